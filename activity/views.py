@@ -1,0 +1,37 @@
+"""Pages of the activity log."""
+
+from django.apps import apps
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from activity.models import Event
+from mmeportal.permissions import require_permission
+
+# Where the things live that events speak of; by name, since this app knows no other app.
+_MODELS = {
+    "model": "models_catalog.Model",
+    "version": "models_catalog.Version",
+    "endpoint": "endpoints.Endpoint",
+}
+
+
+@require_safe
+@require_permission("activity.view_event", "read the activity log")
+def event_list(request: HttpRequest) -> HttpResponse:
+    """All events, newest first, fifty a page."""
+    page = Paginator(Event.objects.newest(), 50).get_page(request.GET.get("page"))
+    return render(request, "activity/list.html", {"page": page})
+
+
+@require_safe
+@require_permission("activity.view_event", "read the activity log")
+def subject(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+    """Go to the page of the thing that an event is about, if it is still there."""
+    if kind not in _MODELS:
+        raise Http404(f"There is no kind {kind!r}.")
+    found = apps.get_model(_MODELS[kind])._default_manager.filter(pk=pk).first()
+    if found is None:
+        raise Http404("What this event is about is no longer in the portal.")
+    return redirect(found.get_absolute_url())

@@ -1,0 +1,4 @@
+"""Addresses."""
+
+app_name = "invoke"
+urlpatterns: list[object] = []

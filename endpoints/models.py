@@ -1,0 +1,255 @@
+"""Endpoints with the SageMaker resources that they own, and invocations."""
+
+from datetime import timedelta
+from typing import Self
+
+from django.conf import settings
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+# SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
+valid_endpoint_name = RegexValidator(
+    r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,52}$",
+    "Use 1 to 53 letters, digits and hyphens; begin and end with a letter or digit.",
+)
+
+
+class EndpointQuerySet(models.QuerySet["Endpoint"]):
+    """The questions that pages and jobs ask of the endpoints."""
+
+    def shown(self) -> Self:
+        """Those that are not gone, newest first, with their resources."""
+        return self.filter(gone_at=None).order_by("-id").prefetch_related("resources")
+
+    def serving(self) -> Self:
+        """Those that can be invoked now."""
+        return self.filter(
+            gone_at=None, wanted=Endpoint.Wanted.PRESENT, status__in=Endpoint.SERVING
+        ).order_by("name")
+
+    def due(self) -> Self:
+        """Those to look at now that nobody holds the lease of."""
+        return self.filter(gone_at=None, check_after__lte=timezone.now()).order_by("check_after")
+
+    def claim(self, pk: int, *, lease: timedelta) -> bool:
+        """Take the lease of one endpoint; False where somebody else has it, or it is not due."""
+        now = timezone.now()
+        claimed = self.filter(pk=pk, gone_at=None, check_after__lte=now).update(
+            check_after=now + lease
+        )
+        return claimed == 1
+
+
+class Endpoint(models.Model):
+    """What the user asked for, and what was last seen of it.
+
+    ``wanted`` is the user's word; everything seen is written by
+    :func:`endpoints.services.advance` alone.
+    """
+
+    class Wanted(models.TextChoices):
+        """What the user wants."""
+
+        PRESENT = "present"
+        ABSENT = "absent"
+
+    # Still serving in all of these (BC: EndpointStatus).
+    SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed")
+
+    name = models.CharField(
+        max_length=53,
+        validators=[valid_endpoint_name],
+        help_text="Also SageMaker's EndpointName.",
+    )
+    revision = models.PositiveIntegerField(default=1)
+    bucket = models.CharField(max_length=63)
+    prefix = models.CharField(max_length=900, blank=True)
+    image = models.CharField(max_length=255)
+    role_arn = models.CharField(max_length=2048)
+    instance_type = models.CharField(max_length=40)
+    instance_count = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+
+    wanted = models.CharField(max_length=10, choices=Wanted, default=Wanted.PRESENT)
+    status = models.CharField(
+        max_length=30, default="Requested", help_text="SageMaker's word, or Requested, or Gone."
+    )
+    failure = models.TextField(blank=True, help_text="Why it stands still, as a sentence.")
+    hint = models.TextField(blank=True, help_text="What is being waited for, or to do next.")
+    attempts = models.PositiveIntegerField(default=0, help_text="Failed steps in a row.")
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    check_after = models.DateTimeField(default=timezone.now, db_index=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    objects = EndpointQuerySet.as_manager()
+    activity_kind = "endpoint"
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [
+            ("invoke_endpoint", "Can invoke models on an endpoint"),
+            ("teardown_endpoint", "Can tear an endpoint down"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"], condition=Q(gone_at=None), name="one_living_endpoint_a_name"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """The endpoint's page; one that is gone keeps its page."""
+        return reverse("endpoints:detail", args=[self.pk])
+
+    @property
+    def model_data_url(self) -> str:
+        """SageMaker's ModelDataUrl: the store (DG/create-multi-model-endpoint)."""
+        return f"s3://{self.bucket}/{self.prefix}/" if self.prefix else f"s3://{self.bucket}/"
+
+    @property
+    def model_name(self) -> str:
+        """The SageMaker model's name, derived, so that a crash cannot make two."""
+        return f"{self.name}-r{self.revision}"
+
+    @property
+    def config_name(self) -> str:
+        """The endpoint config's name, derived likewise."""
+        return f"{self.name}-r{self.revision}"
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is under way: pages stop polling, the sweep slows down."""
+        if self.gone_at is not None:
+            return True
+        if self.wanted == self.Wanted.ABSENT:
+            return False
+        return bool(self.failure) or self.status in {"InService", "Failed"}
+
+    @property
+    def serving(self) -> bool:
+        """Whether it can be invoked now."""
+        return (
+            self.gone_at is None
+            and self.wanted == self.Wanted.PRESENT
+            and self.status in self.SERVING
+        )
+
+
+class Resource(models.Model):
+    """One of the three SageMaker things that an endpoint owns, as last seen."""
+
+    class Kind(models.TextChoices):
+        """In the order of creation; teardown goes backwards."""
+
+        MODEL = "model", "Model"
+        CONFIG = "config", "Endpoint config"
+        ENDPOINT = "endpoint", "Endpoint"
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="resources")
+    kind = models.CharField(max_length=10, choices=Kind)
+    name = models.CharField(max_length=63)
+    arn = models.CharField(max_length=2048, blank=True)
+    status = models.CharField(
+        max_length=30, default="Waiting", help_text="Waiting, Created, SageMaker's word, or Gone."
+    )
+    created_at = models.DateTimeField(null=True, blank=True, help_text="SageMaker's time.")
+    changed_at = models.DateTimeField(null=True, blank=True, help_text="When we saw it change.")
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["endpoint", "kind", "name"], name="one_resource_a_kind_and_name"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.name}"
+
+
+class InvocationQuerySet(models.QuerySet["Invocation"]):
+    """The questions that pages and jobs ask of the invocations."""
+
+    def for_home(self) -> Self:
+        """The newest, with what their line names."""
+        return self.select_related("endpoint", "version__model", "created_by").order_by("-id")
+
+    def lost(self) -> Self:
+        """Those still marked as running though the process that ran them must be gone."""
+        limit = timezone.now() - timedelta(seconds=settings.INVOKE_WAIT_S + 120)
+        return self.filter(state__in=Invocation.UNSETTLED, created_at__lt=limit)
+
+
+class Invocation(models.Model):
+    """One call: target, latency, cold or warm, labels, status."""
+
+    class State(models.TextChoices):
+        """How far the call has come."""
+
+        RUNNING = "running", "Running"
+        LOADING = "loading", "The model is loading"
+        DONE = "done", "Answered"
+        FAILED = "failed", "Failed"
+
+    UNSETTLED = (State.RUNNING, State.LOADING)
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="invocations")
+    version = models.ForeignKey(
+        "models_catalog.Version", on_delete=models.PROTECT, related_name="invocations"
+    )
+    target_model = models.CharField(max_length=1024)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING, db_index=True)
+    error = models.TextField(blank=True, help_text="What went wrong, as a sentence.")
+
+    picture_name = models.CharField(max_length=255, blank=True)
+    picture_sha256 = models.CharField(max_length=64, blank=True)
+    thumbnail = models.BinaryField(blank=True, help_text="A small JPEG, for the history.")
+    sent_bytes = models.PositiveIntegerField(default=0)
+    scaled = models.CharField(
+        max_length=200, blank=True, help_text="How the picture was made smaller, if it was."
+    )
+
+    predictions = models.JSONField(
+        default=list, help_text='Best first: [{"label": str, "probability": float}].'
+    )
+    cold = models.BooleanField(null=True, help_text="None where the container does not say.")
+    attempts = models.PositiveIntegerField(default=0, help_text="Calls made; more than 1: waited.")
+    latency_ms = models.FloatField(null=True, help_text="From the first call to the answer.")
+    timings = models.JSONField(
+        default=dict, help_text="Where the time went, in ms: load_ms, decode_ms, infer_ms, …"
+    )
+    request_id = models.CharField(max_length=64, blank=True, help_text="x-amzn-RequestId.")
+    variant = models.CharField(max_length=63, blank=True)
+
+    objects = InvocationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["endpoint", "target_model", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.target_model} on {self.endpoint.name}"
+
+    def get_absolute_url(self) -> str:
+        """The page with the answer."""
+        return reverse("invoke:result", args=[self.pk])
+
+    @property
+    def settled(self) -> bool:
+        """Whether an answer, or an error, is there."""
+        return self.state not in self.UNSETTLED

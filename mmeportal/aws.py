@@ -1,0 +1,133 @@
+"""The one door to AWS: cached boto3 clients, and their errors in our words.
+
+On one machine the standard ``AWS_ENDPOINT_URL_*`` variables point these clients
+at local servers; nothing here, or anywhere in the portal, knows the difference.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from django.conf import settings
+
+from mmeportal import errors
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "InternalFailure",
+    "InternalError",
+    "InternalServerError",
+    "RequestTimeout",
+}
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+}
+_NOT_FOUND = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound"}
+_EXISTS = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+
+
+def _config(*, read_timeout: float, attempts: int) -> Config:
+    return Config(
+        region_name=settings.AWS_REGION,
+        connect_timeout=settings.AWS_CONNECT_TIMEOUT_S,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=32,
+    )
+
+
+@cache
+def s3() -> "S3Client":
+    """The S3 client; retries up to four attempts in all."""
+    return boto3.client("s3", config=_config(read_timeout=60, attempts=4))
+
+
+@cache
+def sagemaker() -> "SageMakerClient":
+    """The SageMaker control-plane client.
+
+    Few retries: the reconciler comes back anyway, and looks before it acts again.
+    """
+    return boto3.client("sagemaker", config=_config(read_timeout=20, attempts=2))
+
+
+@cache
+def sagemaker_runtime() -> "SageMakerRuntimeClient":
+    """The client for InvokeEndpoint: no retries of its own, and 70 s to read.
+
+    A container has 60 s to answer; clients should read for 70
+    (Developer Guide, invoke-multi-model-endpoint).
+    """
+    return boto3.client("sagemaker-runtime", config=_config(read_timeout=70, attempts=1))
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn botocore's exceptions into :mod:`mmeportal.errors`; ``doing`` says what was tried.
+
+    SageMaker says some things only in the text of a ValidationException; the callers in
+    ``endpoints/sagemaker.py`` look at that text before this does.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise from_client_error(error, doing) from error
+    except (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError) as error:
+        raise errors.Throttled(f"AWS did not answer while {doing}: {error}") from error
+    except NoCredentialsError as error:
+        raise errors.Denied(f"There are no AWS credentials for {doing}.") from error
+    except BotoCoreError as error:
+        # Lost connections and the like are passing; wrong parameters are not.
+        kind: type[errors.AwsError] = errors.Throttled
+        if type(error).__name__ in {"ParamValidationError", "NoRegionError"}:
+            kind = errors.Invalid
+        raise kind(f"The call failed while {doing}: {error}") from error
+
+
+def from_client_error(error: ClientError, doing: str) -> errors.AwsError:
+    """Translate by AWS's error code; what no rule knows is :class:`~mmeportal.errors.Invalid`."""
+    detail: Any = error.response.get("Error", {})
+    code = str(detail.get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    message = str(detail.get("Message", "")) or code
+    text = f"{message} ({code}, while {doing})"
+    if code in _THROTTLED or status in {429, 500, 502, 503, 504}:
+        return errors.Throttled(text)
+    if code in _DENIED or status in {401, 403}:
+        return errors.Denied(text)
+    if code in _NOT_FOUND or status == 404:
+        return errors.NotFound(text)
+    if code in _EXISTS or status == 412:
+        return errors.AlreadyExists(text)
+    return errors.Invalid(text)

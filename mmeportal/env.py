@@ -1,0 +1,57 @@
+"""Read settings from environment variables, strictly: a typo stops the start with a sentence."""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def env_str(name: str, default: str | None = None) -> str:
+    """Return variable ``name``; without a default it must be set and not be empty."""
+    value = os.environ.get(name)
+    if value:
+        return value
+    if default is None:
+        raise ImproperlyConfigured(f"Set the environment variable {name} (see docs/settings.md).")
+    return default
+
+
+def env_int(name: str, default: int, *, least: int = 0) -> int:
+    """Return variable ``name`` as a whole number of at least ``least``."""
+    text = env_str(name, str(default))
+    try:
+        value = int(text)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {text!r}.") from None
+    if value < least:
+        raise ImproperlyConfigured(f"{name} must be at least {least}, not {value}.")
+    return value
+
+
+def env_bool(name: str, *, default: bool = False) -> bool:
+    """Return variable ``name`` as a truth value: 1/true/yes/on or 0/false/no/off."""
+    text = env_str(name, "1" if default else "0").lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} must be 1 or 0, not {text!r}.")
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    """Return variable ``name`` split at commas, blanks dropped."""
+    return [part.strip() for part in env_str(name, default or " ").split(",") if part.strip()]
+
+
+def env_secret(name: str, default: str | None = None) -> str:
+    """Return variable ``name``, or the content of the file that ``NAME_FILE`` points at."""
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return env_str(name, default)
+    try:
+        value = Path(path).read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE={path} cannot be read: {error}.") from error
+    if not value:
+        raise ImproperlyConfigured(f"{name}_FILE={path} is empty.")
+    return value

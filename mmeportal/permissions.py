@@ -1,0 +1,26 @@
+"""Checks of who may do what, for views."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def require_permission(name: str, doing: str) -> Callable[[View[P]], View[P]]:
+    """Let only users with permission ``name`` through; the 403 of others names ``doing``."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not request.user.has_perm(name):
+                raise PermissionDenied(f"Your role does not allow you to {doing}.")
+            return view(request, *args, **kwargs)
+
+        return checked
+
+    return decorate

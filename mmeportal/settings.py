@@ -1,0 +1,208 @@
+"""Settings of the portal: every one comes from an environment variable.
+
+docs/settings.md explains each; a test holds that page and this file together.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+import dj_database_url
+
+from mmeportal.env import env_bool, env_int, env_list, env_secret, env_str
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+TESTING = "pytest" in sys.modules
+TYPE_CHECKED = "mypy" in sys.modules  # django-stubs imports this file
+
+# --- the site -----------------------------------------------------------------
+DEBUG = env_bool("DEBUG")
+# A server refuses to start without a secret.
+SECRET_KEY = env_secret("SECRET_KEY", "only-for-tests" if TESTING or TYPE_CHECKED else None)
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost")
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+# Behind HTTPS (a load balancer): secure cookies, HSTS and the forwarded scheme.
+HTTPS = env_bool("HTTPS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # load balancers ask in plain HTTP
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+X_FRAME_OPTIONS = "DENY"
+# Cookies know no ports: two portals on one host (two `make up`) need names of their own.
+COOKIE_PREFIX = env_str("COOKIE_PREFIX", "mme")
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}_session"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}_csrf"
+
+INSTALLED_APPS = [
+    "mmeportal.admin_config.PortalAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_htmx",
+    "mmeportal",
+    "activity",
+    "models_catalog",
+    "endpoints",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "mmeportal.middleware.ContentSecurityPolicyMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "mmeportal.urls"
+WSGI_APPLICATION = "mmeportal.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "mmeportal.context.site",
+            ],
+            "builtins": ["mmeportal.templatetags.portal"],
+        },
+    },
+]
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+if TESTING:
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = env_str("TIME_ZONE", "UTC")
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = env_str("STATIC_ROOT", str(BASE_DIR / ".local" / "static"))
+# Without a build step (DEBUG, tests, one machine) whitenoise serves straight from the finders.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- database, broker, cache ---------------------------------------------------
+DATABASES = {
+    "default": dj_database_url.parse(
+        env_str("DATABASE_URL", f"sqlite:///{BASE_DIR / '.local' / 'db.sqlite3'}"),
+        conn_max_age=60,
+        conn_health_checks=True,
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # WAL lets readers go on beside the writer; IMMEDIATE makes writers queue at BEGIN, where
+        # the timeout applies, instead of failing half-way with "database is locked".
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env_str("REDIS_URL", "redis://127.0.0.1:6380/0")
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True  # every task may run twice: the database row is the queue
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_SOFT_TIME_LIMIT = None
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "max_retries": 2,  # a web request must not hang on a dead broker; beat sweeps what it missed
+    "interval_max": 0.5,
+}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "sweep-uploads": {"task": "models_catalog.tasks.sweep", "schedule": 5.0},
+    "sweep-endpoints": {"task": "endpoints.tasks.sweep", "schedule": 2.0},
+}
+# A beat message that nobody took before the next one is due is worthless.
+for _entry in CELERY_BEAT_SCHEDULE.values():
+    _entry["options"] = {"expires": _entry["schedule"]}
+
+# --- uploads ---------------------------------------------------------------------
+# Files go to disk, never wholly into memory.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_TEMP_DIR = env_str("UPLOAD_TEMP_DIR", "") or None
+MAX_ARCHIVE_MB = env_int("MAX_ARCHIVE_MB", 2048, least=1)
+MAX_UNPACKED_MB = env_int("MAX_UNPACKED_MB", 4096, least=1)
+# The container's own proof of an archive: a command that takes the archive's path and prints one
+# JSON report (container/preflight.py).
+PREFLIGHT_COMMAND = shlex.split(
+    env_str(
+        "PREFLIGHT_COMMAND",
+        f"{BASE_DIR}/.venv-container/bin/python {BASE_DIR}/container/preflight.py",
+    )
+)
+PREFLIGHT_TIMEOUT_S = env_int("PREFLIGHT_TIMEOUT_S", 300, least=1)
+PREFLIGHT_MEMORY_MB = env_int("PREFLIGHT_MEMORY_MB", 4096, least=256)
+# Packs a network of MXNet's model zoo; used by `manage.py pack_zoo` alone.
+PACK_ZOO_COMMAND = shlex.split(
+    env_str("PACK_ZOO_COMMAND", f"{BASE_DIR}/.venv-container/bin/python {BASE_DIR}/demo/zoo.py")
+)
+
+# --- AWS ---------------------------------------------------------------------------
+# boto3 itself reads credentials and AWS_ENDPOINT_URL_* from the environment.
+AWS_REGION = env_str("AWS_REGION", "ap-northeast-2")
+AWS_CONNECT_TIMEOUT_S = env_int("AWS_CONNECT_TIMEOUT_S", 5, least=1)
+MODEL_BUCKET = env_str("MODEL_BUCKET", "sagemaker-ap-northeast-2-123456789012")
+MODEL_PREFIX = env_str("MODEL_PREFIX", "models").strip("/")
+STAGING_PREFIX = env_str("STAGING_PREFIX", "staging").strip("/")
+CONTAINER_IMAGE = env_str(
+    "CONTAINER_IMAGE",
+    "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/demo-sagemaker-multimodel:latest",
+)
+EXECUTION_ROLE_ARN = env_str("EXECUTION_ROLE_ARN", "arn:aws:iam::123456789012:role/mme-portal")
+INSTANCE_TYPES = env_list(
+    "INSTANCE_TYPES", "ml.m5.large,ml.m5.xlarge,ml.m5.2xlarge,ml.c5.xlarge,ml.c5.2xlarge"
+)
+MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
+
+# --- invocations ---------------------------------------------------------------------
+# SageMaker loads a model for up to 360 s while it answers ModelNotReadyException
+# (Developer Guide, invoke-multi-model-endpoint).
+INVOKE_WAIT_S = env_int("INVOKE_WAIT_S", 360, least=1)
+INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
+SAMPLES_DIR = env_str("SAMPLES_DIR", "")
+
+# --- logs ------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env_str("LOG_LEVEL", "INFO")},
+}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -1,0 +1,176 @@
+"""Registered models and their immutable versions."""
+
+from datetime import timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+# A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
+NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$"
+valid_name = RegexValidator(
+    NAME_PATTERN,
+    "Use 1 to 63 small letters, digits, dots, hyphens and underscores; begin and end with a "
+    "letter or digit.",
+)
+
+
+class ModelQuerySet(models.QuerySet["Model"]):
+    """The questions that pages ask of the catalog."""
+
+    def with_latest_version(self) -> Self:
+        """Newest activity first, versions loaded, so that a list costs two queries."""
+        return (
+            self.annotate(last_upload=models.Max("versions__created_at"))
+            .order_by(models.F("last_upload").desc(nulls_last=True), "name")
+            .prefetch_related(
+                models.Prefetch("versions", queryset=Version.objects.order_by("-number"))
+            )
+        )
+
+
+class Model(models.Model):
+    """A registered model: a name and what it is for."""
+
+    name = models.CharField(max_length=63, unique=True, validators=[valid_name])
+    description = models.TextField(blank=True, max_length=2000)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    objects = ModelQuerySet.as_manager()
+    activity_kind = "model"
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """The model's page."""
+        return reverse("models_catalog:model", args=[self.name])
+
+    def latest(self) -> "Version | None":
+        """The version with the highest number that may be invoked, from what was loaded."""
+        ready = [v for v in self.versions.all() if v.state == Version.State.READY]
+        return max(ready, key=lambda v: v.number, default=None)
+
+
+class VersionQuerySet(models.QuerySet["Version"]):
+    """The questions that pages and jobs ask of the versions."""
+
+    def ready(self) -> Self:
+        """Those that an endpoint can serve, with their models, newest of each model first."""
+        return (
+            self.filter(state=Version.State.READY)
+            .select_related("model")
+            .order_by("model__name", "-number")
+        )
+
+    def due(self) -> Self:
+        """Those with work to do that nobody holds the lease of."""
+        return self.filter(state__in=Version.UNSETTLED, check_after__lte=timezone.now())
+
+    def claim(self, pk: int, *, lease: timedelta) -> bool:
+        """Take the lease of one unsettled version; False where somebody else has it."""
+        now = timezone.now()
+        claimed = self.filter(pk=pk, state__in=Version.UNSETTLED, check_after__lte=now).update(
+            check_after=now + lease, state=Version.State.CHECKING
+        )
+        return claimed == 1
+
+
+class Version(models.Model):
+    """An immutable artifact of a model.
+
+    ``uploaded → checking → ready``, or ``rejected`` with the reason. The number is given at
+    upload and never given again, not even where the version was rejected.
+    """
+
+    class State(models.TextChoices):
+        """How far the version has come."""
+
+        UPLOADED = "uploaded"
+        CHECKING = "checking"
+        READY = "ready"
+        REJECTED = "rejected"
+
+    UNSETTLED = (State.UPLOADED, State.CHECKING)
+
+    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    note = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    bucket = models.CharField(max_length=63)
+    prefix = models.CharField(max_length=900, blank=True)
+    key = models.CharField(max_length=1024, help_text="The final key; never written twice.")
+    staging_key = models.CharField(max_length=1024, blank=True)
+    file_name = models.CharField(max_length=255, help_text="What the user's file was called.")
+    size = models.PositiveBigIntegerField(help_text="Bytes of the archive.")
+    sha256 = models.CharField(max_length=64)
+
+    state = models.CharField(max_length=10, choices=State, default=State.UPLOADED, db_index=True)
+    step = models.CharField(max_length=200, blank=True, help_text="What the check is doing.")
+    reason = models.TextField(blank=True, help_text="Why it was rejected, as a sentence.")
+    attempts = models.PositiveIntegerField(default=0)
+    check_after = models.DateTimeField(default=timezone.now)
+    settled_at = models.DateTimeField(null=True, blank=True)
+    report = models.JSONField(default=dict, blank=True, help_text="The preflight's report.")
+
+    objects = VersionQuerySet.as_manager()
+    activity_kind = "version"
+
+    class Meta:
+        ordering = ["model", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "number"], name="one_number_a_model"),
+            models.UniqueConstraint(fields=["bucket", "key"], name="one_version_a_key"),
+            models.CheckConstraint(
+                condition=Q(state="rejected") | Q(reason=""), name="reason_only_if_rejected"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model.name} v{self.number}"
+
+    def get_absolute_url(self) -> str:
+        """The version's page."""
+        return reverse("models_catalog:version", args=[self.model.name, self.number])
+
+    @property
+    def settled(self) -> bool:
+        """Whether the state is final."""
+        return self.state not in self.UNSETTLED
+
+    @property
+    def target_model(self) -> str:
+        """What InvokeEndpoint's ``TargetModel`` takes: the key below the store's prefix."""
+        return self.key.removeprefix(f"{self.prefix}/" if self.prefix else "")
+
+    @property
+    def uri(self) -> str:
+        """Where the artifact is, as ``s3://bucket/key``."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def artifact(self) -> dict[str, Any]:
+        """What the preflight found inside (container/preflight.py); empty before it ran."""
+        return self.report.get("artifact") or {}
+
+    @property
+    def input_shape(self) -> str:
+        """The first input as a person reads it: ``data: 1 × 3 × 224 × 224``."""
+        inputs = self.artifact.get("inputs") or []
+        if not inputs:
+            return ""
+        return f"{inputs[0]['name']}: {' × '.join(str(n) for n in inputs[0]['shape'])}"

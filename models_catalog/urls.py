@@ -1,0 +1,5 @@
+"""Addresses."""
+
+
+app_name = "models_catalog"
+urlpatterns: list[object] = []
