@@ -1,0 +1,416 @@
+"""Reading and validating a model artifact: the four files of a network and what they promise.
+
+Nothing here imports MXNet, so that a broken artifact is refused in milliseconds and
+with a sentence that names the file, before any native code sees a byte of it.
+"""
+
+import json
+import math
+import mmap
+import struct
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MAX_JSON_BYTES = 64 * 1024 * 1024
+MAX_LABELS = 1_000_000
+MAX_INPUT_ELEMENTS = 64 * 1024 * 1024  # 256 MB of float32: more is a typing error
+
+
+class ArtifactError(Exception):
+    """An artifact cannot be served as it is.
+
+    ``code`` is one of the words that the preflight report promises; ``message`` is one
+    sentence a person can act on, naming the file.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """What is done to a picture before it enters the network.
+
+    Order: colour, resize, crop, ``pixel * scale``, ``- mean``, ``/ std``. ``resize`` is the
+    length of the shorter side in pixels before the crop; without it, or without ``crop``,
+    the picture is stretched to the input's height and width.
+    """
+
+    resize: int | None = None
+    crop: bool = False
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    scale: float = 1.0
+    color: str = "RGB"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One array of a ``.params`` file; ``offset`` and ``nbytes`` say where its values lie."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    offset: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the network, as NAME-shapes.json gives it: batch first, then C, H, W."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A validated artifact: everything known of a model without running it."""
+
+    name: str
+    directory: Path
+    symbol: Path
+    params: Path
+    inputs: tuple[Input, ...]
+    labels: tuple[str, ...]
+    preprocess: Preprocess | None
+    tensors: tuple[Tensor, ...]
+    layers: dict[str, int]
+    arguments: tuple[str, ...]
+    head_op: str
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers the network has learnt, its auxiliary states included."""
+        return sum(math.prod(tensor.shape) for tensor in self.tensors)
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes that the parameters take in memory."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+
+def read_artifact(directory: Path) -> Artifact:
+    """Read and check the artifact unpacked in ``directory``.
+
+    Raises :class:`ArtifactError` where a file is missing, doubled, cut short, not what its
+    name says, or where the files do not belong together.
+    """
+    symbol_path = _only(directory, "-symbol.json")
+    name = symbol_path.name.removesuffix("-symbol.json")
+    params_path = _companion(directory, name, "-0000.params")
+    shapes_path = _companion(directory, name, "-shapes.json")
+    labels_path = directory / "synset.txt"
+    if not labels_path.is_file():
+        raise ArtifactError(
+            "missing_file",
+            "synset.txt is missing: the archive's root must hold it, one label a line.",
+        )
+    preprocess_path = directory / f"{name}-preprocess.json"
+
+    symbol = _read_symbol(symbol_path)
+    inputs = _read_inputs(shapes_path, symbol)
+    return Artifact(
+        name=name,
+        directory=directory,
+        symbol=symbol_path,
+        params=params_path,
+        inputs=inputs,
+        labels=_read_labels(labels_path),
+        preprocess=_read_preprocess(preprocess_path, inputs) if preprocess_path.is_file() else None,
+        tensors=read_params_index(params_path),
+        layers=symbol.layers,
+        arguments=symbol.arguments,
+        head_op=symbol.head_op,
+    )
+
+
+def _only(directory: Path, suffix: str) -> Path:
+    found = sorted(
+        path
+        for path in directory.iterdir()
+        if path.name.endswith(suffix) and not path.name.startswith(".") and path.is_file()
+    )
+    if not found:
+        raise ArtifactError(
+            "missing_file",
+            f"NAME{suffix} is missing: the archive's root must hold exactly one file of that kind.",
+        )
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise ArtifactError(
+            "missing_file",
+            f"There are {len(found)} files NAME{suffix} ({names}): one archive holds one network.",
+        )
+    return found[0]
+
+
+def _companion(directory: Path, name: str, suffix: str) -> Path:
+    path = directory / f"{name}{suffix}"
+    if not path.is_file():
+        others = sorted(p.name for p in directory.iterdir() if p.name.endswith(suffix))
+        hint = f" There is {', '.join(others)}, but the names must agree." if others else ""
+        raise ArtifactError(
+            "missing_file", f"{path.name} is missing beside {name}-symbol.json.{hint}"
+        )
+    found = _only(directory, suffix)
+    if found != path:  # pragma: no cover - _only has already refused two of a kind
+        raise ArtifactError("missing_file", f"{path.name} is missing.")
+    return path
+
+
+def _read_json(path: Path, code: str) -> Any:
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise ArtifactError(code, f"{path.name} is over {MAX_JSON_BYTES // 1024**2} MB.")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ArtifactError(code, f"{path.name} is not UTF-8 text: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(code, f"{path.name} is not valid JSON: {error}.") from error
+
+
+@dataclass(frozen=True)
+class _Symbol:
+    arguments: tuple[str, ...]
+    layers: dict[str, int]
+    head_op: str
+
+
+# Operators that only pass values on: what stands before them decides what the network ends with.
+_TRANSPARENT = {"Flatten", "flatten", "Reshape", "reshape", "_copy", "identity", "squeeze",
+                "BlockGrad", "stop_gradient", "Cast", "cast", "expand_dims"}  # fmt: skip
+
+
+def _read_symbol(path: Path) -> _Symbol:
+    graph = _read_json(path, "bad_symbol")
+    try:
+        nodes = graph["nodes"]
+        operators = [str(node["op"]) for node in nodes]
+        names = [str(node["name"]) for node in nodes]
+        head = int(graph["heads"][0][0])
+        # Nodes are in topological order; a hop that does not go back is a broken file.
+        while operators[head] in _TRANSPARENT:
+            before = int(nodes[head]["inputs"][0][0])
+            if before >= head:
+                raise ValueError("its nodes are not in order")
+            head = before
+        head_op = operators[head]
+        if not any(op != "null" for op in operators):
+            raise ValueError("it holds no layer")
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            "bad_symbol",
+            f"{path.name} is JSON, but not a network saved by MXNet ({type(error).__name__}: "
+            f"{error}).",
+        ) from error
+    return _Symbol(
+        arguments=tuple(n for n, op in zip(names, operators, strict=True) if op == "null"),
+        layers=dict(Counter(op for op in operators if op != "null").most_common()),
+        head_op=head_op,
+    )
+
+
+def _read_inputs(path: Path, symbol: _Symbol) -> tuple[Input, ...]:
+    listed = _read_json(path, "bad_shapes")
+    wanted = '[{"name": "data", "shape": [1, 3, 224, 224]}]'
+    if not isinstance(listed, list) or not listed:
+        raise ArtifactError("bad_shapes", f"{path.name} must be a list such as {wanted}.")
+    inputs = []
+    for entry in listed:
+        name = entry.get("name") if isinstance(entry, dict) else None
+        shape = entry.get("shape") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or not isinstance(shape, list) or not shape:
+            raise ArtifactError("bad_shapes", f"{path.name} must be a list such as {wanted}.")
+        if not all(isinstance(size, int) and size > 0 for size in shape):
+            raise ArtifactError(
+                "bad_shapes",
+                f"{path.name}: the shape of {name!r} must be whole numbers above 0, not {shape}.",
+            )
+        if math.prod(shape) > MAX_INPUT_ELEMENTS:
+            raise ArtifactError(
+                "bad_shapes", f"{path.name}: the shape {shape} of {name!r} is absurdly large."
+            )
+        if name not in symbol.arguments:
+            raise ArtifactError(
+                "bad_shapes", f"{path.name} names an input {name!r} that the network does not have."
+            )
+        inputs.append(Input(name=name, shape=tuple(shape)))
+    if len({entry.name for entry in inputs}) != len(inputs):
+        raise ArtifactError("bad_shapes", f"{path.name} names an input twice.")
+    return tuple(inputs)
+
+
+def _read_labels(path: Path) -> tuple[str, ...]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ArtifactError("bad_labels", f"{path.name} is not UTF-8 text: {error}.") from error
+    labels = tuple(line.strip() for line in text.rstrip().splitlines())
+    if not labels:
+        raise ArtifactError("bad_labels", f"{path.name} is empty: write one label a line.")
+    if len(labels) > MAX_LABELS:
+        raise ArtifactError("bad_labels", f"{path.name} has more than {MAX_LABELS:,} lines.")
+    return labels
+
+
+_PREPROCESS_KEYS = {"resize", "crop", "mean", "std", "scale", "color"}
+
+
+def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
+    given = _read_json(path, "bad_shapes")
+
+    def refuse(what: str) -> ArtifactError:
+        return ArtifactError("bad_shapes", f"{path.name}: {what}.")
+
+    if not isinstance(given, dict):
+        raise refuse("must be a JSON object")
+    if unknown := sorted(set(given) - _PREPROCESS_KEYS):
+        raise refuse(f"unknown key {unknown[0]!r}; known are {', '.join(sorted(_PREPROCESS_KEYS))}")
+
+    resize = given.get("resize")
+    if resize is not None and (type(resize) is not int or not 1 <= resize <= 8192):
+        raise refuse("'resize' must be null or a whole number of pixels from 1 to 8192")
+    crop = given.get("crop", False)
+    if not isinstance(crop, bool):
+        raise refuse("'crop' must be true or false")
+    scale = given.get("scale", 1.0)
+    if scale is None:
+        scale = 1.0
+    if not _is_number(scale) or scale == 0:
+        raise refuse("'scale' must be a number other than 0")
+    color = given.get("color", "RGB")
+    if color not in ("RGB", "GRAY"):
+        raise refuse('\'color\' must be "RGB" or "GRAY"')
+
+    shape = inputs[0].shape
+    channels = shape[1] if len(shape) == 4 else None
+    if channels is not None and channels != (1 if color == "GRAY" else 3) and "color" in given:
+        raise refuse(f"'color' is {color}, but the network takes {channels} channel(s)")
+    if resize is not None and crop and len(shape) == 4 and resize < min(shape[2:]):
+        raise refuse(f"'resize' {resize} is below the input {shape[2:]}, nothing is left to crop")
+    numbers = {}
+    for key in ("mean", "std"):
+        values = given.get(key) or []
+        if not isinstance(values, list) or not all(_is_number(value) for value in values):
+            raise refuse(f"'{key}' must be a list of numbers, one a channel")
+        if channels is not None and len(values) not in (0, 1, channels):
+            raise refuse(
+                f"'{key}' has {len(values)} numbers, the network takes {channels} channels"
+            )
+        numbers[key] = tuple(float(value) for value in values)
+    if any(value == 0 for value in numbers["std"]):
+        raise refuse("'std' must not hold 0")
+    return Preprocess(
+        resize=resize, crop=crop, scale=float(scale), color=color,
+        mean=numbers["mean"], std=numbers["std"],
+    )  # fmt: skip
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# The .params format, read in MXNet's src/ndarray/ndarray.cc: NDArray::Load and its list form.
+_LIST_MAGIC = 0x112
+_V1_MAGIC = 0xF993FAC8  # 64-bit shapes
+_V2_MAGIC = 0xF993FAC9  # and a storage type
+_V3_MAGIC = 0xF993FACA  # and NumPy's meaning of an empty shape
+_DTYPES = {0: ("float32", 4), 1: ("float64", 8), 2: ("float16", 2), 3: ("uint8", 1),
+           4: ("int32", 4), 5: ("int8", 1), 6: ("int64", 8), 7: ("bool", 1)}  # fmt: skip
+_MAX_TENSORS = 1_000_000
+
+
+class _Cursor:
+    def __init__(self, data: mmap.mmap | bytes, name: str) -> None:
+        self.data, self.name, self.at, self.end = data, name, 0, len(data)
+
+    def take(self, count: int) -> int:
+        """Step over ``count`` bytes and say where they begin."""
+        begin = self.at
+        if count < 0 or count > self.end - begin:
+            raise ArtifactError(
+                "bad_params",
+                f"{self.name} is cut short: it ends at byte {self.end:,}, "
+                f"its header promises {begin + count:,}. Copy or export it again.",
+            )
+        self.at = begin + count
+        return begin
+
+    def unpack(self, layout: str) -> tuple[int, ...]:
+        return struct.unpack_from(layout, self.data, self.take(struct.calcsize(layout)))
+
+
+def read_params_index(path: Path) -> tuple[Tensor, ...]:
+    """List the arrays of a ``.params`` file without reading their values.
+
+    Names keep MXNet's prefix (``arg:``, ``aux:``). Raises :class:`ArtifactError` where the
+    file is foreign, cut short, or holds what cannot be served (sparse arrays).
+    """
+    if path.stat().st_size == 0:
+        raise ArtifactError("bad_params", f"{path.name} is empty.")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return _params_index(_Cursor(data, path.name))
+
+
+def _params_index(cursor: _Cursor) -> tuple[Tensor, ...]:
+    foreign = ArtifactError(
+        "bad_params", f"{cursor.name} is not a parameter file written by MXNet (mx.nd.save)."
+    )
+    if cursor.end < 24 or cursor.unpack("<QQ")[0] != _LIST_MAGIC:
+        raise foreign
+    (count,) = cursor.unpack("<Q")
+    if count > _MAX_TENSORS:
+        raise foreign
+    arrays = [_array(cursor, foreign) for _ in range(count)]
+    (name_count,) = cursor.unpack("<Q")
+    if name_count != count:
+        raise ArtifactError(
+            "bad_params",
+            f"{cursor.name} names {name_count} of its {count} arrays; save it as a dictionary.",
+        )
+    tensors = []
+    for shape, dtype, offset, nbytes in arrays:
+        (length,) = cursor.unpack("<Q")
+        begin = cursor.take(length)
+        try:
+            name = bytes(cursor.data[begin : begin + length]).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise foreign from error
+        tensors.append(Tensor(name, shape, dtype, offset, nbytes))
+    return tuple(tensors)
+
+
+def _array(cursor: _Cursor, foreign: ArtifactError) -> tuple[tuple[int, ...], str, int, int]:
+    (magic,) = cursor.unpack("<I")
+    if magic in (_V2_MAGIC, _V3_MAGIC):
+        (storage,) = cursor.unpack("<i")
+        if storage != 0:
+            raise ArtifactError("bad_params", f"{cursor.name} holds a sparse array; save it dense.")
+        shape = _shape(cursor, foreign, cursor.unpack("<i")[0], "q")
+    elif magic == _V1_MAGIC:
+        shape = _shape(cursor, foreign, cursor.unpack("<i")[0], "q")
+    else:  # before MXNet 0.10: the first word is the number of dimensions
+        shape = _shape(cursor, foreign, magic, "I")
+    if not shape:
+        raise ArtifactError("bad_params", f"{cursor.name} holds an array without a shape.")
+    _device, _number, flag = cursor.unpack("<iii")
+    if flag not in _DTYPES:
+        raise foreign
+    dtype, width = _DTYPES[flag]
+    nbytes = math.prod(shape) * width
+    return shape, dtype, cursor.take(nbytes), nbytes
+
+
+def _shape(cursor: _Cursor, foreign: ArtifactError, dimensions: int, kind: str) -> tuple[int, ...]:
+    if not 0 <= dimensions <= 32:
+        raise foreign
+    shape = cursor.unpack(f"<{dimensions}{kind}")
+    if any(size < 0 for size in shape):
+        raise foreign
+    return shape

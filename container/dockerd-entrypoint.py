@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""The container's entrypoint: ``serve`` starts the model server and stays with it.
+
+SageMaker runs ``docker run IMAGE serve``. The same file serves as a plain process beside others
+of its kind, which is how the local stack runs its endpoint instances (see README.md here).
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CONTAINER = Path(__file__).resolve().parent
+sys.path.insert(0, str(CONTAINER))
+
+import mms_server  # noqa: E402 - its folder must be on the path first
+from logs import log  # noqa: E402
+
+STOP_SECONDS = 8.0
+"""From SIGTERM until what is left is killed; SageMaker itself gives 30 s."""
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def serve() -> int:
+    """Run the server until it ends or we are told to stop; returns the exit code."""
+    started = time.monotonic()
+    parent = os.getppid()
+    try:
+        chosen = mms_server.settings()
+        mms_server.prepare_folders(chosen)
+    except (ValueError, OSError) as error:
+        log("start_failed", level="ERROR", message=str(error))
+        return 2
+
+    # MMS's workers outlive a JVM that dies; as the reaper of orphans we see and end them.
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    stopping = False
+
+    def stop(signum: int, _frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+    environment = dict(os.environ)
+    environment["TMPDIR"] = str(chosen.tmp)
+    try:
+        server = subprocess.Popen(
+            mms_server.command(chosen), cwd=chosen.home, env=environment, preexec_fn=_die_with_us
+        )
+    except OSError as error:
+        message = f"Java cannot be started ({error}); set JAVA_HOME to a Java 17 runtime."
+        log("start_failed", level="ERROR", message=message)
+        return 2
+    log("server_started", port=chosen.port, host=chosen.host, pid=server.pid, home=str(chosen.home))
+
+    while server.poll() is None and not stopping:
+        # Not PR_SET_PDEATHSIG: that fires when the starting *thread* ends, and servers are
+        # started from threads. Asking costs nothing.
+        if chosen.die_with_parent and os.getppid() != parent:
+            log("parent_gone", message="The process that started this server is gone.")
+            stopping = True
+        _reap(server.pid)
+        time.sleep(0.2)
+
+    if server.returncode is not None:
+        message = "The model server ended by itself; the container ends with it."
+        log("server_died", level="ERROR", code=server.returncode, message=message)
+        _end_all(server, grace=0.0)
+        return 1
+    log("stopping")
+    _end_all(server, grace=STOP_SECONDS)
+    mms_server.clear_leftovers(chosen)
+    log("stopped", seconds_up=round(time.monotonic() - started, 1))
+    return 0
+
+
+def _end_all(server: subprocess.Popen[bytes], *, grace: float) -> None:
+    """End the server and every process that came of it: SIGTERM, then SIGKILL after ``grace``."""
+    deadline = time.monotonic() + grace
+    if server.poll() is None:
+        server.terminate()
+    while time.monotonic() < deadline and (server.poll() is None or _children()):
+        if server.poll() is not None:
+            _signal_all(signal.SIGTERM)
+        _reap(server.pid)
+        time.sleep(0.05)
+    while server.poll() is None or _children():
+        _signal_all(signal.SIGKILL)
+        _reap(server.pid)
+        time.sleep(0.02)
+
+
+def _signal_all(number: signal.Signals) -> None:
+    for pid in _children():
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def _children() -> list[int]:
+    """Our own children: the JVM, and, once it is gone, its workers, which the kernel gives us."""
+    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    return [int(pid) for pid in text.split()]
+
+
+def _reap(server_pid: int) -> None:
+    """Collect ended orphans; the server itself is left to :class:`subprocess.Popen`."""
+    for pid in _children():
+        if pid != server_pid:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                continue
+
+
+def _die_with_us() -> None:
+    """In the child, before exec: end with this process even where it is killed outright.
+
+    The death of the starting thread counts, which here is the main thread.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def main() -> int:
+    if sys.argv[1:] == ["serve"]:
+        return serve()
+    if sys.argv[1:]:
+        # `docker run IMAGE bash` and the like
+        os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606
+    print(__doc__)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

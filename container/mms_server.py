@@ -1,0 +1,187 @@
+"""How the released Multi Model Server is started: its configuration, its command, its folder."""
+
+import hashlib
+import os
+import shlex
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from sagemaker_inference.environment import Environment
+
+CONTAINER = Path(__file__).resolve().parent
+
+# Netty's Unix sockets lie at TMPDIR/.mms.sock.9000; the kernel takes 107 bytes for such a path.
+MAX_SOCKET_FOLDER = 80
+
+# A server of many models is mostly Python processes: the JVM only passes bytes on, and is to start
+# fast and stay small. UseContainerSupport stays on: the JVM then sees its share of processors.
+JVM_OPTIONS = (
+    "-Xmx256m",
+    "-Xms32m",
+    "-Xss512k",
+    "-XX:MaxDirectMemorySize=256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Xshare:auto",
+    "-Djava.awt.headless=true",
+)
+
+LOAD_TIMEOUT_SECONDS = 360
+"""SageMaker gives a model 360 s to load (DG/invoke-multi-model-endpoint); MMS has one timeout for
+loading and answering."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how this server runs. Built once, from the environment, by :func:`settings`."""
+
+    home: Path
+    tmp: Path
+    host: str
+    port: int
+    workers: int
+    timeout_seconds: int
+    vmargs: tuple[str, ...]
+    max_request_bytes: int
+    die_with_parent: bool
+
+
+def settings() -> Settings:
+    """Read the environment; ``ValueError`` with a sentence where a variable is wrong.
+
+    The names that SageMaker sets are read by sagemaker-inference, so that they mean here what
+    they mean in any other container of SageMaker's.
+    """
+    toolkit = Environment()
+    home = Path(os.environ.get("MME_HOME") or Path(tempfile.gettempdir()) / "mme").absolute()
+    port = _whole("SAGEMAKER_BIND_TO_PORT", toolkit.inference_http_port, 1, 65535)
+    workers = _whole("SAGEMAKER_MODEL_SERVER_WORKERS", toolkit.model_server_workers or "1", 1, 64)
+    timeout = toolkit.model_server_timeout_seconds or LOAD_TIMEOUT_SECONDS
+    # The toolkit's default vmargs switch off the JVM's sight of the container: only what the
+    # user has set is taken over.
+    vmargs = shlex.split(os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", ""))
+    return Settings(
+        home=home,
+        tmp=_socket_folder(home),
+        host=os.environ.get("MME_BIND_HOST", "0.0.0.0"),  # noqa: S104 - inside the image
+        port=port,
+        workers=workers,
+        timeout_seconds=_whole("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", str(timeout), 1, 86400),
+        vmargs=(*JVM_OPTIONS, *vmargs),
+        # SageMaker's own limit is 6,291,456 bytes; MMS's default is just above it.
+        max_request_bytes=toolkit.max_request_size or 6_553_500,
+        die_with_parent=os.environ.get("MME_DIE_WITH_PARENT") == "1",
+    )
+
+
+def _whole(name: str, value: str, low: int, high: int) -> int:
+    try:
+        number = int(value)
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
+    return number
+
+
+def _socket_folder(home: Path) -> Path:
+    """The server's own temporary folder, short enough for the paths of its sockets.
+
+    Where MME_HOME is too long, a folder below the system's own that is named after it, so that
+    the next start finds and cleans the same one.
+    """
+    folder = home / "tmp"
+    if len(str(folder)) <= MAX_SOCKET_FOLDER:
+        return folder
+    digest = hashlib.sha256(str(home).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"mme-{os.getuid()}-{digest}"
+
+
+def prepare_folders(chosen: Settings) -> None:
+    """Make the server's folders and clear what an earlier run left in the temporary one.
+
+    Raises ``ValueError`` where the temporary folder belongs to somebody else.
+    """
+    chosen.home.mkdir(parents=True, exist_ok=True)
+    chosen.tmp.mkdir(mode=0o700, exist_ok=True)
+    if chosen.tmp.stat().st_uid != os.getuid() or chosen.tmp.is_symlink():
+        raise ValueError(f"{chosen.tmp} belongs to somebody else; set MME_HOME to a shorter path.")
+    clear_leftovers(chosen)
+    (chosen.home / "config.properties").write_text(config(chosen), encoding="utf-8")
+    launcher = chosen.home / "worker"
+    # MMS takes one path for its Python. What it starts with it is the worker of a model, which is
+    # ours, with options that keep its imports clean; and, once an hour, its own metrics script.
+    python, worker = shlex.quote(sys.executable), shlex.quote(str(CONTAINER / "worker.py"))
+    launcher.write_text(
+        "#!/bin/sh\nunset PYTHONPATH\n"
+        f'case "$1" in */model_service_worker.py) shift; exec {python} -I {worker} "$@";; esac\n'
+        f'exec {python} -I "$@"\n',
+        encoding="utf-8",
+    )
+    launcher.chmod(0o755)
+
+
+def clear_leftovers(chosen: Settings) -> None:
+    """Remove sockets, pipes and unpacked libraries of a server that no longer runs."""
+    for left in chosen.tmp.iterdir():
+        if left.is_socket() or left.is_fifo() or left.name.startswith((".mms.sock.", "libnetty")):
+            left.unlink(missing_ok=True)
+
+
+def config(chosen: Settings) -> str:
+    """MMS's config.properties (its docs/configuration.md)."""
+    address = f"http://{chosen.host}:{chosen.port}"
+    return "".join(
+        f"{key}={value}\n"
+        for key, value in {
+            "inference_address": address,
+            "management_address": address,
+            "default_workers_per_model": chosen.workers,
+            # In seconds. The other one, default_response_timeout, is in minutes.
+            "default_response_timeout_seconds": chosen.timeout_seconds,
+            "unregister_model_timeout": 30,
+            "default_service_handler": f"{CONTAINER / 'model_handler.py'}:handle",
+            "decode_input_request": "false",
+            "max_request_size": chosen.max_request_bytes,
+            "model_store": "/",
+            "load_models": "",
+            "enable_envvars_config": "false",
+            "preload_model": "false",
+            "metric_time_interval": 3600,  # a whole Python each time, for figures we do not log
+        }.items()
+    )
+
+
+def command(chosen: Settings) -> list[str]:
+    """The JVM's command line, as mms/model_server.py builds it.
+
+    Built here, because that module keeps its process id in a file in TMPDIR and starts nothing
+    where it finds one, and because sagemaker_inference.model_server writes
+    /etc/sagemaker-mms.properties and refuses to start while any other MMS runs on the machine.
+    Both are right for one server in one container, and wrong for many side by side.
+    """
+    import mms
+
+    package = Path(mms.__file__).resolve().parent
+    java_home = os.environ.get("JAVA_HOME")
+    java = str(Path(java_home) / "bin" / "java") if java_home else "java"
+    return [
+        java,
+        f"-Dmodel_server_home={package.parent}",
+        f"-Djava.io.tmpdir={chosen.tmp}",
+        f"-Dlog4j.configurationFile=file://{CONTAINER / 'log4j2.xml'}",
+        *chosen.vmargs,
+        "-cp",
+        f"{package / 'frontend'}/*",
+        "com.amazonaws.ml.mms.ModelServer",
+        "--python",
+        str(chosen.home / "worker"),
+        "-f",
+        str(chosen.home / "config.properties"),
+        "-s",
+        "/",
+    ]

@@ -1,0 +1,93 @@
+"""What MMS calls for a model: ``handle(None, context)`` loads, ``handle(data, context)`` answers.
+
+Each model lives in a worker process of its own, so this module holds one network. It is a
+function and not a class because MMS swallows what a class's ``initialize`` raises
+(mms/model_loader.py), and a model that could not be loaded would look loaded.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import payload
+from artifact import ArtifactError, read_artifact
+from network import Network, Prediction
+
+_network: Network | None = None
+_load_ms = 0.0
+_cold = True
+
+
+def handle(data: list[dict[str, Any]] | None, context: Any) -> list[str] | None:
+    """MMS's entry point. ``data`` is None once, at load time; then one dict a request."""
+    if data is None:
+        _load(Path(context.system_properties["model_dir"]))
+        return None
+    return [_answer(parameters, context, index) for index, parameters in enumerate(data)]
+
+
+def _load(directory: Path) -> None:
+    global _network, _load_ms, _cold
+    started = time.perf_counter()
+    try:
+        _network = Network(read_artifact(directory))
+    except OSError as error:
+        raise ArtifactError("load_failed", f"The artifact cannot be read: {error}") from error
+    _load_ms = (time.perf_counter() - started) * 1000
+    _cold = True
+
+
+def _answer(parameters: dict[str, Any], context: Any, index: int) -> str:
+    """The body for one request; status and headers are set on ``context``."""
+    global _cold
+    if _network is None:  # MMS never asks a worker that did not load
+        raise RuntimeError("The worker was asked before it had loaded its model.")
+    headers = {
+        name.lower(): value
+        for name, value in context.get_all_request_header(index).items()
+        if isinstance(value, str)
+    }
+    started = time.perf_counter()
+    try:
+        request = payload.read(parameters, headers, _network)
+    except payload.BadRequest as error:
+        return _refuse(error, context, index)
+    decoded = time.perf_counter()
+    answers = _network.predict_rows(request.rows)
+    inferred = time.perf_counter()
+
+    timing = (
+        f"cold={int(_cold)};load_ms={_load_ms:.1f};"
+        f"decode_ms={(decoded - started) * 1000:.1f};infer_ms={(inferred - decoded) * 1000:.1f}"
+    )
+    _cold = False
+    context.set_response_status(code=200, phrase="OK", idx=index)
+    context.set_response_header(index, "X-Amzn-SageMaker-Custom-Attributes", timing)
+    context.set_response_content_type(index, "application/json")
+    return json.dumps(_body(answers, request.batched, headers.get("accept", "")))
+
+
+def _body(answers: list[list[Prediction]], batched: bool, accept: str) -> object:
+    """The answer as the caller asked for it: the notebook's strings, or JSON objects.
+
+    One picture gets one list; a request that came as a batch gets a list of them.
+    """
+    if accept.split(";")[0].strip().lower() == "application/json":
+        found = [
+            [{"label": p.label, "probability": p.probability} for p in answer] for answer in answers
+        ]
+        return {"predictions": found if batched else found[0]}
+    lines = [
+        [f"probability={p.probability:.3f}, class={p.label}" for p in answer] for answer in answers
+    ]
+    return lines if batched else lines[0]
+
+
+def _refuse(error: payload.BadRequest, context: Any, index: int) -> str:
+    """Answer a bad request with its sentence, in the shape of MMS's own errors."""
+    context.set_response_status(code=error.status, phrase=error.reason, idx=index)
+    context.set_response_content_type(index, "application/json")
+    return json.dumps(
+        {"code": error.status, "type": f"{type(error).__name__}Exception", "message": str(error)}
+    )
