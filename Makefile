@@ -1,0 +1,34 @@
+# Needs Python 3.11, git and make. Variables: LOCAL_DIR, PORT, LOCALAWS_PORT, S3_PORT, REDIS_PORT;
+# ARGS are handed to pytest or to the benchmark.
+STACK := ./stack/run
+ARGS ?=
+
+.PHONY: help up test lint bench bench-container bench-localaws image clean
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+up: ## set up what is missing and run the portal on this machine; Ctrl-C ends it
+	@$(STACK) up
+
+test: ## all tests; ARGS="-k upload" for some
+	@$(STACK) run -m pytest -n 2 --dist loadgroup $(ARGS)
+
+lint: ## ruff and mypy
+	@$(STACK) run -m ruff check .
+	@$(STACK) run -m ruff format --check .
+	@$(STACK) run -m mypy .
+
+bench: bench-container bench-localaws ## all benchmarks
+
+bench-container: ## the container beside a plain one
+	@$(STACK) run bench/container.py $(ARGS)
+
+bench-localaws: ## localaws beside the bare container
+	@$(STACK) run bench/localaws.py $(ARGS)
+
+image: ## build the container image with CONTAINER_ENGINE (docker, podman)
+	@./stack/image
+
+clean: ## remove the virtual environments; .local stays
+	rm -rf .venv .venv-container

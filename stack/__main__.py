@@ -1,0 +1,113 @@
+"""``python -m stack up`` and the other commands; see the Makefile."""
+
+import argparse
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stack import credentials, venvs
+from stack.console import Console
+from stack.errors import StackError
+from stack.layout import ROOT, Layout
+from stack.parts import ADMIN, environment, parts
+from stack.supervisor import Supervisor
+
+_READY_PREFIX = "Ready:"
+
+
+def up(layout: Layout, *, follow: int | None) -> int:
+    """Set up what is missing, start everything, and stay until told to end."""
+    layout.make_folders()
+    lock = _lock(layout.local_dir)
+    try:
+        layout.check_ports_free()
+        password = credentials.admin_password(layout)
+        credentials.write_aws_env(layout)
+        needed = parts(layout)
+        console = Console([part.step for part in needed])
+
+        def ready() -> None:
+            console.say(f"{_READY_PREFIX} {layout.url}  ({ADMIN} / {password})")
+
+        return Supervisor(
+            needed,
+            stack_dir=layout.local_dir,
+            console=console,
+            environment=environment(layout),
+            on_ready=ready,
+            follow=follow,
+        ).run()
+    finally:
+        os.close(lock)
+
+
+def install(names: Sequence[str]) -> None:
+    """Bring the named virtual environments up to date, with a line for each that needs it."""
+    for name in names:
+        venv = venvs.ALL[name]
+        if not venv.is_current():
+            print(f"Installing the packages in {venv.folder.name} …", flush=True)
+            venv.install()
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Become the development environment's Python with these arguments."""
+    install(["dev", "container"])
+    os.chdir(ROOT)
+    python = str(venvs.DEV.python)
+    path = f"{venvs.DEV.folder / 'bin'}:{os.environ.get('PATH', os.defpath)}"
+    os.execve(  # noqa: S606 - no shell is meant
+        python, [python, *arguments], venvs.clean_environment() | {"PATH": path}
+    )
+
+
+def _lock(folder: Path) -> int:
+    """Hold the stack's folder for as long as this process lives."""
+    descriptor = os.open(folder / "run" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        running = os.read(descriptor, 32).decode().strip()
+        raise StackError(
+            f"A stack runs already in {folder} (process {running}). End it first, or start "
+            "another one with LOCAL_DIR and the four port variables set to other values."
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    of_up = commands.add_parser("up", help="set up what is missing and run the whole portal")
+    of_up.add_argument(
+        "--follow", type=int, metavar="PID", help="end when this process ends (for tests)"
+    )
+    of_install = commands.add_parser("install", help="bring virtual environments up to date")
+    of_install.add_argument("names", nargs="+", choices=sorted(venvs.ALL))
+    of_run = commands.add_parser("run", help="run the development environment's Python")
+    of_run.add_argument("arguments", nargs=argparse.REMAINDER)
+    chosen = parser.parse_args(arguments)
+    # A start that is cut short before the supervisor takes over ends like any other.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if chosen.command == "up":
+            return up(Layout.from_environment(), follow=chosen.follow)
+        if chosen.command == "install":
+            install(chosen.names)
+        else:
+            run(chosen.arguments)
+    except StackError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""Where this stack keeps its files and on which ports it listens, read from the environment."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.errors import StackError
+
+ROOT = Path(__file__).resolve().parent.parent
+PORTAL_VENV = ROOT / ".venv"
+CONTAINER_VENV = ROOT / ".venv-container"
+
+REGION = "ap-northeast-2"
+ACCOUNT = "123456789012"  # the account that localaws (and moto in it) answers for
+BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
+HOST = "127.0.0.1"
+
+DEFAULT_PORTS = {"PORT": 8000, "LOCALAWS_PORT": 4566, "S3_PORT": 9000, "REDIS_PORT": 6380}
+_SERVES = {
+    "PORT": "the portal's web server",
+    "LOCALAWS_PORT": "localaws",
+    "S3_PORT": "the S3 server",
+    "REDIS_PORT": "Redis",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One stack: its folder and its four ports."""
+
+    local_dir: Path
+    port: int = DEFAULT_PORTS["PORT"]
+    localaws_port: int = DEFAULT_PORTS["LOCALAWS_PORT"]
+    s3_port: int = DEFAULT_PORTS["S3_PORT"]
+    redis_port: int = DEFAULT_PORTS["REDIS_PORT"]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Layout":
+        """Read LOCAL_DIR (where relative, below the checkout) and the four port variables."""
+        numbers = {name: _port(name, environment) for name in DEFAULT_PORTS}
+        names_by_number: dict[int, str] = {}
+        for name, number in numbers.items():
+            if number in names_by_number:
+                raise StackError(
+                    f"{names_by_number[number]} and {name} are both {number}: "
+                    "each needs a port of its own."
+                )
+            names_by_number[number] = name
+        return cls(
+            local_dir=(ROOT / (environment.get("LOCAL_DIR") or ".local")).resolve(),
+            port=numbers["PORT"],
+            localaws_port=numbers["LOCALAWS_PORT"],
+            s3_port=numbers["S3_PORT"],
+            redis_port=numbers["REDIS_PORT"],
+        )
+
+    @property
+    def run_dir(self) -> Path:
+        return self.local_dir / "run"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.local_dir / "logs"
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def localaws_url(self) -> str:
+        return f"http://{HOST}:{self.localaws_port}"
+
+    @property
+    def s3_url(self) -> str:
+        return f"http://{HOST}:{self.s3_port}"
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://{HOST}:{self.redis_port}/0"
+
+    def ports(self) -> dict[str, int]:
+        """The ports by the variable that sets each."""
+        return {
+            "PORT": self.port,
+            "LOCALAWS_PORT": self.localaws_port,
+            "S3_PORT": self.s3_port,
+            "REDIS_PORT": self.redis_port,
+        }
+
+    def make_folders(self) -> None:
+        """Create the stack's folder, for its owner alone, and those that every part expects."""
+        try:
+            self.local_dir.mkdir(parents=True, exist_ok=True)
+            self.local_dir.chmod(0o700)
+            for name in ("run", "logs", "redis", "localaws", "samples", "demo", f"s3/{BUCKET}"):
+                (self.local_dir / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StackError(
+                f"Cannot write to {self.local_dir}: {error.strerror}. "
+                "Choose another folder with LOCAL_DIR."
+            ) from error
+
+    def check_ports_free(self) -> None:
+        """Refuse to start where another program listens on one of the ports."""
+        for name, number in self.ports().items():
+            with socket.socket() as probe:
+                # As the servers do: an old connection in TIME_WAIT does not count as taken.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((HOST, number))
+                except PermissionError as error:
+                    raise StackError(
+                        f"{name}={number} needs root: choose a port of 1024 or above, "
+                        f"for example `make up {name}={DEFAULT_PORTS[name]}`."
+                    ) from error
+                except OSError as error:
+                    raise StackError(
+                        f"Port {number} for {_SERVES[name]} is taken by another program. "
+                        f"Nothing was started. Choose another with {name}, "
+                        f"for example `make up {name}={number + 1}`."
+                    ) from error
+
+
+def _port(name: str, environment: Mapping[str, str]) -> int:
+    text = environment.get(name) or str(DEFAULT_PORTS[name])
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise StackError(f"{name} must be a port number from 1 to 65535, not {text!r}.")
+    return int(text)

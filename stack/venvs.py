@@ -1,0 +1,186 @@
+"""The two virtual environments: what is in them, whether they are up to date, and making them.
+
+``python -m stack.venvs NAME`` makes or completes one; the stack runs that as a step of its own.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.errors import StackError
+from stack.layout import CONTAINER_VENV, PORTAL_VENV, ROOT
+
+_STAMP = "installed.json"  # what was installed, written last of all
+_UNDERWAY = "installing"  # there while an install goes on; found later, it was interrupted
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+#: The Python outside of any virtual environment: what it runs may replace the environments.
+BASE_PYTHON: str = getattr(sys, "_base_executable", sys.executable)
+NEEDS_VENV = (
+    "This Python 3.11 cannot make virtual environments: install its venv package "
+    "(Debian, Ubuntu: apt-get install python3.11-venv) or uv, and run this again."
+)
+
+
+@dataclass(frozen=True)
+class Venv:
+    """A virtual environment and the hashed requirement files that fill it."""
+
+    name: str
+    folder: Path
+    requirements: tuple[Path, ...]
+    #: Files whose packages these requirements hold too, so that they need no install of their own.
+    includes: tuple[Path, ...] = ()
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    def wanted(self) -> dict[str, str]:
+        """The requirement files and their hashes, as the stamp holds them."""
+        return {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in (*self.requirements, *self.includes)
+        }
+
+    def is_current(self) -> bool:
+        """Whether everything that it needs is installed, in these very versions."""
+        try:
+            stamp = json.loads((self.folder / _STAMP).read_text())
+        except (FileNotFoundError, ValueError):
+            return False
+        return (
+            not (self.folder / _UNDERWAY).exists()
+            and self.python.exists()  # the interpreter it was made from may have been removed
+            and self.wanted().items() <= stamp.items()
+        )
+
+    def install(self) -> None:
+        """Make or complete it. What an interrupted install left is thrown away first."""
+        with _alone(self.requirements[0].parent):
+            if self.is_current():  # somebody else was quicker
+                return
+            if (self.folder / _UNDERWAY).exists() or not _works(self.python):
+                # pip takes a package that was cut off half-way for installed.
+                _remove(self.folder)
+            fresh = not self.folder.exists()
+            self.folder.mkdir(exist_ok=True)
+            (self.folder / _UNDERWAY).touch()
+            if fresh:
+                _create(self.folder)
+            # A stamp that stayed would vouch for what is about to change.
+            (self.folder / _STAMP).unlink(missing_ok=True)
+            _run(_installer(self.python) + _requirement_options(self.requirements), "installing")
+            # Compiled here and not by pip: on all cores, and whatever the shell says about
+            # bytecode; importing MXNet takes twice as long without.
+            compiled = [
+                str(self.python),
+                "-m",
+                "compileall",
+                "-j0",
+                "-qq",
+                str(self.folder / "lib"),
+            ]
+            # Packages ship files of other Python versions, which cannot be compiled: no error.
+            subprocess.run(compiled, env=clean_environment(), check=False, timeout=900)
+            temporary = self.folder / f"{_STAMP}.tmp"
+            temporary.write_text(json.dumps(self.wanted()))
+            temporary.replace(self.folder / _STAMP)
+            (self.folder / _UNDERWAY).unlink()
+
+
+_REQUIREMENTS = ROOT / "requirements"
+PORTAL = Venv("portal", PORTAL_VENV, (_REQUIREMENTS / "local.txt",))
+DEV = Venv(
+    "dev", PORTAL_VENV, (_REQUIREMENTS / "dev.txt",), includes=(_REQUIREMENTS / "local.txt",)
+)
+CONTAINER = Venv(
+    "container",
+    CONTAINER_VENV,
+    (ROOT / "container" / "requirements.txt", _REQUIREMENTS / "demo.txt"),
+)
+ALL = {venv.name: venv for venv in (PORTAL, DEV, CONTAINER)}
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would make Python skip bytecode or import foreign modules."""
+    unwanted = (_NO_BYTECODE, "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    return {name: value for name, value in os.environ.items() if name not in unwanted}
+
+
+def _create(folder: Path) -> None:
+    """Make an empty environment with the first means that this machine has."""
+    if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv"):
+        command = [BASE_PYTHON, "-m", "venv", str(folder)]
+    elif shutil.which("uv"):
+        options = ["--quiet", "--seed", "--allow-existing", "--python", BASE_PYTHON]
+        command = ["uv", "venv", *options, str(folder)]
+    elif importlib.util.find_spec("virtualenv"):
+        command = [BASE_PYTHON, "-m", "virtualenv", "--quiet", str(folder)]
+    else:
+        raise StackError(NEEDS_VENV)
+    _run(command, "making the virtual environment")
+
+
+def _works(python: Path) -> bool:
+    if not python.exists():
+        return False
+    check = "import pip, sys; sys.exit(sys.version_info[:2] != (3, 11))"
+    done = subprocess.run(
+        [python, "-c", check], env=clean_environment(), capture_output=True, check=False, timeout=60
+    )
+    return done.returncode == 0
+
+
+def _installer(python: Path) -> list[str]:
+    options = ["--quiet", "--no-input", "--disable-pip-version-check"]
+    return [str(python), "-m", "pip", "install", *options, "--no-compile", "--require-hashes"]
+
+
+def _requirement_options(files: Sequence[Path]) -> list[str]:
+    return [word for path in files for word in ("--requirement", str(path))]
+
+
+def _run(command: Sequence[str], what: str) -> None:
+    done = subprocess.run(command, env=clean_environment(), check=False, timeout=1800)
+    if done.returncode != 0:
+        raise StackError(
+            f"{what} failed with exit code {done.returncode}; run the same again to go on."
+        )
+
+
+def _remove(folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold off others that would install from this folder's requirements at the same time."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def main(arguments: Sequence[str]) -> int:
+    try:
+        ALL[arguments[0]].install()
+    except StackError as error:
+        print(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
