@@ -1,14 +1,15 @@
 """A model's Python worker, where MMS expects its own ``model_service_worker.py``.
 
 MMS starts one for each model and speaks to it over a Unix socket. This is MMS's worker, from
-its own package, with four differences:
+its own package, with these differences:
 
 * why a model could not be loaded is logged in one line that names the file, and answered with a
   status, where MMS's own worker dies of it with a stack trace;
 * after a failed load nothing is left behind (see :func:`leave_nothing_running`);
 * it ends when MMS does (MMS's own waits for its next connection for ever);
 * the model's folder is not on the import path: MMS puts it there, before the standard library,
-  so that an archive holding a ``json.py`` would have it run.
+  so that an archive holding a ``json.py`` would have it run. Nor may a MANIFEST.json in it
+  choose another handler. An archive is data, never code.
 """
 
 import logging
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 CONTAINER = Path(__file__).resolve().parent
+HANDLER = "model_handler.py:handle"
 PARENT_CHECK_SECONDS = 2.0
 REAP_SECONDS = 2.0
 
@@ -76,20 +78,22 @@ def failed_before(sock_name: str | None) -> bool:
 def main() -> int:
     from mms import model_service_worker
     from mms.arg_parser import ArgParser
+    from mms.model_loader import MmsModelLoader
 
     class Worker(model_service_worker.MXNetModelServiceWorker):  # type: ignore[misc]
         server_pid = os.getpid()
 
         def load_model(self, load_model_request: dict[str, Any]) -> tuple[str, int]:
             name = load_model_request["modelName"].decode()
+            folder = load_model_request["modelPath"].decode()
+            self._create_io_files(self.tmp_dir, load_model_request["ioFileDescriptor"].decode())
             try:
-                result: tuple[str, int] = super().load_model(load_model_request)
+                # Never the handler or the loader that a MANIFEST.json in the archive asks for.
+                self.model_loader = MmsModelLoader()
+                self.service = self.model_loader.load(name, folder, HANDLER, None, 1)
+                return f"loaded model {name}. [PID]:{os.getpid()}", 200
             except Exception as error:
                 message, code = load_failure(error, name)
-            else:
-                if result[1] == 200:
-                    return result
-                message, code = load_failure(MemoryError(), name)
             leave_nothing_running(self.server_pid, Path(f"{self.sock_name}.failed"))
             return message, code
 
