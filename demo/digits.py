@@ -1,0 +1,256 @@
+"""Hand-written digits as people draw and photograph them.
+
+The handwriting is scikit-learn's (1,797 digits of 8 x 8 points, by 43 people). A user's
+picture looks otherwise: large and sharp, dark on light or chalk on a board, off-centre, on
+ruled paper, with a thin pen. So each digit is kept as a smooth field, from which a picture
+of any size, stroke width and lighting is drawn. Pen strokes of our own (:mod:`demo.strokes`)
+are added for training, since 8 x 8 points cannot tell how a thin pen looks.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+
+LABELS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SIZE = 32
+"""Pixels a side of the networks' input."""
+
+FIELD = 48
+"""Points a side of a field; the digit fills the middle 32."""
+
+HELD_OUT = 360
+"""The last fifth is never trained on; the set is in order of writers, so it is other people's."""
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Fields ``(N, FIELD, FIELD)`` of values 0 (paper) to 1 (ink), and their labels."""
+
+    fields: Any
+    labels: Any
+
+
+def handwriting() -> tuple[Digits, Digits]:
+    """Scikit-learn's digits: those for training, and those held out."""
+    data = load_digits()
+    fields = np.stack([_smooth(image) for image in data.images / 16])
+    labels = data.target.astype(np.int64)
+    return (
+        Digits(fields[:-HELD_OUT], labels[:-HELD_OUT]),
+        Digits(fields[-HELD_OUT:], labels[-HELD_OUT:]),
+    )
+
+
+def _smooth(image: Any) -> Any:
+    small = Image.fromarray(np.pad(image, 2).astype(np.float32))
+    return np.asarray(small.resize((FIELD, FIELD), Image.Resampling.BICUBIC))
+
+
+def training_pictures(written: Digits, drawn: Digits, *, rng: Any) -> tuple[Any, Any]:
+    """The pictures of one epoch ``(N, 1, SIZE, SIZE)`` and their labels."""
+    brush = [varied(written.fields, rng=rng, size=SIZE) for _ in range(3)]
+    pen = varied(drawn.fields, rng=rng, size=SIZE, edge=(0.45, 0.93))
+    pictures = np.concatenate([*brush, pen])[:, None]
+    return pictures, np.concatenate([*[written.labels] * 3, drawn.labels])
+
+
+def plain(fields: Any, *, size: int) -> Any:
+    """Bytes ``(N, size, size)``: each digit centred, black on white, as a data set has it."""
+    count = len(fields)
+    alpha = _ink(_sample(fields, _grid(count, size, height=0.8)), edge=0.45, hardness=12.0)
+    return _bytes(1 - alpha)
+
+
+def varied(
+    fields: Any,
+    *,
+    rng: Any,
+    size: int,
+    edge: tuple[float, float] = (0.3, 0.6),
+    height: tuple[float, float] = (0.35, 0.92),
+) -> Any:
+    """Bytes ``(N, size, size)``: each digit somewhere, somehow, on something.
+
+    ``edge`` is the range of the value at which ink ends: the higher, the thinner the stroke;
+    ``height`` that of a digit's share of the picture.
+    """
+    count = len(fields)
+
+    def pick(low: float, high: float) -> Any:
+        return rng.uniform(low, high, count)
+
+    tall = pick(*height)
+    room = 1 - tall
+    grid = _grid(
+        count,
+        size,
+        height=tall,
+        aspect=np.exp(rng.normal(0, 0.13, count)),
+        angle=rng.normal(0, 0.13, count),
+        slant=rng.normal(0, 0.15, count),
+        right=pick(-1, 1) * room,
+        down=pick(-1, 1) * room,
+        waves=rng,
+    )
+    alpha = _ink(_sample(fields, grid), edge=pick(*edge), hardness=np.exp(pick(1.8, 3.4)))
+    return _bytes(_paper(alpha, rng=rng))
+
+
+def everyday(held_out: Digits, *, rng: Any) -> tuple[Any, Any]:
+    """What accuracy is measured on: two pictures ``(SIZE, SIZE)`` of each held-out digit.
+
+    Off-centre, tilted, in any light, ink on paper as well as chalk on a board, and at least
+    two fifths of the picture high. Drawn large and then made small, as the container does it.
+    """
+    large = np.concatenate(
+        [
+            varied(held_out.fields, rng=rng, size=4 * SIZE, edge=(0.4, 0.52), height=(0.4, 0.9))
+            for _ in range(2)
+        ]
+    )
+    small = [Image.fromarray(picture).reduce(4) for picture in large]
+    return np.stack([np.asarray(picture) for picture in small])[:, None], np.tile(
+        held_out.labels, 2
+    )
+
+
+def _grid(
+    count: int,
+    size: int,
+    *,
+    height: Any,
+    aspect: Any = 1.0,
+    angle: Any = 0.0,
+    slant: Any = 0.0,
+    right: Any = 0.0,
+    down: Any = 0.0,
+    waves: Any = None,
+) -> tuple[Any, Any]:
+    """For each pixel of each picture, where in the field (-1..1) its value comes from."""
+
+    def column(value: Any) -> Any:
+        return _column(np.broadcast_to(value, (count,)))
+
+    line = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
+    # The digit fills two thirds of its field.
+    scale = column(height) * 1.5
+    x = (line[None, None, :] - column(right)) / scale
+    y = (line[None, :, None] - column(down)) / scale
+    cos, sin = np.cos(column(angle)), np.sin(column(angle))
+    x, y = x * cos + y * sin, y * cos - x * sin
+    x, y = (x + y * column(slant)) / column(aspect), y * column(aspect)
+    if waves is not None:  # a hand that is not steady
+        for _ in range(2):
+            fx, fy, phase, much = (
+                column(waves.uniform(low, high, count))
+                for low, high in ((-2.5, 2.5), (-2.5, 2.5), (0, 6.3), (-0.05, 0.05))
+            )
+            wave = much * np.sin(fx * x + fy * y + phase)
+            x, y = x + wave, y - wave
+    return x, y
+
+
+def _sample(fields: Any, grid: tuple[Any, Any]) -> Any:
+    """Bilinear lookup of ``fields`` at ``grid``; nothing but paper outside."""
+    edge = fields.shape[1] - 1
+    x = np.clip((grid[0] + 1) / 2 * edge, 0, edge - 0.001)
+    y = np.clip((grid[1] + 1) / 2 * edge, 0, edge - 0.001)
+    left, top = x.astype(np.int32), y.astype(np.int32)
+    across, downward = x - left.astype(np.float32), y - top.astype(np.float32)
+    width = edge + 1
+    start = (np.arange(len(fields), dtype=np.int32) * width * width)[:, None, None]
+    at = start + top * width + left
+    flat = fields.ravel()
+    upper = flat[at] * (1 - across) + flat[at + 1] * across
+    lower = flat[at + width] * (1 - across) + flat[at + width + 1] * across
+    return upper * (1 - downward) + lower * downward
+
+
+def _ink(values: Any, *, edge: Any, hardness: Any) -> Any:
+    """How much of each pixel is ink, 0 to 1."""
+    steep = (values - _column(edge)) * _column(hardness)
+    return 1 / (1 + np.exp(-np.clip(steep, -30, 30)))
+
+
+def _column(value: Any) -> Any:
+    """A number for each picture, or one for all, to reckon with pictures."""
+    return np.atleast_1d(np.asarray(value, np.float32))[:, None, None]
+
+
+def _paper(alpha: Any, *, rng: Any) -> Any:
+    """Ink on paper or chalk on a board, lit from somewhere, sometimes ruled; 0 to 1."""
+    count, size, _ = alpha.shape
+
+    def pick(low: float, high: float) -> Any:
+        return _column(rng.uniform(low, high, count))
+
+    line = np.linspace(-1, 1, size, dtype=np.float32)
+    light = pick(0.55, 1.0)
+    dark = light * pick(0.0, 0.55)
+    inverted = rng.random(count)[:, None, None] < 0.5
+    ground = np.where(inverted, dark, light)
+    ink = np.where(inverted, light, dark)
+    ruled = pick(0, 1) < 0.15
+    period, offset = pick(0.15, 0.5), pick(0, 1)
+    on_line = ((line[None, :, None] + offset) / period) % 1 < 0.14
+    ground = ground + ruled * on_line * pick(0.1, 0.5) * (ink - ground)
+    shade = 1 + pick(-0.2, 0.2) * line[None, None, :] + pick(-0.2, 0.2) * line[None, :, None]
+    picture = (ground + alpha * (ink - ground)) * shade
+    grain = pick(0, 0.06)
+    return picture + grain * rng.standard_normal(picture.shape, dtype=np.float32)
+
+
+def _bytes(values: Any) -> Any:
+    return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """How a sample picture is made: what is written on, with what, and where."""
+
+    ground: tuple[int, int, int]
+    ink: tuple[int, int, int]
+    height: float = 0.66
+    right: float = 0.0
+    down: float = 0.0
+    tilt: float = 0.0
+    grain: float = 6.0
+    chalky: bool = False
+    ruled: tuple[int, int, int] | None = None
+
+
+SCENES: dict[str, Scene] = {
+    "three": Scene(ground=(247, 243, 232), ink=(28, 42, 110), tilt=0.08),
+    "seven": Scene(ground=(38, 66, 56), ink=(236, 238, 230), chalky=True, right=-0.1, grain=9.0),
+    "five": Scene(ground=(252, 252, 250), ink=(60, 60, 66), ruled=(150, 180, 220), down=0.06),
+    "two": Scene(
+        ground=(253, 226, 104), ink=(25, 25, 25), height=0.5, right=0.28, down=-0.2, tilt=-0.12
+    ),
+    "eight": Scene(ground=(14, 16, 24), ink=(255, 255, 255), height=0.72, grain=2.0),
+    "four": Scene(ground=(24, 60, 122), ink=(226, 236, 250), height=0.56, right=-0.2, tilt=0.1),
+    "zero": Scene(ground=(201, 168, 124), ink=(70, 28, 20), height=0.6, down=0.15, grain=10.0),
+}
+"""One sample picture for each of these labels."""
+
+
+def sample(field: Any, scene: Scene, *, size: int, rng: Any) -> Image.Image:
+    """A picture of one digit, large enough to look at: ``size`` x ``size`` pixels, RGB."""
+    grid = _grid(
+        1, size, height=scene.height, right=scene.right, down=scene.down, angle=scene.tilt
+    )
+    alpha = _ink(_sample(field[None], grid), edge=0.48, hardness=40.0)[0]
+    if scene.chalky:
+        alpha = alpha * np.clip(rng.normal(0.85, 0.2, alpha.shape), 0, 1)
+    picture = np.empty((size, size, 3), np.float32)
+    picture[:] = scene.ground
+    if scene.ruled is not None:
+        picture[np.arange(size) % (size // 8) < 2] = scene.ruled
+    picture += alpha[..., None] * (np.array(scene.ink, np.float32) - picture)
+    line = np.linspace(-1, 1, size, dtype=np.float32)
+    picture *= 1 - 0.06 * (line[:, None, None] ** 2 + line[None, :, None] ** 2)
+    picture += rng.normal(0, scene.grain, (size, size, 1))
+    return Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))

@@ -1,0 +1,105 @@
+"""Training and asking a small Gluon network; pictures come in as bytes (0 to 255)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, gluon
+
+MEAN, STD = 0.5, 0.25
+"""Pixels are brought to 0..1, then to roughly -2..2; ``preprocess.json`` says the same."""
+
+BATCH = 64
+
+
+def preprocess(size: int, color: str) -> dict[str, object]:
+    """What the container has to do with a picture before it shows it to these networks."""
+    channels = 1 if color == "GRAY" else 3
+    return {
+        "color": color,
+        "resize": size,
+        "crop": True,
+        "scale": 1 / 255,
+        "mean": [MEAN] * channels,
+        "std": [STD] * channels,
+    }
+
+
+def normalise(pixels: Any) -> Any:
+    """Bytes ``(N, C, H, W)`` as the floats that the networks take."""
+    return (pixels.astype(np.float32) / 255 - MEAN) / STD
+
+
+def convolutional(name: str, *, classes: int, halve_first: bool) -> Any:
+    """Four convolutions that look for the thing anywhere; ``halve_first`` for 64 x 64 pixels."""
+    net = gluon.nn.HybridSequential(prefix=f"{name}_")
+    with net.name_scope():
+        for index, channels in enumerate((16, 32, 48, 96)):
+            strides = 2 if halve_first and index == 0 else 1
+            net.add(
+                gluon.nn.Conv2D(channels, 3, strides=strides, padding=1, use_bias=False),
+                gluon.nn.BatchNorm(),
+                gluon.nn.Activation("relu"),
+            )
+            if index < 3:
+                net.add(gluon.nn.MaxPool2D(2))
+        # Where in the picture does not matter: the strongest response of each feature does.
+        net.add(gluon.nn.GlobalMaxPool2D(), gluon.nn.Flatten(), gluon.nn.Dense(classes))
+    return net
+
+
+def linear(name: str, *, classes: int) -> Any:
+    """One weight a pixel and class: the simplest network there is."""
+    net = gluon.nn.HybridSequential(prefix=f"{name}_")
+    with net.name_scope():
+        net.add(gluon.nn.Flatten(), gluon.nn.Dense(classes))
+    return net
+
+
+def train(
+    net: Any,
+    *,
+    draw: Callable[[int], tuple[Any, Any]],
+    epochs: int,
+    rate: float,
+    rng: Any,
+    report: Callable[[int], None],
+) -> None:
+    """Fit ``net`` with Adam, the learning rate falling to nearly nothing.
+
+    ``draw(epoch)`` gives the pictures (bytes, ``(N, C, H, W)``) and labels of an epoch,
+    ``report(epoch)`` is called after each, counted from 1.
+    """
+    net.initialize(mx.init.Xavier())
+    net.hybridize(static_alloc=True, static_shape=True)
+    loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
+    trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": rate})
+    for epoch in range(epochs):
+        pictures, labels = draw(epoch)
+        order = rng.permutation(len(pictures))
+        steps = len(order) // BATCH
+        for step in range(steps):
+            done = (epoch + step / steps) / epochs
+            trainer.set_learning_rate(rate * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done))))
+            chosen = order[step * BATCH : (step + 1) * BATCH]
+            with autograd.record():
+                answer = net(mx.nd.array(normalise(pictures[chosen])))
+                loss = loss_of(answer, mx.nd.array(labels[chosen]))
+            loss.backward()
+            trainer.step(BATCH)
+        report(epoch + 1)
+
+
+def probabilities(net: Any, pictures: Any) -> Any:
+    """What ``net`` says to each picture (bytes, ``(N, C, H, W)``): ``(N, classes)``."""
+    answers = [
+        mx.nd.softmax(net(mx.nd.array(normalise(pictures[start : start + 256])))).asnumpy()
+        for start in range(0, len(pictures), 256)
+    ]
+    return np.concatenate(answers)
+
+
+def accuracy(net: Any, pictures: Any, labels: Any) -> float:
+    """Share of pictures for which the likeliest label is the right one, 0 to 1."""
+    return float((probabilities(net, pictures).argmax(axis=1) == labels).mean())

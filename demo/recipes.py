@@ -1,0 +1,264 @@
+"""How each version of each demo model is trained, and how its sample pictures are chosen."""
+
+import io
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from PIL import Image
+
+from demo import digits, learning, shapes, strokes
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that was trained, and what to say of it."""
+
+    net: Any
+    shape: tuple[int, int, int, int]
+    labels: tuple[str, ...]
+    preprocess: dict[str, object]
+    accuracy: dict[str, float]
+    """Shares of held-out pictures named right, 0 to 1, by kind of picture."""
+    note: str
+
+
+def digits_linear(seed: int, say: Say) -> Trained:
+    """Version 1 of digits: what a first attempt looks like, good on the data set alone."""
+    written, held_out = digits.handwriting()
+    pictures = digits.plain(written.fields, size=digits.SIZE)[:, None]
+    return _digits(
+        learning.linear("digits", classes=10),
+        held_out,
+        draw=lambda rng: (pictures, written.labels),
+        epochs=12,
+        rate=0.002,
+        seed=seed,
+        say=say,
+        note=(
+            "First try: a linear model on the bare pixels, trained on centred black-on-white"
+            " digits. Of {count} held-out digits it reads {plain} when they look like that, but"
+            " only {everyday} in everyday pictures: off-centre, tilted, chalk on a board."
+        ),
+    )
+
+
+def digits_convolutional(seed: int, say: Say) -> Trained:
+    """Version 2 of digits: made for the pictures that people take."""
+    written, held_out = digits.handwriting()
+    pens = digits.Digits(
+        *strokes.fields(1600, rng=np.random.default_rng(seed + 1), size=digits.FIELD)
+    )
+    return _digits(
+        learning.convolutional("digits", classes=10, halve_first=False),
+        held_out,
+        draw=lambda rng: digits.training_pictures(written, pens, rng=rng),
+        epochs=9,
+        rate=0.008,
+        seed=seed,
+        say=say,
+        note=(
+            "A small convolutional network, trained on moved, tilted, dimmed and inverted digits"
+            " and on pen strokes drawn by a program. Of {count} held-out digits it reads {plain}"
+            " black on white, and {everyday} in everyday pictures: off-centre, tilted, chalk on"
+            " a board."
+        ),
+    )
+
+
+def _digits(
+    net: Any,
+    held_out: digits.Digits,
+    *,
+    draw: Callable[[Any], tuple[Any, Any]],
+    epochs: int,
+    rate: float,
+    seed: int,
+    say: Say,
+    note: str,
+) -> Trained:
+    plain = digits.plain(held_out.fields, size=digits.SIZE)[:, None]
+    everyday, everyday_labels = digits.everyday(held_out, rng=np.random.default_rng(SEED_OF_TEST))
+
+    def measure() -> dict[str, float]:
+        return {
+            "everyday": learning.accuracy(net, everyday, everyday_labels),
+            "plain": learning.accuracy(net, plain, held_out.labels),
+        }
+
+    _fit(net, draw, epochs, rate, seed, say, lambda: measure()["everyday"])
+    accuracy = measure()
+    return Trained(
+        net=net,
+        shape=(1, 1, digits.SIZE, digits.SIZE),
+        labels=digits.LABELS,
+        preprocess=learning.preprocess(digits.SIZE, "GRAY"),
+        accuracy=accuracy,
+        note=note.format(
+            count=len(held_out.labels),
+            plain=_percent(accuracy["plain"]),
+            everyday=_percent(accuracy["everyday"]),
+        ),
+    )
+
+
+def shapes_convolutional(seed: int, say: Say) -> Trained:
+    """The one version of shapes."""
+    rng = np.random.default_rng(seed)
+    say(f"drawing {SHAPES_DRAWN} pictures")
+    pictures, labels = shapes.drawings(SHAPES_DRAWN, rng=rng)
+    test, test_labels = shapes.drawings(800, rng=np.random.default_rng(SEED_OF_TEST))
+    net = learning.convolutional("shapes", classes=len(shapes.LABELS), halve_first=True)
+
+    def measure() -> float:
+        return learning.accuracy(net, test, test_labels)
+
+    _fit(
+        net,
+        lambda rng: (shapes.augmented(pictures, rng=rng), labels),
+        9,
+        0.006,
+        seed,
+        say,
+        measure,
+    )
+    accuracy = measure()
+    return Trained(
+        net=net,
+        shape=(1, 3, shapes.SIZE, shapes.SIZE),
+        labels=shapes.LABELS,
+        preprocess=learning.preprocess(shapes.SIZE, "RGB"),
+        accuracy={"everyday": accuracy},
+        note=(
+            f"A small convolutional network, trained on {SHAPES_DRAWN:,} drawings. Names"
+            f" {_percent(accuracy)} of {len(test):,} drawings it has not seen."
+        ),
+    )
+
+
+SHAPES_DRAWN = 4000
+SEED_OF_TEST = 7
+
+
+def _fit(
+    net: Any,
+    draw: Callable[[Any], tuple[Any, Any]],
+    epochs: int,
+    rate: float,
+    seed: int,
+    say: Say,
+    measure: Callable[[], float],
+) -> None:
+    mx.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - Gluon's initialisers draw from it
+    rng = np.random.default_rng(seed)
+    learning.train(
+        net,
+        draw=lambda epoch: draw(rng),
+        epochs=epochs,
+        rate=rate,
+        rng=rng,
+        report=lambda epoch: say(f"epoch {epoch} of {epochs}, accuracy {measure():.2f}"),
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+class Packed:
+    """A network as it lies in its archive, asked about pictures the way the container does."""
+
+    def __init__(self, archive: Path) -> None:
+        """Read symbol, parameters, labels and preprocessing from ``archive``."""
+        files = {}
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                content = tar.extractfile(member)
+                if content is not None:
+                    files[member.name.split("-")[-1]] = content.read()
+        self.labels = files["synset.txt"].decode().split("\n")[:-1]
+        import json
+
+        shape = json.loads(files["shapes.json"])[0]["shape"]
+        self._size, self._mode = shape[2], "L" if shape[1] == 1 else "RGB"
+        symbol = mx.sym.load_json(files["symbol.json"].decode())
+        arrays = mx.nd.load_frombuffer(files["0000.params"])
+        self._bound = symbol.bind(
+            mx.cpu(),
+            {"data": mx.nd.zeros(shape)}
+            | {key[4:]: value for key, value in arrays.items() if key.startswith("arg:")},
+            aux_states={key[4:]: value for key, value in arrays.items() if key.startswith("aux:")},
+            grad_req="null",
+        )
+
+    def probability(self, picture: Image.Image, label: str) -> float:
+        """How likely ``picture`` shows ``label``, as a JPEG of it would be answered; 0 to 1."""
+        sent = io.BytesIO()
+        picture.save(sent, "JPEG", quality=90)
+        seen = Image.open(sent).convert(self._mode).resize((self._size, self._size))
+        pixels = np.asarray(seen, np.uint8).reshape(1, self._size, self._size, -1)
+        answer = self._bound.forward(
+            data=mx.nd.array(learning.normalise(pixels.transpose(0, 3, 1, 2)))
+        )[0]
+        return float(answer.asnumpy()[0][self.labels.index(label)])
+
+
+def digit_samples(
+    seed: int, size: int, network: Packed, sure: float
+) -> Iterator[tuple[str, Image.Image]]:
+    """A picture of a held-out digit for each scene, the first that ``network`` is sure of."""
+    _, held_out = digits.handwriting()
+    for number, (label, scene) in enumerate(digits.SCENES.items()):
+        rng = np.random.default_rng(seed + number)
+        candidates = np.flatnonzero(held_out.labels == digits.LABELS.index(label))
+        yield label, _first_sure(
+            (
+                digits.sample(held_out.fields[index], scene, size=size, rng=rng)
+                for index in candidates
+            ),
+            label,
+            network,
+            sure,
+        )
+
+
+def shape_samples(
+    seed: int, size: int, network: Packed, sure: float
+) -> Iterator[tuple[str, Image.Image]]:
+    """A new drawing of each shape, the first that ``network`` is sure of."""
+    for number, label in enumerate(shapes.LABELS):
+        rng = np.random.default_rng(seed + 100 + number)
+        yield label, _first_sure(
+            (shapes.draw(label, rng=rng, size=2 * size).reduce(2) for _ in range(40)),
+            label,
+            network,
+            sure,
+        )
+
+
+def _first_sure(
+    pictures: Iterator[Image.Image], label: str, network: Packed, sure: float
+) -> Image.Image:
+    for picture in pictures:
+        if network.probability(picture, label) >= sure:
+            return picture
+    raise RuntimeError(
+        f"The model names no held-out picture of '{label}' with {sure:.0%}: it was trained badly."
+    )
+
+
+MODELS: dict[str, tuple[Callable[[int, Say], Trained], ...]] = {
+    "digits": (digits_linear, digits_convolutional),
+    "shapes": (shapes_convolutional,),
+}
+SAMPLES: dict[str, Callable[[int, int, Packed, float], Iterator[tuple[str, Image.Image]]]] = {
+    "digits": digit_samples,
+    "shapes": shape_samples,
+}

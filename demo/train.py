@@ -1,0 +1,195 @@
+"""Train the demo models, pack them, and make sample pictures of what was held out.
+
+``python -m demo --out DIR`` (or ``demo/train.py --out DIR``) leaves in ``DIR`` the archives,
+``samples/`` and, last of all, ``manifest.json``. Where that is complete, a further run
+returns at once; where a run was killed, the next keeps what was finished and does the rest.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # run as `python demo/train.py`
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+RECIPE = 1
+"""Raised when models or samples change: a manifest of another recipe is made anew."""
+
+SEED = 20240
+SAMPLE_SIZE = 320
+SURE = 0.9
+"""A sample is a picture that the newest version names with at least this probability."""
+
+DESCRIPTIONS = {
+    "digits": (
+        "Reads one hand-written digit from a picture: dark on light or light on dark, also off"
+        " the centre. Trained on the handwriting of 43 people from scikit-learn's digits data set."
+    ),
+    "shapes": (
+        "Names the shape in a picture: circle, square, triangle, star, heart, cross, moon or"
+        " arrow, filled or in outline, in any colour. Trained on drawings made by a program."
+    ),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; 0 when ``DIR`` is complete."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to put it all")
+    out = parser.parse_args(argv).out
+    out.mkdir(parents=True, exist_ok=True)
+    with _alone(out):
+        if is_complete(out):
+            _say(f"Demo models are there already: {out / 'manifest.json'}")
+        else:
+            build(out)
+    return 0
+
+
+def is_complete(out: Path) -> bool:
+    """Whether ``out`` holds a manifest of this recipe and every file it names, undamaged."""
+    from demo.archive import sha256
+
+    manifest = _read_json(out / "manifest.json")
+    if manifest is None or manifest.get("recipe") != RECIPE:
+        return False
+    for model in manifest["models"]:
+        for version in model["versions"]:
+            archive = out / version["archive"]
+            if not archive.is_file() or sha256(archive) != version["sha256"]:
+                return False
+        if not all((out / "samples" / name).is_file() for name in model["samples"]):
+            return False
+    return True
+
+
+def build(out: Path) -> None:
+    """Train what is missing in ``out``, make the samples, write the manifest."""
+    started = time.monotonic()
+    (out / "manifest.json").unlink(missing_ok=True)
+    for leftover in out.glob("**/*.part"):  # of a run that was killed
+        leftover.unlink()
+    # MXNet takes half the processors it sees; OpenMP reads this when MXNet is first imported.
+    os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
+    _say("Loading MXNet and the digits")
+    from demo import recipes
+
+    models = []
+    for name, versions in recipes.MODELS.items():
+        made = [_version(out, name, number, versions) for number in range(1, len(versions) + 1)]
+        answers = _samples(out, name, made[-1])
+        models.append(
+            {
+                "name": name,
+                "description": DESCRIPTIONS[name],
+                "versions": made,
+                "samples": list(answers),
+                "answers": answers,
+            }
+        )
+    _write(out / "manifest.json", {"recipe": RECIPE, "models": models})
+    _say(f"Demo models are ready after {time.monotonic() - started:.0f} s")
+
+
+def _version(out: Path, name: str, number: int, versions: Any) -> dict[str, Any]:
+    """One version of a model: as an earlier run left it, or trained and packed now."""
+    from demo import archive
+
+    path = out / f"{name}_v{number}.tar.gz"
+    record = out / "records" / f"{name}_v{number}.json"
+    earlier = _read_json(record)
+    if (
+        earlier is not None
+        and earlier.get("recipe") == RECIPE
+        and path.is_file()
+        and archive.sha256(path) == earlier["version"]["sha256"]
+    ):
+        _say(f"Keeping {path.name} of an earlier run")
+        kept: dict[str, Any] = earlier["version"]
+        return kept
+    trained = versions[number - 1](
+        SEED + number, lambda line: _say(f"Training {name} version {number}: {line}")
+    )
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        archive.save_network(
+            Path(folder),
+            name=name,
+            symbol=archive.with_softmax(trained.net),
+            parameters={key: value.data() for key, value in trained.net.collect_params().items()},
+            shape=trained.shape,
+            labels=trained.labels,
+            preprocess=trained.preprocess,
+        )
+        digest = archive.pack(Path(folder), path)
+    version = {
+        "archive": path.name,
+        "note": trained.note,
+        "accuracy": trained.accuracy,
+        "sha256": digest,
+    }
+    _write(record, {"recipe": RECIPE, "version": version})
+    _say(f"Packed {path.name}, {path.stat().st_size / 1000:.0f} kB")
+    return version
+
+
+def _samples(out: Path, name: str, newest: Mapping[str, Any]) -> dict[str, str]:
+    """Write the sample pictures of a model; their names and the right answers."""
+    from demo import recipes
+
+    folder = out / "samples"
+    folder.mkdir(exist_ok=True)
+    answers = {}
+    network = recipes.Packed(out / newest["archive"])
+    for label, picture in recipes.SAMPLES[name](SEED, SAMPLE_SIZE, network, SURE):
+        file = f"{name.removesuffix('s')}-{label}.jpg"
+        part = folder / f"{file}.{os.getpid()}.part"
+        picture.save(part, "JPEG", quality=90)
+        part.replace(folder / file)
+        answers[file] = label
+    _say(f"Made {len(answers)} sample pictures for {name}")
+    return answers
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Let one process at a time work in ``out``; the lock goes with the process."""
+    with (out / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say(f"Another process is making the demo models in {out}; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a file that this program wrote; None where it is missing or broken off."""
+    try:
+        data = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _write(path: Path, data: object) -> None:
+    """Write JSON so that a reader finds the whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    part.replace(path)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
