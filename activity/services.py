@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import User
 
 from activity.models import Event
 
@@ -25,17 +25,16 @@ def record(
     action: str,
     subject: Subject,
     text: str,
-    actor: AbstractBaseUser | AnonymousUser | None = None,
+    actor: User | None = None,
     level: str = Event.Level.INFO,
 ) -> Event:
     """Append one event, in the caller's transaction if there is one.
 
     ``actor`` is None where the portal acted by itself.
     """
-    known = actor if isinstance(actor, AbstractBaseUser) else None
     return Event.objects.create(
-        actor=known,  # type: ignore[misc]
-        actor_name=known.get_username() if known else "",
+        actor=actor,
+        actor_name=actor.get_username() if actor else "",
         level=level,
         action=action,
         subject_kind=subject.activity_kind,

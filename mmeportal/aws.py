@@ -10,6 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -73,6 +75,12 @@ def s3() -> "S3Client":
     return boto3.client("s3", config=_config(read_timeout=60, attempts=4))
 
 
+# Streams in parts of 8 MiB, four at a time: 32 MiB of memory for an archive of any size.
+TRANSFER = TransferConfig(
+    multipart_threshold=8 << 20, multipart_chunksize=8 << 20, max_concurrency=4
+)
+
+
 @cache
 def sagemaker() -> "SageMakerClient":
     """The SageMaker control-plane client.
@@ -107,6 +115,11 @@ def translated(doing: str) -> Iterator[None]:
         raise errors.Throttled(f"AWS did not answer while {doing}: {error}") from error
     except NoCredentialsError as error:
         raise errors.Denied(f"There are no AWS credentials for {doing}.") from error
+    except Boto3Error as error:
+        # boto3's transfers wrap what went wrong; what they wrapped says more.
+        if isinstance(error.__context__, ClientError):
+            raise from_client_error(error.__context__, doing) from error
+        raise errors.Throttled(f"The transfer failed while {doing}: {error}") from error
     except BotoCoreError as error:
         # Lost connections and the like are passing; wrong parameters are not.
         kind: type[errors.AwsError] = errors.Throttled

@@ -4,10 +4,20 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
 P = ParamSpec("P")
+
+
+def actor(request: HttpRequest) -> User:
+    """The user behind a request of a view that only logged-in users reach."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied("Log in first.")
+    return request.user
+
+
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 

@@ -128,7 +128,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env_str("REDIS_URL", "redis://127.0.0.1:6380/0")
-CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_URL = "memory://" if TESTING else REDIS_URL  # never into somebody's running stack
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True  # every task may run twice: the database row is the queue
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -144,6 +144,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep-uploads": {"task": "models_catalog.tasks.sweep", "schedule": 5.0},
+    "sweep-staging": {"task": "models_catalog.tasks.sweep_staging", "schedule": 3600.0},
     "sweep-endpoints": {"task": "endpoints.tasks.sweep", "schedule": 2.0},
 }
 # A beat message that nobody took before the next one is due is worthless.

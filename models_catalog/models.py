@@ -56,6 +56,11 @@ class Model(models.Model):
         """The model's page."""
         return reverse("models_catalog:model", args=[self.name])
 
+    @property
+    def checking(self) -> bool:
+        """Whether a version is still on its way, from what was loaded."""
+        return any(not version.settled for version in self.versions.all())
+
     def latest(self) -> "Version | None":
         """The version with the highest number that may be invoked, from what was loaded."""
         ready = [v for v in self.versions.all() if v.state == Version.State.READY]

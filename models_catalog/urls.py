@@ -1,5 +1,17 @@
-"""Addresses."""
+"""Addresses of the catalog."""
 
+from django.urls import path
+
+from models_catalog import views
 
 app_name = "models_catalog"
-urlpatterns: list[object] = []
+urlpatterns = [
+    path("", views.model_list, name="list"),
+    path("new/", views.new_model, name="new"),
+    path("new/name/", views.check_name, name="check-name"),
+    path("<str:name>/", views.model_page, name="model"),
+    path("<str:name>/upload/", views.new_version, name="upload"),
+    path("<str:name>/v<int:number>/", views.version_page, name="version"),
+    path("<str:name>/v<int:number>/live/", views.version_live, name="version-live"),
+    path("<str:name>/live/", views.versions_live, name="versions-live"),
+]

@@ -1,0 +1,75 @@
+"""The upload form."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+
+from models_catalog.models import NAME_PATTERN, Model, valid_name
+
+
+class UploadForm(forms.Form):
+    """An archive with a note; for a new model also its name and description."""
+
+    name = forms.CharField(
+        max_length=63,
+        validators=[valid_name],
+        help_text="Small letters, digits, dots, hyphens, underscores. It becomes a part of the "
+        "S3 key and of TargetModel, and cannot be changed.",
+    )
+    description = forms.CharField(
+        max_length=2000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What the model is for, for those who find it in the list.",
+    )
+    note = forms.CharField(
+        max_length=500,
+        required=False,
+        label="Version note",
+        help_text="What is new in this version.",
+    )
+    archive = forms.FileField(label="Archive", allow_empty_file=False)
+
+    def __init__(self, *args: Any, model: Model | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model = model
+        self.fields["name"].widget.attrs.update(
+            {"pattern": NAME_PATTERN.strip("^$"), "autocapitalize": "none", "spellcheck": "false"}
+        )
+        if model is not None:
+            del self.fields["name"]
+            del self.fields["description"]
+
+    def clean_name(self) -> str:
+        """Refuse a name that is taken: a new version is uploaded on the model's own page."""
+        name: str = self.cleaned_data["name"]
+        if Model.objects.filter(name=name).exists():
+            raise forms.ValidationError(taken(name))
+        return name
+
+    def clean_archive(self) -> "UploadedFile[Any]":
+        """Refuse at once what is not named like an archive, or is larger than allowed."""
+        file: UploadedFile[Any] = self.cleaned_data["archive"]
+        if not (file.name or "").lower().endswith((".tar.gz", ".tgz")):
+            raise forms.ValidationError(
+                f"{file.name} is not named *.tar.gz. Pack the model's files with: "
+                "tar -czf NAME.tar.gz -C FOLDER ."
+            )
+        if (file.size or 0) > settings.MAX_ARCHIVE_MB << 20:
+            raise forms.ValidationError(too_large())
+        return file
+
+
+def taken(name: str) -> str:
+    """What to say where a model of this name exists."""
+    return f"There is a model {name} already. To add a version to it, upload on its own page."
+
+
+def too_large() -> str:
+    """What to say where an upload is larger than MAX_ARCHIVE_MB."""
+    return (
+        f"The archive is larger than {settings.MAX_ARCHIVE_MB:,} MB, the most that is allowed "
+        "here (MAX_ARCHIVE_MB). Nothing was kept."
+    )

@@ -1,0 +1,85 @@
+"""Objects in S3, as plain functions in our words; errors are those of mmeportal.errors."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO
+
+from mmeportal import aws
+from mmeportal.errors import AlreadyExists, NotFound
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as S3 lists it: its key, size in bytes, and when it was written."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+def upload(*, bucket: str, key: str, file: IO[bytes]) -> None:
+    """Stream ``file`` to ``key`` in parts; nothing is there until all of it is."""
+    with aws.translated(f"uploading to s3://{bucket}/{key}"):
+        aws.s3().upload_fileobj(file, bucket, key, Config=aws.TRANSFER)
+
+
+def download(
+    *, bucket: str, key: str, file: IO[bytes], progress: Callable[[int], None] | None = None
+) -> None:
+    """Write the object to ``file`` in order, calling ``progress`` with the bytes of each part.
+
+    Raises NotFound.
+    """
+    with aws.translated(f"reading s3://{bucket}/{key}"):
+        body = aws.s3().get_object(Bucket=bucket, Key=key)["Body"]
+        for part in body.iter_chunks(1 << 20):
+            file.write(part)
+            if progress:
+                progress(len(part))
+
+
+def head(*, bucket: str, key: str) -> StoredObject:
+    """Say what is at ``key``; raises NotFound."""
+    with aws.translated(f"looking at s3://{bucket}/{key}"):
+        answer = aws.s3().head_object(Bucket=bucket, Key=key)
+    return StoredObject(key=key, size=answer["ContentLength"], modified=answer["LastModified"])
+
+
+def publish(*, bucket: str, source_key: str, key: str) -> None:
+    """Copy ``source_key`` to ``key`` where nothing is yet; raises AlreadyExists, NotFound.
+
+    S3 refuses the copy by itself (If-None-Match, S3 API CopyObject) even where two callers
+    race. Servers that take no notice of the condition get the look beforehand; there it is the
+    database, with one row for a key and one lease for a row, that keeps two callers apart.
+    """
+    try:
+        head(bucket=bucket, key=key)
+    except NotFound:
+        pass
+    else:
+        raise AlreadyExists(f"There is an object at s3://{bucket}/{key} already.")
+    with aws.translated(f"publishing s3://{bucket}/{key}"):
+        aws.s3().copy_object(
+            Bucket=bucket,
+            Key=key,
+            CopySource={"Bucket": bucket, "Key": source_key},
+            IfNoneMatch="*",
+        )
+
+
+def delete(*, bucket: str, key: str) -> None:
+    """Delete ``key``; no error where it is not there."""
+    with aws.translated(f"deleting s3://{bucket}/{key}"):
+        aws.s3().delete_object(Bucket=bucket, Key=key)
+
+
+def listing(*, bucket: str, prefix: str) -> Iterator[StoredObject]:
+    """All objects whose keys begin with ``prefix``, page by page."""
+    with aws.translated(f"listing s3://{bucket}/{prefix}"):
+        pages = aws.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        for page in pages:
+            for item in page.get("Contents", []):
+                yield StoredObject(
+                    key=item["Key"], size=item["Size"], modified=item["LastModified"]
+                )

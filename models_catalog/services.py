@@ -1,0 +1,295 @@
+"""What can be done with models and versions: register, upload, check, publish."""
+
+import hashlib
+import logging
+import tempfile
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.text import capfirst
+
+from activity.models import Event
+from activity.services import record
+from mmeportal import errors
+from mmeportal.jobs import enqueue_on_commit
+from models_catalog import archive, proof, s3
+from models_catalog.models import Model, Version
+
+log = logging.getLogger(__name__)
+
+# A check renews its lease at least each second or two; whoever finds an older one may take over.
+LEASE = timedelta(seconds=30)
+MAX_ATTEMPTS = 20
+STAGING_KEPT = timedelta(hours=24)
+
+
+class LeaseLost(Exception):
+    """Somebody else has taken the version over; this check must write nothing more."""
+
+
+def register_model(*, name: str, description: str, actor: User | None) -> Model:
+    """Register a model; raises ValidationError where the name is taken or malformed."""
+    model = Model(name=name, description=description, created_by=actor)
+    model.full_clean()
+    with transaction.atomic():
+        model.save()
+        record(
+            action="model.registered",
+            subject=model,
+            text=f"Registered the model {name}.",
+            actor=actor,
+            level=Event.Level.SUCCESS,
+        )
+    return model
+
+
+def upload_version(
+    *,
+    name: str,
+    description: str = "",
+    note: str,
+    file: IO[bytes],
+    file_name: str,
+    actor: User | None,
+) -> Version:
+    """Stage ``file`` and make it the next version of model ``name``, registering that if it is new.
+
+    Returns the version in state `uploaded`; a job then checks it. The bytes are staged before
+    any row is written, so an upload that is cut off leaves no row, and what it left in staging
+    is swept. Raises AwsError where S3 does not take the file: nothing is kept then.
+    """
+    bucket = settings.MODEL_BUCKET
+    staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}.tar.gz"
+    hashed = _Hashed(file)
+    s3.upload(bucket=bucket, key=staging_key, file=hashed)  # type: ignore[arg-type]
+    with transaction.atomic():
+        model = Model.objects.select_for_update().filter(name=name).first()
+        if model is None:
+            model = register_model(name=name, description=description, actor=actor)
+        version = _create_version(model, note, actor)
+        version.bucket = bucket
+        version.prefix = settings.MODEL_PREFIX
+        stem = f"{model.name}_v{version.number}.tar.gz"
+        version.key = f"{version.prefix}/{stem}" if version.prefix else stem
+        version.staging_key = staging_key
+        version.file_name = file_name[:255]
+        version.size = hashed.size
+        version.sha256 = hashed.hexdigest()
+        version.full_clean()
+        version.save()
+        record(
+            action="version.uploaded",
+            subject=version,
+            text=f"Uploaded {version} ({file_name}, {hashed.size:,} bytes).",
+            actor=actor,
+        )
+        from models_catalog import tasks  # tasks import this module
+
+        enqueue_on_commit(tasks.check, version.pk)
+    return version
+
+
+def _create_version(model: Model, note: str, actor: User | None) -> Version:
+    last = model.versions.aggregate(last=Max("number"))["last"] or 0
+    return Version(model=model, number=last + 1, note=note, created_by=actor)
+
+
+class _Hashed:
+    """A file that is hashed and counted while somebody else reads it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._hash.update(data)
+        self.size += len(data)
+        return data
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def resume_checks() -> None:
+    """Queue a check for each version that is due: new ones that Redis lost, and cut-off ones."""
+    from models_catalog import tasks
+
+    for pk in Version.objects.due().values_list("pk", flat=True)[:50]:
+        enqueue_on_commit(tasks.check, pk)
+
+
+def check_version(*, version_pk: int) -> None:
+    """Check one version and publish or reject it.
+
+    1. claim the row: the lease keeps a second worker out, and runs out if this one dies
+    2. read the staged object into a temporary file, and see that its SHA-256 is still the same
+    3. read the archive through as a hostile file; unpack nothing
+    4. have the container's preflight load it and predict once, in a process of its own
+    5. copy it to its final key, where nothing may be yet
+    6. write the outcome and the event in one transaction; then delete the staged object
+
+    May run any number of times, and be killed anywhere: each step looks before it acts.
+    """
+    if not Version.objects.claim(version_pk, lease=LEASE):
+        return
+    version = Version.objects.select_related("model").get(pk=version_pk)
+    lease = _Lease(version)
+    try:
+        with tempfile.TemporaryDirectory(prefix="check-", dir=settings.FILE_UPLOAD_TEMP_DIR) as at:
+            report = _prove(version, Path(at), lease)
+        if report["ok"]:
+            lease.step("Publishing")
+            _publish(version, lease)
+            _settle(version, lease, state=Version.State.READY, report=report)
+        else:
+            _reject(version, lease, reason=capfirst(report["error"]["message"]), report=report)
+    except archive.ArchiveRefused as refusal:
+        _reject(version, lease, reason=str(refusal))
+    except LeaseLost:
+        log.warning("Another worker has taken over the check of %s.", version)
+        return
+    except (errors.Denied, errors.Throttled, proof.PreflightBroken) as problem:
+        _try_later(version, lease, problem)
+        return
+    s3.delete(bucket=version.bucket, key=version.staging_key)
+
+
+class _Lease:
+    """The right to write to one version, renewed while the check goes on."""
+
+    def __init__(self, version: Version) -> None:
+        self._pk = version.pk
+        self._until: datetime = version.check_after
+
+    def renew(self, **changes: Any) -> None:
+        """Prolong it, writing ``changes`` in the same UPDATE; raises LeaseLost."""
+        until = timezone.now() + LEASE
+        mine = Version.objects.filter(
+            pk=self._pk, check_after=self._until, state=Version.State.CHECKING
+        )
+        if mine.update(**{"check_after": until, **changes}) != 1:
+            raise LeaseLost
+        self._until = changes.get("check_after", until)
+
+    def step(self, text: str) -> None:
+        """Say on the page what is being done."""
+        self.renew(step=text)
+
+    def keep(self) -> None:
+        """Prolong it if half of it has gone by; cheap enough to call often."""
+        if self._until - timezone.now() < LEASE / 2:
+            self.renew()
+
+
+def _prove(version: Version, folder: Path, lease: _Lease) -> dict[str, Any]:
+    lease.step("Reading the archive")
+    path = folder / "archive.tar.gz"
+    try:
+        digest = _fetch(version, version.staging_key, path, lease.keep)
+    except errors.NotFound:
+        return _rejection("The uploaded file is no longer in staging. Please upload it again.")
+    if digest != version.sha256:
+        return _rejection("The staged file is not the one that was uploaded: its SHA-256 differs.")
+    archive.inspect(path, max_unpacked=settings.MAX_UNPACKED_MB << 20)
+    lease.step("Loading it in the container")
+    return proof.run(path, beat=lease.keep)
+
+
+def _rejection(message: str) -> dict[str, Any]:
+    return {"ok": False, "error": {"code": "staging", "message": message}, "artifact": None}
+
+
+def _fetch(version: Version, key: str, path: Path, beat: Callable[[], None]) -> str:
+    """Download ``key`` to ``path``; return its SHA-256 in hex."""
+    with path.open("wb") as file:
+        s3.download(bucket=version.bucket, key=key, file=file, progress=lambda _: beat())
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _publish(version: Version, lease: _Lease) -> None:
+    """Put the archive at its final key; raises ArchiveRefused where another one is there.
+
+    The same bytes at the key mean that a worker died between the copy and its commit.
+    """
+    try:
+        s3.publish(bucket=version.bucket, source_key=version.staging_key, key=version.key)
+    except errors.AlreadyExists:
+        with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+            digest = _fetch(version, version.key, Path(folder, "published"), lease.keep)
+        if digest != version.sha256:
+            raise archive.ArchiveRefused(
+                f"Another object is at {version.uri} already; keys are never overwritten. "
+                "Upload the archive again: it will get the next number."
+            ) from None
+
+
+def _settle(version: Version, lease: _Lease, *, state: str, report: dict[str, Any]) -> None:
+    with transaction.atomic():
+        lease.renew(state=state, report=report, step="", settled_at=timezone.now())
+        record(
+            action="version.published",
+            subject=version,
+            text=f"Checked {version} and published it at {version.uri}.",
+            level=Event.Level.SUCCESS,
+        )
+
+
+def _reject(
+    version: Version, lease: _Lease, *, reason: str, report: dict[str, Any] | None = None
+) -> None:
+    with transaction.atomic():
+        lease.renew(
+            state=Version.State.REJECTED,
+            reason=reason,
+            report=report or {},
+            step="",
+            settled_at=timezone.now(),
+        )
+        record(
+            action="version.rejected",
+            subject=version,
+            text=f"Rejected {version}: {reason}",
+            level=Event.Level.ERROR,
+        )
+
+
+def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
+    """The check could not be done, which is not the archive's fault: come back later."""
+    attempts = version.attempts + 1
+    log.error("The check of %s could not be done (attempt %s): %s", version, attempts, problem)
+    if attempts >= MAX_ATTEMPTS:
+        _reject(
+            version,
+            lease,
+            reason=f"The check could not be done in {attempts} attempts ({problem}). "
+            "Ask an admin to look at the worker's log, then upload the archive again.",
+        )
+        return
+    pause = timedelta(seconds=min(300, 5 * 2 ** min(attempts, 6)))
+    lease.renew(
+        attempts=attempts,
+        check_after=timezone.now() + pause,
+        step=f"The check could not be done; trying again shortly. {problem}"[:200],
+    )
+
+
+def clear_staging() -> None:
+    """Delete staged objects of more than a day that no unsettled version waits for."""
+    awaited = set(
+        Version.objects.filter(state__in=Version.UNSETTLED).values_list("staging_key", flat=True)
+    )
+    limit = timezone.now() - STAGING_KEPT
+    for found in s3.listing(bucket=settings.MODEL_BUCKET, prefix=f"{settings.STAGING_PREFIX}/"):
+        if found.modified < limit and found.key not in awaited:
+            s3.delete(bucket=settings.MODEL_BUCKET, key=found.key)

@@ -1,0 +1,155 @@
+"""Pages of the catalog."""
+
+from django.conf import settings
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_http_methods, require_safe
+
+from activity.models import Event
+from mmeportal.errors import AwsError
+from mmeportal.permissions import actor, require_permission
+from models_catalog import services
+from models_catalog.forms import UploadForm, taken, too_large
+from models_catalog.models import Model, Version, valid_name
+
+may_view = require_permission("models_catalog.view_model", "look at the catalog")
+may_upload = require_permission("models_catalog.add_version", "upload models")
+
+
+@require_safe
+@may_view
+def model_list(request: HttpRequest) -> HttpResponse:
+    """All models, newest upload first."""
+    context = {"models": Model.objects.with_latest_version()}
+    return render(request, "models_catalog/list.html", context)
+
+
+@require_safe
+@may_view
+def model_page(request: HttpRequest, name: str) -> HttpResponse:
+    """One model and its versions."""
+    model = _model(name)
+    context = {"model": model, "events": Event.objects.about("model", model.pk)[:20]}
+    return render(request, "models_catalog/model.html", context)
+
+
+@require_safe
+@may_view
+def versions_live(request: HttpRequest, name: str) -> HttpResponse:
+    """The model's table of versions, for the page to replace while a check goes on."""
+    return render(request, "models_catalog/_versions.html", {"model": _model(name)})
+
+
+@require_safe
+@may_view
+def version_page(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """One version: its state, and what is inside."""
+    version = _version(name, number)
+    return render(request, "models_catalog/version.html", _version_context(version))
+
+
+@require_safe
+@may_view
+def version_live(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """What of a version's page changes while its check goes on."""
+    version = _version(name, number)
+    return render(request, "models_catalog/_version.html", _version_context(version))
+
+
+@require_safe
+@may_upload
+def check_name(request: HttpRequest) -> HttpResponse:
+    """Say, before anything travels, what is wrong with a name; nothing where it is free."""
+    name = request.GET.get("name", "")
+    problem = ""
+    if name and not valid_name.regex.match(name):  # type: ignore[union-attr]
+        problem = str(valid_name.message)
+    elif Model.objects.filter(name=name).exists():
+        problem = taken(name)
+    return render(request, "models_catalog/_name_problem.html", {"problem": problem, "name": name})
+
+
+# The body of an upload may be gigabytes, and the CSRF check reads it; so these two views look at
+# the user's role and at the size first, and leave the CSRF check to `_upload`.
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_upload
+def new_model(request: HttpRequest) -> HttpResponse:
+    """Register a model by uploading its first version."""
+    return _guarded_upload(request, None)
+
+
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_upload
+def new_version(request: HttpRequest, name: str) -> HttpResponse:
+    """Upload a further version of a model."""
+    return _guarded_upload(request, _model(name))
+
+
+def _guarded_upload(request: HttpRequest, model: Model | None) -> HttpResponse:
+    length = int(request.META.get("CONTENT_LENGTH") or 0)
+    if length > (settings.MAX_ARCHIVE_MB << 20) + (1 << 20):  # 1 MB for the form's other fields
+        form = UploadForm(model=model)
+        return _form_page(request, form, problem=too_large(), status=413)
+    return _upload(request, model)
+
+
+@csrf_protect
+def _upload(request: HttpRequest, model: Model | None) -> HttpResponse:
+    if request.method != "POST":
+        return _form_page(request, UploadForm(model=model))
+    form = UploadForm(request.POST, request.FILES, model=model)
+    problem = ""
+    if form.is_valid():
+        data = form.cleaned_data
+        try:
+            version = services.upload_version(
+                name=model.name if model else data["name"],
+                description=data.get("description", ""),
+                note=data["note"],
+                file=data["archive"],
+                file_name=data["archive"].name,
+                actor=actor(request),
+            )
+        except AwsError as error:
+            problem = f"The archive could not be stored, and nothing was kept. {error}"
+        else:
+            return redirect(version)
+    return _form_page(request, form, problem=problem, status=502 if problem else 422)
+
+
+def _form_page(
+    request: HttpRequest, form: UploadForm, *, problem: str = "", status: int = 200
+) -> HttpResponse:
+    context = {"form": form, "model": form.model, "problem": problem}
+    return render(request, "models_catalog/upload.html", context, status=status)
+
+
+def _model(name: str) -> Model:
+    versions = Prefetch(
+        "versions", Version.objects.select_related("created_by").order_by("-number")
+    )
+    return get_object_or_404(Model.objects.prefetch_related(versions), name=name)
+
+
+def _version(name: str, number: int) -> Version:
+    found = Version.objects.select_related("model", "created_by")
+    return get_object_or_404(found, model__name=name, number=number)
+
+
+def _version_context(version: Version) -> dict[str, object]:
+    layers = version.artifact.get("layers") or {}
+    most = max(layers.values(), default=1)
+    twins = Version.objects.filter(sha256=version.sha256).exclude(pk=version.pk)
+    return {
+        "version": version,
+        "layers": [
+            {"kind": kind, "count": count, "share": 100 * count / most}
+            for kind, count in sorted(layers.items(), key=lambda item: (-item[1], item[0]))
+        ],
+        "twin": twins.select_related("model").order_by("-pk").first(),
+        "events": Event.objects.about("version", version.pk)[:20],
+    }
