@@ -1,6 +1,6 @@
 """Endpoints with the SageMaker resources that they own, and invocations."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
@@ -32,15 +32,31 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
 
     def due(self) -> Self:
         """Those to look at now that nobody holds the lease of."""
-        return self.filter(gone_at=None, check_after__lte=timezone.now()).order_by("check_after")
-
-    def claim(self, pk: int, *, lease: timedelta) -> bool:
-        """Take the lease of one endpoint; False where somebody else has it, or it is not due."""
         now = timezone.now()
-        claimed = self.filter(pk=pk, gone_at=None, check_after__lte=now).update(
-            check_after=now + lease
+        free = Q(leased_until=None) | Q(leased_until__lte=now)
+        return self.filter(free, gone_at=None, check_after__lte=now).order_by("check_after")
+
+    def next_revision(self, name: str) -> int:
+        """One more than any endpoint of this name ever had, so that no derived name comes twice."""
+        last: int | None = self.filter(name=name).aggregate(last=models.Max("revision"))["last"]
+        return (last or 0) + 1
+
+    def claim(self, pk: int, *, lease: timedelta) -> datetime | None:
+        """Take the lease of one endpoint that is due, for the time ``lease``.
+
+        Returns when it ends, which is also the mark to give it back with; None where somebody
+        else has it, or where the endpoint is not due.
+        """
+        until = timezone.now() + lease
+        return until if self.due().filter(pk=pk).update(leased_until=until) == 1 else None
+
+    def renew(self, endpoint: "Endpoint", *, lease: timedelta) -> datetime | None:
+        """Prolong a lease that is still held, unless the user's wish has changed meanwhile."""
+        until = timezone.now() + lease
+        held = self.filter(
+            pk=endpoint.pk, leased_until=endpoint.leased_until, wanted=endpoint.wanted
         )
-        return claimed == 1
+        return until if held.update(leased_until=until) == 1 else None
 
 
 class Endpoint(models.Model):
@@ -85,6 +101,9 @@ class Endpoint(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     check_after = models.DateTimeField(default=timezone.now, db_index=True)
+    leased_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then one worker alone acts on it."
+    )
     checked_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
 
@@ -130,9 +149,14 @@ class Endpoint(models.Model):
         """Whether nothing is under way: pages stop polling, the sweep slows down."""
         if self.gone_at is not None:
             return True
-        if self.wanted == self.Wanted.ABSENT:
-            return False
-        return bool(self.failure) or self.status in {"InService", "Failed"}
+        if self.failure:
+            return True
+        return self.wanted == self.Wanted.PRESENT and self.status == "InService"
+
+    @property
+    def tearing_down(self) -> bool:
+        """Whether it was asked to go and is not wholly gone."""
+        return self.gone_at is None and self.wanted == self.Wanted.ABSENT
 
     @property
     def serving(self) -> bool:
@@ -175,6 +199,39 @@ class Resource(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.name}"
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was there when last looked at."""
+        return self.status not in {"Waiting", "Gone"}
+
+
+class PictureQuerySet(models.QuerySet["Picture"]):
+    """The questions that jobs ask of the kept pictures."""
+
+    def expired(self) -> Self:
+        """Those that were last sent more than a day ago."""
+        return self.filter(used_at__lt=timezone.now() - timedelta(days=1))
+
+
+class Picture(models.Model):
+    """A picture as it was sent, kept for a day so that it can be sent again."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=40)
+    data = models.BinaryField()
+    thumbnail = models.BinaryField()
+    scaled = models.CharField(max_length=200, blank=True)
+    used_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    objects = PictureQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class InvocationQuerySet(models.QuerySet["Invocation"]):

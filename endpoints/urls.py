@@ -1,5 +1,4 @@
 """Addresses."""
 
-
 app_name = "endpoints"
 urlpatterns: list[object] = []

@@ -1,0 +1,217 @@
+"""SageMaker's control plane in our words: what an endpoint is made of, and nothing more.
+
+SageMaker says "is not there", "is there already" and "not in this state" only in the text of a
+ValidationException. Those texts are matched here and nowhere else.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from botocore.exceptions import ClientError
+
+from mmeportal import aws, errors
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
+    from mypy_boto3_sagemaker.type_defs import ProductionVariantTypeDef, TagTypeDef
+
+VARIANT = "AllTraffic"
+
+# Seen as: Could not find model "arn:…".  But not: Could not find model data at s3://…
+_MISSING = re.compile(
+    r"^(could not|cannot) find (model|endpoint|endpoint config(uration)?) (?!(data|artifacts?) )",
+    re.I,
+)
+# Seen as: Cannot create already existing endpoint configuration "arn:…".
+_DUPLICATE = re.compile(r"already exist", re.I)
+# Seen as: Cannot update in-progress endpoint "arn:…".  Cannot delete … in state Creating.
+_BUSY = re.compile(
+    r"in[- ]progress|in (the )?(state|status) .*(creating|updating|deleting|rolling)"
+    r"|cannot .*while .*(creating|updating|deleting|rolling)",
+    re.I,
+)
+_SENTENCES: Sequence[tuple[re.Pattern[str], type[errors.AwsError]]] = (
+    (_DUPLICATE, errors.AlreadyExists),
+    (_MISSING, errors.NotFound),
+    (_BUSY, errors.Busy),
+)
+_CODES: Mapping[str, type[errors.AwsError]] = {
+    "ResourceNotFound": errors.NotFound,
+    "ResourceInUse": errors.Busy,
+    "ConflictException": errors.Busy,
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A SageMaker model: the image, and the store that it serves."""
+
+    name: str
+    arn: str
+    created_at: datetime
+    image: str
+    data_url: str
+    multi_model: bool
+
+
+@dataclass(frozen=True)
+class Config:
+    """An endpoint configuration with its one variant."""
+
+    name: str
+    arn: str
+    created_at: datetime
+    model_name: str
+    instance_type: str
+    instance_count: int
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint; ``status`` is SageMaker's word (BC: EndpointStatus)."""
+
+    name: str
+    arn: str
+    status: str
+    config_name: str
+    created_at: datetime
+    failure: str
+
+
+@contextmanager
+def _in_our_words(doing: str) -> Iterator[None]:
+    with aws.translated(doing):
+        try:
+            yield
+        except ClientError as error:
+            detail = error.response.get("Error", {})
+            code, text = detail.get("Code", ""), detail.get("Message", "")
+            kind = _CODES.get(code)
+            if kind is None and code == "ValidationException":
+                kind = next((kind for words, kind in _SENTENCES if words.search(text)), None)
+            if kind is None:
+                raise
+            raise kind(f"{text} ({code}, while {doing})") from error
+
+
+def _tags(tags: Mapping[str, str]) -> list["TagTypeDef"]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def create_model(
+    *, name: str, image: str, role_arn: str, data_url: str, tags: Mapping[str, str]
+) -> str:
+    """Create a multi-model SageMaker model that serves the store ``data_url``; returns its ARN.
+
+    Raises AlreadyExists, or any other of :mod:`mmeportal.errors`.
+    """
+    with _in_our_words(f"creating the SageMaker model {name}"):
+        answer = aws.sagemaker().create_model(
+            ModelName=name,
+            PrimaryContainer={"Image": image, "ModelDataUrl": data_url, "Mode": "MultiModel"},
+            ExecutionRoleArn=role_arn,
+            Tags=_tags(tags),
+        )
+    return answer["ModelArn"]
+
+
+def describe_model(name: str) -> Model:
+    """What is there under this name; raises NotFound."""
+    with _in_our_words(f"looking at the SageMaker model {name}"):
+        answer = aws.sagemaker().describe_model(ModelName=name)
+    container = answer.get("PrimaryContainer") or {}
+    return Model(
+        name=name,
+        arn=answer["ModelArn"],
+        created_at=answer["CreationTime"],
+        image=container.get("Image", ""),
+        data_url=container.get("ModelDataUrl", ""),
+        multi_model=container.get("Mode") == "MultiModel",
+    )
+
+
+def delete_model(name: str) -> None:
+    """Delete it; raises NotFound. The artifacts in S3 stay."""
+    with _in_our_words(f"deleting the SageMaker model {name}"):
+        aws.sagemaker().delete_model(ModelName=name)
+
+
+def create_config(
+    *, name: str, model_name: str, instance_type: str, instance_count: int, tags: Mapping[str, str]
+) -> str:
+    """Create an endpoint configuration with one variant, named ``VARIANT``; returns its ARN.
+
+    Raises AlreadyExists; NotFound where the model cannot be seen (yet).
+    """
+    variant: ProductionVariantTypeDef = {
+        "VariantName": VARIANT,
+        "ModelName": model_name,
+        "InstanceType": cast("ProductionVariantInstanceTypeType", instance_type),
+        "InitialInstanceCount": instance_count,
+        "InitialVariantWeight": 1.0,
+    }
+    with _in_our_words(f"creating the endpoint config {name}"):
+        answer = aws.sagemaker().create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[variant], Tags=_tags(tags)
+        )
+    return answer["EndpointConfigArn"]
+
+
+def describe_config(name: str) -> Config:
+    """What is there under this name; raises NotFound.
+
+    Eventually consistent: one that was just created may not be found yet (BC: CreateEndpoint).
+    """
+    with _in_our_words(f"looking at the endpoint config {name}"):
+        answer = aws.sagemaker().describe_endpoint_config(EndpointConfigName=name)
+    variant = answer["ProductionVariants"][0]
+    return Config(
+        name=name,
+        arn=answer["EndpointConfigArn"],
+        created_at=answer["CreationTime"],
+        model_name=variant.get("ModelName", ""),
+        instance_type=variant.get("InstanceType", ""),
+        instance_count=variant.get("InitialInstanceCount", 0),
+    )
+
+
+def delete_config(name: str) -> None:
+    """Delete it; raises NotFound."""
+    with _in_our_words(f"deleting the endpoint config {name}"):
+        aws.sagemaker().delete_endpoint_config(EndpointConfigName=name)
+
+
+def create_endpoint(*, name: str, config_name: str, tags: Mapping[str, str]) -> str:
+    """Begin to create the endpoint; returns its ARN.
+
+    Raises AlreadyExists; NotFound where the config cannot be seen (yet).
+    """
+    with _in_our_words(f"creating the endpoint {name}"):
+        answer = aws.sagemaker().create_endpoint(
+            EndpointName=name, EndpointConfigName=config_name, Tags=_tags(tags)
+        )
+    return answer["EndpointArn"]
+
+
+def describe_endpoint(name: str) -> Endpoint:
+    """What is there under this name; raises NotFound."""
+    with _in_our_words(f"looking at the endpoint {name}"):
+        answer = aws.sagemaker().describe_endpoint(EndpointName=name)
+    return Endpoint(
+        name=name,
+        arn=answer["EndpointArn"],
+        status=answer["EndpointStatus"],
+        config_name=answer.get("EndpointConfigName", ""),
+        created_at=answer["CreationTime"],
+        failure=answer.get("FailureReason", ""),
+    )
+
+
+def delete_endpoint(name: str) -> None:
+    """Begin to delete it; raises NotFound, or Busy while something else is under way."""
+    with _in_our_words(f"deleting the endpoint {name}"):
+        aws.sagemaker().delete_endpoint(EndpointName=name)

@@ -1,0 +1,148 @@
+"""What users do with endpoints, and what the sweep does for them."""
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from activity.models import Event
+from activity.services import record
+from endpoints import queue, sagemaker
+from endpoints.models import Endpoint, Invocation, Picture, Resource
+from endpoints.reconciler import advance
+from mmeportal import errors
+
+__all__ = ["advance", "check_now", "create_endpoint", "request_teardown", "sweep"]
+
+
+def create_endpoint(
+    *, name: str, instance_type: str, instance_count: int, actor: User | None
+) -> Endpoint:
+    """Write down that an endpoint is wanted; the reconciler makes it.
+
+    It serves the portal's store with the image and the role of the settings. Raises
+    ValidationError, by field, for what the user can put right; an AwsError where the account
+    could not be asked whether the name is free. Either way nothing was created.
+    """
+    _check_size(instance_type, instance_count)
+    endpoint = Endpoint(
+        name=name,
+        revision=Endpoint.objects.next_revision(name),
+        bucket=settings.MODEL_BUCKET,
+        prefix=settings.MODEL_PREFIX,
+        image=settings.CONTAINER_IMAGE,
+        role_arn=settings.EXECUTION_ROLE_ARN,
+        instance_type=instance_type,
+        instance_count=instance_count,
+        created_by=actor,
+    )
+    endpoint.full_clean(exclude=["created_by"], validate_constraints=False)
+    if Endpoint.objects.shown().filter(name=name).exists():
+        raise _taken(name)
+    _check_free_in_account(name)
+    try:
+        with transaction.atomic():
+            endpoint.save()
+            Resource.objects.bulk_create(_resources(endpoint))
+            record(
+                action="endpoint.requested",
+                subject=endpoint,
+                actor=actor,
+                text=f"Asked for the endpoint {name} with {instance_count} × {instance_type}.",
+            )
+            queue.advance_on_commit(endpoint.pk)
+    except IntegrityError:
+        raise _taken(name) from None
+    return endpoint
+
+
+def _check_size(instance_type: str, instance_count: int) -> None:
+    if instance_type not in settings.INSTANCE_TYPES:
+        raise ValidationError(
+            {"instance_type": f"Choose one of: {', '.join(settings.INSTANCE_TYPES)}."}
+        )
+    if not 1 <= instance_count <= settings.MAX_INSTANCES:
+        raise ValidationError(
+            {"instance_count": f"Choose a number from 1 to {settings.MAX_INSTANCES}."}
+        )
+
+
+def _check_free_in_account(name: str) -> None:
+    try:
+        found = sagemaker.describe_endpoint(name)
+    except errors.NotFound:
+        return
+    raise ValidationError(
+        {
+            "name": f"The AWS account already has an endpoint {name} ({found.status}) that was "
+            "not created here. Choose another name."
+        }
+    )
+
+
+def _taken(name: str) -> ValidationError:
+    return ValidationError(
+        {"name": f"There is an endpoint {name} already. Choose another name, or tear it down."}
+    )
+
+
+def _resources(endpoint: Endpoint) -> list[Resource]:
+    names = {
+        Resource.Kind.MODEL: endpoint.model_name,
+        Resource.Kind.CONFIG: endpoint.config_name,
+        Resource.Kind.ENDPOINT: endpoint.name,
+    }
+    return [Resource(endpoint=endpoint, kind=kind, name=name) for kind, name in names.items()]
+
+
+@transaction.atomic
+def request_teardown(
+    *, endpoint: Endpoint, typed_name: str, actor: User | None
+) -> Endpoint:
+    """Write down that the endpoint is to go; the reconciler takes it away.
+
+    ``typed_name`` must be the endpoint's name, else ValidationError. Asking twice is asking
+    once. The artifacts in S3 stay.
+    """
+    if typed_name.strip() != endpoint.name:
+        raise ValidationError(
+            {"typed_name": f"Type the endpoint's name, {endpoint.name}, to tear it down."}
+        )
+    row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+    if row.gone_at is not None or row.wanted == Endpoint.Wanted.ABSENT:
+        return row
+    row.wanted = Endpoint.Wanted.ABSENT
+    row.failure, row.attempts, row.check_after = "", 0, timezone.now()
+    row.hint = "The teardown begins within seconds."
+    row.save(update_fields=["wanted", "failure", "attempts", "check_after", "hint"])
+    record(
+        action="endpoint.teardown_requested",
+        subject=row,
+        actor=actor,
+        level=Event.Level.WARNING,
+        text=f"Asked to tear the endpoint {row.name} down.",
+    )
+    queue.advance_on_commit(row.pk)
+    return row
+
+
+def check_now(*, endpoint: Endpoint) -> None:
+    """Look at the endpoint at once instead of when it is due."""
+    Endpoint.objects.filter(pk=endpoint.pk, gone_at=None).update(
+        check_after=timezone.now(), attempts=0
+    )
+    queue.advance_now(endpoint.pk)
+
+
+def sweep() -> int:
+    """Send a task for every endpoint that is due, and tidy up; returns how many were due."""
+    due = list(Endpoint.objects.due().values_list("pk", flat=True))
+    for pk in due:
+        queue.advance_now(pk)
+    Invocation.objects.lost().update(
+        state=Invocation.State.FAILED,
+        error="The portal was stopped while it waited for the answer. Send the picture again.",
+    )
+    Picture.objects.expired().delete()
+    return len(due)
