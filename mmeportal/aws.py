@@ -85,9 +85,10 @@ TRANSFER = TransferConfig(
 def sagemaker() -> "SageMakerClient":
     """The SageMaker control-plane client.
 
-    Few retries: the reconciler comes back anyway, and looks before it acts again.
+    No retries of its own: the reconciler comes back anyway, and looks before it acts again;
+    and a call must not outlast the lease (endpoints.step.LEASE).
     """
-    return boto3.client("sagemaker", config=_config(read_timeout=20, attempts=2))
+    return boto3.client("sagemaker", config=_config(read_timeout=20, attempts=1))
 
 
 @cache
