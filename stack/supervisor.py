@@ -72,7 +72,8 @@ class Supervisor:
 
     ``stack_dir`` identifies the stack: what an earlier run of it left behind is ended first.
     ``on_ready`` is called once, when all parts are ready. ``follow``, a process number, makes the
-    stack end when that process does.
+    stack end when that process does. ``leftovers_s`` is the time, in seconds, that an earlier run's
+    processes have to end.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         on_ready: Callable[[], None] = lambda: None,
         follow: int | None = None,
+        leftovers_s: float = 10,
     ) -> None:
         self._dir = stack_dir
         self._console = console or Console([part.step for part in parts])
@@ -93,6 +95,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._follow = processes.read(follow) if follow is not None else None
         self._follows = follow is not None
+        self._leftovers_s = leftovers_s
         self._running = [_Running(part, Log(self._log_path(part), 0)) for part in parts]
         self._by_name = {running.part.name: running for running in self._running}
         self._announced = False
@@ -301,9 +304,11 @@ class Supervisor:
                 for pid, started in recorded
                 if (process := processes.read(pid)) and processes.is_alive(pid, started)
             ]
-            return known + processes.marked(self._dir)
+            # Redis, for one, writes over its environment: known by its number alone.
+            both = known + processes.marked(self._dir)
+            return list({process.pid: process for process in both}.values())
 
-        if found := processes.end(find, grace_s=10):
+        if found := processes.end(find, grace_s=self._leftovers_s):
             self._console.say(f"Ended {len(found)} processes that an earlier run left behind.")
         for path in (self._dir / "run").glob("*.pid"):
             path.unlink()

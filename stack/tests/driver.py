@@ -1,0 +1,32 @@
+"""Runs a Supervisor over the parts that a JSON file describes: a program of its own, because it
+handles signals and adopts orphans, which is nothing for the process that runs the tests."""
+
+import json
+import sys
+from pathlib import Path
+
+from stack.part import Part, log_says
+from stack.supervisor import RestartPolicy, Supervisor
+
+
+def main(folder: Path) -> int:
+    plan = json.loads((folder / "plan.json").read_text())
+    parts = []
+    for part in plan["parts"]:
+        says = part.pop("ready_when_log_says", None)
+        part["after"] = tuple(part.get("after", ()))
+        parts.append(
+            Part(step=f"step {part['name']}", ready=log_says(says) if says else None, **part)
+        )
+    return Supervisor(
+        parts,
+        stack_dir=folder / "stack",
+        policy=RestartPolicy(**plan.get("policy", {})),
+        on_ready=lambda: print("Ready: all", flush=True),
+        follow=plan.get("follow"),
+        leftovers_s=plan.get("leftovers_s", 10),
+    ).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

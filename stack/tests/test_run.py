@@ -1,0 +1,90 @@
+"""`stack/run` finds a Python 3.11, whatever else the machine has."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[1] / "run"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout without a virtual environment, on a machine with ``sh`` and ``dirname``."""
+    (tmp_path / "checkout" / "stack").mkdir(parents=True)
+    script = tmp_path / "checkout" / "stack" / "run"
+    script.write_bytes(SCRIPT.read_bytes())
+    script.chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    for tool in ("sh", "dirname"):
+        found = next(p for p in ("/bin", "/usr/bin") if os.path.exists(f"{p}/{tool}"))
+        (tmp_path / "bin" / tool).symlink_to(f"{found}/{tool}")
+    return tmp_path
+
+
+def put(folder: Path, name: str, *, works: bool, code: int = 1) -> None:
+    """A stand-in for an interpreter: it says its name when it is run for good."""
+    answer = 0 if works else code
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/sh\nif [ "$1" = -c ]; then exit {answer}; fi\necho "{name} $*"\n')
+    path.chmod(0o755)
+
+
+def run(machine: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [machine / "checkout" / "stack" / "run", "up"],
+        env={"PATH": str(machine / "bin")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+def test_python3_is_used_where_it_is_3_11(checkout: Path) -> None:
+    put(checkout / "bin", "python3", works=True)
+    assert run(checkout).stdout == "python3 -m stack up\n"
+
+
+def test_python3_11_is_used_where_python3_is_another_version(checkout: Path) -> None:
+    put(checkout / "bin", "python3", works=False)
+    put(checkout / "bin", "python3.11", works=True)
+    assert run(checkout).stdout == "python3.11 -m stack up\n"
+
+
+def test_a_python3_11_that_does_not_work_is_passed_over(checkout: Path) -> None:
+    put(checkout / "bin", "python3.11", works=False, code=127)
+    put(checkout / "bin", "python3", works=True)
+    assert run(checkout).stdout == "python3 -m stack up\n"
+
+
+def test_uv_is_used_where_there_is_no_python_3_11(checkout: Path) -> None:
+    put(checkout / "bin", "python3", works=False)
+    put(checkout / "bin", "uv", works=False)
+    said = run(checkout).stdout
+    assert said == "uv run --quiet --no-project --python 3.11 python -m stack up\n"
+
+
+def test_the_checkouts_own_environment_comes_first(checkout: Path) -> None:
+    put(checkout / "bin", "python3.11", works=True)
+    put(checkout / "checkout", ".venv/bin/python", works=True)
+    assert run(checkout).stdout == ".venv/bin/python -m stack up\n"
+
+
+def test_an_environment_that_was_cut_short_is_not_used(checkout: Path) -> None:
+    put(checkout / "bin", "python3.11", works=True)
+    put(checkout / "checkout", ".venv/bin/python", works=True)
+    (checkout / "checkout" / ".venv" / "installing").touch()
+    assert run(checkout).stdout == "python3.11 -m stack up\n"
+
+
+def test_where_there_is_none_one_sentence_says_what_to_install(checkout: Path) -> None:
+    put(checkout / "bin", "python3", works=False)
+    done = run(checkout)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "needs Python 3.11: install python3.11" in done.stderr
+    assert "or uv" in done.stderr

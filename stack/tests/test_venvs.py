@@ -1,0 +1,73 @@
+"""Virtual environments are made once, completed when requirements change, remade when cut short."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stack import venvs
+from stack.errors import StackError
+from stack.venvs import Venv
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Venv:
+    (tmp_path / "needs.txt").write_text("# nothing\n")
+    return Venv("test", tmp_path / "venv", (tmp_path / "needs.txt",))
+
+
+def test_a_made_environment_is_current_until_its_requirements_change(venv: Venv) -> None:
+    assert not venv.is_current()
+    venv.install()
+    assert venv.is_current()
+
+    module = venv.folder / "lib" / "python3.11" / "site-packages" / "pip" / "__main__.py"
+    assert list(module.parent.glob("__pycache__/__main__.*.pyc")), "bytecode is compiled"
+
+    venv.requirements[0].write_text("# something else\n")
+    assert not venv.is_current()
+    kept = venv.folder / "kept"
+    kept.touch()
+    venv.install()
+    assert venv.is_current()
+    assert kept.exists(), "completed, not made anew"
+
+    (venv.folder / "installing").touch()  # as an install that was killed leaves it
+    assert not venv.is_current()
+    venv.install()
+    assert venv.is_current()
+    assert not kept.exists(), "thrown away and made anew"
+
+
+def test_what_needs_network_fails_with_a_sentence(
+    venv: Venv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    venv.requirements[0].write_text(f"no-such-package==1 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(StackError, match=r"installing failed with exit code 1; run .* again"):
+        venv.install()
+    assert not venv.is_current()
+
+
+def test_an_environment_whose_python_is_gone_is_not_current(venv: Venv) -> None:
+    venv.folder.mkdir()
+    (venv.folder / "installed.json").write_text('{"needs.txt": "0"}')
+    assert not venv.is_current()
+
+
+def test_a_python_that_cannot_make_environments_is_told_in_one_sentence(
+    venv: Venv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(venvs.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(venvs.shutil, "which", lambda name: None)
+
+    with pytest.raises(StackError, match=r"apt-get install python3\.11-venv"):
+        venv.install()
+
+
+def test_the_modules_that_set_up_need_the_standard_library_alone() -> None:
+    """-S leaves out site-packages; -I whatever the shell added."""
+    code = f"import sys; sys.path.insert(0, {str(venvs.ROOT)!r}); import stack.__main__"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, timeout=60)
