@@ -1,0 +1,80 @@
+"""``/_localaws/``: health, and what is loaded where. For people and tests, not part of AWS."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .fleet import Fleet, Variant
+from .settings import Settings
+from .store import Store
+
+
+class Admin:
+    def __init__(self, settings: Settings, store: Store, fleet: Fleet) -> None:
+        self._settings = settings
+        self._store = store
+        self._fleet = fleet
+        self._started = time.time()
+
+    def wsgi(
+        self,
+        environ: dict[str, Any],
+        start_response: Callable[[str, list[tuple[str, str]]], Any],
+    ) -> Iterable[bytes]:
+        found = self._page(environ["PATH_INFO"].removeprefix("/_localaws/"))
+        line = "200 OK" if found is not None else "404 Not Found"
+        body = json.dumps(found or {"message": "There is no such page."}, indent=1).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response(line, headers)
+        return [body]
+
+    def _page(self, path: str) -> dict[str, Any] | None:
+        match path.strip("/").split("/"):
+            case ["health"]:
+                return self._health()
+            case ["endpoints"]:
+                return {"endpoints": [row.name for row in self._store.all("endpoint")]}
+            case ["endpoints", name]:
+                return self._endpoint(name)
+        return None
+
+    def _health(self) -> dict[str, Any]:
+        rows = self._store.all("endpoint")
+        return {
+            "status": "ok",
+            "region": self._settings.region,
+            "account": self._settings.account,
+            "uptime_seconds": round(time.time() - self._started, 1),
+            "endpoints": {row.name: row.status for row in rows},
+        }
+
+    def _endpoint(self, name: str) -> dict[str, Any] | None:
+        row = self._store.get("endpoint", name)
+        if row is None:
+            return None
+        endpoint = self._fleet.get(name)
+        return {
+            "endpoint": name,
+            "status": row.status,
+            "failure_reason": row.body.get("failure"),
+            "variants": [_variant(variant) for variant in endpoint.variants] if endpoint else [],
+        }
+
+
+def _variant(variant: Variant) -> dict[str, Any]:
+    return {
+        "variant": variant.name,
+        "weight": variant.weight,
+        "instances": [
+            {
+                "instance": one.instance.id,
+                "healthy": one.instance.healthy.is_set(),
+                "pid": one.instance.pid,
+                "port": one.instance.port,
+                "started": one.instance.started,
+                "models": one.cache.describe(),
+            }
+            for one in variant.instances()
+        ],
+    }

@@ -1,0 +1,389 @@
+"""Which models one instance holds, on disk and in memory, and how one gets there.
+
+The rules are those of DG/multi-model-endpoints: a model is loaded at its first call;
+where memory is short, models that nobody uses are unloaded, the longest unused first,
+and stay on disk; where disk is short, unused copies on disk go.
+"""
+
+import contextlib
+import logging
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from .container import ContainerClient, ContainerGone, ContainerTimeout
+from .fetch import Fetched, FetchError
+
+log = logging.getLogger(__name__)
+
+_PARALLEL_LOADS = 8
+
+
+class State(StrEnum):
+    ABSENT = "absent"
+    ON_DISK = "on disk"
+    LOADING = "loading"
+    LOADED = "loaded"
+    UNLOADING = "unloading"
+
+
+class LoadFailed(Exception):
+    """A model did not get into memory; ``status`` is the container's, 0 where it gave none."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotReady(Exception):
+    """The caller's time is up; loading goes on."""
+
+
+@dataclass(slots=True)
+class Timings:
+    """Milliseconds of a cold start; download and unpack are 0 where the copy on disk was used."""
+
+    download_ms: float = 0.0
+    unpack_ms: float = 0.0
+    load_ms: float = 0.0
+    evicted: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Model:
+    """A target model as one instance knows it."""
+
+    target: str
+    folder: Path
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """What the container calls it: opaque, as on AWS."""
+    state: State = State.ABSENT
+    bytes: int = 0
+    last_used: float = 0.0
+    users: int = 0
+    """Calls that wait for it or are in it; while there are any, it stays."""
+    loads: int = 0
+    invocations: int = 0
+    timings: Timings = field(default_factory=Timings)
+    loading: "Future[None] | None" = None
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "target_model": self.target,
+            "model_name": self.name,
+            "state": self.state.value,
+            "bytes": self.bytes,
+            "last_used": self.last_used or None,
+            "in_use": self.users,
+            "loads": self.loads,
+            "invocations": self.invocations,
+            "download_ms": round(self.timings.download_ms, 1),
+            "unpack_ms": round(self.timings.unpack_ms, 1),
+            "load_ms": round(self.timings.load_ms, 1),
+        }
+
+
+class ModelCache:
+    """The models of one instance.
+
+    ``fetch(target, folder)`` brings a model to disk; ``label`` goes before log lines.
+    """
+
+    def __init__(
+        self,
+        *,
+        container: ContainerClient,
+        folder: Path,
+        fetch: Callable[[str, Path, int], Fetched],
+        disk_bytes: int,
+        load_timeout: float,
+        label: str,
+    ) -> None:
+        self._container = container
+        self._folder = folder
+        self._fetch = fetch
+        self._disk_bytes = disk_bytes
+        self._load_timeout = load_timeout
+        self._label = label
+        self._models: dict[str, Model] = {}
+        self._changed = threading.Condition()
+        self._loaders = ThreadPoolExecutor(_PARALLEL_LOADS, thread_name_prefix=f"load-{label}")
+        self._closed = False
+
+    # --- what there is ---------------------------------------------------------------------
+
+    def holds(self, target: str) -> bool:
+        """Whether the model is in memory or on its way there."""
+        model = self._models.get(target)
+        return model is not None and model.state in (State.LOADED, State.LOADING)
+
+    def is_loaded(self, target: str) -> bool:
+        model = self._models.get(target)
+        return model is not None and model.state is State.LOADED
+
+    def users_of(self, target: str) -> int:
+        model = self._models.get(target)
+        return model.users if model else 0
+
+    def load_factor(self) -> tuple[int, int]:
+        """Calls under way and models held: what a new model's instance is chosen by."""
+        with self._changed:
+            models = list(self._models.values())
+        held = sum(model.state in (State.LOADED, State.LOADING) for model in models)
+        return held, sum(model.users for model in models)
+
+    def describe(self) -> list[dict[str, Any]]:
+        with self._changed:
+            models = sorted(self._models.values(), key=lambda model: -model.last_used)
+            return [model.describe() for model in models]
+
+    def close(self) -> None:
+        """The instance goes: whoever waits for a load is told."""
+        with self._changed:
+            self._closed = True
+            waiting = [model.loading for model in self._models.values() if model.loading]
+            self._changed.notify_all()
+        self._loaders.shutdown(wait=False, cancel_futures=True)
+        for future in waiting:
+            with contextlib.suppress(Exception):
+                future.set_exception(ContainerGone("the instance was stopped"))
+
+    # --- use -------------------------------------------------------------------------------
+
+    def join(self, target: str) -> "Ticket":
+        """Claim a model, starting its load where nobody has; does not wait."""
+        with self._changed:
+            if self._closed:
+                raise ContainerGone("the instance was stopped")
+            model = self._models.get(target)
+            if model is None:
+                name = uuid.uuid4().hex
+                model = Model(target, self._folder / name / "model", name)
+                self._models[target] = model
+            model.users += 1
+            cold = model.state is not State.LOADED
+            if cold and model.loading is None:
+                model.loading = Future()
+                self._loaders.submit(self._load, model, model.loading)
+            return Ticket(self, model, model.loading, cold)
+
+    def prefetch(self, target: str) -> None:
+        """Load a model that no call waits for here; errors are only logged."""
+        ticket = self.join(target)
+        if ticket.loading is None:
+            self.leave(ticket.model)
+        else:
+            ticket.loading.add_done_callback(lambda _: self.leave(ticket.model))
+
+    def leave(self, model: Model) -> None:
+        with self._changed:
+            model.users -= 1
+            model.last_used = time.time()
+            self._changed.notify_all()
+
+    def lost(self, model: Model) -> None:
+        """The container does not know the model any more (its worker died, say)."""
+        with self._changed:
+            if model.state is State.LOADED:
+                model.state = State.ON_DISK
+                self._changed.notify_all()
+
+    # --- loading ---------------------------------------------------------------------------
+
+    def _load(self, model: Model, done: "Future[None]") -> None:
+        """Get a model into memory; runs on a loader thread, once for all who wait."""
+        timings = Timings()
+        try:
+            with self._changed:
+                while model.state is State.UNLOADING:
+                    self._changed.wait(1)
+                on_disk = model.state is State.ON_DISK
+                model.state = State.LOADING
+            deadline = time.monotonic() + self._load_timeout
+            if not on_disk:
+                self._bring(model, timings)
+            start = time.perf_counter()
+            self._put_in_memory(model, timings, deadline)
+            timings.load_ms = (time.perf_counter() - start) * 1000
+        except BaseException as error:
+            with self._changed:
+                model.state = State.ON_DISK if model.folder.exists() else State.ABSENT
+                model.loading = None
+                self._changed.notify_all()
+            if not isinstance(error, LoadFailed | FetchError | ContainerGone | ContainerTimeout):
+                log.exception("%s: load of %s broke", self._label, model.target)
+            else:
+                log.warning("%s: load of %s failed: %s", self._label, model.target, error)
+            self._tell(done, error)
+            return
+        with self._changed:
+            model.state = State.LOADED
+            model.loading = None
+            model.loads += 1
+            model.timings = timings
+            model.last_used = time.time()
+            self._changed.notify_all()
+        log.info(
+            "%s cold start: model=%s download_ms=%.1f unpack_ms=%.1f load_ms=%.1f "
+            "bytes=%s evicted=%s",
+            self._label,
+            model.target,
+            timings.download_ms,
+            timings.unpack_ms,
+            timings.load_ms,
+            model.bytes,
+            timings.evicted,
+        )
+        self._tell(done, None)
+
+    def _tell(self, done: "Future[None]", error: BaseException | None) -> None:
+        with contextlib.suppress(Exception):  # close() may have told them already
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+    def _bring(self, model: Model, timings: Timings) -> None:
+        model.folder.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            free = self._disk_bytes - self._disk_used()
+            try:
+                fetched = self._fetch(model.target, model.folder, free)
+                break
+            except FetchError as error:
+                shutil.rmtree(model.folder.parent, ignore_errors=True)
+                if error.kind != "disk" or not self._drop_copy():
+                    raise
+                model.folder.parent.mkdir(parents=True, exist_ok=True)
+        model.bytes = fetched.unpacked_bytes
+        timings.download_ms = fetched.download_ms
+        timings.unpack_ms = fetched.unpack_ms
+
+    def _disk_used(self) -> int:
+        with self._changed:
+            return sum(
+                model.bytes for model in self._models.values() if model.state is not State.ABSENT
+            )
+
+    def _drop_copy(self) -> bool:
+        """Make room on disk: the longest unused model that nobody uses goes; False if none."""
+        with self._changed:
+            unused = [
+                model
+                for model in self._models.values()
+                if not model.users and model.state in (State.ON_DISK, State.LOADED)
+            ]
+            if not unused:
+                return False
+            victim = min(unused, key=lambda m: (m.state is State.LOADED, m.last_used))
+            loaded = victim.state is State.LOADED
+            victim.state = State.UNLOADING
+        unloaded = not loaded or self._unload(victim)
+        if unloaded:
+            shutil.rmtree(victim.folder.parent, ignore_errors=True)
+            log.info("%s: %s left the disk", self._label, victim.target)
+        with self._changed:
+            victim.state = State.ABSENT if unloaded else State.LOADED
+            victim.bytes = 0 if unloaded else victim.bytes
+            self._changed.notify_all()
+        return unloaded
+
+    def _put_in_memory(self, model: Model, timings: Timings, deadline: float) -> None:
+        """POST /models until the container takes it, unloading others where it says 507."""
+        while True:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise LoadFailed("Loading took longer than allowed.")
+            answer = self._container.load(model.name, model.folder, remaining)
+            if answer.ok or answer.status == 409:
+                return
+            if answer.status != 507:
+                raise LoadFailed(answer.text, status=answer.status)
+            if self._evict():
+                timings.evicted += 1
+            elif not self._others_may_go(model):
+                raise LoadFailed(
+                    "The model does not fit into the instance's memory, even alone: "
+                    + answer.message,
+                    status=507,
+                )
+
+    def _evict(self) -> bool:
+        """Unload the longest unused model that nobody uses; False if there is none."""
+        with self._changed:
+            unused = [
+                model
+                for model in self._models.values()
+                if model.state is State.LOADED and not model.users
+            ]
+            if not unused:
+                return False
+            victim = min(unused, key=lambda model: model.last_used)
+            victim.state = State.UNLOADING
+        unloaded = self._unload(victim)
+        with self._changed:
+            victim.state = State.ON_DISK if unloaded else State.LOADED
+            self._changed.notify_all()
+        if unloaded:
+            log.info("%s: %s unloaded to make room", self._label, victim.target)
+        return unloaded
+
+    def _unload(self, victim: Model) -> bool:
+        try:
+            answer = self._container.unload(victim.name)
+        except (ContainerGone, ContainerTimeout) as error:
+            log.warning("%s: unload of %s: %s", self._label, victim.target, error)
+            return False
+        if answer.ok or answer.status == 404:
+            return True
+        log.warning("%s: unload of %s: %s", self._label, victim.target, answer.text)
+        return False
+
+    def _others_may_go(self, model: Model) -> bool:
+        """Wait a little for another model to fall out of use; False if there is no other."""
+        with self._changed:
+            others = any(
+                other is not model and other.state in (State.LOADED, State.LOADING, State.UNLOADING)
+                for other in self._models.values()
+            )
+            if others:
+                self._changed.wait(0.5)
+            return others and not self._closed
+
+
+class Ticket:
+    """A claim on a model: wait for it, use it, leave it."""
+
+    def __init__(
+        self, cache: ModelCache, model: Model, loading: "Future[None] | None", cold: bool
+    ) -> None:
+        self._cache = cache
+        self.loading = loading
+        self.model = model
+        self.cold = cold
+
+    @contextlib.contextmanager
+    def ready(self, timeout: float) -> Iterator[Model]:
+        """The model, in memory and kept there while the block runs.
+
+        Raises NotReady after ``timeout`` seconds, LoadFailed or FetchError where the load
+        failed, ContainerGone where the instance died.
+        """
+        try:
+            if self.loading is not None:
+                try:
+                    self.loading.result(timeout=timeout)
+                except FutureTimeout:
+                    raise NotReady(self.model.target) from None
+            self.model.invocations += 1
+            yield self.model
+        finally:
+            self._cache.leave(self.model)

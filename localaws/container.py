@@ -1,0 +1,96 @@
+"""What a container understands: the multi-model API of DG/mms-container-apis."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import urllib3
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+_CONNECT_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer of the container."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
+
+    @property
+    def message(self) -> str:
+        """The sentence in MMS's error body ``{"code":…, "type":…, "message":…}``, or the body."""
+        try:
+            return str(json.loads(self.body)["message"])
+        except (ValueError, KeyError, TypeError):
+            return self.text
+
+
+class ContainerGone(Exception):
+    """No answer: the connection was refused or broke."""
+
+
+class ContainerTimeout(Exception):
+    """No answer within the time allowed."""
+
+
+class ContainerClient:
+    """HTTP to one container; keeps connections, safe to use from many threads."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._pool = urllib3.HTTPConnectionPool(host, port, maxsize=64, block=False, retries=False)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def ping(self, timeout: float) -> bool:
+        try:
+            return self._request("GET", "/ping", timeout=timeout).ok
+        except (ContainerGone, ContainerTimeout):
+            return False
+
+    def load(self, name: str, folder: Path, timeout: float) -> Answer:
+        body = json.dumps({"model_name": name, "url": str(folder)}).encode()
+        headers = {"Content-Type": "application/json"}
+        return self._request("POST", "/models", body=body, headers=headers, timeout=timeout)
+
+    def unload(self, name: str, timeout: float = 60.0) -> Answer:
+        return self._request("DELETE", f"/models/{quote(name)}", timeout=timeout)
+
+    def models(self, timeout: float = 10.0) -> Answer:
+        return self._request("GET", "/models?limit=1000", timeout=timeout)
+
+    def invoke(self, name: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
+        path = f"/models/{quote(name)}/invoke"
+        return self._request("POST", path, body=body, headers=headers, timeout=timeout)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
+    ) -> Answer:
+        limits = urllib3.Timeout(connect=min(_CONNECT_TIMEOUT, timeout), read=timeout)
+        try:
+            response = self._pool.request(
+                method, path, body=body, headers=dict(headers or {}), timeout=limits, retries=False
+            )
+        except ReadTimeoutError as error:
+            raise ContainerTimeout(str(error)) from error
+        except (HTTPError, OSError) as error:
+            raise ContainerGone(str(error)) from error
+        return Answer(response.status, response.data, response.headers)

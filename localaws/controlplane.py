@@ -1,0 +1,451 @@
+"""SageMaker's control plane: models, endpoint configurations, endpoints and tags.
+
+Each operation is a method named after it; :func:`ControlPlane.call` checks the request,
+runs the method and shapes its answer. What takes time (starting and stopping
+containers) is handed to :class:`localaws.lifecycle.Lifecycle`.
+"""
+
+import base64
+import binascii
+import json
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import shapes
+from .errors import AwsError, unknown_operation, validation_exception
+from .lifecycle import Lifecycle, variant_summaries
+from .naming import arn, parse_model_data_url
+from .settings import Settings
+from .store import Duplicate, Kind, Resource, Store
+
+log = logging.getLogger(__name__)
+
+_NOUNS: dict[Kind, str] = {
+    "model": "model",
+    "endpoint-config": "endpoint configuration",
+    "endpoint": "endpoint",
+}
+_IN_PROGRESS = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
+_MAX_TAGS = 50
+_DEFAULT_PAGE = 10
+
+Members = dict[str, Any]
+
+
+class ControlPlane:
+    """The operations; ``call`` is the way in."""
+
+    def __init__(self, settings: Settings, store: Store, lifecycle: Lifecycle) -> None:
+        self._settings = settings
+        self._store = store
+        self._lifecycle = lifecycle
+        operations: list[Callable[[Members], Members]] = [
+            self.CreateModel,
+            self.DescribeModel,
+            self.ListModels,
+            self.DeleteModel,
+            self.CreateEndpointConfig,
+            self.DescribeEndpointConfig,
+            self.ListEndpointConfigs,
+            self.DeleteEndpointConfig,
+            self.CreateEndpoint,
+            self.DescribeEndpoint,
+            self.ListEndpoints,
+            self.UpdateEndpoint,
+            self.UpdateEndpointWeightsAndCapacities,
+            self.DeleteEndpoint,
+            self.AddTags,
+            self.ListTags,
+            self.DeleteTags,
+        ]
+        self.operations = {operation.__name__: operation for operation in operations}
+
+    def call(self, operation: str, body: bytes) -> bytes:
+        """Answer one request; raises AwsError."""
+        method = self.operations.get(operation)
+        if method is None:
+            known = operation in shapes.service_model().operation_names
+            what = "is not offered by localaws" if known else "is not an operation of SageMaker"
+            raise unknown_operation(
+                f"{operation} {what}. Offered are: {', '.join(sorted(self.operations))}."
+            )
+        return shapes.answer(operation, method(shapes.parse(operation, body)))
+
+    # --- models --------------------------------------------------------------------------
+
+    def CreateModel(self, request: Members) -> Members:
+        containers = request.get("Containers") or []
+        primary = request.get("PrimaryContainer")
+        if bool(containers) == bool(primary):
+            raise validation_exception(
+                "Specify either PrimaryContainer or Containers, and not both, for the model."
+            )
+        if len(containers) > 1:
+            raise validation_exception(
+                "localaws runs one container for a model; Containers must have one member."
+            )
+        _check_container(primary or containers[0])
+        return {"ModelArn": self._create("model", request["ModelName"], request).arn}
+
+    def DescribeModel(self, request: Members) -> Members:
+        model = self._find("model", request["ModelName"])
+        answer = {"EnableNetworkIsolation": False, **model.body}
+        return answer | {"ModelArn": model.arn, "CreationTime": model.created}
+
+    def ListModels(self, request: Members) -> Members:
+        page, token = self._page("model", request)
+        models = [
+            {"ModelName": row.name, "ModelArn": row.arn, "CreationTime": row.created}
+            for row in page
+        ]
+        return {"Models": models, "NextToken": token}
+
+    def DeleteModel(self, request: Members) -> Members:
+        self._remove("model", request["ModelName"])
+        return {}
+
+    # --- endpoint configurations -----------------------------------------------------------
+
+    def CreateEndpointConfig(self, request: Members) -> Members:
+        variants = request["ProductionVariants"]
+        names = [variant["VariantName"] for variant in variants]
+        if len(set(names)) != len(names):
+            raise validation_exception("Variant names of an endpoint configuration must differ.")
+        for unsupported in ("AsyncInferenceConfig", "ShadowProductionVariants", "ExplainerConfig"):
+            if request.get(unsupported):
+                raise validation_exception(f"localaws does not offer {unsupported}.")
+        for variant in variants:
+            self._check_variant(variant)
+        variants = [{"InitialVariantWeight": 1.0} | variant for variant in variants]
+        body = request | {"ProductionVariants": variants}
+        config = self._create("endpoint-config", request["EndpointConfigName"], body)
+        return {"EndpointConfigArn": config.arn}
+
+    def _check_variant(self, variant: Members) -> None:
+        name = variant["VariantName"]
+        if variant.get("ServerlessConfig"):
+            raise validation_exception(
+                f"Variant {name}: a multi-model endpoint runs on instances; localaws has no "
+                "serverless inference."
+            )
+        for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+            if variant.get(member) is None:
+                raise validation_exception(f"Variant {name}: {member} must be given.")
+        self._find("model", variant["ModelName"])
+
+    def DescribeEndpointConfig(self, request: Members) -> Members:
+        config = self._find("endpoint-config", request["EndpointConfigName"])
+        answer = {"EnableNetworkIsolation": False, **config.body}
+        return answer | {"EndpointConfigArn": config.arn, "CreationTime": config.created}
+
+    def ListEndpointConfigs(self, request: Members) -> Members:
+        page, token = self._page("endpoint-config", request)
+        configs = [
+            {
+                "EndpointConfigName": row.name,
+                "EndpointConfigArn": row.arn,
+                "CreationTime": row.created,
+            }
+            for row in page
+        ]
+        return {"EndpointConfigs": configs, "NextToken": token}
+
+    def DeleteEndpointConfig(self, request: Members) -> Members:
+        self._remove("endpoint-config", request["EndpointConfigName"])
+        return {}
+
+    # --- endpoints -------------------------------------------------------------------------
+
+    def CreateEndpoint(self, request: Members) -> Members:
+        config = self._find("endpoint-config", request["EndpointConfigName"])
+        body: Members = {
+            "config": config.name,
+            "deployment": request.get("DeploymentConfig"),
+            "variants": [],
+            "wanted": self._wanted_variants(config),
+        }
+        endpoint = self._create(
+            "endpoint", request["EndpointName"], body, status="Creating", tags=request.get("Tags")
+        )
+        self._lifecycle.start_creation(endpoint.name)
+        return {"EndpointArn": endpoint.arn}
+
+    def DescribeEndpoint(self, request: Members) -> Members:
+        endpoint = self._find("endpoint", request["EndpointName"])
+        return {
+            "EndpointName": endpoint.name,
+            "EndpointArn": endpoint.arn,
+            "EndpointConfigName": endpoint.body["config"],
+            "ProductionVariants": variant_summaries(endpoint),
+            "EndpointStatus": endpoint.status,
+            "FailureReason": endpoint.body.get("failure"),
+            "CreationTime": endpoint.created,
+            "LastModifiedTime": endpoint.modified,
+            "LastDeploymentConfig": endpoint.body.get("deployment"),
+        }
+
+    def ListEndpoints(self, request: Members) -> Members:
+        page, token = self._page("endpoint", request)
+        endpoints = [
+            {
+                "EndpointName": row.name,
+                "EndpointArn": row.arn,
+                "CreationTime": row.created,
+                "LastModifiedTime": row.modified,
+                "EndpointStatus": row.status,
+            }
+            for row in page
+        ]
+        return {"Endpoints": endpoints, "NextToken": token}
+
+    def UpdateEndpoint(self, request: Members) -> Members:
+        config = self._find("endpoint-config", request["EndpointConfigName"])
+        wanted = self._wanted_variants(config)
+        with self._store.transaction():
+            endpoint = self._changeable(request["EndpointName"])
+            if request.get("RetainAllVariantProperties"):
+                excluded = {
+                    item["VariantPropertyType"]
+                    for item in request.get("ExcludeRetainedVariantProperties") or []
+                }
+                _retain(wanted, endpoint.body["variants"], excluded)
+            endpoint.body |= {"wanted": wanted, "wanted_config": config.name}
+            if not request.get("RetainDeploymentConfig"):
+                endpoint.body["deployment"] = request.get("DeploymentConfig")
+            self._begin_update(endpoint)
+        self._lifecycle.start_update(endpoint.name)
+        return {"EndpointArn": endpoint.arn}
+
+    def UpdateEndpointWeightsAndCapacities(self, request: Members) -> Members:
+        with self._store.transaction():
+            endpoint = self._changeable(request["EndpointName"])
+            wanted = json.loads(json.dumps(endpoint.body["variants"]))
+            by_name = {variant["VariantName"]: variant for variant in wanted}
+            for desired in request["DesiredWeightsAndCapacities"]:
+                variant = by_name.get(desired["VariantName"])
+                if variant is None:
+                    raise validation_exception(
+                        f'Could not find variant "{desired["VariantName"]}" of endpoint '
+                        f'"{endpoint.arn}".'
+                    )
+                if desired.get("DesiredWeight") is not None:
+                    variant["weight"] = desired["DesiredWeight"]
+                if desired.get("DesiredInstanceCount") is not None:
+                    variant["count"] = desired["DesiredInstanceCount"]
+            endpoint.body |= {"wanted": wanted, "wanted_config": endpoint.body["config"]}
+            self._begin_update(endpoint)
+        self._lifecycle.start_rescale(endpoint.name)
+        return {"EndpointArn": endpoint.arn}
+
+    def DeleteEndpoint(self, request: Members) -> Members:
+        with self._store.transaction():
+            endpoint = self._find("endpoint", request["EndpointName"])
+            if endpoint.status in _IN_PROGRESS:
+                raise _in_progress(endpoint)
+            endpoint.status = "Deleting"
+            endpoint.modified = time.time()
+            self._store.save(endpoint)
+        self._lifecycle.start_deletion(endpoint.name)
+        return {}
+
+    def _begin_update(self, endpoint: Resource) -> None:
+        endpoint.status = "Updating"
+        endpoint.modified = time.time()
+        endpoint.body.pop("failure", None)
+        self._store.save(endpoint)
+
+    def _changeable(self, name: str) -> Resource:
+        """An endpoint that may be updated now; a Failed one takes only DeleteEndpoint (BC)."""
+        endpoint = self._find("endpoint", name)
+        if endpoint.status in _IN_PROGRESS:
+            raise _in_progress(endpoint)
+        if endpoint.status == "Failed":
+            raise validation_exception(
+                f'Cannot update endpoint "{endpoint.arn}": its status is Failed. Delete it and '
+                "create it anew."
+            )
+        return endpoint
+
+    def _wanted_variants(self, config: Resource) -> list[Members]:
+        """What an endpoint keeps of its configuration and models, which may go before it does."""
+        wanted = []
+        for variant in config.body["ProductionVariants"]:
+            model = self._find("model", variant["ModelName"])
+            container = model.body.get("PrimaryContainer") or model.body["Containers"][0]
+            timeout = variant.get("ContainerStartupHealthCheckTimeoutInSeconds")
+            wanted.append(
+                {
+                    "VariantName": variant["VariantName"],
+                    "ModelName": model.name,
+                    "InstanceType": variant["InstanceType"],
+                    "count": variant["InitialInstanceCount"],
+                    "weight": variant["InitialVariantWeight"],
+                    "startup_timeout": timeout,
+                    "container": container,
+                }
+            )
+        return wanted
+
+    # --- tags ------------------------------------------------------------------------------
+
+    def AddTags(self, request: Members) -> Members:
+        resource = self._find_arn(request["ResourceArn"])
+        with self._store.transaction():
+            self._store.put_tags(resource.arn, _tags(request["Tags"]))
+            tags = self._store.tags(resource.arn)
+            if len(tags) > _MAX_TAGS:
+                raise validation_exception(f"A resource takes at most {_MAX_TAGS} tags.")
+        return {"Tags": _tag_list(tags)}
+
+    def ListTags(self, request: Members) -> Members:
+        resource = self._find_arn(request["ResourceArn"])
+        return {"Tags": _tag_list(self._store.tags(resource.arn))}
+
+    def DeleteTags(self, request: Members) -> Members:
+        resource = self._find_arn(request["ResourceArn"])
+        self._store.remove_tags(resource.arn, request["TagKeys"])
+        return {}
+
+    # --- common ----------------------------------------------------------------------------
+
+    def _arn(self, kind: Kind, name: str) -> str:
+        return arn(self._settings.region, self._settings.account, kind, name)
+
+    def _find(self, kind: Kind, name: str) -> Resource:
+        resource = self._store.get(kind, name)
+        if resource is None:
+            raise validation_exception(f'Could not find {_NOUNS[kind]} "{self._arn(kind, name)}".')
+        return resource
+
+    def _find_arn(self, resource_arn: str) -> Resource:
+        resource = self._store.by_arn(resource_arn)
+        if resource is None:
+            raise validation_exception(f'Could not find resource "{resource_arn}".')
+        return resource
+
+    def _create(
+        self,
+        kind: Kind,
+        name: str,
+        body: Members,
+        *,
+        status: str = "",
+        tags: list[Members] | None = None,
+    ) -> Resource:
+        now = time.time()
+        kept = {key: value for key, value in body.items() if key != "Tags"}
+        resource = Resource(kind, name, self._arn(kind, name), now, now, status, kept)
+        try:
+            self._store.add(resource, _tags(tags or body.get("Tags") or []))
+        except Duplicate:
+            raise validation_exception(
+                f'Cannot create already existing {_NOUNS[kind]} "{resource.arn}".'
+            ) from None
+        return resource
+
+    def _remove(self, kind: Kind, name: str) -> None:
+        if not self._store.remove(kind, name):
+            raise validation_exception(f'Could not find {_NOUNS[kind]} "{self._arn(kind, name)}".')
+
+    def _page(self, kind: Kind, request: Members) -> tuple[list[Resource], str | None]:
+        """Filter, sort and cut as the List operations do (BC: newest first, tens)."""
+        rows = [row for row in self._store.all(kind) if _matches(row, request)]
+        sort_by = request.get("SortBy", "CreationTime")
+
+        def sort_key(row: Resource) -> list[Any]:
+            first = {"Name": row.name, "Status": row.status}.get(sort_by, row.created)
+            return [first, row.name]
+
+        descending = request.get("SortOrder", "Descending") == "Descending"
+        rows.sort(key=sort_key, reverse=descending)
+        if request.get("NextToken"):
+            last = _read_token(request["NextToken"])
+            try:
+                rows = [
+                    row
+                    for row in rows
+                    if (sort_key(row) < last if descending else sort_key(row) > last)
+                ]
+            except TypeError:
+                raise validation_exception("NextToken is of another sort order.") from None
+        size = request.get("MaxResults", _DEFAULT_PAGE)
+        token = _write_token(sort_key(rows[size - 1])) if len(rows) > size else None
+        return rows[:size], token
+
+
+def _check_container(container: Members) -> None:
+    if not container.get("Image"):
+        raise validation_exception(
+            "Image must be given for the container (model packages are not offered by localaws)."
+        )
+    multi_model = container.get("Mode") == "MultiModel"
+    if multi_model and container.get("ModelDataSource"):
+        raise validation_exception(
+            "ModelDataSource is not supported for a multi-model container; use ModelDataUrl."
+        )
+    if multi_model and not container.get("ModelDataUrl"):
+        raise validation_exception("ModelDataUrl must be given where Mode is MultiModel.")
+    if container.get("MultiModelConfig") and not multi_model:
+        raise validation_exception("MultiModelConfig needs Mode MultiModel.")
+    if container.get("ModelDataUrl"):
+        parse_model_data_url(container["ModelDataUrl"], is_prefix=multi_model)
+
+
+def _retain(wanted: list[Members], current: list[Members], excluded: set[str]) -> None:
+    """RetainAllVariantProperties: keep counts and weights of variants that stay (BC)."""
+    before = {variant["VariantName"]: variant for variant in current}
+    for variant in wanted:
+        old = before.get(variant["VariantName"])
+        if old is None:
+            continue
+        if "DesiredInstanceCount" not in excluded:
+            variant["count"] = old["count"]
+        if "DesiredWeight" not in excluded:
+            variant["weight"] = old["weight"]
+
+
+def _in_progress(endpoint: Resource) -> AwsError:
+    return validation_exception(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+
+
+def _matches(row: Resource, request: Members) -> bool:
+    def moment(name: str) -> float | None:
+        value = request.get(name)
+        return None if value is None else shapes.timestamp(value)
+
+    checks = [
+        request.get("NameContains", "").lower() in row.name.lower(),
+        request.get("StatusEquals") in (None, row.status),
+    ]
+    for prefix, value in (("CreationTime", row.created), ("LastModifiedTime", row.modified)):
+        before, after = moment(f"{prefix}Before"), moment(f"{prefix}After")
+        checks += [before is None or value < before, after is None or value > after]
+    return all(checks)
+
+
+def _write_token(last: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(last).encode()).decode()
+
+
+def _read_token(token: str) -> list[Any]:
+    try:
+        last = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (binascii.Error, ValueError):
+        last = None
+    if not isinstance(last, list) or len(last) != 2:
+        raise validation_exception("NextToken is not one that was given out.")
+    return last
+
+
+def _tags(tags: list[Members]) -> dict[str, str]:
+    for tag in tags:
+        if re.match("aws:", tag["Key"], re.IGNORECASE):
+            raise validation_exception(f"Tag key '{tag['Key']}' must not begin with aws:.")
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _tag_list(tags: dict[str, str]) -> list[Members]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -1,0 +1,88 @@
+"""The errors of the two APIs, as exceptions that know their wire form.
+
+Codes and HTTP statuses are those of botocore's service models for ``sagemaker`` and
+``sagemaker-runtime``; the texts are those that AWS was seen to send.
+"""
+
+from collections.abc import Mapping
+
+
+class AwsError(Exception):
+    """An answer other than success.
+
+    ``code`` is what boto3 shows as ``Error.Code``, ``status`` the HTTP status, ``fields``
+    further members of the error's shape (``OriginalStatusCode`` of a ModelError, say).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int = 400,
+        fields: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.fields = dict(fields or {})
+
+
+# --- control plane (JSON protocol) ---------------------------------------------------------
+
+
+def validation_exception(message: str) -> AwsError:
+    """What the control plane calls every input it cannot accept, unknown names included."""
+    return AwsError("ValidationException", message)
+
+
+def resource_limit_exceeded(message: str) -> AwsError:
+    return AwsError("ResourceLimitExceeded", message)
+
+
+def unknown_operation(message: str) -> AwsError:
+    return AwsError("UnknownOperationException", message)
+
+
+def serialization_exception(message: str) -> AwsError:
+    return AwsError("SerializationException", message)
+
+
+# --- runtime (REST JSON) -------------------------------------------------------------------
+
+
+def validation_error(message: str) -> AwsError:
+    return AwsError("ValidationError", message)
+
+
+def model_not_ready(message: str) -> AwsError:
+    return AwsError("ModelNotReadyException", message, status=429)
+
+
+def service_unavailable(message: str) -> AwsError:
+    return AwsError("ServiceUnavailable", message, status=503)
+
+
+def internal_dependency(message: str) -> AwsError:
+    return AwsError("InternalDependencyException", message, status=530)
+
+
+def internal_failure(message: str) -> AwsError:
+    return AwsError("InternalFailure", message, status=500)
+
+
+def model_error(
+    message: str, *, original_status: int, original_message: str, log_stream_arn: str
+) -> AwsError:
+    """The container answered something other than 2xx, or nothing (``original_status`` 0)."""
+    return AwsError(
+        "ModelError",
+        message,
+        status=424,
+        fields={
+            "OriginalStatusCode": original_status,
+            "OriginalMessage": original_message,
+            "LogStreamArn": log_stream_arn,
+        },
+    )

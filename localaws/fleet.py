@@ -1,0 +1,346 @@
+"""The instances behind endpoints: started, watched, replaced, stopped.
+
+A :class:`Variant` keeps as many container processes as its instance count asks for, up
+to the cap of the settings; a :class:`Fleet` knows the variants of every endpoint.
+"""
+
+import contextlib
+import logging
+import random
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from .cache import ModelCache, Ticket
+from .container import ContainerGone
+from .fetch import Fetched, fetch_model
+from .instance import Instance, InstanceDied, Spawner
+from .naming import S3Prefix, parse_model_data_url
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+_START_ATTEMPTS = 2
+"""A second go, because another process may have taken the port that was free a moment ago."""
+_MAX_PAUSE = 30.0
+_HOT = 4
+"""Calls under way for one model on one instance beyond which a second instance loads it too."""
+
+Members = dict[str, Any]
+
+
+class StartFailed(Exception):
+    """Instances did not become healthy; the text is fit for FailureReason."""
+
+
+class NoInstance(Exception):
+    """No instance was healthy in time."""
+
+
+class ServingInstance:
+    """An instance with its cache of models."""
+
+    def __init__(self, instance: Instance, cache: ModelCache) -> None:
+        self.instance = instance
+        self.cache = cache
+
+    def stop(self) -> None:
+        self.cache.close()
+        self.instance.stop()
+
+
+class Variant:
+    """A production variant: its instances, and which of them takes a call."""
+
+    def __init__(
+        self, settings: Settings, spawner: Spawner, s3: Any, endpoint: str, spec: Members
+    ) -> None:
+        self.name: str = spec["VariantName"]
+        self.endpoint = endpoint
+        self.spec = spec
+        self.weight: float = spec["weight"]
+        self._settings = settings
+        self._spawner = spawner
+        self._s3 = s3
+        self._folder = settings.data / "instances" / endpoint / self.name
+        self._changed = threading.Condition()
+        self._serving: list[ServingInstance] = []
+        self._stopped = False
+        container = spec["container"]
+        self.multi_model = container.get("Mode") == "MultiModel"
+        url = container.get("ModelDataUrl")
+        self.source: S3Prefix | None = (
+            parse_model_data_url(url, is_prefix=self.multi_model) if url else None
+        )
+
+    @property
+    def size(self) -> int:
+        """Real instances: the count asked for, up to the cap."""
+        return max(1, min(int(self.spec["count"]), self._settings.max_instances))
+
+    def instances(self) -> list[ServingInstance]:
+        with self._changed:
+            return list(self._serving)
+
+    # --- keeping instances -------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start what is missing of ``size``, all at once; raises StartFailed if one fails."""
+        missing = self.size - len(self.instances())
+        if missing <= 0:
+            return
+        with ThreadPoolExecutor(missing, thread_name_prefix=f"start-{self.endpoint}") as pool:
+            starts = [pool.submit(self._start_one) for _ in range(missing)]
+            errors = [start.exception() for start in starts]
+        for error in errors:
+            if isinstance(error, InstanceDied):
+                raise StartFailed(
+                    f"The primary container for production variant {self.name} did not pass "
+                    f"the ping health check. {error}"
+                ) from error
+            if error is not None:
+                raise error
+
+    def shrink(self) -> None:
+        """Stop what is more than ``size``."""
+        with self._changed:
+            surplus = self._serving[self.size :]
+            del self._serving[self.size :]
+        _stop_all(surplus)
+
+    def keep_starting(self) -> None:
+        """Start instances again and again until there are enough or the variant is stopped."""
+        pause = 1.0
+        while not self._stopped:
+            try:
+                self.start()
+                return
+            except Exception as error:
+                log.error("endpoint %s: %s; next try in %.0f s", self.endpoint, error, pause)
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopped, timeout=pause)
+            pause = min(pause * 2, _MAX_PAUSE)
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            serving, self._serving = self._serving, []
+            self._changed.notify_all()
+        _stop_all(serving)
+
+    def _start_one(self) -> None:
+        timeout = float(self.spec.get("startup_timeout") or self._settings.startup_timeout)
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            instance = Instance(
+                spawner=self._spawner,
+                command=self._settings.container_command,
+                folder=self._folder,
+                environment=self.spec["container"].get("Environment") or {},
+                memory_mb=self._settings.memory_mb,
+                on_death=self._replace,
+            )
+            try:
+                instance.start(timeout)
+                break
+            except InstanceDied:
+                if attempt == _START_ATTEMPTS or self._stopped:
+                    raise
+        serving = ServingInstance(instance, self._cache(instance))
+        with self._changed:
+            if not self._stopped:
+                self._serving.append(serving)
+                self._changed.notify_all()
+                died_meanwhile = not instance.alive
+            else:
+                died_meanwhile = False
+        if self._stopped:
+            serving.stop()
+        elif died_meanwhile:
+            self._replace(instance)
+
+    def _cache(self, instance: Instance) -> ModelCache:
+        return ModelCache(
+            container=instance.container,
+            folder=instance.folder / "models",
+            fetch=self._fetch,
+            disk_bytes=self._settings.disk_mb * 1024 * 1024,
+            load_timeout=self._settings.load_timeout,
+            label=f"{self.endpoint}/{self.name}/{instance.id}",
+        )
+
+    def _fetch(self, target: str, folder: Path, max_bytes: int) -> Fetched:
+        assert self.source is not None
+        key = self.source.key(target) if self.multi_model else self.source.prefix
+        return fetch_model(self._s3, self.source.bucket, key, folder, max_bytes=max_bytes)
+
+    def _replace(self, dead: Instance) -> None:
+        """A container died: take its instance out and put a new one in its place."""
+        with self._changed:
+            gone = [one for one in self._serving if one.instance is dead]
+            self._serving = [one for one in self._serving if one.instance is not dead]
+            stopped = self._stopped
+        if not gone:
+            return  # it died while it was being started: start() reports that
+        gone[0].stop()
+        if not stopped:
+            log.warning("endpoint %s: instance %s is being replaced", self.endpoint, dead.id)
+            self.keep_starting()
+
+    # --- taking calls ------------------------------------------------------------------------
+
+    def claim(self, target: str, timeout: float) -> tuple[ServingInstance, Ticket]:
+        """An instance for a call, and the claim on its model; at once unless none is healthy.
+
+        Choosing and claiming are one step, so that concurrent first calls find the same
+        instance. Raises NoInstance after ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                healthy = [one for one in self._serving if one.instance.healthy.is_set()]
+                if healthy:
+                    chosen = _choose(healthy, target)
+                    with contextlib.suppress(ContainerGone):
+                        return chosen, chosen.cache.join(target)
+                if self._stopped or time.monotonic() >= deadline:
+                    raise NoInstance(self.name)
+                self._changed.wait(min(0.5, deadline - time.monotonic() + 0.001))
+
+
+class Endpoint:
+    """The variants of one endpoint."""
+
+    def __init__(self, name: str, variants: list[Variant]) -> None:
+        self.name = name
+        self.variants = variants
+
+    def pick(self, target_variant: str | None) -> Variant | None:
+        """The variant named, or one at random by weight; None if there is none of that name."""
+        if target_variant is not None:
+            return next((one for one in self.variants if one.name == target_variant), None)
+        if len(self.variants) == 1:
+            return self.variants[0]
+        weights = [variant.weight for variant in self.variants]
+        if not any(weights):
+            return random.choice(self.variants)  # noqa: S311 - traffic, not a secret
+        return random.choices(self.variants, weights)[0]  # noqa: S311
+
+
+class Fleet:
+    """All endpoints that have instances."""
+
+    def __init__(self, settings: Settings, s3: Any) -> None:
+        self._settings = settings
+        self._s3 = s3
+        self._spawner = Spawner()
+        self._lock = threading.Lock()
+        self._endpoints: dict[str, Endpoint] = {}
+        # Nothing in it outlives the process that made it: what is left over is an orphan.
+        shutil.rmtree(settings.data / "instances", ignore_errors=True)
+
+    def get(self, name: str) -> Endpoint | None:
+        return self._endpoints.get(name)
+
+    def deploy(self, name: str, specs: list[Members]) -> None:
+        """Start instances for ``specs``; once healthy they take over and the old ones stop.
+
+        Raises StartFailed, with nothing of the new ones left.
+        """
+        endpoint = self._build(name, specs)
+        try:
+            with _in_parallel(endpoint.variants, Variant.start) as errors:
+                for error in errors:
+                    raise error
+        except BaseException:
+            _stop_variants(endpoint.variants)
+            raise
+        with self._lock:
+            old = self._endpoints.get(name)
+            self._endpoints[name] = endpoint
+        if old is not None:
+            _stop_variants(old.variants)
+
+    def restore(self, name: str, specs: list[Members]) -> None:
+        """Bring back an endpoint that was in service: it takes calls at once, which wait."""
+        endpoint = self._build(name, specs)
+        with self._lock:
+            self._endpoints[name] = endpoint
+        for variant in endpoint.variants:
+            threading.Thread(
+                target=variant.keep_starting, name=f"restore-{name}", daemon=True
+            ).start()
+
+    def rescale(self, name: str, specs: list[Members]) -> None:
+        """New weights and counts for variants that run; instances that stay keep their cache."""
+        endpoint = self._endpoints.get(name)
+        if endpoint is None:
+            self.deploy(name, specs)
+            return
+        by_name = {variant.name: variant for variant in endpoint.variants}
+        for spec in specs:
+            variant = by_name[spec["VariantName"]]
+            variant.spec = spec
+            variant.start()
+            variant.shrink()
+            variant.weight = spec["weight"]
+
+    def remove(self, name: str) -> None:
+        """Stop an endpoint's instances; returns when no process and no folder is left."""
+        with self._lock:
+            endpoint = self._endpoints.pop(name, None)
+        if endpoint is not None:
+            _stop_variants(endpoint.variants)
+        shutil.rmtree(self._settings.data / "instances" / name, ignore_errors=True)
+
+    def stop(self) -> None:
+        with self._lock:
+            endpoints, self._endpoints = self._endpoints, {}
+        _stop_variants([v for endpoint in endpoints.values() for v in endpoint.variants])
+
+    def _build(self, name: str, specs: list[Members]) -> Endpoint:
+        variants = [Variant(self._settings, self._spawner, self._s3, name, spec) for spec in specs]
+        return Endpoint(name, variants)
+
+
+def _choose(healthy: list[ServingInstance], target: str) -> ServingInstance:
+    """Who has the model in memory takes the call, else who is loading it, else the idlest.
+
+    A model with many calls under way spreads: another instance loads it in the background,
+    and calls go there too once it is loaded.
+    """
+    loaded = [one for one in healthy if one.cache.is_loaded(target)]
+    if loaded:
+        best = min(loaded, key=lambda one: one.cache.users_of(target))
+        if best.cache.users_of(target) >= _HOT:
+            others = [one for one in healthy if not one.cache.holds(target)]
+            if others:
+                min(others, key=lambda one: one.cache.load_factor()).cache.prefetch(target)
+        return best
+    holders = [one for one in healthy if one.cache.holds(target)]
+    return min(holders or healthy, key=lambda one: one.cache.load_factor())
+
+
+@contextlib.contextmanager
+def _in_parallel(
+    variants: list[Variant], work: Callable[[Variant], None]
+) -> Iterator[list[BaseException]]:
+    with ThreadPoolExecutor(max(1, len(variants))) as pool:
+        futures = [pool.submit(work, variant) for variant in variants]
+        yield [error for error in (future.exception() for future in futures) if error]
+
+
+def _stop_variants(variants: list[Variant]) -> None:
+    with _in_parallel(variants, Variant.stop) as errors:
+        for error in errors:
+            log.error("stopping a variant: %s", error)
+
+
+def _stop_all(serving: list[ServingInstance]) -> None:
+    if not serving:
+        return
+    with ThreadPoolExecutor(len(serving)) as pool:
+        list(pool.map(ServingInstance.stop, serving))

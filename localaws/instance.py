@@ -1,0 +1,285 @@
+"""One instance of an endpoint: a container process, its folder and its port.
+
+On AWS this is a virtual machine with a container on it. Here it is the container's own
+entrypoint as a process group, told by environment variables where to bind and where to
+keep its files. It ends with localaws, even where that is killed with SIGKILL.
+"""
+
+import collections
+import contextlib
+import logging
+import os
+import queue
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO
+
+from .container import ContainerClient
+
+log = logging.getLogger(__name__)
+
+PING_TIMEOUT = 2.0  # DG/your-algorithms-inference-code
+PING_INTERVAL = 5.0
+PINGS_MISSED = 6
+"""Missed pings in a row after which a living container is taken for dead."""
+STOP_GRACE = 10.0
+"""Seconds from SIGTERM to SIGKILL; the container promises to be gone within 10."""
+_PORTS = (16_384, 32_766)
+_LOG_TAIL_LINES = 40
+_LOG_BYTES = 8 * 1024 * 1024
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "JAVA_HOME", "LD_LIBRARY_PATH", "TMPDIR")
+_PASSED_ON_PREFIXES = ("MXNET_", "OMP_", "MME_", "SAGEMAKER_MODEL_SERVER_", "PYTHON")
+
+
+class InstanceDied(Exception):
+    """The container process ended before it was healthy; the text holds its last log lines."""
+
+
+class Spawner:
+    """Starts processes from one thread that lives as long as localaws.
+
+    Linux sends a process its parent-death signal when the *thread* that started it ends
+    (prctl(2), PR_SET_PDEATHSIG), so short-lived threads must not start containers.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = (
+            queue.SimpleQueue()
+        )
+        threading.Thread(target=self._run, name="spawner", daemon=True).start()
+
+    def popen(self, command: tuple[str, ...], env: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        future: Future[object] = Future()
+
+        def start() -> object:
+            return subprocess.Popen(
+                command,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+        self._jobs.put((start, future))
+        process = future.result(timeout=60)
+        assert isinstance(process, subprocess.Popen)
+        return process
+
+    def _run(self) -> None:
+        while True:
+            job, future = self._jobs.get()
+            try:
+                future.set_result(job())
+            except BaseException as error:
+                future.set_exception(error)
+
+
+class Instance:
+    """A container process from start to end.
+
+    ``on_death`` is called once, on a thread of the instance's own, when the container
+    ends without having been asked to.
+    """
+
+    def __init__(
+        self,
+        *,
+        spawner: Spawner,
+        command: tuple[str, ...],
+        folder: Path,
+        environment: Mapping[str, str],
+        memory_mb: int | None,
+        on_death: Callable[["Instance"], None],
+        on_log_line: Callable[["Instance", str], None] | None = None,
+    ) -> None:
+        self.id = "i-" + uuid.uuid4().hex[:17]
+        self.folder = folder / self.id
+        self.started = time.time()
+        self.healthy = threading.Event()
+        self._command = command
+        self._environment = environment
+        self._memory_mb = memory_mb
+        self._spawner = spawner
+        self._on_death = on_death
+        self._on_log_line = on_log_line
+        self._stopping = threading.Event()
+        self._gone = threading.Event()
+        self._tail: collections.deque[str] = collections.deque(maxlen=_LOG_TAIL_LINES)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.container: ContainerClient
+        self.port = 0
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and not self._gone.is_set()
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "container.log"
+
+    def log_tail(self, lines: int = 10) -> str:
+        return "\n".join(list(self._tail)[-lines:])
+
+    def start(self, timeout: float) -> None:
+        """Start the container and wait until it is healthy.
+
+        Raises InstanceDied where it ends first or is not healthy within ``timeout``
+        seconds; nothing of it is left then.
+        """
+        home = self.folder / "home"
+        (home / "tmp").mkdir(parents=True)
+        self.port = _free_port()
+        self.container = ContainerClient("127.0.0.1", self.port)
+        try:
+            self._process = self._spawner.popen(self._command, self._env(home))
+        except OSError as error:
+            self._clean()
+            raise InstanceDied(f"The container could not be started: {error}.") from error
+        log.info("instance %s: pid %s, port %s", self.id, self._process.pid, self.port)
+        assert self._process.stdout is not None
+        pump = threading.Thread(
+            target=self._pump, args=(self._process.stdout,), name=f"log-{self.id}", daemon=True
+        )
+        pump.start()
+        threading.Thread(
+            target=self._watch, args=(pump,), name=f"watch-{self.id}", daemon=True
+        ).start()
+        deadline = time.monotonic() + timeout
+        while not self._gone.is_set() and time.monotonic() < deadline:
+            if self.container.ping(PING_TIMEOUT):
+                self.healthy.set()
+                threading.Thread(
+                    target=self._check_health, name=f"ping-{self.id}", daemon=True
+                ).start()
+                return
+            self._gone.wait(0.05)
+        if self._gone.is_set():
+            code = self._process.returncode
+            reason = f"The container ended with exit code {code} before it was healthy."
+        else:
+            reason = f"The container did not answer /ping with 200 within {timeout:.0f} s."
+        self.stop()
+        raise InstanceDied(f"{reason} Its last log lines:\n{self.log_tail()}")
+
+    def stop(self, grace: float = STOP_GRACE) -> None:
+        """SIGTERM, after ``grace`` seconds SIGKILL; returns when process and folder are gone."""
+        self._stopping.set()
+        self.healthy.clear()
+        if self._process is not None:
+            self._signal(signal.SIGTERM)
+            if not self._gone.wait(grace):
+                log.warning("instance %s did not end within %.0f s: SIGKILL", self.id, grace)
+                self._signal_group(signal.SIGKILL)
+                self._gone.wait(10)
+            self.container.close()
+        self._clean()
+
+    def _env(self, home: Path) -> dict[str, str]:
+        """What the container gets of localaws's environment: no credentials, nothing unasked."""
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+        }
+        env |= self._environment
+        env |= {
+            "SAGEMAKER_BIND_TO_PORT": str(self.port),
+            "SAGEMAKER_MULTI_MODEL": "true",
+            "MME_BIND_HOST": "127.0.0.1",
+            "MME_DIE_WITH_PARENT": "1",
+            "MME_HOME": str(home),
+            "TMPDIR": str(home / "tmp"),
+        }
+        if self._memory_mb is not None:
+            env["MME_MEMORY_LIMIT_MB"] = str(self._memory_mb)
+        return env
+
+    def _pump(self, stream: IO[bytes]) -> None:
+        """Copy the container's output to its log file, the tail, and whoever listens."""
+        written = 0
+        sink = self.log_file.open("wb")
+        with contextlib.closing(stream):
+            for raw in stream:
+                if written > _LOG_BYTES:  # keep the newest half-gigabyte-free log only
+                    sink.close()
+                    with contextlib.suppress(FileNotFoundError):
+                        self.log_file.rename(self.folder / "container.log.1")
+                        sink = self.log_file.open("wb")
+                    written = 0
+                if not sink.closed:
+                    sink.write(raw)
+                    sink.flush()
+                written += len(raw)
+                line = raw.decode(errors="replace").rstrip("\n")
+                self._tail.append(line[:2000])
+                if self._on_log_line is not None:
+                    self._on_log_line(self, line)
+        sink.close()
+
+    def _watch(self, pump: threading.Thread) -> None:
+        """Wait for the container's end, sweep up what it left running, and tell."""
+        assert self._process is not None
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        # Before the leader is reaped its number cannot be given away: the group is ours.
+        self._signal_group(signal.SIGKILL)
+        code = self._process.wait()
+        pump.join(2)
+        self.healthy.clear()
+        was_asked = self._stopping.is_set()
+        self._gone.set()
+        if not was_asked:
+            log.warning("instance %s: container ended with code %s", self.id, code)
+            self._on_death(self)
+
+    def _check_health(self) -> None:
+        missed = 0
+        while not self._gone.wait(PING_INTERVAL) and not self._stopping.is_set():
+            missed = 0 if self.container.ping(PING_TIMEOUT) else missed + 1
+            if missed >= PINGS_MISSED:
+                log.warning("instance %s missed %s pings: replaced", self.id, missed)
+                self._signal_group(signal.SIGKILL)
+                return
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and not self._gone.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        if self._process is not None and not self._gone.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    def _clean(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    """A port that was free a moment ago; if another takes it first, the instance is retried.
+
+    Not one of the kernel's choosing: MMS takes only ports below 32,767 (Connector.java
+    compares with Short.MAX_VALUE), and Linux gives out those above.
+    """
+    for _ in range(200):
+        port = random.randint(*_PORTS)  # noqa: S311 - not a secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise InstanceDied(f"No free port was found between {_PORTS[0]} and {_PORTS[1]}.")

@@ -1,0 +1,187 @@
+"""The status machine of endpoints: what happens between Creating, InService and gone.
+
+Each change runs on a thread of its own and writes what it reached into the store, so a
+localaws that was killed in the middle takes up where the store says it was.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .fleet import Fleet, StartFailed
+from .settings import Settings
+from .store import Resource, Store
+
+log = logging.getLogger(__name__)
+
+_MAX_FAILURE_REASON = 1024  # BC: FailureReason
+
+
+class Lifecycle:
+    """Creates, updates and deletes endpoints in the background."""
+
+    def __init__(self, settings: Settings, store: Store, fleet: Fleet) -> None:
+        self._settings = settings
+        self._store = store
+        self._fleet = fleet
+        self._stopping = threading.Event()
+
+    def resume(self) -> None:
+        """After a start: bring back what was in service, finish what was under way.
+
+        Instances of before are gone (they die with localaws), so an endpoint in service
+        gets new ones while its status stays InService, and calls wait for them.
+        """
+        for endpoint in self._store.all("endpoint"):
+            match endpoint.status:
+                case "Creating":
+                    self.start_creation(endpoint.name)
+                case "Updating":
+                    self._fleet.restore(endpoint.name, endpoint.body["variants"])
+                    self.start_update(endpoint.name)
+                case "InService":
+                    self._fleet.restore(endpoint.name, endpoint.body["variants"])
+                case "Deleting":
+                    self.start_deletion(endpoint.name)
+
+    def stop(self) -> None:
+        """Let no change write a status any more: the next start takes up what is under way."""
+        self._stopping.set()
+
+    def start_creation(self, name: str) -> None:
+        self._run(self._create, name)
+
+    def start_update(self, name: str) -> None:
+        self._run(self._update, name)
+
+    def start_rescale(self, name: str) -> None:
+        self._run(self._rescale, name)
+
+    def start_deletion(self, name: str) -> None:
+        self._run(self._delete, name)
+
+    def _run(self, change: Callable[[str], None], name: str) -> None:
+        def work() -> None:
+            try:
+                change(name)
+            except Exception as error:
+                log.exception("%s of endpoint %s broke", change.__name__, name)
+                self._fail(name, f"localaws itself failed: {error!r}")
+
+        threading.Thread(target=work, name=f"{change.__name__}-{name}", daemon=True).start()
+
+    def _create(self, name: str) -> None:
+        endpoint = self._get(name)
+        finish = time.monotonic() + self._settings.create_seconds
+        try:
+            self._fleet.deploy(name, endpoint.body["wanted"])
+        except StartFailed as error:
+            self._wait_until(finish)
+            self._fail(name, str(error))
+            return
+        self._wait_until(finish)
+        self._settle(name)
+
+    def _update(self, name: str) -> None:
+        """Blue/green: the old instances serve until the new ones are healthy."""
+        endpoint = self._get(name)
+        finish = time.monotonic() + self._settings.update_seconds
+        try:
+            self._fleet.deploy(name, endpoint.body["wanted"])
+        except StartFailed as error:
+            self._wait_until(finish)
+            self._roll_back(name, str(error))
+            return
+        self._wait_until(finish)
+        self._settle(name)
+
+    def _rescale(self, name: str) -> None:
+        endpoint = self._get(name)
+        finish = time.monotonic() + self._settings.update_seconds
+        try:
+            self._fleet.rescale(name, endpoint.body["wanted"])
+        except StartFailed as error:
+            self._wait_until(finish)
+            self._roll_back(name, str(error))
+            return
+        self._wait_until(finish)
+        self._settle(name)
+
+    def _delete(self, name: str) -> None:
+        finish = time.monotonic() + self._settings.delete_seconds
+        self._fleet.remove(name)
+        self._wait_until(finish)
+        if not self._stopping.is_set():
+            self._store.remove("endpoint", name)
+
+    def _settle(self, name: str) -> None:
+        """What was wanted is there: InService."""
+        with self._store.transaction():
+            endpoint = self._get(name)
+            endpoint.body["variants"] = endpoint.body.pop("wanted")
+            endpoint.body["config"] = endpoint.body.pop("wanted_config", endpoint.body["config"])
+            self._write(endpoint, "InService")
+
+    def _roll_back(self, name: str, reason: str) -> None:
+        """An update failed: the old instances, which never stopped, go on; the reason is kept."""
+        with self._store.transaction():
+            endpoint = self._get(name)
+            endpoint.body.pop("wanted", None)
+            endpoint.body.pop("wanted_config", None)
+            endpoint.body["failure"] = reason[:_MAX_FAILURE_REASON]
+            self._write(endpoint, "InService")
+
+    def _fail(self, name: str, reason: str) -> None:
+        with self._store.transaction():
+            endpoint = self._store.get("endpoint", name)
+            if endpoint is None:
+                return
+            endpoint.body["failure"] = reason[:_MAX_FAILURE_REASON]
+            self._write(endpoint, "Failed")
+
+    def _write(self, endpoint: Resource, status: str) -> None:
+        if self._stopping.is_set():
+            return
+        log.info("endpoint %s: %s -> %s", endpoint.name, endpoint.status, status)
+        endpoint.status = status
+        endpoint.modified = time.time()
+        self._store.save(endpoint)
+
+    def _get(self, name: str) -> Resource:
+        endpoint = self._store.get("endpoint", name)
+        if endpoint is None:
+            raise LookupError(f"endpoint {name} is not in the store")
+        return endpoint
+
+    def _wait_until(self, moment: float) -> None:
+        self._stopping.wait(max(0.0, moment - time.monotonic()))
+
+
+def variant_summaries(endpoint: Resource) -> list[dict[str, Any]]:
+    """``ProductionVariants`` of DescribeEndpoint: current values, and desired ones beside them."""
+    current = {variant["VariantName"]: variant for variant in endpoint.body["variants"]}
+    wanted = {variant["VariantName"]: variant for variant in endpoint.body.get("wanted", [])}
+    summaries = []
+    for name, desired in (current | wanted).items():
+        now = current.get(name)
+        image = desired["container"]["Image"]
+        summary: dict[str, Any] = {
+            "VariantName": name,
+            "DeployedImages": [
+                {
+                    "SpecifiedImage": image,
+                    "ResolvedImage": image,
+                    "ResolutionTime": endpoint.created,
+                }
+            ],
+            "CurrentWeight": now["weight"] if now else 0.0,
+            "DesiredWeight": desired["weight"],
+            "CurrentInstanceCount": now["count"] if now else 0,
+            "DesiredInstanceCount": desired["count"],
+        }
+        if endpoint.status in ("Creating", "Updating", "Deleting"):
+            summary["VariantStatus"] = [{"Status": endpoint.status, "StartTime": endpoint.modified}]
+        summaries.append(summary)
+    return summaries

@@ -1,0 +1,265 @@
+"""InvokeEndpoint: from a caller's request to a model's answer, with AWS's errors.
+
+Texts and statuses are those of ../docs/localaws.md, section "Errors", where each has its
+source.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from . import shapes
+from .cache import LoadFailed, NotReady
+from .container import Answer, ContainerGone, ContainerTimeout
+from .errors import (
+    AwsError,
+    internal_dependency,
+    internal_failure,
+    model_error,
+    model_not_ready,
+    service_unavailable,
+    validation_error,
+)
+from .fetch import FetchError
+from .fleet import Endpoint, Fleet, NoInstance, ServingInstance, Variant
+from .settings import MAX_PAYLOAD_BYTES, Settings
+from .store import Store
+
+log = logging.getLogger(__name__)
+
+_SERVING = {"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"}
+_CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+_TARGET_MODEL = "X-Amzn-SageMaker-Target-Model"
+_TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the "
+    "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call as it came in; header values None where absent."""
+
+    endpoint: str
+    body: bytes
+    request_id: str
+    content_type: str | None = None
+    accept: str | None = None
+    custom_attributes: str | None = None
+    target_model: str | None = None
+    target_variant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A model's answer, as the caller gets it."""
+
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Runtime:
+    """Takes invocations; safe to call from many threads."""
+
+    def __init__(self, settings: Settings, store: Store, fleet: Fleet) -> None:
+        self._settings = settings
+        self._store = store
+        self._fleet = fleet
+        self._slots = threading.BoundedSemaphore(settings.invocation_slots)
+
+    def invoke(self, call: Invocation) -> Result:
+        """Answer one invocation; raises AwsError."""
+        if len(call.body) > MAX_PAYLOAD_BYTES:
+            raise payload_too_large()
+        _check(call)
+        if not self._slots.acquire(blocking=False):
+            raise service_unavailable("Too many invocations are under way; try again.")
+        try:
+            return self._invoke(call)
+        finally:
+            self._slots.release()
+
+    def _invoke(self, call: Invocation) -> Result:
+        deadline = time.monotonic() + self._settings.invocation_timeout
+        variant = self._variant(call)
+        if variant.multi_model and call.target_model is None:
+            raise validation_error(f"Request {call.request_id} is missing a target model header.")
+        if not variant.multi_model and call.target_model is not None:
+            raise validation_error(
+                f"Endpoint {call.endpoint} is not a multi-model endpoint and does not support "
+                "target model header."
+            )
+        target = call.target_model or ""
+        for last_try in (False, True):
+            try:
+                serving, ticket = variant.claim(target, deadline - time.monotonic())
+            except NoInstance:
+                raise service_unavailable(
+                    f"No instance of variant {variant.name} of endpoint {call.endpoint} is healthy."
+                ) from None
+            with _caller_errors(self, call, variant, serving, target):
+                with ticket.ready(deadline - time.monotonic()) as model:
+                    answer = self._ask(serving, model.name, call)
+                if answer.status == 404 and not last_try:
+                    # The container lost the model, e.g. its worker was killed: load it again.
+                    serving.cache.lost(model)
+                    continue
+                return self._result(answer, call, variant, serving)
+        raise AssertionError("unreachable")
+
+    def _variant(self, call: Invocation) -> Variant:
+        row = self._store.get("endpoint", call.endpoint)
+        endpoint: Endpoint | None = None
+        if row is not None and row.status in _SERVING:
+            endpoint = self._fleet.get(call.endpoint)
+        if endpoint is None:
+            raise validation_error(
+                f"Endpoint {call.endpoint} of account {self._settings.account} not found."
+            )
+        variant = endpoint.pick(call.target_variant)
+        if variant is None:
+            raise validation_error(
+                f"Variant {call.target_variant} not found for endpoint {call.endpoint}."
+            )
+        return variant
+
+    def _ask(self, serving: ServingInstance, name: str, call: Invocation) -> Answer:
+        headers = {
+            "Content-Type": call.content_type,
+            "Accept": call.accept,
+            _CUSTOM_ATTRIBUTES: call.custom_attributes,
+            _TARGET_MODEL: call.target_model,
+        }
+        given = {key: value for key, value in headers.items() if value is not None}
+        timeout = self._settings.invocation_timeout
+        return serving.instance.container.invoke(name, call.body, given, timeout)
+
+    def _result(
+        self, answer: Answer, call: Invocation, variant: Variant, serving: ServingInstance
+    ) -> Result:
+        if not answer.ok:
+            raise self.model_error(answer.status, answer.text, call, variant, serving)
+        headers = {"x-Amzn-Invoked-Production-Variant": variant.name}
+        attributes = answer.headers.get(_CUSTOM_ATTRIBUTES)
+        if attributes is not None:
+            headers[_CUSTOM_ATTRIBUTES] = attributes
+        content_type = answer.headers.get("Content-Type") or "application/octet-stream"
+        return Result(answer.body, content_type, headers)
+
+    def model_error(
+        self, status: int, text: str, call: Invocation, variant: Variant, serving: ServingInstance
+    ) -> AwsError:
+        """424 with the container's status and words (seen: gh:aws/sagemaker-python-sdk#2955)."""
+        region, account = self._settings.region, self._settings.account
+        group = f"/aws/sagemaker/Endpoints/{call.endpoint}"
+        stream = f"{variant.name}/{serving.instance.id}"
+        whose = "client" if 400 <= status < 500 else "server"
+        console = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
+        return model_error(
+            f'Received {whose} error ({status}) from primary with message "{text}". See '
+            f"{console}#logEventViewer:group={group} in account {account} for more information.",
+            original_status=status,
+            original_message=text,
+            log_stream_arn=f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{stream}",
+        )
+
+
+def payload_too_large() -> AwsError:
+    """413 with no code but its number (seen: gh:aws/sagemaker-python-sdk#171)."""
+    return AwsError("413", f"HTTP content length exceeded {MAX_PAYLOAD_BYTES} bytes.", status=413)
+
+
+def _check(call: Invocation) -> None:
+    """Hold the call's headers against the service model; ValidationError as AWS says it."""
+    members = {
+        "EndpointName": call.endpoint,
+        "Body": "",  # its length is checked by itself
+        "ContentType": call.content_type,
+        "Accept": call.accept,
+        "CustomAttributes": call.custom_attributes,
+        "TargetModel": call.target_model,
+        "TargetVariant": call.target_variant,
+    }
+    shape = shapes.service_model("sagemaker-runtime").operation_model("InvokeEndpoint").input_shape
+    assert shape is not None
+    given = {key: value for key, value in members.items() if value is not None}
+    try:
+        shapes.check(shape, given)
+    except AwsError as error:
+        raise validation_error(error.message) from None
+
+
+class _caller_errors:
+    """Turns what went wrong inside into what a caller of SageMaker is told."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        call: Invocation,
+        variant: Variant,
+        serving: ServingInstance,
+        target: str,
+    ) -> None:
+        self._about = (call, variant, serving)
+        self._runtime = runtime
+        self._target = target
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, AwsError):
+            return
+        raise self._translated(error) from error
+
+    def _translated(self, error: BaseException) -> BaseException:
+        call = self._about[0]
+        match error:
+            case NotReady():
+                return model_not_ready(
+                    f"Model {self._target} for endpoint {call.endpoint} is not ready for "
+                    "inference: it is still being loaded. Please try again."
+                )
+            case FetchError():
+                return self._fetch_error(error)
+            case LoadFailed():
+                return self._runtime.model_error(error.status, str(error), *self._about)
+            case ContainerTimeout():
+                return self._runtime.model_error(0, _TIMED_OUT, *self._about)
+            case ContainerGone():
+                text = "The container ended, or closed the connection, before it answered."
+                return self._runtime.model_error(0, text, *self._about)
+            case Exception():
+                log.exception("invocation of %s at %s broke", self._target, call.endpoint)
+                return internal_failure(f"localaws itself failed: {error!r}")
+        return error
+
+    def _fetch_error(self, error: FetchError) -> AwsError:
+        variant = self._about[1]
+        assert variant.source is not None
+        bucket = variant.source.bucket
+        key = variant.source.key(self._target) if variant.multi_model else variant.source.prefix
+        match error.kind:
+            case "missing":
+                return validation_error(
+                    f"Failed to download model data (bucket: {bucket}, key: {key}). Please ensure "
+                    "that there is an object located at the URL and that the role passed to "
+                    "CreateModel has permissions to download the model."
+                )
+            case "archive":
+                return validation_error(
+                    f"Failed to extract model data archive (bucket: {bucket}, key: {key}). Please "
+                    "ensure that the object located at the URL is a valid tar.gz archive. "
+                    f"({error})"
+                )
+            case "disk":
+                return self._runtime.model_error(
+                    507, f"No room on the instance's disk for {self._target}: {error}", *self._about
+                )
+        return internal_dependency(
+            f"Failed to download model data (bucket: {bucket}, key: {key}): S3 did not answer as "
+            f"it should ({error}). The model was not loaded; try again."
+        )

@@ -1,0 +1,46 @@
+"""What a run of localaws can be told; ``__main__`` fills it from the command line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_PAYLOAD_BYTES = 6_291_456
+"""Largest body of an invocation: botocore's model of sagemaker-runtime, shape BodyBlob."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times are seconds, sizes what their names say."""
+
+    data: Path
+    """Folder for everything that localaws keeps."""
+    container_command: tuple[str, ...]
+    """The argument list that starts one container ("serve" included)."""
+    host: str = "127.0.0.1"
+    port: int = 4566
+    region: str = "ap-northeast-2"
+    account: str = "123456789012"
+    s3_endpoint: str | None = None
+    """Where S3 is; None: as boto3's own configuration says."""
+    threads: int = 128
+    """Requests answered at a time; an invocation that waits for its model holds one."""
+    max_instances: int = 2
+    """Real containers a variant, whatever instance count was asked for."""
+    memory_mb: int | None = None
+    """Memory of an instance, handed to the container as MME_MEMORY_LIMIT_MB."""
+    disk_mb: int = 20_480
+    """Disk of an instance for unpacked models; the least recently used go first."""
+    create_seconds: float = 0.0
+    update_seconds: float = 0.0
+    delete_seconds: float = 0.0
+    """Least time that creation, update and deletion of an endpoint take, to feel slow AWS."""
+    startup_timeout: float = 240.0
+    """A container must answer /ping within this (DG/your-algorithms-inference-code: 4 minutes)."""
+    invocation_timeout: float = 60.0
+    """The container must answer, and a model be ready, in this (DG/invoke-multi-model-endpoint)."""
+    load_timeout: float = 360.0
+    """Loading goes on this long after the first caller was told to come back."""
+
+    @property
+    def invocation_slots(self) -> int:
+        """Threads that invocations may hold; the rest stay free for the control plane."""
+        return max(1, self.threads - max(2, self.threads // 8))

@@ -1,0 +1,171 @@
+"""What localaws must not forget: models, endpoint configurations, endpoints and tags.
+
+One SQLite file in WAL mode with ``synchronous=FULL``: a write that was answered is on
+disk, so ``kill -9``, and a power cut too, lose nothing that a client was told.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["model", "endpoint-config", "endpoint"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS resource (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    arn TEXT NOT NULL UNIQUE,
+    created REAL NOT NULL,
+    modified REAL NOT NULL,
+    status TEXT NOT NULL DEFAULT '',
+    body TEXT NOT NULL,
+    PRIMARY KEY (kind, name)
+);
+CREATE TABLE IF NOT EXISTS tag (
+    arn TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (arn, key)
+);
+"""
+
+
+@dataclass(slots=True)
+class Resource:
+    """A row: one thing that a client created. Times are seconds since 1970."""
+
+    kind: Kind
+    name: str
+    arn: str
+    created: float
+    modified: float
+    status: str = ""
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+class Duplicate(Exception):
+    """There is a resource of this kind and name already."""
+
+
+class Store:
+    """The SQLite file; safe to use from many threads, one write at a time."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; nests (the outermost one commits)."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def add(self, resource: Resource, tags: dict[str, str] | None = None) -> None:
+        with self.transaction():
+            try:
+                self._db.execute(
+                    "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        resource.kind,
+                        resource.name,
+                        resource.arn,
+                        resource.created,
+                        resource.modified,
+                        resource.status,
+                        json.dumps(resource.body),
+                    ),
+                )
+            except sqlite3.IntegrityError:
+                raise Duplicate(resource.name) from None
+            self.put_tags(resource.arn, tags or {})
+
+    def get(self, kind: Kind, name: str) -> Resource | None:
+        with self._lock:
+            row = self._db.execute(
+                "SELECT * FROM resource WHERE kind = ? AND name = ?", (kind, name)
+            ).fetchone()
+        return _resource(row) if row else None
+
+    def by_arn(self, arn: str) -> Resource | None:
+        with self._lock:
+            row = self._db.execute("SELECT * FROM resource WHERE arn = ?", (arn,)).fetchone()
+        return _resource(row) if row else None
+
+    def all(self, kind: Kind) -> list[Resource]:
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT * FROM resource WHERE kind = ? ORDER BY created, name", (kind,)
+            ).fetchall()
+        return [_resource(row) for row in rows]
+
+    def save(self, resource: Resource) -> None:
+        """Write status, modification time and body of a resource that is there."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE resource SET status = ?, modified = ?, body = ? "
+                "WHERE kind = ? AND name = ?",
+                (
+                    resource.status,
+                    resource.modified,
+                    json.dumps(resource.body),
+                    resource.kind,
+                    resource.name,
+                ),
+            )
+
+    def remove(self, kind: Kind, name: str) -> bool:
+        """Remove a resource and its tags; False where there was none."""
+        with self.transaction():
+            resource = self.get(kind, name)
+            if resource is None:
+                return False
+            self._db.execute("DELETE FROM tag WHERE arn = ?", (resource.arn,))
+            self._db.execute("DELETE FROM resource WHERE kind = ? AND name = ?", (kind, name))
+            return True
+
+    def tags(self, arn: str) -> dict[str, str]:
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT key, value FROM tag WHERE arn = ? ORDER BY key", (arn,)
+            ).fetchall()
+        return {row[0]: row[1] for row in rows}
+
+    def put_tags(self, arn: str, tags: dict[str, str]) -> None:
+        with self.transaction():
+            self._db.executemany(
+                "INSERT INTO tag VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+                [(arn, key, value) for key, value in tags.items()],
+            )
+
+    def remove_tags(self, arn: str, keys: list[str]) -> None:
+        with self.transaction():
+            self._db.executemany(
+                "DELETE FROM tag WHERE arn = ? AND key = ?", [(arn, key) for key in keys]
+            )
+
+
+def _resource(row: tuple[Any, ...]) -> Resource:
+    kind, name, arn, created, modified, status, body = row
+    return Resource(kind, name, arn, created, modified, status, json.loads(body))
