@@ -12,6 +12,9 @@ from sagemaker_inference.environment import Environment
 
 CONTAINER = Path(__file__).resolve().parent
 
+MAX_PORT = 32766
+"""MMS takes no higher one (its util/Connector.java), so none that the kernel would choose."""
+
 # Netty's Unix sockets lie at TMPDIR/.mms.sock.9000; the kernel takes 107 bytes for such a path.
 MAX_SOCKET_FOLDER = 80
 
@@ -58,7 +61,7 @@ def settings() -> Settings:
     """
     toolkit = Environment()
     home = Path(os.environ.get("MME_HOME") or Path(tempfile.gettempdir()) / "mme").absolute()
-    port = _whole("SAGEMAKER_BIND_TO_PORT", toolkit.inference_http_port, 1, 65535)
+    port = _whole("SAGEMAKER_BIND_TO_PORT", toolkit.inference_http_port, 1, MAX_PORT)
     workers = _whole("SAGEMAKER_MODEL_SERVER_WORKERS", toolkit.model_server_workers or "1", 1, 64)
     timeout = toolkit.model_server_timeout_seconds or LOAD_TIMEOUT_SECONDS
     # The toolkit's default vmargs switch off the JVM's sight of the container: only what the

@@ -1,0 +1,61 @@
+"""Fixtures for the container's tests: the real server as a process, artifacts on disk."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# The container's modules are plain scripts beside each other, as they lie in the image.
+for folder in (REPOSITORY / "container", Path(__file__).resolve().parent):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+from serving import Server, container_python, start_server  # noqa: E402
+
+from tests.artifacts import constant_network  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """The Python that has MXNet."""
+    return container_python()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for a module's tests; each test loads models of its own names."""
+    with start_server(tmp_path_factory.mktemp("mme")) as running:
+        yield running
+
+
+@pytest.fixture
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write an unpacked artifact: ``unpacked(labels=[…], answer=1)`` → its folder."""
+
+    def write(**network: object) -> Path:
+        folder = tmp_path_factory.mktemp("artifact")
+        options = {"labels": ["cat", "dog", "fox"], "answer": 1} | network
+        for name, data in constant_network(**options).items():  # type: ignore[arg-type]
+            (folder / name).write_bytes(data)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def picture() -> bytes:
+    """A small JPEG."""
+    import io
+
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("RGB", (40, 30), (200, 10, 10)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def pytest_report_header() -> str:
+    return f"container python: {os.environ.get('CONTAINER_PYTHON', container_python())}"

@@ -1,0 +1,164 @@
+"""What a caller can put right is answered 400 or 415 with a sentence, never 5xx."""
+
+import base64
+import io
+import json
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from serving import Server
+
+
+@pytest.fixture(scope="module")
+def model(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from tests.artifacts import constant_network
+
+    folder = tmp_path_factory.mktemp("artifact")
+    for name, data in constant_network(labels=["cat", "dog", "fox"], answer=1).items():
+        (folder / name).write_bytes(data)
+    assert server.load("requests", folder).status == 200
+    yield "requests"
+    server.unload("requests")
+
+
+def bomb() -> bytes:
+    """A PNG of a few hundred bytes whose header promises 60,000 x 60,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    data = zlib.compress(b"\0" * 100_000)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
+
+
+def npy(shape: str, dtype: str, data: bytes) -> bytes:
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+    header += " " * (63 - (len(header) + 10) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
+
+
+def instances(*items: object) -> bytes:
+    return json.dumps({"instances": list(items)}).encode()
+
+
+ZEROS = b"\0" * (3 * 8 * 8 * 4)
+
+BAD: dict[str, tuple[bytes, str, int, str]] = {
+    "text named jpg": (b"I am no picture\n" * 50, "image/jpeg", 400, "not a picture"),
+    "empty": (b"", "application/x-image", 400, "empty"),
+    "bomb": (bomb(), "image/png", 400, "60000 x 60000"),
+    "csv": (b"1,2,3", "text/csv", 415, "text/csv is not taken"),
+    "broken json": (b'{"instances": [', "application/json", 400, "not valid JSON"),
+    "json without instances": (b'{"data": 1}', "application/json", 400, "instances"),
+    "json of wrong shape": (instances([1, 2]), "application/json", 400, "[3, 8, 8]"),
+    "ragged json": (instances([1], [1, 2]), "application/json", 400, "nested lists"),
+    "json no base64": (instances("???"), "application/json", 400, "base64"),
+    "json base64 no picture": (
+        instances(base64.b64encode(b"text").decode()),
+        "application/json",
+        400,
+        "not a picture",
+    ),
+    "npy cut": (npy("(1, 3, 8, 8)", "<f4", ZEROS[:50]), "application/x-npy", 400, ".npy"),
+    "npy terabytes": (npy("(9999999, 9999999)", "<f4", b""), "application/x-npy", 400, ".npy"),
+    "npy objects": (npy("(1,)", "|O", b"cos\nsystem\n"), "application/x-npy", 400, ".npy"),
+    "npy shape": (npy("(8, 8)", "<f4", ZEROS[:256]), "application/x-npy", 400, "[3, 8, 8]"),
+    "npy not finite": (
+        npy("(3, 8, 8)", "<f4", struct.pack("<f", float("nan")) * 192),
+        "application/x-npy",
+        400,
+        "finite",
+    ),
+    "form": (b"a=b", "application/x-www-form-urlencoded", 415, "Forms"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_it_is_refused_with_a_sentence(server: Server, model: str, case: str) -> None:
+    body, content_type, status, message = BAD[case]
+
+    answer = server.invoke(model, body, content_type)
+
+    assert answer.status == status, answer.body
+    assert message in answer.json["message"]
+    assert answer.json["code"] == status
+    assert "Traceback" not in answer.body.decode()
+
+
+def test_a_cut_picture_is_refused(server: Server, model: str, picture: bytes) -> None:
+    answer = server.invoke(model, picture[: len(picture) // 2], "image/jpeg")
+    assert answer.status == 400
+    assert "damaged or cut short" in answer.json["message"]
+
+
+def test_good_requests_work_after_bad_ones(server: Server, model: str, picture: bytes) -> None:
+    server.invoke(model, b"nonsense", "image/jpeg")
+    assert server.invoke(model, picture, "image/jpeg").status == 200
+
+
+def encoded(mode: str, kind: str, size: tuple[int, int] = (31, 17)) -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, size).save(out, kind)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("RGBA", "PNG"), ("P", "PNG"),
+     ("LA", "PNG"), ("I;16", "PNG"), ("1", "PNG"), ("RGB", "WEBP"), ("P", "GIF"),
+     ("RGB", "BMP"), ("RGB", "TIFF")],
+)  # fmt: skip
+def test_pictures_of_all_kinds_are_taken(server: Server, model: str, mode: str, kind: str) -> None:
+    answer = server.invoke(model, encoded(mode, kind), "application/x-image")
+    assert answer.status == 200, answer.body
+    assert answer.json[0].endswith("class=dog")
+
+
+def test_a_very_long_picture_is_taken(server: Server, model: str) -> None:
+    assert server.invoke(model, encoded("RGB", "PNG", (1, 20_000)), "image/png").status == 200
+
+
+def test_arrays_and_batches_are_taken(server: Server, model: str, picture: bytes) -> None:
+    row = [[[0.0] * 8] * 8] * 3
+    coded = base64.b64encode(picture).decode()
+    cases: list[tuple[bytes, str, int | None]] = [
+        (npy("(3, 8, 8)", "<f4", ZEROS), "application/x-npy", None),
+        (npy("(2, 3, 8, 8)", "<f4", ZEROS * 2), "application/x-npy", 2),
+        (npy("(3, 8, 8)", "|u1", b"\1" * 192), "application/x-npy", None),
+        (instances(row, row, row), "application/json", 3),
+        (instances(coded, {"b64": coded}), "application/json", 2),
+    ]
+    for body, content_type, count in cases:
+        answer = server.invoke(model, body, content_type, Accept="application/json")
+        assert answer.status == 200, answer.body
+        predictions = answer.json["predictions"]
+        rows = [predictions] if count is None else predictions
+        assert len(rows) == (count or 1)
+        assert all(best[0]["label"] == "dog" for best in rows)
+
+
+def test_grey_networks_take_coloured_pictures(
+    server: Server, unpacked: Callable[..., Path], picture: bytes
+) -> None:
+    server.load("grey", unpacked(shape=(1, 1, 8, 8)))
+    assert server.invoke("grey", picture, "image/jpeg").status == 200
+    server.unload("grey")
+
+
+def test_networks_without_pictures_say_so(
+    server: Server, unpacked: Callable[..., Path], picture: bytes
+) -> None:
+    server.load("flat", unpacked(shape=(1, 6)))
+    refused = server.invoke("flat", picture, "image/jpeg")
+    assert refused.status == 415
+    assert "[6]" in refused.json["message"]
+    assert server.invoke("flat", instances([1] * 6), "application/json").status == 200
+    server.unload("flat")

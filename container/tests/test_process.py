@@ -1,0 +1,143 @@
+"""How the server starts and ends, as one process among others on a machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from serving import (
+    ENTRYPOINT,
+    alive,
+    container_python,
+    descendants,
+    free_port,
+    start_server,
+    wait_until,
+)
+
+Unpacked = Callable[..., Path]
+
+
+def test_sigterm_ends_everything_within_ten_seconds(tmp_path: Path, unpacked: Unpacked) -> None:
+    with start_server(tmp_path) as server:
+        assert server.load("one", unpacked()).status == 200
+        assert server.load("two", unpacked()).status == 200
+        pids = server.processes()
+        assert len(pids) >= 4
+
+        server.process.send_signal(signal.SIGTERM)
+
+        assert server.process.wait(timeout=10) == 0
+        assert [pid for pid in pids if alive(pid)] == []
+        assert list((server.home / "mme" / "tmp").iterdir()) == []
+
+
+def test_it_ends_with_an_error_when_the_model_server_dies(
+    tmp_path: Path, unpacked: Unpacked
+) -> None:
+    with start_server(tmp_path) as server:
+        assert server.load("one", unpacked()).status == 200
+        pids = server.processes()
+        (java,) = [pid for pid in pids if "java" in os.readlink(f"/proc/{pid}/exe")]
+
+        os.kill(java, signal.SIGKILL)
+
+        assert server.process.wait(timeout=10) == 1
+        assert [pid for pid in pids if alive(pid)] == []
+        assert server.events("server_died")
+
+
+def test_killing_the_entrypoint_leaves_nothing(tmp_path: Path, unpacked: Unpacked) -> None:
+    with start_server(tmp_path) as server:
+        assert server.load("one", unpacked()).status == 200
+        pids = server.processes()
+
+        server.process.kill()
+        server.process.wait(timeout=5)
+
+        wait_until(lambda: not any(alive(pid) for pid in pids), 10, "the end of all processes")
+
+
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+    """The parent is killed outright, as localaws may be."""
+    with start_server(tmp_path) as reference:
+        environment = reference.environment | {
+            "SAGEMAKER_BIND_TO_PORT": str(free_port()),
+            "MME_HOME": str(tmp_path / "other"),
+        }
+        script = (
+            "import subprocess, sys, time\n"
+            f"p = subprocess.Popen([{container_python()!r}, {str(ENTRYPOINT)!r}, 'serve'])\n"
+            "print(p.pid, flush=True)\n"
+            "time.sleep(300)\n"
+        )
+        parent = subprocess.Popen(
+            [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE
+        )
+        try:
+            assert parent.stdout is not None
+            child = int(parent.stdout.readline())
+            wait_until(lambda: len(descendants(child)) >= 2, 20, "the child's model server")
+            pids = descendants(child)
+        finally:
+            parent.kill()
+            parent.wait(timeout=5)
+            if parent.stdout is not None:
+                parent.stdout.close()
+        wait_until(lambda: not any(alive(pid) for pid in pids), 12, "the end of all processes")
+        assert reference.call("GET", "/ping").status == 200, "a server beside it goes on"
+
+
+def test_it_starts_again_after_it_was_killed(
+    tmp_path: Path, unpacked: Unpacked, picture: bytes
+) -> None:
+    """Same home, same leftovers in it."""
+    with start_server(tmp_path) as server:
+        server.load("one", unpacked())
+        server.process.kill()
+        server.process.wait(timeout=5)
+    with start_server(tmp_path) as server:
+        assert server.models() == []
+        assert server.load("one", unpacked()).status == 200
+        assert server.invoke("one", picture, "image/jpeg").status == 200
+
+
+def test_a_home_with_a_long_path_works(tmp_path: Path, unpacked: Unpacked, picture: bytes) -> None:
+    home = tmp_path / ("deep" * 20) / ("deeper" * 20)
+    with start_server(tmp_path, MME_HOME=str(home)) as server:
+        assert server.load("one", unpacked()).status == 200
+        assert server.invoke("one", picture, "image/jpeg").status == 200
+
+
+def test_wrong_settings_are_told_in_a_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [container_python(), str(ENTRYPOINT), "serve"],
+        env={"PATH": os.environ["PATH"], "SAGEMAKER_BIND_TO_PORT": "eighty",
+             "MME_HOME": str(tmp_path)},
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "SAGEMAKER_BIND_TO_PORT must be a whole number" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_without_java_it_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [container_python(), str(ENTRYPOINT), "serve"],
+        env={"PATH": "/nowhere", "MME_HOME": str(tmp_path), "JAVA_HOME": str(tmp_path),
+             "SAGEMAKER_BIND_TO_PORT": str(free_port())},
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "set JAVA_HOME to a Java 17 runtime" in done.stdout
+
+
+def test_several_workers_a_model(tmp_path: Path, unpacked: Unpacked, picture: bytes) -> None:
+    with start_server(tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS="2") as server:
+        assert server.load("one", unpacked()).status == 200
+        for _ in range(4):
+            assert server.invoke("one", picture, "image/jpeg").status == 200
+        assert server.unload("one").status == 200
+        wait_until(lambda: len(server.processes()) <= 3, 10, "the end of the workers")
