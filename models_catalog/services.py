@@ -14,7 +14,6 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
-from django.utils.text import capfirst
 
 from activity.models import Event
 from activity.services import record
@@ -152,7 +151,7 @@ def check_version(*, version_pk: int) -> None:
             _publish(version, lease)
             _settle(version, lease, state=Version.State.READY, report=report)
         else:
-            _reject(version, lease, reason=capfirst(report["error"]["message"]), report=report)
+            _reject(version, lease, reason=report["error"]["message"], report=report)
     except archive.ArchiveRefused as refusal:
         _reject(version, lease, reason=str(refusal))
     except LeaseLost:

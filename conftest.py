@@ -1,0 +1,86 @@
+"""Fixtures for the tests of every part."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_real_aws() -> Iterator[None]:
+    """Tests must never reach a real account: credentials that are none, and no local profile."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("AWS_ACCESS_KEY_ID", "test-access-key")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret-key")
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    patch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def user_in(db: None) -> Callable[[str], Any]:
+    """Make a user of a role: ``user_in("viewer")``."""
+    from django.contrib.auth.models import Group, User
+
+    from mmeportal import roles
+
+    roles.ensure_roles()
+
+    def make(role: str) -> Any:
+        user = User.objects.create_user(f"{role}-user", password="a good long password")
+        user.groups.add(Group.objects.get(name=role))
+        return user
+
+    return make
+
+
+@pytest.fixture
+def client_of(user_in: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Make a logged-in test client of a role: ``client_of("operator")``."""
+    from django.test import Client
+
+    def make(role: str) -> Any:
+        client = Client()
+        client.force_login(user_in(role))
+        return client
+
+    return make
+
+
+@pytest.fixture
+def archives(tmp_path: Path) -> Path:
+    """A folder to put archives in."""
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def s3_address(_no_real_aws: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real S3 server, one for each test process."""
+    from tests.servers import s3_server
+
+    folder = tmp_path_factory.mktemp("s3")
+    with s3_server(folder, "test-access-key", "test-secret-key") as address:
+        yield address
+
+
+@pytest.fixture
+def store(s3_address: str, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[str]:
+    """The portal's bucket, new and empty, in a real S3 server; gives its name."""
+    import uuid
+
+    from mmeportal import aws
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_address)
+    aws.s3.cache_clear()
+    settings.MODEL_BUCKET = f"store-{uuid.uuid4().hex[:12]}"
+    region = settings.AWS_REGION
+    aws.s3().create_bucket(
+        Bucket=settings.MODEL_BUCKET, CreateBucketConfiguration={"LocationConstraint": region}
+    )
+    yield settings.MODEL_BUCKET
+    aws.s3.cache_clear()

@@ -1,0 +1,181 @@
+"""The catalog's pages, as each role sees them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from mmeportal import aws
+from models_catalog.models import Model, Version
+from tests.artifacts import constant_archive
+
+NEW = "models_catalog:new"
+
+
+@pytest.fixture
+def version(db: None) -> Version:
+    """A version that was published."""
+    model = Model.objects.create(name="digits", description="Hand-written digits.")
+    return Version.objects.create(
+        model=model,
+        number=1,
+        bucket="b",
+        prefix="models",
+        key="models/digits_v1.tar.gz",
+        file_name="digits.tar.gz",
+        size=1000,
+        sha256="0" * 64,
+        state="ready",
+        report={
+            "ok": True,
+            "load_ms": 12.0,
+            "infer_ms": 1.0,
+            "memory_mb": 80,
+            "artifact": {
+                "inputs": [{"name": "data", "shape": [1, 1, 28, 28]}],
+                "outputs": [],
+                "parameters": 61706,
+                "parameter_bytes": 246824,
+                "labels": ["zero", "one"],
+                "label_count": 2,
+                "layers": {"Convolution": 2, "FullyConnected": 1},
+                "files": [{"name": "digits-symbol.json", "bytes": 10}],
+                "unpacked_bytes": 300000,
+            },
+        },
+    )
+
+
+def _form(path: Path, **fields: str) -> dict[str, Any]:
+    file = SimpleUploadedFile(path.name, path.read_bytes())
+    return {"name": "digits", "description": "d", "note": "n", "archive": file, **fields}
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
+def test_every_role_reads_the_catalog(
+    client_of: Callable[[str], Client], version: Version, role: str
+) -> None:
+    client = client_of(role)
+    for url in ("/models/", version.model.get_absolute_url(), version.get_absolute_url()):
+        page = client.get(url)
+        assert page.status_code == 200
+        assert "digits" in page.content.decode()
+    page = client.get(version.get_absolute_url()).content.decode()
+    for shown in ("61,706", "1 × 1 × 28 × 28", "Convolution", "zero", "digits_v1.tar.gz"):
+        assert shown in page
+
+
+@pytest.mark.parametrize(("role", "allowed"), [("viewer", 0), ("operator", 1), ("admin", 1)])
+def test_only_operators_and_admins_see_and_reach_the_upload(
+    client_of: Callable[[str], Client], version: Version, role: str, allowed: int
+) -> None:
+    client = client_of(role)
+    urls = [reverse(NEW), reverse("models_catalog:upload", args=["digits"])]
+    for url in urls:
+        assert client.get(url).status_code == (200 if allowed else 403)
+        if not allowed:
+            assert client.post(url).status_code == 403
+    pages = client.get("/models/").content + client.get("/models/digits/").content
+    for url in urls:
+        assert (f'href="{url}"'.encode() in pages) == bool(allowed)
+
+
+def test_strangers_are_sent_to_the_log_in(client: Client, version: Version) -> None:
+    for url in ("/", "/models/", version.get_absolute_url(), reverse(NEW)):
+        assert client.get(url).headers["Location"].startswith("/login/")
+
+
+def test_an_upload_without_a_csrf_token_is_refused(
+    user_in: Callable[[str], Any], archives: Path, store: str
+) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user_in("operator"))
+    path = constant_archive(archives / "a.tar.gz", labels=["a"], answer=0)
+    assert client.post(reverse(NEW), _form(path)).status_code == 403
+    assert not Version.objects.exists()
+
+
+def test_an_upload_becomes_the_first_version(
+    client_of: Callable[[str], Client], archives: Path, store: str
+) -> None:
+    path = constant_archive(archives / "a.tar.gz", labels=["a"], answer=0)
+    answer = client_of("operator").post(reverse(NEW), _form(path))
+    version = Version.objects.get()
+    assert answer.headers["Location"] == "/models/digits/v1/"
+    assert (version.note, version.model.description) == ("n", "d")
+    assert version.created_by is not None
+    assert version.created_by.username == "operator-user"
+    page = Client()
+    page.force_login(version.created_by)
+    assert 'hx-trigger="every 1s"' in page.get(version.get_absolute_url()).content.decode()
+
+
+def test_what_was_typed_is_kept_where_the_form_is_wrong(
+    client_of: Callable[[str], Client], archives: Path, store: str
+) -> None:
+    path = archives / "a.zip"
+    path.write_bytes(b"PK")
+    answer = client_of("operator").post(reverse(NEW), _form(path, note="my note"))
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "not named *.tar.gz" in page
+    assert "my note" in page
+    assert not Model.objects.exists()
+
+
+def test_a_name_that_is_taken_is_told_before_anything_travels(
+    client_of: Callable[[str], Client], version: Version
+) -> None:
+    client = client_of("operator")
+    url = reverse("models_catalog:check-name")
+    assert "There is a model digits already" in client.get(url, {"name": "digits"}).content.decode()
+    assert "small letters" in client.get(url, {"name": "Über"}).content.decode()
+    assert "<li>" not in client.get(url, {"name": "new-one"}).content.decode()
+
+
+def test_an_upload_over_the_limit_is_refused_by_its_length(
+    client_of: Callable[[str], Client], store: str, settings: Any
+) -> None:
+    settings.MAX_ARCHIVE_MB = 1
+    body = SimpleUploadedFile("a.tar.gz", b"\x1f\x8b" + bytes(3 << 20))
+    answer = client_of("operator").post(reverse(NEW), {"name": "big", "archive": body})
+    assert answer.status_code == 413
+    assert "larger than 1 MB" in answer.content.decode()
+
+
+def test_a_dead_store_is_told_and_nothing_is_kept(
+    client_of: Callable[[str], Client],
+    archives: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    aws.s3.cache_clear()
+    path = constant_archive(archives / "a.tar.gz", labels=["a"], answer=0)
+    answer = client_of("operator").post(reverse(NEW), _form(path))
+    aws.s3.cache_clear()
+    assert answer.status_code == 502
+    assert "nothing was kept" in answer.content.decode()
+    assert not Model.objects.exists()
+
+
+def test_a_settled_page_does_not_poll(client_of: Callable[[str], Client], version: Version) -> None:
+    client = client_of("viewer")
+    for url in (version.get_absolute_url(), "/models/digits/"):
+        assert "hx-trigger" not in client.get(url).content.decode()
+
+
+def test_a_rejected_version_says_why(client_of: Callable[[str], Client], version: Version) -> None:
+    version.state, version.reason, version.report = "rejected", "It lacks synset.txt.", {}
+    version.save()
+    page = client_of("viewer").get(version.get_absolute_url()).content.decode()
+    assert "It lacks synset.txt." in page
+    assert "Nothing of it reached the store" in page
+
+
+def test_an_empty_catalog_says_what_to_do(client_of: Callable[[str], Client]) -> None:
+    assert "Upload the first model" in client_of("operator").get("/models/").content.decode()

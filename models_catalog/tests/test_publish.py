@@ -1,0 +1,230 @@
+"""From an upload to a published version, with the real S3 server and the real preflight."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from activity.models import Event
+from mmeportal import aws
+from models_catalog import archive, proof, s3, services
+from models_catalog.models import Version
+from tests.artifacts import constant_archive, constant_network, pack
+
+Upload = Callable[..., Version]
+Keys = Callable[[], set[str]]
+GOOD = {"ok": True, "error": None, "artifact": {"parameters": 1}}
+
+
+@pytest.fixture
+def quick_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip the container where a test is about what happens around it."""
+    monkeypatch.setattr(proof, "run", lambda path, beat: GOOD)
+
+
+def _archive(folder: Path, name: str = "a.tar.gz", answer: int = 0) -> Path:
+    return constant_archive(folder / name, labels=["cat", "dog"], answer=answer)
+
+
+def test_a_good_archive_is_proved_and_published(
+    archives: Path, upload: Upload, keys: Keys, store: str
+) -> None:
+    path = _archive(archives, answer=1)
+    version = upload(path, note="first")
+    assert version.state == "uploaded"
+    assert all(key.startswith("staging/") for key in keys())
+
+    services.check_version(version_pk=version.pk)
+
+    version.refresh_from_db()
+    assert (version.state, version.reason) == ("ready", "")
+    assert version.target_model == "digits_v1.tar.gz"
+    assert keys() == {"models/digits_v1.tar.gz"}
+    assert version.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    stored = aws.s3().get_object(Bucket=store, Key=version.key)["Body"].read()
+    assert stored == path.read_bytes()
+    inside = version.artifact
+    assert inside["labels"] == ["cat", "dog"]
+    assert inside["inputs"] == [{"name": "data", "shape": [1, 3, 8, 8]}]
+    assert inside["parameters"] == 2 * 192 + 2
+    assert version.report["sample"]["predictions"][0]["label"] == "dog"
+    actions = Event.objects.about("version", version.pk).values_list("action", flat=True)
+    assert list(actions) == ["version.published", "version.uploaded"]
+
+
+def test_versions_are_numbered_and_never_share_a_key(
+    archives: Path, upload: Upload, keys: Keys, quick_proof: None
+) -> None:
+    for answer in (0, 1):
+        version = upload(_archive(archives, answer=answer))
+        services.check_version(version_pk=version.pk)
+    assert keys() == {"models/digits_v1.tar.gz", "models/digits_v2.tar.gz"}
+
+
+def test_a_hostile_archive_never_reaches_the_store_nor_the_container(
+    archives: Path, upload: Upload, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "run", lambda path, beat: pytest.fail("it was loaded"))
+    files = constant_network(labels=["a"], answer=0)
+    path = pack(archives / "a.tar.gz", files, prefix="../../")
+    version = upload(path)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "rejected"
+    assert "leads outside" in version.reason
+    assert keys() == set()
+
+
+def test_an_archive_that_lacks_a_file_is_rejected_by_the_container_with_its_reason(
+    archives: Path, upload: Upload, keys: Keys
+) -> None:
+    files = constant_network(labels=["a"], answer=0)
+    del files["synset.txt"]
+    version = upload(pack(archives / "a.tar.gz", files))
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "rejected"
+    assert "synset.txt" in version.reason
+    assert keys() == set()
+    event = Event.objects.about("version", version.pk).first()
+    assert event is not None
+    assert event.level == "error"
+
+
+def test_a_number_that_was_rejected_is_not_given_again(
+    archives: Path, upload: Upload, quick_proof: None
+) -> None:
+    bad = archives / "b.tar.gz"
+    bad.write_bytes(b"no archive")
+    first = upload(bad)
+    services.check_version(version_pk=first.pk)
+    assert upload(_archive(archives)).number == 2
+
+
+def test_bytes_that_changed_in_staging_are_not_published(
+    archives: Path, upload: Upload, keys: Keys, store: str, quick_proof: None
+) -> None:
+    version = upload(_archive(archives))
+    aws.s3().put_object(Bucket=store, Key=version.staging_key, Body=b"something else")
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "rejected"
+    assert "SHA-256" in version.reason
+    assert keys() == set()
+
+
+def test_an_object_that_is_there_is_never_overwritten(
+    archives: Path, upload: Upload, store: str, quick_proof: None
+) -> None:
+    aws.s3().put_object(Bucket=store, Key="models/digits_v1.tar.gz", Body=b"theirs")
+    version = upload(_archive(archives))
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "rejected"
+    assert "never overwritten" in version.reason
+    body = aws.s3().get_object(Bucket=store, Key="models/digits_v1.tar.gz")["Body"].read()
+    assert body == b"theirs"
+
+
+class _Killed(BaseException):
+    """Stands for SIGKILL: nothing of ours may catch it."""
+
+
+def _renewable(version: Version) -> None:
+    """Let the dead worker's lease run out."""
+    Version.objects.filter(pk=version.pk).update(check_after=timezone.now())
+
+
+@pytest.mark.parametrize("name", ["download", "inspect", "run", "publish", "delete"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_check_killed_anywhere_is_picked_up_and_done_once(
+    archives: Path,
+    upload: Upload,
+    keys: Keys,
+    quick_proof: None,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    when: str,
+) -> None:
+    version = upload(_archive(archives))
+    holder: Any = {"inspect": archive, "run": proof}.get(name, s3)
+    real = getattr(holder, name)
+
+    def killed(*args: Any, **kwargs: Any) -> None:
+        if when == "after":
+            real(*args, **kwargs)
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(holder, name, killed)
+        with pytest.raises(_Killed):
+            services.check_version(version_pk=version.pk)
+    _renewable(version)
+
+    services.check_version(version_pk=version.pk)
+
+    version.refresh_from_db()
+    assert version.state == "ready"
+    assert "models/digits_v1.tar.gz" in keys()
+    published = Event.objects.filter(action="version.published", subject_id=version.pk)
+    assert published.count() == 1
+
+
+def test_two_workers_do_not_check_the_same_version(
+    archives: Path, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = upload(_archive(archives))
+    calls = []
+
+    def run(path: Path, beat: Callable[[], None]) -> dict[str, Any]:
+        calls.append(path)
+        services.check_version(version_pk=version.pk)  # the second worker, in the middle
+        return GOOD
+
+    monkeypatch.setattr(proof, "run", run)
+    services.check_version(version_pk=version.pk)
+    assert len(calls) == 1
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(
+    archives: Path, upload: Upload, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = upload(_archive(archives))
+
+    def run(path: Path, beat: Callable[[], None]) -> dict[str, Any]:
+        Version.objects.filter(pk=version.pk).update(check_after=timezone.now())
+        return GOOD
+
+    monkeypatch.setattr(proof, "run", run)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "checking"
+    assert "models/digits_v1.tar.gz" not in keys()
+
+
+def test_a_broken_preflight_is_tried_again_and_not_the_archives_fault(
+    archives: Path, upload: Upload, settings: Any
+) -> None:
+    version = upload(_archive(archives))
+    settings.PREFLIGHT_COMMAND = ["/nowhere/python"]
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "checking"
+    assert version.attempts == 1
+    assert version.check_after > timezone.now()
+    assert "/nowhere/python" in version.step
+
+
+def test_uploads_that_were_cut_off_are_cleared_from_staging_later(
+    archives: Path, upload: Upload, keys: Keys, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = upload(_archive(archives))
+    aws.s3().put_object(Bucket=store, Key="staging/orphan.tar.gz", Body=b"half")
+    services.clear_staging()
+    assert "staging/orphan.tar.gz" in keys()
+    monkeypatch.setattr(services, "STAGING_KEPT", -services.STAGING_KEPT)
+    services.clear_staging()
+    assert keys() == {version.staging_key}

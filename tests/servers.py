@@ -1,0 +1,64 @@
+"""Real servers for tests, on ports that the kernel gives, ended by pid."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
+    """Return when ``port`` accepts; raise where the process ends before, or time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{process.args!r} does not listen on {port}")
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(command: list[str], **kwargs: object) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a program for the length of the block, in a process group that is ended whole."""
+    process = subprocess.Popen(command, start_new_session=True, **kwargs)  # type: ignore[call-overload]
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(timeout=15)
+
+
+@contextmanager
+def s3_server(folder: Path, access_key: str, secret_key: str) -> Iterator[str]:
+    """`rclone serve s3` on ``folder``; gives its address."""
+    port = free_port()
+    command = [
+        str(Path(sys.executable).with_name("rclone")),
+        *("serve", "s3", "--addr", f"127.0.0.1:{port}", "--vfs-cache-mode", "off"),
+        *("--auth-key", f"{access_key},{secret_key}", "--config", "/dev/null", str(folder)),
+    ]
+    log = folder.with_suffix(".log").open("wb")
+    with log, running(command, stdout=log, stderr=log) as process:
+        wait_for_port(port, process)
+        yield f"http://127.0.0.1:{port}"
