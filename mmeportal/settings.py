@@ -104,7 +104,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = env_str("STATIC_ROOT", str(BASE_DIR / ".local" / "static"))
+STATIC_ROOT = env_str("STATIC_ROOT", "") or None
 # Without a build step (DEBUG, tests, one machine) whitenoise serves straight from the finders.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG

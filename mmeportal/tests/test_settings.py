@@ -1,0 +1,63 @@
+"""The settings and their documentation say the same."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from mmeportal import env
+
+ROOT = Path(__file__).resolve().parents[2]
+_CALL = re.compile(r"env_(?:str|int|bool|list|secret)\(\s*\"([A-Z_0-9]+)\"")
+
+
+def _read() -> set[str]:
+    sources = [*ROOT.glob("mmeportal/**/*.py"), *ROOT.glob("*/management/commands/*.py")]
+    texts = [path.read_text() for path in sources if "tests" not in path.parts]
+    return {name for text in texts for name in _CALL.findall(text)}
+
+
+def test_each_setting_is_documented_and_each_documented_one_exists() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    documented = {
+        name
+        for line in page.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([A-Z_0-9]+)`", line.split("|")[1])
+    }
+    read = _read()
+    assert len(read) > 20
+    assert {name for name in documented if not name.endswith("_FILE")} == read
+
+
+def _start(**variables: str) -> "subprocess.CompletedProcess[str]":
+    bare = {"PATH": os.environ["PATH"], **variables}
+    command = [sys.executable, "-c", "import mmeportal.settings as s; print(s.DEBUG)"]
+    return subprocess.run(
+        command, cwd=ROOT, env=bare, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_it_does_not_start_without_a_secret_and_is_not_in_debug_by_default() -> None:
+    assert "Set the environment variable SECRET_KEY" in _start().stderr
+    assert _start(SECRET_KEY="x").stdout == "False\n"
+
+
+def test_a_value_that_cannot_be_understood_is_named() -> None:
+    assert "DEBUG must be 1 or 0, not 'maybe'" in _start(SECRET_KEY="x", DEBUG="maybe").stderr
+    wrong = _start(SECRET_KEY="x", MAX_ARCHIVE_MB="0")
+    assert "MAX_ARCHIVE_MB must be at least 1" in wrong.stderr
+
+
+def test_a_secret_comes_from_a_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "secret"
+    file.write_text("from the file\n")
+    monkeypatch.setenv("THING_FILE", str(file))
+    assert env.env_secret("THING") == "from the file"
+    file.write_text("")
+    with pytest.raises(ImproperlyConfigured, match="is empty"):
+        env.env_secret("THING")
