@@ -1,7 +1,8 @@
 """Endpoints with the SageMaker resources that they own, and invocations."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.validators import MinValueValidator, RegexValidator
@@ -24,11 +25,21 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
         """Those that are not gone, newest first, with their resources."""
         return self.filter(gone_at=None).order_by("-id").prefetch_related("resources")
 
+    def gone(self) -> Self:
+        """Those that were torn down, the last first."""
+        return self.exclude(gone_at=None).order_by("-gone_at")
+
     def serving(self) -> Self:
         """Those that can be invoked now."""
         return self.filter(
             gone_at=None, wanted=Endpoint.Wanted.PRESENT, status__in=Endpoint.SERVING
         ).order_by("name")
+
+    def starting(self) -> Self:
+        """Those that are wanted and do not serve yet."""
+        return self.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT).exclude(
+            status__in=Endpoint.SERVING
+        )
 
     def due(self) -> Self:
         """Those to look at now that nobody holds the lease of."""
@@ -241,6 +252,24 @@ class InvocationQuerySet(models.QuerySet["Invocation"]):
         """The newest, with what their line names."""
         return self.select_related("endpoint", "version__model", "created_by").order_by("-id")
 
+    def recent(self) -> Self:
+        """The newest, for a strip of thumbnails; the pictures themselves are fetched one by one."""
+        return self.for_home().defer("thumbnail")
+
+    def cold_before(self, invocation: "Invocation") -> "Invocation | None":
+        """The latest cold call of the same model on the same endpoint before this one."""
+        return (
+            self.filter(
+                endpoint=invocation.endpoint_id,
+                target_model=invocation.target_model,
+                state=Invocation.State.DONE,
+                cold=True,
+                pk__lt=invocation.pk,
+            )
+            .order_by("-id")
+            .first()
+        )
+
     def lost(self) -> Self:
         """Those still marked as running though the process that ran them must be gone."""
         limit = timezone.now() - timedelta(seconds=settings.INVOKE_WAIT_S + 120)
@@ -310,3 +339,43 @@ class Invocation(models.Model):
     def settled(self) -> bool:
         """Whether an answer, or an error, is there."""
         return self.state not in self.UNSETTLED
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The first prediction."""
+        return self.predictions[0] if self.predictions else None
+
+    @property
+    def waiting_s(self) -> int:
+        """Whole seconds since it was sent, for a call that is under way."""
+        return int((timezone.now() - self.created_at).total_seconds())
+
+    def where_time_went(self) -> list["Span"]:
+        """The latency in parts, as far as the container tells; they add up to the whole.
+
+        ``load_ms`` is told with every answer, but is part of this call's time only where the
+        call found the model asleep and waited for it in one go.
+        """
+        if self.latency_ms is None:
+            return []
+        waited = self.timings.get("waited_ms", 0.0) if self.attempts > 1 else 0.0
+        parts = [("waiting", "Waiting while the model was loaded", waited)]
+        if self.cold and not waited:
+            parts.append(("load", "Loading it into memory", self.timings.get("load_ms", 0.0)))
+        parts.append(("decode", "Decoding the picture", self.timings.get("decode_ms", 0.0)))
+        parts.append(("infer", "The network itself", self.timings.get("infer_ms", 0.0)))
+        rest = max(0.0, self.latency_ms - sum(ms for _, _, ms in parts))
+        cold_rest = "Fetching and unpacking the archive; SageMaker and the way there"
+        parts.insert(0, ("rest", cold_rest if self.cold else "SageMaker and the way there", rest))
+        whole = sum(ms for _, _, ms in parts) or 1.0
+        return [Span(kind, label, ms, 100 * ms / whole) for kind, label, ms in parts if ms > 0]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a call's latency: ``ms``, and ``share`` of the whole in percent."""
+
+    kind: str
+    label: str
+    ms: float
+    share: float

@@ -97,9 +97,7 @@ def _resources(endpoint: Endpoint) -> list[Resource]:
 
 
 @transaction.atomic
-def request_teardown(
-    *, endpoint: Endpoint, typed_name: str, actor: User | None
-) -> Endpoint:
+def request_teardown(*, endpoint: Endpoint, typed_name: str, actor: User | None) -> Endpoint:
     """Write down that the endpoint is to go; the reconciler takes it away.
 
     ``typed_name`` must be the endpoint's name, else ValidationError. Asking twice is asking

@@ -1,0 +1,55 @@
+"""Read what a container answered: labels, and where the time went."""
+
+import json
+import re
+from typing import Any
+
+_LINE = re.compile(r"^probability=([0-9.eE+-]+), class=(.*)$")
+_TOP = 5
+
+
+class Unreadable(Exception):
+    """The answer is not one of this portal's containers; ``str()`` is a sentence."""
+
+
+def predictions(body: bytes) -> list[dict[str, Any]]:
+    """The labels with their probabilities, best first, five at most. Raises Unreadable.
+
+    Both of the container's forms are read: ``{"predictions": [{"label", "probability"}]}`` and
+    the notebook's list of ``probability=0.553, class=n02123045 tabby``.
+    """
+    try:
+        given = json.loads(body)
+        rows = given["predictions"] if isinstance(given, dict) else given
+        found = [_row(row) for row in rows[:_TOP]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        start = body[:120].decode(errors="replace")
+        raise Unreadable(
+            f"The model answered, but not with labels and probabilities; it begins: {start!r}"
+        ) from error
+    return found
+
+
+def _row(row: Any) -> dict[str, Any]:
+    if isinstance(row, str):
+        match = _LINE.match(row)
+        if match is None:
+            raise ValueError(row)
+        return {"label": match[2], "probability": float(match[1])}
+    return {"label": str(row["label"]), "probability": float(row["probability"])}
+
+
+def timings(custom_attributes: str) -> tuple[bool | None, dict[str, float]]:
+    """Whether it was cold, and the container's times in ms, from ``cold=1;load_ms=12.3;…``.
+
+    What is missing or no number is left out: a container of another kind says nothing.
+    """
+    given = dict(part.split("=", 1) for part in custom_attributes.split(";") if "=" in part)
+    found = {}
+    for name in ("load_ms", "decode_ms", "infer_ms"):
+        try:
+            found[name] = max(0.0, float(given[name]))
+        except (KeyError, ValueError):
+            continue
+    cold = {"1": True, "0": False}.get(given.get("cold", ""))
+    return cold, found

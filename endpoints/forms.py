@@ -1,0 +1,47 @@
+"""Forms of the endpoint pages."""
+
+from django import forms
+from django.conf import settings
+
+from endpoints.models import valid_endpoint_name
+
+
+class NewEndpointForm(forms.Form):
+    """What a user says about a new endpoint; the rest is preset."""
+
+    name = forms.CharField(
+        max_length=53,
+        validators=[valid_endpoint_name],
+        help_text="Letters, digits and hyphens. Programs call the endpoint by this name.",
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "demo"}
+        ),
+    )
+    instance_type = forms.ChoiceField(
+        help_text="The memory of an instance says how many models stay warm at the same time.",
+    )
+    instance_count = forms.IntegerField(
+        min_value=1,
+        initial=1,
+        label="Instances",
+        help_text="Each has its own cache of models; two or more survive the loss of one.",
+    )
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        choice = self.fields["instance_type"]
+        assert isinstance(choice, forms.ChoiceField)
+        choice.choices = [(kind, kind) for kind in settings.INSTANCE_TYPES]
+        count = self.fields["instance_count"]
+        assert isinstance(count, forms.IntegerField)
+        count.max_value = settings.MAX_INSTANCES
+        count.widget.attrs["max"] = settings.MAX_INSTANCES
+
+
+class TeardownForm(forms.Form):
+    """The name, typed again."""
+
+    typed_name = forms.CharField(
+        label="Name of the endpoint",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )

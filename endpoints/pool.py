@@ -1,0 +1,69 @@
+"""A bounded pool of daemon threads for calls that may take minutes.
+
+The standard executor joins its threads at exit, so that a call which waits for a model would
+hold a server's shutdown for as long; these threads are simply ended with the process.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from django.db import connections
+
+logger = logging.getLogger(__name__)
+
+
+class Full(Exception):
+    """As many calls as may wait are waiting already."""
+
+
+class Pool:
+    """At most ``threads`` calls run, and at most ``waiting`` more stand in the queue."""
+
+    def __init__(self, *, threads: int, waiting: int) -> None:
+        self._most = threads
+        self._jobs: queue.Queue[tuple[Callable[[], None], Future[None]]] = queue.Queue()
+        self._lock = threading.Lock()
+        self._free = threads + waiting
+        self._started = 0
+        self._idle = 0
+
+    def submit(self, call: Callable[[], None]) -> "Future[None]":
+        """Run ``call`` in a thread; raises Full."""
+        with self._lock:
+            if self._free <= 0:
+                raise Full
+            self._free -= 1
+            future: Future[None] = Future()
+            self._jobs.put((call, future))
+            if self._idle < self._jobs.qsize() and self._started < self._most:
+                self._started += 1
+                threading.Thread(
+                    target=self._work, name=f"invoke-{self._started}", daemon=True
+                ).start()
+        return future
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            call, future = self._jobs.get()
+            with self._lock:
+                self._idle -= 1
+            try:
+                call()
+                outcome: BaseException | None = None
+            except BaseException as error:  # handed to whoever waits for the future
+                logger.exception("a call in the pool failed")
+                outcome = error
+            finally:
+                # A thread lives long; its database connection must not.
+                connections.close_all()
+                with self._lock:
+                    self._free += 1
+            if outcome is None:
+                future.set_result(None)
+            else:
+                future.set_exception(outcome)

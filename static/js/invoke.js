@@ -1,0 +1,70 @@
+// The invoke page's comforts: a preview, pasting, and dropping anywhere. The form works without.
+
+const field = () => document.querySelector("#picture-field");
+let shown = null; // the object URL of the preview
+
+function showPreview(file) {
+  const zone = field();
+  if (shown) URL.revokeObjectURL(shown);
+  shown = null;
+  const preview = zone.querySelector("[data-preview]");
+  zone.querySelector("[data-name]").textContent = file.name || "Pasted picture";
+  zone.querySelector(".icon")?.remove();
+  if (file.type.startsWith("image/")) {
+    shown = URL.createObjectURL(file);
+    preview.src = shown;
+    preview.hidden = false;
+    preview.onerror = () => { preview.hidden = true; }; // a text file renamed .jpg
+  } else {
+    preview.hidden = true;
+  }
+}
+
+function take(files) {
+  const file = Array.from(files).find((candidate) => candidate.type.startsWith("image/")) ?? files[0];
+  const input = field()?.querySelector("input[type=file]");
+  if (!file || !input) return false;
+  const carrier = new DataTransfer();
+  carrier.items.add(file);
+  input.files = carrier.files;
+  showPreview(file);
+  return true;
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("#picture-field input[type=file]") && event.target.files.length) {
+    showPreview(event.target.files[0]);
+  }
+});
+
+document.addEventListener("paste", (event) => {
+  if (event.clipboardData?.files.length && take(event.clipboardData.files)) event.preventDefault();
+});
+
+// Dropping beside the zone must not make the browser leave the page.
+for (const kind of ["dragenter", "dragover"]) {
+  document.addEventListener(kind, (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    field()?.querySelector(".dropzone").classList.add("over");
+  });
+}
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) field()?.querySelector(".dropzone").classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  if (!event.dataTransfer?.files.length) return;
+  field()?.querySelector(".dropzone").classList.remove("over");
+  if (take(event.dataTransfer.files)) event.preventDefault();
+});
+
+// On a narrow screen the answer is below the form: bring it into view when it was asked for.
+document.addEventListener("htmx:afterSwap", (event) => {
+  const verb = event.detail.requestConfig?.verb;
+  if (verb !== "post") return;
+  const answer = document.querySelector("#answer");
+  const box = answer?.getBoundingClientRect();
+  if (box && (box.top < 0 || box.top > window.innerHeight * 0.6)) {
+    answer.scrollIntoView({ behavior: "smooth", block: "start" });
+  }
+});
