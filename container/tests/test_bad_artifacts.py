@@ -10,6 +10,8 @@ from serving import Server, wait_until
 
 from tests.artifacts import params_bytes
 
+pytestmark = pytest.mark.xdist_group("container-artifacts")
+
 Damage = Callable[[Path], None]
 
 
@@ -75,8 +77,7 @@ CASES: dict[str, tuple[Damage, str]] = {
 }
 
 
-def ends_within(server: Server, count: int) -> None:
-    wait_until(lambda: len(server.processes()) == count, what=f"{count} processes")
+IDLE_PROCESSES = 2  # the entrypoint and the JVM
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -86,7 +87,6 @@ def test_it_fails_at_load_and_the_log_names_the_file(
     damage, message = CASES[case]
     folder = unpacked()
     damage(folder)
-    before = len(server.processes())
 
     answer = server.load(f"bad {case}".replace(" ", "-"), folder)
 
@@ -96,7 +96,7 @@ def test_it_fails_at_load_and_the_log_names_the_file(
     assert logged["model"] == f"bad {case}".replace(" ", "-")
     assert "\n" not in logged["message"]
     wait_until(lambda: server.models() == [], what="an empty list")
-    ends_within(server, before)
+    wait_until(lambda: len(server.processes()) == IDLE_PROCESSES, what="the end of its processes")
 
 
 def test_the_name_can_be_loaded_afterwards(

@@ -4,7 +4,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from serving import Server
+
+pytestmark = pytest.mark.xdist_group("container-contract")
 
 Unpacked = Callable[..., Path]
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from serving import (
     ENTRYPOINT,
     alive,
@@ -16,6 +17,8 @@ from serving import (
     start_server,
     wait_until,
 )
+
+pytestmark = pytest.mark.xdist_group("container-process")
 
 Unpacked = Callable[..., Path]
 

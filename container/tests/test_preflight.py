@@ -1,0 +1,185 @@
+"""The preflight: its report, its refusals, its limits."""
+
+import gzip
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import REPOSITORY
+
+from tests.artifacts import constant_archive, constant_network, pack
+
+pytestmark = pytest.mark.xdist_group("container-preflight")
+
+PREFLIGHT = REPOSITORY / "container" / "preflight.py"
+
+
+def preflight(python: str, archive: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [python, str(PREFLIGHT), str(archive), *options],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_it_accepts_a_sound_archive_and_tells_what_is_inside(
+    python: str, tmp_path: Path, picture: bytes
+) -> None:
+    files = constant_network(labels=["cat", "dog", "fox"], answer=1) | {
+        "tiny-preprocess.json": b'{"resize": 10, "crop": true, "scale": 0.5, "mean": [1, 2, 3]}'
+    }
+    archive = pack(tmp_path / "tiny.tar.gz", files, prefix="./")
+    (tmp_path / "red.jpg").write_bytes(picture)
+
+    code, report = preflight(python, archive, "--image", str(tmp_path / "red.jpg"))
+
+    assert code == 0
+    assert report["ok"] is True
+    assert report["error"] is None
+    inside = report["artifact"]
+    assert inside["name"] == "tiny"
+    assert {"name": "synset.txt", "bytes": 12} in inside["files"]
+    assert inside["unpacked_bytes"] == sum(len(data) for data in files.values())
+    assert inside["inputs"] == [{"name": "data", "shape": [1, 3, 8, 8]}]
+    assert inside["outputs"] == [{"name": "prob_output", "shape": [1, 3]}]
+    assert inside["parameters"] == 3 * 192 + 3
+    assert inside["parameter_bytes"] == 4 * (3 * 192 + 3)
+    assert inside["labels"] == ["cat", "dog", "fox"]
+    assert inside["label_count"] == 3
+    assert inside["layers"] == {"FullyConnected": 1, "softmax": 1}
+    assert inside["preprocess"] == {
+        "resize": 10, "crop": True, "scale": 0.5, "mean": [1, 2, 3], "std": [], "color": "RGB",
+    }  # fmt: skip
+    assert report["sample"]["image"] == "red.jpg"
+    assert report["sample"]["predictions"][0]["label"] == "dog"
+    assert report["load_ms"] > 0
+    assert report["infer_ms"] > 0
+    assert report["memory_mb"] > 0
+
+
+def test_without_a_picture_it_draws_one(python: str, tmp_path: Path) -> None:
+    archive = constant_archive(tmp_path / "t.tar.gz", labels=["a", "b"], answer=0)
+    _, report = preflight(python, archive)
+    assert report["sample"]["image"] == "grey gradient"
+
+
+def tar_gz(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for info, data in members:
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+HOSTILE: dict[str, tuple[Callable[[Path], Path], str, str]] = {
+    "text": (
+        lambda p: (p.write_bytes(b"I am text"), p)[1],
+        "not_gzip",
+        "not gzip",
+    ),
+    "gzip of text": (
+        lambda p: (p.write_bytes(gzip.compress(b"I am text, not tar" * 99)), p)[1],
+        "not_tar",
+        "tar",
+    ),
+    "cut short": (
+        lambda p: (p.write_bytes(gzip.compress(bytes(range(256)) * 999)[:-200]), p)[1],
+        "not_",
+        "hostile.tar.gz",
+    ),
+    "dots": (lambda p: tar_gz(p, (member("../escape"), b"x")), "unsafe_path", "../escape"),
+    "absolute": (lambda p: tar_gz(p, (member("/etc/escape"), b"x")), "unsafe_path", "/etc/escape"),
+    "twice": (
+        lambda p: tar_gz(p, (member("a"), b"x"), (member("./a"), b"y")),
+        "unsafe_path",
+        "twice",
+    ),
+    "symlink": (
+        lambda p: tar_gz(p, (member("link", tarfile.SYMTYPE, "/etc/passwd"), b"")),
+        "link_or_device",
+        "link",
+    ),
+    "hard link": (
+        lambda p: tar_gz(p, (member("link", tarfile.LNKTYPE, "/etc/passwd"), b"")),
+        "link_or_device",
+        "link",
+    ),
+    "device": (
+        lambda p: tar_gz(p, (member("null", tarfile.CHRTYPE), b"")),
+        "link_or_device",
+        "null",
+    ),
+    "many": (
+        lambda p: tar_gz(p, *((member(f"f{i}"), b"") for i in range(1100))),
+        "too_many_files",
+        "1,000",
+    ),
+    "large": (
+        lambda p: tar_gz(p, (member("zeros"), b"\0" * (3 * 1024 * 1024))),
+        "too_large",
+        "1 MB",
+    ),
+    "empty": (lambda p: tar_gz(p), "missing_file", "empty"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_it_refuses_hostile_archives(python: str, tmp_path: Path, case: str) -> None:
+    make, word, message = HOSTILE[case]
+    archive = make(tmp_path / "hostile.tar.gz")
+
+    code, report = preflight(python, archive, "--max-unpacked-mb", "1")
+
+    assert code == 1
+    assert report["ok"] is False
+    assert report["error"]["code"].startswith(word)
+    assert message in report["error"]["message"]
+    assert [path.name for path in tmp_path.iterdir()] == ["hostile.tar.gz"]
+
+
+def test_it_refuses_with_the_words_of_the_server(python: str, tmp_path: Path) -> None:
+    files = constant_network(labels=["cat", "dog"], answer=1)
+    cases = {
+        "missing_file": {k: v for k, v in files.items() if k != "synset.txt"},
+        "bad_symbol": files | {"tiny-symbol.json": b"[]"},
+        "bad_params": files | {"tiny-0000.params": files["tiny-0000.params"][:-4]},
+        "bad_shapes": files | {"tiny-shapes.json": b"[]"},
+        "bad_labels": files | {"synset.txt": b"cat\n"},
+    }
+    for word, contents in cases.items():
+        code, report = preflight(python, pack(tmp_path / "a.tar.gz", contents))
+        assert (code, report["error"]["code"]) == (1, word)
+        assert len(report["artifact"]["files"]) == len(contents)
+
+
+def test_a_model_beyond_the_memory_limit_is_refused(python: str, tmp_path: Path) -> None:
+    """100 MB of weights, described by a symbol whose parameters fill with zeros."""
+    archive = constant_archive(
+        tmp_path / "big.tar.gz", labels=["a", "b"], answer=0, shape=(1, 3, 2200, 2200)
+    )
+    code, report = preflight(python, archive, "--memory-mb", "64")
+    assert code == 1
+    assert report["error"]["code"] == "load_failed"
+    assert "memory" in report["error"]["message"]
+
+
+def test_it_says_on_stderr_when_it_cannot_work(python: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [python, str(PREFLIGHT), str(tmp_path / "nothing.tar.gz")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode >= 2
+    assert done.stdout == ""
+    assert "is not a file" in done.stderr
