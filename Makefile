@@ -12,7 +12,7 @@ up: ## set up what is missing and run the portal on this machine; Ctrl-C ends it
 	@$(STACK) up
 
 test: ## all tests; ARGS="-k upload" for some
-	@$(STACK) run -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(STACK) run -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: ## ruff and mypy
 	@$(STACK) run -m ruff check .

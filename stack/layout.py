@@ -94,7 +94,7 @@ class Layout:
         try:
             self.local_dir.mkdir(parents=True, exist_ok=True)
             self.local_dir.chmod(0o700)
-            for name in ("run", "logs", "redis", "localaws", "samples", "demo", f"s3/{BUCKET}"):
+            for name in ("run", "logs", "redis", "localaws", "demo", f"s3/{BUCKET}"):
                 (self.local_dir / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StackError(

@@ -58,7 +58,7 @@ def environment(layout: Layout) -> dict[str, str]:
                 [_CONTAINER_PYTHON, str(ROOT / "container" / "preflight.py")]
             ),
             "PACK_ZOO_COMMAND": shlex.join([_CONTAINER_PYTHON, str(ROOT / "demo" / "zoo.py")]),
-            "SAMPLES_DIR": str(layout.local_dir / "samples"),
+            "SAMPLES_DIR": str(layout.local_dir / "demo" / "samples"),
             # For the Procfile.
             "WEB_BIND": f"{HOST}:{layout.port}",
         }
@@ -89,6 +89,8 @@ def _install(venv: venvs.Venv) -> Part:
 
 
 def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
+    aws = credentials.aws_environment(layout)
+    keys = f"{aws['AWS_ACCESS_KEY_ID']},{aws['AWS_SECRET_ACCESS_KEY']}"
     procfile = read_procfile(ROOT / "Procfile")
     database = Part(
         name="migrate",
@@ -115,6 +117,8 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="s3",
         step=_STARTING,
         command=_s3(layout),
+        # Not among the arguments, which every user of the machine can read.
+        environment={"RCLONE_AUTH_KEY": f'"{keys}"'},
         after=installed,
         ready=listens(HOST, layout.s3_port),
         stop_within_s=1.5,
@@ -176,8 +180,7 @@ def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part
         name="seed",
         step=_SEEDING,
         command=_shell(
-            f"{_PYTHON} manage.py seed_demo {shlex.quote(str(folder))}"
-            f" && {_PYTHON} -m stack.demo {shlex.quote(str(folder))}"
+            f"{_PYTHON} manage.py seed_demo {shlex.quote(str(folder))} --wait 500"
             f" && touch {shlex.quote(str(seeded))}"
         ),
         cwd=ROOT,
@@ -205,13 +208,13 @@ def _redis(layout: Layout) -> list[str]:
 
 
 def _s3(layout: Layout) -> list[str]:
-    keys = credentials.aws_environment(layout)
     return [
         str(_BIN / "rclone"),
         *("serve", "s3", str(layout.local_dir / "s3")),
         *("--addr", f"{HOST}:{layout.s3_port}"),
-        *("--auth-key", f"{keys['AWS_ACCESS_KEY_ID']},{keys['AWS_SECRET_ACCESS_KEY']}"),
-        # Objects are plain files of the folder; the user's own rclone remotes are no concern here.
+        # Writes go straight into the folder; a cache between would hold every upload twice.
+        *("--vfs-cache-mode", "off"),
+        # The user's own rclone remotes are no concern here.
         *("--config", os.devnull),
     ]
 

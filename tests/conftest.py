@@ -1,0 +1,131 @@
+"""What the tests across apps share: the whole stack, the demo models, a browser.
+
+Tests that use ``stack`` all run in one xdist worker, one after the other, on one stack; the files
+of all other tests are spread over the workers.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stack.layout import CONTAINER_VENV, ROOT
+from tests.stack import Stack
+
+#: A missing browser is a failure (else its tests are skipped); so is any skipped test.
+REQUIRE_BROWSER = os.environ.get("REQUIRE_BROWSER") == "1"
+NO_SKIPS = os.environ.get("NO_SKIPS") == "1"
+_NO_BROWSER = (
+    "Browser tests need Chromium: install it (Debian: apt-get install chromium) "
+    "or run `.venv/bin/playwright install chromium`."
+)
+
+
+@pytest.fixture(scope="session")
+def demo_models(pytestconfig: pytest.Config) -> Path:
+    """The trained demo models, kept from one run of the tests to the next."""
+    sources = sorted((ROOT / "demo").glob("*.py"))
+    state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    shelf = Path(pytestconfig.rootpath) / ".pytest_cache" / "demo-models"
+    shelf.mkdir(parents=True, exist_ok=True)
+    folder = shelf / state
+    with (shelf / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for other in shelf.iterdir():
+            if other.is_dir() and other != folder:
+                shutil.rmtree(other)
+        python = os.environ.get("CONTAINER_PYTHON", str(CONTAINER_VENV / "bin" / "python"))
+        command = [python, "-m", "demo", "--out", str(folder)]
+        subprocess.run(command, cwd=ROOT, check=True, timeout=600, stdout=subprocess.DEVNULL)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A whole stack, ready, with the demo models in its catalog and the endpoint `demo`."""
+    made = Stack(tmp_path_factory.mktemp("stack"), demo_models)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+    left = made.left()
+    assert not left, f"processes outlived the stack: {left}"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    assert browser_path() is not None, _NO_BROWSER
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=browser_path(),
+            # Root, as in a container, can have no sandbox; the rest keeps it from calling home.
+            args=[
+                *(["--no-sandbox"] if os.geteuid() == 0 else []),
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--no-first-run",
+            ],
+        )
+        yield chromium
+        chromium.close()
+
+
+@cache
+def browser_path() -> str | None:
+    """An installed Chromium or Chrome, or Playwright's own; None where there is neither."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        if found := shutil.which(name):
+            return found
+    from playwright.sync_api import sync_playwright
+
+    with contextlib.suppress(Exception), sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+        return own if Path(own).exists() else None
+    return None
+
+
+def pytest_report_header() -> str:
+    return f"browser: {browser_path() or f'none, so browser tests are skipped. {_NO_BROWSER}'}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        uses = getattr(item, "fixturenames", ())
+        if "browser" in uses:
+            item.add_marker(pytest.mark.browser)
+        if item.get_closest_marker("browser") and browser_path() is None and not REQUIRE_BROWSER:
+            item.add_marker(pytest.mark.skip(reason=_NO_BROWSER))
+        if "stack" in uses:
+            item.add_marker(pytest.mark.stack)
+        if item.get_closest_marker("xdist_group") is None:
+            group = "stack" if item.get_closest_marker("stack") else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
+    # The longest first: the others fill the second worker meanwhile.
+    items.sort(key=lambda item: item.get_closest_marker("stack") is None)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped and NO_SKIPS and not hasattr(config, "workerinput"):
+        terminalreporter.write_line(f"{len(skipped)} skipped, and none may be.", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped") if reporter else None
+    if skipped and NO_SKIPS and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,130 @@
+"""The whole stack as `make up` starts it, for the tests that drive it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from stack import processes
+from stack.credentials import aws_environment
+from stack.layout import DEFAULT_PORTS, ROOT, Layout
+from stack.parts import environment
+from tests.servers import free_port
+
+_FIRST_START_S = 600
+
+
+class Stack:
+    """One stack with a folder and ports of its own; what it prints is in ``output``.
+
+    ``url``: the portal's address. ``admin_password``: of the user ``admin``. ``aws``: environment
+    variables for AWS clients (what aws.env exports). ``local_dir``: its LOCAL_DIR.
+    ``environment``: what its parts run with, for `manage.py` commands beside them.
+    """
+
+    def __init__(self, folder: Path, demo: Path | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.output = folder / "output"
+        self.local_dir = folder / "local"
+        self._ports = {name: str(free_port()) for name in DEFAULT_PORTS}
+        self._variables = {"LOCAL_DIR": str(self.local_dir)} | self._ports
+        self.layout = Layout.from_environment(self._variables)
+        self.url = self.layout.url
+        self.process: subprocess.Popen[bytes] | None = None
+        if demo is not None:
+            shutil.copytree(demo, self.local_dir / "demo")
+
+    @property
+    def admin_password(self) -> str:
+        return (self.local_dir / "admin-password").read_text().strip()
+
+    @property
+    def aws(self) -> dict[str, str]:
+        return aws_environment(self.layout)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return environment(self.layout)
+
+    def start(self, seconds: float = _FIRST_START_S) -> float:
+        """Start it, return when it says that it is ready; gives the seconds that it took."""
+        began = time.monotonic()
+        with self.output.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "stack", "up", "--follow", str(os.getpid())],
+                cwd=ROOT,
+                env=os.environ | self._variables,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        while "\nReady: " not in f"\n{self.says()}":
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the stack did not start:\n{self.says()}")
+            if time.monotonic() - began > seconds:
+                raise RuntimeError(f"the stack was not ready within {seconds} s:\n{self.says()}")
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """End it as Ctrl-C or `kill` would; gives the seconds that it took."""
+        if self.process is None:
+            return 0
+        began = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            self.process.wait(30)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+        self.process = None
+        return time.monotonic() - began
+
+    def says(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def log(self, name: str) -> str:
+        return (self.local_dir / "logs" / f"{name}.log").read_text(errors="replace")
+
+    def pid_of(self, name: str) -> int:
+        """The process of a part: redis, s3, localaws, worker, beat or web."""
+        return int((self.local_dir / "run" / f"{name}.pid").read_text())
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to a part; the supervisor starts it again."""
+        os.kill(self.pid_of(name), signal.SIGKILL)
+
+    def kill_and_wait_back(self, name: str, seconds: float = 60) -> None:
+        """SIGKILL to a part; returns when its successor is ready."""
+        before = self.says().count(f"{name} is back.")
+        self.kill(name)
+        deadline = time.monotonic() + seconds
+        while self.says().count(f"{name} is back.") == before:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{name} is not back after {seconds} s:\n{self.says()}")
+            time.sleep(0.05)
+
+    def left(self) -> list[processes.Process]:
+        """Processes of this stack that run."""
+        return processes.marked(self.local_dir)
+
+    def manage(self, *arguments: str, seconds: float = 120) -> str:
+        """Run a `manage.py` command in this stack's environment; gives what it printed."""
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise AssertionError(f"manage.py {arguments} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
