@@ -239,7 +239,7 @@ def _settle(version: Version, lease: _Lease, *, state: str, report: dict[str, An
         record(
             action="version.published",
             subject=version,
-            text=f"Checked {version} and published it at {version.uri}.",
+            text=f"Checked {version} and published it as {version.target_model}.",
             level=Event.Level.SUCCESS,
         )
 

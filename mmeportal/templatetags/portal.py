@@ -1,10 +1,13 @@
 """Small things that many templates need; loaded everywhere as builtins."""
 
+from datetime import datetime
 from typing import Any
 
 from django import template
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.timesince import timesince
 
 register = template.Library()
 
@@ -58,6 +61,16 @@ def ms(value: float | None) -> str:
     if value >= 1000:
         return f"{value / 1000:.1f} s" if value < 60_000 else f"{value / 60_000:.1f} min"
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+
+
+@register.filter
+def ago(value: datetime | None) -> str:
+    """How long ago, in one unit: just now, 3 minutes ago, 2 days ago."""
+    if value is None:
+        return ""
+    if (timezone.now() - value).total_seconds() < 60:
+        return "just now"
+    return f"{timesince(value, depth=1)} ago"
 
 
 @register.filter
