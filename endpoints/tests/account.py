@@ -1,0 +1,158 @@
+"""An AWS account in memory, in place of :mod:`endpoints.sagemaker`, that can fail as AWS does."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from endpoints import sagemaker
+from mmeportal import errors
+
+
+class Crash(BaseException):
+    """The process is killed here."""
+
+
+class Account:
+    """Models, configs and endpoints; each call can be made to crash, or to fail."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, sagemaker.Model] = {}
+        self.configs: dict[str, sagemaker.Config] = {}
+        self.endpoints: dict[str, sagemaker.Endpoint] = {}
+        self.looks = 2  # how many looks creation and deletion of an endpoint take
+        self.left: dict[str, int] = {}
+        self.changes: list[str] = []  # changing calls that did something, in order
+        self.calls = 0
+        self.crash_at: int | None = None
+        self.crash_after_acting = True
+        self.failures: dict[str, list[errors.AwsError]] = {}
+        self.unseen: set[str] = set()  # names of configs that reads do not show yet
+        self.fail_with = ""  # an endpoint's FailureReason
+        self.clock = itertools.count()
+
+    def install(self, monkeypatch: Any) -> None:
+        """Take the gateway's place."""
+        for name in ("model", "config", "endpoint"):
+            for verb in ("create", "describe", "delete"):
+                call = f"{verb}_{name}"
+                monkeypatch.setattr(sagemaker, call, self._wrapped(call))
+
+    def _wrapped(self, name: str) -> Callable[..., Any]:
+        act = getattr(self, f"_{name}")
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            crash = self.calls == self.crash_at
+            self.calls += 1
+            if crash and not self.crash_after_acting:
+                raise Crash(name)
+            if self.failures.get(name):
+                raise self.failures[name].pop(0)
+            try:
+                return act(*args, **kwargs)
+            finally:
+                if crash:
+                    raise Crash(name)
+
+        return call
+
+    def _now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(self.clock))
+
+    @staticmethod
+    def _arn(kind: str, name: str) -> str:
+        return f"arn:aws:sagemaker:ap-northeast-2:123456789012:{kind}/{name}"
+
+    def _create_model(
+        self, *, name: str, image: str, role_arn: str, data_url: str, tags: Mapping[str, str]
+    ) -> str:
+        if name in self.models:
+            raise errors.AlreadyExists(name)
+        arn = self._arn("model", name)
+        self.models[name] = sagemaker.Model(name, arn, self._now(), image, data_url, True)
+        self.changes.append(f"+model {name}")
+        return arn
+
+    def _create_config(
+        self,
+        *,
+        name: str,
+        model_name: str,
+        instance_type: str,
+        instance_count: int,
+        tags: Mapping[str, str],
+    ) -> str:
+        if name in self.configs:
+            raise errors.AlreadyExists(name)
+        if model_name not in self.models:
+            raise errors.NotFound(model_name)
+        arn = self._arn("endpoint-config", name)
+        self.configs[name] = sagemaker.Config(
+            name, arn, self._now(), model_name, instance_type, instance_count
+        )
+        self.changes.append(f"+config {name}")
+        return arn
+
+    def _create_endpoint(self, *, name: str, config_name: str, tags: Mapping[str, str]) -> str:
+        if name in self.endpoints:
+            raise errors.AlreadyExists(name)
+        if config_name not in self.configs or config_name in self.unseen:
+            raise errors.NotFound(config_name)
+        arn = self._arn("endpoint", name)
+        self.endpoints[name] = sagemaker.Endpoint(
+            name, arn, "Creating", config_name, self._now(), ""
+        )
+        self.left[name] = self.looks
+        self.changes.append(f"+endpoint {name}")
+        return arn
+
+    def _describe_model(self, name: str) -> sagemaker.Model:
+        return self._get(self.models, name)
+
+    def _describe_config(self, name: str) -> sagemaker.Config:
+        if name in self.unseen:
+            raise errors.NotFound(name)
+        return self._get(self.configs, name)
+
+    def _describe_endpoint(self, name: str) -> sagemaker.Endpoint:
+        endpoint: sagemaker.Endpoint = self._get(self.endpoints, name)
+        if endpoint.status in {"Creating", "Deleting"}:
+            self.left[name] -= 1
+            if self.left[name] < 0 and endpoint.status == "Deleting":
+                del self.endpoints[name]
+                raise errors.NotFound(name)
+            if self.left[name] < 0:
+                status = "Failed" if self.fail_with else "InService"
+                endpoint = replace(endpoint, status=status, failure=self.fail_with)
+                self.endpoints[name] = endpoint
+        return endpoint
+
+    def _delete_model(self, name: str) -> None:
+        self._get(self.models, name)
+        del self.models[name]
+        self.changes.append(f"-model {name}")
+
+    def _delete_config(self, name: str) -> None:
+        self._get(self.configs, name)
+        del self.configs[name]
+        self.changes.append(f"-config {name}")
+
+    def _delete_endpoint(self, name: str) -> None:
+        endpoint: sagemaker.Endpoint = self._get(self.endpoints, name)
+        if endpoint.status in {"Creating", "Deleting"}:
+            raise errors.Busy(f"Cannot update in-progress endpoint {name}")
+        self.endpoints[name] = replace(endpoint, status="Deleting")
+        self.left[name] = self.looks
+        self.changes.append(f"-endpoint {name}")
+
+    @staticmethod
+    def _get(things: dict[str, Any], name: str) -> Any:
+        if name not in things:
+            raise errors.NotFound(f'Could not find "{name}".')
+        return things[name]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left."""
+        return not (self.models or self.configs or self.endpoints)

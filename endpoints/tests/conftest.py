@@ -1,0 +1,86 @@
+"""Fixtures of the endpoint tests."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from endpoints import services
+from endpoints.models import Endpoint
+from endpoints.tests.account import Account
+from models_catalog.models import Model, Version
+
+CREATED = ["+model demo-r1", "+config demo-r1", "+endpoint demo"]
+DELETED = ["-endpoint demo", "-config demo-r1", "-model demo-r1"]
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    """An AWS account in memory."""
+    account = Account()
+    account.install(monkeypatch)
+    return account
+
+
+@pytest.fixture
+def endpoint(db: None, account: Account) -> Endpoint:
+    """An endpoint that was asked for a moment ago."""
+    return services.create_endpoint(
+        name="demo", instance_type="ml.m5.large", instance_count=1, actor=None
+    )
+
+
+@pytest.fixture
+def advance() -> Callable[[Endpoint], Endpoint]:
+    """Take one step, due or not, and read the row again."""
+
+    def step(endpoint: Endpoint) -> Endpoint:
+        Endpoint.objects.filter(pk=endpoint.pk).update(
+            check_after=timezone.now() - timedelta(seconds=1)
+        )
+        services.advance(endpoint.pk)
+        return Endpoint.objects.get(pk=endpoint.pk)
+
+    return step
+
+
+@pytest.fixture
+def settle(advance: Callable[[Endpoint], Endpoint]) -> Callable[[Endpoint], Endpoint]:
+    """Step on until nothing is under way."""
+
+    def run(endpoint: Endpoint) -> Endpoint:
+        for _ in range(60):
+            endpoint = advance(endpoint)
+            if endpoint.settled:
+                return endpoint
+        raise AssertionError(f"{endpoint} does not settle: {endpoint.status}, {endpoint.hint}")
+
+    return run
+
+
+@pytest.fixture
+def serving(endpoint: Endpoint, settle: Callable[[Endpoint], Endpoint]) -> Endpoint:
+    """An endpoint in service."""
+    return settle(endpoint)
+
+
+@pytest.fixture
+def make_version(db: None, settings: Any) -> Callable[..., Version]:
+    """Register a ready version in the portal's store."""
+
+    def make(name: str = "digits", number: int = 1, **kwargs: Any) -> Version:
+        model, _ = Model.objects.get_or_create(name=name)
+        values: dict[str, Any] = {
+            "bucket": settings.MODEL_BUCKET,
+            "prefix": settings.MODEL_PREFIX,
+            "key": f"{settings.MODEL_PREFIX}/{name}_v{number}.tar.gz",
+            "file_name": f"{name}.tar.gz",
+            "size": 1000,
+            "sha256": "0" * 64,
+            "state": Version.State.READY,
+        }
+        return Version.objects.create(model=model, number=number, **values | kwargs)
+
+    return make
