@@ -365,7 +365,7 @@ class Invocation(models.Model):
         parts.append(("decode", "Decoding the picture", self.timings.get("decode_ms", 0.0)))
         parts.append(("infer", "The network itself", self.timings.get("infer_ms", 0.0)))
         rest = max(0.0, self.latency_ms - sum(ms for _, _, ms in parts))
-        cold_rest = "Fetching and unpacking the archive; SageMaker and the way there"
+        cold_rest = "Fetching, unpacking and starting it; the way there"
         parts.insert(0, ("rest", cold_rest if self.cold else "SageMaker and the way there", rest))
         whole = sum(ms for _, _, ms in parts) or 1.0
         return [Span(kind, label, ms, 100 * ms / whole) for kind, label, ms in parts if ms > 0]

@@ -30,7 +30,12 @@ _TYPES = {
 """What the container reads as it is; the rest is re-encoded."""
 
 # Readers of plain pixels alone: Pillow would start other programs for some formats.
-_FORMATS = (*_TYPES, "TIFF", "PPM", "ICO", "TGA", "JPEG2000", "AVIF")
+Image.init()
+_FORMATS = tuple(
+    kind
+    for kind in (*_TYPES, "TIFF", "PPM", "ICO", "TGA", "JPEG2000", "AVIF")
+    if kind in Image.OPEN  # some depend on how Pillow was built
+)
 
 # _open looks at the header first, and says what to do; Pillow's own check does not.
 Image.MAX_IMAGE_PIXELS = None

@@ -16,6 +16,7 @@ register = template.Library()
 _ICONS = {
     "model": '<path d="M12 3 4 7v10l8 4 8-4V7z"/><path d="m4 7 8 4 8-4M12 11v10"/>',
     "endpoint": '<rect x="3" y="4" width="18" height="7" rx="2"/><rect x="3" y="13" width="18" height="7" rx="2"/><path d="M7 7.5h.01M7 16.5h.01"/>',
+    "config": '<path d="M4 7h10M18 7h2M4 17h2M10 17h10"/><circle cx="16" cy="7" r="2"/><circle cx="8" cy="17" r="2"/>',
     "invoke": '<path d="M13 3 5 14h6l-1 7 8-11h-6z"/>',
     "activity": '<path d="M3 12h4l3-8 4 16 3-8h4"/>',
     "upload": '<path d="M12 16V4m0 0L7 9m5-5 5 5M4 16v3a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-3"/>',

@@ -1,17 +1,19 @@
 // Small helps that every page may use; each page works without them.
 
-// A copy button: <button data-copy="text">.
+// A copy button: <button data-copy="text">; without a text it copies the <pre> of its snippet.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   event.preventDefault();
   const before = button.textContent;
   try {
-    await navigator.clipboard.writeText(button.dataset.copy);
+    const text = button.dataset.copy || button.closest(".snippet").querySelector("pre").textContent;
+    await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
     // No clipboard without a secure origin: select the text, so that the keyboard can copy it.
-    const source = button.parentElement.querySelector("code, pre");
+    const around = button.closest(".snippet") ?? button.parentElement;
+    const source = around.querySelector("code, pre");
     if (source) window.getSelection().selectAllChildren(source);
     button.textContent = "Press Ctrl+C";
   }
