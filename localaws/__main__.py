@@ -29,13 +29,13 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     preload()
     local = LocalAws(settings)
-    asked = threading.Event()
+    ending = threading.Thread(target=local.end_instances, name="ending")
 
     def on_signal(number: int, frame: object) -> None:
-        if asked.is_set():
+        if ending.ident is not None:
             return
-        asked.set()
-        # waitress ends its loop on SystemExit raised in the main thread.
+        # Containers end while waitress, on SystemExit, waits some seconds for open requests.
+        ending.start()
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, on_signal)
@@ -54,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit:
         pass
     finally:
+        if ending.ident is not None:
+            ending.join()
         local.stop()
     return 0
 

@@ -25,6 +25,9 @@ from .fetch import Fetched, FetchError
 log = logging.getLogger(__name__)
 
 _PARALLEL_LOADS = 8
+_HOT_CALLS = 4
+_HOT_SECONDS = 0.5
+"""So many calls at once, on average over so long: the model is hot, a second instance loads it."""
 
 
 class State(StrEnum):
@@ -57,6 +60,32 @@ class Timings:
     evicted: int = 0
 
 
+@dataclass(slots=True)
+class Pressure:
+    """How many calls a container has been answering at once, on average."""
+
+    active: int = 0
+    average: float = 0.0
+    busy: float = 0.0
+    changed: float = field(default_factory=time.monotonic)
+    window: float = field(default_factory=time.monotonic)
+
+    def change(self, by: int) -> None:
+        now = time.monotonic()
+        if not self.active and now - self.changed > _HOT_SECONDS:  # after a rest, from zero
+            self.average, self.busy, self.window = 0.0, 0.0, now
+        self.busy += self.active * (now - self.changed)
+        self.changed = now
+        if now - self.window >= _HOT_SECONDS:
+            self.average = self.busy / (now - self.window)
+            self.busy, self.window = 0.0, now
+        self.active += by
+
+    def is_high(self) -> bool:
+        recent = time.monotonic() - self.changed < 2 * _HOT_SECONDS
+        return recent and self.average >= _HOT_CALLS
+
+
 @dataclass(slots=True, eq=False)
 class Model:
     """A target model as one instance knows it."""
@@ -70,6 +99,7 @@ class Model:
     last_used: float = 0.0
     users: int = 0
     """Calls that wait for it or are in it; while there are any, it stays."""
+    pressure: Pressure = field(default_factory=Pressure)
     loads: int = 0
     invocations: int = 0
     timings: Timings = field(default_factory=Timings)
@@ -133,6 +163,11 @@ class ModelCache:
         model = self._models.get(target)
         return model.users if model else 0
 
+    def is_hot(self, target: str) -> bool:
+        """Whether calls for the model have been piling up here for a while."""
+        model = self._models.get(target)
+        return model is not None and model.pressure.is_high()
+
     def load_factor(self) -> tuple[int, int]:
         """Calls under way and models held: what a new model's instance is chosen by."""
         with self._changed:
@@ -188,6 +223,15 @@ class ModelCache:
             model.users -= 1
             model.last_used = time.time()
             self._changed.notify_all()
+
+    def begin(self, model: Model) -> None:
+        with self._changed:
+            model.invocations += 1
+            model.pressure.change(1)
+
+    def end(self, model: Model) -> None:
+        with self._changed:
+            model.pressure.change(-1)
 
     def lost(self, model: Model) -> None:
         """The container does not know the model any more (its worker died, say)."""
@@ -383,7 +427,10 @@ class Ticket:
                     self.loading.result(timeout=timeout)
                 except FutureTimeout:
                     raise NotReady(self.model.target) from None
-            self.model.invocations += 1
-            yield self.model
+            self._cache.begin(self.model)
+            try:
+                yield self.model
+            finally:
+                self._cache.end(self.model)
         finally:
             self._cache.leave(self.model)

@@ -246,14 +246,14 @@ class ControlPlane:
             if endpoint.status in _IN_PROGRESS:
                 raise _in_progress(endpoint)
             endpoint.status = "Deleting"
-            endpoint.modified = time.time()
+            endpoint.modified = round(time.time(), 3)
             self._store.save(endpoint)
         self._lifecycle.start_deletion(endpoint.name)
         return {}
 
     def _begin_update(self, endpoint: Resource) -> None:
         endpoint.status = "Updating"
-        endpoint.modified = time.time()
+        endpoint.modified = round(time.time(), 3)
         endpoint.body.pop("failure", None)
         self._store.save(endpoint)
 
@@ -335,7 +335,7 @@ class ControlPlane:
         status: str = "",
         tags: list[Members] | None = None,
     ) -> Resource:
-        now = time.time()
+        now = round(time.time(), 3)  # milliseconds, as AWS gives them
         kept = {key: value for key, value in body.items() if key != "Tags"}
         resource = Resource(kind, name, self._arn(kind, name), now, now, status, kept)
         try:

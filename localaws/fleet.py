@@ -7,7 +7,6 @@ to the cap of the settings; a :class:`Fleet` knows the variants of every endpoin
 import contextlib
 import logging
 import random
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from typing import Any
 from .cache import ModelCache, Ticket
 from .container import ContainerGone
 from .fetch import Fetched, fetch_model
-from .instance import Instance, InstanceDied, Spawner
+from .instance import Instance, InstanceDied, Spawner, remove_folder
 from .naming import S3Prefix, parse_model_data_url
 from .settings import Settings
 
@@ -27,8 +26,6 @@ log = logging.getLogger(__name__)
 _START_ATTEMPTS = 2
 """A second go, because another process may have taken the port that was free a moment ago."""
 _MAX_PAUSE = 30.0
-_HOT = 4
-"""Calls under way for one model on one instance beyond which a second instance loads it too."""
 
 Members = dict[str, Any]
 
@@ -66,7 +63,7 @@ class Variant:
         self._settings = settings
         self._spawner = spawner
         self._s3 = s3
-        self._folder = settings.data / "instances" / endpoint / self.name
+        self._folder = settings.data / "instances"
         self._changed = threading.Condition()
         self._serving: list[ServingInstance] = []
         self._stopped = False
@@ -240,7 +237,8 @@ class Fleet:
         self._lock = threading.Lock()
         self._endpoints: dict[str, Endpoint] = {}
         # Nothing in it outlives the process that made it: what is left over is an orphan.
-        shutil.rmtree(settings.data / "instances", ignore_errors=True)
+        for orphan in (settings.data / "instances").glob("*"):
+            remove_folder(orphan)
 
     def get(self, name: str) -> Endpoint | None:
         return self._endpoints.get(name)
@@ -294,7 +292,6 @@ class Fleet:
             endpoint = self._endpoints.pop(name, None)
         if endpoint is not None:
             _stop_variants(endpoint.variants)
-        shutil.rmtree(self._settings.data / "instances" / name, ignore_errors=True)
 
     def stop(self) -> None:
         with self._lock:
@@ -315,7 +312,7 @@ def _choose(healthy: list[ServingInstance], target: str) -> ServingInstance:
     loaded = [one for one in healthy if one.cache.is_loaded(target)]
     if loaded:
         best = min(loaded, key=lambda one: one.cache.users_of(target))
-        if best.cache.users_of(target) >= _HOT:
+        if best.cache.is_hot(target):
             others = [one for one in healthy if not one.cache.holds(target)]
             if others:
                 min(others, key=lambda one: one.cache.load_factor()).cache.prefetch(target)

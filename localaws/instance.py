@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -33,6 +34,9 @@ PINGS_MISSED = 6
 """Missed pings in a row after which a living container is taken for dead."""
 STOP_GRACE = 10.0
 """Seconds from SIGTERM to SIGKILL; the container promises to be gone within 10."""
+_MAX_HOME = 76
+"""MMS keeps Unix sockets below its home, whose paths the kernel limits to 107 bytes."""
+_HOME_PREFIX = "localaws-"
 _PORTS = (16_384, 32_766)
 _LOG_TAIL_LINES = 40
 _LOG_BYTES = 8 * 1024 * 1024
@@ -103,7 +107,7 @@ class Instance:
         on_log_line: Callable[["Instance", str], None] | None = None,
     ) -> None:
         self.id = "i-" + uuid.uuid4().hex[:17]
-        self.folder = folder / self.id
+        self.folder = folder / self.id[2:12]
         self.started = time.time()
         self.healthy = threading.Event()
         self._command = command
@@ -140,8 +144,8 @@ class Instance:
         Raises InstanceDied where it ends first or is not healthy within ``timeout``
         seconds; nothing of it is left then.
         """
-        home = self.folder / "home"
-        (home / "tmp").mkdir(parents=True)
+        self.folder.mkdir(parents=True)
+        home = _make_home(self.folder)
         self.port = _free_port()
         self.container = ContainerClient("127.0.0.1", self.port)
         try:
@@ -202,7 +206,6 @@ class Instance:
             "MME_BIND_HOST": "127.0.0.1",
             "MME_DIE_WITH_PARENT": "1",
             "MME_HOME": str(home),
-            "TMPDIR": str(home / "tmp"),
         }
         if self._memory_mb is not None:
             env["MME_MEMORY_LIMIT_MB"] = str(self._memory_mb)
@@ -265,7 +268,31 @@ class Instance:
                 os.killpg(self._process.pid, number)
 
     def _clean(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_folder(self.folder)
+
+
+def _make_home(folder: Path) -> Path:
+    """A folder of the container's own, with a path short enough for sockets in it.
+
+    Where the instance's folder is too deep, one in the system's temporary folder, noted in
+    the instance's folder so that whoever removes that finds it.
+    """
+    home = folder / "home"
+    if len(str(home)) <= _MAX_HOME:
+        home.mkdir()
+        return home
+    elsewhere = Path(tempfile.mkdtemp(prefix=_HOME_PREFIX))
+    (folder / "home-is-at").write_text(str(elsewhere))
+    return elsewhere
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove an instance's folder, and its home where that is elsewhere."""
+    with contextlib.suppress(OSError):
+        elsewhere = Path((folder / "home-is-at").read_text())
+        if elsewhere.name.startswith(_HOME_PREFIX):
+            shutil.rmtree(elsewhere, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:

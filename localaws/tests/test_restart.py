@@ -1,0 +1,87 @@
+"""localaws ends, politely or not; what it acknowledged is there afterwards."""
+
+import subprocess
+import sys
+
+import pytest
+
+from localaws.tests.conftest import Hosting
+from localaws.tests.servers import ROOT, alive, wait_for
+
+
+def pids(hosting, name):
+    return [one["pid"] for one in hosting.process.instances(name)]
+
+
+@pytest.fixture
+def serving(start, tmp_path):
+    """An endpoint ``e`` with two instances, one of which holds a model."""
+    hosting = Hosting(start(), f"bkt-{tmp_path.name}".lower().replace("_", "-")[:60].strip("-"))
+    hosting.put_model(tmp_path, "a.tar.gz")
+    hosting.create("e", count=2)
+    hosting.invoke("e", "a.tar.gz")
+    return hosting
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_endpoints_come_back(serving, how):
+    before = pids(serving, "e")
+    getattr(serving.process, how)()
+    wait_for(lambda: not any(map(alive, before)), 12, "the containers to end with localaws")
+    if how == "stop":
+        assert not list((serving.process.data / "instances").iterdir())
+    serving.process.start()
+    # Never shown as Creating again; a call waits for the new instance.
+    found = serving.sagemaker.describe_endpoint(EndpointName="e")
+    assert found["EndpointStatus"] == "InService"
+    assert b"a.tar.gz" in serving.invoke("e", "a.tar.gz")["Body"]
+    wait_for(lambda: len(pids(serving, "e")) == 2)
+    folders = list((serving.process.data / "instances").iterdir())
+    assert len(folders) == 2  # those of before are gone
+    after = pids(serving, "e")
+    serving.delete("e")
+    assert not any(map(alive, after))
+
+
+def test_what_was_under_way_is_finished(start, tmp_path, name):
+    slow = ("--create-seconds", "2", "--delete-seconds", "2")
+    hosting = Hosting(start(*slow), "under-way")
+    hosting.create("new", wait=False)
+    hosting.process.kill()
+    hosting.process.start()
+    assert hosting.settled("new")["EndpointStatus"] == "InService"
+    (instance,) = pids(hosting, "new")
+    hosting.sagemaker.delete_endpoint(EndpointName="new")
+    hosting.process.kill()
+    hosting.process.start()
+    assert hosting.sagemaker.describe_endpoint(EndpointName="new")["EndpointStatus"] == "Deleting"
+    wait_for(lambda: not hosting.exists("new"), 20)
+    assert not alive(instance)
+
+
+def test_sigterm_ends_everything_in_time(serving):
+    before = pids(serving, "e")
+    serving.process.process.terminate()
+    assert serving.process.process.wait(12) == 0
+    assert not any(map(alive, before))
+
+
+def test_a_taken_port_is_said(serving):
+    taken = str(serving.process.port)
+    command = [sys.executable, "-m", "localaws", "--port", taken, "--container-command", "x"]
+    result = subprocess.run(
+        [*command, "--data", str(serving.process.data.parent / "other")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 1
+    assert f"port {taken} is taken" in result.stderr
+
+
+def test_help_explains():
+    command = [sys.executable, "-m", "localaws", "--help"]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+    for word in ("multi-model", "--s3-endpoint", "--create-seconds", "AWS_ENDPOINT_URL"):
+        assert word in text

@@ -1,0 +1,295 @@
+"""InvokeEndpoint as a caller sees it, with containers that do as they are told."""
+
+import json
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localaws.tests.servers import alive, wait_for
+
+
+def refused(call, code):
+    with pytest.raises(ClientError) as caught:
+        call()
+    assert caught.value.response["Error"]["Code"] == code, caught.value
+    return caught.value.response
+
+
+def models(hosting, name):
+    return {
+        model["target_model"]: model
+        for one in hosting.process.instances(name)
+        for model in one["models"]
+    }
+
+
+def history(hosting, name):
+    (one,) = hosting.process.instances(name)
+    with urllib.request.urlopen(f"http://127.0.0.1:{one['port']}/history", timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_a_call_goes_through_with_its_headers(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "sub/a b.tar.gz")
+    hosting.create(name, Environment={"TINY_COLOUR": "red"})
+    answer = hosting.invoke(
+        name,
+        "sub/a b.tar.gz",
+        b"12345",
+        ContentType="application/x-image",
+        Accept="application/json",
+        CustomAttributes="trace=7",
+    )
+    assert json.loads(answer["Body"]) == {
+        "answer": "sub/a b.tar.gz",
+        "bytes": 5,
+        "accept": "application/json",
+        "content_type": "application/x-image",
+        "target": "sub/a b.tar.gz",
+        # The model's Environment arrives; credentials of whoever runs localaws do not.
+        "environment": {"TINY_COLOUR": "red"},
+    }
+    assert answer["CustomAttributes"] == "seen=trace=7"
+    assert answer["ContentType"] == "application/json"
+    assert answer["InvokedProductionVariant"] == "AllTraffic"
+    assert len(answer["ResponseMetadata"]["RequestId"]) == 36
+    hosting.delete(name)
+
+
+def test_new_artifacts_need_no_update_and_overwritten_ones_stay_old(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz", answer="first")
+    hosting.create(name)
+    assert b"first" in hosting.invoke(name, "a.tar.gz")["Body"]
+    hosting.put_model(tmp_path, "a.tar.gz", answer="second")
+    hosting.put_model(tmp_path, "b.tar.gz", answer="added")
+    assert b"added" in hosting.invoke(name, "b.tar.gz")["Body"]
+    # DG/add-models-to-endpoint: the instance goes on serving what it has.
+    assert b"first" in hosting.invoke(name, "a.tar.gz")["Body"]
+    hosting.delete(name)
+
+
+def test_errors_are_those_of_sagemaker(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    (tmp_path / "broken").write_bytes(b"this is no archive")
+    hosting.s3.upload_file(str(tmp_path / "broken"), hosting.bucket, "models/broken.tar.gz")
+    hosting.put_model(tmp_path, "refused.tar.gz", load_status=500)
+    hosting.create(name)
+
+    def invoke(*args, **kwargs):
+        return lambda: hosting.invoke(name, *args, **kwargs)
+
+    def message(*args, **kwargs):
+        return refused(*args, **kwargs)["Error"]["Message"]
+
+    assert (
+        message(lambda: hosting.invoke("no-such", "a.tar.gz"), "ValidationError")
+        == "Endpoint no-such of account 123456789012 not found."
+    )
+    lacking = refused(invoke(None), "ValidationError")
+    request = lacking["ResponseMetadata"]["RequestId"]
+    assert lacking["Error"]["Message"] == f"Request {request} is missing a target model header."
+    assert message(invoke("nope.tar.gz"), "ValidationError").startswith(
+        f"Failed to download model data (bucket: {hosting.bucket}, key: models/nope.tar.gz)."
+    )
+    assert message(invoke("broken.tar.gz"), "ValidationError").startswith(
+        f"Failed to extract model data archive (bucket: {hosting.bucket}, key: models/broken"
+    )
+    too_large = refused(invoke("a.tar.gz", b"x" * 6_291_457), "413")
+    assert too_large["Error"]["Message"] == "HTTP content length exceeded 6291456 bytes."
+    assert too_large["ResponseMetadata"]["HTTPStatusCode"] == 413
+    largest = hosting.invoke(name, "a.tar.gz", b"x" * 6_291_456)
+    assert json.loads(largest["Body"])["bytes"] == 6_291_456
+    assert "Variant no-such not found" in message(
+        invoke("a.tar.gz", TargetVariant="no-such"), "ValidationError"
+    )
+    assert "length less than or equal to 1024" in message(invoke("x" * 1025), "ValidationError")
+
+    error = refused(invoke("a.tar.gz", b"fail"), "ModelError")
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert error["OriginalStatusCode"] == 500
+    assert json.loads(error["OriginalMessage"])["message"] == "a bad day"
+    assert error["Error"]["Message"].startswith("Received server error (500) from primary with")
+    assert error["LogStreamArn"].startswith(
+        f"arn:aws:logs:ap-northeast-2:123456789012:log-group:/aws/sagemaker/Endpoints/{name}"
+        ":log-stream:AllTraffic/i-"
+    )
+    load = refused(invoke("refused.tar.gz"), "ModelError")
+    assert load["OriginalStatusCode"] == 500
+    assert "told to fail" in load["OriginalMessage"]
+    # What failed left nothing in the way of a second try.
+    hosting.put_model(tmp_path, "nope.tar.gz", answer="here now")
+    assert b"here now" in hosting.invoke(name, "nope.tar.gz")["Body"]
+    hosting.delete(name)
+
+
+def test_an_endpoint_that_is_being_created_is_not_found(hosting, name):
+    hosting.create(name, wait=False)
+    assert "not found" in str(refused(lambda: hosting.invoke(name, "a.tar.gz"), "ValidationError"))
+    hosting.settled(name)
+    hosting.delete(name)
+
+
+def test_concurrent_first_calls_load_once(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz", load_seconds=2)
+    hosting.create(name, count=2)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: hosting.invoke(name, "a.tar.gz"), range(16)))
+    assert all(b"a.tar.gz" in answer["Body"] for answer in answers)
+    loads = [model["loads"] for one in hosting.process.instances(name) for model in one["models"]]
+    assert loads == [1]
+    hosting.delete(name)
+
+
+def test_loads_of_different_models_run_in_parallel(hosting, name, tmp_path):
+    targets = [f"{letter}.tar.gz" for letter in "abcd"]
+    for target in targets:
+        hosting.put_model(tmp_path, target, load_seconds=1)
+    hosting.create(name)
+    start = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda target: hosting.invoke(name, target), targets))
+    assert time.monotonic() - start < 3  # one after the other would be over 4
+    hosting.delete(name)
+
+
+def test_a_loaded_model_does_not_wait_for_anothers_load(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "fast.tar.gz")
+    hosting.put_model(tmp_path, "slow.tar.gz", load_seconds=3)
+    hosting.create(name)
+    hosting.invoke(name, "fast.tar.gz")
+    slow = threading.Thread(target=lambda: hosting.invoke(name, "slow.tar.gz"))
+    slow.start()
+    wait_for(lambda: models(hosting, name).get("slow.tar.gz", {}).get("state") == "loading")
+    start = time.monotonic()
+    for _ in range(10):
+        hosting.invoke(name, "fast.tar.gz")
+    assert time.monotonic() - start < 1.5
+    assert models(hosting, name)["slow.tar.gz"]["state"] == "loading"
+    slow.join()
+    hosting.delete(name)
+
+
+def test_memory_pressure_unloads_the_longest_unused(hosting, name, tmp_path):
+    for letter in "abc":
+        hosting.put_model(tmp_path, f"{letter}.tar.gz")
+    hosting.create(name, Environment={"TINY_CAPACITY": "2"})
+    for letter in "abac":
+        hosting.invoke(name, f"{letter}.tar.gz")
+    expected = ["load a.tar.gz", "load b.tar.gz", "unload b.tar.gz", "load c.tar.gz"]
+    assert history(hosting, name) == expected
+    states = {target: model["state"] for target, model in models(hosting, name).items()}
+    # Unloaded models stay on disk (DG/multi-model-endpoints).
+    assert states == {"a.tar.gz": "loaded", "b.tar.gz": "on disk", "c.tar.gz": "loaded"}
+    hosting.put_model(tmp_path, "b.tar.gz", answer="not downloaded again")
+    assert b'"b.tar.gz"' in hosting.invoke(name, "b.tar.gz")["Body"]
+    assert models(hosting, name)["b.tar.gz"]["download_ms"] == 0
+    hosting.delete(name)
+
+
+def test_a_model_in_use_is_never_unloaded(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "busy.tar.gz", invoke_seconds=2)
+    hosting.put_model(tmp_path, "next.tar.gz")
+    hosting.create(name, Environment={"TINY_CAPACITY": "1"})
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(hosting.invoke, name, "busy.tar.gz")
+        wait_for(lambda: models(hosting, name).get("busy.tar.gz", {}).get("state") == "loaded")
+        hosting.invoke(name, "next.tar.gz")
+        assert busy.done()
+        assert b"busy.tar.gz" in busy.result()["Body"]
+    expected = ["load busy.tar.gz", "unload busy.tar.gz", "load next.tar.gz"]
+    assert history(hosting, name) == expected
+    hosting.delete(name)
+
+
+def test_a_model_too_large_for_the_instance_is_an_error_not_a_loop(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    hosting.create(name, Environment={"TINY_CAPACITY": "0"})
+    error = refused(lambda: hosting.invoke(name, "a.tar.gz"), "ModelError")
+    assert error["OriginalStatusCode"] == 507
+    assert "does not fit into the instance's memory, even alone" in error["OriginalMessage"]
+    hosting.delete(name)
+
+
+def test_a_model_that_the_container_lost_is_loaded_again(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    hosting.create(name)
+    hosting.invoke(name, "a.tar.gz", b"forget")
+    assert b"a.tar.gz" in hosting.invoke(name, "a.tar.gz")["Body"]
+    assert models(hosting, name)["a.tar.gz"]["loads"] == 2
+    hosting.delete(name)
+
+
+def test_a_container_that_dies_is_replaced(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    hosting.create(name)
+    (before,) = hosting.process.instances(name)
+    error = refused(lambda: hosting.invoke(name, "a.tar.gz", b"die"), "ModelError")
+    assert error["OriginalStatusCode"] == 0
+    # Later calls work; they wait for the new instance.
+    assert b"a.tar.gz" in hosting.invoke(name, "a.tar.gz")["Body"]
+    (after,) = hosting.process.instances(name)
+    assert after["instance"] != before["instance"]
+    assert not alive(before["pid"])
+    assert len(list((hosting.process.data / "instances").iterdir())) == 1
+    hosting.delete(name)
+
+
+def test_deletion_leaves_no_process_folder_or_port(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    hosting.create(name, count=2)
+    hosting.invoke(name, "a.tar.gz")
+    instances = hosting.process.instances(name)
+    hosting.delete(name)
+    assert not any(alive(one["pid"]) for one in instances)
+    assert not list((hosting.process.data / "instances").iterdir())
+    for one in instances:
+        with pytest.raises(OSError, match="refused"):
+            urllib.request.urlopen(f"http://127.0.0.1:{one['port']}/ping", timeout=2)
+
+
+def test_a_hot_model_spreads_to_a_second_instance(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "hot.tar.gz", invoke_seconds=0.2)
+    hosting.create(name, count=2)
+
+    def spread():
+        with ThreadPoolExecutor(12) as pool:
+            list(pool.map(lambda _: hosting.invoke(name, "hot.tar.gz"), range(24)))
+        return sum(bool(one["models"]) for one in hosting.process.instances(name)) == 2
+
+    assert wait_for(spread, 20)
+    spread()
+    used = [
+        model["invocations"] for one in hosting.process.instances(name) for model in one["models"]
+    ]
+    assert min(used) > 0
+    hosting.delete(name)
+
+
+def test_more_instances_than_the_cap_are_only_said(hosting, name):
+    hosting.create(name, count=5)
+    (variant,) = hosting.sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"]
+    assert variant["CurrentInstanceCount"] == 5
+    assert len(hosting.process.instances(name)) == 2
+    hosting.delete(name)
+
+
+def test_a_slow_load_is_not_ready_and_goes_on(start, tmp_path):
+    from localaws.tests.conftest import Hosting
+
+    hosting = Hosting(start("--invocation-timeout", "1"), "slow-loads")
+    hosting.put_model(tmp_path, "slow.tar.gz", load_seconds=3)
+    hosting.create("slow")
+    error = refused(lambda: hosting.invoke("slow", "slow.tar.gz"), "ModelNotReadyException")
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 429
+    wait_for(lambda: models(hosting, "slow")["slow.tar.gz"]["state"] == "loaded")
+    assert b"slow.tar.gz" in hosting.invoke("slow", "slow.tar.gz")["Body"]
+    assert models(hosting, "slow")["slow.tar.gz"]["loads"] == 1
+    # A container that does not answer in time is a ModelError without a status of its own.
+    hosting.put_model(tmp_path, "dawdles.tar.gz", invoke_seconds=3)
+    late = refused(lambda: hosting.invoke("slow", "dawdles.tar.gz"), "ModelError")
+    assert late["OriginalStatusCode"] == 0
+    assert "timed out while waiting for a response" in late["OriginalMessage"]

@@ -1,0 +1,143 @@
+"""A container of the tests' own, for what the real one does not do on demand.
+
+It speaks the multi-model API of DG/mms-container-apis with nothing but the standard
+library. A model's folder holds ``answer`` (what invocations return) and may hold
+``load_seconds``, ``invoke_seconds`` and ``load_status``. The environment sets
+``TINY_CAPACITY`` (models that fit, then 507), ``TINY_PING`` (status of /ping) and
+``TINY_EXIT`` (say something and end at once).
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+models: dict[str, Path] = {}
+history: list[str] = []
+lock = threading.Lock()
+
+
+def number(folder: Path, name: str) -> float:
+    file = folder / name
+    return float(file.read_text()) if file.exists() else 0.0
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def reply(self, status: int, body: object, **headers: str) -> None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def error(self, status: int, message: str) -> None:
+        self.reply(status, {"code": status, "type": "Tiny", "message": message})
+
+    def do_GET(self) -> None:
+        if self.path == "/ping":
+            self.reply(int(os.environ.get("TINY_PING", "200")), {})
+        elif self.path.startswith("/history"):
+            self.reply(200, history)
+        else:
+            self.reply(200, {"models": [{"modelName": name} for name in models]})
+
+    def do_DELETE(self) -> None:
+        name = self.path.rsplit("/", 1)[-1]
+        with lock:
+            folder = models.pop(name, None)
+            if folder is not None:
+                history.append(f"unload {(folder / 'answer').read_text()}")
+        if folder is None:
+            self.error(404, "not loaded")
+        else:
+            self.reply(200, {})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.path == "/models":
+            self.load(json.loads(body))
+        else:
+            self.invoke(self.path.split("/")[2], body)
+
+    def load(self, request: dict[str, str]) -> None:
+        folder = Path(request["url"])
+        time.sleep(number(folder, "load_seconds"))
+        status = int(number(folder, "load_status"))
+        with lock:
+            if status:
+                self.error(status, "told to fail")
+            elif request["model_name"] in models:
+                self.error(409, "already loaded")
+            elif len(models) >= int(os.environ.get("TINY_CAPACITY", "1000")):
+                self.error(507, "no room")
+            else:
+                models[request["model_name"]] = folder
+                history.append(f"load {(folder / 'answer').read_text()}")
+                self.reply(200, {})
+
+    def invoke(self, name: str, body: bytes) -> None:
+        folder = models.get(name)
+        if folder is None:
+            self.error(404, "not loaded")
+            return
+        time.sleep(number(folder, "invoke_seconds"))
+        if body == b"die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if body == b"forget":
+            models.pop(name)
+        if body == b"fail":
+            self.error(500, "a bad day")
+            return
+        answer = {
+            "answer": (folder / "answer").read_text(),
+            "bytes": len(body),
+            "accept": self.headers.get("Accept"),
+            "content_type": self.headers.get("Content-Type"),
+            "target": self.headers.get("X-Amzn-SageMaker-Target-Model"),
+            "environment": {k: v for k, v in os.environ.items() if k.startswith(("AWS", "TINY"))},
+        }
+        attributes = self.headers.get("X-Amzn-SageMaker-Custom-Attributes", "none")
+        self.reply(
+            200,
+            answer,
+            Content_Type="application/json",
+            X_Amzn_SageMaker_Custom_Attributes=f"seen={attributes}",
+        )
+
+    def log_message(self, format: str, *args: object) -> None:
+        print("tiny", format % args, flush=True)
+
+
+def main() -> None:
+    if os.environ.get("TINY_EXIT"):
+        print("tiny cannot go on: the cat sat on the keyboard", flush=True)
+        sys.exit(3)
+    port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+    server = Server(("127.0.0.1", port), Handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    parent = os.getppid()
+
+    def end_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.1)
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    server.serve_forever(poll_interval=0.1)
+
+
+if __name__ == "__main__":
+    main()
