@@ -60,12 +60,7 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
 def endpoint_page(request: HttpRequest, pk: int) -> HttpResponse:
     """One endpoint: its three resources, its log, how to call it, what it can serve."""
     endpoint = get_object_or_404(Endpoint, pk=pk)
-    versions = Version.objects.ready().filter(bucket=endpoint.bucket, prefix=endpoint.prefix)
-    context = _live_context(endpoint) | {
-        "versions": versions[:50],
-        "example": versions.first(),
-        "region": settings.AWS_REGION,
-    }
+    context = _live_context(endpoint) | _use_context(endpoint)
     return render(request, "endpoints/detail.html", context)
 
 
@@ -74,7 +69,19 @@ def endpoint_page(request: HttpRequest, pk: int) -> HttpResponse:
 def endpoint_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of the page that changes while something is under way."""
     endpoint = get_object_or_404(Endpoint, pk=pk)
-    return render(request, "endpoints/_live.html", _live_context(endpoint))
+    context = _live_context(endpoint)
+    if endpoint.settled:  # the last time that the page asks: what can be done with it has changed
+        context |= _use_context(endpoint) | {"oob": True}
+    return render(request, "endpoints/_polled.html", context)
+
+
+def _use_context(endpoint: Endpoint) -> dict[str, Any]:
+    versions = Version.objects.ready().filter(bucket=endpoint.bucket, prefix=endpoint.prefix)
+    return {
+        "versions": versions[:50],
+        "example": versions.first(),
+        "region": settings.AWS_REGION,
+    }
 
 
 def _live_context(endpoint: Endpoint) -> dict[str, Any]:

@@ -58,6 +58,17 @@ document.addEventListener("drop", (event) => {
   if (take(event.dataTransfer.files)) event.preventDefault();
 });
 
+// Samples that were made for another model step back; they can still be clicked.
+function matchSamples() {
+  const model = document.querySelector("#version")?.selectedOptions[0]?.parentElement.label ?? "";
+  const groups = [...document.querySelectorAll(".samples [data-group]")];
+  const fits = (group) => model.startsWith(group.dataset.group);
+  const any = groups.some(fits);
+  for (const group of groups) group.classList.toggle("other", any && !fits(group));
+}
+document.addEventListener("change", (event) => { if (event.target.id === "version") matchSamples(); });
+matchSamples();
+
 // On a narrow screen the answer is below the form: bring it into view when it was asked for.
 document.addEventListener("htmx:afterSwap", (event) => {
   const verb = event.detail.requestConfig?.verb;

@@ -1,0 +1,206 @@
+"""The endpoint pages: who may do what, what they say, and that looking changes nothing."""
+
+import html
+
+import pytest
+from django.urls import reverse
+
+from activity.models import Event
+from endpoints import services
+from endpoints.models import Endpoint
+from mmeportal import errors
+
+ROLES = ("viewer", "operator", "admin")
+MAY = {
+    "list": ("get", ROLES),
+    "detail": ("get", ROLES),
+    "live": ("get", ROLES),
+    "new": ("get", ("operator", "admin")),
+    "teardown": ("get", ("admin",)),
+    "check": ("post", ("operator", "admin")),
+}
+
+
+def url(name, endpoint):
+    return reverse(f"endpoints:{name}", args=[] if name in ("list", "new") else [endpoint.pk])
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", MAY)
+def test_who_may_open_what(serving, client_of, role, name):
+    method, roles = MAY[name]
+    response = getattr(client_of(role), method)(url(name, serving))
+    assert response.status_code == ((302 if name == "check" else 200) if role in roles else 403)
+
+
+@pytest.mark.parametrize("name", MAY)
+def test_who_is_not_logged_in_is_sent_to_the_login(serving, client, name):
+    response = client.get(url(name, serving))
+    assert response.status_code == 302
+    assert response.url.startswith("/login/")
+
+
+@pytest.mark.parametrize(
+    ("role", "name"), [("viewer", "new"), ("viewer", "teardown"), ("operator", "teardown")]
+)
+def test_who_may_not_cannot_post_either(serving, client_of, role, name):
+    data = {
+        "name": "other",
+        "instance_type": "ml.m5.large",
+        "instance_count": 1,
+        "typed_name": "demo",
+    }
+    assert client_of(role).post(url(name, serving), data).status_code == 403
+    assert Endpoint.objects.count() == 1
+    serving.refresh_from_db()
+    assert serving.wanted == "present"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_who_may_not_sees_no_button(serving, client_of, role):
+    client = client_of(role)
+    detail = client.get(url("detail", serving)).content.decode()
+    listed = client.get(url("list", serving)).content.decode()
+    assert (url("teardown", serving) in detail) == (role == "admin")
+    assert (url("new", serving) in listed) == (role != "viewer")
+    assert f"{reverse('invoke:page')}?endpoint={serving.pk}" in detail
+
+
+def test_an_empty_list_says_what_to_do(db, client_of):
+    page = client_of("operator").get("/endpoints/").content.decode()
+    assert "No endpoint is running" in page
+    assert reverse("endpoints:new") in page
+    page = client_of("viewer").get("/endpoints/").content.decode()
+    assert reverse("endpoints:new") not in page
+    assert "ask an operator" in page
+
+
+def test_creating_one_leads_to_its_page(db, account, client_of):
+    data = {"name": "demo", "instance_type": "ml.m5.large", "instance_count": 2}
+    response = client_of("operator").post("/endpoints/new/", data)
+    endpoint = Endpoint.objects.get()
+    assert response.url == endpoint.get_absolute_url()
+    assert endpoint.created_by.username == "operator-user"
+    assert (endpoint.name, endpoint.instance_count) == ("demo", 2)
+    assert Event.objects.get(action="endpoint.requested").actor_name == "operator-user"
+
+
+def test_the_form_shows_what_is_preset(db, client_of, settings):
+    page = client_of("operator").get("/endpoints/new/").content.decode()
+    for preset in (settings.CONTAINER_IMAGE, settings.EXECUTION_ROLE_ARN, settings.MODEL_BUCKET):
+        assert preset in page
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("name", "bad name!", "begin and end with a letter or digit"),
+        ("name", "", "required"),
+        ("instance_type", "ml.huge", "not one of the available choices"),
+        ("instance_count", "0", "greater than or equal to 1"),
+        ("instance_count", "99", "from 1 to 10"),
+    ],
+)
+def test_bad_input_is_told_in_place_and_kept(db, account, client_of, field, value, says):
+    data = {"name": "demo", "instance_type": "ml.m5.large", "instance_count": "2"} | {field: value}
+    response = client_of("operator").post("/endpoints/new/", data)
+    page = html.unescape(response.content.decode())
+    assert response.status_code == 400
+    assert says in page
+    assert f'value="{data["name"]}"' in page or not data["name"]
+    assert not Endpoint.objects.exists()
+
+
+def test_an_account_that_cannot_be_asked_is_told(db, account, client_of):
+    account.failures["describe_endpoint"] = [errors.Denied("no sagemaker:DescribeEndpoint")]
+    data = {"name": "demo", "instance_type": "ml.m5.large", "instance_count": 2}
+    response = client_of("operator").post("/endpoints/new/", data)
+    assert "no sagemaker:DescribeEndpoint" in response.content.decode()
+    assert not Endpoint.objects.exists()
+
+
+def test_the_page_shows_names_arns_states_and_the_log(serving, client_of, make_version):
+    make_version()
+    page = client_of("viewer").get(url("detail", serving)).content.decode()
+    for text in (
+        "demo-r1",
+        "arn:aws:sagemaker:ap-northeast-2:123456789012:model/demo-r1",
+        "arn:aws:sagemaker:ap-northeast-2:123456789012:endpoint-config/demo-r1",
+        "arn:aws:sagemaker:ap-northeast-2:123456789012:endpoint/demo",
+        "InService",
+        "The endpoint demo is in service.",
+        'EndpointName="demo"',
+        'TargetModel="digits_v1.tar.gz"',
+        "--target-model digits_v1.tar.gz",
+    ):
+        assert text in page
+
+
+def test_the_page_polls_until_it_is_settled(endpoint, settle, client_of):
+    client = client_of("viewer")
+    polls = f'hx-get="{url("live", endpoint)}" hx-trigger="every 1s"'
+    assert polls in client.get(url("detail", endpoint)).content.decode()
+    live = client.get(url("live", endpoint)).content.decode()
+    assert polls in live
+    assert 'id="use"' not in live
+    settle(endpoint)
+    live = client.get(url("live", endpoint)).content.decode()
+    assert polls not in live
+    assert 'hx-swap-oob="true"' in live
+
+
+def test_looking_changes_nothing(endpoint, account, client_of):
+    client = client_of("admin")
+    before = Endpoint.objects.values().get(), Event.objects.count(), account.calls
+    for name in ("list", "new", "detail", "live", "teardown"):
+        client.get(url(name, endpoint))
+    assert (Endpoint.objects.values().get(), Event.objects.count(), account.calls) == before
+    assert client.get(url("check", endpoint)).status_code == 405
+
+
+def test_teardown_wants_the_name_and_lists_what_goes(serving, account, client_of, settle):
+    client = client_of("admin")
+    page = client.get(url("teardown", serving)).content.decode()
+    order = [page.index(f"<code>{name}</code>") for name in ("demo", "demo-r1")]
+    assert order == sorted(order)
+    assert "Every artifact in" in page
+    response = client.post(url("teardown", serving), {"typed_name": "dem"})
+    assert response.status_code == 400
+    assert "Type the endpoint" in response.content.decode()
+    response = client.post(url("teardown", serving), {"typed_name": "demo"})
+    assert response.url == serving.get_absolute_url()
+    assert settle(serving).gone_at is not None
+    page = client.get(url("detail", serving)).content.decode()
+    assert page.count('data-state="Gone"') >= 6
+    assert "costs nothing any more" in page
+    assert url("teardown", serving) not in page
+    assert client.get(url("teardown", serving)).status_code == 302
+    assert "Torn down" in client.get("/endpoints/").content.decode()
+
+
+def test_forms_need_the_csrf_token(serving, user_in):
+    from django.test import Client
+
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user_in("admin"))
+    for name in ("new", "teardown", "check"):
+        assert client.post(url(name, serving), {"typed_name": "demo"}).status_code == 403
+
+
+def test_a_failure_is_shown_with_what_to_do(endpoint, account, settle, client_of):
+    account.failures["create_model"] = [errors.Denied("no sagemaker:CreateModel")]
+    settle(endpoint)
+    page = client_of("operator").get(url("detail", endpoint)).content.decode()
+    assert "no sagemaker:CreateModel" in page
+    assert "tries again every five minutes" in page
+    assert url("check", endpoint) in page
+    client_of_viewer = client_of("viewer").get(url("detail", endpoint)).content.decode()
+    assert url("check", endpoint) not in client_of_viewer
+
+
+def test_try_now_makes_it_due(endpoint, account, settle, client_of):
+    account.failures["create_model"] = [errors.Denied("no sagemaker:CreateModel")]
+    settle(endpoint)
+    assert not services.advance(endpoint.pk)
+    client_of("operator").post(url("check", endpoint))
+    assert services.advance(endpoint.pk)

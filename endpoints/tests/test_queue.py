@@ -1,0 +1,120 @@
+"""The broker is only a shortcut: without it nothing is lost, and nobody waits for it."""
+
+import logging
+import time
+from datetime import timedelta
+
+import pytest
+from celery import current_app
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from endpoints import queue, services, tasks
+from endpoints.models import Endpoint, Invocation, Picture
+from mmeportal.settings import CELERY_BEAT_SCHEDULE
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    sent = []
+
+    def send_task(name, args, **options):
+        assert options["retry"] is False
+        sent.append((name, args))
+
+    monkeypatch.setattr(current_app, "send_task", send_task)
+    return sent
+
+
+def test_creating_sends_the_first_step_on_commit(
+    db, account, sent, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        endpoint = services.create_endpoint(
+            name="demo", instance_type="ml.m5.large", instance_count=1, actor=None
+        )
+        assert sent == []
+    assert sent == [("endpoints.tasks.advance", [endpoint.pk])]
+    assert tasks.advance.name == "endpoints.tasks.advance"
+
+
+def test_a_step_that_can_go_on_at_once_sends_the_next(
+    endpoint, sent, advance, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        advance(endpoint)
+    assert sent == [("endpoints.tasks.advance", [endpoint.pk])]
+
+
+def test_a_broker_that_is_away_is_left_to_the_sweep(endpoint, monkeypatch, caplog):
+    def away(*args, **kwargs):
+        raise OperationalError("Connection refused")
+
+    monkeypatch.setattr(current_app, "send_task", away)
+    with caplog.at_level(logging.WARNING):
+        queue.advance_now(endpoint.pk)
+    assert "the sweep will find it" in caplog.text
+    assert Endpoint.objects.due().filter(pk=endpoint.pk).exists()
+
+
+def test_a_dead_redis_holds_nobody_up(endpoint, settings, caplog):
+    from celery import Celery
+
+    app = Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False)
+    app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    began = time.monotonic()
+    with pytest.raises(OperationalError):
+        app.send_task("endpoints.tasks.advance", args=[endpoint.pk], retry=False)
+    assert time.monotonic() - began < 3
+
+
+def test_the_sweep_sends_what_is_due_and_only_that(endpoint, sent):
+    assert services.sweep() == 1
+    assert sent == [("endpoints.tasks.advance", [endpoint.pk])]
+    later = timezone.now() + timedelta(minutes=1)
+    Endpoint.objects.update(check_after=later)
+    assert services.sweep() == 0
+    Endpoint.objects.update(check_after=timezone.now(), leased_until=later)
+    assert services.sweep() == 0
+
+
+def test_the_sweep_finds_what_a_dead_worker_held(endpoint, sent):
+    Endpoint.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    assert services.sweep() == 1
+
+
+def test_beat_calls_the_sweep():
+    assert tasks.sweep.name in {entry["task"] for entry in CELERY_BEAT_SCHEDULE.values()}
+
+
+def test_the_sweep_marks_lost_calls(serving, make_version, sent, settings):
+    def call(age_s, state):
+        row = Invocation.objects.create(
+            endpoint=serving, version=version, target_model="t", state=state
+        )
+        at = timezone.now() - timedelta(seconds=age_s)
+        Invocation.objects.filter(pk=row.pk).update(created_at=at)
+        return row
+
+    version = make_version()
+    old = settings.INVOKE_WAIT_S + 600
+    lost = [call(old, Invocation.State.RUNNING), call(old, Invocation.State.LOADING)]
+    kept = [call(old, Invocation.State.DONE), call(10, Invocation.State.LOADING)]
+    services.sweep()
+    for row in lost:
+        row.refresh_from_db()
+        assert row.state == Invocation.State.FAILED
+        assert "Send the picture again" in row.error
+    for row in kept:
+        state = row.state
+        row.refresh_from_db()
+        assert row.state == state
+
+
+def test_the_sweep_forgets_pictures_after_a_day(db, sent):
+    old, new = (
+        Picture.objects.create(sha256=c * 64, name=c, data=b"1", thumbnail=b"2") for c in "ab"
+    )
+    Picture.objects.filter(pk=old.pk).update(used_at=timezone.now() - timedelta(hours=25))
+    services.sweep()
+    assert list(Picture.objects.all()) == [new]
