@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stack import credentials, venvs
+from stack import credentials, leftovers, venvs
 from stack.console import Console
 from stack.errors import StackError
 from stack.layout import ROOT, Layout
@@ -23,6 +23,8 @@ def up(layout: Layout, *, follow: int | None) -> int:
     layout.make_folders()
     lock = _lock(layout.local_dir)
     try:
+        if found := leftovers.end(layout.local_dir):
+            print(f"Ended {found} processes that an earlier run left behind.", flush=True)
         layout.check_ports_free()
         password = credentials.admin_password(layout)
         credentials.write_aws_env(layout)

@@ -95,10 +95,8 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
     database = Part(
         name="migrate",
         step=_DATABASE,
-        command=_shell(
-            f"{_PYTHON} manage.py migrate --noinput && exec {_PYTHON} manage.py ensure_admin"
-        ),
-        environment={"ADMIN_PASSWORD": credentials.admin_password(layout)},
+        command=[_PYTHON, "-m", "stack.database"],
+        environment={"ADMIN_USER": ADMIN, "ADMIN_PASSWORD": credentials.admin_password(layout)},
         cwd=ROOT,
         after=installed,
         once=True,

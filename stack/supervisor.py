@@ -6,7 +6,6 @@ ready, ends the whole with a line that names it.
 """
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -20,7 +19,7 @@ from enum import Enum
 from pathlib import Path
 from types import FrameType
 
-from stack import processes
+from stack import leftovers, processes
 from stack.console import Console
 from stack.logs import bound, open_log
 from stack.part import Log, Part
@@ -70,10 +69,8 @@ class _Running:
 class Supervisor:
     """Runs ``parts`` until it is told to end (SIGTERM, SIGINT, SIGHUP) or one of them fails.
 
-    ``stack_dir`` identifies the stack: what an earlier run of it left behind is ended first.
-    ``on_ready`` is called once, when all parts are ready. ``follow``, a process number, makes the
-    stack end when that process does. ``leftovers_s`` is the time, in seconds, that an earlier run's
-    processes have to end.
+    ``stack_dir`` identifies the stack. ``on_ready`` is called once, when all parts are ready.
+    ``follow``, a process number, makes the stack end when that process does.
     """
 
     def __init__(
@@ -86,7 +83,6 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         on_ready: Callable[[], None] = lambda: None,
         follow: int | None = None,
-        leftovers_s: float = 10,
     ) -> None:
         self._dir = stack_dir
         self._console = console or Console([part.step for part in parts])
@@ -95,7 +91,6 @@ class Supervisor:
         self._on_ready = on_ready
         self._follow = processes.read(follow) if follow is not None else None
         self._follows = follow is not None
-        self._leftovers_s = leftovers_s
         self._running = [_Running(part, Log(self._log_path(part), 0)) for part in parts]
         self._by_name = {running.part.name: running for running in self._running}
         self._announced = False
@@ -113,7 +108,6 @@ class Supervisor:
         """Run the stack; 0 after it was told to end, 1 after a part failed."""
         for folder in ("run", "logs"):
             (self._dir / folder).mkdir(parents=True, exist_ok=True)
-        self._end_leftovers()
         processes.adopt_orphans()
         with self._woken_by_signals() as wakeup:
             try:
@@ -270,7 +264,7 @@ class Supervisor:
         self._reap_adopted()
         for each in self._running:
             (self._dir / "run" / f"{each.part.name}.pid").unlink(missing_ok=True)
-        self._record_path.unlink(missing_ok=True)
+        leftovers.forget(self._dir)
 
     def _end_parts(self, running: Sequence[_Running]) -> None:
         began = time.monotonic()
@@ -290,49 +284,14 @@ class Supervisor:
         for each in running:
             each.process = None
 
-    def _end_leftovers(self) -> None:
-        """End what an earlier supervisor of this stack, killed or crashed, left running."""
-        recorded: list[list[int]] = []
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            record = json.loads(self._record_path.read_text())
-            if record["boot"] == _boot():
-                recorded = record["processes"]
-
-        def find() -> list[processes.Process]:
-            known = [
-                process
-                for pid, started in recorded
-                if (process := processes.read(pid)) and processes.is_alive(pid, started)
-            ]
-            # Redis, for one, writes over its environment: known by its number alone.
-            both = known + processes.marked(self._dir)
-            return list({process.pid: process for process in both}.values())
-
-        if found := processes.end(find, grace_s=self._leftovers_s):
-            self._console.say(f"Ended {len(found)} processes that an earlier run left behind.")
-        for path in (self._dir / "run").glob("*.pid"):
-            path.unlink()
-
     # Bookkeeping
-
-    @property
-    def _record_path(self) -> Path:
-        return self._dir / "run" / "stack.json"
 
     def _log_path(self, part: Part) -> Path:
         return self._dir / "logs" / f"{part.name}.log"
 
     def _record(self) -> None:
-        """Write down what runs, so that a later supervisor finds it if this one is killed."""
-        now = [
-            [process.pid, process.started]
-            for each in self._running
-            if each.process is not None and (process := processes.read(each.process.pid))
-        ]
-        record = {"supervisor": os.getpid(), "boot": _boot(), "processes": now}
-        temporary = self._record_path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(record))
-        temporary.replace(self._record_path)
+        running = [each.process for each in self._running if each.process is not None]
+        leftovers.record(self._dir, [process.pid for process in running])
 
     def _reap_adopted(self) -> None:
         own = {each.process.pid for each in self._running if each.process is not None}
@@ -385,7 +344,3 @@ def _how(code: int) -> str:
         return f"signal {signal.Signals(-code).name}"
     except ValueError:
         return f"signal {-code}"
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,8 +1,11 @@
 """The whole stack as `make up` starts it, for the tests that drive it."""
 
+import contextlib
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,9 +15,22 @@ from stack import processes
 from stack.credentials import aws_environment
 from stack.layout import DEFAULT_PORTS, ROOT, Layout
 from stack.parts import environment
-from tests.servers import free_port
 
 _FIRST_START_S = 600
+
+
+def free_ports() -> dict[str, str]:
+    """Four ports by their variables, which stay free while a stack that had them is restarted.
+
+    They are above those that the kernel gives to whoever asks for any port (up to 60999).
+    """
+    free: dict[int, None] = {}
+    while len(free) < len(DEFAULT_PORTS):
+        number = random.SystemRandom().randrange(61000, 65536)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", number))
+            free[number] = None
+    return {name: str(number) for name, number in zip(DEFAULT_PORTS, free, strict=True)}
 
 
 class Stack:
@@ -29,8 +45,7 @@ class Stack:
         folder.mkdir(parents=True, exist_ok=True)
         self.output = folder / "output"
         self.local_dir = folder / "local"
-        self._ports = {name: str(free_port()) for name in DEFAULT_PORTS}
-        self._variables = {"LOCAL_DIR": str(self.local_dir)} | self._ports
+        self._variables = {"LOCAL_DIR": str(self.local_dir)} | free_ports()
         self.layout = Layout.from_environment(self._variables)
         self.url = self.layout.url
         self.process: subprocess.Popen[bytes] | None = None

@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+from stack import leftovers
 from stack.part import Part, log_says
 from stack.supervisor import RestartPolicy, Supervisor
 
@@ -18,13 +19,14 @@ def main(folder: Path) -> int:
         parts.append(
             Part(step=f"step {part['name']}", ready=log_says(says) if says else None, **part)
         )
+    if found := leftovers.end(folder / "stack", grace_s=plan.get("leftovers_s", 10)):
+        print(f"Ended {found} processes that an earlier run left behind.", flush=True)
     return Supervisor(
         parts,
         stack_dir=folder / "stack",
         policy=RestartPolicy(**plan.get("policy", {})),
         on_ready=lambda: print("Ready: all", flush=True),
         follow=plan.get("follow"),
-        leftovers_s=plan.get("leftovers_s", 10),
     ).run()
 
 

@@ -1,0 +1,233 @@
+"""The promises on the whole stack: its ready line, its return as it was left, its end."""
+
+import http.cookiejar
+import os
+import re
+import signal
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+
+from stack import processes
+from stack.layout import ROOT
+from tests.stack import Stack, free_ports
+
+PARTS = ("redis", "s3", "localaws", "worker", "beat", "web")
+
+
+class Visitor:
+    """A browser without a screen, with cookies."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.cookies = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.cookies)
+        )
+
+    def get(self, path: str) -> str:
+        with self._opener.open(f"{self._stack.url}{path}", timeout=30) as answer:
+            return str(answer.read().decode())
+
+    def log_in(self) -> str:
+        page = self.get("/login/")
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert found, page
+        form = {
+            "csrfmiddlewaretoken": found[1],
+            "username": "admin",
+            "password": self._stack.admin_password,
+        }
+        body = urllib.parse.urlencode(form).encode()
+        with self._opener.open(f"{self._stack.url}/login/", body, timeout=30) as answer:
+            assert not answer.url.endswith("/login/"), "the password was not taken"
+            return str(answer.read().decode())
+
+
+def test_the_last_line_gives_address_and_password(stack: Stack) -> None:
+    last = stack.says().strip().splitlines()[-1]
+
+    assert last == f"Ready: {stack.url}  (admin / {stack.admin_password})"
+    assert "Sign out" in Visitor(stack).log_in() or "Log out" in Visitor(stack).log_in()
+
+
+def test_any_aws_client_can_use_it_after_sourcing_aws_env(stack: Stack) -> None:
+    program = (
+        "import boto3, os\n"
+        "print(boto3.client('sts').get_caller_identity()['Account'])\n"
+        "print(boto3.client('sagemaker').describe_endpoint(EndpointName='demo')"
+        "['EndpointStatus'])\n"
+        "for found in boto3.client('s3').list_objects_v2("
+        "Bucket=os.environ['MME_BUCKET'], Prefix='models/')['Contents']: print(found['Key'])\n"
+    )
+    script = f'. {stack.local_dir}/aws.env && exec "$0" -c "$1"'
+    out = subprocess.run(
+        ["sh", "-c", script, str(ROOT / ".venv/bin/python"), program],
+        env={"PATH": os.environ["PATH"], "HOME": str(stack.local_dir)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.split()
+
+    assert out[:2] == ["123456789012", "InService"]
+    assert {"models/digits_v1.tar.gz", "models/digits_v2.tar.gz"} <= set(out[2:])
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_killed_part_comes_back_and_the_stack_goes_on(stack: Stack, name: str) -> None:
+    others = {other: stack.pid_of(other) for other in PARTS if other != name}
+
+    stack.kill_and_wait_back(name)
+
+    assert {other: stack.pid_of(other) for other in others} == others
+    assert Visitor(stack).log_in()
+    assert invoke(stack), "the endpoint still answers"
+
+
+def test_everything_is_as_it_was_left(
+    stack: Stack, record_property: Callable[[str, object], None]
+) -> None:
+    before = what_is_there(stack)
+    password = stack.admin_password
+    visitor = Visitor(stack)
+    visitor.log_in()
+
+    ended = stack.stop()
+    assert ended < 15
+    started = stack.start()
+
+    record_property("seconds_to_end", round(ended, 1))
+    record_property("seconds_to_ready_again", round(started, 1))
+    print(f"ended in {ended:.1f} s, ready again after {started:.1f} s")
+    assert stack.admin_password == password
+    assert what_is_there(stack) == before
+    assert visitor.get("/models/"), "who was logged in still is"
+    assert "/login/" not in visitor.get("/models/")
+    assert invoke(stack)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_no_process_is_left_at_the_end(stack: Stack, number: signal.Signals) -> None:
+    invoke(stack)  # so that MMS and a worker of it run
+    names = " ".join(_command(process.pid) for process in stack.left())
+    for expected in ("redis-server", "rclone", "localaws", "celery", "gunicorn", "java"):
+        assert expected in names
+    everybody = {process.pid: process.started for process in stack.left()}
+
+    try:
+        assert stack.stop(number) < 15
+        still = [pid for pid, started in everybody.items() if processes.is_alive(pid, started)]
+        assert not still, [_command(pid) for pid in still]
+        assert not stack.left()
+        stack.layout.check_ports_free()
+        assert not list((stack.local_dir / "run").glob("*.pid"))
+    finally:
+        stack.start()
+
+
+def test_a_killed_supervisor_leaves_nothing_that_stands_in_the_way(stack: Stack) -> None:
+    invoke(stack)
+    everybody = {process.pid: process.started for process in stack.left()}
+
+    stack.stop(signal.SIGKILL)
+    stack.start()
+
+    # As soon as the next start is ready, nothing of the one before is left.
+    still = [pid for pid, started in everybody.items() if processes.is_alive(pid, started)]
+    assert not still, [_command(pid) for pid in still]
+    assert invoke(stack)
+
+
+def test_a_second_start_in_the_same_folder_is_refused(stack: Stack) -> None:
+    done = _make_up(LOCAL_DIR=str(stack.local_dir))
+
+    assert done.returncode != 0
+    assert f"A stack runs already in {stack.local_dir}" in done.stderr
+    assert stack.process is not None
+    assert str(stack.process.pid) in done.stderr
+    assert stack.process.poll() is None
+
+
+def test_a_taken_port_is_named_by_its_variable(stack: Stack, tmp_path: Any) -> None:
+    done = _make_up(LOCAL_DIR=str(tmp_path / "other"), S3_PORT=str(stack.layout.s3_port))
+
+    assert done.returncode != 0
+    assert f"Port {stack.layout.s3_port} for the S3 server is taken" in done.stderr
+    assert "Choose another with S3_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _make_up(**variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["make", "up"],
+        cwd=ROOT,
+        env=os.environ | free_ports() | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def what_is_there(stack: Stack) -> object:
+    """Models, versions, endpoint and history, as the database and AWS tell them."""
+    tables = stack.manage(
+        "shell",
+        "--no-imports",
+        "-c",
+        "from models_catalog.models import Version; from endpoints.models import Endpoint\n"
+        "from activity.models import Event\n"
+        "print(sorted(Version.objects.values_list('model__name', 'number', 'state', 'sha256')))\n"
+        "print(list(Endpoint.objects.values_list('name', 'status', 'gone_at')))\n"
+        "print(list(Event.objects.order_by('pk').values_list('pk', 'text')))\n",
+    )
+    client = boto3.client("sagemaker", **_client(stack, "AWS_ENDPOINT_URL_SAGEMAKER"))
+    endpoint = client.describe_endpoint(EndpointName="demo")
+    return tables, endpoint["EndpointStatus"], endpoint["EndpointArn"], endpoint["CreationTime"]
+
+
+def invoke(stack: Stack, seconds: float = 60) -> bytes:
+    """The answer of the endpoint `demo` to a picture of a digit."""
+    client = boto3.client(
+        "sagemaker-runtime", **_client(stack, "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME")
+    )
+    picture = sorted((stack.local_dir / "demo" / "samples").glob("digit*"))[0]
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            answer = client.invoke_endpoint(
+                EndpointName="demo",
+                TargetModel="digits_v2.tar.gz",
+                ContentType="application/x-image",
+                Body=picture.read_bytes(),
+            )
+            return bytes(answer["Body"].read())
+        except Exception:
+            # Just after a part was killed.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def _client(stack: Stack, endpoint: str) -> dict[str, Any]:
+    return {
+        "endpoint_url": stack.aws[endpoint],
+        "region_name": stack.aws["AWS_REGION"],
+        "aws_access_key_id": stack.aws["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": stack.aws["AWS_SECRET_ACCESS_KEY"],
+    }
+
+
+def _command(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return f"{pid} (gone)"
