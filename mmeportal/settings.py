@@ -3,8 +3,10 @@
 docs/settings.md explains each; a test holds that page and this file together.
 """
 
+import os
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 
 import dj_database_url
@@ -125,6 +127,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
     }
+    if TESTING:
+        # A file, as in real life: threads cannot share a SQLite database in memory.
+        _name = f"mme-portal-test-{os.getpid()}.sqlite3"
+        DATABASES["default"]["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / _name)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env_str("REDIS_URL", "redis://127.0.0.1:6380/0")
