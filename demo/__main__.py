@@ -4,4 +4,5 @@ import sys
 
 from demo.train import main
 
-sys.exit(main())
+if __name__ == "__main__":  # not where a training process imports its parent's main module
+    sys.exit(main())

@@ -1,11 +1,10 @@
 """Model archives: the files of a network in a folder, and that folder as a ``.tar.gz``.
 
 The format is explained in ``docs/artifacts.md``. Packing is deterministic: equal files give
-an equal archive, byte for byte, so a SHA-256 tells whether a model changed.
+an equal archive, byte for byte, so its SHA-256 tells whether a model changed.
 """
 
 import gzip
-import hashlib
 import json
 import os
 import tarfile
@@ -58,8 +57,8 @@ def save_network(
         (folder / f"{name}-preprocess.json").write_text(json.dumps(dict(preprocess)) + "\n")
 
 
-def pack(folder: Path, archive: Path, *, level: int = 6) -> str:
-    """Pack the files of ``folder`` as the ``.tar.gz`` ``archive``; return its SHA-256 in hex.
+def pack(folder: Path, archive: Path, *, level: int = 6) -> None:
+    """Pack the files of ``folder`` as the ``.tar.gz`` ``archive``.
 
     The archive appears whole or not at all. ``level`` is gzip's: trained weights hardly
     compress, so 1 is right for large networks.
@@ -83,10 +82,3 @@ def pack(folder: Path, archive: Path, *, level: int = 6) -> str:
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
-    return sha256(archive)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,12 +8,12 @@ are added for training, since 8 x 8 points cannot tell how a thin pen looks.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
-
 
 LABELS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SIZE = 32
@@ -34,6 +34,7 @@ class Digits:
     labels: Any
 
 
+@cache
 def handwriting() -> tuple[Digits, Digits]:
     """Scikit-learn's digits: those for training, and those held out."""
     data = load_digits()
@@ -106,16 +107,15 @@ def everyday(held_out: Digits, *, rng: Any) -> tuple[Any, Any]:
     Off-centre, tilted, in any light, ink on paper as well as chalk on a board, and at least
     two fifths of the picture high. Drawn large and then made small, as the container does it.
     """
-    large = np.concatenate(
-        [
-            varied(held_out.fields, rng=rng, size=4 * SIZE, edge=(0.4, 0.52), height=(0.4, 0.9))
-            for _ in range(2)
-        ]
-    )
-    small = [Image.fromarray(picture).reduce(4) for picture in large]
-    return np.stack([np.asarray(picture) for picture in small])[:, None], np.tile(
-        held_out.labels, 2
-    )
+    large = [
+        varied(held_out.fields, rng=rng, size=2 * SIZE, edge=(0.4, 0.52), height=(0.4, 0.9))
+        for _ in range(2)
+    ]
+    small = [
+        np.asarray(Image.fromarray(picture).resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+        for picture in np.concatenate(large)
+    ]
+    return np.stack(small)[:, None], np.tile(held_out.labels, 2)
 
 
 def _grid(
@@ -239,9 +239,7 @@ SCENES: dict[str, Scene] = {
 
 def sample(field: Any, scene: Scene, *, size: int, rng: Any) -> Image.Image:
     """A picture of one digit, large enough to look at: ``size`` x ``size`` pixels, RGB."""
-    grid = _grid(
-        1, size, height=scene.height, right=scene.right, down=scene.down, angle=scene.tilt
-    )
+    grid = _grid(1, size, height=scene.height, right=scene.right, down=scene.down, angle=scene.tilt)
     alpha = _ink(_sample(field[None], grid), edge=0.48, hardness=40.0)[0]
     if scene.chalky:
         alpha = alpha * np.clip(rng.normal(0.85, 0.2, alpha.shape), 0, 1)

@@ -29,7 +29,7 @@ def _square(rng: Any) -> Points:
 
 
 def _triangle(rng: Any) -> Points:
-    return _polygon(3) + (0, 0.2)
+    return _polygon(3) + np.array([0, 0.2])
 
 
 def _star(rng: Any) -> Points:
@@ -47,10 +47,10 @@ def _heart(rng: Any) -> Points:
 
 def _cross(rng: Any) -> Points:
     a, b = 0.95, rng.uniform(0.1, 0.36)
-    return np.array(
-        [(-b, -a), (b, -a), (b, -b), (a, -b), (a, b), (b, b)]
-        + [(b, a), (-b, a), (-b, b), (-a, b), (-a, -b), (-b, -b)]
-    )
+    arm = np.array([(-b, -b), (-b, -a), (b, -a)])  # the upper one; turned three times for the rest
+    turns = [np.array([(1, 0), (0, 1)]), np.array([(0, 1), (-1, 0)])]
+    turns += [-turns[0], -turns[1]]
+    return np.concatenate([arm @ turn for turn in turns])
 
 
 def _moon(rng: Any) -> Points:
@@ -212,9 +212,7 @@ def _colour(rng: Any) -> Colour:
 def _nearby(colour: Colour, avoid: Colour, rng: Any) -> Colour:
     """A colour near to ``colour``, and still far from ``avoid``."""
     for spread in (60, 50, 40, 30, 20):
-        red, green, blue = (
-            int(np.clip(part + rng.normal(0, spread), 0, 255)) for part in colour
-        )
+        red, green, blue = (int(np.clip(part + rng.normal(0, spread), 0, 255)) for part in colour)
         if _distance((red, green, blue), avoid) > 110:
             return (red, green, blue)
     return colour

@@ -6,13 +6,19 @@ returns at once; where a run was killed, the next keeps what was finished and do
 """
 
 import argparse
+import ctypes
 import fcntl
+import hashlib
 import json
+import multiprocessing
 import os
+import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +34,10 @@ SAMPLE_SIZE = 320
 SURE = 0.9
 """A sample is a picture that the newest version names with at least this probability."""
 
+VERSIONS = {"digits": (1, 2), "shapes": (1,)}
+BY_LENGTH = (("digits", 2), ("shapes", 1), ("digits", 1))
+"""The same, the longest training first, so that processors are busy to the end."""
+
 DESCRIPTIONS = {
     "digits": (
         "Reads one hand-written digit from a picture: dark on light or light on dark, also off"
@@ -42,8 +52,12 @@ DESCRIPTIONS = {
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; 0 when ``DIR`` is complete."""
-    parser = argparse.ArgumentParser(prog="python -m demo", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to put it all")
+    parser = argparse.ArgumentParser(
+        prog="python -m demo", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="where to put it all"
+    )
     out = parser.parse_args(argv).out
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
@@ -56,8 +70,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def is_complete(out: Path) -> bool:
     """Whether ``out`` holds a manifest of this recipe and every file it names, undamaged."""
-    from demo.archive import sha256
-
     manifest = _read_json(out / "manifest.json")
     if manifest is None or manifest.get("recipe") != RECIPE:
         return False
@@ -76,15 +88,18 @@ def build(out: Path) -> None:
     started = time.monotonic()
     (out / "manifest.json").unlink(missing_ok=True)
     for leftover in out.glob("**/*.part"):  # of a run that was killed
-        leftover.unlink()
-    # MXNet takes half the processors it sees; OpenMP reads this when MXNet is first imported.
-    os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
-    _say("Loading MXNet and the digits")
-    from demo import recipes
-
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    # Networks as small as these gain nothing from a second thread; two of them at once do.
+    # OpenMP reads this when MXNet is first imported, here and in the processes below.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["MXNET_SUBGRAPH_VERBOSE"] = "0"
+    _train_missing(out)
+    _say("Making sample pictures")
     models = []
-    for name, versions in recipes.MODELS.items():
-        made = [_version(out, name, number, versions) for number in range(1, len(versions) + 1)]
+    for name, versions in VERSIONS.items():
+        made = [version for number in versions if (version := _made(out, name, number))]
+        if len(made) < len(versions):
+            raise RuntimeError(f"{out} was changed while the demo models were made; start again.")
         answers = _samples(out, name, made[-1])
         models.append(
             {
@@ -99,26 +114,60 @@ def build(out: Path) -> None:
     _say(f"Demo models are ready after {time.monotonic() - started:.0f} s")
 
 
-def _version(out: Path, name: str, number: int, versions: Any) -> dict[str, Any]:
-    """One version of a model: as an earlier run left it, or trained and packed now."""
-    from demo import archive
+def _train_missing(out: Path) -> None:
+    """Train the versions that no earlier run finished, one process for each processor."""
+    missing = []
+    for name, number in BY_LENGTH:
+        if _made(out, name, number) is None:
+            missing.append((name, number))
+        else:
+            _say(f"Keeping {name} version {number} of an earlier run")
+    if not missing:
+        return
+    _say("Loading MXNet")
+    with ProcessPoolExecutor(
+        min(len(missing), len(os.sched_getaffinity(0))),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_die_with,
+        initargs=(os.getpid(),),
+    ) as pool:
+        trainings = [pool.submit(_train, out, name, number) for name, number in missing]
+        for training in as_completed(trainings):
+            training.result()
 
-    path = out / f"{name}_v{number}.tar.gz"
-    record = out / "records" / f"{name}_v{number}.json"
-    earlier = _read_json(record)
-    if (
-        earlier is not None
-        and earlier.get("recipe") == RECIPE
-        and path.is_file()
-        and archive.sha256(path) == earlier["version"]["sha256"]
-    ):
-        _say(f"Keeping {path.name} of an earlier run")
-        kept: dict[str, Any] = earlier["version"]
-        return kept
-    trained = versions[number - 1](
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when ``parent`` dies, however it dies."""
+    pr_set_pdeathsig = 1
+    if ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:  # it died before the kernel was told
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _made(out: Path, name: str, number: int) -> dict[str, Any] | None:
+    """What the manifest says of a version, if this or an earlier run has finished it."""
+    record = _read_json(_record(out, name, number))
+    if record is None or record.get("recipe") != RECIPE:
+        return None
+    version: dict[str, Any] = record["version"]
+    archive = out / version["archive"]
+    return version if archive.is_file() and sha256(archive) == version["sha256"] else None
+
+
+def _record(out: Path, name: str, number: int) -> Path:
+    return out / "records" / f"{name}_v{number}.json"
+
+
+def _train(out: Path, name: str, number: int) -> None:
+    """Train one version, pack it, and then record that it is there."""
+    from demo import archive, recipes
+
+    trained = recipes.MODELS[name][number](
         SEED + number, lambda line: _say(f"Training {name} version {number}: {line}")
     )
-    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+    path = out / f"{name}_v{number}.tar.gz"
+    with tempfile.TemporaryDirectory(dir=out, prefix=f"{name}-", suffix=".part") as folder:
         archive.save_network(
             Path(folder),
             name=name,
@@ -128,16 +177,15 @@ def _version(out: Path, name: str, number: int, versions: Any) -> dict[str, Any]
             labels=trained.labels,
             preprocess=trained.preprocess,
         )
-        digest = archive.pack(Path(folder), path)
+        archive.pack(Path(folder), path)
     version = {
         "archive": path.name,
         "note": trained.note,
         "accuracy": trained.accuracy,
-        "sha256": digest,
+        "sha256": sha256(path),
     }
-    _write(record, {"recipe": RECIPE, "version": version})
+    _write(_record(out, name, number), {"recipe": RECIPE, "version": version})
     _say(f"Packed {path.name}, {path.stat().st_size / 1000:.0f} kB")
-    return version
 
 
 def _samples(out: Path, name: str, newest: Mapping[str, Any]) -> dict[str, str]:
@@ -168,6 +216,12 @@ def _alone(out: Path) -> Iterator[None]:
             _say(f"Another process is making the demo models in {out}; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
