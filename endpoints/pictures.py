@@ -131,7 +131,7 @@ def _prepare(image: Image.Image, data: bytes, name: str) -> Prepared:
         thumbnail_bytes = _encoded(thumbnail, "JPEG", quality=82)
         if as_it_is:
             return Prepared(name, data, _TYPES[kind], thumbnail_bytes, "")
-        sent = _encoded(small, "JPEG", quality=90) if not fits else _lossless(small)
+        sent = _lossless(small) if fits else _encoded(small, "JPEG", quality=90)
     except NotAPicture:
         raise
     except Exception as error:
@@ -145,8 +145,9 @@ def _prepare(image: Image.Image, data: bytes, name: str) -> Prepared:
         scaled = f"{kind} turned into {content_type.removeprefix('image/').upper()}"
     else:
         scaled = (
-            f"{_size(len(data))}, {width:,} × {height:,} px, was scaled down to "
-            f"{_size(len(sent))}, {small.width:,} × {small.height:,} px"
+            f"{_size(len(data))}, {width:,} × {height:,} px, scaled down to a smaller "
+            f"{_size(len(sent))}, {small.width:,} × {small.height:,} px: SageMaker takes "
+            f"{_size(MAX_PAYLOAD_BYTES)} at most"
         )
     return Prepared(name, sent, content_type, thumbnail_bytes, scaled)
 

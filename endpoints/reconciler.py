@@ -122,7 +122,7 @@ def _write(step: Step) -> None:
             text=f"{row.name} is torn down. The artifacts stay in {row.model_data_url}.",
         )
     elif row.check_after <= now:
-        queue.advance_on_commit(row.pk)
+        queue.advance_soon(row.pk)
 
 
 def _tell_of_failure(step: Step, row: Endpoint) -> None:

@@ -51,7 +51,7 @@ def create_endpoint(
                 actor=actor,
                 text=f"Asked for the endpoint {name} with {instance_count} × {instance_type}.",
             )
-            queue.advance_on_commit(endpoint.pk)
+            queue.advance_soon(endpoint.pk)
     except IntegrityError:
         raise _taken(name) from None
     return endpoint
@@ -121,7 +121,7 @@ def request_teardown(*, endpoint: Endpoint, typed_name: str, actor: User | None)
         level=Event.Level.WARNING,
         text=f"Asked to tear the endpoint {row.name} down.",
     )
-    queue.advance_on_commit(row.pk)
+    queue.advance_soon(row.pk)
     return row
 
 
@@ -130,14 +130,14 @@ def check_now(*, endpoint: Endpoint) -> None:
     Endpoint.objects.filter(pk=endpoint.pk, gone_at=None).update(
         check_after=timezone.now(), attempts=0
     )
-    queue.advance_now(endpoint.pk)
+    queue.advance_soon(endpoint.pk)
 
 
 def sweep() -> int:
     """Send a task for every endpoint that is due, and tidy up; returns how many were due."""
     due = list(Endpoint.objects.due().values_list("pk", flat=True))
     for pk in due:
-        queue.advance_now(pk)
+        queue.advance_soon(pk)
     Invocation.objects.lost().update(
         state=Invocation.State.FAILED,
         error="The portal was stopped while it waited for the answer. Send the picture again.",

@@ -5,7 +5,8 @@ from celery import shared_task
 from endpoints import reconciler, services
 
 
-@shared_task
+# A message that waited longer is superseded: the sweep has sent another one.
+@shared_task(expires=10)
 def advance(pk: int) -> None:
     """One step with one endpoint."""
     reconciler.advance(pk)

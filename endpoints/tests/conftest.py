@@ -1,5 +1,6 @@
 """Fixtures of the endpoint tests."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,18 @@ from models_catalog.models import Model, Version
 
 CREATED = ["+model demo-r1", "+config demo-r1", "+endpoint demo"]
 DELETED = ["-endpoint demo", "-config demo-r1", "-model demo-r1"]
+
+
+def step_until(endpoint: Endpoint, done: Callable[[Endpoint], bool]) -> Endpoint:
+    """Step on with a real AWS, due or not, until ``done``; at most half a minute."""
+    deadline = time.monotonic() + 30
+    while not done(endpoint):
+        assert time.monotonic() < deadline, f"{endpoint.status} {endpoint.failure} {endpoint.hint}"
+        Endpoint.objects.filter(pk=endpoint.pk).update(check_after=endpoint.created_at)
+        services.advance(endpoint.pk)
+        time.sleep(0.02)
+        endpoint = Endpoint.objects.get(pk=endpoint.pk)
+    return endpoint
 
 
 @pytest.fixture

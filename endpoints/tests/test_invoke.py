@@ -283,7 +283,7 @@ def test_a_picture_over_the_limit_is_scaled_and_says_so(post, sagemaker_runtime)
     noise = Image.frombytes("RGB", (1800, 1400), random.Random(1).randbytes(1800 * 1400 * 3))
     out = io.BytesIO()
     noise.save(out, "BMP")
-    assert "scaled down to" in text(post(picture=upload(out.getvalue(), "big.bmp")))
+    assert "scaled down to a smaller" in text(post(picture=upload(out.getvalue(), "big.bmp")))
     assert len(sagemaker_runtime.asked[0]["body"]) <= runtime.MAX_PAYLOAD_BYTES
 
 

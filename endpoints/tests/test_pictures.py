@@ -14,6 +14,9 @@ from PIL import Image
 from endpoints.pictures import MAX_FILE_BYTES, THUMBNAIL_SIDE, NotAPicture, prepare
 from endpoints.runtime import MAX_PAYLOAD_BYTES
 
+# Pillow warns of what it then reads or refuses.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
 
 def encoded(image, kind, **options):
     out = io.BytesIO()

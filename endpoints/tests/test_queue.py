@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from celery import current_app
+from celery import Celery
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -18,11 +18,11 @@ from mmeportal.settings import CELERY_BEAT_SCHEDULE
 def sent(monkeypatch):
     sent = []
 
-    def send_task(name, args, **options):
+    def apply_async(args, **options):
         assert options["retry"] is False
-        sent.append((name, args))
+        sent.append(args)
 
-    monkeypatch.setattr(current_app, "send_task", send_task)
+    monkeypatch.setattr(tasks.advance, "apply_async", apply_async)
     return sent
 
 
@@ -34,7 +34,7 @@ def test_creating_sends_the_first_step_on_commit(
             name="demo", instance_type="ml.m5.large", instance_count=1, actor=None
         )
         assert sent == []
-    assert sent == [("endpoints.tasks.advance", [endpoint.pk])]
+    assert sent == [(endpoint.pk,)]
     assert tasks.advance.name == "endpoints.tasks.advance"
 
 
@@ -43,23 +43,23 @@ def test_a_step_that_can_go_on_at_once_sends_the_next(
 ):
     with django_capture_on_commit_callbacks(execute=True):
         advance(endpoint)
-    assert sent == [("endpoints.tasks.advance", [endpoint.pk])]
+    assert sent == [(endpoint.pk,)]
 
 
-def test_a_broker_that_is_away_is_left_to_the_sweep(endpoint, monkeypatch, caplog):
+def test_a_broker_that_is_away_is_left_to_the_sweep(
+    endpoint, monkeypatch, caplog, django_capture_on_commit_callbacks
+):
     def away(*args, **kwargs):
         raise OperationalError("Connection refused")
 
-    monkeypatch.setattr(current_app, "send_task", away)
-    with caplog.at_level(logging.WARNING):
-        queue.advance_now(endpoint.pk)
-    assert "the sweep will find it" in caplog.text
+    monkeypatch.setattr(tasks.advance, "apply_async", away)
+    with caplog.at_level(logging.WARNING), django_capture_on_commit_callbacks(execute=True):
+        queue.advance_soon(endpoint.pk)
+    assert "Redis is away" in caplog.text
     assert Endpoint.objects.due().filter(pk=endpoint.pk).exists()
 
 
 def test_a_dead_redis_holds_nobody_up(endpoint, settings, caplog):
-    from celery import Celery
-
     app = Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False)
     app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
     began = time.monotonic()
@@ -68,9 +68,12 @@ def test_a_dead_redis_holds_nobody_up(endpoint, settings, caplog):
     assert time.monotonic() - began < 3
 
 
-def test_the_sweep_sends_what_is_due_and_only_that(endpoint, sent):
-    assert services.sweep() == 1
-    assert sent == [("endpoints.tasks.advance", [endpoint.pk])]
+def test_the_sweep_sends_what_is_due_and_only_that(
+    endpoint, sent, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        assert services.sweep() == 1
+    assert sent == [(endpoint.pk,)]
     later = timezone.now() + timedelta(minutes=1)
     Endpoint.objects.update(check_after=later)
     assert services.sweep() == 0

@@ -1,0 +1,175 @@
+"""The whole life of an endpoint against a real localaws, with the portal's own boto3 clients."""
+
+import threading
+import time
+
+import pytest
+from django.db import connections
+
+from endpoints import invoke, sagemaker, services
+from endpoints.models import Endpoint, Picture
+from endpoints.pool import Pool
+from endpoints.tests.conftest import step_until
+from localaws.tests import servers
+from mmeportal import aws, errors
+from tests.artifacts import pack
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("hosting")]
+
+
+@pytest.fixture(scope="module")
+def hosting(tmp_path_factory):
+    """SageMaker and S3 on this machine, as ``source .local/aws.env`` sets them."""
+    folder = tmp_path_factory.mktemp("hosting")
+    patch = pytest.MonkeyPatch()
+    with servers.s3_server(folder / "s3") as s3:
+        options = ("--invocation-timeout", "1", "--create-seconds", "0.3")
+        process = servers.LocalAwsProcess(folder / "localaws", s3, *options).start()
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": servers.KEY,
+            "AWS_SECRET_ACCESS_KEY": servers.SECRET,
+            "AWS_ENDPOINT_URL_S3": s3,
+            "AWS_ENDPOINT_URL_SAGEMAKER": process.url,
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": process.url,
+        }.items():
+            patch.setenv(name, value)
+        clients = (aws.s3, aws.sagemaker, aws.sagemaker_runtime)
+        for client in clients:
+            client.cache_clear()
+        try:
+            yield process
+        finally:
+            patch.undo()
+            for client in clients:
+                client.cache_clear()
+            process.stop()
+
+
+@pytest.fixture(scope="module")
+def store(hosting, tmp_path_factory):
+    """Two models in the store: one that loads at once, one that takes its time."""
+    from django.conf import settings
+
+    s3, folder = hosting.client("s3"), tmp_path_factory.mktemp("models")
+    s3.create_bucket(
+        Bucket=settings.MODEL_BUCKET,
+        CreateBucketConfiguration={"LocationConstraint": servers.REGION},
+    )
+    for name, files in {
+        "quick": {"answer": b"cat"},
+        "slow": {"answer": b"dog", "load_seconds": b"2.5"},
+    }.items():
+        path = pack(folder / f"{name}.tar.gz", files)
+        s3.upload_file(
+            str(path), settings.MODEL_BUCKET, f"{settings.MODEL_PREFIX}/{name}_v1.tar.gz"
+        )
+
+
+def create(name):
+    return services.create_endpoint(
+        name=name, instance_type="ml.m5.large", instance_count=1, actor=None
+    )
+
+
+def tear_down(endpoint):
+    services.request_teardown(endpoint=endpoint, typed_name=endpoint.name, actor=None)
+    return step_until(endpoint, lambda row: row.gone_at is not None)
+
+
+def left(hosting):
+    client = hosting.client("sagemaker")
+    return (
+        client.list_models()["Models"],
+        client.list_endpoint_configs()["EndpointConfigs"],
+        client.list_endpoints()["Endpoints"],
+    )
+
+
+def test_from_creation_to_teardown(hosting):
+    endpoint = step_until(create("demo"), lambda row: row.status == "InService")
+    assert [len(things) for things in left(hosting)] == [1, 1, 1]
+    for resource in endpoint.resources.all():
+        assert resource.arn.startswith("arn:aws:sagemaker:ap-northeast-2:123456789012:")
+        assert resource.created_at is not None
+    found = sagemaker.describe_model("demo-r1")
+    assert (found.data_url, found.multi_model) == (endpoint.model_data_url, True)
+    tags = hosting.client("sagemaker").list_tags(ResourceArn=found.arn)["Tags"]
+    assert tags == [{"Key": "mme-portal:endpoint", "Value": "demo"}]
+    tear_down(endpoint)
+    assert left(hosting) == ([], [], [])
+
+
+def test_a_teardown_during_the_creation(hosting):
+    endpoint = step_until(create("hasty"), lambda row: row.status == "Creating")
+    tear_down(endpoint)
+    assert left(hosting) == ([], [], [])
+
+
+def test_deleted_in_the_console(hosting):
+    endpoint = step_until(create("drift"), lambda row: row.status == "InService")
+    hosting.client("sagemaker").delete_endpoint(EndpointName="drift")
+    endpoint = step_until(endpoint, lambda row: row.status != "InService")
+    endpoint = step_until(endpoint, lambda row: row.status == "InService")
+    tear_down(endpoint)
+    assert left(hosting) == ([], [], [])
+
+
+def test_three_workers_race_through_both_directions(hosting):
+    endpoint, over = create("race"), threading.Event()
+
+    def work():
+        try:
+            while not over.is_set():
+                Endpoint.objects.filter(pk=endpoint.pk).update(check_after=endpoint.created_at)
+                services.advance(endpoint.pk)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        servers.wait_for(lambda: Endpoint.objects.get(pk=endpoint.pk).status == "InService")
+        services.request_teardown(endpoint=endpoint, typed_name="race", actor=None)
+        servers.wait_for(lambda: Endpoint.objects.get(pk=endpoint.pk).gone_at)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(60)
+    assert left(hosting) == ([], [], [])
+
+
+def test_calls(hosting, store, make_version, monkeypatch):
+    pool = Pool(threads=2, waiting=2)
+    monkeypatch.setattr(invoke, "pool", lambda: pool)
+    endpoint = step_until(create("calls"), lambda row: row.status == "InService")
+    picture = Picture.objects.create(
+        sha256="a" * 64, name="x.png", content_type="image/png", data=b"bytes", thumbnail=b"t"
+    )
+
+    def call(name):
+        version = make_version(name=name)
+        row, future = invoke.start(endpoint=endpoint, version=version, picture=picture, actor=None)
+        began, states = time.monotonic(), set()
+        while not future.done():
+            row.refresh_from_db()
+            states.add(row.state)
+            assert time.monotonic() - began < 30
+            time.sleep(0.05)
+        row.refresh_from_db()
+        return row, states
+
+    row, _ = call("quick")
+    # The tests' own container is none of ours, and its answer is told as what it is.
+    assert 'it begins: \'{"answer": "cat"' in row.error
+    assert row.latency_ms > 0
+    row, states = call("slow")
+    assert 'it begins: \'{"answer": "dog"' in row.error
+    assert "loading" in states  # SageMaker's ModelNotReadyException, waited out
+    row, _ = call("missing")
+    assert "could not fetch the artifact missing_v1.tar.gz" in row.error
+    with pytest.raises(errors.NotFound):
+        sagemaker.describe_endpoint("nobody")
+    tear_down(endpoint)
+    row, _ = call("other")
+    assert "knows no endpoint calls" in row.error
