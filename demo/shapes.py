@@ -73,6 +73,18 @@ def _arrow(rng: Any) -> Points:
     return np.array([*half, (0.95, 0.0), *((x, -y) for x, y in reversed(half))])
 
 
+SAMPLE_SEEDS = {
+    "circle": 1010,
+    "square": 1103,
+    "triangle": 1200,
+    "star": 1302,
+    "heart": 1405,
+    "cross": 1503,
+    "moon": 1605,
+    "arrow": 1704,
+}
+"""Where the sample picture of a shape begins to be drawn: those that came out pretty."""
+
 OUTLINES: dict[str, Callable[[Any], Points]] = {
     "circle": _circle,
     "square": _square,

@@ -196,7 +196,7 @@ def _samples(out: Path, name: str, newest: Mapping[str, Any]) -> dict[str, str]:
     folder.mkdir(exist_ok=True)
     answers = {}
     network = recipes.Packed(out / newest["archive"])
-    for label, picture in recipes.SAMPLES[name](SEED, SAMPLE_SIZE, network, SURE):
+    for label, picture in recipes.SAMPLES[name](SAMPLE_SIZE, network, SURE):
         file = f"{name.removesuffix('s')}-{label}.jpg"
         part = folder / f"{file}.{os.getpid()}.part"
         picture.save(part, "JPEG", quality=90)
