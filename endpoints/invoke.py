@@ -4,6 +4,7 @@ Calls run in a pool of threads of the web process, so that a model which loads f
 neither the server nor a worker. A page waits a moment for its answer, then looks at the row.
 """
 
+import atexit
 import json
 import logging
 import time
@@ -47,7 +48,19 @@ class _Call:
 @cache
 def pool() -> Pool:
     """This process's pool, made when it is first needed: threads do not survive a fork."""
+    atexit.register(_give_up_the_rest)
     return Pool(threads=settings.INVOKE_THREADS, waiting=settings.INVOKE_THREADS)
+
+
+_under_way: set[int] = set()
+
+
+def _give_up_the_rest() -> None:
+    """At a shutdown: nobody will wait for these answers, so say so now.
+
+    After a kill the sweep does the same, some minutes later.
+    """
+    Invocation.objects.filter(pk__in=list(_under_way)).give_up()
 
 
 def start(
@@ -85,9 +98,11 @@ def start(
         bytes(picture.data),
         picture.content_type,
     )
+    _under_way.add(invocation.pk)
     try:
         return invocation, pool().submit(partial(_run, call))
     except Full:
+        _under_way.discard(invocation.pk)
         invocation.delete()
         raise Refused(
             "The portal is busy: too many calls are waiting for an answer. Try again in a moment."
@@ -131,6 +146,8 @@ def _run(call: _Call) -> None:
             error="The portal itself failed; its log says why. Send the picture again.",
         )
         raise
+    finally:
+        _under_way.discard(call.invocation_pk)
 
 
 def _try_until_answered(

@@ -275,6 +275,13 @@ class InvocationQuerySet(models.QuerySet["Invocation"]):
         limit = timezone.now() - timedelta(seconds=settings.INVOKE_WAIT_S + 120)
         return self.filter(state__in=Invocation.UNSETTLED, created_at__lt=limit)
 
+    def give_up(self) -> int:
+        """Mark those that are under way as failed, since nobody waits for their answers."""
+        return self.filter(state__in=Invocation.UNSETTLED).update(
+            state=Invocation.State.FAILED,
+            error="The portal was stopped while it waited for the answer. Send the picture again.",
+        )
+
 
 class Invocation(models.Model):
     """One call: target, latency, cold or warm, labels, status."""

@@ -59,8 +59,8 @@ def advance(pk: int) -> bool:
 
 
 _WHAT_TO_ALLOW = (
-    "Ask whoever manages the AWS account to give the portal's role this permission (docs/endpoints"
-    ".md lists them). The portal tries again every five minutes."
+    "Ask whoever manages the AWS account to give the portal's role this permission; docs/aws.md "
+    "has the whole policy. The portal tries again every five minutes."
 )
 _WHAT_TO_CHANGE = (
     "Trying the same again will hardly help: read what AWS says, tear this endpoint down, and "

@@ -271,6 +271,25 @@ def test_a_bug_leaves_no_call_running(post, sagemaker_runtime):
     assert (call.state, "the portal itself failed" in call.error.lower()) == ("failed", True)
 
 
+def test_a_shutdown_gives_up_what_is_under_way_and_says_so(serving, version, monkeypatch):
+    rows = [
+        Invocation.objects.create(endpoint=serving, version=version, target_model="t", state=state)
+        for state in ("loading", "done", "running")
+    ]
+    monkeypatch.setattr(invoke, "_under_way", {row.pk for row in rows[:2]})
+    invoke._give_up_the_rest()
+    assert [Invocation.objects.get(pk=row.pk).state for row in rows] == [
+        "failed",
+        "done",
+        "running",
+    ]
+
+
+def test_what_is_over_is_not_under_way(post):
+    post(picture=upload())
+    assert not invoke._under_way
+
+
 def test_an_answer_of_another_kind_is_told(post, sagemaker_runtime, monkeypatch):
     answer = runtime.Answer(b"<html>", "text/html", "", "r-1", "")
     monkeypatch.setattr(runtime, "invoke", lambda **call: answer)
