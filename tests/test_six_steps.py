@@ -135,7 +135,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     Image.frombytes("RGB", (2000, 1500), os.urandom(9_000_000)).save(noise)
     assert noise.stat().st_size > 6_291_456
     answer = _invoke(page, "animals v1", "zoo", noise)
-    expect(answer).to_contain_text("smaller", timeout=LIVE)
+    expect(answer).to_contain_text("scaled down", timeout=LIVE)
     expect(answer.locator(".bars li").first).to_contain_text("cat")
     text = tmp_path / "text.jpg"
     text.write_text("This is no picture.")
