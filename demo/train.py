@@ -8,8 +8,6 @@ returns at once; where a run was killed, the next keeps what was finished and do
 import argparse
 import ctypes
 import fcntl
-import hashlib
-import json
 import multiprocessing
 import os
 import shutil
@@ -25,6 +23,8 @@ from typing import Any
 
 if not __package__:  # run as `python demo/train.py`
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from demo.files import read_json, sha256, write_json
 
 RECIPE = 1
 """Raised when models or samples change: a manifest of another recipe is made anew."""
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def is_complete(out: Path) -> bool:
     """Whether ``out`` holds a manifest of this recipe and every file it names, undamaged."""
-    manifest = _read_json(out / "manifest.json")
+    manifest = read_json(out / "manifest.json")
     if manifest is None or manifest.get("recipe") != RECIPE:
         return False
     for model in manifest["models"]:
@@ -110,7 +110,7 @@ def build(out: Path) -> None:
                 "answers": answers,
             }
         )
-    _write(out / "manifest.json", {"recipe": RECIPE, "models": models})
+    write_json(out / "manifest.json", {"recipe": RECIPE, "models": models})
     _say(f"Demo models are ready after {time.monotonic() - started:.0f} s")
 
 
@@ -147,7 +147,7 @@ def _die_with(parent: int) -> None:
 
 def _made(out: Path, name: str, number: int) -> dict[str, Any] | None:
     """What the manifest says of a version, if this or an earlier run has finished it."""
-    record = _read_json(_record(out, name, number))
+    record = read_json(_record(out, name, number))
     if record is None or record.get("recipe") != RECIPE:
         return None
     version: dict[str, Any] = record["version"]
@@ -184,7 +184,7 @@ def _train(out: Path, name: str, number: int) -> None:
         "accuracy": trained.accuracy,
         "sha256": sha256(path),
     }
-    _write(_record(out, name, number), {"recipe": RECIPE, "version": version})
+    write_json(_record(out, name, number), {"recipe": RECIPE, "version": version})
     _say(f"Packed {path.name}, {path.stat().st_size / 1000:.0f} kB")
 
 
@@ -216,29 +216,6 @@ def _alone(out: Path) -> Iterator[None]:
             _say(f"Another process is making the demo models in {out}; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a file that this program wrote; None where it is missing or broken off."""
-    try:
-        data = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def _write(path: Path, data: object) -> None:
-    """Write JSON so that a reader finds the whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-    part.replace(path)
 
 
 def _say(line: str) -> None:
