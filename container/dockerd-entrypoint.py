@@ -48,8 +48,8 @@ def serve() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
 
-    environment = dict(os.environ)
-    environment["TMPDIR"] = str(chosen.tmp)
+    environment = dict(os.environ) | mms_server.worker_environment(chosen)
+    host = HostKeeper(chosen, environment) if chosen.model_host else None
     try:
         server = subprocess.Popen(
             mms_server.command(chosen), cwd=chosen.home, env=environment, preexec_fn=_die_with_us
@@ -66,7 +66,9 @@ def serve() -> int:
         if chosen.die_with_parent and os.getppid() != parent:
             log("parent_gone", message="The process that started this server is gone.")
             stopping = True
-        _reap(server.pid)
+        if host is not None:
+            host.look_after()
+        _reap(server.pid, host.pid if host is not None else 0)
         time.sleep(0.2)
 
     if server.returncode is not None:
@@ -79,6 +81,56 @@ def serve() -> int:
     mms_server.clear_leftovers(chosen)
     log("stopped", seconds_up=round(time.monotonic() - started, 1))
     return 0
+
+
+class HostKeeper:
+    """Starts the model host, and again when it dies: at once, then at growing intervals.
+
+    While there is none, models are loaded the plain way, which is slower and as right.
+    """
+
+    MAX_PAUSE_SECONDS = 60.0
+    STEADY_SECONDS = 60.0
+
+    def __init__(self, chosen: mms_server.Settings, environment: dict[str, str]) -> None:
+        self.chosen, self.environment = chosen, environment
+        self.starting = Path(f"{chosen.host_socket}.starting")
+        self.pause = 0.5
+        self.starting.touch()  # models that are asked for by now wait for it
+        self.process = self.start()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def start(self) -> subprocess.Popen[bytes]:
+        self.started = time.monotonic()
+        self.again_at: float | None = None
+        return subprocess.Popen(
+            mms_server.host_command(self.chosen),
+            cwd=self.chosen.home,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=_die_with_us,
+        )
+
+    def look_after(self) -> None:
+        """Note that it is ready, or that it is dead; start it again when its time has come."""
+        if self.starting.exists() and self.chosen.host_socket.exists():
+            self.starting.unlink()
+        if self.process.poll() is None:
+            return
+        now = time.monotonic()
+        if self.again_at is None:
+            self.starting.unlink(missing_ok=True)
+            if now - self.started > self.STEADY_SECONDS:
+                self.pause = 0.5
+            self.again_at = now + self.pause
+            self.pause = min(self.pause * 4, self.MAX_PAUSE_SECONDS)
+            message = "The model host died; models import MXNet by themselves until it is back."
+            log("model_host_died", level="ERROR", code=self.process.returncode, message=message)
+        elif now >= self.again_at:
+            self.process = self.start()
 
 
 def _end_all(server: subprocess.Popen[bytes], *, grace: float) -> None:
@@ -111,10 +163,10 @@ def _children() -> list[int]:
     return [int(pid) for pid in text.split()]
 
 
-def _reap(server_pid: int) -> None:
-    """Collect ended orphans; the server itself is left to :class:`subprocess.Popen`."""
+def _reap(*but: int) -> None:
+    """Collect ended orphans; what is in ``but`` is left to its :class:`subprocess.Popen`."""
     for pid in _children():
-        if pid != server_pid:
+        if pid not in but:
             try:
                 os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:

@@ -51,6 +51,13 @@ class Settings:
     vmargs: tuple[str, ...]
     max_request_bytes: int
     die_with_parent: bool
+    threads: int
+    model_host: bool
+
+    @property
+    def host_socket(self) -> Path:
+        """Where the model host listens."""
+        return self.tmp / "host.sock"
 
 
 def settings() -> Settings:
@@ -78,6 +85,10 @@ def settings() -> Settings:
         # SageMaker's own limit is 6,291,456 bytes; MMS's default is just above it.
         max_request_bytes=toolkit.max_request_size or 6_553_500,
         die_with_parent=os.environ.get("MME_DIE_WITH_PARENT") == "1",
+        threads=_whole(
+            "OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", str(threads())), 1, 512
+        ),
+        model_host=os.environ.get("MME_MODEL_HOST", "1") != "0",
     )
 
 
@@ -119,19 +130,25 @@ def prepare_folders(chosen: Settings) -> None:
     # MMS takes one path for its Python. What it starts with it is the worker of a model, which is
     # ours, with options that keep its imports clean; and, once an hour, its own metrics script.
     python, worker = shlex.quote(sys.executable), shlex.quote(str(CONTAINER / "worker.py"))
+    client = shlex.quote(str(CONTAINER / "host_client.py"))
+    socket = shlex.quote(str(chosen.host_socket))
+    start = f"-ISE {client} {socket} {worker}" if chosen.model_host else f"-I {worker}"
     launcher.write_text(
         "#!/bin/sh\nunset PYTHONPATH\n"
-        f'case "$1" in */model_service_worker.py) shift; exec {python} -I {worker} "$@";; esac\n'
+        f'case "$1" in */model_service_worker.py) shift; exec {python} {start} "$@";; esac\n'
         f'exec {python} -I "$@"\n',
         encoding="utf-8",
     )
     launcher.chmod(0o755)
 
 
+_LEFTOVERS = (".mms.sock.", "libnetty", "host.sock")
+
+
 def clear_leftovers(chosen: Settings) -> None:
     """Remove sockets, pipes and unpacked libraries of a server that no longer runs."""
     for left in chosen.tmp.iterdir():
-        if left.is_socket() or left.is_fifo() or left.name.startswith((".mms.sock.", "libnetty")):
+        if left.is_socket() or left.is_fifo() or left.name.startswith(_LEFTOVERS):
             left.unlink(missing_ok=True)
 
 
@@ -157,6 +174,62 @@ def config(chosen: Settings) -> str:
             "metric_time_interval": 3600,  # a whole Python each time, for figures we do not log
         }.items()
     )
+
+
+MAX_THREADS = 4
+"""More threads make one answer little faster, and many models slower."""
+
+
+def threads() -> int:
+    """Threads of one forward pass: the processors we may use, at most ``MAX_THREADS``."""
+    processors = len(os.sched_getaffinity(0))
+    for read in (_quota_v2, _quota_v1):
+        quota = read()
+        if quota is not None:
+            processors = min(processors, max(1, int(quota)))
+    return min(processors, MAX_THREADS)
+
+
+def _quota_v2() -> float | None:
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return None
+    return None if quota == "max" else int(quota) / int(period)
+
+
+def _quota_v1() -> float | None:
+    folder = Path("/sys/fs/cgroup/cpu")
+    try:
+        quota = int((folder / "cpu.cfs_quota_us").read_text(encoding="ascii"))
+        period = int((folder / "cpu.cfs_period_us").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return quota / period if quota > 0 else None
+
+
+def worker_environment(chosen: Settings) -> dict[str, str]:
+    """What the model host and each worker run with, besides what is set outside."""
+    return {
+        "TMPDIR": str(chosen.tmp),
+        "OMP_NUM_THREADS": str(chosen.threads),
+        # How long a thread spins for its next piece of work before it sleeps. The default, some
+        # milliseconds, burns the processors that other models need: with two models busy on two
+        # processors, five times the processor time for each answer, at ten times the latency.
+        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000"),
+        # NumPy's own pool of threads would start with its import, and make forking unsafe.
+        "OPENBLAS_NUM_THREADS": "1",
+        # One request at a time needs no engine that runs operators side by side; without its
+        # threads a model takes less memory, and answers sooner.
+        "MXNET_ENGINE_TYPE": os.environ.get("MXNET_ENGINE_TYPE", "NaiveEngine"),
+        # MMS's own worker sets it as well (apache/mxnet issue 12255).
+        "MXNET_USE_OPERATOR_TUNING": os.environ.get("MXNET_USE_OPERATOR_TUNING", "0"),
+    }
+
+
+def host_command(chosen: Settings) -> list[str]:
+    """The model host's command line."""
+    return [sys.executable, "-I", str(CONTAINER / "model_host.py"), str(chosen.host_socket)]
 
 
 def command(chosen: Settings) -> list[str]:

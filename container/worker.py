@@ -12,13 +12,16 @@ its own package, with these differences:
   choose another handler. An archive is data, never code.
 """
 
+import contextlib
 import logging
 import os
+import platform
 import select
 import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ CONTAINER = Path(__file__).resolve().parent
 HANDLER = "model_handler.py:handle"
 PARENT_CHECK_SECONDS = 2.0
 REAP_SECONDS = 2.0
+FAREWELL_SECONDS = 5.0
 
 
 def load_failure(error: Exception, model_name: str) -> tuple[str, int]:
@@ -60,9 +64,14 @@ def leave_nothing_running(server_pid: int, marker: Path) -> None:
     """
     marker.touch()
     os.kill(server_pid, signal.SIGTERM)
+    wait_until_gone(server_pid)
+
+
+def wait_until_gone(pid: int) -> None:
+    """Wait until the JVM has noted the end of its process ``pid``."""
     deadline = time.monotonic() + REAP_SECONDS
-    while Path(f"/proc/{server_pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.002)
     time.sleep(0.02)  # from the JVM's waitpid() to its own books
 
 
@@ -75,13 +84,31 @@ def failed_before(sock_name: str | None) -> bool:
     return True
 
 
-def main() -> int:
-    from mms import model_service_worker
+def parse(arguments: list[str]) -> Any:
+    """MMS's command line for a worker, without the script's name."""
     from mms.arg_parser import ArgParser
-    from mms.model_loader import MmsModelLoader
 
-    class Worker(model_service_worker.MXNetModelServiceWorker):  # type: ignore[misc]
-        server_pid = os.getpid()
+    return ArgParser.model_service_worker_args().parse_args(arguments)
+
+
+def serve_connection(
+    arguments: Any, connection: socket.socket, *, before_failure: Callable[[], None]
+) -> int:
+    """Load the model that MMS asks for over ``connection`` and answer its requests, to the end.
+
+    ``before_failure`` is called before a failed load is answered. Returns the exit code.
+    """
+    from mms.model_loader import MmsModelLoader
+    from mms.model_service_worker import MXNetModelServiceWorker
+
+    class Worker(MXNetModelServiceWorker):  # type: ignore[misc]
+        """MMS's protocol, with our loading. Nothing is bound: the connection is there."""
+
+        def __init__(self) -> None:
+            self.preload = False
+            self.service = self.out = self.err = None
+            self.tmp_dir = arguments.tmp_dir
+            self.socket_name = arguments.sock_name
 
         def load_model(self, load_model_request: dict[str, Any]) -> tuple[str, int]:
             name = load_model_request["modelName"].decode()
@@ -89,47 +116,92 @@ def main() -> int:
             self._create_io_files(self.tmp_dir, load_model_request["ioFileDescriptor"].decode())
             try:
                 # Never the handler or the loader that a MANIFEST.json in the archive asks for.
-                self.model_loader = MmsModelLoader()
-                self.service = self.model_loader.load(name, folder, HANDLER, None, 1)
+                self.service = MmsModelLoader().load(name, folder, HANDLER, None, 1)
                 return f"loaded model {name}. [PID]:{os.getpid()}", 200
             except Exception as error:
                 message, code = load_failure(error, name)
-            leave_nothing_running(self.server_pid, Path(f"{self.sock_name}.failed"))
+            before_failure()
             return message, code
 
-    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
-    arguments = ArgParser.model_service_worker_args().parse_args()
+        def _remap_io(self) -> None:
+            """Move stdout and stderr to the pipes that MMS reads from now on.
+
+            After a failed load nobody reads them, and opening them would wait for ever. They
+            are removed once MMS has closed the connection: it opens both before, and would
+            make files of them if they were gone.
+            """
+            if self.service is not None:
+                super()._remap_io()
+                return
+            connection.settimeout(FAREWELL_SECONDS)
+            with contextlib.suppress(OSError):
+                connection.recv(1)
+            raise RuntimeError("the load has failed")
+
+        def remove_pipes(self) -> None:
+            for pipe in (self.out, self.err):
+                if pipe is not None:
+                    Path(pipe).unlink(missing_ok=True)
+
+    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)
+    worker = Worker()
+
+    def stop(_signal: int, _frame: object) -> None:
+        worker.remove_pipes()
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        worker.handle_connection(connection)
+    except (ValueError, ConnectionError, RuntimeError) as error:
+        # MMS's word for "MMS has closed the connection", and for "the load has failed": both ends.
+        ended = "Frontend disconnected" in str(error) or isinstance(error, RuntimeError)
+        return 0 if ended else 1
+    finally:
+        worker.remove_pipes()
+        connection.close()
+    return 0
+
+
+def main() -> int:
+    """The plain way: one listening process a model, which forks at each connection."""
+    arguments = parse(sys.argv[1:])
     if failed_before(arguments.sock_name):
         return 1
-    worker = Worker(
-        arguments.sock_type,
-        arguments.sock_name,
-        arguments.host,
-        arguments.port,
-        None,
-        False,
-        arguments.tmp_dir,
-    )
-    worker.sock = OrphanAwareSocket(worker.sock)
-    worker.run_server()
-    return 1  # it never returns
+    Path(arguments.sock_name).unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(arguments.sock_name)
+    listener.listen(128)
+    for line in (
+        f"Listening on port: {arguments.sock_name}",
+        f"[PID] {os.getpid()}",
+        "MMS worker started.",
+        f"Python runtime: {platform.python_version()}",
+    ):
+        print(line, flush=True)
 
-
-class OrphanAwareSocket:
-    """A listening socket whose ``accept`` ends the process when its parent is gone."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._parent = os.getppid()
-
-    def accept(self) -> tuple[socket.socket, Any]:
-        while not select.select([self._sock], [], [], PARENT_CHECK_SECONDS)[0]:
-            if os.getppid() != self._parent:
-                raise SystemExit(0)
-        return self._sock.accept()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
+    server, parent = os.getpid(), os.getppid()
+    marker = Path(f"{arguments.sock_name}.failed")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are not waited for
+    while True:
+        while not select.select([listener], [], [], PARENT_CHECK_SECONDS)[0]:
+            if os.getppid() != parent:  # MMS is gone; its own worker would wait for ever
+                return 0
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            listener.close()
+            code = 1
+            try:
+                code = serve_connection(
+                    arguments,
+                    connection,
+                    before_failure=lambda: leave_nothing_running(server, marker),
+                )
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        connection.close()
 
 
 if __name__ == "__main__":

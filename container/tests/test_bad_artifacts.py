@@ -77,7 +77,7 @@ CASES: dict[str, tuple[Damage, str]] = {
 }
 
 
-IDLE_PROCESSES = 2  # the entrypoint and the JVM
+IDLE_PROCESSES = 3  # the entrypoint, the JVM, the model host
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -45,4 +45,3 @@ def test_the_notebook_s_name_and_region_are_the_defaults() -> None:
 def test_wrong_names_are_refused() -> None:
     for name in ("Upper", "a b", "x:", "--force"):
         assert run("--dry-run", name).returncode == 2
-

@@ -1,0 +1,142 @@
+"""The model host: forks instead of imports, and the plain way where there is no host."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from serving import Server, alive, start_server, wait_until
+
+pytestmark = pytest.mark.xdist_group("container-host")
+
+Unpacked = Callable[..., Path]
+
+
+def host_pid(server: Server) -> int:
+    wait_until(lambda: bool(server.events("model_host_ready")), 60, "the model host")
+    return int(server.events("model_host_ready")[-1]["pid"])
+
+
+def parent(pid: int) -> int:
+    return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+
+
+def workers(server: Server) -> list[int]:
+    """Processes forked from the host."""
+    host = host_pid(server)
+    return [pid for pid in server.processes() if parent(pid) == host]
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_models_are_forked_from_one_process(
+    server: Server, unpacked: Unpacked, picture: bytes
+) -> None:
+    assert workers(server) == []
+    assert server.load("forked", unpacked()).status == 200
+    assert len(workers(server)) == 1
+    assert server.invoke("forked", picture, "image/jpeg").status == 200
+    assert server.unload("forked").status == 200
+    assert workers(server) == []
+    assert not server.events("model_host_unavailable")
+
+
+def test_loading_and_unloading_leaves_nothing_behind(
+    server: Server, unpacked: Unpacked, picture: bytes
+) -> None:
+    folder = unpacked()
+    broken = unpacked()
+    (broken / "synset.txt").unlink()
+    host = host_pid(server)
+
+    def once(number: int) -> None:
+        assert server.load(f"m{number}", folder).status == 200
+        assert server.invoke(f"m{number}", picture, "image/jpeg").status == 200
+        assert server.unload(f"m{number}").status == 200
+        assert server.load(f"b{number}", broken).status == 400
+
+    once(0)
+    wait_until(lambda: len(server.processes()) == 3, what="an idle server")
+    files = open_files(host)
+    for number in range(1, 15):
+        once(number)
+    wait_until(lambda: len(server.processes()) == 3, what="an idle server")
+    wait_until(lambda: open_files(host) == files, what=f"{files} open files")
+
+
+def test_a_killed_worker_hurts_nobody_else(
+    server: Server, unpacked: Unpacked, picture: bytes
+) -> None:
+    server.load("other", unpacked(answer=0))
+    (first,) = workers(server)
+    server.load("killed", unpacked(answer=1))
+    (victim,) = [pid for pid in workers(server) if pid != first]
+
+    os.kill(victim, signal.SIGKILL)
+
+    wait_until(lambda: not alive(victim), what="its end")
+    assert server.invoke("other", picture, "image/jpeg").json[0].endswith("class=cat")
+    wait_until(
+        lambda: server.invoke("killed", picture, "image/jpeg").status == 200,
+        20,
+        "the model's return",
+    )
+    (event,) = server.events("worker_killed")
+    assert event["model"] == "killed"
+    server.unload("other")
+    server.unload("killed")
+
+
+def test_a_killed_stand_in_is_the_end_of_its_worker(server: Server, unpacked: Unpacked) -> None:
+    """MMS ends a worker by killing the process that it started."""
+    server.load("stood-in", unpacked())
+    (worker,) = workers(server)
+    (stand_in,) = [
+        pid
+        for pid in server.processes()
+        if b"mme-model" in (Path("/proc") / str(pid) / "cmdline").read_bytes()
+    ]
+    os.kill(stand_in, signal.SIGKILL)
+    wait_until(lambda: not alive(worker), what="the worker's end")
+    server.unload("stood-in")
+
+
+def test_without_a_host_models_load_the_plain_way(
+    tmp_path: Path, unpacked: Unpacked, picture: bytes
+) -> None:
+    broken = unpacked()
+    (broken / "synset.txt").unlink()
+    with start_server(tmp_path, MME_MODEL_HOST="0") as server:
+        assert server.load("bad", broken).status == 400
+        assert server.models() == []
+        wait_until(lambda: len(server.processes()) == 2, 10, "the end of its processes")
+        assert server.load("plain", unpacked()).status == 200
+        assert server.invoke("plain", picture, "image/jpeg").timing["cold"] == 1
+        assert server.unload("plain").status == 200
+        wait_until(lambda: len(server.processes()) == 2, 10, "the end of its processes")
+        assert not server.events("model_host_ready")
+
+
+def test_when_the_host_dies_serving_goes_on(
+    tmp_path: Path, unpacked: Unpacked, picture: bytes
+) -> None:
+    with start_server(tmp_path) as server:
+        host = host_pid(server)
+        assert server.load("before", unpacked(answer=0)).status == 200
+
+        os.kill(host, signal.SIGKILL)
+        wait_until(lambda: bool(server.events("model_host_died")), 10, "the note of its death")
+
+        assert server.invoke("before", picture, "image/jpeg").json[0].endswith("class=cat")
+        assert server.load("meanwhile", unpacked(answer=2)).status == 200
+        assert server.invoke("meanwhile", picture, "image/jpeg").json[0].endswith("class=fox")
+        wait_until(lambda: len(server.events("model_host_ready")) == 2, 60, "the next host")
+        assert server.load("after", unpacked(answer=1)).status == 200
+        assert server.invoke("after", picture, "image/jpeg").json[0].endswith("class=dog")
+        for name in ("before", "meanwhile", "after"):
+            assert server.unload(name).status == 200
+        assert server.models() == []
+        wait_until(lambda: len(server.processes()) == 3, 15, "an idle server")
