@@ -5,18 +5,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from django.conf import settings
 from django.utils import timezone
 
 from activity.models import Event
 from endpoints import sagemaker
 from endpoints.models import Endpoint, Resource
-from mmeportal import errors
+from mmeportal import aws, errors
 
 T = TypeVar("T")
 
-# Longer than the slowest single AWS call (mmeportal.aws: 5 s to connect, 20 s to read, no retry);
-# as short as that allows, since after a crash nobody acts before it ends.
-LEASE = timedelta(seconds=30)
+# A little longer than the slowest single AWS call, and no more: after a crash nobody acts on the
+# endpoint before it ends.
+LEASE = timedelta(seconds=settings.AWS_CONNECT_TIMEOUT_S + aws.SAGEMAKER_READ_TIMEOUT_S + 3)
 AT_ONCE = timedelta(0)
 SOON = timedelta(seconds=1)
 WHEN_SETTLED = timedelta(seconds=60)

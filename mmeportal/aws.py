@@ -81,14 +81,19 @@ TRANSFER = TransferConfig(
 )
 
 
+SAGEMAKER_READ_TIMEOUT_S = 10
+
+
 @cache
 def sagemaker() -> "SageMakerClient":
     """The SageMaker control-plane client.
 
     No retries of its own: the reconciler comes back anyway, and looks before it acts again;
-    and a call must not outlast the lease (endpoints.step.LEASE).
+    and a call must not outlast the lease that the reconciler holds meanwhile.
     """
-    return boto3.client("sagemaker", config=_config(read_timeout=20, attempts=1))
+    return boto3.client(
+        "sagemaker", config=_config(read_timeout=SAGEMAKER_READ_TIMEOUT_S, attempts=1)
+    )
 
 
 @cache
