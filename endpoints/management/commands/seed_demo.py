@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from activity.models import Event
@@ -53,6 +54,8 @@ class Command(BaseCommand):
             endpoint = self._endpoint()
         except AwsError as error:
             raise CommandError(f"The demo could not be set up: {error}") from error
+        except ValidationError as error:
+            raise CommandError(f"The demo was not set up: {' '.join(error.messages)}") from error
         if options["wait"]:
             self._wait(names, endpoint, options["wait"])
         record(
