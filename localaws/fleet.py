@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ class Variant:
         self._folder = settings.data / "instances"
         self._changed = threading.Condition()
         self._serving: list[ServingInstance] = []
+        self._starting: set[Instance] = set()
         self._stopped = False
         container = spec["container"]
         self.multi_model = container.get("Mode") == "MultiModel"
@@ -126,8 +127,9 @@ class Variant:
         with self._changed:
             self._stopped = True
             serving, self._serving = self._serving, []
+            starting = list(self._starting)
             self._changed.notify_all()
-        _stop_all(serving)
+        _stop_all([*serving, *starting])
 
     def _start_one(self) -> None:
         timeout = float(self.spec.get("startup_timeout") or self._settings.startup_timeout)
@@ -140,12 +142,19 @@ class Variant:
                 memory_mb=self._settings.memory_mb,
                 on_death=self._replace,
             )
+            with self._changed:
+                if self._stopped:
+                    raise InstanceDied("It was stopped while it was being started.")
+                self._starting.add(instance)
             try:
                 instance.start(timeout)
                 break
             except InstanceDied:
                 if attempt == _START_ATTEMPTS or self._stopped:
                     raise
+            finally:
+                with self._changed:
+                    self._starting.discard(instance)
         serving = ServingInstance(instance, self._cache(instance))
         with self._changed:
             if not self._stopped:
@@ -236,6 +245,8 @@ class Fleet:
         self._spawner = Spawner()
         self._lock = threading.Lock()
         self._endpoints: dict[str, Endpoint] = {}
+        self._deploying: list[Endpoint] = []
+        self._stopped = False
         # Nothing in it outlives the process that made it: what is left over is an orphan.
         for orphan in (settings.data / "instances").glob("*"):
             remove_folder(orphan)
@@ -249,14 +260,21 @@ class Fleet:
         Raises StartFailed, with nothing of the new ones left.
         """
         endpoint = self._build(name, specs)
+        with self._lock:
+            if self._stopped:
+                raise StartFailed("localaws is ending.")
+            self._deploying.append(endpoint)
         try:
             with _in_parallel(endpoint.variants, Variant.start) as errors:
                 for error in errors:
                     raise error
         except BaseException:
             _stop_variants(endpoint.variants)
+            with self._lock:
+                self._deploying.remove(endpoint)
             raise
         with self._lock:
+            self._deploying.remove(endpoint)
             old = self._endpoints.get(name)
             self._endpoints[name] = endpoint
         if old is not None:
@@ -295,8 +313,10 @@ class Fleet:
 
     def stop(self) -> None:
         with self._lock:
-            endpoints, self._endpoints = self._endpoints, {}
-        _stop_variants([v for endpoint in endpoints.values() for v in endpoint.variants])
+            self._stopped = True
+            endpoints = [*self._endpoints.values(), *self._deploying]
+            self._endpoints = {}
+        _stop_variants([variant for endpoint in endpoints for variant in endpoint.variants])
 
     def _build(self, name: str, specs: list[Members]) -> Endpoint:
         variants = [Variant(self._settings, self._spawner, self._s3, name, spec) for spec in specs]
@@ -336,8 +356,8 @@ def _stop_variants(variants: list[Variant]) -> None:
             log.error("stopping a variant: %s", error)
 
 
-def _stop_all(serving: list[ServingInstance]) -> None:
-    if not serving:
+def _stop_all(instances: Sequence[ServingInstance | Instance]) -> None:
+    if not instances:
         return
-    with ThreadPoolExecutor(len(serving)) as pool:
-        list(pool.map(ServingInstance.stop, serving))
+    with ThreadPoolExecutor(len(instances)) as pool:
+        list(pool.map(lambda one: one.stop(), instances))

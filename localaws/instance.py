@@ -131,10 +131,6 @@ class Instance:
     def alive(self) -> bool:
         return self._process is not None and not self._gone.is_set()
 
-    @property
-    def log_file(self) -> Path:
-        return self.folder / "container.log"
-
     def log_tail(self, lines: int = 10) -> str:
         return "\n".join(list(self._tail)[-lines:])
 
@@ -154,6 +150,8 @@ class Instance:
             self._clean()
             raise InstanceDied(f"The container could not be started: {error}.") from error
         log.info("instance %s: pid %s, port %s", self.id, self._process.pid, self.port)
+        if self._stopping.is_set():  # by stop(), which saw no process yet
+            self._process.kill()
         assert self._process.stdout is not None
         pump = threading.Thread(
             target=self._pump, args=(self._process.stdout,), name=f"log-{self.id}", daemon=True
@@ -213,25 +211,14 @@ class Instance:
 
     def _pump(self, stream: IO[bytes]) -> None:
         """Copy the container's output to its log file, the tail, and whoever listens."""
-        written = 0
-        sink = self.log_file.open("wb")
-        with contextlib.closing(stream):
+        log_file = _BoundedLog(self.folder / "container.log")
+        with contextlib.closing(stream), contextlib.closing(log_file):
             for raw in stream:
-                if written > _LOG_BYTES:  # keep the newest half-gigabyte-free log only
-                    sink.close()
-                    with contextlib.suppress(FileNotFoundError):
-                        self.log_file.rename(self.folder / "container.log.1")
-                        sink = self.log_file.open("wb")
-                    written = 0
-                if not sink.closed:
-                    sink.write(raw)
-                    sink.flush()
-                written += len(raw)
+                log_file.write(raw)
                 line = raw.decode(errors="replace").rstrip("\n")
                 self._tail.append(line[:2000])
                 if self._on_log_line is not None:
                     self._on_log_line(self, line)
-        sink.close()
 
     def _watch(self, pump: threading.Thread) -> None:
         """Wait for the container's end, sweep up what it left running, and tell."""
@@ -269,6 +256,38 @@ class Instance:
 
     def _clean(self) -> None:
         remove_folder(self.folder)
+
+
+class _BoundedLog:
+    """A log file of which the older half goes when it has grown; the folder may go before it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._written = 0
+        self._file: IO[bytes] | None = None
+        self._open()
+
+    def write(self, line: bytes) -> None:
+        if self._written > _LOG_BYTES:
+            self.close()
+            with contextlib.suppress(FileNotFoundError):
+                self._path.rename(self._path.with_suffix(".log.1"))
+            self._open()
+        if self._file is not None:
+            self._file.write(line)
+            self._file.flush()
+            self._written += len(line)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _open(self) -> None:
+        self._written = 0
+        try:
+            self._file = self._path.open("wb")
+        except FileNotFoundError:  # the instance was stopped and its folder removed
+            self._file = None
 
 
 def _make_home(folder: Path) -> Path:
