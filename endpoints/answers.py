@@ -1,6 +1,7 @@
 """Read what a container answered: labels, and where the time went."""
 
 import json
+import math
 import re
 from typing import Any
 
@@ -35,8 +36,12 @@ def _row(row: Any) -> dict[str, Any]:
         match = _LINE.match(row)
         if match is None:
             raise ValueError(row)
-        return {"label": match[2], "probability": float(match[1])}
-    return {"label": str(row["label"]), "probability": float(row["probability"])}
+        row = {"label": match[2], "probability": match[1]}
+    probability = float(row["probability"])
+    if not math.isfinite(probability):
+        raise ValueError(row)
+    # NUL is no text for PostgreSQL.
+    return {"label": str(row["label"]).replace("\0", ""), "probability": probability}
 
 
 def timings(custom_attributes: str) -> tuple[bool | None, dict[str, float]]:
@@ -48,8 +53,10 @@ def timings(custom_attributes: str) -> tuple[bool | None, dict[str, float]]:
     found = {}
     for name in ("load_ms", "decode_ms", "infer_ms"):
         try:
-            found[name] = max(0.0, float(given[name]))
+            value = float(given[name])
         except (KeyError, ValueError):
             continue
+        if math.isfinite(value):
+            found[name] = max(0.0, value)
     cold = {"1": True, "0": False}.get(given.get("cold", ""))
     return cold, found

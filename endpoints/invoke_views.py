@@ -8,11 +8,12 @@ from typing import Any, cast
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import cache_control
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from endpoints import invoke, samples
 from endpoints.models import Endpoint, Invocation, Picture
-from endpoints.pictures import NotAPicture, prepare
+from endpoints.pictures import MAX_FILE_BYTES, NotAPicture, prepare, too_large
 from mmeportal.permissions import actor, require_permission
 from models_catalog.models import Version
 
@@ -32,10 +33,19 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "invoke/page.html", _page_context(chosen))
 
 
+# The CSRF check reads the whole body; so the user's role and the size are looked at before it.
+@csrf_exempt
 @require_POST
 @_may_invoke
 def run(request: HttpRequest) -> HttpResponse:
     """Send the picture. What goes wrong is told beside the form, which keeps its choices."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_FILE_BYTES + 1_000_000:
+        return _problem(request, too_large("The picture"))
+    return _run(request)
+
+
+@csrf_protect
+def _run(request: HttpRequest) -> HttpResponse:
     chosen = {name: _number(request.POST.get(name)) for name in ("endpoint", "version")}
     picture = None
     try:
@@ -45,7 +55,9 @@ def run(request: HttpRequest) -> HttpResponse:
             endpoint=endpoint, version=version, picture=picture, actor=actor(request)
         )
     except (NotAPicture, invoke.Refused) as problem:
-        return _refused(request, chosen, picture, str(problem))
+        if picture is None:
+            picture = Picture.objects.filter(sha256=request.POST.get("again", "")).first()
+        return _problem(request, str(problem), chosen, picture)
     _wait(future)
     if _is_htmx(request):
         return _result_fragment(request, invocation.pk)
@@ -135,14 +147,13 @@ def _wait(future: "Future[None]") -> None:
         return
 
 
-def _refused(
-    request: HttpRequest, chosen: Chosen, picture: Picture | None, problem: str
+def _problem(
+    request: HttpRequest, problem: str, chosen: Chosen | None = None, picture: Picture | None = None
 ) -> HttpResponse:
     if _is_htmx(request):
         # 200: htmx puts no error answers into the page.
         return render(request, "invoke/_problem.html", {"problem": problem})
-    if picture is None:
-        picture = Picture.objects.filter(sha256=request.POST.get("again", "")).first()
+    chosen = chosen or {"endpoint": None, "version": None}
     context = _page_context(chosen, picture) | {"problem": problem}
     return render(request, "invoke/page.html", context, status=400)
 

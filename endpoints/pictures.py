@@ -74,14 +74,17 @@ def prepare(file: BinaryIO, name: str) -> Prepared:
     if not data:
         raise NotAPicture(f"{name} is empty. Choose a picture.")
     if len(data) > MAX_FILE_BYTES:
-        raise NotAPicture(
-            f"{name} is larger than {MAX_FILE_BYTES >> 20} MB. Choose a smaller picture."
-        )
+        raise NotAPicture(too_large(name))
     image = _open(data, name)
     if image.width * image.height <= _LARGE_PIXELS:
         return _prepare(image, data, name)
     with _one_large_at_a_time:
         return _prepare(image, data, name)
+
+
+def too_large(name: str) -> str:
+    """What to say of a file that is not even looked at."""
+    return f"{name} is larger than {MAX_FILE_BYTES >> 20} MB. Choose a smaller one."
 
 
 def _open(data: bytes, name: str) -> Image.Image:

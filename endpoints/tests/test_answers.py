@@ -20,7 +20,12 @@ def test_the_notebooks_form():
     assert len(found) == 5
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"7", b'{"a": 1}', b'["x"]', b'[{"label": 1}]'])
+NAN = b'{"predictions": [{"label": "cat", "probability": NaN}]}'
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"7", b'{"a": 1}', b'["x"]', b'[{"label": 1}]', NAN]
+)
 def test_anything_else_is_told(body):
     with pytest.raises(answers.Unreadable, match="not with labels and probabilities"):
         answers.predictions(body)
@@ -36,7 +41,7 @@ def test_anything_else_is_told(body):
         ),
         ("cold=0;infer_ms=2", False, {"infer_ms": 2.0}),
         ("", None, {}),
-        ("trace=abc;cold=maybe;load_ms=x", None, {}),
+        ("trace=abc;cold=maybe;load_ms=x;infer_ms=nan;decode_ms=inf", None, {}),
     ],
 )
 def test_custom_attributes(text, cold, times):

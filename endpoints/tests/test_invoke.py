@@ -6,7 +6,9 @@ import json
 from concurrent.futures import Future
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django.urls import reverse
 from PIL import Image
 
@@ -356,6 +358,30 @@ def test_who_has_no_role_may_not(serving, version, client, django_user_model):
     for address in addresses:
         assert client.get(address).status_code == 403
     assert client.post(reverse("invoke:run")).status_code == 403
+
+
+def test_a_file_that_is_far_too_large_is_refused_before_it_is_read(post):
+    for header in (HTMX, {}):
+        response = post.client.post(
+            reverse("invoke:run"),
+            data=b"never read",
+            content_type="multipart/form-data; boundary=x",
+            CONTENT_LENGTH=str(80 << 20),
+            **header,
+        )
+        assert "larger than 64 MB" in text(response)
+
+
+def test_the_csrf_token_is_needed(serving, version, user_in, sagemaker_runtime):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user_in("viewer"))
+    data = {"endpoint": serving.pk, "version": version.pk, "picture": upload()}
+    assert client.post(reverse("invoke:run"), data).status_code == 403
+    assert not sagemaker_runtime.asked
+    client.get(reverse("invoke:page"))
+    token = client.cookies[settings.CSRF_COOKIE_NAME].value
+    data["picture"] = upload()
+    assert "tabby" in text(client.post(reverse("invoke:run"), data, HTTP_X_CSRFTOKEN=token, **HTMX))
 
 
 def test_get_runs_nothing(post, sagemaker_runtime):

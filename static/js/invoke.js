@@ -3,6 +3,8 @@
 const field = () => document.querySelector("#picture-field");
 let shown = null; // the object URL of the preview
 
+const MOST = 64 * 1024 * 1024; // as endpoints/pictures.py: larger files are refused unread
+
 function showPreview(file) {
   const zone = field();
   if (shown) URL.revokeObjectURL(shown);
@@ -10,6 +12,9 @@ function showPreview(file) {
   const preview = zone.querySelector("[data-preview]");
   zone.querySelector("[data-name]").textContent = file.name || "Pasted picture";
   zone.querySelector(".icon")?.remove();
+  zone.querySelector("input[type=file]").setCustomValidity(
+    file.size > MOST ? "This file is larger than 64 MB. Choose a smaller picture." : "",
+  );
   if (file.type.startsWith("image/")) {
     shown = URL.createObjectURL(file);
     preview.src = shown;
