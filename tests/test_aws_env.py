@@ -22,8 +22,14 @@ def test_the_notebooks_calls_run_after_sourcing_aws_env(stack: Stack, tmp_path: 
     Image.radial_gradient("L").convert("RGB").save(tmp_path / "cat.jpg")
     (tmp_path / "notebook.py").write_text(NOTEBOOK)
     done = subprocess.run(
-        ["bash", "-c", 'source "$1" && exec "$2" notebook.py', "bash"]
-        + [str(stack.local_dir / "aws.env"), sys.executable],
+        [
+            "bash",
+            "-c",
+            'source "$1" && exec "$2" notebook.py',
+            "bash",
+            str(stack.local_dir / "aws.env"),
+            sys.executable,
+        ],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"]},
         input="\n",
@@ -45,8 +51,8 @@ def test_the_notebooks_calls_run_after_sourcing_aws_env(stack: Stack, tmp_path: 
         aws_secret_access_key=stack.aws["AWS_SECRET_ACCESS_KEY"],
         region_name=stack.aws["AWS_REGION"],
     )
-    assert not sagemaker.list_models(NameContains="DEMO-")["Models"]
-    assert not sagemaker.list_endpoint_configs(NameContains="DEMO-")["EndpointConfigs"]
+    assert not sagemaker.list_models(NameContains="DEMO-MultiModel")["Models"]
+    assert not sagemaker.list_endpoint_configs(NameContains="DEMO-MultiModel")["EndpointConfigs"]
     # SageMaker's DeleteEndpoint answers at once; the endpoint is there a moment longer.
-    going = sagemaker.list_endpoints(NameContains="DEMO-")["Endpoints"]
+    going = sagemaker.list_endpoints(NameContains="DEMO-MultiModel")["Endpoints"]
     assert all(endpoint["EndpointStatus"] == "Deleting" for endpoint in going)
