@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from .faults import BadPlan
 from .server import LocalAws, preload
 from .settings import Settings
 
@@ -28,7 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     preload()
-    local = LocalAws(settings)
+    try:
+        local = LocalAws(settings)
+    except BadPlan as error:
+        print(f"localaws: {error}", file=sys.stderr)
+        return 1
     ending = threading.Thread(target=local.end_instances, name="ending")
 
     def on_signal(number: int, frame: object) -> None:
@@ -97,6 +102,7 @@ def _settings(arguments: list[str] | None) -> Settings:
     option("create_seconds", "least seconds that creating an endpoint takes", float)
     option("update_seconds", "least seconds that updating an endpoint takes", float)
     option("delete_seconds", "least seconds that deleting an endpoint takes", float)
+    option("faults", "file with a fault plan, see docs/localaws.md", Path)
     option("startup_timeout", "seconds within which a container must be healthy", float)
     option("invocation_timeout", "seconds a caller waits for a model and its answer", float)
     option("load_timeout", "seconds that loading a model may take", float)

@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .faults import BadPlan, FaultPlan
 from .fleet import Fleet, Variant
 from .settings import Settings
 from .store import Store
 
 
 class Admin:
-    def __init__(self, settings: Settings, store: Store, fleet: Fleet) -> None:
+    def __init__(self, settings: Settings, store: Store, fleet: Fleet, faults: FaultPlan) -> None:
+        self._faults = faults
         self._settings = settings
         self._store = store
         self._fleet = fleet
@@ -22,12 +24,29 @@ class Admin:
         environ: dict[str, Any],
         start_response: Callable[[str, list[tuple[str, str]]], Any],
     ) -> Iterable[bytes]:
-        found = self._page(environ["PATH_INFO"].removeprefix("/_localaws/"))
-        line = "200 OK" if found is not None else "404 Not Found"
-        body = json.dumps(found or {"message": "There is no such page."}, indent=1).encode()
+        path = environ["PATH_INFO"].removeprefix("/_localaws/")
+        line = "200 OK"
+        if path.strip("/") == "faults":
+            try:
+                found: dict[str, Any] | None = self._fault_plan(environ)
+            except BadPlan as error:
+                line, found = "400 Bad Request", {"message": str(error)}
+        else:
+            found = self._page(path)
+        if found is None:
+            line, found = "404 Not Found", {"message": "There is no such page."}
+        body = json.dumps(found, indent=1).encode()
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         start_response(line, headers)
         return [body]
+
+    def _fault_plan(self, environ: dict[str, Any]) -> dict[str, Any]:
+        match environ["REQUEST_METHOD"]:
+            case "PUT" | "POST":
+                self._faults.replace(environ["wsgi.input"].read())
+            case "DELETE":
+                self._faults.clear()
+        return self._faults.describe()
 
     def _page(self, path: str) -> dict[str, Any] | None:
         match path.strip("/").split("/"):

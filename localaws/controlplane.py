@@ -11,11 +11,12 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import shapes
 from .errors import AwsError, unknown_operation, validation_exception
+from .faults import Fault
 from .lifecycle import Lifecycle, variant_summaries
 from .naming import arn, parse_model_data_url
 from .settings import Settings
@@ -63,8 +64,8 @@ class ControlPlane:
         ]
         self.operations = {operation.__name__: operation for operation in operations}
 
-    def call(self, operation: str, body: bytes) -> bytes:
-        """Answer one request; raises AwsError."""
+    def call(self, operation: str, body: bytes, faults: Sequence[Fault] = ()) -> bytes:
+        """Answer one request; raises AwsError. ``faults`` are those to go wrong in it."""
         method = self.operations.get(operation)
         if method is None:
             known = operation in shapes.service_model().operation_names
@@ -72,7 +73,11 @@ class ControlPlane:
             raise unknown_operation(
                 f"{operation} {what}. Offered are: {', '.join(sorted(self.operations))}."
             )
-        return shapes.answer(operation, method(shapes.parse(operation, body)))
+        request = shapes.parse(operation, body)
+        doomed = next((fault for fault in faults if fault.action == "capacity"), None)
+        if doomed is not None and operation == "CreateEndpoint":
+            return shapes.answer(operation, self.CreateEndpoint(request, failure=doomed.reason))
+        return shapes.answer(operation, method(request))
 
     # --- models --------------------------------------------------------------------------
 
@@ -159,7 +164,8 @@ class ControlPlane:
 
     # --- endpoints -------------------------------------------------------------------------
 
-    def CreateEndpoint(self, request: Members) -> Members:
+    def CreateEndpoint(self, request: Members, failure: str | None = None) -> Members:
+        """``failure`` is what the endpoint is to fail with, where that was ordered."""
         config = self._find("endpoint-config", request["EndpointConfigName"])
         body: Members = {
             "config": config.name,
@@ -170,7 +176,7 @@ class ControlPlane:
         endpoint = self._create(
             "endpoint", request["EndpointName"], body, status="Creating", tags=request.get("Tags")
         )
-        self._lifecycle.start_creation(endpoint.name)
+        self._lifecycle.start_creation(endpoint.name, failure)
         return {"EndpointArn": endpoint.arn}
 
     def DescribeEndpoint(self, request: Members) -> Members:

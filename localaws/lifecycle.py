@@ -50,8 +50,9 @@ class Lifecycle:
         """Let no change write a status any more: the next start takes up what is under way."""
         self._stopping.set()
 
-    def start_creation(self, name: str) -> None:
-        self._run(self._create, name)
+    def start_creation(self, name: str, failure: str | None = None) -> None:
+        """Start instances; with ``failure``, fail with that reason in place of it."""
+        self._run(lambda name: self._create(name, failure), name)
 
     def start_update(self, name: str) -> None:
         self._run(self._update, name)
@@ -67,15 +68,17 @@ class Lifecycle:
             try:
                 change(name)
             except Exception as error:
-                log.exception("%s of endpoint %s broke", change.__name__, name)
+                log.exception("a change of endpoint %s broke", name)
                 self._fail(name, f"localaws itself failed: {error!r}")
 
-        threading.Thread(target=work, name=f"{change.__name__}-{name}", daemon=True).start()
+        threading.Thread(target=work, name=f"change-{name}", daemon=True).start()
 
-    def _create(self, name: str) -> None:
+    def _create(self, name: str, failure: str | None = None) -> None:
         endpoint = self._get(name)
         finish = time.monotonic() + self._settings.create_seconds
         try:
+            if failure is not None:
+                raise StartFailed(failure)
             self._fleet.deploy(name, endpoint.body["wanted"])
         except StartFailed as error:
             self._wait_until(finish)

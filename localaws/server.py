@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import unquote
 
 import waitress
+from waitress.channel import ClientDisconnected
 from waitress.server import BaseWSGIServer
 
 from . import shapes
 from .admin import Admin
 from .controlplane import ControlPlane
 from .errors import AwsError, internal_failure
+from .faults import Fault, FaultPlan
 from .fetch import s3_client
 from .fleet import Fleet
 from .lifecycle import Lifecycle
@@ -38,13 +40,14 @@ class LocalAws:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.faults = FaultPlan(settings.faults)
         settings.data.mkdir(parents=True, exist_ok=True)
         self.store = Store(settings.data / "state.sqlite3")
         self.fleet = Fleet(settings, s3_client(settings.region, settings.s3_endpoint))
         self.lifecycle = Lifecycle(settings, self.store, self.fleet)
         self.control_plane = ControlPlane(settings, self.store, self.lifecycle)
         self.runtime = Runtime(settings, self.store, self.fleet)
-        self.admin = Admin(settings, self.store, self.fleet)
+        self.admin = Admin(settings, self.store, self.fleet, self.faults)
         self._moto = _LazyMoto()
         self._server: BaseWSGIServer | None = None
 
@@ -97,9 +100,14 @@ class LocalAws:
     ) -> Iterable[bytes]:
         request = request_id()
         start = time.perf_counter()
+        sent = _body(environ)
+        faults = self.faults.next(operation, sent)
         try:
-            body = self.control_plane.call(operation, _body(environ))
+            _strike_before(faults)
+            body = self.control_plane.call(operation, sent, faults)
             status, error_code = 200, ""
+        except ClientDisconnected:
+            raise
         except Exception as caught:
             error = _as_aws_error(caught, operation)
             status, error_code = error.status, error.code
@@ -110,6 +118,7 @@ class LocalAws:
         quiet = status == 200 and operation.startswith(("Describe", "List"))
         level = logging.DEBUG if quiet else logging.INFO
         log.log(level, "%s %s %s %.1f ms", operation, status, error_code, milliseconds)
+        _strike_after(faults)
         headers = [("Content-Type", _JSON_PROTOCOL), ("x-amzn-RequestId", request)]
         return _respond(start_response, status, headers, body)
 
@@ -120,7 +129,9 @@ class LocalAws:
         headers = [("x-amzn-RequestId", request)]
         if environ["REQUEST_METHOD"] != "POST":
             return _respond(start_response, 405, headers, b"Use POST.")
+        faults = self.faults.next("InvokeEndpoint", name=name)
         try:
+            _strike_before(faults)
             if int(environ.get("CONTENT_LENGTH") or 0) > MAX_PAYLOAD_BYTES:
                 raise payload_too_large()
             result = self.runtime.invoke(
@@ -135,6 +146,8 @@ class LocalAws:
                     target_variant=environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT"),
                 )
             )
+        except ClientDisconnected:
+            raise
         except Exception as caught:
             error = _as_aws_error(caught, "InvokeEndpoint")
             log.info("InvokeEndpoint %s %s %s: %s", name, error.status, error.code, error.message)
@@ -143,6 +156,7 @@ class LocalAws:
             if not error.code.isdigit():
                 headers.append(("x-amzn-ErrorType", error.code))
             return _respond(start_response, error.status, headers, body)
+        _strike_after(faults)
         headers.append(("Content-Type", result.content_type))
         headers += result.headers.items()
         return _respond(start_response, 200, headers, result.body)
@@ -169,6 +183,23 @@ class _LazyMoto:
 
                 self._app = DomainDispatcherApplication(create_backend_app)
             return self._app
+
+
+def _strike_before(faults: list[Fault]) -> None:
+    """What is to go wrong before anything is done: wait, refuse, or hang up."""
+    for fault in faults:
+        if fault.action == "delay":
+            time.sleep(fault.seconds)
+        elif fault.action in ("throttle", "error"):
+            raise fault.as_error()
+        elif fault.action == "drop" and fault.before:
+            raise ClientDisconnected
+
+
+def _strike_after(faults: list[Fault]) -> None:
+    """Hang up after having acted: waitress closes the connection on this exception."""
+    if any(fault.action == "drop" for fault in faults):
+        raise ClientDisconnected
 
 
 def _as_aws_error(error: Exception, what: str) -> AwsError:

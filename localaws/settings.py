@@ -33,6 +33,8 @@ class Settings:
     update_seconds: float = 0.0
     delete_seconds: float = 0.0
     """Least time that creation, update and deletion of an endpoint take, to feel slow AWS."""
+    faults: Path | None = None
+    """A fault plan to begin with (localaws.faults)."""
     startup_timeout: float = 240.0
     """A container must answer /ping within this (DG/your-algorithms-inference-code: 4 minutes)."""
     invocation_timeout: float = 60.0

@@ -131,7 +131,7 @@ class LocalAwsProcess:
 
     def client(self, service: str, **config: Any) -> Any:
         endpoint = self.s3 if service == "s3" else self.url
-        settings = {"read_timeout": 90, "retries": {"max_attempts": 1}} | config
+        settings = {"read_timeout": 90, "retries": {"total_max_attempts": 1}} | config
         return boto3.client(
             service,
             endpoint_url=endpoint,

@@ -1,0 +1,145 @@
+"""Faults on order, so that clients can be tested against a bad day at AWS.
+
+A plan is a list of faults, given by ``--faults FILE`` or put at ``/_localaws/faults``
+(docs/localaws.md, section "Faults"). Each request asks :meth:`FaultPlan.next` what is to
+go wrong with it.
+"""
+
+import json
+import threading
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import AwsError
+
+Action = Literal["throttle", "error", "capacity", "drop", "delay"]
+_ACTIONS = ("throttle", "error", "capacity", "drop", "delay")
+_CAPACITY = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity "
+    "error. Please retry using a different ML instance type or after some time."
+)
+
+
+class BadPlan(ValueError):
+    """The plan cannot be understood; the text says which part."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """One thing to go wrong.
+
+    It strikes requests of ``operation`` ("*": any), for the resource ``name`` where given,
+    skipping the first ``skip``, then every ``every``-th, ``times`` times (0: for ever).
+
+    ``throttle`` answers ThrottlingException; ``error`` what ``code``, ``message`` and
+    ``status`` say; ``capacity`` lets CreateEndpoint begin and then fail for want of
+    machines; ``delay`` waits ``seconds`` first; ``drop`` closes the connection without an
+    answer, after having acted (or before, where ``before`` is true).
+    """
+
+    action: Action
+    operation: str = "*"
+    name: str | None = None
+    skip: int = 0
+    every: int = 1
+    times: int = 1
+    seconds: float = 0.0
+    code: str = "InternalFailure"
+    message: str = "A fault that was asked for."
+    status: int = 500
+    before: bool = False
+    seen: int = 0
+    struck: int = 0
+
+    def strikes(self, operation: str, names: set[str]) -> bool:
+        if self.operation not in ("*", operation) or (self.name and self.name not in names):
+            return False
+        if self.times and self.struck >= self.times:
+            return False
+        self.seen += 1
+        due = self.seen - self.skip
+        if due <= 0 or due % self.every:
+            return False
+        self.struck += 1
+        return True
+
+    def as_error(self) -> AwsError:
+        if self.action == "throttle":
+            return AwsError("ThrottlingException", "Rate exceeded", status=400)
+        return AwsError(self.code, self.message, status=self.status)
+
+    @property
+    def reason(self) -> str:
+        """FailureReason of an endpoint that found no capacity."""
+        return _CAPACITY
+
+
+class FaultPlan:
+    """The faults in force; safe to use from many threads."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+        if file is not None:
+            try:
+                self.replace(file.read_bytes())
+            except OSError as error:
+                raise BadPlan(f"The fault plan {file} cannot be read: {error}") from error
+
+    def replace(self, plan: bytes) -> None:
+        """Put a new plan, ``{"faults": [{…}]}``, in the place of the old; raises BadPlan."""
+        try:
+            faults = [_fault(entry) for entry in json.loads(plan)["faults"]]
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, BadPlan):
+                raise
+            raise BadPlan(f'A plan is {{"faults": [{{"action": …}}]}}: {error!r}') from error
+        with self._lock:
+            self._faults = faults
+
+    def clear(self) -> None:
+        with self._lock:
+            self._faults = []
+
+    def describe(self) -> dict[str, Any]:
+        with self._lock:
+            return {"faults": [asdict(fault) for fault in self._faults]}
+
+    def next(self, operation: str, body: bytes = b"", *, name: str | None = None) -> list[Fault]:
+        """What is to go wrong with this request; counts it."""
+        with self._lock:
+            if not self._faults:
+                return []
+            names = _names(body) if name is None else {name}
+            return [fault for fault in self._faults if fault.strikes(operation, names)]
+
+
+def _names(body: bytes) -> set[str]:
+    """The names that a control-plane request is about."""
+    try:
+        members = json.loads(body or b"{}")
+    except ValueError:
+        return set()
+    if not isinstance(members, dict):
+        return set()
+    return {str(value) for member, value in members.items() if member.endswith("Name")}
+
+
+def _fault(entry: dict[str, Any]) -> Fault:
+    known = {field.name for field in fields(Fault)} - {"seen", "struck"}
+    unknown = set(entry) - known
+    if unknown:
+        raise BadPlan(f"A fault has no {', '.join(sorted(unknown))}; it has {sorted(known)}.")
+    if entry.get("action") not in _ACTIONS:
+        raise BadPlan(
+            f"A fault's action is one of {', '.join(_ACTIONS)}, not {entry.get('action')}."
+        )
+    fault = Fault(**entry)
+    for field in fields(Fault):
+        value, kind = getattr(fault, field.name), field.type
+        if kind in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise BadPlan(f"A fault's {field.name} is a number, not {value!r}.")
+    if fault.every < 1:
+        raise BadPlan("A fault's every is 1 or more.")
+    return fault
