@@ -3,13 +3,16 @@
 STACK := ./stack/run
 ARGS ?=
 
-.PHONY: help up test lint bench bench-container bench-localaws image clean
+.PHONY: help up manage test lint bench bench-container bench-localaws bench-portal image clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 up: ## set up what is missing and run the portal on this machine; Ctrl-C ends it
 	@$(STACK) up
+
+manage: ## manage.py beside the stack; ARGS="pack_zoo resnet18_v1"
+	@$(STACK) manage $(ARGS)
 
 test: ## all tests; ARGS="-k upload" for some
 	@$(STACK) run -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
@@ -26,6 +29,9 @@ bench-container: ## the container beside a plain one
 
 bench-localaws: ## localaws beside the bare container
 	@$(STACK) run bench/localaws.py $(ARGS)
+
+bench-portal: ## the portal's page beside a bare call; needs a running stack
+	@$(STACK) run bench/portal.py $(ARGS)
 
 image: ## build the container image with CONTAINER_ENGINE (docker, podman)
 	@./stack/image

@@ -66,6 +66,15 @@ def run(arguments: Sequence[str]) -> None:
     )
 
 
+def manage(layout: Layout, arguments: Sequence[str]) -> None:
+    """Become Django's command line, with the environment of the stack in this folder."""
+    if not (layout.local_dir / "db.sqlite3").exists():
+        raise StackError(f"There is no stack in {layout.local_dir} yet: run `make up` first.")
+    os.chdir(ROOT)
+    python = str(venvs.PORTAL.python)
+    os.execve(python, [python, "manage.py", *arguments], environment(layout))  # noqa: S606
+
+
 def _lock(folder: Path) -> int:
     """Hold the stack's folder for as long as this process lives."""
     descriptor = os.open(folder / "run" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -93,6 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     of_install.add_argument("names", nargs="+", choices=sorted(venvs.ALL))
     of_run = commands.add_parser("run", help="run the development environment's Python")
     of_run.add_argument("arguments", nargs=argparse.REMAINDER)
+    of_manage = commands.add_parser("manage", help="run manage.py beside a stack")
+    of_manage.add_argument("arguments", nargs=argparse.REMAINDER)
     chosen = parser.parse_args(arguments)
     # A start that is cut short before the supervisor takes over ends like any other.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -101,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return up(Layout.from_environment(), follow=chosen.follow)
         if chosen.command == "install":
             install(chosen.names)
+        elif chosen.command == "manage":
+            manage(Layout.from_environment(), chosen.arguments)
         else:
             run(chosen.arguments)
     except StackError as error:
