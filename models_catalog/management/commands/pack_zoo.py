@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from mmeportal.errors import AwsError
@@ -35,7 +36,10 @@ class Command(BaseCommand):
         """Fetch, pack, upload."""
         network: str = options["network"]
         name: str = options["name"] or network.lower()
-        valid_name(name)
+        try:
+            valid_name(name)
+        except ValidationError as error:
+            raise CommandError(f"{name!r} is no name for a model. {error.message}") from error
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
             path = Path(folder, f"{name}.tar.gz")
             command = [*settings.PACK_ZOO_COMMAND, network, "--out", str(path)]
