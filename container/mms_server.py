@@ -142,7 +142,7 @@ def prepare_folders(chosen: Settings) -> None:
     launcher.chmod(0o755)
 
 
-_LEFTOVERS = (".mms.sock.", "libnetty", "host.sock")
+_LEFTOVERS = (".mms.sock.", "libnetty", "host.sock", ".loading")
 
 
 def clear_leftovers(chosen: Settings) -> None:
@@ -212,6 +212,7 @@ def worker_environment(chosen: Settings) -> dict[str, str]:
     """What the model host and each worker run with, besides what is set outside."""
     return {
         "TMPDIR": str(chosen.tmp),
+        "MME_SERVER_PID": str(os.getpid()),
         "OMP_NUM_THREADS": str(chosen.threads),
         # How long a thread spins for its next piece of work before it sleeps. The default, some
         # milliseconds, burns the processors that other models need: with two models busy on two

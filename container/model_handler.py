@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import memory
 import payload
 from artifact import ArtifactError, read_artifact
+from logs import log
 from network import Network, Prediction
 
 _network: Network | None = None
@@ -22,20 +24,27 @@ _cold = True
 def handle(data: list[dict[str, Any]] | None, context: Any) -> list[str] | None:
     """MMS's entry point. ``data`` is None once, at load time; then one dict a request."""
     if data is None:
-        _load(Path(context.system_properties["model_dir"]))
+        _load(context.model_name, Path(context.system_properties["model_dir"]))
         return None
     return [_answer(parameters, context, index) for index, parameters in enumerate(data)]
 
 
-def _load(directory: Path) -> None:
+def _load(name: str, directory: Path) -> None:
     global _network, _load_ms, _cold
     started = time.perf_counter()
     try:
-        _network = Network(read_artifact(directory))
+        _network = Network(read_artifact(directory), admit=memory.admitted)
     except OSError as error:
         raise ArtifactError("load_failed", f"The artifact cannot be read: {error}") from error
     _load_ms = (time.perf_counter() - started) * 1000
     _cold = True
+    log(
+        "model_loaded",
+        model=name,
+        artifact=_network.artifact.name,
+        load_ms=round(_load_ms, 1),
+        parameter_mb=round(_network.artifact.parameter_bytes / memory.MEGABYTE, 1),
+    )
 
 
 def _answer(parameters: dict[str, Any], context: Any, index: int) -> str:
@@ -52,7 +61,7 @@ def _answer(parameters: dict[str, Any], context: Any, index: int) -> str:
     try:
         request = payload.read(parameters, headers, _network)
     except payload.BadRequest as error:
-        return _refuse(error, context, index)
+        return _refuse(error, headers.get("x-amzn-sagemaker-target-model", ""), context, index)
     decoded = time.perf_counter()
     answers = _network.predict_rows(request.rows)
     inferred = time.perf_counter()
@@ -84,8 +93,16 @@ def _body(answers: list[list[Prediction]], batched: bool, accept: str) -> object
     return lines if batched else lines[0]
 
 
-def _refuse(error: payload.BadRequest, context: Any, index: int) -> str:
+def _refuse(error: payload.BadRequest, target: str, context: Any, index: int) -> str:
     """Answer a bad request with its sentence, in the shape of MMS's own errors."""
+    log(
+        "request_refused",
+        level="WARNING",
+        model=context.model_name,
+        target_model=target,
+        status=error.status,
+        message=str(error),
+    )
     context.set_response_status(code=error.status, phrase=error.reason, idx=index)
     context.set_response_content_type(index, "application/json")
     return json.dumps(

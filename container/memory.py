@@ -1,0 +1,169 @@
+"""Whether a model may still be loaded: what it needs against what the container may still use.
+
+Asked before loading, because the kernel does not refuse: it lets the memory be taken, and then
+kills whatever it pleases. A refusal is a ``MemoryError``, which MMS answers with 507, on which
+SageMaker unloads another model and tries again.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MEGABYTE = 1024 * 1024
+SPARE = 48 * MEGABYTE
+"""Kept free for requests in flight: a decoded picture, the JVM's copies of requests and answers."""
+
+_V2 = Path("/sys/fs/cgroup")
+_V1 = Path("/sys/fs/cgroup/memory")
+_NO_LIMIT = 1 << 60  # cgroup v1 writes an absurd number where there is none
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much memory there is, and how much of it is taken, in bytes; and who says so."""
+
+    limit: int
+    used: int
+    source: str
+
+
+def rooms() -> list[Room]:
+    """Every limit that holds for this server; the tightest one counts."""
+    found = [read() for read in (_setting, _cgroup_v2, _cgroup_v1, _machine)]
+    return [room for room in found if room is not None]
+
+
+def _setting() -> Room | None:
+    """``MME_MEMORY_LIMIT_MB``, for servers that share a machine without containers.
+
+    What counts is the memory of the server's own processes, shared pages in shares.
+    """
+    wanted, server = os.environ.get("MME_MEMORY_LIMIT_MB"), os.environ.get("MME_SERVER_PID")
+    if not wanted or not server:
+        return None
+    used = sum(_proportional_size(pid) for pid in _family(int(server)))
+    return Room(int(wanted) * MEGABYTE, used, "MME_MEMORY_LIMIT_MB")
+
+
+def _cgroup_v2() -> Room | None:
+    try:
+        limit = (_V2 / "memory.max").read_text(encoding="ascii").strip()
+        if limit == "max":
+            return None
+        used = int((_V2 / "memory.current").read_text(encoding="ascii"))
+        reclaimable = _statistic(_V2 / "memory.stat", ("inactive_file", "active_file"))
+    except (OSError, ValueError):
+        return None
+    return Room(int(limit), max(0, used - reclaimable), "cgroup")
+
+
+def _cgroup_v1() -> Room | None:
+    try:
+        limit = int((_V1 / "memory.limit_in_bytes").read_text(encoding="ascii"))
+        used = int((_V1 / "memory.usage_in_bytes").read_text(encoding="ascii"))
+        reclaimable = _statistic(_V1 / "memory.stat", ("total_inactive_file", "total_active_file"))
+    except (OSError, ValueError):
+        return None
+    return None if limit >= _NO_LIMIT else Room(limit, max(0, used - reclaimable), "cgroup")
+
+
+def _statistic(path: Path, names: tuple[str, ...]) -> int:
+    """The sum of some lines of memory.stat: pages that the kernel gives back when asked."""
+    lines = (line.split() for line in path.read_text(encoding="ascii").splitlines())
+    return sum(int(value) for name, value in lines if name in names)
+
+
+def _machine() -> Room | None:
+    values = {}
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        name, _, rest = line.partition(":")
+        values[name] = int(rest.split()[0]) * 1024
+    total = values["MemTotal"]
+    return Room(total, total - values["MemAvailable"], "machine")
+
+
+def _family(pid: int) -> list[int]:
+    """``pid``, its children, theirs, and so on."""
+    found, todo = [], [pid]
+    while todo:
+        current = todo.pop()
+        found.append(current)
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{current}/task").iterdir():
+                children = (task / "children").read_text(encoding="ascii")
+                todo.extend(int(child) for child in children.split())
+    return found
+
+
+def _proportional_size(pid: int) -> int:
+    """Resident bytes, each shared page divided by those who share it; pages of files left out,
+    as the kernel gives them back when asked."""
+    size = 0
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
+                size += int(line.split()[1]) * 1024
+    return size
+
+
+@contextlib.contextmanager
+def admitted(need: int, name: str) -> Iterator[None]:
+    """Hold ``need`` bytes for the time of a load; ``MemoryError`` where they are not there.
+
+    Loads that go on at the same time see each other's needs, by files in TMPDIR that name the
+    process and the bytes, so that two do not both take the last room.
+    """
+    folder = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - the server's own, as it is set
+    mine = folder / f".loading.{os.getpid()}"
+    with _locked(folder / ".loading"):
+        reserved = _reserved_by_others(folder)
+        for room in rooms():
+            free = room.limit - room.used - reserved - SPARE
+            if need > free:
+                raise MemoryError(
+                    f"{name} needs about {need // MEGABYTE} MB, but of {room.limit // MEGABYTE} MB "
+                    f"({room.source}) {max(0, free) // MEGABYTE} MB are free; "
+                    "unload another model first."
+                )
+        mine.write_text(str(need), encoding="ascii")
+    try:
+        yield
+    finally:
+        mine.unlink(missing_ok=True)
+
+
+def _reserved_by_others(folder: Path) -> int:
+    total = 0
+    for path in folder.glob(".loading.*"):
+        pid = path.name.rpartition(".")[2]
+        try:
+            if Path(f"/proc/{pid}").exists():
+                total += int(path.read_text(encoding="ascii") or 0)
+            else:
+                path.unlink(missing_ok=True)  # killed while it loaded
+        except OSError:
+            continue
+    return total
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        deadline = time.monotonic() + 5
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # Held for milliseconds; a stopped process must not stop all loading for ever.
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.005)
+        yield
+
+
+Admit = Callable[[int, str], contextlib.AbstractContextManager[None]]
