@@ -27,9 +27,7 @@ class ModelQuerySet(models.QuerySet["Model"]):
         return (
             self.annotate(last_upload=models.Max("versions__created_at"))
             .order_by(models.F("last_upload").desc(nulls_last=True), "name")
-            .prefetch_related(
-                models.Prefetch("versions", queryset=Version.objects.order_by("-number"))
-            )
+            .prefetch_related(models.Prefetch("versions", queryset=Version.objects.for_lists()))
         )
 
 
@@ -70,10 +68,15 @@ class Model(models.Model):
 class VersionQuerySet(models.QuerySet["Version"]):
     """The questions that pages and jobs ask of the versions."""
 
+    def for_lists(self) -> Self:
+        """Newest first, with who uploaded them, without the reports."""
+        return self.defer("report").select_related("created_by").order_by("-number")
+
     def ready(self) -> Self:
         """Those that an endpoint can serve, with their models, newest of each model first."""
         return (
             self.filter(state=Version.State.READY)
+            .defer("report")
             .select_related("model")
             .order_by("model__name", "-number")
         )
@@ -131,6 +134,9 @@ class Version(models.Model):
     check_after = models.DateTimeField(default=timezone.now)
     settled_at = models.DateTimeField(null=True, blank=True)
     report = models.JSONField(default=dict, blank=True, help_text="The preflight's report.")
+    # Of the report, what lists show: the whole may hold thousands of labels.
+    parameters = models.PositiveBigIntegerField(null=True, blank=True)
+    input_shape = models.CharField(max_length=200, blank=True, help_text="data: 1 × 3 × 224 × 224")
 
     objects = VersionQuerySet.as_manager()
     activity_kind = "version"
@@ -171,11 +177,3 @@ class Version(models.Model):
     def artifact(self) -> dict[str, Any]:
         """What the preflight found inside (container/preflight.py); empty before it ran."""
         return self.report.get("artifact") or {}
-
-    @property
-    def input_shape(self) -> str:
-        """The first input as a person reads it: ``data: 1 × 3 × 224 × 224``."""
-        inputs = self.artifact.get("inputs") or []
-        if not inputs:
-            return ""
-        return f"{inputs[0]['name']}: {' × '.join(str(n) for n in inputs[0]['shape'])}"

@@ -112,6 +112,10 @@ def _report(out: Path, err: Path) -> dict[str, Any]:
         raise PreflightBroken(f"its report is not JSON ({error}): {_tail(err)}") from error
     if not isinstance(report, dict) or not isinstance(report.get("ok"), bool):
         raise PreflightBroken("its report lacks `ok`")
+    if not report["ok"] and not (report.get("error") or {}).get("message"):
+        raise PreflightBroken("its report refuses without a reason")
+    if report["ok"] and not (report.get("artifact") or {}).get("inputs"):
+        raise PreflightBroken("its report does not say what is inside")
     return report
 
 

@@ -149,7 +149,7 @@ def check_version(*, version_pk: int) -> None:
         if report["ok"]:
             lease.step("Publishing")
             _publish(version, lease)
-            _settle(version, lease, state=Version.State.READY, report=report)
+            _settle(version, lease, report=report)
         else:
             _reject(version, lease, reason=report["error"]["message"], report=report)
     except archive.ArchiveRefused as refusal:
@@ -233,9 +233,21 @@ def _publish(version: Version, lease: _Lease) -> None:
             ) from None
 
 
-def _settle(version: Version, lease: _Lease, *, state: str, report: dict[str, Any]) -> None:
+def _shape(inputs: list[dict[str, Any]]) -> str:
+    """The first input as a person reads it."""
+    return f"{inputs[0]['name']}: {' × '.join(str(size) for size in inputs[0]['shape'])}"[:200]
+
+
+def _settle(version: Version, lease: _Lease, *, report: dict[str, Any]) -> None:
     with transaction.atomic():
-        lease.renew(state=state, report=report, step="", settled_at=timezone.now())
+        lease.renew(
+            state=Version.State.READY,
+            report=report,
+            parameters=report["artifact"]["parameters"],
+            input_shape=_shape(report["artifact"]["inputs"]),
+            step="",
+            settled_at=timezone.now(),
+        )
         record(
             action="version.published",
             subject=version,

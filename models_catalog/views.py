@@ -129,9 +129,7 @@ def _form_page(
 
 
 def _model(name: str) -> Model:
-    versions = Prefetch(
-        "versions", Version.objects.select_related("created_by").order_by("-number")
-    )
+    versions = Prefetch("versions", Version.objects.for_lists())
     return get_object_or_404(Model.objects.prefetch_related(versions), name=name)
 
 

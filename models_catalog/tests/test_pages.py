@@ -30,6 +30,8 @@ def version(db: None) -> Version:
         size=1000,
         sha256="0" * 64,
         state="ready",
+        parameters=61706,
+        input_shape="data: 1 × 1 × 28 × 28",
         report={
             "ok": True,
             "load_ms": 12.0,

@@ -16,7 +16,11 @@ from tests.artifacts import constant_archive, constant_network, pack
 
 Upload = Callable[..., Version]
 Keys = Callable[[], set[str]]
-GOOD = {"ok": True, "error": None, "artifact": {"parameters": 1}}
+GOOD = {
+    "ok": True,
+    "error": None,
+    "artifact": {"parameters": 1, "inputs": [{"name": "data", "shape": [1, 3]}]},
+}
 
 
 @pytest.fixture
@@ -46,6 +50,7 @@ def test_a_good_archive_is_proved_and_published(
     assert version.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     stored = aws.s3().get_object(Bucket=store, Key=version.key)["Body"].read()
     assert stored == path.read_bytes()
+    assert (version.parameters, version.input_shape) == (2 * 192 + 2, "data: 1 × 3 × 8 × 8")
     inside = version.artifact
     assert inside["labels"] == ["cat", "dog"]
     assert inside["inputs"] == [{"name": "data", "shape": [1, 3, 8, 8]}]
