@@ -102,6 +102,7 @@ def _settings(arguments: list[str] | None) -> Settings:
     option("create_seconds", "least seconds that creating an endpoint takes", float)
     option("update_seconds", "least seconds that updating an endpoint takes", float)
     option("delete_seconds", "least seconds that deleting an endpoint takes", float)
+    option("metrics_seconds", "seconds between measurements of each instance", float)
     option("faults", "file with a fault plan, see docs/localaws.md", Path)
     option("startup_timeout", "seconds within which a container must be healthy", float)
     option("invocation_timeout", "seconds a caller waits for a model and its answer", float)

@@ -124,7 +124,9 @@ class Model:
 class ModelCache:
     """The models of one instance.
 
-    ``fetch(target, folder)`` brings a model to disk; ``label`` goes before log lines.
+    ``fetch(target, folder, max_bytes)`` brings a model to disk; ``label`` goes before log
+    lines; ``metric(name, value)`` counts. Without ``keep`` a model goes from memory and disk
+    as soon as nobody uses it (ModelCacheSetting Disabled).
     """
 
     def __init__(
@@ -136,7 +138,11 @@ class ModelCache:
         disk_bytes: int,
         load_timeout: float,
         label: str,
+        metric: Callable[[str, float], None] = lambda name, value: None,
+        keep: bool = True,
     ) -> None:
+        self._metric = metric
+        self._keep = keep
         self._container = container
         self._folder = folder
         self._fetch = fetch
@@ -174,6 +180,17 @@ class ModelCache:
             models = list(self._models.values())
         held = sum(model.state in (State.LOADED, State.LOADING) for model in models)
         return held, sum(model.users for model in models)
+
+    def loaded_count(self) -> int:
+        with self._changed:
+            return sum(model.state is State.LOADED for model in self._models.values())
+
+    def disk_used(self) -> int:
+        """Bytes of unpacked models on the instance's disk."""
+        with self._changed:
+            return sum(
+                model.bytes for model in self._models.values() if model.state is not State.ABSENT
+            )
 
     def describe(self) -> list[dict[str, Any]]:
         with self._changed:
@@ -222,7 +239,32 @@ class ModelCache:
         with self._changed:
             model.users -= 1
             model.last_used = time.time()
+            self._forget_if_nothing(model)
             self._changed.notify_all()
+            discard = not self._keep and not model.users and model.state is State.LOADED
+            discard = discard and not self._closed
+            if discard:
+                model.state = State.UNLOADING
+        if discard:
+            self._loaders.submit(self._discard, model)
+
+    def _discard(self, model: Model, *, loaded: bool = True) -> bool:
+        """Unload a model, whose state is UNLOADING, and delete its copy; False if it stays."""
+        unloaded = not loaded or self._unload(model)
+        if unloaded:
+            shutil.rmtree(model.folder.parent, ignore_errors=True)
+        with self._changed:
+            model.state = State.ABSENT if unloaded else State.LOADED
+            model.bytes = 0 if unloaded else model.bytes
+            self._forget_if_nothing(model)
+            self._changed.notify_all()
+        return unloaded
+
+    def _forget_if_nothing(self, model: Model) -> None:
+        """Drop what is neither here nor wanted, e.g. a name for which S3 has no object."""
+        idle = not model.users and model.loading is None and model.state is State.ABSENT
+        if idle and self._models.get(model.target) is model:
+            del self._models[model.target]
 
     def begin(self, model: Model) -> None:
         with self._changed:
@@ -275,6 +317,7 @@ class ModelCache:
             model.timings = timings
             model.last_used = time.time()
             self._changed.notify_all()
+        self._metric("ModelLoadingTime", timings.load_ms * 1000)
         log.info(
             "%s cold start: model=%s download_ms=%.1f unpack_ms=%.1f load_ms=%.1f "
             "bytes=%s evicted=%s",
@@ -298,7 +341,7 @@ class ModelCache:
     def _bring(self, model: Model, timings: Timings) -> None:
         model.folder.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            free = self._disk_bytes - self._disk_used()
+            free = self._disk_bytes - self.disk_used()
             try:
                 fetched = self._fetch(model.target, model.folder, free)
                 break
@@ -310,12 +353,7 @@ class ModelCache:
         model.bytes = fetched.unpacked_bytes
         timings.download_ms = fetched.download_ms
         timings.unpack_ms = fetched.unpack_ms
-
-    def _disk_used(self) -> int:
-        with self._changed:
-            return sum(
-                model.bytes for model in self._models.values() if model.state is not State.ABSENT
-            )
+        self._metric("ModelDownloadingTime", (fetched.download_ms + fetched.unpack_ms) * 1000)
 
     def _drop_copy(self) -> bool:
         """Make room on disk: the longest unused model that nobody uses goes; False if none."""
@@ -330,15 +368,10 @@ class ModelCache:
             victim = min(unused, key=lambda m: (m.state is State.LOADED, m.last_used))
             loaded = victim.state is State.LOADED
             victim.state = State.UNLOADING
-        unloaded = not loaded or self._unload(victim)
-        if unloaded:
-            shutil.rmtree(victim.folder.parent, ignore_errors=True)
+        gone = self._discard(victim, loaded=loaded)
+        if gone:
             log.info("%s: %s left the disk", self._label, victim.target)
-        with self._changed:
-            victim.state = State.ABSENT if unloaded else State.LOADED
-            victim.bytes = 0 if unloaded else victim.bytes
-            self._changed.notify_all()
-        return unloaded
+        return gone
 
     def _put_in_memory(self, model: Model, timings: Timings, deadline: float) -> None:
         """POST /models until the container takes it, unloading others where it says 507."""
@@ -381,12 +414,14 @@ class ModelCache:
         return unloaded
 
     def _unload(self, victim: Model) -> bool:
+        start = time.perf_counter()
         try:
             answer = self._container.unload(victim.name)
         except (ContainerGone, ContainerTimeout) as error:
             log.warning("%s: unload of %s: %s", self._label, victim.target, error)
             return False
         if answer.ok or answer.status == 404:
+            self._metric("ModelUnloadingTime", (time.perf_counter() - start) * 1e6)
             return True
         log.warning("%s: unload of %s: %s", self._label, victim.target, answer.text)
         return False

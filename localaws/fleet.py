@@ -6,6 +6,7 @@ to the cap of the settings; a :class:`Fleet` knows the variants of every endpoin
 
 import contextlib
 import logging
+import os
 import random
 import threading
 import time
@@ -20,6 +21,7 @@ from .fetch import Fetched, fetch_model
 from .instance import Instance, InstanceDied, Spawner, remove_folder
 from .naming import S3Prefix, parse_model_data_url
 from .settings import Settings
+from .telemetry import INSTANCES, ProcessMeter, Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ class ServingInstance:
     def __init__(self, instance: Instance, cache: ModelCache) -> None:
         self.instance = instance
         self.cache = cache
+        assert instance.pid is not None
+        self.meter = ProcessMeter(instance.pid)
 
     def stop(self) -> None:
         self.cache.close()
@@ -54,8 +58,15 @@ class Variant:
     """A production variant: its instances, and which of them takes a call."""
 
     def __init__(
-        self, settings: Settings, spawner: Spawner, s3: Any, endpoint: str, spec: Members
+        self,
+        settings: Settings,
+        spawner: Spawner,
+        s3: Any,
+        telemetry: Telemetry,
+        endpoint: str,
+        spec: Members,
     ) -> None:
+        self._telemetry = telemetry
         self.name: str = spec["VariantName"]
         self.endpoint = endpoint
         self.spec = spec
@@ -70,6 +81,8 @@ class Variant:
         self._stopped = False
         container = spec["container"]
         self.multi_model = container.get("Mode") == "MultiModel"
+        caching = (container.get("MultiModelConfig") or {}).get("ModelCacheSetting")
+        self._keep_models = caching != "Disabled"
         url = container.get("ModelDataUrl")
         self.source: S3Prefix | None = (
             parse_model_data_url(url, is_prefix=self.multi_model) if url else None
@@ -141,6 +154,7 @@ class Variant:
                 environment=self.spec["container"].get("Environment") or {},
                 memory_mb=self._settings.memory_mb,
                 on_death=self._replace,
+                on_log_line=self._log_line,
             )
             with self._changed:
                 if self._stopped:
@@ -176,7 +190,29 @@ class Variant:
             disk_bytes=self._settings.disk_mb * 1024 * 1024,
             load_timeout=self._settings.load_timeout,
             label=f"{self.endpoint}/{self.name}/{instance.id}",
+            metric=self.metric,
+            keep=self._keep_models,
         )
+
+    def metric(self, name: str, value: float) -> None:
+        self._telemetry.metric(self.endpoint, self.name, name, value)
+
+    def _log_line(self, instance: Instance, line: str) -> None:
+        self._telemetry.line(self.endpoint, f"{self.name}/{instance.id}", line)
+
+    def measure(self) -> None:
+        """What AWS writes once a minute for each instance (DG/monitoring-cloudwatch)."""
+        memory = (self._settings.memory_mb or _machine_memory_mb()) * 1024 * 1024
+        disk = self._settings.disk_mb * 1024 * 1024
+        for one in self.instances():
+            values = {
+                "LoadedModelCount": one.cache.loaded_count(),
+                "CPUUtilization": one.meter.cpu_percent(),
+                "MemoryUtilization": 100 * one.meter.memory_bytes() / memory,
+                "DiskUtilization": 100 * one.cache.disk_used() / disk,
+            }
+            for name, value in values.items():
+                self._telemetry.metric(self.endpoint, self.name, name, value, INSTANCES)
 
     def _fetch(self, target: str, folder: Path, max_bytes: int) -> Fetched:
         assert self.source is not None
@@ -239,7 +275,8 @@ class Endpoint:
 class Fleet:
     """All endpoints that have instances."""
 
-    def __init__(self, settings: Settings, s3: Any) -> None:
+    def __init__(self, settings: Settings, s3: Any, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
         self._settings = settings
         self._s3 = s3
         self._spawner = Spawner()
@@ -250,6 +287,7 @@ class Fleet:
         # Nothing in it outlives the process that made it: what is left over is an orphan.
         for orphan in (settings.data / "instances").glob("*"):
             remove_folder(orphan)
+        threading.Thread(target=self._measure, name="measure", daemon=True).start()
 
     def get(self, name: str) -> Endpoint | None:
         return self._endpoints.get(name)
@@ -319,8 +357,22 @@ class Fleet:
         _stop_variants([variant for endpoint in endpoints for variant in endpoint.variants])
 
     def _build(self, name: str, specs: list[Members]) -> Endpoint:
-        variants = [Variant(self._settings, self._spawner, self._s3, name, spec) for spec in specs]
-        return Endpoint(name, variants)
+        shared = (self._settings, self._spawner, self._s3, self._telemetry)
+        return Endpoint(name, [Variant(*shared, name, spec) for spec in specs])
+
+    def _measure(self) -> None:
+        while not self._stopped:
+            time.sleep(self._settings.metrics_seconds)
+            for endpoint in list(self._endpoints.values()):
+                for variant in endpoint.variants:
+                    try:
+                        variant.measure()
+                    except Exception:
+                        log.exception("measuring endpoint %s failed", endpoint.name)
+
+
+def _machine_memory_mb() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024)
 
 
 def _choose(healthy: list[ServingInstance], target: str) -> ServingInstance:

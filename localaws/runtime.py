@@ -4,14 +4,15 @@ Texts and statuses are those of ../docs/localaws.md, section "Errors", where eac
 source.
 """
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from . import shapes
-from .cache import LoadFailed, NotReady
+from .cache import LoadFailed, NotReady, Ticket
 from .container import Answer, ContainerGone, ContainerTimeout
 from .errors import (
     AwsError,
@@ -93,6 +94,23 @@ class Runtime:
                 "target model header."
             )
         target = call.target_model or ""
+        watch = _Stopwatch(variant)
+        try:
+            return self._answered(call, variant, target, deadline, watch)
+        except AwsError as error:
+            watch.failed(error)
+            raise
+        finally:
+            watch.done()
+
+    def _answered(
+        self,
+        call: Invocation,
+        variant: Variant,
+        target: str,
+        deadline: float,
+        watch: "_Stopwatch",
+    ) -> Result:
         for last_try in (False, True):
             try:
                 serving, ticket = variant.claim(target, deadline - time.monotonic())
@@ -101,7 +119,11 @@ class Runtime:
                     f"No instance of variant {variant.name} of endpoint {call.endpoint} is healthy."
                 ) from None
             with _caller_errors(self, call, variant, serving, target):
-                with ticket.ready(deadline - time.monotonic()) as model:
+                with (
+                    watch.loading(ticket),
+                    ticket.ready(deadline - time.monotonic()) as model,
+                    watch.answering(),
+                ):
                     answer = self._ask(serving, model.name, call)
                 if answer.status == 404 and not last_try:
                     # The container lost the model, e.g. its worker was killed: load it again.
@@ -165,6 +187,47 @@ class Runtime:
             original_message=text,
             log_stream_arn=f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{stream}",
         )
+
+
+class _Stopwatch:
+    """What one invocation adds to CloudWatch (DG/multi-model-endpoint-cloudwatch-metrics)."""
+
+    def __init__(self, variant: Variant) -> None:
+        self._variant = variant
+        self._start = time.perf_counter()
+        self._model = 0.0
+        self._wait: float | None = None
+        self._errors = {"Invocation4XXErrors": 0, "Invocation5XXErrors": 0}
+
+    @contextlib.contextmanager
+    def loading(self, ticket: Ticket) -> Iterator[None]:
+        self._variant.metric("ModelCacheHit", 0.0 if ticket.cold else 1.0)
+        self._wait = time.perf_counter() if ticket.cold else None
+        yield
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        start = time.perf_counter()
+        if self._wait is not None:
+            self._variant.metric("ModelLoadingWaitTime", (start - self._wait) * 1e6)
+        try:
+            yield
+        finally:
+            self._model += time.perf_counter() - start
+
+    def failed(self, error: AwsError) -> None:
+        status = error.fields.get("OriginalStatusCode", error.status)
+        callers_fault = isinstance(status, int) and 400 <= status < 500
+        self._errors["Invocation4XXErrors" if callers_fault else "Invocation5XXErrors"] = 1
+
+    def done(self) -> None:
+        total = time.perf_counter() - self._start
+        self._variant.metric("Invocations", 1)
+        for name, count in self._errors.items():
+            self._variant.metric(name, count)
+        if self._model:
+            self._variant.metric("ModelLatency", self._model * 1e6)
+            self._variant.metric("OverheadLatency", (total - self._model) * 1e6)
 
 
 def payload_too_large() -> AwsError:

@@ -24,6 +24,7 @@ from .naming import request_id
 from .runtime import Invocation, Runtime, payload_too_large
 from .settings import MAX_PAYLOAD_BYTES, Settings
 from .store import Store
+from .telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,9 @@ class LocalAws:
         self.faults = FaultPlan(settings.faults)
         settings.data.mkdir(parents=True, exist_ok=True)
         self.store = Store(settings.data / "state.sqlite3")
-        self.fleet = Fleet(settings, s3_client(settings.region, settings.s3_endpoint))
+        self.telemetry = Telemetry(settings)
+        s3 = s3_client(settings.region, settings.s3_endpoint)
+        self.fleet = Fleet(settings, s3, self.telemetry)
         self.lifecycle = Lifecycle(settings, self.store, self.fleet)
         self.control_plane = ControlPlane(settings, self.store, self.lifecycle)
         self.runtime = Runtime(settings, self.store, self.fleet)
@@ -93,6 +96,7 @@ class LocalAws:
             return self._invocation(name, environ, start_response)
         if path.startswith("/_localaws/"):
             return self.admin.wsgi(environ, start_response)
+        self.telemetry.flush()  # moto answers what has happened until now
         return self._moto.app(environ, start_response)
 
     def _control(

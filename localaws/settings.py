@@ -33,6 +33,8 @@ class Settings:
     update_seconds: float = 0.0
     delete_seconds: float = 0.0
     """Least time that creation, update and deletion of an endpoint take, to feel slow AWS."""
+    metrics_seconds: float = 60.0
+    """How often each instance's use of processor, memory and disk is written down."""
     faults: Path | None = None
     """A fault plan to begin with (localaws.faults)."""
     startup_timeout: float = 240.0

@@ -332,5 +332,11 @@ def test_other_services_are_there(hosting):
     assert client("sts").get_caller_identity()["Account"] == ACCOUNT
     made = client("ecr").create_repository(repositoryName="demo-sagemaker-multimodel")
     assert made["repository"]["repositoryUri"].startswith(f"{ACCOUNT}.dkr.ecr.ap-northeast-2.")
-    assert client("cloudwatch").list_metrics()["Metrics"] == []
-    assert client("logs").describe_log_groups()["logGroups"] == []
+    assert client("cloudwatch").list_metrics(Namespace="Nobody")["Metrics"] == []
+    assert client("logs").describe_log_groups(logGroupNamePrefix="none")["logGroups"] == []
+    assert (
+        client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")[
+            "ScalableTargets"
+        ]
+        == []
+    )

@@ -45,7 +45,7 @@ def model_workers(pid: int) -> list[int]:
 
 @pytest.fixture
 def hosting(start, tmp_path):
-    hosting = Hosting(start(container=REAL), "real-" + str(os.getpid()))
+    hosting = Hosting(start("--invocation-timeout", "30", container=REAL), "real-" + str(os.getpid()))
     for number in range(2):
         path = tmp_path / f"m{number}.tar.gz"
         labels = [f"m{number} label {i}" for i in range(6)]
@@ -93,17 +93,18 @@ def test_life_and_deaths_of_a_real_container(hosting, picture, tmp_path):
         try:
             return json.loads(call("m0.tar.gz")["Body"])[0].endswith("m0 label 0")
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ModelError":
+            if error.response["Error"]["Code"] not in ("ModelError", "ModelNotReadyException"):
                 raise
             return False
 
-    wait_for(works, 60)
+    # MMS sometimes loses the one call that came between the death and its notice of it.
+    wait_for(works, 150)
 
     # The server itself is killed: another instance takes over.
     java = [pid for pid, line in descendants(one["pid"]).items() if "java" in line.split()[0]]
     everything = set(descendants(one["pid"]))
     os.kill(java[0], signal.SIGKILL)
-    wait_for(works, 120)
+    wait_for(works, 150)
     (after,) = hosting.process.instances("real")
     assert after["instance"] != one["instance"]
     wait_for(lambda: not any(map(alive, everything)), 15, "what the dead container had started")

@@ -293,3 +293,81 @@ def test_a_slow_load_is_not_ready_and_goes_on(start, tmp_path):
     late = refused(lambda: hosting.invoke("slow", "dawdles.tar.gz"), "ModelError")
     assert late["OriginalStatusCode"] == 0
     assert "timed out while waiting for a response" in late["OriginalMessage"]
+
+
+def test_without_caching_nothing_stays(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    hosting.create(name, MultiModelConfig={"ModelCacheSetting": "Disabled"})
+    for _ in range(2):
+        assert b"a.tar.gz" in hosting.invoke(name, "a.tar.gz")["Body"]
+        wait_for(lambda: not models(hosting, name))
+    expected = ["load a.tar.gz", "unload a.tar.gz"] * 2
+    assert history(hosting, name) == expected
+    assert not list((hosting.process.data / "instances").glob("*/models/*"))
+    hosting.delete(name)
+
+
+def test_disk_pressure_deletes_unused_copies(start, tmp_path):
+    from localaws.tests.conftest import Hosting
+
+    hosting = Hosting(start("--disk-mb", "1"), "small-disk")
+    for letter in "abc":
+        hosting.put_model(tmp_path, f"{letter}.tar.gz", weights="x" * 400_000)
+    hosting.put_model(tmp_path, "huge.tar.gz", weights="x" * 1_100_000)
+    hosting.create("disk")
+    for letter in "abac":
+        hosting.invoke("disk", f"{letter}.tar.gz")
+    assert history(hosting, "disk")[-2:] == ["unload b.tar.gz", "load c.tar.gz"]
+    assert set(models(hosting, "disk")) == {"a.tar.gz", "c.tar.gz"}
+    assert len(list((hosting.process.data / "instances").glob("*/models/*"))) == 2
+    error = refused(lambda: hosting.invoke("disk", "huge.tar.gz"), "ModelError")
+    assert error["OriginalStatusCode"] == 507
+    assert "No room on the instance's disk" in error["OriginalMessage"]
+    assert b"b.tar.gz" in hosting.invoke("disk", "b.tar.gz")["Body"]
+
+
+def test_variants_share_traffic_by_weight(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    hosting.create(name)
+    variants = [
+        {
+            "VariantName": variant,
+            "ModelName": name,
+            "InstanceType": "ml.m5.xlarge",
+            "InitialInstanceCount": 1,
+            "InitialVariantWeight": weight,
+        }
+        for variant, weight in (("blue", 1), ("green", 0))
+    ]
+    two = name + "-two"
+    hosting.sagemaker.create_endpoint_config(EndpointConfigName=two, ProductionVariants=variants)
+    hosting.sagemaker.create_endpoint(EndpointName=two, EndpointConfigName=two)
+    assert hosting.settled(two)["EndpointStatus"] == "InService"
+
+    def takes(**kwargs):
+        return hosting.invoke(two, "a.tar.gz", **kwargs)["InvokedProductionVariant"]
+
+    assert {takes() for _ in range(10)} == {"blue"}
+    assert takes(TargetVariant="green") == "green"
+    pids = {one["pid"] for one in hosting.process.instances(two)}
+    hosting.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=two,
+        DesiredWeightsAndCapacities=[
+            {"VariantName": "blue", "DesiredWeight": 0},
+            {"VariantName": "green", "DesiredWeight": 3, "DesiredInstanceCount": 2},
+        ],
+    )
+    described = hosting.settled(two)
+    found = {one["VariantName"]: one for one in described["ProductionVariants"]}
+    assert found["green"]["CurrentWeight"] == found["green"]["DesiredWeight"] == 3
+    assert found["green"]["CurrentInstanceCount"] == 2
+    assert {takes() for _ in range(10)} == {"green"}
+    after = {one["pid"] for one in hosting.process.instances(two)}
+    assert len(after) == 3
+    assert pids < after  # those that stay keep their models
+    with pytest.raises(ClientError, match="Could not find variant"):
+        hosting.sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=two, DesiredWeightsAndCapacities=[{"VariantName": "red"}]
+        )
+    hosting.delete(two)
+    hosting.delete(name)

@@ -1,0 +1,211 @@
+"""The CloudWatch metrics and log lines that SageMaker writes for multi-model endpoints.
+
+They are put into moto's CloudWatch and Logs, which answer on the same port, so that
+``aws cloudwatch get-metric-data`` and ``aws logs tail`` find them. Names, units and
+dimensions are those of DG/multi-model-endpoint-cloudwatch-metrics. As in CloudWatch, a
+metric has one datum a minute; here it grows while the minute lasts. What is kept is
+bounded, and gone when localaws ends.
+"""
+
+import datetime as dt
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+INVOCATIONS = "AWS/SageMaker"
+INSTANCES = "/aws/sagemaker/Endpoints"
+_UNITS = {
+    "Invocations": "None",
+    "Invocation4XXErrors": "None",
+    "Invocation5XXErrors": "None",
+    "ModelCacheHit": "None",
+    "LoadedModelCount": "None",
+    "CPUUtilization": "Percent",
+    "MemoryUtilization": "Percent",
+    "DiskUtilization": "Percent",
+}
+_KEPT = dt.timedelta(hours=3)
+_MAX_EVENTS = 5_000
+_MAX_STREAMS = 50
+_QUEUE = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Metric:
+    namespace: str
+    name: str
+    endpoint: str
+    variant: str
+    value: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    group: str
+    stream: str
+    text: str
+    at: float
+
+
+class Telemetry:
+    """Takes metrics and log lines from any thread at the price of a queue's put."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._region = settings.region
+        self._account = settings.account
+        self._queue: queue.Queue[_Metric | _Line | Callable[[], None]] = queue.Queue(_QUEUE)
+        self._current: dict[tuple[str, str, str, str], Any] = {}
+        self._minute: dt.datetime | None = None
+        threading.Thread(target=self._run, name="telemetry", daemon=True).start()
+
+    def metric(
+        self, endpoint: str, variant: str, name: str, value: float, namespace: str = INVOCATIONS
+    ) -> None:
+        """Count a value; times are microseconds."""
+        self._put(_Metric(namespace, name, endpoint, variant, value, time.time()))
+
+    def line(self, endpoint: str, stream: str, text: str) -> None:
+        """A log line of an instance; ``stream`` is VARIANT/INSTANCE-ID."""
+        group = f"/aws/sagemaker/Endpoints/{endpoint}"
+        self._put(_Line(group, stream, text, time.time()))
+
+    def flush(self, timeout: float = 10.0) -> None:
+        """Return when what was put before is to be seen."""
+        done = threading.Event()
+        self._queue.put(done.set, timeout=timeout)
+        done.wait(timeout)
+
+    def _put(self, item: _Metric | _Line) -> None:
+        try:
+            self._queue.put_nowait(item)
+        except queue.Full:
+            log.warning("telemetry is behind: something was left out")
+
+    def _run(self) -> None:
+        while True:
+            item = self._queue.get()
+            try:
+                if isinstance(item, _Metric):
+                    self._add(item)
+                elif isinstance(item, _Line):
+                    self._append(item)
+                else:
+                    item()
+            except Exception:
+                log.exception("telemetry could not be written")
+
+    # moto offers no API to let a datum grow or to forget: this is its memory, moto 5.
+
+    def _add(self, metric: _Metric) -> None:
+        from moto.cloudwatch.models import MetricAggregatedDatum, cloudwatch_backends
+
+        minute = dt.datetime.fromtimestamp(metric.at // 60 * 60, dt.UTC).replace(tzinfo=None)
+        backend = cloudwatch_backends[self._account][self._region]
+        if minute != self._minute:
+            self._minute, self._current = minute, {}
+            oldest = minute - _KEPT
+            backend.metric_data[:] = [
+                one for one in backend.metric_data if _naive(one.timestamp) >= oldest
+            ]
+        key = (metric.namespace, metric.name, metric.endpoint, metric.variant)
+        datum = self._current.get(key)
+        if datum is None:
+            datum = self._current[key] = MetricAggregatedDatum(
+                namespace=metric.namespace,
+                name=metric.name,
+                min_stat=metric.value,
+                max_stat=metric.value,
+                sample_count=0.0,
+                sum_stat=0.0,
+                dimensions=[
+                    {"Name": "EndpointName", "Value": metric.endpoint},
+                    {"Name": "VariantName", "Value": metric.variant},
+                ],
+                timestamp=minute,
+                unit=_UNITS.get(metric.name, "Microseconds"),
+            )
+            backend.metric_data.append(datum)
+        datum.min = min(datum.min, metric.value)
+        datum.max = max(datum.max, metric.value)
+        datum.sum += metric.value
+        datum.sample_count += 1
+
+    def _append(self, line: _Line) -> None:
+        from moto.logs.models import logs_backends
+
+        backend = logs_backends[self._account][self._region]
+        backend.ensure_log_group(line.group)
+        group = backend.groups[line.group]
+        if line.stream not in group.streams:
+            while len(group.streams) >= _MAX_STREAMS:
+                del group.streams[next(iter(group.streams))]
+            group.create_log_stream(line.stream)
+        stream = group.streams[line.stream]
+        stream.put_log_events([{"timestamp": int(line.at * 1000), "message": line.text}])
+        if len(stream.events) > _MAX_EVENTS * 1.2:
+            del stream.events[: len(stream.events) - _MAX_EVENTS]
+
+
+def _naive(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+class ProcessMeter:
+    """Processor time and memory of a container: every process of its session."""
+
+    def __init__(self, pid: int) -> None:
+        self._session = pid
+        self._seconds = self._cpu_seconds()
+        self._at = time.monotonic()
+
+    def cpu_percent(self) -> float:
+        """Since it was asked last; 100 is one processor, as SageMaker counts."""
+        seconds, now = self._cpu_seconds(), time.monotonic()
+        percent = 100 * max(0.0, seconds - self._seconds) / max(now - self._at, 0.001)
+        self._seconds, self._at = seconds, now
+        return percent
+
+    def memory_bytes(self) -> int:
+        """Resident memory, what processes share counted in parts (PSS)."""
+        total = 0
+        for pid in self._pids():
+            try:
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:
+                continue
+            for line in rollup.splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+        return total
+
+    def _cpu_seconds(self) -> float:
+        ticks = sum(int(stat[11]) + int(stat[12]) for _, stat in self._stats())
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _pids(self) -> list[int]:
+        return [pid for pid, _ in self._stats()]
+
+    def _stats(self) -> list[tuple[int, list[str]]]:
+        """Fields of /proc/PID/stat from the state on, of the session's processes."""
+        found = []
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit():
+                continue
+            try:
+                stat = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(stat[3]) == self._session:
+                found.append((int(entry), stat))
+        return found

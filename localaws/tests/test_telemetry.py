@@ -1,0 +1,88 @@
+"""What CloudWatch and Logs say of an endpoint, read as a client reads them."""
+
+import datetime as dt
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localaws.tests.conftest import Hosting
+from localaws.tests.servers import wait_for
+
+
+def total(cloudwatch, endpoint, name, stat="Sum", namespace="AWS/SageMaker"):
+    now = dt.datetime.now(dt.UTC)
+    query = {
+        "Id": "q",
+        "MetricStat": {
+            "Metric": {
+                "Namespace": namespace,
+                "MetricName": name,
+                "Dimensions": [
+                    {"Name": "EndpointName", "Value": endpoint},
+                    {"Name": "VariantName", "Value": "AllTraffic"},
+                ],
+            },
+            "Period": 3600,
+            "Stat": stat,
+        },
+    }
+    (result,) = cloudwatch.get_metric_data(
+        MetricDataQueries=[query],
+        StartTime=now - dt.timedelta(minutes=30),
+        EndTime=now + dt.timedelta(minutes=1),
+    )["MetricDataResults"]
+    return result["Values"][0] if result["Values"] else None
+
+
+def test_cloudwatch_counts_what_happened(start, tmp_path):
+    hosting = Hosting(start("--metrics-seconds", "0.5"), "telemetry")
+    hosting.put_model(tmp_path, "a.tar.gz", load_seconds=0.2, invoke_seconds=0.1)
+    hosting.put_model(tmp_path, "b.tar.gz")
+    hosting.create("counted", Environment={"TINY_CAPACITY": "1"})
+    for target in ("a.tar.gz", "a.tar.gz", "a.tar.gz", "b.tar.gz"):
+        hosting.invoke("counted", target)
+    for target, body in (("b.tar.gz", b"fail"), ("none.tar.gz", b"x")):
+        with pytest.raises(ClientError):
+            hosting.invoke("counted", target, body)
+
+    cloudwatch = hosting.process.client("cloudwatch")
+
+    def said(name, stat="Sum", namespace="AWS/SageMaker"):
+        return total(cloudwatch, "counted", name, stat, namespace)
+
+    assert said("Invocations") == 6
+    assert said("Invocation5XXErrors") == 1
+    assert said("Invocation4XXErrors") == 1
+    assert said("ModelCacheHit") == 3
+    assert said("ModelCacheHit", "Average") == 0.5
+    assert said("ModelLatency", "Maximum") >= 100_000  # microseconds
+    assert 0 < said("OverheadLatency", "Minimum") < 1_000_000
+    assert said("ModelLoadingTime", "SampleCount") == 2
+    assert said("ModelLoadingTime", "Maximum") >= 200_000
+    assert said("ModelDownloadingTime", "SampleCount") == 2
+    assert said("ModelUnloadingTime", "SampleCount") == 1
+    assert said("ModelLoadingWaitTime", "Maximum") >= 200_000
+
+    instances = "/aws/sagemaker/Endpoints"
+    wait_for(lambda: said("LoadedModelCount", "Maximum", instances) == 1)
+    for name in ("CPUUtilization", "MemoryUtilization", "DiskUtilization"):
+        assert said(name, "Average", instances) >= 0
+    assert said("MemoryUtilization", "Maximum", instances) > 0
+
+    listed = cloudwatch.list_metrics(Namespace="AWS/SageMaker")["Metrics"]
+    assert {"Invocations", "ModelLatency"} <= {metric["MetricName"] for metric in listed}
+
+
+def test_logs_hold_the_containers_lines(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    hosting.create(name)
+    hosting.invoke(name, "a.tar.gz")
+    logs = hosting.process.client("logs")
+    group = f"/aws/sagemaker/Endpoints/{name}"
+    (instance,) = hosting.process.instances(name)
+    (stream,) = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    assert stream["logStreamName"] == f"AllTraffic/{instance['instance']}"
+    events = logs.filter_log_events(logGroupName=group, filterPattern="invoke")["events"]
+    assert any("POST /models/" in event["message"] for event in events)
+    hosting.delete(name)
+    assert logs.describe_log_streams(logGroupName=group)["logStreams"]  # stays, as on AWS
