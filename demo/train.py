@@ -209,7 +209,7 @@ def _samples(out: Path, name: str, newest: Mapping[str, Any]) -> dict[str, str]:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Let one process at a time work in ``out``; the lock goes with the process."""
-    with (out / ".lock").open("w") as lock:
+    with (out / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

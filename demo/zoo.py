@@ -189,7 +189,7 @@ def read_labels(source: str, *, say: Callable[[str], None]) -> list[str]:
         say(f"Fetching labels from {source}")
         with tempfile.TemporaryDirectory(prefix="synset-") as folder:
             path = Path(folder, "synset.txt")
-            _download(source, path, say=lambda _: None, limit=MAX_SYNSET_BYTES)
+            _download(source, path, say=say, limit=MAX_SYNSET_BYTES)
             content = path.read_bytes()
     else:
         try:
@@ -239,7 +239,7 @@ def _download_once(url: str, path: Path, *, say: Callable[[str], None], limit: i
                 done += len(chunk)
                 if limit is not None and done > limit:
                     raise ZooError(f"{url} is far too large to be a file of labels.")
-                if total and done / total >= told + 0.1:
+                if total > 2 * CHUNK and done / total >= told + 0.1:
                     told = done / total
                     say(f"Fetching {url}: {done / 1e6:.1f} of {total / 1e6:.1f} MB")
         if total and done < total:  # requests itself passes over a body that breaks off

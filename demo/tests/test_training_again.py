@@ -1,0 +1,123 @@
+"""A second run does nothing; a killed one is picked up; what is damaged is made again."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, Run
+
+
+@pytest.fixture
+def nearly_done(trained: Path, tmp_path: Path) -> Path:
+    """A folder as a run leaves it that was killed before version 1 of digits was trained."""
+    out = tmp_path / "out"
+    shutil.copytree(trained, out)
+    (out / "manifest.json").unlink()
+    (out / "records" / "digits_v1.json").unlink()
+    (out / "digits_v1.tar.gz").unlink()
+    return out
+
+
+def children(pid: int) -> set[int]:
+    """Process ids of all that descend from ``pid``."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found |= {child} | children(child)
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def test_second_run_changes_nothing(trained: Path, run: Run) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*.*") if path.is_file()}
+    began = time.monotonic()
+    done = run("demo/train.py", "--out", trained)
+    assert "there already" in done.stdout
+    assert time.monotonic() - began < 10  # 0.3 s: not even MXNet is imported
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_killed_run_is_picked_up_and_leaves_no_process(
+    nearly_done: Path, trained: Path, container_python: str, run: Run
+) -> None:
+    process = subprocess.Popen(
+        [container_python, "-m", "demo", "--out", str(nearly_done)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    try:
+        seen = []
+        for line in process.stdout:
+            seen.append(line)
+            if line.startswith("Training digits version 1: epoch 1 of"):
+                break
+        workers = children(process.pid)
+        assert workers
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=10)
+        process.stdout.close()
+    deadline = time.monotonic() + 20
+    while any(map(is_running, workers)):
+        assert time.monotonic() < deadline, workers
+        time.sleep(0.02)
+    assert not (nearly_done / "manifest.json").exists()
+    (nearly_done / "digits_v1.tar.gz.99.part").write_bytes(b"half")  # as if killed while packing
+
+    done = run("-m", "demo", "--out", nearly_done)
+
+    assert "Keeping digits version 2 of an earlier run" in done.stdout
+    assert "Training shapes" not in done.stdout
+    assert not list(nearly_done.glob("**/*.part"))
+    # Equal seeds on one machine: what was trained again is the same, byte for byte.
+    fresh = json.loads((nearly_done / "manifest.json").read_text())
+    assert fresh == json.loads((trained / "manifest.json").read_text())
+    name = "digits_v1.tar.gz"
+    assert (nearly_done / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_damaged_archive_is_made_again(trained: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(trained, out)
+    whole = (out / "digits_v1.tar.gz").read_bytes()
+    (out / "digits_v1.tar.gz").write_bytes(whole[:1000])
+    done = run("-m", "demo", "--out", out)
+    assert "Training digits version 1" in done.stdout
+    assert (out / "digits_v1.tar.gz").read_bytes() == whole
+
+
+def test_packing_is_deterministic(tmp_path: Path, run: Run) -> None:
+    program = """
+import os, sys, time
+from pathlib import Path
+from demo.archive import pack
+out = Path(sys.argv[1])
+for number, names in enumerate((["b.txt", "a.txt"], ["a.txt", "b.txt"])):
+    folder = out / f"folder{number}"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text(name * 1000)
+        os.utime(folder / name, (number * 1e6, number * 1e6))
+        os.chmod(folder / name, 0o600 + 0o044 * number)
+    pack(folder, out / f"{number}.tar.gz")
+"""
+    run("-c", program, tmp_path)
+    first, second = tmp_path / "0.tar.gz", tmp_path / "1.tar.gz"
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes()[4:8] == bytes(4)  # gzip's own time stamp
