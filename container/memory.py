@@ -17,6 +17,10 @@ MEGABYTE = 1024 * 1024
 SPARE = 48 * MEGABYTE
 """Kept free for requests in flight: a decoded picture, the JVM's copies of requests and answers."""
 
+JVM_GROWN = 96 * MEGABYTE
+"""What the JVM takes after some hundred loads. It begins with half; what it has yet to take is kept
+free, or a container that was just full would be over its limit a day later."""
+
 _V2 = Path("/sys/fs/cgroup")
 _V1 = Path("/sys/fs/cgroup/memory")
 _NO_LIMIT = 1 << 60  # cgroup v1 writes an absurd number where there is none
@@ -92,10 +96,16 @@ def _family(pid: int) -> list[int]:
     while todo:
         current = todo.pop()
         found.append(current)
-        with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{current}/task").iterdir():
-                children = (task / "children").read_text(encoding="ascii")
-                todo.extend(int(child) for child in children.split())
+        todo.extend(_children(current))
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            children = (task / "children").read_text(encoding="ascii")
+            found.extend(int(child) for child in children.split())
     return found
 
 
@@ -110,6 +120,15 @@ def _proportional_size(pid: int) -> int:
     return size
 
 
+def _jvm_has_yet_to_take() -> int:
+    server = os.environ.get("MME_SERVER_PID")
+    for pid in _children(int(server)) if server else ():
+        with contextlib.suppress(OSError):
+            if Path(os.readlink(f"/proc/{pid}/exe")).name == "java":
+                return max(0, JVM_GROWN - _proportional_size(pid))
+    return 0
+
+
 @contextlib.contextmanager
 def admitted(need: int, name: str) -> Iterator[None]:
     """Hold ``need`` bytes for the time of a load; ``MemoryError`` where they are not there.
@@ -121,8 +140,9 @@ def admitted(need: int, name: str) -> Iterator[None]:
     mine = folder / f".loading.{os.getpid()}"
     with _locked(folder / ".loading"):
         reserved = _reserved_by_others(folder)
+        kept = SPARE + _jvm_has_yet_to_take()
         for room in rooms():
-            free = room.limit - room.used - reserved - SPARE
+            free = room.limit - room.used - reserved - kept
             if need > free:
                 raise MemoryError(
                     f"{name} needs about {need // MEGABYTE} MB, but of {room.limit // MEGABYTE} MB "

@@ -31,6 +31,8 @@ JVM_OPTIONS = (
     "-XX:+ExitOnOutOfMemoryError",
     "-Xshare:auto",
     "-Djava.awt.headless=true",
+    # Netty's pools come in pieces of 16 MB a thread; pieces of 1 MB waste less.
+    "-Dio.netty.allocator.maxOrder=7",
 )
 
 LOAD_TIMEOUT_SECONDS = 360

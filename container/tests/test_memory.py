@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from big import big_folder
 from serving import Server, start_server
 
 pytestmark = pytest.mark.xdist_group("container-memory")
 
-LIMIT_MB = 700
-ROUNDS = 20
+LIMIT_MB = 600
+ROUNDS = 12
 
 
 def megabytes(server: Server) -> float:
@@ -25,9 +26,9 @@ def megabytes(server: Server) -> float:
 
 
 def test_a_full_container_refuses_and_takes_again_after_an_unload(
-    tmp_path: Path, unpacked: Callable[..., Path]
+    tmp_path: Path,
 ) -> None:
-    folder = unpacked(labels=["a", "b"], answer=1, shape=(1, 3, 1000, 1000))
+    folder = big_folder(tmp_path / "big", 1000)
     with start_server(tmp_path, MME_MEMORY_LIMIT_MB=str(LIMIT_MB)) as server:
         loaded = []
         while (answer := server.load(f"big{len(loaded)}", folder)).status == 200:
@@ -58,7 +59,7 @@ def test_a_full_container_refuses_and_takes_again_after_an_unload(
 def test_what_could_never_fit_is_refused_at_once(
     tmp_path: Path, unpacked: Callable[..., Path], picture: bytes
 ) -> None:
-    folder = unpacked(labels=["a", "b"], answer=1, shape=(1, 3, 2000, 2000))
+    folder = big_folder(tmp_path / "huge", 2000)
     with start_server(tmp_path, MME_MEMORY_LIMIT_MB="350") as server:
         before = server.processes()
         assert server.load("huge", folder).status == 507

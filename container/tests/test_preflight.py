@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from big import big_network
 from serving import REPOSITORY
 
 from tests.artifacts import constant_archive, constant_network, pack
@@ -165,10 +166,8 @@ def test_it_refuses_with_the_words_of_the_server(python: str, tmp_path: Path) ->
 
 
 def test_a_model_beyond_the_memory_limit_is_refused(python: str, tmp_path: Path) -> None:
-    """100 MB of weights, described by a symbol whose parameters fill with zeros."""
-    archive = constant_archive(
-        tmp_path / "big.tar.gz", labels=["a", "b"], answer=0, shape=(1, 3, 2200, 2200)
-    )
+    """150 MB of parameters; 1 GB of address space goes to the libraries."""
+    archive = pack(tmp_path / "big.tar.gz", big_network(2500))
     code, report = preflight(python, archive, "--memory-mb", "64")
     assert code == 1
     assert report["error"]["code"] == "load_failed"
