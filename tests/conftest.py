@@ -61,9 +61,13 @@ def stack(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     assert not left, f"processes outlived the stack: {left}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium, driven by Playwright."""
+    """A headless Chromium, driven by Playwright.
+
+    Not longer than a module: while Playwright runs, an event loop runs in this thread, and Django
+    refuses to use the database beside one.
+    """
     from playwright.sync_api import sync_playwright
 
     assert browser_path() is not None, _NO_BROWSER
