@@ -1,17 +1,22 @@
 """Bring a model from S3 to an instance's disk: download and unpack in one stream.
 
-The archive is never kept: bytes go from the socket through the decompressor into files.
+The archive is never kept: ranges of it are read ahead in parallel, go through ISA-L's
+decompressor on a thread of its own, and into files.
 Archives are unpacked as a stranger's: whatever would leave the folder, is not a plain
 file or folder, or is too much, is refused, and the folder appears only when complete.
 """
 
+import collections
 import contextlib
+import functools
 import io
 import logging
 import os
 import shutil
 import tarfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -19,12 +24,15 @@ from typing import IO, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from isal import igzip
+from isal import igzip, igzip_threaded
 from isal.igzip_lib import IsalError
+from urllib3.exceptions import HTTPError
 
 log = logging.getLogger(__name__)
 
 _CHUNK = 1024 * 1024
+_PART = 8 * 1024 * 1024
+_AHEAD = 4
 _MAX_FILES = 10_000
 _ATTEMPTS = 3
 # isal's stubs call IsalError an instance.
@@ -82,24 +90,10 @@ def fetch_model(s3: Any, bucket: str, key: str, folder: Path, *, max_bytes: int)
 
 def _fetch(s3: Any, bucket: str, key: str, staging: Path, max_bytes: int) -> Fetched:
     start = time.perf_counter()
-    try:
-        answer = s3.get_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (403, 404):
-            raise FetchError("missing", str(error)) from error
-        raise FetchError("storage", str(error)) from error
-    except BotoCoreError as error:
-        raise FetchError("storage", str(error)) from error
-    source = _TimedStream(answer["Body"], time.perf_counter() - start)
-    with contextlib.closing(answer["Body"]):
+    with contextlib.closing(Download(s3, bucket, key)) as source:
         unpacked = unpack(source, staging, max_bytes=max_bytes)
         source.drain()
-    if source.bytes_read != answer["ContentLength"]:
-        raise FetchError(
-            "storage",
-            f"the download ended after {source.bytes_read} of {answer['ContentLength']} bytes",
-        )
-    total = time.perf_counter() - start
+        total = time.perf_counter() - start
     return Fetched(
         download_ms=source.seconds * 1000,
         unpack_ms=(total - source.seconds) * 1000,
@@ -108,36 +102,93 @@ def _fetch(s3: Any, bucket: str, key: str, staging: Path, max_bytes: int) -> Fet
     )
 
 
-class _TimedStream(io.RawIOBase):
-    """A readable stream over an S3 body that counts bytes and seconds waited for."""
+class Download(io.RawIOBase):
+    """An S3 object as a stream, read ahead in parallel ranges.
 
-    def __init__(self, body: Any, seconds: float) -> None:
-        self._body = body
-        self.seconds = seconds
+    ``seconds`` is the time that the reader had to wait for S3. Reading and opening raise
+    FetchError. What is read ahead is bounded: ``_AHEAD`` parts of ``_PART`` bytes.
+    """
+
+    def __init__(self, s3: Any, bucket: str, key: str) -> None:
+        self._get = functools.partial(_get_range, s3, bucket, key)
+        self.seconds = 0.0
         self.bytes_read = 0
+        self._part = memoryview(b"")
+        self._pool: ThreadPoolExecutor | None = None
+        self._ahead: collections.deque[Future[bytes]] = collections.deque()
+        with self._waiting():
+            first, self._size, self._etag = self._get(0, _PART)
+        self._next = len(first)  # where the part that is asked for next begins
+        self._part = memoryview(first)
+        if self._next < self._size:
+            self._pool = ThreadPoolExecutor(_AHEAD, thread_name_prefix="range")
+            for _ in range(_AHEAD):
+                self._ask()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self.take(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def take(self, size: int) -> bytes:
-        start = time.perf_counter()
-        try:
-            data: bytes = self._body.read(size)
-        except Exception as error:  # botocore, urllib3 and socket each have their own
-            raise FetchError("storage", f"the download broke off: {error}") from error
-        finally:
-            self.seconds += time.perf_counter() - start
-        self.bytes_read += len(data)
-        return data
+        if not self._part and self._ahead:
+            with self._waiting():
+                self._part = memoryview(self._ahead.popleft().result())
+            self._ask()
+        count = min(len(buffer), len(self._part))
+        buffer[:count] = self._part[:count]
+        self._part = self._part[count:]
+        self.bytes_read += count
+        return count
 
     def drain(self) -> None:
-        while self.take(_CHUNK):
+        """Read to the end: what is cut short there is noticed, too."""
+        scratch = bytearray(_CHUNK)
+        while self.readinto(scratch):
             pass
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        super().close()
+
+    def _ask(self) -> None:
+        if self._pool is None or self._next >= self._size:
+            return
+        start, size = self._next, min(_PART, self._size - self._next)
+        self._next += size
+        self._ahead.append(self._pool.submit(self._rest, start, size))
+
+    def _rest(self, start: int, size: int) -> bytes:
+        data, total, etag = self._get(start, size)
+        if (total, etag) != (self._size, self._etag):
+            raise FetchError("storage", "the object was overwritten while it was downloaded")
+        if len(data) != size:
+            raise FetchError("storage", f"S3 sent {len(data)} bytes of {size}")
+        return data
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - start
+
+
+def _get_range(s3: Any, bucket: str, key: str, start: int, size: int) -> tuple[bytes, int, str]:
+    """Bytes of an object from ``start``, at most ``size``; its whole size; its ETag."""
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{start + size - 1}")
+        with contextlib.closing(answer["Body"]) as body:
+            data = body.read()
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if status == 416 and start == 0:  # an empty object has no first byte
+            return b"", 0, ""
+        raise FetchError("missing" if status in (403, 404) else "storage", str(error)) from error
+    except (BotoCoreError, HTTPError, OSError) as error:
+        raise FetchError("storage", f"the download broke off: {error}") from error
+    total = int(answer.get("ContentRange", f"/{len(data)}").rpartition("/")[2])
+    return data, total, answer["ETag"]
 
 
 def unpack(source: IO[bytes] | io.RawIOBase, folder: Path, *, max_bytes: int) -> int:
@@ -146,7 +197,7 @@ def unpack(source: IO[bytes] | io.RawIOBase, folder: Path, *, max_bytes: int) ->
     buffered = io.BufferedReader(source, _CHUNK) if isinstance(source, io.RawIOBase) else source
     try:
         with (
-            igzip.open(buffered, "rb") as plain,
+            igzip_threaded.open(buffered, "rb", threads=1) as plain,
             tarfile.open(fileobj=plain, mode="r|", bufsize=_CHUNK) as tar,
         ):
             for count, member in enumerate(tar, start=1):

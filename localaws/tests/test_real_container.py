@@ -45,7 +45,9 @@ def model_workers(pid: int) -> list[int]:
 
 @pytest.fixture
 def hosting(start, tmp_path):
-    hosting = Hosting(start("--invocation-timeout", "30", container=REAL), "real-" + str(os.getpid()))
+    hosting = Hosting(
+        start("--invocation-timeout", "30", container=REAL), "real-" + str(os.getpid())
+    )
     for number in range(2):
         path = tmp_path / f"m{number}.tar.gz"
         labels = [f"m{number} label {i}" for i in range(6)]

@@ -1,0 +1,187 @@
+"""What localaws costs beside the bare container, and what a cold start is made of.
+
+``make bench-localaws``, or ``.venv/bin/python bench/localaws.py [--calls N]``. It starts its own
+S3 server, localaws and container on free ports, and ends them.
+"""
+
+import argparse
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import urllib3  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from localaws.tests.servers import (  # noqa: E402
+    CONTAINER_PYTHON,
+    REAL,
+    ROLE,
+    LocalAwsProcess,
+    s3_server,
+    wait_for,
+)
+from tests.artifacts import constant_archive  # noqa: E402
+
+BUCKET = "bench-localaws"
+NETWORKS = ROOT / "bench" / "out" / "networks"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=400, help="calls of each kind")
+    calls = parser.parse_args().calls
+    resnet = resnet_18()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        home = Path(folder)
+        with s3_server(home / "s3") as s3:
+            local = LocalAwsProcess(home / "localaws", s3, container=REAL)
+            local.start()
+            try:
+                measure(local, home, resnet, calls)
+            finally:
+                local.stop()
+    return 0
+
+
+def resnet_18() -> Path:
+    """ResNet-18 with generated weights, packed as the notebook packs it."""
+    subprocess.run(
+        [CONTAINER_PYTHON, str(ROOT / "bench" / "networks.py"), str(NETWORKS)],
+        check=True,
+        timeout=300,
+        stdout=subprocess.DEVNULL,
+    )
+    archive = NETWORKS / "resnet-18.tar.gz"
+    if not archive.exists():
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(NETWORKS / "resnet-18", arcname=".")
+    return archive
+
+
+def measure(local: LocalAwsProcess, home: Path, resnet: Path, calls: int) -> None:
+    sagemaker, s3 = local.client("sagemaker"), local.client("s3")
+    runtime = local.client("sagemaker-runtime")
+    s3.create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"}
+    )
+    tiny = constant_archive(home / "tiny.tar.gz", labels=list("abcdef"), answer=0)
+    s3.upload_file(str(tiny), BUCKET, "models/tiny.tar.gz")
+    for number in range(3):
+        s3.upload_file(str(resnet), BUCKET, f"models/resnet_18_{number}.tar.gz")
+    image = io.BytesIO()
+    Image.effect_noise((224, 224), 60).convert("RGB").save(image, "JPEG")
+    picture = image.getvalue()
+    sagemaker.create_model(
+        ModelName="bench",
+        ExecutionRoleArn=ROLE,
+        PrimaryContainer={
+            "Image": "bench",
+            "Mode": "MultiModel",
+            "ModelDataUrl": f"s3://{BUCKET}/models/",
+        },
+    )
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": "bench",
+        "InstanceType": "ml.m5.xlarge",
+        "InitialInstanceCount": 1,
+    }
+    sagemaker.create_endpoint_config(EndpointConfigName="bench", ProductionVariants=[variant])
+
+    print(f"{os.cpu_count()} processors, load before: {os.getloadavg()[0]:.1f}\n")
+    seconds = []
+    for number in range(3):
+        if number:
+            sagemaker.delete_endpoint(EndpointName="bench")
+            wait_for(lambda: not sagemaker.list_endpoints()["Endpoints"], 60)
+        start = time.perf_counter()
+        sagemaker.create_endpoint(EndpointName="bench", EndpointConfigName="bench")
+        wait_for(lambda: status(sagemaker) != "Creating", 240)
+        assert status(sagemaker) == "InService"
+        seconds.append(time.perf_counter() - start)
+    print(f"CreateEndpoint to InService   {', '.join(f'{s:.2f}' for s in seconds)} s")
+
+    def call(target: str) -> None:
+        runtime.invoke_endpoint(
+            EndpointName="bench",
+            ContentType="application/x-image",
+            TargetModel=target,
+            Body=picture,
+        )["Body"].read()
+
+    print("\nFirst call of ResNet-18, ms     whole  download  unpack  load  rest")
+    for number in range(3):
+        target = f"resnet_18_{number}.tar.gz"
+        whole = timed(lambda target=target: call(target))
+        (instance,) = local.instances("bench")
+        model = next(m for m in instance["models"] if m["target_model"] == target)
+        parts = [model["download_ms"], model["unpack_ms"], model["load_ms"]]
+        row = "".join(f"{part:8.0f}" for part in parts)
+        print(f"{'':30}{whole:7.0f}{row}{whole - sum(parts):6.0f}")
+
+    call("tiny.tar.gz")
+    (instance,) = local.instances("bench")
+    name = next(m["model_name"] for m in instance["models"] if m["target_model"] == "tiny.tar.gz")
+    bare = urllib3.HTTPConnectionPool("127.0.0.1", instance["port"])
+    through = urllib3.HTTPConnectionPool("127.0.0.1", local.port)
+
+    def direct() -> None:
+        headers = {"Content-Type": "application/x-image"}
+        path = f"/models/{name}/invoke"
+        assert bare.request("POST", path, body=picture, headers=headers).status == 200
+
+    def localaws() -> None:
+        headers = {
+            "Content-Type": "application/x-image",
+            "X-Amzn-SageMaker-Target-Model": "tiny.tar.gz",
+        }
+        path = "/endpoints/bench/invocations"
+        assert through.request("POST", path, body=picture, headers=headers).status == 200
+
+    kinds: dict[str, Callable[[], None]] = {
+        "the container, bare": direct,
+        "through localaws": localaws,
+        "through localaws, with boto3": lambda: call("tiny.tar.gz"),
+    }
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(20):
+        for run in kinds.values():
+            run()
+    for _ in range(calls):  # interleaved, so that whatever else runs hurts all alike
+        for kind, run in kinds.items():
+            times[kind].append(timed(run))
+    print("\nWarm call of a tiny model, ms     p50     p99")
+    for kind, values in times.items():
+        p99 = statistics.quantiles(values, n=100)[98]
+        print(f"{kind:30}{statistics.median(values):7.2f} {p99:7.2f}")
+    overhead = statistics.median(times["through localaws"]) - statistics.median(
+        times["the container, bare"]
+    )
+    print(f"{'overhead of localaws':30}{overhead:7.2f}")
+
+
+def status(sagemaker: Any) -> str:
+    found: str = sagemaker.describe_endpoint(EndpointName="bench")["EndpointStatus"]
+    return found
+
+
+def timed(run: Callable[[], None]) -> float:
+    """Milliseconds that ``run`` takes."""
+    start = time.perf_counter()
+    run()
+    return (time.perf_counter() - start) * 1000
+
+
+if __name__ == "__main__":
+    sys.exit(main())
