@@ -1,7 +1,10 @@
 # Needs Python 3.11, git and make. Variables: LOCAL_DIR, PORT, LOCALAWS_PORT, S3_PORT, REDIS_PORT;
-# ARGS are handed to pytest or to the benchmark.
+# ARGS are handed to pytest, manage.py or the benchmark.
 STACK := ./stack/run
 ARGS ?=
+CONTAINER_ENGINE ?= docker
+BUILD_OPTIONS ?=
+IMAGE ?= demo-sagemaker-multimodel:latest
 
 .PHONY: help up manage test lint bench bench-container bench-localaws bench-portal image clean
 
@@ -34,7 +37,7 @@ bench-portal: ## the portal's page beside a bare call; needs a running stack
 	@$(STACK) run bench/portal.py $(ARGS)
 
 image: ## build the container image with CONTAINER_ENGINE (docker, podman)
-	@./stack/image
+	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) --tag $(IMAGE) container
 
 clean: ## remove the virtual environments; .local stays
 	rm -rf .venv .venv-container

@@ -2,12 +2,12 @@
 
 import os
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from stack import credentials, venvs
 from stack.layout import BUCKET, CONTAINER_VENV, HOST, PORTAL_VENV, REGION, ROOT, Layout
 from stack.part import Part, http_ok, listens, log_says, redis_answers
+from stack.procfile import read_procfile, shell
 
 ADMIN = "admin"
 _BIN = PORTAL_VENV / "bin"
@@ -91,7 +91,7 @@ def _install(venv: venvs.Venv) -> Part:
 def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
     aws = credentials.aws_environment(layout)
     keys = f"{aws['AWS_ACCESS_KEY_ID']},{aws['AWS_SECRET_ACCESS_KEY']}"
-    procfile = read_procfile(ROOT / "Procfile")
+    procfile = read_procfile()
     database = Part(
         name="migrate",
         step=_DATABASE,
@@ -135,7 +135,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
     worker = Part(
         name="worker",
         step=_STARTING,
-        command=_shell(procfile["worker"]),
+        command=shell(procfile["worker"]),
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
         ready=log_says(" ready."),
@@ -144,7 +144,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
     beat = Part(
         name="beat",
         step=_STARTING,
-        command=_shell(procfile["beat"]),
+        command=shell(procfile["beat"]),
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
         ready=log_says("beat: Starting"),
@@ -153,7 +153,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
     web = Part(
         name="web",
         step=_STARTING,
-        command=_shell(procfile["web"]),
+        command=shell(procfile["web"]),
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
         ready=http_ok(f"{layout.url}/healthz"),
@@ -174,13 +174,14 @@ def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part
         ready_within_s=600,
     )
     everything = ("train", "redis", "s3", "localaws", "worker", "beat", "web")
+    at = shlex.quote(str(folder))
     seed = Part(
         name="seed",
         step=_SEEDING,
-        command=_shell(
-            f"{_PYTHON} manage.py seed_demo {shlex.quote(str(folder))} --wait 500"
-            f" && touch {shlex.quote(str(seeded))}"
-        ),
+        command=[
+            *("sh", "-c"),
+            f"{_PYTHON} manage.py seed_demo {at} --wait 500 && touch {shlex.quote(str(seeded))}",
+        ],
         cwd=ROOT,
         after=everything,
         once=True,
@@ -227,15 +228,3 @@ def _localaws(layout: Layout) -> list[str]:
         *("--s3-endpoint", layout.s3_url),
         *("--container-command", shlex.join(container)),
     ]
-
-
-def read_procfile(path: Path) -> dict[str, str]:
-    """The commands of a Procfile by their names."""
-    lines = (line.partition(":") for line in path.read_text().splitlines())
-    return {name: command.strip() for name, colon, command in lines if colon and name[:1] != "#"}
-
-
-def _shell(command: str) -> Sequence[str]:
-    """``command`` in a shell, which a simple command replaces, so that it gets our signals."""
-    words = command if "&&" in command else f"exec {command}"
-    return ["sh", "-c", words]
