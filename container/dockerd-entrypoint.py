@@ -17,10 +17,17 @@ CONTAINER = Path(__file__).resolve().parent
 sys.path.insert(0, str(CONTAINER))
 
 import mms_server  # noqa: E402 - its folder must be on the path first
+from health import Health  # noqa: E402
 from logs import log  # noqa: E402
 
-STOP_SECONDS = 8.0
-"""From SIGTERM until what is left is killed; SageMaker itself gives 30 s."""
+DRAIN_SECONDS = 6.0
+"""How long requests that run at SIGTERM may go on."""
+
+ANSWER_SECONDS = 0.2
+"""From a worker's answer until the JVM has passed it on."""
+
+STOP_SECONDS = 3.0
+"""From then on until what is left is killed; SageMaker itself gives 30 s in all."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -49,6 +56,8 @@ def serve() -> int:
         signal.signal(number, stop)
 
     environment = dict(os.environ) | mms_server.worker_environment(chosen)
+    health = Health(chosen.tmp)
+    health.update(None)
     host = HostKeeper(chosen, environment) if chosen.model_host else None
     try:
         server = subprocess.Popen(
@@ -68,6 +77,10 @@ def serve() -> int:
             stopping = True
         if host is not None:
             host.look_after()
+        news = health.update(host.trouble() if host is not None else None)
+        if news is not None:
+            level, event = ("ERROR", "unhealthy") if news else ("INFO", "healthy")
+            log(event, level=level, message=news)
         _reap(server.pid, host.pid if host is not None else 0)
         time.sleep(0.2)
 
@@ -77,6 +90,10 @@ def serve() -> int:
         _end_all(server, grace=0.0)
         return 1
     log("stopping")
+    if health.drain(DRAIN_SECONDS):
+        time.sleep(ANSWER_SECONDS)
+    else:
+        log("drain_timeout", level="WARNING", message="Requests that still ran are cut off.")
     _end_all(server, grace=STOP_SECONDS)
     mms_server.clear_leftovers(chosen)
     log("stopped", seconds_up=round(time.monotonic() - started, 1))
@@ -91,13 +108,21 @@ class HostKeeper:
 
     MAX_PAUSE_SECONDS = 60.0
     STEADY_SECONDS = 60.0
+    HOPELESS = 3
 
     def __init__(self, chosen: mms_server.Settings, environment: dict[str, str]) -> None:
         self.chosen, self.environment = chosen, environment
         self.starting = Path(f"{chosen.host_socket}.starting")
         self.pause = 0.5
+        self.failures = 0
         self.starting.touch()  # models that are asked for by now wait for it
         self.process = self.start()
+
+    def trouble(self) -> str | None:
+        """Why models cannot be loaded any more, as far as the host tells."""
+        if self.failures < self.HOPELESS:
+            return None
+        return f"the model host has died {self.failures} times in a row; see the log"
 
     @property
     def pid(self) -> int:
@@ -119,12 +144,15 @@ class HostKeeper:
         if self.starting.exists() and self.chosen.host_socket.exists():
             self.starting.unlink()
         if self.process.poll() is None:
+            if time.monotonic() - self.started > self.STEADY_SECONDS:
+                self.failures = 0
             return
         now = time.monotonic()
         if self.again_at is None:
             self.starting.unlink(missing_ok=True)
             if now - self.started > self.STEADY_SECONDS:
-                self.pause = 0.5
+                self.pause, self.failures = 0.5, 0
+            self.failures += 1
             self.again_at = now + self.pause
             self.pause = min(self.pause * 4, self.MAX_PAUSE_SECONDS)
             message = "The model host died; models import MXNet by themselves until it is back."

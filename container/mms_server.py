@@ -144,7 +144,7 @@ def prepare_folders(chosen: Settings) -> None:
     launcher.chmod(0o755)
 
 
-_LEFTOVERS = (".mms.sock.", "libnetty", "host.sock", ".loading")
+_LEFTOVERS = (".mms.sock.", "libnetty", "host.sock", ".loading", "healthy", "draining", "busy")
 
 
 def clear_leftovers(chosen: Settings) -> None:
@@ -252,10 +252,11 @@ def command(chosen: Settings) -> list[str]:
         java,
         f"-Dmodel_server_home={package.parent}",
         f"-Djava.io.tmpdir={chosen.tmp}",
+        f"-Dmme.healthy={chosen.tmp / 'healthy'}",
         f"-Dlog4j.configurationFile=file://{CONTAINER / 'log4j2.xml'}",
         *chosen.vmargs,
         "-cp",
-        f"{package / 'frontend'}/*",
+        f"{package / 'frontend'}/*:{CONTAINER / 'ping' / 'ping.jar'}",
         "com.amazonaws.ml.mms.ModelServer",
         "--python",
         str(chosen.home / "worker"),

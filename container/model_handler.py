@@ -13,10 +13,12 @@ from typing import Any
 import memory
 import payload
 from artifact import ArtifactError, read_artifact
+from health import Turn
 from logs import log
 from network import Network, Prediction
 
 _network: Network | None = None
+_turn: Turn | None = None
 _load_ms = 0.0
 _cold = True
 
@@ -26,16 +28,23 @@ def handle(data: list[dict[str, Any]] | None, context: Any) -> list[str] | None:
     if data is None:
         _load(context.model_name, Path(context.system_properties["model_dir"]))
         return None
-    return [_answer(parameters, context, index) for index, parameters in enumerate(data)]
+    if _network is None or _turn is None:  # MMS never asks a worker that did not load
+        raise RuntimeError("The worker was asked before it had loaded its model.")
+    with _turn.busy():
+        return [
+            _answer(_network, _turn, parameters, context, index)
+            for index, parameters in enumerate(data)
+        ]
 
 
 def _load(name: str, directory: Path) -> None:
-    global _network, _load_ms, _cold
+    global _network, _turn, _load_ms, _cold
     started = time.perf_counter()
     try:
         _network = Network(read_artifact(directory), admit=memory.admitted)
     except OSError as error:
         raise ArtifactError("load_failed", f"The artifact cannot be read: {error}") from error
+    _turn = Turn()
     _load_ms = (time.perf_counter() - started) * 1000
     _cold = True
     log(
@@ -47,23 +56,26 @@ def _load(name: str, directory: Path) -> None:
     )
 
 
-def _answer(parameters: dict[str, Any], context: Any, index: int) -> str:
+def _answer(
+    network: Network, turn: Turn, parameters: dict[str, Any], context: Any, index: int
+) -> str:
     """The body for one request; status and headers are set on ``context``."""
     global _cold
-    if _network is None:  # MMS never asks a worker that did not load
-        raise RuntimeError("The worker was asked before it had loaded its model.")
     headers = {
         name.lower(): value
         for name, value in context.get_all_request_header(index).items()
         if isinstance(value, str)
     }
+    target = headers.get("x-amzn-sagemaker-target-model", "")
+    if turn.draining():
+        return _refuse(payload.ShuttingDown(), target, context, index)
     started = time.perf_counter()
     try:
-        request = payload.read(parameters, headers, _network)
+        request = payload.read(parameters, headers, network)
     except payload.BadRequest as error:
-        return _refuse(error, headers.get("x-amzn-sagemaker-target-model", ""), context, index)
+        return _refuse(error, target, context, index)
     decoded = time.perf_counter()
-    answers = _network.predict_rows(request.rows)
+    answers = network.predict_rows(request.rows)
     inferred = time.perf_counter()
 
     timing = (

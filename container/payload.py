@@ -32,6 +32,16 @@ class UnsupportedMediaType(BadRequest):
     reason = "Unsupported Media Type"
 
 
+class ShuttingDown(BadRequest):
+    """The server is stopping; not the caller's fault, but answered in the same way."""
+
+    status = 503
+    reason = "Service Unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("This instance is shutting down; send the request again.")
+
+
 @dataclass(frozen=True)
 class Request:
     """Rows for the network's first input; ``batched`` where the caller sent a batch."""

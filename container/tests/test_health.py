@@ -1,0 +1,104 @@
+"""/ping tells the truth, and SIGTERM lets running requests finish."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import threading
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import health
+import pytest
+from serving import REPOSITORY, Answer, Server, start_server, wait_until
+
+pytestmark = pytest.mark.xdist_group("container-host")
+
+Unpacked = Callable[..., Path]
+
+
+def test_ping_is_503_while_the_entrypoint_sees_trouble(server: Server) -> None:
+    """The entrypoint is held still, so that the test can play its part."""
+    assert server.call("GET", "/ping").json == {"status": "Healthy"}
+    mark = server.home / "mme" / "tmp" / "healthy"
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        mark.unlink()
+        answer = server.call("GET", "/ping")
+        assert answer.status == 503
+        assert answer.json == {"status": "Unhealthy"}
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    wait_until(lambda: server.call("GET", "/ping").status == 200, what="health")
+
+
+def test_trouble_is_told_once_and_its_end_too(tmp_path: Path) -> None:
+    state = health.Health(tmp_path)
+    assert state.update(None) is None
+    assert (tmp_path / "healthy").exists()
+    assert state.update("the host is dead") == "the host is dead"
+    assert state.update("the host is dead") is None
+    assert not (tmp_path / "healthy").exists()
+    assert state.update(None) == ""
+    assert (tmp_path / "healthy").exists()
+
+
+def test_a_full_disk_is_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = health.Health(tmp_path)
+    monkeypatch.setattr(health, "MIN_FREE_BYTES", 1 << 60)  # more than any disk has
+    trouble = state.update(None)
+    assert trouble is not None
+    assert "is full" in trouble
+
+
+def test_the_plug_in_is_built_from_its_source() -> None:
+    """Its class names the file's property, and MMS finds it as a service."""
+    folder = REPOSITORY / "container" / "ping"
+    with zipfile.ZipFile(folder / "ping.jar") as jar:
+        names = jar.namelist()
+        code = jar.read("mme/Ping.class")
+    assert "META-INF/services/software.amazon.ai.mms.servingsdk.ModelServerEndpoint" in names
+    for word in (b"mme.healthy", b"Unhealthy", b"doGet"):
+        assert word in code
+
+
+def busy(server: Server) -> bool:
+    with (server.home / "mme" / "tmp" / "busy").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_a_running_request_is_answered_before_the_end(tmp_path: Path, unpacked: Unpacked) -> None:
+    rows = [[[[0.123456789] * 8] * 8] * 3] * 250
+    body = json.dumps({"instances": rows}).encode()
+    answers: list[Answer] = []
+    with start_server(tmp_path) as server:
+        assert server.load("slow", unpacked()).status == 200
+        (worker,) = [
+            pid
+            for pid in server.processes()
+            if server.events("model_host_ready")
+            and str(server.events("model_host_ready")[-1]["pid"])
+            == (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1]
+        ]
+        caller = threading.Thread(
+            target=lambda: answers.append(server.invoke("slow", body, "application/json"))
+        )
+        caller.start()
+        wait_until(lambda: busy(server), 10, "a busy worker")
+        os.kill(worker, signal.SIGSTOP)  # the answer takes as long as we like
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: (tmp_path / "mme/tmp/draining").exists(), 5, "the drain")
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(timeout=0.5)
+        os.kill(worker, signal.SIGCONT)
+
+        assert server.process.wait(timeout=10) == 0
+        caller.join(timeout=5)
+    assert [answer.status for answer in answers] == [200]
+    assert len(answers[0].json) == 250
