@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_digits
 
 LABELS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -46,17 +46,37 @@ def handwriting() -> tuple[Digits, Digits]:
     )
 
 
+def printed() -> Digits:
+    """The digits of Pillow's own typeface: a user may well type one and send a screenshot."""
+    fields = []
+    for number in range(10):
+        page = Image.new("L", (FIELD // 2, FIELD // 2))
+        pen = ImageDraw.Draw(page)
+        face = ImageFont.load_default(FIELD // 2 * 0.9)
+        pen.text((FIELD / 4, FIELD / 4), str(number), fill=255, font=face, anchor="mm")
+        # Drawn small and enlarged: soft edges, so that they can be thin or bold later.
+        large = page.resize((FIELD, FIELD), Image.Resampling.BICUBIC)
+        fields.append(np.asarray(large, np.float32) / 255)
+    return Digits(np.stack(fields), np.arange(10))
+
+
 def _smooth(image: Any) -> Any:
     small = Image.fromarray(np.pad(image, 2).astype(np.float32))
     return np.asarray(small.resize((FIELD, FIELD), Image.Resampling.BICUBIC))
 
 
-def training_pictures(written: Digits, drawn: Digits, *, rng: Any) -> tuple[Any, Any]:
-    """The pictures of one epoch ``(N, 1, SIZE, SIZE)`` and their labels."""
+def training_pictures(
+    written: Digits, drawn: Digits, typed: Digits, *, rng: Any
+) -> tuple[Any, Any]:
+    """The pictures of one epoch ``(N, 1, SIZE, SIZE)`` and their labels.
+
+    Three of each digit of handwriting, one of each drawn with a pen, 24 of each that is typed.
+    """
     brush = [varied(written.fields, rng=rng, size=SIZE) for _ in range(3)]
     pen = varied(drawn.fields, rng=rng, size=SIZE, edge=(0.45, 0.93))
-    pictures = np.concatenate([*brush, pen])[:, None]
-    return pictures, np.concatenate([*[written.labels] * 3, drawn.labels])
+    print_ = varied(np.repeat(typed.fields, 24, axis=0), rng=rng, size=SIZE, edge=(0.3, 0.7))
+    labels = [*[written.labels] * 3, drawn.labels, np.repeat(typed.labels, 24)]
+    return np.concatenate([*brush, pen, print_])[:, None], np.concatenate(labels)
 
 
 def plain(fields: Any, *, size: int) -> Any:

@@ -60,19 +60,20 @@ def digits_convolutional(seed: int, say: Say) -> Trained:
     pens = digits.Digits(
         *strokes.fields(1600, rng=np.random.default_rng(seed + 1), size=digits.FIELD)
     )
+    typed = digits.printed()
     return _digits(
         learning.convolutional("digits", classes=10, halve=False),
         held_out,
-        draw=lambda rng: digits.training_pictures(written, pens, rng=rng),
+        draw=lambda rng: digits.training_pictures(written, pens, typed, rng=rng),
         epochs=6,
         rate=0.005,
         seed=seed,
         say=say,
         note=(
-            "A small convolutional network, trained on moved, tilted, dimmed and inverted digits"
-            " and on pen strokes drawn by a program. Of {count} held-out digits it reads {plain}"
-            " black on white, and {everyday} in everyday pictures: off-centre, tilted, chalk on"
-            " a board."
+            "A small convolutional network, trained on moved, tilted, dimmed and inverted digits,"
+            " and on pen strokes and print drawn by a program. Of {count} held-out digits it reads"
+            " {plain} black on white, and {everyday} in everyday pictures: off-centre, tilted,"
+            " chalk on a board."
         ),
     )
 

@@ -242,8 +242,6 @@ def _download_once(url: str, path: Path, *, say: Callable[[str], None], limit: i
                 if total > 2 * CHUNK and done / total >= told + 0.1:
                     told = done / total
                     say(f"Fetching {url}: {done / 1e6:.1f} of {total / 1e6:.1f} MB")
-        if total and done < total:  # requests itself passes over a body that breaks off
-            raise requests.ConnectionError(f"the connection broke after {done:,} bytes")
 
 
 def _reason(error: requests.RequestException) -> str:
@@ -252,8 +250,11 @@ def _reason(error: requests.RequestException) -> str:
         return f"HTTP {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.ConnectTimeout):
         return f"no connection within {CONNECT_S:.0f} s"
-    if isinstance(error, requests.Timeout):
+    # A timeout in the middle of a body comes as another class, which says so in its text alone.
+    if isinstance(error, requests.Timeout) or "Read timed out" in str(error):
         return f"no bytes for {READ_S:.0f} s"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke"
     found = re.search(r"\[Errno -?\d+\] ([^'\")]+)", str(error))
     return found.group(1) if found else type(error).__name__
 

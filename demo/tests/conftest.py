@@ -28,7 +28,11 @@ def run(container_python: str) -> Run:
     """Run the container's Python; fails the test unless it exits with ``code``."""
 
     def run(
-        *arguments: str | Path, code: int = 0, cwd: Path = ROOT, **environment: str
+        *arguments: str | Path,
+        code: int = 0,
+        cwd: Path = ROOT,
+        timeout_s: float = 240,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [container_python, *map(str, arguments)],
@@ -36,7 +40,7 @@ def run(container_python: str) -> Run:
             env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=timeout_s,
             check=False,
         )
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -75,7 +79,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str, run: Run) 
     """A folder of trained demo models, one for all test processes: the program itself locks it."""
     base = tmp_path_factory.getbasetemp()
     out = (base if worker_id == "master" else base.parent) / "demo-models"
-    run("-m", "demo", "--out", out)
+    # Half a minute by itself; minutes where many tests share the processors.
+    run("-m", "demo", "--out", out, timeout_s=580)
     return out
 
 

@@ -45,8 +45,14 @@ def test_network_is_complete(
 
 def test_equal_seeds_give_equal_weights(tmp_path: Path, run: Run) -> None:
     name = "squeezenet_v1.0"
-    for folder, seed in (("a", "5"), ("b", "5"), ("c", "6")):
-        run("demo/networks.py", name, "--out", tmp_path / folder, "--seed", seed)
+    program = """
+import sys
+from pathlib import Path
+from demo.networks import write
+for folder, seed in (("a", 5), ("b", 5), ("c", 6)):
+    write(sys.argv[1], Path(sys.argv[2], folder), seed=seed)
+"""
+    run("-c", program, name, tmp_path)
     a, b, c = ((tmp_path / f / f"{name}-0000.params").read_bytes() for f in "abc")
     assert a == b
     assert a != c

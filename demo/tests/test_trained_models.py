@@ -11,6 +11,8 @@ from .conftest import Answers, Ask, Run
 
 Manifest = dict[str, Any]
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def held_out(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:

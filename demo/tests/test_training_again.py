@@ -12,6 +12,8 @@ import pytest
 
 from .conftest import ROOT, Run
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture
 def nearly_done(trained: Path, tmp_path: Path) -> Path:
