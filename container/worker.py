@@ -28,7 +28,7 @@ from typing import Any
 CONTAINER = Path(__file__).resolve().parent
 HANDLER = "model_handler.py:handle"
 PARENT_CHECK_SECONDS = 2.0
-REAP_SECONDS = 2.0
+REAP_SECONDS = 10.0
 FAREWELL_SECONDS = 5.0
 
 
@@ -52,7 +52,7 @@ def load_failure(error: Exception, model_name: str) -> tuple[str, int]:
     return message, code
 
 
-def leave_nothing_running(server_pid: int, marker: Path) -> None:
+def leave_nothing_running(server_pid: int, sock_name: str) -> None:
     """End the model's server process before the failed load is answered.
 
     On a load that failed, MMS removes the model in the very thread that it interrupts to do so:
@@ -60,19 +60,27 @@ def leave_nothing_running(server_pid: int, marker: Path) -> None:
     dead (WorkLoadManager.shutdownServerThread, ModelManager.unregisterModel). It could then be
     neither loaded (409) nor called (503). Where the process is already gone, nothing is waited
     for, and the model is removed. MMS starts the process that ended once more, a second later;
-    ``marker`` tells that one to end at once.
+    a file beside the socket tells that one to end at once.
     """
-    marker.touch()
+    Path(f"{sock_name}.failed").touch()
     os.kill(server_pid, signal.SIGTERM)
-    wait_until_gone(server_pid)
+    wait_until_gone(server_pid, sock_name)
 
 
-def wait_until_gone(pid: int) -> None:
-    """Wait until the JVM has noted the end of its process ``pid``."""
+def wait_until_gone(pid: int, sock_name: str) -> None:
+    """Wait until MMS has done with its process ``pid``, which listened at ``sock_name``.
+
+    The thread of MMS's that watched the process first forgets that it did so, and then removes
+    the socket (WorkerThread.run, WorkerLifeCycle.exit). Were the failed load answered before,
+    MMS would interrupt that thread, which by then may be starting the next model: that load
+    would be lost without a word, and be answered after a minute with 500.
+    """
     deadline = time.monotonic() + REAP_SECONDS
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+    socket_file = Path(sock_name)
+    while Path(f"/proc/{pid}").exists() or socket_file.exists():
+        if time.monotonic() > deadline:
+            return
         time.sleep(0.002)
-    time.sleep(0.02)  # from the JVM's waitpid() to its own books
 
 
 def failed_before(sock_name: str | None) -> bool:
@@ -181,7 +189,6 @@ def main() -> int:
         print(line, flush=True)
 
     server, parent = os.getpid(), os.getppid()
-    marker = Path(f"{arguments.sock_name}.failed")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are not waited for
     while True:
         while not select.select([listener], [], [], PARENT_CHECK_SECONDS)[0]:
@@ -196,7 +203,7 @@ def main() -> int:
                 code = serve_connection(
                     arguments,
                     connection,
-                    before_failure=lambda: leave_nothing_running(server, marker),
+                    before_failure=lambda: leave_nothing_running(server, arguments.sock_name),
                 )
             finally:
                 sys.stdout.flush()

@@ -13,7 +13,7 @@ for folder in (REPOSITORY / "container", Path(__file__).resolve().parent):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from serving import Server, container_python, start_server  # noqa: E402
+from serving import Server, container_python, start_image, start_server  # noqa: E402
 
 from tests.artifacts import constant_network  # noqa: E402
 
@@ -31,6 +31,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
+# The image's own tests are there where an image is.
+collect_ignore = [] if os.environ.get("MME_TEST_IMAGE") else ["test_image.py"]
+
+
+def _images() -> list[str]:
+    """The image to test besides the plain process: ``MME_TEST_IMAGE``, where it is set."""
+    return [image for image in [os.environ.get("MME_TEST_IMAGE")] if image]
+
+
+@pytest.fixture(scope="module", params=["process", *_images()])
+def either(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The server as a plain process, and as the image where there is one: one contract."""
+    home = tmp_path_factory.mktemp("mme")
+    running = start_server(home) if request.param == "process" else start_image(request.param, home)
+    with running as server:
+        yield server
+
+
 @pytest.fixture
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Write an unpacked artifact: ``unpacked(labels=[…], answer=1)`` → its folder."""
@@ -40,6 +60,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         options = {"labels": ["cat", "dog", "fox"], "answer": 1} | network
         for name, data in constant_network(**options).items():  # type: ignore[arg-type]
             (folder / name).write_bytes(data)
+        folder.chmod(0o755)  # for the image's user
         return folder
 
     return write

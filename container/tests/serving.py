@@ -120,6 +120,24 @@ class Server:
         return descendants(self.process.pid)
 
 
+@dataclass
+class ImageServer(Server):
+    """The same, in a container."""
+
+    engine: str = ""
+    container: str = ""
+
+    def inspect(self, template: str) -> str:
+        done = subprocess.run(
+            [self.engine, "inspect", "--format", template, self.container],
+            check=True, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    def processes(self) -> list[int]:
+        return descendants(int(self.inspect("{{.State.Pid}}")))
+
+
 def descendants(pid: int) -> list[int]:
     """``pid`` and its children, theirs, and so on, as far as they live."""
     parents: dict[int, list[int]] = {}
@@ -191,6 +209,45 @@ def start_server(home: Path, **environment: str) -> Iterator[Server]:
                 for pid in descendants(process.pid):
                     os.kill(pid, signal.SIGKILL)
                 process.wait(timeout=5)
+
+
+@contextmanager
+def start_image(image: str, home: Path, *options: str) -> Iterator[Server]:
+    """Run the image as SageMaker does, ``ENGINE run IMAGE serve``, until the block ends.
+
+    ``CONTAINER_ENGINE`` names the engine. The container shares the machine's network, and sees
+    the folder of the test run, where the artifacts are.
+    """
+    engine = os.environ.get("CONTAINER_ENGINE", "docker")
+    port = free_port()
+    artifacts = home.parent
+    # The image's user is not root, and pytest's folders are for their owner alone.
+    for folder in (artifacts, *artifacts.parents):
+        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    started = subprocess.run(
+        [engine, "run", "--detach", "--network", "host", *options,
+         "--volume", f"{artifacts}:{artifacts}:ro",
+         "--env", f"SAGEMAKER_BIND_TO_PORT={port}", "--env", "SAGEMAKER_MULTI_MODEL=true",
+         "--env", "MME_BIND_HOST=127.0.0.1", image, "serve"],
+        check=True, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    name = started.stdout.strip().splitlines()[-1]
+    log_file = home / "server.log"
+    with log_file.open("wb") as log:
+        # It ends with the container, and with its exit code.
+        process = subprocess.Popen(
+            [engine, "logs", "--follow", name], stdout=log, stderr=subprocess.STDOUT
+        )
+    server = ImageServer(port, home, process, log_file, {}, engine, name)
+    try:
+        wait_until_ready(server, 120)
+        yield server
+    finally:
+        subprocess.run([engine, "rm", "--force", name], check=False, capture_output=True,
+                       timeout=120)  # fmt: skip
+        process.kill()
+        process.wait(timeout=10)
 
 
 def wait_until_ready(server: Server, seconds: float = 60) -> None:
