@@ -11,7 +11,7 @@ FROM docker.io/library/debian:bookworm-slim AS python
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 ca-certificates \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log \
-    && useradd --system --create-home --uid 1000 --shell /usr/sbin/nologin portal \
+    && useradd --create-home --uid 1000 --shell /usr/sbin/nologin portal \
     && install --directory --owner portal --mode 0700 /secrets /data
 WORKDIR /app
 

@@ -141,7 +141,7 @@ def _works(python: Path) -> bool:
 
 
 def _installer(python: Path) -> list[str]:
-    options = ["--quiet", "--no-input", "--disable-pip-version-check"]
+    options = ["-qq", "--no-input", "--disable-pip-version-check"]
     return [str(python), "-m", "pip", "install", *options, "--no-compile", "--require-hashes"]
 
 
