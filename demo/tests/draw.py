@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from demo import digits, shapes
 
-SIZE = 160
+SIZE = 96
 out = Path(sys.argv[1])
 _, held_out = digits.handwriting()
 rng = np.random.default_rng(20261)
@@ -24,12 +24,12 @@ for kind, pictures in (("everyday", drawn), ("plain", plain)):
     folder = out / kind
     folder.mkdir(parents=True)
     for index, (picture, label) in enumerate(zip(pictures, held_out.labels, strict=True)):
-        wide = np.pad(picture, ((0, 0), (20, 20)), mode="edge")  # the container crops it again
+        wide = np.pad(picture, ((0, 0), (12, 12)), mode="edge")  # the container crops it again
         name = f"{index:03d}-{digits.LABELS[label]}.jpg"
         Image.fromarray(wide).convert("RGB").save(folder / name, quality=90)
 folder = out / "shapes"
 folder.mkdir()
-for index in range(240):
+for index in range(200):
     label = shapes.LABELS[index % len(shapes.LABELS)]
     picture = shapes.draw(label, rng=rng, size=2 * SIZE).reduce(2)
     picture.save(folder / f"{index:03d}-{label}.jpg", quality=90)
