@@ -292,7 +292,7 @@ def _send(connection: socket.socket, data: bytes) -> None:
 def _stand_aside(line: socket.socket, model: Model) -> None:
     """In a worker whose load failed: have the model's client ended before MMS hears of it."""
     line.send(b"F")
-    plain.wait_until_gone(model.client_pid, model.arguments.sock_name)
+    plain.wait_until_gone(model.client_pid)
 
 
 def import_mxnet() -> None:

@@ -28,7 +28,8 @@ from typing import Any
 CONTAINER = Path(__file__).resolve().parent
 HANDLER = "model_handler.py:handle"
 PARENT_CHECK_SECONDS = 2.0
-REAP_SECONDS = 10.0
+REAP_SECONDS = 2.0
+SETTLE_SECONDS = 0.25
 FAREWELL_SECONDS = 5.0
 
 
@@ -64,23 +65,22 @@ def leave_nothing_running(server_pid: int, sock_name: str) -> None:
     """
     Path(f"{sock_name}.failed").touch()
     os.kill(server_pid, signal.SIGTERM)
-    wait_until_gone(server_pid, sock_name)
+    wait_until_gone(server_pid)
 
 
-def wait_until_gone(pid: int, sock_name: str) -> None:
-    """Wait until MMS has done with its process ``pid``, which listened at ``sock_name``.
+def wait_until_gone(pid: int) -> None:
+    """Wait until the JVM has noted the end of its process ``pid``, and acted on it.
 
-    The thread of MMS's that watched the process first forgets that it did so, and then removes
-    the socket (WorkerThread.run, WorkerLifeCycle.exit). Were the failed load answered before,
-    MMS would interrupt that thread, which by then may be starting the next model: that load
-    would be lost without a word, and be answered after a minute with 500.
+    The thread of MMS's that watched the process must have let go of it: were the failed load
+    answered before, MMS would interrupt that thread, which by then may be starting the next
+    model (WorkerThread.run and shutdown). That load would be lost without a word, and answered
+    after a minute with 500. Nothing outside the JVM tells when the thread is through, so it is
+    given time; after a second MMS would start the process once more.
     """
     deadline = time.monotonic() + REAP_SECONDS
-    socket_file = Path(sock_name)
-    while Path(f"/proc/{pid}").exists() or socket_file.exists():
-        if time.monotonic() > deadline:
-            return
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.002)
+    time.sleep(SETTLE_SECONDS)
 
 
 def failed_before(sock_name: str | None) -> bool:
