@@ -87,8 +87,13 @@ def _settings(arguments: list[str] | None) -> Settings:
     parser.add_argument("--data", type=Path, required=True, help="folder for all that it keeps")
     parser.add_argument(
         "--container-command",
-        required=True,
+        default="",
         help='what starts one container as a process, e.g. "python entrypoint.py serve"',
+    )
+    parser.add_argument(
+        "--container-engine",
+        default="",
+        help="docker or podman: run the Image of the model, in place of --container-command",
     )
     option("host", "address to bind to; keep it on loopback")
     option("port", "port to bind to", int)
@@ -108,9 +113,10 @@ def _settings(arguments: list[str] | None) -> Settings:
     option("invocation_timeout", "seconds a caller waits for a model and its answer", float)
     option("load_timeout", "seconds that loading a model may take", float)
     given = vars(parser.parse_args(arguments))
-    given["container_command"] = tuple(shlex.split(given["container_command"]))
-    if not given["container_command"]:
-        parser.error("--container-command is empty")
+    for name in ("container_command", "container_engine"):
+        given[name] = tuple(shlex.split(given[name]))
+    if bool(given["container_command"]) == bool(given["container_engine"]):
+        parser.error("give either --container-command or --container-engine")
     given["data"] = given["data"].resolve()
     return Settings(**given)
 

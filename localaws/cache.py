@@ -124,9 +124,10 @@ class Model:
 class ModelCache:
     """The models of one instance.
 
-    ``fetch(target, folder, max_bytes)`` brings a model to disk; ``label`` goes before log
-    lines; ``metric(name, value)`` counts. Without ``keep`` a model goes from memory and disk
-    as soon as nobody uses it (ModelCacheSetting Disabled).
+    ``fetch(target, folder, max_bytes)`` brings a model to disk; ``path_inside`` is what the
+    container calls a folder; ``metric(name, value)`` counts; ``label`` goes before log lines.
+    Without ``keep`` a model goes from memory and disk as soon as nobody uses it
+    (ModelCacheSetting Disabled).
     """
 
     def __init__(
@@ -138,9 +139,11 @@ class ModelCache:
         disk_bytes: int,
         load_timeout: float,
         label: str,
+        path_inside: Callable[[Path], str] = str,
         metric: Callable[[str, float], None] = lambda name, value: None,
         keep: bool = True,
     ) -> None:
+        self._path_inside = path_inside
         self._metric = metric
         self._keep = keep
         self._container = container
@@ -379,7 +382,7 @@ class ModelCache:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise LoadFailed("Loading took longer than allowed.")
-            answer = self._container.load(model.name, model.folder, remaining)
+            answer = self._container.load(model.name, self._path_inside(model.folder), remaining)
             if answer.ok or answer.status == 409:
                 return
             if answer.status != 507:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import quote
 
 import urllib3
@@ -60,8 +59,9 @@ class ContainerClient:
         except (ContainerGone, ContainerTimeout):
             return False
 
-    def load(self, name: str, folder: Path, timeout: float) -> Answer:
-        body = json.dumps({"model_name": name, "url": str(folder)}).encode()
+    def load(self, name: str, folder: str, timeout: float) -> Answer:
+        """Load the model that lies in ``folder``, a path as the container sees it."""
+        body = json.dumps({"model_name": name, "url": folder}).encode()
         headers = {"Content-Type": "application/json"}
         return self._request("POST", "/models", body=body, headers=headers, timeout=timeout)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from .cache import ModelCache, Ticket
 from .container import ContainerGone
+from .engine import Engine
 from .fetch import Fetched, fetch_model
 from .instance import Instance, InstanceDied, Spawner, remove_folder
 from .naming import S3Prefix, parse_model_data_url
@@ -79,6 +80,7 @@ class Variant:
         self._serving: list[ServingInstance] = []
         self._starting: set[Instance] = set()
         self._stopped = False
+        self._engine = engine_of(settings)
         container = spec["container"]
         self.multi_model = container.get("Mode") == "MultiModel"
         caching = (container.get("MultiModelConfig") or {}).get("ModelCacheSetting")
@@ -150,6 +152,8 @@ class Variant:
             instance = Instance(
                 spawner=self._spawner,
                 command=self._settings.container_command,
+                engine=self._engine,
+                image=self.spec["container"]["Image"],
                 folder=self._folder,
                 environment=self.spec["container"].get("Environment") or {},
                 memory_mb=self._settings.memory_mb,
@@ -185,7 +189,8 @@ class Variant:
     def _cache(self, instance: Instance) -> ModelCache:
         return ModelCache(
             container=instance.container,
-            folder=instance.folder / "models",
+            folder=instance.models,
+            path_inside=instance.path_inside,
             fetch=self._fetch,
             disk_bytes=self._settings.disk_mb * 1024 * 1024,
             load_timeout=self._settings.load_timeout,
@@ -285,6 +290,9 @@ class Fleet:
         self._deploying: list[Endpoint] = []
         self._stopped = False
         # Nothing in it outlives the process that made it: what is left over is an orphan.
+        engine = engine_of(settings)
+        if engine is not None:
+            engine.remove_orphans()
         for orphan in (settings.data / "instances").glob("*"):
             remove_folder(orphan)
         threading.Thread(target=self._measure, name="measure", daemon=True).start()
@@ -369,6 +377,10 @@ class Fleet:
                         variant.measure()
                     except Exception:
                         log.exception("measuring endpoint %s failed", endpoint.name)
+
+
+def engine_of(settings: Settings) -> Engine | None:
+    return Engine(settings.container_engine, settings.data) if settings.container_engine else None
 
 
 def _machine_memory_mb() -> int:

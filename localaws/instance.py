@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from .container import ContainerClient
+from .engine import MODELS, Engine
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,8 @@ class Instance:
         *,
         spawner: Spawner,
         command: tuple[str, ...],
+        engine: Engine | None = None,
+        image: str = "",
         folder: Path,
         environment: Mapping[str, str],
         memory_mb: int | None,
@@ -108,9 +111,12 @@ class Instance:
     ) -> None:
         self.id = "i-" + uuid.uuid4().hex[:17]
         self.folder = folder / self.id[2:12]
+        self.models = self.folder / "models"
         self.started = time.time()
         self.healthy = threading.Event()
         self._command = command
+        self._engine = engine
+        self._image = image
         self._environment = environment
         self._memory_mb = memory_mb
         self._spawner = spawner
@@ -140,12 +146,12 @@ class Instance:
         Raises InstanceDied where it ends first or is not healthy within ``timeout``
         seconds; nothing of it is left then.
         """
-        self.folder.mkdir(parents=True)
+        self.models.mkdir(parents=True)
         home = _make_home(self.folder)
         self.port = _free_port()
         self.container = ContainerClient("127.0.0.1", self.port)
         try:
-            self._process = self._spawner.popen(self._command, self._env(home))
+            self._process = self._launch(home)
         except OSError as error:
             self._clean()
             raise InstanceDied(f"The container could not be started: {error}.") from error
@@ -188,26 +194,45 @@ class Instance:
                 self._signal_group(signal.SIGKILL)
                 self._gone.wait(10)
             self.container.close()
+        if self._engine is not None:
+            self._engine.remove(self._container_name)
         self._clean()
 
-    def _env(self, home: Path) -> dict[str, str]:
-        """What the container gets of localaws's environment: no credentials, nothing unasked."""
-        env = {
+    def _launch(self, home: Path) -> "subprocess.Popen[bytes]":
+        env = dict(self._environment) | {
+            "SAGEMAKER_BIND_TO_PORT": str(self.port),
+            "SAGEMAKER_MULTI_MODEL": "true",
+            "MME_BIND_HOST": "127.0.0.1",
+        }
+        if self._engine is not None:
+            command = self._engine.run(
+                name=self._container_name,
+                image=self._image,
+                models=self.models,
+                environment=env,
+                memory_mb=self._memory_mb,
+            )
+            return self._spawner.popen(command, os.environ)
+        env |= {"MME_DIE_WITH_PARENT": "1", "MME_HOME": str(home)}
+        if self._memory_mb is not None:
+            env["MME_MEMORY_LIMIT_MB"] = str(self._memory_mb)
+        # Of localaws's own environment: no credentials, nothing unasked.
+        own = {
             name: value
             for name, value in os.environ.items()
             if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
         }
-        env |= self._environment
-        env |= {
-            "SAGEMAKER_BIND_TO_PORT": str(self.port),
-            "SAGEMAKER_MULTI_MODEL": "true",
-            "MME_BIND_HOST": "127.0.0.1",
-            "MME_DIE_WITH_PARENT": "1",
-            "MME_HOME": str(home),
-        }
-        if self._memory_mb is not None:
-            env["MME_MEMORY_LIMIT_MB"] = str(self._memory_mb)
-        return env
+        return self._spawner.popen(self._command, own | env)
+
+    @property
+    def _container_name(self) -> str:
+        return f"localaws-{self.id}"
+
+    def path_inside(self, folder: Path) -> str:
+        """What the container calls a folder of :attr:`models`."""
+        if self._engine is None:
+            return str(folder)
+        return f"{MODELS}/{folder.relative_to(self.models)}"
 
     def _pump(self, stream: IO[bytes]) -> None:
         """Copy the container's output to its log file, the tail, and whoever listens."""

@@ -14,7 +14,9 @@ class Settings:
     data: Path
     """Folder for everything that localaws keeps."""
     container_command: tuple[str, ...]
-    """The argument list that starts one container ("serve" included)."""
+    """The argument list that starts one container as a process ("serve" included)."""
+    container_engine: tuple[str, ...] = ()
+    """docker or podman, with options: run the model's Image in place of the command."""
     host: str = "127.0.0.1"
     port: int = 4566
     region: str = "ap-northeast-2"

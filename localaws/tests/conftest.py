@@ -1,5 +1,6 @@
 import io
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 from localaws.tests import servers
 from localaws.tests.servers import LocalAwsProcess
 from tests.artifacts import pack
+
+# Real containers need an engine and the built image, as in container/tests.
+collect_ignore = [] if os.environ.get("MME_TEST_IMAGE") else ["test_engine.py"]
 
 Start = Callable[..., LocalAwsProcess]
 

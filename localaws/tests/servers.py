@@ -84,7 +84,12 @@ class LocalAwsProcess:
     """``python -m localaws`` on a port of its own."""
 
     def __init__(
-        self, data: Path, s3: str, *options: str, container: str = TINY, port: int | None = None
+        self,
+        data: Path,
+        s3: str,
+        *options: str,
+        container: str | None = TINY,
+        port: int | None = None,
     ) -> None:
         self.data = data
         self.port = port or free_port()
@@ -93,7 +98,8 @@ class LocalAwsProcess:
         self.log = data.parent / f"{data.name}.log"
         self._command = [
             *(sys.executable, "-m", "localaws", "--port", str(self.port), "--data", str(data)),
-            *("--region", REGION, "--s3-endpoint", s3, "--container-command", container),
+            *("--region", REGION, "--s3-endpoint", s3),
+            *(("--container-command", container) if container else ()),
             *options,
         ]
         self.process: subprocess.Popen[bytes] | None = None

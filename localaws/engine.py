@@ -1,0 +1,76 @@
+"""Instances as real containers: the model's Image, run by docker or podman.
+
+The engine's client runs in the foreground and passes SIGTERM on, so to the rest of
+localaws a container is a process like any other. What outlives a killed client is found
+by its label and removed at the next start.
+"""
+
+import hashlib
+import logging
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+MODELS = "/opt/ml/models"
+"""Where SageMaker puts models (DG/mms-container-apis)."""
+_LABEL = "localaws"
+_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """``command`` is the client with its own options; ``data`` tells runs of localaws apart."""
+
+    command: tuple[str, ...]
+    data: Path
+
+    @property
+    def _owner(self) -> str:
+        return f"{_LABEL}={hashlib.sha256(str(self.data).encode()).hexdigest()[:16]}"
+
+    def run(
+        self,
+        *,
+        name: str,
+        image: str,
+        models: Path,
+        environment: Mapping[str, str],
+        memory_mb: int | None,
+    ) -> tuple[str, ...]:
+        """The argument list that runs ``image serve`` on the host's loopback network."""
+        arguments = [*self.command, "run", "--rm", "--name", name, "--label", self._owner]
+        # The container binds to the port it is told, on loopback: no port is published.
+        arguments += ["--network", "host", "--volume", f"{models}:{MODELS}:ro"]
+        if memory_mb is not None:
+            arguments += ["--memory", f"{memory_mb}m", "--memory-swap", f"{memory_mb}m"]
+        for key, value in environment.items():
+            arguments += ["--env", f"{key}={value}"]
+        return (*arguments, image, "serve")
+
+    def remove(self, name: str) -> None:
+        """Remove a container, running or not; there may be none."""
+        self._call("rm", "--force", "--ignore", name) or self._call("rm", "--force", name)
+
+    def remove_orphans(self) -> None:
+        """Remove what an earlier run of localaws, which was killed, left running."""
+        listed = self._call("ps", "--all", "--quiet", "--filter", f"label={self._owner}")
+        for one in (listed or "").split():
+            log.info("removing a container of an earlier run: %s", one)
+            self._call("rm", "--force", one)
+
+    def _call(self, *arguments: str) -> str | None:
+        """Standard output of the client; None, and a line in the log, where it failed."""
+        try:
+            result = subprocess.run(
+                [*self.command, *arguments], capture_output=True, text=True, timeout=_TIMEOUT
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            log.warning("%s %s: %s", self.command[0], arguments[0], error)
+            return None
+        if result.returncode:
+            log.debug("%s %s: %s", self.command[0], arguments[0], result.stderr.strip())
+            return None
+        return result.stdout

@@ -1,0 +1,53 @@
+"""Instances as real containers of the built image; collected where MME_TEST_IMAGE names one."""
+
+import os
+import shlex
+import subprocess
+
+import pytest
+from PIL import Image
+
+from localaws.tests.conftest import Hosting
+from localaws.tests.servers import wait_for
+from tests.artifacts import constant_archive
+
+IMAGE = os.environ.get("MME_TEST_IMAGE", "")
+ENGINE = os.environ.get("CONTAINER_ENGINE", "docker")
+
+
+def containers():
+    listing = [*shlex.split(ENGINE), "ps", "--all", "--format", "{{.Names}}"]
+    result = subprocess.run(listing, capture_output=True, text=True, check=True, timeout=120)
+    return set(result.stdout.split())
+
+
+@pytest.mark.timeout(590)
+def test_an_endpoint_of_real_containers(start, tmp_path):
+    options = ("--container-engine", ENGINE, "--memory-mb", "2000")
+    hosting = Hosting(start(*options, container=None), f"engine-{os.getpid()}")
+    path = constant_archive(tmp_path / "a.tar.gz", labels=list("abcdef"), answer=2)
+    hosting.s3.upload_file(str(path), hosting.bucket, "models/a.tar.gz")
+    picture = tmp_path / "picture.png"
+    Image.new("RGB", (32, 32), "teal").save(picture)
+
+    def call():
+        body = picture.read_bytes()
+        return hosting.invoke("e", "a.tar.gz", body, ContentType="application/x-image")["Body"]
+
+    hosting.create("e", wait=False, Image=IMAGE)
+    wait_for(lambda: hosting.process.admin("endpoints/e")["status"] != "Creating", 240)
+    assert hosting.settled("e")["EndpointStatus"] == "InService"
+    assert call().startswith(b'["probability=1.000, class=c"')
+    (one,) = hosting.process.instances("e")
+    assert f"localaws-{one['instance']}" in containers()
+
+    # A killed localaws cannot take its containers along; the next start removes them.
+    hosting.process.kill()
+    hosting.process.start()
+    wait_for(lambda: hosting.process.instances("e"), 240)
+    assert call().startswith(b'["probability=1.000, class=c"')
+    (two,) = hosting.process.instances("e")
+    assert f"localaws-{one['instance']}" not in containers()
+    hosting.delete("e")
+    assert f"localaws-{two['instance']}" not in containers()
+    assert not list((hosting.process.data / "instances").iterdir())
