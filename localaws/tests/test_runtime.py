@@ -371,3 +371,15 @@ def test_variants_share_traffic_by_weight(hosting, name, tmp_path):
         )
     hosting.delete(two)
     hosting.delete(name)
+
+
+def test_a_single_model_endpoint_takes_no_target(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "only.tar.gz")
+    url = f"s3://{hosting.bucket}/models/only.tar.gz"
+    hosting.create(name, Mode="SingleModel", ModelDataUrl=url)
+    assert b"only.tar.gz" in hosting.invoke(name, None)["Body"]
+    error = refused(lambda: hosting.invoke(name, "only.tar.gz"), "ValidationError")
+    assert error["Error"]["Message"] == (
+        f"Endpoint {name} is not a multi-model endpoint and does not support target model header."
+    )
+    hosting.delete(name)
