@@ -29,7 +29,6 @@ CONTAINER = Path(__file__).resolve().parent
 HANDLER = "model_handler.py:handle"
 PARENT_CHECK_SECONDS = 2.0
 REAP_SECONDS = 2.0
-SETTLE_SECONDS = 0.25
 FAREWELL_SECONDS = 5.0
 
 
@@ -69,18 +68,18 @@ def leave_nothing_running(server_pid: int, sock_name: str) -> None:
 
 
 def wait_until_gone(pid: int) -> None:
-    """Wait until the JVM has noted the end of its process ``pid``, and acted on it.
+    """Wait until the JVM has noted the end of its process ``pid``.
 
-    The thread of MMS's that watched the process must have let go of it: were the failed load
-    answered before, MMS would interrupt that thread, which by then may be starting the next
-    model (WorkerThread.run and shutdown). That load would be lost without a word, and answered
-    after a minute with 500. Nothing outside the JVM tells when the thread is through, so it is
-    given time; after a second MMS would start the process once more.
+    One race of MMS's is left. Its thread that watched the process keeps a reference to itself
+    (WorkerThread.run ends in a NullPointerException before it clears it), and MMS interrupts that
+    thread just after it has answered the failed load. A load that begins within those few
+    milliseconds may be run by the same thread of the pool, and is then lost without a word: it
+    is answered after a minute with 500. Whoever loads models should try such a load again.
     """
     deadline = time.monotonic() + REAP_SECONDS
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.002)
-    time.sleep(SETTLE_SECONDS)
+    time.sleep(0.02)  # from the JVM's waitpid() to its own books
 
 
 def failed_before(sock_name: str | None) -> bool:
