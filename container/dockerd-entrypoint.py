@@ -112,7 +112,8 @@ class HostKeeper:
 
     def __init__(self, chosen: mms_server.Settings, environment: dict[str, str]) -> None:
         self.chosen, self.environment = chosen, environment
-        self.starting = Path(f"{chosen.host_socket}.starting")
+        self.files = chosen.host_files
+        self.starting = self.files.starting
         self.pause = 0.5
         self.failures = 0
         self.starting.touch()  # models that are asked for by now wait for it
@@ -141,7 +142,7 @@ class HostKeeper:
 
     def look_after(self) -> None:
         """Note that it is ready, or that it is dead; start it again when its time has come."""
-        if self.starting.exists() and self.chosen.host_socket.exists():
+        if self.starting.exists() and self.files.pid.exists():
             self.starting.unlink()
         if self.process.poll() is None:
             if time.monotonic() - self.started > self.STEADY_SECONDS:
@@ -150,6 +151,7 @@ class HostKeeper:
         now = time.monotonic()
         if self.again_at is None:
             self.starting.unlink(missing_ok=True)
+            self.files.pid.unlink(missing_ok=True)
             if now - self.started > self.STEADY_SECONDS:
                 self.pause, self.failures = 0.5, 0
             self.failures += 1

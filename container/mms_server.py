@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import launcher
 from sagemaker_inference.environment import Environment
 
 CONTAINER = Path(__file__).resolve().parent
@@ -57,9 +58,9 @@ class Settings:
     model_host: bool
 
     @property
-    def host_socket(self) -> Path:
-        """Where the model host listens."""
-        return self.tmp / "host.sock"
+    def host_files(self) -> launcher.HostFiles:
+        """Where the model host is reached."""
+        return launcher.HostFiles(self.tmp)
 
 
 def settings() -> Settings:
@@ -128,23 +129,18 @@ def prepare_folders(chosen: Settings) -> None:
         raise ValueError(f"{chosen.tmp} belongs to somebody else; set MME_HOME to a shorter path.")
     clear_leftovers(chosen)
     (chosen.home / "config.properties").write_text(config(chosen), encoding="utf-8")
-    launcher = chosen.home / "worker"
-    # MMS takes one path for its Python. What it starts with it is the worker of a model, which is
-    # ours, with options that keep its imports clean; and, once an hour, its own metrics script.
-    python, worker = shlex.quote(sys.executable), shlex.quote(str(CONTAINER / "worker.py"))
-    client = shlex.quote(str(CONTAINER / "host_client.py"))
-    socket = shlex.quote(str(chosen.host_socket))
-    start = f"-ISE {client} {socket} {worker}" if chosen.model_host else f"-I {worker}"
-    launcher.write_text(
-        "#!/bin/sh\nunset PYTHONPATH\n"
-        f'case "$1" in */model_service_worker.py) shift; exec {python} {start} "$@";; esac\n'
-        f'exec {python} -I "$@"\n',
-        encoding="utf-8",
+    # MMS takes one path for its Python. What it starts with it is the worker of a model, and once
+    # an hour its own metrics script.
+    launcher.write(
+        chosen.home / "worker",
+        chosen.host_files,
+        python=sys.executable,
+        worker=CONTAINER / "worker.py",
+        with_host=chosen.model_host,
     )
-    launcher.chmod(0o755)
 
 
-_LEFTOVERS = (".mms.sock.", "libnetty", "host.sock", ".loading", "healthy", "draining", "busy")
+_LEFTOVERS = (".mms.sock.", "libnetty", "host.", ".loading", "healthy", "draining", "busy")
 
 
 def clear_leftovers(chosen: Settings) -> None:
@@ -232,7 +228,7 @@ def worker_environment(chosen: Settings) -> dict[str, str]:
 
 def host_command(chosen: Settings) -> list[str]:
     """The model host's command line."""
-    return [sys.executable, "-I", str(CONTAINER / "model_host.py"), str(chosen.host_socket)]
+    return [sys.executable, "-I", str(CONTAINER / "model_host.py"), str(chosen.tmp)]
 
 
 def command(chosen: Settings) -> list[str]:

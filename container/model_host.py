@@ -3,10 +3,10 @@
 A process that forks from it has MXNet at hand without importing it (0.9 s and more), shares the
 library's pages with the others, and gives all its memory back when its model is unloaded.
 
-MMS knows nothing of it. It starts ``host_client.py`` where it expects a Python worker; that one
-connects here, passes its command line, working directory, environment, stdout and stderr, and
-waits. The host then does what MMS's own worker does: it prints the lines that MMS waits for,
-listens on the model's socket, and forks at each connection that MMS makes to it.
+MMS knows nothing of it. It starts a small shell script where it expects a Python worker
+(``launcher.py``); that one tells its process id here, and waits. The host then does what MMS's own
+worker does: it prints the lines that MMS waits for, listens on the model's socket, and forks at
+each connection that MMS makes to it.
 
 The host keeps to one thread: a fork copies only the thread that forks, and a lock that another
 one held would stay locked in the child for ever. Hence MXNet's engine without threads
@@ -22,7 +22,6 @@ import platform
 import selectors
 import signal
 import socket
-import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -34,17 +33,19 @@ CONTAINER = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(CONTAINER))
 
+import launcher  # noqa: E402
 import worker as plain  # noqa: E402
-from host_client import FIELD, PART  # noqa: E402
 from logs import log  # noqa: E402
 
-MAX_MESSAGE = 4 * 1024 * 1024
-RECEIVE_SECONDS = 2.0
+POLL_SECONDS = 0.25
+"""How often a script is looked after where the kernel has no pidfd (before Linux 5.3)."""
+
 UNLOAD_SECONDS = 5.0
 """From a model's unloading until its workers are killed. They end by themselves when MMS closes
 their connection, unless a request keeps them busy."""
 
-SIGTERM_EXIT = 128 + signal.SIGTERM
+_SCRIPT_FAILED = signal.Signals[f"SIG{launcher.FAILED_SIGNAL}"]
+_SCRIPT_UNLOADED = signal.Signals[f"SIG{launcher.UNLOADED_SIGNAL}"]
 _OOM_SCORE = "500"
 
 
@@ -57,18 +58,44 @@ class Worker:
 
 
 @dataclass(eq=False)
+class Script:
+    """The process that MMS started for a model and takes for its worker."""
+
+    pid: int
+    descriptor: int | None
+    """Its pidfd, readable once it has ended; None where the kernel has none."""
+
+    @staticmethod
+    def of(pid: int) -> "Script":
+        try:
+            return Script(pid, os.pidfd_open(pid))
+        except OSError:
+            return Script(pid, None)
+
+    def signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if self.descriptor is not None:
+                signal.pidfd_send_signal(self.descriptor, number)
+            else:
+                os.kill(self.pid, number)
+
+    def ended(self) -> bool:
+        return not Path(f"/proc/{self.pid}").exists()
+
+
+@dataclass(eq=False)
 class Model:
-    """What one ``host_client`` asked for: a listening socket, and the workers forked for it."""
+    """What one script asked for: a listening socket, and the workers forked for it."""
 
     arguments: Any
-    client: socket.socket
-    client_pid: int
+    script: Script
     folder: str
     environment: dict[bytes, bytes]
     streams: tuple[int, int]
     listener: socket.socket
     workers: list[Worker] = field(default_factory=list)
     failed: bool = False
+    script_gone: bool = False
     kill_at: float | None = None
 
     @property
@@ -79,86 +106,98 @@ class Model:
 class Host:
     """The event loop. Every method returns soon; none waits for a model."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, files: launcher.HostFiles) -> None:
         self.selector = selectors.DefaultSelector()
         self.models: list[Model] = []
-        path.unlink(missing_ok=True)
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(str(path))
-        path.chmod(0o600)
-        self.listener.listen(128)
-        self.listener.setblocking(False)
-        self.selector.register(self.listener, selectors.EVENT_READ, self.take)
+        self.heard = b""
+        for path in (files.requests, files.life):
+            path.unlink(missing_ok=True)
+            os.mkfifo(path, 0o600)
+        # Both for reading and writing: opening does not wait for the other side, and the end of a
+        # script is not the end of the pipe. The scripts read from "life", and their reading ends
+        # when the last writer does, which is this process.
+        self.requests = os.open(files.requests, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.life = os.open(files.life, os.O_RDWR | os.O_CLOEXEC)
+        self.selector.register(self.requests, selectors.EVENT_READ, self.hear)
+        files.pid.write_text(f"{os.getpid()}\n", encoding="ascii")
 
     def run(self) -> NoReturn:
         while True:
-            waiting = any(model.kill_at for model in self.models)
-            for key, _ in self.selector.select(0.05 if waiting else None):
+            timeout = None
+            if any(model.kill_at is not None for model in self.models):
+                timeout = 0.05
+            elif any(model.script.descriptor is None for model in self.models):
+                timeout = POLL_SECONDS
+            for key, _ in self.selector.select(timeout):
                 # A callback before it in the same round may have closed this one.
                 if key.fileobj in self.selector.get_map():
                     key.data()
             now = time.monotonic()
             for model in list(self.models):
+                unwatched = model.script.descriptor is None and not model.script_gone
+                if unwatched and model.script.ended():
+                    self.mourn(model)
                 if model.kill_at is not None and now >= model.kill_at:
                     self.kill_workers(model)
 
-    def take(self) -> None:
-        """A model's client has connected: read what it asks for and begin to listen for MMS."""
-        client, _ = self.listener.accept()
+    def hear(self) -> None:
+        """The scripts speak, a line each: one wants a worker, or was told to end."""
         try:
-            model = self.read_request(client)
-        except (OSError, ValueError, SystemExit) as error:
-            log("model_host_refused", level="ERROR", message=str(error))
-            client.close()
+            self.heard += os.read(self.requests, 65536)
+        except BlockingIOError:
             return
-        client.setblocking(False)
-        self.models.append(model)
-        self.selector.register(client, selectors.EVENT_READ, lambda: self.hear(model))
-        self.selector.register(model.listener, selectors.EVENT_READ, lambda: self.connect(model))
-        client.send(b"\n")
-        self.greet(model)
+        *lines, self.heard = self.heard.split(b"\n")
+        for line in lines:
+            word, _, pid = line.decode(errors="replace").partition(" ")
+            try:
+                if word == launcher.REQUEST:
+                    self.take(int(pid))
+                elif word == launcher.TERMINATED:
+                    self.unload(int(pid))
+            except (OSError, ValueError, SystemExit) as error:
+                log("model_host_refused", level="ERROR", message=f"{line!r}: {error}")
+                with contextlib.suppress(ValueError, OSError):
+                    os.kill(int(pid), _SCRIPT_FAILED)
 
-    def read_request(self, client: socket.socket) -> Model:
-        client.settimeout(RECEIVE_SECONDS)
-        header, descriptors, _, _ = socket.recv_fds(client, 4, 2)
-        if len(header) != 4 or len(descriptors) != 2:
-            raise ValueError("a client sent no request")
-        length = int.from_bytes(header, "big")
-        if length > MAX_MESSAGE:
-            raise ValueError("a client's request is too long")
-        message = bytearray()
-        while len(message) < length:
-            part = client.recv(length - len(message))
-            if not part:
-                raise ValueError("a client's request is cut short")
-            message += part
-        arguments, folder, environment = bytes(message).split(PART)
-        parsed = plain.parse([os.fsdecode(part) for part in arguments.split(FIELD)])
+    def take(self, pid: int) -> None:
+        """A script wants a worker: read what it was started with, and listen for MMS."""
+        process = Path("/proc") / str(pid)
+        command = (process / "cmdline").read_bytes().split(b"\0")[:-1]
+        arguments = [os.fsdecode(part) for part in command]
+        begin = next(i for i, part in enumerate(arguments) if part.startswith("--"))
+        parsed = plain.parse(arguments[begin:])
         if plain.failed_before(parsed.sock_name):
-            raise ValueError(f"{parsed.model_name}: not started again, as its load failed")
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            os.kill(pid, _SCRIPT_FAILED)  # MMS's retry of a model that it has just removed
+            return
+        pairs = (
+            pair.partition(b"=") for pair in (process / "environ").read_bytes().split(b"\0") if pair
+        )
+        environment = {key: value for key, _, value in pairs if key != b"PYTHONPATH"}
+        folder = os.readlink(process / "cwd")
         Path(parsed.sock_name).unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(parsed.sock_name)
         listener.listen(128)
         listener.setblocking(False)
-        peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        pairs = (pair.partition(b"=") for pair in environment.split(FIELD))
-        return Model(
-            arguments=parsed,
-            client=client,
-            client_pid=struct.unpack("3i", peer)[0],
-            folder=os.fsdecode(folder),
-            environment={key: value for key, _, value in pairs},
-            streams=(descriptors[0], descriptors[1]),
-            listener=listener,
+        out, err = (
+            os.open(process / "fd" / str(number), os.O_WRONLY | os.O_CLOEXEC)
+            for number in (launcher.STDOUT, 2)
         )
+        script = Script.of(pid)
+        model = Model(parsed, script, folder, environment, (out, err), listener)
+        self.models.append(model)
+        if script.descriptor is not None:
+            self.selector.register(
+                script.descriptor, selectors.EVENT_READ, lambda: self.mourn(model)
+            )
+        self.selector.register(listener, selectors.EVENT_READ, lambda: self.connect(model))
+        self.greet(model)
 
     def greet(self, model: Model) -> None:
         """Print what MMS's own worker prints; MMS waits for "MMS worker started."."""
         lines = (
             f"Listening on port: {model.arguments.sock_name}",
-            f"[PID] {model.client_pid}",
+            f"[PID] {model.script.pid}",
             "MMS worker started.",
             f"Python runtime: {platform.python_version()}",
         )
@@ -187,10 +226,12 @@ class Host:
         code = 1
         try:
             self.selector.close()
-            self.listener.close()
+            os.close(self.requests)
+            os.close(self.life)
             for other in self.models:
-                other.client.close()
                 other.listener.close()
+                if other.script.descriptor is not None:
+                    os.close(other.script.descriptor)
                 for sibling in other.workers:
                     sibling.line.close()
                 if other is not model:
@@ -212,25 +253,27 @@ class Host:
             sys.stdout.flush()
             os._exit(code)
 
-    def hear(self, model: Model) -> None:
-        """A client speaks: it was told to end, or it is gone."""
-        try:
-            said = model.client.recv(64)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            said = b""
-        if said and not model.failed:  # SIGTERM: MMS unloads the model and waits for the client
-            self.stop_listening(model)
-            model.kill_at = time.monotonic() + UNLOAD_SECONDS
-            self.finish(model)
-        elif not said:
-            self.stop_listening(model)
-            if model.failed:
+    def unload(self, pid: int) -> None:
+        """A script got SIGTERM: MMS unloads the model, and waits for the script to end."""
+        for model in self.models:
+            if model.script.pid == pid and not model.failed:
+                self.stop_listening(model)
                 model.kill_at = time.monotonic() + UNLOAD_SECONDS
-            else:  # killed: MMS, too, would now have no worker
-                self.kill_workers(model)
-            self.finish(model, client_gone=True)
+                self.finish(model)
+
+    def mourn(self, model: Model) -> None:
+        """A script has ended: as it was told, or because it was killed."""
+        model.script_gone = True
+        if model.script.descriptor is not None:
+            self.selector.unregister(model.script.descriptor)
+            os.close(model.script.descriptor)
+            model.script.descriptor = None
+        self.stop_listening(model)
+        if model.failed:
+            model.kill_at = time.monotonic() + UNLOAD_SECONDS
+        else:  # killed: MMS, too, would now have no worker
+            self.kill_workers(model)
+        self.finish(model)
 
     def hear_worker(self, model: Model, forked: Worker) -> None:
         """A worker says that its load failed, or it has ended."""
@@ -244,7 +287,7 @@ class Host:
             model.failed = True
             Path(f"{model.arguments.sock_name}.failed").touch()
             self.stop_listening(model)
-            _send(model.client, b"1\n")
+            model.script.signal(_SCRIPT_FAILED)
             return
         self.selector.unregister(forked.line)
         forked.line.close()
@@ -267,32 +310,22 @@ class Host:
             self.selector.unregister(model.listener)
             model.listener.close()
 
-    def finish(self, model: Model, *, client_gone: bool = False) -> None:
-        """Where a model is to end and its workers have: let its client end, and forget it."""
-        if client_gone and model.client.fileno() != -1:
-            self.selector.unregister(model.client)
-            model.client.close()
+    def finish(self, model: Model) -> None:
+        """Where a model is to end and its workers have: let its script end, and forget it."""
         if model.workers or model.listener.fileno() != -1:
             return
-        if model.client.fileno() != -1 and not model.failed:
-            _send(model.client, f"{SIGTERM_EXIT}\n".encode())
-        if model.client.fileno() == -1:
+        if model.script_gone:
             for descriptor in model.streams:
                 os.close(descriptor)
             self.models.remove(model)
-
-
-def _send(connection: socket.socket, data: bytes) -> None:
-    try:
-        connection.send(data)
-    except OSError:
-        return  # the client is gone; the loop hears of it
+        elif not model.failed:
+            model.script.signal(_SCRIPT_UNLOADED)
 
 
 def _stand_aside(line: socket.socket, model: Model) -> None:
-    """In a worker whose load failed: have the model's client ended before MMS hears of it."""
+    """In a worker whose load failed: have the model's script ended before MMS hears of it."""
     line.send(b"F")
-    plain.wait_until_gone(model.client_pid)
+    plain.wait_until_gone(model.script.pid)
 
 
 def import_mxnet() -> None:
@@ -361,12 +394,13 @@ def _silence() -> Iterator[None]:
 
 
 def main() -> int:
-    path = Path(sys.argv[1])
+    files = launcher.HostFiles(Path(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = time.monotonic()
     import_mxnet()
-    host = Host(path)
-    log("model_host_ready", pid=os.getpid(), import_ms=round((time.monotonic() - started) * 1000))
+    host = Host(files)
+    import_ms = round((time.monotonic() - started) * 1000)
+    log("model_host_ready", pid=os.getpid(), import_ms=import_ms)
     host.run()
 
 

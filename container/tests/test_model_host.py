@@ -97,7 +97,7 @@ def test_a_killed_stand_in_is_the_end_of_its_worker(server: Server, unpacked: Un
     (stand_in,) = [
         pid
         for pid in server.processes()
-        if b"mme-model" in (Path("/proc") / str(pid) / "cmdline").read_bytes()
+        if b"/mme/worker" in (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")[1]
     ]
     os.kill(stand_in, signal.SIGKILL)
     wait_until(lambda: not alive(worker), what="the worker's end")

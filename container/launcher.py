@@ -1,0 +1,87 @@
+"""The shell script that MMS starts in place of a Python worker.
+
+A script, because starting a Python only to reach the model host would take 20 ms of each load and
+5 MB of each model; the shell takes one and a tenth. To MMS it is the worker's process: it ends when
+the worker is to end, a SIGTERM to it reaches the worker, and where it is killed, the host ends the
+worker. The host reads its command line, environment, working directory, stdout and stderr from
+/proc, so that all it has to say is that it is there.
+
+Where there is no host, it becomes the plain worker, which imports MXNet by itself.
+"""
+
+import shlex
+from pathlib import Path
+
+REQUEST, TERMINATED = "R", "T"
+"""What the script writes to the host, each with its process id."""
+
+STDOUT = 5
+"""Where the script keeps its stdout for the host: while it speaks to it, 1 is something else."""
+
+# The host's answers, as signals: how the script is to end.
+FAILED_SIGNAL, UNLOADED_SIGNAL = "USR1", "USR2"
+
+_SCRIPT = """#!/bin/sh
+# Written at each start by launcher.py, which explains it.
+unset PYTHONPATH
+case "$1" in
+  */model_service_worker.py) ;;
+  *) exec {python} -I "$@" ;;
+esac
+while [ -e {starting} ]; do sleep 0.05; done
+host=
+{{ read -r host < {pid_file}; }} 2>/dev/null
+if [ -n "$host" ] && kill -0 "$host" 2>/dev/null; then
+  trap 'exit 1' {failed}
+  trap 'exit 143' {unloaded}
+  trap 'echo "{terminated} $$" >&4' TERM
+  exec 3<{life} 4<>{requests} {stdout}>&1
+  echo "{request} $$" >&4
+  # Nothing is ever written to 3; it ends with the host.
+  while :; do
+    read -r nothing <&3
+    [ "$?" -gt 128 ] || exit 1
+  done
+fi
+echo '{{"time": "", "level": "WARNING", "event": "model_host_unavailable", "message": \
+"There is no model host; this model imports MXNet by itself."}}'
+shift
+exec {python} -I {worker} "$@"
+"""
+
+_PLAIN = """#!/bin/sh
+unset PYTHONPATH
+case "$1" in
+  */model_service_worker.py) shift; exec {python} -I {worker} "$@" ;;
+  *) exec {python} -I "$@" ;;
+esac
+"""
+
+
+class HostFiles:
+    """Where the host and its scripts meet, in the server's temporary folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.requests = folder / "host.requests"
+        self.life = folder / "host.life"
+        self.pid = folder / "host.pid"
+        self.starting = folder / "host.starting"
+
+
+def write(path: Path, files: HostFiles, *, python: str, worker: Path, with_host: bool) -> None:
+    """Write the script to ``path``."""
+    text = (_SCRIPT if with_host else _PLAIN).format(
+        python=shlex.quote(python),
+        worker=shlex.quote(str(worker)),
+        requests=shlex.quote(str(files.requests)),
+        life=shlex.quote(str(files.life)),
+        pid_file=shlex.quote(str(files.pid)),
+        starting=shlex.quote(str(files.starting)),
+        stdout=STDOUT,
+        request=REQUEST,
+        terminated=TERMINATED,
+        failed=FAILED_SIGNAL,
+        unloaded=UNLOADED_SIGNAL,
+    )
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
