@@ -21,6 +21,7 @@ from endpoints import answers, runtime
 from endpoints.models import Endpoint, Invocation, Picture
 from endpoints.pictures import Prepared
 from endpoints.pool import Full, Pool
+from endpoints.under_way import UnderWay
 from mmeportal import errors
 from models_catalog.models import Version
 
@@ -52,15 +53,15 @@ def pool() -> Pool:
     return Pool(threads=settings.INVOKE_THREADS, waiting=settings.INVOKE_THREADS)
 
 
-_under_way: set[int] = set()
+_under_way = UnderWay()
 
 
 def _give_up_the_rest() -> None:
     """At a shutdown: nobody will wait for these answers, so say so now.
 
-    After a kill the sweep does the same, some minutes later.
+    After a kill the sweep does the same, half a minute later.
     """
-    Invocation.objects.filter(pk__in=list(_under_way)).give_up()
+    Invocation.objects.filter(pk__in=_under_way.pks()).give_up()
 
 
 def start(
@@ -68,8 +69,8 @@ def start(
 ) -> "tuple[Invocation, Future[None]]":
     """Begin a call; returns its row, and a future that is done when the row is settled.
 
-    Raises Refused, with nothing kept, where the endpoint does not serve this version, or where
-    too many calls are waiting already.
+    Raises Refused, with no row left, where the endpoint does not serve this version, or where
+    too many calls are waiting already. The picture stays kept, so that it can be sent again.
     """
     if not endpoint.serving:
         raise Refused(
@@ -127,7 +128,8 @@ def keep(picture: Prepared) -> Picture:
 
 def _run(call: _Call) -> None:
     """Call until there is an answer, an error that will stay, or INVOKE_WAIT_S is over."""
-    row = Invocation.objects.filter(pk=call.invocation_pk)
+    # What was given up meanwhile stays so: the page has said it.
+    row = Invocation.objects.under_way().filter(pk=call.invocation_pk)
     began = time.perf_counter()
 
     def finish(**fields: object) -> None:
@@ -183,6 +185,7 @@ def _try_until_answered(
     timings["waited_ms"] = (sent - began) * 1000
     finish(
         state=Invocation.State.DONE,
+        error="",
         predictions=answers.predictions(answer.body),
         cold=cold,
         attempts=attempts,

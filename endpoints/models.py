@@ -270,14 +270,21 @@ class InvocationQuerySet(models.QuerySet["Invocation"]):
             .first()
         )
 
+    def under_way(self) -> Self:
+        """Those that wait in line or run; a row that is settled is never written again."""
+        return self.filter(state__in=Invocation.UNSETTLED)
+
+    def note_alive(self) -> int:
+        """Say of those that are under way that their process lives."""
+        return self.under_way().update(seen_at=timezone.now())
+
     def lost(self) -> Self:
-        """Those still marked as running though the process that ran them must be gone."""
-        limit = timezone.now() - timedelta(seconds=settings.INVOKE_WAIT_S + 120)
-        return self.filter(state__in=Invocation.UNSETTLED, created_at__lt=limit)
+        """Those under way whose process has given no sign of life for too long."""
+        return self.under_way().filter(seen_at__lt=timezone.now() - Invocation.SEEN_WITHIN)
 
     def give_up(self) -> int:
         """Mark those that are under way as failed, since nobody waits for their answers."""
-        return self.filter(state__in=Invocation.UNSETTLED).update(
+        return self.under_way().update(
             state=Invocation.State.FAILED,
             error="The portal was stopped while it waited for the answer. Send the picture again.",
         )
@@ -295,6 +302,8 @@ class Invocation(models.Model):
         FAILED = "failed", "Failed"
 
     UNSETTLED = (State.RUNNING, State.LOADING)
+    # Five signs of life; the last of them may have waited long for SQLite's one lock.
+    SEEN_WITHIN = timedelta(seconds=25)
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="invocations")
     version = models.ForeignKey(
@@ -306,6 +315,9 @@ class Invocation(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING, db_index=True)
+    seen_at = models.DateTimeField(
+        default=timezone.now, help_text="When its process last said that it is under way."
+    )
     error = models.TextField(blank=True, help_text="What went wrong, as a sentence.")
 
     picture_name = models.CharField(max_length=255, blank=True)

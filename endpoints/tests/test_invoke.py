@@ -15,6 +15,7 @@ from PIL import Image
 from endpoints import invoke, runtime
 from endpoints.models import Endpoint, Invocation, Picture
 from endpoints.pool import Full
+from endpoints.under_way import UnderWay
 from mmeportal import errors
 from models_catalog.models import Version
 
@@ -265,6 +266,18 @@ def test_errors_are_sentences_in_place(post, sagemaker_runtime, error, says):
     assert call.settled
 
 
+def test_a_call_that_was_given_up_stays_so(post, monkeypatch):
+    def slow(**call):
+        Invocation.objects.give_up()
+        return Runtime().invoke(**call)
+
+    monkeypatch.setattr(runtime, "invoke", slow)
+    post(picture=upload())
+    call = Invocation.objects.get()
+    assert (call.state, call.predictions) == ("failed", [])
+    assert "was stopped" in call.error
+
+
 def test_a_bug_leaves_no_call_running(post, sagemaker_runtime):
     sagemaker_runtime.script = [RuntimeError("a bug")]
     with pytest.raises(RuntimeError):
@@ -278,7 +291,10 @@ def test_a_shutdown_gives_up_what_is_under_way_and_says_so(serving, version, mon
         Invocation.objects.create(endpoint=serving, version=version, target_model="t", state=state)
         for state in ("loading", "done", "running")
     ]
-    monkeypatch.setattr(invoke, "_under_way", {row.pk for row in rows[:2]})
+    under_way = UnderWay(every_s=60)
+    for row in rows[:2]:
+        under_way.add(row.pk)
+    monkeypatch.setattr(invoke, "_under_way", under_way)
     invoke._give_up_the_rest()
     assert [Invocation.objects.get(pk=row.pk).state for row in rows] == [
         "failed",
@@ -289,7 +305,7 @@ def test_a_shutdown_gives_up_what_is_under_way_and_says_so(serving, version, mon
 
 def test_what_is_over_is_not_under_way(post):
     post(picture=upload())
-    assert not invoke._under_way
+    assert invoke._under_way.pks() == []
 
 
 def test_an_answer_of_another_kind_is_told(post, sagemaker_runtime, monkeypatch):

@@ -90,17 +90,17 @@ def test_beat_calls_the_sweep():
     assert tasks.sweep.name in {entry["task"] for entry in CELERY_BEAT_SCHEDULE.values()}
 
 
-def test_the_sweep_marks_lost_calls(serving, make_version, sent, settings):
+def test_the_sweep_marks_lost_calls(serving, make_version, sent):
     def call(age_s, state):
         row = Invocation.objects.create(
             endpoint=serving, version=version, target_model="t", state=state
         )
         at = timezone.now() - timedelta(seconds=age_s)
-        Invocation.objects.filter(pk=row.pk).update(created_at=at)
+        Invocation.objects.filter(pk=row.pk).update(seen_at=at)
         return row
 
     version = make_version()
-    old = settings.INVOKE_WAIT_S + 600
+    old = 27
     lost = [call(old, Invocation.State.RUNNING), call(old, Invocation.State.LOADING)]
     kept = [call(old, Invocation.State.DONE), call(10, Invocation.State.LOADING)]
     services.sweep()
