@@ -2,8 +2,9 @@
 
 from django import forms
 from django.conf import settings
+from django.core.exceptions import ValidationError
 
-from endpoints.models import valid_endpoint_name
+from endpoints.models import Endpoint, valid_endpoint_name
 
 
 class NewEndpointForm(forms.Form):
@@ -36,6 +37,23 @@ class NewEndpointForm(forms.Form):
         assert isinstance(count, forms.IntegerField)
         count.max_value = settings.MAX_INSTANCES
         count.widget.attrs["max"] = settings.MAX_INSTANCES
+
+    def add_errors(self, error: ValidationError) -> None:
+        """Show what the service found: beside its field, or above all where the form has none.
+
+        What is in no field is preset, and not for this user to put right.
+        """
+        for name, messages in error.message_dict.items():
+            if name in self.fields:
+                self.add_error(name, messages)
+                continue
+            preset = getattr(Endpoint._meta.get_field(name), "verbose_name", name)
+            for message in messages:
+                self.add_error(
+                    None,
+                    f"Nothing was created, since the portal's own settings are wrong. The {preset}: "
+                    f"{message} Ask whoever runs the portal.",
+                )
 
 
 class TeardownForm(forms.Form):

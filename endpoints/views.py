@@ -42,7 +42,7 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
         try:
             endpoint = services.create_endpoint(**form.cleaned_data, actor=actor(request))
         except ValidationError as error:
-            form.add_error(None, error)
+            form.add_errors(error)
         except errors.AwsError as error:
             form.add_error(None, f"Nothing was created, since the account cannot be asked: {error}")
         else:

@@ -111,6 +111,16 @@ def test_bad_input_is_told_in_place_and_kept(db, account, client_of, field, valu
     assert not Endpoint.objects.exists()
 
 
+def test_a_preset_that_is_wrong_is_told(db, account, client_of, settings):
+    settings.CONTAINER_IMAGE = "i" * 300
+    data = {"name": "demo", "instance_type": "ml.m5.large", "instance_count": 2}
+    response = client_of("operator").post("/endpoints/new/", data)
+    assert response.status_code == 400
+    page = html.unescape(response.content.decode())
+    assert "The image: Ensure this value has at most 255 characters" in page
+    assert 'value="demo"' in page
+
+
 def test_an_account_that_cannot_be_asked_is_told(db, account, client_of):
     account.failures["describe_endpoint"] = [errors.Denied("no sagemaker:DescribeEndpoint")]
     data = {"name": "demo", "instance_type": "ml.m5.large", "instance_count": 2}
