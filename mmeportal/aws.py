@@ -43,6 +43,7 @@ _THROTTLED = {
     "InternalError",
     "InternalServerError",
     "RequestTimeout",
+    "ConditionalRequestConflict",  # S3: two conditional writes at once; the loser tries again
 }
 _DENIED = {
     "AccessDenied",
@@ -56,7 +57,7 @@ _DENIED = {
     "InvalidSignatureException",
 }
 _NOT_FOUND = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound"}
-_EXISTS = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+_EXISTS = {"412", "PreconditionFailed"}
 
 
 def _config(*, read_timeout: float, attempts: int) -> Config:

@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
-from models_catalog.models import NAME_PATTERN, Model, valid_name
+from models_catalog.models import Model, valid_name
 
 
 class UploadForm(forms.Form):
@@ -35,9 +35,6 @@ class UploadForm(forms.Form):
     def __init__(self, *args: Any, model: Model | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model = model
-        self.fields["name"].widget.attrs.update(
-            {"pattern": NAME_PATTERN.strip("^$"), "autocapitalize": "none", "spellcheck": "false"}
-        )
         if model is not None:
             del self.fields["name"]
             del self.fields["description"]

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -12,11 +13,20 @@ from django.utils import timezone
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$"
-valid_name = RegexValidator(
+# Addresses below /models/ that are no model's.
+RESERVED_NAMES = {"new"}
+matches_pattern = RegexValidator(
     NAME_PATTERN,
     "Use 1 to 63 small letters, digits, dots, hyphens and underscores; begin and end with a "
     "letter or digit.",
 )
+
+
+def valid_name(name: str) -> None:
+    """Raise ValidationError, with what is wrong, for what cannot be a model's name."""
+    matches_pattern(name)
+    if name in RESERVED_NAMES:
+        raise ValidationError(f"The name {name} is reserved; choose another one.")
 
 
 class ModelQuerySet(models.QuerySet["Model"]):
@@ -89,7 +99,9 @@ class VersionQuerySet(models.QuerySet["Version"]):
         """Take the lease of one unsettled version; False where somebody else has it."""
         now = timezone.now()
         claimed = self.filter(pk=pk, state__in=Version.UNSETTLED, check_after__lte=now).update(
-            check_after=now + lease, state=Version.State.CHECKING
+            check_after=now + lease,
+            state=Version.State.CHECKING,
+            attempts=models.F("attempts") + 1,
         )
         return claimed == 1
 

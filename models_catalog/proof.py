@@ -4,6 +4,7 @@ The portal does not import the container; it runs `PREFLIGHT_COMMAND ARCHIVE` an
 one JSON report (container/preflight.py documents it).
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -97,15 +98,19 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and whatever it started, if they are still there."""
-    if process.poll() is None:
+    """End the process and whatever it started, be it ended itself or not."""
+    with contextlib.suppress(ProcessLookupError):  # nothing of its group is left
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+    process.wait(timeout=10)
 
 
 def _report(out: Path, err: Path) -> dict[str, Any]:
     if out.stat().st_size > MAX_REPORT_BYTES:
-        raise PreflightBroken("its report is larger than 16 MB")
+        return _refused(
+            "too_large",
+            "What there is to say of this archive is more than 16 MB: its labels are too many or "
+            "too long.",
+        )
     try:
         report = json.loads(out.read_text())
     except ValueError as error:

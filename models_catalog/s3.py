@@ -1,12 +1,12 @@
 """Objects in S3, as plain functions in our words; errors are those of mmeportal.errors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
 
 from mmeportal import aws
-from mmeportal.errors import AlreadyExists, NotFound
+from mmeportal.errors import AlreadyExists
 
 
 @dataclass(frozen=True)
@@ -24,26 +24,19 @@ def upload(*, bucket: str, key: str, file: IO[bytes]) -> None:
         aws.s3().upload_fileobj(file, bucket, key, Config=aws.TRANSFER)
 
 
-def download(
-    *, bucket: str, key: str, file: IO[bytes], progress: Callable[[int], None] | None = None
-) -> None:
-    """Write the object to ``file`` in order, calling ``progress`` with the bytes of each part.
-
-    Raises NotFound.
-    """
+def download(*, bucket: str, key: str) -> Iterator[bytes]:
+    """The object's bytes, in order, in parts of up to 1 MiB. Raises NotFound at the first."""
     with aws.translated(f"reading s3://{bucket}/{key}"):
-        body = aws.s3().get_object(Bucket=bucket, Key=key)["Body"]
-        for part in body.iter_chunks(1 << 20):
-            file.write(part)
-            if progress:
-                progress(len(part))
+        yield from aws.s3().get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(1 << 20)
 
 
-def head(*, bucket: str, key: str) -> StoredObject:
-    """Say what is at ``key``; raises NotFound."""
-    with aws.translated(f"looking at s3://{bucket}/{key}"):
-        answer = aws.s3().head_object(Bucket=bucket, Key=key)
-    return StoredObject(key=key, size=answer["ContentLength"], modified=answer["LastModified"])
+def exists(*, bucket: str, key: str) -> bool:
+    """Whether there is an object at ``key``.
+
+    Asked of the list: for a key that is not there HeadObject needs a right to list the whole
+    bucket, else it answers 403 (S3 API, HeadObject), where a list can be allowed by prefix.
+    """
+    return any(found.key == key for found in listing(bucket=bucket, prefix=key))
 
 
 def publish(*, bucket: str, source_key: str, key: str) -> None:
@@ -53,11 +46,7 @@ def publish(*, bucket: str, source_key: str, key: str) -> None:
     race. Servers that take no notice of the condition get the look beforehand; there it is the
     database, with one row for a key and one lease for a row, that keeps two callers apart.
     """
-    try:
-        head(bucket=bucket, key=key)
-    except NotFound:
-        pass
-    else:
+    if exists(bucket=bucket, key=key):
         raise AlreadyExists(f"There is an object at s3://{bucket}/{key} already.")
     with aws.translated(f"publishing s3://{bucket}/{key}"):
         aws.s3().copy_object(

@@ -4,14 +4,15 @@ import hashlib
 import logging
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -24,8 +25,8 @@ from models_catalog.models import Model, Version
 
 log = logging.getLogger(__name__)
 
-# A check renews its lease at least each second or two; whoever finds an older one may take over.
-LEASE = timedelta(seconds=30)
+# Whoever finds a lease that ran out may take the check over: the worker that had it is dead.
+LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 20
 STAGING_KEPT = timedelta(hours=24)
 
@@ -53,6 +54,7 @@ def register_model(*, name: str, description: str, actor: User | None) -> Model:
 def upload_version(
     *,
     name: str,
+    new: bool | None = None,
     description: str = "",
     note: str,
     file: IO[bytes],
@@ -60,6 +62,9 @@ def upload_version(
     actor: User | None,
 ) -> Version:
     """Stage ``file`` and make it the next version of model ``name``, registering that if it is new.
+
+    ``new`` says whether the user means a new model: ValidationError where it is there already,
+    by somebody else's upload of the same minute. None takes it either way.
 
     Returns the version in state `uploaded`; a job then checks it. The bytes are staged before
     any row is written, so an upload that is cut off leaves no row, and what it left in staging
@@ -69,36 +74,50 @@ def upload_version(
     staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}.tar.gz"
     hashed = _Hashed(file)
     s3.upload(bucket=bucket, key=staging_key, file=hashed)  # type: ignore[arg-type]
-    with transaction.atomic():
-        model = Model.objects.select_for_update().filter(name=name).first()
-        if model is None:
-            model = register_model(name=name, description=description, actor=actor)
-        version = _create_version(model, note, actor)
-        version.bucket = bucket
-        version.prefix = settings.MODEL_PREFIX
-        stem = f"{model.name}_v{version.number}.tar.gz"
-        version.key = f"{version.prefix}/{stem}" if version.prefix else stem
-        version.staging_key = staging_key
-        version.file_name = file_name[:255]
-        version.size = hashed.size
-        version.sha256 = hashed.hexdigest()
-        version.full_clean()
-        version.save()
-        record(
-            action="version.uploaded",
-            subject=version,
-            text=f"Uploaded {version} ({file_name}, {hashed.size:,} bytes).",
-            actor=actor,
-        )
-        from models_catalog import tasks  # tasks import this module
+    try:
+        with transaction.atomic():
+            model = _model_for_upload(name=name, description=description, new=new, actor=actor)
+            version = _next_version(model)
+            version.note = note
+            version.created_by = actor
+            version.bucket, version.staging_key = bucket, staging_key
+            version.file_name = file_name[:255]
+            version.size, version.sha256 = hashed.size, hashed.hexdigest()
+            version.full_clean()
+            version.save()
+            record(
+                action="version.uploaded",
+                subject=version,
+                text=f"Uploaded {version} ({file_name}, {hashed.size:,} bytes).",
+                actor=actor,
+            )
+            from models_catalog import tasks  # tasks import this module
 
-        enqueue_on_commit(tasks.check, version.pk)
+            enqueue_on_commit(tasks.check, version.pk)
+    except (ValidationError, DatabaseError):
+        s3.delete(bucket=bucket, key=staging_key)  # nobody would ask for it
+        raise
     return version
 
 
-def _create_version(model: Model, note: str, actor: User | None) -> Version:
+def _model_for_upload(
+    *, name: str, description: str, new: bool | None, actor: User | None
+) -> Model:
+    """The model that an upload is for; locked, so that its next number is given once."""
+    model = Model.objects.select_for_update().filter(name=name).first()
+    if model is None:
+        return register_model(name=name, description=description, actor=actor)
+    if new:
+        raise ValidationError({"name": f"A model {name} was registered in the meantime."})
+    return model
+
+
+def _next_version(model: Model) -> Version:
     last = model.versions.aggregate(last=Max("number"))["last"] or 0
-    return Version(model=model, number=last + 1, note=note, created_by=actor)
+    stem = f"{model.name}_v{last + 1}.tar.gz"
+    prefix = settings.MODEL_PREFIX
+    key = f"{prefix}/{stem}" if prefix else stem
+    return Version(model=model, number=last + 1, prefix=prefix, key=key)
 
 
 class _Hashed:
@@ -143,6 +162,9 @@ def check_version(*, version_pk: int) -> None:
         return
     version = Version.objects.select_related("model").get(pk=version_pk)
     lease = _Lease(version)
+    if version.attempts > MAX_ATTEMPTS:  # a check that kills its worker ends here
+        _give_up(version, lease, None)
+        return
     try:
         with tempfile.TemporaryDirectory(prefix="check-", dir=settings.FILE_UPLOAD_TEMP_DIR) as at:
             report = _prove(version, Path(at), lease)
@@ -157,14 +179,20 @@ def check_version(*, version_pk: int) -> None:
     except LeaseLost:
         log.warning("Another worker has taken over the check of %s.", version)
         return
-    except (errors.Denied, errors.Throttled, proof.PreflightBroken) as problem:
+    except Exception as problem:
+        # AWS, the preflight, this machine's disk, or a fault of ours: not known to be the
+        # archive's. It is said on the page, tried again, and given up in the end.
+        log.exception("The check of %s could not be done (attempt %s)", version, version.attempts)
         _try_later(version, lease, problem)
         return
     s3.delete(bucket=version.bucket, key=version.staging_key)
 
 
 class _Lease:
-    """The right to write to one version, renewed while the check goes on."""
+    """The right to write to one version, renewed while the check goes on.
+
+    Whatever takes long calls :meth:`keep`, which is cheap, at least every few seconds.
+    """
 
     def __init__(self, version: Version) -> None:
         self._pk = version.pk
@@ -199,9 +227,19 @@ def _prove(version: Version, folder: Path, lease: _Lease) -> dict[str, Any]:
         return _rejection("The uploaded file is no longer in staging. Please upload it again.")
     if digest != version.sha256:
         return _rejection("The staged file is not the one that was uploaded: its SHA-256 differs.")
-    archive.inspect(path, max_unpacked=settings.MAX_UNPACKED_MB << 20)
+    archive.inspect(path, max_unpacked=settings.MAX_UNPACKED_MB << 20, beat=lease.keep)
     lease.step("Loading it in the container")
-    return proof.run(path, beat=lease.keep)
+    report: dict[str, Any] = _storable(proof.run(path, beat=lease.keep))
+    return report
+
+
+def _storable(value: Any) -> Any:
+    """The report without what no page and no PostgreSQL can hold: NUL and lone surrogates."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list) else value
 
 
 def _rejection(message: str) -> dict[str, Any]:
@@ -210,10 +248,13 @@ def _rejection(message: str) -> dict[str, Any]:
 
 def _fetch(version: Version, key: str, path: Path, beat: Callable[[], None]) -> str:
     """Download ``key`` to ``path``; return its SHA-256 in hex."""
+    digest = hashlib.sha256()
     with path.open("wb") as file:
-        s3.download(bucket=version.bucket, key=key, file=file, progress=lambda _: beat())
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        for part in s3.download(bucket=version.bucket, key=key):
+            file.write(part)
+            digest.update(part)
+            beat()
+    return digest.hexdigest()
 
 
 def _publish(version: Version, lease: _Lease) -> None:
@@ -277,22 +318,28 @@ def _reject(
 
 def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
     """The check could not be done, which is not the archive's fault: come back later."""
-    attempts = version.attempts + 1
-    log.error("The check of %s could not be done (attempt %s): %s", version, attempts, problem)
-    if attempts >= MAX_ATTEMPTS:
-        _reject(
-            version,
-            lease,
-            reason=f"The check could not be done in {attempts} attempts ({problem}). "
-            "Ask an admin to look at the worker's log, then upload the archive again.",
-        )
+    if version.attempts >= MAX_ATTEMPTS:
+        _give_up(version, lease, problem)
         return
-    pause = timedelta(seconds=min(300, 5 * 2 ** min(attempts, 6)))
+    pause = timedelta(seconds=min(300, 5 * 2 ** min(version.attempts, 6)))
     lease.renew(
-        attempts=attempts,
         check_after=timezone.now() + pause,
-        step=f"The check could not be done; trying again shortly. {problem}"[:200],
+        step=f"The check could not be done; trying again shortly. {_said(problem)}"[:200],
     )
+
+
+def _give_up(version: Version, lease: _Lease, problem: Exception | None) -> None:
+    why = f" ({_said(problem)})" if problem else ": each time the worker came to its end"
+    _reject(
+        version,
+        lease,
+        reason=f"The check could not be done in {MAX_ATTEMPTS} attempts{why}. Ask an admin to "
+        "look at the worker's log, then upload the archive again.",
+    )
+
+
+def _said(problem: Exception) -> str:
+    return str(problem) or type(problem).__name__
 
 
 def clear_staging() -> None:

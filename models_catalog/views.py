@@ -1,6 +1,7 @@
 """Pages of the catalog."""
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -64,9 +65,12 @@ def check_name(request: HttpRequest) -> HttpResponse:
     """Say, before anything travels, what is wrong with a name; nothing where it is free."""
     name = request.GET.get("name", "")
     problem = ""
-    if name and not valid_name.regex.match(name):  # type: ignore[union-attr]
-        problem = str(valid_name.message)
-    elif Model.objects.filter(name=name).exists():
+    try:
+        if name:
+            valid_name(name)
+    except ValidationError as error:
+        problem = " ".join(error.messages)
+    if not problem and Model.objects.filter(name=name).exists():
         problem = taken(name)
     return render(request, "models_catalog/_name_problem.html", {"problem": problem, "name": name})
 
@@ -112,8 +116,11 @@ def _upload(request: HttpRequest, model: Model | None) -> HttpResponse:
                 note=data["note"],
                 file=data["archive"],
                 file_name=data["archive"].name,
+                new=model is None,
                 actor=actor(request),
             )
+        except ValidationError as error:
+            form.add_error("name" if "name" in form.fields else None, error.messages)
         except AwsError as error:
             problem = f"The archive could not be stored, and nothing was kept. {error}"
         else:

@@ -76,7 +76,8 @@ def test_it_refuses_a_wrong_checksum(archives: Path) -> None:
         ("a/../../evil", "leads outside"),
         ("/etc/passwd", "absolute"),
         ("a\\..\\b", "leads outside"),
-        ("a\nb", "control characters"),
+        ("a\nb", "not printable"),
+        ("caf\udce9", "not printable"),
     ],
 )
 def test_it_refuses_unsafe_names(archives: Path, name: str, reason: str) -> None:
@@ -135,6 +136,34 @@ def test_it_refuses_a_giant_header_record(archives: Path) -> None:
         info.pax_headers = {"comment": "x" * (2 << 20)}
         tar.addfile(info)
     assert "header record" in _refusal(path)
+
+
+def test_it_refuses_sparse_files_and_what_they_announce(archives: Path) -> None:
+    info = tarfile.TarInfo("sparse")
+    info.type = tarfile.GNUTYPE_SPARSE
+    assert "sparse" in _refusal(_with_member(archives / "a.tar.gz", info))
+    with tarfile.open(archives / "b.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("sparse")
+        info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+        info.size = 512
+        tar.addfile(info, io.BytesIO(b"0\n".ljust(512, b"\0")))
+    assert "sparse" in _refusal(archives / "b.tar.gz")
+
+
+def test_it_refuses_what_announces_more_than_the_limit(archives: Path) -> None:
+    info = tarfile.TarInfo("huge")
+    info.size = 1 << 40
+    path = archives / "a.tar.gz"
+    path.write_bytes(gzip.compress(info.tobuf() + bytes(1024)))
+    assert "unpacks to more than" in _refusal(path)
+
+
+def test_it_refuses_headers_chained_without_end(archives: Path) -> None:
+    info = tarfile.TarInfo("chain")
+    info.type = tarfile.XHDTYPE
+    path = archives / "a.tar.gz"
+    path.write_bytes(gzip.compress(info.tobuf() * 2000 + bytes(1024)))
+    assert "chained too deep" in _refusal(path)
 
 
 def test_nothing_is_written_beside_the_archive(archives: Path) -> None:

@@ -136,6 +136,7 @@ def test_a_name_that_is_taken_is_told_before_anything_travels(
     url = reverse("models_catalog:check-name")
     assert "There is a model digits already" in client.get(url, {"name": "digits"}).content.decode()
     assert "small letters" in client.get(url, {"name": "Über"}).content.decode()
+    assert "reserved" in client.get(url, {"name": "new"}).content.decode()
     assert "<li>" not in client.get(url, {"name": "new-one"}).content.decode()
 
 

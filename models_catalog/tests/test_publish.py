@@ -2,10 +2,13 @@
 
 import hashlib
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from activity.models import Event
@@ -221,6 +224,93 @@ def test_a_broken_preflight_is_tried_again_and_not_the_archives_fault(
     assert version.attempts == 1
     assert version.check_after > timezone.now()
     assert "/nowhere/python" in version.step
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyError("x")])
+def test_what_nobody_foresaw_is_said_on_the_page_and_tried_again_then_given_up(
+    archives: Path, upload: Upload, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(archive, "inspect", broken)
+    version = upload(_archive(archives))
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert (version.state, version.attempts) == ("checking", 1)
+    assert version.check_after > timezone.now()
+    assert str(error) in version.step
+    Version.objects.update(attempts=services.MAX_ATTEMPTS - 1)
+    _renewable(version)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "rejected"
+    assert str(error) in version.reason
+
+
+def test_a_check_that_kills_its_worker_each_time_ends(
+    archives: Path, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*args: Any, **kwargs: Any) -> None:
+        raise _Killed
+
+    monkeypatch.setattr(archive, "inspect", killed)
+    version = upload(_archive(archives))
+    for _ in range(services.MAX_ATTEMPTS):
+        with pytest.raises(_Killed):
+            services.check_version(version_pk=version.pk)
+        _renewable(version)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "rejected"
+    assert "the worker came to its end" in version.reason
+
+
+def test_a_long_look_keeps_its_lease(
+    archives: Path, upload: Upload, quick_proof: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "LEASE", timedelta(seconds=1))
+    version = upload(_archive(archives))
+    real = archive.inspect
+
+    def slow(path: Path, *, max_unpacked: int, beat: Callable[[], None]) -> None:
+        until = timezone.now() + 3 * services.LEASE
+        while timezone.now() < until:  # as long as a real one, which beats at each block
+            beat()
+        real(path, max_unpacked=max_unpacked, beat=beat)
+
+    monkeypatch.setattr(archive, "inspect", slow)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert (version.state, version.attempts) == ("ready", 1)
+
+
+def test_what_no_page_can_hold_is_not_kept(
+    archives: Path, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = ["nul \0", "surrogate \udce9", "fine é"]
+    artifact = {**GOOD["artifact"], "labels": labels}  # type: ignore[dict-item]
+    monkeypatch.setattr(proof, "run", lambda path, beat: {**GOOD, "artifact": artifact})
+    version = upload(_archive(archives))
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.artifact["labels"] == ["nul \N{REPLACEMENT CHARACTER}", "surrogate ?", "fine é"]
+
+
+def test_two_new_models_of_one_name_do_not_become_one(archives: Path, db: None, store: str) -> None:
+    path = _archive(archives)
+    for turn in range(2):
+        with path.open("rb") as file:
+            upload = partial(
+                services.upload_version, name="same", new=True, note="", file=file, actor=None
+            )
+            if turn == 0:
+                upload(file_name="a.tar.gz")
+            else:
+                with pytest.raises(ValidationError, match="in the meantime"):
+                    upload(file_name="a.tar.gz")
+    assert Version.objects.count() == 1
+    assert len(keys()) == 1  # nothing of the second upload is left in staging
 
 
 def test_uploads_that_were_cut_off_are_cleared_from_staging_later(

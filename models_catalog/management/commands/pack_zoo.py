@@ -39,7 +39,7 @@ class Command(BaseCommand):
         try:
             valid_name(name)
         except ValidationError as error:
-            raise CommandError(f"{name!r} is no name for a model. {error.message}") from error
+            raise CommandError(f"{name!r} is no name for a model. {error.messages[0]}") from error
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
             path = Path(folder, f"{name}.tar.gz")
             command = [*settings.PACK_ZOO_COMMAND, network, "--out", str(path)]
