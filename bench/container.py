@@ -103,10 +103,12 @@ def plain_server(home: Path) -> Iterator[Server]:
 
 
 def memory_mb(server: Server) -> float:
-    """Memory of the server's processes, shared pages counted in shares (PSS)."""
+    """Memory of the server's processes but the JVM, shared pages in shares (PSS)."""
     total = 0
     for pid in server.processes():
         try:
+            if os.readlink(f"/proc/{pid}/exe").endswith("/java"):
+                continue  # its heap comes and goes with the collector
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue

@@ -74,6 +74,8 @@ def settings() -> Settings:
     port = _whole("SAGEMAKER_BIND_TO_PORT", toolkit.inference_http_port, 1, MAX_PORT)
     workers = _whole("SAGEMAKER_MODEL_SERVER_WORKERS", toolkit.model_server_workers or "1", 1, 64)
     timeout = toolkit.model_server_timeout_seconds or LOAD_TIMEOUT_SECONDS
+    if limit := os.environ.get("MME_MEMORY_LIMIT_MB"):
+        _whole("MME_MEMORY_LIMIT_MB", limit, 1, 1 << 30)  # workers read it; a bad one is told now
     # The toolkit's default vmargs switch off the JVM's sight of the container: only what the
     # user has set is taken over.
     vmargs = shlex.split(os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", ""))

@@ -73,19 +73,42 @@ def busy(server: Server) -> bool:
     return False
 
 
+def forked(server: Server) -> list[int]:
+    """The processes that the model host has forked."""
+    wait_until(lambda: bool(server.events("model_host_ready")), 60, "the model host")
+    host = str(server.events("model_host_ready")[-1]["pid"])
+    stats = {pid: (Path("/proc") / str(pid) / "stat").read_text() for pid in server.processes()}
+    return [pid for pid, stat in stats.items() if stat.rpartition(")")[2].split()[1] == host]
+
+
+def slow_request() -> bytes:
+    """A request that keeps a worker busy for a good part of a second, with reading its JSON."""
+    return json.dumps({"instances": [[[[0.123456789] * 8] * 8] * 3] * 250}).encode()
+
+
+def test_a_request_whose_worker_is_killed_is_answered(server: Server, unpacked: Unpacked) -> None:
+    assert server.load("doomed", unpacked()).status == 200
+    (worker,) = forked(server)
+    answers: list[Answer] = []
+    caller = threading.Thread(
+        target=lambda: answers.append(server.invoke("doomed", slow_request(), "application/json"))
+    )
+    caller.start()
+    wait_until(lambda: busy(server), 10, "a busy worker")
+    os.kill(worker, signal.SIGKILL)
+    caller.join(timeout=20)
+    assert [answer.status for answer in answers] == [500]
+    assert answers[0].json["message"] == "Worker died."
+    assert server.events("worker_killed")[-1]["model"] == "doomed"
+    server.unload("doomed")
+
+
 def test_a_running_request_is_answered_before_the_end(tmp_path: Path, unpacked: Unpacked) -> None:
-    rows = [[[[0.123456789] * 8] * 8] * 3] * 250
-    body = json.dumps({"instances": rows}).encode()
+    body = slow_request()
     answers: list[Answer] = []
     with start_server(tmp_path) as server:
         assert server.load("slow", unpacked()).status == 200
-        (worker,) = [
-            pid
-            for pid in server.processes()
-            if server.events("model_host_ready")
-            and str(server.events("model_host_ready")[-1]["pid"])
-            == (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1]
-        ]
+        (worker,) = forked(server)
         caller = threading.Thread(
             target=lambda: answers.append(server.invoke("slow", body, "application/json"))
         )

@@ -126,6 +126,17 @@ def test_wrong_settings_are_told_in_a_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_memory_limit_that_is_no_number_is_told(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [container_python(), str(ENTRYPOINT), "serve"],
+        env={"PATH": os.environ["PATH"], "MME_MEMORY_LIMIT_MB": "plenty",
+             "MME_HOME": str(tmp_path)},
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "MME_MEMORY_LIMIT_MB must be a whole number" in done.stdout
+
+
 def test_without_java_it_says_so(tmp_path: Path) -> None:
     done = subprocess.run(
         [container_python(), str(ENTRYPOINT), "serve"],
