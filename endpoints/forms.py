@@ -2,7 +2,7 @@
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
 from endpoints.models import Endpoint, valid_endpoint_name
 
@@ -43,16 +43,16 @@ class NewEndpointForm(forms.Form):
 
         What is in no field is preset, and not for this user to put right.
         """
-        for name, messages in error.message_dict.items():
-            if name in self.fields:
-                self.add_error(name, messages)
+        for name, problems in error.update_error_dict({}).items():
+            if name in self.fields or name == NON_FIELD_ERRORS:
+                self.add_error(name, problems)
                 continue
             preset = getattr(Endpoint._meta.get_field(name), "verbose_name", name)
-            for message in messages:
+            for message in ValidationError(problems).messages:
                 self.add_error(
                     None,
-                    f"Nothing was created, since the portal's own settings are wrong. The {preset}: "
-                    f"{message} Ask whoever runs the portal.",
+                    "Nothing was created, since the portal's own settings are wrong. "
+                    f"The {preset}: {message} Ask whoever runs the portal.",
                 )
 
 
