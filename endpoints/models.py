@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 
@@ -47,9 +48,13 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
         free = Q(leased_until=None) | Q(leased_until__lte=now)
         return self.filter(free, gone_at=None, check_after__lte=now).order_by("check_after")
 
+    def named(self, name: str) -> Self:
+        """Those of this name, in whatever case: CreateEndpoint tells no cases apart."""
+        return self.filter(name__iexact=name)
+
     def next_revision(self, name: str) -> int:
         """One more than any endpoint of this name ever had, so that no derived name comes twice."""
-        last: int | None = self.filter(name=name).aggregate(last=models.Max("revision"))["last"]
+        last: int | None = self.named(name).aggregate(last=models.Max("revision"))["last"]
         return (last or 0) + 1
 
     def claim(self, pk: int, *, lease: timedelta) -> datetime | None:
@@ -128,8 +133,9 @@ class Endpoint(models.Model):
             ("teardown_endpoint", "Can tear an endpoint down"),
         ]
         constraints = [
+            # "The name is case-insensitive in CreateEndpoint" (API: CreateEndpoint, EndpointName).
             models.UniqueConstraint(
-                fields=["name"], condition=Q(gone_at=None), name="one_living_endpoint_a_name"
+                Lower("name"), condition=Q(gone_at=None), name="one_living_endpoint_a_name"
             ),
         ]
 

@@ -38,8 +38,9 @@ def create_endpoint(
         created_by=actor,
     )
     endpoint.full_clean(exclude=["created_by"], validate_constraints=False)
-    if Endpoint.objects.shown().filter(name=name).exists():
-        raise _taken(name)
+    living = Endpoint.objects.shown().named(name).first()
+    if living is not None:
+        raise _taken(living.name)
     _check_free_in_account(name)
     try:
         with transaction.atomic():

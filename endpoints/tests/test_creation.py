@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from activity.models import Event
 from endpoints import sagemaker, services
-from endpoints.models import Endpoint, Resource
+from endpoints.models import Endpoint, EndpointQuerySet, Resource
 from endpoints.tests.conftest import CREATED
 from mmeportal import errors
 
@@ -184,12 +184,31 @@ def test_a_name_that_the_account_has_is_refused(db, account):
     assert not Endpoint.objects.exists()
 
 
-def test_a_name_that_is_in_use_here_is_refused(endpoint):
+@pytest.mark.parametrize("name", ["demo", "DEMO"])
+def test_a_name_that_is_in_use_here_is_refused_in_any_case(endpoint, name):
     with pytest.raises(ValidationError) as caught:
         services.create_endpoint(
-            name="demo", instance_type="ml.m5.large", instance_count=1, actor=None
+            name=name, instance_type="ml.m5.large", instance_count=1, actor=None
+        )
+    assert "an endpoint demo already" in str(caught.value.message_dict["name"])
+
+
+def test_of_two_at_the_same_time_one_is_refused_in_any_case(endpoint, monkeypatch):
+    monkeypatch.setattr(EndpointQuerySet, "named", lambda self, name: self.none())
+    with pytest.raises(ValidationError) as caught:
+        services.create_endpoint(
+            name="Demo", instance_type="ml.m5.large", instance_count=1, actor=None
         )
     assert "already" in str(caught.value.message_dict["name"])
+    assert Endpoint.objects.count() == 1
+
+
+def test_a_name_in_another_case_gets_the_next_revision(endpoint):
+    Endpoint.objects.update(gone_at=timezone.now())
+    again = services.create_endpoint(
+        name="Demo", instance_type="ml.m5.large", instance_count=1, actor=None
+    )
+    assert again.model_name == "Demo-r2"
 
 
 @pytest.mark.parametrize(

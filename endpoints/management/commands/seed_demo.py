@@ -84,7 +84,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Uploaded {made}")
 
     def _endpoint(self) -> Endpoint:
-        there = Endpoint.objects.shown().filter(name=ENDPOINT).first()
+        there = Endpoint.objects.shown().named(ENDPOINT).first()
         return there or create_endpoint(
             name=ENDPOINT, instance_type=settings.INSTANCE_TYPES[0], instance_count=1, actor=None
         )
