@@ -152,9 +152,12 @@ def _problem(
 ) -> HttpResponse:
     if _is_htmx(request):
         # 200: htmx puts no error answers into the page.
-        return render(request, "invoke/_problem.html", {"problem": problem})
+        kept = "your choices are as they were."
+        return render(request, "invoke/_problem.html", {"problem": problem, "kept": kept})
+    # A page that is loaded anew can be preset with all but the file, and with what was read alone.
+    kept = "version and endpoint are as you chose them." if chosen else "choose again."
     chosen = chosen or {"endpoint": None, "version": None}
-    context = _page_context(chosen, picture) | {"problem": problem}
+    context = _page_context(chosen, picture) | {"problem": problem, "kept": kept}
     return render(request, "invoke/page.html", context, status=400)
 
 

@@ -176,6 +176,7 @@ def test_a_text_file_renamed_jpg_gets_a_sentence_and_the_choices_stay(
     assert response.status_code == 400
     assert "cat.jpg is not a picture" in page
     assert f'<option value="{other.pk}" selected>' in page
+    assert "version and endpoint are as you chose them" in page
     assert not sagemaker_runtime.asked
     assert not Invocation.objects.exists()
 
@@ -377,7 +378,7 @@ def test_who_has_no_role_may_not(serving, version, client, django_user_model):
 
 
 def test_a_file_that_is_far_too_large_is_refused_before_it_is_read(post):
-    for header in (HTMX, {}):
+    for header, kept in ((HTMX, "your choices are as they were"), ({}, "choose again")):
         response = post.client.post(
             reverse("invoke:run"),
             data=b"never read",
@@ -386,6 +387,7 @@ def test_a_file_that_is_far_too_large_is_refused_before_it_is_read(post):
             **header,
         )
         assert "larger than 64 MB" in text(response)
+        assert f"Nothing was sent; {kept}." in text(response)
 
 
 def test_the_csrf_token_is_needed(serving, version, user_in, sagemaker_runtime):
