@@ -1,8 +1,11 @@
-"""Response headers that Django 5.2 does not set by itself."""
+"""Answers that Django 5.2 does not give by itself: a header, and a login that htmx can follow."""
 
 from collections.abc import Callable
+from typing import Any, cast
 
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import resolve_url
 
 # The admin brings inline styles of its own; scripts come from our own origin everywhere.
 _POLICY = (
@@ -23,3 +26,30 @@ class ContentSecurityPolicyMiddleware:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", _POLICY)
         return response
+
+
+class LoginForHtmxMiddleware:
+    """Sends a page whose session has ended to the login, where one of its parts was asked for.
+
+    htmx follows a redirect unseen, and would put the login form into the page in the part's place;
+    and the login would lead back to the part alone. ``HX-Redirect`` makes the browser leave the
+    page, and ``next`` names the page. Stands after HtmxMiddleware.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Replace a redirect to the login by one that htmx leaves to the browser."""
+        response = self.get_response(request)
+        htmx = cast(Any, request).htmx
+        login = resolve_url(settings.LOGIN_URL)
+        if not (htmx and isinstance(response, HttpResponseRedirect)):
+            return response
+        if response.url.partition("?")[0] != login:
+            return response
+        query = QueryDict(mutable=True)
+        query["next"] = htmx.current_url_abs_path or resolve_url(settings.LOGIN_REDIRECT_URL)
+        answer = HttpResponse(status=204)
+        answer.headers["HX-Redirect"] = f"{login}?{query.urlencode(safe='/')}"
+        return answer
