@@ -1,7 +1,10 @@
 """The admin site: for whoever may manage users, staff flag or not."""
 
+from typing import Any
+
 from django.contrib import admin
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
 
 
 class PortalAdminSite(admin.AdminSite):
@@ -9,6 +12,14 @@ class PortalAdminSite(admin.AdminSite):
 
     site_header = site_title = "MME Portal administration"
     index_title = "Users and roles"
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Refuse who is logged in already: another log-in would not help a viewer."""
+        if request.user.is_authenticated and not self.has_permission(request):
+            raise PermissionDenied("Your role does not allow you to manage users.")
+        return super().login(request, extra_context)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whoever may change users may use the admin."""

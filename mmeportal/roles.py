@@ -1,7 +1,7 @@
 """The three roles, as Django groups, and what each may do.
 
-A role has its own permissions and those of the roles before it. `migrate` and
-`ensure_roles` write them to the database.
+A role has its own permissions and those of the roles before it. `manage.py ensure_admin`
+writes them to the database.
 """
 
 from django.contrib.auth.models import Group, Permission

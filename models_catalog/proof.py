@@ -30,7 +30,9 @@ def run(archive: Path, *, beat: Callable[[], None]) -> dict[str, Any]:
     ``beat`` is called about every second while it runs. What exceeds PREFLIGHT_TIMEOUT_S is
     ended and reported as refused. Raises PreflightBroken.
     """
-    with tempfile.TemporaryDirectory(prefix="preflight-") as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="preflight-", dir=settings.FILE_UPLOAD_TEMP_DIR
+    ) as folder:
         out = Path(folder, "report.json")
         err = Path(folder, "stderr.txt")
         code = _run(archive, Path(folder), out, err, beat)

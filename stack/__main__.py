@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stack import credentials, leftovers, venvs
 from stack.console import Console
+from stack.database import password_changed
 from stack.errors import StackError
 from stack.layout import ROOT, Layout
 from stack.parts import ADMIN, environment, parts
@@ -25,6 +26,7 @@ def up(layout: Layout, *, follow: int | None) -> int:
     try:
         if found := leftovers.end(layout.local_dir):
             print(f"Ended {found} processes that an earlier run left behind.", flush=True)
+        layout.clear_temporary()
         layout.check_ports_free()
         password = credentials.admin_password(layout)
         credentials.write_aws_env(layout)
@@ -32,7 +34,8 @@ def up(layout: Layout, *, follow: int | None) -> int:
         console = Console([part.step for part in needed])
 
         def ready() -> None:
-            console.say(f"{_READY_PREFIX} {layout.url}  ({ADMIN} / {password})")
+            known = "the password that you chose" if password_changed(layout) else password
+            console.say(f"{_READY_PREFIX} {layout.url}  ({ADMIN} / {known})")
 
         return Supervisor(
             needed,

@@ -5,6 +5,28 @@ Run with the portal's Python and environment: ``python -m stack.database``. As t
 """
 
 import os
+from pathlib import Path
+
+from stack.layout import Layout
+
+_MARKER = "admin-password-changed"
+
+
+def password_changed(layout: Layout) -> bool:
+    """Whether the administrator has another password by now than the file holds."""
+    return (layout.local_dir / "run" / _MARKER).exists()
+
+
+def _note_password(layout: Layout) -> None:
+    from django.contrib.auth.models import User
+
+    password = (layout.local_dir / "admin-password").read_text().strip()
+    admin = User.objects.filter(username="admin").first()
+    marker: Path = layout.local_dir / "run" / _MARKER
+    if admin is not None and admin.check_password(password):
+        marker.unlink(missing_ok=True)
+    else:
+        marker.touch()
 
 
 def main() -> None:
@@ -15,6 +37,7 @@ def main() -> None:
     django.setup()
     call_command("migrate", interactive=False)
     call_command("ensure_admin")
+    _note_password(Layout.from_environment())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Where this stack keeps its files and on which ports it listens, read from the environment."""
 
 import os
+import shutil
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,12 +90,20 @@ class Layout:
             "REDIS_PORT": self.redis_port,
         }
 
+    def clear_temporary(self) -> None:
+        """Delete what uploads and checks that were killed left; nothing may run yet."""
+        for left in (self.local_dir / "tmp").iterdir():
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
+
     def make_folders(self) -> None:
         """Create the stack's folder, for its owner alone, and those that every part expects."""
         try:
             self.local_dir.mkdir(parents=True, exist_ok=True)
             self.local_dir.chmod(0o700)
-            for name in ("run", "logs", "redis", "localaws", "demo", f"s3/{BUCKET}"):
+            for name in ("run", "logs", "redis", "localaws", "demo", "tmp", f"s3/{BUCKET}"):
                 (self.local_dir / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StackError(

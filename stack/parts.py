@@ -50,6 +50,7 @@ def environment(layout: Layout) -> dict[str, str]:
             "ALLOWED_HOSTS": ",".join(allowed),
             # Cookies know no ports: without names of their own two stacks log each other out.
             "COOKIE_PREFIX": f"mme{layout.port}",
+            "UPLOAD_TEMP_DIR": str(layout.local_dir / "tmp"),
             "MODEL_BUCKET": BUCKET,
             "MODEL_PREFIX": "models",
             "CONTAINER_IMAGE": _IMAGE,

@@ -28,6 +28,15 @@ def test_health_is_503_where_the_database_is_away(
     assert "gone" in answer.json()["database"]
 
 
+def test_health_answers_a_load_balancer_that_knows_no_host_name(
+    db: None, client: Client, settings: object
+) -> None:
+    settings.ALLOWED_HOSTS = ["mme.example.com"]  # type: ignore[attr-defined]
+    settings.SECURE_SSL_REDIRECT = True  # type: ignore[attr-defined]
+    assert client.get("/healthz", headers={"host": "10.0.3.17:8000"}).status_code == 200
+    assert client.get("/login/", headers={"host": "10.0.3.17:8000"}).status_code == 400
+
+
 def test_pages_load_nothing_from_elsewhere(client_of: Callable[[str], Client]) -> None:
     answer = client_of("admin").get("/")
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]

@@ -297,7 +297,9 @@ def test_what_no_page_can_hold_is_not_kept(
     assert version.artifact["labels"] == ["nul \N{REPLACEMENT CHARACTER}", "surrogate ?", "fine é"]
 
 
-def test_two_new_models_of_one_name_do_not_become_one(archives: Path, db: None, store: str) -> None:
+def test_two_new_models_of_one_name_do_not_become_one(
+    archives: Path, db: None, store: str, keys: Keys
+) -> None:
     path = _archive(archives)
     for turn in range(2):
         with path.open("rb") as file:
