@@ -18,7 +18,10 @@ _CALL = re.compile(r"env_(?:str|int|bool|list|secret)\(\s*\"([A-Z_0-9]+)\"")
 def _read() -> set[str]:
     sources = [*ROOT.glob("mmeportal/**/*.py"), *ROOT.glob("*/management/commands/*.py")]
     texts = [path.read_text() for path in sources if "tests" not in path.parts]
-    return {name for text in texts for name in _CALL.findall(text)}
+    programs = (ROOT / "Procfile").read_text()
+    return {name for text in texts for name in _CALL.findall(text)} | set(
+        re.findall(r"\$\{([A-Z_]+)", programs)
+    )
 
 
 def test_each_setting_is_documented_and_each_documented_one_exists() -> None:
