@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import BinaryIO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from endpoints.runtime import MAX_PAYLOAD_BYTES
 
@@ -42,7 +42,20 @@ Image.MAX_IMAGE_PIXELS = None
 
 # Decoding takes memory by the pixel: not for all web threads at the same time.
 _one_large_at_a_time = threading.Lock()
-_LARGE_PIXELS = 8_000_000
+_LARGE_PIXELS = 2_000_000
+_RE_ENCODED_PIXELS = 8_000_000
+"""Above it, what has to be re-encoded is made smaller too."""
+_BAND_PIXELS = 1_000_000
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture upright, by the camera's Orientation."""
 
 
 class NotAPicture(Exception):
@@ -70,16 +83,17 @@ class Prepared:
 def prepare(file: BinaryIO, name: str) -> Prepared:
     """Read a picture; re-encode it where the container could not take it. Raises NotAPicture."""
     name = PurePath(name or "picture").name[-200:] or "picture"
-    data = file.read(MAX_FILE_BYTES + 1)
-    if not data:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if not size:
         raise NotAPicture(f"{name} is empty. Choose a picture.")
-    if len(data) > MAX_FILE_BYTES:
+    if size > MAX_FILE_BYTES:
         raise NotAPicture(too_large(name))
-    image = _open(data, name)
+    image = _open(file, name)
     if image.width * image.height <= _LARGE_PIXELS:
-        return _prepare(image, data, name)
+        return _prepare(image, file, size, name)
     with _one_large_at_a_time:
-        return _prepare(image, data, name)
+        return _prepare(image, file, size, name)
 
 
 def too_large(name: str) -> str:
@@ -87,9 +101,9 @@ def too_large(name: str) -> str:
     return f"{name} is larger than {MAX_FILE_BYTES >> 20} MB. Choose a smaller one."
 
 
-def _open(data: bytes, name: str) -> Image.Image:
+def _open(file: BinaryIO, name: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
         raise _no_picture(name) from None
     except Exception as error:
@@ -115,26 +129,26 @@ def _no_picture(name: str) -> NotAPicture:
     )
 
 
-def _prepare(image: Image.Image, data: bytes, name: str) -> Prepared:
+def _prepare(image: Image.Image, file: BinaryIO, size: int, name: str) -> Prepared:
     width, height, kind = image.width, image.height, image.format or ""
-    fits = len(data) <= MAX_PAYLOAD_BYTES and width * height <= MAX_PIXELS
+    fits = size <= MAX_PAYLOAD_BYTES and width * height <= MAX_PIXELS
     as_it_is = fits and kind in _TYPES
-    side = THUMBNAIL_SIDE if as_it_is else SENT_SIDE
+    smaller = not fits or width * height > _RE_ENCODED_PIXELS
+    side = 2 * THUMBNAIL_SIDE if as_it_is else SENT_SIDE if smaller else max(width, height)
     try:
-        if not fits or as_it_is:
-            # JPEG alone can be decoded at 1/2, 1/4 or 1/8; for others this does nothing.
-            image.draft("RGB", (side * 2, side * 2))
+        # JPEG alone can be decoded at 1/2, 1/4 or 1/8; for others this does nothing.
+        image.draft("RGB", (side, side))
         image.load()
-        image = ImageOps.exif_transpose(image)
-        if not fits:
-            image.thumbnail((SENT_SIDE, SENT_SIDE))
-        small = _on_white(image)
-        thumbnail = small.copy()
+        picture = _upright(_shrunk(image, side), image)
+        if smaller and not as_it_is:
+            picture.thumbnail((SENT_SIDE, SENT_SIDE))
+        thumbnail = _shrunk(picture, 2 * THUMBNAIL_SIDE)
         thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         thumbnail_bytes = _encoded(thumbnail, "JPEG", quality=82)
         if as_it_is:
-            return Prepared(name, data, _TYPES[kind], thumbnail_bytes, "")
-        sent = _lossless(small) if fits else _encoded(small, "JPEG", quality=90)
+            file.seek(0)
+            return Prepared(name, file.read(), _TYPES[kind], thumbnail_bytes, "")
+        sent = _lossless(picture) if fits else _encoded(picture, "JPEG", quality=90)
     except NotAPicture:
         raise
     except Exception as error:
@@ -144,15 +158,35 @@ def _prepare(image: Image.Image, data: bytes, name: str) -> Prepared:
             "or PNG."
         ) from error
     content_type = "image/jpeg" if sent.startswith(b"\xff\xd8") else "image/png"
-    if fits:
-        scaled = f"{kind} turned into {content_type.removeprefix('image/').upper()}"
-    else:
-        scaled = (
-            f"{_size(len(data))}, {width:,} × {height:,} px, scaled down to a smaller "
-            f"{_size(len(sent))}, {small.width:,} × {small.height:,} px: SageMaker takes "
-            f"{_size(MAX_PAYLOAD_BYTES)} at most"
-        )
+    scaled = f"{kind} turned into {content_type.removeprefix('image/').upper()}"
+    before = f"{_size(size)}, {width:,} × {height:,} px"
+    after = f"{_size(len(sent))}, {picture.width:,} × {picture.height:,} px"
+    if not fits:
+        most = f"SageMaker takes {_size(MAX_PAYLOAD_BYTES)} at most"
+        scaled = f"{before}, scaled down to a smaller {after}: {most}"
+    elif smaller:
+        scaled = f"{scaled}, scaled down: {before} to {after}"
     return Prepared(name, sent, content_type, thumbnail_bytes, scaled)
+
+
+def _shrunk(image: Image.Image, at_least: int) -> Image.Image:
+    """RGB, made smaller by a whole number so that the longer side is still ``at_least``.
+
+    Goes band by band: a whole picture takes its memory once per conversion, and there are several.
+    """
+    factor = max(1, max(image.size) // at_least)
+    span = _span(image)
+    small = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    rows = factor * max(1, _BAND_PIXELS // (image.width * factor))
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        small.paste(_on_white(band, span).reduce(factor), (0, top // factor))
+    return small
+
+
+def _upright(picture: Image.Image, original: Image.Image) -> Image.Image:
+    turn = _UPRIGHT.get(original.getexif().get(ExifTags.Base.Orientation, 1))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _lossless(image: Image.Image) -> bytes:
@@ -160,24 +194,29 @@ def _lossless(image: Image.Image) -> bytes:
     return data if len(data) <= MAX_PAYLOAD_BYTES else _encoded(image, "JPEG", quality=90)
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def _on_white(image: Image.Image, span: tuple[float, float] | None) -> Image.Image:
     """RGB; what is transparent shows white, as it does in the container and on a page."""
+    if span is not None:
+        low, high = span
+        factor = 255.0 / ((high - low) or 1.0)
+        grey = image.convert("F").point(lambda value: (value - low) * factor)
+        return grey.convert("L").convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        # Pillow's own conversion to 8 bits clips instead of scaling.
-        low, high = _extrema(image)
-        factor = 255.0 / ((high - low) or 1.0)
-        image = image.convert("F").point(lambda value: (value - low) * factor).convert("L")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _extrema(image: Image.Image) -> tuple[float, float]:
-    """The darkest and the lightest value there may be, from the mode or, failing it, the pixels."""
+def _span(image: Image.Image) -> tuple[float, float] | None:
+    """The darkest and the lightest value there may be, where they are not those of 8 bits.
+
+    Pillow's own conversion to 8 bits clips instead of scaling.
+    """
     if image.mode.startswith("I;16"):
         return 0.0, 65_535.0
-    low, high = image.convert("F").getextrema()
+    if image.mode not in ("I", "F"):
+        return None
+    low, high = image.getextrema()
     if isinstance(low, tuple) or isinstance(high, tuple):
         raise ValueError("a picture of one band has one range")
     return (0.0, 65_535.0) if low >= 0 and 255 < high <= 65_535 else (float(low), float(high))

@@ -4,12 +4,16 @@ import contextlib
 import io
 import random
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import pytest
+from django.conf import settings as site
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps
 
 from endpoints.pictures import MAX_FILE_BYTES, THUMBNAIL_SIDE, NotAPicture, prepare
 from endpoints.runtime import MAX_PAYLOAD_BYTES
@@ -117,6 +121,70 @@ def test_what_is_transparent_shows_white_in_the_thumbnail():
     clear = Image.new("RGBA", (30, 30), (255, 0, 0, 0))
     thumbnail = opened(prepared(encoded(clear, "PNG")).thumbnail)
     assert min(thumbnail.getpixel((15, 15))) > 250
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_upright(orientation):
+    colors = Image.frombytes("RGB", (3, 2), bytes(range(0, 180, 10)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(colors, "TIFF", exif=exif)
+    sent = opened(prepared(data).data)
+    upright = ImageOps.exif_transpose(opened(data))
+    assert (sent.size, sent.tobytes()) == (upright.size, upright.tobytes())
+
+
+def test_a_picture_of_several_bands_is_whole():
+    ramp = Image.linear_gradient("L").resize((2900, 1500))
+    sent = opened(prepared(encoded(ramp, "TIFF")).data)
+    assert sent.tobytes() == ramp.convert("RGB").tobytes()
+    thumbnail = opened(prepared(encoded(ramp, "PNG")).thumbnail).convert("L")
+    whole = ramp.resize(thumbnail.size, Image.Resampling.BOX)
+    assert ImageChops.difference(thumbnail, whole).getextrema()[1] < 6
+
+
+def test_what_is_re_encoded_is_made_smaller_where_it_is_large():
+    data = encoded(Image.new("L", (4000, 3000), 90), "TIFF", compression="tiff_lzw")
+    picture = prepared(data)
+    assert opened(picture.data).size == (2048, 1536)
+    assert "TIFF turned into PNG, scaled down" in picture.scaled
+
+
+_MEASURE = """
+import re, sys
+from pathlib import Path
+from PIL import Image
+from endpoints.pictures import prepare
+
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) * 1024
+
+for path in sys.argv[1:]:
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = peak()
+    with open(path, "rb") as file:
+        prepare(file, path)
+    print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
+def test_a_large_picture_takes_little_more_memory_than_its_pixels(tmp_path):
+    side, modes = 3600, {"I;16": 2, "RGBA": 4}
+    for mode in modes:
+        Image.new(mode, (side, side)).save(tmp_path / f"{len(mode)}.png", compress_level=1)
+    paths = [str(tmp_path / f"{len(mode)}.png") for mode in modes]
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE, *paths],
+        capture_output=True,
+        timeout=60,
+        text=True,
+        cwd=site.BASE_DIR,
+    )
+    assert done.returncode == 0, done.stderr
+    for taken, a_pixel in zip(done.stdout.split(), modes.values(), strict=True):
+        assert int(taken) < side * side * a_pixel + 60_000_000
 
 
 @pytest.mark.parametrize(
