@@ -136,6 +136,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env_str("REDIS_URL", "redis://127.0.0.1:6380/0")
 CELERY_BROKER_URL = "memory://" if TESTING else REDIS_URL  # never into somebody's running stack
+WORKER_THREADS = env_int("WORKER_THREADS", 4, least=2)  # the Procfile hands it to the worker
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True  # every task may run twice: the database row is the queue
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

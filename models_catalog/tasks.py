@@ -1,14 +1,31 @@
 """Celery's door to the catalog: each task calls one service."""
 
+import threading
+
 from celery import shared_task
+from django.conf import settings
 
 from models_catalog import services
 
+# A check may take minutes, and the steps with endpoints run in the same threads: half of them are
+# never taken by checks.
+_places = threading.BoundedSemaphore(settings.WORKER_THREADS // 2)
 
-@shared_task
+
+# A message that waited longer is superseded: the sweep has sent another one.
+@shared_task(expires=10)
 def check(version_pk: int) -> None:
-    """Check and publish one uploaded version."""
-    services.check_version(version_pk=version_pk)
+    """Check and publish one uploaded version.
+
+    Where as many as may be are under way, the message is let go: the row is still due, and the
+    sweep sends another one within seconds.
+    """
+    if not _places.acquire(blocking=False):
+        return
+    try:
+        services.check_version(version_pk=version_pk)
+    finally:
+        _places.release()
 
 
 @shared_task

@@ -1,0 +1,55 @@
+"""Checks leave threads for the endpoints, however many wait and however long they take."""
+
+import threading
+
+import pytest
+from django.conf import settings
+
+from models_catalog import services, tasks
+
+
+@pytest.fixture
+def checked(monkeypatch):
+    """Checks that go on until the gate is opened; gives the gate and what has begun."""
+    gate, begun = threading.Event(), []
+
+    def slow(*, version_pk):
+        begun.append(version_pk)
+        assert gate.wait(20)
+
+    monkeypatch.setattr(services, "check_version", slow)
+    yield gate, begun
+    gate.set()
+
+
+def test_checks_take_half_of_the_threads_and_the_others_come_back_later(checked):
+    gate, begun = checked
+    half = settings.WORKER_THREADS // 2
+    threads = [threading.Thread(target=tasks.check, args=[pk]) for pk in range(half)]
+    for thread in threads:
+        thread.start()
+    while len(begun) < half:
+        assert all(thread.is_alive() for thread in threads)
+    tasks.check(99)  # returns at once: this thread is free for others
+    assert 99 not in begun
+    gate.set()
+    for thread in threads:
+        thread.join(20)
+    tasks.check(99)
+    assert 99 in begun
+
+
+def test_a_check_that_fails_gives_its_place_back(monkeypatch):
+    def broken(*, version_pk):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(services, "check_version", broken)
+    for _ in range(settings.WORKER_THREADS + 1):
+        with pytest.raises(RuntimeError):
+            tasks.check(1)
+
+
+def test_messages_do_not_outlive_the_sweep_that_sends_them_again():
+    every = settings.CELERY_BEAT_SCHEDULE["sweep-uploads"]["schedule"]
+    assert tasks.check.expires is not None
+    assert every <= tasks.check.expires <= 2 * every
