@@ -12,13 +12,18 @@ from models_catalog.models import Model
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The state of things at a glance, and what to do next."""
-    context = {
-        "endpoints": Endpoint.objects.shown()[:6],
-        "models": Model.objects.with_latest_version()[:6],
-        "invocations": Invocation.objects.for_home()[:6],
-        "events": Event.objects.newest()[:8],
+    parts = {
+        "endpoints": ("endpoints.view_endpoint", Endpoint.objects.shown()[:6]),
+        "models": ("models_catalog.view_model", Model.objects.with_latest_version()[:6]),
+        "invocations": ("endpoints.invoke_endpoint", Invocation.objects.for_home()[:6]),
+        "events": ("activity.view_event", Event.objects.newest()[:8]),
     }
-    return render(request, "home.html", context)
+    context = {
+        name: rows
+        for name, (permission, rows) in parts.items()
+        if request.user.has_perm(permission)
+    }
+    return render(request, "home.html", context | {"no_role": not context})
 
 
 def denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
