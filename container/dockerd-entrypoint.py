@@ -7,6 +7,7 @@ of its kind, which is how the local stack runs its endpoint instances (see READM
 
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,9 @@ sys.path.insert(0, str(CONTAINER))
 import mms_server  # noqa: E402 - its folder must be on the path first
 from health import Health  # noqa: E402
 from logs import log  # noqa: E402
+
+LOOK_SECONDS = 0.5
+"""How often the host, the disk and the parent are looked after."""
 
 DRAIN_SECONDS = 6.0
 """How long requests that run at SIGTERM may go on."""
@@ -52,6 +56,7 @@ def serve() -> int:
         nonlocal stopping
         stopping = True
 
+    wakeup = Wakeup()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
 
@@ -82,7 +87,7 @@ def serve() -> int:
             level, event = ("ERROR", "unhealthy") if news else ("INFO", "healthy")
             log(event, level=level, message=news)
         _reap(server.pid, host.pid if host is not None else 0)
-        time.sleep(0.2)
+        wakeup.wait(LOOK_SECONDS)
 
     if server.returncode is not None:
         message = "The model server ended by itself; the container ends with it."
@@ -98,6 +103,25 @@ def serve() -> int:
     mms_server.clear_leftovers(chosen)
     log("stopped", seconds_up=round(time.monotonic() - started, 1))
     return 0
+
+
+class Wakeup:
+    """A sleep that ends at any signal, the death of a child included.
+
+    ``time.sleep`` goes on after a signal for as long as it was told to.
+    """
+
+    def __init__(self) -> None:
+        self.reader, writer = os.pipe()
+        for end in (self.reader, writer):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        # Children are waited for by hand; the handler is there for the wakeup.
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+
+    def wait(self, seconds: float) -> None:
+        if select.select([self.reader], [], [], seconds)[0]:
+            os.read(self.reader, 4096)
 
 
 class HostKeeper:

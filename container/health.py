@@ -32,7 +32,8 @@ class Health:
         trouble = trouble or self.disk_trouble()
         if trouble is None:
             try:
-                self.mark.touch()
+                if not self.mark.exists():
+                    self.mark.touch()
             except OSError as error:
                 trouble = f"{self.folder} cannot be written to: {error}"
         if trouble is not None:

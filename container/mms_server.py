@@ -213,6 +213,7 @@ def worker_environment(chosen: Settings) -> dict[str, str]:
     return {
         "TMPDIR": str(chosen.tmp),
         "MME_SERVER_PID": str(os.getpid()),
+        "MME_PORT": str(chosen.port),
         "OMP_NUM_THREADS": str(chosen.threads),
         # How long a thread spins for its next piece of work before it sleeps. The default, some
         # milliseconds, burns the processors that other models need: with two models busy on two
@@ -223,6 +224,7 @@ def worker_environment(chosen: Settings) -> dict[str, str]:
         # One request at a time needs no engine that runs operators side by side; without its
         # threads a model takes less memory, and answers sooner.
         "MXNET_ENGINE_TYPE": os.environ.get("MXNET_ENGINE_TYPE", "NaiveEngine"),
+        "MXNET_SUBGRAPH_VERBOSE": os.environ.get("MXNET_SUBGRAPH_VERBOSE", "0"),
         # MMS's own worker sets it as well (apache/mxnet issue 12255).
         "MXNET_USE_OPERATOR_TUNING": os.environ.get("MXNET_USE_OPERATOR_TUNING", "0"),
     }

@@ -37,6 +37,8 @@ import launcher  # noqa: E402
 import worker as plain  # noqa: E402
 from logs import log  # noqa: E402
 
+MARK_SECONDS = 60.0
+
 POLL_SECONDS = 0.25
 """How often a script is looked after where the kernel has no pidfd (before Linux 5.3)."""
 
@@ -164,7 +166,9 @@ class Host:
         process = Path("/proc") / str(pid)
         command = (process / "cmdline").read_bytes().split(b"\0")[:-1]
         arguments = [os.fsdecode(part) for part in command]
-        begin = next(i for i, part in enumerate(arguments) if part.startswith("--"))
+        begin = next((i for i, part in enumerate(arguments) if part.startswith("--")), None)
+        if begin is None:
+            raise ValueError(f"process {pid} was not started by MMS")
         parsed = plain.parse(arguments[begin:])
         if plain.failed_before(parsed.sock_name):
             os.kill(pid, _SCRIPT_FAILED)  # MMS's retry of a model that it has just removed
@@ -210,7 +214,13 @@ class Host:
         except BlockingIOError:
             return
         ours, theirs = socket.socketpair()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no memory or no process left: MMS will try again
+            log("fork_failed", level="ERROR", model=model.name, message=str(error))
+            for each in (connection, ours, theirs):
+                each.close()
+            return
         if pid == 0:
             ours.close()
             self.serve(model, connection, theirs)
@@ -240,7 +250,8 @@ class Host:
             for number in (1, 2):
                 os.dup2(model.streams[number - 1], number)
                 os.close(model.streams[number - 1])
-            Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
+            with contextlib.suppress(OSError):  # a sandbox may not let us; nothing depends on it
+                Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
             os.chdir(model.folder)
             os.environb.clear()
             os.environb.update(model.environment)
@@ -285,7 +296,7 @@ class Host:
             said = b""
         if said:
             model.failed = True
-            Path(f"{model.arguments.sock_name}.failed").touch()
+            self.mark_failed(Path(model.arguments.sock_name))
             self.stop_listening(model)
             model.script.signal(_SCRIPT_FAILED)
             return
@@ -300,6 +311,14 @@ class Host:
             log("worker_killed", level="ERROR", model=model.name, signal=-code, message=message)
         self.finish(model)
 
+    def mark_failed(self, sock_name: Path) -> None:
+        """Leave word for MMS's retry of the model, which comes within seconds, if at all."""
+        for old in sock_name.parent.glob("*.failed"):
+            with contextlib.suppress(OSError):
+                if time.time() - old.stat().st_mtime > MARK_SECONDS:
+                    old.unlink()
+        sock_name.with_name(f"{sock_name.name}.failed").touch()
+
     def kill_workers(self, model: Model) -> None:
         for forked in model.workers:
             os.kill(forked.pid, signal.SIGKILL)  # ours and not yet waited for: the pid is its own
@@ -309,6 +328,7 @@ class Host:
         if model.listener.fileno() != -1:
             self.selector.unregister(model.listener)
             model.listener.close()
+            Path(model.arguments.sock_name).unlink(missing_ok=True)  # MMS leaves it, at times
 
     def finish(self, model: Model) -> None:
         """Where a model is to end and its workers have: let its script end, and forget it."""

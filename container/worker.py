@@ -28,6 +28,7 @@ from typing import Any
 CONTAINER = Path(__file__).resolve().parent
 HANDLER = "model_handler.py:handle"
 PARENT_CHECK_SECONDS = 2.0
+PINGS = 4
 REAP_SECONDS = 2.0
 FAREWELL_SECONDS = 5.0
 
@@ -68,18 +69,41 @@ def leave_nothing_running(server_pid: int, sock_name: str) -> None:
 
 
 def wait_until_gone(pid: int) -> None:
-    """Wait until the JVM has noted the end of its process ``pid``.
+    """Wait until the JVM has noted the end of its process ``pid``, and has let go of it.
 
     One race of MMS's is left. Its thread that watched the process keeps a reference to itself
     (WorkerThread.run ends in a NullPointerException before it clears it), and MMS interrupts that
     thread just after it has answered the failed load. A load that begins within those few
     milliseconds may be run by the same thread of the pool, and is then lost without a word: it
-    is answered after a minute with 500. Whoever loads models should try such a load again.
+    is answered after a minute with 500. :func:`bury_idle_thread` makes that unlikely, not
+    impossible: whoever loads models should try such a load again.
     """
     deadline = time.monotonic() + REAP_SECONDS
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.002)
     time.sleep(0.02)  # from the JVM's waitpid() to its own books
+    bury_idle_thread()
+
+
+def bury_idle_thread() -> None:
+    """Have the JVM take other threads than the one that has just become idle.
+
+    Its pool takes the thread that became idle last. Requests for /ping, answered by threads of
+    the same pool, a few at once so that one thread is not enough, leave others on top.
+    """
+    port = os.environ.get("MME_PORT")
+    if port is None:
+        return
+    host = os.environ.get("MME_BIND_HOST", "")
+    address = (host if host not in ("", "0.0.0.0") else "127.0.0.1", int(port))  # noqa: S104
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        pings = [
+            stack.enter_context(socket.create_connection(address, timeout=1)) for _ in range(PINGS)
+        ]
+        for ping in pings:
+            ping.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for ping in pings:
+            ping.recv(4096)
 
 
 def failed_before(sock_name: str | None) -> bool:
