@@ -25,6 +25,7 @@ from .fetch import Fetched, FetchError
 log = logging.getLogger(__name__)
 
 _PARALLEL_LOADS = 8
+_FULL_SECONDS = 10.0
 _HOT_CALLS = 4
 _HOT_SECONDS = 0.5
 """So many calls at once, on average over so long: the model is hot, a second instance loads it."""
@@ -105,6 +106,11 @@ class Model:
     timings: Timings = field(default_factory=Timings)
     loading: "Future[None] | None" = None
 
+    @property
+    def is_held(self) -> bool:
+        """In memory, or on its way there: a load that was ordered counts before it begins."""
+        return self.state is State.LOADED or self.loading is not None
+
     def describe(self) -> dict[str, Any]:
         return {
             "target_model": self.target,
@@ -156,13 +162,15 @@ class ModelCache:
         self._changed = threading.Condition()
         self._loaders = ThreadPoolExecutor(_PARALLEL_LOADS, thread_name_prefix=f"load-{label}")
         self._closed = False
+        self._full = (-_FULL_SECONDS, 0)
+        """When the container last said 507, and how many models it held then."""
 
     # --- what there is ---------------------------------------------------------------------
 
     def holds(self, target: str) -> bool:
         """Whether the model is in memory or on its way there."""
         model = self._models.get(target)
-        return model is not None and model.state in (State.LOADED, State.LOADING)
+        return model is not None and model.is_held
 
     def is_loaded(self, target: str) -> bool:
         model = self._models.get(target)
@@ -181,7 +189,7 @@ class ModelCache:
         """Calls under way and models held: what a new model's instance is chosen by."""
         with self._changed:
             models = list(self._models.values())
-        held = sum(model.state in (State.LOADED, State.LOADING) for model in models)
+        held = sum(model.is_held for model in models)
         return held, sum(model.users for model in models)
 
     def loaded_count(self) -> int:
@@ -209,7 +217,7 @@ class ModelCache:
         self._loaders.shutdown(wait=False, cancel_futures=True)
         for future in waiting:
             with contextlib.suppress(Exception):
-                future.set_exception(ContainerGone("the instance was stopped"))
+                future.set_exception(ContainerGone("the instance was stopped", sent=False))
 
     # --- use -------------------------------------------------------------------------------
 
@@ -217,7 +225,7 @@ class ModelCache:
         """Claim a model, starting its load where nobody has; does not wait."""
         with self._changed:
             if self._closed:
-                raise ContainerGone("the instance was stopped")
+                raise ContainerGone("the instance was stopped", sent=False)
             model = self._models.get(target)
             if model is None:
                 name = uuid.uuid4().hex
@@ -378,6 +386,8 @@ class ModelCache:
 
     def _put_in_memory(self, model: Model, timings: Timings, deadline: float) -> None:
         """POST /models until the container takes it, unloading others where it says 507."""
+        if self._is_likely_full() and self._evict():
+            timings.evicted += 1
         while True:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -387,6 +397,7 @@ class ModelCache:
                 return
             if answer.status != 507:
                 raise LoadFailed(answer.text, status=answer.status)
+            self._full = (time.monotonic(), self.loaded_count())
             if self._evict():
                 timings.evicted += 1
             elif not self._others_may_go(model):
@@ -395,6 +406,11 @@ class ModelCache:
                     + answer.message,
                     status=507,
                 )
+
+    def _is_likely_full(self) -> bool:
+        """Whether another model would get 507 again: an attempt that costs the container much."""
+        since, count = self._full
+        return time.monotonic() - since < _FULL_SECONDS and self.loaded_count() >= count
 
     def _evict(self) -> bool:
         """Unload the longest unused model that nobody uses; False if there is none."""

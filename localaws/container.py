@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import urllib3
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 _CONNECT_TIMEOUT = 5.0
 
@@ -37,7 +37,14 @@ class Answer:
 
 
 class ContainerGone(Exception):
-    """No answer: the connection was refused or broke."""
+    """No answer: the connection was refused or broke.
+
+    ``sent`` tells whether the container may have seen the request.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class ContainerTimeout(Exception):
@@ -91,6 +98,8 @@ class ContainerClient:
             )
         except ReadTimeoutError as error:
             raise ContainerTimeout(str(error)) from error
+        except NewConnectionError as error:
+            raise ContainerGone(str(error), sent=False) from error
         except (HTTPError, OSError) as error:
             raise ContainerGone(str(error)) from error
         return Answer(response.status, response.data, response.headers)

@@ -183,6 +183,11 @@ class Instance:
         self.stop()
         raise InstanceDied(f"{reason} Its last log lines:\n{self.log_tail()}")
 
+    def doubt(self) -> None:
+        """A connection broke: take no calls until it is known that the container lives."""
+        if self.healthy.is_set() and not self.container.ping(PING_TIMEOUT):
+            self.healthy.clear()
+
     def stop(self, grace: float = STOP_GRACE) -> None:
         """SIGTERM, after ``grace`` seconds SIGKILL; returns when process and folder are gone."""
         self._stopping.set()
@@ -263,7 +268,10 @@ class Instance:
     def _check_health(self) -> None:
         missed = 0
         while not self._gone.wait(PING_INTERVAL) and not self._stopping.is_set():
-            missed = 0 if self.container.ping(PING_TIMEOUT) else missed + 1
+            answered = self.container.ping(PING_TIMEOUT)
+            missed = 0 if answered else missed + 1
+            if answered and not self._stopping.is_set():
+                self.healthy.set()
             if missed >= PINGS_MISSED:
                 log.warning("instance %s missed %s pings: replaced", self.id, missed)
                 self._signal_group(signal.SIGKILL)

@@ -119,12 +119,18 @@ class Runtime:
                     f"No instance of variant {variant.name} of endpoint {call.endpoint} is healthy."
                 ) from None
             with _caller_errors(self, call, variant, serving, target):
-                with (
-                    watch.loading(ticket),
-                    ticket.ready(deadline - time.monotonic()) as model,
-                    watch.answering(),
-                ):
-                    answer = self._ask(serving, model.name, call)
+                try:
+                    with (
+                        watch.loading(ticket),
+                        ticket.ready(deadline - time.monotonic()) as model,
+                        watch.answering(),
+                    ):
+                        answer = self._ask(serving, model.name, call)
+                except ContainerGone as error:
+                    serving.instance.doubt()
+                    if error.sent or last_try:
+                        raise
+                    continue  # the container never saw it: another instance may answer
                 if answer.status == 404 and not last_try:
                     # The container lost the model, e.g. its worker was killed: load it again.
                     serving.cache.lost(model)

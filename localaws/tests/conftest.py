@@ -125,9 +125,15 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def hosting(local: LocalAwsProcess) -> Hosting:
-    """A bucket of the test's own on the module's localaws."""
-    return Hosting(local, f"bucket-{next(_numbers)}")
+def hosting(local: LocalAwsProcess) -> Iterator[Hosting]:
+    """A bucket of the test's own on the module's localaws; what endpoints it left are deleted."""
+    hosting = Hosting(local, f"bucket-{next(_numbers)}")
+    yield hosting
+    for endpoint in hosting.sagemaker.list_endpoints(MaxResults=100)["Endpoints"]:
+        left = endpoint["EndpointName"]
+        if hosting.exists(left) and endpoint["EndpointStatus"] != "Deleting":
+            hosting.settled(left)
+            hosting.delete(left)
 
 
 @pytest.fixture
