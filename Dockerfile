@@ -56,12 +56,14 @@ CMD ["python", "-m", "stack.procfile", "web"]
 # --- the worker ---------------------------------------------------------------------------------
 FROM web AS worker
 USER root
-# MXNet's library is linked to these, and its wheel does not bring them.
+# MXNet's library is linked to libgomp and libquadmath, and its wheel does not bring them; tini
+# reaps the processes that an ended preflight or model container leaves.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgomp1 libquadmath0 \
+    && apt-get install -y --no-install-recommends libgomp1 libquadmath0 tini \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log
 COPY --from=container-packages /app/.venv-container .venv-container
 USER portal
+ENTRYPOINT ["tini", "--"]
 CMD ["python", "-m", "stack.procfile", "worker"]
 
 # --- SageMaker's stand-in -----------------------------------------------------------------------

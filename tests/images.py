@@ -41,7 +41,7 @@ def run(command: Sequence[str], *, seconds: float = 300, **more: Any) -> str:
     )
     if done.returncode != 0:
         raise SystemExit(
-            f"{shlex.join(command)} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+            f"{shlex.join(command)} failed:\n{done.stdout[-3000:]}{done.stderr[-6000:]}"
         )
     return done.stdout
 
@@ -138,7 +138,7 @@ def check_compose(folder: Path) -> None:
     compose = [*COMPOSE, "--file", str(ROOT / "docker-compose.yml"), "--project-name", project]
     url = f"http://127.0.0.1:{ports['PORT']}"
     try:
-        run([*compose, "up", "--detach", "--no-build"], seconds=420, env=environment)
+        run([*compose, "up", "--detach", "--no-build"], seconds=600, env=environment)
         until("/healthz of the portal", lambda: ask(f"{url}/healthz"), 240)
 
         def inside(*command: str) -> str:
@@ -180,7 +180,7 @@ def check_compose(folder: Path) -> None:
         print(shown.stdout[-12000:], shown.stderr[-4000:])
         raise
     finally:
-        run([*compose, "down", "--volumes"], env=environment)
+        run([*compose, "down", "--volumes"], seconds=900, env=environment)
     print("The compose file gives a portal that proves, deploys and predicts.")
 
 
