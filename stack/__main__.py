@@ -94,7 +94,8 @@ def _lock(folder: Path) -> int:
     return descriptor
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line. What follows `run` and `manage` is not ours, options included."""
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     of_up = commands.add_parser("up", help="set up what is missing and run the whole portal")
@@ -103,11 +104,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     of_install = commands.add_parser("install", help="bring virtual environments up to date")
     of_install.add_argument("names", nargs="+", choices=sorted(venvs.ALL))
-    of_run = commands.add_parser("run", help="run the development environment's Python")
-    of_run.add_argument("arguments", nargs=argparse.REMAINDER)
-    of_manage = commands.add_parser("manage", help="run manage.py beside a stack")
-    of_manage.add_argument("arguments", nargs=argparse.REMAINDER)
-    chosen = parser.parse_args(arguments)
+    commands.add_parser("run", help="run the development environment's Python")
+    commands.add_parser("manage", help="run manage.py beside a stack")
+    # argparse would take a leading option of theirs for one of ours, REMAINDER or not.
+    ours, theirs = list(arguments), []
+    if ours[:1] in (["run"], ["manage"]):
+        ours, theirs = ours[:1], ours[1:]
+    chosen = parser.parse_args(ours)
+    chosen.arguments = theirs
+    return chosen
+
+
+def main() -> int:
+    chosen = parse(sys.argv[1:])
     # A start that is cut short before the supervisor takes over ends like any other.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
