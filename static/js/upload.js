@@ -7,6 +7,7 @@ const drop = document.getElementById("drop");
 const progress = document.getElementById("progress");
 const send = document.getElementById("send");
 let request = null;
+let again = false; // whether something was sent from this page before
 
 function readable(bytes) {
   const units = ["B", "KB", "MB", "GB"];
@@ -61,10 +62,39 @@ function idle() {
   delete form.dataset.sent;
 }
 
-form.addEventListener("submit", (event) => {
+const atLogin = (address) => new URL(address).pathname === "/login/";
+
+function askToLogIn() {
+  problem("You are not allowed to upload, or were logged out. Nothing was kept. Log in in another tab and try again; what you entered is still here.");
+}
+
+// Before a second try: whoever logged in anew got a new CSRF token, and whoever did not need not
+// send a large file in vain.
+async function takeNewToken() {
+  const answer = await fetch(window.location.href);
+  if (!answer.ok || atLogin(answer.url)) return false;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  form.elements.csrfmiddlewaretoken.value = page.querySelector("#upload [name=csrfmiddlewaretoken]").value;
+  return true;
+}
+
+form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (request) return;
+  if (request || send.disabled) return;
   send.disabled = true;
+  try {
+    if (again && !(await takeNewToken())) {
+      askToLogIn();
+      idle();
+      return;
+    }
+  } catch {
+    problem("The portal does not answer. Nothing was sent; try again.");
+    idle();
+    return;
+  }
+  again = true;
+  document.getElementById("problem").replaceChildren();
   progress.hidden = false;
   const bar = progress.querySelector("progress");
   const text = document.getElementById("progress-text");
@@ -84,7 +114,8 @@ form.addEventListener("submit", (event) => {
   });
   request.addEventListener("load", () => {
     const here = form.action || window.location.href;
-    if (request.status === 200 && request.responseURL !== here) {
+    const out = atLogin(request.responseURL || here);
+    if (!out && request.status === 200 && request.responseURL !== here) {
       window.location.assign(request.responseURL);
       return;
     }
@@ -100,8 +131,8 @@ form.addEventListener("submit", (event) => {
       if (!form.querySelector(".errors li, .callout.error")) {
         problem("The form was not accepted. Please look at what you entered.");
       }
-    } else if (request.status === 403) {
-      problem("You are not allowed to upload, or were logged out. Nothing was kept. Log in in another tab and try again; what you entered is still here.");
+    } else if (out || request.status === 403) {
+      askToLogIn();
     } else {
       problem(`The portal answered with an error (${request.status}). Nothing was kept; try again.`);
     }
