@@ -20,29 +20,140 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = before; }, 1500);
 });
 
-// Times come in the server's zone and are shown in the reader's.
-function localTimes(root) {
-  for (const node of root.querySelectorAll("time[datetime]")) {
+// Times come in the server's zone, which they name, and are shown in the reader's.
+const SHOWN = {
+  minute: { dateStyle: "medium", timeStyle: "short" },
+  second: { dateStyle: "medium", timeStyle: "medium" },
+  clock: { timeStyle: "medium" },
+};
+function localTimes() {
+  for (const node of document.querySelectorAll("time[datetime]")) {
     const when = new Date(node.getAttribute("datetime"));
     if (Number.isNaN(when.getTime())) continue;
     node.title = when.toLocaleString();
+    const style = SHOWN[node.dataset.local]; // relative times have none, and stay as they are
+    if (style) node.textContent = new Intl.DateTimeFormat("en-GB", style).format(when);
   }
 }
-document.addEventListener("DOMContentLoaded", () => localTimes(document));
-document.addEventListener("htmx:afterSwap", (event) => localTimes(event.target));
 
-// A lost connection while a page polls: say so once, and say when it is back.
-let away = null;
-document.addEventListener("htmx:sendError", () => {
-  if (away) return;
-  away = document.createElement("div");
-  away.className = "callout warn";
-  away.setAttribute("role", "status");
-  away.textContent = "The portal does not answer. This page goes on by itself when it is back.";
-  document.querySelector("main")?.prepend(away);
+// Seconds that pass are counted here, so that a part in which nothing else happens stays the same.
+function countSeconds() {
+  for (const node of document.querySelectorAll("[data-since]")) {
+    const seconds = Math.floor((Date.now() - new Date(node.dataset.since).getTime()) / 1000);
+    node.textContent = `${Math.max(0, seconds)} s`;
+  }
+}
+setInterval(countSeconds, 1000);
+
+// What is told to a screen reader stands in nodes that stay: one for what a part of the page says
+// anew (its [data-say] elements), one for troubles, which everybody sees.
+const announcer = document.createElement("div");
+announcer.className = "visually-hidden";
+announcer.setAttribute("role", "status");
+const troubles = document.createElement("div");
+troubles.className = "visually-hidden"; // so that it takes no room while it is empty
+troubles.setAttribute("role", "alert");
+const said = new Map();
+function sentences(part) {
+  const own = part.matches("[data-say]") ? [part] : [];
+  const nodes = [...own, ...part.querySelectorAll("[data-say]")];
+  return nodes.map((node) => node.innerText.replace(/\s+/g, " ").trim()).join(". ");
+}
+function announce(part) {
+  const text = sentences(part);
+  if (text && text !== said.get(part.id)) announcer.textContent = text;
+  said.set(part.id, text);
+}
+document.addEventListener("DOMContentLoaded", () => {
+  for (const part of document.querySelectorAll("[hx-trigger^=every]")) said.set(part.id, sentences(part));
+  document.querySelector("main")?.prepend(troubles);
+  document.body.append(announcer);
+  localTimes();
+  countSeconds();
+});
+
+// Parts that ask each second are replaced only where the answer differs from the one before: a
+// selected text stays selected. Where the keyboard was in a part, it is there again afterwards.
+const answers = new Map();
+let held = null;
+function likeness(element) {
+  for (const name of ["id", "href", "data-copy", "name"]) {
+    const value = element.getAttribute(name);
+    if (value) return `${element.localName}[${name}="${CSS.escape(value)}"]`;
+  }
+  return element.localName;
+}
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, serverResponse, requestConfig, shouldSwap } = event.detail;
+  if (!shouldSwap || !target.id) return;
+  const answer = `${requestConfig.verb} ${requestConfig.path}\n${serverResponse}`;
+  if (answers.get(target.id) === answer && requestConfig.verb === "get") {
+    event.detail.shouldSwap = false;
+    return;
+  }
+  answers.set(target.id, answer);
+  const element = document.activeElement;
+  const part = element?.closest("[id]:not(body)");
+  if (!part || element === document.body) return;
+  const root = part === element ? element.parentElement.closest("[id]") ?? part : part;
+  const like = likeness(element);
+  held = { element, root: root.id, like, place: [...root.querySelectorAll(like)].indexOf(element) };
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  localTimes();
+  countSeconds();
+  if (event.target.id) announce(event.target);
+  // A button that is disabled while it is pressed loses the keyboard, too.
+  if (event.detail.requestConfig?.verb === "post" && document.activeElement === document.body) {
+    event.target.focus({ preventScroll: true });
+  }
+  if (!held || held.element.isConnected) return;
+  const root = document.getElementById(held.root);
+  const again = root?.querySelectorAll(held.like)[held.place] ?? root;
+  if (again && document.activeElement === document.body) {
+    if (again === root && !root.hasAttribute("tabindex")) root.tabIndex = -1;
+    again.focus({ preventScroll: true });
+  }
+  held = null;
+});
+
+// What went wrong is said once, and until a request of the same kind succeeds.
+let trouble = null;
+function tell(verb, kind, text) {
+  const box = document.createElement("div");
+  box.className = `callout ${kind}`;
+  box.textContent = text;
+  trouble = { verb, text };
+  troubles.className = "";
+  troubles.replaceChildren(box);
+  box.scrollIntoView({ block: "nearest" });
+}
+document.addEventListener("htmx:sendError", (event) => {
+  const { verb } = event.detail.requestConfig;
+  const text = verb === "get"
+    ? "The portal does not answer. This page goes on by itself when it is back."
+    : "The portal does not answer, so nothing was sent. What you entered is still here; try again in a moment.";
+  if (trouble?.text !== text) tell(verb, "warn", text);
+});
+document.addEventListener("htmx:responseError", (event) => {
+  const { verb } = event.detail.requestConfig;
+  const { status } = event.detail.xhr;
+  const next = verb === "get" ? "This page tries again by itself." : "What you entered is still here; try again in a moment.";
+  let text = `The portal did not accept this (${status}). Nothing was changed or lost. Reload the page, then try again.`;
+  if (status === 403) {
+    text = "The portal refused this (403): since this page was loaded, you have logged in anew, or your role has changed. Nothing was changed or lost. Reload the page, then try again.";
+  } else if (status === 404) {
+    text = "What this part of the page shows is no longer there (404). Nothing else was changed. Reload the page.";
+  } else if (status >= 500) {
+    text = `Something went wrong in the portal (${status}); its log says what. Nothing that was saved is lost. ${next}`;
+  }
+  if (trouble?.text !== text) tell(verb, "error", text);
 });
 document.addEventListener("htmx:afterRequest", (event) => {
-  if (away && event.detail.successful) { away.remove(); away = null; }
+  if (!trouble || !event.detail.successful || event.detail.requestConfig.verb !== trouble.verb) return;
+  trouble = null;
+  troubles.className = "visually-hidden";
+  troubles.replaceChildren();
 });
 
 // A form must not be sent twice by a double click.

@@ -1,0 +1,207 @@
+"""Pages that change by themselves, in a real browser: the keyboard, the login, troubles, times."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.test import Client
+from playwright.sync_api import Browser, Page, expect
+
+from endpoints.models import Endpoint, Invocation, Resource
+from models_catalog.models import Model, Version
+from tests.artifacts import constant_archive
+
+PASSWORD = "a good long password"
+MADE = datetime(2026, 1, 31, 20, 5, 9, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _database_beside_playwright() -> Iterator[None]:
+    """Playwright runs an event loop in this thread, which never waits for the database."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: Any, user_in: Callable[[str], User]) -> Iterator[Page]:
+    """A page of an operator in Tokyo, whose every script error fails the test."""
+    client = Client()
+    client.force_login(user_in("operator"))
+    name = settings.SESSION_COOKIE_NAME
+    context = browser.new_context(base_url=live_server.url, timezone_id="Asia/Tokyo")
+    context.add_cookies(
+        [{"name": name, "value": client.cookies[name].value, "url": live_server.url}]
+    )
+    context.set_default_timeout(15_000)
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    yield opened
+    context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def endpoint(transactional_db: None) -> Endpoint:
+    made = Endpoint.objects.create(name="demo", status="Creating", hint="It takes minutes.")
+    Resource.objects.create(
+        endpoint=made, kind="model", name="demo-r1", status="Created", created_at=MADE
+    )
+    return made
+
+
+@pytest.fixture
+def version(transactional_db: None) -> Version:
+    model = Model.objects.create(name="digits")
+    return Version.objects.create(
+        model=model, number=1, size=1, state=Version.State.CHECKING, step="Reading the archive"
+    )
+
+
+@pytest.fixture
+def call(endpoint: Endpoint, version: Version) -> Invocation:
+    return Invocation.objects.create(endpoint=endpoint, version=version, target_model="t")
+
+
+def _hint(text: str) -> None:
+    Endpoint.objects.update(hint=text)
+
+
+def _step(text: str) -> None:
+    Version.objects.update(step=text)
+
+
+def _note(text: str) -> None:
+    Version.objects.update(note=text)
+
+
+def _loading(text: str) -> None:
+    Invocation.objects.update(state="loading", picture_name=text)
+
+
+@pytest.mark.parametrize(
+    ("address", "focused", "change"),
+    [
+        ("/endpoints/{endpoint}/", "#live [data-copy=demo-r1]", _hint),
+        ("/models/digits/v1/", "#version .crumbs a[href='/models/digits/']", _step),
+        ("/models/digits/", "#versions td a", _note),
+        ("/invoke/{call}/", "#answer a >> nth=2", _loading),
+    ],
+)
+def test_the_keyboard_stays_where_it_was(
+    page: Page, call: Invocation, address: str, focused: str, change: Callable[[str], None]
+) -> None:
+    page.goto(address.format(endpoint=call.endpoint_id, call=call.pk))
+    element = page.locator(focused)
+    element.focus()
+    likeness = element.evaluate("node => [node.localName, node.textContent]")
+    same = "document.activeElement === window.before"
+    focus = "[document.activeElement.localName, document.activeElement.textContent]"
+    with page.expect_request_finished():
+        pass
+    with page.expect_request_finished():  # so the first answer is in the page
+        assert page.evaluate(focus) == likeness
+        page.evaluate("window.before = document.activeElement")
+    with page.expect_request_finished():  # and the second, which is the same
+        assert page.evaluate(same)
+    change("Something else now")
+    expect(page.locator("main")).to_contain_text("Something else now")
+    assert page.evaluate(focus) == likeness
+    assert not page.evaluate(same), "it was not put in anew, so nothing was tested"
+
+
+def test_what_is_new_is_announced_once_and_the_seconds_are_not(
+    page: Page, call: Invocation
+) -> None:
+    page.goto(f"/invoke/{call.pk}/")
+    status = page.get_by_role("status")
+    seconds = page.locator("#answer [data-since]")
+    expect(seconds).to_have_text(re.compile(r"^[1-9]\d* s$"))
+    expect(status).to_have_text("")
+    Invocation.objects.update(state="loading")
+    expect(status).to_have_text("The model is loading")
+    page.evaluate("document.querySelector('[role=status]').textContent = ''")
+    shown = seconds.text_content()
+    expect(seconds).not_to_have_text(shown or "")
+    expect(status).to_have_text("")
+
+
+def test_a_session_that_ends_leads_to_the_login_and_back(page: Page, endpoint: Endpoint) -> None:
+    page.goto(endpoint.get_absolute_url())
+    Session.objects.all().delete()
+    page.wait_for_url("**/login/**")
+    page.get_by_label("User name").fill("operator-user")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"**{endpoint.get_absolute_url()}")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("demo")
+
+
+def test_a_trouble_is_told_until_it_is_over(page: Page, endpoint: Endpoint) -> None:
+    page.goto(endpoint.get_absolute_url())
+    page.route("**/live/", lambda route: route.fulfill(status=502, body="bad gateway"))
+    alert = page.locator("main > [role=alert]")
+    expect(alert).to_contain_text("Something went wrong in the portal (502)")
+    expect(alert).to_contain_text("tries again by itself")
+    expect(alert.locator(".callout")).to_have_count(1)
+    page.unroute("**/live/")
+    expect(alert.locator(".callout")).to_have_count(0)
+
+
+def test_a_refused_form_says_to_reload(page: Page, endpoint: Endpoint, version: Version) -> None:
+    Endpoint.objects.update(status="InService")
+    Version.objects.update(state=Version.State.READY)
+    page.goto("/invoke/")
+    token = page.locator("#invoke-form [name=csrfmiddlewaretoken]")
+    token.evaluate("node => { node.value = 'stale'; }")
+    page.locator("#invoke-form").get_by_role("button", name="Invoke").click()
+    alert = page.locator("main > [role=alert]")
+    expect(alert).to_contain_text("Reload the page, then try again")
+
+
+def test_times_are_the_readers(page: Page, endpoint: Endpoint) -> None:
+    page.goto(endpoint.get_absolute_url())
+    created = page.locator("#live time[data-local=second]").first
+    expect(created).to_have_text("1 Feb 2026, 05:05:09")
+    _hint("Something else now")
+    expect(page.locator("#live")).to_contain_text("Something else now")
+    expect(created).to_have_text("1 Feb 2026, 05:05:09")
+    without = Client()
+    without.force_login(User.objects.get())
+    text = without.get(endpoint.get_absolute_url()).content.decode()
+    assert "31 Jan 2026, 20:05:09 UTC" in text
+
+
+def test_an_upload_after_the_session_ended_keeps_what_was_entered(
+    page: Page, store: str, tmp_path: Path
+) -> None:
+    page.goto("/models/new/")
+    page.get_by_label("Name", exact=True).fill("animals")
+    page.get_by_label("Version note").fill("my note")
+    archive = constant_archive(tmp_path / "a.tar.gz", labels=["cat", "dog"], answer=0)
+    page.get_by_label("Archive").set_input_files(archive)
+    expect(page.locator("#chosen")).to_have_text("a.tar.gz")
+    Session.objects.all().delete()
+    upload = page.get_by_role("button", name="Upload", exact=True)
+    for _ in range(2):
+        upload.click()
+        expect(page.locator("#problem")).to_contain_text("were logged out")
+        expect(page).to_have_url(re.compile("/models/new/$"))
+        expect(upload).to_be_enabled()
+    other = page.context.new_page()
+    other.goto("/login/")
+    other.get_by_label("User name").fill("operator-user")
+    other.get_by_label("Password").fill(PASSWORD)
+    other.get_by_role("button", name="Log in").click()
+    expect(other.get_by_role("heading", level=1)).to_be_visible()
+    upload.click()
+    expect(page).to_have_url(re.compile("/models/animals/v1/$"))
+    expect(page.locator("main")).to_contain_text("my note")
