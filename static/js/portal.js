@@ -66,7 +66,7 @@ function announce(part) {
 }
 document.addEventListener("DOMContentLoaded", () => {
   for (const part of document.querySelectorAll("[hx-trigger^=every]")) said.set(part.id, sentences(part));
-  document.querySelector("main")?.prepend(troubles);
+  document.querySelector("#content")?.prepend(troubles);
   document.body.append(announcer);
   localTimes();
   countSeconds();
