@@ -38,9 +38,17 @@ def descendants(pid: int) -> dict[int, str]:
 
 def model_workers(pid: int) -> list[int]:
     """The processes that hold the models of a container: forks of its host, or MMS's own."""
-    hosts = [one for one, line in descendants(pid).items() if "model_host.py" in line]
-    forks = {child for host in hosts for child in descendants(host)} - set(hosts[:1])
-    return sorted(forks) or [p for p, line in descendants(pid).items() if "worker.py" in line]
+    commands = descendants(pid)
+    hosts = {one for one, line in commands.items() if "model_host.py" in line}
+    forks = [child for child in hosts if _parent(child) in hosts]
+    return forks or [one for one, line in commands.items() if "worker.py" in line]
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return -1
 
 
 @pytest.fixture
