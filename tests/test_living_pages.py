@@ -180,6 +180,19 @@ def test_times_are_the_readers(page: Page, endpoint: Endpoint) -> None:
     assert "31 Jan 2026, 20:05:09 UTC" in text
 
 
+def test_a_name_that_is_free_again_takes_the_sentence_away(page: Page, version: Version) -> None:
+    page.goto("/models/new/")
+    name, problem = page.get_by_label("Name", exact=True), page.locator("#name-problem")
+    for text in ("free", "free2"):
+        with page.expect_response("**/new/name/**"):
+            name.fill(text)
+            name.blur()
+        expect(problem).not_to_have_attribute("data-old", "yes")
+        expect(problem.locator("li")).to_have_count(0)
+        # As the answer to an upload that is refused does.
+        problem.evaluate("node => { node.dataset.old = 'yes'; node.innerHTML = '<li>Taken</li>'; }")
+
+
 def test_an_upload_after_the_session_ended_keeps_what_was_entered(
     page: Page, store: str, tmp_path: Path
 ) -> None:

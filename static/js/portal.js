@@ -86,12 +86,14 @@ function likeness(element) {
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { target, serverResponse, requestConfig, shouldSwap } = event.detail;
   if (!shouldSwap || !target.id) return;
-  const answer = `${requestConfig.verb} ${requestConfig.path}\n${serverResponse}`;
-  if (answers.get(target.id) === answer && requestConfig.verb === "get") {
-    event.detail.shouldSwap = false;
-    return;
+  if (target.matches("[hx-trigger^=every]")) { // nobody else writes into these
+    const answer = `${requestConfig.verb} ${requestConfig.path}\n${serverResponse}`;
+    if (answers.get(target.id) === answer) {
+      event.detail.shouldSwap = false;
+      return;
+    }
+    answers.set(target.id, answer);
   }
-  answers.set(target.id, answer);
   const element = document.activeElement;
   const part = element?.closest("[id]:not(body)");
   if (!part || element === document.body) return;
