@@ -138,7 +138,7 @@ def check_compose(folder: Path) -> None:
     compose = [*COMPOSE, "--file", str(ROOT / "docker-compose.yml"), "--project-name", project]
     url = f"http://127.0.0.1:{ports['PORT']}"
     try:
-        run([*compose, "up", "--detach", "--no-build"], seconds=600, env=environment)
+        run([*compose, "up", "--detach", "--no-build"], seconds=1200, env=environment)
         until("/healthz of the portal", lambda: ask(f"{url}/healthz"), 240)
 
         def inside(*command: str) -> str:
