@@ -3,6 +3,7 @@
 import io
 import random
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -16,6 +17,7 @@ from tests.artifacts import pack
 def s3(s3_url, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the keys of its first use
     client = fetch.s3_client(REGION, s3_url)
     try:
         client.head_bucket(Bucket="fetch")
