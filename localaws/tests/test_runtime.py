@@ -209,6 +209,14 @@ def test_a_model_in_use_is_never_unloaded(hosting, name, tmp_path):
     hosting.delete(name)
 
 
+def test_a_load_that_the_server_lost_is_tried_again(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz", lost_once="1")
+    hosting.create(name)
+    assert b"a.tar.gz" in hosting.invoke(name, "a.tar.gz")["Body"]
+    assert history(hosting, name) == ["load a.tar.gz"]
+    hosting.delete(name)
+
+
 def test_a_model_too_large_for_the_instance_is_an_error_not_a_loop(hosting, name, tmp_path):
     hosting.put_model(tmp_path, "a.tar.gz")
     hosting.create(name, Environment={"TINY_CAPACITY": "0"})

@@ -2,7 +2,8 @@
 
 It speaks the multi-model API of DG/mms-container-apis with nothing but the standard
 library. A model's folder holds ``answer`` (what invocations return) and may hold
-``load_seconds``, ``invoke_seconds`` and ``load_status``. The environment sets
+``load_seconds``, ``invoke_seconds``, ``load_status`` and ``lost_once`` (the first load is lost
+as MMS loses one: 500, and the model stays on the list, dead). The environment sets
 ``TINY_CAPACITY`` (models that fit, then 507), ``TINY_PING`` (status of /ping) and
 ``TINY_EXIT`` (say something and end at once).
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 
 models: dict[str, Path] = {}
 history: list[str] = []
+dead: set[str] = set()
 lock = threading.Lock()
 
 
@@ -58,6 +60,10 @@ class Handler(BaseHTTPRequestHandler):
         name = self.path.rsplit("/", 1)[-1]
         with lock:
             folder = models.pop(name, None)
+            if name in dead:
+                dead.remove(name)
+                self.reply(200, {})
+                return
             if folder is not None:
                 history.append(f"unload {(folder / 'answer').read_text()}")
         if folder is None:
@@ -77,8 +83,14 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(number(folder, "load_seconds"))
         status = int(number(folder, "load_status"))
         with lock:
-            if status:
+            if (folder / "lost_once").exists():
+                (folder / "lost_once").unlink()
+                dead.add(request["model_name"])
+                self.error(500, f"Failed to save model: {folder}")
+            elif status:
                 self.error(status, "told to fail")
+            elif request["model_name"] in dead:
+                self.error(409, "on the list")
             elif request["model_name"] in models:
                 self.error(409, "already loaded")
             elif len(models) >= int(os.environ.get("TINY_CAPACITY", "1000")):
