@@ -111,9 +111,9 @@ def main() -> None:
     def health() -> None:
         requests.get(f"{url}/healthz", timeout=30).raise_for_status()
 
-    for _ in range(5):  # the first wakes the model
+    for _ in range(5):
+        direct()  # the first wakes the model
         page.invoke(picture)
-        direct()
     times: dict[str, list[float]] = {"boto3": [], "page": [], "healthz": []}
     for _ in range(calls):
         times["boto3"].append(_ms(direct))
