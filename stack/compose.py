@@ -23,7 +23,7 @@ def main() -> None:
     # The compose file says that both are healthy by now, but not every engine heeds it.
     for variable in ("DATABASE_URL", "AWS_ENDPOINT_URL_S3"):
         _wait_for(os.environ[variable])
-    database.main()
+    database.prepare()
     _make_bucket()
     print(f"The administrator's password is in {folder / 'admin-password'}.")
 

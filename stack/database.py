@@ -29,7 +29,8 @@ def _note_password(layout: Layout) -> None:
         marker.touch()
 
 
-def main() -> None:
+def prepare() -> None:
+    """Bring the database up to date and see that there is an administrator."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings")
     import django
     from django.core.management import call_command
@@ -37,6 +38,10 @@ def main() -> None:
     django.setup()
     call_command("migrate", interactive=False)
     call_command("ensure_admin")
+
+
+def main() -> None:
+    prepare()
     _note_password(Layout.from_environment())
 
 
