@@ -74,40 +74,35 @@ class Lifecycle:
         threading.Thread(target=work, name=f"change-{name}", daemon=True).start()
 
     def _create(self, name: str, failure: str | None = None) -> None:
-        endpoint = self._get(name)
-        finish = time.monotonic() + self._settings.create_seconds
-        try:
+        def deploy(name: str, wanted: Any) -> None:
             if failure is not None:
                 raise StartFailed(failure)
-            self._fleet.deploy(name, endpoint.body["wanted"])
-        except StartFailed as error:
-            self._wait_until(finish)
-            self._fail(name, str(error))
-            return
-        self._wait_until(finish)
-        self._settle(name)
+            self._fleet.deploy(name, wanted)
+
+        self._change(name, deploy, self._settings.create_seconds, self._fail)
 
     def _update(self, name: str) -> None:
         """Blue/green: the old instances serve until the new ones are healthy."""
-        endpoint = self._get(name)
-        finish = time.monotonic() + self._settings.update_seconds
-        try:
-            self._fleet.deploy(name, endpoint.body["wanted"])
-        except StartFailed as error:
-            self._wait_until(finish)
-            self._roll_back(name, str(error))
-            return
-        self._wait_until(finish)
-        self._settle(name)
+        self._change(name, self._fleet.deploy, self._settings.update_seconds, self._roll_back)
 
     def _rescale(self, name: str) -> None:
+        self._change(name, self._fleet.rescale, self._settings.update_seconds, self._roll_back)
+
+    def _change(
+        self,
+        name: str,
+        act: Callable[[str, Any], None],
+        seconds: float,
+        undo: Callable[[str, str], None],
+    ) -> None:
+        """Do ``act`` with what is wanted, taking at least ``seconds``; ``undo`` where it fails."""
         endpoint = self._get(name)
-        finish = time.monotonic() + self._settings.update_seconds
+        finish = time.monotonic() + seconds
         try:
-            self._fleet.rescale(name, endpoint.body["wanted"])
+            act(name, endpoint.body["wanted"])
         except StartFailed as error:
             self._wait_until(finish)
-            self._roll_back(name, str(error))
+            undo(name, str(error))
             return
         self._wait_until(finish)
         self._settle(name)
