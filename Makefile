@@ -18,6 +18,7 @@ manage: ## manage.py beside the stack; ARGS="pack_zoo resnet18_v1"
 	@$(STACK) manage $(ARGS)
 
 test: ## all tests; ARGS="-k upload" for some
+	@$(STACK) install sdk
 	@$(STACK) run -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: ## ruff and mypy
@@ -40,4 +41,4 @@ image: ## build the container image with CONTAINER_ENGINE (docker, podman)
 	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) --tag $(IMAGE) container
 
 clean: ## remove the virtual environments; .local stays
-	rm -rf .venv .venv-container
+	rm -rf .venv .venv-container .venv-sdk

@@ -12,6 +12,7 @@ from stack.errors import StackError
 ROOT = Path(__file__).resolve().parent.parent
 PORTAL_VENV = ROOT / ".venv"
 CONTAINER_VENV = ROOT / ".venv-container"
+SDK_VENV = ROOT / ".venv-sdk"
 
 REGION = "ap-northeast-2"
 ACCOUNT = "123456789012"  # the account that localaws (and moto in it) answers for

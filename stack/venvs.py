@@ -1,4 +1,4 @@
-"""The two virtual environments: what is in them, whether they are up to date, and making them.
+"""The virtual environments: what is in them, whether they are up to date, and making them.
 
 ``python -m stack.venvs NAME`` makes or completes one; the stack runs that as a step of its own.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.errors import StackError
-from stack.layout import CONTAINER_VENV, PORTAL_VENV, ROOT
+from stack.layout import CONTAINER_VENV, PORTAL_VENV, ROOT, SDK_VENV
 
 _STAMP = "installed.json"  # what was installed, written last of all
 _UNDERWAY = "installing"  # there while an install goes on; found later, it was interrupted
@@ -107,7 +107,9 @@ CONTAINER = Venv(
     CONTAINER_VENV,
     (ROOT / "container" / "requirements.txt", _REQUIREMENTS / "demo.txt"),
 )
-ALL = {venv.name: venv for venv in (PORTAL, DEV, CONTAINER)}
+#: The SageMaker Python SDK, a client that localaws is tested with; nothing else needs it.
+SDK = Venv("sdk", SDK_VENV, (_REQUIREMENTS / "sdk.txt",))
+ALL = {venv.name: venv for venv in (PORTAL, DEV, CONTAINER, SDK)}
 
 
 def clean_environment() -> dict[str, str]:
