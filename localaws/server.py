@@ -24,7 +24,7 @@ from .naming import request_id
 from .runtime import Invocation, Runtime, payload_too_large
 from .settings import MAX_PAYLOAD_BYTES, Settings
 from .store import Store
-from .telemetry import Telemetry
+from .telemetry import Telemetry, import_moto
 
 log = logging.getLogger(__name__)
 
@@ -180,6 +180,7 @@ class _LazyMoto:
     def app(self) -> Wsgi:
         with self._lock:
             if self._app is None:
+                import_moto()
                 from moto.moto_server.werkzeug_app import (
                     DomainDispatcherApplication,
                     create_backend_app,

@@ -38,6 +38,19 @@ _KEPT = dt.timedelta(hours=3)
 _MAX_EVENTS = 5_000
 _MAX_STREAMS = 50
 _QUEUE = 50_000
+_IMPORTING = threading.Lock()
+
+
+def import_moto() -> None:
+    """Import what is used of moto; called before each use, by whichever thread.
+
+    Its modules import each other in circles, so two threads that begin in different places
+    would each see half of the other's.
+    """
+    with _IMPORTING:
+        import moto.cloudwatch.models
+        import moto.logs.models
+        import moto.moto_server.werkzeug_app  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,7 @@ class Telemetry:
         while True:
             item = self._queue.get()
             try:
+                import_moto()
                 if isinstance(item, _Metric):
                     self._add(item)
                 elif isinstance(item, _Line):
