@@ -27,8 +27,10 @@ log = logging.getLogger(__name__)
 _PARALLEL_LOADS = 8
 _LOST = ("Failed to save model", "Failed to start workers")
 """What MMS answers, with 500, where it lost a load by no fault of the model's: it interrupts the
-thread that starts one model while it removes another (WorkerThread.shutdown). Worth a second try;
+thread that starts one model while it removes another (WorkerThread.shutdown). Worth another try;
 the model is on its list meanwhile, and must be taken off it first."""
+_LOST_TRIES = 3
+"""Where memory is short it happens to one load in forty: twice in a row now and then."""
 _FULL_SECONDS = 10.0
 _HOT_CALLS = 4
 _HOT_SECONDS = 0.5
@@ -392,7 +394,7 @@ class ModelCache:
         """POST /models until the container takes it, unloading others where it says 507."""
         if self._is_likely_full() and self._evict():
             timings.evicted += 1
-        tried_again = False
+        lost = 0
         while True:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -400,8 +402,10 @@ class ModelCache:
             answer = self._container.load(model.name, self._path_inside(model.folder), remaining)
             if answer.ok or answer.status == 409:
                 return
-            if answer.status == 500 and not tried_again and any(x in answer.text for x in _LOST):
-                tried_again = True
+            if answer.status == 500 and any(words in answer.text for words in _LOST):
+                lost += 1
+                if lost == _LOST_TRIES:
+                    raise LoadFailed(answer.text, status=answer.status)
                 log.warning("%s: the load of %s was lost; again", self._label, model.target)
                 self._container.unload(model.name)
                 continue

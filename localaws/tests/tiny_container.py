@@ -2,8 +2,8 @@
 
 It speaks the multi-model API of DG/mms-container-apis with nothing but the standard
 library. A model's folder holds ``answer`` (what invocations return) and may hold
-``load_seconds``, ``invoke_seconds``, ``load_status`` and ``lost_once`` (the first load is lost
-as MMS loses one: 500, and the model stays on the list, dead). The environment sets
+``load_seconds``, ``invoke_seconds``, ``load_status`` and ``lost`` (so many loads are lost as
+MMS loses them: 500, and the model stays on the list, dead). The environment sets
 ``TINY_CAPACITY`` (models that fit, then 507), ``TINY_PING`` (status of /ping) and
 ``TINY_EXIT`` (say something and end at once).
 """
@@ -82,15 +82,16 @@ class Handler(BaseHTTPRequestHandler):
         folder = Path(request["url"])
         time.sleep(number(folder, "load_seconds"))
         status = int(number(folder, "load_status"))
+        lost = int(number(folder, "lost"))
         with lock:
-            if (folder / "lost_once").exists():
-                (folder / "lost_once").unlink()
+            if request["model_name"] in dead:
+                self.error(409, "on the list")
+            elif lost:
+                (folder / "lost").write_text(str(lost - 1))
                 dead.add(request["model_name"])
                 self.error(500, f"Failed to save model: {folder}")
             elif status:
                 self.error(status, "told to fail")
-            elif request["model_name"] in dead:
-                self.error(409, "on the list")
             elif request["model_name"] in models:
                 self.error(409, "already loaded")
             elif len(models) >= int(os.environ.get("TINY_CAPACITY", "1000")):
