@@ -43,26 +43,9 @@ class ControlPlane:
         self._settings = settings
         self._store = store
         self._lifecycle = lifecycle
-        operations: list[Callable[[Members], Members]] = [
-            self.CreateModel,
-            self.DescribeModel,
-            self.ListModels,
-            self.DeleteModel,
-            self.CreateEndpointConfig,
-            self.DescribeEndpointConfig,
-            self.ListEndpointConfigs,
-            self.DeleteEndpointConfig,
-            self.CreateEndpoint,
-            self.DescribeEndpoint,
-            self.ListEndpoints,
-            self.UpdateEndpoint,
-            self.UpdateEndpointWeightsAndCapacities,
-            self.DeleteEndpoint,
-            self.AddTags,
-            self.ListTags,
-            self.DeleteTags,
-        ]
-        self.operations = {operation.__name__: operation for operation in operations}
+        self.operations: dict[str, Callable[[Members], Members]] = {
+            name: getattr(self, name) for name in shapes.OPERATIONS
+        }
 
     def call(self, operation: str, body: bytes, faults: Sequence[Fault] = ()) -> bytes:
         """Answer one request; raises AwsError. ``faults`` are those to go wrong in it."""
@@ -239,8 +222,15 @@ class ControlPlane:
                     )
                 if desired.get("DesiredWeight") is not None:
                     variant["weight"] = desired["DesiredWeight"]
-                if desired.get("DesiredInstanceCount") is not None:
-                    variant["count"] = desired["DesiredInstanceCount"]
+                count = desired.get("DesiredInstanceCount")
+                if count == 0:
+                    raise validation_exception(
+                        f"DesiredInstanceCount of variant {desired['VariantName']} must be at "
+                        "least 1: only managed instance scaling, which localaws does not offer, "
+                        "goes to 0."
+                    )
+                if count is not None:
+                    variant["count"] = count
             endpoint.body |= {"wanted": wanted, "wanted_config": endpoint.body["config"]}
             self._begin_update(endpoint)
         self._lifecycle.start_rescale(endpoint.name)
@@ -426,9 +416,11 @@ def _matches(row: Resource, request: Members) -> bool:
         request.get("NameContains", "").lower() in row.name.lower(),
         request.get("StatusEquals") in (None, row.status),
     ]
+    # BC: CreationTimeAfter is "greater than or equal to", LastModifiedTimeAfter "after".
     for prefix, value in (("CreationTime", row.created), ("LastModifiedTime", row.modified)):
         before, after = moment(f"{prefix}Before"), moment(f"{prefix}After")
-        checks += [before is None or value < before, after is None or value > after]
+        includes = prefix == "CreationTime" and value == after
+        checks += [before is None or value < before, after is None or value > after or includes]
     return all(checks)
 
 
@@ -450,7 +442,10 @@ def _tags(tags: list[Members]) -> dict[str, str]:
     for tag in tags:
         if re.match("aws:", tag["Key"], re.IGNORECASE):
             raise validation_exception(f"Tag key '{tag['Key']}' must not begin with aws:.")
-    return {tag["Key"]: tag["Value"] for tag in tags}
+    found = {tag["Key"]: tag["Value"] for tag in tags}
+    if len(found) < len(tags):
+        raise validation_exception("A tag key was given more than once.")
+    return found
 
 
 def _tag_list(tags: dict[str, str]) -> list[Members]:

@@ -6,15 +6,19 @@ go wrong with it.
 """
 
 import json
+import math
 import threading
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from .errors import AwsError
+from .shapes import OPERATIONS
 
 Action = Literal["throttle", "error", "capacity", "drop", "delay"]
 _ACTIONS = ("throttle", "error", "capacity", "drop", "delay")
+_OPERATIONS = ("*", "InvokeEndpoint", *OPERATIONS)
+_LEAST = {"skip": 0, "every": 1, "times": 0, "seconds": 0}
 _CAPACITY = (
     "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity "
     "error. Please retry using a different ML instance type or after some time."
@@ -135,11 +139,37 @@ def _fault(entry: dict[str, Any]) -> Fault:
         raise BadPlan(
             f"A fault's action is one of {', '.join(_ACTIONS)}, not {entry.get('action')}."
         )
+    if entry["action"] == "capacity":
+        entry = {"operation": "CreateEndpoint"} | entry
     fault = Fault(**entry)
     for field in fields(Fault):
-        value, kind = getattr(fault, field.name), field.type
-        if kind in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise BadPlan(f"A fault's {field.name} is a number, not {value!r}.")
-    if fault.every < 1:
-        raise BadPlan("A fault's every is 1 or more.")
+        value = getattr(fault, field.name)
+        if field.name in entry and not _fits(value, field.type):
+            raise BadPlan(f"A fault's {field.name} is {_KINDS[field.type]}, not {value!r}.")
+    for name, least in _LEAST.items():
+        if not least <= getattr(fault, name) < math.inf:
+            raise BadPlan(f"A fault's {name} is {least} or more.")
+    if not 400 <= fault.status <= 599:
+        raise BadPlan("A fault's status is that of an error, 400 to 599.")
+    if fault.operation not in _OPERATIONS:
+        raise BadPlan(f"A fault's operation is one of {', '.join(_OPERATIONS)}.")
+    if fault.action == "capacity" and fault.operation != "CreateEndpoint":
+        raise BadPlan("Only CreateEndpoint can find no capacity.")
     return fault
+
+
+_KINDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    str | None: "a text",
+}
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if kind not in _KINDS:
+        return True  # the action, which was looked at before
+    if kind is float:
+        kind = int | float
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

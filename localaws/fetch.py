@@ -35,6 +35,8 @@ _PART = 8 * 1024 * 1024
 _AHEAD = 4
 _MAX_FILES = 10_000
 _ATTEMPTS = 3
+_NO_SUCH_KEY = {"InvalidArgument", "InvalidBucketName", "InvalidURI", "KeyTooLongError"}
+"""What S3 servers say, with 400, of a name that no object can have ("../a.tar.gz", say)."""
 # isal's stubs call IsalError an instance.
 _BROKEN_ARCHIVE: Any = (tarfile.TarError, EOFError, IsalError, igzip.BadGzipFile)
 
@@ -186,7 +188,8 @@ def _get_range(s3: Any, bucket: str, key: str, start: int, size: int) -> tuple[b
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if status == 416 and start == 0:  # an empty object has no first byte
             return b"", 0, ""
-        raise FetchError("missing" if status in (403, 404) else "storage", str(error)) from error
+        missing = status in (403, 404) or error.response["Error"].get("Code") in _NO_SUCH_KEY
+        raise FetchError("missing" if missing else "storage", str(error)) from error
     except (BotoCoreError, HTTPError, OSError) as error:
         raise FetchError("storage", f"the download broke off: {error}") from error
     total = int(answer.get("ContentRange", f"/{len(data)}").rpartition("/")[2])

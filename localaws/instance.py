@@ -147,14 +147,17 @@ class Instance:
         seconds; nothing of it is left then.
         """
         self.models.mkdir(parents=True)
-        home = _make_home(self.folder)
-        self.port = _free_port()
-        self.container = ContainerClient("127.0.0.1", self.port)
         try:
+            home = _make_home(self.folder)
+            self.port = _free_port()
+            self.container = ContainerClient("127.0.0.1", self.port)
             self._process = self._launch(home)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: of a variable that no process can have
             self._clean()
             raise InstanceDied(f"The container could not be started: {error}.") from error
+        except BaseException:
+            self._clean()
+            raise
         log.info("instance %s: pid %s, port %s", self.id, self._process.pid, self.port)
         if self._stopping.is_set():  # by stop(), which saw no process yet
             self._process.kill()

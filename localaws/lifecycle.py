@@ -128,7 +128,7 @@ class Lifecycle:
             endpoint = self._get(name)
             endpoint.body.pop("wanted", None)
             endpoint.body.pop("wanted_config", None)
-            endpoint.body["failure"] = reason[:_MAX_FAILURE_REASON]
+            endpoint.body["failure"] = _shortened(reason)
             self._write(endpoint, "InService")
 
     def _fail(self, name: str, reason: str) -> None:
@@ -136,7 +136,7 @@ class Lifecycle:
             endpoint = self._store.get("endpoint", name)
             if endpoint is None:
                 return
-            endpoint.body["failure"] = reason[:_MAX_FAILURE_REASON]
+            endpoint.body["failure"] = _shortened(reason)
             self._write(endpoint, "Failed")
 
     def _write(self, endpoint: Resource, status: str) -> None:
@@ -155,6 +155,14 @@ class Lifecycle:
 
     def _wait_until(self, moment: float) -> None:
         self._stopping.wait(max(0.0, moment - time.monotonic()))
+
+
+def _shortened(reason: str) -> str:
+    """A FailureReason: its first line says what happened, its end is the log's; the middle goes."""
+    if len(reason) <= _MAX_FAILURE_REASON:
+        return reason
+    head = reason.partition("\n")[0][: _MAX_FAILURE_REASON // 2]
+    return f"{head}\n…{reason[len(head) + 2 - _MAX_FAILURE_REASON :]}"
 
 
 def variant_summaries(endpoint: Resource) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from waitress.server import BaseWSGIServer
 from . import shapes
 from .admin import Admin
 from .controlplane import ControlPlane
-from .errors import AwsError, internal_failure
+from .errors import AwsError, internal_failure, unknown_operation, validation_error
 from .faults import Fault, FaultPlan
 from .fetch import s3_client
 from .fleet import Fleet
@@ -33,6 +33,14 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _JSON_PROTOCOL = "application/x-amz-json-1.1"
+_NOT_OFFERED = {
+    "InferenceComponentName": "HTTP_X_AMZN_SAGEMAKER_INFERENCE_COMPONENT",
+    "TargetContainerHostname": "HTTP_X_AMZN_SAGEMAKER_TARGET_CONTAINER_HOSTNAME",
+    "SessionId": "HTTP_X_AMZN_SAGEMAKER_SESSION_ID",
+}
+_OTHER_INVOCATION = unknown_operation(
+    "localaws offers InvokeEndpoint, not InvokeEndpointAsync or InvokeEndpointWithResponseStream."
+)
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
 
 
@@ -91,9 +99,11 @@ class LocalAws:
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         if target.startswith("SageMaker."):
             return self._control(target.partition(".")[2], environ, start_response)
-        if path.startswith("/endpoints/") and path.endswith("/invocations"):
-            name = unquote(path[len("/endpoints/") : -len("/invocations")])
-            return self._invocation(name, environ, start_response)
+        if path.startswith("/endpoints/"):
+            name, _, what = path.removeprefix("/endpoints/").rpartition("/")
+            if what == "invocations":
+                return self._invocation(unquote(name), environ, start_response)
+            return _refusal(start_response, [("x-amzn-RequestId", request_id())], _OTHER_INVOCATION)
         if path.startswith("/_localaws/"):
             return self.admin.wsgi(environ, start_response)
         self.telemetry.flush()  # moto answers what has happened until now
@@ -136,6 +146,7 @@ class LocalAws:
         faults = self.faults.next("InvokeEndpoint", name=name)
         try:
             _strike_before(faults)
+            _refuse_what_is_not_offered(environ)
             if int(environ.get("CONTENT_LENGTH") or 0) > MAX_PAYLOAD_BYTES:
                 raise payload_too_large()
             result = self.runtime.invoke(
@@ -155,11 +166,8 @@ class LocalAws:
         except Exception as caught:
             error = _as_aws_error(caught, "InvokeEndpoint")
             log.info("InvokeEndpoint %s %s %s: %s", name, error.status, error.code, error.message)
-            body = json.dumps({"Message": error.message} | error.fields).encode()
-            headers.append(("Content-Type", "application/json"))
-            if not error.code.isdigit():
-                headers.append(("x-amzn-ErrorType", error.code))
-            return _respond(start_response, error.status, headers, body)
+            _strike_after(faults)
+            return _refusal(start_response, headers, error)
         _strike_after(faults)
         headers.append(("Content-Type", result.content_type))
         headers += result.headers.items()
@@ -212,6 +220,24 @@ def _as_aws_error(error: Exception, what: str) -> AwsError:
         return error
     log.exception("%s broke", what)
     return internal_failure(f"localaws itself failed: {error!r}")
+
+
+def _refuse_what_is_not_offered(environ: Environ) -> None:
+    """Headers of InvokeEndpoint that ask for another call than the one that would be made."""
+    for member, header in _NOT_OFFERED.items():
+        if environ.get(header) is not None:
+            raise validation_error(f"localaws does not offer {member}.")
+
+
+def _refusal(
+    start_response: StartResponse, headers: list[tuple[str, str]], error: AwsError
+) -> Iterable[bytes]:
+    """An error as SageMaker's runtime sends it."""
+    body = json.dumps({"Message": error.message} | error.fields).encode()
+    headers = [*headers, ("Content-Type", "application/json")]
+    if not error.code.isdigit():
+        headers.append(("x-amzn-ErrorType", error.code))
+    return _respond(start_response, error.status, headers, body)
 
 
 def _body(environ: Environ) -> bytes:

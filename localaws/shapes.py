@@ -10,6 +10,7 @@ import datetime as dt
 import functools
 import json
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,26 @@ from botocore.model import (
 
 from .errors import serialization_exception, validation_exception
 
+OPERATIONS = (
+    "CreateModel",
+    "DescribeModel",
+    "ListModels",
+    "DeleteModel",
+    "CreateEndpointConfig",
+    "DescribeEndpointConfig",
+    "ListEndpointConfigs",
+    "DeleteEndpointConfig",
+    "CreateEndpoint",
+    "DescribeEndpoint",
+    "ListEndpoints",
+    "UpdateEndpoint",
+    "UpdateEndpointWeightsAndCapacities",
+    "DeleteEndpoint",
+    "AddTags",
+    "ListTags",
+    "DeleteTags",
+)
+"""What localaws offers of SageMaker's control plane."""
 _JSON_TYPES = {
     "string": (str,),
     "boolean": (bool,),
@@ -38,6 +59,14 @@ _JSON_TYPES = {
     "structure": (dict,),
     "list": (list,),
     "map": (dict,),
+}
+
+
+_LARGEST = {
+    "integer": 2**31 - 1,
+    "long": 2**63 - 1,
+    "float": 3.4028235e38,
+    "double": sys.float_info.max,
 }
 
 
@@ -68,8 +97,8 @@ def python_pattern(pattern: str) -> re.Pattern[str]:
 def parse(operation_name: str, body: bytes) -> dict[str, Any]:
     """The members of a request, checked; raises AwsError as SageMaker would answer."""
     try:
-        members = json.loads(body or b"{}")
-    except ValueError:
+        members = json.loads(body or b"{}", parse_constant=_no_constant)
+    except (ValueError, RecursionError):
         raise serialization_exception("The request body is not JSON.") from None
     if not isinstance(members, dict):
         raise serialization_exception("The request body is not a JSON object.")
@@ -78,6 +107,11 @@ def parse(operation_name: str, body: bytes) -> dict[str, Any]:
         return {}
     check(shape, members)
     return members
+
+
+def _no_constant(name: str) -> None:
+    """Python's json takes NaN and Infinity, which are no JSON."""
+    raise ValueError(name)
 
 
 def check(shape: Shape, value: Any) -> None:
@@ -122,7 +156,9 @@ def _problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
         if pattern and not python_pattern(pattern).fullmatch(value):
             constraint = f"Member must satisfy regular expression pattern: {pattern}"
             yield _sentence(value, path, constraint)
-    elif shape.type_name in ("integer", "long", "float", "double"):
+    elif shape.type_name in _LARGEST:
+        if abs(value) > _LARGEST[shape.type_name]:
+            raise serialization_exception(f"{value} at '{path}' is no {shape.type_name}.")
         yield from _size_problems(shape, value, value, path, "value")
     elif shape.type_name == "timestamp":
         _check_timestamp(value, path)
@@ -146,7 +182,7 @@ def _size_problems(shape: Shape, size: float, value: Any, path: str, what: str) 
 def _check_timestamp(value: Any, path: str) -> None:
     try:
         timestamp(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise serialization_exception(f"'{value}' at '{path}' is not a timestamp.") from None
 
 

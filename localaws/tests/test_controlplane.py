@@ -2,10 +2,12 @@
 
 import datetime as dt
 import re
+import sys
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
+from localaws.tests.conftest import Hosting
 from localaws.tests.servers import ROLE
 
 ACCOUNT = "123456789012"
@@ -151,7 +153,8 @@ def test_create_config_checks_its_variants(hosting, name, changes, sentence):
     hosting.sagemaker.delete_model(ModelName=name)
 
 
-def test_endpoint_life(hosting, name):
+def test_endpoint_life(start, name):
+    hosting = Hosting(start("--create-seconds", "2"), "life")  # busy for as long as is looked at
     sagemaker = hosting.sagemaker
     hosting.create(name, wait=False, count=2)
     arn = f"{ARN}:endpoint/{name}"
@@ -222,6 +225,38 @@ def test_a_container_that_ends_makes_the_endpoint_failed(hosting, name):
     assert not list((hosting.process.data / "instances").iterdir())
 
 
+def test_the_failure_reason_ends_with_the_log(start):
+    lines = "for i in range(60): print('line', i, 'x' * 150)"
+    hosting = Hosting(start(container=f'{sys.executable} -c "{lines}"'), "long-log")
+    hosting.create("long-log", wait=False)
+    reason = hosting.settled("long-log")["FailureReason"]
+    assert len(reason) <= 1024
+    assert reason.startswith("The primary container for production variant AllTraffic did not")
+    assert "exit code 0" in reason
+    assert reason.endswith("line 59 " + "x" * 150)
+
+
+@pytest.mark.parametrize("value", ["a\0b", "a\ud800b"])
+def test_a_variable_no_process_can_have(hosting, name, value):
+    hosting.create(name, wait=False, Environment={"BAD": value})
+    found = hosting.settled(name)
+    assert found["EndpointStatus"] == "Failed"
+    assert "could not be started" in found["FailureReason"]
+    assert not list((hosting.process.data / "instances").iterdir())
+    hosting.delete(name)
+
+
+def test_a_variant_is_not_scaled_to_nothing(hosting, name):
+    hosting.create(name)
+    scale = hosting.sagemaker.update_endpoint_weights_and_capacities
+    desired = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 0}]
+    assert "at least 1" in refused(
+        lambda: scale(EndpointName=name, DesiredWeightsAndCapacities=desired)
+    )
+    assert hosting.settled(name)["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    hosting.delete(name)
+
+
 def test_update_replaces_instances_while_serving(hosting, name, tmp_path):
     hosting.put_model(tmp_path, "a.tar.gz")
     hosting.create(name)
@@ -280,6 +315,11 @@ def test_lists_filter_sort_and_page(hosting, name):
     older = sagemaker.list_models(NameContains=tag, CreationTimeBefore=made, MaxResults=100)
     assert names[5] not in {m["ModelName"] for m in older["Models"]}
     assert len(older["Models"]) < 12
+    # BC: before is before, after is "greater than or equal to".
+    newer = sagemaker.list_models(NameContains=tag, CreationTimeAfter=made, MaxResults=100)
+    split = {m["ModelName"] for m in newer["Models"]}
+    assert names[5] in split
+    assert split | {m["ModelName"] for m in older["Models"]} == set(names)
     assert "NextToken" in refused(lambda: sagemaker.list_models(NextToken="nonsense"))
     for one in names:
         sagemaker.delete_model(ModelName=one)
@@ -315,6 +355,8 @@ def test_tags(hosting, name):
     assert "aws:" in refused(
         lambda: sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "aws:x", "Value": "y"}])
     )
+    twice = [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]
+    assert "more than once" in refused(lambda: sagemaker.add_tags(ResourceArn=arn, Tags=twice))
     sagemaker.delete_model(ModelName=name)
 
 

@@ -108,12 +108,34 @@ def test_calls_are_delayed_and_refused(hosting, name, order, tmp_path):
         (b'{"faults": [{"action": "explode"}]}', "action is one of"),
         (b'{"faults": [{"action": "drop", "when": 1}]}', "has no when"),
         (b'{"faults": [{"action": "drop", "every": 0}]}', "1 or more"),
-        (b'{"faults": [{"action": "drop", "skip": "one"}]}', "skip is a number"),
+        (b'{"faults": [{"action": "drop", "skip": "one"}]}', "skip is a whole number"),
+        (b'{"faults": [{"action": "drop", "every": 1.5}]}', "every is a whole number"),
+        (b'{"faults": [{"action": "drop", "before": 1}]}', "before is true or false"),
+        (b'{"faults": [{"action": "drop", "name": 5}]}', "name is a text"),
+        (b'{"faults": [{"action": "delay", "seconds": -1}]}', "seconds is 0 or more"),
+        (b'{"faults": [{"action": "delay", "seconds": 1e999}]}', "seconds is 0 or more"),
+        (b'{"faults": [{"action": "error", "status": 200}]}', "400 to 599"),
+        (b'{"faults": [{"action": "drop", "operation": "InvokeEndpont"}]}', "is one of"),
+        (b'{"faults": [{"action": "capacity", "operation": "*"}]}', "Only CreateEndpoint"),
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(plan, sentence):
     with pytest.raises(BadPlan, match=sentence):
         FaultPlan().replace(plan)
+
+
+def test_only_the_creation_of_an_endpoint_finds_no_capacity():
+    plan = FaultPlan()
+    plan.replace(b'{"faults": [{"action": "capacity"}]}')
+    assert not plan.next("CreateModel")
+    assert plan.next("CreateEndpoint")
+
+
+def test_a_call_that_fails_is_dropped_too(hosting, order):
+    order({"action": "drop", "operation": "InvokeEndpoint"})
+    with pytest.raises(ConnectionClosedError):
+        hosting.invoke("no-such", "a.tar.gz")
+    assert code(lambda: hosting.invoke("no-such", "a.tar.gz")) == "ValidationError"
 
 
 def test_the_admin_page_says_what_is_wrong(local):

@@ -76,11 +76,29 @@ def test_it_says_what_is_wrong_as_sagemaker_does(body, sentence):
 
 
 @pytest.mark.parametrize(
-    "body", [b"[]", b"nonsense", b'{"ModelName": 5}', b'{"ModelName": true}', b'{"Tags": {}}']
+    "body",
+    [
+        b"[]",
+        b"nonsense",
+        b"[" * 100_000,
+        b'{"ModelName": 5}',
+        b'{"ModelName": true}',
+        b'{"Tags": {}}',
+    ],
 )
 def test_it_refuses_wrong_types(body):
     with pytest.raises(AwsError, match="SerializationException"):
         shapes.parse("CreateModel", body)
+
+
+@pytest.mark.parametrize(
+    ("count", "weight"), [("1", "NaN"), ("1", "Infinity"), ("1", "1e400"), ("10000000000", "1")]
+)
+def test_it_refuses_numbers_that_java_has_not(count, weight):
+    variant = f'{{"VariantName": "v", "InitialInstanceCount": {count}, "InitialVariantWeight": '
+    body = f'{{"EndpointConfigName": "c", "ProductionVariants": [{variant}{weight}}}]}}'
+    with pytest.raises(AwsError, match="SerializationException"):
+        shapes.parse("CreateEndpointConfig", body.encode())
 
 
 def test_numbers_have_limits():
