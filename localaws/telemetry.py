@@ -52,6 +52,8 @@ def import_moto() -> None:
         import moto.logs.models
         import moto.moto_server.werkzeug_app  # noqa: F401
 
+        from . import percentiles  # noqa: F401
+
 
 @dataclass(frozen=True, slots=True)
 class _Metric:
@@ -122,7 +124,9 @@ class Telemetry:
     # moto offers no API to let a datum grow or to forget: this is its memory, moto 5.
 
     def _add(self, metric: _Metric) -> None:
-        from moto.cloudwatch.models import MetricAggregatedDatum, cloudwatch_backends
+        from moto.cloudwatch.models import cloudwatch_backends
+
+        from .percentiles import Datum
 
         minute = dt.datetime.fromtimestamp(metric.at // 60 * 60, dt.UTC).replace(tzinfo=None)
         backend = cloudwatch_backends[self._account][self._region]
@@ -135,13 +139,9 @@ class Telemetry:
         key = (metric.namespace, metric.name, metric.endpoint, metric.variant)
         datum = self._current.get(key)
         if datum is None:
-            datum = self._current[key] = MetricAggregatedDatum(
+            datum = self._current[key] = Datum(
                 namespace=metric.namespace,
                 name=metric.name,
-                min_stat=metric.value,
-                max_stat=metric.value,
-                sample_count=0.0,
-                sum_stat=0.0,
                 dimensions=[
                     {"Name": "EndpointName", "Value": metric.endpoint},
                     {"Name": "VariantName", "Value": metric.variant},
@@ -149,11 +149,10 @@ class Telemetry:
                 timestamp=minute,
                 unit=_UNITS.get(metric.name, "Microseconds"),
             )
+            datum.add(metric.value)
             backend.metric_data.append(datum)
-        datum.min = min(datum.min, metric.value)
-        datum.max = max(datum.max, metric.value)
-        datum.sum += metric.value
-        datum.sample_count += 1
+        else:
+            datum.add(metric.value)
 
     def _append(self, line: _Line) -> None:
         from moto.logs.models import logs_backends

@@ -62,12 +62,40 @@ def test_cloudwatch_counts_what_happened(start, tmp_path):
     assert said("ModelDownloadingTime", "SampleCount") == 2
     assert said("ModelUnloadingTime", "SampleCount") == 1
     assert said("ModelLoadingWaitTime", "Maximum") >= 200_000
+    assert said("ModelCacheHit", "p50") == 0
+    assert said("ModelCacheHit", "p99") == 1
+    assert said("ModelLatency", "Minimum") <= said("ModelLatency", "p50")
+    assert said("ModelLatency", "p50") <= said("ModelLatency", "p99.9")
+    assert said("ModelLatency", "p100") == said("ModelLatency", "Maximum")
+    slowest = said("ModelLoadingTime", "Maximum")
+    assert said("ModelLoadingTime", "p90") == pytest.approx(slowest, rel=0.005)
 
     instances = "/aws/sagemaker/Endpoints"
     wait_for(lambda: said("LoadedModelCount", "Maximum", instances) == 1)
     for name in ("CPUUtilization", "MemoryUtilization", "DiskUtilization"):
         assert said(name, "Average", instances) >= 0
+        assert said(name, "p50", instances) >= 0
     assert said("MemoryUtilization", "Maximum", instances) > 0
+
+    now = dt.datetime.now(dt.UTC)
+    question = {
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "ModelLatency",
+        "Dimensions": [
+            {"Name": "EndpointName", "Value": "counted"},
+            {"Name": "VariantName", "Value": "AllTraffic"},
+        ],
+        "Period": 3600,
+        "StartTime": now - dt.timedelta(minutes=30),
+        "EndTime": now + dt.timedelta(minutes=1),
+    }
+    (point,) = cloudwatch.get_metric_statistics(
+        **question, Statistics=["Maximum"], ExtendedStatistics=["p50", "p100"]
+    )["Datapoints"]
+    assert point["ExtendedStatistics"]["p100"] == point["Maximum"]
+    assert 0 < point["ExtendedStatistics"]["p50"] <= point["Maximum"]
+    with pytest.raises(ClientError, match="tm99 is not offered"):
+        said("ModelLatency", "tm99")
 
     listed = cloudwatch.list_metrics(Namespace="AWS/SageMaker")["Metrics"]
     assert {"Invocations", "ModelLatency"} <= {metric["MetricName"] for metric in listed}
