@@ -8,7 +8,7 @@ Imported late: moto takes a second.
 
 import math
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -40,6 +40,10 @@ class Datum(models.MetricAggregatedDatum):  # type: ignore[misc] # moto has no t
         self.sum += value
         self.counts[float(f"{value:.2e}")] += 1
         self.sample_count += 1  # last: who reads meanwhile finds at least so many counts
+
+
+# moto keeps a list of every object ever made, for its own web page: these are too many for that.
+Datum.instances_tracked = deque(maxlen=0)
 
 
 class Statistics(models.Statistics):  # type: ignore[misc]

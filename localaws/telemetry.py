@@ -16,9 +16,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .logs import LogLines
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +38,6 @@ _UNITS = {
     "DiskUtilization": "Percent",
 }
 _KEPT = dt.timedelta(hours=3)
-_MAX_EVENTS = 5_000
-_MAX_STREAMS = 50
 _QUEUE = 50_000
 _IMPORTING = threading.Lock()
 
@@ -52,7 +53,7 @@ def import_moto() -> None:
         import moto.logs.models
         import moto.moto_server.werkzeug_app  # noqa: F401
 
-        from . import percentiles  # noqa: F401
+        from . import logs, percentiles  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Telemetry:
         self._queue: queue.Queue[_Metric | _Line | Callable[[], None]] = queue.Queue(_QUEUE)
         self._current: dict[tuple[str, str, str, str], Any] = {}
         self._minute: dt.datetime | None = None
+        self._logs: LogLines | None = None
         threading.Thread(target=self._run, name="telemetry", daemon=True).start()
 
     def metric(
@@ -155,19 +157,11 @@ class Telemetry:
             datum.add(metric.value)
 
     def _append(self, line: _Line) -> None:
-        from moto.logs.models import logs_backends
+        from .logs import LogLines
 
-        backend = logs_backends[self._account][self._region]
-        backend.ensure_log_group(line.group)
-        group = backend.groups[line.group]
-        if line.stream not in group.streams:
-            while len(group.streams) >= _MAX_STREAMS:
-                del group.streams[next(iter(group.streams))]
-            group.create_log_stream(line.stream)
-        stream = group.streams[line.stream]
-        stream.put_log_events([{"timestamp": int(line.at * 1000), "message": line.text}])
-        if len(stream.events) > _MAX_EVENTS * 1.2:
-            del stream.events[: len(stream.events) - _MAX_EVENTS]
+        if self._logs is None:
+            self._logs = LogLines(self._account, self._region)
+        self._logs.append(line.group, line.stream, line.text, line.at)
 
 
 def _naive(moment: dt.datetime) -> dt.datetime:
