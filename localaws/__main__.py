@@ -12,6 +12,7 @@ from pathlib import Path
 from .faults import BadPlan
 from .server import LocalAws, preload
 from .settings import Settings
+from .store import FolderInUse
 
 _DESCRIPTION = """\
 A SageMaker for multi-model endpoints on one machine, for any AWS client: boto3, the AWS
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     preload()
     try:
         local = LocalAws(settings)
-    except BadPlan as error:
+    except (BadPlan, FolderInUse) as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
     ending = threading.Thread(target=local.end_instances, name="ending")

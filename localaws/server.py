@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,7 +24,7 @@ from .lifecycle import Lifecycle
 from .naming import request_id
 from .runtime import Invocation, Runtime, payload_too_large
 from .settings import MAX_PAYLOAD_BYTES, Settings
-from .store import Store
+from .store import Store, lock_folder
 from .telemetry import Telemetry, import_moto
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class LocalAws:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.faults = FaultPlan(settings.faults)
-        settings.data.mkdir(parents=True, exist_ok=True)
+        self._lock = lock_folder(settings.data)
         self.store = Store(settings.data / "state.sqlite3")
         self.telemetry = Telemetry(settings)
         s3 = s3_client(settings.region, settings.s3_endpoint)
@@ -91,6 +92,7 @@ class LocalAws:
         if self._server is not None:
             self._server.close()
         self.store.close()
+        os.close(self._lock)
 
     # --- requests --------------------------------------------------------------------------
 

@@ -4,7 +4,9 @@ One SQLite file in WAL mode with ``synchronous=FULL``: a write that was answered
 disk, so ``kill -9``, and a power cut too, lose nothing that a client was told.
 """
 
+import fcntl
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -46,6 +48,25 @@ class Resource:
     modified: float
     status: str = ""
     body: dict[str, Any] = field(default_factory=dict)
+
+
+class FolderInUse(Exception):
+    """Another localaws keeps its state in this folder; the text says so."""
+
+
+def lock_folder(folder: Path) -> int:
+    """Hold a data folder, made where missing, for as long as this process lives.
+
+    Two localaws in one folder would each take the other's instances for orphans.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise FolderInUse(f"another localaws runs with --data {folder}.") from None
+    return descriptor
 
 
 class Duplicate(Exception):

@@ -80,6 +80,18 @@ def test_a_taken_port_is_said(serving):
     assert f"port {taken} is taken" in result.stderr
 
 
+def test_a_folder_in_use_is_left_alone(serving):
+    before = pids(serving, "e")
+    command = [sys.executable, "-m", "localaws", "--container-command", "x", "--data"]
+    result = subprocess.run(
+        [*command, str(serving.process.data)], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 1
+    assert "another localaws runs with --data" in result.stderr
+    assert pids(serving, "e") == before
+    assert len(list((serving.process.data / "instances").iterdir())) == len(before)
+
+
 def test_help_explains():
     command = [sys.executable, "-m", "localaws", "--help"]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
