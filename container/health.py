@@ -1,7 +1,7 @@
 """Whether the server can load and serve, and how it stops: shared by entrypoint and workers.
 
 All of it is files in the server's temporary folder: ``healthy`` is there while all is well, and
-MMS's /ping answers 200 for as long (ping/Ping.java); ``draining`` is there once the server is to
+MMS's /ping answers 200 for as long (plugin/Ping.java); ``draining`` is there once the server is to
 stop; ``busy`` is locked by each worker while it answers.
 """
 

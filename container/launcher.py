@@ -6,7 +6,9 @@ the worker is to end, a SIGTERM to it reaches the worker, and where it is killed
 worker. The host reads its command line, environment, working directory, stdout and stderr from
 /proc, so that all it has to say is that it is there.
 
-Where there is no host, it becomes the plain worker, which imports MXNet by itself.
+It outlives the host: MMS never starts a second one (its thread that watches the process fails as
+the process ends), and without it a worker that dies could not be replaced. It offers itself to the
+next host instead. Where there is none, it becomes the plain worker, which imports MXNet by itself.
 """
 
 import shlex
@@ -18,34 +20,48 @@ REQUEST, TERMINATED = "R", "T"
 STDOUT = 5
 """Where the script keeps its stdout for the host: while it speaks to it, 1 is something else."""
 
-# The host's answers, as signals: how the script is to end.
-FAILED_SIGNAL, UNLOADED_SIGNAL = "USR1", "USR2"
+# The host's answers, as signals: it cannot take the model, or the model is unloaded.
+REFUSED_SIGNAL, UNLOADED_SIGNAL = "USR1", "USR2"
+
+SUCCESSOR_TRIES = 60
+"""How often, four times a second, a script looks for the next host when its own has died."""
 
 _SCRIPT = """#!/bin/sh
 # Written at each start by launcher.py, which explains it.
 unset PYTHONPATH
 case "$1" in
-  */model_service_worker.py) ;;
+  */model_service_worker.py) shift ;;
   *) exec {python} -I "$@" ;;
 esac
-while [ -e {starting} ]; do sleep 0.05; done
-host=
-{{ read -r host < {pid_file}; }} 2>/dev/null
-if [ -n "$host" ] && kill -0 "$host" 2>/dev/null; then
-  trap 'exit 1' {failed}
-  trap 'exit 143' {unloaded}
-  trap 'echo "{terminated} $$" >&4' TERM
-  exec 3<{life} 4<>{requests} {stdout}>&1
-  echo "{request} $$" >&4
-  # Nothing is ever written to 3; it ends with the host.
-  while :; do
-    read -r nothing <&3
-    [ "$?" -gt 128 ] || exit 1
-  done
-fi
+host= last= tries=0 refused= ending=
+trap 'refused=1' {refused}
+trap 'exit 143' {unloaded}
+trap 'ending=1; [ -z "$host" ] || echo "{terminated} $$" >&4' TERM
+while [ -z "$refused$ending" ]; do
+  while [ -e {starting} ]; do sleep 0.05; done
+  host=
+  {{ read -r host < {pid_file}; }} 2>/dev/null
+  if [ -n "$host" ] && [ "$host" != "$last" ] && kill -0 "$host" 2>/dev/null; then
+    last=$host tries=0
+    exec 3<{life} 4<>{requests} {stdout}>&1
+    echo "{request} $$" >&4
+    # Nothing is ever written to 3; it ends with the host.
+    while [ -z "$refused" ]; do
+      read -r nothing <&3
+      [ "$?" -gt 128 ] || break
+    done
+    host=
+  elif [ -n "$last" ] && [ "$tries" -lt {tries} ]; then
+    host= tries=$((tries + 1))
+    sleep 0.25
+  else
+    break
+  fi
+done
+[ -z "$ending" ] || exit 143
 echo '{{"time": "", "level": "WARNING", "event": "model_host_unavailable", "message": \
 "There is no model host; this model imports MXNet by itself."}}'
-shift
+exec 3<&- 4>&- {stdout}>&-
 exec {python} -I {worker} "$@"
 """
 
@@ -80,7 +96,8 @@ def write(path: Path, files: HostFiles, *, python: str, worker: Path, with_host:
         stdout=STDOUT,
         request=REQUEST,
         terminated=TERMINATED,
-        failed=FAILED_SIGNAL,
+        tries=SUCCESSOR_TRIES,
+        refused=REFUSED_SIGNAL,
         unloaded=UNLOADED_SIGNAL,
     )
     path.write_text(text, encoding="utf-8")

@@ -256,7 +256,7 @@ def command(chosen: Settings) -> list[str]:
         f"-Dlog4j.configurationFile=file://{CONTAINER / 'log4j2.xml'}",
         *chosen.vmargs,
         "-cp",
-        f"{package / 'frontend'}/*:{CONTAINER / 'ping' / 'ping.jar'}",
+        f"{package / 'frontend'}/*:{CONTAINER / 'plugin' / 'plugin.jar'}",
         "com.amazonaws.ml.mms.ModelServer",
         "--python",
         str(chosen.home / "worker"),

@@ -34,10 +34,9 @@ if __name__ == "__main__":
     sys.path.insert(0, str(CONTAINER))
 
 import launcher  # noqa: E402
+import load_failure  # noqa: E402
 import worker as plain  # noqa: E402
 from logs import log  # noqa: E402
-
-MARK_SECONDS = 60.0
 
 POLL_SECONDS = 0.25
 """How often a script is looked after where the kernel has no pidfd (before Linux 5.3)."""
@@ -46,17 +45,24 @@ UNLOAD_SECONDS = 5.0
 """From a model's unloading until its workers are killed. They end by themselves when MMS closes
 their connection, unless a request keeps them busy."""
 
-_SCRIPT_FAILED = signal.Signals[f"SIG{launcher.FAILED_SIGNAL}"]
+_SCRIPT_REFUSED = signal.Signals[f"SIG{launcher.REFUSED_SIGNAL}"]
 _SCRIPT_UNLOADED = signal.Signals[f"SIG{launcher.UNLOADED_SIGNAL}"]
 _OOM_SCORE = "500"
 
 
 @dataclass(eq=False)
 class Worker:
-    """A forked process that serves one connection of MMS's; ``line`` leads to it."""
+    """A forked process that serves one connection of MMS's; ``line`` leads to it.
+
+    ``connection`` is ours as well until the model is loaded: MMS takes its end for the end of the
+    load, and why it ended is to be told before. ``pipes`` are its stdout and stderr to MMS, which
+    it removes itself unless it is killed.
+    """
 
     pid: int
     line: socket.socket
+    connection: socket.socket | None
+    pipes: list[Path] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -96,7 +102,6 @@ class Model:
     streams: tuple[int, int]
     listener: socket.socket
     workers: list[Worker] = field(default_factory=list)
-    failed: bool = False
     script_gone: bool = False
     kill_at: float | None = None
 
@@ -159,7 +164,7 @@ class Host:
             except (OSError, ValueError, SystemExit) as error:
                 log("model_host_refused", level="ERROR", message=f"{line!r}: {error}")
                 with contextlib.suppress(ValueError, OSError):
-                    os.kill(int(pid), _SCRIPT_FAILED)
+                    os.kill(int(pid), _SCRIPT_REFUSED)
 
     def take(self, pid: int) -> None:
         """A script wants a worker: read what it was started with, and listen for MMS."""
@@ -170,9 +175,6 @@ class Host:
         if begin is None:
             raise ValueError(f"process {pid} was not started by MMS")
         parsed = plain.parse(arguments[begin:])
-        if plain.failed_before(parsed.sock_name):
-            os.kill(pid, _SCRIPT_FAILED)  # MMS's retry of a model that it has just removed
-            return
         pairs = (
             pair.partition(b"=") for pair in (process / "environ").read_bytes().split(b"\0") if pair
         )
@@ -216,18 +218,17 @@ class Host:
         ours, theirs = socket.socketpair()
         try:
             pid = os.fork()
-        except OSError as error:  # no memory or no process left: MMS will try again
-            log("fork_failed", level="ERROR", model=model.name, message=str(error))
-            for each in (connection, ours, theirs):
-                each.close()
+        except OSError as error:  # no memory or no process left
+            ours.close()
+            theirs.close()
+            self.report(model, connection, 507, f"No process could be started: {error}.")
             return
         if pid == 0:
             ours.close()
             self.serve(model, connection, theirs)
-        connection.close()
         theirs.close()
         ours.setblocking(False)
-        forked = Worker(pid, ours)
+        forked = Worker(pid, ours, connection)
         model.workers.append(forked)
         self.selector.register(ours, selectors.EVENT_READ, lambda: self.hear_worker(model, forked))
 
@@ -244,6 +245,8 @@ class Host:
                     os.close(other.script.descriptor)
                 for sibling in other.workers:
                     sibling.line.close()
+                    if sibling.connection is not None:
+                        sibling.connection.close()
                 if other is not model:
                     os.close(other.streams[0])
                     os.close(other.streams[1])
@@ -256,7 +259,7 @@ class Host:
             os.environb.clear()
             os.environb.update(model.environment)
             code = plain.serve_connection(
-                model.arguments, connection, before_failure=lambda: _stand_aside(line, model)
+                model.arguments, connection, when_loaded=lambda pipes: _say_loaded(line, pipes)
             )
         except BaseException as error:
             log("worker_failed", level="ERROR", model=model.name, message=repr(error))
@@ -267,7 +270,7 @@ class Host:
     def unload(self, pid: int) -> None:
         """A script got SIGTERM: MMS unloads the model, and waits for the script to end."""
         for model in self.models:
-            if model.script.pid == pid and not model.failed:
+            if model.script.pid == pid:
                 self.stop_listening(model)
                 model.kill_at = time.monotonic() + UNLOAD_SECONDS
                 self.finish(model)
@@ -280,26 +283,26 @@ class Host:
             os.close(model.script.descriptor)
             model.script.descriptor = None
         self.stop_listening(model)
-        if model.failed:
-            model.kill_at = time.monotonic() + UNLOAD_SECONDS
-        else:  # killed: MMS, too, would now have no worker
-            self.kill_workers(model)
+        self.kill_workers(model)
         self.finish(model)
 
     def hear_worker(self, model: Model, forked: Worker) -> None:
-        """A worker says that its load failed, or it has ended."""
+        """A worker says that its model is loaded, or it has ended."""
         try:
-            said = forked.line.recv(1)
+            said = forked.line.recv(4096)
         except BlockingIOError:
             return
         except ConnectionError:
             said = b""
+        connection, forked.connection = forked.connection, None
         if said:
-            model.failed = True
-            self.mark_failed(Path(model.arguments.sock_name))
-            self.stop_listening(model)
-            model.script.signal(_SCRIPT_FAILED)
+            if connection is not None:
+                connection.close()
+            name = Path(model.arguments.tmp_dir) / said.decode()
+            forked.pipes = [Path(f"{name}-stdout"), Path(f"{name}-stderr")]
             return
+        for pipe in forked.pipes:
+            pipe.unlink(missing_ok=True)
         self.selector.unregister(forked.line)
         forked.line.close()
         model.workers.remove(forked)
@@ -307,17 +310,34 @@ class Host:
         code = os.waitstatus_to_exitcode(status)
         if code < 0 and model.kill_at is None:
             why = ", most likely for want of memory" if code == -signal.SIGKILL else ""
-            message = f"The model's worker was killed{why}."
+            when = "while it loaded" if connection is not None else "after it had loaded"
+            message = f"The model's worker was killed by signal {-code} {when}{why}."
             log("worker_killed", level="ERROR", model=model.name, signal=-code, message=message)
+            if connection is not None:
+                self.report(model, connection, 507 if code == -signal.SIGKILL else 500, message)
+                connection = None
+        if connection is not None:
+            connection.close()
         self.finish(model)
 
-    def mark_failed(self, sock_name: Path) -> None:
-        """Leave word for MMS's retry of the model, which comes within seconds, if at all."""
-        for old in sock_name.parent.glob("*.failed"):
-            with contextlib.suppress(OSError):
-                if time.time() - old.stat().st_mtime > MARK_SECONDS:
-                    old.unlink()
-        sock_name.with_name(f"{sock_name.name}.failed").touch()
+    def report(self, model: Model, connection: socket.socket, status: int, message: str) -> None:
+        """Tell MMS why a load has ended, and only then let it see that its connection has."""
+        load_failure.note(model.name, status, message)
+        path = load_failure.target(model.name, status, message)
+        try:
+            answer = socket.create_connection(load_failure.address(), timeout=1)
+            answer.sendall(f"POST {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        except OSError as error:
+            log("report_failed", level="ERROR", model=model.name, message=str(error))
+            connection.close()
+            return
+
+        def done() -> None:
+            self.selector.unregister(answer)
+            answer.close()
+            connection.close()
+
+        self.selector.register(answer, selectors.EVENT_READ, done)
 
     def kill_workers(self, model: Model) -> None:
         for forked in model.workers:
@@ -338,14 +358,14 @@ class Host:
             for descriptor in model.streams:
                 os.close(descriptor)
             self.models.remove(model)
-        elif not model.failed:
+        else:
             model.script.signal(_SCRIPT_UNLOADED)
 
 
-def _stand_aside(line: socket.socket, model: Model) -> None:
-    """In a worker whose load failed: have the model's script ended before MMS hears of it."""
-    line.send(b"F")
-    plain.wait_until_gone(model.script.pid)
+def _say_loaded(line: socket.socket, pipes: str) -> None:
+    """In a worker: tell the host, unless it has died meanwhile."""
+    with contextlib.suppress(ConnectionError):
+        line.send(pipes.encode())
 
 
 def import_mxnet() -> None:

@@ -52,6 +52,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    reason: str = ""
 
     @property
     def json(self) -> Any:
@@ -83,7 +84,7 @@ class Server:
             connection.request(method, path, body, named)
             response = connection.getresponse()
             found = {key.lower(): value for key, value in response.getheaders()}
-            return Answer(response.status, found, response.read())
+            return Answer(response.status, found, response.read(), response.reason)
         finally:
             connection.close()
 

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,11 +92,12 @@ def test_it_fails_at_load_and_the_log_names_the_file(
     answer = server.load(f"bad {case}".replace(" ", "-"), folder)
 
     assert answer.status == 400, answer.body
+    assert message in answer.reason
+    assert server.models() == []
     logged = server.events("load_failed")[-1]
     assert message in logged["message"]
     assert logged["model"] == f"bad {case}".replace(" ", "-")
     assert "\n" not in logged["message"]
-    wait_until(lambda: server.models() == [], what="an empty list")
     wait_until(lambda: len(server.processes()) == IDLE_PROCESSES, what="the end of its processes")
 
 
@@ -110,6 +112,32 @@ def test_the_name_can_be_loaded_afterwards(
     assert server.load("again", unpacked()).status == 200
     assert server.invoke("again", picture, "image/jpeg").status == 200
     assert server.unload("again").status == 200
+
+
+def test_no_load_is_lost_to_a_failed_one(server: Server, unpacked: Callable[..., Path]) -> None:
+    """MMS alone loses some: it interrupts a thread that may run another load by then."""
+    good, bad = unpacked(), unpacked()
+    (bad / "synset.txt").unlink()
+
+    def rounds(name: str) -> list[int]:
+        statuses = []
+        for _ in range(10):
+            statuses += [server.load(name, bad).status, server.load(name, good).status]
+            statuses.append(server.unload(name).status)
+        return statuses
+
+    with ThreadPoolExecutor(3) as pool:
+        for statuses in pool.map(rounds, ("a", "b", "c")):
+            assert statuses == [400, 200, 200] * 10
+    assert server.models() == []
+    wait_until(lambda: len(server.processes()) == IDLE_PROCESSES, what="the end of its processes")
+    wait_until(lambda: not leftovers(server), what="a clean folder")
+
+
+def leftovers(server: Server) -> list[Path]:
+    """Sockets and pipes of models that are gone."""
+    found = (server.home / "mme" / "tmp").iterdir()
+    return [p for p in found if p.name.startswith(".mms.sock") or p.name.endswith(("out", "err"))]
 
 
 def test_an_archive_is_never_run_as_code(

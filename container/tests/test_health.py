@@ -1,6 +1,7 @@
 """/ping tells the truth, and SIGTERM lets running requests finish."""
 
 import fcntl
+import importlib.util
 import json
 import os
 import signal
@@ -53,15 +54,16 @@ def test_a_full_disk_is_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "is full" in trouble
 
 
-def test_the_plug_in_is_built_from_its_source() -> None:
-    """Its class names the file's property, and MMS finds it as a service."""
-    folder = REPOSITORY / "container" / "ping"
-    with zipfile.ZipFile(folder / "ping.jar") as jar:
-        names = jar.namelist()
-        code = jar.read("mme/Ping.class")
-    assert "META-INF/services/software.amazon.ai.mms.servingsdk.ModelServerEndpoint" in names
-    for word in (b"mme.healthy", b"Unhealthy", b"doGet"):
-        assert word in code
+def test_the_plug_in_is_built_from_its_sources() -> None:
+    folder = REPOSITORY / "container" / "plugin"
+    spec = importlib.util.spec_from_file_location("build", folder / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    with zipfile.ZipFile(build.JAR) as jar:
+        assert jar.read(build.DIGEST).decode() == build.digest(), f"run {folder / 'build.py'}"
+        assert {"mme/Ping.class", "mme/LoadFailed.class"} <= set(jar.namelist())
 
 
 def busy(server: Server) -> bool:

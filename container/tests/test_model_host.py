@@ -3,9 +3,11 @@
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from big import big_folder
 from serving import Server, alive, start_server, wait_until
 
 pytestmark = pytest.mark.xdist_group("container-host")
@@ -90,6 +92,49 @@ def test_a_killed_worker_hurts_nobody_else(
     server.unload("killed")
 
 
+def test_a_worker_killed_while_it_loads_is_a_lack_of_memory(server: Server, tmp_path: Path) -> None:
+    """As the kernel kills it: the platform unloads another model on 507, and tries again."""
+    folder = big_folder(tmp_path / "big", 2000)
+    wait_until(lambda: not workers(server), what="an idle host")
+    with ThreadPoolExecutor(1) as pool:
+        for number in range(20):  # until it is caught in time
+            load = pool.submit(server.load, f"big{number}", folder)
+            wait_until(lambda: bool(workers(server)), what="the worker")
+            (worker,) = workers(server)
+            os.kill(worker, signal.SIGSTOP)
+            loaded = [event["model"] for event in server.events("model_loaded")]
+            if f"big{number}" not in loaded:
+                break
+            os.kill(worker, signal.SIGCONT)
+            assert load.result().status == 200
+            server.unload(f"big{number}")
+            wait_until(lambda: not workers(server), what="an idle host")
+        os.kill(worker, signal.SIGKILL)
+        answer = load.result()
+    assert answer.status == 507
+    assert "was killed by signal 9 while it loaded" in answer.reason
+    assert server.models() == []
+    wait_until(lambda: len(server.processes()) == 3, what="an idle server")
+
+
+def test_what_cannot_be_loaded_again_is_unloaded(
+    server: Server, unpacked: Unpacked, picture: bytes
+) -> None:
+    """Calls of it would wait for ever; unloaded, it is loaded anew by whoever next wants it."""
+    folder = unpacked()
+    server.load("spoilt", folder)
+    (worker,) = workers(server)
+    (folder / "synset.txt").unlink()
+    os.kill(worker, signal.SIGKILL)
+    statuses = set()
+    while 404 not in statuses:
+        answer = server.invoke("spoilt", picture, "image/jpeg")
+        statuses.add(answer.status)
+    assert statuses <= {400, 404, 500, 503}
+    assert server.models() == []
+    wait_until(lambda: len(server.processes()) == 3, what="an idle server")
+
+
 def test_a_killed_stand_in_is_the_end_of_its_worker(server: Server, unpacked: Unpacked) -> None:
     """MMS ends a worker by killing the process that it started."""
     server.load("stood-in", unpacked())
@@ -110,7 +155,9 @@ def test_without_a_host_models_load_the_plain_way(
     broken = unpacked()
     (broken / "synset.txt").unlink()
     with start_server(tmp_path, MME_MODEL_HOST="0") as server:
-        assert server.load("bad", broken).status == 400
+        answer = server.load("bad", broken)
+        assert answer.status == 400
+        assert "synset.txt is missing" in answer.reason
         assert server.models() == []
         wait_until(lambda: len(server.processes()) == 2, 10, "the end of its processes")
         assert server.load("plain", unpacked()).status == 200
@@ -139,4 +186,32 @@ def test_when_the_host_dies_serving_goes_on(
         for name in ("before", "meanwhile", "after"):
             assert server.unload(name).status == 200
         assert server.models() == []
+        wait_until(lambda: len(server.processes()) == 3, 15, "an idle server")
+
+
+def test_a_worker_that_dies_with_its_host_is_replaced(
+    tmp_path: Path, unpacked: Unpacked, picture: bytes
+) -> None:
+    with start_server(tmp_path) as server:
+        host = host_pid(server)
+        assert server.load("both", unpacked(answer=1)).status == 200
+        assert server.load("host-only", unpacked(answer=2)).status == 200
+        (both, host_only) = sorted(workers(server))
+        os.kill(host, signal.SIGKILL)
+        os.kill(both, signal.SIGKILL)
+        answer = server.invoke("host-only", picture, "image/jpeg")
+        assert answer.json[0].endswith("class=fox")
+        wait_until(
+            lambda: server.invoke("both", picture, "image/jpeg").status == 200, 40, "its return"
+        )
+        # The other one's turn comes later: the next host has to know of it as well.
+        os.kill(host_only, signal.SIGKILL)
+        wait_until(
+            lambda: server.invoke("host-only", picture, "image/jpeg").status == 200,
+            20,
+            "the other's return",
+        )
+        assert len(workers(server)) == 2
+        for name in ("both", "host-only"):
+            assert server.unload(name).status == 200
         wait_until(lambda: len(server.processes()) == 3, 15, "an idle server")

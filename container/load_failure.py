@@ -1,0 +1,72 @@
+"""What is said of a model that could not be loaded, and how MMS is told.
+
+MMS is told through its plug-in interface (plugin/LoadFailed.java says why not by the worker
+protocol, which has a word for it). It answers the load with the status, has the reason in the
+status line, and removes the model; the model's processes are ended by it while it does.
+"""
+
+import http.client
+import logging
+import os
+import urllib.parse
+
+SECONDS = 35.0
+"""MMS itself waits 30 s for a process to end (``unregister_model_timeout``)."""
+
+MAX_REASON = 500
+
+
+def explain(error: Exception, model_name: str) -> tuple[str, int]:
+    """The message and the status for a model that could not be loaded; logs it as well.
+
+    507 where memory is short, 400 where the artifact is at fault, 500 where neither is.
+    """
+    from artifact import ArtifactError
+
+    if isinstance(error, MemoryError):
+        message, code = str(error) or "Not enough memory to load the model.", 507
+    elif isinstance(error, ArtifactError):
+        message, code = error.message, 400
+    else:
+        message, code = f"{type(error).__name__}: {error}", 500
+        logging.exception("Loading failed in a way that was not foreseen")
+    note(model_name, code, message)
+    return message, code
+
+
+def note(model_name: str, status: int, message: str) -> None:
+    """Write the failure to the log."""
+    from logs import log
+
+    log("load_failed", level="ERROR", model=model_name, status=status, message=message)
+
+
+def address() -> tuple[str, int]:
+    """Where MMS listens."""
+    host = os.environ.get("MME_BIND_HOST", "")
+    port = int(os.environ["MME_PORT"])
+    return (host if host not in ("", "0.0.0.0") else "127.0.0.1", port)  # noqa: S104
+
+
+def target(model_name: str, status: int, message: str) -> str:
+    """The path and query of the plug-in's endpoint. The reason is one line of ASCII, as the status
+    line of an HTTP answer is."""
+    reason = " ".join(message.split()).encode("ascii", "replace").decode()[:MAX_REASON]
+    query = urllib.parse.urlencode({"model": model_name, "status": status, "reason": reason})
+    return f"/load-failed?{query}"
+
+
+def tell_mms(model_name: str, status: int, message: str) -> bool:
+    """Have MMS answer the load that failed and remove the model.
+
+    Returns whether it did; where not, the worker protocol is left to tell it.
+    """
+    connection = http.client.HTTPConnection(*address(), timeout=SECONDS)
+    try:
+        connection.request("POST", target(model_name, status, message))
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException) as error:
+        logging.warning("MMS could not be told of the failed load: %s", error)
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,137 @@
+package mme;
+
+import com.amazonaws.ml.mms.wlm.Job;
+import com.amazonaws.ml.mms.wlm.Model;
+import com.amazonaws.ml.mms.wlm.ModelManager;
+import com.amazonaws.ml.mms.wlm.WorkerState;
+import com.amazonaws.ml.mms.wlm.WorkerStateListener;
+import com.amazonaws.ml.mms.wlm.WorkerThread;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import java.io.IOException;
+import java.lang.reflect.Field;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import software.amazon.ai.mms.servingsdk.Context;
+import software.amazon.ai.mms.servingsdk.ModelServerEndpoint;
+import software.amazon.ai.mms.servingsdk.annotations.Endpoint;
+import software.amazon.ai.mms.servingsdk.annotations.helpers.EndpointTypes;
+import software.amazon.ai.mms.servingsdk.http.Request;
+import software.amazon.ai.mms.servingsdk.http.Response;
+
+/**
+ * Where a worker says that it could not load its model: {@code POST
+ * /load-failed?model=NAME&status=507&reason=TEXT}. Answered with 200 once the model is gone, 409
+ * where it is not being loaded.
+ *
+ * <p>The worker protocol has an answer for it, too. On that one, MMS answers the caller first, who
+ * may then find the model still there (409); and removes it in the very thread that it interrupts
+ * to do so: waiting for the worker's process to end is cut short, and the model is put back on the
+ * list, dead (WorkLoadManager.shutdownServerThread, ModelManager.unregisterModel): it can neither
+ * be loaded (409) nor called (503). If the process is ended first, its watching thread leaves a
+ * reference to itself behind (WorkerThread.run fails before it clears it), and the removal
+ * interrupts whatever that thread runs by then, such as the next load. From here, the model is
+ * removed in a thread of its own, and the caller is answered afterwards. The status line of the
+ * answer carries the reason, which else only the log holds.
+ */
+@Endpoint(
+        urlPattern = "load-failed",
+        endpointType = EndpointTypes.MANAGEMENT,
+        description = "For the container's own workers: the model could not be loaded")
+public class LoadFailed extends ModelServerEndpoint {
+
+    private static final long WAITING_CALLS_MS = 200;
+    private static final String UNEXPECTED = "This is not the Multi Model Server that was expected";
+
+    @Override
+    public void doPost(Request request, Response response, Context context) throws IOException {
+        String name = request.getParameter("model").get(0);
+        HttpResponseStatus status =
+                new HttpResponseStatus(
+                        Integer.parseInt(request.getParameter("status").get(0)),
+                        request.getParameter("reason").get(0));
+        response.setStatus(failed(name, status) ? 200 : 409);
+    }
+
+    private static boolean failed(String name, HttpResponseStatus status) throws IOException {
+        ModelManager manager = ModelManager.getInstance();
+        Model model = manager.getModels().get(name);
+        List<WorkerThread> workers = manager.getWorkers(name);
+        WorkerThread loading = null;
+        boolean served = false;
+        for (WorkerThread worker : workers) {
+            if (worker.getState() == WorkerState.WORKER_MODEL_LOADED) {
+                served = true;
+            } else {
+                loading = worker;
+            }
+        }
+        if (model == null || loading == null) {
+            return false;
+        }
+        WorkerStateListener caller = listener(loading);
+        if (!served) {
+            // Their end is not to be the answer: it would be 500.
+            for (WorkerThread worker : workers) {
+                setListener(worker, new WorkerStateListener(new CompletableFuture<>(), 1));
+            }
+            manager.unregisterModel(name);
+        }
+        // Where the model had been loaded before and its worker died, nobody waits for this. Removed,
+        // it is loaded anew by whoever next wants it; calls of it would else wait for ever.
+        caller.notifyChangeState(name, WorkerState.WORKER_ERROR, status);
+        if (!served) {
+            refuseWaitingCalls(model, status);
+        }
+        return true;
+    }
+
+    private static WorkerStateListener listener(WorkerThread worker) throws IOException {
+        try {
+            return (WorkerStateListener) listenerField().get(worker);
+        } catch (ReflectiveOperationException e) {
+            throw new IOException(UNEXPECTED, e);
+        }
+    }
+
+    private static void setListener(WorkerThread worker, WorkerStateListener listener)
+            throws IOException {
+        try {
+            listenerField().set(worker, listener);
+        } catch (ReflectiveOperationException e) {
+            throw new IOException(UNEXPECTED, e);
+        }
+    }
+
+    private static Field listenerField() throws ReflectiveOperationException {
+        Field field = WorkerThread.class.getDeclaredField("listener");
+        field.setAccessible(true);
+        return field;
+    }
+
+    private static void refuseWaitingCalls(Model model, HttpResponseStatus status) {
+        Thread refuse =
+                new Thread(
+                        () -> {
+                            try {
+                                while (true) {
+                                    Map<String, Job> calls = new HashMap<>();
+                                    model.pollBatch("nobody", 0, calls); // waits for one
+                                    for (Job call : calls.values()) {
+                                        call.sendError(status, status.reasonPhrase());
+                                    }
+                                }
+                            } catch (InterruptedException e) {
+                                // none is left
+                            }
+                        });
+        refuse.start();
+        try {
+            refuse.join(WAITING_CALLS_MS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        refuse.interrupt();
+    }
+}
