@@ -3,16 +3,21 @@
 import argparse
 import errno
 import logging
+import math
+import re
 import shlex
+import shutil
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from .faults import BadPlan
 from .server import LocalAws, preload
 from .settings import Settings
-from .store import FolderInUse
+from .store import FolderUnusable
 
 _DESCRIPTION = """\
 A SageMaker for multi-model endpoints on one machine, for any AWS client: boto3, the AWS
@@ -21,8 +26,17 @@ configurations and endpoints, and InvokeEndpoint, which runs real containers; ST
 CloudWatch, Logs and the rest are moto's. S3 is another server (--s3-endpoint), whose
 credentials it takes from the AWS_* environment variables.
 
-Point a client at it with AWS_ENDPOINT_URL=http://HOST:PORT. Requests need no particular
-credentials: bind it to loopback only. docs/localaws.md is its manual."""
+Point a client at it with AWS_ENDPOINT_URL=http://HOST:PORT and AWS_ENDPOINT_URL_S3. Requests
+need no particular credentials: bind it to loopback only. docs/localaws.md is its manual."""
+
+_EXAMPLE = """\
+example:
+  python -m localaws --data ./localaws-data --s3-endpoint http://127.0.0.1:9000 \\
+      --container-command ".venv-container/bin/python container/dockerd-entrypoint.py serve"
+
+What is loaded where: GET /_localaws/endpoints/NAME; is it up: GET /_localaws/health; a bad
+day at AWS, on order: PUT /_localaws/faults. SIGTERM or Ctrl-C ends it and its containers;
+endpoints are back in service after the next start with the same --data."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     preload()
     try:
         local = LocalAws(settings)
-    except (BadPlan, FolderInUse) as error:
+    except (BadPlan, FolderUnusable) as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
     ending = threading.Thread(target=local.end_instances, name="ending")
@@ -71,18 +85,15 @@ def _settings(arguments: list[str] | None) -> Settings:
     parser = argparse.ArgumentParser(
         prog="python -m localaws",
         description=_DESCRIPTION,
+        epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
-    def option(name: str, help_text: str, kind: type = str, metavar: str | None = None) -> None:
+    def option(name: str, help_text: str, kind: Callable[[str], object] = str) -> None:
         default = getattr(defaults, name)
         shown = "" if default is None else f" (default {default})"
         parser.add_argument(
-            "--" + name.replace("_", "-"),
-            type=kind,
-            default=default,
-            metavar=metavar,
-            help=help_text + shown,
+            "--" + name.replace("_", "-"), type=kind, default=default, help=help_text + shown
         )
 
     parser.add_argument("--data", type=Path, required=True, help="folder for all that it keeps")
@@ -96,30 +107,68 @@ def _settings(arguments: list[str] | None) -> Settings:
         default="",
         help="docker or podman: run the Image of the model, in place of --container-command",
     )
+    count, least, seconds = _number(int, 1), _number(float, 0), _number(float, 0.1)
     option("host", "address to bind to; keep it on loopback")
-    option("port", "port to bind to", int)
-    option("region", "region in ARNs and for S3")
-    option("account", "account number in ARNs")
-    option("s3_endpoint", "URL of the S3 server; without it, boto3's own configuration")
-    option("threads", "requests answered at a time", int)
-    option("max_instances", "real containers a variant, whatever count is asked for", int)
-    option("memory_mb", "memory of an instance, passed on as MME_MEMORY_LIMIT_MB", int)
-    option("disk_mb", "disk of an instance for unpacked models", int)
-    option("create_seconds", "least seconds that creating an endpoint takes", float)
-    option("update_seconds", "least seconds that updating an endpoint takes", float)
-    option("delete_seconds", "least seconds that deleting an endpoint takes", float)
-    option("metrics_seconds", "seconds between measurements of each instance", float)
+    option("port", "port to bind to", _number(int, 1, 65_535))
+    option("region", "region in ARNs and for S3", _text("[a-z]{2}(-[a-z]+)+-[0-9]+"))
+    option("account", "account number in ARNs", _text("[0-9]{12}"))
+    option(
+        "s3_endpoint",
+        "URL of the S3 server; without it, boto3's own configuration",
+        _text("https?://[^/]+/?"),
+    )
+    option("threads", "requests answered at a time", _number(int, 4))
+    option("max_instances", "real containers a variant, whatever count is asked for", count)
+    option("memory_mb", "memory of an instance, passed on as MME_MEMORY_LIMIT_MB", count)
+    option("disk_mb", "disk of an instance for unpacked models", count)
+    option("create_seconds", "least seconds that creating an endpoint takes", least)
+    option("update_seconds", "least seconds that updating an endpoint takes", least)
+    option("delete_seconds", "least seconds that deleting an endpoint takes", least)
+    option("metrics_seconds", "seconds between measurements of each instance", seconds)
     option("faults", "file with a fault plan, see docs/localaws.md", Path)
-    option("startup_timeout", "seconds within which a container must be healthy", float)
-    option("invocation_timeout", "seconds a caller waits for a model and its answer", float)
-    option("load_timeout", "seconds that loading a model may take", float)
+    option("startup_timeout", "seconds within which a container must be healthy", seconds)
+    option(
+        "invocation_timeout",
+        "seconds a caller waits for a model and its answer",
+        seconds,
+    )
+    option("load_timeout", "seconds that loading a model may take", seconds)
     given = vars(parser.parse_args(arguments))
     for name in ("container_command", "container_engine"):
         given[name] = tuple(shlex.split(given[name]))
     if bool(given["container_command"]) == bool(given["container_engine"]):
         parser.error("give either --container-command or --container-engine")
+    engine = given["container_engine"]
+    if engine and shutil.which(engine[0]) is None:
+        parser.error(f"--container-engine: there is no program {engine[0]}")
     given["data"] = given["data"].resolve()
     return Settings(**given)
+
+
+def _number(kind: type[int] | type[float], least: float, most: float = math.inf) -> Any:
+    """What argparse is to make of a number, and what it says of others."""
+
+    def parse(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(-1)
+        if least <= value <= most and math.isfinite(value):
+            return value
+        what = "a whole number" if kind is int else "a number"
+        limit = f"from {least} to {most}" if most < math.inf else f"of at least {least}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} {limit}")
+
+    return parse
+
+
+def _text(pattern: str) -> Any:
+    def parse(text: str) -> str:
+        if re.fullmatch(pattern, text):
+            return text
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form {pattern}")
+
+    return parse
 
 
 if __name__ == "__main__":

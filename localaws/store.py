@@ -50,22 +50,26 @@ class Resource:
     body: dict[str, Any] = field(default_factory=dict)
 
 
-class FolderInUse(Exception):
-    """Another localaws keeps its state in this folder; the text says so."""
+class FolderUnusable(Exception):
+    """The data folder cannot be written to, or another localaws has it; the text says which."""
 
 
 def lock_folder(folder: Path) -> int:
     """Hold a data folder, made where missing, for as long as this process lives.
 
-    Two localaws in one folder would each take the other's instances for orphans.
+    Two localaws in one folder would each take the other's instances for orphans. Raises
+    FolderUnusable.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise FolderUnusable(f"--data {folder} cannot be written to: {error.strerror}.") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise FolderInUse(f"another localaws runs with --data {folder}.") from None
+        raise FolderUnusable(f"another localaws runs with --data {folder}.") from None
     return descriptor
 
 

@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from localaws.__main__ import main
+from localaws.store import FolderUnusable, lock_folder
 from localaws.tests.conftest import Hosting
 from localaws.tests.servers import ROOT, alive, wait_for
 
@@ -90,6 +93,38 @@ def test_a_folder_in_use_is_left_alone(serving):
     assert "another localaws runs with --data" in result.stderr
     assert pids(serving, "e") == before
     assert len(list((serving.process.data / "instances").iterdir())) == len(before)
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--port=99999", "'99999' is not a whole number from 1 to 65535"),
+        ("--threads=none", "'none' is not a whole number of at least 4"),
+        ("--max-instances=0", "of at least 1"),
+        ("--disk-mb=-5", "of at least 1"),
+        ("--create-seconds=-1", "'-1' is not a number of at least 0"),
+        ("--load-timeout=inf", "'inf' is not a number"),
+        ("--account=12", "not of the form [0-9]{12}"),
+        ("--s3-endpoint=nonsense", "not of the form https?://"),
+        ("--container-engine=no-such-engine", "give either"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(option, sentence, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ending:
+        main(["--data", str(tmp_path), "--container-command", "x", option])
+    assert ending.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_is_said():
+    with pytest.raises(FolderUnusable, match="/proc/none cannot be written to"):
+        lock_folder(Path("/proc/none"))
+
+
+def test_an_engine_that_is_not_there_is_said(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--data", str(tmp_path), "--container-engine", "no-such-engine"])
+    assert "there is no program no-such-engine" in capsys.readouterr().err
 
 
 def test_help_explains():
