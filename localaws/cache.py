@@ -14,13 +14,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, field
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .container import ContainerClient, ContainerGone, ContainerTimeout
-from .fetch import Fetched, FetchError
+from .container import Answer, ContainerClient, ContainerGone, ContainerTimeout
+from .fetch import Claim, Fetched, FetchError
+from .model import LoadFailed, Model, NotReady, State, Timings
 
 log = logging.getLogger(__name__)
 
@@ -32,111 +32,12 @@ the model is on its list meanwhile, and must be taken off it first."""
 _LOST_TRIES = 3
 """Where memory is short it happens to one load in forty: twice in a row now and then."""
 _FULL_SECONDS = 10.0
-_HOT_CALLS = 4
-_HOT_SECONDS = 0.5
-"""So many calls at once, on average over so long: the model is hot, a second instance loads it."""
-
-
-class State(StrEnum):
-    ABSENT = "absent"
-    ON_DISK = "on disk"
-    LOADING = "loading"
-    LOADED = "loaded"
-    UNLOADING = "unloading"
-
-
-class LoadFailed(Exception):
-    """A model did not get into memory; ``status`` is the container's, 0 where it gave none."""
-
-    def __init__(self, message: str, *, status: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class NotReady(Exception):
-    """The caller's time is up; loading goes on."""
-
-
-@dataclass(slots=True)
-class Timings:
-    """Milliseconds of a cold start; download and unpack are 0 where the copy on disk was used."""
-
-    download_ms: float = 0.0
-    unpack_ms: float = 0.0
-    load_ms: float = 0.0
-    evicted: int = 0
-
-
-@dataclass(slots=True)
-class Pressure:
-    """How many calls a container has been answering at once, on average."""
-
-    active: int = 0
-    average: float = 0.0
-    busy: float = 0.0
-    changed: float = field(default_factory=time.monotonic)
-    window: float = field(default_factory=time.monotonic)
-
-    def change(self, by: int) -> None:
-        now = time.monotonic()
-        if not self.active and now - self.changed > _HOT_SECONDS:  # after a rest, from zero
-            self.average, self.busy, self.window = 0.0, 0.0, now
-        self.busy += self.active * (now - self.changed)
-        self.changed = now
-        if now - self.window >= _HOT_SECONDS:
-            self.average = self.busy / (now - self.window)
-            self.busy, self.window = 0.0, now
-        self.active += by
-
-    def is_high(self) -> bool:
-        recent = time.monotonic() - self.changed < 2 * _HOT_SECONDS
-        return recent and self.average >= _HOT_CALLS
-
-
-@dataclass(slots=True, eq=False)
-class Model:
-    """A target model as one instance knows it."""
-
-    target: str
-    folder: Path
-    name: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """What the container calls it: opaque, as on AWS."""
-    state: State = State.ABSENT
-    bytes: int = 0
-    last_used: float = 0.0
-    users: int = 0
-    """Calls that wait for it or are in it; while there are any, it stays."""
-    pressure: Pressure = field(default_factory=Pressure)
-    loads: int = 0
-    invocations: int = 0
-    timings: Timings = field(default_factory=Timings)
-    loading: "Future[None] | None" = None
-
-    @property
-    def is_held(self) -> bool:
-        """In memory, or on its way there: a load that was ordered counts before it begins."""
-        return self.state is State.LOADED or self.loading is not None
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            "target_model": self.target,
-            "model_name": self.name,
-            "state": self.state.value,
-            "bytes": self.bytes,
-            "last_used": self.last_used or None,
-            "in_use": self.users,
-            "loads": self.loads,
-            "invocations": self.invocations,
-            "download_ms": round(self.timings.download_ms, 1),
-            "unpack_ms": round(self.timings.unpack_ms, 1),
-            "load_ms": round(self.timings.load_ms, 1),
-        }
 
 
 class ModelCache:
     """The models of one instance.
 
-    ``fetch(target, folder, max_bytes)`` brings a model to disk; ``path_inside`` is what the
+    ``fetch(target, folder, claim)`` brings a model to disk; ``path_inside`` is what the
     container calls a folder; ``metric(name, value)`` counts; ``label`` goes before log lines.
     Without ``keep`` a model goes from memory and disk as soon as nobody uses it
     (ModelCacheSetting Disabled).
@@ -147,7 +48,7 @@ class ModelCache:
         *,
         container: ContainerClient,
         folder: Path,
-        fetch: Callable[[str, Path, int], Fetched],
+        fetch: Callable[[str, Path, Claim], Fetched],
         disk_bytes: int,
         load_timeout: float,
         label: str,
@@ -168,6 +69,8 @@ class ModelCache:
         self._changed = threading.Condition()
         self._loaders = ThreadPoolExecutor(_PARALLEL_LOADS, thread_name_prefix=f"load-{label}")
         self._closed = False
+        self._disk_line = threading.Lock()
+        self._memory_line = threading.Lock()
         self._full = (-_FULL_SECONDS, 0)
         """When the container last said 507, and how many models it held then."""
 
@@ -312,13 +215,14 @@ class ModelCache:
                 model.state = State.LOADING
             deadline = time.monotonic() + self._load_timeout
             if not on_disk:
-                self._bring(model, timings)
+                self._bring(model, timings, deadline)
             start = time.perf_counter()
             self._put_in_memory(model, timings, deadline)
             timings.load_ms = (time.perf_counter() - start) * 1000
         except BaseException as error:
             with self._changed:
                 model.state = State.ON_DISK if model.folder.exists() else State.ABSENT
+                model.bytes = model.bytes if model.state is State.ON_DISK else 0
                 model.loading = None
                 self._changed.notify_all()
             if not isinstance(error, LoadFailed | FetchError | ContainerGone | ContainerTimeout):
@@ -355,22 +259,82 @@ class ModelCache:
             else:
                 done.set_exception(error)
 
-    def _bring(self, model: Model, timings: Timings) -> None:
-        model.folder.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            free = self._disk_bytes - self.disk_used()
-            try:
-                fetched = self._fetch(model.target, model.folder, free)
-                break
-            except FetchError as error:
-                shutil.rmtree(model.folder.parent, ignore_errors=True)
-                if error.kind != "disk" or not self._drop_copy():
-                    raise
+    def _bring(self, model: Model, timings: Timings, deadline: float) -> None:
+        """Get a model to disk; FetchError where it cannot be had, or is too large for the disk.
+
+        Where models that are being brought are all that is in each other's way, they give back
+        what they have, and are brought one after the other.
+        """
+        with contextlib.ExitStack() as line:
+            is_first = False
+            while True:
                 model.folder.parent.mkdir(parents=True, exist_ok=True)
-        model.bytes = fetched.unpacked_bytes
+                model.fetching = True
+                try:
+                    claim = partial(self._claim_disk, model, is_first, deadline)
+                    fetched = self._fetch(model.target, model.folder, claim)
+                    break
+                except (FetchError, _Crowded) as error:
+                    shutil.rmtree(model.folder.parent, ignore_errors=True)
+                    self._release_disk(model)
+                    if isinstance(error, _Crowded):
+                        line.enter_context(self._in_line(model, self._disk_line, deadline))
+                        is_first = True
+                    elif error.kind != "disk" or not self._drop_copy():
+                        raise
+                finally:
+                    model.fetching = False
         timings.download_ms = fetched.download_ms
         timings.unpack_ms = fetched.unpack_ms
         self._metric("ModelDownloadingTime", (fetched.download_ms + fetched.unpack_ms) * 1000)
+
+    def _claim_disk(self, model: Model, is_first: bool, deadline: float, total: int) -> None:
+        """Let a model that is being brought have ``total`` bytes of disk, once there is room.
+
+        Copies that nobody uses go; others are waited for. Raises FetchError where that is too
+        long, _Crowded where there is nothing but models that are being brought, unless
+        ``is_first`` says that those will make way.
+        """
+        while True:
+            with self._changed:
+                others = [
+                    other for other in self._models.values() if other is not model and other.bytes
+                ]
+                if sum(other.bytes for other in others) + total <= self._disk_bytes:
+                    model.bytes = total
+                    return
+                if self._closed:
+                    raise ContainerGone("the instance was stopped", sent=False)
+            if self._drop_copy():
+                continue
+            if not is_first and all(other.fetching for other in others):
+                raise _Crowded
+            if time.monotonic() > deadline:
+                raise FetchError("disk", "all that lies on it stayed in use")
+            with self._changed:
+                self._changed.wait(0.5)
+
+    def _release_disk(self, model: Model) -> None:
+        with self._changed:
+            model.bytes = 0
+            self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def _in_line(self, model: Model, line: threading.Lock, deadline: float) -> Iterator[None]:
+        """Wait until no other load of the same trouble is before this one."""
+        with self._changed:
+            model.in_line = True
+            self._changed.notify_all()
+        try:
+            if not line.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                raise LoadFailed("Loading took longer than allowed.")
+        finally:
+            with self._changed:
+                model.in_line = False
+        try:
+            yield
+        finally:
+            line.release()
 
     def _drop_copy(self) -> bool:
         """Make room on disk: the longest unused model that nobody uses goes; False if none."""
@@ -391,35 +355,71 @@ class ModelCache:
         return gone
 
     def _put_in_memory(self, model: Model, timings: Timings, deadline: float) -> None:
-        """POST /models until the container takes it, unloading others where it says 507."""
+        """POST /models until the container takes it, unloading others where it says 507.
+
+        Loads that find nothing to unload ask again one after the other, so that each has its
+        turn while nothing but models in use is in its way, and learns if it does not fit alone.
+        """
         if self._is_likely_full() and self._evict():
             timings.evicted += 1
-        lost = 0
-        while True:
+        with contextlib.ExitStack() as line:
+            is_first = False
+            while True:
+                was_alone = self._is_alone(model)
+                answer = self._order(model, deadline)
+                if answer.ok or answer.status == 409:
+                    return
+                if answer.status != 507:
+                    raise LoadFailed(answer.text, status=answer.status)
+                self._full = (time.monotonic(), self.loaded_count())
+                evicted = self._evict()
+                if not evicted:
+                    if was_alone and self._is_alone(model):
+                        raise LoadFailed(
+                            "The model does not fit into the instance's memory, even alone: "
+                            + answer.message,
+                            status=507,
+                        )
+                    if not is_first:
+                        line.enter_context(self._in_line(model, self._memory_line, deadline))
+                        is_first = True
+                    evicted = self._wait_for_unused(model) and self._evict()
+                timings.evicted += evicted
+
+    def _order(self, model: Model, deadline: float) -> Answer:
+        """The container's answer to a load; one that MMS lost is ordered again."""
+        for attempt in range(1, _LOST_TRIES + 1):
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise LoadFailed("Loading took longer than allowed.")
             answer = self._container.load(model.name, self._path_inside(model.folder), remaining)
-            if answer.ok or answer.status == 409:
-                return
-            if answer.status == 500 and any(words in answer.text for words in _LOST):
-                lost += 1
-                if lost == _LOST_TRIES:
-                    raise LoadFailed(answer.text, status=answer.status)
+            if answer.status != 500 or not any(words in answer.text for words in _LOST):
+                break
+            if attempt < _LOST_TRIES:
                 log.warning("%s: the load of %s was lost; again", self._label, model.target)
-                self._container.unload(model.name)
-                continue
-            if answer.status != 507:
-                raise LoadFailed(answer.text, status=answer.status)
-            self._full = (time.monotonic(), self.loaded_count())
-            if self._evict():
-                timings.evicted += 1
-            elif not self._others_may_go(model):
-                raise LoadFailed(
-                    "The model does not fit into the instance's memory, even alone: "
-                    + answer.message,
-                    status=507,
-                )
+            self._container.unload(model.name)
+        return answer
+
+    def _wait_for_unused(self, model: Model) -> bool:
+        """Wait a little until another model can be unloaded, or no other is left."""
+        with self._changed:
+            found = self._changed.wait_for(
+                lambda: self._unused() or self._is_alone(model) or self._closed, 0.5
+            )
+        return bool(found)
+
+    def _unused(self) -> list[Model]:
+        return [m for m in self._models.values() if m.state is State.LOADED and not m.users]
+
+    def _is_alone(self, model: Model) -> bool:
+        """Whether no other model is in memory or about to be."""
+        with self._changed:
+            return not any(
+                other is not model
+                and not other.in_line
+                and other.state in (State.LOADED, State.LOADING, State.UNLOADING)
+                for other in self._models.values()
+            )
 
     def _is_likely_full(self) -> bool:
         """Whether another model would get 507 again: an attempt that costs the container much."""
@@ -429,11 +429,7 @@ class ModelCache:
     def _evict(self) -> bool:
         """Unload the longest unused model that nobody uses; False if there is none."""
         with self._changed:
-            unused = [
-                model
-                for model in self._models.values()
-                if model.state is State.LOADED and not model.users
-            ]
+            unused = self._unused()
             if not unused:
                 return False
             victim = min(unused, key=lambda model: model.last_used)
@@ -459,16 +455,9 @@ class ModelCache:
         log.warning("%s: unload of %s: %s", self._label, victim.target, answer.text)
         return False
 
-    def _others_may_go(self, model: Model) -> bool:
-        """Wait a little for another model to fall out of use; False if there is no other."""
-        with self._changed:
-            others = any(
-                other is not model and other.state in (State.LOADED, State.LOADING, State.UNLOADING)
-                for other in self._models.values()
-            )
-            if others:
-                self._changed.wait(0.5)
-            return others and not self._closed
+
+class _Crowded(Exception):
+    """Models that are being brought to disk at the same time have no room beside each other."""
 
 
 class Ticket:

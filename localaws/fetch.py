@@ -15,7 +15,7 @@ import os
 import shutil
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -46,7 +46,7 @@ class FetchError(Exception):
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
-        self.kind = kind  # "missing" | "archive" | "storage" | "disk"
+        self.kind = kind  # "missing" | "archive" | "storage" | "disk" | "size": more than there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,26 @@ def s3_client(region: str, endpoint: str | None) -> Any:
     return boto3.client("s3", region_name=region, endpoint_url=endpoint, config=config)
 
 
-def fetch_model(s3: Any, bucket: str, key: str, folder: Path, *, max_bytes: int) -> Fetched:
+Claim = Callable[[int], None]
+"""Told before each file how many bytes there will be in all; what it raises ends the unpacking."""
+
+
+def fetch_model(
+    s3: Any,
+    bucket: str,
+    key: str,
+    folder: Path,
+    *,
+    max_bytes: int,
+    claim: Claim = lambda total: None,
+) -> Fetched:
     """Unpack ``s3://bucket/key`` into ``folder``, which must not exist. Raises FetchError."""
     for attempt in range(1, _ATTEMPTS + 1):
         staging = folder.with_name(f"{folder.name}.part")
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         try:
-            fetched = _fetch(s3, bucket, key, staging, max_bytes)
+            fetched = _fetch(s3, bucket, key, staging, max_bytes, claim)
             staging.rename(folder)
             return fetched
         except FetchError as error:
@@ -92,10 +104,10 @@ def fetch_model(s3: Any, bucket: str, key: str, folder: Path, *, max_bytes: int)
     raise AssertionError("unreachable")
 
 
-def _fetch(s3: Any, bucket: str, key: str, staging: Path, max_bytes: int) -> Fetched:
+def _fetch(s3: Any, bucket: str, key: str, staging: Path, max_bytes: int, claim: Claim) -> Fetched:
     start = time.perf_counter()
     with contextlib.closing(Download(s3, bucket, key)) as source:
-        unpacked = unpack(source, staging, max_bytes=max_bytes)
+        unpacked = unpack(source, staging, max_bytes=max_bytes, claim=claim)
         source.drain()
         total = time.perf_counter() - start
     return Fetched(
@@ -196,7 +208,13 @@ def _get_range(s3: Any, bucket: str, key: str, start: int, size: int) -> tuple[b
     return data, total, answer["ETag"]
 
 
-def unpack(source: IO[bytes] | io.RawIOBase, folder: Path, *, max_bytes: int) -> int:
+def unpack(
+    source: IO[bytes] | io.RawIOBase,
+    folder: Path,
+    *,
+    max_bytes: int,
+    claim: Claim = lambda total: None,
+) -> int:
     """Unpack a gzipped tar stream into ``folder``; the bytes written. Raises FetchError."""
     written = 0
     buffered = io.BufferedReader(source, _CHUNK) if isinstance(source, io.RawIOBase) else source
@@ -215,8 +233,9 @@ def unpack(source: IO[bytes] | io.RawIOBase, folder: Path, *, max_bytes: int) ->
                 written += member.size
                 if written > max_bytes:
                     raise FetchError(
-                        "disk", f"the archive unpacks to more than {max_bytes} bytes of disk"
+                        "size", f"the archive unpacks to more than {max_bytes} bytes of disk"
                     )
+                claim(written)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 content = tar.extractfile(member)
                 assert content is not None

@@ -18,7 +18,7 @@ from typing import Any
 from .cache import ModelCache, Ticket
 from .container import ContainerGone
 from .engine import Engine
-from .fetch import Fetched, fetch_model
+from .fetch import Claim, Fetched, fetch_model
 from .instance import Instance, InstanceDied, Spawner, remove_folder
 from .naming import S3Prefix, parse_model_data_url
 from .settings import Settings
@@ -219,10 +219,11 @@ class Variant:
             for name, value in values.items():
                 self._telemetry.metric(self.endpoint, self.name, name, value, INSTANCES)
 
-    def _fetch(self, target: str, folder: Path, max_bytes: int) -> Fetched:
+    def _fetch(self, target: str, folder: Path, claim: Claim) -> Fetched:
         assert self.source is not None
         key = self.source.key(target) if self.multi_model else self.source.prefix
-        return fetch_model(self._s3, self.source.bucket, key, folder, max_bytes=max_bytes)
+        disk = self._settings.disk_mb * 1024 * 1024
+        return fetch_model(self._s3, self.source.bucket, key, folder, max_bytes=disk, claim=claim)
 
     def _replace(self, dead: Instance) -> None:
         """A container died: take its instance out and put a new one in its place."""

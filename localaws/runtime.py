@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from . import shapes
-from .cache import LoadFailed, NotReady, Ticket
+from .cache import Ticket
 from .container import Answer, ContainerGone, ContainerTimeout
 from .errors import (
     AwsError,
@@ -25,6 +25,7 @@ from .errors import (
 )
 from .fetch import FetchError
 from .fleet import Endpoint, Fleet, NoInstance, ServingInstance, Variant
+from .model import LoadFailed, NotReady
 from .settings import MAX_PAYLOAD_BYTES, Settings
 from .store import Store
 
@@ -324,7 +325,7 @@ class _caller_errors:
                     "ensure that the object located at the URL is a valid tar.gz archive. "
                     f"({error})"
                 )
-            case "disk":
+            case "disk" | "size":
                 return self._runtime.model_error(
                     507, f"No room on the instance's disk for {self._target}: {error}", *self._about
                 )

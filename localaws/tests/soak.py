@@ -185,7 +185,7 @@ class _Site:
         left += [
             f"file {one}"
             for one in self.local.data.rglob("*")
-            if not one.is_dir() and not one.name.startswith("state.sqlite3")
+            if not one.is_dir() and not one.name.startswith(("state.sqlite3", "lock"))
         ]
         report.violations += [f"left by localaws: {one}" for one in left]
 

@@ -229,6 +229,33 @@ def test_a_model_too_large_for_the_instance_is_an_error_not_a_loop(hosting, name
     hosting.delete(name)
 
 
+def test_models_too_large_at_the_same_time_are_errors_too(hosting, name, tmp_path):
+    targets = [f"{letter}.tar.gz" for letter in "abc"]
+    for target in targets:
+        hosting.put_model(tmp_path, target, load_seconds=0.2)
+    hosting.create(name, Environment={"TINY_CAPACITY": "0"})
+
+    def statuses():
+        with ThreadPoolExecutor(3) as pool:
+            calls = [pool.submit(hosting.invoke, name, target) for target in targets]
+            return [call.exception().response.get("OriginalStatusCode") for call in calls]
+
+    # None waits for the others, which wait for it.
+    assert statuses() == [507, 507, 507]
+    hosting.delete(name)
+
+
+def test_models_that_fit_one_at_a_time_take_turns(hosting, name, tmp_path):
+    targets = [f"{letter}.tar.gz" for letter in "abcdef"]
+    for target in targets:
+        hosting.put_model(tmp_path, target, load_seconds=0.05, invoke_seconds=0.1)
+    hosting.create(name, Environment={"TINY_CAPACITY": "1"})
+    with ThreadPoolExecutor(12) as pool:
+        bodies = list(pool.map(lambda t: hosting.invoke(name, t)["Body"], targets * 4))
+    assert all(target.encode() in body for target, body in zip(targets * 4, bodies, strict=True))
+    hosting.delete(name)
+
+
 def test_a_model_that_the_container_lost_is_loaded_again(hosting, name, tmp_path):
     hosting.put_model(tmp_path, "a.tar.gz")
     hosting.create(name)
@@ -339,6 +366,34 @@ def test_disk_pressure_deletes_unused_copies(start, tmp_path):
     assert error["OriginalStatusCode"] == 507
     assert "No room on the instance's disk" in error["OriginalMessage"]
     assert b"b.tar.gz" in hosting.invoke("disk", "b.tar.gz")["Body"]
+
+
+def test_models_brought_at_the_same_time_share_the_disk(start, tmp_path):
+    from localaws.tests.conftest import Hosting
+
+    hosting = Hosting(start("--disk-mb", "1"), "shared-disk")
+    targets = [f"{letter}.tar.gz" for letter in "abcdef"]
+    for target in targets:  # any two of them are too much
+        hosting.put_model(tmp_path, target, weights="x" * 300_000, more="x" * 300_000)
+    hosting.create("disk")
+    over = threading.Event()
+    largest = 0
+
+    def watch():
+        nonlocal largest
+        while not over.is_set():
+            largest = max(largest, sum(one["bytes"] for one in models(hosting, "disk").values()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            bodies = list(pool.map(lambda t: hosting.invoke("disk", t)["Body"], targets * 3))
+    finally:
+        over.set()
+        watcher.join()
+    assert all(target.encode() in body for target, body in zip(targets * 3, bodies, strict=True))
+    assert 600_000 < largest <= 1024 * 1024
 
 
 def test_variants_share_traffic_by_weight(hosting, name, tmp_path):
