@@ -1,14 +1,14 @@
 """Fixtures of the endpoint tests."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from endpoints import services
+from endpoints import invoke, services
 from endpoints.models import Endpoint
 from endpoints.tests.account import Account
 from models_catalog.models import Model, Version
@@ -27,6 +27,14 @@ def step_until(endpoint: Endpoint, done: Callable[[Endpoint], bool]) -> Endpoint
         time.sleep(0.02)
         endpoint = Endpoint.objects.get(pk=endpoint.pk)
     return endpoint
+
+
+@pytest.fixture(autouse=True)
+def no_call_outlives_its_test() -> Iterator[None]:
+    """The thread that gives a sign of life for calls has no database once the test is over."""
+    yield
+    for pk in invoke._under_way.pks():
+        invoke._under_way.discard(pk)
 
 
 @pytest.fixture
