@@ -19,6 +19,7 @@ from pathlib import Path
 
 models: dict[str, Path] = {}
 history: list[str] = []
+loading = {"now": 0, "most": 0}
 dead: set[str] = set()
 lock = threading.Lock()
 
@@ -53,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(int(os.environ.get("TINY_PING", "200")), {})
         elif self.path.startswith("/history"):
             self.reply(200, history)
+        elif self.path == "/loading":
+            self.reply(200, loading)
         else:
             self.reply(200, {"models": [{"modelName": name} for name in models]})
 
@@ -80,10 +83,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def load(self, request: dict[str, str]) -> None:
         folder = Path(request["url"])
+        with lock:
+            loading["now"] += 1
+            loading["most"] = max(loading.values())
         time.sleep(number(folder, "load_seconds"))
         status = int(number(folder, "load_status"))
         lost = int(number(folder, "lost"))
         with lock:
+            loading["now"] -= 1
             if request["model_name"] in dead:
                 self.error(409, "on the list")
             elif lost:
