@@ -75,8 +75,19 @@ class ContainerClient:
     def unload(self, name: str, timeout: float = 60.0) -> Answer:
         return self._request("DELETE", f"/models/{quote(name)}", timeout=timeout)
 
-    def models(self, timeout: float = 10.0) -> Answer:
-        return self._request("GET", "/models?limit=1000", timeout=timeout)
+    def ailment(self, timeout: float) -> str | None:
+        """Why a container that was started is not healthy; None where it is.
+
+        SageMaker asks for the list of models too, and wants anything but 404 (seen:
+        gh:pytorch/serve#397): a container without it is none for many models.
+        """
+        if not self.ping(timeout):
+            return "did not answer GET /ping with 200"
+        try:
+            listed = self._request("GET", "/models", timeout=timeout)
+        except (ContainerGone, ContainerTimeout):
+            return "did not answer GET /models"
+        return "answered GET /models with 404" if listed.status == 404 else None
 
     def invoke(self, name: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
         path = f"/models/{quote(name)}/invoke"

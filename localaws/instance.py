@@ -170,8 +170,10 @@ class Instance:
             target=self._watch, args=(pump,), name=f"watch-{self.id}", daemon=True
         ).start()
         deadline = time.monotonic() + timeout
+        ailment: str | None = "was not asked for its health"
         while not self._gone.is_set() and time.monotonic() < deadline:
-            if self.container.ping(PING_TIMEOUT):
+            ailment = self.container.ailment(PING_TIMEOUT)
+            if ailment is None:
                 self.healthy.set()
                 threading.Thread(
                     target=self._check_health, name=f"ping-{self.id}", daemon=True
@@ -182,7 +184,7 @@ class Instance:
             code = self._process.returncode
             reason = f"The container ended with exit code {code} before it was healthy."
         else:
-            reason = f"The container did not answer /ping with 200 within {timeout:.0f} s."
+            reason = f"The container {ailment} within {timeout:g} s."
         self.stop()
         raise InstanceDied(f"{reason} Its last log lines:\n{self.log_tail()}")
 

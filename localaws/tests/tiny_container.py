@@ -4,8 +4,8 @@ It speaks the multi-model API of DG/mms-container-apis with nothing but the stan
 library. A model's folder holds ``answer`` (what invocations return) and may hold
 ``load_seconds``, ``invoke_seconds``, ``load_status`` and ``lost`` (so many loads are lost as
 MMS loses them: 500, and the model stays on the list, dead). The environment sets
-``TINY_CAPACITY`` (models that fit, then 507), ``TINY_PING`` (status of /ping) and
-``TINY_EXIT`` (say something and end at once).
+``TINY_CAPACITY`` (models that fit, then 507), ``TINY_PING`` (status of /ping),
+``TINY_MODELS`` (status of GET /models) and ``TINY_EXIT`` (say something and end at once).
 """
 
 import json
@@ -57,7 +57,8 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/loading":
             self.reply(200, loading)
         else:
-            self.reply(200, {"models": [{"modelName": name} for name in models]})
+            status = int(os.environ.get("TINY_MODELS", "200"))
+            self.reply(status, {"models": [{"modelName": name} for name in models]})
 
     def do_DELETE(self) -> None:
         name = self.path.rsplit("/", 1)[-1]
