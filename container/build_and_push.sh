@@ -32,7 +32,9 @@ fi
 engine=${CONTAINER_ENGINE:-docker}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-need() { command -v "$1" >/dev/null || { echo "$1 is missing: $2" >&2; exit 1; }; }
+fail() { echo "$1" >&2; exit 1; }
+need() { command -v "$1" >/dev/null || fail "$1 is missing: $2"; }
+ask_aws() { aws --cli-connect-timeout 10 --cli-read-timeout 60 "$@"; }
 run() { # prints the command; runs it unless --dry-run
   printf '+ %s\n' "$(printf '%q ' "$@")"
   $dry_run || "$@"
@@ -49,36 +51,40 @@ region=${region:-ap-northeast-2}
 if $dry_run; then
   account=${AWS_ACCOUNT_ID:-123456789012}
 else
-  account=$(aws sts get-caller-identity --query Account --output text)
+  account=$(ask_aws sts get-caller-identity --region "$region" --query Account --output text) \
+    || fail "AWS does not say whose account this is: are there credentials, and do they hold?"
 fi
 suffix=amazonaws.com
 [[ $region == cn-* ]] && suffix=amazonaws.com.cn
 registry=$account.dkr.ecr.$region.$suffix
 full=$registry/$repository:$tag
 
+create() {
+  run aws ecr create-repository --region "$region" --repository-name "$repository" \
+    --image-scanning-configuration scanOnPush=true
+}
 # Only "not found" means that it is to be created; any other error (no rights, no network) ends here.
 if $dry_run; then
   run aws ecr describe-repositories --region "$region" --repository-names "$repository"
   echo "  (and where that says RepositoryNotFoundException:)"
-  run aws ecr create-repository --region "$region" --repository-name "$repository" \
-    --image-scanning-configuration scanOnPush=true
-elif ! answer=$(aws ecr describe-repositories --region "$region" --repository-names "$repository" 2>&1); then
-  if [[ $answer != *RepositoryNotFoundException* ]]; then
-    echo "$answer" >&2
-    exit 1
-  fi
-  run aws ecr create-repository --region "$region" --repository-name "$repository" \
-    --image-scanning-configuration scanOnPush=true
+  create
+elif ! answer=$(ask_aws ecr describe-repositories --region "$region" --repository-names "$repository" 2>&1); then
+  [[ $answer == *RepositoryNotFoundException* ]] \
+    || fail "$answer"$'\n'"ECR does not say whether there is a repository $repository in $region."
+  create >/dev/null || fail "The repository $repository could not be created in $region."
+  echo "Created the repository $repository in $region."
 fi
 
 # The password goes through a pipe: it would show in the list of processes as an argument.
 echo "+ aws ecr get-login-password --region $region | $engine login --username AWS --password-stdin $registry"
 if ! $dry_run; then
-  aws ecr get-login-password --region "$region" \
-    | "$engine" login --username AWS --password-stdin "$registry"
+  ask_aws ecr get-login-password --region "$region" \
+    | "$engine" login --username AWS --password-stdin "$registry" \
+    || fail "$engine could not log in to $registry."
 fi
 
-run "$engine" build --platform linux/amd64 -t "$repository:$tag" "$here"
-run "$engine" tag "$repository:$tag" "$full"
-run "$engine" push "$full"
+run "$engine" build --platform linux/amd64 -t "$repository:$tag" "$here" \
+  || fail "The image could not be built; nothing was pushed."
+run "$engine" tag "$repository:$tag" "$full" || fail "The image could not be named $full."
+run "$engine" push "$full" || fail "The image is built, but could not be pushed to $registry."
 echo "Image: $full"

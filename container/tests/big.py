@@ -32,4 +32,5 @@ def big_folder(folder: Path, side: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in big_network(side).items():
         (folder / name).write_bytes(data)
+    folder.chmod(0o755)  # for the image's user
     return folder

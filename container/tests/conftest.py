@@ -13,7 +13,7 @@ for folder in (REPOSITORY / "container", Path(__file__).resolve().parent):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from serving import Server, container_python, start_image, start_server  # noqa: E402
+from serving import Server, container_python, start, start_server  # noqa: E402
 
 from tests.artifacts import constant_network  # noqa: E402
 
@@ -41,13 +41,15 @@ def _images() -> list[str]:
 
 
 @pytest.fixture(scope="module", params=["process", *_images()])
-def either(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """The server as a plain process, and as the image where there is one: one contract."""
-    home = tmp_path_factory.mktemp("mme")
-    running = start_server(home) if request.param == "process" else start_image(request.param, home)
-    with running as server:
+def kind(request: pytest.FixtureRequest) -> str:
+    """How the server runs: as a plain process, and of the image where there is one."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def either(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for a module's tests of the contract, which is the same for both kinds."""
+    with start(kind, tmp_path_factory.mktemp("mme")) as server:
         yield server
 
 

@@ -4,11 +4,12 @@ import http.client
 import json
 import os
 import random
+import shlex
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,12 +68,13 @@ class Answer:
 
 @dataclass
 class Server:
-    """A running server."""
+    """A running server; ``log_file`` is its stdout, ``error_file`` its stderr."""
 
     port: int
     home: Path
     process: subprocess.Popen[bytes]
     log_file: Path
+    error_file: Path
     environment: dict[str, str] = field(default_factory=dict)
 
     def call(
@@ -106,6 +108,10 @@ class Server:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
 
+    def output(self) -> str:
+        """All that it said, for the message of a test that fails."""
+        return self.log() + self.error_file.read_text(errors="replace")
+
     def events(self, event: str) -> list[dict[str, Any]]:
         """The JSON lines of the log that tell of ``event``."""
         found = []
@@ -116,53 +122,104 @@ class Server:
                     found.append(entry)
         return found
 
+    def said(self, event: str) -> dict[str, Any]:
+        """The last line of the log that tells of ``event``; waits for the first."""
+        wait_until(lambda: bool(self.events(event)), 60, f"{event} in the log")
+        return self.events(event)[-1]
+
     def processes(self) -> list[int]:
         """The server's process and all that came of it."""
         return descendants(self.process.pid)
+
+    def workers(self) -> list[int]:
+        """The workers of the models: what the model host has forked."""
+        host = int(self.said("model_host_ready")["pid"])
+        return [pid for pid in self.processes() if _stat(pid)[1] == str(host)]
+
+    def busy_workers(self) -> list[int]:
+        """The workers that are at a request just now: those that hold the lock of ``busy``."""
+        inode = (self.home / "mme" / "tmp" / "busy").stat().st_ino
+        found = []
+        for line in Path("/proc/locks").read_text().splitlines():
+            fields = line.split()  # 1: FLOCK ADVISORY READ 4711 fe:00:131 0 EOF
+            if "->" not in fields and fields[5].endswith(f":{inode}") and fields[3] == "READ":
+                found.append(int(fields[4]))
+        return found
+
+    def stop(self) -> int:
+        """End it as SageMaker does; returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=15)
+
+
+def engine(*arguments: str, folder: Path | None = None) -> str:
+    """Run a command of the container engine (``CONTAINER_ENGINE``); returns what it prints.
+
+    ``folder`` is where it is run: podman leaves a file ``oom`` there when the kernel kills.
+    """
+    command = shlex.split(os.environ.get("CONTAINER_ENGINE", "docker"))
+    done = subprocess.run(
+        [*command, *arguments],
+        cwd=folder, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
 
 
 @dataclass
 class ImageServer(Server):
     """The same, in a container."""
 
-    engine: str = ""
     container: str = ""
 
     def inspect(self, template: str) -> str:
-        done = subprocess.run(
-            [self.engine, "inspect", "--format", template, self.container],
-            check=True, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-        return done.stdout.strip()
+        return engine("inspect", "--format", template, self.container)
+
+    def run(self, command: str) -> str:
+        """What a shell command prints inside."""
+        return engine("exec", self.container, "/bin/sh", "-c", command)
 
     def processes(self) -> list[int]:
         return descendants(int(self.inspect("{{.State.Pid}}")))
 
+    def busy_workers(self) -> list[int]:
+        raise NotImplementedError("the folder is the container's own")
+
+    def stop(self) -> int:
+        engine("stop", "--time", "30", self.container)
+        self.process.wait(timeout=15)  # the log is whole
+        return int(self.inspect("{{.State.ExitCode}}"))
+
+
+def _stat(pid: int) -> list[str]:
+    """State, parent, and so on (proc(5)); a process that is gone has neither."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["gone", ""]
+
 
 def descendants(pid: int) -> list[int]:
     """``pid`` and its children, theirs, and so on, as far as they live."""
-    parents: dict[int, list[int]] = {}
+    parents: dict[str, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if fields[0] != "Z":
-                parents.setdefault(int(fields[1]), []).append(int(entry.name))
+            parents.setdefault(_stat(int(entry.name))[1], []).append(int(entry.name))
     found, todo = [], [pid]
     while todo:
         current = todo.pop()
         found.append(current)
-        todo.extend(parents.get(current, []))
+        todo.extend(parents.get(str(current), []))
     return [p for p in found if alive(p)]
 
 
 def alive(pid: int) -> bool:
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return _stat(pid)[0] not in ("Z", "gone")
+
+
+def stopped(pid: int) -> bool:
+    """Whether SIGSTOP holds it."""
+    return _stat(pid)[0] == "T"
 
 
 def wait_until(condition: Any, seconds: float = 10.0, what: str = "the condition") -> None:
@@ -173,8 +230,30 @@ def wait_until(condition: Any, seconds: float = 10.0, what: str = "the condition
 
 
 @contextmanager
-def start_server(home: Path, **environment: str) -> Iterator[Server]:
-    """Run the entrypoint until the block ends; waits until it answers ``/ping``."""
+def start(
+    kind: str, home: Path, *, memory_mb: int | None = None, **environment: str
+) -> Iterator[Server]:
+    """The server, until the block ends: as a "process", or else of the image that ``kind`` names.
+
+    ``memory_mb`` is what it may take: by the engine's limit, or by ``MME_MEMORY_LIMIT_MB``.
+    """
+    if kind == "process":
+        if memory_mb is not None:
+            environment["MME_MEMORY_LIMIT_MB"] = str(memory_mb)
+        with start_server(home, **environment) as server:
+            yield server
+    else:
+        limit = [f"--memory={memory_mb}m", f"--memory-swap={memory_mb}m"] if memory_mb else []
+        with start_image(kind, home, *limit, **environment) as server:
+            yield server
+
+
+@contextmanager
+def start_server(home: Path, *, within: Sequence[str] = (), **environment: str) -> Iterator[Server]:
+    """Run the entrypoint until the block ends; waits until it answers ``/ping``.
+
+    ``within`` is put before its command line, and must become it (``exec``).
+    """
     port = free_port()
     variables = {
         "PATH": os.environ["PATH"],
@@ -188,16 +267,16 @@ def start_server(home: Path, **environment: str) -> Iterator[Server]:
     if (java := java_home()) is not None:
         variables["JAVA_HOME"] = java
     variables |= environment
-    log_file = home / "server.log"
-    with log_file.open("wb") as log:
+    log_file, error_file = home / "server.log", home / "server.err"
+    with log_file.open("wb") as log, error_file.open("wb") as errors:
         process = subprocess.Popen(
-            [container_python(), str(ENTRYPOINT), "serve"],
+            [*within, container_python(), str(ENTRYPOINT), "serve"],
             env=variables,
             stdout=log,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             start_new_session=True,
         )
-    server = Server(port, home, process, log_file, variables)
+    server = Server(port, home, process, log_file, error_file, variables)
     try:
         wait_until_ready(server)
         yield server
@@ -210,55 +289,88 @@ def start_server(home: Path, **environment: str) -> Iterator[Server]:
                 for pid in descendants(process.pid):
                     os.kill(pid, signal.SIGKILL)
                 process.wait(timeout=5)
+    check_log(server)
 
 
 @contextmanager
-def start_image(image: str, home: Path, *options: str) -> Iterator[Server]:
+def start_image(
+    image: str, home: Path, *options: str, **environment: str
+) -> Iterator["ImageServer"]:
     """Run the image as SageMaker does, ``ENGINE run IMAGE serve``, until the block ends.
 
-    ``CONTAINER_ENGINE`` names the engine. The container shares the machine's network, and sees
-    the folder of the test run, where the artifacts are.
+    The container shares the machine's network, and sees the folder that ``home`` lies in, where
+    the artifacts are.
     """
-    engine = os.environ.get("CONTAINER_ENGINE", "docker")
     port = free_port()
     artifacts = home.parent
     # The image's user is not root, and pytest's folders are for their owner alone.
-    for folder in (artifacts, *artifacts.parents):
+    for folder in (home, *home.parents):
         if folder.stat().st_uid == os.getuid() and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o055)
-    started = subprocess.run(
-        [engine, "run", "--detach", "--network", "host", *options,
-         "--volume", f"{artifacts}:{artifacts}:ro",
-         "--env", f"SAGEMAKER_BIND_TO_PORT={port}", "--env", "SAGEMAKER_MULTI_MODEL=true",
-         "--env", "MME_BIND_HOST=127.0.0.1", image, "serve"],
-        check=True, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    name = started.stdout.strip().splitlines()[-1]
-    log_file = home / "server.log"
-    with log_file.open("wb") as log:
-        # It ends with the container, and with its exit code.
-        process = subprocess.Popen(
-            [engine, "logs", "--follow", name], stdout=log, stderr=subprocess.STDOUT
-        )
-    server = ImageServer(port, home, process, log_file, {}, engine, name)
+    variables = {
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        "SAGEMAKER_MULTI_MODEL": "true",
+        "MME_BIND_HOST": "127.0.0.1",
+    } | environment
+    settings = [f"--env={key}={value}" for key, value in variables.items()]
+    name = f"mme-test-{os.getpid()}-{port}"
+    log_file, error_file = home / "server.log", home / "server.err"
+    process = None
     try:
+        engine("run", "--detach", "--name", name, "--network", "host", *options, *settings,
+               "--volume", f"{artifacts}:{artifacts}:ro", image, "serve", folder=home)  # fmt: skip
+        command = shlex.split(os.environ.get("CONTAINER_ENGINE", "docker"))
+        with log_file.open("wb") as log, error_file.open("wb") as errors:
+            # It ends with the container.
+            process = subprocess.Popen(
+                [*command, "logs", "--follow", name], stdout=log, stderr=errors
+            )
+        server = ImageServer(port, home, process, log_file, error_file, variables, name)
         wait_until_ready(server, 120)
         yield server
     finally:
-        subprocess.run([engine, "rm", "--force", name], check=False, capture_output=True,
-                       timeout=120)  # fmt: skip
-        process.kill()
-        process.wait(timeout=10)
+        engine("rm", "--force", "--volumes", name)
+        if process is not None:
+            process.kill()
+            process.wait(timeout=10)
+    check_log(server)
+
+
+NO_JSON = (
+    "Model server started.",
+    "WARNING: sun.reflect.Reflection.getCallerClass is not supported."
+    " This will impact performance.",
+)
+"""What MMS and its logger print past every logger, once each, as they start."""
+
+OF_A_MODEL = ("model_loaded", "load_failed", "request_refused", "worker_killed", "worker_failed")
+
+
+def check_log(server: Server) -> None:
+    """Whatever a test brought about: stdout is one JSON line an event, each with its model."""
+    lines = server.log().splitlines()
+    if lines and not server.log().endswith("\n"):
+        lines.pop()  # cut short by the end of a test that killed it
+    for line in lines:
+        if line in NO_JSON:
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            raise AssertionError(f"no JSON line: {line!r}") from None
+        assert {"time", "level"} <= set(entry), line
+        assert "event" in entry or "message" in entry, line
+        assert entry.get("event") not in OF_A_MODEL or entry.get("model"), line
 
 
 def wait_until_ready(server: Server, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while True:
-        assert server.process.poll() is None, f"the server ended:\n{server.log()}"
+        assert server.process.poll() is None, f"the server ended:\n{server.output()}"
         try:
             if server.call("GET", "/ping", timeout=2).status == 200:
                 return
         except OSError:
             pass
-        assert time.monotonic() < deadline, f"no answer within {seconds} s:\n{server.log()}"
+        assert time.monotonic() < deadline, f"no answer within {seconds} s:\n{server.output()}"
         time.sleep(0.05)

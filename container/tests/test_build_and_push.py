@@ -1,18 +1,34 @@
-"""The script that builds the image and pushes it to ECR."""
+"""The script that builds the image and pushes it to ECR.
 
+The AWS CLI is the real one, and speaks to moto's ECR and STS; the container engine is a stand-in
+that notes what it is asked for. test_push_image.py has a real engine push the real image.
+"""
+
+import json
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
+import pytest
 from serving import REPOSITORY
 
+from tests.servers import free_port, running, wait_for_port
+
 SCRIPT = REPOSITORY / "container" / "build_and_push.sh"
+REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+BIN = Path(sys.executable).parent
+
+pytestmark = pytest.mark.xdist_group("container-push")
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", str(SCRIPT), *arguments],
         env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -20,16 +36,15 @@ def test_dry_run_prints_every_step_in_order() -> None:
     done = run("--dry-run", "team/mme:v2", AWS_REGION="eu-west-1", CONTAINER_ENGINE="podman")
 
     assert done.returncode == 0, done.stderr
-    registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
     steps = [
         "aws ecr describe-repositories --region eu-west-1 --repository-names team/mme",
         "aws ecr create-repository --region eu-west-1 --repository-name team/mme",
         "aws ecr get-login-password --region eu-west-1 | podman login --username AWS "
-        f"--password-stdin {registry}",
+        f"--password-stdin {REGISTRY}",
         "podman build",
-        f"podman tag team/mme:v2 {registry}/team/mme:v2",
-        f"podman push {registry}/team/mme:v2",
-        f"Image: {registry}/team/mme:v2",
+        f"podman tag team/mme:v2 {REGISTRY}/team/mme:v2",
+        f"podman push {REGISTRY}/team/mme:v2",
+        f"Image: {REGISTRY}/team/mme:v2",
     ]
     places = [done.stdout.find(step) for step in steps]
     assert -1 not in places, done.stdout
@@ -45,3 +60,172 @@ def test_the_notebook_s_name_and_region_are_the_defaults() -> None:
 def test_wrong_names_are_refused() -> None:
     for name in ("Upper", "a b", "x:", "--force"):
         assert run("--dry-run", name).returncode == 2
+
+
+# --- against moto -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of moto's server: ECR, STS, and whatever else the CLI may ask."""
+    port = free_port()
+    command = [str(BIN / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    log = tmp_path_factory.mktemp("moto") / "log"
+    with log.open("wb") as out, running(command, stdout=out, stderr=out) as process:
+        wait_for_port(port, process, 60)
+        yield f"http://127.0.0.1:{port}"
+
+
+ENGINE = """#!/bin/sh
+echo "$*" >> {calls}
+[ "$1" != login ] || cat > {password}
+[ "$1" != "$FAILS" ] || {{ echo "the engine's own words" >&2; exit 125; }}
+"""
+
+
+@dataclass
+class Pushing:
+    """The script, with the CLI at moto and the stand-in for an engine."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return run(*arguments, **(self.environment | environment))
+
+    def aws(self, *arguments: str) -> dict[str, list[dict[str, object]]]:
+        out = subprocess.check_output(
+            ["aws", *arguments], env=self.environment, text=True, timeout=60
+        )
+        return json.loads(out)  # type: ignore[no-any-return]
+
+    @property
+    def calls(self) -> list[str]:
+        """What the engine was asked for."""
+        path = self.folder / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def pushing(moto: str, tmp_path: Path) -> Pushing:
+    engine = tmp_path / "bin" / "engine"
+    engine.parent.mkdir()
+    engine.write_text(ENGINE.format(calls=tmp_path / "calls", password=tmp_path / "password"))
+    engine.chmod(0o755)
+    environment = {
+        "PATH": f"{engine.parent}:{BIN}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "CONTAINER_ENGINE": "engine",
+        "AWS_ENDPOINT_URL": moto,
+        "AWS_ACCESS_KEY_ID": "test-access-key",
+        "AWS_SECRET_ACCESS_KEY": "test-secret-key",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_REGION": "eu-west-1",
+    }
+    return Pushing(tmp_path, environment)
+
+
+def test_a_missing_repository_is_created_and_the_image_pushed(pushing: Pushing) -> None:
+    done = pushing.run("team/new:v2")
+
+    assert done.returncode == 0, done.stderr
+    (made,) = pushing.aws(
+        "ecr", "describe-repositories", "--region", "eu-west-1", "--repository-names", "team/new"
+    )["repositories"]
+    assert made["repositoryUri"] == f"{REGISTRY}/team/new"
+    assert made["imageScanningConfiguration"] == {"scanOnPush": True}
+    assert pushing.calls == [
+        f"login --username AWS --password-stdin {REGISTRY}",
+        f"build --platform linux/amd64 -t team/new:v2 {SCRIPT.parent}",
+        f"tag team/new:v2 {REGISTRY}/team/new:v2",
+        f"push {REGISTRY}/team/new:v2",
+    ]
+    password = (pushing.folder / "password").read_text().strip()
+    assert password == "123456789012-auth-token", "moto's own"
+    assert password not in done.stdout + done.stderr
+    assert done.stdout.endswith(f"Image: {REGISTRY}/team/new:v2\n")
+
+
+def test_a_repository_that_is_there_is_kept(pushing: Pushing) -> None:
+    where = ("--region", "eu-west-1")
+    name = ("--repository-names", "team/old")
+    (before,) = pushing.aws(
+        "ecr", "create-repository", *where, "--repository-name", "team/old",
+        "--image-tag-mutability", "IMMUTABLE",
+    ).values()  # fmt: skip
+
+    done = pushing.run("team/old:v3")
+
+    assert done.returncode == 0, done.stderr
+    assert "create-repository" not in done.stdout
+    after = pushing.aws("ecr", "describe-repositories", *where, *name)["repositories"]
+    assert after == [before]
+    assert pushing.calls[-1] == f"push {REGISTRY}/team/old:v3"
+
+
+def test_the_region_is_the_cli_s_own_where_none_is_set(pushing: Pushing) -> None:
+    config = pushing.folder / "config"
+    config.write_text("[default]\nregion = us-west-2\n")
+    pushing.environment.pop("AWS_REGION")
+
+    done = pushing.run("team/own", AWS_CONFIG_FILE=str(config))
+
+    assert done.returncode == 0, done.stderr
+    assert pushing.calls[-1] == "push 123456789012.dkr.ecr.us-west-2.amazonaws.com/team/own:latest"
+
+
+def test_without_credentials_it_says_so_and_does_nothing(pushing: Pushing) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        pushing.environment.pop(name)
+
+    done = pushing.run("team/never")
+
+    assert done.returncode == 1
+    assert "credentials" in done.stderr.splitlines()[-1]
+    assert pushing.calls == []
+
+
+def test_where_aws_cannot_be_reached_it_says_so(pushing: Pushing) -> None:
+    """STS answers, ECR does not: that is not "no such repository"."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+
+    done = pushing.run("team/never", AWS_ENDPOINT_URL_ECR=nobody, AWS_MAX_ATTEMPTS="1")
+
+    assert done.returncode == 1
+    assert "does not say whether there is a repository team/never" in done.stderr
+    assert "create-repository" not in done.stdout
+    assert pushing.calls == []
+
+
+def test_without_its_programs_it_says_which(pushing: Pushing) -> None:
+    done = pushing.run(CONTAINER_ENGINE="no-such-engine")
+    assert done.returncode == 1
+    assert "no-such-engine is missing: install it, or name another" in done.stderr
+
+    tools = pushing.folder / "tools"
+    tools.mkdir()
+    for tool in ("bash", "dirname", "sed"):
+        (tools / tool).symlink_to(f"/usr/bin/{tool}")
+    done = pushing.run(PATH=str(tools))
+    assert done.returncode == 1
+    assert "aws is missing: install the AWS CLI" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("step", "sentence"),
+    [
+        ("login", f"engine could not log in to {REGISTRY}."),
+        ("build", "The image could not be built; nothing was pushed."),
+        ("push", f"The image is built, but could not be pushed to {REGISTRY}."),
+    ],
+)
+def test_a_step_that_fails_ends_it_with_a_sentence(
+    pushing: Pushing, step: str, sentence: str
+) -> None:
+    done = pushing.run("team/fails", FAILS=step)
+
+    assert done.returncode == 1
+    assert "the engine's own words" in done.stderr
+    assert done.stderr.splitlines()[-1] == sentence
+    assert pushing.calls[-1].split()[0] == step
+    assert "Image:" not in done.stdout

@@ -1,11 +1,14 @@
 """What SageMaker relies on: loading, listing, describing, invoking, unloading, and the codes."""
 
-import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from serving import Server
+from big import big_folder
+from filling import fill
+from serving import Server, alive, check_log, start, wait_until
 
 pytestmark = pytest.mark.xdist_group("container-contract")
 
@@ -14,7 +17,7 @@ Unpacked = Callable[..., Path]
 
 def test_it_starts_without_models_and_answers_ping(either: Server) -> None:
     assert either.call("GET", "/ping").status == 200
-    assert either.call("GET", "/models").status == 200
+    assert either.models() == []
 
 
 def test_a_model_lives_from_load_to_unload(
@@ -118,17 +121,62 @@ def test_answers_follow_accept(either: Server, unpacked: Unpacked, picture: byte
     either.unload("accept")
 
 
-def test_the_log_is_one_json_line_an_event(
+def test_the_log_is_json_and_names_the_model(
     either: Server, unpacked: Unpacked, picture: bytes
 ) -> None:
+    """Every test's server is held to :func:`check_log` when it has ended; this one says more."""
+    broken = unpacked()
+    (broken / "synset.txt").unlink()
     either.load("logged", unpacked())
     either.invoke("logged", picture, "image/jpeg")
+    target = {"X_Amzn_SageMaker_Target_Model": "animals/logged_v1.tar.gz"}
+    assert either.invoke("logged", b"no picture", "image/jpeg", **target).status == 400
     either.unload("logged")
+    assert either.load("unlogged", broken).status == 400
 
-    lines = either.log().splitlines()
-    # Java's own first words come before any logger is there.
-    other = [line for line in lines if not line.startswith("{")]
-    assert all(line.startswith(("WARNING: sun.reflect", "Model server")) for line in other), other
-    for line in lines:
-        if line.startswith("{"):
-            assert {"time", "level"} <= set(json.loads(line))
+    def told(event: str, model: str) -> dict[str, Any]:
+        def found() -> list[dict[str, Any]]:
+            return [entry for entry in either.events(event) if entry["model"] == model]
+
+        wait_until(found, 10, f"{event} of {model} in the log")
+        return found()[-1]
+
+    told("model_loaded", "logged")
+    refused = told("request_refused", "logged")
+    assert refused["target_model"] == "animals/logged_v1.tar.gz"
+    assert "synset.txt" in told("load_failed", "unlogged")["message"]
+    check_log(either)
+
+
+def test_a_full_one_says_507_and_takes_again_after_an_unload(
+    kind: str, tmp_path: Path, picture: bytes
+) -> None:
+    folder = big_folder(tmp_path / "big", 1000)
+    with start(kind, tmp_path, memory_mb=600) as server:
+        loaded = fill(server, folder)
+        assert len(loaded) >= 2
+        assert server.models() == sorted(loaded), "the refused model is not on the list"
+        assert "MB are free" in server.said("load_failed")["message"]
+        for name in loaded:
+            assert server.invoke(name, picture, "image/jpeg").status == 200
+
+        assert server.unload(loaded[0]).status == 200
+        assert server.load("again", folder).status == 200
+        assert server.invoke("again", picture, "image/jpeg").status == 200
+        assert not server.events("worker_killed")
+
+
+def test_sigterm_ends_it_within_ten_seconds(kind: str, tmp_path: Path, unpacked: Unpacked) -> None:
+    with start(kind, tmp_path) as server:
+        for name in ("one", "two"):
+            assert server.load(name, unpacked()).status == 200
+        pids = server.processes()
+
+        assert server.stop() == 0
+
+        assert [pid for pid in pids if alive(pid)] == []
+        first, last = (
+            datetime.fromisoformat(server.events(event)[-1]["time"])
+            for event in ("stopping", "stopped")
+        )
+        assert last - first < timedelta(seconds=10)

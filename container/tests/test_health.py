@@ -1,19 +1,18 @@
 """/ping tells the truth, and SIGTERM lets running requests finish."""
 
-import fcntl
 import importlib.util
-import json
 import os
 import signal
 import subprocess
-import threading
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import health
 import pytest
-from serving import REPOSITORY, Answer, Server, start_server, wait_until
+from serving import REPOSITORY, Server, start_server, wait_until
+from slow import Caller, hold
 
 pytestmark = pytest.mark.xdist_group("container-host")
 
@@ -66,64 +65,88 @@ def test_the_plug_in_is_built_from_its_sources() -> None:
         assert {"mme/Ping.class", "mme/LoadFailed.class"} <= set(jar.namelist())
 
 
-def busy(server: Server) -> bool:
-    with (server.home / "mme" / "tmp" / "busy").open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-def forked(server: Server) -> list[int]:
-    """The processes that the model host has forked."""
-    wait_until(lambda: bool(server.events("model_host_ready")), 60, "the model host")
-    host = str(server.events("model_host_ready")[-1]["pid"])
-    stats = {pid: (Path("/proc") / str(pid) / "stat").read_text() for pid in server.processes()}
-    return [pid for pid, stat in stats.items() if stat.rpartition(")")[2].split()[1] == host]
-
-
-def slow_request() -> bytes:
-    """A request that keeps a worker busy for a good part of a second, with reading its JSON."""
-    return json.dumps({"instances": [[[[0.123456789] * 8] * 8] * 3] * 250}).encode()
-
-
 def test_a_request_whose_worker_is_killed_is_answered(server: Server, unpacked: Unpacked) -> None:
+    """As the kernel kills it; test_image.py has the kernel do so."""
     assert server.load("doomed", unpacked()).status == 200
-    (worker,) = forked(server)
-    answers: list[Answer] = []
-    caller = threading.Thread(
-        target=lambda: answers.append(server.invoke("doomed", slow_request(), "application/json"))
-    )
-    caller.start()
-    wait_until(lambda: busy(server), 10, "a busy worker")
+    caller = Caller(server, "doomed")
+    (worker,) = hold(server, 1)
     os.kill(worker, signal.SIGKILL)
-    caller.join(timeout=20)
-    assert [answer.status for answer in answers] == [500]
-    assert answers[0].json["message"] == "Worker died."
+    answer = caller.answer()
+    assert answer.status in (500, 507)
+    assert "died" in answer.json["message"] or "killed" in answer.json["message"]
     assert server.events("worker_killed")[-1]["model"] == "doomed"
     server.unload("doomed")
 
 
-def test_a_running_request_is_answered_before_the_end(tmp_path: Path, unpacked: Unpacked) -> None:
-    body = slow_request()
-    answers: list[Answer] = []
+def test_at_the_end_running_requests_are_answered_and_new_ones_refused(
+    tmp_path: Path, unpacked: Unpacked, picture: bytes
+) -> None:
     with start_server(tmp_path) as server:
         assert server.load("slow", unpacked()).status == 200
-        (worker,) = forked(server)
-        caller = threading.Thread(
-            target=lambda: answers.append(server.invoke("slow", body, "application/json"))
-        )
-        caller.start()
-        wait_until(lambda: busy(server), 10, "a busy worker")
-        os.kill(worker, signal.SIGSTOP)  # the answer takes as long as we like
+        assert server.load("other", unpacked()).status == 200
+        caller = Caller(server, "slow")
+        (worker,) = hold(server, 1)  # the answer takes as long as we like
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: (tmp_path / "mme/tmp/draining").exists(), 5, "the drain")
+
+        assert server.call("GET", "/ping").status == 503
+        refused = server.invoke("other", picture, "image/jpeg")
+        assert refused.status == 503
+        assert "shutting down" in refused.json["message"]
         with pytest.raises(subprocess.TimeoutExpired):
             server.process.wait(timeout=0.5)
         os.kill(worker, signal.SIGCONT)
 
         assert server.process.wait(timeout=10) == 0
-        caller.join(timeout=5)
-    assert [answer.status for answer in answers] == [200]
-    assert len(answers[0].json) == 250
+        answer = caller.answer()
+    assert answer.status == 200
+    assert len(answer.json) == 250
+
+
+def test_ping_is_503_while_its_disk_is_full(
+    tmp_path: Path, unpacked: Unpacked, picture: bytes
+) -> None:
+    """A disk of its own, small, seen by the server alone, and gone when it ends."""
+    disk = tmp_path / "mme"
+    disk.mkdir()
+    script = 'mount -t tmpfs -o size=16m mme "$0" && exec "$@"'
+    users = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
+    own_mounts = ["unshare", "--mount", *users]
+    if subprocess.run([*own_mounts, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine lets nobody but root mount anything")
+    within = [*own_mounts, "sh", "-c", script, str(disk)]
+    with start_server(tmp_path, within=within) as server:
+        assert server.load("before", unpacked()).status == 200
+        filled = Path(f"/proc/{server.process.pid}/root{disk}/fill")
+        with pytest.raises(OSError, match="No space left"):
+            filled.write_bytes(bytes(64 << 20))
+        wait_until(lambda: server.call("GET", "/ping").status == 503, 10, "a 503 of /ping")
+        assert "is full" in server.said("unhealthy")["message"]
+        assert server.invoke("before", picture, "image/jpeg").status == 200
+
+        filled.unlink()
+        wait_until(lambda: server.call("GET", "/ping").status == 200, 10, "health")
+        assert server.load("after", unpacked()).status == 200
+        assert server.invoke("after", picture, "image/jpeg").status == 200
+
+
+def count(server: Server, wanted: int, event: str) -> bool:
+    """Whether the log tells of an event so many times."""
+    return len(server.events(event)) == wanted
+
+
+def test_ping_is_503_where_the_host_keeps_dying(
+    tmp_path: Path, unpacked: Unpacked, picture: bytes
+) -> None:
+    with start_server(tmp_path) as server:
+        for deaths in (1, 2, 3):
+            counts = partial(count, server, deaths)
+            wait_until(partial(counts, "model_host_ready"), 60, "the model host")
+            if deaths == 1:
+                assert server.load("before", unpacked()).status == 200
+            assert server.call("GET", "/ping").status == 200
+            os.kill(server.said("model_host_ready")["pid"], signal.SIGKILL)
+            wait_until(partial(counts, "model_host_died"), 10, "the note of its death")
+        wait_until(lambda: server.call("GET", "/ping").status == 503, 10, "a 503 of /ping")
+        assert "has died 3 times" in server.said("unhealthy")["message"]
+        assert server.invoke("before", picture, "image/jpeg").status == 200

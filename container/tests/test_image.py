@@ -1,78 +1,157 @@
-"""What only the image has: its labels, its user, a memory limit of the kernel's, the engine's stop.
+"""What only the image has: its labels, its user, what is inside, the kernel's limit on its memory.
 
-Runs where ``MME_TEST_IMAGE`` names an image that was built (``make image``), with
-``CONTAINER_ENGINE``; the contract itself is in test_contract.py, for both.
+Runs where ``MME_TEST_IMAGE`` names an image that was built, with ``CONTAINER_ENGINE``: `make image
+image-test`. The contract itself is in test_contract.py, for the image and the plain process.
 """
 
+import io
 import os
-import subprocess
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from big import big_folder
-from serving import ImageServer, start_image
+from filling import exchange, figures, fill
+from PIL import Image
+from serving import ImageServer, engine, start, start_image, wait_until
 
 IMAGE = os.environ["MME_TEST_IMAGE"]
-pytestmark = pytest.mark.xdist_group("container-contract")
+MAX_BYTES = 1.2e9
+ROUNDS = 100
+
+# Starting a container takes a slow engine a while, and a hundred rounds take minutes.
+pytestmark = [pytest.mark.xdist_group("container-contract"), pytest.mark.timeout(900)]
 
 
 def inspect(template: str) -> str:
-    engine = os.environ.get("CONTAINER_ENGINE", "docker")
-    done = subprocess.run(
-        [engine, "image", "inspect", "--format", template, IMAGE],
-        check=True, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    return done.stdout.strip()
+    return engine("image", "inspect", "--format", template, IMAGE)
 
 
-def test_it_has_both_labels_an_ordinary_user_and_is_small() -> None:
+@pytest.fixture(scope="module")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageServer]:
+    with start_image(IMAGE, tmp_path_factory.mktemp("mme")) as server:
+        yield server
+
+
+def test_it_has_both_labels() -> None:
     for label in ("multi-models", "accept-bind-to-port"):
         name = f"com.amazonaws.sagemaker.capabilities.{label}"
         assert inspect(f'{{{{index .Config.Labels "{name}"}}}}') == "true"
+
+
+def test_it_is_small() -> None:
+    size = int(inspect("{{.Size}}"))
+    print(f"The image has {size / 1e6:.0f} MB, in {inspect('{{len .RootFS.Layers}}')} layers.")
+    assert size < MAX_BYTES
+
+
+def test_nothing_in_it_runs_as_root_or_changes_it(container: ImageServer) -> None:
     assert inspect("{{.Config.User}}") not in ("", "root", "0")
-    assert int(inspect("{{.Size}}")) < 1.2e9
+    container.said("model_host_ready")
+    users = container.run("cat /proc/[0-9]*/status | awk '/^Uid:/ { print $2, $3, $4, $5 }'")
+    assert len(users.splitlines()) >= 3, "the entrypoint, the JVM, the model host"
+    assert set(users.split()) == {"1000"}
+    assert container.run("touch /opt/container/x /opt/venv/x /x 2>/dev/null; echo $?") == "1"
+    writable = container.run(
+        "find /opt /usr /etc /bin /lib -xdev -writable -not -type l 2>/dev/null | head -n 5"
+    )
+    assert writable == ""
 
 
-def test_no_build_tools_are_inside() -> None:
-    engine = os.environ.get("CONTAINER_ENGINE", "docker")
-    done = subprocess.run(
-        [engine, "run", "--rm", "--network", "host", "--entrypoint", "/bin/sh", IMAGE, "-c",
-         "for t in gcc cc make pip pip3 javac; do command -v $t; done; true"],
-        check=True, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.stdout.strip() == ""
+def test_no_build_tools_are_inside(container: ImageServer) -> None:
+    tools = "gcc g++ cc c++ cpp clang ld as make cmake ninja pip pip3 javac jar git"
+    assert container.run(f"for t in {tools}; do command -v $t; done; true") == ""
+    for module in ("pip", "ensurepip"):
+        found = container.run(
+            f"for p in python /usr/bin/python3; do $p -c 'import {module}' 2>/dev/null"
+            " && echo $p; done; true"
+        )
+        assert found == "", f"{found} has {module}"
+    headers = container.run(
+        "find / -xdev \\( -name '*.h' -o -name '*.hpp' -o -name '*.a' \\) -type f 2>/dev/null"
+        " | head -n 5"
+    )
+    assert headers == ""
 
 
-def test_the_engine_s_memory_limit_gives_507_and_nothing_is_killed(
-    tmp_path: Path, unpacked: Callable[..., Path], picture: bytes
-) -> None:
+def test_a_hundred_rounds_at_the_limit_leave_nothing_behind(tmp_path: Path) -> None:
+    """1.5 GiB, kept by the kernel: filled until 507; one unloaded, another loaded, and so on."""
     folder = big_folder(tmp_path / "big", 1500)
-    folder.chmod(0o755)
-    home = tmp_path / "home"
-    home.mkdir()
-    with start_image(IMAGE, home, "--memory", "768m") as server:
-        loaded = []
-        while (answer := server.load(f"big{len(loaded)}", folder)).status == 200:
-            loaded.append(f"big{len(loaded)}")
-            assert len(loaded) < 30, "it is never full"
-        assert answer.status == 507
-        assert loaded
-        assert server.unload(loaded[0]).status == 200
-        assert server.load("again", folder).status == 200
-        assert not server.events("worker_killed")
+    with start_image(IMAGE, tmp_path, "--memory=1536m", "--memory-swap=1536m") as server:
+        server.said("model_host_ready")
+        empty = figures(server, 0)
+        loaded = fill(server, folder)
+        held = len(loaded)
+        print(f"Empty: {empty}. {held} models fill it.")
+        exchange(server, folder, loaded, range(10))
+        early = figures(server, held)
+        print(f"After 10 rounds: {early}.")
+        exchange(server, folder, loaded, range(10, ROUNDS))
+        late = figures(server, held)
+        print(f"After {ROUNDS} rounds: {late}.")
+        assert late.megabytes < early.megabytes + 30
+        assert late.open_files == early.open_files
+        assert late.left_files == early.left_files
+        for name in loaded:
+            assert server.unload(name).status == 200
+        after = figures(server, 0)
+        print(f"All unloaded: {after}.")
+        assert after.megabytes < empty.megabytes + 100, "what the JVM has grown by"
+        assert after.open_files == empty.open_files
+        assert after.left_files == empty.left_files
+        assert not server.events("worker_killed"), "the kernel had nothing to do"
 
 
-def test_the_engine_s_stop_ends_it_in_time(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    with start_image(IMAGE, home) as server:
-        assert isinstance(server, ImageServer)
-        started = time.monotonic()
-        subprocess.run(
-            [server.engine, "stop", "--time", "30", server.container],
-            check=True, capture_output=True, timeout=60,
-        )  # fmt: skip
-        assert time.monotonic() - started < 15
-        assert server.inspect("{{.State.ExitCode}}") == "0"
+def large_picture() -> bytes:
+    """49 million pixels, as many as are taken, in some hundred kilobytes: 300 MB to decode."""
+    out = io.BytesIO()
+    Image.new("RGBA", (7000, 7000)).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_the_kernel_s_kill_is_told_and_hurts_one_model_alone(
+    tmp_path: Path, picture: bytes
+) -> None:
+    """A container that is full, and a request that needs more than is kept free for it."""
+    folder = big_folder(tmp_path / "big", 1000)
+    with start(IMAGE, tmp_path, memory_mb=500) as server:
+        loaded = fill(server, folder)
+        for name in loaded:
+            assert server.invoke(name, picture, "image/jpeg").status == 200
+        before = figures(server, len(loaded))
+
+        answer = server.invoke(loaded[0], large_picture(), "image/png")
+
+        assert answer.status in (500, 507)
+        print(f"The caller is told: {answer.status} {answer.json['message']}")
+        assert "died" in answer.json["message"] or "killed" in answer.json["message"]
+        for name in loaded[1:]:
+            assert server.invoke(name, picture, "image/jpeg").status == 200
+        killed = server.said("worker_killed")
+        assert killed["model"] == loaded[0]
+        assert "want of memory" in killed["message"]
+        assert server.call("GET", "/ping").status == 200
+        wait_until(
+            lambda: server.invoke(loaded[0], picture, "image/jpeg").status == 200,
+            30,
+            "the model's return",
+        )
+        after = figures(server, len(loaded))
+        print(f"Before: {before}. After: {after}.")
+        assert after.megabytes < before.megabytes + 30
+        assert after.open_files == before.open_files
+
+
+def test_ping_is_503_while_its_disk_is_full(tmp_path: Path, picture: bytes) -> None:
+    folder = big_folder(tmp_path / "model", 8)
+    home, disk = "/home/model-server/mme", "size=16m,mode=1777"
+    with start_image(IMAGE, tmp_path, f"--tmpfs={home}:{disk}") as server:
+        assert server.load("before", folder).status == 200
+        server.run(f"head -c 100000000 /dev/zero > {home}/fill 2>/dev/null; true")
+        wait_until(lambda: server.call("GET", "/ping").status == 503, 10, "a 503 of /ping")
+        assert "is full" in server.said("unhealthy")["message"]
+        assert server.invoke("before", picture, "image/jpeg").status == 200
+        server.run(f"rm {home}/fill")
+        wait_until(lambda: server.call("GET", "/ping").status == 200, 10, "health")
+        assert server.load("after", folder).status == 200
+        assert server.invoke("after", picture, "image/jpeg").status == 200

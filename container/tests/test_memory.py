@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from big import big_folder
-from serving import Server, start_server, wait_until
+from filling import exchange, figures, fill
+from serving import start_server, wait_until
 
 pytestmark = pytest.mark.xdist_group("container-memory")
 
@@ -13,47 +14,34 @@ LIMIT_MB = 600
 ROUNDS = 12
 
 
-def megabytes(server: Server) -> float:
-    """What the server's processes take, shared pages in shares, pages of files left out."""
-    total = 0
-    for pid in server.processes():
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
-    return total / 1024
-
-
-def test_a_full_container_refuses_and_takes_again_after_an_unload(
-    tmp_path: Path,
-) -> None:
+def test_a_full_container_refuses_and_takes_again_after_an_unload(tmp_path: Path) -> None:
+    """As in test_image.py, which has a limit of the kernel's and a hundred rounds."""
     folder = big_folder(tmp_path / "big", 1000)
     with start_server(tmp_path, MME_MEMORY_LIMIT_MB=str(LIMIT_MB)) as server:
-        loaded = []
-        while (answer := server.load(f"big{len(loaded)}", folder)).status == 200:
-            loaded.append(f"big{len(loaded)}")
-            assert len(loaded) < 50, "it is never full"
-        assert answer.status == 507
-        assert len(loaded) >= 2
-        (refusal,) = server.events("load_failed")
-        assert "MB are free" in refusal["message"]
+        server.said("model_host_ready")
+        empty = figures(server, 0)
+        loaded = fill(server, folder)
+        held = len(loaded)
+        assert held >= 2
+        assert "MB are free" in server.said("load_failed")["message"]
         assert sorted(loaded) == server.models(), "the refused model is not on the list"
-        assert megabytes(server) < LIMIT_MB
 
-        sizes = []
-        for number in range(ROUNDS):
-            assert server.unload(loaded.pop(0)).status == 200
-            loaded.append(f"again{number}")
-            assert server.load(loaded[-1], folder).status == 200
-            sizes.append(megabytes(server))
-        assert max(sizes) < LIMIT_MB
-        assert sizes[-1] < sizes[2] + 40, f"it grows: {sizes}"
+        exchange(server, folder, loaded, range(4))
+        early = figures(server, held)
+        exchange(server, folder, loaded, range(4, ROUNDS))
+        late = figures(server, held)
+        print(f"Empty: {empty}. {held} models, after 4 rounds: {early}; after {ROUNDS}: {late}.")
+        assert late.megabytes < LIMIT_MB
+        assert late.megabytes < early.megabytes + 30
+        assert late.open_files == early.open_files
+        assert late.left_files == early.left_files
 
-        full = megabytes(server)
         for name in loaded:
             assert server.unload(name).status == 200
-        assert megabytes(server) < full - 40 * len(loaded) / 2
+        after = figures(server, 0)
+        print(f"All unloaded: {after}.")
+        assert after.megabytes < late.megabytes - 40 * held / 2
+        assert after.open_files == empty.open_files
 
 
 def test_what_could_never_fit_is_refused_at_once(

@@ -146,12 +146,3 @@ def test_without_java_it_says_so(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert "set JAVA_HOME to a Java 17 runtime" in done.stdout
-
-
-def test_several_workers_a_model(tmp_path: Path, unpacked: Unpacked, picture: bytes) -> None:
-    with start_server(tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS="2") as server:
-        assert server.load("one", unpacked()).status == 200
-        for _ in range(4):
-            assert server.invoke("one", picture, "image/jpeg").status == 200
-        assert server.unload("one").status == 200
-        wait_until(lambda: len(server.processes()) <= 3, 10, "the end of the workers")
