@@ -212,9 +212,9 @@ def owner_of_port(port: int) -> int | None:
     return 0
 
 
-def left_of(site: Path, ports: Iterable[int]) -> Iterator[str]:
-    """What a site has left running, by name: processes, sockets, ports."""
-    mine = of_site(site)
+def left_of(site: Path, ports: Iterable[int], *, but: int = 0) -> Iterator[str]:
+    """What a site has left running, by name: processes other than ``but``, sockets, ports."""
+    mine = [pid for pid in of_site(site) if pid != but]
     for pid in mine:
         yield f"process {pid} {command(pid)[:120]}"
     for path in sockets_of(site):
@@ -225,9 +225,11 @@ def left_of(site: Path, ports: Iterable[int]) -> Iterator[str]:
             yield f"port {port}"
 
 
-def wait_until_nothing_is_left(site: Path, ports: Iterable[int], seconds: float) -> list[str]:
+def wait_until_nothing_is_left(
+    site: Path, ports: Iterable[int], seconds: float, *, but: int = 0
+) -> list[str]:
     """What is still there after at most ``seconds``."""
     deadline = time.monotonic() + seconds
-    while (left := list(left_of(site, ports))) and time.monotonic() < deadline:
+    while (left := list(left_of(site, ports, but=but))) and time.monotonic() < deadline:
         time.sleep(0.1)
     return left

@@ -35,7 +35,7 @@ from PIL import Image
 
 from localaws.tests import traffic
 from localaws.tests.chaos import Chaos
-from localaws.tests.processes import InstanceRecord, Watch, wait_until_nothing_is_left
+from localaws.tests.processes import InstanceRecord, Watch, memory, wait_until_nothing_is_left
 from localaws.tests.servers import REAL, REGION, ROLE, LocalAwsProcess, S3Server, wait_for
 from tests.artifacts import constant_archive
 
@@ -221,9 +221,10 @@ def _under_load(site: _Site, plan: Plan, report: Report) -> None:
     )
     allowed = traffic.ALLOWED_IN_CHAOS if plan.chaos else traffic.ALLOWED
     for name, count in tally.errors.most_common():
-        report.lines.append(f"{count:6} x {name}: {tally.texts[name][:200]}")
+        text = " ".join(tally.texts[name].split())
+        report.lines.append(f"{count:6} x {name}: {text[:160]}")
         if name not in allowed:
-            report.violations.append(f"{count} x {name}: {tally.texts[name]}")
+            report.violations.append(f"{count} x {name}: {text}")
     report.violations += [f"wrong answer: {one}" for one in tally.wrong[:20]]
     if plan.chaos:
         report.lines.append(f"killed: {dict(collections.Counter(report.struck))}")
@@ -284,16 +285,18 @@ def _delete(site: _Site, report: Report) -> None:
     sagemaker = site.local.client("sagemaker")
     sagemaker.delete_endpoint(EndpointName=NAME)
     wait_for(lambda: not sagemaker.list_endpoints()["Endpoints"], 60, "the endpoint to be gone")
-    mine = {site.local.process.pid} if site.local.process else set()
+    assert site.local.process is not None
+    own = site.local.process.pid
     ports = [one.port for one in records.values()]
-    left = [
-        one
-        for one in wait_until_nothing_is_left(site.folder, ports, 0)
-        if not any(one.startswith(f"process {pid} ") for pid in mine)
-    ]
+    # Containers of a localaws that was killed have some seconds to answer what runs in them.
+    seconds = 15 if site.plan.chaos else 0
+    left = wait_until_nothing_is_left(site.folder, ports, seconds, but=own)
     left += [f"folder {one}" for one in (site.local.data / "instances").iterdir()]
     left += [f"folder {one}" for one in site.tmp.iterdir()]
     report.violations += [f"left after DeleteEndpoint: {one}" for one in left]
+    files, threads = (len(list(Path(f"/proc/{own}/{kind}").iterdir())) for kind in ("fd", "task"))
+    size = memory(own).kept / MEGABYTE
+    report.lines.append(f"localaws at the end: {size:.0f} MB, {threads} threads, {files} files")
     report.lines.append(
         f"{len(records)} containers in all; left after DeleteEndpoint: {left or 'nothing'}"
     )
