@@ -1,8 +1,9 @@
 """Instances as real containers: the model's Image, run by docker or podman.
 
 The engine's client runs in the foreground and passes SIGTERM on, so to the rest of
-localaws a container is a process like any other. What outlives a killed client is found
-by its label and removed at the next start.
+localaws a container is a process like any other, which ends with localaws even where that is
+killed. What outlives a client that is killed itself is found by its label and removed at the next
+start.
 """
 
 import hashlib

@@ -26,6 +26,7 @@ from typing import IO
 
 from .container import ContainerClient
 from .engine import MODELS, Engine
+from .follow import following
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class InstanceDied(Exception):
 
 
 class Spawner:
-    """Starts processes from one thread that lives as long as localaws.
+    """Starts processes, which end with localaws, from one thread that lives as long as it does.
 
     Linux sends a process its parent-death signal when the *thread* that started it ends
     (prctl(2), PR_SET_PDEATHSIG), so short-lived threads must not start containers.
@@ -67,7 +68,7 @@ class Spawner:
 
         def start() -> object:
             return subprocess.Popen(
-                command,
+                following(command),
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 
 import pytest
@@ -41,13 +42,23 @@ def test_an_endpoint_of_real_containers(start, tmp_path):
     (one,) = hosting.process.instances("e")
     assert f"localaws-{one['instance']}" in containers()
 
-    # A killed localaws cannot take its containers along; the next start removes them.
+    # A killed localaws takes its containers along.
     hosting.process.kill()
+    wait_for(lambda: f"localaws-{one['instance']}" not in containers(), 60, "the container's end")
+    # Where it cannot, because the engine's client is killed too, the next start removes them.
+    hosting.process.start()
+    wait_for(lambda: hosting.process.instances("e"), 240)
+    (orphan,) = hosting.process.instances("e")
+    hosting.process.process.send_signal(signal.SIGSTOP)  # so that it does not clean up itself
+    os.kill(orphan["pid"], signal.SIGKILL)
+    hosting.process.kill()
+    assert f"localaws-{orphan['instance']}" in containers()
     hosting.process.start()
     wait_for(lambda: hosting.process.instances("e"), 240)
     assert call().startswith(b'["probability=1.000, class=c"')
     (two,) = hosting.process.instances("e")
-    assert f"localaws-{one['instance']}" not in containers()
-    hosting.delete("e")
+    assert f"localaws-{orphan['instance']}" not in containers()
+    hosting.sagemaker.delete_endpoint(EndpointName="e")
+    wait_for(lambda: not hosting.exists("e"), 180, "an engine that has much to do to remove it")
     assert f"localaws-{two['instance']}" not in containers()
     assert not list((hosting.process.data / "instances").iterdir())

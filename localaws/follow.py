@@ -1,0 +1,35 @@
+"""Becomes a program that ends with localaws.
+
+Run as ``python follow.py LOCALAWS_PID PROGRAM ARGUMENT…``. The kernel sends the program SIGTERM
+when localaws dies, even by SIGKILL (prctl(2), PR_SET_PDEATHSIG, which outlives exec); the client
+of a container engine hands it on to its container. This is a program and not a hook between fork
+and exec, because such hooks run Python code in a forked copy of localaws.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def following(command: tuple[str, ...]) -> tuple[str, ...]:
+    """The argument list that runs ``command`` and ends it with this process."""
+    return (sys.executable, "-I", "-S", __file__, str(os.getpid()), *command)
+
+
+def main(arguments: list[str]) -> None:
+    parent, program = int(arguments[0]), arguments[1:]
+    if ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+        sys.exit("prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:  # it died before the kernel was told
+        sys.exit("localaws is gone")
+    try:
+        os.execvp(program[0], program)  # noqa: S606 - no shell is meant
+    except OSError as error:
+        sys.exit(f"cannot run {program[0]}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
