@@ -55,6 +55,15 @@ class Engine:
         """Remove a container, running or not; there may be none."""
         self._call("rm", "--force", "--ignore", name) or self._call("rm", "--force", name)
 
+    def utilization(self, name: str) -> dict[str, float]:
+        """CPUUtilization and MemoryUtilization of a container; nothing where they are not told."""
+        told = self._call("stats", "--no-stream", "--format", "{{.CPUPerc}} {{.MemPerc}}", name)
+        try:
+            processor, memory = (float(word.rstrip("%")) for word in (told or "").split())
+        except ValueError:  # the container is gone, or its client answers "--"
+            return {}
+        return {"CPUUtilization": processor, "MemoryUtilization": memory}
+
     def remove_orphans(self) -> None:
         """Remove what an earlier run of localaws, which was killed, left running."""
         listed = self._call("ps", "--all", "--quiet", "--filter", f"label={self._owner}")

@@ -22,7 +22,7 @@ from .fetch import Claim, Fetched, fetch_model
 from .instance import Instance, InstanceDied, Spawner, remove_folder
 from .naming import S3Prefix, parse_model_data_url
 from .settings import Settings
-from .telemetry import INSTANCES, ProcessMeter, Telemetry
+from .telemetry import INSTANCES, Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,6 @@ class ServingInstance:
     def __init__(self, instance: Instance, cache: ModelCache) -> None:
         self.instance = instance
         self.cache = cache
-        assert instance.pid is not None
-        self.meter = ProcessMeter(instance.pid)
 
     def stop(self) -> None:
         self.cache.close()
@@ -212,10 +210,8 @@ class Variant:
         for one in self.instances():
             values = {
                 "LoadedModelCount": one.cache.loaded_count(),
-                "CPUUtilization": one.meter.cpu_percent(),
-                "MemoryUtilization": 100 * one.meter.memory_bytes() / memory,
                 "DiskUtilization": 100 * one.cache.disk_used() / disk,
-            }
+            } | one.instance.utilization(memory)
             for name, value in values.items():
                 self._telemetry.metric(self.endpoint, self.name, name, value, INSTANCES)
 

@@ -27,6 +27,7 @@ from typing import IO
 from .container import ContainerClient
 from .engine import MODELS, Engine
 from .follow import following
+from .telemetry import ProcessMeter
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ class Instance:
         self._gone = threading.Event()
         self._tail: collections.deque[str] = collections.deque(maxlen=_LOG_TAIL_LINES)
         self._process: subprocess.Popen[bytes] | None = None
+        self._meter: ProcessMeter | None = None
         self.container: ContainerClient
         self.port = 0
 
@@ -137,6 +139,12 @@ class Instance:
     @property
     def alive(self) -> bool:
         return self._process is not None and not self._gone.is_set()
+
+    def utilization(self, memory_bytes: int) -> dict[str, float]:
+        """CPUUtilization and MemoryUtilization, as far as they can be told."""
+        if self._engine is not None:
+            return self._engine.utilization(self._container_name)
+        return self._meter.utilization(memory_bytes) if self._meter is not None else {}
 
     def log_tail(self, lines: int = 10) -> str:
         return "\n".join(list(self._tail)[-lines:])
@@ -175,6 +183,7 @@ class Instance:
         while not self._gone.is_set() and time.monotonic() < deadline:
             ailment = self.container.ailment(PING_TIMEOUT)
             if ailment is None:
+                self._meter = ProcessMeter(self._process.pid)
                 self.healthy.set()
                 threading.Thread(
                     target=self._check_health, name=f"ping-{self.id}", daemon=True

@@ -183,6 +183,13 @@ class ProcessMeter:
         self._seconds, self._at = seconds, now
         return percent
 
+    def utilization(self, memory_bytes: int) -> dict[str, float]:
+        """The two metrics; 100 is all of ``memory_bytes``."""
+        return {
+            "CPUUtilization": self.cpu_percent(),
+            "MemoryUtilization": 100 * self.memory_bytes() / memory_bytes,
+        }
+
     def memory_bytes(self) -> int:
         """Resident memory, what processes share counted in parts (PSS)."""
         total = 0

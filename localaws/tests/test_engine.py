@@ -8,8 +8,10 @@ import subprocess
 import pytest
 from PIL import Image
 
+from localaws.telemetry import INSTANCES
 from localaws.tests.conftest import Hosting
 from localaws.tests.servers import wait_for
+from localaws.tests.test_telemetry import total
 from tests.artifacts import constant_archive
 
 IMAGE = os.environ.get("MME_TEST_IMAGE", "")
@@ -24,7 +26,7 @@ def containers():
 
 @pytest.mark.timeout(590)
 def test_an_endpoint_of_real_containers(start, tmp_path):
-    options = ("--container-engine", ENGINE, "--memory-mb", "2000")
+    options = ("--container-engine", ENGINE, "--memory-mb", "2000", "--metrics-seconds", "1")
     hosting = Hosting(start(*options, container=None), f"engine-{os.getpid()}")
     path = constant_archive(tmp_path / "a.tar.gz", labels=list("abcdef"), answer=2)
     hosting.s3.upload_file(str(path), hosting.bucket, "models/a.tar.gz")
@@ -41,6 +43,12 @@ def test_an_endpoint_of_real_containers(start, tmp_path):
     assert call().startswith(b'["probability=1.000, class=c"')
     (one,) = hosting.process.instances("e")
     assert f"localaws-{one['instance']}" in containers()
+
+    # Its use of processor and memory is the container's, not that of the engine's client.
+    cloudwatch = hosting.process.client("cloudwatch")
+    memory = wait_for(lambda: total(cloudwatch, "e", "MemoryUtilization", "Maximum", INSTANCES), 60)
+    assert 4 < memory < 100
+    assert total(cloudwatch, "e", "CPUUtilization", "Maximum", INSTANCES) > 0
 
     # A killed localaws takes its containers along.
     hosting.process.kill()
