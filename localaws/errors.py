@@ -37,10 +37,6 @@ def validation_exception(message: str) -> AwsError:
     return AwsError("ValidationException", message)
 
 
-def resource_limit_exceeded(message: str) -> AwsError:
-    return AwsError("ResourceLimitExceeded", message)
-
-
 def unknown_operation(message: str) -> AwsError:
     return AwsError("UnknownOperationException", message)
 

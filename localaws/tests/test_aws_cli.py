@@ -34,6 +34,13 @@ aws cloudwatch get-metric-statistics --namespace AWS/SageMaker --metric-name Inv
     --start-time $(date -u -d '30 minutes ago' +%FT%TZ) \
     --end-time $(date -u -d '1 minute' +%FT%TZ) \
     --statistics Sum > metrics.json
+aws cloudwatch get-metric-data --metric-data-queries '[{"Id": "slow", "MetricStat": {
+        "Metric": {"Namespace": "AWS/SageMaker", "MetricName": "ModelLatency", "Dimensions": [
+            {"Name": "EndpointName", "Value": "cli"},
+            {"Name": "VariantName", "Value": "AllTraffic"}]},
+        "Period": 3600, "Stat": "p90"}}]' \
+    --start-time $(date -u -d '30 minutes ago' +%FT%TZ) \
+    --end-time $(date -u -d '1 minute' +%FT%TZ) > slow.json
 
 if aws sagemaker describe-endpoint --endpoint-name none 2> missing.txt; then exit 1; fi
 aws sagemaker delete-endpoint --endpoint-name cli
@@ -77,4 +84,6 @@ def test_the_walk_in_shell(start, tmp_path):
     assert "POST /models/" in (home / "logs.txt").read_text()
     (datum,) = json.loads((home / "metrics.json").read_text())["Datapoints"]
     assert datum["Sum"] == 1
+    (slow,) = json.loads((home / "slow.json").read_text())["MetricDataResults"]
+    assert slow["Values"][0] > 0
     assert "Could not find endpoint" in (home / "missing.txt").read_text()
