@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak lint bench bench-container bench-localaws bench-portal image clean
+.PHONY: help up manage test soak lint bench bench-container bench-localaws bench-portal image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -42,6 +42,13 @@ bench-portal: ## the portal's page beside a bare call; needs a running stack
 
 image: ## build the container image with CONTAINER_ENGINE (docker, podman)
 	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) --tag $(IMAGE) container
+
+# Not beside others (-n 0): each container has the machine to itself. -rP shows the figures.
+image-test: ## test the image that was built: the container's contract, and localaws with it
+	CONTAINER_ENGINE="$(CONTAINER_ENGINE)" MME_TEST_IMAGE="$(IMAGE)" $(STACK) run -m pytest -n 0 -rP \
+		container/tests/test_contract.py container/tests/test_image.py \
+		container/tests/test_push_image.py \
+		localaws/tests/test_engine.py $(ARGS)
 
 clean: ## remove the virtual environments; .local stays
 	rm -rf .venv .venv-container .venv-sdk

@@ -13,6 +13,7 @@ for folder in (REPOSITORY / "container", Path(__file__).resolve().parent):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
+from pushing import Pushing, moto_server, prepared  # noqa: E402
 from serving import Server, container_python, start, start_server  # noqa: E402
 
 from tests.artifacts import constant_network  # noqa: E402
@@ -32,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 # The image's own tests are there where an image is.
-collect_ignore = [] if os.environ.get("MME_TEST_IMAGE") else ["test_image.py"]
+collect_ignore = [] if os.environ.get("MME_TEST_IMAGE") else ["test_image.py", "test_push_image.py"]
 
 
 def _images() -> list[str]:
@@ -66,6 +67,19 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of moto's server, for a module's tests."""
+    with moto_server(tmp_path_factory.mktemp("moto")) as address:
+        yield address
+
+
+@pytest.fixture
+def pushing(moto: str, tmp_path: Path) -> Pushing:
+    """build_and_push.sh, ready to be run."""
+    return prepared(tmp_path, moto)
 
 
 @pytest.fixture

@@ -68,14 +68,15 @@ class Answer:
 
 @dataclass
 class Server:
-    """A running server; ``log_file`` is its stdout, ``error_file`` its stderr."""
+    """A running server; ``log_file`` is its stdout, ``error_file`` its stderr where that is kept
+    apart."""
 
     port: int
     home: Path
     process: subprocess.Popen[bytes]
     log_file: Path
-    error_file: Path
     environment: dict[str, str] = field(default_factory=dict)
+    error_file: Path | None = None
 
     def call(
         self, method: str, path: str, body: bytes | None = None, timeout: float = 60, **headers: str
@@ -110,7 +111,8 @@ class Server:
 
     def output(self) -> str:
         """All that it said, for the message of a test that fails."""
-        return self.log() + self.error_file.read_text(errors="replace")
+        errors = self.error_file.read_text(errors="replace") if self.error_file else ""
+        return self.log() + errors
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """The JSON lines of the log that tell of ``event``."""
@@ -276,7 +278,7 @@ def start_server(home: Path, *, within: Sequence[str] = (), **environment: str) 
             stderr=errors,
             start_new_session=True,
         )
-    server = Server(port, home, process, log_file, error_file, variables)
+    server = Server(port, home, process, log_file, variables, error_file)
     try:
         wait_until_ready(server)
         yield server
@@ -325,7 +327,7 @@ def start_image(
             process = subprocess.Popen(
                 [*command, "logs", "--follow", name], stdout=log, stderr=errors
             )
-        server = ImageServer(port, home, process, log_file, error_file, variables, name)
+        server = ImageServer(port, home, process, log_file, variables, error_file, name)
         wait_until_ready(server, 120)
         yield server
     finally:

@@ -4,36 +4,16 @@ The AWS CLI is the real one, and speaks to moto's ECR and STS; the container eng
 that notes what it is asked for. test_push_image.py has a real engine push the real image.
 """
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
-from serving import REPOSITORY
+from pushing import PASSWORD, REGISTRY, SCRIPT, Pushing, run_script
 
-from tests.servers import free_port, running, wait_for_port
-
-SCRIPT = REPOSITORY / "container" / "build_and_push.sh"
-REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-BIN = Path(sys.executable).parent
+from tests.servers import free_port
 
 pytestmark = pytest.mark.xdist_group("container-push")
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", str(SCRIPT), *arguments],
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-
-
 def test_dry_run_prints_every_step_in_order() -> None:
-    done = run("--dry-run", "team/mme:v2", AWS_REGION="eu-west-1", CONTAINER_ENGINE="podman")
+    done = run_script("--dry-run", "team/mme:v2", AWS_REGION="eu-west-1", CONTAINER_ENGINE="podman")
 
     assert done.returncode == 0, done.stderr
     steps = [
@@ -52,77 +32,14 @@ def test_dry_run_prints_every_step_in_order() -> None:
 
 
 def test_the_notebook_s_name_and_region_are_the_defaults() -> None:
-    out = run("--dry-run").stdout
+    out = run_script("--dry-run").stdout
     assert ".ecr.ap-northeast-2.amazonaws.com/demo-sagemaker-multimodel:latest" in out
     assert "get-login " not in out
 
 
 def test_wrong_names_are_refused() -> None:
     for name in ("Upper", "a b", "x:", "--force"):
-        assert run("--dry-run", name).returncode == 2
-
-
-# --- against moto -------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of moto's server: ECR, STS, and whatever else the CLI may ask."""
-    port = free_port()
-    command = [str(BIN / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
-    log = tmp_path_factory.mktemp("moto") / "log"
-    with log.open("wb") as out, running(command, stdout=out, stderr=out) as process:
-        wait_for_port(port, process, 60)
-        yield f"http://127.0.0.1:{port}"
-
-
-ENGINE = """#!/bin/sh
-echo "$*" >> {calls}
-[ "$1" != login ] || cat > {password}
-[ "$1" != "$FAILS" ] || {{ echo "the engine's own words" >&2; exit 125; }}
-"""
-
-
-@dataclass
-class Pushing:
-    """The script, with the CLI at moto and the stand-in for an engine."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return run(*arguments, **(self.environment | environment))
-
-    def aws(self, *arguments: str) -> dict[str, list[dict[str, object]]]:
-        out = subprocess.check_output(
-            ["aws", *arguments], env=self.environment, text=True, timeout=60
-        )
-        return json.loads(out)  # type: ignore[no-any-return]
-
-    @property
-    def calls(self) -> list[str]:
-        """What the engine was asked for."""
-        path = self.folder / "calls"
-        return path.read_text().splitlines() if path.exists() else []
-
-
-@pytest.fixture
-def pushing(moto: str, tmp_path: Path) -> Pushing:
-    engine = tmp_path / "bin" / "engine"
-    engine.parent.mkdir()
-    engine.write_text(ENGINE.format(calls=tmp_path / "calls", password=tmp_path / "password"))
-    engine.chmod(0o755)
-    environment = {
-        "PATH": f"{engine.parent}:{BIN}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "CONTAINER_ENGINE": "engine",
-        "AWS_ENDPOINT_URL": moto,
-        "AWS_ACCESS_KEY_ID": "test-access-key",
-        "AWS_SECRET_ACCESS_KEY": "test-secret-key",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_REGION": "eu-west-1",
-    }
-    return Pushing(tmp_path, environment)
+        assert run_script("--dry-run", name).returncode == 2
 
 
 def test_a_missing_repository_is_created_and_the_image_pushed(pushing: Pushing) -> None:
@@ -141,7 +58,7 @@ def test_a_missing_repository_is_created_and_the_image_pushed(pushing: Pushing) 
         f"push {REGISTRY}/team/new:v2",
     ]
     password = (pushing.folder / "password").read_text().strip()
-    assert password == "123456789012-auth-token", "moto's own"
+    assert password == PASSWORD
     assert password not in done.stdout + done.stderr
     assert done.stdout.endswith(f"Image: {REGISTRY}/team/new:v2\n")
 
