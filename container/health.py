@@ -17,6 +17,13 @@ MIN_FREE_BYTES = 4 * 1024 * 1024
 """Below this, loading a model (its sockets, pipes and logs) is at risk."""
 
 
+class Draining(Exception):
+    """The server is stopping, and loads no more models."""
+
+    def __init__(self) -> None:
+        super().__init__("This instance is shutting down.")
+
+
 class Health:
     """The entrypoint's side."""
 

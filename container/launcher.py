@@ -38,7 +38,7 @@ trap 'refused=1' {refused}
 trap 'exit 143' {unloaded}
 trap 'ending=1; [ -z "$host" ] || echo "{terminated} $$" >&4' TERM
 while [ -z "$refused$ending" ]; do
-  while [ -e {starting} ]; do sleep 0.05; done
+  while [ -e {starting} ] && kill -0 "$PPID" 2>/dev/null; do sleep 0.05; done
   host=
   {{ read -r host < {pid_file}; }} 2>/dev/null
   if [ -n "$host" ] && [ "$host" != "$last" ] && kill -0 "$host" 2>/dev/null; then
@@ -51,6 +51,8 @@ while [ -z "$refused$ending" ]; do
       [ "$?" -gt 128 ] || break
     done
     host=
+  elif ! kill -0 "$PPID" 2>/dev/null; then
+    exit 1  # MMS is gone
   elif [ -n "$last" ] && [ "$tries" -lt {tries} ]; then
     host= tries=$((tries + 1))
     sleep 0.25

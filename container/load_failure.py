@@ -19,14 +19,18 @@ MAX_REASON = 500
 def explain(error: Exception, model_name: str) -> tuple[str, int]:
     """The message and the status for a model that could not be loaded; logs it as well.
 
-    507 where memory is short, 400 where the artifact is at fault, 500 where neither is.
+    507 where memory is short, 400 where the artifact is at fault, 503 where the server is stopping,
+    500 where it is none of these.
     """
     from artifact import ArtifactError
+    from health import Draining
 
     if isinstance(error, MemoryError):
         message, code = str(error) or "Not enough memory to load the model.", 507
     elif isinstance(error, ArtifactError):
         message, code = error.message, 400
+    elif isinstance(error, Draining):
+        message, code = str(error), 503
     else:
         message, code = f"{type(error).__name__}: {error}", 500
         logging.exception("Loading failed in a way that was not foreseen")
@@ -48,12 +52,11 @@ def address() -> tuple[str, int]:
     return (host if host not in ("", "0.0.0.0") else "127.0.0.1", port)  # noqa: S104
 
 
-def target(model_name: str, status: int, message: str) -> str:
-    """The path and query of the plug-in's endpoint. The reason is one line of ASCII, as the status
-    line of an HTTP answer is."""
+def target(path: str, message: str, **query: str | int) -> str:
+    """A path of the plug-in's, with its query. The reason is one line of ASCII, as the status line
+    of an HTTP answer is."""
     reason = " ".join(message.split()).encode("ascii", "replace").decode()[:MAX_REASON]
-    query = urllib.parse.urlencode({"model": model_name, "status": status, "reason": reason})
-    return f"/load-failed?{query}"
+    return f"{path}?{urllib.parse.urlencode({**query, 'reason': reason})}"
 
 
 def tell_mms(model_name: str, status: int, message: str) -> bool:
@@ -63,7 +66,8 @@ def tell_mms(model_name: str, status: int, message: str) -> bool:
     """
     connection = http.client.HTTPConnection(*address(), timeout=SECONDS)
     try:
-        connection.request("POST", target(model_name, status, message))
+        path = target("/load-failed", message, model=model_name, status=status)
+        connection.request("POST", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException) as error:
         logging.warning("MMS could not be told of the failed load: %s", error)

@@ -21,6 +21,9 @@ JVM_GROWN = 96 * MEGABYTE
 """What the JVM takes after some hundred loads. It begins with half; what it has yet to take is kept
 free, or a container that was just full would be over its limit a day later."""
 
+IMPORT = 112 * MEGABYTE
+"""What a process takes that imports MXNet by itself, and the one that listens beside it."""
+
 _V2 = Path("/sys/fs/cgroup")
 _V1 = Path("/sys/fs/cgroup/memory")
 _NO_LIMIT = 1 << 60  # cgroup v1 writes an absurd number where there is none

@@ -165,6 +165,9 @@ def config(chosen: Settings) -> str:
             "default_response_timeout_seconds": chosen.timeout_seconds,
             "unregister_model_timeout": 30,
             "default_service_handler": f"{CONTAINER / 'model_handler.py'}:handle",
+            # MMS waits for a model's process in the thread that serves a share of all connections:
+            # the more threads, the fewer calls wait for somebody else's load. Started when needed.
+            "number_of_netty_threads": 32,
             "decode_input_request": "false",
             "max_request_size": chosen.max_request_bytes,
             "model_store": "/",

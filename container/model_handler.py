@@ -13,7 +13,7 @@ from typing import Any
 import memory
 import payload
 from artifact import ArtifactError, read_artifact
-from health import Turn
+from health import Draining, Turn
 from logs import log
 from network import Network, Prediction
 
@@ -40,11 +40,13 @@ def handle(data: list[dict[str, Any]] | None, context: Any) -> list[str] | None:
 def _load(name: str, directory: Path) -> None:
     global _network, _turn, _load_ms, _cold
     started = time.perf_counter()
+    _turn = Turn()
+    if _turn.draining():
+        raise Draining
     try:
         _network = Network(read_artifact(directory), admit=memory.admitted)
     except OSError as error:
         raise ArtifactError("load_failed", f"The artifact cannot be read: {error}") from error
-    _turn = Turn()
     _load_ms = (time.perf_counter() - started) * 1000
     _cold = True
     log(

@@ -19,6 +19,7 @@ import ctypes
 import gc
 import os
 import platform
+import select
 import selectors
 import signal
 import socket
@@ -54,15 +55,17 @@ _OOM_SCORE = "500"
 class Worker:
     """A forked process that serves one connection of MMS's; ``line`` leads to it.
 
-    ``connection`` is ours as well until the model is loaded: MMS takes its end for the end of the
-    load, and why it ended is to be told before. ``pipes`` are its stdout and stderr to MMS, which
-    it removes itself unless it is killed.
+    ``connection`` is ours as well: MMS sees only the end of both, and why the worker has ended is
+    to be told before. ``pipes`` are its stdout and stderr to MMS, which it removes itself unless it
+    is killed.
     """
 
     pid: int
     line: socket.socket
-    connection: socket.socket | None
+    connection: socket.socket
+    loaded: bool = False
     pipes: list[Path] = field(default_factory=list)
+    kill_at: float | None = None
 
 
 @dataclass(eq=False)
@@ -126,12 +129,15 @@ class Host:
         self.requests = os.open(files.requests, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self.life = os.open(files.life, os.O_RDWR | os.O_CLOEXEC)
         self.selector.register(self.requests, selectors.EVENT_READ, self.hear)
+        # Their own, as a selector knows no hangup; and readable they are at each request.
+        self.hangups = select.epoll()
+        self.selector.register(self.hangups, selectors.EVENT_READ, self.hang_up)
         files.pid.write_text(f"{os.getpid()}\n", encoding="ascii")
 
     def run(self) -> NoReturn:
         while True:
             timeout = None
-            if any(model.kill_at is not None for model in self.models):
+            if any(self.killing()):
                 timeout = 0.05
             elif any(model.script.descriptor is None for model in self.models):
                 timeout = POLL_SECONDS
@@ -146,6 +152,16 @@ class Host:
                     self.mourn(model)
                 if model.kill_at is not None and now >= model.kill_at:
                     self.kill_workers(model)
+                for forked in model.workers:
+                    if forked.kill_at is not None and now >= forked.kill_at:
+                        os.kill(forked.pid, signal.SIGKILL)
+
+    def killing(self) -> Iterator[bool]:
+        """Whether there is something whose time may run out."""
+        for model in self.models:
+            yield model.kill_at is not None
+            for forked in model.workers:
+                yield forked.kill_at is not None
 
     def hear(self) -> None:
         """The scripts speak, a line each: one wants a worker, or was told to end."""
@@ -221,7 +237,9 @@ class Host:
         except OSError as error:  # no memory or no process left
             ours.close()
             theirs.close()
-            self.report(model, connection, 507, f"No process could be started: {error}.")
+            message = f"No process could be started: {error}."
+            load_failure.note(model.name, 507, message)
+            self.tell_load_failed(model, connection, 507, message)
             return
         if pid == 0:
             ours.close()
@@ -230,6 +248,7 @@ class Host:
         ours.setblocking(False)
         forked = Worker(pid, ours, connection)
         model.workers.append(forked)
+        self.hangups.register(connection, select.EPOLLRDHUP)
         self.selector.register(ours, selectors.EVENT_READ, lambda: self.hear_worker(model, forked))
 
     def serve(self, model: Model, connection: socket.socket, line: socket.socket) -> NoReturn:
@@ -237,6 +256,7 @@ class Host:
         code = 1
         try:
             self.selector.close()
+            self.hangups.close()
             os.close(self.requests)
             os.close(self.life)
             for other in self.models:
@@ -245,8 +265,7 @@ class Host:
                     os.close(other.script.descriptor)
                 for sibling in other.workers:
                     sibling.line.close()
-                    if sibling.connection is not None:
-                        sibling.connection.close()
+                    sibling.connection.close()
                 if other is not model:
                     os.close(other.streams[0])
                     os.close(other.streams[1])
@@ -294,10 +313,8 @@ class Host:
             return
         except ConnectionError:
             said = b""
-        connection, forked.connection = forked.connection, None
         if said:
-            if connection is not None:
-                connection.close()
+            forked.loaded = True
             name = Path(model.arguments.tmp_dir) / said.decode()
             forked.pipes = [Path(f"{name}-stdout"), Path(f"{name}-stderr")]
             return
@@ -306,29 +323,53 @@ class Host:
         self.selector.unregister(forked.line)
         forked.line.close()
         model.workers.remove(forked)
+        if forked.kill_at is None:
+            self.hangups.unregister(forked.connection)
         _, status = os.waitpid(forked.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        if code < 0 and model.kill_at is None:
-            why = ", most likely for want of memory" if code == -signal.SIGKILL else ""
-            when = "while it loaded" if connection is not None else "after it had loaded"
-            message = f"The model's worker was killed by signal {-code} {when}{why}."
-            log("worker_killed", level="ERROR", model=model.name, signal=-code, message=message)
-            if connection is not None:
-                self.report(model, connection, 507 if code == -signal.SIGKILL else 500, message)
-                connection = None
-        if connection is not None:
-            connection.close()
+        if code < 0 and model.kill_at is None and forked.kill_at is None:
+            self.explain_death(model, forked, -code)
+        else:
+            forked.connection.close()
         self.finish(model)
 
-    def report(self, model: Model, connection: socket.socket, status: int, message: str) -> None:
-        """Tell MMS why a load has ended, and only then let it see that its connection has."""
-        load_failure.note(model.name, status, message)
-        path = load_failure.target(model.name, status, message)
+    def explain_death(self, model: Model, forked: Worker, number: int) -> None:
+        """A worker was killed by a signal that is none of ours."""
+        when = "while it answered" if forked.loaded else "while it loaded"
+        why = ", most likely for want of memory" if number == signal.SIGKILL else ""
+        message = f"The model's worker was killed by signal {number}"
+        log(
+            "worker_killed",
+            level="ERROR",
+            model=model.name,
+            signal=number,
+            message=f"{message}{why}.",
+        )
+        status = 507 if number == signal.SIGKILL else 500
+        if forked.loaded:
+            reason = f"{message} {when}{why}; another one is started."
+            path = load_failure.target(
+                "/worker-died", reason, model=model.name, pid=forked.pid, status=status
+            )
+            self.tell_mms(path, forked.connection)
+        else:
+            message = f"{message} {when}{why}."
+            load_failure.note(model.name, status, message)
+            self.tell_load_failed(model, forked.connection, status, message)
+
+    def tell_load_failed(
+        self, model: Model, connection: socket.socket, status: int, message: str
+    ) -> None:
+        path = load_failure.target("/load-failed", message, model=model.name, status=status)
+        self.tell_mms(path, connection)
+
+    def tell_mms(self, path: str, connection: socket.socket) -> None:
+        """Say to MMS why ``connection`` ends, and only then let it see that it has ended."""
         try:
             answer = socket.create_connection(load_failure.address(), timeout=1)
             answer.sendall(f"POST {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
         except OSError as error:
-            log("report_failed", level="ERROR", model=model.name, message=str(error))
+            log("report_failed", level="ERROR", message=str(error))
             connection.close()
             return
 
@@ -338,6 +379,18 @@ class Host:
             connection.close()
 
         self.selector.register(answer, selectors.EVENT_READ, done)
+
+    def hang_up(self) -> None:
+        """MMS has closed connections: their workers end by themselves, unless they hang.
+
+        MMS closes one, too, when its worker has not answered in time, and has another one forked.
+        """
+        closed = {descriptor for descriptor, _ in self.hangups.poll(0)}
+        for model in self.models:
+            for forked in model.workers:
+                if forked.connection.fileno() in closed:
+                    self.hangups.unregister(forked.connection)
+                    forked.kill_at = time.monotonic() + UNLOAD_SECONDS
 
     def kill_workers(self, model: Model) -> None:
         for forked in model.workers:

@@ -34,6 +34,15 @@ def parse(arguments: list[str]) -> Any:
     return ArgParser.model_service_worker_args().parse_args(arguments)
 
 
+def import_mxnet(model_name: str) -> None:
+    """The plain way: several imports at a time could take more than there is, unseen."""
+    import memory
+
+    if "mxnet" not in sys.modules:
+        with memory.admitted(memory.IMPORT, model_name):
+            import mxnet  # noqa: F401
+
+
 class LoadFailed(Exception):
     """The model could not be loaded, and MMS has been told."""
 
@@ -65,6 +74,7 @@ def serve_connection(
             pipes = load_model_request["ioFileDescriptor"].decode()
             self._create_io_files(self.tmp_dir, pipes)
             try:
+                import_mxnet(name)
                 # Never the handler or the loader that a MANIFEST.json in the archive asks for.
                 self.service = MmsModelLoader().load(name, folder, HANDLER, None, 1)
             except Exception as error:

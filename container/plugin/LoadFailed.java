@@ -8,11 +8,11 @@ import com.amazonaws.ml.mms.wlm.WorkerStateListener;
 import com.amazonaws.ml.mms.wlm.WorkerThread;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import java.io.IOException;
-import java.lang.reflect.Field;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import software.amazon.ai.mms.servingsdk.Context;
 import software.amazon.ai.mms.servingsdk.ModelServerEndpoint;
 import software.amazon.ai.mms.servingsdk.annotations.Endpoint;
@@ -41,8 +41,7 @@ import software.amazon.ai.mms.servingsdk.http.Response;
         description = "For the container's own workers: the model could not be loaded")
 public class LoadFailed extends ModelServerEndpoint {
 
-    private static final long WAITING_CALLS_MS = 200;
-    private static final String UNEXPECTED = "This is not the Multi Model Server that was expected";
+    private static final long LATE_CALLS_SECONDS = 5;
 
     @Override
     public void doPost(Request request, Response response, Context context) throws IOException {
@@ -70,11 +69,12 @@ public class LoadFailed extends ModelServerEndpoint {
         if (model == null || loading == null) {
             return false;
         }
-        WorkerStateListener caller = listener(loading);
+        WorkerStateListener caller = (WorkerStateListener) Private.get(loading, "listener");
         if (!served) {
             // Their end is not to be the answer: it would be 500.
             for (WorkerThread worker : workers) {
-                setListener(worker, new WorkerStateListener(new CompletableFuture<>(), 1));
+                WorkerStateListener nobody = new WorkerStateListener(new CompletableFuture<>(), 1);
+                Private.set(worker, "listener", nobody);
             }
             manager.unregisterModel(name);
         }
@@ -85,29 +85,6 @@ public class LoadFailed extends ModelServerEndpoint {
             refuseWaitingCalls(model, status);
         }
         return true;
-    }
-
-    private static WorkerStateListener listener(WorkerThread worker) throws IOException {
-        try {
-            return (WorkerStateListener) listenerField().get(worker);
-        } catch (ReflectiveOperationException e) {
-            throw new IOException(UNEXPECTED, e);
-        }
-    }
-
-    private static void setListener(WorkerThread worker, WorkerStateListener listener)
-            throws IOException {
-        try {
-            listenerField().set(worker, listener);
-        } catch (ReflectiveOperationException e) {
-            throw new IOException(UNEXPECTED, e);
-        }
-    }
-
-    private static Field listenerField() throws ReflectiveOperationException {
-        Field field = WorkerThread.class.getDeclaredField("listener");
-        field.setAccessible(true);
-        return field;
     }
 
     private static void refuseWaitingCalls(Model model, HttpResponseStatus status) {
@@ -126,12 +103,11 @@ public class LoadFailed extends ModelServerEndpoint {
                                 // none is left
                             }
                         });
+        refuse.setDaemon(true);
         refuse.start();
-        try {
-            refuse.join(WAITING_CALLS_MS);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
-        refuse.interrupt();
+        // A call may have seen the model just before it was removed, and come only now.
+        ModelManager.getInstance()
+                .getScheduler()
+                .schedule(refuse::interrupt, LATE_CALLS_SECONDS, TimeUnit.SECONDS);
     }
 }

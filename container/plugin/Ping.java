@@ -22,6 +22,10 @@ import software.amazon.ai.mms.servingsdk.http.Response;
         description = "200 while the server can load and serve, else 503")
 public class Ping extends ModelServerEndpoint {
 
+    static {
+        StandardOutput.toLog(); // MMS loads its plug-ins before it prints
+    }
+
     @Override
     public void doGet(Request request, Response response, Context context) throws IOException {
         boolean healthy = new File(System.getProperty("mme.healthy")).exists();

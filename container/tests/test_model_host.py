@@ -1,5 +1,6 @@
 """The model host: forks instead of imports, and the plain way where there is no host."""
 
+import io
 import os
 import signal
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from big import big_folder
+from PIL import Image
 from serving import Server, alive, start_server, wait_until
 
 pytestmark = pytest.mark.xdist_group("container-host")
@@ -117,6 +119,26 @@ def test_a_worker_killed_while_it_loads_is_a_lack_of_memory(server: Server, tmp_
     wait_until(lambda: len(server.processes()) == 3, what="an idle server")
 
 
+def test_the_caller_of_a_killed_worker_hears_of_it(
+    server: Server, unpacked: Unpacked, picture: bytes
+) -> None:
+    server.load("dying", unpacked())
+    (worker,) = workers(server)
+    large = io.BytesIO()
+    Image.new("L", (7000, 7000)).save(large, "PNG")  # takes a while to decode
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(server.invoke, "dying", large.getvalue(), "image/png")
+        wait_until(lambda: bool(server.busy_workers()), what="the worker at work")
+        os.kill(worker, signal.SIGKILL)
+        answer = call.result()
+    assert answer.status == 507
+    assert "killed by signal 9 while it answered, most likely for want" in answer.json["message"]
+    wait_until(
+        lambda: server.invoke("dying", picture, "image/jpeg").status == 200, 20, "its return"
+    )
+    server.unload("dying")
+
+
 def test_what_cannot_be_loaded_again_is_unloaded(
     server: Server, unpacked: Unpacked, picture: bytes
 ) -> None:
@@ -130,7 +152,7 @@ def test_what_cannot_be_loaded_again_is_unloaded(
     while 404 not in statuses:
         answer = server.invoke("spoilt", picture, "image/jpeg")
         statuses.add(answer.status)
-    assert statuses <= {400, 404, 500, 503}
+    assert statuses <= {400, 404, 507}
     assert server.models() == []
     wait_until(lambda: len(server.processes()) == 3, what="an idle server")
 

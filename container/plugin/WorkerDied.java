@@ -1,0 +1,46 @@
+package mme;
+
+import com.amazonaws.ml.mms.util.messages.BaseModelRequest;
+import com.amazonaws.ml.mms.wlm.BatchAggregator;
+import com.amazonaws.ml.mms.wlm.ModelManager;
+import com.amazonaws.ml.mms.wlm.WorkerThread;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import java.io.IOException;
+import software.amazon.ai.mms.servingsdk.Context;
+import software.amazon.ai.mms.servingsdk.ModelServerEndpoint;
+import software.amazon.ai.mms.servingsdk.annotations.Endpoint;
+import software.amazon.ai.mms.servingsdk.annotations.helpers.EndpointTypes;
+import software.amazon.ai.mms.servingsdk.http.Request;
+import software.amazon.ai.mms.servingsdk.http.Response;
+
+/**
+ * Where the model host says that a worker was killed: {@code POST
+ * /worker-died?model=NAME&pid=PID&status=507&reason=TEXT}. Whoever waits for an answer of it gets
+ * the reason; MMS itself would answer "Worker died.".
+ */
+@Endpoint(
+        urlPattern = "worker-died",
+        endpointType = EndpointTypes.MANAGEMENT,
+        description = "For the container's own model host: a model's worker was killed")
+public class WorkerDied extends ModelServerEndpoint {
+
+    @Override
+    public void doPost(Request request, Response response, Context context) throws IOException {
+        String name = request.getParameter("model").get(0);
+        int pid = Integer.parseInt(request.getParameter("pid").get(0));
+        HttpResponseStatus status =
+                HttpResponseStatus.valueOf(Integer.parseInt(request.getParameter("status").get(0)));
+        String reason = request.getParameter("reason").get(0);
+        response.setStatus(404);
+        for (WorkerThread worker : ModelManager.getInstance().getWorkers(name)) {
+            if (worker.getPid() == pid) {
+                Object waiting = Private.get(worker, "req");
+                if (waiting != null) {
+                    BatchAggregator calls = (BatchAggregator) Private.get(worker, "aggregator");
+                    calls.sendError((BaseModelRequest) waiting, reason, status);
+                }
+                response.setStatus(200);
+            }
+        }
+    }
+}
