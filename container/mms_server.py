@@ -167,7 +167,7 @@ def config(chosen: Settings) -> str:
             "default_service_handler": f"{CONTAINER / 'model_handler.py'}:handle",
             # MMS waits for a model's process in the thread that serves a share of all connections:
             # the more threads, the fewer calls wait for somebody else's load. Started when needed.
-            "number_of_netty_threads": 32,
+            "number_of_netty_threads": 16,
             "decode_input_request": "false",
             "max_request_size": chosen.max_request_bytes,
             "model_store": "/",
