@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 
-from localaws.tests.processes import descendants, model_workers
+from localaws.tests.processes import descendants, model_hosts, model_workers
 from localaws.tests.servers import LocalAwsProcess, S3Server
 
 KINDS = ("instance", "worker", "model host", "host and worker", "java", "s3", "localaws")
@@ -79,9 +79,7 @@ class Chaos(threading.Thread):
         inside = descendants(leader)
         workers = sorted(model_workers(leader))
         worker = [self._dice.choice(workers)] if workers else []
-        hosts = [
-            pid for pid, line in inside.items() if "model_host.py" in line and pid not in workers
-        ]
+        hosts = model_hosts(leader)
         java = [pid for pid, line in inside.items() if line.split()[0].endswith("java")]
         return {
             "worker": worker,

@@ -75,6 +75,13 @@ def model_workers(pid: int) -> list[int]:
     return forks or [one for one, line in commands.items() if "worker.py" in line]
 
 
+def model_hosts(pid: int) -> list[int]:
+    """The process of a container that its models are forked from: one, or none while it is dead."""
+    workers = model_workers(pid)
+    commands = descendants(pid)
+    return [one for one, line in commands.items() if "model_host.py" in line and one not in workers]
+
+
 @dataclass(frozen=True)
 class Memory:
     """Bytes of a process tree, each shared page divided by those who share it.

@@ -18,6 +18,7 @@ ALLOWED_IN_CHAOS = ALLOWED | {
     "ModelError 0",  # the container ended before it answered, or did not answer within 60 s
     "ModelError 500 Worker died.",  # MMS's words for a call whose worker was killed under it
     "ModelError 503",  # MMS has no worker for the model: it is being started again
+    "ModelError 507",  # a worker killed while it loads is one that memory was short for
     "EndpointConnectionError",  # localaws itself is dead
     "ConnectionClosedError",
 }
