@@ -67,25 +67,34 @@ def _megabytes(pid: int) -> float:
 
 
 def fill(server: Server, folder: Path) -> list[str]:
-    """Load ``folder`` under new names until there is no room; returns the names."""
+    """Load ``folder`` under new names, and call each, until there is no room; returns the names.
+
+    Called, because a worker's first request takes some megabytes for good.
+    """
     loaded: list[str] = []
     while (answer := server.load(f"fill{len(loaded)}", folder)).status == 200:
         loaded.append(f"fill{len(loaded)}")
+        call(server, loaded[-1])
         assert len(loaded) < 100, "it is never full"
     assert answer.status == 507, answer.body
     return loaded
 
 
+def call(server: Server, name: str) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(picture, "PNG")
+    answer = server.invoke(name, picture.getvalue(), "image/png")
+    assert answer.status == 200, answer.body
+
+
 def exchange(server: Server, folder: Path, loaded: list[str], rounds: range) -> None:
     """For each number: unload the oldest of ``loaded`` from a full server, load another, call it;
     and it is full again."""
-    picture = io.BytesIO()
-    Image.new("RGB", (40, 30)).save(picture, "PNG")
     for number in rounds:
         assert server.unload(loaded.pop(0)).status == 200
         loaded.append(f"round{number}")
         answer = server.load(loaded[-1], folder)
         assert answer.status == 200, f"round {number}: {answer} {server.events('load_failed')[-1:]}"
-        assert server.invoke(loaded[-1], picture.getvalue(), "image/png").status == 200
+        call(server, loaded[-1])
         assert server.load("one-more", folder).status == 507, f"round {number}: there is more room"
     assert sorted(loaded) == server.models()
