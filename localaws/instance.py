@@ -42,6 +42,8 @@ _MAX_HOME = 76
 _HOME_PREFIX = "localaws-"
 _PORTS = (16_384, 32_766)
 _LOG_TAIL_LINES = 40
+_MAX_LINE = 64 * 1024
+"""Bytes; a longer line is taken in parts: a container may write for ever without a line's end."""
 _LOG_BYTES = 8 * 1024 * 1024
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "JAVA_HOME", "LD_LIBRARY_PATH", "TMPDIR")
 _PASSED_ON_PREFIXES = ("MXNET_", "OMP_", "MME_", "SAGEMAKER_MODEL_SERVER_", "PYTHON")
@@ -258,7 +260,7 @@ class Instance:
         """Copy the container's output to its log file, the tail, and whoever listens."""
         log_file = _BoundedLog(self.folder / "container.log")
         with contextlib.closing(stream), contextlib.closing(log_file):
-            for raw in stream:
+            while raw := stream.readline(_MAX_LINE):
                 log_file.write(raw)
                 line = raw.decode(errors="replace").rstrip("\n")
                 self._tail.append(line[:2000])

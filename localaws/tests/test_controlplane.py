@@ -236,6 +236,19 @@ def test_the_failure_reason_ends_with_the_log(start):
     assert reason.endswith("line 59 " + "x" * 150)
 
 
+def test_a_line_without_end_is_taken_in_parts(start):
+    endless = "print('x' * 200_000, end='the end')"
+    hosting = Hosting(start(container=f'{sys.executable} -c "{endless}"'), "endless-line")
+    hosting.create("endless", wait=False)
+    assert hosting.settled("endless")["FailureReason"].endswith("xxx")
+    events = hosting.process.client("logs").filter_log_events(
+        logGroupName="/aws/sagemaker/Endpoints/endless", interleaved=True
+    )["events"]
+    assert len(events) == 8  # of two attempts
+    assert max(len(event["message"]) for event in events) == 64 * 1024
+    assert events[-1]["message"].endswith("xthe end")
+
+
 @pytest.mark.parametrize("value", ["a\0b", "a\ud800b"])
 def test_a_variable_no_process_can_have(hosting, name, value):
     hosting.create(name, wait=False, Environment={"BAD": value})
