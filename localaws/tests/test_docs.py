@@ -9,6 +9,8 @@ import pytest
 
 from localaws import faults, telemetry
 from localaws.controlplane import ControlPlane
+from localaws.faults import FaultPlan
+from localaws.settings import Settings
 from localaws.tests.servers import ROOT
 
 MANUAL = (ROOT / "docs" / "localaws.md").read_text()
@@ -21,6 +23,25 @@ def test_every_option_is_explained_and_none_is_invented():
     assert len(offered) > 15
     table = MANUAL.partition("## Options")[2].partition("## Faults")[0]
     assert set(re.findall(r"`(--[a-z0-9-]+)`", table)) == offered
+
+
+def test_every_default_is_as_written():
+    table = MANUAL.partition("## Options")[2].partition("## Faults")[0]
+    defaults = Settings(data=None, container_command=())
+    checked = 0
+    for names, written in re.findall(r"^\| (`--[^|]+) \| ([^|]+) \|", table, re.MULTILINE):
+        options = re.findall(r"--([a-z0-9-]+)", names)
+        values = [word.strip() for word in written.split(",")] * len(options)
+        for option, value in zip(options, values, strict=False):
+            default = getattr(defaults, option.replace("-", "_"))
+            assert value == (f"{default:g}" if isinstance(default, float) else str(default)), option
+            checked += 1
+    assert checked > 12
+
+
+def test_the_fault_plan_of_the_manual_is_taken():
+    (plan,) = re.findall(r"/_localaws/faults -d '(.+?)'", MANUAL, re.DOTALL)
+    FaultPlan().replace(plan.encode())
 
 
 @pytest.mark.parametrize("operation", [n for n in vars(ControlPlane) if n[:1].isupper()])
