@@ -349,7 +349,12 @@ class Host:
         if forked.loaded:
             reason = f"{message} {when}{why}; another one is started."
             path = load_failure.target(
-                "/worker-died", reason, model=model.name, pid=forked.pid, status=status
+                "/worker-died",
+                reason,
+                model=model.name,
+                pid=forked.pid,
+                status=status,
+                unread=int(_unread(forked.connection)),
             )
             self.tell_mms(path, forked.connection)
         else:
@@ -413,6 +418,14 @@ class Host:
             self.models.remove(model)
         else:
             model.script.signal(_SCRIPT_UNLOADED)
+
+
+def _unread(connection: socket.socket) -> bool:
+    """Whether there is a request that the worker has not read: it was at none when it died."""
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
 
 
 def _say_loaded(line: socket.socket, pipes: str) -> None:

@@ -4,6 +4,7 @@ import com.amazonaws.ml.mms.util.messages.BaseModelRequest;
 import com.amazonaws.ml.mms.wlm.BatchAggregator;
 import com.amazonaws.ml.mms.wlm.ModelManager;
 import com.amazonaws.ml.mms.wlm.WorkerThread;
+import io.netty.channel.Channel;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import java.io.IOException;
 import software.amazon.ai.mms.servingsdk.Context;
@@ -15,8 +16,9 @@ import software.amazon.ai.mms.servingsdk.http.Response;
 
 /**
  * Where the model host says that a worker was killed: {@code POST
- * /worker-died?model=NAME&pid=PID&status=507&reason=TEXT}. Whoever waits for an answer of it gets
- * the reason; MMS itself would answer "Worker died.".
+ * /worker-died?model=NAME&pid=PID&status=507&reason=TEXT&unread=0}. Whoever waits for an answer of
+ * it gets the reason; MMS itself would answer "Worker died.". With {@code unread=1} the worker was
+ * idle, and never saw the call that came since: that one goes back to the front of the line.
  */
 @Endpoint(
         urlPattern = "worker-died",
@@ -31,14 +33,18 @@ public class WorkerDied extends ModelServerEndpoint {
         HttpResponseStatus status =
                 HttpResponseStatus.valueOf(Integer.parseInt(request.getParameter("status").get(0)));
         String reason = request.getParameter("reason").get(0);
+        boolean unread = "1".equals(request.getParameter("unread").get(0));
         response.setStatus(404);
         for (WorkerThread worker : ModelManager.getInstance().getWorkers(name)) {
             if (worker.getPid() == pid) {
-                Object waiting = Private.get(worker, "req");
-                if (waiting != null) {
-                    BatchAggregator calls = (BatchAggregator) Private.get(worker, "aggregator");
-                    calls.sendError((BaseModelRequest) waiting, reason, status);
+                BatchAggregator calls = (BatchAggregator) Private.get(worker, "aggregator");
+                BaseModelRequest waiting = (BaseModelRequest) Private.get(worker, "req");
+                if (unread) {
+                    calls.sendError(null, reason, status); // without a request: puts it back
+                } else if (waiting != null) {
+                    calls.sendError(waiting, reason, status);
                 }
+                ((Channel) Private.get(worker, "backendChannel")).close(); // takes no further one
                 response.setStatus(200);
             }
         }

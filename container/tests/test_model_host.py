@@ -44,7 +44,7 @@ def test_models_are_forked_from_one_process(
     assert len(workers(server)) == 1
     assert server.invoke("forked", picture, "image/jpeg").status == 200
     assert server.unload("forked").status == 200
-    assert workers(server) == []
+    wait_until(lambda: workers(server) == [], what="the end of its worker")
     assert not server.events("model_host_unavailable")
 
 
