@@ -339,11 +339,10 @@ def start_image(
 
 
 NO_JSON = (
-    "Model server started.",
     "WARNING: sun.reflect.Reflection.getCallerClass is not supported."
     " This will impact performance.",
 )
-"""What MMS and its logger print past every logger, once each, as they start."""
+"""What MMS's logger says of itself as it starts, before it is one."""
 
 OF_A_MODEL = ("model_loaded", "load_failed", "request_refused", "worker_killed", "worker_failed")
 
