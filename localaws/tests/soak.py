@@ -7,10 +7,10 @@ what happened and ends with 1 where anything was not as it must be:
 
 * every answer is that of the model that was asked;
 * callers see no errors but those that AWS would give (:mod:`traffic` lists them);
-* left alone, the memory of each container's processes stays under --memory-mb. What is held
-  against it is what the kernel cannot give back, shared pages in shares (Pss_Anon and Pss_Shmem
-  of the whole process tree), which is what the container itself counts, and what a cgroup's limit
-  comes to; pages of mapped files are printed beside it;
+* the memory of each container's processes stays under --memory-mb. What is held against it is
+  what the kernel cannot give back, shared pages in shares (Pss_Anon and Pss_Shmem of the whole
+  process tree), which is what the container itself counts, and what a cgroup's limit comes to;
+  pages of mapped files are printed beside it;
 * afterwards every model answers, once each and without an error;
 * after DeleteEndpoint no process, folder, socket or port of any instance is left, and after
   localaws has ended none of its own.
@@ -310,8 +310,7 @@ def _check_memory(plan: Plan, records: dict[int, InstanceRecord], report: Report
         f"memory of a container: at most {kept:.0f} MB of {plan.memory_mb} in {samples} samples "
         f"({whole:.0f} MB with the pages of mapped files)"
     )
-    # Where the model host is killed, models import MXNet by themselves, before they ask for room.
-    if kept > plan.memory_mb and not plan.chaos:
+    if kept > plan.memory_mb:
         report.violations.append(f"a container took {kept:.0f} MB of {plan.memory_mb}")
 
 

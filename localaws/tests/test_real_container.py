@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
 from localaws.tests.conftest import Hosting
-from localaws.tests.processes import descendants, model_workers
+from localaws.tests.processes import descendants, model_hosts, model_workers
 from localaws.tests.servers import REAL, alive, wait_for
 from tests.artifacts import constant_archive
 
@@ -42,12 +43,35 @@ def test_life_and_deaths_of_a_real_container(hosting, picture, tmp_path):
     def call(target, **kwargs):
         return hosting.invoke("real", target, picture, ContentType="application/x-image", **kwargs)
 
+    def is_loading(target):
+        """On disk, and not yet in memory."""
+        (one,) = hosting.process.instances("real")
+        (found,) = [m for m in one["models"] if m["target_model"] == target] or [{}]
+        return found.get("state") == "loading" and found["bytes"]
+
     cold = call("m0.tar.gz")
     answer = json.loads(cold["Body"])
     assert len(answer) == 5
     assert answer[0].endswith("class=m0 label 0")
     assert cold["CustomAttributes"].startswith("cold=1;load_ms=")
     assert call("m0.tar.gz")["CustomAttributes"].startswith("cold=0;")
+
+    # While one model is being loaded, here for as long as its host is stopped, calls of the other
+    # go on, whichever connection they take.
+    (one,) = hosting.process.instances("real")
+    (host,) = model_hosts(one["pid"])
+    with ThreadPoolExecutor(9) as pool:
+        os.kill(host, signal.SIGSTOP)
+        try:
+            held = pool.submit(call, "m1.tar.gz")
+            wait_for(lambda: is_loading("m1.tar.gz"))
+            calls = [pool.submit(call, "m0.tar.gz") for _ in range(8)]
+            done = wait(calls, timeout=20).done
+            assert len(done) == len(calls)
+            assert is_loading("m1.tar.gz")
+        finally:
+            os.kill(host, signal.SIGCONT)
+        assert json.loads(held.result()["Body"])[0].endswith("class=m1 label 1")
     labelled = json.loads(call("m1.tar.gz", Accept="application/json")["Body"])
     assert labelled["predictions"][0]["label"] == "m1 label 1"
 

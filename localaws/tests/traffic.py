@@ -21,6 +21,7 @@ ALLOWED_IN_CHAOS = ALLOWED | {
     "ModelError 507",  # a worker killed while it loads is one that memory was short for
     "EndpointConnectionError",  # localaws itself is dead
     "ConnectionClosedError",
+    "ResponseStreamingError",
 }
 """What a caller may see besides while parts are being killed. AWS has a spare for most of them."""
 
