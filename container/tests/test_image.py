@@ -79,6 +79,8 @@ def test_a_hundred_rounds_at_the_limit_leave_nothing_behind(tmp_path: Path) -> N
     folder = big_folder(tmp_path / "big", 1500)
     with start_image(IMAGE, tmp_path, "--memory=1536m", "--memory-swap=1536m") as server:
         server.said("model_host_ready")
+        assert server.load("first", folder).status == 200  # some files come with the first model
+        assert server.unload("first").status == 200
         empty = figures(server, 0)
         loaded = fill(server, folder)
         held = len(loaded)
