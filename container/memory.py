@@ -132,6 +132,14 @@ def _jvm_has_yet_to_take() -> int:
     return 0
 
 
+ending: list[int] = []
+"""Workers of unloaded models that were not gone when this worker was forked (model_host.py). MMS
+answers an unload once the script is gone that stands for the worker; the worker's memory may take
+some milliseconds more."""
+
+ENDING_SECONDS = 2.0
+
+
 @contextlib.contextmanager
 def admitted(need: int, name: str) -> Iterator[None]:
     """Hold ``need`` bytes for the time of a load; ``MemoryError`` where they are not there.
@@ -141,22 +149,44 @@ def admitted(need: int, name: str) -> Iterator[None]:
     """
     folder = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - the server's own, as it is set
     mine = folder / f".loading.{os.getpid()}"
-    with _locked(folder / ".loading"):
-        reserved = _reserved_by_others(folder)
-        kept = SPARE + _jvm_has_yet_to_take()
-        for room in rooms():
-            free = room.limit - room.used - reserved - kept
-            if need > free:
-                raise MemoryError(
-                    f"{name} needs about {need // MEGABYTE} MB, but of {room.limit // MEGABYTE} MB "
-                    f"({room.source}) {max(0, free) // MEGABYTE} MB are free; "
-                    "unload another model first."
-                )
-        mine.write_text(str(need), encoding="ascii")
+    deadline = time.monotonic() + ENDING_SECONDS
+    while True:
+        room_to_come = not all(_gone(pid) for pid in ending)
+        with _locked(folder / ".loading"):
+            lack = _lack(need, name, _reserved_by_others(folder))
+            if lack is None:
+                mine.write_text(str(need), encoding="ascii")
+                break
+        if not room_to_come or time.monotonic() > deadline:
+            raise MemoryError(lack)
+        time.sleep(0.02)
     try:
         yield
     finally:
         mine.unlink(missing_ok=True)
+
+
+def _gone(pid: int) -> bool:
+    """Whether a process is no more, or a zombie, which has given its memory back."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"
+
+
+def _lack(need: int, name: str, reserved: int) -> str | None:
+    """The sentence that refuses ``need`` bytes; None where there is room."""
+    kept = SPARE + _jvm_has_yet_to_take()
+    for room in rooms():
+        free = room.limit - room.used - reserved - kept
+        if need > free:
+            return (
+                f"{name} needs about {need // MEGABYTE} MB, but of {room.limit // MEGABYTE} MB "
+                f"({room.source}) {max(0, free) // MEGABYTE} MB are free; "
+                "unload another model first."
+            )
+    return None
 
 
 def _reserved_by_others(folder: Path) -> int:

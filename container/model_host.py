@@ -36,6 +36,7 @@ if __name__ == "__main__":
 
 import launcher  # noqa: E402
 import load_failure  # noqa: E402
+import memory  # noqa: E402
 import worker as plain  # noqa: E402
 from logs import log  # noqa: E402
 
@@ -255,6 +256,12 @@ class Host:
         """In the fork: become the worker of ``model`` and never return."""
         code = 1
         try:
+            memory.ending = [
+                forked.pid
+                for other in self.models
+                for forked in other.workers
+                if other.kill_at is not None or forked.kill_at is not None
+            ]
             self.selector.close()
             self.hangups.close()
             os.close(self.requests)

@@ -1,8 +1,10 @@
 """Memory: refused with 507 before it is taken, given back when a model is unloaded."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import memory
 import pytest
 from big import big_folder
 from filling import exchange, figures, fill
@@ -41,7 +43,9 @@ def test_a_full_container_refuses_and_takes_again_after_an_unload(tmp_path: Path
         after = figures(server, 0)
         print(f"All unloaded: {after}.")
         assert after.megabytes < late.megabytes - 40 * held / 2
-        assert after.open_files == empty.open_files
+        wait_until(
+            lambda: figures(server, 0).open_files == empty.open_files, what="its files' end"
+        )
 
 
 def test_what_could_never_fit_is_refused_at_once(
@@ -52,7 +56,31 @@ def test_what_could_never_fit_is_refused_at_once(
         before = server.processes()
         assert server.load("huge", folder).status == 507
         assert server.models() == []
-        # MMS starts the process that has ended once more, a second later; that one ends at once.
         wait_until(lambda: len(server.processes()) <= len(before), what="nothing is left running")
         assert server.load("small", unpacked()).status == 200
         assert server.invoke("small", picture, "image/jpeg").status == 200
+
+
+def test_a_load_waits_for_the_memory_of_a_worker_that_is_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MMS answers an unload some milliseconds before the worker's memory is free."""
+    looks = []
+    with subprocess.Popen(["sleep", "60"]) as worker:
+
+        def rooms() -> list[memory.Room]:
+            looks.append(worker.poll())
+            if len(looks) == 3:
+                worker.kill()
+            used = 900 if worker.poll() is None else 100
+            return [memory.Room(1000 * memory.MEGABYTE, used * memory.MEGABYTE, "test")]
+
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        monkeypatch.setattr(memory, "rooms", rooms)
+        with pytest.raises(MemoryError, match="MB are free"), memory.admitted(300 << 20, "alone"):
+            pass
+        assert len(looks) == 1, "nothing is ending: it is refused at once"
+
+        monkeypatch.setattr(memory, "ending", [worker.pid])
+        with memory.admitted(300 << 20, "patient"):
+            assert worker.poll() is not None
