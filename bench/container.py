@@ -21,6 +21,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -30,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "container" / "tests"))
+sys.path[:0] = [str(REPOSITORY / "container" / "tests"), str(REPOSITORY)]
 
 from PIL import Image  # noqa: E402
 from serving import (  # noqa: E402
@@ -43,9 +44,12 @@ from serving import (  # noqa: E402
     wait_until_ready,
 )
 
+from tests.artifacts import constant_archive  # noqa: E402
+
 NETWORKS = ("resnet-18", "resnet-152", "squeezenet")
 SIDES = ("plain", "container")
 CALLERS = 4
+NOTHING = "nothing"
 
 
 @dataclass
@@ -156,6 +160,15 @@ def throughput(server: Server, picture: bytes, models: list[str], seconds: float
     return sum(counts) / (time.perf_counter() - started)
 
 
+def wait_until_idle(server: Server, processes: int) -> None:
+    """Wait until no model has a process any more."""
+    deadline = time.monotonic() + 30
+    while len(server.processes()) > processes:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"it does not end its processes:\n{server.log()[-2000:]}")
+        time.sleep(0.05)
+
+
 def load(server: Server, name: str, folder: Path) -> None:
     answer = server.load(name, folder)
     if answer.status != 200:
@@ -165,9 +178,11 @@ def load(server: Server, name: str, folder: Path) -> None:
 def measure(
     servers: dict[str, Server], folder: Path, picture: bytes, raw: subprocess.Popen[str],
     rounds: int, seconds: float,
-) -> tuple[dict[str, Figures], list[float]]:  # fmt: skip
-    """Measure both sides in turns on one network; also forward passes without a server."""
+) -> tuple[dict[str, Figures], list[float], list[float]]:  # fmt: skip
+    """Measure both sides in turns on one network; also forward passes without a server, and calls
+    of a network that does nothing, which cost what MMS and the handler cost by themselves."""
     figures = {side: Figures() for side in SIDES}
+    idle = {side: len(server.processes()) for side, server in servers.items()}
     for number in range(rounds):  # cold: from the load to the first answer
         for side, server in servers.items():
             name = f"cold{number}"
@@ -177,14 +192,18 @@ def measure(
             figures[side].cold.append((time.perf_counter() - started) * 1000)
             figures[side].answer = json.loads(body)["predictions"]
             server.unload(name)
+            wait_until_idle(server, idle[side])  # or its end would be in the next one's way
 
     for side, server in servers.items():
         figures[side].idle_mb = memory_mb(server)
         load(server, "m0", folder)
         Caller(server, picture).call("m0")
     callers = {side: Caller(server, picture) for side, server in servers.items()}
+    load(servers["container"], NOTHING, folder.parent / NOTHING)
     limit: list[float] = []
+    nothing: list[float] = []
     for _ in range(rounds * 2):
+        nothing += [callers["container"].call(NOTHING)[0] for _ in range(20)]
         for side in SIDES:
             figures[side].warm += [callers[side].call("m0")[0] for _ in range(20)]
         assert raw.stdin is not None
@@ -192,6 +211,9 @@ def measure(
         raw.stdin.write("20\n")
         raw.stdin.flush()
         limit += [float(value) for value in raw.stdout.readline().split()]
+
+    servers["container"].unload(NOTHING)
+    wait_until_idle(servers["container"], idle["container"] + 2)
 
     for side, server in servers.items():
         one = memory_mb(server)
@@ -211,15 +233,17 @@ def measure(
             server.unload(f"m{number}")
         taken = max(1.0, full - figures[side].idle_mb)
         figures[side].given_back = 100 * (full - memory_mb(server)) / taken
-    return figures, limit
+    return figures, limit, nothing
 
 
 def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, math.ceil(share * len(values)) - 1)]
 
 
-def rows(figures: dict[str, Figures], limit: list[float]) -> list[tuple[str, float, float]]:
-    """(what, plain, container) for the table."""
+def rows(
+    figures: dict[str, Figures], limit: list[float], nothing: list[float]
+) -> list[tuple[str, float, float]]:
+    """(what, plain or else what ours is to be compared with, container) for the table."""
     plain, ours = figures["plain"], figures["container"]
 
     def fitting(side: Figures) -> float:
@@ -231,6 +255,12 @@ def rows(figures: dict[str, Figures], limit: list[float]) -> list[tuple[str, flo
         ("warm p50, 1 caller (ms)", median(plain.warm), median(ours.warm)),
         ("warm p99, 1 caller (ms)", percentile(plain.warm, 0.99), percentile(ours.warm, 0.99)),
         ("raw MXNet p50, no server (ms)", math.nan, median(limit)),
+        ("call of a network that does nothing, p50 (ms)", math.nan, median(nothing)),
+        (
+            "warm p50 beside the sum of these two",
+            median(limit) + median(nothing),
+            median(ours.warm),
+        ),
         ("answers/s, 4 callers, 1 model", median(plain.one_model), median(ours.one_model)),
         ("answers/s, 4 callers, 4 models", median(plain.four_models), median(ours.four_models)),
         ("memory of a further model (MB)", plain.further_mb, ours.further_mb),
@@ -300,6 +330,10 @@ def main() -> None:
         [container_python(), str(REPOSITORY / "bench" / "networks.py"), str(arguments.keep)],
         check=True, timeout=600, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    with tarfile.open(
+        constant_archive(arguments.keep / "nothing.tar.gz", labels=["a", "b"], answer=1)
+    ) as archive:
+        archive.extractall(arguments.keep / NOTHING, filter="data")
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1024**3
     print(f"{cores} cores, {memory:.0f} GiB; load average {os.getloadavg()[0]:.1f} at the start\n")
@@ -324,9 +358,9 @@ def main() -> None:
                 raw = stack.enter_context(
                     raw_process(folder, home / "picture.jpg", servers["container"])
                 )
-                figures, limit = measure(servers, folder, picture, raw, rounds, seconds)
+                figures, limit, nothing = measure(servers, folder, picture, raw, rounds, seconds)
             print(f"| {network} | plain | container | ratio |\n|---|---:|---:|---:|")
-            for what, plain, ours in rows(figures, limit):
+            for what, plain, ours in rows(figures, limit, nothing):
                 if math.isnan(plain):
                     print(f"| {what} | | {ours:.1f} | |")
                 else:

@@ -7,6 +7,7 @@ of its kind, which is how the local stack runs its endpoint instances (see READM
 
 import ctypes
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -48,6 +49,9 @@ def serve() -> int:
         log("start_failed", level="ERROR", message=str(error))
         return 2
 
+    # The model host holds four descriptors a model and two a worker.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # MMS's workers outlive a JVM that dies; as the reaper of orphans we see and end them.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     stopping = False

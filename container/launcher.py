@@ -1,10 +1,10 @@
 """The shell script that MMS starts in place of a Python worker.
 
 A script, because starting a Python only to reach the model host would take 20 ms of each load and
-5 MB of each model; the shell takes one and a tenth. To MMS it is the worker's process: it ends when
-the worker is to end, a SIGTERM to it reaches the worker, and where it is killed, the host ends the
-worker. The host reads its command line, environment, working directory, stdout and stderr from
-/proc, so that all it has to say is that it is there.
+5 MB of each model; the shell takes one and a tenth. To MMS it is the worker's process: where it is
+killed, as MMS does to unload the model, the host ends the worker. The host reads its command line,
+environment, working directory, stdout and stderr from /proc, so that all it has to say is that it
+is there.
 
 It outlives the host: MMS never starts a second one (its thread that watches the process fails as
 the process ends), and without it a worker that dies could not be replaced. It offers itself to the
@@ -14,14 +14,11 @@ next host instead. Where there is none, it becomes the plain worker, which impor
 import shlex
 from pathlib import Path
 
-REQUEST, TERMINATED = "R", "T"
-"""What the script writes to the host, each with its process id."""
-
 STDOUT = 5
 """Where the script keeps its stdout for the host: while it speaks to it, 1 is something else."""
 
-# The host's answers, as signals: it cannot take the model, or the model is unloaded.
-REFUSED_SIGNAL, UNLOADED_SIGNAL = "USR1", "USR2"
+REFUSED_SIGNAL = "USR1"
+"""The host's word for a model that it cannot take."""
 
 SUCCESSOR_TRIES = 60
 """How often, four times a second, a script looks for the next host when its own has died."""
@@ -33,34 +30,30 @@ case "$1" in
   */model_service_worker.py) shift ;;
   *) exec {python} -I "$@" ;;
 esac
-host= last= tries=0 refused= ending=
+last= tries=0 refused=
 trap 'refused=1' {refused}
-trap 'exit 143' {unloaded}
-trap 'ending=1; [ -z "$host" ] || echo "{terminated} $$" >&4' TERM
-while [ -z "$refused$ending" ]; do
+while [ -z "$refused" ]; do
   while [ -e {starting} ] && kill -0 "$PPID" 2>/dev/null; do sleep 0.05; done
   host=
   {{ read -r host < {pid_file}; }} 2>/dev/null
   if [ -n "$host" ] && [ "$host" != "$last" ] && kill -0 "$host" 2>/dev/null; then
     last=$host tries=0
     exec 3<{life} 4<>{requests} {stdout}>&1
-    echo "{request} $$" >&4
+    echo "$$" >&4
     # Nothing is ever written to 3; it ends with the host.
     while [ -z "$refused" ]; do
       read -r nothing <&3
       [ "$?" -gt 128 ] || break
     done
-    host=
   elif ! kill -0 "$PPID" 2>/dev/null; then
     exit 1  # MMS is gone
   elif [ -n "$last" ] && [ "$tries" -lt {tries} ]; then
-    host= tries=$((tries + 1))
+    tries=$((tries + 1))
     sleep 0.25
   else
     break
   fi
 done
-[ -z "$ending" ] || exit 143
 echo '{{"time": "", "level": "WARNING", "event": "model_host_unavailable", "message": \
 "There is no model host; this model imports MXNet by itself."}}'
 exec 3<&- 4>&- {stdout}>&-
@@ -96,11 +89,8 @@ def write(path: Path, files: HostFiles, *, python: str, worker: Path, with_host:
         pid_file=shlex.quote(str(files.pid)),
         starting=shlex.quote(str(files.starting)),
         stdout=STDOUT,
-        request=REQUEST,
-        terminated=TERMINATED,
         tries=SUCCESSOR_TRIES,
         refused=REFUSED_SIGNAL,
-        unloaded=UNLOADED_SIGNAL,
     )
     path.write_text(text, encoding="utf-8")
     path.chmod(0o755)

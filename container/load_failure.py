@@ -55,18 +55,27 @@ def address() -> tuple[str, int]:
 def target(path: str, message: str, **query: str | int) -> str:
     """A path of the plug-in's, with its query. The reason is one line of ASCII, as the status line
     of an HTTP answer is."""
-    reason = " ".join(message.split()).encode("ascii", "replace").decode()[:MAX_REASON]
+    line = "".join(letter if letter.isprintable() else " " for letter in message)
+    reason = " ".join(line.split()).encode("ascii", "replace").decode()[:MAX_REASON]
     return f"{path}?{urllib.parse.urlencode({**query, 'reason': reason})}"
 
 
-def tell_mms(model_name: str, status: int, message: str) -> bool:
+def port(sock_name: str) -> int:
+    """MMS's number for one load of a model, which ends the name of its socket: a report that comes
+    late is not to be taken for the next load's."""
+    return int(sock_name.rpartition(".")[2])
+
+
+def tell_mms(model_name: str, sock_name: str, status: int, message: str) -> bool:
     """Have MMS answer the load that failed and remove the model.
 
     Returns whether it did; where not, the worker protocol is left to tell it.
     """
     connection = http.client.HTTPConnection(*address(), timeout=SECONDS)
     try:
-        path = target("/load-failed", message, model=model_name, status=status)
+        path = target(
+            "/load-failed", message, model=model_name, port=port(sock_name), status=status
+        )
         connection.request("POST", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException) as error:

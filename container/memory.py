@@ -151,7 +151,7 @@ def admitted(need: int, name: str) -> Iterator[None]:
     mine = folder / f".loading.{os.getpid()}"
     deadline = time.monotonic() + ENDING_SECONDS
     while True:
-        room_to_come = not all(_gone(pid) for pid in ending)
+        room_to_come = any(Path(f"/proc/{pid}").exists() for pid in ending)
         with _locked(folder / ".loading"):
             lack = _lack(need, name, _reserved_by_others(folder))
             if lack is None:
@@ -164,15 +164,6 @@ def admitted(need: int, name: str) -> Iterator[None]:
         yield
     finally:
         mine.unlink(missing_ok=True)
-
-
-def _gone(pid: int) -> bool:
-    """Whether a process is no more, or a zombie, which has given its memory back."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return True
-    return stat.rpartition(")")[2].split()[0] in "ZX"
 
 
 def _lack(need: int, name: str, reserved: int) -> str | None:

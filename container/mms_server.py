@@ -143,12 +143,18 @@ def prepare_folders(chosen: Settings) -> None:
 
 
 _LEFTOVERS = (".mms.sock.", "libnetty", "host.", ".loading", "healthy", "draining", "busy")
+_PIPES = ("-stdout", "-stderr")  # plain files, where MMS opened one that was gone
 
 
 def clear_leftovers(chosen: Settings) -> None:
     """Remove sockets, pipes and unpacked libraries of a server that no longer runs."""
     for left in chosen.tmp.iterdir():
-        if left.is_socket() or left.is_fifo() or left.name.startswith(_LEFTOVERS):
+        if (
+            left.is_socket()
+            or left.is_fifo()
+            or left.name.startswith(_LEFTOVERS)
+            or left.name.endswith(_PIPES)
+        ):
             left.unlink(missing_ok=True)
 
 

@@ -43,12 +43,11 @@ from logs import log  # noqa: E402
 POLL_SECONDS = 0.25
 """How often a script is looked after where the kernel has no pidfd (before Linux 5.3)."""
 
-UNLOAD_SECONDS = 5.0
-"""From a model's unloading until its workers are killed. They end by themselves when MMS closes
-their connection, unless a request keeps them busy."""
+HANG_UP_SECONDS = 0.5
+"""From MMS's closing a connection until its worker is killed. It ends by itself, unless it hangs or
+is at a request, whose answer can no longer reach anybody."""
 
 _SCRIPT_REFUSED = signal.Signals[f"SIG{launcher.REFUSED_SIGNAL}"]
-_SCRIPT_UNLOADED = signal.Signals[f"SIG{launcher.UNLOADED_SIGNAL}"]
 _OOM_SCORE = "500"
 
 
@@ -113,6 +112,11 @@ class Model:
     def name(self) -> str:
         return str(self.arguments.model_name)
 
+    @property
+    def port(self) -> int:
+        """MMS's number for this load of the model."""
+        return load_failure.port(self.arguments.sock_name)
+
 
 class Host:
     """The event loop. Every method returns soon; none waits for a model."""
@@ -121,6 +125,9 @@ class Host:
         self.selector = selectors.DefaultSelector()
         self.models: list[Model] = []
         self.heard = b""
+        # A script that saw the last host just before its end waits in opening this for a writer.
+        with contextlib.suppress(OSError):
+            os.close(os.open(files.life, os.O_RDWR | os.O_NONBLOCK))
         for path in (files.requests, files.life):
             path.unlink(missing_ok=True)
             os.mkfifo(path, 0o600)
@@ -133,7 +140,9 @@ class Host:
         # Their own, as a selector knows no hangup; and readable they are at each request.
         self.hangups = select.epoll()
         self.selector.register(self.hangups, selectors.EVENT_READ, self.hang_up)
-        files.pid.write_text(f"{os.getpid()}\n", encoding="ascii")
+        written = files.pid.with_suffix(".new")  # in one piece, whoever reads it
+        written.write_text(f"{os.getpid()}\n", encoding="ascii")
+        written.rename(files.pid)
 
     def run(self) -> NoReturn:
         while True:
@@ -144,7 +153,7 @@ class Host:
                 timeout = POLL_SECONDS
             for key, _ in self.selector.select(timeout):
                 # A callback before it in the same round may have closed this one.
-                if key.fileobj in self.selector.get_map():
+                if self.selector.get_map().get(key.fd) is key:
                     key.data()
             now = time.monotonic()
             for model in list(self.models):
@@ -165,23 +174,19 @@ class Host:
                 yield forked.kill_at is not None
 
     def hear(self) -> None:
-        """The scripts speak, a line each: one wants a worker, or was told to end."""
+        """The scripts speak, a line each: their process id, for they want a worker."""
         try:
             self.heard += os.read(self.requests, 65536)
         except BlockingIOError:
             return
         *lines, self.heard = self.heard.split(b"\n")
         for line in lines:
-            word, _, pid = line.decode(errors="replace").partition(" ")
             try:
-                if word == launcher.REQUEST:
-                    self.take(int(pid))
-                elif word == launcher.TERMINATED:
-                    self.unload(int(pid))
+                self.take(int(line))
             except (OSError, ValueError, SystemExit) as error:
                 log("model_host_refused", level="ERROR", message=f"{line!r}: {error}")
                 with contextlib.suppress(ValueError, OSError):
-                    os.kill(int(pid), _SCRIPT_REFUSED)
+                    os.kill(int(line), _SCRIPT_REFUSED)
 
     def take(self, pid: int) -> None:
         """A script wants a worker: read what it was started with, and listen for MMS."""
@@ -197,24 +202,29 @@ class Host:
         )
         environment = {key: value for key, _, value in pairs if key != b"PYTHONPATH"}
         folder = os.readlink(process / "cwd")
-        Path(parsed.sock_name).unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(parsed.sock_name)
-        listener.listen(128)
-        listener.setblocking(False)
-        out, err = (
-            os.open(process / "fd" / str(number), os.O_WRONLY | os.O_CLOEXEC)
-            for number in (launcher.STDOUT, 2)
-        )
         script = Script.of(pid)
-        model = Model(parsed, script, folder, environment, (out, err), listener)
+        with contextlib.ExitStack() as undo:
+            if script.descriptor is not None:
+                undo.callback(os.close, script.descriptor)
+            streams = []
+            for number in (launcher.STDOUT, 2):
+                streams.append(os.open(process / "fd" / str(number), os.O_WRONLY | os.O_CLOEXEC))
+                undo.callback(os.close, streams[-1])
+            Path(parsed.sock_name).unlink(missing_ok=True)
+            listener = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            listener.bind(parsed.sock_name)
+            listener.listen(128)
+            listener.setblocking(False)
+            out, err = streams
+            model = Model(parsed, script, folder, environment, (out, err), listener)
+            self.greet(model)
+            undo.pop_all()
         self.models.append(model)
         if script.descriptor is not None:
             self.selector.register(
                 script.descriptor, selectors.EVENT_READ, lambda: self.mourn(model)
             )
         self.selector.register(listener, selectors.EVENT_READ, lambda: self.connect(model))
-        self.greet(model)
 
     def greet(self, model: Model) -> None:
         """Print what MMS's own worker prints; MMS waits for "MMS worker started."."""
@@ -232,12 +242,16 @@ class Host:
             connection, _ = model.listener.accept()
         except BlockingIOError:
             return
-        ours, theirs = socket.socketpair()
+        except OSError as error:  # no descriptor left; it is asked again
+            log("accept_failed", level="ERROR", model=model.name, message=str(error))
+            return
+        ends: tuple[socket.socket, ...] = ()
         try:
+            ends = ours, theirs = socket.socketpair()
             pid = os.fork()
-        except OSError as error:  # no memory or no process left
-            ours.close()
-            theirs.close()
+        except OSError as error:  # no memory, process or descriptor left
+            for end in ends:
+                end.close()
             message = f"No process could be started: {error}."
             load_failure.note(model.name, 507, message)
             self.tell_load_failed(model, connection, 507, message)
@@ -293,16 +307,8 @@ class Host:
             sys.stdout.flush()
             os._exit(code)
 
-    def unload(self, pid: int) -> None:
-        """A script got SIGTERM: MMS unloads the model, and waits for the script to end."""
-        for model in self.models:
-            if model.script.pid == pid:
-                self.stop_listening(model)
-                model.kill_at = time.monotonic() + UNLOAD_SECONDS
-                self.finish(model)
-
     def mourn(self, model: Model) -> None:
-        """A script has ended: as it was told, or because it was killed."""
+        """A script has ended: MMS kills it where it unloads the model."""
         model.script_gone = True
         if model.script.descriptor is not None:
             self.selector.unregister(model.script.descriptor)
@@ -334,8 +340,13 @@ class Host:
             self.hangups.unregister(forked.connection)
         _, status = os.waitpid(forked.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        if code < 0 and model.kill_at is None and forked.kill_at is None:
+        wanted = model.kill_at is not None or forked.kill_at is not None
+        if code < 0 and not wanted:
             self.explain_death(model, forked, -code)
+        elif code > 0 and not wanted and not forked.loaded:  # one that has told MMS itself says 0
+            message = f"The model's worker ended with code {code} while it loaded; see the log."
+            load_failure.note(model.name, 500, message)
+            self.tell_load_failed(model, forked.connection, 500, message)
         else:
             forked.connection.close()
         self.finish(model)
@@ -372,7 +383,9 @@ class Host:
     def tell_load_failed(
         self, model: Model, connection: socket.socket, status: int, message: str
     ) -> None:
-        path = load_failure.target("/load-failed", message, model=model.name, status=status)
+        path = load_failure.target(
+            "/load-failed", message, model=model.name, port=model.port, status=status
+        )
         self.tell_mms(path, connection)
 
     def tell_mms(self, path: str, connection: socket.socket) -> None:
@@ -402,7 +415,7 @@ class Host:
             for forked in model.workers:
                 if forked.connection.fileno() in closed:
                     self.hangups.unregister(forked.connection)
-                    forked.kill_at = time.monotonic() + UNLOAD_SECONDS
+                    forked.kill_at = time.monotonic() + HANG_UP_SECONDS
 
     def kill_workers(self, model: Model) -> None:
         for forked in model.workers:
@@ -419,18 +432,19 @@ class Host:
         """Where a model is to end and its workers have: let its script end, and forget it."""
         if model.workers or model.listener.fileno() != -1:
             return
-        if model.script_gone:
-            for descriptor in model.streams:
-                os.close(descriptor)
-            self.models.remove(model)
-        else:
-            model.script.signal(_SCRIPT_UNLOADED)
+        for descriptor in model.streams:
+            os.close(descriptor)
+        self.models.remove(model)
 
 
 def _unread(connection: socket.socket) -> bool:
-    """Whether there is a request that the worker has not read: it was at none when it died."""
+    """Whether there is a request of which the worker has read nothing: it was at none when it died.
+
+    One of which it has read a part may be what it died of, and is not given to the next one. The
+    first bytes are MMS's word for a request, and the length of its id (mms/protocol).
+    """
     try:
-        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        return connection.recv(4, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"I\0\0\0"
     except OSError:
         return False
 

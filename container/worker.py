@@ -80,7 +80,7 @@ def serve_connection(
             except Exception as error:
                 message, code = load_failure.explain(error, name)
                 self.remove_pipes()  # MMS ends this process as soon as it is told
-                if load_failure.tell_mms(name, code, message):
+                if load_failure.tell_mms(name, arguments.sock_name, code, message):
                     raise LoadFailed from error
                 return message, code
             when_loaded(pipes)

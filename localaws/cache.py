@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 
 _PARALLEL_LOADS = 8
 _LOST = ("Failed to save model", "Failed to start workers")
-"""What MMS answers, with 500, where it lost a load by no fault of the model's: it interrupts the
-thread that starts one model while it removes another (WorkerThread.shutdown). Worth another try;
-the model is on its list meanwhile, and must be taken off it first."""
+"""What MMS answers, with 500, where it lost a load by no fault of the model's: by itself it
+interrupts the thread that starts one model while it removes another (WorkerThread.shutdown). Our
+container keeps it from that, others may not. Worth another try; the model is on its list meanwhile,
+and must be taken off it first."""
 _LOST_TRIES = 3
-"""Where memory is short it happens to one load in forty: twice in a row now and then."""
 _FULL_SECONDS = 10.0
 
 

@@ -46,16 +46,20 @@ public class LoadFailed extends ModelServerEndpoint {
     @Override
     public void doPost(Request request, Response response, Context context) throws IOException {
         String name = request.getParameter("model").get(0);
+        int port = Integer.parseInt(request.getParameter("port").get(0));
         HttpResponseStatus status =
                 new HttpResponseStatus(
                         Integer.parseInt(request.getParameter("status").get(0)),
                         request.getParameter("reason").get(0));
-        response.setStatus(failed(name, status) ? 200 : 409);
+        Model model = ModelManager.getInstance().getModels().get(name);
+        boolean isError = status.code() >= 400;
+        boolean isThisLoad = model != null && model.getPort() == port;
+        response.setStatus(isError && isThisLoad && failed(model, status) ? 200 : 409);
     }
 
-    private static boolean failed(String name, HttpResponseStatus status) throws IOException {
+    private static boolean failed(Model model, HttpResponseStatus status) throws IOException {
         ModelManager manager = ModelManager.getInstance();
-        Model model = manager.getModels().get(name);
+        String name = model.getModelName();
         List<WorkerThread> workers = manager.getWorkers(name);
         WorkerThread loading = null;
         boolean served = false;
@@ -66,22 +70,26 @@ public class LoadFailed extends ModelServerEndpoint {
                 loading = worker;
             }
         }
-        if (model == null || loading == null) {
+        if (loading == null) {
             return false;
         }
         WorkerStateListener caller = (WorkerStateListener) Private.get(loading, "listener");
-        if (!served) {
+        boolean isFirstLoad = !((CompletableFuture<?>) Private.get(caller, "future")).isDone();
+        // A worker that could not be replaced is no reason to end the others of its model. Where
+        // there are none, calls would wait for ever: removed, the model is loaded anew by whoever
+        // next wants it.
+        if (isFirstLoad || !served) {
             // Their end is not to be the answer: it would be 500.
             for (WorkerThread worker : workers) {
                 WorkerStateListener nobody = new WorkerStateListener(new CompletableFuture<>(), 1);
                 Private.set(worker, "listener", nobody);
             }
-            manager.unregisterModel(name);
-        }
-        // Where the model had been loaded before and its worker died, nobody waits for this. Removed,
-        // it is loaded anew by whoever next wants it; calls of it would else wait for ever.
-        caller.notifyChangeState(name, WorkerState.WORKER_ERROR, status);
-        if (!served) {
+            if (manager.unregisterModel(name).code() == 200) {
+                // Once it has answered, MMS removes the model by its name. That is done, and may be
+                // the name of the next load by then.
+                model.getModelArchive().getManifest().getModel().setModelName(name + " (removed)");
+            }
+            caller.notifyChangeState(name, WorkerState.WORKER_ERROR, status);
             refuseWaitingCalls(model, status);
         }
         return true;

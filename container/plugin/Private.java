@@ -1,32 +1,31 @@
 package mme;
 
-import com.amazonaws.ml.mms.wlm.WorkerThread;
 import java.io.IOException;
 import java.lang.reflect.Field;
 
-/** The private fields of MMS's worker threads. Its version is pinned; tests tell where it changes. */
+/** The private fields of MMS's classes. Its version is pinned; tests tell where it changes. */
 final class Private {
 
     private Private() {}
 
-    static Object get(WorkerThread worker, String name) throws IOException {
+    static Object get(Object owner, String name) throws IOException {
         try {
-            return field(name).get(worker);
+            return field(owner, name).get(owner);
         } catch (ReflectiveOperationException e) {
             throw unexpected(e);
         }
     }
 
-    static void set(WorkerThread worker, String name, Object value) throws IOException {
+    static void set(Object owner, String name, Object value) throws IOException {
         try {
-            field(name).set(worker, value);
+            field(owner, name).set(owner, value);
         } catch (ReflectiveOperationException e) {
             throw unexpected(e);
         }
     }
 
-    private static Field field(String name) throws ReflectiveOperationException {
-        Field field = WorkerThread.class.getDeclaredField(name);
+    private static Field field(Object owner, String name) throws ReflectiveOperationException {
+        Field field = owner.getClass().getDeclaredField(name);
         field.setAccessible(true);
         return field;
     }

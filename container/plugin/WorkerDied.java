@@ -17,8 +17,11 @@ import software.amazon.ai.mms.servingsdk.http.Response;
 /**
  * Where the model host says that a worker was killed: {@code POST
  * /worker-died?model=NAME&pid=PID&status=507&reason=TEXT&unread=0}. Whoever waits for an answer of
- * it gets the reason; MMS itself would answer "Worker died.". With {@code unread=1} the worker was
- * idle, and never saw the call that came since: that one goes back to the front of the line.
+ * it gets the reason; MMS itself would answer "Worker died.". With {@code unread=1} there is a call
+ * of which the worker has read nothing: that one goes back to the front of the line.
+ *
+ * <p>A call that MMS sends to the dead worker between that look and this request is answered as if
+ * the worker had died of it: a matter of a millisecond.
  */
 @Endpoint(
         urlPattern = "worker-died",
@@ -32,6 +35,9 @@ public class WorkerDied extends ModelServerEndpoint {
         int pid = Integer.parseInt(request.getParameter("pid").get(0));
         HttpResponseStatus status =
                 HttpResponseStatus.valueOf(Integer.parseInt(request.getParameter("status").get(0)));
+        if (status.code() < 400) {
+            throw new IOException("The status of an error is 400 or above");
+        }
         String reason = request.getParameter("reason").get(0);
         boolean unread = "1".equals(request.getParameter("unread").get(0));
         response.setStatus(404);

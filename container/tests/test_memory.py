@@ -43,9 +43,7 @@ def test_a_full_container_refuses_and_takes_again_after_an_unload(tmp_path: Path
         after = figures(server, 0)
         print(f"All unloaded: {after}.")
         assert after.megabytes < late.megabytes - 40 * held / 2
-        wait_until(
-            lambda: figures(server, 0).open_files == empty.open_files, what="its files' end"
-        )
+        wait_until(lambda: figures(server, 0).open_files == empty.open_files, what="its files' end")
 
 
 def test_what_could_never_fit_is_refused_at_once(

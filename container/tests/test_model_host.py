@@ -2,11 +2,14 @@
 
 import io
 import os
+import shutil
 import signal
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import model_host
 import pytest
 from big import big_folder
 from PIL import Image
@@ -139,20 +142,61 @@ def test_the_caller_of_a_killed_worker_hears_of_it(
     server.unload("dying")
 
 
-def test_what_cannot_be_loaded_again_is_unloaded(
+def test_a_call_that_a_dead_worker_never_read_goes_to_the_next(
     server: Server, unpacked: Unpacked, picture: bytes
+) -> None:
+    server.load("other", unpacked(answer=0))
+    (other,) = workers(server)
+    server.load("idle", unpacked(answer=1))
+    host = host_pid(server)
+    (worker,) = [pid for pid in workers(server) if pid != other]
+    os.kill(host, signal.SIGSTOP)  # so that MMS hears of the death only after the call
+    try:
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: not alive(worker), what="the worker's end")
+        with ThreadPoolExecutor(1) as pool:
+            call = pool.submit(server.invoke, "idle", picture, "image/jpeg")
+            for _ in range(5):  # in the time of these it is sent on
+                assert server.invoke("other", picture, "image/jpeg").status == 200
+            assert not call.done()
+            os.kill(host, signal.SIGCONT)
+            answer = call.result()
+    finally:
+        os.kill(host, signal.SIGCONT)
+    assert answer.json[0].endswith("class=dog")
+    server.unload("idle")
+    server.unload("other")
+
+
+def test_a_call_of_which_a_part_was_read_is_not_given_to_the_next() -> None:
+    """It may be what the worker died of."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert not model_host._unread(theirs)
+        ours.sendall(b"I\0\0\0\x24" + bytes(100))
+        assert model_host._unread(theirs)
+        theirs.recv(20)
+        assert not model_host._unread(theirs)
+
+
+@pytest.mark.parametrize("what", ["a file", "the folder"])
+def test_what_cannot_be_loaded_again_is_unloaded(
+    server: Server, unpacked: Unpacked, picture: bytes, what: str
 ) -> None:
     """Calls of it would wait for ever; unloaded, it is loaded anew by whoever next wants it."""
     folder = unpacked()
     server.load("spoilt", folder)
     (worker,) = workers(server)
-    (folder / "synset.txt").unlink()
+    if what == "a file":
+        (folder / "synset.txt").unlink()
+    else:
+        shutil.rmtree(folder)
     os.kill(worker, signal.SIGKILL)
     statuses = set()
     while 404 not in statuses:
         answer = server.invoke("spoilt", picture, "image/jpeg")
         statuses.add(answer.status)
-    assert statuses <= {400, 404, 507}
+    assert statuses <= {200, 400, 404, 500, 507}
     assert server.models() == []
     wait_until(lambda: len(server.processes()) == 3, what="an idle server")
 
