@@ -256,11 +256,7 @@ def rows(
         ("warm p99, 1 caller (ms)", percentile(plain.warm, 0.99), percentile(ours.warm, 0.99)),
         ("raw MXNet p50, no server (ms)", math.nan, median(limit)),
         ("call of a network that does nothing, p50 (ms)", math.nan, median(nothing)),
-        (
-            "warm p50 beside the sum of these two",
-            median(limit) + median(nothing),
-            median(ours.warm),
-        ),
+        ("warm p50 beside their sum (ms)", median(limit) + median(nothing), median(ours.warm)),
         ("answers/s, 4 callers, 1 model", median(plain.one_model), median(ours.one_model)),
         ("answers/s, 4 callers, 4 models", median(plain.four_models), median(ours.four_models)),
         ("memory of a further model (MB)", plain.further_mb, ours.further_mb),

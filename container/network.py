@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import math
 import mmap
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -104,12 +105,14 @@ class Network:
         self, symbol: Any, argument_shapes: dict[str, Shape], state_shapes: dict[str, Shape]
     ) -> None:
         self._parameters = Parameters(self.artifact)
+        self._finite = FiniteCheck(self.artifact.params.name)
         inputs = {entry.name for entry in self.artifact.inputs}
         arguments = {
             name: mx.nd.zeros(shape) if name in inputs else self._parameter("arg", name, shape)
             for name, shape in argument_shapes.items()
         }
         states = {name: self._parameter("aux", name, shape) for name, shape in state_shapes.items()}
+        self._finite.start()
         self._inputs = [arguments[entry.name] for entry in self.artifact.inputs]
         self._executor = symbol.bind(mx.cpu(), args=arguments, grad_req="null", aux_states=states)
 
@@ -128,11 +131,7 @@ class Network:
                 f"{file}: {name!r} has the shape {list(values.shape)}, the network with the input "
                 f"of {self.artifact.name}-shapes.json needs {list(shape)}.",
             )
-        if np.issubdtype(values.dtype, np.floating) and not _finite(values):
-            raise ArtifactError(
-                "bad_params",
-                f"{file}: {name!r} holds values that are not numbers (NaN or infinite).",
-            )
+        self._finite.add(name, values)
         return mx.nd.from_numpy(values, zero_copy=True)
 
     def _check_labels(self, shape: tuple[int, ...]) -> None:
@@ -147,6 +146,7 @@ class Network:
     def _warm_up(self) -> None:
         """Pay for the first pass now: graph optimisation, kernels, memory, layout of weights."""
         self.forward([np.zeros(entry.shape, dtype=np.float32) for entry in self.artifact.inputs])
+        self._finite.result()
         self._parameters.let_go()
         ctypes.CDLL(None).malloc_trim(0)  # glibc keeps what was freed on the way
 
@@ -230,6 +230,38 @@ class Parameters:
         present, of_file = np.uint64(1 << 63), np.uint64(1 << 61)
         # A page that is there and no longer the file's is a copy, made by a write.
         return bool(((entries & present != 0) & (entries & of_file == 0)).any())
+
+
+class FiniteCheck(threading.Thread):
+    """Looks for parameters that are no numbers, while the network is bound and warmed up.
+
+    Beside it, because that leaves a processor idle for much of its time; and what this one reads is
+    in memory when the other wants it.
+    """
+
+    def __init__(self, file: str) -> None:
+        super().__init__(name="finite", daemon=True)
+        self._file = file
+        self._values: list[tuple[str, np.ndarray]] = []
+        self._bad: str | None = None
+
+    def add(self, name: str, values: np.ndarray) -> None:
+        """Have ``values`` looked at, once started."""
+        if np.issubdtype(values.dtype, np.floating):
+            self._values.append((name, values))
+
+    def run(self) -> None:
+        self._bad = next((name for name, values in self._values if not _finite(values)), None)
+
+    def result(self) -> None:
+        """Wait for the end; raises :class:`ArtifactError` where it has found something."""
+        self.join()
+        self._values.clear()
+        if self._bad is not None:
+            raise ArtifactError(
+                "bad_params",
+                f"{self._file}: {self._bad!r} holds values that are not numbers (NaN or infinite).",
+            )
 
 
 # What a loaded model takes, measured on ResNet-18 (72 MB), ResNet-152 (272) and SqueezeNet (23):
