@@ -232,7 +232,7 @@ class Parameters:
         return bool(((entries & present != 0) & (entries & of_file == 0)).any())
 
 
-class FiniteCheck(threading.Thread):
+class FiniteCheck:
     """Looks for parameters that are no numbers, while the network is bound and warmed up.
 
     Beside it, because that leaves a processor idle for much of its time; and what this one reads is
@@ -240,22 +240,32 @@ class FiniteCheck(threading.Thread):
     """
 
     def __init__(self, file: str) -> None:
-        super().__init__(name="finite", daemon=True)
         self._file = file
         self._values: list[tuple[str, np.ndarray]] = []
         self._bad: str | None = None
+        self._thread: threading.Thread | None = None
 
     def add(self, name: str, values: np.ndarray) -> None:
         """Have ``values`` looked at, once started."""
         if np.issubdtype(values.dtype, np.floating):
             self._values.append((name, values))
 
-    def run(self) -> None:
+    def start(self) -> None:
+        thread = threading.Thread(target=self._look, name="finite", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no room for its stack
+            self._look()
+        else:
+            self._thread = thread
+
+    def _look(self) -> None:
         self._bad = next((name for name, values in self._values if not _finite(values)), None)
 
     def result(self) -> None:
         """Wait for the end; raises :class:`ArtifactError` where it has found something."""
-        self.join()
+        if self._thread is not None:
+            self._thread.join()
         self._values.clear()
         if self._bad is not None:
             raise ArtifactError(
