@@ -8,7 +8,8 @@ import pytest
 from stack.__main__ import parse
 from stack.layout import ROOT
 
-_LINES = re.findall(r"\$\(STACK\) (.+)", (ROOT / "Makefile").read_text())
+_MAKEFILE = re.sub(r"\\\n\s*", "", (ROOT / "Makefile").read_text())  # lines that go on, in one
+_LINES = re.findall(r"\$\(STACK\) (.+)", _MAKEFILE)
 
 
 @pytest.mark.parametrize("line", _LINES)
