@@ -24,6 +24,9 @@ free, or a container that was just full would be over its limit a day later."""
 IMPORT = 112 * MEGABYTE
 """What a process takes that imports MXNet by itself, and the one that listens beside it."""
 
+HOST = 104 * MEGABYTE
+"""What the model host takes. Kept free while there is none, for the next one."""
+
 _V2 = Path("/sys/fs/cgroup")
 _V1 = Path("/sys/fs/cgroup/memory")
 _NO_LIMIT = 1 << 60  # cgroup v1 writes an absurd number where there is none
@@ -132,6 +135,18 @@ def _jvm_has_yet_to_take() -> int:
     return 0
 
 
+def _host_has_yet_to_take() -> int:
+    """The host's memory while it is away, with models loading the plain way in its room."""
+    if "MME_SERVER_PID" not in os.environ or os.environ.get("MME_MODEL_HOST") == "0":
+        return 0
+    return 0 if (_folder() / "host.pid").exists() else HOST
+
+
+def _folder() -> Path:
+    """The server's own temporary folder."""
+    return Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - as it is set
+
+
 ending: list[int] = []
 """Workers of unloaded models that were not gone when this worker was forked (model_host.py). MMS
 answers an unload once the script is gone that stands for the worker; the worker's memory may take
@@ -147,7 +162,7 @@ def admitted(need: int, name: str) -> Iterator[None]:
     Loads that go on at the same time see each other's needs, by files in TMPDIR that name the
     process and the bytes, so that two do not both take the last room.
     """
-    folder = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - the server's own, as it is set
+    folder = _folder()
     mine = folder / f".loading.{os.getpid()}"
     deadline = time.monotonic() + ENDING_SECONDS
     while True:
@@ -168,7 +183,7 @@ def admitted(need: int, name: str) -> Iterator[None]:
 
 def _lack(need: int, name: str, reserved: int) -> str | None:
     """The sentence that refuses ``need`` bytes; None where there is room."""
-    kept = SPARE + _jvm_has_yet_to_take()
+    kept = SPARE + _jvm_has_yet_to_take() + _host_has_yet_to_take()
     for room in rooms():
         free = room.limit - room.used - reserved - kept
         if need > free:

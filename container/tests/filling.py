@@ -35,12 +35,30 @@ ls -A /home/model-server/mme/tmp | grep -vc failed$
 """
 
 
+HOST_FILES, MODEL_FILES = 7, 6
+"""What the model host has open: by itself, and for a model with one worker (its script, two
+streams, the listener, the line to the worker, the connection)."""
+
+
 def figures(server: Server, models: int) -> Figures:
-    """What it holds once nothing runs but the workers of so many ``models``.
+    """What it holds once nothing runs but the workers of so many ``models``, and the host has taken
+    note of the end of all others.
 
     The memory of a container is what the kernel counts for it, else the sum of the processes'
     shares.
     """
+    found = _figures(server, models)
+
+    def settled() -> bool:
+        nonlocal found
+        found = _figures(server, models)
+        return found.open_files == HOST_FILES + MODEL_FILES * models
+
+    wait_until(settled, 20, f"{HOST_FILES} open files and {MODEL_FILES} a model, not {found}")
+    return found
+
+
+def _figures(server: Server, models: int) -> Figures:
     # A model has its worker and the script that MMS takes for it.
     expected = 3 + 2 * models
     wait_until(lambda: len(server.processes()) == expected, 20, f"{expected} processes")

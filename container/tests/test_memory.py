@@ -43,7 +43,7 @@ def test_a_full_container_refuses_and_takes_again_after_an_unload(tmp_path: Path
         after = figures(server, 0)
         print(f"All unloaded: {after}.")
         assert after.megabytes < late.megabytes - 40 * held / 2
-        wait_until(lambda: figures(server, 0).open_files == empty.open_files, what="its files' end")
+        assert after.open_files == empty.open_files
 
 
 def test_what_could_never_fit_is_refused_at_once(
@@ -82,3 +82,24 @@ def test_a_load_waits_for_the_memory_of_a_worker_that_is_ending(
         monkeypatch.setattr(memory, "ending", [worker.pid])
         with memory.admitted(300 << 20, "patient"):
             assert worker.poll() is not None
+
+
+def test_the_host_s_room_is_kept_while_it_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What loads the plain way meanwhile would else sit in it when the next one comes."""
+    free = memory.HOST + memory.SPARE
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("MME_SERVER_PID", "1")
+    monkeypatch.setattr(memory, "rooms", lambda: [memory.Room(free, 0, "test")])
+    monkeypatch.setattr(memory, "_jvm_has_yet_to_take", lambda: 0)
+
+    with pytest.raises(MemoryError), memory.admitted(1 << 20, "meanwhile"):
+        pass
+    (tmp_path / "host.pid").write_text("1\n")
+    with memory.admitted(memory.HOST, "with it"):
+        pass
+    (tmp_path / "host.pid").unlink()
+    monkeypatch.setenv("MME_MODEL_HOST", "0")
+    with memory.admitted(memory.HOST, "without any"):
+        pass

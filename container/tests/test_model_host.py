@@ -71,7 +71,8 @@ def test_loading_and_unloading_leaves_nothing_behind(
     for number in range(1, 15):
         once(number)
     wait_until(lambda: len(server.processes()) == 3, what="an idle server")
-    wait_until(lambda: open_files(host) == files, what=f"{files} open files")
+    # Not more: the first count may have come before the last end of a worker was noted.
+    wait_until(lambda: open_files(host) <= files, what=f"{files} open files")
 
 
 def test_a_killed_worker_hurts_nobody_else(
