@@ -211,10 +211,15 @@ class ModelCache:
             with self._changed:
                 while model.state is State.UNLOADING:
                     self._changed.wait(1)
-                on_disk = model.state is State.ON_DISK
-                model.state = State.LOADING
+                before, model.state = model.state, State.LOADING
+                if before is State.LOADED:  # the container could not unload it
+                    model.state, model.loading = before, None
+                    self._changed.notify_all()
+            if before is State.LOADED:
+                self._tell(done, None)
+                return
             deadline = time.monotonic() + self._load_timeout
-            if not on_disk:
+            if before is not State.ON_DISK:
                 self._bring(model, timings, deadline)
             start = time.perf_counter()
             self._put_in_memory(model, timings, deadline)
