@@ -4,6 +4,9 @@ import json
 import os
 import signal
 import threading
+import time
+from collections.abc import Collection
+from functools import partial
 
 from serving import Answer, Server, stopped, wait_until
 
@@ -25,26 +28,31 @@ class Caller:
         self._thread = threading.Thread(target=call)
         self._thread.start()
 
+    @property
+    def answered(self) -> bool:
+        return not self._thread.is_alive()
+
     def answer(self) -> Answer:
         self._thread.join(timeout=30)
         assert self._answers, "no answer within 30 s"
         return self._answers[0]
 
 
-def hold(server: Server, count: int) -> list[int]:
-    """Stop each worker that is at a request, until there are ``count``; returns them.
+def hold(server: Server, model: str, *, beside: Collection[int] = ()) -> tuple[Caller, int]:
+    """Call ``model`` and stop the worker that is at it, other than those ``beside``.
 
-    SIGCONT lets them go on.
+    SIGCONT lets it go on. On a busy machine a call may be over before it is seen; then there is
+    another one.
     """
-
-    def held() -> bool:
-        for pid in server.busy_workers():
-            os.kill(pid, signal.SIGSTOP)
-        # One may have come to its end between the look and the signal.
-        return len(stopped_ones()) == count
-
-    def stopped_ones() -> list[int]:
-        return [pid for pid in server.busy_workers() if stopped(pid)]
-
-    wait_until(held, 20, f"{count} busy workers")
-    return stopped_ones()
+    for _ in range(20):
+        caller = Caller(server, model)
+        while not caller.answered:
+            for pid in set(server.busy_workers()) - set(beside):
+                os.kill(pid, signal.SIGSTOP)
+                wait_until(partial(stopped, pid), what="its stop")
+                if pid in server.busy_workers():
+                    return caller, pid
+                os.kill(pid, signal.SIGCONT)  # it had just come to its end
+            time.sleep(0.002)
+        assert caller.answer().status == 200
+    raise AssertionError("no call was caught at work")

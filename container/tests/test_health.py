@@ -12,7 +12,7 @@ from pathlib import Path
 import health
 import pytest
 from serving import REPOSITORY, Server, start_server, wait_until
-from slow import Caller, hold
+from slow import hold
 
 pytestmark = pytest.mark.xdist_group("container-host")
 
@@ -68,8 +68,7 @@ def test_the_plug_in_is_built_from_its_sources() -> None:
 def test_a_request_whose_worker_is_killed_is_answered(server: Server, unpacked: Unpacked) -> None:
     """As the kernel kills it; test_image.py has the kernel do so."""
     assert server.load("doomed", unpacked()).status == 200
-    caller = Caller(server, "doomed")
-    (worker,) = hold(server, 1)
+    caller, worker = hold(server, "doomed")
     os.kill(worker, signal.SIGKILL)
     answer = caller.answer()
     assert answer.status == 507
@@ -84,8 +83,7 @@ def test_at_the_end_running_requests_are_answered_and_new_ones_refused(
     with start_server(tmp_path) as server:
         assert server.load("slow", unpacked()).status == 200
         assert server.load("other", unpacked()).status == 200
-        caller = Caller(server, "slow")
-        (worker,) = hold(server, 1)  # the answer takes as long as we like
+        caller, worker = hold(server, "slow")  # the answer takes as long as we like
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: (tmp_path / "mme/tmp/draining").exists(), 5, "the drain")
 

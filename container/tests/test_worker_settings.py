@@ -35,14 +35,14 @@ def test_a_model_has_as_many_workers_as_are_asked_for(
         assert len(first) == count
 
         # Each request is held in its worker: that all of them are at work at once is certain.
-        callers = []
-        for number in range(1, count + 1):
-            callers.append(Caller(server, "many"))
-            hold(server, number)
+        held: dict[int, Caller] = {}
+        for _ in range(count):
+            caller, pid = hold(server, "many", beside=held)
+            held[pid] = caller
         assert sorted(server.busy_workers()) == sorted(first)
         for pid in first:
             os.kill(pid, signal.SIGCONT)
-        assert [caller.answer().status for caller in callers] == [200] * count
+        assert [caller.answer().status for caller in held.values()] == [200] * count
 
         os.kill(first[0], signal.SIGKILL)
         wait_until(lambda: bool(server.events("worker_killed")), 10, "the note of its death")
@@ -60,8 +60,7 @@ def test_what_takes_too_long_is_answered_in_time_and_the_model_lives_on(
     with start_server(tmp_path, SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS="3") as server:
         for name in ("slow", "other"):
             assert server.load(name, unpacked()).status == 200
-        caller = Caller(server, "slow")
-        (held,) = hold(server, 1)
+        caller, held = hold(server, "slow")
         try:
             assert server.invoke("other", picture, "image/jpeg").status == 200
             late = caller.answer()
