@@ -22,8 +22,8 @@ import software.amazon.ai.mms.servingsdk.http.Response;
 
 /**
  * Where a worker says that it could not load its model: {@code POST
- * /load-failed?model=NAME&status=507&reason=TEXT}. Answered with 200 once the model is gone, 409
- * where it is not being loaded.
+ * /load-failed?model=NAME&port=9003&status=507&reason=TEXT}. Answered with 200 once that is done, 409
+ * where that load of the model, which MMS's port tells apart, is not under way.
  *
  * <p>The worker protocol has an answer for it, too. On that one, MMS answers the caller first, who
  * may then find the model still there (409); and removes it in the very thread that it interrupts
