@@ -1,9 +1,11 @@
-"""Becomes a program that ends with localaws.
+"""Becomes a program that ends with the process that started it.
 
-Run as ``python follow.py LOCALAWS_PID PROGRAM ARGUMENT…``. The kernel sends the program SIGTERM
-when localaws dies, even by SIGKILL (prctl(2), PR_SET_PDEATHSIG, which outlives exec); the client
-of a container engine hands it on to its container. This is a program and not a hook between fork
-and exec, because such hooks run Python code in a forked copy of localaws.
+Run as ``python follow.py PARENT_PID PROGRAM ARGUMENT…``. The kernel sends the program SIGTERM when
+the parent dies, even by SIGKILL (prctl(2), PR_SET_PDEATHSIG, which outlives exec); the client of a
+container engine hands it on to its container. This is a program and not a hook between fork and
+exec, because such hooks run Python code in a forked copy of the parent.
+
+localaws starts what it hosts with it, and ``make up`` its parts.
 """
 
 import ctypes
@@ -24,7 +26,7 @@ def main(arguments: list[str]) -> None:
     if ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         sys.exit("prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != parent:  # it died before the kernel was told
-        sys.exit("localaws is gone")
+        sys.exit("its parent is gone")
     try:
         os.execvp(program[0], program)  # noqa: S606 - no shell is meant
     except OSError as error:

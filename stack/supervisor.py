@@ -19,11 +19,11 @@ from enum import Enum
 from pathlib import Path
 from types import FrameType
 
+from localaws.follow import following
 from stack import leftovers, processes
 from stack.console import Console
 from stack.logs import bound, open_log
 from stack.part import Log, Part
-from stack.venvs import BASE_PYTHON
 
 _BUSY_TURN_S = 0.05
 _IDLE_TURN_S = 1.0
@@ -162,11 +162,10 @@ class Supervisor:
             | dict(part.environment)
             | {processes.STACK_MARK: str(self._dir), processes.PART_MARK: part.name}
         )
-        child = Path(__file__).with_name("child.py")
         with open_log(running.log.path, part.name) as (file, start):
             running.log = Log(running.log.path, start)
             running.process = subprocess.Popen(
-                [BASE_PYTHON, "-S", "-E", str(child), str(os.getpid()), *part.command],
+                following(tuple(part.command)),
                 env=environment,
                 cwd=part.cwd,
                 stdin=subprocess.DEVNULL,

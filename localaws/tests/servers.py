@@ -173,6 +173,18 @@ class LocalAwsProcess:
             config=Config(**settings),
         )
 
+    def environment(self, home: Path) -> dict[str, str]:
+        """What a client of its own process needs to find it, and nothing of this process's."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ENDPOINT_URL_S3": self.s3,
+        }
+
     def admin(self, path: str) -> Any:
         with urllib.request.urlopen(f"{self.url}/_localaws/{path}", timeout=10) as answer:
             return json.load(answer)

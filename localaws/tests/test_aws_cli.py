@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localaws.tests.servers import KEY, REGION, ROLE, SECRET
+from localaws.tests.servers import ROLE
 
 WALK = """
 set -euo pipefail
@@ -61,14 +61,8 @@ def test_the_walk_in_shell(start, tmp_path):
     subprocess.run(["tar", "czf", "model.tar.gz", "answer"], cwd=home, check=True, timeout=20)
     (home / "picture").write_bytes(b"a picture")
     tools = Path(sys.executable).parent
-    env = {
+    env = local.environment(home) | {
         "PATH": f"{tools}:{os.environ['PATH']}",
-        "HOME": str(home),
-        "AWS_ACCESS_KEY_ID": KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": local.url,
-        "AWS_ENDPOINT_URL_S3": local.s3,
         "AWS_PAGER": "",
         "ROLE": ROLE,
     }

@@ -28,11 +28,11 @@ def test_a_program_ends_with_a_killed_localaws():
     wait_for(lambda: not alive(pid), 20, "its end")
 
 
-def test_it_does_not_start_without_localaws_nor_without_a_program():
+def test_it_does_not_start_without_its_parent_nor_without_a_program():
     command = following(("sleep", "600"))
-    orphan = [*command[:4], "1", *command[5:]]  # of a localaws that died a moment ago
+    orphan = [*command[:4], "1", *command[5:]]  # of a parent that died a moment ago
     result = subprocess.run(orphan, capture_output=True, text=True, timeout=20)
-    assert (result.returncode, result.stderr) == (1, "localaws is gone\n")
+    assert (result.returncode, result.stderr) == (1, "its parent is gone\n")
     missing = following(("no-such-program",))
     result = subprocess.run(missing, capture_output=True, text=True, timeout=20)
     assert result.stderr == "cannot run no-such-program: No such file or directory\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from localaws.tests.servers import KEY, REAL, REGION, SECRET
+from localaws.tests.servers import REAL, REGION
 from stack.layout import SDK_VENV
 from tests.artifacts import constant_archive
 
@@ -38,14 +38,7 @@ def test_the_walk_with_multidatamodel(start, tmp_path):
     local.client("s3").create_bucket(
         Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
     )
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "AWS_ACCESS_KEY_ID": KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": local.url,
-        "AWS_ENDPOINT_URL_S3": local.s3,
+    env = local.environment(home) | {
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(home / "sagemaker.yaml"),
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(home / "sagemaker.yaml"),
     }
