@@ -2,6 +2,7 @@ package mme;
 
 import com.amazonaws.ml.mms.util.messages.BaseModelRequest;
 import com.amazonaws.ml.mms.wlm.BatchAggregator;
+import com.amazonaws.ml.mms.wlm.Model;
 import com.amazonaws.ml.mms.wlm.ModelManager;
 import com.amazonaws.ml.mms.wlm.WorkerThread;
 import io.netty.channel.Channel;
@@ -18,7 +19,8 @@ import software.amazon.ai.mms.servingsdk.http.Response;
  * Where the model host says that a worker was killed: {@code POST
  * /worker-died?model=NAME&pid=PID&status=507&reason=TEXT&unread=0}. Whoever waits for an answer of
  * it gets the reason; MMS itself would answer "Worker died.". With {@code unread=1} there is a call
- * of which the worker has read nothing: that one goes back to the front of the line.
+ * of which the worker has read nothing: that one goes back to the front of the line, and so do those
+ * that MMS sends to it later.
  *
  * <p>A call that MMS sends to the dead worker between that look and this request is answered as if
  * the worker had died of it: a matter of a millisecond.
@@ -45,6 +47,8 @@ public class WorkerDied extends ModelServerEndpoint {
             if (worker.getPid() == pid) {
                 BatchAggregator calls = (BatchAggregator) Private.get(worker, "aggregator");
                 BaseModelRequest waiting = (BaseModelRequest) Private.get(worker, "req");
+                Model model = ModelManager.getInstance().getModels().get(name);
+                Private.set(worker, "aggregator", PutBack.of(model, calls));
                 if (unread) {
                     calls.sendError(null, reason, status); // without a request: puts it back
                 } else if (waiting != null) {

@@ -62,7 +62,7 @@ def _figures(server: Server, models: int) -> Figures:
     # A model has its worker and the script that MMS takes for it.
     expected = 3 + 2 * models
     wait_until(lambda: len(server.processes()) == expected, 20, f"{expected} processes")
-    host = server.said("model_host_ready")["pid"]
+    host = server.host()
     if isinstance(server, ImageServer):
         megabytes, *files = server.run(_INSIDE.replace("HOST", str(host))).split()
         return Figures(float(megabytes), expected, *map(int, files))
@@ -70,9 +70,14 @@ def _figures(server: Server, models: int) -> Figures:
     return Figures(
         sum(map(_megabytes, server.processes())),
         expected,
-        len(list(Path(f"/proc/{host}/fd").iterdir())),
+        open_files(host),
         len(left),
     )
+
+
+def open_files(pid: int) -> int:
+    """How many files a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def _megabytes(pid: int) -> float:
@@ -116,3 +121,22 @@ def exchange(server: Server, folder: Path, loaded: list[str], rounds: range) -> 
         call(server, loaded[-1])
         assert server.load("one-more", folder).status == 507, f"round {number}: there is more room"
     assert sorted(loaded) == server.models()
+
+
+def exchange_without_growth(
+    server: Server, folder: Path, loaded: list[str], early_rounds: int, rounds: int
+) -> Figures:
+    """:func:`exchange` so often; what is held after the early rounds is held after all of them.
+
+    Returns what is held in the end.
+    """
+    held = len(loaded)
+    exchange(server, folder, loaded, range(early_rounds))
+    early = figures(server, held)
+    exchange(server, folder, loaded, range(early_rounds, rounds))
+    late = figures(server, held)
+    print(f"{held} models, after {early_rounds} rounds: {early}; after {rounds}: {late}.")
+    assert late.megabytes < early.megabytes + 30
+    assert late.open_files == early.open_files
+    assert late.left_files == early.left_files
+    return late

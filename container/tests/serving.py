@@ -133,9 +133,13 @@ class Server:
         """The server's process and all that came of it."""
         return descendants(self.process.pid)
 
+    def host(self) -> int:
+        """The model host's process; waits for the first one."""
+        return int(self.said("model_host_ready")["pid"])
+
     def workers(self) -> list[int]:
         """The workers of the models: what the model host has forked."""
-        host = int(self.said("model_host_ready")["pid"])
+        host = self.host()
         return [pid for pid in self.processes() if _stat(pid)[1] == str(host)]
 
     def busy_workers(self) -> list[int]:
@@ -229,6 +233,15 @@ def wait_until(condition: Any, seconds: float = 10.0, what: str = "the condition
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"
         time.sleep(0.02)
+
+
+def wait_for_return(server: Server, name: str, picture: bytes, seconds: float = 20) -> None:
+    """Wait until a model answers again whose worker was killed."""
+    wait_until(
+        lambda: server.invoke(name, picture, "image/jpeg").status == 200,
+        seconds,
+        f"the return of {name}",
+    )
 
 
 @contextmanager

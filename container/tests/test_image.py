@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from big import big_folder
-from filling import exchange, figures, fill
+from filling import exchange_without_growth, figures, fill
 from PIL import Image
-from serving import ImageServer, engine, start, start_image, wait_until
+from serving import ImageServer, engine, start, start_image, wait_for_return, wait_until
 
 IMAGE = os.environ["MME_TEST_IMAGE"]
 MAX_BYTES = 1.2e9
@@ -83,17 +83,8 @@ def test_a_hundred_rounds_at_the_limit_leave_nothing_behind(tmp_path: Path) -> N
         assert server.unload("first").status == 200
         empty = figures(server, 0)
         loaded = fill(server, folder)
-        held = len(loaded)
-        print(f"Empty: {empty}. {held} models fill it.")
-        exchange(server, folder, loaded, range(10))
-        early = figures(server, held)
-        print(f"After 10 rounds: {early}.")
-        exchange(server, folder, loaded, range(10, ROUNDS))
-        late = figures(server, held)
-        print(f"After {ROUNDS} rounds: {late}.")
-        assert late.megabytes < early.megabytes + 30
-        assert late.open_files == early.open_files
-        assert late.left_files == early.left_files
+        print(f"Empty: {empty}.")
+        exchange_without_growth(server, folder, loaded, 10, ROUNDS)
         for name in loaded:
             assert server.unload(name).status == 200
         after = figures(server, 0)
@@ -134,11 +125,7 @@ def test_the_kernel_s_kill_is_told_and_hurts_one_model_alone(
         assert killed["model"] == loaded[0]
         assert "want of memory" in killed["message"]
         assert server.call("GET", "/ping").status == 200
-        wait_until(
-            lambda: server.invoke(loaded[0], picture, "image/jpeg").status == 200,
-            30,
-            "the model's return",
-        )
+        wait_for_return(server, loaded[0], picture, 30)
         after = figures(server, len(loaded))
         print(f"Before: {before}. After: {after}.")
         assert after.megabytes < before.megabytes + 30

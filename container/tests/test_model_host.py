@@ -12,43 +12,24 @@ from pathlib import Path
 import model_host
 import pytest
 from big import big_folder
-from filling import HOST_FILES
+from filling import HOST_FILES, open_files
 from PIL import Image
-from serving import Server, alive, start_server, wait_until
+from serving import Server, alive, start_server, wait_for_return, wait_until
 
 pytestmark = pytest.mark.xdist_group("container-host")
 
 Unpacked = Callable[..., Path]
 
 
-def host_pid(server: Server) -> int:
-    wait_until(lambda: bool(server.events("model_host_ready")), 60, "the model host")
-    return int(server.events("model_host_ready")[-1]["pid"])
-
-
-def parent(pid: int) -> int:
-    return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
-
-
-def workers(server: Server) -> list[int]:
-    """Processes forked from the host."""
-    host = host_pid(server)
-    return [pid for pid in server.processes() if parent(pid) == host]
-
-
-def open_files(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
 def test_models_are_forked_from_one_process(
     server: Server, unpacked: Unpacked, picture: bytes
 ) -> None:
-    assert workers(server) == []
+    assert server.workers() == []
     assert server.load("forked", unpacked()).status == 200
-    assert len(workers(server)) == 1
+    assert len(server.workers()) == 1
     assert server.invoke("forked", picture, "image/jpeg").status == 200
     assert server.unload("forked").status == 200
-    wait_until(lambda: workers(server) == [], what="the end of its worker")
+    wait_until(lambda: server.workers() == [], what="the end of its worker")
     assert not server.events("model_host_unavailable")
 
 
@@ -58,7 +39,7 @@ def test_loading_and_unloading_leaves_nothing_behind(
     folder = unpacked()
     broken = unpacked()
     (broken / "synset.txt").unlink()
-    host = host_pid(server)
+    host = server.host()
 
     def once(number: int) -> None:
         assert server.load(f"m{number}", folder).status == 200
@@ -78,19 +59,15 @@ def test_a_killed_worker_hurts_nobody_else(
     server: Server, unpacked: Unpacked, picture: bytes
 ) -> None:
     server.load("other", unpacked(answer=0))
-    (first,) = workers(server)
+    (first,) = server.workers()
     server.load("killed", unpacked(answer=1))
-    (victim,) = [pid for pid in workers(server) if pid != first]
+    (victim,) = [pid for pid in server.workers() if pid != first]
 
     os.kill(victim, signal.SIGKILL)
 
     wait_until(lambda: not alive(victim), what="its end")
     assert server.invoke("other", picture, "image/jpeg").json[0].endswith("class=cat")
-    wait_until(
-        lambda: server.invoke("killed", picture, "image/jpeg").status == 200,
-        20,
-        "the model's return",
-    )
+    wait_for_return(server, "killed", picture)
     (event,) = server.events("worker_killed")
     assert event["model"] == "killed"
     server.unload("other")
@@ -100,12 +77,12 @@ def test_a_killed_worker_hurts_nobody_else(
 def test_a_worker_killed_while_it_loads_is_a_lack_of_memory(server: Server, tmp_path: Path) -> None:
     """As the kernel kills it: the platform unloads another model on 507, and tries again."""
     folder = big_folder(tmp_path / "big", 2000)
-    wait_until(lambda: not workers(server), what="an idle host")
+    wait_until(lambda: not server.workers(), what="an idle host")
     with ThreadPoolExecutor(1) as pool:
         for number in range(20):  # until it is caught in time
             load = pool.submit(server.load, f"big{number}", folder)
-            wait_until(lambda: bool(workers(server)), what="the worker")
-            (worker,) = workers(server)
+            wait_until(lambda: bool(server.workers()), what="the worker")
+            (worker,) = server.workers()
             os.kill(worker, signal.SIGSTOP)
             loaded = [event["model"] for event in server.events("model_loaded")]
             if f"big{number}" not in loaded:
@@ -113,7 +90,7 @@ def test_a_worker_killed_while_it_loads_is_a_lack_of_memory(server: Server, tmp_
             os.kill(worker, signal.SIGCONT)
             assert load.result().status == 200
             server.unload(f"big{number}")
-            wait_until(lambda: not workers(server), what="an idle host")
+            wait_until(lambda: not server.workers(), what="an idle host")
         os.kill(worker, signal.SIGKILL)
         answer = load.result()
     assert answer.status == 507
@@ -126,7 +103,7 @@ def test_the_caller_of_a_killed_worker_hears_of_it(
     server: Server, unpacked: Unpacked, picture: bytes
 ) -> None:
     server.load("dying", unpacked())
-    (worker,) = workers(server)
+    (worker,) = server.workers()
     large = io.BytesIO()
     Image.new("L", (7000, 7000)).save(large, "PNG")  # takes a while to decode
     with ThreadPoolExecutor(1) as pool:
@@ -136,9 +113,7 @@ def test_the_caller_of_a_killed_worker_hears_of_it(
         answer = call.result()
     assert answer.status == 507
     assert "killed by signal 9 while it answered, most likely for want" in answer.json["message"]
-    wait_until(
-        lambda: server.invoke("dying", picture, "image/jpeg").status == 200, 20, "its return"
-    )
+    wait_for_return(server, "dying", picture)
     server.unload("dying")
 
 
@@ -146,10 +121,10 @@ def test_a_call_that_a_dead_worker_never_read_goes_to_the_next(
     server: Server, unpacked: Unpacked, picture: bytes
 ) -> None:
     server.load("other", unpacked(answer=0))
-    (other,) = workers(server)
+    (other,) = server.workers()
     server.load("idle", unpacked(answer=1))
-    host = host_pid(server)
-    (worker,) = [pid for pid in workers(server) if pid != other]
+    host = server.host()
+    (worker,) = [pid for pid in server.workers() if pid != other]
     os.kill(host, signal.SIGSTOP)  # so that MMS hears of the death only after the call
     try:
         os.kill(worker, signal.SIGKILL)
@@ -166,6 +141,24 @@ def test_a_call_that_a_dead_worker_never_read_goes_to_the_next(
     assert answer.json[0].endswith("class=dog")
     server.unload("idle")
     server.unload("other")
+
+
+def test_a_call_that_comes_as_its_worker_dies_is_answered_or_told_why(
+    server: Server, unpacked: Unpacked, picture: bytes
+) -> None:
+    """At whatever moment it comes: by the next worker, or with what the worker died of."""
+    assert server.load("struck", unpacked(answer=1)).status == 200
+    for number in range(6):
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGKILL)
+        answer = server.invoke("struck", picture, "image/jpeg")
+        if answer.status == 200:
+            assert answer.json[0].endswith("class=dog")
+        else:
+            assert answer.status == 507, f"round {number}: {answer}"
+            assert "was killed by signal 9 while it answered" in answer.json["message"]
+        wait_for_return(server, "struck", picture)
+    server.unload("struck")
 
 
 def test_a_call_of_which_a_part_was_read_is_not_given_to_the_next() -> None:
@@ -186,7 +179,7 @@ def test_what_cannot_be_loaded_again_is_unloaded(
     """Calls of it would wait for ever; unloaded, it is loaded anew by whoever next wants it."""
     folder = unpacked()
     server.load("spoilt", folder)
-    (worker,) = workers(server)
+    (worker,) = server.workers()
     if what == "a file":
         (folder / "synset.txt").unlink()
     else:
@@ -205,7 +198,7 @@ def test_what_cannot_be_loaded_again_is_unloaded(
 def test_a_killed_stand_in_is_the_end_of_its_worker(server: Server, unpacked: Unpacked) -> None:
     """MMS ends a worker by killing the process that it started."""
     server.load("stood-in", unpacked())
-    (worker,) = workers(server)
+    (worker,) = server.workers()
     (stand_in,) = [
         pid
         for pid in server.processes()
@@ -238,7 +231,7 @@ def test_when_the_host_dies_serving_goes_on(
     tmp_path: Path, unpacked: Unpacked, picture: bytes
 ) -> None:
     with start_server(tmp_path) as server:
-        host = host_pid(server)
+        host = server.host()
         assert server.load("before", unpacked(answer=0)).status == 200
 
         os.kill(host, signal.SIGKILL)
@@ -260,25 +253,19 @@ def test_a_worker_that_dies_with_its_host_is_replaced(
     tmp_path: Path, unpacked: Unpacked, picture: bytes
 ) -> None:
     with start_server(tmp_path) as server:
-        host = host_pid(server)
+        host = server.host()
         assert server.load("both", unpacked(answer=1)).status == 200
         assert server.load("host-only", unpacked(answer=2)).status == 200
-        (both, host_only) = sorted(workers(server))
+        (both, host_only) = sorted(server.workers())
         os.kill(host, signal.SIGKILL)
         os.kill(both, signal.SIGKILL)
         answer = server.invoke("host-only", picture, "image/jpeg")
         assert answer.json[0].endswith("class=fox")
-        wait_until(
-            lambda: server.invoke("both", picture, "image/jpeg").status == 200, 40, "its return"
-        )
+        wait_for_return(server, "both", picture, 40)
         # The other one's turn comes later: the next host has to know of it as well.
         os.kill(host_only, signal.SIGKILL)
-        wait_until(
-            lambda: server.invoke("host-only", picture, "image/jpeg").status == 200,
-            20,
-            "the other's return",
-        )
-        assert len(workers(server)) == 2
+        wait_for_return(server, "host-only", picture)
+        assert len(server.workers()) == 2
         for name in ("both", "host-only"):
             assert server.unload(name).status == 200
         wait_until(lambda: len(server.processes()) == 3, 15, "an idle server")
