@@ -137,6 +137,8 @@ class HostKeeper:
     MAX_PAUSE_SECONDS = 60.0
     STEADY_SECONDS = 60.0
     HOPELESS = 3
+    START_SECONDS = 50.0
+    """From then on one that is not ready is taken for hung; models wait for the first one."""
 
     def __init__(self, chosen: mms_server.Settings, environment: dict[str, str]) -> None:
         self.chosen, self.environment = chosen, environment
@@ -161,7 +163,8 @@ class HostKeeper:
         self.started = time.monotonic()
         self.again_at: float | None = None
         return subprocess.Popen(
-            mms_server.host_command(self.chosen),
+            # One that follows a dead one is to be back soon, and to stay clear of what it died of.
+            mms_server.host_command(self.chosen, prepare_kernels=self.failures == 0),
             cwd=self.chosen.home,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -172,11 +175,13 @@ class HostKeeper:
         """Note that it is ready, or that it is dead; start it again when its time has come."""
         if self.starting.exists() and self.files.pid.exists():
             self.starting.unlink()
-        if self.process.poll() is None:
-            if time.monotonic() - self.started > self.STEADY_SECONDS:
-                self.failures = 0
-            return
         now = time.monotonic()
+        if self.process.poll() is None:
+            if now - self.started > self.STEADY_SECONDS:
+                self.failures = 0
+            if now - self.started > self.START_SECONDS and not self.files.pid.exists():
+                self.process.kill()
+            return
         if self.again_at is None:
             self.starting.unlink(missing_ok=True)
             self.files.pid.unlink(missing_ok=True)

@@ -241,9 +241,10 @@ def worker_environment(chosen: Settings) -> dict[str, str]:
     }
 
 
-def host_command(chosen: Settings) -> list[str]:
+def host_command(chosen: Settings, *, prepare_kernels: bool) -> list[str]:
     """The model host's command line."""
-    return [sys.executable, "-I", str(CONTAINER / "model_host.py"), str(chosen.tmp)]
+    further = ["--prepare-kernels"] if prepare_kernels else []
+    return [sys.executable, "-I", str(CONTAINER / "model_host.py"), str(chosen.tmp), *further]
 
 
 def command(chosen: Settings) -> list[str]:

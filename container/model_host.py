@@ -14,8 +14,8 @@ one held would stay locked in the child for ever. Hence MXNet's engine without t
 first parallel loop, which is in a worker.
 """
 
+import argparse
 import contextlib
-import ctypes
 import gc
 import os
 import platform
@@ -25,7 +25,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -34,6 +34,7 @@ CONTAINER = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(CONTAINER))
 
+import heap  # noqa: E402
 import launcher  # noqa: E402
 import load_failure  # noqa: E402
 import memory  # noqa: E402
@@ -455,14 +456,17 @@ def _say_loaded(line: socket.socket, pipes: str) -> None:
         line.send(pipes.encode())
 
 
-def import_mxnet() -> None:
+def import_mxnet(*, prepare_kernels: bool) -> None:
     """Import what a worker needs; ``RuntimeError`` where that started a thread."""
+    import kernels
     import mms.model_loader
     import mms.model_service_worker
     import mms.service  # noqa: F401
 
     with _silence():
         warm_up()
+        if prepare_kernels and kernels.there_is_room():
+            kernels.prepare()
 
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
@@ -471,18 +475,15 @@ def import_mxnet() -> None:
     # copy it, in each fork.
     gc.collect()
     gc.freeze()
-    trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
-    trim(0)
+    heap.settle()
 
 
 def warm_up() -> None:
-    """Do once what each fork would else do first: readers of pictures, engine, kernels.
-
-    On one thread, as OpenMP's others would not come along into a fork.
-    """
+    """Do once what each fork would else do first: readers of pictures, engine, operators."""
     import io
 
     import images
+    import kernels
     import model_handler  # noqa: F401
     import mxnet as mx
     from artifact import Preprocess
@@ -493,17 +494,13 @@ def warm_up() -> None:
         Image.new("RGB", (16, 16)).save(picture, kind)
         images.decode(picture.getvalue(), (3, 8, 8), Preprocess())
 
-    openmp = ctypes.CDLL("libgomp.so.1")
-    wanted = openmp.omp_get_max_threads()
-    openmp.omp_set_num_threads(1)
     data = mx.sym.var("data")
     layer = mx.sym.Convolution(data, kernel=(3, 3), num_filter=8, name="layer")
     layer = mx.sym.Activation(mx.sym.BatchNorm(layer, name="norm"), act_type="relu")
     layer = mx.sym.Pooling(layer, global_pool=True, kernel=(1, 1), pool_type="avg")
     symbol = mx.sym.softmax(mx.sym.FullyConnected(layer, num_hidden=2, name="last"))
-    executor = symbol.simple_bind(mx.cpu(), data=(1, 3, 8, 8), grad_req="null")
-    executor.forward(is_train=False)[0].asnumpy()
-    openmp.omp_set_num_threads(wanted)
+    with kernels.one_thread():
+        kernels.run(symbol, (1, 3, 8, 8))
 
 
 @contextlib.contextmanager
@@ -521,10 +518,14 @@ def _silence() -> Iterator[None]:
 
 
 def main() -> int:
-    files = launcher.HostFiles(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description="The model host; the entrypoint starts it.")
+    parser.add_argument("folder", type=Path, help="where it meets the scripts")
+    parser.add_argument("--prepare-kernels", action="store_true", help="see kernels.py")
+    arguments = parser.parse_args()
+    files = launcher.HostFiles(arguments.folder)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = time.monotonic()
-    import_mxnet()
+    import_mxnet(prepare_kernels=arguments.prepare_kernels)
     host = Host(files)
     import_ms = round((time.monotonic() - started) * 1000)
     log("model_host_ready", pid=os.getpid(), import_ms=import_ms)

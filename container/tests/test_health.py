@@ -148,3 +148,49 @@ def test_ping_is_503_where_the_host_keeps_dying(
         wait_until(lambda: server.call("GET", "/ping").status == 503, 10, "a 503 of /ping")
         assert "has died 3 times" in server.said("unhealthy")["message"]
         assert server.invoke("before", picture, "image/jpeg").status == 200
+
+
+_HANGING = f"""
+import importlib.util, sys, time
+from pathlib import Path
+from types import SimpleNamespace
+sys.path.insert(0, {str(REPOSITORY / "container")!r})
+import launcher, mms_server
+spec = importlib.util.spec_from_file_location("entrypoint", sys.argv[1])
+entrypoint = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(entrypoint)
+
+def hanging(chosen, *, prepare_kernels):
+    print("start, preparing" if prepare_kernels else "start", flush=True)
+    return ["sleep", "60"]
+
+mms_server.host_command = hanging
+entrypoint.HostKeeper.START_SECONDS = 0.1
+folder = Path(sys.argv[2])
+keeper = entrypoint.HostKeeper(
+    SimpleNamespace(home=folder, host_files=launcher.HostFiles(folder)), {{}}
+)
+deadline = time.monotonic() + 30
+while keeper.trouble() is None and time.monotonic() < deadline:
+    waiting = keeper.starting.exists()
+    keeper.look_after()
+    if waiting and not keeper.starting.exists():
+        print("nobody waits any more", flush=True)
+    time.sleep(0.01)
+print(keeper.trouble(), flush=True)
+"""
+
+
+def test_a_host_that_hangs_as_it_starts_is_killed(tmp_path: Path, python: str) -> None:
+    entrypoint = REPOSITORY / "container" / "dockerd-entrypoint.py"
+    done = subprocess.run(
+        [python, "-c", _HANGING, str(entrypoint), str(tmp_path)],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert [line for line in done.stdout.splitlines() if not line.startswith("{")] == [
+        "start, preparing",
+        "nobody waits any more",
+        "start",
+        "start",
+        "the model host has died 3 times in a row; see the log",
+    ]

@@ -1,0 +1,65 @@
+"""oneDNN's kernels for the shapes of common networks, compiled before any model is loaded.
+
+oneDNN compiles a kernel for each shape of a convolution, at its first pass: a tenth of a cold start
+of ResNet-18, a seventh of SqueezeNet's. It keeps them in a cache of its process, and so a fork
+finds those that the model host has made. They are looked up by shape, by what is merged into the
+step, and by the number of threads (oneDNN's primitive_cache.hpp), not by any weights. Hence the
+passes below, on zeros:
+
+* those of ResNet-18, which are all that ResNet-34 needs, 8 of the 18 that the zoo's first version
+  of both does, and 5 of the 24 of ResNet-50 to -152;
+* those of SqueezeNet 1.0, of which 7 are among the 18 of 1.1.
+
+A network of other shapes has its kernels compiled as it is loaded.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import mxnet as mx
+from memory import MEGABYTE, rooms
+
+NETWORKS = ("resnet18_v2", "squeezenet1_0")
+INPUT = (1, 3, 224, 224)
+
+
+ROOM = 256 * MEGABYTE
+"""What preparing takes for a moment, half of it kept for the JVM that starts meanwhile."""
+
+
+def there_is_room() -> bool:
+    """Whether the container can spare that moment's memory."""
+    return all(room.limit - room.used > ROOM for room in rooms())
+
+
+def prepare() -> None:
+    """Compile them, with the caller's one thread."""
+    from mxnet.gluon.model_zoo import vision
+
+    with one_thread():
+        for name in NETWORKS:
+            run(getattr(vision, name)()(mx.sym.var("data")), INPUT)
+
+
+def run(symbol: Any, shape: tuple[int, ...]) -> None:
+    """One forward pass of ``symbol`` on zeros, with parameters of zeros."""
+    executor = symbol.simple_bind(mx.cpu(), data=shape, grad_req="null")
+    executor.forward(is_train=False)[0].asnumpy()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let OpenMP start no thread, as none would come along into a fork.
+
+    The number of threads stays what it is, as kernels are looked up by it; parallel loops are
+    nested too deep to be run by more than the one that meets them.
+    """
+    openmp = ctypes.CDLL("libgomp.so.1")
+    levels = openmp.omp_get_max_active_levels()
+    openmp.omp_set_max_active_levels(0)
+    try:
+        yield
+    finally:
+        openmp.omp_set_max_active_levels(levels)
