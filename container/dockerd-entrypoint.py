@@ -138,7 +138,8 @@ class HostKeeper:
     STEADY_SECONDS = 60.0
     HOPELESS = 3
     START_SECONDS = 50.0
-    """From then on one that is not ready is taken for hung; models wait for the first one."""
+    """From then on one that is not ready is taken for hung. Models wait for the first one, and MMS
+    gives them a minute to begin (WorkLoadManager.addServerThread)."""
 
     def __init__(self, chosen: mms_server.Settings, environment: dict[str, str]) -> None:
         self.chosen, self.environment = chosen, environment

@@ -7,7 +7,7 @@ step, and by the number of threads (oneDNN's primitive_cache.hpp), not by any we
 passes below, on zeros:
 
 * those of ResNet-18, which are all that ResNet-34 needs, 8 of the 18 that the zoo's first version
-  of both does, and 5 of the 24 of ResNet-50 to -152;
+  of either needs, and 5 of the 24 of ResNet-50 to -152;
 * those of SqueezeNet 1.0, of which 7 are among the 18 of 1.1.
 
 A network of other shapes has its kernels compiled as it is loaded.
@@ -26,11 +26,11 @@ INPUT = (1, 3, 224, 224)
 
 
 ROOM = 256 * MEGABYTE
-"""What preparing takes for a moment, half of it kept for the JVM that starts meanwhile."""
+"""What preparing takes for a moment, and as much again for the JVM that starts meanwhile."""
 
 
 def there_is_room() -> bool:
-    """Whether the container can spare that moment's memory."""
+    """Whether the container can spare that memory."""
     return all(room.limit - room.used > ROOM for room in rooms())
 
 

@@ -456,8 +456,11 @@ def _say_loaded(line: socket.socket, pipes: str) -> None:
         line.send(pipes.encode())
 
 
-def import_mxnet(*, prepare_kernels: bool) -> None:
-    """Import what a worker needs; ``RuntimeError`` where that started a thread."""
+def import_mxnet(*, prepare_kernels: bool) -> bool:
+    """Import what a worker needs; ``RuntimeError`` where that started a thread.
+
+    Returns whether kernels were prepared, if they were to be: there may be no room to.
+    """
     import kernels
     import mms.model_loader
     import mms.model_service_worker
@@ -465,7 +468,8 @@ def import_mxnet(*, prepare_kernels: bool) -> None:
 
     with _silence():
         warm_up()
-        if prepare_kernels and kernels.there_is_room():
+        prepared = prepare_kernels and kernels.there_is_room()
+        if prepared:
             kernels.prepare()
 
     threads = len(os.listdir("/proc/self/task"))
@@ -476,6 +480,7 @@ def import_mxnet(*, prepare_kernels: bool) -> None:
     gc.collect()
     gc.freeze()
     heap.settle()
+    return prepared
 
 
 def warm_up() -> None:
@@ -525,10 +530,10 @@ def main() -> int:
     files = launcher.HostFiles(arguments.folder)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = time.monotonic()
-    import_mxnet(prepare_kernels=arguments.prepare_kernels)
+    prepared = import_mxnet(prepare_kernels=arguments.prepare_kernels)
     host = Host(files)
     import_ms = round((time.monotonic() - started) * 1000)
-    log("model_host_ready", pid=os.getpid(), import_ms=import_ms)
+    log("model_host_ready", pid=os.getpid(), import_ms=import_ms, kernels_prepared=prepared)
     host.run()
 
 

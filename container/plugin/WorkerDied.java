@@ -43,16 +43,20 @@ public class WorkerDied extends ModelServerEndpoint {
         String reason = request.getParameter("reason").get(0);
         boolean unread = "1".equals(request.getParameter("unread").get(0));
         response.setStatus(404);
+        Model model = ModelManager.getInstance().getModels().get(name);
+        if (model == null) {
+            return; // unloaded meanwhile
+        }
         for (WorkerThread worker : ModelManager.getInstance().getWorkers(name)) {
             if (worker.getPid() == pid) {
-                BatchAggregator calls = (BatchAggregator) Private.get(worker, "aggregator");
                 BaseModelRequest waiting = (BaseModelRequest) Private.get(worker, "req");
-                Model model = ModelManager.getInstance().getModels().get(name);
-                Private.set(worker, "aggregator", PutBack.of(model, calls));
+                PutBack calls =
+                        new PutBack(model, (BatchAggregator) Private.get(worker, "aggregator"));
+                Private.set(worker, "aggregator", calls);
                 if (unread) {
-                    calls.sendError(null, reason, status); // without a request: puts it back
-                } else if (waiting != null) {
-                    calls.sendError(waiting, reason, status);
+                    calls.putBack(reason, status);
+                } else {
+                    calls.answer(waiting, reason, status);
                 }
                 ((Channel) Private.get(worker, "backendChannel")).close(); // takes no further one
                 response.setStatus(200);

@@ -140,6 +140,7 @@ def test_ping_is_503_where_the_host_keeps_dying(
         for deaths in (1, 2, 3):
             counts = partial(count, server, deaths)
             wait_until(partial(counts, "model_host_ready"), 60, "the model host")
+            assert server.said("model_host_ready")["kernels_prepared"] == (deaths == 1)
             if deaths == 1:
                 assert server.load("before", unpacked()).status == 200
             assert server.call("GET", "/ping").status == 200
