@@ -4,9 +4,11 @@ On one machine the standard ``AWS_ENDPOINT_URL_*`` variables point these clients
 at local servers; nothing here, or anywhere in the portal, knows the difference.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+logger = logging.getLogger(__name__)
+
+# Threads may share a client, but not the session that makes it (Boto3 guide, "Multithreading").
+_making = Lock()
 
 _THROTTLED = {
     "Throttling",
@@ -73,7 +80,8 @@ def _config(*, read_timeout: float, attempts: int) -> Config:
 @cache
 def s3() -> "S3Client":
     """The S3 client; retries up to four attempts in all."""
-    return boto3.client("s3", config=_config(read_timeout=60, attempts=4))
+    with _making:
+        return boto3.client("s3", config=_config(read_timeout=60, attempts=4))
 
 
 # Streams in parts of 8 MiB, four at a time: 32 MiB of memory for an archive of any size.
@@ -92,9 +100,10 @@ def sagemaker() -> "SageMakerClient":
     No retries of its own: the reconciler comes back anyway, and looks before it acts again;
     and a call must not outlast the lease that the reconciler holds meanwhile.
     """
-    return boto3.client(
-        "sagemaker", config=_config(read_timeout=SAGEMAKER_READ_TIMEOUT_S, attempts=1)
-    )
+    with _making:
+        return boto3.client(
+            "sagemaker", config=_config(read_timeout=SAGEMAKER_READ_TIMEOUT_S, attempts=1)
+        )
 
 
 @cache
@@ -104,7 +113,22 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
     A container has 60 s to answer; clients should read for 70
     (Developer Guide, invoke-multi-model-endpoint).
     """
-    return boto3.client("sagemaker-runtime", config=_config(read_timeout=70, attempts=1))
+    with _making:
+        return boto3.client("sagemaker-runtime", config=_config(read_timeout=70, attempts=1))
+
+
+def make_now(*clients: Callable[[], object]) -> None:
+    """Make ``clients`` now, where nobody waits for them and no call's time includes it.
+
+    Each takes 0.1 s or more. Nothing is connected yet, so a process that forks afterwards hands
+    them to its children. What is wrong with the configuration is logged, and raised again
+    where a client is needed.
+    """
+    for client in clients:
+        try:
+            client()
+        except (BotoCoreError, ValueError) as error:
+            logger.error("There is no client for AWS: %s", error)
 
 
 @contextmanager

@@ -119,7 +119,23 @@ def test_again_sends_the_same_picture_and_shows_warm_beside_cold(post, sagemaker
     assert [call["body"] for call in sagemaker_runtime.asked] == [png(), png()]
     assert 'data-state="warm"' in page
     assert "3.8 s" in page
-    assert "× faster" in " ".join(page.replace("</strong>", "").split())
+
+
+@pytest.mark.parametrize(
+    ("cold_ms", "said"),
+    [(2000.0, "20 × faster"), (250.0, "2.5 × faster"), (104.0, None), (90.0, None)],
+)
+def test_how_much_faster_warm_is_is_said_where_it_is(post, cold_ms, said):
+    """Both depend on what else the machine does: a warm call may well take longer."""
+    post(picture=upload())
+    post(again=Invocation.objects.get().picture_sha256)
+    warm, cold = Invocation.objects.order_by("-pk")
+    Invocation.objects.filter(pk=cold.pk).update(latency_ms=cold_ms)
+    Invocation.objects.filter(pk=warm.pk).update(latency_ms=100.0)
+    page = " ".join(text(post.client.get(warm.get_absolute_url())).replace("</strong>", "").split())
+    assert 'data-kind="warm"' in page
+    assert ("faster" in page) == (said is not None)
+    assert (said or "") in page
 
 
 def test_the_cold_call_of_another_version_is_not_compared(post, make_version, sagemaker_runtime):
