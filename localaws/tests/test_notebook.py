@@ -16,7 +16,7 @@ from localaws.tests.servers import KEY, REAL, REGION, ROLE, SECRET, alive, wait_
 from tests.artifacts import constant_archive
 
 NOTEBOOK = """
-import json, os, random, sys, time
+import json, os, random, sys
 from collections import defaultdict
 from time import gmtime, strftime
 
@@ -78,7 +78,6 @@ with open("cat.jpg", "rb") as f:
     payload = f.read()
 
 def invoke(target_model):
-    start = time.monotonic()
     response = runtime_sm_client.invoke_endpoint(
         EndpointName=endpoint_name,
         ContentType="application/x-image",
@@ -86,7 +85,7 @@ def invoke(target_model):
         Body=payload,
     )
     answer = json.loads(response["Body"].read())
-    return answer, time.monotonic() - start
+    return answer, response["CustomAttributes"].partition(";")[0]
 
 first, cold = invoke("resnet_18.tar.gz")
 second, warm = invoke("resnet_18.tar.gz")
@@ -161,7 +160,7 @@ def test_the_notebooks_calls(start, tmp_path):
         assert said["first"][0].endswith("class=n02123045 tabby, tabby cat")
         assert said["first"] == said["second"]
         assert said["other"][0].endswith("class=n02123159 tiger cat")
-        assert said["warm"] < said["cold"] / 2
+        assert (said["cold"], said["warm"]) == ("cold=1", "cold=0")
         assert sum(said["results"].values()) == 100
         assert {text.partition("class=")[2] for text in said["results"]} <= set(LABELS[:3])
         assert said["models"] == said["called"] == 12

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import pytest
@@ -43,11 +42,9 @@ def test_the_stubborn_and_their_grandchildren_are_ended_within_15_s(driven: Driv
     driven.wait_ready()
     pids = [driven.pid_of("localaws"), driven.pid_in("grandchild")]
 
-    began = time.monotonic()
     driven.send(signal.SIGTERM)
 
     assert driven.wait_ended(15) == 0
-    assert time.monotonic() - began < 15
     assert all(gone(pid) for pid in pids)
     assert not driven.left()
 
