@@ -62,3 +62,15 @@ def s3_server(folder: Path, access_key: str, secret_key: str) -> Iterator[str]:
     with log, running(command, stdout=log, stderr=log) as process:
         wait_for_port(port, process)
         yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def redis_server(port: int, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A Redis that keeps nothing, on ``port``; may be killed within the block."""
+    command = [
+        str(Path(sys.executable).with_name("redis-server")),
+        *("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)),
+    ]
+    with running(command, stdout=subprocess.DEVNULL) as process:
+        wait_for_port(port, process)
+        yield process

@@ -125,14 +125,6 @@ class Stack:
                 raise AssertionError(f"{name} is not back after {seconds} s:\n{self.says()}")
             time.sleep(0.05)
 
-    def worker_answers(self) -> bool:
-        """Whether the worker takes messages from Redis."""
-        command = [sys.executable, "-m", "celery", "-A", "mmeportal", "inspect", "ping"]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, timeout=60, check=False
-        )
-        return done.returncode == 0
-
     def left(self) -> list[processes.Process]:
         """Processes of this stack that run."""
         return processes.marked(self.local_dir)
