@@ -228,6 +228,12 @@ def stopped(pid: int) -> bool:
     return _stat(pid)[0] == "T"
 
 
+def processor_ticks(pid: int) -> int:
+    """The processor time that it has used, in the kernel's hundredths of a second."""
+    used = _stat(pid)[11:13]  # utime and stime (proc(5))
+    return sum(map(int, used))
+
+
 def wait_until(condition: Any, seconds: float = 10.0, what: str = "the condition") -> None:
     deadline = time.monotonic() + seconds
     while not condition():

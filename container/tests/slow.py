@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection
 from functools import partial
 
-from serving import Answer, Server, stopped, wait_until
+from serving import Answer, Server, processor_ticks, stopped, wait_until
 
 
 def slow_request() -> bytes:
@@ -48,11 +48,24 @@ def hold(server: Server, model: str, *, beside: Collection[int] = ()) -> tuple[C
         caller = Caller(server, model)
         while not caller.answered:
             for pid in set(server.busy_workers()) - set(beside):
-                os.kill(pid, signal.SIGSTOP)
-                wait_until(partial(stopped, pid), what="its stop")
-                if pid in server.busy_workers():
+                if _caught(server, pid):
                     return caller, pid
-                os.kill(pid, signal.SIGCONT)  # it had just come to its end
             time.sleep(0.002)
         assert caller.answer().status == 200
     raise AssertionError("no call was caught at work")
+
+
+def _caught(server: Server, pid: int) -> bool:
+    """Stop a worker in the middle of its request; false where that came to its end first."""
+    seen = processor_ticks(pid)
+    while pid in server.busy_workers():
+        # It has the lock before it asks whether it may begin: by now it is well beyond that.
+        if processor_ticks(pid) < seen + 2:
+            time.sleep(0.002)
+            continue
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(partial(stopped, pid), what="its stop")
+        if pid in server.busy_workers():
+            return True
+        os.kill(pid, signal.SIGCONT)  # it had just come to its end
+    return False
