@@ -16,6 +16,7 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 import signal
 import statistics
@@ -125,6 +126,8 @@ class Caller:
 
     def __init__(self, server: Server, picture: bytes) -> None:
         self.picture = picture
+        self.decode_ms = 0.0
+        """What the last call's picture took to decode, as the container says."""
         self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
 
     def call(self, model: str) -> tuple[float, bytes]:
@@ -137,6 +140,8 @@ class Caller:
         took = (time.perf_counter() - started) * 1000
         if response.status != 200:
             raise RuntimeError(f"{response.status}: {body[:300]!r}")
+        attributes = response.headers.get("X-Amzn-SageMaker-Custom-Attributes", "")
+        self.decode_ms = float("0" + "".join(re.findall(r"decode_ms=([\d.]+)", attributes)))
         return took, body
 
 
@@ -180,7 +185,8 @@ def measure(
     rounds: int, seconds: float,
 ) -> tuple[dict[str, Figures], list[float], list[float]]:  # fmt: skip
     """Measure both sides in turns on one network; also forward passes without a server, and calls
-    of a network that does nothing, which cost what MMS and the handler cost by themselves."""
+    of a network that does nothing, less their decoding, which is in the passes: they cost what MMS
+    and the handler cost by themselves."""
     figures = {side: Figures() for side in SIDES}
     idle = {side: len(server.processes()) for side, server in servers.items()}
     for number in range(rounds):  # cold: from the load to the first answer
@@ -203,7 +209,8 @@ def measure(
     limit: list[float] = []
     nothing: list[float] = []
     for _ in range(rounds * 2):
-        nothing += [callers["container"].call(NOTHING)[0] for _ in range(20)]
+        idle_caller = callers["container"]
+        nothing += [idle_caller.call(NOTHING)[0] - idle_caller.decode_ms for _ in range(20)]
         for side in SIDES:
             figures[side].warm += [callers[side].call("m0")[0] for _ in range(20)]
         assert raw.stdin is not None
@@ -255,7 +262,7 @@ def rows(
         ("warm p50, 1 caller (ms)", median(plain.warm), median(ours.warm)),
         ("warm p99, 1 caller (ms)", percentile(plain.warm, 0.99), percentile(ours.warm, 0.99)),
         ("raw MXNet p50, no server (ms)", math.nan, median(limit)),
-        ("call of a network that does nothing, p50 (ms)", math.nan, median(nothing)),
+        ("call of a network that does nothing, less decoding, p50 (ms)", math.nan, median(nothing)),
         ("warm p50 beside their sum (ms)", median(limit) + median(nothing), median(ours.warm)),
         ("answers/s, 4 callers, 1 model", median(plain.one_model), median(ours.one_model)),
         ("answers/s, 4 callers, 4 models", median(plain.four_models), median(ours.four_models)),
@@ -292,12 +299,9 @@ def picture_of(side: int) -> bytes:
 
 @contextmanager
 def raw_process(folder: Path, picture: Path, server: Server) -> Iterator[subprocess.Popen[str]]:
-    """MXNet in one process with the threads that the container's workers have."""
-    threads = str(min(len(os.sched_getaffinity(0)), 4))
-    environment = server.environment | {
-        "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000",
-        "MXNET_ENGINE_TYPE": "NaiveEngine", "MXNET_USE_OPERATOR_TUNING": "0",
-    }  # fmt: skip
+    """MXNet in one process with the threads, and all else, that the container's workers have."""
+    variables = Path(f"/proc/{server.host()}/environ").read_text().rstrip("\0").split("\0")
+    environment = dict(variable.split("=", 1) for variable in variables)
     process = subprocess.Popen(
         [container_python(), str(REPOSITORY / "bench" / "raw.py"), str(folder), str(picture)],
         env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -346,11 +350,6 @@ def main() -> None:
                     "plain": stack.enter_context(plain_server(here / "plain")),
                     "container": stack.enter_context(start_server(here / "container")),
                 }
-                ready = time.monotonic() + 60
-                while not servers["container"].events("model_host_ready"):
-                    if time.monotonic() > ready:
-                        raise RuntimeError("the model host did not start")
-                    time.sleep(0.1)
                 raw = stack.enter_context(
                     raw_process(folder, home / "picture.jpg", servers["container"])
                 )

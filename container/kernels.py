@@ -13,13 +13,11 @@ passes below, on zeros:
 A network of other shapes has its kernels compiled as it is loaded.
 """
 
-import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import mxnet as mx
 from memory import MEGABYTE, rooms
+from processors import one_thread
 
 NETWORKS = ("resnet18_v2", "squeezenet1_0")
 INPUT = (1, 3, 224, 224)
@@ -35,7 +33,7 @@ def there_is_room() -> bool:
 
 
 def prepare() -> None:
-    """Compile them, with the caller's one thread."""
+    """Compile them, with the caller's one thread, as no other would come along into a fork."""
     from mxnet.gluon.model_zoo import vision
 
     with one_thread():
@@ -47,19 +45,3 @@ def run(symbol: Any, shape: tuple[int, ...]) -> None:
     """One forward pass of ``symbol`` on zeros, with parameters of zeros."""
     executor = symbol.simple_bind(mx.cpu(), data=shape, grad_req="null")
     executor.forward(is_train=False)[0].asnumpy()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let OpenMP start no thread, as none would come along into a fork.
-
-    The number of threads stays what it is, as kernels are looked up by it; parallel loops are
-    nested too deep to be run by more than the one that meets them.
-    """
-    openmp = ctypes.CDLL("libgomp.so.1")
-    levels = openmp.omp_get_max_active_levels()
-    openmp.omp_set_max_active_levels(0)
-    try:
-        yield
-    finally:
-        openmp.omp_set_max_active_levels(levels)

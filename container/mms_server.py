@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import launcher
+import processors
 from sagemaker_inference.environment import Environment
 
 CONTAINER = Path(__file__).resolve().parent
@@ -144,7 +145,16 @@ def prepare_folders(chosen: Settings) -> None:
     )
 
 
-_LEFTOVERS = (".mms.sock.", "libnetty", "host.", ".loading", "healthy", "draining", "busy")
+_LEFTOVERS = (
+    ".mms.sock.",
+    "libnetty",
+    "host.",
+    ".loading",
+    "healthy",
+    "draining",
+    "busy",
+    "sharing",
+)
 _PIPES = ("-stdout", "-stderr")  # plain files, where MMS opened one that was gone
 
 
@@ -193,30 +203,7 @@ MAX_THREADS = 4
 
 def threads() -> int:
     """Threads of one forward pass: the processors we may use, at most ``MAX_THREADS``."""
-    processors = len(os.sched_getaffinity(0))
-    for read in (_quota_v2, _quota_v1):
-        quota = read()
-        if quota is not None:
-            processors = min(processors, max(1, int(quota)))
-    return min(processors, MAX_THREADS)
-
-
-def _quota_v2() -> float | None:
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return None
-    return None if quota == "max" else int(quota) / int(period)
-
-
-def _quota_v1() -> float | None:
-    folder = Path("/sys/fs/cgroup/cpu")
-    try:
-        quota = int((folder / "cpu.cfs_quota_us").read_text(encoding="ascii"))
-        period = int((folder / "cpu.cfs_period_us").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-    return quota / period if quota > 0 else None
+    return min(processors.available(), MAX_THREADS)
 
 
 def worker_environment(chosen: Settings) -> dict[str, str]:
@@ -226,10 +213,10 @@ def worker_environment(chosen: Settings) -> dict[str, str]:
         "MME_SERVER_PID": str(os.getpid()),
         "MME_PORT": str(chosen.port),
         "OMP_NUM_THREADS": str(chosen.threads),
-        # How long a thread spins for its next piece of work before it sleeps. The default, some
-        # milliseconds, burns the processors that other models need: with two models busy on two
-        # processors, five times the processor time for each answer, at ten times the latency.
-        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000"),
+        # How long a thread spins for its next piece of work before it sleeps: microseconds. The
+        # default, some milliseconds, burns the processors that other models need; less lets the
+        # second thread sleep between two steps of a pass.
+        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "3000"),
         # NumPy's own pool of threads would start with its import, and make forking unsafe.
         "OPENBLAS_NUM_THREADS": "1",
         # One request at a time needs no engine that runs operators side by side; without its

@@ -16,9 +16,11 @@ from artifact import ArtifactError, read_artifact
 from health import Draining, Turn
 from logs import log
 from network import Network, Prediction
+from processors import Share
 
 _network: Network | None = None
 _turn: Turn | None = None
+_share: Share | None = None
 _load_ms = 0.0
 _cold = True
 
@@ -28,23 +30,27 @@ def handle(data: list[dict[str, Any]] | None, context: Any) -> list[str] | None:
     if data is None:
         _load(context.model_name, Path(context.system_properties["model_dir"]))
         return None
-    if _network is None or _turn is None:  # MMS never asks a worker that did not load
+    if (
+        _network is None or _turn is None or _share is None
+    ):  # MMS never asks a worker that did not load
         raise RuntimeError("The worker was asked before it had loaded its model.")
-    with _turn.busy():
+    with _turn.busy(), _share.taken() as threads:
         return [
-            _answer(_network, _turn, parameters, context, index)
+            _answer(_network, _turn, parameters, context, index, threads)
             for index, parameters in enumerate(data)
         ]
 
 
 def _load(name: str, directory: Path) -> None:
-    global _network, _turn, _load_ms, _cold
+    global _network, _turn, _share, _load_ms, _cold
     started = time.perf_counter()
     _turn = Turn()
     if _turn.draining():
         raise Draining
+    _share = Share(_turn.folder)
     try:
-        _network = Network(read_artifact(directory), admit=memory.admitted)
+        with _share.taken():
+            _network = Network(read_artifact(directory), admit=memory.admitted)
     except OSError as error:
         raise ArtifactError("load_failed", f"The artifact cannot be read: {error}") from error
     _load_ms = (time.perf_counter() - started) * 1000
@@ -59,7 +65,12 @@ def _load(name: str, directory: Path) -> None:
 
 
 def _answer(
-    network: Network, turn: Turn, parameters: dict[str, Any], context: Any, index: int
+    network: Network,
+    turn: Turn,
+    parameters: dict[str, Any],
+    context: Any,
+    index: int,
+    threads: int,
 ) -> str:
     """The body for one request; status and headers are set on ``context``."""
     global _cold
@@ -82,7 +93,8 @@ def _answer(
 
     timing = (
         f"cold={int(_cold)};load_ms={_load_ms:.1f};"
-        f"decode_ms={(decoded - started) * 1000:.1f};infer_ms={(inferred - decoded) * 1000:.1f}"
+        f"decode_ms={(decoded - started) * 1000:.1f};infer_ms={(inferred - decoded) * 1000:.1f};"
+        f"threads={threads}"
     )
     _cold = False
     context.set_response_status(code=200, phrase="OK", idx=index)

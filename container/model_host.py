@@ -38,6 +38,7 @@ import heap  # noqa: E402
 import launcher  # noqa: E402
 import load_failure  # noqa: E402
 import memory  # noqa: E402
+import processors  # noqa: E402
 import worker as plain  # noqa: E402
 from logs import log  # noqa: E402
 
@@ -504,7 +505,7 @@ def warm_up() -> None:
     layer = mx.sym.Activation(mx.sym.BatchNorm(layer, name="norm"), act_type="relu")
     layer = mx.sym.Pooling(layer, global_pool=True, kernel=(1, 1), pool_type="avg")
     symbol = mx.sym.softmax(mx.sym.FullyConnected(layer, num_hidden=2, name="last"))
-    with kernels.one_thread():
+    with processors.one_thread():
         kernels.run(symbol, (1, 3, 8, 8))
 
 

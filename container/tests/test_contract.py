@@ -95,7 +95,7 @@ def test_the_first_answer_is_cold_and_says_what_it_cost(
     assert first["cold"] == 1
     assert second["cold"] == 0
     assert first["load_ms"] == second["load_ms"] > 0
-    assert set(first) == {"cold", "load_ms", "decode_ms", "infer_ms"}
+    assert set(first) == {"cold", "load_ms", "decode_ms", "infer_ms", "threads"}
 
     either.unload("timed")
     either.load("timed", unpacked())

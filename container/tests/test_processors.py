@@ -1,0 +1,153 @@
+"""Busy models share the processors: one alone has several, and many have one each."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import processors
+import pytest
+from processors import Share
+from serving import start_server
+from slow import hold
+
+CONTAINER = Path(__file__).resolve().parents[1]
+
+_WORKER = f"""
+import sys
+sys.path.insert(0, {str(CONTAINER)!r})
+from pathlib import Path
+from processors import Share
+
+share = Share(Path(sys.argv[1]), int(sys.argv[2]))
+for _ in sys.stdin:
+    with share.taken() as threads:
+        print(threads, flush=True)
+        sys.stdin.readline()
+    print("idle", flush=True)
+"""
+
+
+class Worker:
+    """A process with a share, busy when it is told to be."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _WORKER, str(folder), str(count)],
+            env=os.environ | {"OMP_NUM_THREADS": "4"},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def _tell(self) -> str:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def begin(self) -> int:
+        """Be busy; returns the threads that it may use."""
+        return int(self._tell())
+
+    def finish(self) -> None:
+        assert self._tell() == "idle"
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.communicate()
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Callable[..., list[Worker]]]:
+    made: list[Worker] = []
+
+    def make(number: int, *, processors: int) -> list[Worker]:
+        made.extend(Worker(tmp_path, processors) for _ in range(number))
+        return made
+
+    yield make
+    for worker in made:
+        worker.kill()
+
+
+def test_who_is_alone_has_all_and_who_is_not_has_one(
+    workers: Callable[..., list[Worker]],
+) -> None:
+    one, other = workers(2, processors=2)
+    assert one.begin() == 4
+    assert other.begin() == 1
+    one.finish()
+    assert one.begin() == 1
+    other.finish()
+    one.finish()
+    assert other.begin() == 4
+
+
+def test_processors_that_are_idle_are_used(workers: Callable[..., list[Worker]]) -> None:
+    several = workers(5, processors=4)
+    assert [worker.begin() for worker in several] == [4, 4, 4, 1, 1]
+    several[2].finish()
+    several[0].finish()
+    assert several[0].begin() == 1
+    several[1].finish()
+    several[3].finish()
+    assert several[3].begin() == 4
+
+
+def test_who_is_killed_is_busy_no_more(workers: Callable[..., list[Worker]]) -> None:
+    one, other = workers(2, processors=2)
+    assert one.begin() == 4
+    assert other.begin() == 1
+    other.finish()
+    one.kill()
+    assert other.begin() == 4
+
+
+def test_loops_run_on_one_thread_as_long_as_they_are_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: Callable[..., list[Worker]]
+) -> None:
+    openmp = ctypes.CDLL("libgomp.so.1")
+    levels = openmp.omp_get_max_active_levels()
+    assert levels > 0
+    monkeypatch.setattr(openmp, "omp_get_max_threads", lambda: 4, raising=False)
+    monkeypatch.setattr(processors, "_openmp", lambda: openmp)
+    share = Share(tmp_path, processors=2)
+    with share.taken() as threads:
+        assert threads == 4
+        assert openmp.omp_get_max_active_levels() == levels
+    [other] = workers(1, processors=2)
+    other.begin()
+
+    def fail() -> None:
+        with share.taken() as threads:
+            assert threads == 1
+            assert openmp.omp_get_max_active_levels() == 0
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert openmp.omp_get_max_active_levels() == levels
+    other.finish()
+    assert other.begin() == 4, "the lock is let go of where an answer fails"
+
+
+@pytest.mark.xdist_group("container-workers")
+def test_a_model_that_is_busy_beside_another_one_uses_one_thread(
+    tmp_path: Path, unpacked: Callable[..., Path], picture: bytes
+) -> None:
+    two = sorted(os.sched_getaffinity(0))[:2]
+    alone = min(processors.available(), len(two))
+    within = ("taskset", "--cpu-list", ",".join(map(str, two)))
+    with start_server(tmp_path, within=within) as server:
+        for name in ("slow", "other"):
+            assert server.load(name, unpacked()).status == 200
+        assert server.invoke("other", picture, "image/jpeg").timing["threads"] == alone
+        caller, worker = hold(server, "slow")
+        assert server.invoke("other", picture, "image/jpeg").timing["threads"] == 1
+        os.kill(worker, signal.SIGCONT)
+        assert caller.answer().status == 200
+        assert caller.answer().timing["threads"] == alone
+        assert server.invoke("other", picture, "image/jpeg").timing["threads"] == alone
