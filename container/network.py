@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import heap
 import mxnet as mx
 import numpy as np
 from artifact import Artifact, ArtifactError
@@ -145,10 +146,11 @@ class Network:
 
     def _warm_up(self) -> None:
         """Pay for the first pass now: graph optimisation, kernels, memory, layout of weights."""
+        heap.grow(_merged_bytes(self.artifact))
         self.forward([np.zeros(entry.shape, dtype=np.float32) for entry in self.artifact.inputs])
         self._finite.result()
         self._parameters.let_go()
-        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps what was freed on the way
+        heap.trim()
 
     def forward(self, arrays: list[np.ndarray]) -> np.ndarray:
         """Run the network on one array an input; returns probabilities (batch, labels)."""
@@ -300,6 +302,13 @@ def memory_needed(artifact: Artifact, symbol: Any) -> int:
         + _PER_PARAMETER_BYTE * artifact.parameter_bytes
         + _PER_ACTIVATION_BYTE * 4 * largest
     )
+
+
+def _merged_bytes(artifact: Artifact) -> int:
+    """What the first pass allocates for merged weights: MXNet's own copy of each convolution's, and
+    for a moment one more of the one at hand."""
+    kernels = [tensor.nbytes for tensor in artifact.tensors if len(tensor.shape) > 2]
+    return sum(kernels) + max(kernels, default=0)
 
 
 def _finite(values: np.ndarray) -> bool:

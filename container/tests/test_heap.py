@@ -32,6 +32,72 @@ print(in_gaps())
 """
 
 
+_GROWING = f"""
+import ctypes, resource, sys
+sys.path.insert(0, {str(CONTAINER)!r})
+import heap, processors
+
+MB = 1 << 20
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 // MB
+
+def filled():
+    "Page faults of filling 80 MB in pieces, as the weights of a network."
+    before, pieces = faults(), [libc.malloc(8 * MB) for _ in range(10)]
+    for piece in pieces:
+        libc.memset(piece, 1, 8 * MB)
+    during = faults() - before
+    for piece in pieces:
+        libc.free(piece)
+    return during
+
+processors.available = lambda: int(sys.argv[1])
+if len(sys.argv) > 2:
+    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]) * MB,) * 2)
+begun = resident()
+print(heap.grow(96 * MB) // MB, filled(), end=" ")
+heap.trim()
+print(resident() - begun)
+"""
+
+
+def grown(*arguments: str) -> tuple[int, int, int]:
+    """MB that were provided, page faults of using 80, and MB that are left of them at the end."""
+    done = subprocess.run(
+        [sys.executable, "-c", _GROWING, *arguments],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    provided, faults, left = map(int, done.stdout.split())
+    return provided, faults, left
+
+
+def test_memory_is_there_before_it_is_used_and_goes_back() -> None:
+    provided, faults, left = grown("2")
+    assert 95 <= provided <= 97
+    assert faults < 500
+    assert left < 4
+
+    provided, faults, left = grown("1")
+    assert provided == 0, "one processor can only do it in turn"
+    assert faults > 15_000
+    assert left < 4
+
+
+def test_too_little_memory_is_no_failure() -> None:
+    provided, faults, left = grown("2", "110")
+    assert provided == 0
+    assert faults > 15_000
+    assert left < 4
+
+
 def test_what_is_allocated_later_lies_behind_the_heap() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _FRAGMENTED], capture_output=True, text=True, check=True, timeout=60
