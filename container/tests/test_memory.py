@@ -1,5 +1,8 @@
 """Memory: refused with 507 before it is taken, given back when a model is unloaded."""
 
+import os
+import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -97,3 +100,24 @@ def test_the_host_s_room_is_kept_while_it_is_away(
     monkeypatch.setenv("MME_MODEL_HOST", "0")
     with memory.admitted(memory.HOST, "without any"):
         pass
+
+
+def test_a_child_of_the_jvms_that_is_no_program_yet_is_not_counted(tmp_path: Path) -> None:
+    """Its memory is the JVM's. A shell stands for both, as such a child is there for a moment."""
+    shell = shutil.copy(Path("/bin/sh").resolve(), tmp_path / "java")
+    script = f"{shell} -c 'echo; kill -STOP $$' & sh -c 'echo; kill -STOP $$' & wait"
+    jvm = subprocess.Popen(
+        [shell, "-c", script], stdout=subprocess.PIPE, start_new_session=True, text=True
+    )
+    try:
+        assert jvm.stdout is not None
+        for _ in range(2):
+            jvm.stdout.readline()
+        programs = [Path(os.readlink(f"/proc/{pid}/exe")).name for pid in memory._children(jvm.pid)]
+        assert sorted(programs) == sorted(["java", Path("/bin/sh").resolve().name])
+        family = memory._family(jvm.pid)
+        assert len(family) == 2
+        assert Path(os.readlink(f"/proc/{family[1]}/exe")).name != "java"
+    finally:
+        os.killpg(jvm.pid, signal.SIGKILL)
+        jvm.communicate()

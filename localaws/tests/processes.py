@@ -113,6 +113,18 @@ def memory(pid: int) -> Memory:
     return Memory(kept, whole)
 
 
+def _borrows_memory(process: Process) -> bool:
+    """Whether it is a child of the JVM's that is about to become its program: until then its memory
+    is the JVM's (vfork(2)), and would be counted twice."""
+    try:
+        program, parents = (
+            os.readlink(PROC / str(pid) / "exe") for pid in (process.pid, process.parent)
+        )
+    except _GONE:
+        return False
+    return program == parents and Path(program).name == "java"
+
+
 @dataclass
 class InstanceRecord:
     """A container that a site has started, by the process that leads its session."""
@@ -159,7 +171,11 @@ class Watch(threading.Thread):
             if one.pid == one.session and one.pid not in self.instances:
                 self._greet(one.pid)
         for record in self.instances.values():
-            members = [one.pid for one in running.values() if one.session == record.pid]
+            members = [
+                one.pid
+                for one in running.values()
+                if one.session == record.pid and not _borrows_memory(one)
+            ]
             if not members:
                 continue
             total = Memory()
