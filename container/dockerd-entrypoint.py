@@ -18,7 +18,8 @@ from pathlib import Path
 CONTAINER = Path(__file__).resolve().parent
 sys.path.insert(0, str(CONTAINER))
 
-import mms_server  # noqa: E402 - its folder must be on the path first
+import memory  # noqa: E402 - its folder must be on the path first
+import mms_server  # noqa: E402
 from health import Health  # noqa: E402
 from logs import log  # noqa: E402
 
@@ -64,6 +65,7 @@ def serve() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
 
+    os.environ["MME_SERVER_PID"] = str(os.getpid())  # by it memory.py knows whose it is to count
     environment = dict(os.environ) | mms_server.worker_environment(chosen)
     health = Health(chosen.tmp)
     health.update(None)
@@ -140,6 +142,9 @@ class HostKeeper:
     START_SECONDS = 50.0
     """From then on one that is not ready is taken for hung. Models wait for the first one, and MMS
     gives them a minute to begin (WorkLoadManager.addServerThread)."""
+    ROOM_SECONDS = 10.0
+    """How long one that follows a dead one waits for its memory. Loads are refused meanwhile, on
+    which SageMaker unloads models; where nobody loads, it is wanted for workers that die."""
 
     def __init__(self, chosen: mms_server.Settings, environment: dict[str, str]) -> None:
         self.chosen, self.environment = chosen, environment
@@ -193,7 +198,9 @@ class HostKeeper:
             self.pause = min(self.pause * 4, self.MAX_PAUSE_SECONDS)
             message = "The model host died; models import MXNet by themselves until it is back."
             log("model_host_died", level="ERROR", code=self.process.returncode, message=message)
-        elif now >= self.again_at:
+        elif now >= self.again_at and (
+            memory.room_for_host() or now >= self.again_at + self.ROOM_SECONDS
+        ):
             self.process = self.start()
 
 

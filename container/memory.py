@@ -161,6 +161,14 @@ def _host_has_yet_to_take() -> int:
     return 0 if (_folder() / "host.pid").exists() else HOST
 
 
+def room_for_host() -> bool:
+    """Whether what the model host takes is free.
+
+    It may not be where one has died in a full container: the pages that models share with it stay.
+    """
+    return all(room.limit - room.used >= HOST for room in rooms())
+
+
 def _folder() -> Path:
     """The server's own temporary folder."""
     return Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - as it is set

@@ -151,7 +151,7 @@ def test_ping_is_503_where_the_host_keeps_dying(
         assert server.invoke("before", picture, "image/jpeg").status == 200
 
 
-_HANGING = f"""
+_KEEPER = f"""
 import importlib.util, sys, time
 from pathlib import Path
 from types import SimpleNamespace
@@ -160,7 +160,9 @@ import launcher, mms_server
 spec = importlib.util.spec_from_file_location("entrypoint", sys.argv[1])
 entrypoint = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(entrypoint)
+"""
 
+_HANGING = f"""{_KEEPER}
 def hanging(chosen, *, prepare_kernels):
     print("start, preparing" if prepare_kernels else "start", flush=True)
     return ["sleep", "60"]
@@ -194,4 +196,60 @@ def test_a_host_that_hangs_as_it_starts_is_killed(tmp_path: Path, python: str) -
         "start",
         "start",
         "the model host has died 3 times in a row; see the log",
+    ]
+
+
+_FULL = f"""{_KEEPER}
+import memory
+
+def dying(chosen, *, prepare_kernels):
+    print("start", flush=True)
+    return ["true"]
+
+def used(megabytes):
+    memory.rooms = lambda: [memory.Room(1000 << 20, megabytes << 20, "test")]
+
+mms_server.host_command = dying
+folder = Path(sys.argv[2])
+used(950)
+keeper = entrypoint.HostKeeper(
+    SimpleNamespace(home=folder, host_files=launcher.HostFiles(folder)), {{}}
+)
+
+def look_until(deaths):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and keeper.failures < deaths:
+        keeper.look_after()
+        time.sleep(0.01)
+
+def look_on():
+    for _ in range(20):
+        keeper.again_at = min(keeper.again_at, time.monotonic())
+        keeper.look_after()
+
+look_until(1)
+look_on()
+print("there is room", flush=True)
+used(890)
+look_until(2)
+used(950)
+look_on()
+print("time is up", flush=True)
+keeper.ROOM_SECONDS = 0
+look_until(3)
+"""
+
+
+def test_a_host_that_follows_a_dead_one_waits_for_its_memory(tmp_path: Path, python: str) -> None:
+    entrypoint = REPOSITORY / "container" / "dockerd-entrypoint.py"
+    done = subprocess.run(
+        [python, "-c", _FULL, str(entrypoint), str(tmp_path)],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert [line for line in done.stdout.splitlines() if not line.startswith("{")] == [
+        "start",
+        "there is room",
+        "start",
+        "time is up",
+        "start",
     ]

@@ -133,6 +133,8 @@ class InstanceRecord:
     port: int
     samples: int = 0
     highest: Memory = field(default_factory=Memory)
+    then: list[tuple[int, int, str]] = field(default_factory=list)
+    """What its processes kept when they kept most: bytes, pid and command line of each."""
 
 
 class Watch(threading.Thread):
@@ -178,10 +180,11 @@ class Watch(threading.Thread):
             ]
             if not members:
                 continue
-            total = Memory()
-            for pid in members:
-                total += memory(pid)
+            sizes = {pid: memory(pid) for pid in members}
+            total = sum(sizes.values(), start=Memory())
             record.samples += 1
+            if total.kept > record.highest.kept:
+                record.then = [(size.kept, pid, command(pid)) for pid, size in sizes.items()]
             record.highest = Memory(
                 max(record.highest.kept, total.kept), max(record.highest.whole, total.whole)
             )

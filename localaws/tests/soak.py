@@ -312,6 +312,11 @@ def _check_memory(plan: Plan, records: dict[int, InstanceRecord], report: Report
     )
     if kept > plan.memory_mb:
         report.violations.append(f"a container took {kept:.0f} MB of {plan.memory_mb}")
+        fullest = max(records.values(), key=lambda one: one.highest.kept)
+        report.lines += [
+            f"  {size / MEGABYTE:5.1f} MB by {pid}: {line[:100]}"
+            for size, pid, line in sorted(fullest.then, reverse=True)
+        ]
 
 
 def main() -> int:
