@@ -5,7 +5,7 @@ at local servers; nothing here, or anywhere in the portal, knows the difference.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from threading import Lock
@@ -28,6 +28,8 @@ from django.conf import settings
 from mmeportal import errors
 
 if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper
+
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -117,18 +119,24 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
         return boto3.client("sagemaker-runtime", config=_config(read_timeout=70, attempts=1))
 
 
-def make_now(*clients: Callable[[], object]) -> None:
+def make_now(*clients: "_lru_cache_wrapper[Any]") -> None:
     """Make ``clients`` now, where nobody waits for them and no call's time includes it.
 
-    Each takes 0.1 s or more. Nothing is connected yet, so a process that forks afterwards hands
-    them to its children. What is wrong with the configuration is logged, and raised again
-    where a client is needed.
+    Each takes 0.1 s or more. None has called its service yet, so a process that forks afterwards
+    hands them to its children. What is wrong with the configuration is logged, and raised again
+    where a client is needed. A client made without credentials would never have any: it is made
+    anew where it is needed.
     """
     for client in clients:
         try:
             client()
         except (BotoCoreError, ValueError) as error:
             logger.error("There is no client for AWS: %s", error)
+    session = boto3.DEFAULT_SESSION
+    if session is None or session.get_credentials() is None:
+        logger.warning("There are no credentials for AWS yet.")
+        for client in clients:
+            client.cache_clear()
 
 
 @contextmanager

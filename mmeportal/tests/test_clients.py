@@ -75,3 +75,21 @@ def test_a_wrong_configuration_is_logged_and_ends_nothing(
     assert aws.sagemaker_runtime.cache_info().currsize == 1
     with pytest.raises(ValueError, match="not an address"):
         aws.s3()
+
+
+def test_clients_without_credentials_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They would have none for as long as they live, and there may be some a moment later."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with caplog.at_level(logging.WARNING):
+        aws.make_now(aws.s3, aws.sagemaker_runtime)
+    assert "no credentials" in caplog.text
+    assert aws.s3.cache_info().currsize == aws.sagemaker_runtime.cache_info().currsize == 0
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    aws.make_now(aws.s3)
+    assert aws.s3.cache_info().currsize == 1
