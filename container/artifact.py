@@ -83,6 +83,8 @@ class Artifact:
     layers: dict[str, int]
     arguments: tuple[str, ...]
     head_op: str
+    kernels: frozenset[str]
+    """The names of what convolutions multiply by."""
 
     @property
     def parameter_count(self) -> int:
@@ -127,6 +129,7 @@ def read_artifact(directory: Path) -> Artifact:
         layers=symbol.layers,
         arguments=symbol.arguments,
         head_op=symbol.head_op,
+        kernels=symbol.kernels,
     )
 
 
@@ -180,6 +183,7 @@ class _Symbol:
     arguments: tuple[str, ...]
     layers: dict[str, int]
     head_op: str
+    kernels: frozenset[str]
 
 
 # Operators that only pass values on: what stands before them decides what the network ends with.
@@ -201,6 +205,11 @@ def _read_symbol(path: Path) -> _Symbol:
                 raise ValueError("its nodes are not in order")
             head = before
         head_op = operators[head]
+        kernels = frozenset(
+            names[int(node["inputs"][1][0])]
+            for node, op in zip(nodes, operators, strict=True)
+            if op == "Convolution"
+        )
         if not any(op != "null" for op in operators):
             raise ValueError("it holds no layer")
     except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -213,6 +222,7 @@ def _read_symbol(path: Path) -> _Symbol:
         arguments=tuple(n for n, op in zip(names, operators, strict=True) if op == "null"),
         layers=dict(Counter(op for op in operators if op != "null").most_common()),
         head_op=head_op,
+        kernels=kernels,
     )
 
 

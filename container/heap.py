@@ -16,10 +16,10 @@ _PAGE = 4096
 _MEGABYTE = 1 << 20
 
 FROM_HEAP = 32 * _MEGABYTE
-"""Bytes; what is larger never comes from the heap (malloc's own upper limit)."""
+"""Bytes; the heap does not grow for what is larger (malloc's own upper limit)."""
 
 KEPT = 16 * _MEGABYTE
-"""Bytes that are free at the heap's end and stay, once a model is loaded."""
+"""Bytes that may be free at the heap's end, once a model is loaded, before they are given back."""
 
 WORTH_IT = 16 * _MEGABYTE
 """Bytes; less is there as soon by itself."""
@@ -50,9 +50,10 @@ def settle() -> None:
 def grow(size: int) -> int:
     """Let the next ``size`` bytes find their memory there; returns the bytes that are.
 
-    Memory comes a page at a time, as each is first written to: a fifth of the time that it takes to
-    load a large network. Here two processors have the kernel provide all of it at once. What is not
-    used, :func:`trim` gives back. Nothing is done for little, or with one processor.
+    Memory comes a page at a time, as each is first written to, and a load takes an eighth longer
+    for it. Here two processors have the kernel provide all of it at once. What is not used,
+    :func:`trim` gives back. Nothing is done for little, or with one processor. Only what this
+    thread allocates is found there: others have heaps of their own.
     """
     if size < WORTH_IT or processors.available() < 2:
         return 0
@@ -81,7 +82,7 @@ def grow(size: int) -> int:
 
 
 def trim() -> None:
-    """Give back what is free, which glibc would keep; from now on, all but ``KEPT``."""
+    """Give back what is free, which glibc would keep, and later on more than ``KEPT`` of it."""
     libc = _libc()
     _keep(libc, KEPT)
     libc.malloc_trim(0)

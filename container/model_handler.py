@@ -49,7 +49,7 @@ def _load(name: str, directory: Path) -> None:
         raise Draining
     _share = Share(_turn.folder)
     try:
-        with _share.taken():
+        with _share.held():
             _network = Network(read_artifact(directory), admit=memory.admitted)
     except OSError as error:
         raise ArtifactError("load_failed", f"The artifact cannot be read: {error}") from error

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import math
 import mmap
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -146,7 +147,9 @@ class Network:
 
     def _warm_up(self) -> None:
         """Pay for the first pass now: graph optimisation, kernels, memory, layout of weights."""
-        heap.grow(_merged_bytes(self.artifact))
+        # Only where the pass runs in this thread does it allocate from this heap.
+        if os.environ.get("MXNET_ENGINE_TYPE") == "NaiveEngine":
+            heap.grow(merged_bytes(self.artifact))
         self.forward([np.zeros(entry.shape, dtype=np.float32) for entry in self.artifact.inputs])
         self._finite.result()
         self._parameters.let_go()
@@ -304,11 +307,16 @@ def memory_needed(artifact: Artifact, symbol: Any) -> int:
     )
 
 
-def _merged_bytes(artifact: Artifact) -> int:
+def merged_bytes(artifact: Artifact) -> int:
     """What the first pass allocates for merged weights: MXNet's own copy of each convolution's, and
-    for a moment one more of the one at hand."""
-    kernels = [tensor.nbytes for tensor in artifact.tensors if len(tensor.shape) > 2]
-    return sum(kernels) + max(kernels, default=0)
+    for a moment one more of the one at hand; never more than :func:`memory_needed` has for them."""
+    kernels = [
+        tensor.nbytes
+        for tensor in artifact.tensors
+        if tensor.name.rpartition(":")[2] in artifact.kernels and tensor.dtype == "float32"
+    ]
+    most = int(_PER_PARAMETER_BYTE * artifact.parameter_bytes)
+    return min(most, sum(kernels) + max(kernels, default=0))
 
 
 def _finite(values: np.ndarray) -> bool:

@@ -48,7 +48,8 @@ def one_thread() -> Iterator[None]:
     """Let parallel loops of this thread run on it alone, and start no other.
 
     The number of threads stays what it is, as oneDNN looks its kernels up by it; the loops are
-    nested too deep to be run by more than the thread that meets them.
+    nested too deep to be run by more than the thread that meets them. Not for what calls OpenBLAS,
+    which would wait for the others for ever (products of matrices, attention).
     """
     openmp = _openmp()
     levels = openmp.omp_get_max_active_levels()
@@ -57,6 +58,23 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         openmp.omp_set_max_active_levels(levels)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """:func:`one_thread`, and say so to those who ask for the number of threads.
+
+    OpenBLAS (0.3.13 in MXNet) shares its work among as many as it is told, and where one finds
+    itself alone it waits for the others for ever. oneDNN's kernels are there by now.
+    """
+    openmp = _openmp()
+    threads = openmp.omp_get_max_threads()
+    openmp.omp_set_num_threads(1)
+    try:
+        with one_thread():
+            yield
+    finally:
+        openmp.omp_set_num_threads(threads)
 
 
 def _openmp() -> ctypes.CDLL:
@@ -74,20 +92,29 @@ class Share:
         """``folder`` is the server's own. Make it in the worker: locks are a process's own."""
         self._processors = available() if processors is None else processors
         self._threads = int(_openmp().omp_get_max_threads())
+        # Other engines run a pass in threads of their own, which what is set here does not reach.
+        here = os.environ.get("MXNET_ENGINE_TYPE", "NaiveEngine") == "NaiveEngine"
+        self._shares = here and self._threads > 1
         self._file = (folder / "sharing").open("ab")
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[int]:
         """While this worker is busy; gives the threads that its parallel loops have meanwhile."""
-        offset = os.getpid()
-        fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
-        try:
+        with self.held():
             # Locked first, counted then: of two that begin at once, each sees the other.
-            if self._threads > 1 and 1 + self._others() >= self._processors:
-                with one_thread():
+            if self._shares and 1 + self._others() >= self._processors:
+                with _alone():
                     yield 1
             else:
                 yield self._threads
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """While this worker is busy with what takes all its threads: loading a model."""
+        offset = os.getpid()
+        fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
+        try:
+            yield
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, offset)
 

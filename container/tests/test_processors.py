@@ -112,12 +112,15 @@ def test_loops_run_on_one_thread_as_long_as_they_are_to(
     openmp = ctypes.CDLL("libgomp.so.1")
     levels = openmp.omp_get_max_active_levels()
     assert levels > 0
+    told: list[int] = []
     monkeypatch.setattr(openmp, "omp_get_max_threads", lambda: 4, raising=False)
+    monkeypatch.setattr(openmp, "omp_set_num_threads", told.append, raising=False)
     monkeypatch.setattr(processors, "_openmp", lambda: openmp)
     share = Share(tmp_path, processors=2)
     with share.taken() as threads:
         assert threads == 4
         assert openmp.omp_get_max_active_levels() == levels
+        assert told == []
     [other] = workers(1, processors=2)
     other.begin()
 
@@ -125,23 +128,75 @@ def test_loops_run_on_one_thread_as_long_as_they_are_to(
         with share.taken() as threads:
             assert threads == 1
             assert openmp.omp_get_max_active_levels() == 0
+            assert told == [1]
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
     assert openmp.omp_get_max_active_levels() == levels
+    assert told == [1, 4]
     other.finish()
     assert other.begin() == 4, "the lock is let go of where an answer fails"
+
+
+def on_two_processors() -> tuple[str, ...]:
+    """Put before a command, lets it use two processors at most."""
+    two = sorted(os.sched_getaffinity(0))[:2]
+    return ("taskset", "--cpu-list", ",".join(map(str, two)))
+
+
+_ATTENTION = """
+import json, sys
+from pathlib import Path
+import mxnet as mx, numpy as np
+
+folder = Path(sys.argv[1])
+rows = mx.sym.reshape(mx.sym.var("data"), shape=(0, 0, -1))
+weights = mx.sym.softmax(mx.sym.batch_dot(rows, rows, transpose_b=True))
+mixed = mx.sym.Flatten(mx.sym.batch_dot(weights, rows))
+last = mx.sym.softmax(mx.sym.FullyConnected(mixed, num_hidden=3, name="last"), name="head")
+shape = (1, 256, 56, 56)
+np.save(folder / "rows.npy", np.ones(shape, np.float32))
+shapes, _, _ = last.infer_shape(data=shape)
+arrays = {
+    f"arg:{name}": mx.nd.ones(size) * 1e-6
+    for name, size in zip(last.list_arguments(), shapes)
+    if name != "data"
+}
+last.save(str(folder / "attention-symbol.json"))
+mx.nd.save(str(folder / "attention-0000.params"), arrays)
+(folder / "attention-shapes.json").write_text(json.dumps([{"name": "data", "shape": shape}]))
+(folder / "synset.txt").write_text("cat\\ndog\\nfox\\n")
+"""
+
+
+@pytest.mark.xdist_group("container-workers")
+def test_products_of_matrices_end_beside_a_busy_model(
+    tmp_path: Path, unpacked: Callable[..., Path], python: str
+) -> None:
+    """OpenBLAS, alone where it was promised another thread, would wait for that for ever."""
+    attention = tmp_path / "attention"
+    attention.mkdir()
+    subprocess.run([python, "-c", _ATTENTION, str(attention)], check=True, timeout=120)
+    rows = (attention / "rows.npy").read_bytes()
+    with start_server(tmp_path, within=on_two_processors()) as server:
+        assert server.load("slow", unpacked()).status == 200
+        caller, worker = hold(server, "slow")
+        try:
+            assert server.load("attention", attention).status == 200
+            answer = server.invoke("attention", rows, "application/x-npy")
+            assert answer.status == 200
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        assert caller.answer().status == 200
 
 
 @pytest.mark.xdist_group("container-workers")
 def test_a_model_that_is_busy_beside_another_one_uses_one_thread(
     tmp_path: Path, unpacked: Callable[..., Path], picture: bytes
 ) -> None:
-    two = sorted(os.sched_getaffinity(0))[:2]
-    alone = min(processors.available(), len(two))
-    within = ("taskset", "--cpu-list", ",".join(map(str, two)))
-    with start_server(tmp_path, within=within) as server:
+    alone = min(processors.available(), 2)
+    with start_server(tmp_path, within=on_two_processors()) as server:
         for name in ("slow", "other"):
             assert server.load(name, unpacked()).status == 200
         assert server.invoke("other", picture, "image/jpeg").timing["threads"] == alone
