@@ -129,6 +129,16 @@ class Server:
         wait_until(lambda: bool(self.events(event)), 60, f"{event} in the log")
         return self.events(event)[-1]
 
+    def told(self, event: str, model: str) -> dict[str, Any]:
+        """The last line of the log that tells of ``event`` of ``model``; waits for the first, which
+        may come a moment after the answer."""
+
+        def found() -> list[dict[str, Any]]:
+            return [entry for entry in self.events(event) if entry["model"] == model]
+
+        wait_until(found, 10, f"{event} of {model} in the log")
+        return found()[-1]
+
     def processes(self) -> list[int]:
         """The server's process and all that came of it."""
         return descendants(self.process.pid)

@@ -89,14 +89,15 @@ def test_it_fails_at_load_and_the_log_names_the_file(
     folder = unpacked()
     damage(folder)
 
-    answer = server.load(f"bad {case}".replace(" ", "-"), folder)
+    name = f"bad {case}".replace(" ", "-")
+
+    answer = server.load(name, folder)
 
     assert answer.status == 400, answer.body
     assert message in answer.reason
     assert server.models() == []
-    logged = server.events("load_failed")[-1]
+    logged = server.told("load_failed", name)
     assert message in logged["message"]
-    assert logged["model"] == f"bad {case}".replace(" ", "-")
     assert "\n" not in logged["message"]
     wait_until(lambda: len(server.processes()) == IDLE_PROCESSES, what="the end of its processes")
 

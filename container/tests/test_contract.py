@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from big import big_folder
 from filling import fill
-from serving import Server, alive, check_log, start, wait_until
+from serving import Server, alive, check_log, start
 
 pytestmark = pytest.mark.xdist_group("container-contract")
 
@@ -134,17 +133,10 @@ def test_the_log_is_json_and_names_the_model(
     either.unload("logged")
     assert either.load("unlogged", broken).status == 400
 
-    def told(event: str, model: str) -> dict[str, Any]:
-        def found() -> list[dict[str, Any]]:
-            return [entry for entry in either.events(event) if entry["model"] == model]
-
-        wait_until(found, 10, f"{event} of {model} in the log")
-        return found()[-1]
-
-    told("model_loaded", "logged")
-    refused = told("request_refused", "logged")
+    either.told("model_loaded", "logged")
+    refused = either.told("request_refused", "logged")
     assert refused["target_model"] == "animals/logged_v1.tar.gz"
-    assert "synset.txt" in told("load_failed", "unlogged")["message"]
+    assert "synset.txt" in either.told("load_failed", "unlogged")["message"]
     check_log(either)
 
 

@@ -73,7 +73,7 @@ def test_a_request_whose_worker_is_killed_is_answered(server: Server, unpacked: 
     answer = caller.answer()
     assert answer.status == 507
     assert "was killed by signal 9 while it answered" in answer.json["message"]
-    assert server.events("worker_killed")[-1]["model"] == "doomed"
+    assert server.told("worker_killed", "doomed")
     server.unload("doomed")
 
 
