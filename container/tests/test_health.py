@@ -184,13 +184,18 @@ print(keeper.trouble(), flush=True)
 """
 
 
-def test_a_host_that_hangs_as_it_starts_is_killed(tmp_path: Path, python: str) -> None:
+def what_it_says(program: str, python: str, folder: Path) -> list[str]:
+    """What a program around the real HostKeeper prints, besides its log."""
     entrypoint = REPOSITORY / "container" / "dockerd-entrypoint.py"
     done = subprocess.run(
-        [python, "-c", _HANGING, str(entrypoint), str(tmp_path)],
+        [python, "-c", program, str(entrypoint), str(folder)],
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    assert [line for line in done.stdout.splitlines() if not line.startswith("{")] == [
+    return [line for line in done.stdout.splitlines() if not line.startswith("{")]
+
+
+def test_a_host_that_hangs_as_it_starts_is_killed(tmp_path: Path, python: str) -> None:
+    assert what_it_says(_HANGING, python, tmp_path) == [
         "start, preparing",
         "nobody waits any more",
         "start",
@@ -241,12 +246,7 @@ look_until(3)
 
 
 def test_a_host_that_follows_a_dead_one_waits_for_its_memory(tmp_path: Path, python: str) -> None:
-    entrypoint = REPOSITORY / "container" / "dockerd-entrypoint.py"
-    done = subprocess.run(
-        [python, "-c", _FULL, str(entrypoint), str(tmp_path)],
-        capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
-    assert [line for line in done.stdout.splitlines() if not line.startswith("{")] == [
+    assert what_it_says(_FULL, python, tmp_path) == [
         "start",
         "there is room",
         "start",
