@@ -27,14 +27,14 @@ def passes(folder: Path) -> None:
     import numpy as np
     from artifact import read_artifact
     from network import Network
-    from processors import one_thread
+    from processors import alone
 
     network = Network(read_artifact(folder))
     rows = np.zeros(network.input_shape, np.float32)
     print("ready", flush=True)
     for line in sys.stdin:
         count, began = 0, time.perf_counter()
-        with one_thread() if line.strip() == "one" else contextlib.nullcontext():
+        with alone() if line.strip() == "one" else contextlib.nullcontext():
             while time.perf_counter() < began + SECONDS:
                 network.predict_rows(rows)
                 count += 1

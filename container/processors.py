@@ -61,7 +61,7 @@ def one_thread() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """:func:`one_thread`, and say so to those who ask for the number of threads.
 
     OpenBLAS (0.3.13 in MXNet) shares its work among as many as it is told, and where one finds
@@ -103,7 +103,7 @@ class Share:
         with self.held():
             # Locked first, counted then: of two that begin at once, each sees the other.
             if self._shares and 1 + self._others() >= self._processors:
-                with _alone():
+                with alone():
                     yield 1
             else:
                 yield self._threads

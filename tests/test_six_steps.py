@@ -41,6 +41,12 @@ def _log_in(page: Page, name: str, password: str) -> None:
     page.get_by_role("button", name="Log in").click()
 
 
+def _milliseconds(figure: str) -> float:
+    """What a page says as ``148 ms`` or ``3.8 s``."""
+    number, unit = figure.split()
+    return float(number.replace(",", "")) * {"ms": 1, "s": 1000}[unit]
+
+
 def _make_user(page: Page, name: str, role: str) -> None:
     page.goto("/")
     page.get_by_role("link", name="Users").click()
@@ -128,10 +134,15 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     answer.get_by_role("button", name="Again").click()
     expect(answer.locator(".versus")).to_contain_text("warm", timeout=LIVE)
     expect(answer.locator(".versus")).to_contain_text("cold")
-    for kind in ("cold", "warm"):  # their figures; which is larger is for a bench to say
-        expect(answer.locator(f'.versus [data-kind="{kind}"] .big')).to_have_text(
-            re.compile(r"^\d[\d.,]* m?s$")
-        )
+    # Which is larger depends on what else the machine does; what is said of them has to be so.
+    cold, warm = (
+        _milliseconds(answer.locator(f'.versus [data-kind="{kind}"] .big').inner_text())
+        for kind in ("cold", "warm")
+    )
+    if cold > 1.1 * warm:
+        expect(answer.locator(".times")).to_contain_text("faster")
+    elif cold <= warm:
+        expect(answer.locator(".times")).to_have_count(0)
 
     # … a picture that is too large is made smaller, and a text is no picture.
     noise = tmp_path / "noise.png"
