@@ -40,6 +40,7 @@ RUN python3 -m venv --without-pip .venv-container \
 
 # --- the web server, beat, and what is run once -------------------------------------------------
 FROM python AS web
+LABEL org.opencontainers.image.vendor=mme-portal
 COPY --from=portal-packages /app/.venv .venv
 COPY . .
 # Here, because the user below may write nothing of the program.
