@@ -94,7 +94,7 @@ def settings() -> Settings:
         max_request_bytes=toolkit.max_request_size or 6_553_500,
         die_with_parent=os.environ.get("MME_DIE_WITH_PARENT") == "1",
         threads=_whole(
-            "OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", str(threads())), 1, 512
+            "OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", str(processors.usual())), 1, 512
         ),
         model_host=os.environ.get("MME_MODEL_HOST", "1") != "0",
     )
@@ -197,34 +197,13 @@ def config(chosen: Settings) -> str:
     )
 
 
-MAX_THREADS = 4
-"""More threads make one answer little faster, and many models slower."""
-
-
-def threads() -> int:
-    """Threads of one forward pass: the processors we may use, at most ``MAX_THREADS``."""
-    return min(processors.available(), MAX_THREADS)
-
-
 def worker_environment(chosen: Settings) -> dict[str, str]:
     """What the model host and each worker run with, besides what is set outside."""
     return {
         "TMPDIR": str(chosen.tmp),
         "MME_SERVER_PID": str(os.getpid()),
         "MME_PORT": str(chosen.port),
-        "OMP_NUM_THREADS": str(chosen.threads),
-        # How long a thread spins for its next piece of work before it sleeps: microseconds. The
-        # default, some milliseconds, burns the processors that other models need; less lets the
-        # second thread sleep between two steps of a pass.
-        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "3000"),
-        # NumPy's own pool of threads would start with its import, and make forking unsafe.
-        "OPENBLAS_NUM_THREADS": "1",
-        # One request at a time needs no engine that runs operators side by side; without its
-        # threads a model takes less memory, and answers sooner.
-        "MXNET_ENGINE_TYPE": os.environ.get("MXNET_ENGINE_TYPE", "NaiveEngine"),
-        "MXNET_SUBGRAPH_VERBOSE": os.environ.get("MXNET_SUBGRAPH_VERBOSE", "0"),
-        # MMS's own worker sets it as well (apache/mxnet issue 12255).
-        "MXNET_USE_OPERATOR_TUNING": os.environ.get("MXNET_USE_OPERATOR_TUNING", "0"),
+        **processors.environment(chosen.threads),
     }
 
 

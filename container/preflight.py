@@ -28,6 +28,7 @@ from typing import Any
 CONTAINER = Path(__file__).resolve().parent
 sys.path.insert(0, str(CONTAINER))
 
+import processors  # noqa: E402
 from artifact import Artifact, ArtifactError, read_artifact  # noqa: E402
 from unpack import UnpackedFile, unpack  # noqa: E402
 
@@ -181,9 +182,8 @@ def run_sandboxed(arguments: argparse.Namespace) -> tuple[Report | None, str]:
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "LANG": "C.UTF-8",
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-        "MXNET_USE_OPERATOR_TUNING": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
+        **processors.environment(arguments.threads),
     }
     try:
         child = subprocess.Popen(
@@ -246,6 +246,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-unpacked-mb", type=int, default=4096)
     parser.add_argument("--timeout-s", type=int, default=120, help="seconds of processor time")
     parser.add_argument("--memory-mb", type=int, default=4096)
+    parser.add_argument("--threads", type=int, help="of a forward pass; as a server here has them",
+                        default=os.environ.get("OMP_NUM_THREADS", processors.usual()))  # fmt: skip
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 

@@ -43,6 +43,34 @@ def _quota_v1() -> float | None:
     return quota / period if quota > 0 else None
 
 
+MAX_THREADS = 4
+"""More threads make one answer little faster, and many models slower."""
+
+
+def usual() -> int:
+    """Threads of one forward pass: the processors we may use, at most ``MAX_THREADS``."""
+    return min(available(), MAX_THREADS)
+
+
+def environment(threads: int) -> dict[str, str]:
+    """What MXNet is run with, in a server and where an artifact is proved for one."""
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        # How long a thread spins for its next piece of work before it sleeps: microseconds. The
+        # default, some milliseconds, burns the processors that other models need; less lets the
+        # second thread sleep between two steps of a pass.
+        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "3000"),
+        # NumPy's own pool of threads would start with its import, and make forking unsafe.
+        "OPENBLAS_NUM_THREADS": "1",
+        # One request at a time needs no engine that runs operators side by side; without its
+        # threads a model takes less memory, and answers sooner.
+        "MXNET_ENGINE_TYPE": os.environ.get("MXNET_ENGINE_TYPE", "NaiveEngine"),
+        "MXNET_SUBGRAPH_VERBOSE": os.environ.get("MXNET_SUBGRAPH_VERBOSE", "0"),
+        # MMS's own worker sets it as well (apache/mxnet issue 12255).
+        "MXNET_USE_OPERATOR_TUNING": os.environ.get("MXNET_USE_OPERATOR_TUNING", "0"),
+    }
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Let parallel loops of this thread run on it alone, and start no other.

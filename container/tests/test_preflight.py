@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import processors
 import pytest
 from big import big_network
-from serving import REPOSITORY
+from serving import REPOSITORY, descendants, wait_until
 
 from tests.artifacts import constant_archive, constant_network, pack
 
@@ -172,6 +173,37 @@ def test_a_model_beyond_the_memory_limit_is_refused(python: str, tmp_path: Path)
     assert code == 1
     assert report["error"]["code"] == "load_failed"
     assert "memory" in report["error"]["message"]
+
+
+def test_mxnet_is_run_as_a_server_runs_it(python: str, tmp_path: Path) -> None:
+    archive = pack(tmp_path / "big.tar.gz", big_network(1500))
+    process = subprocess.Popen([python, str(PREFLIGHT), str(archive)], stdout=subprocess.PIPE)
+    try:
+        seen: list[dict[str, str]] = [{}]
+        wait_until(
+            lambda: seen.append(_inside(process.pid)) or seen[-1], what="the program in its sandbox"
+        )
+        assert process.wait(120) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    wanted = processors.environment(processors.usual())
+    assert {name: seen[-1].get(name) for name in wanted} == wanted
+
+
+def _inside(pid: int) -> dict[str, str]:
+    """The environment of the program that the process has started; empty where it has not yet."""
+    own, *others = (_environment(one) for one in descendants(pid))
+    # Between the two, a child has its parent's.
+    return next((other for other in others if other and other != own), {})
+
+
+def _environment(pid: int) -> dict[str, str]:
+    try:
+        pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    except OSError:
+        return {}
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
 
 
 def test_it_says_on_stderr_when_it_cannot_work(python: str, tmp_path: Path) -> None:
