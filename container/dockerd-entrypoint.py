@@ -99,6 +99,7 @@ def serve() -> int:
         message = "The model server ended by itself; the container ends with it."
         log("server_died", level="ERROR", code=server.returncode, message=message)
         _end_all(server, grace=0.0)
+        mms_server.leave(chosen)
         return 1
     log("stopping")
     if health.drain(DRAIN_SECONDS):
@@ -106,7 +107,7 @@ def serve() -> int:
     else:
         log("drain_timeout", level="WARNING", message="Requests that still ran are cut off.")
     _end_all(server, grace=STOP_SECONDS)
-    mms_server.clear_leftovers(chosen)
+    mms_server.leave(chosen)
     log("stopped", seconds_up=round(time.monotonic() - started, 1))
     return 0
 

@@ -1,5 +1,6 @@
 """How the released Multi Model Server is started: its configuration, its command, its folder."""
 
+import contextlib
 import hashlib
 import os
 import shlex
@@ -156,6 +157,14 @@ _LEFTOVERS = (
     "sharing",
 )
 _PIPES = ("-stdout", "-stderr")  # plain files, where MMS opened one that was gone
+
+
+def leave(chosen: Settings) -> None:
+    """Remove what only a running server needs; also the folder, where it is the system's."""
+    clear_leftovers(chosen)
+    if chosen.home not in chosen.tmp.parents:
+        with contextlib.suppress(OSError):  # somebody keeps a file there
+            chosen.tmp.rmdir()
 
 
 def clear_leftovers(chosen: Settings) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from serving import (
@@ -107,11 +108,21 @@ def test_it_starts_again_after_it_was_killed(
         assert server.invoke("one", picture, "image/jpeg").status == 200
 
 
-def test_a_home_with_a_long_path_works(tmp_path: Path, unpacked: Unpacked, picture: bytes) -> None:
+@pytest.mark.parametrize("end", ["stop", "death"])
+def test_a_home_with_a_long_path_works_and_leaves_nothing_elsewhere(
+    tmp_path: Path, unpacked: Unpacked, picture: bytes, end: str
+) -> None:
     home = tmp_path / ("deep" * 20) / ("deeper" * 20)
-    with start_server(tmp_path, MME_HOME=str(home)) as server:
-        assert server.load("one", unpacked()).status == 200
-        assert server.invoke("one", picture, "image/jpeg").status == 200
+    with TemporaryDirectory() as elsewhere:
+        with start_server(tmp_path, MME_HOME=str(home), TMPDIR=elsewhere) as server:
+            assert server.load("one", unpacked()).status == 200
+            assert server.invoke("one", picture, "image/jpeg").status == 200
+            assert os.listdir(elsewhere)
+            if end == "death":
+                (started,) = server.events("server_started")
+                os.kill(started["pid"], signal.SIGKILL)
+                assert server.process.wait(timeout=15) == 1
+        assert os.listdir(elsewhere) == []
 
 
 def test_wrong_settings_are_told_in_a_sentence(tmp_path: Path) -> None:
