@@ -131,8 +131,11 @@ class Host:
         with contextlib.suppress(OSError):
             os.close(os.open(files.life, os.O_RDWR | os.O_NONBLOCK))
         for path in (files.requests, files.life):
-            path.unlink(missing_ok=True)
-            os.mkfifo(path, 0o600)
+            # In one piece: where there is none for a moment, a script that opens it makes a file.
+            made = path.with_suffix(f"{path.suffix}.new")
+            made.unlink(missing_ok=True)
+            os.mkfifo(made, 0o600)
+            made.rename(path)
         # Both for reading and writing: opening does not wait for the other side, and the end of a
         # script is not the end of the pipe. The scripts read from "life", and their reading ends
         # when the last writer does, which is this process.

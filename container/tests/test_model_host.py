@@ -5,10 +5,13 @@ import os
 import shutil
 import signal
 import socket
+import stat
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import launcher
 import model_host
 import pytest
 from big import big_folder
@@ -159,6 +162,32 @@ def test_a_call_that_comes_as_its_worker_dies_is_answered_or_told_why(
             assert "was killed by signal 9 while it answered" in answer.json["message"]
         wait_for_return(server, "struck", picture)
     server.unload("struck")
+
+
+def test_a_script_that_speaks_as_the_host_begins_is_in_nobodys_way(tmp_path: Path) -> None:
+    """A shell makes what it is to read and write where there is none, and no pipe."""
+    files = launcher.HostFiles(tmp_path)
+    first = model_host.Host(files)
+    speaking = 'while :; do : 4<>"$0"; done'
+    script = subprocess.Popen(["sh", "-c", speaking, str(files.requests)])
+    try:
+        for _ in range(1000):
+            next_one = model_host.Host(files)
+            for host in (first, next_one):
+                assert stat.S_ISFIFO(os.fstat(host.requests).st_mode)
+            _close(first)
+            first = next_one
+    finally:
+        script.kill()
+        script.wait()
+        _close(first)
+
+
+def _close(host: model_host.Host) -> None:
+    os.close(host.requests)
+    os.close(host.life)
+    host.hangups.close()
+    host.selector.close()
 
 
 def test_a_call_of_which_a_part_was_read_is_not_given_to_the_next() -> None:
