@@ -58,7 +58,6 @@ class Settings:
     vmargs: tuple[str, ...]
     max_request_bytes: int
     die_with_parent: bool
-    threads: int
     model_host: bool
 
     @property
@@ -78,8 +77,11 @@ def settings() -> Settings:
     port = _whole("SAGEMAKER_BIND_TO_PORT", toolkit.inference_http_port, 1, MAX_PORT)
     workers = _whole("SAGEMAKER_MODEL_SERVER_WORKERS", toolkit.model_server_workers or "1", 1, 64)
     timeout = toolkit.model_server_timeout_seconds or LOAD_TIMEOUT_SECONDS
+    # Workers read these; a bad one is told now.
     if limit := os.environ.get("MME_MEMORY_LIMIT_MB"):
-        _whole("MME_MEMORY_LIMIT_MB", limit, 1, 1 << 30)  # workers read it; a bad one is told now
+        _whole("MME_MEMORY_LIMIT_MB", limit, 1, 1 << 30)
+    if (threads := os.environ.get("OMP_NUM_THREADS")) is not None:
+        _whole("OMP_NUM_THREADS", threads, 1, 512)
     # The toolkit's default vmargs switch off the JVM's sight of the container: only what the
     # user has set is taken over.
     vmargs = shlex.split(os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", ""))
@@ -94,9 +96,6 @@ def settings() -> Settings:
         # SageMaker's own limit is 6,291,456 bytes; MMS's default is just above it.
         max_request_bytes=toolkit.max_request_size or 6_553_500,
         die_with_parent=os.environ.get("MME_DIE_WITH_PARENT") == "1",
-        threads=_whole(
-            "OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", str(processors.usual())), 1, 512
-        ),
         model_host=os.environ.get("MME_MODEL_HOST", "1") != "0",
     )
 
@@ -210,9 +209,8 @@ def worker_environment(chosen: Settings) -> dict[str, str]:
     """What the model host and each worker run with, besides what is set outside."""
     return {
         "TMPDIR": str(chosen.tmp),
-        "MME_SERVER_PID": str(os.getpid()),
         "MME_PORT": str(chosen.port),
-        **processors.environment(chosen.threads),
+        **processors.environment(),
     }
 
 

@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import math
 import mmap
-import os
 import threading
 import time
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import heap
 import mxnet as mx
 import numpy as np
+import processors
 from artifact import Artifact, ArtifactError
 from memory import MEGABYTE, Admit
 
@@ -147,8 +147,7 @@ class Network:
 
     def _warm_up(self) -> None:
         """Pay for the first pass now: graph optimisation, kernels, memory, layout of weights."""
-        # Only where the pass runs in this thread does it allocate from this heap.
-        if os.environ.get("MXNET_ENGINE_TYPE") == "NaiveEngine":
+        if processors.pass_runs_here():  # only then does it allocate from this thread's heap
             heap.grow(merged_bytes(self.artifact))
         self.forward([np.zeros(entry.shape, dtype=np.float32) for entry in self.artifact.inputs])
         self._finite.result()

@@ -183,7 +183,7 @@ def run_sandboxed(arguments: argparse.Namespace) -> tuple[Report | None, str]:
         "TMPDIR": str(folder),
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
-        **processors.environment(arguments.threads),
+        **processors.environment(),
     }
     try:
         child = subprocess.Popen(
@@ -246,8 +246,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-unpacked-mb", type=int, default=4096)
     parser.add_argument("--timeout-s", type=int, default=120, help="seconds of processor time")
     parser.add_argument("--memory-mb", type=int, default=4096)
-    parser.add_argument("--threads", type=int, help="of a forward pass; as a server here has them",
-                        default=os.environ.get("OMP_NUM_THREADS", processors.usual()))  # fmt: skip
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 

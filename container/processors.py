@@ -52,10 +52,10 @@ def usual() -> int:
     return min(available(), MAX_THREADS)
 
 
-def environment(threads: int) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """What MXNet is run with, in a server and where an artifact is proved for one."""
     return {
-        "OMP_NUM_THREADS": str(threads),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(usual())),
         # How long a thread spins for its next piece of work before it sleeps: microseconds. The
         # default, some milliseconds, burns the processors that other models need; less lets the
         # second thread sleep between two steps of a pass.
@@ -69,6 +69,11 @@ def environment(threads: int) -> dict[str, str]:
         # MMS's own worker sets it as well (apache/mxnet issue 12255).
         "MXNET_USE_OPERATOR_TUNING": os.environ.get("MXNET_USE_OPERATOR_TUNING", "0"),
     }
+
+
+def pass_runs_here() -> bool:
+    """Whether a forward pass runs in the thread that asks for it, as with no other engine."""
+    return os.environ.get("MXNET_ENGINE_TYPE") == "NaiveEngine"
 
 
 @contextlib.contextmanager
@@ -120,9 +125,8 @@ class Share:
         """``folder`` is the server's own. Make it in the worker: locks are a process's own."""
         self._processors = available() if processors is None else processors
         self._threads = int(_openmp().omp_get_max_threads())
-        # Other engines run a pass in threads of their own, which what is set here does not reach.
-        here = os.environ.get("MXNET_ENGINE_TYPE", "NaiveEngine") == "NaiveEngine"
-        self._shares = here and self._threads > 1
+        # What is set here does not reach other threads.
+        self._shares = pass_runs_here() and self._threads > 1
         self._file = (folder / "sharing").open("ab")
 
     @contextlib.contextmanager

@@ -126,18 +126,19 @@ class Server:
 
     def said(self, event: str) -> dict[str, Any]:
         """The last line of the log that tells of ``event``; waits for the first."""
-        wait_until(lambda: bool(self.events(event)), 60, f"{event} in the log")
-        return self.events(event)[-1]
+        found: list[dict[str, Any]] = wait_until(
+            lambda: self.events(event), 60, f"{event} in the log"
+        )
+        return found[-1]
 
     def told(self, event: str, model: str) -> dict[str, Any]:
         """The last line of the log that tells of ``event`` of ``model``; waits for the first, which
         may come a moment after the answer."""
-
-        def found() -> list[dict[str, Any]]:
-            return [entry for entry in self.events(event) if entry["model"] == model]
-
-        wait_until(found, 10, f"{event} of {model} in the log")
-        return found()[-1]
+        found: list[dict[str, Any]] = wait_until(
+            lambda: [entry for entry in self.events(event) if entry["model"] == model],
+            what=f"{event} of {model} in the log",
+        )
+        return found[-1]
 
     def processes(self) -> list[int]:
         """The server's process and all that came of it."""
@@ -244,11 +245,13 @@ def processor_ticks(pid: int) -> int:
     return sum(map(int, used))
 
 
-def wait_until(condition: Any, seconds: float = 10.0, what: str = "the condition") -> None:
+def wait_until(condition: Any, seconds: float = 10.0, what: str = "the condition") -> Any:
+    """What the condition gives when it holds at last."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"
         time.sleep(0.02)
+    return found
 
 
 def wait_for_return(server: Server, name: str, picture: bytes, seconds: float = 20) -> None:

@@ -125,27 +125,23 @@ def test_a_home_with_a_long_path_works_and_leaves_nothing_elsewhere(
         assert os.listdir(elsewhere) == []
 
 
-def test_wrong_settings_are_told_in_a_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SAGEMAKER_BIND_TO_PORT", "eighty"),
+        ("MME_MEMORY_LIMIT_MB", "plenty"),
+        ("OMP_NUM_THREADS", "0"),
+    ],
+)
+def test_wrong_settings_are_told_in_a_sentence(tmp_path: Path, name: str, value: str) -> None:
     done = subprocess.run(
         [container_python(), str(ENTRYPOINT), "serve"],
-        env={"PATH": os.environ["PATH"], "SAGEMAKER_BIND_TO_PORT": "eighty",
-             "MME_HOME": str(tmp_path)},
+        env={"PATH": os.environ["PATH"], name: value, "MME_HOME": str(tmp_path)},
         capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "SAGEMAKER_BIND_TO_PORT must be a whole number" in done.stdout
+    assert f"{name} must be a whole number" in done.stdout
     assert "Traceback" not in done.stderr
-
-
-def test_a_memory_limit_that_is_no_number_is_told(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [container_python(), str(ENTRYPOINT), "serve"],
-        env={"PATH": os.environ["PATH"], "MME_MEMORY_LIMIT_MB": "plenty",
-             "MME_HOME": str(tmp_path)},
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "MME_MEMORY_LIMIT_MB must be a whole number" in done.stdout
 
 
 def test_without_java_it_says_so(tmp_path: Path) -> None:

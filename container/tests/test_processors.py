@@ -34,10 +34,10 @@ for _ in sys.stdin:
 class Worker:
     """A process with a share, busy when it is told to be."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, **environment: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", _WORKER, str(folder), str(count)],
-            env=os.environ | {"OMP_NUM_THREADS": "4"},
+            env=os.environ | processors.environment() | {"OMP_NUM_THREADS": "4"} | environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -64,8 +64,8 @@ class Worker:
 def workers(tmp_path: Path) -> Iterator[Callable[..., list[Worker]]]:
     made: list[Worker] = []
 
-    def make(number: int, *, processors: int) -> list[Worker]:
-        made.extend(Worker(tmp_path, processors) for _ in range(number))
+    def make(number: int, *, processors: int, **environment: str) -> list[Worker]:
+        made.extend(Worker(tmp_path, processors, **environment) for _ in range(number))
         return made
 
     yield make
@@ -83,6 +83,14 @@ def test_who_is_alone_has_all_and_who_is_not_has_one(
     assert one.begin() == 1
     other.finish()
     one.finish()
+    assert other.begin() == 4
+
+
+def test_what_runs_passes_elsewhere_has_all_threads_always(
+    workers: Callable[..., list[Worker]],
+) -> None:
+    one, other = workers(2, processors=2, MXNET_ENGINE_TYPE="ThreadedEnginePerDevice")
+    assert one.begin() == 4
     assert other.begin() == 4
 
 
@@ -113,6 +121,7 @@ def test_loops_run_on_one_thread_as_long_as_they_are_to(
     levels = openmp.omp_get_max_active_levels()
     assert levels > 0
     told: list[int] = []
+    monkeypatch.setenv("MXNET_ENGINE_TYPE", "NaiveEngine")
     monkeypatch.setattr(openmp, "omp_get_max_threads", lambda: 4, raising=False)
     monkeypatch.setattr(openmp, "omp_set_num_threads", told.append, raising=False)
     monkeypatch.setattr(processors, "_openmp", lambda: openmp)
