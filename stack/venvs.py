@@ -105,7 +105,11 @@ DEV = Venv(
 CONTAINER = Venv(
     "container",
     CONTAINER_VENV,
-    (ROOT / "container" / "requirements.txt", _REQUIREMENTS / "demo.txt"),
+    (
+        ROOT / "container" / "requirements.txt",
+        _REQUIREMENTS / "demo.txt",
+        _REQUIREMENTS / "validation.txt",
+    ),
 )
 #: The SageMaker Python SDK, a client that localaws is tested with; nothing else needs it.
 SDK = Venv("sdk", SDK_VENV, (_REQUIREMENTS / "sdk.txt",))
