@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stack import credentials, leftovers, venvs
+from stack import credentials, leftovers, libraries, venvs
 from stack.console import Console
 from stack.database import password_changed
 from stack.errors import StackError
@@ -21,6 +21,7 @@ _READY_PREFIX = "Ready:"
 
 def up(layout: Layout, *, follow: int | None) -> int:
     """Set up what is missing, start everything, and stay until told to end."""
+    libraries.check()
     layout.make_folders()
     lock = _lock(layout.local_dir)
     try:
