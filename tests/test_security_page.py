@@ -1,0 +1,44 @@
+"""docs/security.md names a test for what it claims; each of them exists."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "security.md").read_text()
+NAMED = re.compile(r"`([\w/]+\.py)(?:::(\w+))?`")
+
+
+def _functions(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def _tests() -> list[tuple[str, str]]:
+    return [(path, name) for path, name in NAMED.findall(PAGE) if "/test_" in path]
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    named = _tests()
+    assert len(named) > 40
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).is_file() or (name and name not in _functions(ROOT / path))
+    ]
+    assert not missing
+
+
+def test_every_row_of_what_holds_names_a_test() -> None:
+    section = PAGE.partition("## What holds")[2].partition("\n## ")[0]
+    rows = [
+        line
+        for line in section.splitlines()
+        if line.startswith("| ") and not line.startswith(("| attack", "| ---", "|---"))
+    ]
+    assert len(rows) > 40
+    assert not [row for row in rows if not any("/test_" in path for path, _ in NAMED.findall(row))]
+
+
+def test_every_file_that_the_page_names_exists() -> None:
+    assert not [path for path, _ in NAMED.findall(PAGE) if not (ROOT / path).is_file()]
