@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -55,3 +56,13 @@ def env_secret(name: str, default: str | None = None) -> str:
     if not value:
         raise ImproperlyConfigured(f"{name}_FILE={path} is empty.")
     return value
+
+
+def url_with_password(url: str, password: str) -> str:
+    """``url`` with ``password`` in it, where there is one: it then comes from a file of its own."""
+    if not password:
+        return url
+    parts = urlsplit(url)
+    user = quote(parts.username or "", safe="")
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}"))

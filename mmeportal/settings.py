@@ -11,7 +11,14 @@ from pathlib import Path
 
 import dj_database_url
 
-from mmeportal.env import env_bool, env_int, env_list, env_secret, env_str
+from mmeportal.env import (
+    env_bool,
+    env_int,
+    env_list,
+    env_secret,
+    env_str,
+    url_with_password,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TESTING = "pytest" in sys.modules
@@ -19,6 +26,7 @@ TYPE_CHECKED = "mypy" in sys.modules  # django-stubs imports this file
 
 # --- the site -----------------------------------------------------------------
 DEBUG = env_bool("DEBUG")
+DEFAULT_EXCEPTION_REPORTER_FILTER = "mmeportal.reporting.ReporterFilter"
 # A server refuses to start without a secret.
 SECRET_KEY = env_secret("SECRET_KEY", "only-for-tests" if TESTING or TYPE_CHECKED else None)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost")
@@ -115,7 +123,10 @@ WHITENOISE_AUTOREFRESH = DEBUG
 # --- database, broker, cache ---------------------------------------------------
 DATABASES = {
     "default": dj_database_url.parse(
-        env_str("DATABASE_URL", f"sqlite:///{BASE_DIR / '.local' / 'db.sqlite3'}"),
+        url_with_password(
+            env_secret("DATABASE_URL", f"sqlite:///{BASE_DIR / '.local' / 'db.sqlite3'}"),
+            env_secret("DATABASE_PASSWORD", ""),
+        ),
         conn_max_age=60,
         conn_health_checks=True,
     )
@@ -134,7 +145,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         DATABASES["default"]["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / _name)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env_str("REDIS_URL", "redis://127.0.0.1:6380/0")
+REDIS_URL = url_with_password(
+    env_secret("REDIS_URL", "redis://127.0.0.1:6380/0"), env_secret("REDIS_PASSWORD", "")
+)
 CELERY_BROKER_URL = "memory://" if TESTING else REDIS_URL  # never into somebody's running stack
 WORKER_THREADS = env_int("WORKER_THREADS", 4, least=2)  # the Procfile hands it to the worker
 CELERY_TASK_IGNORE_RESULT = True
@@ -143,6 +156,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SOFT_TIME_LIMIT = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Nobody may tell a worker what to do but by a job; its health is its heartbeat.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 10,
     "socket_connect_timeout": 5,

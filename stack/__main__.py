@@ -22,16 +22,18 @@ _READY_PREFIX = "Ready:"
 def up(layout: Layout, *, follow: int | None) -> int:
     """Set up what is missing, start everything, and stay until told to end."""
     libraries.check()
+    outer = os.umask(0o077)  # what is made from here on, logs and databases, is ours alone
     layout.make_folders()
     lock = _lock(layout.local_dir)
     try:
         if found := leftovers.end(layout.local_dir):
             print(f"Ended {found} processes that an earlier run left behind.", flush=True)
         layout.clear_temporary()
+        layout.close_to_others()
         layout.check_ports_free()
         password = credentials.admin_password(layout)
         credentials.write_aws_env(layout)
-        needed = parts(layout)
+        needed = parts(layout, umask=outer)
         console = Console([part.step for part in needed])
 
         def ready() -> None:
@@ -42,7 +44,7 @@ def up(layout: Layout, *, follow: int | None) -> int:
             needed,
             stack_dir=layout.local_dir,
             console=console,
-            environment=environment(layout),
+            environment={},  # each part has its own
             on_ready=ready,
             follow=follow,
         ).run()
@@ -75,6 +77,7 @@ def manage(layout: Layout, arguments: Sequence[str]) -> None:
     if not (layout.local_dir / "db.sqlite3").exists():
         raise StackError(f"There is no stack in {layout.local_dir} yet: run `make up` first.")
     os.chdir(ROOT)
+    os.umask(0o077)
     python = str(venvs.PORTAL.python)
     os.execve(python, [python, "manage.py", *arguments], environment(layout))  # noqa: S606
 

@@ -29,6 +29,16 @@ def secret(path: Path, value: str) -> str:
     return value
 
 
+def private_file(path: Path, text: str) -> Path:
+    """Write ``text`` to ``path``, whole or not at all; for its owner alone."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    temporary.replace(path)
+    return path
+
+
 def secret_key_file(layout: Layout) -> Path:
     """The file with Django's SECRET_KEY."""
     path = layout.local_dir / "secret-key"
@@ -36,22 +46,58 @@ def secret_key_file(layout: Layout) -> Path:
     return path
 
 
+def admin_password_file(layout: Layout) -> Path:
+    """The file with the first administrator's password."""
+    return layout.local_dir / "admin-password"
+
+
+def redis_password_file(layout: Layout) -> Path:
+    """The file with the password of the portal's user in Redis."""
+    path = layout.local_dir / "redis-password"
+    secret(path, secrets.token_urlsafe(32))
+    return path
+
+
 def admin_password(layout: Layout) -> str:
     """The first administrator's password: ADMIN_PASSWORD at the first start, else a random one."""
     chosen = os.environ.get("ADMIN_PASSWORD") or secrets.token_urlsafe(9)
-    return secret(layout.local_dir / "admin-password", chosen)
+    return secret(admin_password_file(layout), chosen)
 
 
-def aws_environment(layout: Layout) -> dict[str, str]:
-    """Environment variables that point any AWS client at this stack, and at nothing else."""
+def aws_keys(layout: Layout) -> tuple[str, str]:
+    """The access key and the secret key of this stack."""
     letters = string.ascii_uppercase + string.digits
     made = "LOCAL" + "".join(secrets.choice(letters) for _ in range(15))
     access_key, _, secret_key = secret(
         layout.local_dir / "aws-keys", f"{made} {secrets.token_urlsafe(30)}"
     ).partition(" ")
+    return access_key, secret_key
+
+
+def aws_credentials_file(layout: Layout) -> Path:
+    """The keys as AWS clients read them from a file; written anew."""
+    return write_aws_credentials(layout.local_dir / "aws-credentials", *aws_keys(layout))
+
+
+def write_aws_credentials(path: Path, access_key: str, secret_key: str) -> Path:
+    """A file for AWS_SHARED_CREDENTIALS_FILE."""
+    lines = ("[default]", f"aws_access_key_id={access_key}", f"aws_secret_access_key={secret_key}")
+    return private_file(path, "\n".join(lines) + "\n")
+
+
+def aws_environment(layout: Layout) -> dict[str, str]:
+    """Environment variables that point any AWS client at this stack, and at nothing else."""
+    access_key, secret_key = aws_keys(layout)
     return {
         "AWS_ACCESS_KEY_ID": access_key,
         "AWS_SECRET_ACCESS_KEY": secret_key,
+        **aws_addresses(layout),
+    }
+
+
+def aws_addresses(layout: Layout) -> dict[str, str]:
+    """The same without the keys."""
+    return {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": layout.localaws_url,
@@ -75,8 +121,4 @@ def write_aws_env(layout: Layout) -> Path:
         "unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE",
         f'export NO_PROXY="{HOST},localhost${{NO_PROXY:+,$NO_PROXY}}"',
     ]
-    temporary = path.with_suffix(".tmp")
-    temporary.unlink(missing_ok=True)
-    secret(temporary, _AWS_ENV_HEAD + "\n".join(lines))
-    temporary.replace(path)
-    return path
+    return private_file(path, _AWS_ENV_HEAD + "\n".join(lines) + "\n")

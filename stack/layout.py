@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ REGION = "ap-northeast-2"
 ACCOUNT = "123456789012"  # the account that localaws (and moto in it) answers for
 BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
 HOST = "127.0.0.1"
+REDIS_USER = "portal"
 
 DEFAULT_PORTS = {"PORT": 8000, "LOCALAWS_PORT": 4566, "S3_PORT": 9000, "REDIS_PORT": 6380}
 _SERVES = {
@@ -80,7 +82,8 @@ class Layout:
 
     @property
     def redis_url(self) -> str:
-        return f"redis://{HOST}:{self.redis_port}/0"
+        """Without the password, which is in a file of its own."""
+        return f"redis://{REDIS_USER}@{HOST}:{self.redis_port}/0"
 
     def ports(self) -> dict[str, int]:
         """The ports by the variable that sets each."""
@@ -98,6 +101,19 @@ class Layout:
                 shutil.rmtree(left)
             else:
                 left.unlink()
+
+    def close_to_others(self) -> None:
+        """Take every right to what is in the folder from all but its owner; links are left.
+
+        The folder is closed as a whole, but it may be moved, packed or opened by hand. Nothing
+        may run yet.
+        """
+        for parent, folders, files in os.walk(self.local_dir):
+            for name in (*folders, *files):
+                path = os.path.join(parent, name)
+                mode = os.lstat(path).st_mode
+                if mode & 0o077 and not stat.S_ISLNK(mode):
+                    os.chmod(path, stat.S_IMODE(mode) & 0o700)
 
     def make_folders(self) -> None:
         """Create the stack's folder, for its owner alone, and those that every part expects."""

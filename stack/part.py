@@ -51,6 +51,8 @@ class Part:
     ready: Probe | None = None
     ready_within_s: float = 60
     stop_within_s: float = 5
+    #: What is not given, of rights to files that it makes, to others.
+    umask: int = 0o077
     #: Ended only when all others have ended, because those write to it until their end.
     ends_last: bool = False
 
@@ -75,13 +77,13 @@ def http_ok(url: str) -> Probe:
 
 
 def redis_answers(host: str, port: int) -> Probe:
-    """Ready when Redis answers PING."""
+    """Ready when Redis answers PING, were it that one must log in first."""
 
     def probe(_: Log) -> bool:
         try:
             with socket.create_connection((host, port), timeout=_PROBE_TIMEOUT_S) as connection:
                 connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+                return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
 

@@ -1,10 +1,11 @@
 """What the stack of the portal consists of: programs, their order, and their environment."""
 
 import os
+import re
 import shlex
 from pathlib import Path
 
-from stack import credentials, venvs
+from stack import credentials, queue, venvs
 from stack.layout import BUCKET, CONTAINER_VENV, HOST, PORTAL_VENV, REGION, ROOT, Layout
 from stack.part import Part, http_ok, listens, log_says, redis_answers
 from stack.procfile import read_procfile, shell
@@ -23,30 +24,64 @@ _STARTING = "Starting Redis, S3, localaws, the worker, beat and the web server"
 _SEEDING = "Uploading the demo models and deploying the endpoint `demo`"
 
 
+#: All that programs which are not the portal get of the caller's environment.
+_PLAIN = re.compile(
+    r"HOME|USER|LOGNAME|SHELL|TERM|TZ|TMPDIR|LANG|LANGUAGE|LC_\w+|LD_LIBRARY_PATH|"
+    r"(?:OMP|MXNET|MME)_\w+"
+)
+#: A caller's environment may hold secrets of other programs; none of ours comes from there.
+_SECRET = re.compile(
+    r"SECRET|TOKEN|PASSW|PWD$|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_AUTH$", re.IGNORECASE
+)
+
+
+def _caller() -> dict[str, str]:
+    """The caller's environment without secrets, AWS settings, and what leads Python astray."""
+    found = venvs.clean_environment().items()
+    return {
+        name: value
+        for name, value in found
+        if not name.startswith("AWS_") and (name == "PWD" or not _SECRET.search(name))
+    }
+
+
+def _plain() -> dict[str, str]:
+    """What any program needs, and nothing of the portal."""
+    own_hosts = f"{HOST},localhost"
+    return {name: value for name, value in _caller().items() if _PLAIN.fullmatch(name.upper())} | {
+        "PATH": f"{_BIN}:{os.environ.get('PATH', os.defpath)}",
+        "PYTHONUNBUFFERED": "1",
+        "NO_PROXY": ",".join(filter(None, [own_hosts, os.environ.get("NO_PROXY")])),
+        "no_proxy": ",".join(filter(None, [own_hosts, os.environ.get("no_proxy")])),
+    }
+
+
 def environment(layout: Layout) -> dict[str, str]:
-    """What every part runs with.
+    """What the web server, the worker and `manage.py` run with.
 
     The user's own AWS settings are left out, so that nothing here can ever reach a real account,
     and so are Python settings that would slow the parts down or lead them to other packages.
+    No secret is in it: each is in a file, which the variable names.
     """
-    inherited = {
-        name: value for name, value in venvs.clean_environment().items() if name[:4] != "AWS_"
-    }
-    own_hosts = f"{HOST},localhost"
+    return (
+        _settings(layout)
+        | credentials.aws_addresses(layout)
+        | {"AWS_SHARED_CREDENTIALS_FILE": str(credentials.aws_credentials_file(layout))}
+    )
+
+
+def _settings(layout: Layout) -> dict[str, str]:
+    """The same without AWS: for beat and for what prepares the database."""
     allowed = [HOST, "localhost", *filter(None, [os.environ.get("ALLOWED_HOSTS")])]
     return (
-        inherited
-        | credentials.aws_environment(layout)
+        _caller()
+        | _plain()
         | {
-            "PATH": f"{_BIN}:{os.environ.get('PATH', os.defpath)}",
-            "PYTHONUNBUFFERED": "1",
-            "NO_PROXY": ",".join(filter(None, [own_hosts, os.environ.get("NO_PROXY")])),
-            "no_proxy": ",".join(filter(None, [own_hosts, os.environ.get("no_proxy")])),
-            "JAVA_HOME": str(JAVA_HOME),
             "CONTAINER_PYTHON": _CONTAINER_PYTHON,
             "SECRET_KEY_FILE": str(credentials.secret_key_file(layout)),
             "DATABASE_URL": f"sqlite:///{layout.local_dir / 'db.sqlite3'}",
             "REDIS_URL": layout.redis_url,
+            "REDIS_PASSWORD_FILE": str(credentials.redis_password_file(layout)),
             "ALLOWED_HOSTS": ",".join(allowed),
             # Cookies know no ports: without names of their own two stacks log each other out.
             "COOKIE_PREFIX": f"mme{layout.port}",
@@ -66,11 +101,14 @@ def environment(layout: Layout) -> dict[str, str]:
     )
 
 
-def parts(layout: Layout) -> list[Part]:
-    """All parts that this start needs: what is installed, trained and uploaded is left out."""
+def parts(layout: Layout, *, umask: int = 0o022) -> list[Part]:
+    """All parts that this start needs: what is installed, trained and uploaded is left out.
+
+    ``umask`` is the caller's, for the virtual environments, which are not the stack's.
+    """
     installs = [venv for venv in (venvs.PORTAL, venvs.CONTAINER) if not venv.is_current()]
     installed = tuple(f"install-{venv.name}" for venv in installs)
-    found = [_install(venv) for venv in installs]
+    found = [_install(venv, umask) for venv in installs]
     seeded = layout.local_dir / "demo-seeded"
     found += _services(layout, installed)
     if not seeded.exists():
@@ -78,11 +116,14 @@ def parts(layout: Layout) -> list[Part]:
     return found
 
 
-def _install(venv: venvs.Venv) -> Part:
+def _install(venv: venvs.Venv, umask: int) -> Part:
     return Part(
         name=f"install-{venv.name}",
         step=_INSTALLING,
         command=[venvs.BASE_PYTHON, "-m", "stack.venvs", venv.name],
+        # All of the caller's: pip may need what leads it to an index, and log in there.
+        environment=venvs.clean_environment() | {"PYTHONUNBUFFERED": "1"},
+        umask=umask,
         cwd=ROOT,
         once=True,
         ready_within_s=1800,
@@ -90,14 +131,20 @@ def _install(venv: venvs.Venv) -> Part:
 
 
 def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
-    aws = credentials.aws_environment(layout)
-    keys = f"{aws['AWS_ACCESS_KEY_ID']},{aws['AWS_SECRET_ACCESS_KEY']}"
+    keys = ",".join(credentials.aws_keys(layout))
+    credentials.admin_password(layout)
+    portal, without_aws = environment(layout), _settings(layout)
     procfile = read_procfile()
     database = Part(
         name="migrate",
         step=_DATABASE,
         command=[_PYTHON, "-m", "stack.database"],
-        environment={"ADMIN_USER": ADMIN, "ADMIN_PASSWORD": credentials.admin_password(layout)},
+        environment=without_aws
+        | {
+            "LOCAL_DIR": str(layout.local_dir),
+            "ADMIN_USER": ADMIN,
+            "ADMIN_PASSWORD_FILE": str(credentials.admin_password_file(layout)),
+        },
         cwd=ROOT,
         after=installed,
         once=True,
@@ -107,6 +154,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="redis",
         step=_STARTING,
         command=_redis(layout),
+        environment=_plain(),
         after=installed,
         ready=redis_answers(HOST, layout.redis_port),
         stop_within_s=1.5,
@@ -117,7 +165,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         step=_STARTING,
         command=_s3(layout),
         # Not among the arguments, which every user of the machine can read.
-        environment={"RCLONE_AUTH_KEY": f'"{keys}"'},
+        environment=_plain() | {"RCLONE_AUTH_KEY": f'"{keys}"'},
         after=installed,
         ready=listens(HOST, layout.s3_port),
         stop_within_s=1.5,
@@ -127,6 +175,8 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="localaws",
         step=_STARTING,
         command=_localaws(layout),
+        # It holds what its clients sign against the keys, and reads S3 with them.
+        environment=_plain() | credentials.aws_environment(layout) | {"JAVA_HOME": str(JAVA_HOME)},
         cwd=ROOT,
         after=(*installed, "s3"),
         ready=http_ok(f"{layout.localaws_url}/_localaws/health"),
@@ -137,6 +187,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="worker",
         step=_STARTING,
         command=shell(procfile["worker"]),
+        environment=portal,
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
         ready=log_says(" ready."),
@@ -146,6 +197,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="beat",
         step=_STARTING,
         command=shell(procfile["beat"]),
+        environment=without_aws,
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
         ready=log_says("beat: Starting"),
@@ -155,6 +207,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="web",
         step=_STARTING,
         command=shell(procfile["web"]),
+        environment=portal,
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
         ready=http_ok(f"{layout.url}/healthz"),
@@ -169,6 +222,7 @@ def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part
         name="train",
         step=_TRAINING,
         command=[_CONTAINER_PYTHON, "-m", "demo", "--out", str(folder)],
+        environment=_plain(),
         cwd=ROOT,
         after=installed,
         once=True,
@@ -183,6 +237,7 @@ def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part
             *("sh", "-c"),
             f"{_PYTHON} manage.py seed_demo {at} --wait 500 && touch {shlex.quote(str(seeded))}",
         ],
+        environment=environment(layout),
         cwd=ROOT,
         after=everything,
         once=True,
@@ -192,19 +247,16 @@ def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part
 
 
 def _redis(layout: Layout) -> list[str]:
-    settings = {
-        "bind": HOST,
-        "port": layout.redis_port,
-        "dir": layout.local_dir / "redis",
-        # Nothing in it needs to be kept: all state is in the database, and beat finds what is due.
-        "save": "",
-        "appendonly": "no",
+    configuration = queue.write(
+        layout.local_dir / "redis",
+        password=credentials.redis_password_file(layout).read_text().strip(),
+        host=HOST,
+        port=layout.redis_port,
+        keep_in=str(layout.local_dir / "redis"),
         # It would overwrite the memory in which the kernel shows its environment.
-        "set-proc-title": "no",
-        "daemonize": "no",
-    }
-    options = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    return [str(_BIN / "redis-server"), *options]
+        set_proc_title="no",
+    )
+    return [str(_BIN / "redis-server"), str(configuration)]
 
 
 def _s3(layout: Layout) -> list[str]:

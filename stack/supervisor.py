@@ -171,6 +171,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                umask=part.umask,
                 start_new_session=True,  # Ctrl-C in the terminal is for the supervisor alone
             )
         running.started_at = time.monotonic()

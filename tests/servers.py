@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import redis
+
+from stack import queue
+
 
 def free_port() -> int:
     """A TCP port of the loopback that nobody listens on just now."""
@@ -64,13 +68,29 @@ def s3_server(folder: Path, access_key: str, secret_key: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+REDIS_PASSWORD = "the password of the portal's user"
+
+
 @contextmanager
 def redis_server(port: int, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A Redis that keeps nothing, on ``port``; may be killed within the block."""
-    command = [
-        str(Path(sys.executable).with_name("redis-server")),
-        *("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)),
-    ]
+    """A Redis as a stack has it, on ``port``; may be killed within the block.
+
+    Besides the portal's user it has one who may do everything, ``watcher``, without a password.
+    """
+    kept = folder / "redis"
+    kept.mkdir(mode=0o700, exist_ok=True)
+    configuration = queue.write(
+        kept, password=REDIS_PASSWORD, host="127.0.0.1", port=port, keep_in=str(kept)
+    )
+    with (kept / "users.acl").open("a") as users:
+        users.write("user watcher on nopass ~* &* +@all\n")
+    command = [str(Path(sys.executable).with_name("redis-server")), str(configuration)]
     with running(command, stdout=subprocess.DEVNULL) as process:
         wait_for_port(port, process)
         yield process
+
+
+def redis_client(port: int, user: str = "watcher") -> "redis.Redis":
+    """A client of it, as ``watcher`` or as ``portal``."""
+    password = REDIS_PASSWORD if user == "portal" else "any"
+    return redis.Redis(port=port, username=user, password=password, decode_responses=True)

@@ -1,80 +1,19 @@
 """A worker outlives a Redis that dies while it holds a message, and goes on with the next one."""
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from django.conf import settings
+import redis
+from kombu import Connection
+from redis.backoff import NoBackoff
+from redis.exceptions import LockNotOwnedError
+from redis.retry import Retry
 
-from tests.servers import free_port, redis_server, running
-
-TASKS = """
-import time
-from pathlib import Path
-
-from mmeportal.celery import app
-
-HERE = Path(__file__).parent
-
-@app.task(name="hold")
-def hold(name):
-    (HERE / f"{name}.begun").touch()
-    while not (HERE / f"{name}.release").exists():
-        time.sleep(0.01)
-
-@app.task(name="touch")
-def touch(name):
-    (HERE / name).touch()
-"""
-
-
-class Worker:
-    """The portal's Celery with two tasks more, as the Procfile starts it; its log and its pid."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder = folder
-        self._environment = environment
-        (folder / "held.py").write_text(TASKS)
-        self._log = folder / "worker.log"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @contextmanager
-    def run(self) -> Iterator[None]:
-        command = [sys.executable, "-m", "celery", "-A", "held", "worker", "--pool", "threads"]
-        command += ["--concurrency", "4", "--loglevel", "INFO"]
-        command += ["--without-gossip", "--without-mingle"]
-        with (
-            self._log.open("wb") as log,
-            running(command, stdout=log, stderr=log, env=self._environment) as self.process,
-        ):
-            self.wait_for(lambda: "ready." in self.said(), "the worker to be ready")
-            yield
-
-    def said(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    def wait_for(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-        assert self.process is not None
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert self.process.poll() is None, f"the worker ended:\n{self.said()}"
-            assert time.monotonic() < deadline, f"waited for {what}:\n{self.said()}"
-            time.sleep(0.02)
-
-    def send(self, task: str, name: str) -> None:
-        """Send as a process of its own: its connection is new."""
-        program = "import held, sys; held.app.send_task(sys.argv[1], [sys.argv[2]])"
-        subprocess.run(
-            [sys.executable, "-c", program, task, name],
-            env=self._environment,
-            timeout=60,
-            check=True,
-        )
+from mmeportal import broker
+from mmeportal.tests.worker import Worker
+from tests.servers import REDIS_PASSWORD, free_port, redis_client, redis_server
 
 
 @pytest.fixture
@@ -84,15 +23,7 @@ def redis_port() -> int:
 
 @pytest.fixture
 def worker(tmp_path: Path, redis_port: int) -> Worker:
-    return Worker(
-        tmp_path,
-        os.environ
-        | {
-            "SECRET_KEY": settings.SECRET_KEY,
-            "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
-            "PYTHONPATH": f"{tmp_path}:{settings.BASE_DIR}",
-        },
-    )
+    return Worker(tmp_path, redis_port)
 
 
 @pytest.mark.parametrize("released", ["while Redis is away", "when Redis is back"])
@@ -118,3 +49,101 @@ def test_a_worker_outlives_a_redis_that_dies_while_it_holds_a_message(
             worker.wait_for(lambda: worker.said().count("succeeded") == 2, "both to end")
             worker.send("touch", "later")  # what the first task's end did is over by now
             worker.wait_for((worker.folder / "later").exists, "the worker to go on")
+
+
+def _refused(watcher: "redis.Redis") -> set[tuple[str, str]]:
+    """What Redis refused the portal's user so far."""
+    return {
+        (entry["object"], entry["reason"])
+        for entry in watcher.acl_log()
+        if entry["username"] == "portal"
+    }
+
+
+def test_a_worker_needs_no_more_of_redis_than_its_user_may_do(
+    worker: Worker, redis_port: int
+) -> None:
+    with redis_server(redis_port, worker.folder), redis_client(redis_port) as watcher:
+        with worker.run():
+            worker.send("hold", "a")
+            worker.wait_for((worker.folder / "a.begun").exists, "the task to begin")
+            (worker.folder / "a.release").touch()
+            worker.wait_for(lambda: "succeeded" in worker.said(), "the task to end")
+        # redis-py tells its name, and goes on where it may not.
+        assert _refused(watcher) <= {("client", "command")}
+        assert not watcher.zcard("unacked_index"), "it acknowledged what it did"
+
+
+def test_what_a_dead_worker_held_comes_back_without_a_script_in_redis(
+    tmp_path: Path, redis_port: int
+) -> None:
+    broker.use()
+    address = f"redis://portal:{quote(REDIS_PASSWORD)}@127.0.0.1:{redis_port}/0"
+    with (
+        redis_server(redis_port, tmp_path),
+        redis_client(redis_port) as watcher,
+        Connection(address) as connection,
+    ):
+        queue = connection.SimpleQueue("celery")
+        queue.put("a message")
+        taken = json.loads(watcher.rpop("celery"))  # and never acknowledged
+        message = queue.channel.Message(taken, channel=queue.channel)
+        queue.channel.qos.append(message, message.delivery_tag)
+        (tag,) = watcher.zrange("unacked_index", 0, -1)
+        watcher.zadd("unacked_index", {tag: 1})  # long ago
+        assert not watcher.llen("celery")
+
+        queue.channel.qos.restore_visible()
+
+        assert watcher.llen("celery") == 1
+        assert not watcher.exists("unacked", "unacked_index", "unacked_mutex")
+        assert _refused(watcher) <= {("client", "command")}
+
+
+def test_a_lock_that_ran_out_is_not_taken_from_its_next_owner(
+    tmp_path: Path, redis_port: int
+) -> None:
+    with redis_server(redis_port, tmp_path), redis_client(redis_port) as watcher:
+        client = broker.Client(port=redis_port, username="portal", password=REDIS_PASSWORD)
+        with client:
+            lock = client.lock("unacked_mutex", timeout=300)
+            assert lock.acquire(blocking=False)
+            watcher.set("unacked_mutex", "another's")
+
+            with pytest.raises(LockNotOwnedError):
+                lock.release()
+
+            assert watcher.get("unacked_mutex") == "another's"
+
+
+def test_nobody_uses_redis_without_the_password(tmp_path: Path, redis_port: int) -> None:
+    with redis_server(redis_port, tmp_path), redis_client(redis_port) as watcher:
+        watcher.lpush("celery", "a job")
+        for name, password in ((None, None), ("default", "x"), ("portal", "x")):
+            once = Retry(NoBackoff(), 0)
+            with redis.Redis(
+                port=redis_port, username=name, password=password, retry=once
+            ) as anybody:
+                for command in (*_DANGEROUS, "GET mme:x", "LPUSH celery x", "BRPOP celery 1"):
+                    with pytest.raises(redis.AuthenticationError):
+                        anybody.execute_command(*command.split())
+        assert watcher.lrange("celery", 0, -1) == ["a job"]
+
+
+_DANGEROUS = (
+    *("CONFIG SET dir /", "CONFIG SET dbfilename x", "CONFIG GET *", "SAVE", "BGSAVE"),
+    *("MODULE LOAD /x.so", "DEBUG SLEEP 0", "SHUTDOWN NOSAVE", "REPLICAOF 127.0.0.1 1"),
+    *("SLAVEOF 127.0.0.1 1", "ACL LIST", "ACL SETUSER x", "EVAL x 0", "EVALSHA x 0"),
+    *("SCRIPT LOAD x", "MONITOR", "KEYS *", "FLUSHALL", "CLIENT LIST", "INFO", "BGREWRITEAOF"),
+    *("MIGRATE 127.0.0.1 1 x 0 1", "PUBLISH x y", "SUBSCRIBE /0.celery.pidbox", "SWAPDB 0 1"),
+)
+
+
+@pytest.mark.parametrize("command", [*_DANGEROUS, "GET other", "SET other 1", "LPUSH other x"])
+def test_not_even_the_portals_user_writes_files_runs_code_or_sees_other_keys(
+    tmp_path: Path, redis_port: int, command: str
+) -> None:
+    with redis_server(redis_port, tmp_path), redis_client(redis_port, "portal") as portal:
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            portal.execute_command(*command.split())
+        assert portal.ping()
