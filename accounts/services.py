@@ -274,7 +274,7 @@ def set_password(*, actor: User | None, user: User, password: str) -> None:
 def delete_user(*, actor: User | None, user: User) -> None:
     """Delete a user; what it did stays in the log. Raises NotAllowed."""
     with changing_users(actor=actor, users=[user.pk]):
-        user.delete()
+        User.objects.filter(pk=user.pk).delete()
 
 
 def ensure_admin(*, name: str, password: Callable[[], str]) -> str:

@@ -21,6 +21,8 @@ class LoginView(auth.LoginView):
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         """The form again, as a refusal."""
+        if getattr(self.request, "axes_locked_out", False):
+            return HttpResponse(status=429)  # AxesMiddleware puts `paused` in its place
         answer = super().form_invalid(form)
         answer.status_code = 400
         return answer

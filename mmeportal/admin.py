@@ -134,10 +134,14 @@ def _within_the_rules(
     if request.method != "POST":
         return view()
     chosen = [int(object_id)] if object_id is not None and object_id.isdecimal() else []
+    session_key = request.session.session_key
     try:
         with services.changing_users(actor=actor(request), users=chosen):
             return view()
     except services.NotAllowed as error:
+        if request.session.session_key != session_key:
+            # A new own password began a new session, which was taken back with the password.
+            request.session = type(request.session)(session_key)
         return _refused(request, error)
 
 
