@@ -220,6 +220,8 @@ def failed(request: HttpRequest, name: str, attempt: Attempt) -> None:
             _tell("login.locked", subject, {"name": shown, **pause}, Event.Level.WARNING)
         else:
             log.warning("All log-ins from %s are paused.", address)
+            if "HTTP_X_FORWARDED_FOR" in request.META and not settings.TRUSTED_PROXIES:
+                log.warning("If %s is a proxy, set TRUSTED_PROXIES (docs/settings.md).", address)
             _tell("login.address_locked", Door(address), pause, Event.Level.WARNING)
 
 
