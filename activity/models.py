@@ -1,9 +1,22 @@
-"""Who did what, when: one append-only table, used by both apps."""
+"""Who did what, when: one append-only table, used by every app."""
 
-from typing import Any, Never, Self
+from typing import Any, Never, Protocol, Self
 
 from django.conf import settings
 from django.db import models
+
+from activity import codes
+
+# Events about people: for those who manage them.
+PEOPLE = ("user", "login")
+
+
+class Reader(Protocol):
+    """Who reads the log: a user, also an anonymous one."""
+
+    def has_perm(self, perm: str) -> bool:
+        """Whether the user has a permission."""
+        ...
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -12,6 +25,12 @@ class EventQuerySet(models.QuerySet["Event"]):
     def newest(self) -> Self:
         """All events, newest first."""
         return self.order_by("-id")
+
+    def readable_by(self, reader: Reader) -> Self:
+        """Leave out events about people, unless ``reader`` may see users."""
+        if reader.has_perm("auth.view_user"):
+            return self
+        return self.exclude(subject_kind__in=PEOPLE)
 
     def about(self, kind: str, subject_id: int) -> Self:
         """Events about one thing, newest first."""
@@ -56,7 +75,12 @@ class Event(models.Model):
     subject_kind = models.CharField(max_length=20)
     subject_id = models.BigIntegerField()
     subject_name = models.CharField(max_length=200)
-    text = models.TextField(help_text="The sentence that people read.")
+    text = models.TextField(
+        blank=True, help_text="The sentence that people read, where there are no parameters."
+    )
+    parameters = models.JSONField(
+        null=True, blank=True, help_text="What the code (`action`) is rendered with."
+    )
 
     objects = EventQuerySet.as_manager()
 
@@ -65,7 +89,7 @@ class Event(models.Model):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.text}"
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.sentence}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Store a new event; refuses to change an old one."""
@@ -77,8 +101,18 @@ class Event(models.Model):
         """Refused: the log is append-only."""
         raise TypeError("Events are append-only.")
 
+    @property
+    def sentence(self) -> str:
+        """What people read: rendered from the code, or the text of an event without parameters."""
+        if self.parameters is None:
+            return self.text
+        return codes.render(self.action, self.parameters)
+
     def subject_url(self) -> str:
-        """Where the subject's page is; it may be gone by now."""
+        """Where the subject's page is; it may be gone by now. Empty where there never was one."""
         from django.urls import reverse
+
+        if not self.subject_id:
+            return ""
 
         return reverse("activity:subject", args=[self.subject_kind, self.subject_id])

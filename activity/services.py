@@ -1,16 +1,21 @@
 """The one way to write to the log."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from django.contrib.auth.models import User
 
+from activity import codes
 from activity.models import Event
 
 
 class Subject(Protocol):
-    """What an event can be about: a model with a kind, an id and a name."""
+    """What an event can be about: it has a kind, an id (0: it has no page) and a name."""
 
-    pk: int
+    @property
+    def pk(self) -> int:
+        """The id."""
+        ...
 
     @property
     def activity_kind(self) -> str:
@@ -24,14 +29,19 @@ def record(
     *,
     action: str,
     subject: Subject,
-    text: str,
+    text: str = "",
+    parameters: Mapping[str, codes.Scalar] | None = None,
     actor: User | None = None,
     level: str = Event.Level.INFO,
 ) -> Event:
     """Append one event, in the caller's transaction if there is one.
 
-    ``actor`` is None where the portal acted by itself.
+    With ``parameters``, ``action`` is a registered code (activity/codes.py) and there is no text;
+    all new kinds of events are written so. ``actor`` is None where the portal acted by itself.
+    Raises ValueError or TypeError for parameters that do not fit the code.
     """
+    if (parameters is None) == (not text):
+        raise ValueError("An event has either parameters or a text.")
     return Event.objects.create(
         actor=actor,
         actor_name=actor.get_username() if actor else "",
@@ -41,4 +51,5 @@ def record(
         subject_id=subject.pk,
         subject_name=str(subject)[:200],
         text=text,
+        parameters=None if parameters is None else codes.validated(action, parameters),
     )

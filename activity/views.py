@@ -1,6 +1,7 @@
 """Pages of the activity log."""
 
 from django.apps import apps
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -14,6 +15,7 @@ _MODELS = {
     "model": "models_catalog.Model",
     "version": "models_catalog.Version",
     "endpoint": "endpoints.Endpoint",
+    "user": "auth.User",
 }
 
 
@@ -21,7 +23,9 @@ _MODELS = {
 @require_permission("activity.view_event", "read the activity log")
 def event_list(request: HttpRequest) -> HttpResponse:
     """All events, newest first, fifty a page."""
-    page = Paginator(Event.objects.newest(), 50).get_page(request.GET.get("page"))
+    page = Paginator(Event.objects.newest().readable_by(request.user), 50).get_page(
+        request.GET.get("page")
+    )
     return render(request, "activity/list.html", {"page": page})
 
 
@@ -31,7 +35,11 @@ def subject(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     """Go to the page of the thing that an event is about, if it is still there."""
     if kind not in _MODELS:
         raise Http404(f"There is no kind {kind!r}.")
+    if kind == "user" and not request.user.has_perm("auth.view_user"):
+        raise PermissionDenied("Your role does not allow you to see users.")
     found = apps.get_model(_MODELS[kind])._default_manager.filter(pk=pk).first()
     if found is None:
         raise Http404("What this event is about is no longer in the portal.")
+    if kind == "user":
+        return redirect("admin:auth_user_change", pk)
     return redirect(found.get_absolute_url())

@@ -3,8 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.decorators import method_decorator
 
 
 class PortalAdminSite(admin.AdminSite):
@@ -13,13 +18,26 @@ class PortalAdminSite(admin.AdminSite):
     site_header = site_title = "MME Portal administration"
     index_title = "Users and roles"
 
+    @method_decorator(login_not_required)
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Refuse who is logged in already: another log-in would not help a viewer."""
-        if request.user.is_authenticated and not self.has_permission(request):
+        """Lead to the portal's own log-in, which is throttled.
+
+        Refuses who is logged in already: another log-in would not help a viewer.
+        """
+        if self.has_permission(request):
+            return redirect("admin:index")
+        if request.user.is_authenticated:
             raise PermissionDenied("Your role does not allow you to manage users.")
-        return super().login(request, extra_context)
+        wanted = request.GET.get("next") or reverse("admin:index")
+        return redirect_to_login(wanted)
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Lead to the portal's own page, which is throttled."""
+        return redirect("password")
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whoever may change users may use the admin."""

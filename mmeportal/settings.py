@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dj_database_url
 
+from accounts.addresses import networks
 from mmeportal.env import (
     env_bool,
     env_int,
@@ -44,6 +45,7 @@ SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}_session"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}_csrf"
 
 INSTALLED_APPS = [
+    "accounts",  # before Django's own apps: it stands in for two of their commands
     "mmeportal.admin_config.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -51,6 +53,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "axes",
     "django_htmx",
     "mmeportal",
     "activity",
@@ -72,6 +75,7 @@ MIDDLEWARE = [
     "mmeportal.middleware.ContentSecurityPolicyMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "mmeportal.middleware.LoginForHtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "mmeportal.urls"
@@ -97,17 +101,42 @@ TEMPLATES = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # asks the throttle first
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    *(
+        {"NAME": f"django.contrib.auth.password_validation.{name}"}
+        for name in (
+            "UserAttributeSimilarityValidator",
+            "CommonPasswordValidator",
+            "NumericPasswordValidator",
+        )
+    ),
 ]
 if TESTING:
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# --- the log-in's throttle (accounts/throttle.py) ------------------------------------------
+LOGIN_FAILURE_LIMIT = env_int("LOGIN_FAILURE_LIMIT", 5, least=1)
+LOGIN_ADDRESS_FAILURE_LIMIT = env_int("LOGIN_ADDRESS_FAILURE_LIMIT", 50, least=1)
+LOGIN_COOL_OFF_S = env_int("LOGIN_COOL_OFF_S", 900, least=1)
+TRUSTED_PROXIES = networks(env_list("TRUSTED_PROXIES"))
+AXES_HANDLER = "accounts.throttle.Handler"
+AXES_LOCKOUT_CALLABLE = "accounts.views.paused"
+AXES_CLIENT_IP_CALLABLE = "accounts.addresses.client_address"
+AXES_COOLOFF_TIME = "accounts.throttle.cool_off"
+# What the handler does, as axes' checks want to read it.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True  # the activity log tells of it
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = env_str("TIME_ZONE", "UTC")
@@ -169,6 +198,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep-uploads": {"task": "models_catalog.tasks.sweep", "schedule": 5.0},
     "sweep-staging": {"task": "models_catalog.tasks.sweep_staging", "schedule": 3600.0},
+    "sweep-accounts": {"task": "accounts.tasks.sweep", "schedule": 300.0},
     "sweep-endpoints": {"task": "endpoints.tasks.sweep", "schedule": 2.0},
 }
 # A beat message that nobody took before the next one is due is worthless.

@@ -1,16 +1,17 @@
 """The site's addresses; each app brings its own."""
 
 from django.contrib import admin
-from django.contrib.auth import views as auth
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
+from accounts.views import LoginView, PasswordChangeView
 from mmeportal import views
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("logout/", auth.LogoutView.as_view(), name="logout"),
-    path("password/", auth.PasswordChangeView.as_view(success_url="/"), name="password"),
+    path("login/", LoginView.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("password/", PasswordChangeView.as_view(), name="password"),
     path("models/", include("models_catalog.urls")),
     path("endpoints/", include("endpoints.urls")),
     path("invoke/", include("endpoints.invoke_urls")),

@@ -16,7 +16,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "endpoints": ("endpoints.view_endpoint", Endpoint.objects.shown()[:6]),
         "models": ("models_catalog.view_model", Model.objects.with_latest_version()[:6]),
         "invocations": ("endpoints.invoke_endpoint", Invocation.objects.for_home()[:6]),
-        "events": ("activity.view_event", Event.objects.newest()[:8]),
+        "events": ("activity.view_event", Event.objects.newest().readable_by(request.user)[:8]),
     }
     context = {
         name: rows

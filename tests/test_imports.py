@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PORTAL = {"mmeportal", "activity", "models_catalog", "endpoints"}
+PORTAL = {"mmeportal", "activity", "accounts", "models_catalog", "endpoints"}
 # What the apps may use of the site; the rest of it (views, URLs) stands above them.
 BASE = {"aws", "errors", "env", "jobs", "permissions", "roles"}
 
@@ -48,13 +48,17 @@ def test_the_portal_knows_nothing_of_what_runs_beside_it(part: str) -> None:
 
 @pytest.mark.parametrize(
     ("part", "above"),
-    [("activity", {"models_catalog", "endpoints"}), ("models_catalog", {"endpoints"})],
+    [
+        ("activity", {"accounts", "models_catalog", "endpoints"}),
+        ("accounts", {"models_catalog", "endpoints"}),
+        ("models_catalog", {"endpoints"}),
+    ],
 )
 def test_no_app_knows_those_above_it(part: str, above: set[str]) -> None:
     assert not _tops(part) & above
 
 
-@pytest.mark.parametrize("part", ["activity", "models_catalog", "endpoints"])
+@pytest.mark.parametrize("part", ["activity", "accounts", "models_catalog", "endpoints"])
 def test_apps_use_only_the_base_of_the_site(part: str) -> None:
     used = {name.split(".")[1] for name in _known(part) if name.startswith("mmeportal.")}
     assert used <= BASE

@@ -84,7 +84,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     page.goto("/models/")
     expect(page).to_have_url(re.compile("/login/"))
     _log_in(page, "admin", "wrong")
-    expect(page.get_by_role("alert")).to_contain_text("do not fit together")
+    expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
     _log_in(page, "admin", stack.admin_password)
     expect(page.get_by_role("heading", level=1)).to_contain_text("admin")
     _make_user(page, "olive", "operator")

@@ -1,0 +1,67 @@
+"""What the activity log says about people. No event holds a password, nor a part of one."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.contrib.auth.models import User
+from django.utils.translation import gettext_noop as _
+
+TEMPLATES: Final = {
+    "user.made": _("Made the user %(name)s (roles: %(roles)s)."),
+    "user.changed": _("Changed the user %(name)s: %(fields)s."),
+    "user.renamed": _("Renamed the user %(before)s to %(name)s."),
+    "user.activated": _("Activated the user %(name)s."),
+    "user.deactivated": _("Deactivated the user %(name)s; its sessions ended."),
+    "user.deleted": _("Deleted the user %(name)s."),
+    "user.role_given": _("Gave the role %(role)s to %(name)s."),
+    "user.role_taken": _("Took the role %(role)s from %(name)s."),
+    "user.permission_given": _("Gave the permission %(permission)s to %(name)s."),
+    "user.permission_taken": _("Took the permission %(permission)s from %(name)s."),
+    "user.superuser_given": _("Made %(name)s a superuser."),
+    "user.superuser_taken": _("%(name)s is no longer a superuser."),
+    "user.password_changed": _("Changed the own password; other sessions of %(name)s ended."),
+    "user.password_reset": _("Set a new password for %(name)s; its sessions ended."),
+    "user.mended": _("Made %(name)s an active administrator again: there was no other one."),
+    "login.failed": _("A log-in of %(name)s from %(address)s failed."),
+    "login.failed_unknown": _("A log-in with an unknown name (%(name)s) from %(address)s failed."),
+    "login.locked": _(
+        "Paused log-ins of %(name)s from %(address)s for %(minutes)s minutes: "
+        "%(failures)s failures."
+    ),
+    "login.address_locked": _(
+        "Paused all log-ins from %(address)s for %(minutes)s minutes: %(failures)s failures."
+    ),
+    "login.many": _("More log-ins fail than are listed here; the web server's log has them all."),
+    "login.unlocked": _("Ended the pause of log-ins for %(name)s."),
+    "login.address_unlocked": _("Ended the pause of log-ins from %(address)s."),
+    "login.all_unlocked": _("Ended every pause of log-ins."),
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user, as an event's subject."""
+
+    pk: int
+    name: str
+    activity_kind: str = "user"
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def of(cls, user: User) -> "Person":
+        """The subject that is ``user``."""
+        return cls(user.pk, user.get_username())
+
+
+@dataclass(frozen=True)
+class Door:
+    """The log-in itself, as the subject of events that are about no known user."""
+
+    name: str
+    pk: int = 0
+    activity_kind: str = "login"
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,342 @@
+"""The rules about users: who may be changed by whom, and what the log says of it.
+
+Every change of users goes through :func:`changing_users`, whoever makes it: the functions below,
+Django's admin, a command.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+
+from django.contrib.auth.hashers import is_password_usable
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from accounts import throttle
+from accounts.events import Door, Person
+from activity.codes import Scalar
+from activity.models import Event
+from activity.services import record
+from mmeportal import roles
+
+_FIELDS = {"first_name": "first name", "last_name": "last name", "email": "email"}
+
+
+class NotAllowed(Exception):
+    """A rule about users forbids the change; nothing was changed. ``str()`` is fit for a page."""
+
+
+class Rank(IntEnum):
+    """Who can manage users."""
+
+    NONE = 0
+    MANAGER = 1  # may change users, but no superusers
+    SUPERUSER = 2
+
+
+def managers() -> QuerySet[User]:
+    """Everybody who can log in and manage users: superusers, and whose role allows it."""
+    change = {"content_type__app_label": "auth", "codename": "change_user"}
+    of_group = Q(groups__in=Group.objects.filter(permissions__in=_permissions(change)))
+    own = Q(user_permissions__in=_permissions(change))
+    able = User.objects.filter(Q(is_superuser=True) | of_group | own, is_active=True)
+    # Who has no usable password cannot log in, and so manages nobody.
+    return able.exclude(password__startswith="!").exclude(password="").distinct()  # noqa: S106
+
+
+def _permissions(lookup: dict[str, str]) -> QuerySet[Permission]:
+    return Permission.objects.filter(**lookup)
+
+
+def rank_of(user: User) -> Rank:
+    """What ``user`` can do about users, as it stands in the database."""
+    found = managers().filter(pk=user.pk).first()
+    return Rank.NONE if found is None else _rank(found)
+
+
+def _rank(manager: User) -> Rank:
+    return Rank.SUPERUSER if manager.is_superuser else Rank.MANAGER
+
+
+def _highest() -> Rank:
+    ranks = [_rank(manager) for manager in managers()]
+    return max(ranks, default=Rank.NONE)
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What a user was before a change."""
+
+    pk: int
+    name: str
+    active: bool
+    superuser: bool
+    password: str
+    fields: tuple[str, ...]
+    roles: frozenset[str]
+    permissions: frozenset[str]
+    rank: Rank
+
+    @classmethod
+    def of(cls, user: User) -> "_Snapshot":
+        return cls(
+            pk=user.pk,
+            name=user.get_username(),
+            active=user.is_active,
+            superuser=user.is_superuser,
+            password=user.password,
+            fields=tuple(str(getattr(user, field)) for field in _FIELDS),
+            roles=frozenset(group.name for group in user.groups.all()),
+            permissions=frozenset(
+                f"{permission.content_type.app_label}.{permission.codename}"
+                for permission in user.user_permissions.select_related("content_type")
+            ),
+            rank=rank_of(user),
+        )
+
+
+@contextmanager
+def changing_users(*, actor: User | None, users: Iterable[int] = ()) -> Iterator[None]:
+    """Change users inside this: in one transaction, within the rules, with its events.
+
+    ``users`` are the ids of those that may be changed or deleted; one that is made meanwhile is
+    told with :func:`note_made`. ``actor`` is None where the portal acts by itself, or a command.
+
+    Raises NotAllowed, and takes all of it back, where nobody would be left who can manage users (or
+    no superuser, where there was one), or where ``actor`` would take away its own rights.
+    """
+    with transaction.atomic():
+        _lock()
+        highest = _highest()
+        before = [_Snapshot.of(user) for user in User.objects.filter(pk__in=list(users))]
+        yield
+        for old in before:
+            new = User.objects.filter(pk=old.pk).first()
+            if actor is not None and old.pk == actor.pk:
+                _refuse_own_end(old, new)
+        if _highest() < highest:
+            kind = "superuser" if highest is Rank.SUPERUSER else "user who can manage users"
+            raise NotAllowed(
+                f"This is the last active {kind}. Nothing was changed: make another one first."
+            )
+        for old in before:
+            new = User.objects.filter(pk=old.pk).first()
+            if new is None:
+                end_sessions(user_id=old.pk)
+                _record("user.deleted", Person(old.pk, old.name), actor, Event.Level.WARNING)
+            else:
+                _record_changes(old, new, actor)
+
+
+def _lock() -> None:
+    """Let nobody else change who manages users until this transaction ends.
+
+    SQLite's transactions are one after the other anyway. PostgreSQL locks the rows of the roles:
+    they are always there, and locking the managers' own would miss one that is just being made.
+    """
+    list(Group.objects.select_for_update().order_by("pk"))
+
+
+def _refuse_own_end(old: _Snapshot, new: User | None) -> None:
+    if new is None:
+        raise NotAllowed("You cannot delete yourself. Nothing was changed; another admin can.")
+    if old.active and not new.is_active:
+        raise NotAllowed("You cannot deactivate yourself. Nothing was changed; another admin can.")
+    if rank_of(new) < old.rank:
+        raise NotAllowed(
+            "You cannot take away your own right to manage users. Nothing was changed; "
+            "another admin can."
+        )
+
+
+def _record(
+    code: str, person: Person, actor: User | None, level: str = Event.Level.INFO, **more: Scalar
+) -> None:
+    parameters = {"name": person.name, **more}
+    record(action=code, subject=person, parameters=parameters, actor=actor, level=level)
+
+
+def _record_changes(old: _Snapshot, user: User, actor: User | None) -> None:
+    new = _Snapshot.of(user)
+    person = Person.of(user)
+    if new.name != old.name:
+        _record("user.renamed", person, actor, before=old.name)
+    pairs = zip(_FIELDS.values(), old.fields, new.fields, strict=True)
+    if changed := [name for name, was, now in pairs if was != now]:
+        _record("user.changed", person, actor, fields=", ".join(changed))
+    for role in sorted(new.roles - old.roles):
+        _record("user.role_given", person, actor, role=role)
+    for role in sorted(old.roles - new.roles):
+        _record("user.role_taken", person, actor, role=role)
+    for name in sorted(new.permissions - old.permissions):
+        _record("user.permission_given", person, actor, permission=name)
+    for name in sorted(old.permissions - new.permissions):
+        _record("user.permission_taken", person, actor, permission=name)
+    if new.superuser != old.superuser:
+        code = "user.superuser_given" if new.superuser else "user.superuser_taken"
+        _record(code, person, actor, Event.Level.WARNING)
+    if new.active != old.active:
+        if not new.active:
+            end_sessions(user_id=user.pk)
+        _record("user.activated" if new.active else "user.deactivated", person, actor)
+    if new.password != old.password:
+        note_password(user=user, actor=actor)
+
+
+def note_password(*, user: User, actor: User | None) -> None:
+    """Write the event of a new password.
+
+    The user's sessions end by themselves: each holds a hash of the password that it began with.
+    """
+    own = actor is not None and actor.pk == user.pk
+    _record("user.password_changed" if own else "user.password_reset", Person.of(user), actor)
+
+
+def note_made(*, user: User, actor: User | None) -> None:
+    """Write the event of a new user, once its roles are set."""
+    given = ["superuser"] if user.is_superuser else []
+    given += sorted(group.name for group in user.groups.all())
+    _record(
+        "user.made",
+        Person.of(user),
+        actor,
+        Event.Level.SUCCESS,
+        roles=", ".join(given) or "none",
+    )
+
+
+def end_sessions(*, user_id: int) -> int:
+    """Delete all sessions of a user; gives how many.
+
+    A session of an inactive user is refused anyway, but would be good again once the user is active
+    again. Sessions know no users, so all are read: this is rare.
+    """
+    own = [
+        session.pk
+        for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator()
+        if session.get_decoded().get("_auth_user_id") == str(user_id)
+    ]
+    return Session.objects.filter(pk__in=own).delete()[0]
+
+
+# --- what doors call ------------------------------------------------------------------------
+
+
+def make_user(
+    *, actor: User | None, name: str, password: str, role: str | None = None, email: str = ""
+) -> User:
+    """Make a user; raises ValidationError where the name is taken or the password too weak."""
+    user = User(username=User.normalize_username(name), email=email)
+    validate_password(password, user)
+    user.set_password(password)
+    user.full_clean()
+    with changing_users(actor=actor):
+        user.save()
+        if role is not None:
+            user.groups.set([Group.objects.get(name=role)])
+        note_made(user=user, actor=actor)
+    return user
+
+
+def set_active(*, actor: User | None, user: User, active: bool) -> None:
+    """Let a user log in, or not any more; its sessions end. Raises NotAllowed."""
+    with changing_users(actor=actor, users=[user.pk]):
+        User.objects.filter(pk=user.pk).update(is_active=active)
+    user.is_active = active
+
+
+def set_superuser(*, actor: User | None, user: User, superuser: bool) -> None:
+    """Make a user a superuser, or no longer one. Raises NotAllowed."""
+    with changing_users(actor=actor, users=[user.pk]):
+        User.objects.filter(pk=user.pk).update(is_superuser=superuser)
+    user.is_superuser = superuser
+
+
+def set_role(*, actor: User | None, user: User, role: str | None) -> None:
+    """Give a user one role in place of those it has, or none. Raises NotAllowed."""
+    with changing_users(actor=actor, users=[user.pk]):
+        user.groups.set(Group.objects.filter(name=role))
+
+
+def set_password(*, actor: User | None, user: User, password: str) -> None:
+    """Set a password; the user's sessions end. Raises ValidationError for a weak one."""
+    validate_password(password, user)
+    with changing_users(actor=actor, users=[user.pk]):
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
+
+def delete_user(*, actor: User | None, user: User) -> None:
+    """Delete a user; what it did stays in the log. Raises NotAllowed."""
+    with changing_users(actor=actor, users=[user.pk]):
+        User.objects.filter(pk=user.pk).delete()
+
+
+def ensure_admin(*, name: str, password: Callable[[], str]) -> str:
+    """See to it that there is an active superuser; gives a sentence that says what was done.
+
+    An account that has the name and lost its rights gets them back, and keeps its password if it
+    has one. ``password`` is called only where one is needed. May run any number of times, also at
+    the same time on several machines.
+    """
+    roles.ensure_roles()
+    with transaction.atomic():
+        _lock()
+        if _highest() is Rank.SUPERUSER:
+            return "The roles are in place; an administrator exists already."
+        user = User.objects.filter(username=name).first()
+        group = Group.objects.get(name=roles.ADMIN)
+        if user is None:
+            user = User.objects.create_superuser(name, password=password())
+            user.groups.add(group)
+            note_made(user=user, actor=None)
+            return f"Created the administrator {name!r}."
+        told = "its password is as it was"
+        if not is_password_usable(user.password):
+            user.set_password(password())
+            note_password(user=user, actor=None)
+            told = "its password is the one that was set for the first start"
+        user.is_superuser = user.is_staff = user.is_active = True
+        user.save()
+        user.groups.add(group)
+        _record("user.mended", Person.of(user), None, Event.Level.WARNING)
+        return f"Made {name!r} an active administrator again, as there was no other one; {told}."
+
+
+def unlock(
+    *, actor: User | None, name: str = "", address: str = "", everything: bool = False
+) -> int:
+    """End pauses of log-ins: of a name, of an address (with all names from there), or all.
+
+    Gives how many were forgotten. An address that is none is a ValueError.
+    """
+    handler = throttle.Handler()
+    if everything:
+        count = handler.reset_attempts()
+        record(action="login.all_unlocked", subject=Door("log-in"), parameters={}, actor=actor)
+    elif address:
+        count = handler.reset_attempts(ip_address=address)
+        record(
+            action="login.address_unlocked",
+            subject=Door(address),
+            parameters={"address": address},
+            actor=actor,
+        )
+    else:
+        count = handler.reset_attempts(username=name)
+        user = User.objects.filter(username=name).first()
+        subject = Person.of(user) if user else Door("unknown name")
+        shown = name if user else f"#{throttle.name_digest(name)[:8]}"
+        record(action="login.unlocked", subject=subject, parameters={"name": shown}, actor=actor)
+    return count
+
+
+def sweep() -> None:
+    """Delete what is over: counted attempts and sessions."""
+    throttle.sweep()
+    Session.objects.filter(expire_date__lt=timezone.now()).delete()

@@ -1,0 +1,72 @@
+"""Sessions end with the password they began with, and with the account."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.utils import timezone
+
+from accounts import services
+from accounts.tests.conftest import PASSWORD
+
+NEW_PASSWORD = "brand new long password"
+
+
+@pytest.fixture
+def sessions(ada: User) -> list[Client]:
+    clients = [Client(), Client()]
+    for client in clients:
+        client.force_login(ada)
+        assert _logged_in(client)
+    return clients
+
+
+def _logged_in(client: Client) -> bool:
+    return client.get("/password/").status_code == 200
+
+
+def test_other_sessions_end_at_a_change_of_the_own_password(sessions: list[Client]) -> None:
+    form = {
+        "old_password": PASSWORD,
+        "new_password1": NEW_PASSWORD,
+        "new_password2": NEW_PASSWORD,
+    }
+    assert sessions[0].post("/password/", form).status_code == 302
+    assert [_logged_in(client) for client in sessions] == [True, False]
+
+
+def test_all_sessions_end_where_an_admin_sets_the_password(
+    ada: User, sessions: list[Client], client_of: Callable[[str], Any]
+) -> None:
+    new = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "usable_password": "true"}
+    client_of("admin").post(f"/admin/auth/user/{ada.pk}/password/", new)
+    assert [_logged_in(client) for client in sessions] == [False, False]
+
+
+def test_sessions_that_ended_with_the_account_do_not_come_back_with_it(
+    ada: User, sessions: list[Client], client_of: Callable[[str], Any]
+) -> None:
+    boss = client_of("admin")
+    url = f"/admin/auth/user/{ada.pk}/change/"
+    assert boss.post(url, {"username": "ada"}).status_code == 302
+    assert [_logged_in(client) for client in sessions] == [False, False]
+    assert boss.post(url, {"username": "ada", "is_active": "on"}).status_code == 302
+    assert [_logged_in(client) for client in sessions] == [False, False]
+    assert boss.get(url).status_code == 200
+
+
+def test_a_deleted_users_sessions_go_with_it(ada: User, sessions: list[Client]) -> None:
+    services.delete_user(actor=None, user=ada)
+    assert not Session.objects.exists()
+
+
+def test_sessions_that_are_over_are_swept(sessions: list[Client]) -> None:
+    key = sessions[0].session.session_key
+    Session.objects.filter(pk=key).update(expire_date=timezone.now() - timedelta(seconds=1))
+    services.sweep()
+    assert Session.objects.count() == 1
+    assert _logged_in(sessions[1])

@@ -1,0 +1,64 @@
+"""The codes of events: what each one says, in English.
+
+An event is stored as a code and its parameters, and becomes a sentence only when it is shown.
+Each app registers its codes when Django starts (``AppConfig.ready``). The templates are marked with
+``gettext_noop``, so that translators find them.
+"""
+
+import re
+from collections.abc import Mapping
+
+from django.utils.translation import gettext
+
+Scalar = str | int | float | bool | None
+
+MAX_LENGTH = 300  # characters of one parameter
+
+_PLACE = re.compile(r"%\((\w+)\)s")
+_templates: dict[str, str] = {}
+
+
+def register(templates: Mapping[str, str]) -> None:
+    """Make codes known: ``{"user.made": "Made the user %(name)s."}``.
+
+    A code that has another template already is a ValueError.
+    """
+    for code, template in templates.items():
+        if _templates.setdefault(code, template) != template:
+            raise ValueError(f"The event code {code!r} is registered twice.")
+
+
+def validated(code: str, parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The parameters as they are stored: just those of the code, scalars, long texts cut.
+
+    Raises ValueError for an unknown code or other names than its template has, TypeError for
+    anything but a text, a number, a truth value or None.
+    """
+    if code not in _templates:
+        raise ValueError(f"The event code {code!r} is not registered.")
+    wanted = set(_PLACE.findall(_templates[code]))
+    if set(parameters) != wanted:
+        raise ValueError(f"The event {code!r} takes {sorted(wanted)}, not {sorted(parameters)}.")
+    return {name: _scalar(code, name, value) for name, value in parameters.items()}
+
+
+def _scalar(code: str, name: str, value: Scalar) -> Scalar:
+    if isinstance(value, str):
+        # PostgreSQL stores no NUL in a text.
+        clean = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return clean if len(clean) <= MAX_LENGTH else clean[: MAX_LENGTH - 1] + "…"
+    if value is None or isinstance(value, int | float):
+        return value
+    raise TypeError(f"The parameter {name!r} of the event {code!r} is no scalar: {type(value)}.")
+
+
+def render(code: str, parameters: Mapping[str, Scalar]) -> str:
+    """The sentence of an event, in the reader's language.
+
+    Old events outlive their code: one that is not known any more is shown as it is stored.
+    """
+    template = _templates.get(code)
+    if template is None or not set(_PLACE.findall(template)) <= set(parameters):
+        told = ", ".join(f"{name}: {value}" for name, value in parameters.items())
+        return f"{code} ({told})" if told else code
+    return _PLACE.sub(lambda match: str(parameters[match[1]]), gettext(template))
