@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "mmeportal.middleware.ContentSecurityPolicyMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "mmeportal.middleware.LoginForHtmxMiddleware",
+    "mmeportal.shortage.ShortageMiddleware",
 ]
 
 ROOT_URLCONF = "mmeportal.urls"
@@ -126,7 +127,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # the timeout applies, instead of failing half-way with "database is locked".
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        # The portal's own writers wait for 3 s at most under load. Another program that holds the
+        # lock for longer is answered for with 503 (mmeportal/shortage.py).
+        "timeout": 8,
     }
     if TESTING:
         # A file, as in real life: threads cannot share a SQLite database in memory.
@@ -165,6 +168,7 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHand
 FILE_UPLOAD_TEMP_DIR = env_str("UPLOAD_TEMP_DIR", "") or None
 MAX_ARCHIVE_MB = env_int("MAX_ARCHIVE_MB", 2048, least=1)
 MAX_UNPACKED_MB = env_int("MAX_UNPACKED_MB", 4096, least=1)
+MIN_FREE_MB = env_int("MIN_FREE_MB", 1024)  # below it, the state page says that the disk is short
 # The container's own proof of an archive: a command that takes the archive's path and prints one
 # JSON report (container/preflight.py).
 PREFLIGHT_COMMAND = shlex.split(

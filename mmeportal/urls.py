@@ -14,8 +14,10 @@ urlpatterns = [
     path("models/", include("models_catalog.urls")),
     path("endpoints/", include("endpoints.urls")),
     path("invoke/", include("endpoints.invoke_urls")),
+    path("status/", views.status, name="status"),
     path("activity/", include("activity.urls")),
     path("admin/", admin.site.urls),
 ]
 
 handler403 = "mmeportal.views.denied"
+handler500 = "mmeportal.shortage.failed"
