@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+
+from mmeportal.permissions import NotPermitted
 
 
 class PortalAdminSite(admin.AdminSite):
@@ -18,7 +19,9 @@ class PortalAdminSite(admin.AdminSite):
     ) -> HttpResponse:
         """Refuse who is logged in already: another log-in would not help a viewer."""
         if request.user.is_authenticated and not self.has_permission(request):
-            raise PermissionDenied("Your role does not allow you to manage users.")
+            raise NotPermitted(
+                "Your role does not allow you to manage users.", permission="auth.change_user"
+            )
         return super().login(request, extra_context)
 
     def has_permission(self, request: HttpRequest) -> bool:

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -83,7 +85,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         if error is None:
             return
         yield error
-        error = error.__cause__
+        # Django's sessions do not say what caused these two.
+        unsaid = isinstance(error, SessionInterrupted | UpdateError)
+        error = error.__context__ if unsaid else error.__cause__
 
 
 def shortage(error: BaseException | None) -> Shortage | None:
@@ -156,7 +160,8 @@ class ShortageMiddleware:
         short = shortage(error)
         if short is None:
             return None
-        log.warning("%s %s: %s (%s)", request.method, request.path, short.what, error)
+        path = request.path.encode("unicode_escape").decode("ascii")
+        log.warning("%s %s: %s (%s)", request.method, path, short.what, error)
         return page(request, short)
 
 

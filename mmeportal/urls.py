@@ -20,4 +20,6 @@ urlpatterns = [
 ]
 
 handler403 = "mmeportal.views.denied"
+handler400 = "mmeportal.views.malformed"
+handler404 = "mmeportal.views.missing"
 handler500 = "mmeportal.shortage.failed"
