@@ -160,8 +160,8 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SOFT_TIME_LIMIT = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_timeout": 10,
-    "socket_connect_timeout": 5,
+    "socket_timeout": 3,  # a user waits that long where Redis hangs
+    "socket_connect_timeout": 3,
     "max_retries": 2,  # a web request must not hang on a dead broker; beat sweeps what it missed
     "interval_max": 0.5,
 }
