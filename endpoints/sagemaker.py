@@ -197,6 +197,19 @@ def create_endpoint(*, name: str, config_name: str, tags: Mapping[str, str]) -> 
     return answer["EndpointArn"]
 
 
+def look() -> None:
+    """Ask SageMaker for an endpoint that is not there, within seconds; raises an AwsError.
+
+    "There is none" is the answer that is hoped for. To describe any endpoint of the account is a
+    right that the portal's role has, where listing them is not (docs/aws.md).
+    """
+    try:
+        with _in_our_words("asking whether SageMaker answers"):
+            aws.quick_sagemaker().describe_endpoint(EndpointName="mme-portal-readiness")
+    except errors.NotFound:
+        return
+
+
 def describe_endpoint(name: str) -> Endpoint:
     """What is there under this name; raises NotFound."""
     with _in_our_words(f"looking at the endpoint {name}"):

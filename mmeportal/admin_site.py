@@ -5,11 +5,12 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+
+from mmeportal.permissions import NotPermitted
 
 
 class PortalAdminSite(admin.AdminSite):
@@ -29,7 +30,9 @@ class PortalAdminSite(admin.AdminSite):
         if self.has_permission(request):
             return redirect("admin:index")
         if request.user.is_authenticated:
-            raise PermissionDenied("Your role does not allow you to manage users.")
+            raise NotPermitted(
+                "Your role does not allow you to manage users.", permission="auth.change_user"
+            )
         wanted = request.GET.get("next") or reverse("admin:index")
         return redirect_to_login(wanted)
 

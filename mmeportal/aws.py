@@ -52,8 +52,11 @@ _THROTTLED = {
     "InternalError",
     "InternalServerError",
     "RequestTimeout",
+    "NoSuchUpload",  # the store gave the upload up, as one does whose disk is full
     "ConditionalRequestConflict",  # S3: two conditional writes at once; the loser tries again
 }
+# What S3 servers other than Amazon's answer where their disk or a quota is full.
+_FULL = {"XMinioStorageFull", "StorageFull", "QuotaExceeded"}
 _DENIED = {
     "AccessDenied",
     "AccessDeniedException",
@@ -119,6 +122,24 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
         return boto3.client("sagemaker-runtime", config=_config(read_timeout=70, attempts=1))
 
 
+@cache
+def quick_s3() -> "S3Client":
+    """An S3 client that gives up within seconds: for the question whether the store is there."""
+    with _making:
+        return boto3.client("s3", config=_quick())
+
+
+@cache
+def quick_sagemaker() -> "SageMakerClient":
+    """A SageMaker client that gives up within seconds, as :func:`quick_s3`."""
+    with _making:
+        return boto3.client("sagemaker", config=_quick())
+
+
+def _quick() -> Config:
+    return _config(read_timeout=1.5, attempts=1).merge(Config(connect_timeout=1))
+
+
 def make_now(*clients: "_lru_cache_wrapper[Any]") -> None:
     """Make ``clients`` now, where nobody waits for them and no call's time includes it.
 
@@ -174,6 +195,8 @@ def from_client_error(error: ClientError, doing: str) -> errors.AwsError:
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     message = str(detail.get("Message", "")) or code
     text = f"{message} ({code}, while {doing})"
+    if code in _FULL or status == 507:
+        return errors.Full(text)
     if code in _THROTTLED or status in {429, 500, 502, 503, 504}:
         return errors.Throttled(text)
     if code in _DENIED or status in {401, 403}:

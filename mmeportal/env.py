@@ -44,6 +44,19 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in env_str(name, default or " ").split(",") if part.strip()]
 
 
+def strong(name: str, secret: str) -> str:
+    """Return ``secret`` where it can be one: 32 characters or more, of five kinds, and no default.
+
+    Sessions and password resets are signed with it: whoever guesses it is every user.
+    """
+    if len(secret) < 32 or len(set(secret)) < 5 or secret.startswith("django-insecure"):
+        raise ImproperlyConfigured(
+            f"{name} is too weak: take 32 random characters or more, e.g. of "
+            "`python3 -c 'import secrets; print(secrets.token_urlsafe(48))'`."
+        )
+    return secret
+
+
 def env_secret(name: str, default: str | None = None) -> str:
     """Return variable ``name``, or the content of the file that ``NAME_FILE`` points at."""
     path = os.environ.get(f"{name}_FILE")

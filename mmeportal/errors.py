@@ -28,6 +28,10 @@ class Throttled(AwsError):
     """AWS asks to slow down, or cannot be reached for the moment; try again."""
 
 
+class Full(Throttled):
+    """The store has no room left; what was sent is not kept."""
+
+
 class Denied(AwsError):
     """The portal's credentials do not allow this."""
 

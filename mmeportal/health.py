@@ -1,19 +1,21 @@
-"""Whether the portal can do its work: `/healthz`."""
+"""`/healthz`: the process lives. `/readyz`: the portal can do its work."""
 
 from collections.abc import Callable
 
-import redis
-from django.conf import settings
-from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-PATH = "/healthz"
+from mmeportal import readiness
+
+LIVES = "/healthz"
+READY = "/readyz"
 
 
 class HealthMiddleware:
-    """Answers `/healthz` before all else: to any host name, in plain HTTP, to anybody.
+    """Answers both before all else: to any host name, in plain HTTP, to anybody.
 
     A load balancer asks with the machine's address as the host, which is none of ALLOWED_HOSTS.
+    Anybody learns only whether all is well: the parts, with their addresses, are in the log and on
+    the page `/status/`, for admins.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -21,42 +23,16 @@ class HealthMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """The state of things, or what the site answers to any other path."""
-        return report() if request.path_info == PATH else self.get_response(request)
+        if request.path_info == LIVES:
+            return _uncached({"status": "ok"}, 200)
+        if request.path_info == READY:
+            ready = readiness.BOARD.report().ready
+            return _uncached({"status": "ok" if ready else "down"}, 200 if ready else 503)
+        return self.get_response(request)
 
 
-def report() -> JsonResponse:
-    """200 while the database answers; 503 with the reason where it does not.
-
-    A silent Redis is told but is no reason to take the site away: every state is in the
-    database, and the jobs go on when Redis is back.
-    """
-    database = database_problem()
-    body = {
-        "status": "down" if database else "ok",
-        "database": database or "ok",
-        "redis": broker_problem() or "ok",
-    }
-    return JsonResponse(body, status=503 if database else 200)
-
-
-def database_problem() -> str | None:
-    """Say what is wrong with the database, or None."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError as error:
-        return f"The database does not answer: {error}"
-    return None
-
-
-def broker_problem() -> str | None:
-    """Say what is wrong with Redis, or None; gives it two seconds."""
-    try:
-        client = redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2
-        )
-        with client:
-            client.ping()
-    except redis.RedisError as error:
-        return f"Redis does not answer: {error}"
-    return None
+def _uncached(body: dict[str, str], status: int) -> JsonResponse:
+    answer = JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
+    # Django would log each 503 as an error; the reason is logged when it changes.
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer

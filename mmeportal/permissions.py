@@ -11,6 +11,14 @@ from django.http import HttpRequest, HttpResponse
 P = ParamSpec("P")
 
 
+class NotPermitted(PermissionDenied):
+    """A user lacks ``permission`` (``app.codename``); ``str()`` is a sentence for the page."""
+
+    def __init__(self, message: str, *, permission: str) -> None:
+        super().__init__(message)
+        self.permission = permission
+
+
 def actor(request: HttpRequest) -> User:
     """The user behind a request of a view that only logged-in users reach."""
     if not isinstance(request.user, User):
@@ -28,7 +36,7 @@ def require_permission(name: str, doing: str) -> Callable[[View[P]], View[P]]:
         @wraps(view)
         def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not request.user.has_perm(name):
-                raise PermissionDenied(f"Your role does not allow you to {doing}.")
+                raise NotPermitted(f"Your role does not allow you to {doing}.", permission=name)
             return view(request, *args, **kwargs)
 
         return checked

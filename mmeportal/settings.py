@@ -18,6 +18,7 @@ from mmeportal.env import (
     env_list,
     env_secret,
     env_str,
+    strong,
     url_with_password,
 )
 
@@ -29,7 +30,10 @@ TYPE_CHECKED = "mypy" in sys.modules  # django-stubs imports this file
 DEBUG = env_bool("DEBUG")
 DEFAULT_EXCEPTION_REPORTER_FILTER = "mmeportal.reporting.ReporterFilter"
 # A server refuses to start without a secret.
-SECRET_KEY = env_secret("SECRET_KEY", "only-for-tests" if TESTING or TYPE_CHECKED else None)
+_TEST_KEY = "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-not-a-secret"
+SECRET_KEY = strong(
+    "SECRET_KEY", env_secret("SECRET_KEY", _TEST_KEY if TESTING or TYPE_CHECKED else None)
+)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 # Behind HTTPS (a load balancer): secure cookies, HSTS and the forwarded scheme.
@@ -38,6 +42,14 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env_bool("HSTS_SUBDOMAINS", default=True)
+# Browsers' own list names whole domains, so whoever owns the domain decides (docs/settings.md).
+SECURE_HSTS_PRELOAD = env_bool("HSTS_PRELOAD")
+# `check --deploy` asks that these two be decided; the two variables decide them.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+CSRF_COOKIE_HTTPONLY = True  # scripts take the token from the page
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "mmeportal.views.out_of_date"
 X_FRAME_OPTIONS = "DENY"
 # Cookies know no ports: two portals on one host (two `make up`) need names of their own.
 COOKIE_PREFIX = env_str("COOKIE_PREFIX", "mme")
@@ -63,8 +75,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "mmeportal.health.HealthMiddleware",
+    "mmeportal.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "mmeportal.middleware.NoStoreMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -72,10 +86,10 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "mmeportal.middleware.ContentSecurityPolicyMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "mmeportal.middleware.LoginForHtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "mmeportal.shortage.ShortageMiddleware",
 ]
 
 ROOT_URLCONF = "mmeportal.urls"
@@ -148,6 +162,7 @@ STATIC_ROOT = env_str("STATIC_ROOT", "") or None
 # Without a build step (DEBUG, tests, one machine) whitenoise serves straight from the finders.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # nobody else's page needs our files
 
 # --- database, broker, cache ---------------------------------------------------
 DATABASES = {
@@ -166,7 +181,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # the timeout applies, instead of failing half-way with "database is locked".
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        # The portal's own writers wait for 3 s at most under load. Another program that holds the
+        # lock for longer is answered for with 503 (mmeportal/shortage.py).
+        "timeout": 8,
     }
     if TESTING:
         # A file, as in real life: threads cannot share a SQLite database in memory.
@@ -189,8 +206,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_timeout": 10,
-    "socket_connect_timeout": 5,
+    "socket_timeout": 3,  # a user waits that long where Redis hangs
+    "socket_connect_timeout": 3,
     "max_retries": 2,  # a web request must not hang on a dead broker; beat sweeps what it missed
     "interval_max": 0.5,
 }
@@ -211,6 +228,7 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHand
 FILE_UPLOAD_TEMP_DIR = env_str("UPLOAD_TEMP_DIR", "") or None
 MAX_ARCHIVE_MB = env_int("MAX_ARCHIVE_MB", 2048, least=1)
 MAX_UNPACKED_MB = env_int("MAX_UNPACKED_MB", 4096, least=1)
+MIN_FREE_MB = env_int("MIN_FREE_MB", 1024)  # below it, the state page says that the disk is short
 # The container's own proof of an archive: a command that takes the archive's path and prints one
 # JSON report (container/preflight.py).
 PREFLIGHT_COMMAND = shlex.split(

@@ -15,8 +15,12 @@ urlpatterns = [
     path("models/", include("models_catalog.urls")),
     path("endpoints/", include("endpoints.urls")),
     path("invoke/", include("endpoints.invoke_urls")),
+    path("status/", views.status, name="status"),
     path("activity/", include("activity.urls")),
     path("admin/", admin.site.urls),
 ]
 
 handler403 = "mmeportal.views.denied"
+handler400 = "mmeportal.views.malformed"
+handler404 = "mmeportal.views.missing"
+handler500 = "mmeportal.shortage.failed"

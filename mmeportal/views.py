@@ -1,12 +1,20 @@
 """The pages that belong to no app: home, and what a refusal looks like."""
 
-from django.http import HttpRequest, HttpResponse
+import logging
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 
 from activity.models import Event
 from endpoints.models import Endpoint, Invocation
+from mmeportal import readiness, shortage
+from mmeportal.permissions import NotPermitted, require_permission
 from models_catalog.models import Model
+
+log = logging.getLogger(__name__)
 
 
 @require_safe
@@ -26,7 +34,62 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "home.html", context | {"no_role": not context})
 
 
+@require_safe
+@require_permission("auth.change_user", "see the state of the portal's parts")
+def status(request: HttpRequest) -> HttpResponse:
+    """What `/readyz` found, part by part, for admins; as JSON to whoever asks for that."""
+    report = readiness.BOARD.report()
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        return JsonResponse(report.as_json())
+    return render(request, "status.html", {"report": report})
+
+
 def denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """A 403 that says which roles may do more."""
-    context = {"reason": str(exception) if exception else ""}
-    return render(request, "403.html", context, status=403)
+    """A 403 that says which roles may do more; one line in the log says who was refused what."""
+    permission = exception.permission if isinstance(exception, NotPermitted) else "another role"
+    log.warning(
+        "Refused %s, who needs %s: %s %s",
+        _line(request.user.get_username() or "somebody without a log-in"),
+        permission,
+        request.method,
+        _line(request.path),
+    )
+    context = {"reason": str(exception) if exception else "", "frame": _frame(request)}
+    answer = render(request, "403.html", context, status=403)
+    answer._has_been_logged = True  # type: ignore[attr-defined]  # Django adds a traceback
+    return answer
+
+
+def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The 403 of a form whose CSRF token is not that of the session; Django logs ``reason``."""
+    before = request.headers.get("Referer", "")
+    ours = url_has_allowed_host_and_scheme(before, {request.get_host()}, request.is_secure())
+    context = {"back": before if ours else "/", "frame": _frame(request)}
+    return render(request, "403_csrf.html", context, status=403)
+
+
+def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """A 404; whoever is not logged in learns nothing from it, not even the store's name."""
+    return render(request, "404.html", {"frame": _frame(request)}, status=404)
+
+
+def malformed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """A 400, in the frame that tells nothing: who asks may be nobody, or the host name forged.
+
+    Django's sessions say "deleted meanwhile" of every trouble with the database; where that was a
+    shortage, the answer is that of a shortage.
+    """
+    short = shortage.shortage(exception)
+    if short is not None:
+        return shortage.page(request, short)
+    return HttpResponse(render_to_string("400.html"), status=400)
+
+
+def _frame(request: HttpRequest) -> str:
+    user = getattr(request, "user", None)
+    return "base.html" if user is not None and user.is_authenticated else "gate.html"
+
+
+def _line(text: str) -> str:
+    """``text`` without what would begin a new line in the log."""
+    return text.encode("unicode_escape").decode("ascii")

@@ -72,3 +72,12 @@ def listing(*, bucket: str, prefix: str) -> Iterator[StoredObject]:
                 yield StoredObject(
                     key=item["Key"], size=item["Size"], modified=item["LastModified"]
                 )
+
+
+def look(*, bucket: str, prefix: str) -> None:
+    """Ask for one key below ``prefix``, within seconds; raises an AwsError where it cannot be.
+
+    It needs no right but to list that prefix, which the portal's role has (docs/aws.md).
+    """
+    with aws.translated(f"looking into s3://{bucket}/{prefix}"):
+        aws.quick_s3().list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)

@@ -9,7 +9,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
 
 from activity.models import Event
-from mmeportal.errors import AwsError
+from mmeportal.errors import AwsError, Full, Throttled
 from mmeportal.permissions import actor, require_permission
 from models_catalog import services
 from models_catalog.forms import UploadForm, taken, too_large
@@ -106,7 +106,7 @@ def _upload(request: HttpRequest, model: Model | None) -> HttpResponse:
     if request.method != "POST":
         return _form_page(request, UploadForm(model=model))
     form = UploadForm(request.POST, request.FILES, model=model)
-    problem = ""
+    problem, status = "", 422
     if form.is_valid():
         data = form.cleaned_data
         try:
@@ -121,11 +121,24 @@ def _upload(request: HttpRequest, model: Model | None) -> HttpResponse:
             )
         except ValidationError as error:
             form.add_error("name" if "name" in form.fields else None, error.messages)
+        except Full as error:
+            status = 507
+            problem = f"The store has no room left, and nothing was kept. Ask an admin. {error}"
+        except Throttled as error:
+            status = 503
+            problem = (
+                "The store did not take the archive: it does not answer, or its disk is full. "
+                f"Nothing was kept; try again in a minute, then ask an admin. {error}"
+            )
         except AwsError as error:
+            status = 502
             problem = f"The archive could not be stored, and nothing was kept. {error}"
         else:
             return redirect(version)
-    return _form_page(request, form, problem=problem, status=502 if problem else 422)
+    answer = _form_page(request, form, problem=problem, status=status)
+    if status in {503, 507}:
+        answer.headers["Retry-After"] = "60"
+    return answer
 
 
 def _form_page(

@@ -68,12 +68,20 @@ def browser() -> Iterator[Any]:
     Not longer than a module: while Playwright runs, an event loop runs in this thread, and Django
     refuses to use the database beside one.
     """
+    with chromium() as launched:
+        yield launched
+
+
+@contextlib.contextmanager
+def chromium(without: tuple[str, ...] = ()) -> Iterator[Any]:
+    """A headless Chromium for the length of the block, ``without`` some of Playwright's options."""
     from playwright.sync_api import sync_playwright
 
     assert browser_path() is not None, _NO_BROWSER
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
+        launched = playwright.chromium.launch(
             executable_path=browser_path(),
+            ignore_default_args=list(without),
             # Root, as in a container, can have no sandbox; the rest keeps it from calling home.
             args=[
                 *(["--no-sandbox"] if os.geteuid() == 0 else []),
@@ -84,8 +92,8 @@ def browser() -> Iterator[Any]:
                 "--no-first-run",
             ],
         )
-        yield chromium
-        chromium.close()
+        yield launched
+        launched.close()
 
 
 @cache

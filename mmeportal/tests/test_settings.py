@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from mmeportal import env
 
 ROOT = Path(__file__).resolve().parents[2]
+KEY = "0123456789-abcdefghijklmnopqrstuvwxyz-0123456789-abcdef"
 _CALL = re.compile(r"env_(?:str|int|bool|list|secret)\(\s*\"([A-Z_0-9]+)\"")
 
 
@@ -47,12 +48,12 @@ def _start(**variables: str) -> "subprocess.CompletedProcess[str]":
 
 def test_it_does_not_start_without_a_secret_and_is_not_in_debug_by_default() -> None:
     assert "Set the environment variable SECRET_KEY" in _start().stderr
-    assert _start(SECRET_KEY="x").stdout == "False\n"
+    assert _start(SECRET_KEY=KEY).stdout == "False\n"
 
 
 def test_a_value_that_cannot_be_understood_is_named() -> None:
-    assert "DEBUG must be 1 or 0, not 'maybe'" in _start(SECRET_KEY="x", DEBUG="maybe").stderr
-    wrong = _start(SECRET_KEY="x", MAX_ARCHIVE_MB="0")
+    assert "DEBUG must be 1 or 0, not 'maybe'" in _start(SECRET_KEY=KEY, DEBUG="maybe").stderr
+    wrong = _start(SECRET_KEY=KEY, MAX_ARCHIVE_MB="0")
     assert "MAX_ARCHIVE_MB must be at least 1" in wrong.stderr
 
 
@@ -64,3 +65,24 @@ def test_a_secret_comes_from_a_file_too(tmp_path: Path, monkeypatch: pytest.Monk
     file.write_text("")
     with pytest.raises(ImproperlyConfigured, match="is empty"):
         env.env_secret("THING")
+
+
+@pytest.mark.parametrize(
+    "weak",
+    ["x", "a" * 64, "short-but-of-many-letters", "django-insecure-0123456789-abcdefghijklmn"],
+)
+def test_a_weak_secret_is_refused_at_the_start(weak: str) -> None:
+    refused = _start(SECRET_KEY=weak, HTTPS="1")
+    assert refused.returncode != 0
+    assert "SECRET_KEY is too weak: take 32 random characters or more" in refused.stderr
+
+
+@pytest.mark.parametrize("more", [{}, {"HSTS_SUBDOMAINS": "0"}, {"HSTS_PRELOAD": "1"}])
+def test_the_deployment_check_finds_nothing(more: dict[str, str]) -> None:
+    bare = {"PATH": os.environ["PATH"], "SECRET_KEY": KEY, "HTTPS": "1"}
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=bare | more, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout

@@ -2,30 +2,14 @@
 
 from collections.abc import Callable
 
-import pytest
-from django.db import DatabaseError, connection
 from django.test import Client
 
 
-def test_health_tells_a_dead_redis_but_goes_on(db: None, client: Client, settings: object) -> None:
+def test_health_is_that_the_process_lives_and_asks_nobody(client: Client, settings: object) -> None:
+    """Neither the database, which this test may not use, nor Redis, which is not there."""
     settings.REDIS_URL = "redis://127.0.0.1:9/0"  # type: ignore[attr-defined]
     answer = client.get("/healthz")
-    assert answer.status_code == 200
-    assert "does not answer" in answer.json()["redis"]
-    assert answer.json()["database"] == "ok"
-
-
-def test_health_is_503_where_the_database_is_away(
-    db: None, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken() -> None:
-        raise DatabaseError("gone")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(connection, "cursor", broken)
-        answer = client.get("/healthz")
-    assert answer.status_code == 503
-    assert "gone" in answer.json()["database"]
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
 def test_health_answers_a_load_balancer_that_knows_no_host_name(

@@ -161,8 +161,9 @@ def test_a_dead_store_is_told_and_nothing_is_kept(
     path = constant_archive(archives / "a.tar.gz", labels=["a"], answer=0)
     answer = client_of("operator").post(reverse(NEW), _form(path))
     aws.s3.cache_clear()
-    assert answer.status_code == 502
-    assert "nothing was kept" in answer.content.decode()
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "60"
+    assert "Nothing was kept" in answer.content.decode()
     assert not Model.objects.exists()
 
 

@@ -146,6 +146,8 @@ document.addEventListener("htmx:responseError", (event) => {
     text = "The portal refused this (403): since this page was loaded, you have logged in anew, or your role has changed. Nothing was changed or lost. Reload the page, then try again.";
   } else if (status === 404) {
     text = "What this part of the page shows is no longer there (404). Nothing else was changed. Reload the page.";
+  } else if ((status === 503 || status === 507) && event.detail.xhr.getResponseHeader("content-type")?.startsWith("text/plain")) {
+    text = event.detail.xhr.responseText; // the portal says itself what it is short of
   } else if (status >= 500) {
     text = `Something went wrong in the portal (${status}); its log says what. Nothing that was saved is lost. ${next}`;
   }

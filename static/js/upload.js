@@ -133,6 +133,8 @@ form.addEventListener("submit", async (event) => {
       }
     } else if (out || request.status === 403) {
       askToLogIn();
+    } else if (page.getElementById("sentences")) {
+      problem(page.getElementById("sentences").textContent); // short of room, and it says of what
     } else {
       problem(`The portal answered with an error (${request.status}). Nothing was kept; try again.`);
     }
