@@ -31,6 +31,7 @@ def require_permission(name: str, doing: str) -> Callable[[View[P]], View[P]]:
                 raise PermissionDenied(f"Your role does not allow you to {doing}.")
             return view(request, *args, **kwargs)
 
+        checked.requires = (name, doing)  # type: ignore[attr-defined]  # for the guard of bodies
         return checked
 
     return decorate

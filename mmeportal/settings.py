@@ -161,8 +161,9 @@ for _entry in CELERY_BEAT_SCHEDULE.values():
 
 # --- uploads ---------------------------------------------------------------------
 # Files go to disk, never wholly into memory.
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["mmeportal.uploads.NamelessFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = env_str("UPLOAD_TEMP_DIR", "") or None
+UPLOAD_DISK_RESERVE_MB = env_int("UPLOAD_DISK_RESERVE_MB", 256)
 MAX_ARCHIVE_MB = env_int("MAX_ARCHIVE_MB", 2048, least=1)
 MAX_UNPACKED_MB = env_int("MAX_UNPACKED_MB", 4096, least=1)
 # The container's own proof of an archive: a command that takes the archive's path and prints one
