@@ -77,12 +77,11 @@ class Master:
     """Forks the processes, starts one anew where it dies or hangs, and ends them in order."""
 
     def __init__(self, bound: socket.socket, *, processes: int, threads: int, files: int) -> None:
-        from mmeportal.wsgi import application  # loaded once, before the processes are forked
-
         from django.conf import settings
 
         from mmeportal.server import access, loop
         from mmeportal.server.guard import Slots
+        from mmeportal.wsgi import application  # loaded once, before the processes are forked
 
         access.set_up()
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue is no fault

@@ -21,7 +21,9 @@ def write(task: Any) -> None:
     """Write the line of an answer: client, time, request, status, bytes, referrer, agent."""
     request = task.request
     headers = request.headers
-    first = f"{_plain(getattr(request, 'command', '-'))} {_plain(getattr(request, 'request_uri', '-'))}"
+    first = (
+        f"{_plain(getattr(request, 'command', '-'))} {_plain(getattr(request, 'request_uri', '-'))}"
+    )
     when = time.strftime("%d/%b/%Y:%H:%M:%S %z")
     _log.info(
         '%s - - [%s] "%s HTTP/%s" %s %s "%s" "%s"',

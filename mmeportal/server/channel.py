@@ -11,6 +11,7 @@ from waitress.task import ErrorTask, WSGITask
 from mmeportal.body_limits import SMALL
 from mmeportal.server import access
 from mmeportal.server.answers import Refusal, refusal
+from mmeportal.server.guard import Approval
 from mmeportal.server.parser import Request
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Question:
 class Channel(HTTPChannel):  # type: ignore[misc]
     """A connection that a slow client cannot hold, and that takes no body unasked."""
 
+    close_when_flushed: bool = False
     parser_class = Request
     task_class = Answer
     error_task_class = ErrorAnswer
@@ -152,7 +154,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             decision = refusal(503, told, accept=request.headers.get("ACCEPT", ""), retry_after=10)
         self._decided(request, decision)
 
-    def _decided(self, request: Request, decision: object) -> None:
+    def _decided(self, request: Request, decision: Approval | Refusal) -> None:
         if isinstance(decision, Refusal):
             with self.requests_lock:
                 request.refuse(decision)

@@ -8,8 +8,8 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest
 
 from mmeportal.body_limits import SMALL
-from mmeportal.server.answers import refusal
-from mmeportal.server.guard import Approval, Refusal, too_large
+from mmeportal.server.answers import Refusal, refusal
+from mmeportal.server.guard import Approval, too_large
 
 # A chunk's size line and the lines after the last chunk; waitress itself bounds neither.
 _MAX_CHUNK_LINE = 4096
@@ -30,6 +30,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
     undecided = False
     early = b""
     approval: Approval | None = None
+    error: Refusal | BadRequest | None = None
 
     def __init__(self, adj: Any) -> None:
         super().__init__(adj)

@@ -32,7 +32,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, s3_address: str) -> Iterato
     )
     with made.running():
         yield made
-        assert "Traceback" not in made.log()
+        for fault in ("uncaptured python exception", "The guard of", "ended with", "hangs"):
+            assert fault not in made.log(), made.log()
 
 
 def part(name: str, file: str = "") -> bytes:
@@ -247,9 +248,7 @@ def test_who_was_deactivated_uploads_nothing(server: WebServer) -> None:
 
 def test_a_wrong_token_in_the_header_is_refused_before_the_body(server: WebServer) -> None:
     operator = server.visitor("operator")
-    said = server.says(
-        head(operator, "/models/new/", Content_Length=9 * MB, X_CSRFToken="b" * 32)
-    )
+    said = server.says(head(operator, "/models/new/", Content_Length=9 * MB, X_CSRFToken="b" * 32))
     assert said.startswith(b"HTTP/1.1 403 ")
 
 
@@ -400,8 +399,10 @@ def test_requests_in_one_go_are_answered_in_order(server: WebServer) -> None:
         b"HEAD /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     )
     first, second = said.split(b"HTTP/1.1 ")[1:]
-    assert first.startswith(b"200 OK") and b'"status"' in first
-    assert second.startswith(b"200 OK") and b"<html" not in second
+    assert first.startswith(b"200 OK")
+    assert b'"status"' in first
+    assert second.startswith(b"200 OK")
+    assert b"<html" not in second
 
     # One whose body is refused waits for the answer before it.
     refused = head(requests.Session(), "/login/", Content_Length=9 * MB)
@@ -425,21 +426,17 @@ def test_the_headers_of_proxies_reach_django_as_they_came(tmp_path: Path) -> Non
 
 
 def test_each_answer_has_a_line_in_the_log(server: WebServer) -> None:
-    requests.get(f"{server.url}/healthz", headers={"User-Agent": 'a"\x1b[31m'}, timeout=30)
+    requests.get(f"{server.url}/healthz", headers={"User-Agent": b'a"\\n\xff'}, timeout=30)
     server.says(b"GET /nonsense NOTHTTP\r\n\r\n")
 
     wait_until(lambda: '"GET /healthz HTTP/1.1" 200 ' in server.log())
     wait_until(lambda: " 400 " in server.log())
-    assert '"a\\x22\\x1b[31m"' in server.log()
-    assert "\x1b" not in server.log()
-
-
-SLOW = "/slow/"
+    assert '"a\\x22\\x5cn\\xff"' in server.log()
 
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Iterator[WebServer]:
-    """A server whose database answers after a second or two, as `/login/` POSTs hash a password."""
+    """A server of the test's own; log-ins keep it busy, as each hashes a password."""
     server = WebServer(tmp_path)
     with server.running():
         yield server
@@ -456,19 +453,19 @@ def test_no_request_that_runs_is_lost_at_the_end(slow: WebServer, number: signal
         Content_Length=len(form),
         Content_Type="application/x-www-form-urlencoded",
     )
-    clients = [slow.connect() for _ in range(12)]
-    half = [slow.connect() for _ in range(4)]
+    clients = [slow.connect() for _ in range(4)]
+    half = [slow.connect() for _ in range(2)]
     try:
         for client in half:
             client.sendall(request[:40])
         for client in clients:
-            client.sendall(request + form)  # each hashes a password: all of it takes seconds
+            client.sendall(request + form)  # each hashes a password: that takes a while
         assert slow.process is not None
         slow.process.send_signal(number)
         for client in half:  # who has begun is waited for
             client.sendall(request[40:] + form)
         answers = [client.recv(65536) for client in (*clients, *half)]
-        assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 16
+        assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 6
         if number == signal.SIGHUP:
             assert slow.is_well()
         else:
