@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from endpoints import invoke, samples
 from endpoints.models import Endpoint, Invocation, Picture
 from endpoints.pictures import MAX_FILE_BYTES, NotAPicture, prepare, too_large
+from mmeportal.body_limits import accepts_body
 from mmeportal.permissions import actor, require_permission
 from models_catalog.models import Version
 
@@ -34,6 +35,11 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 # The CSRF check reads the whole body; so the user's role and the size are looked at before it.
+@accepts_body(
+    megabytes=lambda: (MAX_FILE_BYTES >> 20) + 1,
+    too_large=lambda: too_large("The picture"),
+    at_once=16,
+)
 @csrf_exempt
 @require_POST
 @_may_invoke

@@ -39,6 +39,7 @@ def require_permission(name: str, doing: str) -> Callable[[View[P]], View[P]]:
                 raise NotPermitted(f"Your role does not allow you to {doing}.", permission=name)
             return view(request, *args, **kwargs)
 
+        checked.requires = (name, doing)  # type: ignore[attr-defined]  # for the guard of bodies
         return checked
 
     return decorate

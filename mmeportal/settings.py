@@ -224,8 +224,9 @@ for _entry in CELERY_BEAT_SCHEDULE.values():
 
 # --- uploads ---------------------------------------------------------------------
 # Files go to disk, never wholly into memory.
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["mmeportal.uploads.NamelessFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = env_str("UPLOAD_TEMP_DIR", "") or None
+UPLOAD_DISK_RESERVE_MB = env_int("UPLOAD_DISK_RESERVE_MB", 256)
 MAX_ARCHIVE_MB = env_int("MAX_ARCHIVE_MB", 2048, least=1)
 MAX_UNPACKED_MB = env_int("MAX_UNPACKED_MB", 4096, least=1)
 MIN_FREE_MB = env_int("MIN_FREE_MB", 1024)  # below it, the state page says that the disk is short

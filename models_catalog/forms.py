@@ -8,6 +8,9 @@ from django.core.files.uploadedfile import UploadedFile
 
 from models_catalog.models import Model, valid_name
 
+#: Letters in the name of an archive's file (Version.file_name).
+MAX_NAME = 255
+
 
 class UploadForm(forms.Form):
     """An archive with a note; for a new model also its name and description."""
@@ -49,10 +52,18 @@ class UploadForm(forms.Form):
     def clean_archive(self) -> "UploadedFile[Any]":
         """Refuse at once what is not named like an archive, or is larger than allowed."""
         file: UploadedFile[Any] = self.cleaned_data["archive"]
-        if not (file.name or "").lower().endswith((".tar.gz", ".tgz")):
+        # Django cuts `name` to 255 letters, and may cut the ending off with it.
+        name: str = getattr(file, "whole_name", None) or file.name or ""
+        shown = name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}"
+        if not name.lower().endswith((".tar.gz", ".tgz")):
             raise forms.ValidationError(
-                f"{file.name} is not named *.tar.gz. Pack the model's files with: "
+                f"{shown} is not named *.tar.gz. Pack the model's files with: "
                 "tar -czf NAME.tar.gz -C FOLDER ."
+            )
+        if len(name) > MAX_NAME:
+            raise forms.ValidationError(
+                f"The name {shown} has {len(name)} letters, and may have {MAX_NAME}. "
+                "Give the file a shorter name."
             )
         if (file.size or 0) > settings.MAX_ARCHIVE_MB << 20:
             raise forms.ValidationError(too_large())

@@ -9,6 +9,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
 
 from activity.models import Event
+from mmeportal.body_limits import accepts_body
 from mmeportal.errors import AwsError, Full, Throttled
 from mmeportal.permissions import actor, require_permission
 from models_catalog import services
@@ -76,7 +77,16 @@ def check_name(request: HttpRequest) -> HttpResponse:
 
 
 # The body of an upload may be gigabytes, and the CSRF check reads it; so these two views look at
-# the user's role and at the size first, and leave the CSRF check to `_upload`.
+# the user's role and at the size first, and leave the CSRF check to `_upload`. The web server has
+# asked for both before it read the body; under another server they are asked for here alone.
+_takes_archives = accepts_body(
+    megabytes=lambda: settings.MAX_ARCHIVE_MB + 1,  # 1 MB for the form's other fields
+    too_large=too_large,
+    at_once=4,
+)
+
+
+@_takes_archives
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_upload
@@ -85,6 +95,7 @@ def new_model(request: HttpRequest) -> HttpResponse:
     return _guarded_upload(request, None)
 
 
+@_takes_archives
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_upload

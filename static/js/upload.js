@@ -131,12 +131,14 @@ form.addEventListener("submit", async (event) => {
       if (!form.querySelector(".errors li, .callout.error")) {
         problem("The form was not accepted. Please look at what you entered.");
       }
-    } else if (out || request.status === 403) {
+    } else if (out || request.status === 401 || request.status === 403) {
       askToLogIn();
     } else if (page.getElementById("sentences")) {
       problem(page.getElementById("sentences").textContent); // short of room, and it says of what
     } else {
-      problem(`The portal answered with an error (${request.status}). Nothing was kept; try again.`);
+      // A sentence of the server's own, which refused the body before it was read.
+      const told = page.getElementById("refusal")?.textContent;
+      problem(told ?? `The portal answered with an error (${request.status}). Nothing was kept; try again.`);
     }
     idle();
     form.querySelector(".errors li, .callout.error")?.scrollIntoView({ block: "center" });

@@ -1,0 +1,214 @@
+"""The master: binds the address, loads the portal once, and keeps its processes running."""
+
+import argparse
+import errno
+import logging
+import mmap
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import time
+from typing import NoReturn
+
+log = logging.getLogger("mmeportal.server")
+
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD}
+_HANGS_S = 60.0
+_KILL_AFTER_S = 6.5  # of SIGTERM; the processes themselves take 5 s at most
+_BIND_TRIES_S = 5.0
+
+
+def main() -> None:
+    """Serve the portal until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m mmeportal.server", description=__doc__)
+    parser.add_argument("--bind", default="127.0.0.1:8000", help="ADDRESS:PORT")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=16, help="of each process")
+    options = parser.parse_args()
+    # From here on they wait until `Master` asks for them, so that none is missed.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS - {signal.SIGINT})
+    files = _raise_file_limit()
+    bound = bind(options.bind)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings")
+    master = Master(bound, processes=options.processes, threads=options.threads, files=files)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    log.info("Serving on http://%s", options.bind)
+    sys.exit(master.run())
+
+
+def bind(address: str) -> socket.socket:
+    """A socket bound to ``address``; exits with a sentence where that cannot be had.
+
+    Tries for some seconds, as a predecessor may still be ending. Does not listen yet.
+    """
+    host, _, port = address.rpartition(":")
+    deadline = time.monotonic() + _BIND_TRIES_S
+    while True:
+        try:
+            family, kind, number, _, target = socket.getaddrinfo(
+                host.strip("[]") or "0.0.0.0",  # noqa: S104 - as asked for
+                port,
+                type=socket.SOCK_STREAM,
+                flags=socket.AI_PASSIVE,
+            )[0]
+            bound = socket.socket(family, kind, number)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(target)
+            return bound
+        except socket.gaierror as error:
+            sys.exit(f"WEB_BIND={address} is no address to listen on: {error.strerror}.")
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                sys.exit(f"The web server cannot listen on {address}: {error.strerror}.")
+            time.sleep(0.2)
+
+
+def _raise_file_limit() -> int:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = hard if hard != resource.RLIM_INFINITY else max(soft, 65_536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
+
+
+class Master:
+    """Forks the processes, starts one anew where it dies or hangs, and ends them in order."""
+
+    def __init__(self, bound: socket.socket, *, processes: int, threads: int, files: int) -> None:
+        from django.conf import settings
+
+        from mmeportal.server import access, loop
+        from mmeportal.server.guard import Slots
+        from mmeportal.wsgi import application  # loaded once, before the processes are forked
+
+        access.set_up()
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue is no fault
+        loop.use_temporary_folder(settings.FILE_UPLOAD_TEMP_DIR)
+        self._application = application
+        self._slots = Slots()
+        self._bound = bound
+        self._threads = threads
+        self._files = files
+        self._beats = mmap.mmap(-1, 8 * processes)
+        self._children: dict[int, int] = {}  # pid: which of the processes it is
+        self._started: dict[int, float] = {}
+        self._replaced: set[int] = set()
+        self._processes = processes
+
+    def run(self) -> int:
+        """Serve; returns the exit code."""
+        self._bound.listen(2048)
+        for index in range(self._processes):
+            self._fork(index)
+        while True:
+            received = signal.sigtimedwait(_SIGNALS, 1.0)
+            number = received.si_signo if received else 0
+            if number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+                return self._end()
+            if number == signal.SIGHUP:
+                self._replace()
+            self._reap()
+            self._end_the_hanging()
+
+    def _fork(self, index: int) -> None:
+        self._beat(index)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            self._serve(index)
+        self._children[pid] = index
+        self._started[pid] = time.monotonic()
+
+    def _serve(self, index: int) -> NoReturn:
+        code = 1
+        try:
+            from mmeportal.server.guard import Guard
+            from mmeportal.server.loop import Server
+
+            master = os.getppid()
+            server = Server(
+                self._application,
+                self._bound,
+                guard=Guard(self._slots),
+                threads=self._threads,
+                files=self._files,
+            )
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, lambda *_: server.end())
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+            def beat() -> None:
+                self._beat(index)
+                if os.getppid() != master:  # nobody would end this process
+                    server.end()
+
+            server.serve(beat)
+            code = 0
+        except BaseException:
+            log.exception("A process of the web server failed.")
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)  # its threads are daemons, and what they do is not waited for
+
+    def _beat(self, index: int) -> None:
+        struct.pack_into("d", self._beats, 8 * index, time.monotonic())
+
+    def _replace(self) -> None:
+        """Start all processes anew, one after the other; no request is lost."""
+        log.info("Starting all processes anew.")
+        for pid, index in list(self._children.items()):
+            if pid not in self._replaced:
+                self._replaced.add(pid)
+                self._fork(index)
+                os.kill(pid, signal.SIGTERM)
+
+    def _reap(self) -> None:
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            index = self._children.pop(pid)
+            lived = time.monotonic() - self._started.pop(pid)
+            if pid in self._replaced:
+                self._replaced.remove(pid)
+                continue
+            code = os.waitstatus_to_exitcode(status)
+            log.error("A process of the web server ended with %d; starting another.", code)
+            if lived < 1:
+                time.sleep(1)  # one that cannot start must not be forked without a pause
+            self._fork(index)
+
+    def _end_the_hanging(self) -> None:
+        now = time.monotonic()
+        for pid, index in self._children.items():
+            (beat,) = struct.unpack_from("d", self._beats, 8 * index)
+            if now - beat > _HANGS_S and pid not in self._replaced:
+                log.error("A process of the web server hangs; ending it.")
+                os.kill(pid, signal.SIGKILL)
+
+    def _end(self) -> int:
+        self._bound.close()
+        for pid in self._children:
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + _KILL_AFTER_S
+        while self._children:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if pid:
+                del self._children[pid]
+            elif time.monotonic() > deadline:
+                for left in self._children:
+                    os.kill(left, signal.SIGKILL)
+                deadline = float("inf")
+            else:
+                signal.sigtimedwait({signal.SIGCHLD}, 0.1)
+        return 0
+
+
+if __name__ == "__main__":
+    main()

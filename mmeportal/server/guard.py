@@ -1,0 +1,200 @@
+"""Who may send a large body: asked of the portal itself before any of it is read.
+
+The request's headers go through Django's whole chain of middleware, as those of any request do, but
+end at `_approve` in the view's place. So a refusal is the same redirect or page that the view
+would give, and no rule of the portal is written twice.
+"""
+
+import fcntl
+import io
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import IO, Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from mmeportal.body_limits import SMALL, BodyLimit, limit_of
+from mmeportal.server.answers import Refusal, refusal
+
+_LIMIT = "mmeportal.body_limit"
+_USER = "mmeportal.user"
+_MOST_AT_ONCE = 64
+
+
+class Slots:
+    """Places for the large bodies of each user, shared by the server's processes.
+
+    A place is a byte of a nameless file that a process holds a lock on; the kernel frees it with
+    the process. Made before the processes are forked.
+    """
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open for good
+        self._taken: set[int] = set()
+        self._lock = threading.Lock()
+
+    def take(self, user: int, at_once: int) -> Callable[[], None] | None:
+        """Take one of the user's ``at_once`` places; returns what gives it back, or None."""
+        for place in range(user * _MOST_AT_ONCE, user * _MOST_AT_ONCE + at_once):
+            with self._lock:
+                if place in self._taken:  # locks do not hold within one process
+                    continue
+                try:
+                    fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                except OSError:
+                    continue  # another process has it
+                self._taken.add(place)
+            return lambda: self._give_back(place)
+        return None
+
+    def _give_back(self, place: int) -> None:
+        with self._lock:
+            if place in self._taken:
+                self._taken.remove(place)
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+
+
+@dataclass(frozen=True)
+class Approval:
+    """The body may come: up to ``size`` bytes. ``give_back`` frees its place; call it once."""
+
+    size: int
+    give_back: Callable[[], None] = field(default=lambda: None)
+    too_large: str = ""
+
+
+class Guard:
+    """Decides about large bodies. Its questions reach the database: never ask in the loop."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._expected: dict[object, int] = {}
+        self._lock = threading.Lock()
+
+    def ask(self, environ: dict[str, Any], length: int | None) -> Approval | Refusal:
+        """Whether a body of ``length`` bytes (None: not told) may come with these headers."""
+        accept = environ.get("HTTP_ACCEPT", "")
+        limit = limit_of(environ["REQUEST_METHOD"], _path(environ))
+        if limit is None:
+            return refusal(413, too_large(SMALL), accept=accept)
+        refused = _ask_portal(environ | {_LIMIT: limit, _USER: (user := _User())})
+        if user.pk is None:
+            if "application/json" in accept.lower() and refused.status.startswith("3"):
+                return refusal(401, "Log in first. Nothing was kept.", accept=accept)
+            return refused
+        if length is not None and length > limit.size:
+            return refusal(413, limit.too_large(), accept=accept)
+        if self._short_of_room(length or 0):
+            told = "The portal's disk is nearly full, so that it takes no files. Try again later."
+            return refusal(507, told, accept=accept, retry_after=60)
+        give_back = self._slots.take(user.pk, limit.at_once)
+        if give_back is None:
+            told = f"You are sending {limit.at_once} files already. Wait until one has arrived."
+            return refusal(503, told, accept=accept, retry_after=10)
+        return Approval(limit.size, self._expect(length or 0, give_back), limit.too_large())
+
+    def may_send(self, environ: dict[str, Any], length: int | None) -> Approval | Refusal:
+        """Whether a body of up to `SMALL` may come, where others fill the memory for such."""
+        if limit_of(environ["REQUEST_METHOD"], _path(environ)) is not None:
+            return self.ask(environ, length)
+        _ask_portal(environ | {_LIMIT: None, _USER: (user := _User())})
+        if user.pk is None:
+            told = "Too many large requests are under way. Try again in some seconds."
+            return refusal(503, told, accept=environ.get("HTTP_ACCEPT", ""), retry_after=10)
+        return Approval(SMALL, too_large=too_large(SMALL))
+
+    def _short_of_room(self, length: int) -> bool:
+        # Each body stands on the disk twice for a while: as it came, and its file as Django has it.
+        with self._lock:
+            expected = sum(self._expected.values()) + 2 * length
+        return free_bytes() - expected < settings.UPLOAD_DISK_RESERVE_MB << 20
+
+    def _expect(self, length: int, give_back: Callable[[], None]) -> Callable[[], None]:
+        key = object()
+        with self._lock:
+            self._expected[key] = 2 * length
+
+        def done() -> None:
+            with self._lock:
+                if self._expected.pop(key, None) is None:
+                    return
+            give_back()
+
+        return done
+
+
+def _path(environ: dict[str, Any]) -> str:
+    """The path as Django reads it."""
+    return str(environ["PATH_INFO"].encode("latin-1").decode(errors="replace"))
+
+
+def free_bytes() -> int:
+    """What is free on the disk that bodies are written to."""
+    return shutil.disk_usage(tempfile.gettempdir()).free
+
+
+def too_large(size: int) -> str:
+    """What to say where a body has more than ``size`` bytes."""
+    return (
+        f"The request is larger than {size >> 20:,} MB, the most that this address takes. "
+        "Nothing of it was kept."
+    )
+
+
+@dataclass
+class _User:
+    """Who was found allowed to send; ``pk`` is None as long as nobody was."""
+
+    pk: int | None = None
+
+
+def _approve(request: HttpRequest) -> HttpResponse:
+    limit: BodyLimit | None = request.META[_LIMIT]
+    if limit is not None and not request.user.has_perm(limit.permission):
+        raise PermissionDenied(f"Your role does not allow you to {limit.doing}.")
+    request.META[_USER].pk = request.user.pk
+    return HttpResponse()
+
+
+# A token in the header is looked at now; one in the body's form is looked at by the view.
+_approve_without_token = csrf_exempt(_approve)
+
+
+class _Gate(WSGIHandler):
+    """The portal up to its views, none of which it calls."""
+
+    def resolve_request(self, request: HttpRequest) -> Any:
+        super().resolve_request(request)  # middleware may look at the match; 404 stays 404
+        with_token = settings.CSRF_HEADER_NAME in request.META
+        return (_approve if with_token else _approve_without_token), (), {}
+
+
+@cache
+def _gate() -> _Gate:
+    return _Gate()
+
+
+def _ask_portal(environ: dict[str, Any]) -> Refusal:
+    """Send the headers through the portal; what it answers matters where nobody was approved."""
+    began: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:
+        began.append((status, headers))
+
+    # The body has not been read and must not be.
+    environ |= {"wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"}
+    answer = _gate()(environ, start_response)  # type: ignore[arg-type]
+    body = b"".join(answer)
+    answer.close()
+    status, headers = began[0]
+    return Refusal(
+        status, [(name, value) for name, value in headers if name != "Content-Length"], body
+    )

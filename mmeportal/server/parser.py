@@ -1,0 +1,140 @@
+"""One HTTP request as it arrives: strict about its form, and about how much of it is taken."""
+
+import re
+import time
+from typing import Any
+
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.utilities import BadRequest
+
+from mmeportal.body_limits import SMALL
+from mmeportal.server.answers import Refusal, refusal
+from mmeportal.server.guard import Approval, too_large
+
+# A chunk's size line and the lines after the last chunk; waitress itself bounds neither.
+_MAX_CHUNK_LINE = 4096
+_MAX_TRAILER = 16 << 10
+#: Chunked bodies may spend on sizes and line ends what they bring, and this much more.
+_SPARE_FRAMING = 64 << 10
+_FOLDED = re.compile(rb"\r\n[ \t]")
+_TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
+
+class Request(HTTPRequestParser):  # type: ignore[misc]
+    """A request that takes at most `SMALL` bytes of body until it is approved of.
+
+    ``undecided``: more is to come, and the guard has not yet said whether it may. What arrives
+    meanwhile, at most one read, waits in ``early``.
+    """
+
+    undecided = False
+    early = b""
+    approval: Approval | None = None
+    error: Refusal | BadRequest | None = None
+
+    def __init__(self, adj: Any) -> None:
+        super().__init__(adj)
+        self.began = time.monotonic()
+        self._wants_continue = False
+
+    @property
+    def most(self) -> int:
+        """The most bytes of body that it may bring without being asked about."""
+        return SMALL if self.chunked else min(self.content_length, SMALL)
+
+    @property
+    def in_body(self) -> bool:
+        """Whether its headers are there and its body is not."""
+        return bool(self.headers_finished and not self.completed)
+
+    def received(self, data: bytes) -> int:
+        """Take what belongs to this request; returns how many bytes that were."""
+        if self.undecided:
+            self.early += data
+            return len(data)
+        if self.body_rcv is None:
+            count: int = super().received(data)
+            if self.error or self.body_rcv is None:
+                self.expect_continue = False  # there is nothing to go on with
+            elif self.content_length > SMALL:
+                self.hold()
+            return count
+        if self.approval is None:
+            data = data[: SMALL - self.body_bytes_received]
+        count = super().received(data)
+        if self.chunked and not self.error:
+            self._look_at_chunks()
+        return count
+
+    def _look_at_chunks(self) -> None:
+        receiver, arrived = self.body_rcv, self.body_bytes_received
+        framing = arrived - len(receiver)
+        if (
+            len(receiver.control_line) > _MAX_CHUNK_LINE
+            or len(receiver.trailer) > _MAX_TRAILER
+            or framing > len(receiver) + _SPARE_FRAMING
+        ):
+            self.refuse(BadRequest("The chunks are too small, or their lines too long"))
+        elif self.approval is not None and arrived > self.approval.size:
+            accept = self.headers.get("ACCEPT", "")
+            told = self.approval.too_large or too_large(self.approval.size)
+            self.refuse(refusal(413, told, accept=accept))
+        elif self.approval is None and arrived >= SMALL and not self.completed:
+            self.hold()
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Parse the header; refuses what two servers may understand in two ways.
+
+        Raises ParsingError for folded lines, more than one length, and transfer encodings but
+        `chunked` (RFC 9112, sections 5.2 and 6.1 to 6.3).
+        """
+        if _FOLDED.search(header_plus):
+            raise ParsingError("Header lines must not be folded")
+        encodings = [found.strip().lower() for found in _TRANSFER_ENCODING.findall(header_plus)]
+        super().parse_header(header_plus)
+        if self.version not in ("1.0", "1.1"):
+            raise ParsingError("The version of HTTP is not 1.0 or 1.1")
+        if not encodings:
+            return
+        if encodings != [b"chunked"] or self.version == "1.0" or "CONTENT_LENGTH" in self.headers:
+            raise ParsingError("Only one of Content-Length and Transfer-Encoding: chunked is taken")
+
+    def hold(self) -> None:
+        """Take no more until the guard has decided, nor ask the client to go on."""
+        self.undecided = True
+        self._wants_continue, self.expect_continue = self.expect_continue, False
+
+    def approve(self, approval: Approval) -> None:
+        """Go on."""
+        self.approval = approval
+        self.undecided = False
+        self.expect_continue = self._wants_continue
+
+    def refuse(self, error: "Refusal | BadRequest") -> None:
+        """Answer with ``error``, whatever of it may still come."""
+        self.undecided = self.expect_continue = False
+        self.early = b""
+        self.error = error
+        self.completed = True
+
+    def environ(self, server_port: int, address: str) -> dict[str, Any]:
+        """The WSGI environment of its headers, as waitress makes it."""
+        environ = {
+            "REQUEST_METHOD": self.command,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": "/" + self.path.lstrip("/") if self.path.startswith("/") else self.path,
+            "QUERY_STRING": self.query,
+            "REMOTE_ADDR": address,
+            "SERVER_NAME": self.adj.server_name,
+            "SERVER_PORT": str(server_port),
+            "SERVER_PROTOCOL": f"HTTP/{self.version}",
+            "CONTENT_TYPE": self.headers.get("CONTENT_TYPE", ""),
+            "wsgi.url_scheme": self.adj.url_scheme,
+        }
+        return environ | {f"HTTP_{name}": value for name, value in self.headers.items()}
+
+    def close(self) -> None:
+        """Free its body and its place."""
+        super().close()
+        if self.approval is not None:
+            self.approval.give_back()
