@@ -61,7 +61,8 @@ def lock_folder(folder: Path) -> int:
     FolderUnusable.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise FolderUnusable(f"--data {folder} cannot be written to: {error.strerror}.") from None
