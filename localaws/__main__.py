@@ -4,7 +4,9 @@ import argparse
 import errno
 import logging
 import math
+import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from .faults import BadPlan
+from .guard import BadName
+from .keys import KeysMissing
 from .server import LocalAws, preload
 from .settings import Settings
 from .store import FolderUnusable
@@ -27,12 +31,13 @@ CloudWatch, Logs and the rest are moto's. S3 is another server (--s3-endpoint), 
 credentials it takes from the AWS_* environment variables.
 
 Point a client at it with AWS_ENDPOINT_URL=http://HOST:PORT and AWS_ENDPOINT_URL_S3. Requests
-need no particular credentials: bind it to loopback only. docs/localaws.md is its manual."""
+must be signed with the same AWS_* keys, or with those of a session of its own STS; bind it to
+loopback only. docs/localaws.md is its manual."""
 
 _EXAMPLE = """\
 example:
   python -m localaws --data ./localaws-data --s3-endpoint http://127.0.0.1:9000 \\
-      --container-command ".venv-container/bin/python container/dockerd-entrypoint.py serve"
+      --container-command ".venv-container/bin/python -I container/dockerd-entrypoint.py serve"
 
 What is loaded where: GET /_localaws/endpoints/NAME; is it up: GET /_localaws/health; a bad
 day at AWS, on order: PUT /_localaws/faults. SIGTERM or Ctrl-C ends it and its containers;
@@ -46,9 +51,15 @@ def main(arguments: list[str] | None = None) -> int:
     preload()
     try:
         local = LocalAws(settings)
-    except (BadPlan, FolderUnusable) as error:
+    except (BadName, BadPlan, FolderUnusable, KeysMissing) as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
+    if not settings.verify_signatures:
+        logging.warning(
+            "SIGNATURES ARE NOT VERIFIED (--no-signatures): every program and every user of this "
+            "machine may create endpoints and call them."
+        )
+    _raise_open_files()
     ending = threading.Thread(target=local.end_instances, name="ending")
 
     def on_signal(number: int, frame: object) -> None:
@@ -110,6 +121,20 @@ def _settings(arguments: list[str] | None) -> Settings:
     count, least, seconds = _number(int, 1), _number(float, 0), _number(float, 0.1)
     option("host", "address to bind to; keep it on loopback")
     option("port", "port to bind to", _number(int, 1, 65_535))
+    parser.add_argument(
+        "--answer-to",
+        metavar="NAMES",
+        default=os.environ.get("LOCALAWS_ANSWER_TO", ""),
+        help="further names or addresses, with commas between, that requests may have in Host, "
+        "NAME:PORT where the port is another (default $LOCALAWS_ANSWER_TO)",
+    )
+    option("keys_file", "file with keys that requests may be signed with, a line ID SECRET", Path)
+    parser.add_argument(
+        "--no-signatures",
+        dest="verify_signatures",
+        action="store_false",
+        help="verify no signatures: whoever reaches the port may do everything",
+    )
     option("region", "region in ARNs and for S3", _text("[a-z]{2}(-[a-z]+)+-[0-9]+"))
     option("account", "account number in ARNs", _text("[0-9]{12}"))
     option(
@@ -138,11 +163,20 @@ def _settings(arguments: list[str] | None) -> Settings:
         given[name] = tuple(shlex.split(given[name]))
     if bool(given["container_command"]) == bool(given["container_engine"]):
         parser.error("give either --container-command or --container-engine")
+    given["answer_to"] = tuple(filter(None, re.split(r"[,\s]+", given["answer_to"])))
     engine = given["container_engine"]
     if engine and shutil.which(engine[0]) is None:
         parser.error(f"--container-engine: there is no program {engine[0]}")
     given["data"] = given["data"].resolve()
     return Settings(**given)
+
+
+def _raise_open_files() -> None:
+    """Room for all connections that the server takes, besides files and containers."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _number(kind: type[int] | type[float], least: float, most: float = math.inf) -> Any:

@@ -1,14 +1,32 @@
 """``/_localaws/``: health, and what is loaded where. For people and tests, not part of AWS."""
 
 import json
+import os
+import secrets
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from .faults import BadPlan, FaultPlan
 from .fleet import Fleet, Variant
 from .settings import Settings
 from .store import Store
+
+
+def admin_token(folder: Path) -> str:
+    """The token of the admin address, in a file for the owner of ``folder`` alone; made if new."""
+    path = folder / "admin-token"
+    try:
+        kept = path.read_text().strip()
+    except FileNotFoundError:
+        kept = ""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    if len(kept) < 32:
+        kept = secrets.token_urlsafe(32)
+        path.write_text(kept + os.linesep)
+    return kept
 
 
 class Admin:
@@ -52,6 +70,8 @@ class Admin:
         match path.strip("/").split("/"):
             case ["health"]:
                 return self._health()
+            case ["status"]:
+                return self._status()
             case ["endpoints"]:
                 return {"endpoints": [row.name for row in self._store.all("endpoint")]}
             case ["endpoints", name]:
@@ -59,6 +79,13 @@ class Admin:
         return None
 
     def _health(self) -> dict[str, Any]:
+        """What anybody may know."""
+        health = {"status": "ok"}
+        if not self._settings.verify_signatures:
+            health["warning"] = "Signatures are not verified: anybody may call."
+        return health
+
+    def _status(self) -> dict[str, Any]:
         rows = self._store.all("endpoint")
         return {
             "status": "ok",

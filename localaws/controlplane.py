@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import shapes
+from . import environment, shapes
 from .errors import AwsError, unknown_operation, validation_exception
 from .faults import Fault
 from .lifecycle import Lifecycle, variant_summaries
@@ -75,7 +75,13 @@ class ControlPlane:
             raise validation_exception(
                 "localaws runs one container for a model; Containers must have one member."
             )
-        _check_container(primary or containers[0])
+        container = primary or containers[0]
+        _check_container(container)
+        if not self._settings.container_engine:
+            try:
+                environment.check(container.get("Environment") or {})
+            except environment.Refused as error:
+                raise validation_exception(str(error)) from None
         return {"ModelArn": self._create("model", request["ModelName"], request).arn}
 
     def DescribeModel(self, request: Members) -> Members:
@@ -377,6 +383,8 @@ def _check_container(container: Members) -> None:
         raise validation_exception(
             "Image must be given for the container (model packages are not offered by localaws)."
         )
+    if container["Image"].startswith("-"):
+        raise validation_exception("Image must be the path of an image in a registry.")
     multi_model = container.get("Mode") == "MultiModel"
     if multi_model and container.get("ModelDataSource"):
         raise validation_exception(

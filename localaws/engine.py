@@ -47,8 +47,10 @@ class Engine:
         arguments += ["--network", "host", "--volume", f"{models}:{MODELS}:ro"]
         if memory_mb is not None:
             arguments += ["--memory", f"{memory_mb}m", "--memory-swap", f"{memory_mb}m"]
-        for key, value in environment.items():
-            arguments += ["--env", f"{key}={value}"]
+        # In one argument each, and never in the environment of the client itself.
+        arguments += [f"--env={key}={value}" for key, value in environment.items()]
+        if image.startswith("-"):  # the client would take it for an option
+            raise ValueError(f"{image!r} is not the name of an image")
         return (*arguments, image, "serve")
 
     def remove(self, name: str) -> None:

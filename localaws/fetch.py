@@ -28,6 +28,8 @@ from isal import igzip, igzip_threaded
 from isal.igzip_lib import IsalError
 from urllib3.exceptions import HTTPError
 
+from .keys import Key
+
 log = logging.getLogger(__name__)
 
 _CHUNK = 1024 * 1024
@@ -59,8 +61,11 @@ class Fetched:
     unpacked_bytes: int
 
 
-def s3_client(region: str, endpoint: str | None) -> Any:
-    """The one S3 client of the process; boto3's clients may be used from many threads."""
+def s3_client(region: str, endpoint: str | None, key: Key | None = None) -> Any:
+    """The one S3 client of the process; boto3's clients may be used from many threads.
+
+    Without ``key`` it has the credentials that boto3 finds.
+    """
     config = Config(
         connect_timeout=5,
         read_timeout=60,
@@ -69,7 +74,15 @@ def s3_client(region: str, endpoint: str | None) -> Any:
         # rclone sends the checksum of the whole object with a range of it, which then differs.
         response_checksum_validation="when_required",
     )
-    return boto3.client("s3", region_name=region, endpoint_url=endpoint, config=config)
+    return boto3.client(
+        "s3",
+        region_name=region,
+        endpoint_url=endpoint,
+        config=config,
+        aws_access_key_id=key.access_key if key else None,
+        aws_secret_access_key=key.secret if key else None,
+        aws_session_token=key.token if key else None,
+    )
 
 
 Claim = Callable[[int], None]

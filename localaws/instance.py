@@ -24,6 +24,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO
 
+from . import environment as variables
 from .container import ContainerClient
 from .engine import MODELS, Engine
 from .follow import following
@@ -45,8 +46,6 @@ _LOG_TAIL_LINES = 40
 _MAX_LINE = 64 * 1024
 """Bytes; a longer line is taken in parts: a container may write for ever without a line's end."""
 _LOG_BYTES = 8 * 1024 * 1024
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "JAVA_HOME", "LD_LIBRARY_PATH", "TMPDIR")
-_PASSED_ON_PREFIXES = ("MXNET_", "OMP_", "MME_", "SAGEMAKER_MODEL_SERVER_", "PYTHON")
 
 
 class InstanceDied(Exception):
@@ -163,7 +162,10 @@ class Instance:
             self.port = _free_port()
             self.container = ContainerClient("127.0.0.1", self.port)
             self._process = self._launch(home)
-        except (OSError, ValueError) as error:  # ValueError: of a variable that no process can have
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: of a variable that no process can or may have
             self._clean()
             raise InstanceDied(f"The container could not be started: {error}.") from error
         except BaseException:
@@ -234,16 +236,13 @@ class Instance:
                 environment=env,
                 memory_mb=self._memory_mb,
             )
-            return self._spawner.popen(command, os.environ)
+            return self._spawner.popen(command, variables.without_secrets(os.environ))
+        # CreateModel has looked at it, but an endpoint may be older than what is looked for.
+        variables.check(self._environment)
         env |= {"MME_DIE_WITH_PARENT": "1", "MME_HOME": str(home)}
         if self._memory_mb is not None:
             env["MME_MEMORY_LIMIT_MB"] = str(self._memory_mb)
-        # Of localaws's own environment: no credentials, nothing unasked.
-        own = {
-            name: value
-            for name, value in os.environ.items()
-            if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
-        }
+        own = variables.passed_on(os.environ)
         return self._spawner.popen(self._command, own | env)
 
     @property

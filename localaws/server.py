@@ -6,24 +6,26 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote
 
 import waitress
 from waitress.channel import ClientDisconnected
 from waitress.server import BaseWSGIServer
 
-from . import shapes
-from .admin import Admin
+from . import guard, shapes, wire
+from .admin import Admin, admin_token
 from .controlplane import ControlPlane
 from .errors import AwsError, internal_failure, unknown_operation, validation_error
 from .faults import Fault, FaultPlan
 from .fetch import s3_client
 from .fleet import Fleet
+from .guard import Guard, Verdict
+from .keys import KeyRing, KeysMissing, own_keys
 from .lifecycle import Lifecycle
 from .naming import request_id
-from .runtime import Invocation, Runtime, payload_too_large
-from .settings import MAX_PAYLOAD_BYTES, Settings
+from .runtime import Invocation, Runtime
+from .settings import Settings
 from .store import Store, lock_folder
 from .telemetry import Telemetry, import_moto
 
@@ -42,19 +44,48 @@ _NOT_OFFERED = {
 _OTHER_INVOCATION = unknown_operation(
     "localaws offers InvokeEndpoint, not InvokeEndpointAsync or InvokeEndpointWithResponseStream."
 )
-_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Request Entity Too Large",
+}
+
+
+@runtime_checkable
+class ClosableIterable(Protocol):
+    """What a WSGI application may answer with (PEP 3333)."""
+
+    def close(self) -> None: ...
 
 
 class LocalAws:
     """Everything of one run, put together; ``wsgi`` is its application."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises BadPlan, FolderUnusable, KeysMissing, BadName."""
         self.settings = settings
+        keys = own_keys(settings.keys_file, os.environ)
+        if not keys and settings.verify_signatures:
+            raise KeysMissing(
+                "there is no key to verify requests with: set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or give --keys-file."
+            )
+        self.keys = KeyRing(keys)
+        hosts = guard.addresses(settings.host, settings.port, settings.answer_to)
         self.faults = FaultPlan(settings.faults)
         self._lock = lock_folder(settings.data)
+        self.guard = Guard(
+            hosts,
+            self.keys,
+            admin_token(settings.data),
+            verify_signatures=settings.verify_signatures,
+        )
         self.store = Store(settings.data / "state.sqlite3")
         self.telemetry = Telemetry(settings)
-        s3 = s3_client(settings.region, settings.s3_endpoint)
+        s3 = s3_client(settings.region, settings.s3_endpoint, keys[0] if keys else None)
         self.fleet = Fleet(settings, s3, self.telemetry)
         self.lifecycle = Lifecycle(settings, self.store, self.fleet)
         self.control_plane = ControlPlane(settings, self.store, self.lifecycle)
@@ -70,11 +101,17 @@ class LocalAws:
             host=self.settings.host,
             port=self.settings.port,
             threads=self.settings.threads,
-            connection_limit=1000,
-            channel_timeout=120,
-            max_request_body_size=256 * 1024 * 1024,
+            connection_limit=3000,
+            asyncore_use_poll=True,
+            channel_timeout=guard.CHANNEL_TIMEOUT,
+            cleanup_interval=2,
+            max_request_header_size=64 * 1024,
+            # The guard has narrower limits; this one holds for the wire form of chunks.
+            max_request_body_size=4 * guard.MOST_BYTES,
             ident="localaws",
         )
+        for server in getattr(self._server, "map", {None: self._server}).values():
+            server.channel_class = guard.channel_class(self.guard)
         self.lifecycle.resume()
         self._moto.warm_up()
         if on_ready is not None:
@@ -97,11 +134,20 @@ class LocalAws:
     # --- requests --------------------------------------------------------------------------
 
     def wsgi(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response = guard.without_cors(start_response)
+        verdict: Verdict = environ["localaws.verdict"]
+        refusal = verdict.refusal
+        if refusal is None and verdict.claim is not None:
+            refusal = self.guard.verify(verdict, _peek(environ))
+        if refusal is not None:
+            return _send(start_response, refusal)
+        if verdict.kind != "health":
+            environ["localaws.signed"]()
         path = environ.get("PATH_INFO", "")
-        target = environ.get("HTTP_X_AMZ_TARGET", "")
-        if target.startswith("SageMaker."):
+        if verdict.kind == "control":
+            target = environ["HTTP_X_AMZ_TARGET"]
             return self._control(target.partition(".")[2], environ, start_response)
-        if path.startswith("/endpoints/"):
+        if verdict.kind == "runtime":
             name, _, what = path.removeprefix("/endpoints/").rpartition("/")
             if what == "invocations":
                 return self._invocation(unquote(name), environ, start_response)
@@ -109,7 +155,30 @@ class LocalAws:
         if path.startswith("/_localaws/"):
             return self.admin.wsgi(environ, start_response)
         self.telemetry.flush()  # moto answers what has happened until now
+        claim = verdict.claim
+        if claim is not None and claim.expires is not None:
+            environ["HTTP_AUTHORIZATION"] = claim.as_header  # moto looks for the service there
+        if claim is not None and claim.service.lower() == "sts":
+            return self._sessions(environ, start_response)
         return self._moto.app(environ, start_response)
+
+    def _sessions(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """STS, whose keys are to be ours."""
+        told: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(status: str, headers: list[tuple[str, str]], *_: object) -> None:
+            told.append((status, headers))
+
+        parts = self._moto.app(environ, start)
+        body = b"".join(parts)
+        if isinstance(parts, ClosableIterable):
+            parts.close()
+        status, headers = told[-1]
+        if status.startswith("200"):
+            body = self.keys.take_over(body)
+        kept = [pair for pair in headers if pair[0].lower() != "content-length"]
+        start_response(status, [*kept, ("Content-Length", str(len(body)))])
+        return [body]
 
     def _control(
         self, operation: str, environ: Environ, start_response: StartResponse
@@ -149,8 +218,6 @@ class LocalAws:
         try:
             _strike_before(faults)
             _refuse_what_is_not_offered(environ)
-            if int(environ.get("CONTENT_LENGTH") or 0) > MAX_PAYLOAD_BYTES:
-                raise payload_too_large()
             result = self.runtime.invoke(
                 Invocation(
                     endpoint=name,
@@ -235,11 +302,19 @@ def _refusal(
     start_response: StartResponse, headers: list[tuple[str, str]], error: AwsError
 ) -> Iterable[bytes]:
     """An error as SageMaker's runtime sends it."""
-    body = json.dumps({"Message": error.message} | error.fields).encode()
-    headers = [*headers, ("Content-Type", "application/json")]
-    if not error.code.isdigit():
-        headers.append(("x-amzn-ErrorType", error.code))
-    return _respond(start_response, error.status, headers, body)
+    return _send(start_response, wire.runtime_refusal(error, dict(headers)["x-amzn-RequestId"]))
+
+
+def _send(start_response: StartResponse, answer: wire.Answer) -> Iterable[bytes]:
+    status, headers, body = answer
+    return _respond(start_response, status, headers, body)
+
+
+def _peek(environ: Environ) -> bytes:
+    """The body, which stays to be read."""
+    body = _body(environ)
+    environ["wsgi.input"].seek(0)
+    return body
 
 
 def _body(environ: Environ) -> bytes:

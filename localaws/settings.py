@@ -19,6 +19,11 @@ class Settings:
     """docker or podman, with options: run the model's Image in place of the command."""
     host: str = "127.0.0.1"
     port: int = 4566
+    answer_to: tuple[str, ...] = ()
+    """Further values of Host to answer to, besides that address and localhost (localaws.guard)."""
+    keys_file: Path | None = None
+    """Keys that requests may be signed with, besides those of the AWS_* variables."""
+    verify_signatures: bool = True
     region: str = "ap-northeast-2"
     account: str = "123456789012"
     s3_endpoint: str | None = None

@@ -61,7 +61,9 @@ def lock_folder(folder: Path) -> int:
     FolderUnusable.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "lock").exists():  # made by an earlier localaws, readable by all
+            folder.chmod(0o700)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise FolderUnusable(f"--data {folder} cannot be written to: {error.strerror}.") from None
@@ -82,6 +84,8 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
         self._db.execute("PRAGMA journal_mode=WAL")

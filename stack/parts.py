@@ -272,7 +272,9 @@ def _s3(layout: Layout) -> list[str]:
 
 
 def _localaws(layout: Layout) -> list[str]:
-    container = [_CONTAINER_PYTHON, str(ROOT / "container" / "dockerd-entrypoint.py"), "serve"]
+    # Isolated: no variable, and no file in a folder, changes what its Python runs.
+    entrypoint = str(ROOT / "container" / "dockerd-entrypoint.py")
+    container = [_CONTAINER_PYTHON, "-I", entrypoint, "serve"]
     return [
         *(_PYTHON, "-m", "localaws"),
         *("--host", HOST, "--port", str(layout.localaws_port)),

@@ -26,7 +26,7 @@ TINY = f"{sys.executable} {Path(__file__).with_name('tiny_container.py')}"
 CONTAINER_PYTHON = os.environ.get(
     "CONTAINER_PYTHON", str(ROOT / ".venv-container" / "bin" / "python")
 )
-REAL = f"{CONTAINER_PYTHON} {ROOT / 'container' / 'dockerd-entrypoint.py'} serve"
+REAL = f"{CONTAINER_PYTHON} -I {ROOT / 'container' / 'dockerd-entrypoint.py'} serve"
 
 
 def free_port() -> int:
@@ -185,8 +185,19 @@ class LocalAwsProcess:
             "AWS_ENDPOINT_URL_S3": self.s3,
         }
 
-    def admin(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}/_localaws/{path}", timeout=10) as answer:
+    @property
+    def token(self) -> str:
+        return (self.data / "admin-token").read_text().strip()
+
+    def admin(self, path: str, method: str = "GET", body: object = None) -> Any:
+        """Ask the admin address, with its token; raises urllib.error.HTTPError."""
+        request = urllib.request.Request(
+            f"{self.url}/_localaws/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"X-Localaws-Token": self.token},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
     def instances(self, endpoint: str) -> list[dict[str, Any]]:

@@ -91,6 +91,10 @@ def run(plan: Plan) -> Report:
     return report
 
 
+_KEPT = ("state.sqlite3", "lock", "admin-token")
+"""Files of localaws's own that outlive it."""
+
+
 class _Site:
     """S3 with the models, localaws, and an endpoint, all in one folder."""
 
@@ -185,7 +189,7 @@ class _Site:
         left += [
             f"file {one}"
             for one in self.local.data.rglob("*")
-            if not one.is_dir() and not one.name.startswith(("state.sqlite3", "lock"))
+            if not one.is_dir() and not one.name.startswith(_KEPT)
         ]
         report.violations += [f"left by localaws: {one}" for one in left]
 

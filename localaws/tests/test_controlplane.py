@@ -209,7 +209,7 @@ def test_an_endpoint_outlives_its_config_and_model(hosting, name, tmp_path):
 
 
 def test_a_container_that_ends_makes_the_endpoint_failed(hosting, name):
-    hosting.create(name, wait=False, Environment={"TINY_EXIT": "1"})
+    hosting.create(name, wait=False, Environment={"SAGEMAKER_TINY_EXIT": "1"})
     found = hosting.settled(name)
     assert found["EndpointStatus"] == "Failed"
     assert "did not pass the ping health check" in found["FailureReason"]
@@ -251,7 +251,7 @@ def test_a_line_without_end_is_taken_in_parts(start):
 
 @pytest.mark.parametrize("value", ["a\0b", "a\ud800b"])
 def test_a_variable_no_process_can_have(hosting, name, value):
-    hosting.create(name, wait=False, Environment={"BAD": value})
+    hosting.create(name, wait=False, Environment={"SAGEMAKER_BAD": value})
     found = hosting.settled(name)
     assert found["EndpointStatus"] == "Failed"
     assert "could not be started" in found["FailureReason"]
@@ -294,7 +294,7 @@ def test_an_update_that_fails_leaves_the_endpoint_as_it_was(hosting, name, tmp_p
     hosting.sagemaker.create_model(
         ModelName=name + "-bad",
         ExecutionRoleArn=ROLE,
-        PrimaryContainer=container(hosting.bucket, Environment={"TINY_EXIT": "1"}),
+        PrimaryContainer=container(hosting.bucket, Environment={"SAGEMAKER_TINY_EXIT": "1"}),
     )
     hosting.create_config(name + "-bad", model=name + "-bad")
     hosting.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=name + "-bad")

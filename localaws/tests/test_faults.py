@@ -1,11 +1,9 @@
 """Faults on order, as clients meet them."""
 
-import json
 import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
@@ -19,13 +17,7 @@ def order(local):
     """Order faults; none are left behind."""
 
     def put(*faults, method="PUT"):
-        request = urllib.request.Request(
-            f"{local.url}/_localaws/faults",
-            data=json.dumps({"faults": faults}).encode(),
-            method=method,
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)["faults"]
+        return local.admin("faults", method, {"faults": faults})["faults"]
 
     yield put
     put(method="DELETE")
@@ -139,11 +131,8 @@ def test_a_call_that_fails_is_dropped_too(hosting, order):
 
 
 def test_the_admin_page_says_what_is_wrong(local):
-    request = urllib.request.Request(
-        f"{local.url}/_localaws/faults", data=b'{"faults": [{}]}', method="PUT"
-    )
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=10)
+        local.admin("faults", "PUT", {"faults": [{}]})
     assert caught.value.code == 400
     assert "action is one of" in caught.value.read().decode()
 

@@ -34,7 +34,7 @@ def history(hosting, name, page="history"):
 
 def test_a_call_goes_through_with_its_headers(hosting, name, tmp_path):
     hosting.put_model(tmp_path, "sub/a b.tar.gz")
-    hosting.create(name, Environment={"TINY_COLOUR": "red"})
+    hosting.create(name, Environment={"SAGEMAKER_TINY_COLOUR": "red"})
     answer = hosting.invoke(
         name,
         "sub/a b.tar.gz",
@@ -50,7 +50,7 @@ def test_a_call_goes_through_with_its_headers(hosting, name, tmp_path):
         "content_type": "application/x-image",
         "target": "sub/a b.tar.gz",
         # The model's Environment arrives; credentials of whoever runs localaws do not.
-        "environment": {"TINY_COLOUR": "red"},
+        "environment": {"SAGEMAKER_TINY_COLOUR": "red"},
     }
     assert answer["CustomAttributes"] == "seen=trace=7"
     assert answer["ContentType"] == "application/json"
@@ -176,7 +176,7 @@ def test_a_loaded_model_does_not_wait_for_anothers_load(hosting, name, tmp_path)
 def test_memory_pressure_unloads_the_longest_unused(hosting, name, tmp_path):
     for letter in "abc":
         hosting.put_model(tmp_path, f"{letter}.tar.gz")
-    hosting.create(name, Environment={"TINY_CAPACITY": "2"})
+    hosting.create(name, Environment={"SAGEMAKER_TINY_CAPACITY": "2"})
     for letter in "abac":
         hosting.invoke(name, f"{letter}.tar.gz")
     expected = ["load a.tar.gz", "load b.tar.gz", "unload b.tar.gz", "load c.tar.gz"]
@@ -193,7 +193,7 @@ def test_memory_pressure_unloads_the_longest_unused(hosting, name, tmp_path):
 def test_a_model_in_use_is_never_unloaded(hosting, name, tmp_path):
     hosting.put_model(tmp_path, "busy.tar.gz", invoke_seconds=2)
     hosting.put_model(tmp_path, "next.tar.gz")
-    hosting.create(name, Environment={"TINY_CAPACITY": "1"})
+    hosting.create(name, Environment={"SAGEMAKER_TINY_CAPACITY": "1"})
     with ThreadPoolExecutor(1) as pool:
         busy = pool.submit(hosting.invoke, name, "busy.tar.gz")
         wait_for(lambda: models(hosting, name).get("busy.tar.gz", {}).get("state") == "loaded")
@@ -218,7 +218,7 @@ def test_a_load_that_the_server_lost_is_tried_again(hosting, name, tmp_path):
 
 def test_a_model_too_large_for_the_instance_is_an_error_not_a_loop(hosting, name, tmp_path):
     hosting.put_model(tmp_path, "a.tar.gz")
-    hosting.create(name, Environment={"TINY_CAPACITY": "0"})
+    hosting.create(name, Environment={"SAGEMAKER_TINY_CAPACITY": "0"})
     error = refused(lambda: hosting.invoke(name, "a.tar.gz"), "ModelError")
     assert error["OriginalStatusCode"] == 507
     assert "does not fit into the instance's memory, even alone" in error["OriginalMessage"]
@@ -229,7 +229,7 @@ def test_models_too_large_at_the_same_time_are_errors_too(hosting, name, tmp_pat
     targets = [f"{letter}.tar.gz" for letter in "abc"]
     for target in targets:
         hosting.put_model(tmp_path, target, load_seconds=0.2)
-    hosting.create(name, Environment={"TINY_CAPACITY": "0"})
+    hosting.create(name, Environment={"SAGEMAKER_TINY_CAPACITY": "0"})
 
     def statuses():
         with ThreadPoolExecutor(3) as pool:
@@ -245,7 +245,7 @@ def test_models_that_fit_one_at_a_time_take_turns(hosting, name, tmp_path):
     targets = [f"{letter}.tar.gz" for letter in "abcdef"]
     for target in targets:
         hosting.put_model(tmp_path, target, load_seconds=0.05, invoke_seconds=0.1)
-    hosting.create(name, Environment={"TINY_CAPACITY": "1"})
+    hosting.create(name, Environment={"SAGEMAKER_TINY_CAPACITY": "1"})
     with ThreadPoolExecutor(12) as pool:
         bodies = list(pool.map(lambda t: hosting.invoke(name, t)["Body"], targets * 4))
     assert all(target.encode() in body for target, body in zip(targets * 4, bodies, strict=True))

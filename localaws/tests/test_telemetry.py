@@ -38,7 +38,7 @@ def test_cloudwatch_counts_what_happened(start, tmp_path):
     hosting = Hosting(start("--metrics-seconds", "0.5"), "telemetry")
     hosting.put_model(tmp_path, "a.tar.gz", load_seconds=0.2, invoke_seconds=0.1)
     hosting.put_model(tmp_path, "b.tar.gz")
-    hosting.create("counted", Environment={"TINY_CAPACITY": "1"})
+    hosting.create("counted", Environment={"SAGEMAKER_TINY_CAPACITY": "1"})
     for target in ("a.tar.gz", "a.tar.gz", "a.tar.gz", "b.tar.gz"):
         hosting.invoke("counted", target)
     for target, body in (("b.tar.gz", b"fail"), ("none.tar.gz", b"x")):

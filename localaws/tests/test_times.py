@@ -25,8 +25,8 @@ def test_health_update_and_deletion_take_as_long_as_they_are_told(start, tmp_pat
     options = ("--startup-timeout", "1.5", "--update-seconds", "1", "--delete-seconds", "1")
     hosting = Hosting(start(*options), "slow-aws")
     # Containers that are never healthy make their endpoints Failed.
-    hosting.create("ping", wait=False, Environment={"TINY_PING": "500"})
-    hosting.create("models", wait=False, Environment={"TINY_MODELS": "404"})
+    hosting.create("ping", wait=False, Environment={"SAGEMAKER_TINY_PING": "500"})
+    hosting.create("models", wait=False, Environment={"SAGEMAKER_TINY_MODELS": "404"})
     for name, ailment in (
         ("ping", "did not answer GET /ping with 200 within 1.5 s."),
         ("models", "answered GET /models with 404 within 1.5 s."),

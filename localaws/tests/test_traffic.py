@@ -9,7 +9,7 @@ def test_skewed_traffic_over_more_models_than_fit(hosting, name, tmp_path):
     targets = [f"m{number}.tar.gz" for number in range(40)]
     for target in targets:
         hosting.put_model(tmp_path, target, load_seconds=0.02, invoke_seconds=0.005)
-    hosting.create(name, count=2, Environment={"TINY_CAPACITY": "5"})
+    hosting.create(name, count=2, Environment={"SAGEMAKER_TINY_CAPACITY": "5"})
     tally = traffic.drive(
         hosting.runtime,
         name,

@@ -4,8 +4,9 @@ It speaks the multi-model API of DG/mms-container-apis with nothing but the stan
 library. A model's folder holds ``answer`` (what invocations return) and may hold
 ``load_seconds``, ``invoke_seconds``, ``load_status`` and ``lost`` (so many loads are lost as
 MMS loses them: 500, and the model stays on the list, dead). The environment sets
-``TINY_CAPACITY`` (models that fit, then 507), ``TINY_PING`` (status of /ping),
-``TINY_MODELS`` (status of GET /models) and ``TINY_EXIT`` (say something and end at once).
+``SAGEMAKER_TINY_CAPACITY`` (models that fit, then 507), ``SAGEMAKER_TINY_PING`` (status of /ping),
+``SAGEMAKER_TINY_MODELS`` (status of GET /models) and ``SAGEMAKER_TINY_EXIT`` (say something and end
+at once).
 """
 
 import json
@@ -51,13 +52,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/ping":
-            self.reply(int(os.environ.get("TINY_PING", "200")), {})
+            self.reply(int(os.environ.get("SAGEMAKER_TINY_PING", "200")), {})
         elif self.path.startswith("/history"):
             self.reply(200, history)
         elif self.path == "/loading":
             self.reply(200, loading)
         else:
-            status = int(os.environ.get("TINY_MODELS", "200"))
+            status = int(os.environ.get("SAGEMAKER_TINY_MODELS", "200"))
             self.reply(status, {"models": [{"modelName": name} for name in models]})
 
     def do_DELETE(self) -> None:
@@ -102,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.error(status, "told to fail")
             elif request["model_name"] in models:
                 self.error(409, "already loaded")
-            elif len(models) >= int(os.environ.get("TINY_CAPACITY", "1000")):
+            elif len(models) >= int(os.environ.get("SAGEMAKER_TINY_CAPACITY", "1000")):
                 self.error(507, "no room")
             else:
                 models[request["model_name"]] = folder
@@ -128,7 +129,9 @@ class Handler(BaseHTTPRequestHandler):
             "accept": self.headers.get("Accept"),
             "content_type": self.headers.get("Content-Type"),
             "target": self.headers.get("X-Amzn-SageMaker-Target-Model"),
-            "environment": {k: v for k, v in os.environ.items() if k.startswith(("AWS", "TINY"))},
+            "environment": {
+                k: v for k, v in os.environ.items() if k.startswith(("AWS", "SAGEMAKER_TINY"))
+            },
         }
         attributes = self.headers.get("X-Amzn-SageMaker-Custom-Attributes", "none")
         self.reply(
@@ -143,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    if os.environ.get("TINY_EXIT"):
+    if os.environ.get("SAGEMAKER_TINY_EXIT"):
         print("tiny cannot go on: the cat sat on the keyboard", flush=True)
         sys.exit(3)
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])

@@ -1,0 +1,94 @@
+"""Which variables of a model's ``Environment`` may reach a container that is a plain process.
+
+On AWS they reach a container alone, whose owner has made its image: there is nothing in it that a
+variable could give away. A process of this machine is another matter: ``PYTHONWARNINGS``,
+``LD_PRELOAD``, ``JAVA_TOOL_OPTIONS``, ``MXNET_LIBRARY_PATH``, ``PATH`` and many more make programs
+run what they name, as whoever started localaws. So only names that the container documents
+(container/README.md), and those that begin with ``SAGEMAKER_``, are taken, and of options for the
+JVM only those that set sizes, numbers and its garbage collector.
+"""
+
+import re
+import shlex
+from collections.abc import Mapping
+
+PREFIX = "SAGEMAKER_"
+NAMES = (
+    "GOMP_SPINCOUNT",
+    "MME_BIND_HOST",
+    "MME_DIE_WITH_PARENT",
+    "MME_HOME",
+    "MME_MEMORY_LIMIT_MB",
+    "MME_MODEL_HOST",
+    "MXNET_ENGINE_TYPE",
+    "OMP_NUM_THREADS",
+)
+"""Besides SAGEMAKER_*. localaws itself sets what says where the container is to be."""
+_PASSED_ON = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "JAVA_HOME"),
+    *("GOMP_SPINCOUNT", "MME_MEMORY_LIMIT_MB", "MME_MODEL_HOST", "OMP_NUM_THREADS"),
+    *("MXNET_ENGINE_TYPE", "MXNET_SUBGRAPH_VERBOSE", "MXNET_USE_OPERATOR_TUNING"),
+)
+_VMARGS = "SAGEMAKER_MODEL_SERVER_VMARGS"
+_SIZE = r"[0-9]{1,12}[kKmMgGtT]?"
+_JVM_OPTION = re.compile(
+    rf"-Xm[nsx]{_SIZE}|-Xss{_SIZE}|-Xshare:(?:auto|off)"
+    r"|-XX:[+-]Use(?:Serial|Parallel|G1|Z)GC"
+    r"|-XX:[+-](?:UseContainerSupport|ExitOnOutOfMemoryError|AlwaysPreTouch|UseStringDeduplication"
+    r"|UsePerfData|UseCompressedOops|TieredCompilation|DisableExplicitGC)"
+    rf"|-XX:(?:MaxDirectMemorySize|MaxMetaspaceSize|MetaspaceSize|ReservedCodeCacheSize)={_SIZE}"
+    r"|-XX:(?:ActiveProcessorCount|ParallelGCThreads|ConcGCThreads|MaxGCPauseMillis|NewRatio"
+    r"|TieredStopAtLevel|CICompilerCount)=[0-9]{1,6}"
+    r"|-XX:(?:Max|Min|Initial)RAMPercentage=[0-9]{1,3}(?:\.[0-9]{1,3})?",
+    re.ASCII,
+)
+
+
+class Refused(ValueError):
+    """A variable that a plain process must not get; the text says which, and why."""
+
+
+def check(environment: Mapping[str, str]) -> None:
+    """Raise Refused where a variable is not one that a container as a plain process takes."""
+    for name, value in environment.items():
+        if not name.startswith(PREFIX) and name not in NAMES:
+            raise Refused(
+                f"localaws runs this container as a plain process of this machine, which takes of "
+                f"Environment only {PREFIX}* and {', '.join(NAMES)}, not {name!r}. With "
+                "--container-engine a container takes every name."
+            )
+        if name == _VMARGS:
+            _check_vmargs(value)
+
+
+def _check_vmargs(value: str) -> None:
+    try:
+        options = shlex.split(value)
+    except ValueError as error:
+        raise Refused(f"{_VMARGS} in Environment cannot be read: {error}.") from None
+    for option in options:
+        if not _JVM_OPTION.fullmatch(option):
+            raise Refused(
+                f"localaws passes on to the JVM what sets its memory, threads and garbage "
+                f"collector ({_VMARGS} in Environment), not {option!r}, which could make it run or "
+                "write something."
+            )
+
+
+def passed_on(own: Mapping[str, str]) -> dict[str, str]:
+    """What a container that is a plain process gets of localaws's own environment.
+
+    No credentials, and nothing by which its programs would load or run something else.
+    """
+    return {
+        name: value
+        for name, value in own.items()
+        if name in _PASSED_ON or name.startswith("SAGEMAKER_MODEL_SERVER_")
+    }
+
+
+def without_secrets(own: Mapping[str, str]) -> dict[str, str]:
+    """What the client of a container engine gets: the user's settings of it, not our keys."""
+    return {
+        name: value for name, value in own.items() if not name.startswith(("AWS_", "LOCALAWS_"))
+    }

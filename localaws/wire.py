@@ -1,0 +1,119 @@
+"""Refusals in the form that the caller's protocol has for errors.
+
+Which protocol that is, a request tells by its headers: the JSON services' by ``X-Amz-Target``,
+CBOR by ``Smithy-Protocol``, query services send forms; S3 and EC2 have XML of their own; all
+others are REST with JSON. Statuses as AWS's: 400 from JSON services, 403 from the rest.
+"""
+
+import json
+from collections.abc import Sequence
+from xml.sax.saxutils import escape
+
+from .errors import AwsError
+from .signature import Fault, NotSigned, Request
+
+Answer = tuple[int, list[tuple[str, str]], bytes]
+"""Status, headers, body."""
+
+_S3_CODES = {
+    Fault.MISSING: "AccessDenied",
+    Fault.UNKNOWN_KEY: "InvalidAccessKeyId",
+    Fault.EXPIRED: "ExpiredToken",
+}
+_NAMESPACES = {
+    "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
+    "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
+    "monitoring": "http://monitoring.amazonaws.com/doc/2010-08-01/",
+}
+
+
+def not_signed(error: NotSigned, request: Request, service: str, request_id: str) -> Answer:
+    """What AWS answers to a request that is not signed as it must be."""
+    json_code, query_code = error.fault.value
+    protocol = protocol_of(request, service)
+    code = json_code
+    if protocol in ("query", "ec2"):
+        code = query_code
+    elif protocol == "s3":
+        code = _S3_CODES.get(error.fault, query_code)
+    status = 400 if protocol in ("json", "cbor") or error.fault is Fault.INCOMPLETE else 403
+    return _answer(protocol, status, code, error.message, service, request_id)
+
+
+def too_large(limit: int, request: Request, service: str, request_id: str) -> Answer:
+    """The body has more than ``limit`` bytes."""
+    protocol = protocol_of(request, service)
+    code = "RequestEntityTooLarge"
+    if protocol in ("json", "cbor", "rest-json"):
+        code += "Exception"
+    message = f"The body of the request is longer than {limit} bytes."
+    return _answer(protocol, 413, code, message, service, request_id)
+
+
+def runtime_refusal(error: AwsError, request_id: str) -> Answer:
+    """An error as SageMaker's runtime sends it."""
+    headers = [("x-amzn-RequestId", request_id), ("Content-Type", "application/json")]
+    if not error.code.isdigit():
+        headers.append(("x-amzn-ErrorType", error.code))
+    return error.status, headers, json.dumps({"Message": error.message} | error.fields).encode()
+
+
+def plain(status: int, message: str) -> Answer:
+    """A refusal that is not AWS's."""
+    return status, [("Content-Type", "application/json")], json.dumps({"message": message}).encode()
+
+
+def protocol_of(request: Request, service: str) -> str:
+    if request.header("smithy-protocol") == "rpc-v2-cbor":
+        return "cbor"
+    if request.header("x-amz-target"):
+        return "json"
+    if service in ("s3", "ec2"):
+        return service
+    form = (request.header("content-type") or "").startswith("application/x-www-form-urlencoded")
+    return "query" if form or "Action=" in request.target.partition("?")[2] else "rest-json"
+
+
+def _answer(
+    protocol: str, status: int, code: str, message: str, service: str, request_id: str
+) -> Answer:
+    identified = [("x-amzn-RequestId", request_id)]
+    if protocol in ("query", "ec2", "s3"):
+        error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
+        if protocol == "s3":
+            text = f"<Error>{error}<RequestId>{request_id}</RequestId></Error>"
+        elif protocol == "ec2":
+            text = (
+                f"<Response><Errors><Error>{error}</Error></Errors>"
+                f"<RequestID>{request_id}</RequestID></Response>"
+            )
+        else:
+            space = _NAMESPACES.get(service, f"https://{escape(service)}.amazonaws.com/doc/")
+            text = (
+                f'<ErrorResponse xmlns="{space}"><Error><Type>Sender</Type>{error}</Error>'
+                f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+            )
+        body = f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
+        return status, [*identified, ("Content-Type", "text/xml")], body
+    if protocol == "cbor":
+        headers = [("Content-Type", "application/cbor"), ("Smithy-Protocol", "rpc-v2-cbor")]
+        return status, identified + headers, _cbor(("__type", code), ("message", message))
+    if protocol == "json":
+        body = json.dumps({"__type": code, "message": message}).encode()
+        return status, [*identified, ("Content-Type", "application/x-amz-json-1.1")], body
+    headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)]
+    return status, identified + headers, json.dumps({"message": message}).encode()
+
+
+def _cbor(*members: tuple[str, str]) -> bytes:
+    """A map of texts (RFC 8949: major type 5, of texts of major type 3)."""
+    return bytes([0xA0 | len(members)]) + b"".join(map(_text, _flat(members)))
+
+
+def _flat(members: Sequence[tuple[str, str]]) -> list[str]:
+    return [word for member in members for word in member]
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return b"\x79" + len(data).to_bytes(2, "big") + data
