@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MAX_JSON_BYTES = 64 * 1024 * 1024
+from graph import Graph, GraphError, NotAllowed, parse
+
+MAX_SYMBOL_BYTES = 16 * 1024 * 1024  # ResNet-152's has 0.3 MB
+MAX_JSON_BYTES = 1024 * 1024
+MAX_LABELS_BYTES = 64 * 1024 * 1024
 MAX_LABELS = 1_000_000
 MAX_INPUT_ELEMENTS = 64 * 1024 * 1024  # 256 MB of float32: more is a typing error
 
@@ -85,6 +89,8 @@ class Artifact:
     head_op: str
     kernels: frozenset[str]
     """The names of what convolutions multiply by."""
+    graph: Graph
+    """The network itself, read and checked: MXNet is given this, not the file."""
 
     @property
     def parameter_count(self) -> int:
@@ -130,6 +136,7 @@ def read_artifact(directory: Path) -> Artifact:
         arguments=symbol.arguments,
         head_op=symbol.head_op,
         kernels=symbol.kernels,
+        graph=symbol.graph,
     )
 
 
@@ -167,19 +174,25 @@ def _companion(directory: Path, name: str, suffix: str) -> Path:
     return path
 
 
-def _read_json(path: Path, code: str) -> Any:
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise ArtifactError(code, f"{path.name} is over {MAX_JSON_BYTES // 1024**2} MB.")
+def _read_text(path: Path, code: str, max_bytes: int) -> str:
+    if path.stat().st_size > max_bytes:
+        raise ArtifactError(code, f"{path.name} is over {max_bytes // 1024**2} MB.")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ArtifactError(code, f"{path.name} is not UTF-8 text: {error}.") from error
+
+
+def _read_json(path: Path, code: str) -> Any:
+    try:
+        return json.loads(_read_text(path, code, MAX_JSON_BYTES))
     except (ValueError, RecursionError) as error:
         raise ArtifactError(code, f"{path.name} is not valid JSON: {error}.") from error
 
 
 @dataclass(frozen=True)
 class _Symbol:
+    graph: Graph
     arguments: tuple[str, ...]
     layers: dict[str, int]
     head_op: str
@@ -192,37 +205,34 @@ _TRANSPARENT = {"Flatten", "flatten", "Reshape", "reshape", "_copy", "identity",
 
 
 def _read_symbol(path: Path) -> _Symbol:
-    graph = _read_json(path, "bad_symbol")
+    text = _read_text(path, "bad_symbol", MAX_SYMBOL_BYTES)
     try:
-        nodes = graph["nodes"]
-        operators = [str(node["op"]) for node in nodes]
-        names = [str(node["name"]) for node in nodes]
-        head = int(graph["heads"][0][0])
-        # Nodes are in topological order; a hop that does not go back is a broken file.
-        while operators[head] in _TRANSPARENT:
-            before = int(nodes[head]["inputs"][0][0])
-            if before >= head:
-                raise ValueError("its nodes are not in order")
-            head = before
-        head_op = operators[head]
-        kernels = frozenset(
-            names[int(node["inputs"][1][0])]
-            for node, op in zip(nodes, operators, strict=True)
-            if op == "Convolution"
-        )
-        if not any(op != "null" for op in operators):
-            raise ValueError("it holds no layer")
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+        graph = parse(text)
+        nodes = graph.nodes
+        head = graph.heads[0][0]
+        while nodes[head].op in _TRANSPARENT and nodes[head].inputs:
+            head = nodes[head].inputs[0][0]  # one that stands before it
+        if all(node.op == "null" for node in nodes):
+            raise GraphError("it holds no layer")
+    except NotAllowed as error:
+        raise ArtifactError("bad_symbol", f"{path.name}: {error}.") from error
+    except GraphError as error:
         raise ArtifactError(
-            "bad_symbol",
-            f"{path.name} is JSON, but not a network saved by MXNet ({type(error).__name__}: "
-            f"{error}).",
+            "bad_symbol", f"{path.name} is JSON, but not a network saved by MXNet: {error}."
         ) from error
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError("bad_symbol", f"{path.name} is not valid JSON: {error}.") from error
+    arguments = tuple(node.name for node in nodes if node.op == "null")
+    if len(set(arguments)) != len(arguments):
+        twice = next(name for name, count in Counter(arguments).items() if count > 1)
+        raise ArtifactError("bad_symbol", f"{path.name} names two arguments {twice!r}.")
+    kernels = (node.inputs[1][0] for node in nodes if node.op == "Convolution" and node.inputs[1:])
     return _Symbol(
-        arguments=tuple(n for n, op in zip(names, operators, strict=True) if op == "null"),
-        layers=dict(Counter(op for op in operators if op != "null").most_common()),
-        head_op=head_op,
-        kernels=kernels,
+        graph=graph,
+        arguments=arguments,
+        layers=dict(Counter(node.op for node in nodes if node.op != "null").most_common()),
+        head_op=nodes[head].op,
+        kernels=frozenset(nodes[number].name for number in kernels),
     )
 
 
@@ -257,10 +267,7 @@ def _read_inputs(path: Path, symbol: _Symbol) -> tuple[Input, ...]:
 
 
 def _read_labels(path: Path) -> tuple[str, ...]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ArtifactError("bad_labels", f"{path.name} is not UTF-8 text: {error}.") from error
+    text = _read_text(path, "bad_labels", MAX_LABELS_BYTES)
     labels = tuple(line.strip() for line in text.rstrip().splitlines())
     if not labels:
         raise ArtifactError("bad_labels", f"{path.name} is empty: write one label a line.")
