@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graph import Graph, GraphError, NotAllowed, parse
+from graph import Graph, GraphError, NotAllowed, parse, reached
 
 MAX_SYMBOL_BYTES = 16 * 1024 * 1024  # ResNet-152's has 0.3 MB
 MAX_JSON_BYTES = 1024 * 1024
 MAX_LABELS_BYTES = 64 * 1024 * 1024
 MAX_LABELS = 1_000_000
+MAX_UNUSED = 16
+MAX_UNUSED_BYTES = 1024 * 1024
+"""Arrays that the network does not use: this, and so many times what it uses. VGG without its last
+layers comes with 7 times."""
 MAX_INPUT_ELEMENTS = 64 * 1024 * 1024  # 256 MB of float32: more is a typing error
 
 
@@ -123,6 +127,8 @@ def read_artifact(directory: Path) -> Artifact:
 
     symbol = _read_symbol(symbol_path)
     inputs = _read_inputs(shapes_path, symbol)
+    tensors = read_params_index(params_path)
+    _hold_unused(params_path, tensors, symbol)
     return Artifact(
         name=name,
         directory=directory,
@@ -131,7 +137,7 @@ def read_artifact(directory: Path) -> Artifact:
         inputs=inputs,
         labels=_read_labels(labels_path),
         preprocess=_read_preprocess(preprocess_path, inputs) if preprocess_path.is_file() else None,
-        tensors=read_params_index(params_path),
+        tensors=tensors,
         layers=symbol.layers,
         arguments=symbol.arguments,
         head_op=symbol.head_op,
@@ -222,7 +228,8 @@ def _read_symbol(path: Path) -> _Symbol:
         ) from error
     except (ValueError, RecursionError) as error:
         raise ArtifactError("bad_symbol", f"{path.name} is not valid JSON: {error}.") from error
-    arguments = tuple(node.name for node in nodes if node.op == "null")
+    used = zip(nodes, reached(graph), strict=True)
+    arguments = tuple(node.name for node, is_used in used if node.op == "null" and is_used)
     if len(set(arguments)) != len(arguments):
         twice = next(name for name, count in Counter(arguments).items() if count > 1)
         raise ArtifactError("bad_symbol", f"{path.name} names two arguments {twice!r}.")
@@ -247,14 +254,16 @@ def _read_inputs(path: Path, symbol: _Symbol) -> tuple[Input, ...]:
         shape = entry.get("shape") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not isinstance(shape, list) or not shape:
             raise ArtifactError("bad_shapes", f"{path.name} must be a list such as {wanted}.")
-        if not all(isinstance(size, int) and size > 0 for size in shape):
+        if len(shape) > 32 or not all(type(size) is int and size > 0 for size in shape):
             raise ArtifactError(
                 "bad_shapes",
-                f"{path.name}: the shape of {name!r} must be whole numbers above 0, not {shape}.",
+                f"{path.name}: the shape of {name!r} must be whole numbers above 0, not "
+                f"{str(shape)[:100]}.",
             )
         if math.prod(shape) > MAX_INPUT_ELEMENTS:
             raise ArtifactError(
-                "bad_shapes", f"{path.name}: the shape {shape} of {name!r} is absurdly large."
+                "bad_shapes",
+                f"{path.name}: the shape {str(shape)[:100]} of {name[:100]!r} is absurdly large.",
             )
         if name not in symbol.arguments:
             raise ArtifactError(
@@ -330,7 +339,8 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Compared and not asked isfinite(), which raises an error for a whole number of 400 digits.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30
 
 
 # The .params format, read in MXNet's src/ndarray/ndarray.cc: NDArray::Load and its list form.
@@ -400,7 +410,35 @@ def _params_index(cursor: _Cursor) -> tuple[Tensor, ...]:
         except UnicodeDecodeError as error:
             raise foreign from error
         tensors.append(Tensor(name, shape, dtype, offset, nbytes))
+    if cursor.at != cursor.end:
+        raise ArtifactError(
+            "bad_params",
+            f"{cursor.name} goes on for {cursor.end - cursor.at:,} bytes after its last name. Copy "
+            "or export it again.",
+        )
+    if len({tensor.name for tensor in tensors}) != len(tensors):
+        names = Counter(tensor.name for tensor in tensors)
+        raise ArtifactError(
+            "bad_params", f"{cursor.name} holds two arrays {names.most_common(1)[0][0]!r}."
+        )
     return tuple(tensors)
+
+
+def _hold_unused(path: Path, tensors: Sequence[Tensor], symbol: _Symbol) -> None:
+    """Allow the weights of layers that were cut off, but not a disk full of nothing."""
+    used = set(symbol.arguments)
+    unused = [
+        one for one in tensors if one.name.removeprefix("arg:").removeprefix("aux:") not in used
+    ]
+    spare = sum(one.nbytes for one in unused)
+    allowed = MAX_UNUSED * (sum(one.nbytes for one in tensors) - spare) + MAX_UNUSED_BYTES
+    if spare > allowed:
+        largest = max(unused, key=lambda one: one.nbytes)
+        raise ArtifactError(
+            "bad_params",
+            f"{path.name} holds {spare / 1024**2:,.0f} MB of arrays that the network does not use, "
+            f"such as {largest.name[:80]!r}: save those that it uses.",
+        )
 
 
 def _array(cursor: _Cursor, foreign: ArtifactError) -> tuple[tuple[int, ...], str, int, int]:

@@ -187,7 +187,7 @@ class _Reader:
             numbers = given.get(key, [])
             if not isinstance(numbers, list) or not all(_in(n, 0, most) for n in numbers):
                 raise GraphError(f"{key!r} holds what is no node's number")
-        return Graph(nodes, heads, notes)
+        return Graph(nodes, heads, notes if depth == 0 else {})
 
     def _notes(self, given: Any) -> dict[str, int]:
         if not isinstance(given, dict):
@@ -229,8 +229,8 @@ class _Reader:
         attributes = self._of_layer(given, name, operator)
         subgraphs = [self.graph(one, depth + 1) for one in inner]
         node = Node(op, name, attributes, inputs, subgraphs)
-        self._count_inputs(node, operator)
         self._match_subgraphs(node, operator)
+        self._count_inputs(node, operator)
         return node
 
     def _links(self, given: Any, nodes: list[Node], what: str) -> list[list[int]]:
@@ -259,7 +259,7 @@ class _Reader:
     def _attributes(self, given: dict[str, Any], name: str) -> dict[str, str]:
         """What the operator is told, with what anybody noted. ``attrs`` was ``attr`` before MXNet
         0.12, and until 0.9 ``param``, when notes alone stood in ``attr``."""
-        keys = [key for key in ("attrs", "attr") if key in given]
+        keys: list[str] = [key for key in ("attrs", "attr") if key in given]
         if len(keys) > 1:
             raise NotAllowed(f"{name!r} has its attributes twice, in 'attrs' and 'attr'")
         if "param" in given:
@@ -344,7 +344,7 @@ def _agrees(node: Node, op: str, parts: tuple[tuple[str, ...], ...]) -> bool:
         taken = [place for key in part for place in places[key]]
         if not all(0 <= place < len(node.inputs) for place in taken):
             return False
-        if len(taken) != sum(one.op == "null" for one in inner.nodes) or not _all_reached(inner):
+        if len(taken) != sum(one.op == "null" for one in inner.nodes) or not all(reached(inner)):
             return False
     outputs = [len(inner.heads) for inner in node.subgraphs]
     said = _number(node, "num_outputs")
@@ -400,13 +400,13 @@ def _whole_numbers(value: str) -> list[int]:
     return [-1 if one == "None" else int(one.removesuffix("L")) for one in operators.items(value)]
 
 
-def _all_reached(graph: Graph) -> bool:
-    """Whether each node has a part in the outputs. MXNet counts those that have."""
-    reached = [False] * len(graph.nodes)
+def reached(graph: Graph) -> list[bool]:
+    """Of each node, whether it has a part in the outputs: MXNet knows of those alone."""
+    found = [False] * len(graph.nodes)
     for link in graph.heads:
-        reached[link[0]] = True
+        found[link[0]] = True
     for number in range(len(graph.nodes) - 1, -1, -1):
-        if reached[number]:
+        if found[number]:
             for link in graph.nodes[number].inputs:
-                reached[link[0]] = True
-    return all(reached)
+                found[link[0]] = True
+    return found
