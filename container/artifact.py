@@ -14,8 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MAX_JSON_BYTES = 64 * 1024 * 1024
+from graph import Graph, GraphError, NotAllowed, parse, reached
+
+MAX_SYMBOL_BYTES = 16 * 1024 * 1024  # ResNet-152's has 0.3 MB
+MAX_JSON_BYTES = 1024 * 1024
+MAX_LABELS_BYTES = 64 * 1024 * 1024
 MAX_LABELS = 1_000_000
+MAX_UNUSED = 16
+MAX_UNUSED_BYTES = 1024 * 1024
+"""Arrays that the network does not use: this, and so many times what it uses. VGG without its last
+layers comes with 7 times."""
 MAX_INPUT_ELEMENTS = 64 * 1024 * 1024  # 256 MB of float32: more is a typing error
 
 
@@ -85,6 +93,8 @@ class Artifact:
     head_op: str
     kernels: frozenset[str]
     """The names of what convolutions multiply by."""
+    graph: Graph
+    """The network itself, read and checked: MXNet is given this, not the file."""
 
     @property
     def parameter_count(self) -> int:
@@ -117,6 +127,8 @@ def read_artifact(directory: Path) -> Artifact:
 
     symbol = _read_symbol(symbol_path)
     inputs = _read_inputs(shapes_path, symbol)
+    tensors = read_params_index(params_path)
+    _hold_unused(params_path, tensors, symbol)
     return Artifact(
         name=name,
         directory=directory,
@@ -125,11 +137,12 @@ def read_artifact(directory: Path) -> Artifact:
         inputs=inputs,
         labels=_read_labels(labels_path),
         preprocess=_read_preprocess(preprocess_path, inputs) if preprocess_path.is_file() else None,
-        tensors=read_params_index(params_path),
+        tensors=tensors,
         layers=symbol.layers,
         arguments=symbol.arguments,
         head_op=symbol.head_op,
         kernels=symbol.kernels,
+        graph=symbol.graph,
     )
 
 
@@ -167,19 +180,25 @@ def _companion(directory: Path, name: str, suffix: str) -> Path:
     return path
 
 
-def _read_json(path: Path, code: str) -> Any:
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise ArtifactError(code, f"{path.name} is over {MAX_JSON_BYTES // 1024**2} MB.")
+def _read_text(path: Path, code: str, max_bytes: int) -> str:
+    if path.stat().st_size > max_bytes:
+        raise ArtifactError(code, f"{path.name} is over {max_bytes // 1024**2} MB.")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ArtifactError(code, f"{path.name} is not UTF-8 text: {error}.") from error
+
+
+def _read_json(path: Path, code: str) -> Any:
+    try:
+        return json.loads(_read_text(path, code, MAX_JSON_BYTES))
     except (ValueError, RecursionError) as error:
         raise ArtifactError(code, f"{path.name} is not valid JSON: {error}.") from error
 
 
 @dataclass(frozen=True)
 class _Symbol:
+    graph: Graph
     arguments: tuple[str, ...]
     layers: dict[str, int]
     head_op: str
@@ -192,37 +211,35 @@ _TRANSPARENT = {"Flatten", "flatten", "Reshape", "reshape", "_copy", "identity",
 
 
 def _read_symbol(path: Path) -> _Symbol:
-    graph = _read_json(path, "bad_symbol")
+    text = _read_text(path, "bad_symbol", MAX_SYMBOL_BYTES)
     try:
-        nodes = graph["nodes"]
-        operators = [str(node["op"]) for node in nodes]
-        names = [str(node["name"]) for node in nodes]
-        head = int(graph["heads"][0][0])
-        # Nodes are in topological order; a hop that does not go back is a broken file.
-        while operators[head] in _TRANSPARENT:
-            before = int(nodes[head]["inputs"][0][0])
-            if before >= head:
-                raise ValueError("its nodes are not in order")
-            head = before
-        head_op = operators[head]
-        kernels = frozenset(
-            names[int(node["inputs"][1][0])]
-            for node, op in zip(nodes, operators, strict=True)
-            if op == "Convolution"
-        )
-        if not any(op != "null" for op in operators):
-            raise ValueError("it holds no layer")
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+        graph = parse(text)
+        nodes = graph.nodes
+        head = graph.heads[0][0]
+        while nodes[head].op in _TRANSPARENT and nodes[head].inputs:
+            head = nodes[head].inputs[0][0]  # one that stands before it
+        if all(node.op == "null" for node in nodes):
+            raise GraphError("it holds no layer")
+    except NotAllowed as error:
+        raise ArtifactError("bad_symbol", f"{path.name}: {error}.") from error
+    except GraphError as error:
         raise ArtifactError(
-            "bad_symbol",
-            f"{path.name} is JSON, but not a network saved by MXNet ({type(error).__name__}: "
-            f"{error}).",
+            "bad_symbol", f"{path.name} is JSON, but not a network saved by MXNet: {error}."
         ) from error
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError("bad_symbol", f"{path.name} is not valid JSON: {error}.") from error
+    used = zip(nodes, reached(graph), strict=True)
+    arguments = tuple(node.name for node, is_used in used if node.op == "null" and is_used)
+    if len(set(arguments)) != len(arguments):
+        twice = next(name for name, count in Counter(arguments).items() if count > 1)
+        raise ArtifactError("bad_symbol", f"{path.name} names two arguments {twice!r}.")
+    kernels = (node.inputs[1][0] for node in nodes if node.op == "Convolution" and node.inputs[1:])
     return _Symbol(
-        arguments=tuple(n for n, op in zip(names, operators, strict=True) if op == "null"),
-        layers=dict(Counter(op for op in operators if op != "null").most_common()),
-        head_op=head_op,
-        kernels=kernels,
+        graph=graph,
+        arguments=arguments,
+        layers=dict(Counter(node.op for node in nodes if node.op != "null").most_common()),
+        head_op=nodes[head].op,
+        kernels=frozenset(nodes[number].name for number in kernels),
     )
 
 
@@ -237,14 +254,16 @@ def _read_inputs(path: Path, symbol: _Symbol) -> tuple[Input, ...]:
         shape = entry.get("shape") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not isinstance(shape, list) or not shape:
             raise ArtifactError("bad_shapes", f"{path.name} must be a list such as {wanted}.")
-        if not all(isinstance(size, int) and size > 0 for size in shape):
+        if len(shape) > 32 or not all(type(size) is int and size > 0 for size in shape):
             raise ArtifactError(
                 "bad_shapes",
-                f"{path.name}: the shape of {name!r} must be whole numbers above 0, not {shape}.",
+                f"{path.name}: the shape of {name!r} must be whole numbers above 0, not "
+                f"{str(shape)[:100]}.",
             )
         if math.prod(shape) > MAX_INPUT_ELEMENTS:
             raise ArtifactError(
-                "bad_shapes", f"{path.name}: the shape {shape} of {name!r} is absurdly large."
+                "bad_shapes",
+                f"{path.name}: the shape {str(shape)[:100]} of {name[:100]!r} is absurdly large.",
             )
         if name not in symbol.arguments:
             raise ArtifactError(
@@ -257,10 +276,7 @@ def _read_inputs(path: Path, symbol: _Symbol) -> tuple[Input, ...]:
 
 
 def _read_labels(path: Path) -> tuple[str, ...]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ArtifactError("bad_labels", f"{path.name} is not UTF-8 text: {error}.") from error
+    text = _read_text(path, "bad_labels", MAX_LABELS_BYTES)
     labels = tuple(line.strip() for line in text.rstrip().splitlines())
     if not labels:
         raise ArtifactError("bad_labels", f"{path.name} is empty: write one label a line.")
@@ -323,7 +339,8 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Compared and not asked isfinite(), which raises an error for a whole number of 400 digits.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30
 
 
 # The .params format, read in MXNet's src/ndarray/ndarray.cc: NDArray::Load and its list form.
@@ -393,7 +410,35 @@ def _params_index(cursor: _Cursor) -> tuple[Tensor, ...]:
         except UnicodeDecodeError as error:
             raise foreign from error
         tensors.append(Tensor(name, shape, dtype, offset, nbytes))
+    if cursor.at != cursor.end:
+        raise ArtifactError(
+            "bad_params",
+            f"{cursor.name} goes on for {cursor.end - cursor.at:,} bytes after its last name. Copy "
+            "or export it again.",
+        )
+    if len({tensor.name for tensor in tensors}) != len(tensors):
+        names = Counter(tensor.name for tensor in tensors)
+        raise ArtifactError(
+            "bad_params", f"{cursor.name} holds two arrays {names.most_common(1)[0][0]!r}."
+        )
     return tuple(tensors)
+
+
+def _hold_unused(path: Path, tensors: Sequence[Tensor], symbol: _Symbol) -> None:
+    """Allow the weights of layers that were cut off, but not a disk full of nothing."""
+    used = set(symbol.arguments)
+    unused = [
+        one for one in tensors if one.name.removeprefix("arg:").removeprefix("aux:") not in used
+    ]
+    spare = sum(one.nbytes for one in unused)
+    allowed = MAX_UNUSED * (sum(one.nbytes for one in tensors) - spare) + MAX_UNUSED_BYTES
+    if spare > allowed:
+        largest = max(unused, key=lambda one: one.nbytes)
+        raise ArtifactError(
+            "bad_params",
+            f"{path.name} holds {spare / 1024**2:,.0f} MB of arrays that the network does not use, "
+            f"such as {largest.name[:80]!r}: save those that it uses.",
+        )
 
 
 def _array(cursor: _Cursor, foreign: ArtifactError) -> tuple[tuple[int, ...], str, int, int]:

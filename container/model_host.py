@@ -496,6 +496,7 @@ def warm_up() -> None:
     import model_handler  # noqa: F401
     import mxnet as mx
     from artifact import Preprocess
+    from graph import parse
     from PIL import Image
 
     for kind in ("JPEG", "PNG"):
@@ -510,6 +511,7 @@ def warm_up() -> None:
     symbol = mx.sym.softmax(mx.sym.FullyConnected(layer, num_hidden=2, name="last"))
     with processors.one_thread():
         kernels.run(symbol, (1, 3, 8, 8))
+    parse(symbol.tojson()).text()  # reads the list of operators
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import math
 import mmap
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import mxnet as mx
 import numpy as np
 import processors
 from artifact import Artifact, ArtifactError
+from graph import GraphError, check_outputs
 from memory import MEGABYTE, Admit
 
 _SOFTMAX_HEADS = {"softmax", "SoftmaxOutput", "Softmax", "SoftmaxActivation", "_npx_softmax"}
@@ -56,7 +58,9 @@ class Network:
             with admit(need, artifact.name) if admit else contextlib.nullcontext():
                 self._bind(symbol, argument_shapes, state_shapes)
                 self._warm_up()
-        except mx.MXNetError as error:
+        except (ArtifactError, MemoryError):
+            raise
+        except Exception as error:  # MXNet's own, and NumPy's and Python's on what it gives them
             raise _explain(error, artifact) from error
         self.load_ms = (time.perf_counter() - started) * 1000
 
@@ -74,7 +78,12 @@ class Network:
         """The symbol, and the shapes of its arguments and of its auxiliary states by name."""
         artifact = self.artifact
         try:
-            symbol = mx.sym.load(str(artifact.symbol))
+            # What was checked, not the file: that may say one thing to us and another to MXNet.
+            symbol = mx.sym.load_json(artifact.graph.text())
+            if artifact.graph.links_to_later_outputs():
+                check_outputs(symbol.tojson())
+        except GraphError as error:
+            raise ArtifactError("bad_symbol", f"{artifact.symbol.name}: {error}.") from error
         except mx.MXNetError as error:
             raise ArtifactError(
                 "bad_symbol", f"{artifact.symbol.name}: MXNet cannot read it: {_first_line(error)}"
@@ -211,6 +220,8 @@ class Parameters:
             if tensor is not None:
                 count = math.prod(tensor.shape)
                 flat = np.frombuffer(self._map, tensor.dtype, count, tensor.offset)
+                if not flat.flags.aligned:  # after an array of an odd number of bytes
+                    flat = flat.copy()
                 return flat.reshape(tensor.shape)
         return None
 
@@ -327,15 +338,21 @@ def _finite(values: np.ndarray) -> bool:
     return bool(np.isfinite(total)) or bool(np.isfinite(flat).all())
 
 
+_NOISE = re.compile(r"Traceback |Stack trace|\[bt\]|File |\[\d+\]|-{3,}$|Candidate arguments:$")
+_WHERE = re.compile(r"(?:MXNetError: )|(?:\[\d\d:\d\d:\d\d\] \S+:\d+: )")
+_TELLING = ("Error in operator", "Check failed", "MXNetError: ")
+
+
 def _first_line(error: Exception) -> str:
-    """MXNet's message without its stack trace."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith(("Stack trace", "[bt]", "File "))]
-    message = (useful or ["no message"])[-1 if len(useful) > 1 and "Error" in useful[-1] else 0]
-    return message[:300]
+    """What MXNet's message says, without its stack trace and the places in its source."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    useful = [line for line in lines if line and not _NOISE.match(line)]
+    told = (line for sign in _TELLING for line in useful if sign in line)
+    message = next(told, useful[0] if useful else f"{type(error).__name__} without a message")
+    return _WHERE.sub("", message)[:300]
 
 
-def _explain(error: mx.MXNetError, artifact: Artifact) -> Exception:
+def _explain(error: Exception, artifact: Artifact) -> Exception:
     text = str(error)
     if any(sign in text for sign in ("bad_alloc", "out of memory", "Failed to allocate", "ENOMEM")):
         return MemoryError(f"{artifact.name}: not enough memory to load it")

@@ -1,6 +1,7 @@
 """Unpacking an archive that nobody vouches for, into an empty folder, within limits."""
 
 import gzip
+import re
 import tarfile
 import zlib
 from dataclasses import dataclass
@@ -9,6 +10,11 @@ from pathlib import Path, PurePosixPath
 from artifact import ArtifactError
 
 MAX_FILES = 1_000
+MAX_STRAY_BYTES = 1024 * 1024
+"""Of files that no network needs: a README, a licence. Each instance keeps them with the model."""
+MAX_EPOCHS = 4
+"""How many times the size of its weights an archive may hold weights of other epochs, which are not
+served either."""
 _CHUNK = 1024 * 1024
 
 
@@ -24,8 +30,9 @@ def unpack(archive: Path, target: Path, *, max_bytes: int) -> list[UnpackedFile]
     """Unpack the ``.tar.gz`` at ``archive`` below ``target``; returns its files.
 
     Only plain files and folders are written, none outside ``target``, and never more than
-    ``max_bytes`` in all. Raises :class:`ArtifactError`; what was written by then stays in
-    ``target``, which the caller throws away.
+    ``max_bytes`` in all; files that a network does not need are limited further
+    (``MAX_STRAY_BYTES``, ``MAX_EPOCHS``). Raises :class:`ArtifactError`; what was written by then
+    stays in ``target``, which the caller throws away.
     """
     with archive.open("rb") as file:
         magic = file.read(2)
@@ -57,6 +64,7 @@ def _members(tar: tarfile.TarFile, target: Path, max_bytes: int) -> list[Unpacke
     files: dict[str, UnpackedFile] = {}
     entries = 0
     left = max_bytes
+    kinds = _Kinds()
     for member in tar:
         entries += 1
         if entries > MAX_FILES:
@@ -79,11 +87,62 @@ def _members(tar: tarfile.TarFile, target: Path, max_bytes: int) -> list[Unpacke
         if member.size > left:
             raise _too_large(max_bytes)
         left -= member.size
+        kinds.add(str(path), member.size)
         files[str(path)] = UnpackedFile(str(path), member.size)
         _write(tar, member, target / path, max_bytes)
     if not files:
         raise ArtifactError("missing_file", "The archive is empty.")
+    kinds.hold_epochs()
     return list(files.values())
+
+
+class _Kinds:
+    """Tells the files of a network from others as their names come by."""
+
+    def __init__(self) -> None:
+        self._needed: dict[str, int] = {}
+        self._epochs: dict[str, int] = {}
+        self._stray: dict[str, int] = {}
+
+    def add(self, name: str, size: int) -> None:
+        """Raises :class:`ArtifactError` where there is too much that no network needs."""
+        kind = _KIND.fullmatch(name)
+        if kind is None or kind.lastgroup in self._needed:
+            self._stray[name] = size
+            if sum(self._stray.values()) > MAX_STRAY_BYTES:
+                raise _unneeded(self._stray, f"at most {MAX_STRAY_BYTES // 1024**2} MB")
+        elif kind.lastgroup == "epoch":
+            self._epochs[name] = size
+        else:
+            assert kind.lastgroup is not None
+            self._needed[kind.lastgroup] = size
+
+    def hold_epochs(self) -> None:
+        """Raises :class:`ArtifactError` where weights of other epochs are too much."""
+        own = self._needed.get("params")  # where there is none, that is what is to be said
+        if own is not None and sum(self._epochs.values()) > MAX_EPOCHS * own:
+            raise _unneeded(
+                self._epochs, f"weights of other epochs up to {MAX_EPOCHS} times its own"
+            )
+
+
+# One of each is needed. Names that begin with a dot are what macOS adds, and are read by nobody.
+_KIND = re.compile(
+    r"(?!\.)[^/]+(?:(?P<symbol>-symbol\.json)|(?P<params>-0000\.params)|(?P<epoch>-\d{4}\.params)"
+    r"|(?P<shapes>-shapes\.json)|(?P<preprocess>-preprocess\.json))|(?P<labels>synset\.txt)",
+    re.ASCII | re.DOTALL,
+)
+
+
+def _unneeded(files: dict[str, int], allowed: str) -> ArtifactError:
+    largest = sorted(files, key=lambda name: (-files[name], name))[:3]
+    rest = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    names = ", ".join(f"{name[-80:]} ({files[name] / 1024**2:,.1f} MB)" for name in largest)
+    return ArtifactError(
+        "too_large",
+        f"The archive holds files that its network does not need: {names}{rest}. Beside the "
+        f"network it may hold {allowed}.",
+    )
 
 
 def _safe(name: str) -> PurePosixPath:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import struct
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -11,10 +12,11 @@ from typing import Any
 
 import processors
 import pytest
+from artifact import ArtifactError, read_artifact
 from big import big_network
 from serving import REPOSITORY, descendants, wait_until
 
-from tests.artifacts import constant_archive, constant_network, pack
+from tests.artifacts import constant_archive, constant_network, pack, params_bytes
 
 pytestmark = pytest.mark.xdist_group("container-preflight")
 
@@ -149,6 +151,116 @@ def test_it_refuses_hostile_archives(python: str, tmp_path: Path, case: str) -> 
     assert report["error"]["code"].startswith(word)
     assert message in report["error"]["message"]
     assert [path.name for path in tmp_path.iterdir()] == ["hostile.tar.gz"]
+
+
+MEGABYTE = 1024 * 1024
+NETWORK = constant_network(labels=["cat", "dog"], answer=1)
+
+
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        ({"zeros.bin": bytes(40 * MEGABYTE)}, "zeros.bin (40.0 MB)"),
+        ({f"part{i}.bin": bytes(MEGABYTE // 4) for i in range(5)}, "part0.bin (0.2 MB)"),
+        ({"folder/tiny-0000.params": bytes(2 * MEGABYTE)}, "folder/tiny-0000.params (2.0 MB)"),
+        ({".tiny-0000.params": bytes(2 * MEGABYTE)}, ".tiny-0000.params (2.0 MB)"),
+        ({"other-0000.params": bytes(2 * MEGABYTE)}, "other-0000.params (2.0 MB)"),
+        ({"a-preprocess.json": b"{}", "b-preprocess.json": b" " * 2 * MEGABYTE}, "b-preprocess"),
+        ({"tiny-0001.params": bytes(2 * MEGABYTE)}, "tiny-0001.params (2.0 MB)"),
+    ],
+)
+def test_a_few_megabytes_that_fill_a_disk_are_refused(
+    python: str, tmp_path: Path, extra: dict[str, bytes], named: str
+) -> None:
+    """Zeros pack to a thousandth, and each instance would keep them as long as the model."""
+    archive = pack(tmp_path / "bomb.tar.gz", NETWORK | extra)
+
+    code, report = preflight(python, archive)
+
+    assert code == 1
+    assert report["error"]["code"] == "too_large"
+    assert named in report["error"]["message"]
+    assert "does not need" in report["error"]["message"]
+
+
+def test_what_lies_beside_a_network_today_is_taken(python: str, tmp_path: Path) -> None:
+    """A README, a licence, a few epochs, what macOS adds."""
+    extra = {f"tiny-000{epoch}.params": NETWORK["tiny-0000.params"] for epoch in (1, 2, 3, 4)}
+    extra |= {
+        "README.md": b"x" * 90_000,
+        "folder/LICENSE": b"y" * 90_000,
+        "._tiny-symbol.json": b"z",
+    }
+    for number, files in enumerate((NETWORK | extra, extra | NETWORK)):
+        code, report = preflight(python, pack(tmp_path / f"{number}.tar.gz", files))
+        assert (code, report["error"]) == (0, None)
+
+
+def test_weights_that_the_network_does_not_use_are_no_way_round(
+    python: str, tmp_path: Path
+) -> None:
+    count = 8 * MEGABYTE
+    arrays = {
+        "arg:fc_weight": ((2, 192), [0.0] * 384),
+        "arg:fc_bias": ((2,), [0.0, 10.0]),
+        "arg:nothing": ((count,), [0.0] * count),
+    }
+    files = NETWORK | {"tiny-0000.params": params_bytes(arrays)}
+
+    code, report = preflight(python, pack(tmp_path / "bomb.tar.gz", files))
+
+    assert (code, report["error"]["code"]) == (1, "bad_params")
+    assert "holds 32 MB of arrays that the network does not use" in report["error"]["message"]
+    assert "'arg:nothing'" in report["error"]["message"]
+
+
+def _params(magic: int = 0x112, count: int = 1, tensor: bytes = b"", names: bytes = b"") -> bytes:
+    return struct.pack("<QQQ", magic, 0, count) + tensor + names
+
+
+def _tensor(
+    *, magic: int = 0xF993FAC9, storage: int = 0, dimensions: int = 1,
+    shape: bytes = struct.pack("<q", 1), kind: int = 0, values: bytes = bytes(4),
+) -> bytes:  # fmt: skip
+    head = struct.pack("<Iii", magic, storage, dimensions)
+    return head + shape + struct.pack("<iii", 1, 0, kind) + values
+
+
+NAME = struct.pack("<QQ", 1, 1) + b"a"
+BAD_PARAMS = {
+    "a million arrays and no more": _params(count=1_000_001),
+    "more arrays than there are": _params(count=2**64 - 1),
+    "sparse": _params(tensor=_tensor(storage=1), names=NAME),
+    "a storage below zero": _params(tensor=_tensor(storage=-2), names=NAME),
+    "dimensions below zero": _params(tensor=_tensor(dimensions=-1, shape=b""), names=NAME),
+    "2 billion dimensions": _params(tensor=_tensor(dimensions=2**31 - 1), names=NAME),
+    "a size below zero": _params(tensor=_tensor(shape=struct.pack("<q", -1)), names=NAME),
+    "sizes whose product is 0 in 64 bits": _params(
+        tensor=_tensor(dimensions=2, shape=struct.pack("<qq", 2**32, 2**32)), names=NAME
+    ),
+    "no type of values": _params(tensor=_tensor(kind=99), names=NAME),
+    "a type below zero": _params(tensor=_tensor(kind=-1), names=NAME),
+    "a name without an end": _params(tensor=_tensor(), names=struct.pack("<QQ", 1, 2**63) + b"a"),
+    "fewer names than arrays": _params(tensor=_tensor(), names=struct.pack("<Q", 0)),
+    "more names than arrays": _params(tensor=_tensor(), names=struct.pack("<Q", 2)),
+    "a name that is no text": _params(tensor=_tensor(), names=struct.pack("<QQ", 1, 1) + b"\xff"),
+    "two of a name": _params(count=2, tensor=_tensor() * 2,
+                             names=struct.pack("<QQ", 2, 1) + b"a" + struct.pack("<Q", 1) + b"a"),
+    "more after the end": _params(tensor=_tensor(), names=NAME) + bytes(64),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_PARAMS)
+def test_a_params_file_is_read_within_bounds(tmp_path: Path, case: str) -> None:
+    for name, data in NETWORK.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "tiny-0000.params").write_bytes(BAD_PARAMS[case])
+
+    with pytest.raises(ArtifactError) as refused:
+        read_artifact(tmp_path)
+
+    assert refused.value.code == "bad_params"
+    assert refused.value.message.startswith("tiny-0000.params ")
 
 
 def test_it_refuses_with_the_words_of_the_server(python: str, tmp_path: Path) -> None:

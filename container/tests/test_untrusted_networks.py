@@ -1,0 +1,99 @@
+"""Networks made to break out of MXNet: refused with a sentence, before MXNet reads them, by the
+validation and, where one came past it, by the server."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from networks import UNTRUSTED, change_file, changed
+from serving import Server, wait_until
+from test_bad_artifacts import IDLE_PROCESSES
+from test_preflight import preflight
+
+from tests.artifacts import constant_network, pack
+
+pytestmark = pytest.mark.xdist_group("container-untrusted")
+
+DUPLICATE = (
+    b'{"nodes": [{"op": "null", "name": "data", "inputs": []},'
+    b' {"op": "_Native", "op": "relu", "name": "a", "inputs": [[0, 0, 0]]}],'
+    b' "arg_nodes": [0], "heads": [[1, 0, 0]]}'
+)
+
+
+@pytest.mark.parametrize("case", UNTRUSTED)
+def test_the_validation_refuses(python: str, tmp_path: Path, case: str) -> None:
+    change, message = UNTRUSTED[case]
+    files = constant_network(labels=["cat", "dog", "fox"], answer=1)
+    files["tiny-symbol.json"] = changed(files["tiny-symbol.json"], change)
+
+    code, report = preflight(python, pack(tmp_path / "evil.tar.gz", files))
+
+    assert code == 1
+    assert report["error"]["code"] == "bad_symbol"
+    assert report["error"]["message"].startswith("tiny-symbol.json")
+    assert message in report["error"]["message"]
+
+
+@pytest.mark.parametrize("case", UNTRUSTED)
+def test_the_server_refuses_what_came_past_the_validation(
+    server: Server, unpacked: Callable[..., Path], case: str
+) -> None:
+    change, message = UNTRUSTED[case]
+    folder = unpacked()
+    change_file(folder, change)
+
+    name = f"evil {case}".replace(" ", "-").replace("'", "")
+    answer = server.load(name, folder)
+
+    assert answer.status == 400
+    assert message in server.told("load_failed", name)["message"]
+    assert "tiny-symbol.json" in answer.reason
+    assert server.models() == []
+
+
+def test_a_key_that_stands_twice_is_refused(
+    server: Server, unpacked: Callable[..., Path], python: str, tmp_path: Path
+) -> None:
+    """MXNet's reader and Python's take different ones."""
+    folder = unpacked()
+    (folder / "tiny-symbol.json").write_bytes(DUPLICATE)
+    assert server.load("twice", folder).status == 400
+
+    files = constant_network(labels=["cat", "dog"], answer=1) | {"tiny-symbol.json": DUPLICATE}
+    code, report = preflight(python, pack(tmp_path / "twice.tar.gz", files))
+
+    said = "tiny-symbol.json: the key 'op' stands twice in one object."
+    assert server.told("load_failed", "twice")["message"] == said
+    assert (code, report["error"]["message"]) == (1, said)
+
+
+def test_neighbours_go_on(server: Server, unpacked: Callable[..., Path], picture: bytes) -> None:
+    assert server.load("neighbour", unpacked()).status == 200
+    for number, (change, _) in enumerate(UNTRUSTED.values()):
+        folder = unpacked()
+        change_file(folder, change)
+        assert server.load(f"evil-{number}", folder).status == 400
+    assert server.invoke("neighbour", picture, "image/jpeg").json[0].endswith("class=dog")
+    assert server.unload("neighbour").status == 200
+    wait_until(lambda: len(server.processes()) == IDLE_PROCESSES, what="the end of its processes")
+
+
+def test_a_refusal_is_one_sentence_without_a_stack_trace(python: str, tmp_path: Path) -> None:
+    files = constant_network(labels=["cat", "dog"], answer=1)
+    graph = json.loads(files["tiny-symbol.json"])
+    graph["nodes"].append(
+        {"op": "Pooling", "name": "pool0", "inputs": [[0, 0, 0]], "attrs": {"kernel": "(99, 99)"}}
+    )
+    graph["heads"] = [[5, 0, 0]]
+    files["tiny-symbol.json"] = json.dumps(graph).encode()
+
+    _, report = preflight(python, pack(tmp_path / "a.tar.gz", files))
+
+    message = report["error"]["message"]
+    assert "Error in operator pool0: Check failed: " in message
+    assert "kernel size (99) exceeds input (8 padded to 8)" in message
+    assert "Traceback" not in message
+    assert "\n" not in message
+    assert "pooling.cc" not in message
