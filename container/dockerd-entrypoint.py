@@ -78,7 +78,7 @@ def serve() -> int:
         message = f"Java cannot be started ({error}); set JAVA_HOME to a Java 17 runtime."
         log("start_failed", level="ERROR", message=message)
         return 2
-    log("server_started", port=chosen.port, host=chosen.host, pid=server.pid, home=str(chosen.home))
+    log("server_started", address=chosen.address, pid=server.pid, home=str(chosen.home))
 
     while server.poll() is None and not stopping:
         # Not PR_SET_PDEATHSIG: that fires when the starting *thread* ends, and servers are

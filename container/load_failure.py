@@ -8,12 +8,16 @@ status line, and removes the model; the model's processes are ended by it while 
 import http.client
 import logging
 import os
+import socket
 import urllib.parse
 
 SECONDS = 35.0
 """MMS itself waits 30 s for a process to end (``unregister_model_timeout``)."""
 
 MAX_REASON = 500
+
+ADDRESS = "MME_ADDRESS"
+"""The variable that tells a worker where MMS listens: the path of a Unix socket, or HOST:PORT."""
 
 
 def explain(error: Exception, model_name: str) -> tuple[str, int]:
@@ -45,11 +49,29 @@ def note(model_name: str, status: int, message: str) -> None:
     log("load_failed", level="ERROR", model=model_name, status=status, message=message)
 
 
-def address() -> tuple[str, int]:
-    """Where MMS listens."""
-    host = os.environ.get("MME_BIND_HOST", "")
-    port = int(os.environ["MME_PORT"])
-    return (host if host not in ("", "0.0.0.0") else "127.0.0.1", port)  # noqa: S104
+def connect(timeout: float) -> socket.socket:
+    """A connection to MMS, wherever it listens; ``OSError`` where there is none.
+
+    ``timeout`` is in seconds, for each step.
+    """
+    where = os.environ[ADDRESS]
+    if not where.startswith("/"):
+        host, _, port = where.rpartition(":")
+        host = host if host not in ("", "0.0.0.0") else "127.0.0.1"  # noqa: S104
+        return socket.create_connection((host, int(port)), timeout=timeout)
+    line = socket.socket(socket.AF_UNIX)
+    try:
+        line.settimeout(timeout)
+        line.connect(where)
+    except OSError:
+        line.close()
+        raise
+    return line
+
+
+class _Connection(http.client.HTTPConnection):
+    def connect(self) -> None:
+        self.sock = connect(SECONDS)
 
 
 def target(path: str, message: str, **query: str | int) -> str:
@@ -71,7 +93,7 @@ def tell_mms(model_name: str, sock_name: str, status: int, message: str) -> bool
 
     Returns whether it did; where not, the worker protocol is left to tell it.
     """
-    connection = http.client.HTTPConnection(*address(), timeout=SECONDS)
+    connection = _Connection("localhost")
     try:
         path = target(
             "/load-failed", message, model=model_name, port=port(sock_name), status=status

@@ -4,12 +4,14 @@ import contextlib
 import hashlib
 import os
 import shlex
+import socket
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import launcher
+import load_failure
 import processors
 from sagemaker_inference.environment import Environment
 
@@ -18,8 +20,14 @@ CONTAINER = Path(__file__).resolve().parent
 MAX_PORT = 32766
 """MMS takes no higher one (its util/Connector.java), so none that the kernel would choose."""
 
-# Netty's Unix sockets lie at TMPDIR/.mms.sock.9000; the kernel takes 107 bytes for such a path.
+MAX_SOCKET_PATH = 107
+"""Bytes; the kernel takes no more (unix(7))."""
+
+# Netty's Unix sockets lie at TMPDIR/.mms.sock.9000.
 MAX_SOCKET_FOLDER = 80
+
+MODELS = "/opt/ml/models"
+"""Where SageMaker puts models (DG/mms-container-apis)."""
 
 # A server of many models is mostly Python processes: the JVM only passes bytes on, and is to start
 # fast and stay small. UseContainerSupport stays on: the JVM then sees its share of processors.
@@ -53,12 +61,21 @@ class Settings:
     tmp: Path
     host: str
     port: int
+    socket: Path | None
+    """Where it listens in place of host and port."""
+    models: Path
+    """The folder that models may be loaded from."""
     workers: int
     timeout_seconds: int
     vmargs: tuple[str, ...]
     max_request_bytes: int
     die_with_parent: bool
     model_host: bool
+
+    @property
+    def address(self) -> str:
+        """Where it listens: the path of a Unix socket, or HOST:PORT."""
+        return str(self.socket) if self.socket is not None else f"{self.host}:{self.port}"
 
     @property
     def host_files(self) -> launcher.HostFiles:
@@ -90,6 +107,8 @@ def settings() -> Settings:
         tmp=_socket_folder(home),
         host=os.environ.get("MME_BIND_HOST", "0.0.0.0"),  # noqa: S104 - inside the image
         port=port,
+        socket=_socket("MME_BIND_SOCKET"),
+        models=_absolute("MME_MODELS_DIR", os.environ.get("MME_MODELS_DIR") or MODELS),
         workers=workers,
         timeout_seconds=_whole("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", str(timeout), 1, 86400),
         vmargs=(*JVM_OPTIONS, *vmargs),
@@ -108,6 +127,24 @@ def _whole(name: str, value: str, low: int, high: int) -> int:
     if not low <= number <= high:
         raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
     return number
+
+
+def _absolute(name: str, value: str) -> Path:
+    path = Path(value)
+    # Both are written into files and command lines of MMS's, which have signs of their own.
+    if not path.is_absolute() or ".." in path.parts or not value.isprintable() or "\\" in value:
+        raise ValueError(f"{name} must be an absolute path without '..', not {value!r}.")
+    return path
+
+
+def _socket(name: str) -> Path | None:
+    value = os.environ.get(name)
+    if not value:
+        return None
+    path = _absolute(name, value)
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise ValueError(f"{name} must have at most {MAX_SOCKET_PATH} bytes: {value!r} is longer.")
+    return path
 
 
 def _socket_folder(home: Path) -> Path:
@@ -132,6 +169,8 @@ def prepare_folders(chosen: Settings) -> None:
     chosen.tmp.mkdir(mode=0o700, exist_ok=True)
     if chosen.tmp.stat().st_uid != os.getuid() or chosen.tmp.is_symlink():
         raise ValueError(f"{chosen.tmp} belongs to somebody else; set MME_HOME to a shorter path.")
+    if chosen.socket is not None:
+        _prepare_socket(chosen.socket)
     clear_leftovers(chosen)
     (chosen.home / "config.properties").write_text(config(chosen), encoding="utf-8")
     # MMS takes one path for its Python. What it starts with it is the worker of a model, and once
@@ -143,6 +182,27 @@ def prepare_folders(chosen: Settings) -> None:
         worker=CONTAINER / "worker.py",
         with_host=chosen.model_host,
     )
+
+
+def _prepare_socket(path: Path) -> None:
+    """Make the folder that the socket is to lie in, for our user alone, and remove a stale socket.
+
+    Whoever may enter the folder may give the server orders: the socket asks for no password.
+    Raises ``ValueError`` where others may, or where a server answers there.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.parent.stat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise ValueError(
+            f"MME_BIND_SOCKET must lie in a folder for its user alone: chmod 700 {path.parent}"
+        )
+    if path.is_socket():
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                raise ValueError(f"Another server listens at {path}.")
+        path.unlink(missing_ok=True)
+    elif path.exists() or path.is_symlink():
+        raise ValueError(f"MME_BIND_SOCKET must name a socket; {path} is something else.")
 
 
 _LEFTOVERS = (
@@ -161,6 +221,8 @@ _PIPES = ("-stdout", "-stderr")  # plain files, where MMS opened one that was go
 def leave(chosen: Settings) -> None:
     """Remove what only a running server needs; also the folder, where it is the system's."""
     clear_leftovers(chosen)
+    if chosen.socket is not None and chosen.socket.is_socket():
+        chosen.socket.unlink(missing_ok=True)
     if chosen.home not in chosen.tmp.parents:
         with contextlib.suppress(OSError):  # somebody keeps a file there
             chosen.tmp.rmdir()
@@ -180,7 +242,8 @@ def clear_leftovers(chosen: Settings) -> None:
 
 def config(chosen: Settings) -> str:
     """MMS's config.properties (its docs/configuration.md)."""
-    address = f"http://{chosen.host}:{chosen.port}"
+    scheme = "unix:" if chosen.socket is not None else "http://"
+    address = scheme + chosen.address
     return "".join(
         f"{key}={value}\n"
         for key, value in {
@@ -196,7 +259,9 @@ def config(chosen: Settings) -> str:
             "number_of_netty_threads": 16,
             "decode_input_request": "false",
             "max_request_size": chosen.max_request_bytes,
-            "model_store": "/",
+            # Its Unix sockets need this, those of the workers too; it is MMS's default.
+            "use_native_io": "true",
+            "model_store": "/",  # what may be loaded is for the guard to say, see plugin/Guard.java
             "load_models": "",
             "enable_envvars_config": "false",
             "preload_model": "false",
@@ -209,7 +274,8 @@ def worker_environment(chosen: Settings) -> dict[str, str]:
     """What the model host and each worker run with, besides what is set outside."""
     return {
         "TMPDIR": str(chosen.tmp),
-        "MME_PORT": str(chosen.port),
+        load_failure.ADDRESS: chosen.address,
+        "MME_MODELS_DIR": str(chosen.models),
         **processors.environment(),
     }
 
@@ -238,11 +304,12 @@ def command(chosen: Settings) -> list[str]:
         f"-Dmodel_server_home={package.parent}",
         f"-Djava.io.tmpdir={chosen.tmp}",
         f"-Dmme.healthy={chosen.tmp / 'healthy'}",
+        f"-Dmme.models={chosen.models}",
         f"-Dlog4j.configurationFile=file://{CONTAINER / 'log4j2.xml'}",
         *chosen.vmargs,
         "-cp",
         f"{package / 'frontend'}/*:{CONTAINER / 'plugin' / 'plugin.jar'}",
-        "com.amazonaws.ml.mms.ModelServer",
+        "mme.Main",
         "--python",
         str(chosen.home / "worker"),
         "-f",

@@ -396,7 +396,7 @@ class Host:
     def tell_mms(self, path: str, connection: socket.socket) -> None:
         """Say to MMS why ``connection`` ends, and only then let it see that it has ended."""
         try:
-            answer = socket.create_connection(load_failure.address(), timeout=1)
+            answer = load_failure.connect(timeout=1)
             answer.sendall(f"POST {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
         except OSError as error:
             log("report_failed", level="ERROR", message=str(error))

@@ -43,6 +43,25 @@ def import_mxnet(model_name: str) -> None:
             import mxnet  # noqa: F401
 
 
+def keep_to_the_models(folder: str) -> None:
+    """Refuse a folder that leads out of ``MME_MODELS_DIR``, or holds a link that leads out of it.
+
+    The server's guard has looked at the folder's path (plugin/Guard.java); it may have been
+    replaced since. Raises ArtifactError.
+    """
+    from artifact import ArtifactError
+
+    models = Path(os.environ["MME_MODELS_DIR"]).resolve()
+    found = Path(folder).resolve()
+    if models not in found.parents:
+        raise ArtifactError("load_failed", f"{folder} does not lie below {models}.")
+    if not found.is_dir():
+        return  # told later, by whoever reads it
+    for entry in found.iterdir():
+        if entry.is_symlink() and found not in entry.resolve().parents:
+            raise ArtifactError("load_failed", f"{entry.name} leads out of the model's folder.")
+
+
 class LoadFailed(Exception):
     """The model could not be loaded, and MMS has been told."""
 
@@ -74,6 +93,7 @@ def serve_connection(
             pipes = load_model_request["ioFileDescriptor"].decode()
             self._create_io_files(self.tmp_dir, pipes)
             try:
+                keep_to_the_models(folder)
                 import_mxnet(name)
                 # Never the handler or the loader that a MANIFEST.json in the archive asks for.
                 self.service = MmsModelLoader().load(name, folder, HANDLER, None, 1)

@@ -8,6 +8,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -66,22 +67,41 @@ class Answer:
         return {key: float(value) for key, value in (part.split("=") for part in text.split(";"))}
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
 @dataclass
 class Server:
     """A running server; ``log_file`` is its stdout, ``error_file`` its stderr where that is kept
-    apart."""
+    apart. ``address`` is the path of its Unix socket, or HOST:PORT."""
 
-    port: int
+    address: str
     home: Path
     process: subprocess.Popen[bytes]
     log_file: Path
     environment: dict[str, str] = field(default_factory=dict)
     error_file: Path | None = None
 
+    def connection(self, timeout: float = 60) -> http.client.HTTPConnection:
+        """A connection of the caller's own; ``timeout`` is in seconds."""
+        if self.address.startswith("/"):
+            return UnixConnection(self.address, timeout)
+        return http.client.HTTPConnection(self.address, timeout=timeout)
+
     def call(
         self, method: str, path: str, body: bytes | None = None, timeout: float = 60, **headers: str
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = self.connection(timeout)
         try:
             named = {key.replace("_", "-"): value for key, value in headers.items()}
             connection.request(method, path, body, named)
@@ -286,18 +306,28 @@ def start(
 def start_server(home: Path, *, within: Sequence[str] = (), **environment: str) -> Iterator[Server]:
     """Run the entrypoint until the block ends; waits until it answers ``/ping``.
 
-    ``within`` is put before its command line, and must become it (``exec``).
+    ``within`` is put before its command line, and must become it (``exec``). It listens at a Unix
+    socket, unless ``environment`` has a SAGEMAKER_BIND_TO_PORT.
     """
-    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="mme-test-") as short:  # pytest's folders may be long
+        yield from _run_server(home, within, Path(short) / "mms.sock", environment)
+
+
+def _run_server(
+    home: Path, within: Sequence[str], socket_path: Path, environment: dict[str, str]
+) -> Iterator[Server]:
     variables = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
-        "SAGEMAKER_BIND_TO_PORT": str(port),
         "SAGEMAKER_MULTI_MODEL": "true",
         "MME_HOME": str(home / "mme"),
         "MME_BIND_HOST": "127.0.0.1",
+        "MME_MODELS_DIR": str(home.parent),
         "MME_DIE_WITH_PARENT": "1",
     }
+    port = environment.get("SAGEMAKER_BIND_TO_PORT")
+    if port is None:
+        variables["MME_BIND_SOCKET"] = str(socket_path)
     if (java := java_home()) is not None:
         variables["JAVA_HOME"] = java
     variables |= environment
@@ -310,7 +340,8 @@ def start_server(home: Path, *, within: Sequence[str] = (), **environment: str) 
             stderr=errors,
             start_new_session=True,
         )
-    server = Server(port, home, process, log_file, variables, error_file)
+    address = variables["MME_BIND_SOCKET"] if port is None else f"127.0.0.1:{port}"
+    server = Server(address, home, process, log_file, variables, error_file)
     try:
         wait_until_ready(server)
         yield server
@@ -345,6 +376,7 @@ def start_image(
         "SAGEMAKER_BIND_TO_PORT": str(port),
         "SAGEMAKER_MULTI_MODEL": "true",
         "MME_BIND_HOST": "127.0.0.1",
+        "MME_MODELS_DIR": str(artifacts),
     } | environment
     settings = [f"--env={key}={value}" for key, value in variables.items()]
     name = f"mme-test-{os.getpid()}-{port}"
@@ -359,7 +391,9 @@ def start_image(
             process = subprocess.Popen(
                 [*command, "logs", "--follow", name], stdout=log, stderr=errors
             )
-        server = ImageServer(port, home, process, log_file, variables, error_file, name)
+        server = ImageServer(
+            f"127.0.0.1:{port}", home, process, log_file, variables, error_file, name
+        )
         wait_until_ready(server, 120)
         yield server
     finally:

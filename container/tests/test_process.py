@@ -1,7 +1,10 @@
 """How the server starts and ends, as one process among others on a machine."""
 
+import json
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -68,7 +71,7 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     """The parent is killed outright, as localaws may be."""
     with start_server(tmp_path) as reference:
         environment = reference.environment | {
-            "SAGEMAKER_BIND_TO_PORT": str(free_port()),
+            "MME_BIND_SOCKET": f"{reference.address}.other",
             "MME_HOME": str(tmp_path / "other"),
         }
         script = (
@@ -142,6 +145,84 @@ def test_wrong_settings_are_told_in_a_sentence(tmp_path: Path, name: str, value:
     assert done.returncode == 2
     assert f"{name} must be a whole number" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("MME_BIND_SOCKET", "mms.sock", "must be an absolute path without '..'"),
+        ("MME_BIND_SOCKET", "/tmp/../mms.sock", "must be an absolute path without '..'"),
+        ("MME_BIND_SOCKET", "/tmp/a\nmanagement_address=http://0.0.0.0:1", "must be an absolute"),
+        ("MME_BIND_SOCKET", "/tmp/" + "x" * 103, "at most 107 bytes"),
+        ("MME_BIND_SOCKET", "/tmp/mms.sock", "for its user alone"),
+        ("MME_MODELS_DIR", "models", "must be an absolute path without '..'"),
+    ],
+)
+def test_a_socket_or_folder_that_will_not_do_is_told_in_a_sentence(
+    tmp_path: Path, name: str, value: str, sentence: str
+) -> None:
+    done = subprocess.run(
+        [container_python(), str(ENTRYPOINT), "serve"],
+        env={"PATH": os.environ["PATH"], "MME_HOME": str(tmp_path), name: value},
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert sentence in json.loads(done.stdout)["message"]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_others_may_enter_holds_no_socket(tmp_path: Path) -> None:
+    """Who may enter it may give the server orders."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    done = subprocess.run(
+        [container_python(), str(ENTRYPOINT), "serve"],
+        env={"PATH": os.environ["PATH"], "MME_HOME": str(tmp_path / "mme"),
+             "MME_BIND_SOCKET": str(shared / "s")},
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"chmod 700 {shared}" in done.stdout
+
+
+def test_a_plain_process_opens_no_port_and_its_folder_is_for_its_user_alone(
+    tmp_path: Path, unpacked: Unpacked
+) -> None:
+    with start_server(tmp_path) as server:
+        assert server.load("one", unpacked()).status == 200
+        listening = [
+            line
+            for pid in server.processes()
+            for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()
+            + Path(f"/proc/{pid}/net/tcp6").read_text().splitlines()
+            if line.split()[3] == "0A" and line.split()[9] in sockets_of(pid)
+        ]
+        assert listening == []
+        assert stat.S_IMODE(Path(server.address).parent.stat().st_mode) == 0o700
+
+
+def sockets_of(pid: int) -> set[str]:
+    """The inodes of a process's sockets."""
+    links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    return {link[8:-1] for link in links if link.startswith("socket:[")}
+
+
+def test_a_stale_socket_is_taken_over_and_a_living_one_is_not(tmp_path: Path) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "mms.sock"
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(path))
+        with start_server(tmp_path, MME_BIND_SOCKET=str(path)) as server:
+            second = subprocess.run(
+                [container_python(), str(ENTRYPOINT), "serve"],
+                env=server.environment | {"MME_HOME": str(tmp_path / "second")},
+                capture_output=True, text=True, timeout=30, check=False,
+            )  # fmt: skip
+            assert second.returncode == 2
+            assert f"Another server listens at {path}." in second.stdout
+            assert server.call("GET", "/ping").status == 200
+        assert not path.exists()
 
 
 def test_without_java_it_says_so(tmp_path: Path) -> None:
