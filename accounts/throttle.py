@@ -252,7 +252,10 @@ class Handler(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc] # axe
     """Joins the throttle to axes' authentication backend and signals (AXES_HANDLER)."""
 
     def is_allowed(self, request: Any, credentials: dict[str, Any] | None = None) -> bool:
-        """Count the attempt; False where it must not be tried. Axes' backend asks this first."""
+        """Count the attempt; False where it must not be tried. Axes' backend asks this first.
+
+        ``login()`` gives it back; who calls ``authenticate()`` alone has to call ``give_back``.
+        """
         name = str((credentials or {}).get("username") or "")
         result = reserve(keys_of(request, name))
         request.throttle = result
