@@ -266,8 +266,8 @@ def set_role(*, actor: User | None, user: User, role: str | None) -> None:
 def set_password(*, actor: User | None, user: User, password: str) -> None:
     """Set a password; the user's sessions end. Raises ValidationError for a weak one."""
     validate_password(password, user)
+    user.set_password(password)  # takes its time, so it is done before the lock
     with changing_users(actor=actor, users=[user.pk]):
-        user.set_password(password)
         user.save(update_fields=["password"])
 
 
