@@ -24,7 +24,7 @@ from activity.models import Event
 from activity.services import record
 from mmeportal import roles
 
-_FIELDS = {"first_name": "first name", "last_name": "last name", "email": "email"}
+_FIELDS = ("first_name", "last_name", "email")
 
 
 class NotAllowed(Exception):
@@ -166,7 +166,7 @@ def _record_changes(old: _Snapshot, user: User, actor: User | None) -> None:
     person = Person.of(user)
     if new.name != old.name:
         _record("user.renamed", person, actor, before=old.name)
-    pairs = zip(_FIELDS.values(), old.fields, new.fields, strict=True)
+    pairs = zip(_FIELDS, old.fields, new.fields, strict=True)
     if changed := [name for name, was, now in pairs if was != now]:
         _record("user.changed", person, actor, fields=", ".join(changed))
     for role in sorted(new.roles - old.roles):
@@ -181,8 +181,8 @@ def _record_changes(old: _Snapshot, user: User, actor: User | None) -> None:
         code = "user.superuser_given" if new.superuser else "user.superuser_taken"
         _record(code, person, actor, Event.Level.WARNING)
     if new.active != old.active:
-        if not new.active:
-            end_sessions(user_id=user.pk)
+        # At the activation once more: a log-in that was under way may have made one meanwhile.
+        end_sessions(user_id=user.pk)
         _record("user.activated" if new.active else "user.deactivated", person, actor)
     if new.password != old.password:
         note_password(user=user, actor=actor)
@@ -206,7 +206,7 @@ def note_made(*, user: User, actor: User | None) -> None:
         Person.of(user),
         actor,
         Event.Level.SUCCESS,
-        roles=", ".join(given) or "none",
+        roles=", ".join(given) or "-",
     )
 
 
@@ -266,8 +266,8 @@ def set_role(*, actor: User | None, user: User, role: str | None) -> None:
 def set_password(*, actor: User | None, user: User, password: str) -> None:
     """Set a password; the user's sessions end. Raises ValidationError for a weak one."""
     validate_password(password, user)
+    user.set_password(password)  # takes its time, so it is done before the lock
     with changing_users(actor=actor, users=[user.pk]):
-        user.set_password(password)
         user.save(update_fields=["password"])
 
 

@@ -185,7 +185,15 @@ def _locked(
 def sweep() -> int:
     """Delete the rows that count no more; gives how many."""
     stale = AccessAttempt.objects.filter(attempt_time__lte=timezone.now() - cool_off())
-    return int(stale.delete()[0])
+    deleted = 0
+    while True:
+        with transaction.atomic():
+            # Locked first, in the order of `reserve`: a row that is just counted anew stays.
+            ordered = stale.select_for_update().order_by("username", "ip_address")
+            batch = [row.pk for row in ordered[:500]]
+            deleted += int(AccessAttempt.objects.filter(pk__in=batch).delete()[0])
+        if not batch:
+            return deleted
 
 
 # --- who tried, in the log and as events --------------------------------------------------
@@ -252,7 +260,10 @@ class Handler(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc] # axe
     """Joins the throttle to axes' authentication backend and signals (AXES_HANDLER)."""
 
     def is_allowed(self, request: Any, credentials: dict[str, Any] | None = None) -> bool:
-        """Count the attempt; False where it must not be tried. Axes' backend asks this first."""
+        """Count the attempt; False where it must not be tried. Axes' backend asks this first.
+
+        ``login()`` gives it back; who calls ``authenticate()`` alone has to call ``give_back``.
+        """
         name = str((credentials or {}).get("username") or "")
         result = reserve(keys_of(request, name))
         request.throttle = result

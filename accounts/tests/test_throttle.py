@@ -348,7 +348,35 @@ def test_axes_own_command_resets_too(ada: User, log_in: LogIn) -> None:
     assert log_in("ada").status_code == 302
 
 
-# --- what it costs -----------------------------------------------------------------------------
+# --- the page, and what it costs ------------------------------------------------------------
+
+
+def test_a_wrong_password_is_said_and_who_is_logged_in_notices_nothing_of_a_pause(
+    ada: User, log_in: LogIn
+) -> None:
+    client = Client()
+    client.force_login(ada)
+    assert "Wrong name or password" in log_in("ada", "wrong").content.decode()
+    for _ in range(5):
+        log_in("ada", "wrong")
+    assert client.get("/activity/", REMOTE_ADDR="192.0.2.1").status_code == 403  # it has no role
+    assert client.get("/", REMOTE_ADDR="192.0.2.1").status_code == 200
+
+
+def test_names_that_are_too_long_to_be_one_are_attempts_like_others(
+    db: None, log_in: LogIn, looked_at: list[str]
+) -> None:
+    name = "\N{LATIN SMALL LIGATURE FFI}" * 20_000
+    statuses = [log_in(f"{name}{number}", "wrong").status_code for number in range(6)]
+    assert statuses == [400] * 4 + [429] * 2
+    assert len(looked_at) == 5
+
+
+def test_axes_has_nothing_to_say_against_the_settings() -> None:
+    from django.core.checks import run_checks
+
+    found = run_checks(include_deployment_checks=True)
+    assert not [message for message in found if str(message.id).startswith("axes")]
 
 
 def test_a_page_costs_no_query_more(client_of: Callable[[str], Client]) -> None:

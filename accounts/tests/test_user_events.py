@@ -64,9 +64,9 @@ def test_each_change_of_a_user_in_djangos_admin_is_told(boss: Client) -> None:
     assert _told() == [
         ("admin-user", sentence)
         for sentence in (
-            "Made the user ada (roles: none).",
+            "Made the user ada (roles: -).",
             "Gave the role viewer to ada.",
-            "Changed the user ada: first name, email.",
+            "Changed the user ada: first_name, email.",
             "Gave the role operator to ada.",
             "Took the role viewer from ada.",
             "Renamed the user ada to countess.",
