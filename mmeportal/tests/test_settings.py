@@ -95,3 +95,22 @@ def test_the_passwords_of_database_and_redis_come_from_files(tmp_path: Path) -> 
     )  # fmt: skip
     address = "redis://portal:of%20a%20file@host/0"
     assert done.stdout == f"of a file {address} {address}\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"), [("", "CERT_REQUIRED"), ("?ssl_cert_reqs=none", "CERT_NONE")]
+)
+def test_the_certificate_of_redis_is_checked_unless_the_address_says_no(
+    query: str, kind: str
+) -> None:
+    bare = {
+        "PATH": os.environ["PATH"],
+        "SECRET_KEY": "only for this test, and long enough for any rule of it",
+        "REDIS_URL": f"rediss://portal@host/0{query}",
+    }
+    program = "from mmeportal.celery import app;print(app.connection().ssl['ssl_cert_reqs'].name)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env=bare, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout == f"{kind}\n"
