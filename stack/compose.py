@@ -34,8 +34,11 @@ def make_secrets(root: Path) -> None:
     database = secret(portal / "database-password", secrets.token_urlsafe(32))
     of_redis = secret(portal / "redis-password", secrets.token_urlsafe(32))
     access_key, _, secret_key = secret(portal / "aws-keys", " ".join(new_aws_keys())).partition(" ")
-    for name in ("portal", "localaws"):
-        write_aws_credentials(folders[name] / "aws-credentials", access_key, secret_key)
+    write_aws_credentials(portal / "aws-credentials", access_key, secret_key)
+    private_file(
+        folders["localaws"] / "keys.env",
+        f"export AWS_ACCESS_KEY_ID={access_key}\nexport AWS_SECRET_ACCESS_KEY={secret_key}\n",
+    )
     private_file(folders["postgres"] / "password", database)
     private_file(folders["redis"] / "password", of_redis)
     private_file(

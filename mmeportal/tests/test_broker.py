@@ -100,6 +100,25 @@ def test_what_a_dead_worker_held_comes_back_without_a_script_in_redis(
         assert _refused(watcher) <= {("client", "command")}
 
 
+@pytest.mark.parametrize("held", ["junk", "null", '{"__type__": "uuid", "__value__": {}}'])
+def test_a_forged_note_of_what_a_worker_held_is_dropped_once(
+    tmp_path: Path, redis_port: int, held: str
+) -> None:
+    broker.use()
+    address = f"redis://portal:{quote(REDIS_PASSWORD)}@127.0.0.1:{redis_port}/0"
+    with (
+        redis_server(redis_port, tmp_path),
+        redis_client(redis_port) as watcher,
+        Connection(address) as connection,
+    ):
+        watcher.hset("unacked", "a tag", held)
+        watcher.zadd("unacked_index", {"a tag": 1})
+
+        connection.default_channel.qos.restore_visible()
+
+        assert not watcher.exists("unacked", "unacked_index", "unacked_mutex", "celery")
+
+
 def test_a_lock_that_ran_out_is_not_taken_from_its_next_owner(
     tmp_path: Path, redis_port: int
 ) -> None:
