@@ -1,6 +1,7 @@
 """A worker outlives a Redis that dies while it holds a message, and goes on with the next one."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -158,11 +159,19 @@ _DANGEROUS = (
 )
 
 
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[redis.Redis]":
+    """The portal's user in a Redis of this module's."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("redis")
+    with redis_server(port, folder), redis_client(port, "portal") as client:
+        yield client
+
+
 @pytest.mark.parametrize("command", [*_DANGEROUS, "GET other", "SET other 1", "LPUSH other x"])
 def test_not_even_the_portals_user_writes_files_runs_code_or_sees_other_keys(
-    tmp_path: Path, redis_port: int, command: str
+    portal: "redis.Redis", command: str
 ) -> None:
-    with redis_server(redis_port, tmp_path), redis_client(redis_port, "portal") as portal:
-        with pytest.raises(redis.exceptions.NoPermissionError):
-            portal.execute_command(*command.split())
-        assert portal.ping()
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        portal.execute_command(*command.split())
+    assert portal.ping()
