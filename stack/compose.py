@@ -48,7 +48,14 @@ def make_secrets(root: Path) -> None:
         f"export RCLONE_CONFIG_HERE_SECRET_ACCESS_KEY={secret_key}\n",
     )
     # The last, because Redis starts as soon as it is there.
-    queue.write(folders["redis"], password=of_redis, host="0.0.0.0", port=6379, keep_in="/tmp")  # noqa: S104, S108
+    queue.write(
+        folders["redis"],
+        password=of_redis,
+        host="0.0.0.0",  # noqa: S104 - of its own container
+        port=6379,
+        keep_in="/tmp",  # noqa: S108 - nothing
+        seen_at=Path("/secrets"),
+    )
     for name, folder in folders.items():
         # The folder last: what is in it can be read as soon as it can be found.
         for path in (*folder.iterdir(), folder):

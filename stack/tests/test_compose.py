@@ -71,7 +71,8 @@ def test_two_set_ups_share_no_secret(made: Path, tmp_path_factory: pytest.TempPa
     compose.make_secrets(other)
     mine, theirs = _contents(made), _contents(other)
     same = {name for name in mine if mine[name] == theirs[name]}
-    assert not same - {"redis/redis.conf"}
+    assert same == {"redis/redis.conf"}, "it names the file with the hash of the password"
+    assert 'aclfile "/secrets/users.acl"' in mine["redis/redis.conf"]
 
 
 def test_no_secret_stands_in_the_compose_file() -> None:
