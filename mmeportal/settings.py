@@ -5,6 +5,7 @@ docs/settings.md explains each; a test holds that page and this file together.
 
 import os
 import shlex
+import ssl
 import sys
 import tempfile
 from pathlib import Path
@@ -195,6 +196,9 @@ REDIS_URL = url_with_password(
     env_secret("REDIS_URL", "redis://127.0.0.1:6380/0"), env_secret("REDIS_PASSWORD", "")
 )
 CELERY_BROKER_URL = "memory://" if TESTING else REDIS_URL  # never into somebody's running stack
+if REDIS_URL.startswith("rediss:"):
+    # kombu would take any certificate. What the address itself says (ssl_cert_reqs) goes before.
+    CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 WORKER_THREADS = env_int("WORKER_THREADS", 4, least=2)  # the Procfile hands it to the worker
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True  # every task may run twice: the database row is the queue

@@ -1,31 +1,97 @@
-"""What docker-compose.yml runs once at each start: secrets, the database, the bucket.
+"""What docker-compose.yml runs at each start, once each.
 
-Runs with the portal's settings. SECRETS_DIR is a folder that all parts share.
+``python -m stack.compose secrets``: makes the secrets, as root and without a network. SECRETS_DIR
+holds a folder for each who needs some; everybody mounts their own alone.
+
+``python -m stack.compose``: the database, the first administrator, the bucket, with the portal's
+settings.
 """
 
 import os
 import secrets
 import socket
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from stack import database
-from stack.credentials import secret
+from stack import queue
+from stack.credentials import new_aws_keys, private_file, secret, write_aws_credentials
+
+#: The users that the images run as; postgres and s3 read theirs as root.
+_OWNERS = {"portal": 1000, "localaws": 1000, "redis": 999, "postgres": 0, "s3": 0}
+#: What the compose file gave every database once.
+_KNOWN_PASSWORD = "known-in-this-network-alone"  # noqa: S105 - it is what is replaced
 
 
-def main() -> None:
-    folder = Path(os.environ["SECRETS_DIR"])
-    secret(folder / "secret-key", secrets.token_urlsafe(48))
+def make_secrets(root: Path) -> None:
+    """Make what is missing, for its owners alone, whatever an earlier version left open."""
+    folders = {name: root / name for name in _OWNERS}
+    portal = folders["portal"]
+    secret(portal / "secret-key", secrets.token_urlsafe(48))
     chosen = os.environ.pop("ADMIN_PASSWORD", None) or secrets.token_urlsafe(9)
-    password = secret(folder / "admin-password", chosen)
-    os.environ["ADMIN_PASSWORD"] = password
-    # The compose file says that both are healthy by now, but not every engine heeds it.
+    secret(portal / "admin-password", chosen)
+    database = secret(portal / "database-password", secrets.token_urlsafe(32))
+    of_redis = secret(portal / "redis-password", secrets.token_urlsafe(32))
+    access_key, _, secret_key = secret(portal / "aws-keys", " ".join(new_aws_keys())).partition(" ")
+    write_aws_credentials(portal / "aws-credentials", access_key, secret_key)
+    private_file(
+        folders["localaws"] / "keys.env",
+        f"export AWS_ACCESS_KEY_ID={access_key}\nexport AWS_SECRET_ACCESS_KEY={secret_key}\n",
+    )
+    private_file(folders["postgres"] / "password", database)
+    private_file(folders["redis"] / "password", of_redis)
+    private_file(
+        folders["s3"] / "s3.env",
+        f"export RCLONE_AUTH_KEY='\"{access_key},{secret_key}\"'\n"
+        f"export RCLONE_CONFIG_HERE_ACCESS_KEY_ID={access_key}\n"
+        f"export RCLONE_CONFIG_HERE_SECRET_ACCESS_KEY={secret_key}\n",
+    )
+    # The last, because Redis starts as soon as it is there.
+    queue.write(
+        folders["redis"],
+        password=of_redis,
+        host="0.0.0.0",  # noqa: S104 - of its own container
+        port=6379,
+        keep_in="/tmp",  # noqa: S108 - nothing
+        seen_at=Path("/secrets"),
+    )
+    for name, folder in folders.items():
+        # The folder last: what is in it can be read as soon as it can be found.
+        for path in (*folder.iterdir(), folder):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+            os.chown(path, _OWNERS[name], _OWNERS[name])
+
+
+def prepare() -> None:
+    """See to the database, its administrator and the bucket."""
+    # The compose file says that all these are there by now, but not every engine heeds it.
+    for variable in ("SECRET_KEY_FILE", "DATABASE_PASSWORD_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        _wait_for_file(Path(os.environ[variable]))
     for variable in ("DATABASE_URL", "AWS_ENDPOINT_URL_S3"):
         _wait_for(os.environ[variable])
+    _replace_known_password()
+    from stack import database
+
     database.prepare()
     _make_bucket()
-    print(f"The administrator's password is in {folder / 'admin-password'}.")
+    path = os.environ["ADMIN_PASSWORD_FILE"]
+    print(f"The administrator's password is in {path}.")
+
+
+def _wait_for_file(path: Path, seconds: float = 90) -> None:
+    """Return when the file is there for us to read, and holds something."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if path.read_text().strip():
+                return
+            problem = "it is empty"
+        except OSError as error:
+            problem = str(error.strerror)
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited {seconds:.0f} s in vain for {path}: {problem}")
+        time.sleep(0.2)
 
 
 def _wait_for(url: str, seconds: float = 90) -> None:
@@ -43,6 +109,50 @@ def _wait_for(url: str, seconds: float = 90) -> None:
             return
 
 
+def _replace_known_password() -> None:
+    """Give a database that was made with a password from the compose file the one of its own."""
+    import psycopg
+    from psycopg import sql
+
+    address = urlsplit(os.environ["DATABASE_URL"])
+    user = address.username or ""
+    wanted = Path(os.environ["DATABASE_PASSWORD_FILE"]).read_text().strip()
+
+    def connect(password: str) -> "psycopg.Connection[tuple[object, ...]]":
+        return psycopg.connect(
+            host=address.hostname,
+            port=address.port or 5432,
+            dbname=address.path.lstrip("/"),
+            user=user,
+            password=password,
+            connect_timeout=10,
+            autocommit=True,
+        )
+
+    former = [os.environ.get("POSTGRES_PASSWORD") or "", _KNOWN_PASSWORD]
+    refused: psycopg.OperationalError | None = None
+    for password in (wanted, *filter(None, former)):
+        try:
+            with connect(password) as connection:
+                if password != wanted:
+                    # Only what PostgreSQL itself would keep of it goes over the network.
+                    kept = connection.pgconn.encrypt_password(
+                        wanted.encode(), user.encode(), b"scram-sha-256"
+                    ).decode()
+                    change = sql.SQL("ALTER ROLE {} PASSWORD {}")
+                    connection.execute(change.format(sql.Identifier(user), sql.Literal(kept)))
+                    print("The database has a password of its own now.")
+                return
+        except psycopg.OperationalError as error:
+            if "password authentication failed" not in str(error):
+                raise
+            refused = error
+    raise SystemExit(
+        "The database was made with another password: start once with POSTGRES_PASSWORD set to "
+        "it, and it is replaced."
+    ) from refused
+
+
 def _make_bucket() -> None:
     import boto3
     from botocore.exceptions import ClientError
@@ -56,5 +166,15 @@ def _make_bucket() -> None:
             raise
 
 
+def main(arguments: list[str]) -> None:
+    if arguments == ["secrets"]:
+        os.umask(0o077)
+        make_secrets(Path(os.environ["SECRETS_DIR"]))
+    elif not arguments:
+        prepare()
+    else:
+        sys.exit("usage: python -m stack.compose [secrets]")
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

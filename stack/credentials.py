@@ -30,7 +30,10 @@ def secret(path: Path, value: str) -> str:
 
 
 def private_file(path: Path, text: str) -> Path:
-    """Write ``text`` to ``path``, whole or not at all; for its owner alone."""
+    """Have ``path`` hold ``text``, whole or not at all; for its owner alone."""
+    if path.exists() and path.read_text() == text:
+        path.chmod(0o600)
+        return path
     temporary = path.with_name(path.name + ".tmp")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -64,13 +67,17 @@ def admin_password(layout: Layout) -> str:
     return secret(admin_password_file(layout), chosen)
 
 
-def aws_keys(layout: Layout) -> tuple[str, str]:
-    """The access key and the secret key of this stack."""
+def new_aws_keys() -> tuple[str, str]:
+    """An access key and a secret key like AWS's, and none of its."""
     letters = string.ascii_uppercase + string.digits
     made = "LOCAL" + "".join(secrets.choice(letters) for _ in range(15))
-    access_key, _, secret_key = secret(
-        layout.local_dir / "aws-keys", f"{made} {secrets.token_urlsafe(30)}"
-    ).partition(" ")
+    return made, secrets.token_urlsafe(30)
+
+
+def aws_keys(layout: Layout) -> tuple[str, str]:
+    """The access key and the secret key of this stack."""
+    kept = secret(layout.local_dir / "aws-keys", " ".join(new_aws_keys()))
+    access_key, _, secret_key = kept.partition(" ")
     return access_key, secret_key
 
 

@@ -37,18 +37,27 @@ COMMANDS = (
 )
 
 
-def write(folder: Path, *, password: str, host: str, port: int, keep_in: str, **more: str) -> Path:
+def write(
+    folder: Path,
+    *,
+    password: str,
+    host: str,
+    port: int,
+    keep_in: str,
+    seen_at: Path | None = None,
+    **more: str,
+) -> Path:
     """Write the configuration and its users' rights into ``folder``; gives the former's path.
 
-    ``keep_in``: the working directory, where Redis keeps nothing. ``more``: further directives,
-    with ``_`` for ``-``.
+    ``keep_in``: the working directory, where Redis keeps nothing. ``seen_at``: where Redis finds
+    the folder, if it is elsewhere for it. ``more``: further directives, with ``_`` for ``-``.
     """
     acl = private_file(folder / "users.acl", rights(password))
     settings = {
         "bind": host,
         "port": str(port),
         "dir": keep_in,
-        "aclfile": str(acl),
+        "aclfile": str((seen_at or folder) / acl.name),
         # Nothing in it needs to be kept: all state is in the database, and beat finds what is due.
         "save": '""',
         "appendonly": "no",

@@ -5,6 +5,7 @@ answer as SageMaker would ask it; the compose file has to give a portal into whi
 prove an upload, deploy an endpoint and call it.
 """
 
+import configparser
 import http.cookiejar
 import json
 import os
@@ -158,12 +159,14 @@ def check_compose(folder: Path) -> None:
         subprocess.run([*compose, "exec", "-T", "web", "tar", "-x", "-C", "/tmp"],
                        input=packed, check=True, env=environment, timeout=60)  # fmt: skip
         inside("python", "manage.py", "seed_demo", "/tmp", "--wait", "200")
+        keys = configparser.ConfigParser()
+        keys.read_string(inside("cat", "/secrets/aws-credentials"))
         client = boto3.client(
             "sagemaker-runtime",
             endpoint_url=f"http://127.0.0.1:{ports['LOCALAWS_PORT']}",
             region_name="ap-northeast-2",
-            aws_access_key_id="local-access-key",
-            aws_secret_access_key="local-secret-key",
+            aws_access_key_id=keys["default"]["aws_access_key_id"],
+            aws_secret_access_key=keys["default"]["aws_secret_access_key"],
         )
         answer = client.invoke_endpoint(
             EndpointName="demo",

@@ -73,6 +73,18 @@ REDIS_PASSWORD = "the password of the portal's user"
 
 @contextmanager
 def redis_server(port: int, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A Redis that keeps nothing and wants no password, on ``port``; may be killed within."""
+    command = [
+        str(Path(sys.executable).with_name("redis-server")),
+        *("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)),
+    ]
+    with running(command, stdout=subprocess.DEVNULL) as process:
+        wait_for_port(port, process)
+        yield process
+
+
+@contextmanager
+def redis_of_a_stack(port: int, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A Redis as a stack has it, on ``port``; may be killed within the block.
 
     Besides the portal's user it has one who may do everything, ``watcher``, without a password.

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -38,15 +39,18 @@ class Stack:
 
     ``url``: the portal's address. ``admin_password``: of the user ``admin``. ``aws``: environment
     variables for AWS clients (what aws.env exports). ``local_dir``: its LOCAL_DIR.
-    ``environment``: what its parts run with, for `manage.py` commands beside them.
+    ``variables``: what it was started with. ``environment``: what the portal runs with, for
+    `manage.py` commands beside it.
     """
 
     def __init__(self, folder: Path, demo: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.output = folder / "output"
         self.local_dir = folder / "local"
-        self._variables = {"LOCAL_DIR": str(self.local_dir)} | free_ports()
-        self.layout = Layout.from_environment(self._variables)
+        self.variables = {"LOCAL_DIR": str(self.local_dir)} | free_ports()
+        #: A secret of other programs in the environment of who starts it; goes nowhere.
+        self.planted = secrets.token_urlsafe(30)
+        self.layout = Layout.from_environment(self.variables)
         self.url = self.layout.url
         self.process: subprocess.Popen[bytes] | None = None
         if demo is not None:
@@ -71,7 +75,7 @@ class Stack:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "stack", "up", "--follow", str(os.getpid())],
                 cwd=ROOT,
-                env=os.environ | self._variables,
+                env=os.environ | self.variables | {"SOME_API_TOKEN": self.planted},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -1,6 +1,7 @@
 """A worker outlives a Redis that dies while it holds a message, and goes on with the next one."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from redis.retry import Retry
 
 from mmeportal import broker
 from mmeportal.tests.worker import Worker
-from tests.servers import REDIS_PASSWORD, free_port, redis_client, redis_server
+from tests.servers import REDIS_PASSWORD, free_port, redis_client, redis_of_a_stack
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_a_worker_outlives_a_redis_that_dies_while_it_holds_a_message(
     worker: Worker, redis_port: int, released: str
 ) -> None:
     release = worker.folder / "a.release"
-    with redis_server(redis_port, worker.folder) as redis, worker.run():
+    with redis_of_a_stack(redis_port, worker.folder) as redis, worker.run():
         worker.send("hold", "a")
         worker.wait_for((worker.folder / "a.begun").exists, "the task to begin")
 
@@ -41,7 +42,7 @@ def test_a_worker_outlives_a_redis_that_dies_while_it_holds_a_message(
         if released == "while Redis is away":
             release.touch()
             worker.wait_for(lambda: "succeeded" in worker.said(), "the task to end")
-        with redis_server(redis_port, worker.folder):
+        with redis_of_a_stack(redis_port, worker.folder):
             worker.wait_for(lambda: worker.said().count("Connected to") == 2, "the way back")
             release.touch()
             worker.send("touch", "after")
@@ -63,7 +64,7 @@ def _refused(watcher: "redis.Redis") -> set[tuple[str, str]]:
 def test_a_worker_needs_no_more_of_redis_than_its_user_may_do(
     worker: Worker, redis_port: int
 ) -> None:
-    with redis_server(redis_port, worker.folder), redis_client(redis_port) as watcher:
+    with redis_of_a_stack(redis_port, worker.folder), redis_client(redis_port) as watcher:
         with worker.run():
             worker.send("hold", "a")
             worker.wait_for((worker.folder / "a.begun").exists, "the task to begin")
@@ -80,7 +81,7 @@ def test_what_a_dead_worker_held_comes_back_without_a_script_in_redis(
     broker.use()
     address = f"redis://portal:{quote(REDIS_PASSWORD)}@127.0.0.1:{redis_port}/0"
     with (
-        redis_server(redis_port, tmp_path),
+        redis_of_a_stack(redis_port, tmp_path),
         redis_client(redis_port) as watcher,
         Connection(address) as connection,
     ):
@@ -100,10 +101,29 @@ def test_what_a_dead_worker_held_comes_back_without_a_script_in_redis(
         assert _refused(watcher) <= {("client", "command")}
 
 
+@pytest.mark.parametrize("held", ["junk", "null", '{"__type__": "uuid", "__value__": {}}'])
+def test_a_forged_note_of_what_a_worker_held_is_dropped_once(
+    tmp_path: Path, redis_port: int, held: str
+) -> None:
+    broker.use()
+    address = f"redis://portal:{quote(REDIS_PASSWORD)}@127.0.0.1:{redis_port}/0"
+    with (
+        redis_of_a_stack(redis_port, tmp_path),
+        redis_client(redis_port) as watcher,
+        Connection(address) as connection,
+    ):
+        watcher.hset("unacked", "a tag", held)
+        watcher.zadd("unacked_index", {"a tag": 1})
+
+        connection.default_channel.qos.restore_visible()
+
+        assert not watcher.exists("unacked", "unacked_index", "unacked_mutex", "celery")
+
+
 def test_a_lock_that_ran_out_is_not_taken_from_its_next_owner(
     tmp_path: Path, redis_port: int
 ) -> None:
-    with redis_server(redis_port, tmp_path), redis_client(redis_port) as watcher:
+    with redis_of_a_stack(redis_port, tmp_path), redis_client(redis_port) as watcher:
         client = broker.Client(port=redis_port, username="portal", password=REDIS_PASSWORD)
         with client:
             lock = client.lock("unacked_mutex", timeout=300)
@@ -117,7 +137,7 @@ def test_a_lock_that_ran_out_is_not_taken_from_its_next_owner(
 
 
 def test_nobody_uses_redis_without_the_password(tmp_path: Path, redis_port: int) -> None:
-    with redis_server(redis_port, tmp_path), redis_client(redis_port) as watcher:
+    with redis_of_a_stack(redis_port, tmp_path), redis_client(redis_port) as watcher:
         watcher.lpush("celery", "a job")
         for name, password in ((None, None), ("default", "x"), ("portal", "x")):
             once = Retry(NoBackoff(), 0)
@@ -139,11 +159,19 @@ _DANGEROUS = (
 )
 
 
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[redis.Redis]":
+    """The portal's user in a Redis of this module's."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("redis")
+    with redis_of_a_stack(port, folder), redis_client(port, "portal") as client:
+        yield client
+
+
 @pytest.mark.parametrize("command", [*_DANGEROUS, "GET other", "SET other 1", "LPUSH other x"])
 def test_not_even_the_portals_user_writes_files_runs_code_or_sees_other_keys(
-    tmp_path: Path, redis_port: int, command: str
+    portal: "redis.Redis", command: str
 ) -> None:
-    with redis_server(redis_port, tmp_path), redis_client(redis_port, "portal") as portal:
-        with pytest.raises(redis.exceptions.NoPermissionError):
-            portal.execute_command(*command.split())
-        assert portal.ping()
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        portal.execute_command(*command.split())
+    assert portal.ping()

@@ -11,7 +11,7 @@ import pytest
 from mmeportal import messages
 from mmeportal.celery import app
 from mmeportal.tests.worker import Worker
-from tests.servers import free_port, redis_client, redis_server
+from tests.servers import free_port, redis_client, redis_of_a_stack
 
 JOB = "endpoints.tasks.advance"
 SENT = "mmeportal.tests.sent"
@@ -174,7 +174,7 @@ def test_a_worker_lives_on_forged_messages_and_runs_nothing_of_them(tmp_path: Pa
         json.dumps(message("celery.map", [_touch("map"), [[]]])),
         json.dumps(message("celery.chunks", [_touch("chunks"), [[[]]], 1])),
     ]
-    with redis_server(port, tmp_path), redis_client(port, "portal") as portal, worker.run():
+    with redis_of_a_stack(port, tmp_path), redis_client(port, "portal") as portal, worker.run():
         for value in raw:
             portal.lpush("celery", value)
         worker.send("touch", "after")
@@ -193,7 +193,7 @@ def test_a_worker_lives_on_forged_messages_and_runs_nothing_of_them(tmp_path: Pa
 def test_nobody_ends_a_worker_through_celerys_remote_control(tmp_path: Path) -> None:
     port = free_port()
     worker = Worker(tmp_path, port)
-    with redis_server(port, tmp_path), redis_client(port) as watcher, worker.run():
+    with redis_of_a_stack(port, tmp_path), redis_client(port) as watcher, worker.run():
         assert not watcher.pubsub_numpat(), "it listens to no channel"
         order = {"method": "shutdown", "arguments": {}, "destination": None, "pattern": None,
                  "matcher": None}  # fmt: skip

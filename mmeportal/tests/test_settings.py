@@ -88,3 +88,53 @@ def test_the_deployment_check_finds_nothing(more: dict[str, str]) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout
+
+
+def test_a_password_of_a_file_is_put_into_the_address() -> None:
+    put = env.url_with_password
+    assert put("redis://portal@host:6379/0", "a/b@c") == "redis://portal:a%2Fb%40c@host:6379/0"
+    assert put("rediss://host/0", "x") == "rediss://:x@host/0"
+    assert put("postgres://me:old@host/name?a=1", "new") == "postgres://me:new@host/name?a=1"
+    assert put("postgres://me:own@host/name", "") == "postgres://me:own@host/name"
+
+
+def test_the_passwords_of_database_and_redis_come_from_files(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("of a file\n")
+    bare = {
+        "PATH": os.environ["PATH"],
+        "SECRET_KEY": "only for this test, and long enough for any rule of it",
+        "DATABASE_URL": "postgres://portal@host/name",
+        "DATABASE_PASSWORD_FILE": str(file),
+        "REDIS_URL": "redis://portal@host/0",
+        "REDIS_PASSWORD_FILE": str(file),
+    }
+    program = (
+        "import mmeportal.settings as s;"
+        "print(s.DATABASES['default']['PASSWORD'], s.REDIS_URL, s.CELERY_BROKER_URL)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env=bare, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    address = "redis://portal:of%20a%20file@host/0"
+    assert done.stdout == f"of a file {address} {address}\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"), [("", "CERT_REQUIRED"), ("?ssl_cert_reqs=none", "CERT_NONE")]
+)
+def test_the_certificate_of_redis_is_checked_unless_the_address_says_no(
+    query: str, kind: str
+) -> None:
+    bare = {
+        "PATH": os.environ["PATH"],
+        "SECRET_KEY": "only for this test, and long enough for any rule of it",
+        "REDIS_URL": f"rediss://portal@host/0{query}",
+    }
+    program = "from mmeportal.celery import app;print(app.connection().ssl['ssl_cert_reqs'].name)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env=bare, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout == f"{kind}\n"

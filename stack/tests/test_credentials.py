@@ -4,11 +4,12 @@ import os
 import subprocess
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 from stack import credentials
 from stack.layout import BUCKET, Layout
-from stack.parts import environment
+from stack.parts import environment, parts
 
 
 @pytest.fixture
@@ -87,5 +88,51 @@ def test_parts_get_nothing_of_the_users_own_aws_settings(
     found = environment(layout)
 
     assert "REAL" not in found.values()
+    assert not [name for name in found if name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
     assert "PYTHONDONTWRITEBYTECODE" not in found
     assert found["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4601"
+
+
+def test_parts_get_no_secret_of_other_programs(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GITHUB_TOKEN", "ADMIN_PASSWORD", "OPENAI_API_KEY", "PGPASSWORD", "MY_SECRET"):
+        monkeypatch.setenv(name, "planted")
+    monkeypatch.setenv("WORKER_THREADS", "6")
+
+    found = parts(layout)
+
+    environments = {part.name: part.environment for part in found}
+    assert environments["worker"]["WORKER_THREADS"] == "6", "settings are handed on"
+    assert "WORKER_THREADS" not in environments["redis"]
+    for name, environment_of_part in environments.items():
+        if not name.startswith("install-"):  # pip may have to log in somewhere
+            assert "planted" not in environment_of_part.values(), name
+
+
+def test_a_file_for_aws_clients_holds_the_same_keys(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = credentials.aws_credentials_file(layout)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+
+    found = botocore.session.get_session().get_credentials()
+
+    assert found is not None
+    assert (found.access_key, found.secret_key) == credentials.aws_keys(layout)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_redis_is_told_its_password_in_files_of_their_owner_alone(layout: Layout) -> None:
+    (redis,) = (part for part in parts(layout) if part.name == "redis")
+
+    password = credentials.redis_password_file(layout).read_text().strip()
+    folder = layout.local_dir / "redis"
+    assert password not in " ".join(redis.command)
+    assert list(redis.command)[1:] == [str(folder / "redis.conf")]
+    for name in ("redis.conf", "users.acl"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600
+        assert password not in (folder / name).read_text(), "a hash of it alone"
+    assert layout.redis_url == "redis://portal@127.0.0.1:6380/0"

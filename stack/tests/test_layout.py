@@ -64,6 +64,26 @@ def test_folders_are_for_their_owner_alone(tmp_path: Path) -> None:
     assert (layout.local_dir / "s3" / BUCKET).is_dir()
 
 
+def test_what_an_earlier_version_left_open_below_the_folder_is_closed(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "local")
+    layout.make_folders()
+    database, program = layout.local_dir / "db.sqlite3", layout.local_dir / "s3" / "run"
+    database.touch()
+    program.touch()
+    database.chmod(0o644)
+    program.chmod(0o755)
+    layout.log_dir.chmod(0o755)
+    outside = tmp_path / "outside"
+    outside.touch()
+    outside.chmod(0o644)
+    (layout.local_dir / "link").symlink_to(outside)
+
+    layout.close_to_others()
+
+    modes = [path.stat().st_mode & 0o777 for path in (database, program, layout.log_dir, outside)]
+    assert modes == [0o600, 0o700, 0o700, 0o644]
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StackError, match=r"Cannot write to .*/file/local.*LOCAL_DIR"):
