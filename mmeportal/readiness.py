@@ -170,6 +170,7 @@ class Check:
             # Nobody foresaw it, and the thread must say something; the log has the traceback.
             log.exception("The check of %s failed", self.name)
             state, sentence = self._bad(), f"It could not be checked: {type(error).__name__}."
+        sentence = " ".join(sentence.split())  # a server's answer may have lines
         found = Found(self.name, state, sentence, time.monotonic())
         self._tell(found)
         with self._lock:
