@@ -88,7 +88,7 @@ JOB = Patience(60, 4)
 """For S3 in jobs: a large copy takes its time, and nobody waits."""
 PAGE = Patience(20, 2)
 """For S3 where a user waits: an answer that is not there within 20 s hardly comes."""
-GLANCE = Patience(1.5, 1, connect_s=1)
+GLANCE = Patience(1, 1, connect_s=1)
 """For the question whether a service is there."""
 
 
