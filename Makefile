@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak lint bench bench-container bench-localaws bench-portal image image-test clean
+.PHONY: help up manage test soak lint audit bench bench-container bench-localaws bench-portal image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -28,6 +28,14 @@ lint: ## ruff and mypy
 	@$(STACK) run -m ruff check .
 	@$(STACK) run -m ruff format --check .
 	@$(STACK) run -m mypy .
+
+# --strict: behind a mirror that has no vulnerability data pip-audit would skip all, and be content.
+audit: ## hold every pinned package against the known vulnerabilities; needs pypi.org itself
+	@failed=; for file in requirements/*.txt container/requirements.txt; do \
+		echo "$$file"; \
+		$(STACK) run -m pip_audit --strict --require-hashes --disable-pip --progress-spinner off \
+			--requirement $$file $(ARGS) || failed="$$failed $$file"; \
+	done; [ -z "$$failed" ] || { echo "Not clean, or not audited:$$failed" >&2; exit 1; }
 
 bench: bench-container bench-localaws ## all benchmarks
 

@@ -205,7 +205,7 @@ def look() -> None:
     """
     try:
         with _in_our_words("asking whether SageMaker answers"):
-            aws.quick_sagemaker().describe_endpoint(EndpointName="mme-portal-readiness")
+            aws.sagemaker(aws.GLANCE).describe_endpoint(EndpointName="mme-portal-readiness")
     except errors.NotFound:
         return
 

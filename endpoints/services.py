@@ -74,6 +74,10 @@ def _check_free_in_account(name: str) -> None:
         found = sagemaker.describe_endpoint(name)
     except errors.NotFound:
         return
+    # Somebody else may have asked the portal for it since we looked, and the portal made it.
+    living = Endpoint.objects.shown().named(name).first()
+    if living is not None:
+        raise _taken(living.name)
     raise ValidationError(
         {
             "name": f"The AWS account already has an endpoint {name} ({found.status}) that was "

@@ -7,6 +7,7 @@ at local servers; nothing here, or anywhere in the portal, knows the difference.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,8 @@ _THROTTLED = {
 }
 # What S3 servers other than Amazon's answer where their disk or a quota is full.
 _FULL = {"XMinioStorageFull", "StorageFull", "QuotaExceeded"}
+# In place of what a server says of itself, which is the code once more.
+_SAID = {"NoSuchUpload": "The store gave the upload up, as one does whose disk is full."}
 _DENIED = {
     "AccessDenied",
     "AccessDeniedException",
@@ -72,21 +75,38 @@ _NOT_FOUND = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound"
 _EXISTS = {"412", "PreconditionFailed"}
 
 
-def _config(*, read_timeout: float, attempts: int) -> Config:
-    return Config(
-        region_name=settings.AWS_REGION,
-        connect_timeout=settings.AWS_CONNECT_TIMEOUT_S,
-        read_timeout=read_timeout,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-        max_pool_connections=32,
-    )
+@dataclass(frozen=True)
+class Patience:
+    """How long a client waits for a connection and for an answer, in seconds, and how often."""
+
+    read_s: float
+    attempts: int
+    connect_s: float | None = None
+
+
+JOB = Patience(60, 4)
+"""For S3 in jobs: a large copy takes its time, and nobody waits."""
+PAGE = Patience(20, 2)
+"""For S3 where a user waits: an answer that is not there within 20 s hardly comes."""
+GLANCE = Patience(1, 1, connect_s=1)
+"""For the question whether a service is there."""
 
 
 @cache
-def s3() -> "S3Client":
-    """The S3 client; retries up to four attempts in all."""
+def s3(patience: Patience = JOB) -> "S3Client":
+    """The S3 client for those who wait like this."""
     with _making:
-        return boto3.client("s3", config=_config(read_timeout=60, attempts=4))
+        return boto3.client("s3", config=_config(patience))
+
+
+def _config(patience: Patience) -> Config:
+    return Config(
+        region_name=settings.AWS_REGION,
+        connect_timeout=patience.connect_s or settings.AWS_CONNECT_TIMEOUT_S,
+        read_timeout=patience.read_s,
+        retries={"mode": "standard", "total_max_attempts": patience.attempts},
+        max_pool_connections=32,
+    )
 
 
 # Streams in parts of 8 MiB, four at a time: 32 MiB of memory for an archive of any size.
@@ -99,16 +119,14 @@ SAGEMAKER_READ_TIMEOUT_S = 10
 
 
 @cache
-def sagemaker() -> "SageMakerClient":
+def sagemaker(patience: Patience = Patience(SAGEMAKER_READ_TIMEOUT_S, 1)) -> "SageMakerClient":
     """The SageMaker control-plane client.
 
     No retries of its own: the reconciler comes back anyway, and looks before it acts again;
     and a call must not outlast the lease that the reconciler holds meanwhile.
     """
     with _making:
-        return boto3.client(
-            "sagemaker", config=_config(read_timeout=SAGEMAKER_READ_TIMEOUT_S, attempts=1)
-        )
+        return boto3.client("sagemaker", config=_config(patience))
 
 
 @cache
@@ -119,25 +137,7 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
     (Developer Guide, invoke-multi-model-endpoint).
     """
     with _making:
-        return boto3.client("sagemaker-runtime", config=_config(read_timeout=70, attempts=1))
-
-
-@cache
-def quick_s3() -> "S3Client":
-    """An S3 client that gives up within seconds: for the question whether the store is there."""
-    with _making:
-        return boto3.client("s3", config=_quick())
-
-
-@cache
-def quick_sagemaker() -> "SageMakerClient":
-    """A SageMaker client that gives up within seconds, as :func:`quick_s3`."""
-    with _making:
-        return boto3.client("sagemaker", config=_quick())
-
-
-def _quick() -> Config:
-    return _config(read_timeout=1.5, attempts=1).merge(Config(connect_timeout=1))
+        return boto3.client("sagemaker-runtime", config=_config(Patience(70, 1)))
 
 
 def make_now(*clients: "_lru_cache_wrapper[Any]") -> None:
@@ -193,7 +193,7 @@ def from_client_error(error: ClientError, doing: str) -> errors.AwsError:
     detail: Any = error.response.get("Error", {})
     code = str(detail.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    message = str(detail.get("Message", "")) or code
+    message = _SAID.get(code) or str(detail.get("Message", "")) or code
     text = f"{message} ({code}, while {doing})"
     if code in _FULL or status == 507:
         return errors.Full(text)

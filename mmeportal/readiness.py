@@ -35,7 +35,7 @@ from models_catalog import s3
 log = logging.getLogger(__name__)
 
 HOLDS_S = 5.0
-PATIENCE_S = 1.5
+PATIENCE_S = 1.4
 CLOCKS_APART_S = 5.0
 _FULL_BYTES = 10 << 20
 _FULL_FILES = 100
@@ -170,6 +170,7 @@ class Check:
             # Nobody foresaw it, and the thread must say something; the log has the traceback.
             log.exception("The check of %s failed", self.name)
             state, sentence = self._bad(), f"It could not be checked: {type(error).__name__}."
+        sentence = " ".join(sentence.split())  # a server's answer may have lines
         found = Found(self.name, state, sentence, time.monotonic())
         self._tell(found)
         with self._lock:
@@ -356,8 +357,8 @@ def look_at_heartbeats(kind: str) -> str:
                 "Leases need clocks that agree; set up NTP."
             )
     apart = max(abs(beat.ahead_s) for beat in found)
-    hosts = f"{len(found)} hosts, " if len(found) > 1 else ""
-    return f"{hosts}reported {newest.age_s:.0f} s ago; the clocks are {apart:.1f} s apart."
+    hosts = f", {len(found)} hosts" if len(found) > 1 else ""
+    return f"Reported {newest.age_s:.0f} s ago{hosts}; the clocks are {apart:.1f} s apart."
 
 
 BOARD = all_checks()

@@ -190,6 +190,14 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # A file, as in real life: threads cannot share a SQLite database in memory.
         _name = f"mme-portal-test-{os.getpid()}.sqlite3"
         DATABASES["default"]["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / _name)}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # A server that is away, or a lock that another program holds, is answered for with 503 within
+    # seconds. The address may say otherwise: postgres://…?connect_timeout=10
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 10_000,  # ms that what was sent may be unacknowledged (tcp(7))
+        "options": "-c lock_timeout=8000",
+    } | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = url_with_password(

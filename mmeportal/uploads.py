@@ -1,6 +1,8 @@
 """Files that come with a form: kept on disk without a name, so that none is ever left behind."""
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -26,11 +28,14 @@ class NamelessFileUploadHandler(FileUploadHandler):
         self.file = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Write the next bytes."""
-        self.file.write(raw_data)
+        """Write the next bytes; raises OSError where they do not fit, and keeps nothing."""
+        with self._freed_on_error():
+            self.file.write(raw_data)
 
     def file_complete(self, file_size: int) -> "UploadedFile[Any]":
-        """Hand the file on, from its first byte."""
+        """Hand the file on, from its first byte; raises OSError where the last do not fit."""
+        with self._freed_on_error():
+            self.file.flush()
         self.file.seek(0)
         uploaded: UploadedFile[Any] = UploadedFile(
             file=self.file,
@@ -47,3 +52,13 @@ class NamelessFileUploadHandler(FileUploadHandler):
         """Free what was written of a file that did not come to its end."""
         if hasattr(self, "file"):
             self.file.close()
+
+    @contextlib.contextmanager
+    def _freed_on_error(self) -> Iterator[None]:
+        """Give the disk back at once: the garbage collector would leave a full one full."""
+        try:
+            yield
+        except OSError:
+            with contextlib.suppress(OSError):  # what is still to be written does not fit, either
+                self.file.close()
+            raise

@@ -19,9 +19,9 @@ class StoredObject:
 
 
 def upload(*, bucket: str, key: str, file: IO[bytes]) -> None:
-    """Stream ``file`` to ``key`` in parts; nothing is there until all of it is."""
+    """Stream ``file`` to ``key`` in parts; nothing is there until all of it is. A user waits."""
     with aws.translated(f"uploading to s3://{bucket}/{key}"):
-        aws.s3().upload_fileobj(file, bucket, key, Config=aws.TRANSFER)
+        aws.s3(aws.PAGE).upload_fileobj(file, bucket, key, Config=aws.TRANSFER)
 
 
 def download(*, bucket: str, key: str) -> Iterator[bytes]:
@@ -80,4 +80,4 @@ def look(*, bucket: str, prefix: str) -> None:
     It needs no right but to list that prefix, which the portal's role has (docs/aws.md).
     """
     with aws.translated(f"looking into s3://{bucket}/{prefix}"):
-        aws.quick_s3().list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        aws.s3(aws.GLANCE).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)

@@ -1,5 +1,7 @@
 """Pages of the catalog."""
 
+import logging
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Prefetch
@@ -15,6 +17,8 @@ from mmeportal.permissions import actor, require_permission
 from models_catalog import services
 from models_catalog.forms import UploadForm, taken, too_large
 from models_catalog.models import Model, Version, valid_name
+
+log = logging.getLogger(__name__)
 
 may_view = require_permission("models_catalog.view_model", "look at the catalog")
 may_upload = require_permission("models_catalog.add_version", "upload models")
@@ -146,6 +150,8 @@ def _upload(request: HttpRequest, model: Model | None) -> HttpResponse:
             problem = f"The archive could not be stored, and nothing was kept. {error}"
         else:
             return redirect(version)
+    if problem:
+        log.warning("An upload was not taken (%s): %s", status, problem)
     answer = _form_page(request, form, problem=problem, status=status)
     if status in {503, 507}:
         answer.headers["Retry-After"] = "60"

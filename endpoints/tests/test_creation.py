@@ -1,6 +1,7 @@
 """Wanted present: three resources, one at a time, until the endpoint is in service."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -9,6 +10,7 @@ from django.utils import timezone
 from activity.models import Event
 from endpoints import sagemaker, services
 from endpoints.models import Endpoint, EndpointQuerySet, Resource
+from endpoints.tests.account import Account
 from endpoints.tests.conftest import CREATED
 from mmeportal import errors
 
@@ -237,3 +239,26 @@ def test_nothing_is_created_where_the_account_cannot_be_asked(db, account):
             name="demo", instance_type="ml.m5.large", instance_count=1, actor=None
         )
     assert not Endpoint.objects.exists()
+
+
+def test_of_two_who_create_one_endpoint_at_once_the_slower_is_told_the_truth(
+    db: None, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quicker one's is there, in our rows and in the account, once the account is asked."""
+    describe = sagemaker.describe_endpoint
+    wanted: dict[str, Any] = {"name": "dbl", "instance_type": "ml.m5.large", "instance_count": 1}
+
+    def quicker(name: str) -> sagemaker.Endpoint:
+        monkeypatch.setattr(sagemaker, "describe_endpoint", describe)
+        made = services.create_endpoint(**wanted, actor=None)
+        for _ in range(3):
+            Endpoint.objects.filter(pk=made.pk).update(check_after=made.created_at)
+            services.advance(made.pk)
+        return describe(name)
+
+    monkeypatch.setattr(sagemaker, "describe_endpoint", quicker)
+    with pytest.raises(ValidationError) as refused:
+        services.create_endpoint(**wanted, actor=None)
+    assert refused.value.message_dict == {
+        "name": ["There is an endpoint dbl already. Choose another name, or tear it down."]
+    }

@@ -49,14 +49,14 @@ def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(_NoEndpoint, "asked", [])
     url = f"http://127.0.0.1:{server.server_address[1]}"
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
-    aws.quick_sagemaker.cache_clear()
+    aws.sagemaker.cache_clear()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield _NoEndpoint.asked
     server.shutdown()
     server.server_close()
     thread.join()
-    aws.quick_sagemaker.cache_clear()
+    aws.sagemaker.cache_clear()
 
 
 @pytest.fixture
@@ -86,11 +86,11 @@ def well(
 ) -> Iterator[None]:
     """A portal to which nothing is missing."""
     settings.MIN_FREE_MB = 0
-    aws.quick_s3.cache_clear()
+    aws.s3.cache_clear()
     heartbeat.Writer("worker").beat()
     heartbeat.Writer("beat").beat()
     yield
-    aws.quick_s3.cache_clear()
+    aws.s3.cache_clear()
 
 
 @pytest.fixture
@@ -148,14 +148,14 @@ def _hang_redis(redis: "subprocess.Popen[bytes]", silent: str, patch: Any, setti
 
 def _hang_store(redis: "subprocess.Popen[bytes]", silent: str, patch: Any, settings: Any) -> None:
     patch.setenv("AWS_ENDPOINT_URL_S3", f"http://{silent}")
-    aws.quick_s3.cache_clear()
+    aws.s3.cache_clear()
 
 
 def _hang_sagemaker(
     redis: "subprocess.Popen[bytes]", silent: str, patch: Any, settings: Any
 ) -> None:
     patch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", f"http://{silent}")
-    aws.quick_sagemaker.cache_clear()
+    aws.sagemaker.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """The catalog's pages, as each role sees them."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -164,6 +166,59 @@ def test_a_dead_store_is_told_and_nothing_is_kept(
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "60"
     assert "Nothing was kept" in answer.content.decode()
+    assert not Model.objects.exists()
+
+
+def test_a_store_that_hangs_is_told_and_nothing_is_kept(
+    client_of: Callable[[str], Client],
+    archives: Path,
+    store: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = constant_archive(archives / "a.tar.gz", labels=["a"], answer=0)
+    operator = client_of("operator")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        monkeypatch.context() as patch,
+    ):
+        patch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        patch.setattr(aws, "PAGE", aws.Patience(0.5, 1))
+        aws.s3.cache_clear()
+        answer = operator.post(reverse(NEW), _form(path))
+    aws.s3.cache_clear()
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "60"
+    assert "The store did not take the archive" in answer.content.decode()
+    assert not Model.objects.exists()
+    assert operator.post(reverse(NEW), _form(path)).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("code", "http", "status", "said"),
+    [
+        ("NoSuchUpload", 404, 503, "The store gave the upload up, as one does whose disk is full"),
+        ("InternalError", 500, 503, "or its disk is full"),
+        ("XMinioStorageFull", 507, 507, "The store has no room left"),
+        ("AccessDenied", 403, 502, "could not be stored"),
+    ],
+)
+def test_what_a_store_without_room_answers_is_told(
+    client_of: Callable[[str], Client],
+    archives: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    http: int,
+    status: int,
+    said: str,
+) -> None:
+    path = constant_archive(archives / "a.tar.gz", labels=["a"], answer=0)
+    aws.s3.cache_clear()
+    with Stubber(aws.s3(aws.PAGE)) as stub:
+        stub.add_client_error("put_object", code, code, http)
+        answer = client_of("operator").post(reverse(NEW), _form(path))
+    aws.s3.cache_clear()
+    assert answer.status_code == status
+    assert said in answer.content.decode()
     assert not Model.objects.exists()
 
 

@@ -1,0 +1,201 @@
+"""The portal's own programs on a disk that is full: said, nothing lost, and over by itself."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+
+from stack.layout import ROOT
+from stack.procfile import read_procfile, shell
+from tests.servers import free_port, redis_server, running, s3_server, wait_for_port
+from tests.small_disk import small_disk
+
+KEYS = ("test-access-key", "test-secret-key")
+PASSWORD = "a good long password"
+DISK_MB = 30
+BUCKET = "store"
+
+
+@dataclass
+class Portal:
+    """The web server, its S3 server and its database, all on one small disk."""
+
+    url: str
+    disk: Path
+    log: Path
+    s3: Any
+    environment: dict[str, str]
+
+    def visitor(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        session.headers["Connection"] = "close"  # the server closes idle ones, at any time
+        return session
+
+    def token(self, session: requests.Session, address: str) -> str:
+        page = session.get(f"{self.url}{address}", timeout=30)
+        found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+        assert found, page.text
+        return found[1]
+
+    def log_in(self, session: requests.Session) -> requests.Response:
+        form = {"username": "admin", "password": PASSWORD}
+        form["csrfmiddlewaretoken"] = self.token(session, "/login/")
+        return session.post(f"{self.url}/login/", form, timeout=30, allow_redirects=False)
+
+    def upload(self, session: requests.Session, name: str, megabytes: float) -> requests.Response:
+        form = {"name": name, "csrfmiddlewaretoken": self.token(session, "/models/new/")}
+        content = b"\x1f\x8b" + os.urandom(int(megabytes * (1 << 20)))
+        return session.post(
+            f"{self.url}/models/new/",
+            form,
+            files={"archive": ("a.tar.gz", content, "application/gzip")},
+            timeout=60,
+            allow_redirects=False,
+        )
+
+    def staged(self) -> list[str]:
+        found = self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+        return [item["Key"] for item in found]
+
+    def rows(self, table: str) -> int:
+        command = [sys.executable, "manage.py", "shell", "-v", "0", "-c"]
+        program = f"from models_catalog.models import *; print({table}.objects.count())"
+        done = subprocess.run(
+            [*command, program],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return int(done.stdout)
+
+    def fill(self) -> Path:
+        """Write until not one byte more goes."""
+        filler = self.disk / "filler"
+        size = 1 << 20
+        with filler.open("wb", buffering=0) as file:
+            while size:
+                try:
+                    file.write(bytes(size))
+                except OSError:
+                    size //= 16
+        return filler
+
+
+@pytest.fixture
+def portal(tmp_path: Path) -> Iterator[Portal]:
+    port, redis_port = free_port(), free_port()
+    with (
+        small_disk(tmp_path / "disk", DISK_MB) as disk,
+        redis_server(redis_port, tmp_path),
+    ):
+        for folder in ("s3", "tmp"):
+            (disk / folder).mkdir()
+        with s3_server(disk / "s3", *KEYS) as s3_url, (tmp_path / "web.log").open("wb") as log:
+            environment = os.environ | {
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "SECRET_KEY": "of-a-test-and-nothing-else-0123456789-abcdefghijkl",
+                "DATABASE_URL": f"sqlite:///{disk}/db.sqlite3",
+                "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+                "UPLOAD_TEMP_DIR": str(disk / "tmp"),
+                "MIN_FREE_MB": "0",
+                "AWS_ENDPOINT_URL": s3_url,
+                "AWS_ENDPOINT_URL_S3": s3_url,
+                "AWS_DEFAULT_REGION": "ap-northeast-2",
+                "AWS_CONFIG_FILE": str(ROOT / "stack" / "path-style.ini"),
+                "AWS_ACCESS_KEY_ID": KEYS[0],
+                "AWS_SECRET_ACCESS_KEY": KEYS[1],
+                "MODEL_BUCKET": BUCKET,
+                "ADMIN_PASSWORD": PASSWORD,
+                "WEB_BIND": f"127.0.0.1:{port}",
+                "WEB_WORKERS": "1",
+                "NO_PROXY": "127.0.0.1",
+            }
+            s3 = boto3.client(
+                "s3",
+                endpoint_url=s3_url,
+                region_name="ap-northeast-2",
+                aws_access_key_id=KEYS[0],
+                aws_secret_access_key=KEYS[1],
+            )
+            s3.create_bucket(
+                Bucket=BUCKET,
+                CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"},
+            )
+            for command in (["migrate", "-v", "0"], ["ensure_admin"]):
+                subprocess.run(
+                    [sys.executable, "manage.py", *command],
+                    cwd=ROOT,
+                    env=environment,
+                    check=True,
+                    timeout=120,
+                    stdout=subprocess.DEVNULL,
+                )
+            web = shell(read_procfile()["web"])
+            with running(web, cwd=ROOT, env=environment, stdout=log, stderr=log) as process:
+                wait_for_port(port, process)
+                yield Portal(
+                    f"http://127.0.0.1:{port}", disk, tmp_path / "web.log", s3, environment
+                )
+
+
+def _until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.1)
+
+
+def test_a_full_disk_is_said_and_all_goes_on_when_there_is_room(portal: Portal) -> None:
+    user = portal.visitor()
+    assert portal.log_in(user).status_code == 302
+    ready = f"{portal.url}/readyz"
+    assert user.get(ready, timeout=30).json() == {"status": "ok"}
+
+    # More than the disk has: it ends while it is received.
+    answer = portal.upload(user, "huge", DISK_MB + 5)
+    assert answer.status_code == 507
+    assert "The disk of the portal is full." in answer.text
+    assert "what you just sent was not taken" in answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+    _until(lambda: not list((portal.disk / "tmp").iterdir()), "the temporary file to go")
+
+    # Once on the disk, but not twice: the store does not take it.
+    answer = portal.upload(user, "half", DISK_MB * 0.6)
+    assert answer.status_code in {503, 507}
+    assert "othing was kept" in answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "NoSuchUpload (NoSuchUpload" not in answer.text
+    assert portal.staged() == []
+    _until(lambda: not list((portal.disk / "tmp").iterdir()), "the temporary file to go")
+    assert portal.rows("Version") == portal.rows("Model") == 0
+
+    filler = portal.fill()
+    _until(lambda: user.get(ready, timeout=30).status_code == 503, "the full disk to be noticed")
+    assert user.get(ready, timeout=30).json() == {"status": "down"}
+    assert user.get(f"{portal.url}/healthz", timeout=30).json() == {"status": "ok"}
+    assert user.get(f"{portal.url}/models/", timeout=30).status_code == 200, "reading goes on"
+    answer = portal.upload(user, "small", 0.5)
+    assert answer.status_code == 507
+    statuses = {portal.log_in(portal.visitor()).status_code for _ in range(5)}
+    assert statuses <= {302, 507, 503}, "a log-in writes a few bytes: it fits, or is refused"
+
+    filler.unlink()
+    _until(lambda: user.get(ready, timeout=30).status_code == 200, "the room to be noticed")
+    assert portal.log_in(portal.visitor()).status_code == 302
+    answer = portal.upload(user, "small", 0.5)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/models/small/v1/")
+    assert len(portal.staged()) == 1
+    assert "Traceback" not in portal.log.read_text()
