@@ -27,13 +27,20 @@ def main() -> None:
     parser.add_argument("--bind", default="127.0.0.1:8000", help="ADDRESS:PORT")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=16, help="of each process")
+    parser.add_argument("--keep-alive", type=float, default=5, help="seconds between two requests")
     options = parser.parse_args()
     # From here on they wait until `Master` asks for them, so that none is missed.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS - {signal.SIGINT})
     files = _raise_file_limit()
     bound = bind(options.bind)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings")
-    master = Master(bound, processes=options.processes, threads=options.threads, files=files)
+    master = Master(
+        bound,
+        processes=options.processes,
+        threads=options.threads,
+        keep_alive_s=options.keep_alive,
+        files=files,
+    )
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     log.info("Serving on http://%s", options.bind)
     sys.exit(master.run())
@@ -76,7 +83,15 @@ def _raise_file_limit() -> int:
 class Master:
     """Forks the processes, starts one anew where it dies or hangs, and ends them in order."""
 
-    def __init__(self, bound: socket.socket, *, processes: int, threads: int, files: int) -> None:
+    def __init__(
+        self,
+        bound: socket.socket,
+        *,
+        processes: int,
+        threads: int,
+        keep_alive_s: float,
+        files: int,
+    ) -> None:
         from django.conf import settings
 
         from mmeportal.server import access, loop
@@ -90,6 +105,7 @@ class Master:
         self._slots = Slots()
         self._bound = bound
         self._threads = threads
+        self._keep_alive_s = keep_alive_s
         self._files = files
         self._beats = mmap.mmap(-1, 8 * processes)
         self._children: dict[int, int] = {}  # pid: which of the processes it is
@@ -134,6 +150,7 @@ class Master:
                 self._bound,
                 guard=Guard(self._slots),
                 threads=self._threads,
+                keep_alive_s=self._keep_alive_s,
                 files=self._files,
             )
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):

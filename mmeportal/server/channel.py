@@ -17,8 +17,7 @@ from mmeportal.server.parser import Request
 log = logging.getLogger(__name__)
 
 HEADERS_S = 10.0  # for a request's headers, from its first byte, or from the connection's start
-KEEP_ALIVE_S = 5.0  # between two requests
-HURRIED_S = 1.0  # instead of both, where there are as many connections as there may be
+HURRIED_S = 1.0  # instead, and between two requests, where no further connection is taken
 PACE_WINDOW_S = 10.0
 PACE = 4096  # bytes a second, of bodies and of answers, over each window
 DRAIN_S = 5.0
@@ -255,7 +254,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         if request is not None:
             since, most = request.began, HEADERS_S
         else:
-            since, most = self._quiet_since, KEEP_ALIVE_S if self._served else HEADERS_S
+            since, most = self._quiet_since, self.server.keep_alive_s if self._served else HEADERS_S
         if now - since > (HURRIED_S if hurried else most):
             self.will_close = True
 

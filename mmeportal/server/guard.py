@@ -112,15 +112,14 @@ class Guard:
         return Approval(SMALL, too_large=too_large(SMALL))
 
     def _short_of_room(self, length: int) -> bool:
-        # Each body stands on the disk twice for a while: as it came, and its file as Django has it.
         with self._lock:
-            expected = sum(self._expected.values()) + 2 * length
+            expected = sum(self._expected.values()) + length
         return free_bytes() - expected < settings.UPLOAD_DISK_RESERVE_MB << 20
 
     def _expect(self, length: int, give_back: Callable[[], None]) -> Callable[[], None]:
         key = object()
         with self._lock:
-            self._expected[key] = 2 * length
+            self._expected[key] = length
 
         def done() -> None:
             with self._lock:

@@ -30,7 +30,14 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     channel_class = Channel
 
     def __init__(
-        self, application: Any, bound: socket.socket, *, guard: Guard, threads: int, files: int
+        self,
+        application: Any,
+        bound: socket.socket,
+        *,
+        guard: Guard,
+        threads: int,
+        keep_alive_s: float,
+        files: int,
     ) -> None:
         adjustments = Adjustments(
             sockets=[bound],
@@ -52,6 +59,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         dispatcher = ThreadedTaskDispatcher()
         dispatcher.set_thread_count(threads)
         self.guard = guard
+        self.keep_alive_s = keep_alive_s
         self.ending = False
         info = (bound.family, bound.type, bound.proto, bound.getsockname())
         super().__init__(

@@ -6,6 +6,7 @@ import resource
 import select
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from mmeportal.tests.web_server import WebServer, ended, head, rest, token_of, wait_until
+from mmeportal.tests.web_server import PASSWORD, WebServer, ended, head, rest, token_of, wait_until
 
 MB = 1 << 20
 #: Nothing of these declares that it takes more than 1 MB; `/nope` is not even there.
@@ -115,35 +116,29 @@ def test_a_thousand_half_sent_requests_silence_nothing_and_are_closed(server: We
             client.close()
 
 
-@pytest.mark.parametrize(
-    "opening",
-    [
-        b"GET / HTTP/1.1\r\nX-a: ",
-        b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n",
-        b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"",
-    ],
-)
-def test_a_client_that_drips_a_byte_now_and_then_is_closed(
-    server: WebServer, opening: bytes
-) -> None:
+def test_clients_that_drip_a_byte_now_and_then_are_closed(server: WebServer) -> None:
+    drops = {
+        b"GET / HTTP/1.1\r\nX-a: ": b"1",
+        b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n": b"1",
+        b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n": b"1",
+        b"": b"\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n": b"\r\n",
+    }
     stop = threading.Event()
-    with server.connect() as client:
-        client.sendall(opening)
 
-        def drip() -> None:
-            byte = b"\r\n" if not opening else b"1"
-            with contextlib.suppress(OSError):
-                while not stop.wait(0.5):
-                    client.sendall(byte)
+    def drip(client: socket.socket, drop: bytes) -> None:
+        with contextlib.suppress(OSError):
+            while not stop.wait(0.5):
+                client.sendall(drop)
 
-        dripping = threading.Thread(target=drip)
-        dripping.start()
-        try:
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in drops]
+        stack.callback(stop.set)
+        for client, (opening, drop) in zip(clients, drops.items(), strict=True):
+            client.sendall(opening)
+            threading.Thread(target=drip, args=(client, drop), daemon=True).start()
+        for client in clients:
             rest(client)  # a server that does not close it makes this time out
-        finally:
-            stop.set()
-            dripping.join()
 
 
 def test_a_client_that_takes_its_answer_slowly_is_closed(server: WebServer) -> None:
@@ -272,12 +267,15 @@ def test_a_client_that_asks_first_is_told_to_go_on_or_not(server: WebServer) -> 
 def test_one_user_sends_four_archives_at_once_and_not_five(server: WebServer) -> None:
     operator = server.visitor("operator")
     asks = head(operator, "/models/new/", Content_Length=9 * MB, Expect="100-continue")
+
+    def goes_on(client: socket.socket) -> bool:
+        client.sendall(asks)
+        return client.recv(65536).startswith(b"HTTP/1.1 100 ")
+
     with contextlib.ExitStack() as stack:
         # Their connections are spread over the server's processes.
         for _ in range(4):
-            client = stack.enter_context(server.connect())
-            client.sendall(asks)
-            assert client.recv(65536).startswith(b"HTTP/1.1 100 ")
+            wait_until(lambda: goes_on(stack.enter_context(server.connect())))
         with server.connect() as fifth:
             fifth.sendall(asks)
             said = rest(fifth)
@@ -286,8 +284,7 @@ def test_one_user_sends_four_archives_at_once_and_not_five(server: WebServer) ->
 
     def is_free() -> bool:
         with server.connect() as client:
-            client.sendall(asks)
-            return client.recv(65536).startswith(b"HTTP/1.1 100 ")
+            return goes_on(client)
 
     wait_until(is_free)
 
@@ -328,6 +325,44 @@ def test_a_large_upload_arrives_and_takes_no_memory(server: WebServer, tmp_path:
     print(f"memory: {before:.0f} MB before, {max(highest):.0f} MB at most")
     assert max(highest) - before < 100
     assert written(server) == 0
+
+
+def test_a_crowd_of_large_bodies_is_bounded_and_hurts_no_log_in(server: WebServer) -> None:
+    operator = server.visitor("operator")
+    token = token_of(operator, f"{server.url}/invoke/")
+    crowd = []
+    try:
+        for _ in range(250):
+            client = server.connect()
+            crowd.append(client)
+            client.sendall(head(requests.Session(), "/login/", Content_Length=900_000))
+            client.sendall(b"x" * 70_000)
+        wait_until(lambda: len(_refused(crowd)) >= 90)  # of 64 MB in each of two processes
+        assert len(_refused(crowd)) < 200
+        assert server.visitor("viewer")
+        # Who is logged in is asked, and let through.
+        answer = operator.post(
+            f"{server.url}/invoke/run/",
+            {"csrfmiddlewaretoken": token},
+            files={"picture": ("a.jpg", b"x" * 500_000)},
+            headers={"HX-Request": "true"},
+            timeout=60,
+        )
+        assert answer.status_code == 200
+        assert "Choose an endpoint." in answer.text
+    finally:
+        for client in crowd:
+            client.close()
+
+
+def _refused(clients: list[socket.socket]) -> list[socket.socket]:
+    found = []
+    for client in clients:
+        client.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            if client.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 503":
+                found.append(client)
+    return found
 
 
 def test_a_full_disk_is_told_before_the_body_is_read(server: WebServer, tmp_path: Path) -> None:
@@ -435,71 +470,72 @@ def test_each_answer_has_a_line_in_the_log(server: WebServer) -> None:
 
 
 @pytest.fixture
-def slow(tmp_path: Path) -> Iterator[WebServer]:
-    """A server of the test's own; log-ins keep it busy, as each hashes a password."""
+def own(tmp_path: Path) -> Iterator[WebServer]:
+    """A server of the test's own, which may be ended and killed."""
     server = WebServer(tmp_path)
     with server.running():
         yield server
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_no_request_that_runs_is_lost_at_the_end(slow: WebServer, number: signal.Signals) -> None:
-    visitor = slow.visitor()
-    token = token_of(visitor, f"{slow.url}/login/")
-    form = f"csrfmiddlewaretoken={token}&username=operator&password=wrong".encode()
-    request = head(
-        visitor,
-        "/login/",
-        Content_Length=len(form),
-        Content_Type="application/x-www-form-urlencoded",
-    )
-    clients = [slow.connect() for _ in range(4)]
-    half = [slow.connect() for _ in range(2)]
-    try:
-        for client in half:
-            client.sendall(request[:40])
-        for client in clients:
-            client.sendall(request + form)  # each hashes a password: that takes a while
-        assert slow.process is not None
-        slow.process.send_signal(number)
-        for client in half:  # who has begun is waited for
-            client.sendall(request[40:] + form)
-        answers = [client.recv(65536) for client in (*clients, *half)]
-        assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 6
+def test_no_request_that_has_begun_is_lost_at_the_end(
+    own: WebServer, number: signal.Signals
+) -> None:
+    visitor = own.visitor()
+    token = token_of(visitor, f"{own.url}/login/")
+    form = f"csrfmiddlewaretoken={token}&username=operator&password={PASSWORD}".encode()
+    kind = "application/x-www-form-urlencoded"
+    request = head(visitor, "/login/", Content_Length=len(form), Content_Type=kind) + form
+    database = sqlite3.connect(own.folder / "db.sqlite3", isolation_level=None)
+    with contextlib.ExitStack() as stack:
+        stack.callback(database.close)
+        runs, half = (stack.enter_context(own.connect()) for _ in range(2))
+        database.execute("BEGIN IMMEDIATE")  # the new session cannot be written
+        runs.sendall(request)
+        half.sendall(request[:60])
+        assert own.is_well()  # both have been read: the loop has gone on to a third
+        assert own.process is not None
+        own.process.send_signal(number)
+        wait_until(lambda: _refuses(own) or number == signal.SIGHUP)
+        half.sendall(request[60:])
+        database.execute("COMMIT")
+        assert [client.recv(12) for client in (runs, half)] == [b"HTTP/1.1 302"] * 2
         if number == signal.SIGHUP:
-            assert slow.is_well()
+            assert own.is_well()
         else:
-            assert slow.process.wait(30) == 0
-    finally:
-        for client in (*clients, *half):
-            client.close()
+            assert own.process.wait(30) == 0
 
 
-def test_a_killed_process_is_started_anew_and_leaves_nothing(slow: WebServer) -> None:
-    operator = slow.visitor("operator")
+def _refuses(server: WebServer) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", server.port)) != 0
+
+
+def test_a_killed_process_is_started_anew_and_leaves_nothing(own: WebServer) -> None:
+    operator = own.visitor("operator")
     with contextlib.ExitStack() as stack:
         for _ in range(4):
-            client = stack.enter_context(slow.connect())
+            client = stack.enter_context(own.connect())
             client.sendall(head(operator, "/models/new/", Content_Length=90 * MB) + b"x" * MB)
             push(client, 4 * MB)
-        wait_until(lambda: written(slow) > 2 * MB)
-        before = slow.processes()
+        wait_until(lambda: written(own) > 2 * MB)
+        before = own.processes()
         for pid in before:
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: len(set(slow.processes()) - set(before)) == 2)
-        assert list(slow.temporary.iterdir()) == []
-        assert slow.is_well()
+        wait_until(lambda: len(set(own.processes()) - set(before)) == 2)
+        assert list(own.temporary.iterdir()) == []
+        assert own.is_well()
         # The places of the killed are free again.
         asks = head(operator, "/models/new/", Content_Length=9 * MB, Expect="100-continue")
-        slow_client = stack.enter_context(slow.connect())
-        slow_client.sendall(asks)
-        assert slow_client.recv(65536).startswith(b"HTTP/1.1 100 ")
+        another = stack.enter_context(own.connect())
+        another.sendall(asks)
+        assert another.recv(65536).startswith(b"HTTP/1.1 100 ")
 
 
-def test_the_processes_end_with_their_master(slow: WebServer) -> None:
-    assert slow.process is not None
-    before = slow.processes()
-    assert ended(slow.process, signal.SIGKILL) == -signal.SIGKILL
+def test_the_processes_end_with_their_master(own: WebServer) -> None:
+    assert own.process is not None
+    before = own.processes()
+    assert ended(own.process, signal.SIGKILL) == -signal.SIGKILL
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in before))
 
 

@@ -1,5 +1,6 @@
 """The catalog's pages, as each role sees them."""
 
+import html
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +130,48 @@ def test_what_was_typed_is_kept_where_the_form_is_wrong(
     assert "not named *.tar.gz" in page
     assert "my note" in page
     assert not Model.objects.exists()
+
+
+def _named(client_of: Callable[[str], Client], file_name: str) -> str:
+    """What the form says to an archive of this name, sent as a browser sends it."""
+    text = "--b\r\nContent-Disposition: form-data; name="
+    body = f'{text}"archive"; filename="{file_name}"\r\n\r\nx\r\n--b--\r\n'
+    client = client_of("operator")
+    kind = "multipart/form-data; boundary=b"
+    answer = client.generic("POST", reverse(NEW), body.encode(), content_type=kind)
+    return html.unescape(answer.content.decode())
+
+
+@pytest.mark.parametrize("stem", ["a" * 300, "ü" * 300, "模" * 290, "%41" * 100, "🦆a" * 150])
+def test_a_long_name_is_refused_for_being_long(
+    client_of: Callable[[str], Client], stem: str
+) -> None:
+    name = f"{stem}.tar.gz"
+    page = _named(client_of, name)
+    assert f"has {len(name)} letters, and may have 255" in page
+    assert "not named" not in page
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "模" * 248 + ".tar.gz",  # 255 letters, 751 bytes
+        "x" * 300 + "/model.tar.gz",  # browsers that send paths
+        "C:\\" + "x" * 300 + "\\model.TGZ",
+    ],
+)
+def test_a_name_that_is_long_enough_to_cut_but_allowed_is_not_refused(
+    client_of: Callable[[str], Client], name: str
+) -> None:
+    page = _named(client_of, name)
+    assert "not named" not in page
+    assert "may have 255" not in page
+
+
+def test_a_long_name_that_is_no_archive_is_called_so(client_of: Callable[[str], Client]) -> None:
+    assert f"{'a' * 60}…{'a' * 26}.zip is not named *.tar.gz" in _named(
+        client_of, "a" * 300 + ".zip"
+    )
 
 
 def test_a_name_that_is_taken_is_told_before_anything_travels(

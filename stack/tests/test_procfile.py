@@ -22,7 +22,7 @@ def test_comments_and_empty_lines_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_the_program_gets_the_variables_and_the_process_number(tmp_path: Path) -> None:
-    program = tmp_path / "gunicorn"
+    program = tmp_path / "python"
     program.write_text('#!/bin/sh\necho "$$ $*"\n')
     program.chmod(0o755)
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "WEB_BIND": "[::1]:9"}
@@ -38,7 +38,7 @@ def test_the_program_gets_the_variables_and_the_process_number(tmp_path: Path) -
 
     pid, _, arguments = said.partition(" ")
     assert int(pid) == process.pid, "a signal to the process reaches the program"
-    assert "mmeportal.wsgi --bind [::1]:9 " in arguments
+    assert "-m mmeportal.server --bind [::1]:9 " in arguments
 
 
 def test_an_unknown_name_is_told() -> None:
