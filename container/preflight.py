@@ -168,6 +168,7 @@ def run_sandboxed(arguments: argparse.Namespace) -> Report:
         "TMPDIR": os.path.realpath(folder),
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "JOBLIB_MULTIPROCESSING": "0",  # it would ask for a semaphore, which is a file
         **processors.environment(),
     }
     try:

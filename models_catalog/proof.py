@@ -46,7 +46,7 @@ def run(archive: Path, *, beat: Callable[[], None]) -> dict[str, Any]:
         out = folder / "report.json"
         err = folder / "stderr.txt"
         code = _run(archive, folder, out, err, beat)
-        if said := _tail(err):
+        if code != 0 and (said := _tail(err)):
             log.info("The preflight of %s wrote (exit code %s): %s", archive.name, code, said)
         if code is None:
             return _refused(

@@ -2,7 +2,8 @@
 
     python around.py '{"mode": "ways out", …}'
 
-With ``"without": ["bubblewrap"]`` or ``["seccomp"]`` that part is taken for not installed.
+With ``"without": ["bubblewrap"]`` or ``["seccomp"]`` that part is taken for not installed. The
+variable ``MME_CONTAINER`` names the folder of sandbox.py where it is not the one above this.
 """
 
 import json
@@ -12,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+CONTAINER = os.environ.get("MME_CONTAINER", str(HERE.parent))
+sys.path.insert(0, CONTAINER)
 
 import sandbox  # noqa: E402
 
@@ -29,6 +31,7 @@ def main() -> None:
     environment = {"LANG": "C.UTF-8", "HOME": str(folder)}
     about |= {
         "folder": os.path.realpath(folder),
+        "container": CONTAINER,
         "descriptor": descriptor,
         "runtime": sandbox.runtime(),
         "environment": [*environment, "PWD", "LC_CTYPE", "LD_ORIGIN_PATH"],

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, json.loads(sys.argv[1])["container"])
 
 import sandbox
 
@@ -219,7 +219,7 @@ def ways_out(about: dict) -> dict[str, str]:
             if not attempt(lambda name=name: os.open(f"/dev/{name}", os.O_RDONLY))
             .startswith("refused")
         ]),
-        "TCP": attempt(connect(socket.AF_INET, ("127.0.0.1", about["port"]))),
+        "TCP": attempt(connect(socket.AF_INET, (about.get("host", "127.0.0.1"), about["port"]))),
         "UDP": attempt(connect(socket.AF_INET, ("127.0.0.1", 53), socket.SOCK_DGRAM))
         if "seccomp" in about["holds"]
         else "refused: of no use",
