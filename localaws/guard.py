@@ -32,7 +32,7 @@ ADMIN_SERVICE = "localaws"
 """The service that a signature for the admin address names."""
 TOKEN_HEADER = "x-localaws-token"  # noqa: S105 - its name
 MAX_CONTROL_BYTES = 2 * 1024 * 1024
-"""The longest request of the control plane, CreateModel with all that fits, has half of it."""
+"""The longest request, CreateModel with 100 variables of 2 KB, has 1.2 MB if JSON escapes it all."""
 MAX_SERVICE_BYTES = 2 * 1024 * 1024
 """PutLogEvents and PutMetricData take 1 MiB; JSON may need some more to say it."""
 MAX_ADMIN_BYTES = 1024 * 1024
