@@ -1,6 +1,7 @@
 """Attacks on the port of localaws: web pages, rebound names, other users, endless bodies."""
 
 import contextlib
+import gzip
 import json
 import os
 import resource
@@ -485,6 +486,18 @@ def test_a_body_without_a_length_ends_at_the_limit(local: LocalAwsProcess, targe
         for _ in range(limit // 0x10000 + 1):
             connection.sendall(chunk)
         assert status(answer_of(connection)) == 413
+
+
+def test_a_small_body_that_unpacks_to_much_is_refused(local: LocalAwsProcess) -> None:
+    cloudwatch = local.client("cloudwatch")
+    many = [{"MetricName": f"m{number}", "Value": 1.0} for number in range(500)]
+    cloudwatch.put_metric_data(Namespace="packed", MetricData=many)  # botocore compresses that
+    assert len(cloudwatch.list_metrics(Namespace="packed")["Metrics"]) == 500
+    body = gzip.compress(b"Action=PutMetricData&Namespace=" + b"x" * 100_000_000)
+    assert len(body) < 200_000
+    request = sign(local, body, service="monitoring", Content_Type=FORM, Content_Encoding="gzip")
+    code, _, text = send(request, body)
+    assert (code, "RequestEntityTooLarge" in text) == (413, True)
 
 
 def test_what_follows_a_refused_head_is_not_another_request(local: LocalAwsProcess) -> None:
