@@ -8,10 +8,13 @@ start.
 
 import hashlib
 import logging
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from .environment import without_secrets
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +80,11 @@ class Engine:
         """Standard output of the client; None, and a line in the log, where it failed."""
         try:
             result = subprocess.run(
-                [*self.command, *arguments], capture_output=True, text=True, timeout=_TIMEOUT
+                [*self.command, *arguments],
+                env=without_secrets(os.environ),
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             log.warning("%s %s: %s", self.command[0], arguments[0], error)

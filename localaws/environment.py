@@ -23,7 +23,12 @@ NAMES = (
     "MXNET_ENGINE_TYPE",
     "OMP_NUM_THREADS",
 )
-"""Besides SAGEMAKER_*. localaws itself sets what says where the container is to be."""
+"""Besides SAGEMAKER_*."""
+_PLACES = (
+    *("MME_BIND_HOST", "MME_DIE_WITH_PARENT", "MME_HOME", "SAGEMAKER_BASE_DIR"),
+    *("SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_MULTI_MODEL", "SAGEMAKER_SAFE_PORT_RANGE"),
+)
+"""Where the container is to be. They are taken, as SageMaker does, and localaws sets its own."""
 _PASSED_ON = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "JAVA_HOME"),
     *("GOMP_SPINCOUNT", "MME_MEMORY_LIMIT_MB", "MME_MODEL_HOST", "OMP_NUM_THREADS"),
@@ -73,6 +78,11 @@ def _check_vmargs(value: str) -> None:
                 f"collector ({_VMARGS} in Environment), not {option!r}, which could make it run or "
                 "write something."
             )
+
+
+def without_places(environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` but for what localaws itself says to a plain process."""
+    return {name: value for name, value in environment.items() if name not in _PLACES}
 
 
 def passed_on(own: Mapping[str, str]) -> dict[str, str]:

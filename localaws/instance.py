@@ -120,7 +120,7 @@ class Instance:
         self._command = command
         self._engine = engine
         self._image = image
-        self._environment = environment
+        self._environment = environment if engine else variables.without_places(environment)
         self._memory_mb = memory_mb
         self._spawner = spawner
         self._on_death = on_death

@@ -1,10 +1,12 @@
 """The one port: SageMaker, its runtime and the admin pages here, everything else moto's."""
 
+import io
 import json
 import logging
 import os
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote
@@ -156,6 +158,8 @@ class LocalAws:
             return self.admin.wsgi(environ, start_response)
         self.telemetry.flush()  # moto answers what has happened until now
         claim = verdict.claim
+        if not _unpacked(environ, verdict.limit):
+            return _send(start_response, guard.too_large(verdict.request, verdict.kind, claim))
         if claim is not None and claim.expires is not None:
             environ["HTTP_AUTHORIZATION"] = claim.as_header  # moto looks for the service there
         if claim is not None and claim.service.lower() == "sts":
@@ -320,6 +324,25 @@ def _peek(environ: Environ) -> bytes:
 def _body(environ: Environ) -> bytes:
     body: bytes = environ["wsgi.input"].read()
     return body
+
+
+def _unpacked(environ: Environ, limit: int) -> bool:
+    """Unpack a body that botocore has compressed (PutMetricData), as moto would without a limit.
+
+    False where it is longer than ``limit``. What is no gzip is left to moto.
+    """
+    if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() != "gzip":
+        return True
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        body = unpacking.decompress(_peek(environ), limit + 1)
+    except zlib.error:
+        return True
+    if len(body) > limit:
+        return False
+    del environ["HTTP_CONTENT_ENCODING"]
+    environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    return True
 
 
 def _respond(
