@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 import urllib3  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from localaws.container import ContainerClient  # noqa: E402
 from localaws.tests.servers import (  # noqa: E402
     CONTAINER_PYTHON,
     REAL,
@@ -31,6 +32,7 @@ from localaws.tests.servers import (  # noqa: E402
     s3_server,
     wait_for,
 )
+from tests import ending  # noqa: E402
 from tests.artifacts import constant_archive  # noqa: E402
 
 BUCKET = "bench-localaws"
@@ -133,13 +135,12 @@ def measure(local: LocalAwsProcess, home: Path, resnet: Path, calls: int) -> Non
     call("tiny.tar.gz")
     (instance,) = local.instances("bench")
     name = next(m["model_name"] for m in instance["models"] if m["target_model"] == "tiny.tar.gz")
-    bare = urllib3.HTTPConnectionPool("127.0.0.1", instance["port"])
+    bare = ContainerClient(instance["address"])
     through = urllib3.HTTPConnectionPool("127.0.0.1", local.port)
 
     def direct() -> None:
         headers = {"Content-Type": "application/x-image"}
-        path = f"/models/{name}/invoke"
-        assert bare.request("POST", path, body=picture, headers=headers).status == 200
+        assert bare.invoke(name, picture, headers, timeout=60).ok
 
     def localaws() -> None:
         headers = {
@@ -184,4 +185,4 @@ def timed(run: Callable[[], None]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

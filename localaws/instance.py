@@ -1,8 +1,10 @@
-"""One instance of an endpoint: a container process, its folder and its port.
+"""One instance of an endpoint: a container process, its folder and where it listens.
 
 On AWS this is a virtual machine with a container on it. Here it is the container's own
 entrypoint as a process group, told by environment variables where to bind and where to
-keep its files. It ends with localaws, even where that is killed with SIGKILL.
+keep its files. It listens at a Unix socket in a folder for our user alone, as it asks nobody
+who it is; a real container, at a port of the loopback. It ends with localaws, even where that is
+killed with SIGKILL.
 """
 
 import collections
@@ -40,6 +42,7 @@ STOP_GRACE = 10.0
 _MAX_HOME = 76
 """MMS keeps Unix sockets below its home, whose paths the kernel limits to 107 bytes."""
 _HOME_PREFIX = "localaws-"
+_SOCKET = "mms.sock"
 _PORTS = (16_384, 32_766)
 _LOG_TAIL_LINES = 40
 _MAX_LINE = 64 * 1024
@@ -132,7 +135,8 @@ class Instance:
         self._process: subprocess.Popen[bytes] | None = None
         self._meter: ProcessMeter | None = None
         self.container: ContainerClient
-        self.port = 0
+        self.address = ""
+        """Where the container listens: the path of a Unix socket, or HOST:PORT."""
 
     @property
     def pid(self) -> int | None:
@@ -160,8 +164,8 @@ class Instance:
         self.models.mkdir(parents=True)
         try:
             home = _make_home(self.folder)
-            self.port = _free_port()
-            self.container = ContainerClient("127.0.0.1", self.port)
+            self.address = str(home / _SOCKET) if self._engine is None else _free_address()
+            self.container = ContainerClient(self.address)
             self._process = self._launch(home)
         except (OSError, ValueError) as error:  # ValueError: of a variable that no process can have
             self._clean()
@@ -169,7 +173,7 @@ class Instance:
         except BaseException:
             self._clean()
             raise
-        log.info("instance %s: pid %s, port %s", self.id, self._process.pid, self.port)
+        log.info("instance %s: pid %s, at %s", self.id, self._process.pid, self.address)
         if self._stopping.is_set():  # by stop(), which saw no process yet
             self._process.kill()
         assert self._process.stdout is not None
@@ -221,12 +225,10 @@ class Instance:
         self._clean()
 
     def _launch(self, home: Path) -> "subprocess.Popen[bytes]":
-        env = dict(self._environment) | {
-            "SAGEMAKER_BIND_TO_PORT": str(self.port),
-            "SAGEMAKER_MULTI_MODEL": "true",
-            "MME_BIND_HOST": "127.0.0.1",
-        }
+        env = dict(self._environment) | {"SAGEMAKER_MULTI_MODEL": "true"}
         if self._engine is not None:
+            host, _, port = self.address.rpartition(":")
+            env |= {"SAGEMAKER_BIND_TO_PORT": port, "MME_BIND_HOST": host}
             command = self._engine.run(
                 name=self._container_name,
                 image=self._image,
@@ -235,6 +237,7 @@ class Instance:
                 memory_mb=self._memory_mb,
             )
             return self._spawner.popen(command, os.environ)
+        env |= {"MME_BIND_SOCKET": self.address, "MME_MODELS_DIR": str(self.models)}
         env |= {"MME_DIE_WITH_PARENT": "1", "MME_HOME": str(home)}
         if self._memory_mb is not None:
             env["MME_MEMORY_LIMIT_MB"] = str(self._memory_mb)
@@ -341,14 +344,14 @@ class _BoundedLog:
 
 
 def _make_home(folder: Path) -> Path:
-    """A folder of the container's own, with a path short enough for sockets in it.
+    """A folder of the container's own, for our user alone, with a path short enough for sockets.
 
     Where the instance's folder is too deep, one in the system's temporary folder, noted in
     the instance's folder so that whoever removes that finds it.
     """
     home = folder / "home"
     if len(str(home)) <= _MAX_HOME:
-        home.mkdir()
+        home.mkdir(mode=0o700)
         return home
     elsewhere = Path(tempfile.mkdtemp(prefix=_HOME_PREFIX))
     (folder / "home-is-at").write_text(str(elsewhere))
@@ -364,8 +367,8 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
-    """A port that was free a moment ago; if another takes it first, the instance is retried.
+def _free_address() -> str:
+    """HOST:PORT of the loopback, free a moment ago; if another takes it, the instance is retried.
 
     Not one of the kernel's choosing: MMS takes only ports below 32,767 (Connector.java
     compares with Short.MAX_VALUE), and Linux gives out those above.
@@ -377,5 +380,5 @@ def _free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+            return f"127.0.0.1:{port}"
     raise InstanceDied(f"No free port was found between {_PORTS[0]} and {_PORTS[1]}.")

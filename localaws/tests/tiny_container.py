@@ -11,6 +11,8 @@ MMS loses them: 500, and the model stays on the list, dead). The environment set
 import json
 import os
 import signal
+import socket
+import socketserver
 import sys
 import threading
 import time
@@ -30,8 +32,14 @@ def number(folder: Path, name: str) -> float:
 
 
 class Server(ThreadingHTTPServer):
+    """Listens at a Unix socket."""
+
+    address_family = socket.AF_UNIX
     daemon_threads = True
     request_queue_size = 128
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -146,8 +154,7 @@ def main() -> None:
     if os.environ.get("TINY_EXIT"):
         print("tiny cannot go on: the cat sat on the keyboard", flush=True)
         sys.exit(3)
-    port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-    server = Server(("127.0.0.1", port), Handler)
+    server = Server(os.environ["MME_BIND_SOCKET"], Handler)  # type: ignore[arg-type]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     parent = os.getppid()
 
