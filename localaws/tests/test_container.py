@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from localaws.container import ContainerClient, ContainerGone, ContainerTimeout
 from localaws.tests.processes import descendants
-from localaws.tests.servers import REAL, wait_for
+from localaws.tests.servers import REAL, ROLE, LocalAwsProcess, alive, wait_for
 
 Speak = Callable[[socket.socket], object]
 
@@ -139,13 +140,14 @@ def test_a_caller_waits_where_the_server_has_no_time_yet() -> None:
                 connection.close()
 
 
-def test_nobody_else_reaches_a_container(start, tmp_path) -> None:
-    """Any local user, and any page that guesses a port, could order a container at a port."""
+@pytest.fixture
+def hosted(start: Callable[..., LocalAwsProcess]) -> tuple[LocalAwsProcess, dict[str, Any]]:
+    """localaws and its one real container, as the admin page shows it."""
     local = start("--max-instances", "1", container=REAL)
     sagemaker = local.client("sagemaker")
     sagemaker.create_model(
         ModelName="m",
-        ExecutionRoleArn="arn:aws:iam::123456789012:role/mme",
+        ExecutionRoleArn=ROLE,
         PrimaryContainer={"Image": "m", "Mode": "MultiModel", "ModelDataUrl": "s3://none/models/"},
     )
     variant = {"VariantName": "A", "ModelName": "m", "InstanceType": "ml.m5.xlarge"}
@@ -154,13 +156,42 @@ def test_nobody_else_reaches_a_container(start, tmp_path) -> None:
     )
     sagemaker.create_endpoint(EndpointName="m", EndpointConfigName="m")
     wait_for(lambda: local.admin("endpoints/m")["status"] == "InService", 120)
-
     (instance,) = local.instances("m")
+    return local, instance
+
+
+def test_nobody_else_reaches_a_container(
+    hosted: tuple[LocalAwsProcess, dict[str, Any]],
+) -> None:
+    """Any local user, and any page that guesses a port, could order a container at a port."""
+    _, instance = hosted
     pids = descendants(instance["pid"])
     assert len(pids) >= 3
     assert [port for pid in pids for port in ports_of(pid)] == []
     assert stat.S_IMODE(Path(instance["address"]).parent.stat().st_mode) == 0o700
     assert len(instance["address"]) <= 107
+
+
+def test_a_container_loads_nothing_but_its_instance_s_models(
+    hosted: tuple[LocalAwsProcess, dict[str, Any]],
+) -> None:
+    local, instance = hosted
+    client = ContainerClient(instance["address"])
+    for url in ("http://127.0.0.1:9/evil.mar", "/opt/ml/models/x", str(local.data), "/etc"):
+        answer = client.load("x", url, 30)
+        assert answer.status == 400
+        assert "must be the path of a folder below" in answer.message
+    client.close()
+
+
+def test_no_process_of_a_container_outlives_a_killed_localaws(
+    hosted: tuple[LocalAwsProcess, dict[str, Any]],
+) -> None:
+    local, instance = hosted
+    pids = descendants(instance["pid"])
+    assert len(pids) >= 3
+    local.kill()
+    wait_for(lambda: not any(map(alive, pids)), 30, "the end of its container")
 
 
 def ports_of(pid: int) -> list[str]:
