@@ -10,7 +10,6 @@ on the Module API (plain_handler.py). Networks have generated weights and the no
 """
 
 import argparse
-import http.client
 import io
 import json
 import math
@@ -45,6 +44,7 @@ from serving import (  # noqa: E402
     wait_until_ready,
 )
 
+from tests import ending  # noqa: E402
 from tests.artifacts import constant_archive  # noqa: E402
 
 NETWORKS = ("resnet-18", "resnet-152", "squeezenet")
@@ -97,7 +97,7 @@ def plain_server(home: Path) -> Iterator[Server]:
              "--mms-config", str(config), "--model-store", "/"],
             env=environment, cwd=home, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
-    server = Server(port, home, process, log_file, environment)
+    server = Server(f"127.0.0.1:{port}", home, process, log_file, environment)
     try:
         wait_until_ready(server)
         yield server
@@ -128,7 +128,7 @@ class Caller:
         self.picture = picture
         self.decode_ms = 0.0
         """What the last call's picture took to decode, as the container says."""
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+        self.connection = server.connection(120)
 
     def call(self, model: str) -> tuple[float, bytes]:
         """Invoke ``model``; returns the time in ms and the answer."""
@@ -348,7 +348,9 @@ def main() -> None:
                 (here / "container").mkdir(parents=True)
                 servers = {
                     "plain": stack.enter_context(plain_server(here / "plain")),
-                    "container": stack.enter_context(start_server(here / "container")),
+                    "container": stack.enter_context(
+                        start_server(here / "container", MME_MODELS_DIR=str(arguments.keep))
+                    ),
                 }
                 raw = stack.enter_context(
                     raw_process(folder, home / "picture.jpg", servers["container"])
@@ -367,4 +369,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    ending.run(main)

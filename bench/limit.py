@@ -16,13 +16,18 @@ import time
 from collections import Counter
 from pathlib import Path
 
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from tests import ending  # noqa: E402
+
 PASSES = 20
 SIDE = 1536
 
 
 def run_passes(folder: Path) -> None:
     """In a process of its own: warm up, then ``PASSES`` passes, each between marks on stdout."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "container"))
+    sys.path.insert(0, str(REPOSITORY / "container"))
     import numpy as np
     from artifact import read_artifact
     from network import Network
@@ -99,4 +104,4 @@ if __name__ == "__main__":
         run_passes(Path(sys.argv[1]))
     else:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        main()
+        ending.run(main)

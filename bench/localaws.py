@@ -18,14 +18,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "container" / "tests")]
 
 import urllib3  # noqa: E402
 from botocore.auth import SigV4Auth  # noqa: E402
 from botocore.awsrequest import AWSRequest  # noqa: E402
 from botocore.credentials import Credentials  # noqa: E402
 from PIL import Image  # noqa: E402
+from serving import Server, free_port, start_server  # noqa: E402
 
+from localaws.container import ContainerClient  # noqa: E402
 from localaws.keys import Key, KeyRing  # noqa: E402
 from localaws.signature import Request, read_claim, verify  # noqa: E402
 from localaws.tests.servers import (  # noqa: E402
@@ -39,6 +41,7 @@ from localaws.tests.servers import (  # noqa: E402
     s3_server,
     wait_for,
 )
+from tests import ending  # noqa: E402
 from tests.artifacts import constant_archive  # noqa: E402
 
 BUCKET = "bench-localaws"
@@ -56,7 +59,12 @@ def main() -> int:
             local = LocalAwsProcess(home / "localaws", s3, container=REAL)
             local.start()
             try:
-                measure(local, home, resnet, calls)
+                (home / "port").mkdir()
+                # As in the image; localaws's own container listens at a Unix socket.
+                with start_server(
+                    home / "port", SAGEMAKER_BIND_TO_PORT=str(free_port())
+                ) as at_a_port:
+                    measure(local, home, resnet, calls, at_a_port)
             finally:
                 local.stop()
     return 0
@@ -77,7 +85,9 @@ def resnet_18() -> Path:
     return archive
 
 
-def measure(local: LocalAwsProcess, home: Path, resnet: Path, calls: int) -> None:
+def measure(
+    local: LocalAwsProcess, home: Path, resnet: Path, calls: int, at_a_port: Server
+) -> None:
     sagemaker, s3 = local.client("sagemaker"), local.client("s3")
     runtime = local.client("sagemaker-runtime")
     s3.create_bucket(
@@ -141,13 +151,16 @@ def measure(local: LocalAwsProcess, home: Path, resnet: Path, calls: int) -> Non
     call("tiny.tar.gz")
     (instance,) = local.instances("bench")
     name = next(m["model_name"] for m in instance["models"] if m["target_model"] == "tiny.tar.gz")
-    bare = urllib3.HTTPConnectionPool("127.0.0.1", instance["port"])
+    bare = ContainerClient(instance["address"])
+    port = ContainerClient(at_a_port.address)
+    with tarfile.open(tiny) as archive:
+        archive.extractall(home / "tiny", filter="data")
+    assert at_a_port.load(name, home / "tiny").status == 200
     through = urllib3.HTTPConnectionPool("127.0.0.1", local.port)
 
-    def direct() -> None:
+    def direct(container: ContainerClient) -> None:
         headers = {"Content-Type": "application/x-image"}
-        path = f"/models/{name}/invoke"
-        assert bare.request("POST", path, body=picture, headers=headers).status == 200
+        assert container.invoke(name, picture, headers, timeout=60).ok
 
     def localaws() -> None:
         headers = {
@@ -181,7 +194,8 @@ def measure(local: LocalAwsProcess, home: Path, resnet: Path, calls: int) -> Non
     ring = KeyRing([Key(KEY, SECRET)])
 
     kinds: dict[str, Callable[[], None]] = {
-        "the container, bare": direct,
+        "a container at a port, bare": lambda: direct(port),
+        "the container, bare": lambda: direct(bare),
         "through localaws": localaws,
         "through localaws, with boto3": lambda: call("tiny.tar.gz"),
         "verifying a signature": verifying,
@@ -216,4 +230,4 @@ def timed(run: Callable[[], None]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

@@ -15,7 +15,12 @@ import sys
 import time
 from pathlib import Path
 
-CONTAINER = Path(__file__).resolve().parents[1] / "container"
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from tests import ending  # noqa: E402
+
+CONTAINER = REPOSITORY / "container"
 ROUNDS = 5
 SECONDS = 2.0
 HOW = ("all", "one")
@@ -87,4 +92,4 @@ if __name__ == "__main__":
     if sys.argv[2:] == ["--passes"]:
         passes(Path(sys.argv[1]))
     else:
-        main()
+        ending.run(main)

@@ -117,7 +117,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
                 "instance": one.instance.id,
                 "healthy": one.instance.healthy.is_set(),
                 "pid": one.instance.pid,
-                "port": one.instance.port,
+                "address": one.instance.address,
                 "started": one.instance.started,
                 "models": one.cache.describe(),
             }

@@ -1,11 +1,14 @@
 """What a container understands: the multi-model API of DG/mms-container-apis."""
 
 import json
+import socket
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import urllib3
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 _CONNECT_TIMEOUT = 5.0
@@ -51,11 +54,53 @@ class ContainerTimeout(Exception):
     """No answer within the time allowed."""
 
 
-class ContainerClient:
-    """HTTP to one container; keeps connections, safe to use from many threads."""
+class _UnixConnection(HTTPConnection):
+    """HTTP over a Unix socket, with the timeouts and errors of one over TCP."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._pool = urllib3.HTTPConnectionPool(host, port, maxsize=64, block=False, retries=False)
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def _new_conn(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            if self.timeout is not None:
+                # Not settimeout(): a socket that does not block is refused at once where the
+                # server's queue is full, in place of waiting for its turn (unix(7), EAGAIN).
+                limit = struct.pack("ll", int(self.timeout), int(self.timeout % 1 * 1_000_000))
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            connection.connect(self._path)
+            connection.settimeout(self.timeout)
+        except OSError as error:
+            connection.close()
+            raise NewConnectionError(self, f"{self._path}: {error}") from error
+        return connection
+
+
+class _UnixPool(urllib3.HTTPConnectionPool):
+    def __init__(self, path: str, *, maxsize: int) -> None:
+        super().__init__("localhost", maxsize=maxsize, block=False, retries=False)
+        self._path = path
+
+    def _new_conn(self) -> _UnixConnection:
+        self.num_connections += 1
+        return _UnixConnection(self._path)
+
+
+class ContainerClient:
+    """HTTP to one container; keeps connections, safe to use from many threads.
+
+    ``address`` is the path of a Unix socket, or HOST:PORT.
+    """
+
+    def __init__(self, address: str) -> None:
+        if address.startswith("/"):
+            self._pool: urllib3.HTTPConnectionPool = _UnixPool(address, maxsize=64)
+            return
+        host, _, port = address.rpartition(":")
+        self._pool = urllib3.HTTPConnectionPool(
+            host, int(port), maxsize=64, block=False, retries=False
+        )
 
     def close(self) -> None:
         self._pool.close()

@@ -1,8 +1,10 @@
-"""One instance of an endpoint: a container process, its folder and its port.
+"""One instance of an endpoint: a container process, its folder and where it listens.
 
 On AWS this is a virtual machine with a container on it. Here it is the container's own
 entrypoint as a process group, told by environment variables where to bind and where to
-keep its files. It ends with localaws, even where that is killed with SIGKILL.
+keep its files. It listens at a Unix socket in a folder for our user alone, as it asks nobody
+who it is; a real container, at a port of the loopback. It ends with localaws, even where that is
+killed with SIGKILL.
 """
 
 import collections
@@ -41,6 +43,7 @@ STOP_GRACE = 10.0
 _MAX_HOME = 76
 """MMS keeps Unix sockets below its home, whose paths the kernel limits to 107 bytes."""
 _HOME_PREFIX = "localaws-"
+_SOCKET = "mms.sock"
 _PORTS = (16_384, 32_766)
 _LOG_TAIL_LINES = 40
 _MAX_LINE = 64 * 1024
@@ -131,7 +134,8 @@ class Instance:
         self._process: subprocess.Popen[bytes] | None = None
         self._meter: ProcessMeter | None = None
         self.container: ContainerClient
-        self.port = 0
+        self.address = ""
+        """Where the container listens: the path of a Unix socket, or HOST:PORT."""
 
     @property
     def pid(self) -> int | None:
@@ -159,19 +163,16 @@ class Instance:
         self.models.mkdir(parents=True)
         try:
             home = _make_home(self.folder)
-            self.port = _free_port()
-            self.container = ContainerClient("127.0.0.1", self.port)
+            self.address = str(home / _SOCKET) if self._engine is None else _free_address()
+            self.container = ContainerClient(self.address)
             self._process = self._launch(home)
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # ValueError: of a variable that no process can or may have
+        except (OSError, ValueError) as error:  # ValueError: of a variable that it may not have
             self._clean()
             raise InstanceDied(f"The container could not be started: {error}.") from error
         except BaseException:
             self._clean()
             raise
-        log.info("instance %s: pid %s, port %s", self.id, self._process.pid, self.port)
+        log.info("instance %s: pid %s, at %s", self.id, self._process.pid, self.address)
         if self._stopping.is_set():  # by stop(), which saw no process yet
             self._process.kill()
         assert self._process.stdout is not None
@@ -223,12 +224,10 @@ class Instance:
         self._clean()
 
     def _launch(self, home: Path) -> "subprocess.Popen[bytes]":
-        env = dict(self._environment) | {
-            "SAGEMAKER_BIND_TO_PORT": str(self.port),
-            "SAGEMAKER_MULTI_MODEL": "true",
-            "MME_BIND_HOST": "127.0.0.1",
-        }
+        env = dict(self._environment) | {"SAGEMAKER_MULTI_MODEL": "true"}
         if self._engine is not None:
+            host, _, port = self.address.rpartition(":")
+            env |= {"SAGEMAKER_BIND_TO_PORT": port, "MME_BIND_HOST": host}
             command = self._engine.run(
                 name=self._container_name,
                 image=self._image,
@@ -239,6 +238,7 @@ class Instance:
             return self._spawner.popen(command, variables.without_secrets(os.environ))
         # CreateModel has looked at it, but an endpoint may be older than what is looked for.
         variables.check(self._environment)
+        env |= {"MME_BIND_SOCKET": self.address, "MME_MODELS_DIR": str(self.models)}
         env |= {"MME_DIE_WITH_PARENT": "1", "MME_HOME": str(home)}
         if self._memory_mb is not None:
             env["MME_MEMORY_LIMIT_MB"] = str(self._memory_mb)
@@ -340,14 +340,14 @@ class _BoundedLog:
 
 
 def _make_home(folder: Path) -> Path:
-    """A folder of the container's own, with a path short enough for sockets in it.
+    """A folder of the container's own, for our user alone, with a path short enough for sockets.
 
     Where the instance's folder is too deep, one in the system's temporary folder, noted in
     the instance's folder so that whoever removes that finds it.
     """
     home = folder / "home"
     if len(str(home)) <= _MAX_HOME:
-        home.mkdir()
+        home.mkdir(mode=0o700)
         return home
     elsewhere = Path(tempfile.mkdtemp(prefix=_HOME_PREFIX))
     (folder / "home-is-at").write_text(str(elsewhere))
@@ -363,8 +363,8 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
-    """A port that was free a moment ago; if another takes it first, the instance is retried.
+def _free_address() -> str:
+    """HOST:PORT of the loopback, free a moment ago; if another takes it, the instance is retried.
 
     Not one of the kernel's choosing: MMS takes only ports below 32,767 (Connector.java
     compares with Short.MAX_VALUE), and Linux gives out those above.
@@ -376,5 +376,5 @@ def _free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+            return f"127.0.0.1:{port}"
     raise InstanceDied(f"No free port was found between {_PORTS[0]} and {_PORTS[1]}.")

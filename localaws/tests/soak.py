@@ -21,7 +21,6 @@ import collections
 import contextlib
 import json
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -37,6 +36,7 @@ from localaws.tests import traffic
 from localaws.tests.chaos import Chaos
 from localaws.tests.processes import InstanceRecord, Watch, memory, wait_until_nothing_is_left
 from localaws.tests.servers import REAL, REGION, ROLE, LocalAwsProcess, S3Server, wait_for
+from tests import ending
 from tests.artifacts import constant_archive
 
 BUCKET, NAME = "soak", "soak"
@@ -183,8 +183,7 @@ class _Site:
 
     def check_emptiness(self, report: Report) -> None:
         """After the end of localaws."""
-        ports = [*(one.port for one in self.watch.instances.values()), self.local.port]
-        left = wait_until_nothing_is_left(self.folder, ports, 15)
+        left = wait_until_nothing_is_left(self.folder, [self.local.port], 15)
         left += [f"file {one}" for one in self.tmp.iterdir()]
         left += [
             f"file {one}"
@@ -291,10 +290,9 @@ def _delete(site: _Site, report: Report) -> None:
     wait_for(lambda: not sagemaker.list_endpoints()["Endpoints"], 60, "the endpoint to be gone")
     assert site.local.process is not None
     own = site.local.process.pid
-    ports = [one.port for one in records.values()]
     # Containers of a localaws that was killed have some seconds to answer what runs in them.
     seconds = 15 if site.plan.chaos else 0
-    left = wait_until_nothing_is_left(site.folder, ports, seconds, but=own)
+    left = wait_until_nothing_is_left(site.folder, [], seconds, but=own)
     left += [f"folder {one}" for one in (site.local.data / "instances").iterdir()]
     left += [f"folder {one}" for one in site.tmp.iterdir()]
     report.violations += [f"left after DeleteEndpoint: {one}" for one in left]
@@ -361,4 +359,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

@@ -15,7 +15,7 @@ class Stubborn(ContainerClient):
     """Does not unload: the answer does not come in time."""
 
     def __init__(self) -> None:
-        super().__init__("127.0.0.1", 1)
+        super().__init__("127.0.0.1:1")
         self.asked, self.over = threading.Event(), threading.Event()
 
     def load(self, name: str, folder: str, timeout: float) -> Answer:

@@ -2,13 +2,12 @@
 
 import json
 import threading
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
 
-from localaws.tests.servers import alive, wait_for
+from localaws.tests.servers import alive, ask, wait_for
 
 
 def refused(call, code):
@@ -28,8 +27,7 @@ def models(hosting, name):
 
 def history(hosting, name, page="history"):
     (one,) = hosting.process.instances(name)
-    with urllib.request.urlopen(f"http://127.0.0.1:{one['port']}/{page}", timeout=5) as answer:
-        return json.load(answer)
+    return json.loads(ask(one["address"], f"/{page}"))
 
 
 def test_a_call_goes_through_with_its_headers(hosting, name, tmp_path):
@@ -276,7 +274,7 @@ def test_a_container_that_dies_is_replaced(hosting, name, tmp_path):
     hosting.delete(name)
 
 
-def test_deletion_leaves_no_process_folder_or_port(hosting, name, tmp_path):
+def test_deletion_leaves_no_process_folder_or_socket(hosting, name, tmp_path):
     hosting.put_model(tmp_path, "a.tar.gz")
     hosting.create(name, count=2)
     hosting.invoke(name, "a.tar.gz")
@@ -285,8 +283,8 @@ def test_deletion_leaves_no_process_folder_or_port(hosting, name, tmp_path):
     assert not any(alive(one["pid"]) for one in instances)
     assert not list((hosting.process.data / "instances").iterdir())
     for one in instances:
-        with pytest.raises(OSError, match="refused"):
-            urllib.request.urlopen(f"http://127.0.0.1:{one['port']}/ping", timeout=2)
+        with pytest.raises(FileNotFoundError):
+            ask(one["address"], "/ping")
 
 
 def test_a_hot_model_spreads_to_a_second_instance(hosting, name, tmp_path):

@@ -12,6 +12,8 @@ at once).
 import json
 import os
 import signal
+import socket
+import socketserver
 import sys
 import threading
 import time
@@ -31,8 +33,14 @@ def number(folder: Path, name: str) -> float:
 
 
 class Server(ThreadingHTTPServer):
+    """Listens at a Unix socket."""
+
+    address_family = socket.AF_UNIX
     daemon_threads = True
     request_queue_size = 128
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -149,8 +157,7 @@ def main() -> None:
     if os.environ.get("SAGEMAKER_TINY_EXIT"):
         print("tiny cannot go on: the cat sat on the keyboard", flush=True)
         sys.exit(3)
-    port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-    server = Server(("127.0.0.1", port), Handler)
+    server = Server(os.environ["MME_BIND_SOCKET"], Handler)  # type: ignore[arg-type]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     parent = os.getppid()
 
