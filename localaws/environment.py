@@ -16,16 +16,19 @@ PREFIX = "SAGEMAKER_"
 NAMES = (
     "GOMP_SPINCOUNT",
     "MME_BIND_HOST",
+    "MME_BIND_SOCKET",
     "MME_DIE_WITH_PARENT",
     "MME_HOME",
     "MME_MEMORY_LIMIT_MB",
+    "MME_MODELS_DIR",
     "MME_MODEL_HOST",
     "MXNET_ENGINE_TYPE",
     "OMP_NUM_THREADS",
 )
 """Besides SAGEMAKER_*."""
 _PLACES = (
-    *("MME_BIND_HOST", "MME_DIE_WITH_PARENT", "MME_HOME", "SAGEMAKER_BASE_DIR"),
+    *("MME_BIND_HOST", "MME_BIND_SOCKET", "MME_DIE_WITH_PARENT", "MME_HOME", "MME_MODELS_DIR"),
+    *("SAGEMAKER_BASE_DIR",),
     *("SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_MULTI_MODEL", "SAGEMAKER_SAFE_PORT_RANGE"),
 )
 """Where the container is to be. They are taken, as SageMaker does, and localaws sets its own."""
