@@ -185,7 +185,7 @@ for _entry in CELERY_BEAT_SCHEDULE.values():
 
 # --- uploads ---------------------------------------------------------------------
 # Files go to disk, never wholly into memory.
-FILE_UPLOAD_HANDLERS = ["mmeportal.uploads.CleanUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["mmeportal.upload_handler.CleanUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = env_str("UPLOAD_TEMP_DIR", "") or None
 MAX_ARCHIVE_MB = env_int("MAX_ARCHIVE_MB", 2048, least=1)
 MAX_UNPACKED_MB = env_int("MAX_UNPACKED_MB", 4096, least=1)

@@ -133,10 +133,10 @@ form.addEventListener("submit", async (event) => {
       }
     } else if (out || request.status === 403) {
       askToLogIn();
-    } else if (page.getElementById("sentences")) {
-      problem(page.getElementById("sentences").textContent); // short of room, and it says of what
     } else {
-      problem(`The portal answered with an error (${request.status}). Nothing was kept; try again.`);
+      // Short of room, and the page says of what.
+      const told = page.getElementById("refusal")?.textContent;
+      problem(told ?? `The portal answered with an error (${request.status}). Nothing was kept; try again.`);
     }
     idle();
     form.querySelector(".errors li, .callout.error")?.scrollIntoView({ block: "center" });
