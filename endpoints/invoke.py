@@ -15,6 +15,7 @@ from functools import cache, partial
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import InterfaceError, InternalError, OperationalError, connection
 from django.utils import timezone
 
 from endpoints import answers, runtime
@@ -28,6 +29,7 @@ from models_catalog.models import Version
 logger = logging.getLogger(__name__)
 
 BETWEEN_TRIES_S = 1.0
+WRITE_FOR_S = 120.0
 _THROTTLED_TRIES = 4
 
 
@@ -134,10 +136,13 @@ def _run(call: _Call) -> None:
 
     def finish(**fields: object) -> None:
         fields["latency_ms"] = (time.perf_counter() - began) * 1000
-        row.update(**fields)
+        _write(lambda: row.update(**fields))
+
+    def note(**fields: object) -> None:
+        _write(lambda: row.update(**fields))
 
     try:
-        _try_until_answered(call, began, row.update, finish)
+        _try_until_answered(call, began, note, finish)
     except errors.ModelFailed as error:
         finish(state=Invocation.State.FAILED, error=_model_said(error))
     except (errors.AwsError, answers.Unreadable) as error:
@@ -150,6 +155,25 @@ def _run(call: _Call) -> None:
         raise
     finally:
         _under_way.discard(call.invocation_pk)
+
+
+def _write(write: Callable[[], object]) -> None:
+    """Write to the database; again where it is locked, full or away, for two minutes.
+
+    An answer that SageMaker gave must not be lost to a backup that locks the database. Raises what
+    the last try raised.
+    """
+    until = time.monotonic() + WRITE_FOR_S
+    while True:
+        try:
+            write()
+            return
+        except (OperationalError, InternalError, InterfaceError) as error:
+            if time.monotonic() > until:
+                raise
+            logger.warning("an answer waits for the database: %s", error)
+            connection.close_if_unusable_or_obsolete()
+        time.sleep(BETWEEN_TRIES_S)
 
 
 def _try_until_answered(

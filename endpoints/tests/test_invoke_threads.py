@@ -1,10 +1,12 @@
 """A model that loads blocks nobody; two workers take one step between them."""
 
+import contextlib
+import sqlite3
 import threading
 import time
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.urls import reverse
 
 from endpoints import invoke, invoke_views, runtime, services
@@ -50,6 +52,34 @@ def test_a_model_that_loads_does_not_hold_the_response(
     gate.set()
     wait_until(lambda: Invocation.objects.get().settled)
     assert "tabby" in client.get(address, HTTP_HX_REQUEST="true").content.decode()
+
+
+def test_an_answer_outlasts_a_lock_of_the_database(
+    serving, make_version, client_of, pool, monkeypatch, caplog
+):
+    """A backup holds the lock for longer than a write waits, while SageMaker answers."""
+    gate, fake = threading.Event(), Runtime()
+
+    def slow(**call):
+        assert gate.wait(20)
+        return fake.invoke(**call)
+
+    monkeypatch.setattr(runtime, "invoke", slow)
+    monkeypatch.setattr(invoke, "BETWEEN_TRIES_S", 0.05)
+    monkeypatch.setattr(invoke_views, "PATIENCE_S", 0.05)
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
+    client = client_of("viewer")
+    data = {"endpoint": serving.pk, "version": make_version().pk, "picture": upload()}
+    client.post(reverse("invoke:run"), data, HTTP_HX_REQUEST="true")
+    other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+    with contextlib.closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        gate.set()
+        wait_until(lambda: caplog.text.count("an answer waits for the database") > 1)
+        assert not Invocation.objects.get().settled
+    wait_until(lambda: Invocation.objects.get().settled)
+    assert Invocation.objects.get().predictions[0]["label"]
+    assert Invocation.objects.get().state == Invocation.State.DONE
 
 
 def test_two_workers_that_race_take_one_step(endpoint, account):

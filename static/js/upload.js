@@ -133,10 +133,8 @@ form.addEventListener("submit", async (event) => {
       }
     } else if (out || request.status === 401 || request.status === 403) {
       askToLogIn();
-    } else if (page.getElementById("sentences")) {
-      problem(page.getElementById("sentences").textContent); // short of room, and it says of what
     } else {
-      // A sentence of the server's own, which refused the body before it was read.
+      // Why it was refused before it was read, or what the portal is short of.
       const told = page.getElementById("refusal")?.textContent;
       problem(told ?? `The portal answered with an error (${request.status}). Nothing was kept; try again.`);
     }
