@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import os
+import random
 import resource
 import socket
 import sqlite3
@@ -22,9 +23,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from waitress.adjustments import Adjustments
 
 from localaws.environment import NAMES
-from localaws.guard import BadName, addresses, normal_host
+from localaws.guard import MOST_BYTES, BadName, Guard, addresses, channel_class, normal_host
+from localaws.keys import Key, KeyRing
 from localaws.tests import processes
 from localaws.tests.conftest import Hosting, Start
 from localaws.tests.servers import KEY, REGION, ROLE, SECRET, LocalAwsProcess, wait_for
@@ -578,6 +581,50 @@ def test_a_client_that_keeps_its_connection_need_not_hurry(local: LocalAwsProces
         assert theirs.recv(1) == b"", "an idle connection of a stranger is closed"
         ours.sendall(wire)
         assert status(answer_of(ours)) == 200
+
+
+def test_no_mangled_head_breaks_the_guard() -> None:
+    """Bytes changed at random: each head is an error of waitress's or has a verdict."""
+    ring = KeyRing([Key(KEY, SECRET)])
+    guard = Guard(addresses("127.0.0.1", 4566, []), ring, "token-of-the-admin")
+    parser_class = channel_class(guard).parser_class
+    adjustments = Adjustments(max_request_body_size=4 * MOST_BYTES)
+    url, headers = "http://127.0.0.1:4566/?a=b", {"X-Amz-Target": "a.b"}
+    request = AWSRequest("POST", url, data=b"{}", headers=headers)
+    SigV4Auth(Credentials(KEY, SECRET), "sagemaker", REGION).add_auth(request)
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    lines = ["POST /?a=b HTTP/1.1", "Host: 127.0.0.1:4566", *lines, "Content-Length: 2", "", "{}"]
+    sound = "\r\n".join(lines).encode()
+    parser = parser_class(adjustments)
+    assert parser.received(sound) == len(sound.partition(b"\r\n\r\n")[0]) + 4
+    assert parser.verdict.refusal is None
+    assert guard.verify(parser.verdict, b"{}") is None
+    chance = random.Random(7)
+    refused = 0
+    for _ in range(3000):
+        mangled = bytearray(sound)
+        for _ in range(chance.randint(1, 6)):
+            place = chance.randrange(len(mangled))
+            match chance.randrange(3):
+                case 0:
+                    mangled[place] = chance.randrange(256)
+                case 1:
+                    del mangled[place : place + chance.randrange(30)]
+                case 2:
+                    mangled[place:place] = mangled[chance.randrange(len(mangled)) :][:20]
+        parser = parser_class(adjustments)
+        parser.received(bytes(mangled))
+        verdict = parser.verdict
+        if parser.error is not None or verdict is None:
+            continue
+        if verdict.refusal is not None or guard.verify(verdict, b"{}") is not None:
+            refused += 1
+            continue
+        # Taken is what says the same: a changed User-Agent, another case of a header's name.
+        assert verdict.request.method == "POST"
+        assert verdict.request.target.endswith("?a=b")
+        assert verdict.request.header("x-amz-target") == "a.b"
+    assert refused > 1000
 
 
 # --- the container's process ---------------------------------------------------------------------
