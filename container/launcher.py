@@ -93,4 +93,4 @@ def write(path: Path, files: HostFiles, *, python: str, worker: Path, with_host:
         refused=REFUSED_SIGNAL,
     )
     path.write_text(text, encoding="utf-8")
-    path.chmod(0o755)
+    path.chmod(0o700)
