@@ -1,5 +1,6 @@
 """Files that come with a form: on disk once, without a name, so that none is ever left behind."""
 
+import contextlib
 import io
 import os
 import tempfile
@@ -54,9 +55,15 @@ class NamelessFileUploadHandler(FileUploadHandler):
             self._copy = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Write the next bytes, or remember how the file begins."""
+        """Write the next bytes, or remember how the file begins; OSError where there is no room."""
         if self._copy is not None:
-            self._copy.write(raw_data)
+            try:
+                self._copy.write(raw_data)
+                self._copy.flush()
+            except OSError:  # a full disk: what is there already must not keep it full
+                with contextlib.suppress(OSError):
+                    self._copy.close()
+                raise
         elif start < _HEAD:
             self._head += raw_data[: _HEAD - start]
 

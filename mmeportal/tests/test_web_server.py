@@ -378,6 +378,23 @@ def test_a_full_disk_is_told_before_the_body_is_read(server: WebServer, tmp_path
     assert b"Retry-After: 60" in said
 
 
+def test_a_disk_that_is_full_meanwhile_is_told_and_nothing_is_kept(own: WebServer) -> None:
+    operator = own.visitor("operator")
+    for pid in own.processes():  # no file may grow further than that
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (5 * MB, 5 * MB))
+    with own.connect() as client:
+        client.sendall(head(operator, "/models/new/", Content_Length=20 * MB, Content_Type=FORM))
+        push(client, 20 * MB)
+        said = rest(client)
+
+    assert said.startswith(b"HTTP/1.1 507 ")
+    assert b"Nothing was kept" in said
+    assert b"Retry-After: 60" in said
+    assert written(own) == 0
+    assert own.is_well()
+    assert "uncaptured python exception" not in own.log()
+
+
 # --- two servers, one request ---------------------------------------------------------------
 
 
