@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak lint audit bench bench-container bench-localaws bench-portal bench-validation image image-test clean
+.PHONY: help up manage test soak lint audit bench bench-container bench-localaws bench-portal bench-validation bench-web image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -50,6 +50,9 @@ bench-portal: ## the portal's page beside a bare call; needs a running stack
 
 bench-validation: ## the validation of an archive beside that of a commit; ARGS="--commit HEAD~1"
 	@$(STACK) run bench/validation.py $(ARGS)
+
+bench-web: ## the web server beside another checkout's, ARGS="--against FOLDER"; needs a running stack
+	@$(STACK) run bench/web.py $(ARGS)
 
 image: ## build the container image with CONTAINER_ENGINE (docker, podman)
 	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) --tag $(IMAGE) container

@@ -3,8 +3,8 @@
 Needs a running stack (`make up`) with its demo endpoint, and another checkout with its virtual
 environments; starts the `web` line of both Procfiles beside the stack's own web server.
 
-    git worktree add /tmp/before COMMIT && (cd /tmp/before && make clean; ./stack/run install)
-    ./stack/run run bench/web.py --against /tmp/before
+    git worktree add ../before COMMIT && (cd ../before && ./stack/run run -c 0)
+    make bench-web ARGS="--against ../before"
 
 Prints the time of one caller's requests, how many requests a second eight callers get, and what
 an upload that is read whole and then refused takes; each as a multiple of the other checkout's.
@@ -14,6 +14,7 @@ import argparse
 import http.client
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -194,6 +195,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--megabytes", type=int, default=256)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that its servers are ended
     layout = Layout.from_environment(os.environ)
     password = (layout.local_dir / "admin-password").read_text().strip()
     picture = min((layout.local_dir / "demo" / "samples").glob("digit-three*"))

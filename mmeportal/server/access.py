@@ -32,7 +32,7 @@ def write(task: Any) -> None:
         first,
         request.version,
         task.status.partition(" ")[0],
-        task.content_bytes_written or "-",
+        task.content_bytes_written or task.content_length or "-",
         _plain(headers.get("REFERER", "-")),
         _plain(headers.get("USER_AGENT", "-")),
     )

@@ -110,7 +110,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def received(self, data: bytes) -> bool:
         """Take bytes; has the guard asked where the request needs it."""
-        taken = bool(super().received(data))
+        try:
+            taken = bool(super().received(data))
+        except OSError as error:
+            self._has_no_room(error)
+            return True
         request = self.request
         if request is not None and not request.undecided and self._is_one_too_many(request):
             request.hold()
@@ -120,6 +124,26 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         else:
             self.asking = False
         return taken
+
+    def _has_no_room(self, error: OSError) -> None:
+        """Answer a request whose body cannot be written to the disk, and free what was."""
+        request = self.request
+        if request is None:
+            raise error
+        log.error("A body of %s could not be kept: %s", request.path, error)
+        request.close()
+        told = "The portal's disk is full, so that it takes no files. Nothing was kept; try later."
+        accept = request.headers.get("ACCEPT", "")
+        self._refuse(request, refusal(507, told, accept=accept, retry_after=60))
+
+    def _refuse(self, request: Request, answer: Refusal) -> None:
+        with self.requests_lock:
+            request.refuse(answer)
+            self.request = None
+            self.requests.append(request)
+            if len(self.requests) == 1:
+                self.server.add_task(self)
+            self.asking = False
 
     def _is_one_too_many(self, request: Request) -> bool:
         if request is self._counted or request.approval or request.body_bytes_received <= FREE:
@@ -155,13 +179,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def _decided(self, request: Request, decision: Approval | Refusal) -> None:
         if isinstance(decision, Refusal):
-            with self.requests_lock:
-                request.refuse(decision)
-                self.request = None
-                self.requests.append(request)
-                if len(self.requests) == 1:
-                    self.server.add_task(self)
-                self.asking = False
+            self._refuse(request, decision)
             return
         early, request.early = request.early, b""
         with self.requests_lock:

@@ -1,5 +1,6 @@
 """One HTTP request as it arrives: strict about its form, and about how much of it is taken."""
 
+import contextlib
 import re
 import time
 from typing import Any
@@ -135,6 +136,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
 
     def close(self) -> None:
         """Free its body and its place."""
-        super().close()
+        with contextlib.suppress(OSError):  # what is still to be written may not fit
+            super().close()
         if self.approval is not None:
             self.approval.give_back()

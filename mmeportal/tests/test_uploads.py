@@ -80,7 +80,7 @@ def test_files_are_what_was_sent(content: bytes, kind: Any, after: bytes, settin
         assert two.read(2) == content[::-1][:2]
         two.close()
         made.close()
-    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert len(os.listdir("/proc/self/fd")) <= open_before
 
 
 def test_a_body_in_a_file_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def test_a_form_that_is_cut_off_leaves_no_file_open() -> None:
         made = request(file("one", b"x" * 99)[:-30], stream)
         made.FILES  # noqa: B018
         made.close()
-    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert len(os.listdir("/proc/self/fd")) <= open_before
 
 
 def test_a_file_in_base64_is_refused() -> None:
@@ -106,4 +106,4 @@ def test_a_file_in_base64_is_refused() -> None:
     open_before = len(os.listdir("/proc/self/fd"))
     with tempfile.TemporaryFile() as stream, pytest.raises(uploads.MultiPartParserError):
         request(body + b"--b--\r\n", stream).FILES  # noqa: B018
-    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert len(os.listdir("/proc/self/fd")) <= open_before

@@ -141,8 +141,11 @@ form.addEventListener("submit", async (event) => {
     idle();
     form.querySelector(".errors li, .callout.error")?.scrollIntoView({ block: "center" });
   });
-  request.addEventListener("error", () => {
-    problem("The connection was lost before the upload was complete. Nothing was kept; try again.");
+  request.addEventListener("error", async () => {
+    // A browser that is still sending may not see why the server would not take it.
+    const allowed = await takeNewToken().catch(() => true);
+    if (allowed) problem("The connection was lost before the upload was complete. Nothing was kept; try again.");
+    else askToLogIn();
     idle();
   });
   request.addEventListener("abort", () => {
