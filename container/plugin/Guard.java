@@ -66,11 +66,23 @@ final class Guard extends ChannelInboundHandlerAdapter {
     private static final Map<String, Integer> SCALE_NUMBERS =
             Map.of("min_worker", 64, "max_worker", 64);
 
-    private final Path models;
+    /** What a Host header says of a server on the loopback: an address, or the name for it. */
+    private static final Pattern LOCAL =
+            Pattern.compile(
+                    "(localhost|[0-9]{1,3}(\\.[0-9]{1,3}){3}|\\[[0-9a-f:.]+\\])(:[0-9]+)?",
+                    Pattern.CASE_INSENSITIVE);
 
-    /** Models may be loaded from below {@code models}, which need not exist yet. */
-    Guard(Path models) {
+    private final Path models;
+    private final boolean local;
+
+    /**
+     * Models may be loaded from below {@code models}, which need not exist yet. A server that is
+     * {@code local}, at a port of the loopback, answers to no other name than that: a web page may
+     * have one of its own lead there (DNS rebinding).
+     */
+    Guard(Path models, boolean local) {
         this.models = models;
+        this.local = local;
     }
 
     @Override
@@ -105,6 +117,10 @@ final class Guard extends ChannelInboundHandlerAdapter {
                 || !"none".equals(request.headers().get("Sec-Fetch-Site", "none"))) {
             throw new Refused(
                     HttpResponseStatus.FORBIDDEN, "This server takes no requests of web pages.");
+        }
+        if (local && !LOCAL.matcher(request.headers().get("Host", "localhost")).matches()) {
+            throw new Refused(
+                    HttpResponseStatus.FORBIDDEN, "This server does not answer to that Host.");
         }
         QueryStringDecoder address;
         String[] parts;

@@ -15,6 +15,7 @@ import io.netty.channel.FixedRecvByteBufAllocator;
 import io.netty.util.internal.logging.InternalLoggerFactory;
 import io.netty.util.internal.logging.Slf4JLoggerFactory;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.nio.file.Paths;
 import org.apache.commons.cli.DefaultParser;
@@ -68,7 +69,7 @@ public final class Main extends ModelServer {
                         .childOption(
                                 ChannelOption.RCVBUF_ALLOCATOR,
                                 new FixedRecvByteBufAllocator(MAX_RCVBUF_SIZE))
-                        .childHandler(guarded(type));
+                        .childHandler(guarded(type, isLoopback(connector)));
         if (!connector.isUds()) {
             server.childOption(ChannelOption.SO_LINGER, 0)
                     .childOption(ChannelOption.SO_REUSEADDR, true)
@@ -82,12 +83,19 @@ public final class Main extends ModelServer {
         return bound.channel().closeFuture();
     }
 
-    private ServerInitializer guarded(ConnectorType type) {
+    private static boolean isLoopback(Connector connector) {
+        return !connector.isUds()
+                && ((InetSocketAddress) connector.getSocketAddress())
+                        .getAddress()
+                        .isLoopbackAddress();
+    }
+
+    private ServerInitializer guarded(ConnectorType type, boolean local) {
         return new ServerInitializer(null, type) {
             @Override
             public void initChannel(Channel channel) {
                 super.initChannel(channel);
-                channel.pipeline().addBefore("handler", "guard", new Guard(models));
+                channel.pipeline().addBefore("handler", "guard", new Guard(models, local));
             }
         };
     }

@@ -250,6 +250,17 @@ def test_a_web_page_gives_no_orders(
     assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize("running", ["port"], indirect=True)
+def test_a_name_that_leads_to_the_loopback_is_not_answered(guarded: Server, host: str) -> None:
+    """DNS rebinding: to the browser, the page and this server are of one origin."""
+    for method, path in (("GET", "/models"), ("GET", "/ping"), ("POST", "/models")):
+        answer = guarded.call(method, path, b"", Host=host)
+        refused(guarded, answer, "does not answer to that Host", 403)
+    for name in ("localhost", "localhost:1", "127.0.0.1", "[::1]:80"):
+        assert guarded.call("GET", "/ping", Host=name).status == 200
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"1", b"null", b"{", b'{"url": ["/etc"]}', b"\xff\xfe{}",

@@ -2,8 +2,12 @@
 
 import io
 import json
+import os
+import signal
+import subprocess
 import tarfile
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -209,3 +213,29 @@ def test_without_internet_it_says_so(run: Run, tmp_path: Path) -> None:
     )
     assert "cannot be fetched (Connection refused). Nothing was written." in done.stderr
     assert not (tmp_path / "x.tar.gz").exists()
+
+
+def test_ended_in_the_middle_it_leaves_no_temporary_file(
+    zoo: Zoo, container_python: str, tmp_path: Path
+) -> None:
+    zoo.files["/gluon/models/squeezenet1.0-264ba497.zip"] = bytes(1_000_000)
+    zoo.behaviour = "stall"
+    process = subprocess.Popen(
+        [container_python, "demo/zoo.py", NAME, "--out", str(tmp_path / "x.tar.gz")],
+        cwd=ROOT,
+        env=os.environ | {"MXNET_GLUON_REPO": zoo.url, "MXNET_HOME": str(tmp_path / "home")},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "home").rglob("weights.zip")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait(10)
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
+    assert list((tmp_path / "home").rglob(f"{NAME}-*")) == []
