@@ -370,12 +370,22 @@ def spare_user() -> int | None:
     """A user id that owns nothing, for one run as root; None where it is not root that asks.
 
     One of its own where the ids of this user namespace reach so far, so that the threads of
-    nobody else count against its limit.
+    nobody else count against its limit. None also where root has no right to give files away and
+    to change: then it stays root, and its limits are said to be missing.
     """
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or not _may_change():
         return None
     wanted = _FIRST_USER_ID + os.getpid()
     return wanted if _mapped(wanted) else _NOBODY
+
+
+def _may_change() -> bool:
+    """Whether this process has CAP_CHOWN, CAP_SETGID and CAP_SETUID."""
+    needed = 1 << 0 | 1 << 6 | 1 << 7
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("CapEff:"):
+            return int(line.split()[1], 16) & needed == needed
+    return False
 
 
 def _mapped(user: int) -> bool:
