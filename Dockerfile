@@ -2,7 +2,7 @@
 # one: container/Dockerfile.
 #
 #   docker build --target web .        the web server, beat, and what is run once
-#   docker build --target worker .     the worker, which proves archives with the model runtime
+#   docker build --target worker .     the worker, which validates archives with the model runtime
 #   docker build --target localaws .   SageMaker's stand-in, which runs the model container itself
 #
 # The folders are those of a checkout, so that every default path holds.
@@ -34,9 +34,10 @@ RUN python3 -m venv --without-pip .venv \
 
 FROM pip AS container-packages
 COPY container/requirements.txt container/
+COPY requirements/validation.txt requirements/
 RUN python3 -m venv --without-pip .venv-container \
     && pip3 --python .venv-container/bin/python install --no-cache-dir --compile --require-hashes \
-        --no-deps -r container/requirements.txt
+        --no-deps -r container/requirements.txt -r requirements/validation.txt
 
 # --- the web server, beat, and what is run once -------------------------------------------------
 FROM python AS web
@@ -57,10 +58,11 @@ CMD ["python", "-m", "stack.procfile", "web"]
 # --- the worker ---------------------------------------------------------------------------------
 FROM web AS worker
 USER root
-# MXNet's library is linked to libgomp and libquadmath, and its wheel does not bring them; tini
+# MXNet's library is linked to libgomp and libquadmath, and its wheel does not bring them; the
+# sandbox's seccomp filters are made with libseccomp; tini
 # reaps the processes that an ended preflight or model container leaves.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgomp1 libquadmath0 tini \
+    && apt-get install -y --no-install-recommends libgomp1 libquadmath0 libseccomp2 tini \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log
 COPY --from=container-packages /app/.venv-container .venv-container
 USER portal

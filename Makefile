@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak lint bench bench-container bench-localaws bench-portal image image-test clean
+.PHONY: help up manage test soak lint bench bench-container bench-localaws bench-portal bench-validation image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -39,6 +39,9 @@ bench-localaws: ## localaws beside the bare container
 
 bench-portal: ## the portal's page beside a bare call; needs a running stack
 	@$(STACK) run bench/portal.py $(ARGS)
+
+bench-validation: ## the validation of an archive beside that of a commit; ARGS="--commit HEAD~1"
+	@$(STACK) run bench/validation.py $(ARGS)
 
 image: ## build the container image with CONTAINER_ENGINE (docker, podman)
 	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) --tag $(IMAGE) container

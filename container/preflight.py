@@ -1,26 +1,25 @@
-"""Proves an artifact: unpacks it, loads it as the server does, predicts once, reports in JSON.
+"""Validates an artifact: unpacks it, loads it as the server does, predicts once, reports in JSON.
 
     python container/preflight.py resnet_18.tar.gz [--image cat.jpg]
 
 Exit code 0: accepted; 1: refused, and the report says why; 2 or more: the preflight itself could
-not work, and stderr says why. Everything that touches the archive happens in a child process with
-limits on memory, processor time, files and their size, and, where the system allows it, without
-a network; so a hostile archive can at worst fail its own check.
+not work, and stderr says why; 4 of them: the sandbox lacks a part and ``--require-sandbox`` was
+given. Everything that touches the archive happens in a child process in a sandbox (sandbox.py);
+the report's ``sandbox`` says what held it. Once the sandbox is complete, whatever ends the child
+is a refusal: a signal, the memory, the time.
 """
 
 import argparse
-import contextlib
 import ctypes
 import json
 import os
-import resource
+import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,14 @@ CONTAINER = Path(__file__).resolve().parent
 sys.path.insert(0, str(CONTAINER))
 
 import processors  # noqa: E402
+import sandbox  # noqa: E402
 from artifact import Artifact, ArtifactError, read_artifact  # noqa: E402
 from unpack import UnpackedFile, unpack  # noqa: E402
 
 _MEGABYTE = 1024 * 1024
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_WALL_SECONDS_PER_CPU_SECOND = 3
+_LACKS_SANDBOX = 4
+_ROOM_BYTES = 16 * _MEGABYTE
+_PR_SET_PDEATHSIG = 1
 
 Report = dict[str, Any]
 
@@ -44,6 +45,7 @@ def check(archive: Path, folder: Path, image: Path | None, max_unpacked_bytes: i
     about: Report | None = None
     try:
         files = unpack(archive, folder, max_bytes=max_unpacked_bytes)
+        sandbox.only_read()
         about = _about_files(files)
         artifact = read_artifact(folder)
         about |= _about_artifact(artifact)
@@ -54,10 +56,27 @@ def check(archive: Path, folder: Path, image: Path | None, max_unpacked_bytes: i
         return _refusal(
             "load_failed", f"The model needs more memory than is allowed. {error}".strip(), about
         )
+    except Exception as error:
+        # A fault of ours that this archive alone brings out: its next try would end the same way.
+        traceback.print_exc()
+        return _refusal(
+            "load_failed", f"The check failed on it ({type(error).__name__}: {error}).", about
+        )
 
 
 def _refusal(code: str, message: str, about: Report | None) -> Report:
-    return {"ok": False, "error": {"code": code, "message": message}, "artifact": about}
+    error = {"code": code, "message": sentence(message)}
+    return {"ok": False, "error": error, "artifact": about}
+
+
+def sentence(message: str) -> str:
+    """``message`` without the stack traces that MXNet's and Python's messages carry."""
+    lines = [line.strip() for line in message.splitlines()]
+    kept = " ".join(line for line in lines if line and not _TRACE_LINE.match(line))
+    return re.sub(r"\s*Traceback \(most recent call last\):?\s*", " ", kept).strip()
+
+
+_TRACE_LINE = re.compile(r"Stack trace|\[bt\]|File \"|Traceback \(most recent call last\)|\^+$")
 
 
 def _about_files(files: list[UnpackedFile]) -> Report:
@@ -87,7 +106,7 @@ def _try_out(artifact: Artifact, about: Report, image: Path | None) -> Report:
     """Load the network and predict once, with the code that the server runs."""
     from network import Network
 
-    before = _own_memory_mb()
+    before = sandbox.measured_mb()
     network = Network(artifact)
     about["outputs"] = [{"name": name, "shape": list(shape)} for name, shape in network.outputs]
     name, rows = _sample(network, image)
@@ -104,7 +123,7 @@ def _try_out(artifact: Artifact, about: Report, image: Path | None) -> Report:
     return {
         "load_ms": round(network.load_ms, 1),
         "infer_ms": round(infer_ms, 2),
-        "memory_mb": round(max(0.0, _own_memory_mb() - before), 1),
+        "memory_mb": round(max(0.0, sandbox.measured_mb() - before), 1),
         "sample": {"image": name, "predictions": [asdict(item) for item in predictions]},
     }
 
@@ -129,149 +148,175 @@ def _sample(network: Any, image: Path | None) -> tuple[str, Any]:
     return "grey gradient", images.normalise(gradient, preprocess)[None]
 
 
-def _own_memory_mb() -> float:
-    """Memory that would come back if this process ended, in MB."""
-    pages = 0
-    with open("/proc/self/smaps_rollup", encoding="ascii") as rollup:
-        for line in rollup:
-            if line.startswith(("Private_Clean:", "Private_Dirty:")):
-                pages += int(line.split()[1])
-    return pages / 1024
+# --- the parent of the sandbox -----------------------------------------------------------------
 
 
-# --- the sandbox -------------------------------------------------------------------------------
-
-
-def limits(*, memory_mb: int, cpu_seconds: int, file_bytes: int) -> Callable[[], None]:
-    """What the child does to itself before it starts: it cannot take it back."""
-
-    def apply() -> None:
-        _leave_the_network()
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
-        # MXNet's libraries map about 1 GB that they do not use; what the model takes counts.
-        address_space = (memory_mb + 1024) * _MEGABYTE
-        resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-        os.nice(5)
-
-    return apply
-
-
-def _leave_the_network() -> None:
-    """Enter an empty network namespace, where the system lets an ordinary user do so."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWNET) != 0:
-        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
-
-
-def run_sandboxed(arguments: argparse.Namespace) -> tuple[Report | None, str]:
-    """Run the check in a child; returns its report, or None and why there is none."""
+def run_sandboxed(arguments: argparse.Namespace) -> Report:
+    """Run the check in the sandbox; returns its report. Raises SandboxError where it cannot."""
     folder = Path(tempfile.mkdtemp(prefix="mme-preflight-"))
-    wall_seconds = arguments.timeout_s * _WALL_SECONDS_PER_CPU_SECOND + 30
-    command = [
-        sys.executable, "-I", str(Path(__file__).resolve()), "--inside", str(folder),
-        str(arguments.archive.resolve()),
-        "--max-unpacked-mb", str(arguments.max_unpacked_mb),
+    readable = [path for path in (arguments.archive, arguments.image) if path is not None]
+    program = [
+        str(Path(__file__).resolve()), "--inside", os.path.realpath(folder),
+        os.path.realpath(arguments.archive), "--max-unpacked-mb", str(arguments.max_unpacked_mb),
     ]  # fmt: skip
     if arguments.image is not None:
-        command += ["--image", str(arguments.image.resolve())]
+        program += ["--image", os.path.realpath(arguments.image)]
+    if arguments.require_sandbox:
+        program.append("--require-sandbox")
     environment = {
-        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
+        "HOME": os.path.realpath(folder),
+        "TMPDIR": os.path.realpath(folder),
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "JOBLIB_MULTIPROCESSING": "0",  # it would ask for a semaphore, which is a file
         **processors.environment(),
     }
     try:
-        child = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=limits(
+        outcome = sandbox.run(
+            program,
+            folder=folder,
+            readable=readable,
+            environment=environment,
+            limits=sandbox.Limits(
                 memory_mb=arguments.memory_mb,
                 cpu_seconds=arguments.timeout_s,
                 file_bytes=arguments.max_unpacked_mb * _MEGABYTE,
             ),
+            wall_seconds=arguments.wall_s,
         )
-        try:
-            out, err = child.communicate(timeout=wall_seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
-            return _refusal("load_failed", f"The check took over {wall_seconds} s.", None), ""
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-            raise
-        return _outcome(child.returncode, out, err.decode(errors="replace"), arguments)
+        room = shutil.disk_usage(folder).free
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        sandbox.remove(folder)
+    if outcome.held is None:
+        reason = sentence(outcome.err[-2000:]) or f"exit code {outcome.code}"
+        raise sandbox.SandboxError(f"The sandbox could not be set up. {reason}")
+    if room < _ROOM_BYTES and not (outcome.report and outcome.report.get("ok")):
+        raise sandbox.SandboxError("There is no room left on the disk to unpack the archive.")
+    if outcome.err.strip():
+        print(outcome.err, file=sys.stderr, end="")
+    if outcome.code == _LACKS_SANDBOX and not outcome.ended and outcome.held["missing"]:
+        raise _SandboxLacksError(outcome.held["missing"])
+    return _reported(outcome, arguments) | {"sandbox": outcome.held}
 
 
-def _outcome(
-    code: int, out: bytes, err: str, arguments: argparse.Namespace
-) -> tuple[Report | None, str]:
-    if code in (0, 1):
-        lines = out.decode().splitlines()
-        try:
-            report: Report = json.loads(lines[-1])
-        except (IndexError, ValueError):
-            return None, f"The check ended without a report. {err[-2000:]}"
-        return report, ""
-    memory = any(sign in err for sign in ("bad_alloc", "MemoryError", "Cannot allocate memory"))
-    if code == -signal.SIGXCPU or (code == -signal.SIGKILL and not memory):
-        message = f"Loading took over {arguments.timeout_s} s of processor time, or was killed."
-    elif memory:
-        message = f"Loading needs more than the {arguments.memory_mb} MB that are allowed."
-    elif code < 0:
-        name = signal.Signals(-code).name
-        message = f"MXNet crashed on it ({name}): the network or its parameters are damaged."
-    else:
-        return None, err[-2000:] or f"The check ended with code {code}."
-    return _refusal("load_failed", message, None), ""
+class _SandboxLacksError(Exception):
+    """Parts of the sandbox are missing, and it was said that they must not."""
+
+    def __init__(self, missing: list[str]) -> None:
+        super().__init__(f"The sandbox does not hold: {', '.join(missing)}.")
+
+
+def _reported(outcome: sandbox.Outcome, arguments: argparse.Namespace) -> Report:
+    """The child's own report, or why it has none: whatever ended it, it was set up by then."""
+    report = outcome.report
+    if outcome.ended == "time":
+        message = f"The model did not load and answer within {arguments.wall_s} s."
+        return _refusal("timeout", message, None)
+    if outcome.ended == "disk":
+        message = f"The check wrote more than the {arguments.max_unpacked_mb} MB that are allowed."
+        return _refusal("too_large", message, None)
+    if outcome.ended == "output":
+        message = "What there is to say of this archive is too much: its labels are too many."
+        return _refusal("too_large", message, None)
+    if report is not None and outcome.code in (0, 1):
+        return report
+    return _refusal("load_failed", _why_it_died(outcome, arguments), None)
+
+
+# What MXNet's own handler of signals, and the C++ library, write before they end the process.
+_CAUGHT = re.compile(
+    r"^(Segmentation fault|Floating point exception|Bus error|Illegal instruction|Aborted)", re.M
+)
+
+
+def _why_it_died(outcome: sandbox.Outcome, arguments: argparse.Namespace) -> str:
+    code, err = outcome.code, outcome.err
+    if any(sign in err for sign in ("bad_alloc", "MemoryError", "Cannot allocate memory")):
+        return f"Loading needs more than the {arguments.memory_mb} MB that are allowed."
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return (
+            f"Loading took over {arguments.timeout_s} s of processor time, or more memory than "
+            "the system has, and was ended."
+        )
+    caught = _CAUGHT.search(err)
+    how = _signal_name(-code) if code < 0 else caught[1] if caught else f"exit code {code}"
+    return f"MXNet crashed on it ({how}): the network or its parameters are damaged."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("archive", type=Path, help="the .tar.gz to prove")
+    parser.add_argument("archive", type=Path, help="the .tar.gz to validate")
     parser.add_argument("--image", type=Path, help="picture for the prediction")
     parser.add_argument("--max-unpacked-mb", type=int, default=4096)
     parser.add_argument("--timeout-s", type=int, default=120, help="seconds of processor time")
+    parser.add_argument("--wall-s", type=int, default=300, help="seconds by the clock")
     parser.add_argument("--memory-mb", type=int, default=4096)
+    parser.add_argument(
+        "--require-sandbox", action="store_true", help="check nothing where a part of it is missing"
+    )
+    parser.add_argument(
+        "--parent", type=int, metavar="PID", help="end when this process, which started it, ends"
+    )
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
+def _inside(arguments: argparse.Namespace) -> int:
+    """The child: close the sandbox, then check."""
+    try:
+        held = sandbox.enter()
+    except sandbox.SandboxError as error:
+        print(error, file=sys.stderr)
+        return 3
+    if arguments.require_sandbox and held["missing"]:
+        return _LACKS_SANDBOX
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then it is an error we can explain
+    report = check(
+        arguments.archive,
+        arguments.inside,
+        arguments.image,
+        arguments.max_unpacked_mb * _MEGABYTE,
+    )
+    sandbox.say({"report": report})
+    return 0 if report["ok"] else 1
+
+
+def _follow(parent: int) -> None:
+    """Be sent SIGTERM when ``parent`` ends, which a killed worker cannot do itself."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit("The process that started this check is gone.")
+
+
 def main() -> int:
     arguments = _arguments()
+    if arguments.inside is not None:
+        return _inside(arguments)
+    # So that the folder goes and the child ends.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    if arguments.parent is not None:
+        _follow(arguments.parent)
     for path in (arguments.archive, arguments.image):
         if path is not None and not path.is_file():
             print(f"{path} is not a file.", file=sys.stderr)
             return 2
-    if arguments.inside is not None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then it is an error we can explain
-        report = check(
-            arguments.archive,
-            arguments.inside,
-            arguments.image,
-            arguments.max_unpacked_mb * _MEGABYTE,
-        )
-        print(json.dumps(report))
-        return 0 if report["ok"] else 1
-    report_or_none, why = run_sandboxed(arguments)
-    if report_or_none is None:
-        print(why, file=sys.stderr)
+    try:
+        report = run_sandboxed(arguments)
+    except _SandboxLacksError as error:
+        print(error, file=sys.stderr)
+        return _LACKS_SANDBOX
+    except sandbox.SandboxError as error:
+        print(error, file=sys.stderr)
         return 3
-    print(json.dumps(report_or_none))
-    return 0 if report_or_none["ok"] else 1
+    print(json.dumps(report))
+    return 0 if report["ok"] else 1
 
 
 if __name__ == "__main__":

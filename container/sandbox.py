@@ -168,13 +168,20 @@ def _bubblewrap_arguments(plan: Plan, *, proc: bool) -> list[str]:
     for link in ("/lib", "/lib64"):
         if os.path.islink(link):
             words += ["--symlink", os.readlink(link), link]
-    for device in _DEVICES:
-        words += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     if proc:
         words += ["--proc", "/proc"]
-    for path in plan.readable:
-        if not _in_usr_lib(path):
-            words += ["--ro-bind", os.path.realpath(path), path]
+    else:  # where the loader looks for what lies beside a program, if /proc does not tell it
+        origin = os.path.dirname(os.path.realpath(sys.executable))
+        words += ["--setenv", "LD_ORIGIN_PATH", origin]
+    shown = [path for path in plan.readable if not _in_usr_lib(path)]
+    # Made by bubblewrap on its own they would be closed to others than the one who starts it.
+    above = {str(parent) for path in (*shown, plan.folder) for parent in Path(path).parents}
+    for path in sorted((above - {"/"}) | {"/dev"}):
+        words += ["--dir", path]
+    for device in _DEVICES:
+        words += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+    for path in shown:
+        words += ["--ro-bind", os.path.realpath(path), path]
     words += ["--bind", plan.folder, plan.folder, "--chdir", plan.folder]
     return [*words, "--remount-ro", "/"]
 
@@ -205,13 +212,14 @@ _CALLS = """
     getpid gettid getppid getpgrp getuid geteuid getgid getegid getgroups getresuid getresgid
     getrlimit sched_yield sched_getaffinity sched_getparam sched_getscheduler
     exit exit_group
-""".split()
+"""
 _CLONE_THREAD = 0x00010000
 _CLONE_NAMESPACES = 0x7E020000
 _TERMINAL_QUESTIONS = (0x5401, 0x5413, 0x541B, 0x5450, 0x5451)  # TCGETS, TIOCGWINSZ, FIONREAD, …
 _PRCTL = (15, 16, 0x53564D41, 22)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_SET_SECCOMP
-_WRITING = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_APPEND | 0o20000000  # O_TMPFILE's own bit
-_CHANGING = "mkdir mkdirat ftruncate".split()
+_O_TMPFILE_BIT = 0o20000000
+_WRITING = (os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_TRUNC, os.O_APPEND, _O_TMPFILE_BIT)
+_CHANGING = ("mkdir", "mkdirat", "ftruncate")
 
 
 def _programs() -> tuple[str, str]:
@@ -225,7 +233,7 @@ def _programs() -> tuple[str, str]:
         return "", ""
     allow, argument = seccomp.ALLOW, seccomp.Arg
     calls = seccomp.SyscallFilter(seccomp.ERRNO(errno.ENOSYS))
-    rules: list[tuple[str, tuple[Any, ...]]] = [(name, ()) for name in _CALLS]
+    rules: list[tuple[str, tuple[Any, ...]]] = [(name, ()) for name in _CALLS.split()]
     mask = _CLONE_THREAD | _CLONE_NAMESPACES
     rules.append(("clone", (argument(0, seccomp.MASKED_EQ, mask, _CLONE_THREAD),)))
     rules += [("ioctl", (argument(1, seccomp.EQ, ask),)) for ask in _TERMINAL_QUESTIONS]
@@ -237,7 +245,7 @@ def _programs() -> tuple[str, str]:
     reading = seccomp.SyscallFilter(allow)
     refused: list[tuple[str, tuple[Any, ...]]] = [(name, ()) for name in (*_CHANGING, "creat")]
     for name, position in (("open", 1), ("openat", 2)):
-        for bit in (os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_TRUNC, os.O_APPEND, 0o20000000):
+        for bit in _WRITING:
             refused.append((name, (argument(position, seccomp.MASKED_EQ, bit, bit),)))
     _add(seccomp, reading, seccomp.ERRNO(errno.EROFS), refused)
     return _exported(calls), _exported(reading)
@@ -311,6 +319,10 @@ def _confine_files(plan: Plan) -> None:
     from landlock import LandlockError, Ruleset
     from landlock.plumbing import FSAccess
 
+    files = FSAccess.WRITE_FILE | FSAccess.MAKE_REG | FSAccess.MAKE_DIR
+    files |= FSAccess.REMOVE_FILE | FSAccess.REMOVE_DIR
+    if _landlock_version() >= 3:
+        files |= FSAccess.TRUNCATE
     try:
         ctypes.set_errno(0)  # the package takes one that is left over for its own
         rules = Ruleset()
@@ -320,13 +332,10 @@ def _confine_files(plan: Plan) -> None:
             with contextlib.suppress(FileNotFoundError):
                 rules.allow(path, rules=read if os.path.isdir(path) else FSAccess.READ_FILE)
         ctypes.set_errno(0)
-        files = FSAccess.WRITE_FILE | FSAccess.MAKE_REG | FSAccess.MAKE_DIR
-        files |= FSAccess.REMOVE_FILE | FSAccess.REMOVE_DIR
-        if _landlock_version() >= 3:
-            files |= FSAccess.TRUNCATE
         rules.allow(plan.folder, rules=read | files)
         ctypes.set_errno(0)
         rules.apply()
+        os.close(rules._fd)  # the package leaves it open
     except (LandlockError, OSError) as error:
         raise SandboxError(f"Landlock: {error}") from error
 
@@ -466,7 +475,7 @@ def close_in(plan: Plan) -> Words:
     """
     if plan.user is not None:
         os.umask(0o077)
-        _be(plan.user, plan.readable)
+        _be(plan.user, (*plan.readable, plan.folder))
     if plan.parent:
         _control("following the parent", _PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != plan.parent:
@@ -638,9 +647,8 @@ def _form(plan: Plan) -> tuple[list[str], Plan]:
         wide = replace(plan, outer="bubblewrap")
         for proc in (True, False):
             command = [program, *_bubblewrap_arguments(wide, proc=proc), "--"]
-            # Its own program lies in the runtime that both have, and ends at once.
             tried = subprocess.run(
-                [*command, program, "--version"],
+                [*command, python(), "-I", "-S", "-c", ""],
                 env={},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

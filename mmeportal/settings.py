@@ -161,7 +161,7 @@ for _entry in CELERY_BEAT_SCHEDULE.values():
 
 # --- uploads ---------------------------------------------------------------------
 # Files go to disk, never wholly into memory.
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["models_catalog.temporary.LockedUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = env_str("UPLOAD_TEMP_DIR", "") or None
 MAX_ARCHIVE_MB = env_int("MAX_ARCHIVE_MB", 2048, least=1)
 MAX_UNPACKED_MB = env_int("MAX_UNPACKED_MB", 4096, least=1)
@@ -175,6 +175,8 @@ PREFLIGHT_COMMAND = shlex.split(
 )
 PREFLIGHT_TIMEOUT_S = env_int("PREFLIGHT_TIMEOUT_S", 300, least=1)
 PREFLIGHT_MEMORY_MB = env_int("PREFLIGHT_MEMORY_MB", 4096, least=256)
+# Check nothing where a part of the sandbox is missing.
+REQUIRE_SANDBOX = env_bool("REQUIRE_SANDBOX", default=True)
 # Packs a network of MXNet's model zoo; used by `manage.py pack_zoo` alone.
 PACK_ZOO_COMMAND = shlex.split(
     env_str("PACK_ZOO_COMMAND", f"{BASE_DIR}/.venv-container/bin/python {BASE_DIR}/demo/zoo.py")

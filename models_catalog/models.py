@@ -75,6 +75,10 @@ class Model(models.Model):
         return max(ready, key=lambda v: v.number, default=None)
 
 
+# What must be held for a process to be sandboxed (container/sandbox.py).
+SANDBOX_PARTS = ("files", "network", "processes", "limits")
+
+
 class VersionQuerySet(models.QuerySet["Version"]):
     """The questions that pages and jobs ask of the versions."""
 
@@ -189,3 +193,9 @@ class Version(models.Model):
     def artifact(self) -> dict[str, Any]:
         """What the preflight found inside (container/preflight.py); empty before it ran."""
         return self.report.get("artifact") or {}
+
+    @property
+    def sandbox(self) -> list[tuple[str, str]]:
+        """What held files, network, processes and limits while it was checked; "" where nothing."""
+        held = self.report.get("sandbox") or {}
+        return [(part, str(held.get(part, ""))) for part in SANDBOX_PARTS]

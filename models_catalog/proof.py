@@ -1,4 +1,4 @@
-"""The proof of an archive: the container's own preflight, in a process of its own.
+"""The validation of an archive: the container's own preflight, in a process of its own.
 
 The portal does not import the container; it runs `PREFLIGHT_COMMAND ARCHIVE` and reads
 one JSON report (container/preflight.py documents it).
@@ -6,10 +6,10 @@ one JSON report (container/preflight.py documents it).
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +17,23 @@ from typing import Any
 
 from django.conf import settings
 
+from models_catalog import temporary
+
+log = logging.getLogger(__name__)
+
 MAX_REPORT_BYTES = 16 << 20
+# The preflight's own time limit strikes first, and its report says so; it has this long for it.
+GRACE_S = 15
+_END_S = 5
+_LACKS_SANDBOX = 4
 
 
 class PreflightBroken(Exception):
     """The preflight itself could not work; it says nothing about the archive."""
+
+
+class SandboxIncomplete(PreflightBroken):
+    """A part of the sandbox is missing here, and REQUIRE_SANDBOX is on: nothing was checked."""
 
 
 def run(archive: Path, *, beat: Callable[[], None]) -> dict[str, Any]:
@@ -30,12 +42,12 @@ def run(archive: Path, *, beat: Callable[[], None]) -> dict[str, Any]:
     ``beat`` is called about every second while it runs. What exceeds PREFLIGHT_TIMEOUT_S is
     ended and reported as refused. Raises PreflightBroken.
     """
-    with tempfile.TemporaryDirectory(
-        prefix="preflight-", dir=settings.FILE_UPLOAD_TEMP_DIR
-    ) as folder:
-        out = Path(folder, "report.json")
-        err = Path(folder, "stderr.txt")
-        code = _run(archive, Path(folder), out, err, beat)
+    with temporary.folder("preflight") as folder:
+        out = folder / "report.json"
+        err = folder / "stderr.txt"
+        code = _run(archive, folder, out, err, beat)
+        if code != 0 and (said := _tail(err)):
+            log.info("The preflight of %s wrote (exit code %s): %s", archive.name, code, said)
         if code is None:
             return _refused(
                 "timeout",
@@ -52,6 +64,8 @@ def run(archive: Path, *, beat: Callable[[], None]) -> dict[str, Any]:
                 "load_failed",
                 f"Loading the model crashed the process (signal {signal.Signals(-code).name}).",
             )
+        if code == _LACKS_SANDBOX:
+            raise SandboxIncomplete(_tail(err) or "A part of the sandbox is missing.")
         if code not in {0, 1}:
             raise PreflightBroken(_tail(err) or f"exit code {code}")
         return _report(out, err)
@@ -65,6 +79,11 @@ def _run(archive: Path, folder: Path, out: Path, err: Path, beat: Callable[[], N
         str(settings.MAX_UNPACKED_MB),
         "--memory-mb",
         str(settings.PREFLIGHT_MEMORY_MB),
+        "--wall-s",
+        str(settings.PREFLIGHT_TIMEOUT_S),
+        "--parent",
+        str(os.getpid()),
+        *(["--require-sandbox"] if settings.REQUIRE_SANDBOX else []),
     ]
     with out.open("wb") as stdout, err.open("wb") as stderr:
         try:
@@ -80,7 +99,7 @@ def _run(archive: Path, folder: Path, out: Path, err: Path, beat: Callable[[], N
         except OSError as error:
             raise PreflightBroken(f"{command[0]}: {error.strerror or error}") from error
         try:
-            deadline = time.monotonic() + settings.PREFLIGHT_TIMEOUT_S
+            deadline = time.monotonic() + settings.PREFLIGHT_TIMEOUT_S + GRACE_S
             while True:
                 try:
                     return process.wait(timeout=1)
@@ -100,7 +119,15 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and whatever it started, be it ended itself or not."""
+    """End the process and whatever it started, be it ended itself or not.
+
+    Asked first: it ends what it runs in the sandbox, which has a session of its own, and removes
+    what that wrote. Where it is killed all the same, the kernel ends the sandbox with it.
+    """
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_END_S)
     with contextlib.suppress(ProcessLookupError):  # nothing of its group is left
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=10)
@@ -131,5 +158,7 @@ def _refused(code: str, message: str) -> dict[str, Any]:
 
 
 def _tail(path: Path) -> str:
+    """The end of what it wrote, as a sentence: without the lines of a stack trace."""
     lines = path.read_text(errors="replace").strip().splitlines()
-    return " ".join(lines[-3:])[:500]
+    said = [line for line in lines if line and not line.startswith((" ", "\t", "Traceback"))]
+    return " ".join(said[-3:])[:500]

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -20,7 +19,7 @@ from activity.models import Event
 from activity.services import record
 from mmeportal import errors
 from mmeportal.jobs import enqueue_on_commit
-from models_catalog import archive, proof, s3
+from models_catalog import archive, proof, s3, temporary
 from models_catalog.models import Model, Version
 
 log = logging.getLogger(__name__)
@@ -29,6 +28,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 20
 STAGING_KEPT = timedelta(hours=24)
+SANDBOX_PAUSE = timedelta(seconds=60)
 
 
 class LeaseLost(Exception):
@@ -166,8 +166,8 @@ def check_version(*, version_pk: int) -> None:
         _give_up(version, lease, None)
         return
     try:
-        with tempfile.TemporaryDirectory(prefix="check-", dir=settings.FILE_UPLOAD_TEMP_DIR) as at:
-            report = _prove(version, Path(at), lease)
+        with temporary.folder("check") as folder:
+            report = _prove(version, folder, lease)
         if report["ok"]:
             lease.step("Publishing")
             _publish(version, lease)
@@ -178,6 +178,10 @@ def check_version(*, version_pk: int) -> None:
         _reject(version, lease, reason=str(refusal))
     except LeaseLost:
         log.warning("Another worker has taken over the check of %s.", version)
+        return
+    except proof.SandboxIncomplete as problem:
+        log.error("%s was not checked, as REQUIRE_SANDBOX is on: %s", version, problem)
+        _wait_for_sandbox(version, lease, problem)
         return
     except Exception as problem:
         # AWS, the preflight, this machine's disk, or a fault of ours: not known to be the
@@ -265,8 +269,8 @@ def _publish(version: Version, lease: _Lease) -> None:
     try:
         s3.publish(bucket=version.bucket, source_key=version.staging_key, key=version.key)
     except errors.AlreadyExists:
-        with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-            digest = _fetch(version, version.key, Path(folder, "published"), lease.keep)
+        with temporary.folder("publish") as folder:
+            digest = _fetch(version, version.key, folder / "published", lease.keep)
         if digest != version.sha256:
             raise archive.ArchiveRefused(
                 f"Another object is at {version.uri} already; keys are never overwritten. "
@@ -325,6 +329,15 @@ def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
     lease.renew(
         check_after=timezone.now() + pause,
         step=f"The check could not be done; trying again shortly. {_said(problem)}"[:200],
+    )
+
+
+def _wait_for_sandbox(version: Version, lease: _Lease, problem: Exception) -> None:
+    """Nothing was checked, which counts as no attempt: it waits for as long as that takes."""
+    lease.renew(
+        check_after=timezone.now() + SANDBOX_PAUSE,
+        attempts=version.attempts - 1,
+        step=f"Waiting for an admin to mend the worker. {_said(problem)} See docs/aws.md."[:200],
     )
 
 

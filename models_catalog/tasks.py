@@ -3,9 +3,10 @@
 import threading
 
 from celery import shared_task
+from celery.signals import worker_ready
 from django.conf import settings
 
-from models_catalog import services
+from models_catalog import services, temporary
 
 # A check may take minutes, and the steps with endpoints run in the same threads: half of them are
 # never taken by checks.
@@ -36,5 +37,12 @@ def sweep() -> None:
 
 @shared_task
 def sweep_staging() -> None:
-    """Delete what uploads that were cut off left in staging."""
+    """Delete what uploads and checks that were cut off left, in staging and on this machine."""
+    temporary.clear()
     services.clear_staging()
+
+
+@worker_ready.connect
+def clear_temporary(**_: object) -> None:
+    """A new worker clears away what killed ones left on this machine."""
+    temporary.clear()

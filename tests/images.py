@@ -174,6 +174,7 @@ def check_compose(folder: Path) -> None:
         )["Body"].read()
         assert json.loads(answer)["predictions"][0]["label"] == "owl", answer
         assert inside("id", "-u").strip() != "0", "the portal runs as root"
+        check_sandbox(compose, environment)
     except BaseException:
         logs = [*compose, "logs", "--tail", "40"]
         shown = subprocess.run(logs, capture_output=True, text=True, env=environment, check=False)
@@ -182,6 +183,35 @@ def check_compose(folder: Path) -> None:
     finally:
         run([*compose, "down", "--volumes"], seconds=900, env=environment)
     print("The compose file gives a portal that proves, deploys and predicts.")
+
+
+def check_sandbox(compose: Sequence[str], environment: dict[str, str]) -> None:
+    """A hostile program tries each way out of the sandbox in the worker's container."""
+    programs = ROOT / "container" / "tests"
+    packed = subprocess.run(
+        ["tar", "-c", "-C", str(programs), "around.py", "hostile.py"],
+        check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    worker = [*compose, "exec", "-T", "worker"]
+    subprocess.run([*worker, "tar", "-x", "-C", "/tmp"],
+                   input=packed, check=True, env=environment, timeout=60)  # fmt: skip
+    about = {
+        "mode": "ways out", "secret": "/secrets/secret-key", "marker": ["SECRET_KEY", "_FILE="],
+        "home": "/home/portal", "host": "redis", "port": 6379, "victim": 1, "temporary": "/tmp",
+        "unix": "/run/none", "abstract": "none",
+    }  # fmt: skip
+    python = ["env", "MME_CONTAINER=/app/container", "/app/.venv-container/bin/python"]
+    ended = json.loads(
+        run([*worker, *python, "/tmp/around.py", json.dumps(about)], env=environment).splitlines()[
+            -1
+        ]
+    )
+    assert ended["held"], ended
+    assert ended["held"]["missing"] == [], ended["held"]
+    assert ended["report"], ended
+    out = {way: came for way, came in ended["report"].items() if "refused" not in came}
+    assert out == {}
+    print(f"The worker's container holds a hostile network: {ended['held']}")
 
 
 def main() -> None:

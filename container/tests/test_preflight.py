@@ -3,8 +3,11 @@
 import gzip
 import io
 import json
+import os
+import signal
 import struct
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +17,7 @@ import processors
 import pytest
 from artifact import ArtifactError, read_artifact
 from big import big_network
-from serving import REPOSITORY, descendants, wait_until
+from serving import REPOSITORY, alive, descendants, wait_until
 
 from tests.artifacts import constant_archive, constant_network, pack, params_bytes
 
@@ -301,9 +304,8 @@ def test_mxnet_is_run_as_a_server_runs_it(python: str, tmp_path: Path) -> None:
 
 def _inside(pid: int) -> dict[str, str]:
     """The environment of the program that the process has started; empty where it has not yet."""
-    own, *others = (_environment(one) for one in descendants(pid))
-    # Between the two, a child has its parent's.
-    return next((other for other in others if other and other != own), {})
+    found = (_environment(one) for one in descendants(pid)[1:])
+    return next((one for one in found if "TMPDIR" in one and one["TMPDIR"] == one["HOME"]), {})
 
 
 def _environment(pid: int) -> dict[str, str]:
@@ -322,3 +324,135 @@ def test_it_says_on_stderr_when_it_cannot_work(python: str, tmp_path: Path) -> N
     assert done.returncode >= 2
     assert done.stdout == ""
     assert "is not a file" in done.stderr
+
+
+def node(op: str, **attributes: str) -> dict[str, Any]:
+    return {"op": op, "name": "evil", "attrs": attributes, "inputs": []}
+
+
+def with_node(extra: dict[str, Any]) -> dict[str, bytes]:
+    """A sound network, and one node more that goes out beside its answer."""
+    files = constant_network(labels=["cat", "dog"], answer=1)
+    symbol = json.loads(files["tiny-symbol.json"])
+    symbol["nodes"].append(extra)
+    symbol["node_row_ptr"].append(len(symbol["nodes"]))
+    symbol["heads"].append([len(symbol["nodes"]) - 1, 0, 0])
+    return files | {"tiny-symbol.json": json.dumps(symbol).encode()}
+
+
+@pytest.mark.parametrize(
+    "extra", [node("_Native", info="4096", need_top_grad="0"), node("_cvimread", filename="/etc/x")]
+)
+def test_a_network_that_crashes_mxnet_is_refused_with_a_sentence(
+    python: str, tmp_path: Path, extra: dict[str, Any]
+) -> None:
+    """MXNet catches SIGSEGV itself and ends with an exit code, not of a signal."""
+    code, report = preflight(python, pack(tmp_path / "evil.tar.gz", with_node(extra)))
+    assert code == 1
+    assert report["ok"] is False
+    message = report["error"]["message"]
+    assert message.endswith(".")
+    assert "Traceback" not in message
+    assert "\n" not in message
+
+
+def test_no_refusal_carries_a_stack_trace() -> None:
+    import preflight as module
+
+    said = (
+        "tiny: MXNet cannot run it: Traceback (most recent call last):\n"
+        '  File "../src/io/image_io.cc", line 222\nStack trace:\n  [bt] (0) libmxnet.so\n'
+        "MXNetError: Check failed: file.is_open()"
+    )
+    assert module.sentence(said) == (
+        "tiny: MXNet cannot run it: MXNetError: Check failed: file.is_open()"
+    )
+    assert module.sentence("It does not fit: Traceback (most recent call last):") == (
+        "It does not fit:"
+    )
+
+
+def _stopped_inside(pid: int) -> list[int]:
+    """Stop the sandboxed program below ``pid`` where it is; all processes below, once it is so."""
+    found = descendants(pid)
+    for one in found:
+        try:
+            words = Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        # Bubblewrap has the same words among its own; the set-up is done where MXNet is loaded.
+        if b"--inside" in words and "libmxnet" in _maps(one):
+            os.kill(one, signal.SIGSTOP)
+            return found
+    return []
+
+
+def _maps(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return ""
+
+
+def test_the_time_limit_is_reported_and_ends_a_process_that_hangs(
+    python: str, tmp_path: Path
+) -> None:
+    archive = pack(tmp_path / "big.tar.gz", big_network(1500))
+    process = subprocess.Popen(
+        [python, str(PREFLIGHT), str(archive), "--wall-s", "6"], stdout=subprocess.PIPE
+    )
+    try:
+        tree = wait_until(lambda: _stopped_inside(process.pid), what="the program in its sandbox")
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 1
+    assert json.loads(out)["error"]["code"] == "timeout"
+    for pid in tree:
+        wait_until(lambda pid=pid: not alive(pid), what=f"the end of process {pid}")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_it_ends_with_the_worker_that_started_it(python: str, tmp_path: Path, how: int) -> None:
+    archive = pack(tmp_path / "big.tar.gz", big_network(1500))
+    worker = subprocess.Popen(
+        [
+            sys.executable, "-c",
+            "import os, subprocess, sys; subprocess.run([*sys.argv[1:], '--parent', "
+            "str(os.getpid())])",
+            python, str(PREFLIGHT), str(archive),
+        ]
+    )  # fmt: skip
+    try:
+        tree = wait_until(lambda: _stopped_inside(worker.pid), what="the program in its sandbox")
+        worker.send_signal(how)
+        for pid in tree[1:]:
+            wait_until(lambda pid=pid: not alive(pid), what=f"the end of process {pid}")
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def test_where_a_part_of_the_sandbox_is_missing_it_says_so_or_checks_nothing(
+    python: str, tmp_path: Path
+) -> None:
+    archive = constant_archive(tmp_path / "t.tar.gz", labels=["a", "b"], answer=0)
+    bare = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); import sandbox, preflight; "
+        "sandbox.bubblewrap = lambda: None; sandbox._programs = lambda: ('', ''); "
+        "sys.exit(preflight.main())"
+    )
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [python, "-c", bare, str(PREFLIGHT.parent), str(archive), *options],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    allowed = run()
+    assert allowed.returncode == 0, allowed.stderr
+    assert json.loads(allowed.stdout)["sandbox"]["missing"] == ["network", "processes"]
+    refused = run("--require-sandbox")
+    assert (refused.returncode, refused.stdout) == (4, "")
+    assert "does not hold: network, processes" in refused.stderr

@@ -182,3 +182,19 @@ def test_a_rejected_version_says_why(client_of: Callable[[str], Client], version
 
 def test_an_empty_catalog_says_what_to_do(client_of: Callable[[str], Client]) -> None:
     assert "Upload the first model" in client_of("operator").get("/models/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("role", "told"), [("viewer", False), ("operator", False), ("admin", True)]
+)
+def test_admins_see_what_held_the_check_and_what_did_not(
+    client_of: Callable[[str], Client], version: Version, role: str, told: int
+) -> None:
+    version.report["sandbox"] = {
+        "files": "Landlock", "network": "", "processes": "", "limits": "rlimits",
+        "missing": ["network", "processes"],
+    }  # fmt: skip
+    version.save()
+    page = client_of(role).get(version.get_absolute_url()).content.decode()
+    assert ("Landlock" in page) is bool(told)
+    assert ("Missing: network, processes." in page) is bool(told)

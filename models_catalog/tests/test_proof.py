@@ -1,6 +1,7 @@
 """The preflight is run as a program that may fail in every way a program can."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -14,8 +15,9 @@ GOOD = {"ok": True, "error": None, "artifact": {"inputs": [{"name": "data", "sha
 
 
 @pytest.fixture
-def says(settings: Any, tmp_path: Path) -> Any:
+def says(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let a Python program stand where the preflight is expected."""
+    monkeypatch.setattr(proof, "GRACE_S", 0)
 
     def use(code: str) -> dict[str, Any]:
         script = tmp_path / "preflight.py"
@@ -89,3 +91,38 @@ def test_an_uploaded_model_sees_no_secrets(says: Any, monkeypatch: pytest.Monkey
     assert "the site's secret" not in seen
     assert "AWS_" not in seen
     assert "TMPDIR" in seen
+
+
+def test_where_the_sandbox_is_incomplete_nothing_is_said_of_the_archive(says: Any) -> None:
+    with pytest.raises(proof.SandboxIncomplete, match="does not hold: network"):
+        says("sys.exit(print('The sandbox does not hold: network.', file=sys.stderr) or 4)")
+
+
+def test_the_preflight_is_told_the_limits_and_whom_to_follow(says: Any, settings: Any) -> None:
+    settings.PREFLIGHT_TIMEOUT_S = 77
+    asked = "print(json.dumps({'ok': False, 'error': {'message': str(sys.argv[2:])}}))"
+    words = says(asked)["error"]["message"]
+    assert "'--wall-s', '77'" in words
+    assert f"'--parent', '{os.getpid()}'" in words
+    assert "--require-sandbox" in words
+    settings.REQUIRE_SANDBOX = False
+    assert "--require-sandbox" not in says(asked)["error"]["message"]
+
+
+def test_it_is_asked_to_end_before_it_is_killed(says: Any, settings: Any, tmp_path: Path) -> None:
+    """What it runs has a session of its own, which no signal to its group reaches."""
+    settings.PREFLIGHT_TIMEOUT_S = 1
+    tidied = tmp_path / "tidied"
+    report = says(
+        f"signal.signal(signal.SIGTERM, lambda *_: (open({str(tidied)!r}, 'w'), sys.exit(143)))\n"
+        "time.sleep(600)"
+    )
+    assert report["error"]["code"] == "timeout"
+    assert tidied.exists()
+
+
+def test_no_message_carries_a_stack_trace(says: Any) -> None:
+    with pytest.raises(proof.PreflightBroken) as caught:
+        says("def f(): raise OSError('no libraries here')\ntry: f()\nexcept OSError:\n"
+             "  import traceback; traceback.print_exc(); sys.exit(3)")  # fmt: skip
+    assert str(caught.value) == "OSError: no libraries here"

@@ -1,6 +1,8 @@
 """From an upload to a published version, with the real S3 server and the real preflight."""
 
 import hashlib
+import json
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -224,6 +226,51 @@ def test_a_broken_preflight_is_tried_again_and_not_the_archives_fault(
     assert version.attempts == 1
     assert version.check_after > timezone.now()
     assert "/nowhere/python" in version.step
+
+
+def test_a_network_that_crashes_mxnet_is_refused_at_once_and_not_tried_twenty_times(
+    archives: Path, upload: Upload, keys: Keys
+) -> None:
+    files = constant_network(labels=["cat", "dog"], answer=1)
+    symbol = json.loads(files["tiny-symbol.json"])
+    symbol["nodes"].append(
+        {"op": "_Native", "name": "evil", "attrs": {"info": "4096"}, "inputs": []}
+    )
+    symbol["node_row_ptr"].append(6)
+    symbol["heads"].append([5, 0, 0])
+    files["tiny-symbol.json"] = json.dumps(symbol).encode()
+    version = upload(pack(archives / "a.tar.gz", files))
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert (version.state, version.attempts) == ("rejected", 1)
+    assert "Traceback" not in version.reason
+    assert keys() == set()
+
+
+def test_a_version_waits_while_the_sandbox_is_incomplete_and_is_checked_when_it_is_mended(
+    archives: Path, upload: Upload, settings: Any, tmp_path: Path
+) -> None:
+    real = settings.PREFLIGHT_COMMAND
+    script = tmp_path / "preflight.py"
+    script.write_text("import sys; print('The sandbox does not hold: files.', file=sys.stderr)\n"
+                      "sys.exit(4)\n")  # fmt: skip
+    settings.PREFLIGHT_COMMAND = [sys.executable, str(script)]
+    version = upload(_archive(archives))
+    for _ in range(services.MAX_ATTEMPTS + 2):
+        _renewable(version)
+        services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert (version.state, version.attempts, version.reason) == ("checking", 0, "")
+    assert version.check_after > timezone.now()
+    assert "Waiting for an admin" in version.step
+    assert "does not hold: files" in version.step
+
+    settings.PREFLIGHT_COMMAND = real
+    _renewable(version)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "ready"
+    assert version.report["sandbox"]["missing"] == []
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyError("x")])

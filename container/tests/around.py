@@ -1,0 +1,55 @@
+"""Start ``hostile.py`` in the sandbox as the preflight starts itself, and say how it ended.
+
+    python around.py '{"mode": "ways out", …}'
+
+With ``"without": ["bubblewrap"]`` or ``["seccomp"]`` that part is taken for not installed. The
+variable ``MME_CONTAINER`` names the folder of sandbox.py where it is not the one above this.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CONTAINER = os.environ.get("MME_CONTAINER", str(HERE.parent))
+sys.path.insert(0, CONTAINER)
+
+import sandbox  # noqa: E402
+
+
+def main() -> None:
+    about = json.loads(sys.argv[1])
+    if "bubblewrap" in about.get("without", []):
+        sandbox.bubblewrap = lambda: None
+    if "seccomp" in about.get("without", []):
+        sandbox._programs = lambda: ("", "")
+    descriptor = os.open(about["secret"], os.O_RDONLY)
+    os.set_inheritable(descriptor, True)
+    folder = Path(tempfile.mkdtemp(prefix="mme-preflight-", dir=about.get("temporary")))
+    environment = {"LANG": "C.UTF-8", "HOME": str(folder)}
+    about |= {
+        "folder": os.path.realpath(folder),
+        "container": CONTAINER,
+        "descriptor": descriptor,
+        "runtime": sandbox.runtime(),
+        "environment": [*environment, "PWD", "LC_CTYPE", "LD_ORIGIN_PATH"],
+    }
+    try:
+        outcome = sandbox.run(
+            [str(HERE / "hostile.py"), json.dumps(about)],
+            folder=folder,
+            readable=[],
+            environment=environment,
+            limits=sandbox.Limits(
+                memory_mb=512, cpu_seconds=about.get("cpu", 60), file_bytes=2 << 20
+            ),
+            wall_seconds=about.get("wall", 60),
+        )
+        print(json.dumps(vars(outcome)))
+    finally:
+        sandbox.remove(folder)
+
+
+main()

@@ -1,0 +1,112 @@
+"""A hostile program in the sandbox of the validation tries each way out, in each of its forms."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confining import Start, around, outcome, surroundings
+from serving import descendants, wait_until
+
+pytestmark = pytest.mark.xdist_group("container-preflight")
+
+root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+
+STARTS = [
+    pytest.param(Start(), "bubblewrap", marks=root, id="root"),
+    pytest.param(Start(as_docker=True), "Landlock", marks=root, id="root-as-docker"),
+    pytest.param(Start(without=("seccomp",)), "bubblewrap", marks=root, id="root-no-seccomp"),
+    pytest.param(Start(ordinary=True), "bubblewrap", id="user"),
+    pytest.param(
+        Start(ordinary=True, without_proc=True), "bubblewrap", marks=root, id="user-no-proc"
+    ),
+    pytest.param(Start(ordinary=True, as_docker=True), "Landlock", id="user-as-docker"),
+    pytest.param(Start(ordinary=True, without=("seccomp",)), "bubblewrap", id="user-no-seccomp"),
+]
+
+
+@pytest.mark.parametrize(("start", "files"), STARTS)
+def test_a_hostile_network_finds_no_way_out(start: Start, files: str, tmp_path: Path) -> None:
+    with surroundings(start, tmp_path) as around_it:
+        ended = outcome(
+            start, tmp_path, mode="ways out", victim=around_it.victim, port=around_it.port,
+            unix=around_it.unix, abstract=around_it.abstract,
+        )  # fmt: skip
+        assert ended["held"]["files"] == files
+        assert ended["held"]["missing"] == []
+        assert ended["report"], ended
+        out = {way: came for way, came in ended["report"].items() if "refused" not in came}
+        assert out == {}
+        assert around_it.callers == []
+    assert (tmp_path / "secrets" / "secret").read_text() == "a secret"
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+FORMS = [
+    pytest.param(Start(), marks=root, id="bubblewrap"),
+    pytest.param(Start(as_docker=True), id="landlock"),
+]
+
+
+@pytest.mark.parametrize("start", FORMS)
+@pytest.mark.parametrize(
+    ("mode", "more", "expected"),
+    [
+        ("crash", {}, {"code": -11, "ended": ""}),
+        ("exit", {"code": 3}, {"code": 3, "ended": ""}),
+        ("memory", {}, {"code": 1, "ended": ""}),
+        ("spin", {"cpu": 1}, {"code": -24, "ended": ""}),
+        ("spin", {"wall": 2}, {"ended": "time"}),
+        ("shout", {}, {"ended": "output"}),
+        ("fill", {}, {"ended": "disk"}),
+    ],
+)
+def test_however_it_dies_it_is_known_to_have_been_set_up(
+    start: Start, mode: str, more: dict[str, Any], expected: dict[str, Any], tmp_path: Path
+) -> None:
+    ended = outcome(start, tmp_path, mode=mode, victim=0, **more)
+    assert ended["report"] is None
+    assert {name: ended[name] for name in expected} == expected
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+ALL_FORMS = [*FORMS, pytest.param(Start(without=("seccomp",)), marks=root, id="no-seccomp")]
+
+
+@pytest.mark.parametrize("start", ALL_FORMS)
+def test_its_whole_tree_ends_at_the_time_limit(start: Start, tmp_path: Path) -> None:
+    with around(start, tmp_path, mode="stay", victim=0, wall=3) as process:
+        tree = wait_until(lambda: _running(process.pid, 2), what="the hostile program")
+        process.communicate(timeout=60)
+    for pid in tree:
+        wait_until(lambda pid=pid: not _runs(pid), what=f"the end of process {pid}")
+
+
+@pytest.mark.parametrize("start", ALL_FORMS)
+def test_its_whole_tree_ends_when_its_parent_is_killed(start: Start, tmp_path: Path) -> None:
+    with around(start, tmp_path, mode="stay", victim=0) as process:
+        tree = wait_until(lambda: _running(process.pid, 2), what="the hostile program")
+        process.kill()
+        for pid in tree:
+            wait_until(lambda pid=pid: not _runs(pid), what=f"the end of process {pid}")
+
+
+def _running(pid: int, least: int) -> list[int]:
+    """The processes below ``pid``, once hostile.py is the last of them and sleeps."""
+    found = descendants(pid)
+    for one in found:
+        try:
+            words = Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0")
+            sleeps = "nanosleep" in Path(f"/proc/{one}/wchan").read_text()
+        except OSError:
+            continue
+        if any(word.endswith(b"hostile.py") for word in words[:4]) and sleeps:
+            return found if len(found) >= least else []
+    return []
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False

@@ -1,0 +1,114 @@
+"""What killed workers and web processes leave on the disk is cleared away, and nothing else."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.files.uploadhandler import TemporaryFileUploadHandler, load_handler
+
+from models_catalog import tasks, temporary
+
+# A process of the portal's that makes what it works with, and is killed in the middle of it.
+KILLED = """
+import os, sys
+os.environ.setdefault("SECRET_KEY", "only-for-tests")
+os.environ["UPLOAD_TEMP_DIR"] = sys.argv[1]
+os.environ["DJANGO_SETTINGS_MODULE"] = "mmeportal.settings"
+import django
+django.setup()
+from models_catalog import temporary
+handler = temporary.LockedUploadHandler()
+handler.new_file("archive", "a.tar.gz", "application/gzip", 1)
+handler.receive_data_chunk(b"x" * 1000, 0)
+with temporary.folder("check") as folder:
+    (folder / "archive.tar.gz").write_bytes(b"x" * 1000)
+    print("made", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def old(settings: Any, tmp_path: Path) -> float:
+    """A moment at which all that is there now is older than the longest check."""
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
+    return time.time() + settings.PREFLIGHT_TIMEOUT_S + 3600
+
+
+def test_files_of_killed_processes_are_removed_and_those_of_the_living_stay(
+    old: float, tmp_path: Path
+) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path)],
+            cwd=django_settings.BASE_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"made\n"
+        assert len(list(tmp_path.iterdir())) == 4
+        assert temporary.clear(old) == 0
+        processes[0].kill()
+        processes[0].wait()
+        assert temporary.clear(time.time()) == 0, "it may have been made this minute"
+        assert temporary.clear(old) == 2
+        left = sorted(path.name.split("-")[1] for path in tmp_path.iterdir())
+        assert left == ["check", "upload"]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def test_files_of_other_programs_stay(old: float, tmp_path: Path) -> None:
+    for name in ("tmpabc.upload.gz", "check-1", "notes"):
+        (tmp_path / name).write_text("x")
+    os.symlink(tmp_path / "notes", tmp_path / "mme-check-link")
+    assert temporary.clear(old) == 0
+
+
+def test_a_folder_that_an_untrusted_program_closed_is_removed_too(
+    old: float, tmp_path: Path
+) -> None:
+    closed = tmp_path / "mme-check-x" / "deep" / "closed"
+    closed.mkdir(parents=True)
+    (closed / "file").write_text("x")
+    closed.chmod(0)
+    (tmp_path / "mme-check-x" / "deep").chmod(0)
+    assert temporary.clear(old) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_uploads_are_received_in_files_that_can_be_told_from_others(
+    settings: Any, tmp_path: Path
+) -> None:
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
+    (path,) = django_settings.FILE_UPLOAD_HANDLERS
+    handler = load_handler(path)
+    assert isinstance(handler, TemporaryFileUploadHandler)
+    handler.new_file("archive", "a.tar.gz", "application/gzip", 3, None)
+    handler.receive_data_chunk(b"abc", 0)
+    handler.file_complete(3)
+    (found,) = tmp_path.iterdir()
+    assert found.name.startswith("mme-upload-")
+    assert handler.file.temporary_file_path() == str(found)
+    assert handler.file.read() == b"abc"
+    handler.file.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_worker_and_the_hourly_sweep_clear_away(
+    db: None, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(temporary, "clear", lambda: calls.append("cleared"))
+    tasks.worker_ready.send(sender=None)
+    tasks.sweep_staging()
+    assert calls == ["cleared", "cleared"]
