@@ -52,6 +52,7 @@ _MAX_ENTRIES = 10_000
 _MAX_OUTPUT_BYTES = 20 * MEGABYTE
 _MAX_ERR_BYTES = 64 * 1024
 _LOOK_S = 0.25
+_END_S = 5
 _FIRST_USER_ID = 0x7000_0000
 _NOBODY = 65534
 _THREADS = 256
@@ -277,6 +278,7 @@ class _Filter(ctypes.Structure):
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS = 1, 4, 8
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, _PR_SET_NO_NEW_PRIVS = 22, 2, 38
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def _control(what: str, option: int, *values: Any) -> None:
@@ -617,6 +619,8 @@ def run(
     plan = plan_for(folder, [*readable, Path(program[0])], limits)
     if plan.user is not None:
         os.chown(plan.folder, plan.user, plan.user)
+    _control("adopting what is orphaned", _PR_SET_CHILD_SUBREAPER, 1)
+    others = set(_own_children())
     command, plan = _form(plan)
     words = [*command, python(), "-I", *program]
     try:
@@ -634,7 +638,7 @@ def run(
     try:
         outcome = _Talk(process, plan).hold(time.monotonic() + wall_seconds)
     finally:
-        _end(process)
+        _end(process, others)
     if plan.outer and outcome.code > 128:  # as shells do, bubblewrap says a signal by its number
         outcome.code = 128 - outcome.code
     return outcome
@@ -660,8 +664,11 @@ def _form(plan: Plan) -> tuple[list[str], Plan]:
     return [], replace(plan, parent=os.getpid())
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the program: in bubblewrap all that it started goes with it, else it can start none."""
+def _end(process: subprocess.Popen[bytes], others: set[int]) -> None:
+    """End the program and all that came of it, whatever sessions and parents they made themselves.
+
+    What was orphaned has become this process's own; ``others`` are children that it had before.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -669,6 +676,18 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         if pipe is not None:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
+    deadline = time.monotonic() + _END_S
+    while (left := set(_own_children()) - others) and time.monotonic() < deadline:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
+def _own_children() -> list[int]:
+    """The children of this process, living or not yet waited for."""
+    me = os.getpid()
+    return [pid for pid, parent in _parents().items() if parent == me]
 
 
 @dataclass
@@ -756,7 +775,7 @@ class _Talk:
 
     def _measured(self) -> str:
         """The memory of the program itself, the last of the processes that lead to it."""
-        pid, children = self.process.pid, _children()
+        pid, children = self.process.pid, {parent: pid for pid, parent in _parents().items()}
         while pid in children:
             pid = children[pid]
         try:
@@ -765,14 +784,14 @@ class _Talk:
             return ""
 
 
-def _children() -> dict[int, int]:
-    """A child of each process that has some."""
+def _parents() -> dict[int, int]:
+    """The parent of each process that there is."""
     found = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
                 words = (folder / "stat").read_text().rpartition(")")[2].split()
-                found[int(words[1])] = int(folder.name)
+                found[int(folder.name)] = int(words[1])
     return found
 
 

@@ -151,8 +151,9 @@ def check_version(*, version_pk: int) -> None:
 
     1. claim the row: the lease keeps a second worker out, and runs out if this one dies
     2. read the staged object into a temporary file, and see that its SHA-256 is still the same
-    3. read the archive through as a hostile file; unpack nothing
-    4. have the container's preflight load it and predict once, in a process of its own
+    3. read the archive through as an untrusted file; unpack nothing
+    4. have the container's preflight load it and predict once, in a sandbox; where that is
+       incomplete the version waits, for as long as it takes
     5. copy it to its final key, where nothing may be yet
     6. write the outcome and the event in one transaction; then delete the staged object
 

@@ -72,16 +72,13 @@ def _open_for_others(*, without_proc: bool) -> list[str]:
 
 
 @contextlib.contextmanager
-def around(start: Start, tmp_path: Path, **about: Any) -> Iterator[subprocess.Popen[str]]:
+def around(start: Start, place: Path, **about: Any) -> Iterator[subprocess.Popen[str]]:
     """The program that starts hostile.py in the sandbox; ended with the block."""
-    secret = tmp_path / "secrets" / "secret"
+    secret = place / "secrets" / "secret"
     secret.parent.mkdir(exist_ok=True)
     secret.write_text("a secret")
-    temporary = tmp_path / "temporary"
+    temporary = place / "temporary"
     temporary.mkdir(exist_ok=True)
-    for path in (tmp_path, *tmp_path.parents):  # pytest closes them to others
-        if os.access(path, os.W_OK) and path.stat().st_uid == os.getuid() and path != Path("/"):
-            path.chmod(path.stat().st_mode | 0o011)
     if start.ordinary and os.getuid() == 0:
         for path in (secret.parent, secret, temporary):
             os.chown(path, ORDINARY, ORDINARY)
@@ -107,9 +104,9 @@ def around(start: Start, tmp_path: Path, **about: Any) -> Iterator[subprocess.Po
         process.communicate()
 
 
-def outcome(start: Start, tmp_path: Path, **about: Any) -> dict[str, Any]:
+def outcome(start: Start, place: Path, **about: Any) -> dict[str, Any]:
     """How hostile.py ended: sandbox.Outcome as a dictionary."""
-    with around(start, tmp_path, **about) as process:
+    with around(start, place, **about) as process:
         out, err = process.communicate(timeout=120)
     assert out, err
     ended: dict[str, Any] = json.loads(out)
@@ -129,10 +126,10 @@ class Surroundings:
 
 
 @contextlib.contextmanager
-def surroundings(start: Start, tmp_path: Path) -> Iterator[Surroundings]:
+def surroundings(start: Start, place: Path) -> Iterator[Surroundings]:
     """A process of the same user, which could be signalled without a sandbox, and three sockets."""
     callers: list[str] = []
-    unix, abstract = str(tmp_path / "socket"), f"mme-{tmp_path.name}-{os.getpid()}"
+    unix, abstract = str(place / "socket"), f"mme-{place.name}-{os.getpid()}"
     with contextlib.ExitStack() as stack:
         listeners = []
         for family, address in (

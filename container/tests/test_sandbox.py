@@ -1,6 +1,8 @@
 """A hostile program in the sandbox of the validation tries each way out, in each of its forms."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,15 @@ from confining import Start, around, outcome, surroundings
 from serving import descendants, wait_until
 
 pytestmark = pytest.mark.xdist_group("container-preflight")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that other users can pass through, as pytest's own ones cannot be."""
+    with tempfile.TemporaryDirectory(prefix="mme-test-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
 
 root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 
@@ -26,10 +37,10 @@ STARTS = [
 
 
 @pytest.mark.parametrize(("start", "files"), STARTS)
-def test_a_hostile_network_finds_no_way_out(start: Start, files: str, tmp_path: Path) -> None:
-    with surroundings(start, tmp_path) as around_it:
+def test_a_hostile_network_finds_no_way_out(start: Start, files: str, place: Path) -> None:
+    with surroundings(start, place) as around_it:
         ended = outcome(
-            start, tmp_path, mode="ways out", victim=around_it.victim, port=around_it.port,
+            start, place, mode="ways out", victim=around_it.victim, port=around_it.port,
             unix=around_it.unix, abstract=around_it.abstract,
         )  # fmt: skip
         assert ended["held"]["files"] == files
@@ -38,8 +49,8 @@ def test_a_hostile_network_finds_no_way_out(start: Start, files: str, tmp_path: 
         out = {way: came for way, came in ended["report"].items() if "refused" not in came}
         assert out == {}
         assert around_it.callers == []
-    assert (tmp_path / "secrets" / "secret").read_text() == "a secret"
-    assert list((tmp_path / "temporary").iterdir()) == []
+    assert (place / "secrets" / "secret").read_text() == "a secret"
+    assert list((place / "temporary").iterdir()) == []
 
 
 FORMS = [
@@ -62,20 +73,23 @@ FORMS = [
     ],
 )
 def test_however_it_dies_it_is_known_to_have_been_set_up(
-    start: Start, mode: str, more: dict[str, Any], expected: dict[str, Any], tmp_path: Path
+    start: Start, mode: str, more: dict[str, Any], expected: dict[str, Any], place: Path
 ) -> None:
-    ended = outcome(start, tmp_path, mode=mode, victim=0, **more)
+    ended = outcome(start, place, mode=mode, victim=0, **more)
     assert ended["report"] is None
     assert {name: ended[name] for name in expected} == expected
-    assert list((tmp_path / "temporary").iterdir()) == []
+    assert list((place / "temporary").iterdir()) == []
 
 
-ALL_FORMS = [*FORMS, pytest.param(Start(without=("seccomp",)), marks=root, id="no-seccomp")]
+ALL_FORMS = [
+    *FORMS,
+    pytest.param(Start(without=("seccomp",)), marks=root, id="no-seccomp"),
+]
 
 
 @pytest.mark.parametrize("start", ALL_FORMS)
-def test_its_whole_tree_ends_at_the_time_limit(start: Start, tmp_path: Path) -> None:
-    with around(start, tmp_path, mode="stay", victim=0, wall=3) as process:
+def test_its_whole_tree_ends_at_the_time_limit(start: Start, place: Path) -> None:
+    with around(start, place, mode="stay", victim=0, wall=3) as process:
         tree = wait_until(lambda: _running(process.pid, 2), what="the hostile program")
         process.communicate(timeout=60)
     for pid in tree:
@@ -83,8 +97,8 @@ def test_its_whole_tree_ends_at_the_time_limit(start: Start, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("start", ALL_FORMS)
-def test_its_whole_tree_ends_when_its_parent_is_killed(start: Start, tmp_path: Path) -> None:
-    with around(start, tmp_path, mode="stay", victim=0) as process:
+def test_its_whole_tree_ends_when_its_parent_is_killed(start: Start, place: Path) -> None:
+    with around(start, place, mode="stay", victim=0) as process:
         tree = wait_until(lambda: _running(process.pid, 2), what="the hostile program")
         process.kill()
         for pid in tree:
