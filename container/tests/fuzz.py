@@ -38,14 +38,12 @@ import mxnet  # noqa: E402, F401
 import numpy as np  # noqa: E402
 import sandbox  # noqa: E402
 from artifact import ArtifactError, read_artifact  # noqa: E402
+from fuzz_verdicts import Verdict, fault  # noqa: E402
 from network import Network  # noqa: E402
 
 CPU_SECONDS = 5
 WALL_SECONDS = 60
 MEMORY_MB = 1024
-MAX_MESSAGE = 600
-
-Verdict = tuple[str, str]
 
 
 def load_and_ask(folder: Path) -> Verdict:
@@ -96,18 +94,6 @@ def judge(plan: sandbox.Plan, folder: Path, silent: int) -> Verdict:
         return "died", signal.Signals(-code).name if code < 0 else f"code {code}"
     verdict, message = json.loads(said)
     return verdict, message
-
-
-def fault(verdict: Verdict) -> str | None:
-    """What is wrong with a verdict, if anything is."""
-    kind, message = verdict
-    if kind in ("broken", "hung"):
-        return message
-    if kind == "refused" and (
-        not message or len(message) > MAX_MESSAGE or "\n" in message or "Traceback" in message
-    ):
-        return f"no sentence: {message!r}"
-    return None
 
 
 def run(first: int, count: int, *, show: bool = False) -> dict[str, Any]:

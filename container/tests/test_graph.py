@@ -81,7 +81,7 @@ def test_a_change_of_shape_keeps_the_number_of_values() -> None:
     """MXNet 1.9.1 does not look: it copies the larger array over the smaller one's end."""
     saved = network(layer("Reshape", "r", attrs={"shape": "(1, 1)"}), heads=[[0, 0, 0], [1, 0, 0]])
     graph.check_sizes(saved, [(1, 3, 8, 8), (3, 64)])
-    with pytest.raises(graph.GraphError, match="'r' makes the shape .1, 1. of .* 192 values"):
+    with pytest.raises(graph.GraphError, match=r"'r' makes the shape \[1, 1\] of .* 192 "):
         graph.check_sizes(saved, [(1, 3, 8, 8), (1, 1)])
     assert parse(layer("Reshape", attrs={"shape": "(3, 64)"})).trusts_more_than_it_says()
     assert not parse(layer("relu")).trusts_more_than_it_says()
