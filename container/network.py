@@ -86,11 +86,9 @@ class Network:
         try:
             # What was checked, not the file: that may say one thing to us and another to MXNet.
             symbol = mx.sym.load_json(artifact.graph.text())
-            internals = symbol.get_internals()
-            saved = None
-            if artifact.graph.trusts_more_than_it_says():
-                saved = json.loads(internals.tojson())
-                check_outputs(saved)
+            trusts = artifact.graph.trusts_more_than_it_says()
+            if trusts:
+                check_outputs(json.loads(symbol.tojson()))
         except GraphError as error:
             raise ArtifactError("bad_symbol", f"{artifact.symbol.name}: {error}.") from error
         except mx.MXNetError as error:
@@ -110,9 +108,10 @@ class Network:
                 "bad_shapes",
                 f"{artifact.name}-shapes.json does not say enough: the network has further inputs.",
             )
-        if saved is not None:
+        if trusts:
+            internals = symbol.get_internals()
             try:
-                check_sizes(saved, internals.infer_shape(**shapes)[1])
+                check_sizes(json.loads(internals.tojson()), internals.infer_shape(**shapes)[1])
             except GraphError as error:
                 raise ArtifactError("bad_symbol", f"{artifact.symbol.name}: {error}.") from error
         self.outputs = tuple(

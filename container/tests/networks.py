@@ -164,6 +164,10 @@ UNTRUSTED: dict[str, tuple[Change, str]] = {
         _missing_output,
         "the input of 'fc' is output 700 of 'first', which has 1, counted from 0",
     ),
+    "an output of the network that is not there": (
+        lambda graph: graph["heads"].append([3, 700, 0]),
+        "an output of the network is output 700 of 'fc', which has 1, counted from 0",
+    ),
     "a shape that is too small": (
         between(layer("Reshape", "r", attrs={"shape": "(1, 1)"})),
         "'r' makes the shape [1, 1] of [1, 3, 8, 8], which has 192 values and not 1",
