@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak lint audit bench bench-container bench-localaws bench-portal bench-validation bench-web image image-test clean
+.PHONY: help up manage test soak fuzz lint audit bench bench-container bench-localaws bench-portal bench-validation bench-web image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -23,6 +23,10 @@ test: ## all tests; ARGS="-k upload" for some
 
 soak: ## localaws under load for minutes, and while its parts are killed; ARGS="--seconds 60"
 	@$(STACK) run -m localaws.tests.soak $(ARGS)
+
+fuzz: ## 20,000 mutants of networks given to MXNet in the sandbox; ARGS="--count 1000"
+	@$(STACK) install container
+	@.venv-container/bin/python container/tests/fuzz.py $(ARGS)
 
 lint: ## ruff and mypy
 	@$(STACK) run -m ruff check .

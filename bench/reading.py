@@ -8,6 +8,7 @@ machine does counts little.
 """
 
 import argparse
+import json
 import os
 import statistics
 import struct
@@ -37,8 +38,8 @@ def checked(path: Path) -> None:
     """As container/network.py does it."""
     graph = parse(_read_text(path, "bad_symbol", MAX_SYMBOL_BYTES))
     symbol = mx.sym.load_json(graph.text())
-    if graph.links_to_later_outputs():
-        check_outputs(symbol.tojson())
+    if graph.trusts_more_than_it_says():
+        check_outputs(json.loads(symbol.tojson()))
 
 
 def in_fork(read: Callable[[Path], None], path: Path) -> float:

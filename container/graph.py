@@ -6,8 +6,9 @@ So the file is read here, strictly, and MXNet is given what was read and checked
 """
 
 import json
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +27,14 @@ _NODE_KEYS = {
     "op", "name", "inputs", "attrs", "attr", "param", "control_deps", "subgraphs",
     "backward_source_id",
 }  # fmt: skip
+_BEFORE_0_9 = 900  # until then files named no states; MXNet adds them as it reads
 _MAX_VERSION = 1_000_000  # ten thousands, hundreds and ones: 10901 is 1.9.1
 
 # For training and for its schedulers alone; MXNet writes them beside what the operator is told.
 _NOTES = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage", "profiler_scope")
 _NOTE = re.compile(rf"__\w+__|(?:\w+_)?(?:{'|'.join(_NOTES)})", re.ASCII)
+# MXNet takes whatever shape it is told, and then reads and writes beyond the smaller array.
+_UNCHECKED = frozenset({"Reshape", "reshape"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _VARIABLE_DTYPES = frozenset(str(number) for number in range(-1, 8))
 
@@ -88,9 +92,13 @@ class Graph:
         arguments = [number for number, node in enumerate(self.nodes) if node.op == "null"]
         return {"nodes": nodes, "arg_nodes": arguments, "heads": self.heads}
 
-    def links_to_later_outputs(self) -> bool:
-        """Whether anything takes another output of a layer than its first."""
-        return any(link[1] for link in self._links())
+    def trusts_more_than_it_says(self) -> bool:
+        """Whether something in it can be judged only with what MXNet knows of it: links to other
+        outputs of a layer than its first, and changes of shape. See :func:`check_outputs` and
+        :func:`check_sizes`."""
+        return any(link[1] for link in self._links()) or any(
+            node.op in _UNCHECKED for node in self.nodes
+        )
 
     def _links(self) -> Iterator[list[int]]:
         yield from self.heads
@@ -108,24 +116,38 @@ def parse(text: str) -> Graph:
     )
 
 
-def check_outputs(saved: str) -> None:
+def check_outputs(saved: Any) -> None:
     """Hold each link against the number of outputs that MXNet knows of the layer it leads to.
 
-    ``saved`` is MXNet's own ``tojson()`` of the network. Raises :class:`GraphError`: what MXNet
-    would follow a link beyond them for is whatever lies there in memory.
+    ``saved`` is MXNet's own ``tojson()`` of the network, parsed. Raises :class:`GraphError`: what
+    MXNet would follow a link beyond them for is whatever lies there in memory.
     """
-    _check_outputs(json.loads(saved))
-
-
-def _check_outputs(graph: Any) -> None:
-    begins = graph["node_row_ptr"]
-    for node in graph["nodes"]:
+    begins = saved["node_row_ptr"]
+    for node in saved["nodes"]:
         for link in node["inputs"]:
-            _check_output(graph, begins, link, f"the input of {node['name']!r}")
+            _check_output(saved, begins, link, f"the input of {node['name']!r}")
         for inner in node.get("subgraphs", ()):
-            _check_outputs(inner)
-    for link in graph["heads"]:
-        _check_output(graph, begins, link, "an output of the network")
+            check_outputs(inner)
+    for link in saved["heads"]:
+        _check_output(saved, begins, link, "an output of the network")
+
+
+def check_sizes(saved: Any, shapes: Sequence[Sequence[int]]) -> None:
+    """Hold what an operator makes of its input against the size of that, where MXNet does not.
+
+    ``saved`` is the ``tojson()`` of all outputs inside the network (``get_internals()``), parsed,
+    and ``shapes`` are theirs. Raises :class:`GraphError`: MXNet would read and write beyond them.
+    """
+    known = {(link[0], link[1]): shape for link, shape in zip(saved["heads"], shapes, strict=True)}
+    for number, node in enumerate(saved["nodes"]):
+        if node["op"] not in _UNCHECKED:
+            continue
+        before, after = known[tuple(node["inputs"][0][:2])], known[number, 0]
+        if math.prod(before) != math.prod(after):
+            raise GraphError(
+                f"{node['name']!r} makes the shape {list(after)} of {list(before)}, which has "
+                f"{math.prod(before):,} values and not {math.prod(after):,}"
+            )
 
 
 def _check_output(graph: Any, begins: list[int], link: list[int], what: str) -> None:
@@ -162,6 +184,7 @@ class _Reader:
     def __init__(self) -> None:
         self.nodes = 0
         self.links = 0
+        self.version = 0
 
     def graph(self, given: Any, depth: int) -> Graph:
         if depth > MAX_DEPTH:
@@ -177,6 +200,8 @@ class _Reader:
         if self.nodes > MAX_NODES:
             raise NotAllowed(f"it has more than {MAX_NODES:,} nodes")
         notes = self._notes(given.get("attrs", {}))
+        if depth == 0:
+            self.version = notes.get("mxnet_version", 800)  # as MXNet takes it
         nodes: list[Node] = []
         for one in listed:
             nodes.append(self._node(one, nodes, depth))
@@ -226,6 +251,8 @@ class _Reader:
         operator = operators.allowed(op)
         if operator is None:
             raise NotAllowed(_refusal(op))
+        if depth and op in _UNCHECKED:  # its sizes are known only while it runs
+            raise NotAllowed(f"the operator {op} is not allowed inside a loop or a condition")
         attributes = self._of_layer(given, name, operator)
         subgraphs = [self.graph(one, depth + 1) for one in inner]
         node = Node(op, name, attributes, inputs, subgraphs)
@@ -309,10 +336,17 @@ class _Reader:
     def _count_inputs(self, node: Node, operator: operators.Operator) -> None:
         count = len(node.inputs) + len(node.subgraphs)
         if operator.counted is None:
-            if count > operator.inputs:
+            fewest = operator.fewest
+            if self.version < _BEFORE_0_9 and operator.inputs > 1:
+                fewest = 0  # MXNet adds those that are absent
+            if not fewest <= count <= operator.inputs:
+                takes = (
+                    operator.inputs
+                    if fewest in (0, operator.inputs)
+                    else (f"{fewest} to {operator.inputs}")
+                )
                 raise GraphError(
-                    f"{node.name!r} has {count} inputs, its operator {node.op} takes "
-                    f"{operator.inputs}"
+                    f"{node.name!r} has {count} inputs, its operator {node.op} takes {takes}"
                 )
         elif operator.counted in node.attributes and _number(node, operator.counted) != count:
             raise GraphError(

@@ -8,9 +8,11 @@ ResNet-152 takes 270 MB, where the Module API takes 1,260 and loading with MXNet
 
 import contextlib
 import ctypes
+import json
 import math
 import mmap
 import re
+import signal
 import threading
 import time
 from dataclasses import dataclass
@@ -21,8 +23,12 @@ import mxnet as mx
 import numpy as np
 import processors
 from artifact import Artifact, ArtifactError
-from graph import GraphError, check_outputs
+from graph import GraphError, check_outputs, check_sizes
 from memory import MEGABYTE, Admit
+
+# MXNet's own handler takes memory as it reports a crash, and so waits for ever where the crash was
+# in the taking of memory. And a process that dies of the signal can be told from one that ends.
+signal.signal(signal.SIGSEGV, signal.SIG_DFL)
 
 _SOFTMAX_HEADS = {"softmax", "SoftmaxOutput", "Softmax", "SoftmaxActivation", "_npx_softmax"}
 _LOG_SOFTMAX_HEADS = {"log_softmax", "_npx_log_softmax"}
@@ -80,8 +86,9 @@ class Network:
         try:
             # What was checked, not the file: that may say one thing to us and another to MXNet.
             symbol = mx.sym.load_json(artifact.graph.text())
-            if artifact.graph.links_to_later_outputs():
-                check_outputs(symbol.tojson())
+            trusts = artifact.graph.trusts_more_than_it_says()
+            if trusts:
+                check_outputs(json.loads(symbol.tojson()))
         except GraphError as error:
             raise ArtifactError("bad_symbol", f"{artifact.symbol.name}: {error}.") from error
         except mx.MXNetError as error:
@@ -101,6 +108,12 @@ class Network:
                 "bad_shapes",
                 f"{artifact.name}-shapes.json does not say enough: the network has further inputs.",
             )
+        if trusts:
+            internals = symbol.get_internals()
+            try:
+                check_sizes(json.loads(internals.tojson()), internals.infer_shape(**shapes)[1])
+            except GraphError as error:
+                raise ArtifactError("bad_symbol", f"{artifact.symbol.name}: {error}.") from error
         self.outputs = tuple(
             (name, tuple(shape))
             for name, shape in zip(symbol.list_outputs(), output_shapes, strict=True)

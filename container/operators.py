@@ -30,10 +30,12 @@ _SPARSE = frozenset({"csr", "row_sparse"})
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator: ``inputs`` at most, or any number where ``counted`` is set, which names the
-    attribute that says how many; the declared type of each attribute by its name."""
+    """One operator: it takes ``fewest`` to ``inputs`` inputs, or any number where ``counted`` is
+    set, the attribute that says how many; ``attributes`` are their declared types by their names.
+    """
 
     name: str
+    fewest: int
     inputs: int
     counted: str | None
     attributes: dict[str, str]
@@ -77,7 +79,8 @@ def _operator(name: str, line: str) -> Operator:
     attributes = dict(one.split(":", 1) for one in declared)
     if counted is not None:
         attributes.setdefault(counted, "int")
-    return Operator(name, len(names), counted, attributes)
+    fewest = sum(not one.endswith("?") for one in names)
+    return Operator(name, fewest, len(names), counted, attributes)
 
 
 @functools.lru_cache(4096)

@@ -41,6 +41,29 @@ _READS = {
     "smooth_l1": {"is_int": "boolean"},
 }  # fmt: skip
 
+# Inputs that it does not document: the states that it keeps.
+_STATES = {
+    "BatchNorm_v1": ("moving_mean", "moving_var"),
+    "IdentityAttachKLSparseReg": ("moving_avg",),
+}
+# How many of the last inputs may be absent, as the attributes say: no bias, no lengths, no weights.
+# Found by having MXNet read each operator without inputs as a file of version 0.8, with one after
+# the other of its attributes told: it then adds what is absent.
+_OPTIONAL = {
+    "CTCLoss": 2, "Convolution": 1, "Convolution_v1": 1, "Deconvolution": 1, "FullyConnected": 1,
+    "LeakyReLU": 1, "RNN": 2, "SequenceLast": 1, "SequenceMask": 1, "SequenceReverse": 1,
+    "_contrib_BilinearResize2D": 1, "_contrib_DeformableConvolution": 1,
+    "_contrib_DeformablePSROIPooling": 1, "_contrib_ModulatedDeformableConvolution": 1,
+    "_contrib_quantized_conv": 3, "_contrib_quantized_fully_connected": 3,
+    "_contrib_quantized_rnn": 6, "_histogram": 1, "_npi_average": 1, "_npi_bernoulli": 1,
+    "_npi_bincount": 1, "_npi_choice": 2, "_npi_delete": 1, "_npi_ediff1d": 2,
+    "_npi_exponential": 1, "_npi_gamma": 2, "_npi_gumbel": 2, "_npi_insert_scalar": 1,
+    "_npi_insert_slice": 1, "_npi_insert_tensor": 1, "_npi_logistic": 2, "_npi_multinomial": 1,
+    "_npi_normal": 2, "_npi_normal_n": 2, "_npi_pareto": 1, "_npi_percentile": 1,
+    "_npi_powerd": 1, "_npi_rayleigh": 1, "_npi_uniform": 2, "_npi_uniform_n": 2,
+    "_npi_weibull": 1, "log_softmax": 1, "softmax": 1, "softmin": 1,
+}  # fmt: skip
+
 
 def registry() -> dict[str, dict[str, Any]]:
     """Each name that MXNet knows: the operator it means, and that one's declared arguments."""
@@ -85,6 +108,9 @@ def line(name: str, about: dict[str, Any]) -> str:
             inputs.append(f"{key}*" if "[]" in kind else key)
         else:
             attributes.append(f"{key}:{_type(kind)}")
+    inputs += _STATES.get(name, ())
+    for number in range(len(inputs) - min(_OPTIONAL.get(name, 0), len(inputs)), len(inputs)):
+        inputs[number] += "?"
     counted = about["variable"]
     if not counted and any(one.endswith("*") for one in inputs):  # it counts them, and says not how
         keys = [key for key, _ in about["arguments"]]

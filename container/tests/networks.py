@@ -164,6 +164,22 @@ UNTRUSTED: dict[str, tuple[Change, str]] = {
         _missing_output,
         "the input of 'fc' is output 700 of 'first', which has 1, counted from 0",
     ),
+    "an output of the network that is not there": (
+        lambda graph: graph["heads"].append([3, 700, 0]),
+        "an output of the network is output 700 of 'fc', which has 1, counted from 0",
+    ),
+    "a shape that is too small": (
+        between(layer("Reshape", "r", attrs={"shape": "(1, 1)"})),
+        "'r' makes the shape [1, 1] of [1, 3, 8, 8], which has 192 values and not 1",
+    ),
+    "a shape that is too large": (
+        between(layer("reshape", "r", attrs={"shape": "(1000, 1000)"})),
+        "'r' makes the shape [1000, 1000] of [1, 3, 8, 8], which has 192 values and not 1,000,000",
+    ),
+    "axes beyond the array": (
+        between(layer("_npi_tensordot_int_axes", inputs=[[0, 0]] * 2, attrs={"axes": "193"})),
+        "the operator _npi_tensordot_int_axes is not allowed",
+    ),
     "the output of an argument that is not there": (
         with_key(3, "inputs", [[0, 9, 0], [1, 0, 0], [2, 0, 0]]),
         "the inputs of 'fc': an argument has one output, not 10",

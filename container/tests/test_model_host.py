@@ -298,3 +298,15 @@ def test_a_worker_that_dies_with_its_host_is_replaced(
         for name in ("both", "host-only"):
             assert server.unload(name).status == 200
         wait_until(lambda: len(server.processes()) == 3, 15, "an idle server")
+
+
+def test_a_crash_ends_a_worker_at_once(
+    server: Server, unpacked: Callable[..., Path], picture: bytes
+) -> None:
+    """MXNet's own handler waits for ever where the crash was in the taking of memory."""
+    assert server.load("crash", unpacked()).status == 200
+    for pid in (server.host(), *server.workers()):
+        status = Path(f"/proc/{pid}/status").read_text()
+        caught = int(next(line for line in status.splitlines() if "SigCgt" in line).split()[1], 16)
+        assert not caught >> (signal.SIGSEGV - 1) & 1
+    assert server.unload("crash").status == 200
