@@ -330,7 +330,8 @@ def _finite(values: np.ndarray) -> bool:
 def _first_line(error: Exception) -> str:
     """MXNet's message without its stack trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith(("Stack trace", "[bt]", "File "))]
+    trace = ("Traceback", "Stack trace", "[bt]", "File ")
+    useful = [line for line in lines if not line.startswith(trace)]
     message = (useful or ["no message"])[-1 if len(useful) > 1 and "Error" in useful[-1] else 0]
     return message[:300]
 
