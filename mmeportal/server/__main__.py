@@ -99,7 +99,6 @@ class Master:
         from mmeportal.wsgi import application  # loaded once, before the processes are forked
 
         access.set_up()
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue is no fault
         loop.use_temporary_folder(settings.FILE_UPLOAD_TEMP_DIR)
         self._application = application
         self._slots = Slots()

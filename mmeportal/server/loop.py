@@ -11,10 +11,10 @@ from typing import Any
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
 
 from mmeportal.server.channel import Channel
 from mmeportal.server.guard import Guard
+from mmeportal.server.threads import Threads
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,6 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             # Django decides about X-Forwarded-*: SECURE_PROXY_SSL_HEADER and the like.
             clear_untrusted_proxy_headers=False,
         )
-        dispatcher = ThreadedTaskDispatcher()
-        dispatcher.set_thread_count(threads)
         self.guard = guard
         self.keep_alive_s = keep_alive_s
         self.ending = False
@@ -66,7 +64,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             complete(application),
             map={},
             _sock=bound,
-            dispatcher=dispatcher,
+            dispatcher=Threads(threads),
             adj=adjustments,
             bind_socket=False,
             sockinfo=info,
