@@ -50,6 +50,7 @@ LIBRARIES_MB = 1024
 _SLACK_BYTES = 64 * MEGABYTE
 _MAX_ENTRIES = 10_000
 _MAX_OUTPUT_BYTES = 20 * MEGABYTE
+_MAX_LINES = 1000
 _MAX_ERR_BYTES = 64 * 1024
 _LOOK_S = 0.25
 _END_S = 5
@@ -200,7 +201,7 @@ def _in_usr_lib(path: str) -> bool:
 _CALLS = """
     read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range
     fstat stat lstat newfstatat statx fstatfs statfs access faccessat faccessat2
-    open openat readlink readlinkat getcwd chdir fchdir getdents getdents64 umask
+    readlink readlinkat getcwd chdir fchdir getdents getdents64 umask
     dup dup2 dup3 fcntl pipe pipe2 poll ppoll select pselect6 fadvise64 readahead
     epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd eventfd2
     mkdir mkdirat ftruncate fsync fdatasync
@@ -220,6 +221,7 @@ _TERMINAL_QUESTIONS = (0x5401, 0x5413, 0x541B, 0x5450, 0x5451)  # TCGETS, TIOCGW
 _PRCTL = (15, 16, 0x53564D41, 22)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_SET_SECCOMP
 _O_TMPFILE_BIT = 0o20000000
 _WRITING = (os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_TRUNC, os.O_APPEND, _O_TMPFILE_BIT)
+_OPENING = (("open", 1), ("openat", 2))  # the position of their flags
 _CHANGING = ("mkdir", "mkdirat", "ftruncate")
 
 
@@ -237,6 +239,8 @@ def _programs() -> tuple[str, str]:
     rules: list[tuple[str, tuple[Any, ...]]] = [(name, ()) for name in _CALLS.split()]
     mask = _CLONE_THREAD | _CLONE_NAMESPACES
     rules.append(("clone", (argument(0, seccomp.MASKED_EQ, mask, _CLONE_THREAD),)))
+    for name, position in _OPENING:  # no file without a name, which would not be seen to take room
+        rules.append((name, (argument(position, seccomp.MASKED_EQ, _O_TMPFILE_BIT, 0),)))
     rules += [("ioctl", (argument(1, seccomp.EQ, ask),)) for ask in _TERMINAL_QUESTIONS]
     rules += [("prctl", (argument(0, seccomp.EQ, option),)) for option in _PRCTL]
     # Of itself alone: the first argument is a process id.
@@ -245,7 +249,7 @@ def _programs() -> tuple[str, str]:
 
     reading = seccomp.SyscallFilter(allow)
     refused: list[tuple[str, tuple[Any, ...]]] = [(name, ()) for name in (*_CHANGING, "creat")]
-    for name, position in (("open", 1), ("openat", 2)):
+    for name, position in _OPENING:
         for bit in _WRITING:
             refused.append((name, (argument(position, seccomp.MASKED_EQ, bit, bit),)))
     _add(seccomp, reading, seccomp.ERRNO(errno.EROFS), refused)
@@ -366,12 +370,22 @@ def spare_user() -> int | None:
     """A user id that owns nothing, for one run as root; None where it is not root that asks.
 
     One of its own where the ids of this user namespace reach so far, so that the threads of
-    nobody else count against its limit.
+    nobody else count against its limit. None also where root has no right to give files away and
+    to change: then it stays root, and its limits are said to be missing.
     """
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or not _may_change():
         return None
     wanted = _FIRST_USER_ID + os.getpid()
     return wanted if _mapped(wanted) else _NOBODY
+
+
+def _may_change() -> bool:
+    """Whether this process has CAP_CHOWN, CAP_SETGID and CAP_SETUID."""
+    needed = 1 << 0 | 1 << 6 | 1 << 7
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("CapEff:"):
+            return int(line.split()[1], 16) & needed == needed
+    return False
 
 
 def _mapped(user: int) -> bool:
@@ -700,6 +714,7 @@ class _Talk:
     _line: bytearray = field(default_factory=bytearray)
     _err: bytearray = field(default_factory=bytearray)
     _said: int = 0
+    _lines: int = 0
 
     def hold(self, deadline: float) -> Outcome:
         """Read until the program ends, or is ended for what it does."""
@@ -743,10 +758,13 @@ class _Talk:
 
     def _hear(self, data: bytes) -> None:
         self._said += len(data)
-        if self._said > _MAX_OUTPUT_BYTES:
+        self._lines += data.count(b"\n")
+        if self._said > _MAX_OUTPUT_BYTES or self._lines > _MAX_LINES:
             self.outcome.ended = "output"
             return
         self._line += data
+        if b"\n" not in data:
+            return
         while (end := self._line.find(b"\n")) >= 0:
             line = bytes(self._line[:end])
             del self._line[: end + 1]
@@ -797,20 +815,31 @@ def _parents() -> dict[int, int]:
 
 def _too_much(plan: Plan) -> bool:
     """Whether the folder holds more than was allowed: bytes on the disk, or entries."""
-    entries, taken = 0, 0
-    for at, folders, files in os.walk(plan.folder):
-        entries += len(folders) + len(files)
-        if entries > _MAX_ENTRIES:
-            return True
-        for name in files:
-            with contextlib.suppress(OSError):
-                taken += os.lstat(os.path.join(at, name)).st_blocks * 512
+    entries, taken, todo = 0, 0, [plan.folder]
+    while todo:
+        try:
+            with os.scandir(todo.pop()) as found:
+                for entry in found:
+                    entries += 1
+                    if entries > _MAX_ENTRIES:
+                        return True
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(entry.path)
+                    else:
+                        taken += entry.stat(follow_symlinks=False).st_blocks * 512
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True  # too deep to be looked at, or closed to us: no archive unpacks to that
     return taken > plan.limits.file_bytes + _SLACK_BYTES
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that a program in the sandbox wrote to, whatever modes it left there."""
-    for at, _, _ in os.walk(folder):
-        with contextlib.suppress(OSError):
-            os.chmod(at, 0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a folder that a program in the sandbox wrote to, however deep, whatever its modes."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except (OSError, RecursionError):
+        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            subprocess.run([*command, "--", str(folder)], capture_output=True, check=False)

@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,15 +31,14 @@ _ROOM_S = 600
 @contextlib.contextmanager
 def folder(kind: str) -> Iterator[Path]:
     """A temporary folder of this process, removed at the end of the block."""
-    with tempfile.TemporaryDirectory(
-        prefix=f"{PREFIX}{kind}-", dir=settings.FILE_UPLOAD_TEMP_DIR
-    ) as path:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield Path(path)
-        finally:
-            os.close(descriptor)
+    path = tempfile.mkdtemp(prefix=f"{PREFIX}{kind}-", dir=settings.FILE_UPLOAD_TEMP_DIR)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield Path(path)
+    finally:
+        _remove(Path(path))
+        os.close(descriptor)
 
 
 class LockedUploadHandler(TemporaryFileUploadHandler):
@@ -98,6 +98,11 @@ def _remove(path: Path) -> None:
     if not path.is_dir():
         path.unlink()
         return
-    for at, _, _ in os.walk(path):  # an untrusted program may have closed folders
-        os.chmod(at, 0o700)
-    shutil.rmtree(path)
+    try:
+        shutil.rmtree(path)
+    except (OSError, RecursionError):
+        # An untrusted program may have closed folders, or made them deeper than Python follows.
+        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            subprocess.run([*command, "--", str(path)], capture_output=True, check=False)
+        if path.exists():
+            log.warning("Could not remove %s.", path)

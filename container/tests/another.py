@@ -4,6 +4,7 @@ python another.py [--user 12345] [--as-docker] PROGRAM ARGUMENT …
 """
 
 import argparse
+import ctypes
 import errno
 import os
 
@@ -27,6 +28,7 @@ def refuse_as_docker() -> None:
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--user", type=int)
+parser.add_argument("--without-capabilities", action="store_true")
 parser.add_argument("--as-docker", action="store_true")
 parser.add_argument("program", nargs=argparse.REMAINDER)
 arguments = parser.parse_args()
@@ -34,6 +36,9 @@ if arguments.user is not None:
     os.setgroups([])
     os.setresgid(arguments.user, arguments.user, arguments.user)
     os.setresuid(arguments.user, arguments.user, arguments.user)
+if arguments.without_capabilities:  # the next program has none, root or not
+    for number in range(64):
+        ctypes.CDLL(None).prctl(24, number, 0, 0, 0)  # PR_CAPBSET_DROP
 if arguments.as_docker:
     refuse_as_docker()
 os.execv(arguments.program[0], arguments.program)

@@ -26,6 +26,7 @@ class Start:
     ordinary: bool = False
     as_docker: bool = False
     without_proc: bool = False
+    without_capabilities: bool = False
     without: tuple[str, ...] = ()
 
     def command(self, folder: Path) -> list[str]:
@@ -35,6 +36,7 @@ class Start:
         if self.ordinary and os.getuid() == 0:
             words += _open_for_others(without_proc=self.without_proc)
         another = ["--user", str(ORDINARY)] if self.ordinary and os.getuid() == 0 else []
+        another += ["--without-capabilities"] if self.without_capabilities else []
         another += ["--as-docker"] if self.as_docker else []
         return [*words, *([python, str(HERE / "another.py"), *another] if another else [])]
 

@@ -326,6 +326,23 @@ def test_it_says_on_stderr_when_it_cannot_work(python: str, tmp_path: Path) -> N
     assert "is not a file" in done.stderr
 
 
+def test_an_archive_with_folders_deeper_than_python_follows_leaves_nothing(
+    python: str, tmp_path: Path
+) -> None:
+    """Each member goes on where the one before it ended."""
+    members = [(member("/".join(["a"] * 450 * number) + "/f"), b"x") for number in (1, 2, 3, 4)]
+    archive = tar_gz(tmp_path / "deep.tar.gz", *members)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    done = subprocess.run(
+        [python, str(PREFLIGHT), str(archive)], capture_output=True, text=True, timeout=60,
+        check=False, env=os.environ | {"TMPDIR": str(temporary)},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["error"]["message"]
+    assert list(temporary.iterdir()) == []
+
+
 def node(op: str, **attributes: str) -> dict[str, Any]:
     return {"op": op, "name": "evil", "attrs": attributes, "inputs": []}
 

@@ -53,6 +53,13 @@ def test_a_hostile_network_finds_no_way_out(start: Start, files: str, place: Pat
     assert list((place / "temporary").iterdir()) == []
 
 
+@root
+def test_root_that_cannot_change_its_user_id_is_said_to_have_no_limits(place: Path) -> None:
+    start = Start(without_capabilities=True)
+    ended = outcome(start, place, mode="exit", code=0, victim=0)
+    assert ended["held"]["missing"] == ["limits"]
+
+
 FORMS = [
     pytest.param(Start(), marks=root, id="bubblewrap"),
     pytest.param(Start(as_docker=True), id="landlock"),

@@ -86,6 +86,15 @@ def test_a_folder_that_an_untrusted_program_closed_is_removed_too(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_deeper_than_python_follows_is_removed_too(old: float, tmp_path: Path) -> None:
+    with temporary.folder("check") as folder:
+        at = folder
+        for _ in range(3):
+            at = at.joinpath(*["a"] * 500)
+            at.mkdir(parents=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_uploads_are_received_in_files_that_can_be_told_from_others(
     settings: Any, tmp_path: Path
 ) -> None:
