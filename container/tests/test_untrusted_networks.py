@@ -48,8 +48,8 @@ def test_the_server_refuses_what_came_past_the_validation(
     answer = server.load(name, folder)
 
     assert answer.status == 400
-    assert message in server.told("load_failed", name)["message"]
     assert "tiny-symbol.json" in answer.reason
+    assert message in answer.reason
     assert server.models() == []
 
 
@@ -59,13 +59,13 @@ def test_a_key_that_stands_twice_is_refused(
     """MXNet's reader and Python's take different ones."""
     folder = unpacked()
     (folder / "tiny-symbol.json").write_bytes(DUPLICATE)
-    assert server.load("twice", folder).status == 400
+    answer = server.load("twice", folder)
 
     files = constant_network(labels=["cat", "dog"], answer=1) | {"tiny-symbol.json": DUPLICATE}
     code, report = preflight(python, pack(tmp_path / "twice.tar.gz", files))
 
     said = "tiny-symbol.json: the key 'op' stands twice in one object."
-    assert server.told("load_failed", "twice")["message"] == said
+    assert (answer.status, answer.reason) == (400, said)
     assert (code, report["error"]["message"]) == (1, said)
 
 
