@@ -27,6 +27,8 @@ from mmeportal.server.answers import Refusal, refusal
 _LIMIT = "mmeportal.body_limit"
 _USER = "mmeportal.user"
 _MOST_AT_ONCE = 64
+# A body is on the disk as it was received, and its files as Django hands them on.
+_COPIES = 2
 
 
 class Slots:
@@ -113,7 +115,7 @@ class Guard:
 
     def _short_of_room(self, length: int) -> bool:
         with self._lock:
-            expected = sum(self._expected.values()) + length
+            expected = _COPIES * (sum(self._expected.values()) + length)
         return free_bytes() - expected < settings.UPLOAD_DISK_RESERVE_MB << 20
 
     def _expect(self, length: int, give_back: Callable[[], None]) -> Callable[[], None]:
