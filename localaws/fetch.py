@@ -36,6 +36,8 @@ _CHUNK = 1024 * 1024
 _PART = 8 * 1024 * 1024
 _AHEAD = 4
 _MAX_FILES = 10_000
+# Removing a folder follows about a thousand, and an instance must be able to remove each model.
+_MAX_FOLDERS_DEEP = 32
 _ATTEMPTS = 3
 _NO_SUCH_KEY = {"InvalidArgument", "InvalidBucketName", "InvalidURI", "KeyTooLongError"}
 """What S3 servers say, with 400, of a name that no object can have ("../a.tar.gz", say)."""
@@ -272,6 +274,10 @@ def _safe_name(member: tarfile.TarInfo) -> str:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or "\0" in member.name:
         raise FetchError("archive", f"{member.name!r} leads out of the archive's folder")
+    if len(path.parts) > _MAX_FOLDERS_DEEP:
+        raise FetchError(
+            "archive", f"{member.name[:60]!r}… lies more than {_MAX_FOLDERS_DEEP} folders deep"
+        )
     return os.fspath(path)
 
 

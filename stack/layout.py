@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ class Layout:
         """Delete what uploads and checks that were killed left; nothing may run yet."""
         for left in (self.local_dir / "tmp").iterdir():
             if left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left)
+                _remove(left)
             else:
                 left.unlink()
 
@@ -108,12 +109,24 @@ class Layout:
         The folder is closed as a whole, but it may be moved, packed or opened by hand. Nothing
         may run yet.
         """
-        for parent, folders, files in os.walk(self.local_dir):
-            for name in (*folders, *files):
-                path = os.path.join(parent, name)
-                mode = os.lstat(path).st_mode
-                if mode & 0o077 and not stat.S_ISLNK(mode):
-                    os.chmod(path, stat.S_IMODE(mode) & 0o700)
+        # os.walk, and with it make up, would end where folders lie a thousand deep.
+        folders = [str(self.local_dir)]
+        try:
+            while folders:
+                with os.scandir(folders.pop()) as entries:
+                    for entry in entries:
+                        mode = entry.stat(follow_symlinks=False).st_mode
+                        if stat.S_ISLNK(mode):
+                            continue
+                        if mode & 0o077:
+                            os.chmod(entry.path, stat.S_IMODE(mode) & 0o700)
+                        if stat.S_ISDIR(mode):
+                            folders.append(entry.path)
+        except OSError as error:
+            raise StackError(
+                f"Cannot close {error.filename} to other users: {error.strerror}. "
+                "All of the stack's folder must belong to the user who starts it."
+            ) from error
 
     def make_folders(self) -> None:
         """Create the stack's folder, for its owner alone, and those that every part expects."""
@@ -147,6 +160,17 @@ class Layout:
                         f"Nothing was started. Choose another with {name}, "
                         f"for example `make up {name}={number + 1}`."
                     ) from error
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except (OSError, RecursionError):
+        # An untrusted network may have closed folders, or made them deeper than Python follows.
+        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            subprocess.run([*command, "--", str(folder)], capture_output=True, check=False)
+        if folder.exists():
+            raise StackError(f"Cannot remove {folder}, which an ended check left.") from None
 
 
 def _port(name: str, environment: Mapping[str, str]) -> int:
