@@ -29,6 +29,7 @@ from isal.igzip_lib import IsalError
 from urllib3.exceptions import HTTPError
 
 from .keys import Key
+from .removal import remove
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def fetch_model(
     """Unpack ``s3://bucket/key`` into ``folder``, which must not exist. Raises FetchError."""
     for attempt in range(1, _ATTEMPTS + 1):
         staging = folder.with_name(f"{folder.name}.part")
-        shutil.rmtree(staging, ignore_errors=True)
+        remove(staging)
         staging.mkdir(parents=True)
         try:
             fetched = _fetch(s3, bucket, key, staging, max_bytes, claim)
@@ -115,7 +116,7 @@ def fetch_model(
             log.warning("download of s3://%s/%s, attempt %s: %s", bucket, key, attempt, error)
             time.sleep(0.2 * attempt)
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            remove(staging)
     raise AssertionError("unreachable")
 
 

@@ -1,14 +1,13 @@
 """Where this stack keeps its files and on which ports it listens, read from the environment."""
 
 import os
-import shutil
 import socket
 import stat
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from localaws.removal import remove
 from stack.errors import StackError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,7 +98,7 @@ class Layout:
         """Delete what uploads and checks that were killed left; nothing may run yet."""
         for left in (self.local_dir / "tmp").iterdir():
             if left.is_dir() and not left.is_symlink():
-                _remove(left)
+                remove(left)
             else:
                 left.unlink()
 
@@ -160,17 +159,6 @@ class Layout:
                         f"Nothing was started. Choose another with {name}, "
                         f"for example `make up {name}={number + 1}`."
                     ) from error
-
-
-def _remove(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except (OSError, RecursionError):
-        # An untrusted network may have closed folders, or made them deeper than Python follows.
-        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
-            subprocess.run([*command, "--", str(folder)], capture_output=True, check=False)
-        if folder.exists():
-            raise StackError(f"Cannot remove {folder}, which an ended check left.") from None
 
 
 def _port(name: str, environment: Mapping[str, str]) -> int:
