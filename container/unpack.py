@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from artifact import ArtifactError
 
 MAX_FILES = 1_000
+# What walks or removes folders follows about a thousand; no network needs more than one.
+MAX_FOLDERS_DEEP = 32
 MAX_STRAY_BYTES = 1024 * 1024
 """Of files that no network needs: a README, a licence. Each instance keeps them with the model."""
 MAX_EPOCHS = 4
@@ -151,6 +153,11 @@ def _safe(name: str) -> PurePosixPath:
         raise ArtifactError(
             "unsafe_path",
             f"The name {name!r} points outside the archive: pack it from within its folder.",
+        )
+    if len(path.parts) > MAX_FOLDERS_DEEP:
+        raise ArtifactError(
+            "unsafe_path",
+            f"The name {name[:60]!r}… lies more than {MAX_FOLDERS_DEEP} folders deep.",
         )
     return path
 

@@ -7,7 +7,6 @@ and stay on disk; where disk is short, unused copies on disk go.
 
 import contextlib
 import logging
-import shutil
 import threading
 import time
 import uuid
@@ -21,6 +20,7 @@ from typing import Any
 from .container import Answer, ContainerClient, ContainerGone, ContainerTimeout
 from .fetch import Claim, Fetched, FetchError
 from .model import LoadFailed, Model, NotReady, State, Timings
+from .removal import remove
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ class ModelCache:
         """Unload a model, whose state is UNLOADING, and delete its copy; False if it stays."""
         unloaded = not loaded or self._unload(model)
         if unloaded:
-            shutil.rmtree(model.folder.parent, ignore_errors=True)
+            remove(model.folder.parent)
         with self._changed:
             model.state = State.ABSENT if unloaded else State.LOADED
             model.bytes = 0 if unloaded else model.bytes
@@ -280,7 +280,7 @@ class ModelCache:
                     fetched = self._fetch(model.target, model.folder, claim)
                     break
                 except (FetchError, _Crowded) as error:
-                    shutil.rmtree(model.folder.parent, ignore_errors=True)
+                    remove(model.folder.parent)
                     self._release_disk(model)
                     if isinstance(error, _Crowded):
                         line.enter_context(self._in_line(model, self._disk_line, deadline))

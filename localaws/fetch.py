@@ -29,6 +29,7 @@ from isal.igzip_lib import IsalError
 from urllib3.exceptions import HTTPError
 
 from .keys import Key
+from .removal import remove
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ _CHUNK = 1024 * 1024
 _PART = 8 * 1024 * 1024
 _AHEAD = 4
 _MAX_FILES = 10_000
+# Removing a folder follows about a thousand, and an instance must be able to remove each model.
+_MAX_FOLDERS_DEEP = 32
 _ATTEMPTS = 3
 _NO_SUCH_KEY = {"InvalidArgument", "InvalidBucketName", "InvalidURI", "KeyTooLongError"}
 """What S3 servers say, with 400, of a name that no object can have ("../a.tar.gz", say)."""
@@ -101,7 +104,7 @@ def fetch_model(
     """Unpack ``s3://bucket/key`` into ``folder``, which must not exist. Raises FetchError."""
     for attempt in range(1, _ATTEMPTS + 1):
         staging = folder.with_name(f"{folder.name}.part")
-        shutil.rmtree(staging, ignore_errors=True)
+        remove(staging)
         staging.mkdir(parents=True)
         try:
             fetched = _fetch(s3, bucket, key, staging, max_bytes, claim)
@@ -113,7 +116,7 @@ def fetch_model(
             log.warning("download of s3://%s/%s, attempt %s: %s", bucket, key, attempt, error)
             time.sleep(0.2 * attempt)
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            remove(staging)
     raise AssertionError("unreachable")
 
 
@@ -272,6 +275,10 @@ def _safe_name(member: tarfile.TarInfo) -> str:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or "\0" in member.name:
         raise FetchError("archive", f"{member.name!r} leads out of the archive's folder")
+    if len(path.parts) > _MAX_FOLDERS_DEEP:
+        raise FetchError(
+            "archive", f"{member.name[:60]!r}… lies more than {_MAX_FOLDERS_DEEP} folders deep"
+        )
     return os.fspath(path)
 
 

@@ -13,7 +13,6 @@ import logging
 import os
 import queue
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -30,6 +29,7 @@ from . import environment as variables
 from .container import ContainerClient
 from .engine import MODELS, Engine
 from .follow import following
+from .removal import remove
 from .telemetry import ProcessMeter
 
 log = logging.getLogger(__name__)
@@ -359,8 +359,8 @@ def remove_folder(folder: Path) -> None:
     with contextlib.suppress(OSError):
         elsewhere = Path((folder / "home-is-at").read_text())
         if elsewhere.name.startswith(_HOME_PREFIX):
-            shutil.rmtree(elsewhere, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
+            remove(elsewhere)
+    remove(folder)
 
 
 def _free_address() -> str:

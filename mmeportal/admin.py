@@ -146,5 +146,7 @@ def _within_the_rules(
 
 
 def _refused(request: HttpRequest, error: services.NotAllowed) -> HttpResponse:
+    # Django's admin has said meanwhile that it was done. Reading messages takes them away.
+    list(messages.get_messages(request))
     messages.error(request, str(error))
     return redirect(request.get_full_path())

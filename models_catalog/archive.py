@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Self
 
 MAX_MEMBERS = 1000
+MAX_FOLDERS_DEEP = 32  # as the container has it (container/unpack.py)
 MAX_HEADER_BYTES = 1 << 20  # long names and pax records; tarfile reads one wholly into memory
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEADERS = {
@@ -122,6 +123,10 @@ def _check_member(member: tarfile.TarInfo) -> None:
         raise ArchiveRefused(f"The archive holds an absolute path, {shown}.")
     if ".." in path.parts or "\\" in member.name:
         raise ArchiveRefused(f"The archive holds a path that leads outside, {shown}.")
+    if len(path.parts) > MAX_FOLDERS_DEEP:
+        raise ArchiveRefused(
+            f"The archive holds a path that is more than {MAX_FOLDERS_DEEP} folders deep, {shown}."
+        )
     if any(key.startswith("GNU.sparse") for key in member.pax_headers):
         raise ArchiveRefused(f"The archive holds a sparse file, {shown}; pack it with tar -czf.")
     if not member.name.isprintable():  # lone surrogates, which stand for no UTF-8, are not either

@@ -1,13 +1,13 @@
 """Where this stack keeps its files and on which ports it listens, read from the environment."""
 
 import os
-import shutil
 import socket
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from localaws.removal import remove
 from stack.errors import StackError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,7 +98,7 @@ class Layout:
         """Delete what uploads and checks that were killed left; nothing may run yet."""
         for left in (self.local_dir / "tmp").iterdir():
             if left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left)
+                remove(left)
             else:
                 left.unlink()
 
@@ -108,12 +108,24 @@ class Layout:
         The folder is closed as a whole, but it may be moved, packed or opened by hand. Nothing
         may run yet.
         """
-        for parent, folders, files in os.walk(self.local_dir):
-            for name in (*folders, *files):
-                path = os.path.join(parent, name)
-                mode = os.lstat(path).st_mode
-                if mode & 0o077 and not stat.S_ISLNK(mode):
-                    os.chmod(path, stat.S_IMODE(mode) & 0o700)
+        # os.walk, and with it make up, would end where folders lie a thousand deep.
+        folders = [str(self.local_dir)]
+        try:
+            while folders:
+                with os.scandir(folders.pop()) as entries:
+                    for entry in entries:
+                        mode = entry.stat(follow_symlinks=False).st_mode
+                        if stat.S_ISLNK(mode):
+                            continue
+                        if mode & 0o077:
+                            os.chmod(entry.path, stat.S_IMODE(mode) & 0o700)
+                        if stat.S_ISDIR(mode):
+                            folders.append(entry.path)
+        except OSError as error:
+            raise StackError(
+                f"Cannot close {error.filename} to other users: {error.strerror}. "
+                "All of the stack's folder must belong to the user who starts it."
+            ) from error
 
     def make_folders(self) -> None:
         """Create the stack's folder, for its owner alone, and those that every part expects."""

@@ -172,7 +172,7 @@ def test_a_full_disk_is_said_and_all_goes_on_when_there_is_room(portal: Portal) 
     assert int(answer.headers["Retry-After"]) > 0
     _until(lambda: not list((portal.disk / "tmp").iterdir()), "the temporary file to go")
 
-    # Once on the disk, but not twice: the store does not take it.
+    # Once on the disk, but not twice, as it is while it is handed on: refused before it is read.
     answer = portal.upload(user, "half", DISK_MB * 0.6)
     assert answer.status_code in {503, 507}
     assert re.search("othing was kept|was not taken", answer.text)

@@ -65,6 +65,15 @@ def test_what_is_no_model_leaves_nothing(s3, tmp_path, key, content, kind):
     assert not list(tmp_path.iterdir())
 
 
+def test_folders_that_an_instance_could_not_remove_are_not_made(s3, tmp_path):
+    path = pack(tmp_path / "a.tar.gz", {"d/" * number + "x": b"x" for number in (400, 800, 1200)})
+    s3.upload_file(str(path), "fetch", "deep")
+    with pytest.raises(fetch.FetchError, match="32 folders deep") as caught:
+        fetch.fetch_model(s3, "fetch", "deep", tmp_path / "model", max_bytes=10**6)
+    assert caught.value.kind == "archive"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_without_s3_the_caller_is_told_whose_fault_it_is(start, s3_url):
     hosting = Hosting(start(), "no-s3")
     hosting.process.stop()

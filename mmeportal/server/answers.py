@@ -5,6 +5,18 @@ import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+# As templates/short.html, which is for what goes wrong behind the guard.
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">\
+<meta name="viewport" content="width=device-width, initial-scale=1">\
+<meta name="color-scheme" content="light dark"><title>{title} · MME Portal</title>\
+<link rel="stylesheet" href="/static/portal.css"></head>
+<body><main class="gate"><div class="card"><h1>{title}</h1><p id="refusal">{told}</p>\
+<a class="button primary" href="/">Back to the start</a></div></main></body></html>
+"""
+_TITLES = {413: "Too large", 503: "Not just now", 507: "No room left"}
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -26,16 +38,12 @@ def refusal(code: int, sentence: str, *, accept: str = "", retry_after: int = 0)
         kind, body = "application/json", json.dumps({"error": sentence})
     else:
         kind = "text/html; charset=utf-8"
-        told, title = html.escape(sentence), html.escape(status.phrase)
-        body = (
-            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-            f'</head><body><h1>{title}</h1><p id="refusal">{told}</p></body></html>\n'
-        )
+        body = _PAGE.format(title=_TITLES.get(code, status.phrase), told=html.escape(sentence))
     headers = [
         ("Content-Type", kind),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
-        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("Content-Security-Policy", _POLICY),
     ]
     if retry_after:
         headers.append(("Retry-After", str(retry_after)))

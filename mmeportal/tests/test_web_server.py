@@ -175,6 +175,8 @@ def test_a_post_of_400_mb_is_refused_before_it_is_read(
 
     assert said.startswith(b"HTTP/1.1 413 ")
     assert b"larger than 1 MB, the most that this address takes" in said
+    assert b'<a class="button primary" href="/">' in said  # a page of the portal, with a way back
+    assert b"style-src 'self'" in said
     assert written(server) == 0
 
 

@@ -77,6 +77,7 @@ def test_it_refuses_a_wrong_checksum(archives: Path) -> None:
         ("/etc/passwd", "absolute"),
         ("a\\..\\b", "leads outside"),
         ("a\nb", "not printable"),
+        ("d/" * 32 + "x", "more than 32 folders deep"),
         ("caf\udce9", "not printable"),
     ],
 )

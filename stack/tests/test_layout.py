@@ -1,6 +1,8 @@
 """Folders and ports of a stack, and what is said where one of them will not do."""
 
+import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -84,10 +86,46 @@ def test_what_an_earlier_version_left_open_below_the_folder_is_closed(tmp_path: 
     assert modes == [0o600, 0o700, 0o700, 0o644]
 
 
+def test_folders_deeper_than_python_follows_do_not_keep_the_stack_from_starting(
+    tmp_path: Path,
+) -> None:
+    layout = Layout(tmp_path / "local")
+    layout.make_folders()
+    killed = layout.local_dir / "tmp" / "mme-check-killed"
+    served = layout.local_dir / "localaws"
+    try:
+        for start in (killed, served):
+            start.mkdir(exist_ok=True)
+            _make_deep_folders(start)
+        deepest = served.joinpath(*["d"] * _DEEP)
+        deepest.chmod(0o755)
+
+        layout.clear_temporary()
+        layout.close_to_others()
+
+        assert list((layout.local_dir / "tmp").iterdir()) == []
+        assert deepest.stat().st_mode & 0o777 == 0o700
+    finally:  # pytest cannot remove them
+        subprocess.run(["rm", "-rf", str(layout.local_dir)], check=True)
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StackError, match=r"Cannot write to .*/file/local.*LOCAL_DIR"):
         Layout(tmp_path / "file" / "local").make_folders()
+
+
+_DEEP = 1500
+
+
+def _make_deep_folders(start: Path) -> None:
+    folder = os.open(start, os.O_RDONLY)
+    for _ in range(_DEEP):
+        os.mkdir("d", dir_fd=folder)
+        inner = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(folder)
 
 
 def _free_ports(count: int) -> list[int]:
