@@ -230,6 +230,8 @@ def test_a_viewer_uploads_nothing(server: WebServer) -> None:
     assert said.startswith(b"HTTP/1.1 403 ")
     assert b"Your role does not allow you to upload models." in said
     assert written(server) == 0
+    told = "Refused viewer, who needs models_catalog.add_version: POST /models/new/"
+    wait_until(lambda: told in server.log())
 
 
 def test_who_was_deactivated_uploads_nothing(server: WebServer) -> None:
