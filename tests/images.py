@@ -2,7 +2,7 @@
 
 CONTAINER_ENGINE and COMPOSE are the commands of the engine. The container image has to load and
 answer as SageMaker would ask it; the compose file has to give a portal into which one can log in,
-prove an upload, deploy an endpoint and call it.
+validate an upload, deploy an endpoint and call it.
 """
 
 import configparser
@@ -185,7 +185,7 @@ def check_compose(folder: Path) -> None:
         raise
     finally:
         run([*compose, "down", "--volumes"], seconds=900, env=environment)
-    print("The compose file gives a portal that proves, deploys and predicts.")
+    print("The compose file gives a portal that validates, deploys and predicts.")
 
 
 def check_sandbox(compose: Sequence[str], environment: dict[str, str]) -> None:
