@@ -273,7 +273,3 @@ def _safe_name(member: tarfile.TarInfo) -> str:
     if path.is_absolute() or ".." in path.parts or "\0" in member.name:
         raise FetchError("archive", f"{member.name!r} leads out of the archive's folder")
     return os.fspath(path)
-
-
-def folder_bytes(folder: Path) -> int:
-    return sum(entry.stat().st_size for entry in folder.rglob("*") if entry.is_file())

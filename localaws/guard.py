@@ -180,8 +180,8 @@ class Guard:
         if kind == "admin":
             return wire.plain(
                 403,
-                f"{error.message}. Sign the request for the service {ADMIN_SERVICE}, or send "
-                f"{TOKEN_HEADER} with the token that lies in the data folder.",
+                f"{error.message.rstrip('.')}. Sign the request for the service {ADMIN_SERVICE}, "
+                f"or send {TOKEN_HEADER} with the token that lies in the data folder.",
             )
         return wire.not_signed(error, request, _service(request, kind, claim), request_id())
 

@@ -94,7 +94,10 @@ class Guard:
         if length is not None and length > limit.size:
             return refusal(413, limit.too_large(), accept=accept)
         if self._short_of_room(length or 0):
-            told = "The portal's disk is nearly full, so that it takes no files. Try again later."
+            told = (
+                "The portal's disk is nearly full, so that it takes no files. "
+                "Nothing was kept; try again later."
+            )
             return refusal(507, told, accept=accept, retry_after=60)
         give_back = self._slots.take(user.pk, limit.at_once)
         if give_back is None:
