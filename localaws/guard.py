@@ -294,7 +294,7 @@ class GuardedTask(WSGITask):  # type: ignore[misc]
 
 
 class GuardedChannel(HTTPChannel):  # type: ignore[misc]
-    """A connection that may not be slow, and that hears out whom it has refused.
+    """A connection that may not be slow, and that reads on after a refusal.
 
     An answer that is sent while the client still writes is lost if the connection is closed at
     once: what is left of the request is read first, up to a limit, and thrown away.

@@ -140,7 +140,8 @@ def check_compose(folder: Path) -> None:
     url = f"http://127.0.0.1:{ports['PORT']}"
     try:
         run([*compose, "up", "--detach", "--no-build"], seconds=1200, env=environment)
-        until("/healthz of the portal", lambda: ask(f"{url}/healthz"), 240)
+        # Not /healthz: that says nothing of the database and the bucket, which `setup` makes.
+        until("/readyz of the portal", lambda: ask(f"{url}/readyz"), 240)
 
         def inside(*command: str) -> str:
             return run([*compose, "exec", "-T", "web", *command], env=environment)
