@@ -21,7 +21,8 @@ class ReporterFilter(SafeExceptionReporterFilter):
         """``value`` without what is secret of it."""
         cleansed = super().cleanse_setting(key, value)
         if isinstance(cleansed, str):
-            return _CREDENTIALS.sub(f"{self.cleansed_substitute}@", cleansed)
+            # str(): a lazy one, as django-axes has among its settings, is none to `re`.
+            return _CREDENTIALS.sub(f"{self.cleansed_substitute}@", str(cleansed))
         return cleansed
 
     def get_traceback_frame_variables(

@@ -11,6 +11,7 @@ from stack.parts import parts
 
 def test_the_containers_python_is_isolated_and_no_key_is_an_argument(tmp_path: Path) -> None:
     layout = Layout.from_environment({"LOCAL_DIR": str(tmp_path)})
+    layout.make_folders()
     (localaws,) = (part for part in parts(layout) if part.name == "localaws")
     command = list(localaws.command)
     container = shlex.split(command[command.index("--container-command") + 1])
