@@ -41,5 +41,5 @@ def test_who_was_logged_out_is_told_so_and_may_try_again(
 
     page.context.add_cookies(cookies)
     page.click("#send")
-    page.get_by_text("The archive could not be stored").wait_for(timeout=120_000)
+    page.get_by_text("The store did not take the archive").wait_for(timeout=120_000)
     page.context.close()
