@@ -6,8 +6,10 @@ options=()
 if [ -x "$shared/setup.sh" ]; then
   "$shared/setup.sh" >/dev/null
   # Networks of containers need it.
-  command -v iptables >/dev/null ||
+  command -v iptables >/dev/null || {
+    apt-get update -q >/dev/null
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends iptables >/dev/null
+  }
   engine=$(readlink -f "$shared/podman") compose=$(readlink -f "$shared/podman-compose")
   options=(--isolation chroot --network host --layers=false) # it keeps every layer whole
 elif command -v "${CONTAINER_ENGINE:-docker}" >/dev/null; then

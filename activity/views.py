@@ -1,14 +1,13 @@
 """Pages of the activity log."""
 
 from django.apps import apps
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from activity.models import Event
-from mmeportal.permissions import require_permission
+from mmeportal.permissions import NotPermitted, require_permission
 
 # Where the things live that events speak of; by name, since this app knows no other app.
 _MODELS = {
@@ -36,7 +35,9 @@ def subject(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     if kind not in _MODELS:
         raise Http404(f"There is no kind {kind!r}.")
     if kind == "user" and not request.user.has_perm("auth.view_user"):
-        raise PermissionDenied("Your role does not allow you to see users.")
+        raise NotPermitted(
+            "Your role does not allow you to see users.", permission="auth.view_user"
+        )
     found = apps.get_model(_MODELS[kind])._default_manager.filter(pk=pk).first()
     if found is None:
         raise Http404("What this event is about is no longer in the portal.")

@@ -16,12 +16,16 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests import ending  # noqa: E402
+
 PYTHON = ROOT / ".venv-container" / "bin" / "python"
 DEMO = ROOT / "bench" / "out" / "demo"
 BEFORE_THE_SANDBOX = "d6910c9"
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--commit", default=BEFORE_THE_SANDBOX, help="what to compare with")
     parser.add_argument("--rounds", type=int, default=20, help="validations of each")
@@ -36,7 +40,6 @@ def main() -> int:
         finally:
             git("worktree", "remove", "--force", str(before))
     show(took, arguments.commit, archive)
-    return 0
 
 
 def git(*words: str) -> None:
@@ -96,4 +99,4 @@ def show(took: Took, commit: str, archive: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

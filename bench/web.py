@@ -14,7 +14,6 @@ import argparse
 import http.client
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -30,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 from stack.layout import Layout  # noqa: E402 - ROOT is on the path now
 from stack.parts import environment  # noqa: E402
 from stack.procfile import read_procfile, shell  # noqa: E402
+from tests import ending  # noqa: E402
 from tests.servers import free_port, running, wait_for_port  # noqa: E402
 
 
@@ -195,7 +195,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--megabytes", type=int, default=256)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that its servers are ended
     layout = Layout.from_environment(os.environ)
     password = (layout.local_dir / "admin-password").read_text().strip()
     picture = min((layout.local_dir / "demo" / "samples").glob("digit-three*"))
@@ -236,4 +235,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    ending.run(main)

@@ -53,7 +53,7 @@ def usual() -> int:
 
 
 def environment() -> dict[str, str]:
-    """What MXNet is run with, in a server and where an artifact is proved for one."""
+    """What MXNet is run with, in a server and where an artifact is validated for one."""
     return {
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(usual())),
         # How long a thread spins for its next piece of work before it sleeps: microseconds. The

@@ -346,19 +346,21 @@ def _confine_files(plan: Plan) -> None:
         raise SandboxError(f"Landlock: {error}") from error
 
 
-def _confine_talk() -> bool:
-    """No TCP, no abstract Unix sockets and no signals beyond this process; False before Linux 6.12.
+def _confine_talk() -> None:
+    """No TCP, no abstract Unix sockets and no signals beyond this process, from Linux 6.12 on.
 
-    The package ``landlock`` knows the rules on files alone.
+    Besides seccomp, and not said to hold anything: UDP is left. The package ``landlock`` knows the
+    rules on files alone.
     """
     if _landlock_version() < 6:
-        return False
+        return
     scope = _Scope(0, _TCP, _ABSTRACT_SOCKETS_AND_SIGNALS)
     rules = int(_libc.syscall(_CREATE_RULESET, ctypes.byref(scope), ctypes.sizeof(scope), 0))
     if rules < 0:
-        return False
+        raise SandboxError(f"Landlock: {os.strerror(ctypes.get_errno())}")
     try:
-        return int(_libc.syscall(_RESTRICT_SELF, rules, 0)) == 0
+        if int(_libc.syscall(_RESTRICT_SELF, rules, 0)) != 0:
+            raise SandboxError(f"Landlock: {os.strerror(ctypes.get_errno())}")
     finally:
         os.close(rules)
 

@@ -127,7 +127,7 @@ def _create_endpoint(step: Step) -> None:
 
 
 def _may_be_unseen(resource: Resource) -> bool:
-    """Whether it was made so recently that a read which misses it proves nothing."""
+    """Whether it was made so recently that a read which misses it says nothing."""
     changed = resource.changed_at
     return (
         resource.status in {"Created", "Creating"}

@@ -379,7 +379,7 @@ class Invocation(models.Model):
         """The latency in parts, as far as the container tells; they add up to the whole.
 
         ``load_ms`` is told with every answer, but is part of this call's time only where the
-        call found the model asleep and waited for it in one go.
+        call found the model not loaded and waited for it in one go.
         """
         if self.latency_ms is None:
             return []

@@ -280,7 +280,3 @@ def _safe_name(member: tarfile.TarInfo) -> str:
             "archive", f"{member.name[:60]!r}… lies more than {_MAX_FOLDERS_DEEP} folders deep"
         )
     return os.fspath(path)
-
-
-def folder_bytes(folder: Path) -> int:
-    return sum(entry.stat().st_size for entry in folder.rglob("*") if entry.is_file())

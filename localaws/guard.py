@@ -180,8 +180,8 @@ class Guard:
         if kind == "admin":
             return wire.plain(
                 403,
-                f"{error.message}. Sign the request for the service {ADMIN_SERVICE}, or send "
-                f"{TOKEN_HEADER} with the token that lies in the data folder.",
+                f"{error.message.rstrip('.')}. Sign the request for the service {ADMIN_SERVICE}, "
+                f"or send {TOKEN_HEADER} with the token that lies in the data folder.",
             )
         return wire.not_signed(error, request, _service(request, kind, claim), request_id())
 
@@ -294,7 +294,7 @@ class GuardedTask(WSGITask):  # type: ignore[misc]
 
 
 class GuardedChannel(HTTPChannel):  # type: ignore[misc]
-    """A connection that may not be slow, and that hears out whom it has refused.
+    """A connection that may not be slow, and that reads on after a refusal.
 
     An answer that is sent while the client still writes is lost if the connection is closed at
     once: what is left of the request is read first, up to a limit, and thrown away.

@@ -21,7 +21,7 @@ class ReporterFilter(SafeExceptionReporterFilter):
         """``value`` without what is secret of it."""
         cleansed = super().cleanse_setting(key, value)
         if isinstance(cleansed, str):
-            # Django's lazy strings say that they are strings, and re takes none of them.
+            # str(): a lazy one, as django-axes has among its settings, is none to `re`.
             return _CREDENTIALS.sub(f"{self.cleansed_substitute}@", str(cleansed))
         return cleansed
 

@@ -242,8 +242,8 @@ UPLOAD_DISK_RESERVE_MB = env_int("UPLOAD_DISK_RESERVE_MB", 256)
 MAX_ARCHIVE_MB = env_int("MAX_ARCHIVE_MB", 2048, least=1)
 MAX_UNPACKED_MB = env_int("MAX_UNPACKED_MB", 4096, least=1)
 MIN_FREE_MB = env_int("MIN_FREE_MB", 1024)  # below it, the state page says that the disk is short
-# The container's own proof of an archive: a command that takes the archive's path and prints one
-# JSON report (container/preflight.py).
+# The container's own validation of an archive: a command that takes the archive's path and prints
+# one JSON report (container/preflight.py).
 PREFLIGHT_COMMAND = shlex.split(
     env_str(
         "PREFLIGHT_COMMAND",

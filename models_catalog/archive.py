@@ -1,7 +1,7 @@
-"""Look at an uploaded archive as at a hostile file: read it through once, unpack nothing.
+"""Read an uploaded archive through once as an untrusted file; unpack nothing.
 
 What it must hold, and whether the container can load it, is for the container's own
-preflight to say (models_catalog/proof.py). This says only whether unpacking it is safe.
+preflight to say (models_catalog/validation.py). This says only whether unpacking it is safe.
 """
 
 import gzip

@@ -19,7 +19,7 @@ from activity.models import Event
 from activity.services import record
 from mmeportal import errors
 from mmeportal.jobs import enqueue_on_commit
-from models_catalog import archive, proof, s3, temporary
+from models_catalog import archive, s3, temporary, validation
 from models_catalog.models import Model, Version
 
 log = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ def check_version(*, version_pk: int) -> None:
         return
     try:
         with temporary.folder("check") as folder:
-            report = _prove(version, folder, lease)
+            report = _validate(version, folder, lease)
         if report["ok"]:
             lease.step("Publishing")
             _publish(version, lease)
@@ -180,7 +180,7 @@ def check_version(*, version_pk: int) -> None:
     except LeaseLost:
         log.warning("Another worker has taken over the check of %s.", version)
         return
-    except proof.SandboxIncomplete as problem:
+    except validation.SandboxIncomplete as problem:
         log.error("%s was not checked, as REQUIRE_SANDBOX is on: %s", version, problem)
         _wait_for_sandbox(version, lease, problem)
         return
@@ -223,7 +223,7 @@ class _Lease:
             self.renew()
 
 
-def _prove(version: Version, folder: Path, lease: _Lease) -> dict[str, Any]:
+def _validate(version: Version, folder: Path, lease: _Lease) -> dict[str, Any]:
     lease.step("Reading the archive")
     path = folder / "archive.tar.gz"
     try:
@@ -234,7 +234,7 @@ def _prove(version: Version, folder: Path, lease: _Lease) -> dict[str, Any]:
         return _rejection("The staged file is not the one that was uploaded: its SHA-256 differs.")
     archive.inspect(path, max_unpacked=settings.MAX_UNPACKED_MB << 20, beat=lease.keep)
     lease.step("Loading it in the container")
-    report: dict[str, Any] = _storable(proof.run(path, beat=lease.keep))
+    report: dict[str, Any] = _storable(validation.run(path, beat=lease.keep))
     return report
 
 

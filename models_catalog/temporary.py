@@ -9,26 +9,30 @@ import fcntl
 import logging
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, get_args
 
 from django.conf import settings
 
 log = logging.getLogger(__name__)
 
-PREFIX = "mme-"
-# A file that is being made is locked a moment later; a check in another container of the same
+# What a folder is for. Each name begins with its kind: beside them, in the system's folder, lie
+# those of model servers and benchmarks, which hold no locks and are not for the portal to remove.
+Kind = Literal["check", "publish", "preflight"]
+# A folder that is being made is locked a moment later; a check in another container of the same
 # folder may hold locks that are not seen here (some network file systems keep them local).
 _ROOM_S = 600
 
 
 @contextlib.contextmanager
-def folder(kind: str) -> Iterator[Path]:
+def folder(kind: Kind) -> Iterator[Path]:
     """A temporary folder of this process, removed at the end of the block."""
-    path = tempfile.mkdtemp(prefix=f"{PREFIX}{kind}-", dir=settings.FILE_UPLOAD_TEMP_DIR)
+    path = tempfile.mkdtemp(prefix=_prefix(kind), dir=settings.FILE_UPLOAD_TEMP_DIR)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -41,8 +45,9 @@ def folder(kind: str) -> Iterator[Path]:
 def clear(now: float | None = None) -> int:
     """Remove what is older than the longest check and belongs to no process; returns how many."""
     limit = (time.time() if now is None else now) - settings.PREFLIGHT_TIMEOUT_S - _ROOM_S
+    within = Path(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
     removed = 0
-    for path in Path(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for path in (path for kind in get_args(Kind) for path in within.glob(f"{_prefix(kind)}*")):
         try:
             if path.lstat().st_mtime < limit and _unclaimed(path):
                 _remove(path)
@@ -52,16 +57,20 @@ def clear(now: float | None = None) -> int:
         except OSError as error:
             log.warning("Could not remove what a killed process left, %s: %s", path, error)
     if removed:
-        log.info("Removed %s temporary files and folders of processes that were killed.", removed)
+        log.info("Removed %s temporary folders of processes that were killed.", removed)
     return removed
 
 
+def _prefix(kind: str) -> str:
+    return f"mme-{kind}-"
+
+
 def _unclaimed(path: Path) -> bool:
-    """Whether ``path`` is ours to remove and no process has it locked."""
+    """Whether ``path`` is a folder of ours and no process has it locked."""
     about = path.lstat()
-    if about.st_uid != os.geteuid() or path.is_symlink():
+    if about.st_uid != os.geteuid() or not stat.S_ISDIR(about.st_mode):
         return False
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -72,9 +81,6 @@ def _unclaimed(path: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    if not path.is_dir():
-        path.unlink()
-        return
     try:
         shutil.rmtree(path)
     except (OSError, RecursionError):

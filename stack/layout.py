@@ -61,10 +61,6 @@ class Layout:
         )
 
     @property
-    def run_dir(self) -> Path:
-        return self.local_dir / "run"
-
-    @property
     def log_dir(self) -> Path:
         return self.local_dir / "logs"
 

@@ -73,8 +73,9 @@ def browser() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def chromium(without: tuple[str, ...] = ()) -> Iterator[Any]:
-    """A headless Chromium for the length of the block, ``without`` some of Playwright's options."""
+def chromium(*more: str, without: tuple[str, ...] = ()) -> Iterator[Any]:
+    """A headless Chromium for the length of the block, with ``more`` options than usual and
+    ``without`` some of Playwright's."""
     from playwright.sync_api import sync_playwright
 
     assert browser_path() is not None, _NO_BROWSER
@@ -90,6 +91,7 @@ def chromium(without: tuple[str, ...] = ()) -> Iterator[Any]:
                 "--disable-component-update",
                 "--disable-sync",
                 "--no-first-run",
+                *more,
             ],
         )
         yield launched

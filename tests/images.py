@@ -2,7 +2,7 @@
 
 CONTAINER_ENGINE and COMPOSE are the commands of the engine. The container image has to load and
 answer as SageMaker would ask it; the compose file has to give a portal into which one can log in,
-prove an upload, deploy an endpoint and call it.
+validate an upload, deploy an endpoint and call it.
 """
 
 import configparser
@@ -140,7 +140,8 @@ def check_compose(folder: Path) -> None:
     url = f"http://127.0.0.1:{ports['PORT']}"
     try:
         run([*compose, "up", "--detach", "--no-build"], seconds=1200, env=environment)
-        until("/healthz of the portal", lambda: ask(f"{url}/healthz"), 240)
+        # Not /healthz: that says nothing of the database and the bucket, which `setup` makes.
+        until("/readyz of the portal", lambda: ask(f"{url}/readyz"), 240)
 
         def inside(*command: str) -> str:
             return run([*compose, "exec", "-T", "web", *command], env=environment)
@@ -185,7 +186,7 @@ def check_compose(folder: Path) -> None:
         raise
     finally:
         run([*compose, "down", "--volumes"], seconds=900, env=environment)
-    print("The compose file gives a portal that proves, deploys and predicts.")
+    print("The compose file gives a portal that validates, deploys and predicts.")
 
 
 def check_sandbox(compose: Sequence[str], environment: dict[str, str]) -> None:

@@ -6,13 +6,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import redis
 
 from stack import queue
+
+T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -20,6 +23,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_until(
+    condition: Callable[[], T], what: str | Callable[[], object] = "it", seconds: float = 60
+) -> T:
+    """What ``condition`` returns once that is true; ``what`` names it, or says why it is not."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited in vain for {what() if callable(what) else what}")
+        time.sleep(0.05)
+    return found
 
 
 def wait_for_port(port: int, process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:

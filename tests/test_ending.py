@@ -6,12 +6,14 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from localaws.tests.servers import SECRET
+from tests.servers import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 MARK = "MME_TEST_OF_ENDING"
@@ -106,26 +108,19 @@ def running(folder: Path) -> dict[int, str]:
     return found
 
 
-def wait_for(condition: Callable[[], bool], what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.05)
-
-
 def child_of(pid: int) -> int:
     (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[:1]
     return int(child)
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize(
-    ("victim", "number"),
+    ("script", "victim", "number"),
     [
-        ("parent", signal.SIGTERM),
-        ("parent", signal.SIGINT),
-        ("parent", signal.SIGKILL),
-        ("child", signal.SIGKILL),
+        ("localaws", "parent", signal.SIGINT),
+        ("localaws", "child", signal.SIGKILL),
+        ("container", "parent", signal.SIGTERM),
+        ("container", "parent", signal.SIGKILL),
+        ("container", "child", signal.SIGKILL),
     ],
 )
 def test_an_ended_benchmark_leaves_nothing(
@@ -138,39 +133,38 @@ def test_an_ended_benchmark_leaves_nothing(
 
         os.kill(process.pid if victim == "parent" else child_of(process.pid), number)
 
-        wait_for(lambda: not running(tmp_path), lambda: running(tmp_path))
+        wait_until(lambda: not running(tmp_path), lambda: running(tmp_path))
         assert list(tmp_path.iterdir()) == []
         code = process.wait(10)
         assert code == (-9 if victim == "parent" and number == signal.SIGKILL else 128 + number)
 
 
 def test_localaws_and_s3_end_even_where_the_whole_benchmark_is_killed(tmp_path: Path) -> None:
+    """And no secret stands in an argument while they run."""
     with bench("localaws", tmp_path) as process:
-        child = child_of(process.pid)
-        for pid in (process.pid, child):
-            os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not running(tmp_path), lambda: running(tmp_path))
-
-
-def test_no_secret_stands_in_an_argument(tmp_path: Path) -> None:
-    from localaws.tests.servers import SECRET
-
-    with bench("localaws", tmp_path):
         commands = running(tmp_path)
         assert any("rclone" in command for command in commands.values())
         whole = [Path(f"/proc/{pid}/cmdline").read_text() for pid in commands]
         assert not [command for command in whole if SECRET in command]
 
+        child = child_of(process.pid)
+        for pid in (process.pid, child):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not running(tmp_path), lambda: running(tmp_path))
+
+
+STARTS = re.compile(r"Popen\(|running\(|start_server\(|s3_server\(|S3Server\(|worktree")
+
 
 def commands() -> Iterator[tuple[Path, ast.Module]]:
-    """The programs that start servers for people: those that are run as they are."""
+    """The programs for people that start servers, or leave a checkout where they are cut short."""
     for path in [*(ROOT / "bench").glob("*.py"), ROOT / "localaws" / "tests" / "soak.py"]:
         tree = ast.parse(path.read_text())
-        if re.search(r"Popen\(|start_server\(|s3_server\(|S3Server\(", ast.unparse(tree)):
+        if STARTS.search(ast.unparse(tree)):
             yield path, tree
 
 
 def test_every_program_that_starts_servers_is_run_so() -> None:
     found = {path.name: "ending.run(main)" in ast.unparse(tree) for path, tree in commands()}
-    assert {"localaws.py", "container.py", "threads.py", "soak.py"} <= set(found)
+    assert {"localaws.py", "container.py", "threads.py", "web.py", "soak.py"} <= set(found)
     assert all(found.values()), found

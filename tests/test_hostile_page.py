@@ -3,7 +3,6 @@
 import functools
 import http.server
 import json
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from localaws.tests.servers import REGION, LocalAwsProcess, s3_server
-from tests.conftest import browser_path
+from tests.conftest import chromium
 
 BUCKET = "visited"
 
@@ -98,30 +97,20 @@ def local(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[LocalAw
 
 
 @pytest.fixture(scope="module")
-def visitor(browser: Any) -> Iterator[Any]:
+def browser() -> Iterator[Any]:
     """A browser to which evil.example is this machine, as DNS rebinding makes it."""
-    with_rules = browser.browser_type.launch(
-        executable_path=browser_path(),
-        args=[
-            *(["--no-sandbox"] if os.geteuid() == 0 else []),
-            "--host-resolver-rules=MAP evil.example 127.0.0.1",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--no-first-run",
-        ],
-    )
-    yield with_rules
-    with_rules.close()
+    with chromium("--host-resolver-rules=MAP evil.example 127.0.0.1") as launched:
+        yield launched
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost", "127.0.0.1"])
 def test_a_page_of_another_origin_gets_nothing_done(
-    visitor: Any, site: int, local: LocalAwsProcess, s3: str, tmp_path: Path, host: str
+    browser: Any, site: int, local: LocalAwsProcess, s3: str, tmp_path: Path, host: str
 ) -> None:
     file = tmp_path / "ran"
     logs = local.client("logs")
     logs.create_log_group(logGroupName=f"/kept/{host}")
-    page = visitor.new_page()
+    page = browser.new_page()
     page.goto(f"http://{host}:{site}/index.html")
     said = page.evaluate(ATTACK, {"port": local.port, "s3": s3, "file": str(file)})
     page.close()
@@ -139,9 +128,9 @@ def test_a_page_of_another_origin_gets_nothing_done(
     assert not file.exists()
 
 
-def test_dns_rebinding_reads_nothing(visitor: Any, local: LocalAwsProcess, s3: str) -> None:
+def test_dns_rebinding_reads_nothing(browser: Any, local: LocalAwsProcess, s3: str) -> None:
     """Under a name of its own the page is of the same origin as localaws: CORS does not apply."""
-    page = visitor.new_page()
+    page = browser.new_page()
     answer = page.goto(f"http://evil.example:{local.port}/_localaws/health")
     assert answer.status == 403
     said = page.evaluate(
@@ -164,7 +153,7 @@ def test_dns_rebinding_reads_nothing(visitor: Any, local: LocalAwsProcess, s3: s
 
 
 def test_the_browser_of_these_tests_can_do_it_where_nothing_stands_in_its_way(
-    visitor: Any, site: int
+    browser: Any, site: int
 ) -> None:
     """The attack is not stopped by the browser: a server that allows it gets all 13 requests."""
     got: list[str] = []
@@ -188,7 +177,7 @@ def test_the_browser_of_these_tests_can_do_it_where_nothing_stands_in_its_way(
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Open) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        page = visitor.new_page()
+        page = browser.new_page()
         page.goto(f"http://evil.example:{site}/index.html")
         base = f"http://127.0.0.1:{server.server_port}"
         said = page.evaluate(ATTACK, {"port": server.server_port, "s3": base, "file": "/x"})

@@ -146,8 +146,8 @@ def test_an_archive_is_never_run_as_code(
 ) -> None:
     """Neither modules that shadow the library's nor the manifest's own handler."""
     folder = unpacked()
-    proof = tmp_path / "ran"
-    code = f"open({str(proof)!r}, 'w').close()\n"
+    ran = tmp_path / "ran"
+    code = f"open({str(ran)!r}, 'w').close()\n"
     for name in ("json.py", "numpy.py", "sitecustomize.py", "evil.py", "evil:handle.py"):
         (folder / name).write_text(code)
     manifest = json.dumps(
@@ -164,7 +164,7 @@ def test_an_archive_is_never_run_as_code(
     server.load("evil", folder)
     server.invoke("evil", picture, "image/jpeg")
 
-    assert not proof.exists()
+    assert not ran.exists()
     server.unload("evil")
 
 

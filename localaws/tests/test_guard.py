@@ -1,6 +1,7 @@
 """Attacks on the port of localaws: web pages, rebound names, other users, endless bodies."""
 
 import contextlib
+import datetime as dt
 import gzip
 import json
 import os
@@ -8,8 +9,10 @@ import random
 import resource
 import socket
 import sqlite3
+import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -298,9 +301,7 @@ def test_every_service_refuses_a_wrong_key_as_aws_does(
 def test_every_service_refuses_what_was_signed_ten_minutes_ago(
     local: LocalAwsProcess, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import datetime
-
-    late = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=10)
+    late = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=10)
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: late)
     expected = "SignatureDoesNotMatch" if service in QUERY else "InvalidSignatureException"
     assert code_of(service, client(local, service, KEY, SECRET)) == expected
@@ -388,6 +389,7 @@ def test_only_a_bare_health_answer_is_open(local: LocalAwsProcess) -> None:
         answer = raw(local, f"{line} HTTP/1.1\n{host}")
         assert status(answer) == 403, line
         assert "data folder" in answer
+        assert ".." not in answer
     guess = raw(local, f"GET /_localaws/status HTTP/1.1\n{host}\nX-Localaws-Token: \xe9x")
     assert status(guess) == 403
 
@@ -413,8 +415,6 @@ def test_the_admin_address_takes_the_token_or_a_signature(local: LocalAwsProcess
 
 
 def test_without_a_key_it_does_not_start(tmp_path: Path) -> None:
-    import subprocess
-
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     command = [sys.executable, "-m", "localaws", "--data", str(tmp_path), "--container-command"]
     done = subprocess.run([*command, "x"], env=env, capture_output=True, text=True, timeout=60)

@@ -16,7 +16,6 @@ from functools import cache
 from typing import IO, Any
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -161,9 +160,12 @@ class _User:
 
 
 def _approve(request: HttpRequest) -> HttpResponse:
+    from mmeportal.permissions import NotPermitted  # knows users: Django must be set up
+
     limit: BodyLimit | None = request.META[_LIMIT]
     if limit is not None and not request.user.has_perm(limit.permission):
-        raise PermissionDenied(f"Your role does not allow you to {limit.doing}.")
+        told = f"Your role does not allow you to {limit.doing}."
+        raise NotPermitted(told, permission=limit.permission)
     request.META[_USER].pk = request.user.pk
     return HttpResponse()
 

@@ -5,7 +5,6 @@ import logging
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +17,7 @@ from django.test import Client
 
 from mmeportal import aws, heartbeat, readiness
 from mmeportal.readiness import Board, Check, NotWell, State
+from mmeportal.tests.locked import locked_by_another_program
 from tests.servers import free_port, redis_server
 
 STATUS = {"headers": {"accept": "application/json"}}
@@ -219,18 +219,9 @@ def test_a_name_that_is_never_resolved_keeps_nobody(
 def test_a_database_that_another_program_has_locked_is_down_and_well_again(
     well: None, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hold = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
-    hold += "c.execute('BEGIN IMMEDIATE'); print('locked', flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, connection.settings_dict["NAME"]],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"locked\n"
+    with locked_by_another_program():
         assert client.get("/readyz").status_code == 503
         assert client.get("/healthz").json() == {"status": "ok"}
-        other.communicate()
     for thread in threading.enumerate():
         if thread.name == "ready-database":
             thread.join(30)

@@ -19,27 +19,11 @@ from django.test import Client, RequestFactory
 from activity.models import Event
 from endpoints.models import Endpoint
 from mmeportal import errors, shortage
+from mmeportal.tests.locked import locked_by_another_program
 from tests.servers import free_port, redis_server
 
 PASSWORD = "a good long password"
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@contextmanager
-def locked_by_another_program() -> Iterator[None]:
-    hold = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
-    hold += "c.execute('BEGIN IMMEDIATE'); print('locked', flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, connection.settings_dict["NAME"]],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"locked\n"
-        try:
-            yield
-        finally:
-            other.communicate()
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from mmeportal.tests.web_server import PASSWORD, WebServer, ended, head, rest, token_of, wait_until
+from mmeportal.tests.web_server import PASSWORD, WebServer, ended, head, rest, token_of
+from tests.servers import wait_until
 
 MB = 1 << 20
 #: Nothing of these declares that it takes more than 1 MB; `/nope` is not even there.
@@ -110,7 +111,7 @@ def test_a_thousand_half_sent_requests_silence_nothing_and_are_closed(server: We
                         waiting.discard(client)
             return not waiting
 
-        wait_until(all_closed, 90)
+        wait_until(all_closed, seconds=90)
     finally:
         for client in clients:
             client.close()
@@ -155,7 +156,7 @@ def test_a_client_that_takes_its_answer_slowly_is_closed(server: WebServer) -> N
             pair = f":{server.port:04X} 0100007F:{mine:04X} 01 "  # 01: established
             return pair not in table
 
-        wait_until(closed, 60)
+        wait_until(closed)
     assert server.is_well()
 
 
@@ -232,6 +233,8 @@ def test_a_viewer_uploads_nothing(server: WebServer) -> None:
     assert said.startswith(b"HTTP/1.1 403 ")
     assert b"Your role does not allow you to upload models." in said
     assert written(server) == 0
+    told = "Refused viewer, who needs models_catalog.add_version: POST /models/new/"
+    wait_until(lambda: told in server.log())
 
 
 def test_who_was_deactivated_uploads_nothing(server: WebServer) -> None:

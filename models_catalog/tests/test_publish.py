@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from activity.models import Event
 from mmeportal import aws
-from models_catalog import archive, proof, s3, services
+from models_catalog import archive, s3, services, validation
 from models_catalog.models import Version
 from tests.artifacts import constant_archive, constant_network, pack
 
@@ -29,16 +29,16 @@ GOOD = {
 
 
 @pytest.fixture
-def quick_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip the container where a test is about what happens around it."""
-    monkeypatch.setattr(proof, "run", lambda path, beat: GOOD)
+    monkeypatch.setattr(validation, "run", lambda path, beat: GOOD)
 
 
 def _archive(folder: Path, name: str = "a.tar.gz", answer: int = 0) -> Path:
     return constant_archive(folder / name, labels=["cat", "dog"], answer=answer)
 
 
-def test_a_good_archive_is_proved_and_published(
+def test_a_good_archive_is_validated_and_published(
     archives: Path, upload: Upload, keys: Keys, store: str
 ) -> None:
     path = _archive(archives, answer=1)
@@ -66,7 +66,7 @@ def test_a_good_archive_is_proved_and_published(
 
 
 def test_versions_are_numbered_and_never_share_a_key(
-    archives: Path, upload: Upload, keys: Keys, quick_proof: None
+    archives: Path, upload: Upload, keys: Keys, quick_validation: None
 ) -> None:
     for answer in (0, 1):
         version = upload(_archive(archives, answer=answer))
@@ -77,7 +77,7 @@ def test_versions_are_numbered_and_never_share_a_key(
 def test_a_hostile_archive_never_reaches_the_store_nor_the_container(
     archives: Path, upload: Upload, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof, "run", lambda path, beat: pytest.fail("it was loaded"))
+    monkeypatch.setattr(validation, "run", lambda path, beat: pytest.fail("it was loaded"))
     files = constant_network(labels=["a"], answer=0)
     path = pack(archives / "a.tar.gz", files, prefix="../../")
     version = upload(path)
@@ -105,7 +105,7 @@ def test_an_archive_that_lacks_a_file_is_rejected_by_the_container_with_its_reas
 
 
 def test_a_number_that_was_rejected_is_not_given_again(
-    archives: Path, upload: Upload, quick_proof: None
+    archives: Path, upload: Upload, quick_validation: None
 ) -> None:
     bad = archives / "b.tar.gz"
     bad.write_bytes(b"no archive")
@@ -115,7 +115,7 @@ def test_a_number_that_was_rejected_is_not_given_again(
 
 
 def test_bytes_that_changed_in_staging_are_not_published(
-    archives: Path, upload: Upload, keys: Keys, store: str, quick_proof: None
+    archives: Path, upload: Upload, keys: Keys, store: str, quick_validation: None
 ) -> None:
     version = upload(_archive(archives))
     aws.s3().put_object(Bucket=store, Key=version.staging_key, Body=b"something else")
@@ -127,7 +127,7 @@ def test_bytes_that_changed_in_staging_are_not_published(
 
 
 def test_an_object_that_is_there_is_never_overwritten(
-    archives: Path, upload: Upload, store: str, quick_proof: None
+    archives: Path, upload: Upload, store: str, quick_validation: None
 ) -> None:
     aws.s3().put_object(Bucket=store, Key="models/digits_v1.tar.gz", Body=b"theirs")
     version = upload(_archive(archives))
@@ -154,13 +154,13 @@ def test_a_check_killed_anywhere_is_picked_up_and_done_once(
     archives: Path,
     upload: Upload,
     keys: Keys,
-    quick_proof: None,
+    quick_validation: None,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     when: str,
 ) -> None:
     version = upload(_archive(archives))
-    holder: Any = {"inspect": archive, "run": proof}.get(name, s3)
+    holder: Any = {"inspect": archive, "run": validation}.get(name, s3)
     real = getattr(holder, name)
 
     def killed(*args: Any, **kwargs: Any) -> None:
@@ -194,7 +194,7 @@ def test_two_workers_do_not_check_the_same_version(
         services.check_version(version_pk=version.pk)  # the second worker, in the middle
         return GOOD
 
-    monkeypatch.setattr(proof, "run", run)
+    monkeypatch.setattr(validation, "run", run)
     services.check_version(version_pk=version.pk)
     assert len(calls) == 1
 
@@ -208,7 +208,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(
         Version.objects.filter(pk=version.pk).update(check_after=timezone.now())
         return GOOD
 
-    monkeypatch.setattr(proof, "run", run)
+    monkeypatch.setattr(validation, "run", run)
     services.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "checking"
@@ -314,7 +314,7 @@ def test_a_check_that_kills_its_worker_each_time_ends(
 
 
 def test_a_long_look_keeps_its_lease(
-    archives: Path, upload: Upload, quick_proof: None, monkeypatch: pytest.MonkeyPatch
+    archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services, "LEASE", timedelta(seconds=1))
     version = upload(_archive(archives))
@@ -337,7 +337,7 @@ def test_what_no_page_can_hold_is_not_kept(
 ) -> None:
     labels = ["nul \0", "surrogate \udce9", "fine é"]
     artifact = {**GOOD["artifact"], "labels": labels}  # type: ignore[dict-item]
-    monkeypatch.setattr(proof, "run", lambda path, beat: {**GOOD, "artifact": artifact})
+    monkeypatch.setattr(validation, "run", lambda path, beat: {**GOOD, "artifact": artifact})
     version = upload(_archive(archives))
     services.check_version(version_pk=version.pk)
     version.refresh_from_db()

@@ -1,4 +1,4 @@
-"""What killed workers and web processes leave on the disk is cleared away, and nothing else."""
+"""What killed workers leave on the disk is cleared away, and nothing else."""
 
 import os
 import subprocess
@@ -9,23 +9,19 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.core.files.uploadhandler import TemporaryFileUploadHandler, load_handler
 
 from models_catalog import tasks, temporary
 
 # A process of the portal's that makes what it works with, and is killed in the middle of it.
 KILLED = """
 import os, sys
-os.environ.setdefault("SECRET_KEY", "only-for-tests")
+os.environ["SECRET_KEY"] = sys.argv[2]
 os.environ["UPLOAD_TEMP_DIR"] = sys.argv[1]
 os.environ["DJANGO_SETTINGS_MODULE"] = "mmeportal.settings"
 import django
 django.setup()
 from models_catalog import temporary
-handler = temporary.LockedUploadHandler()
-handler.new_file("archive", "a.tar.gz", "application/gzip", 1)
-handler.receive_data_chunk(b"x" * 1000, 0)
-with temporary.folder("check") as folder:
+with temporary.folder("check") as folder, temporary.folder("preflight"):
     (folder / "archive.tar.gz").write_bytes(b"x" * 1000)
     print("made", flush=True)
     sys.stdin.read()
@@ -39,12 +35,12 @@ def old(settings: Any, tmp_path: Path) -> float:
     return time.time() + settings.PREFLIGHT_TIMEOUT_S + 3600
 
 
-def test_files_of_killed_processes_are_removed_and_those_of_the_living_stay(
+def test_folders_of_killed_workers_are_removed_and_those_of_the_living_stay(
     old: float, tmp_path: Path
 ) -> None:
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(tmp_path)],
+            [sys.executable, "-c", KILLED, str(tmp_path), django_settings.SECRET_KEY],
             cwd=django_settings.BASE_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )
         for _ in range(2)
@@ -60,15 +56,18 @@ def test_files_of_killed_processes_are_removed_and_those_of_the_living_stay(
         assert temporary.clear(time.time()) == 0, "it may have been made this minute"
         assert temporary.clear(old) == 2
         left = sorted(path.name.split("-")[1] for path in tmp_path.iterdir())
-        assert left == ["check", "upload"]
+        assert left == ["check", "preflight"]
     finally:
         for process in processes:
             process.kill()
             process.communicate()
 
 
-def test_files_of_other_programs_stay(old: float, tmp_path: Path) -> None:
-    for name in ("tmpabc.upload.gz", "check-1", "notes"):
+def test_what_other_programs_have_there_stays(old: float, tmp_path: Path) -> None:
+    """As the folder of a model server's sockets, of a benchmark, or of an S3 client."""
+    for name in ("mme-0-0123456789abcdef", "mme-run-a", "mme-bench-a", "check-1", "tmpabc"):
+        (tmp_path / name).mkdir()
+    for name in ("mme-check-file", "notes"):
         (tmp_path / name).write_text("x")
     os.symlink(tmp_path / "notes", tmp_path / "mme-check-link")
     assert temporary.clear(old) == 0
@@ -92,24 +91,6 @@ def test_a_folder_deeper_than_python_follows_is_removed_too(old: float, tmp_path
         for _ in range(3):
             at = at.joinpath(*["a"] * 500)
             at.mkdir(parents=True)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_uploads_are_received_in_files_that_can_be_told_from_others(
-    settings: Any, tmp_path: Path
-) -> None:
-    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
-    (path,) = django_settings.FILE_UPLOAD_HANDLERS
-    handler = load_handler(path)
-    assert isinstance(handler, TemporaryFileUploadHandler)
-    handler.new_file("archive", "a.tar.gz", "application/gzip", 3, None)
-    handler.receive_data_chunk(b"abc", 0)
-    handler.file_complete(3)
-    (found,) = tmp_path.iterdir()
-    assert found.name.startswith("mme-upload-")
-    assert handler.file.temporary_file_path() == str(found)
-    assert handler.file.read() == b"abc"
-    handler.file.close()
     assert list(tmp_path.iterdir()) == []
 
 

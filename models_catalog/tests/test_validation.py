@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from models_catalog import proof
+from models_catalog import validation
 
 GOOD = {"ok": True, "error": None, "artifact": {"inputs": [{"name": "data", "shape": [1]}]}}
 
@@ -17,13 +17,13 @@ GOOD = {"ok": True, "error": None, "artifact": {"inputs": [{"name": "data", "sha
 @pytest.fixture
 def says(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let a Python program stand where the preflight is expected."""
-    monkeypatch.setattr(proof, "GRACE_S", 0)
+    monkeypatch.setattr(validation, "GRACE_S", 0)
 
     def use(code: str) -> dict[str, Any]:
         script = tmp_path / "preflight.py"
         script.write_text(f"import json, os, signal, sys, time\n{code}\n")
         settings.PREFLIGHT_COMMAND = [sys.executable, str(script)]
-        return proof.run(tmp_path / "a.tar.gz", beat=lambda: None)
+        return validation.run(tmp_path / "a.tar.gz", beat=lambda: None)
 
     return use
 
@@ -49,7 +49,7 @@ def test_a_refusal_is_a_report_too(says: Any) -> None:
     ],
 )
 def test_a_broken_preflight_is_not_the_archives_fault(says: Any, code: str, reason: str) -> None:
-    with pytest.raises(proof.PreflightBroken, match=reason):
+    with pytest.raises(validation.PreflightBroken, match=reason):
         says(code)
 
 
@@ -94,7 +94,7 @@ def test_an_uploaded_model_sees_no_secrets(says: Any, monkeypatch: pytest.Monkey
 
 
 def test_where_the_sandbox_is_incomplete_nothing_is_said_of_the_archive(says: Any) -> None:
-    with pytest.raises(proof.SandboxIncomplete, match="does not hold: network"):
+    with pytest.raises(validation.SandboxIncomplete, match="does not hold: network"):
         says("sys.exit(print('The sandbox does not hold: network.', file=sys.stderr) or 4)")
 
 
@@ -122,7 +122,7 @@ def test_it_is_asked_to_end_before_it_is_killed(says: Any, settings: Any, tmp_pa
 
 
 def test_no_message_carries_a_stack_trace(says: Any) -> None:
-    with pytest.raises(proof.PreflightBroken) as caught:
+    with pytest.raises(validation.PreflightBroken) as caught:
         says("def f(): raise OSError('no libraries here')\ntry: f()\nexcept OSError:\n"
              "  import traceback; traceback.print_exc(); sys.exit(3)")  # fmt: skip
     assert str(caught.value) == "OSError: no libraries here"
