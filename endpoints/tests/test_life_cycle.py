@@ -3,6 +3,7 @@
 import threading
 import time
 
+import boto3
 import pytest
 from django.db import connections
 
@@ -33,6 +34,8 @@ def hosting(tmp_path_factory):
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": process.url,
         }.items():
             patch.setenv(name, value)
+        # boto3's own session keeps the keys that it found first, those of all other tests.
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
         clients = (aws.s3, aws.sagemaker, aws.sagemaker_runtime)
         for client in clients:
             client.cache_clear()
