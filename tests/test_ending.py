@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,12 +73,19 @@ ending.run(main)
 SCRIPTS = {"localaws": LOCALAWS, "container": CONTAINER}
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short enough for the paths of sockets some folders below it, as pytest's own is not."""
+    with tempfile.TemporaryDirectory(prefix="mme-e-") as made:
+        yield Path(made)
+
+
 @contextmanager
-def bench(script: str, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def bench(script: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A benchmark's servers, all of them up; ends whatever outlives the test."""
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPTS[script]],
-        env=os.environ | {"TMPDIR": str(tmp_path), MARK: str(tmp_path)},
+        env=os.environ | {"TMPDIR": str(folder), MARK: str(folder)},
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
@@ -88,7 +96,7 @@ def bench(script: str, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         if process.stdout is not None:
             process.stdout.close()
-        for pid in running(tmp_path):
+        for pid in running(folder):
             os.kill(pid, signal.SIGKILL)
         process.wait(10)
 
@@ -124,25 +132,25 @@ def child_of(pid: int) -> int:
     ],
 )
 def test_an_ended_benchmark_leaves_nothing(
-    tmp_path: Path, script: str, victim: str, number: signal.Signals
+    folder: Path, script: str, victim: str, number: signal.Signals
 ) -> None:
-    with bench(script, tmp_path) as process:
-        before = running(tmp_path)
+    with bench(script, folder) as process:
+        before = running(folder)
         assert any("java" in command for command in before.values()), before
         assert any("model_host.py" in command for command in before.values()), before
 
         os.kill(process.pid if victim == "parent" else child_of(process.pid), number)
 
-        wait_until(lambda: not running(tmp_path), lambda: running(tmp_path))
-        assert list(tmp_path.iterdir()) == []
+        wait_until(lambda: not running(folder), lambda: running(folder))
+        assert list(folder.iterdir()) == []
         code = process.wait(10)
         assert code == (-9 if victim == "parent" and number == signal.SIGKILL else 128 + number)
 
 
-def test_localaws_and_s3_end_even_where_the_whole_benchmark_is_killed(tmp_path: Path) -> None:
+def test_localaws_and_s3_end_even_where_the_whole_benchmark_is_killed(folder: Path) -> None:
     """And no secret stands in an argument while they run."""
-    with bench("localaws", tmp_path) as process:
-        commands = running(tmp_path)
+    with bench("localaws", folder) as process:
+        commands = running(folder)
         assert any("rclone" in command for command in commands.values())
         whole = [Path(f"/proc/{pid}/cmdline").read_text() for pid in commands]
         assert not [command for command in whole if SECRET in command]
@@ -150,7 +158,7 @@ def test_localaws_and_s3_end_even_where_the_whole_benchmark_is_killed(tmp_path: 
         child = child_of(process.pid)
         for pid in (process.pid, child):
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not running(tmp_path), lambda: running(tmp_path))
+        wait_until(lambda: not running(folder), lambda: running(folder))
 
 
 STARTS = re.compile(r"Popen\(|running\(|start_server\(|s3_server\(|S3Server\(|worktree")

@@ -34,7 +34,8 @@ def hosting(tmp_path_factory):
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": process.url,
         }.items():
             patch.setenv(name, value)
-        patch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the first keys that it found
+        # boto3's own session keeps the keys that it found first, those of all other tests.
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
         clients = (aws.s3, aws.sagemaker, aws.sagemaker_runtime)
         for client in clients:
             client.cache_clear()

@@ -67,9 +67,15 @@ def listener(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, st
 
 
 def polite(connection: socket.socket) -> None:
-    """Answers until the other side ends the connection."""
-    while connection.recv(65536):
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\nok")
+    """Answers each whole request until the other side ends the connection."""
+    with connection.makefile("rb") as lines:
+        while lines.readline():
+            length = 0
+            while (line := lines.readline()).strip():
+                name, _, value = line.partition(b":")
+                length = int(value) if name.lower() == b"content-length" else length
+            lines.read(length)  # it may come in a piece of its own
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\nok")
 
 
 def test_it_answers_and_keeps_its_connection(listener: tuple[socket.socket, str]) -> None:
