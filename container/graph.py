@@ -254,6 +254,8 @@ class _Reader:
         if depth and op in _UNCHECKED:  # its sizes are known only while it runs
             raise NotAllowed(f"the operator {op} is not allowed inside a loop or a condition")
         attributes = self._of_layer(given, name, operator)
+        if astray := operators.leads_astray(operator.name, attributes):
+            raise NotAllowed(f"{name!r}: {astray} (operator {op})")
         subgraphs = [self.graph(one, depth + 1) for one in inner]
         node = Node(op, name, attributes, inputs, subgraphs)
         self._match_subgraphs(node, operator)

@@ -6,6 +6,7 @@ registry also holds operators that call addresses, read files or change weights.
 
 import functools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +119,34 @@ def fits(kind: str, key: str, value: str) -> bool:
     if kind == "floats":
         return all(_is_number(one) for one in items(value, "-"))
     return False  # a pointer: no value will do
+
+
+# MXNet checks none of these before it follows them, and so reads and writes wherever they lead.
+_LENGTHS = {
+    "SequenceLast": "use_sequence_length",
+    "SequenceMask": "use_sequence_length",
+    "SequenceReverse": "use_sequence_length",
+    "softmax": "use_length",
+}
+_SPLITS = frozenset({"_split_v2", "_npi_dsplit", "_npi_hsplit"})
+
+
+def leads_astray(name: str, attributes: Mapping[str, str]) -> str | None:
+    """What of the attributes would make MXNet read or write beyond its arrays, where each by itself
+    is of its type; None where nothing does. ``name`` is the operator's own, no alias.
+    """
+    flag = _LENGTHS.get(name)
+    if flag is not None and attributes.get(flag, "").strip() in ("True", "true", "1"):
+        return f"{flag!r} takes lengths from an array, whatever they are"
+    if name == "transpose":
+        named = [one for one in items(attributes.get("axes", "()")) if one != "None"]
+        if len({int(one.removesuffix("L")) for one in named}) != len(named):
+            return "'axes' must name each axis once"
+    if name in _SPLITS:
+        sections = int(attributes.get("sections", "0").strip().removesuffix("L"))
+        if sections <= 0 and not items(attributes.get("indices", "()")):
+            return "it must say where to split"
+    return None
 
 
 _RANGES = {

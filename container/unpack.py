@@ -44,7 +44,12 @@ def unpack(archive: Path, target: Path, *, max_bytes: int) -> list[UnpackedFile]
             )
         file.seek(0)
         try:
-            with tarfile.open(fileobj=file, mode="r|gz") as tar:
+            # Not tarfile's own "r|gz", which reads the first of several gzip streams in a file and
+            # leaves the rest, which SageMaker and localaws unpack too.
+            with (
+                gzip.GzipFile(fileobj=file) as plain,
+                tarfile.open(fileobj=plain, mode="r|", bufsize=_CHUNK) as tar,
+            ):
                 return _members(tar, target, max_bytes)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ArtifactError(

@@ -8,6 +8,7 @@ file or folder, or is too much, is refused, and the folder appears only when com
 
 import collections
 import contextlib
+import errno
 import functools
 import io
 import logging
@@ -44,6 +45,8 @@ _NO_SUCH_KEY = {"InvalidArgument", "InvalidBucketName", "InvalidURI", "KeyTooLon
 """What S3 servers say, with 400, of a name that no object can have ("../a.tar.gz", say)."""
 # isal's stubs call IsalError an instance.
 _BROKEN_ARCHIVE: Any = (tarfile.TarError, EOFError, IsalError, igzip.BadGzipFile)
+# What tarfile lets through of headers that lie: numbers that are none, chains of headers.
+_BROKEN_ARCHIVE += (ValueError, OverflowError, RecursionError)
 
 
 class FetchError(Exception):
@@ -262,6 +265,8 @@ def unpack(
     except OSError as error:
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
             raise FetchError("archive", f"the archive's names clash: {error}") from error
+        if error.errno == errno.ENAMETOOLONG:  # no lack of room, for which others would be unloaded
+            raise FetchError("archive", "a name in the archive is too long") from error
         raise FetchError("disk", str(error)) from error
     return written
 

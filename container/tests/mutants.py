@@ -86,7 +86,7 @@ def _seeds() -> list[tuple[Graph, dict[str, Sequence[int]]]]:
         layer("_contrib_MultiBoxDetection", "found", [[4, 0, 0], [5, 0, 0], [2, 0, 0]],
               attrs={"nms_topk": "5"}),
         layer("_contrib_box_nms", "best", [[6, 0, 0]], attrs={"topk": "3", "id_index": "0"}),
-        layer("_contrib_ROIAlign", "cut", [[0, 0, 0], [9, 0, 0]],
+        layer("ROIPooling", "cut", [[0, 0, 0], [9, 0, 0]],
               attrs={"pooled_size": "(2, 2)", "spatial_scale": "1.0"}),
     )  # fmt: skip
     rois = layer("slice_axis", "rois", [[6, 0, 0]], attrs={"axis": "2", "begin": "0", "end": "5"})

@@ -176,6 +176,24 @@ UNTRUSTED: dict[str, tuple[Change, str]] = {
         between(layer("reshape", "r", attrs={"shape": "(1000, 1000)"})),
         "'r' makes the shape [1000, 1000] of [1, 3, 8, 8], which has 192 values and not 1,000,000",
     ),
+    "values written where an index says": (
+        between(layer("scatter_nd", inputs=[[0, 0]] * 2, attrs={"shape": "(1, 3, 8, 8)"})),
+        "the operator scatter_nd is not allowed in an uploaded network: it follows its values",
+    ),
+    "values copied to where an index says": (
+        between(layer("_contrib_index_copy", inputs=[[0, 0]] * 3)),
+        "the operator _contrib_index_copy is not allowed",
+    ),
+    "lengths that a picture says": (
+        between(
+            layer("SequenceMask", inputs=[[0, 0]] * 2, attrs={"use_sequence_length": "True"})
+        ),
+        "'evil': 'use_sequence_length' takes lengths from an array, whatever they are",
+    ),
+    "an axis that is named twice": (
+        between(layer("transpose", attrs={"axes": "(0, 1, 3, 3)"})),
+        "'evil': 'axes' must name each axis once",
+    ),
     "axes beyond the array": (
         between(layer("_npi_tensordot_int_axes", inputs=[[0, 0]] * 2, attrs={"axes": "193"})),
         "the operator _npi_tensordot_int_axes is not allowed",

@@ -52,6 +52,54 @@ def test_what_does_more_than_compute_is_not_allowed(name: str) -> None:
     assert operators.allowed(name) is None
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "scatter_nd", "_contrib_index_copy", "_npi_insert_tensor", "_contrib_ROIAlign",
+        "_contrib_RROIAlign", "_contrib_PSROIPooling", "_contrib_DeformablePSROIPooling", "CTCLoss",
+        "ctc_loss", "softmax_cross_entropy", "_contrib_hawkesll", "_contrib_box_encode",
+        "_npi_percentile", "Correlation", "_image_crop", "_npx__image_crop", "_npi_choice",
+        "_npi_pareto", "_npi_powerd", "_npi_weibull", "_contrib_quantize_asym", "amp_multicast",
+        "_contrib_interleaved_matmul_selfatt_qk", "_contrib_interleaved_matmul_encdec_valatt",
+    ],
+)  # fmt: skip
+def test_what_reads_or_writes_beyond_its_arrays_is_not_allowed(name: str) -> None:
+    """Each made MXNet 1.9.1 read or write where a weight, a picture or an attribute says."""
+    assert operators.allowed(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [
+        ("softmax", {"use_length": "True"}), ("softmax", {"use_length": " 1"}),
+        ("SequenceLast", {"use_sequence_length": "true"}),
+        ("SequenceMask", {"use_sequence_length": "True"}),
+        ("SequenceReverse", {"use_sequence_length": "True"}),
+        ("transpose", {"axes": "(0, 0)"}), ("transpose", {"axes": "[1L, 0, +1]"}),
+        ("_split_v2", {"indices": "()"}), ("_npi_hsplit", {"indices": "()", "sections": "0"}),
+        ("_npi_dsplit", {"indices": "[]", "sections": "-1"}),
+    ],
+)  # fmt: skip
+def test_attributes_that_lead_beyond_the_arrays_are_told(
+    name: str, attributes: dict[str, str]
+) -> None:
+    assert operators.leads_astray(name, attributes)
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [
+        ("softmax", {}), ("softmax", {"use_length": "False"}), ("softmax", {"use_length": "None"}),
+        ("SequenceMask", {"use_sequence_length": "0"}), ("transpose", {}),
+        ("transpose", {"axes": "()"}), ("transpose", {"axes": "(0, 2, 1)"}),
+        ("transpose", {"axes": "None"}), ("_split_v2", {"indices": "(0, 2)"}),
+        ("_split_v2", {"indices": "()", "sections": "2"}), ("relu", {}),
+    ],
+)  # fmt: skip
+def test_usual_attributes_are_no_harm(name: str, attributes: dict[str, str]) -> None:
+    assert operators.leads_astray(name, attributes) is None
+
+
 def test_no_operator_is_allowed_that_takes_an_address_writes_or_is_a_gradient() -> None:
     listed = [
         line.split()
@@ -72,7 +120,7 @@ def test_no_operator_is_allowed_that_takes_an_address_writes_or_is_a_gradient() 
         "Convolution", "BatchNorm", "Activation", "Pooling", "FullyConnected", "softmax", "Dropout",
         "SoftmaxOutput", "Concat", "LeakyReLU", "RNN", "Embedding", "LayerNorm", "_foreach",
         "_while_loop", "_cond", "_contrib_MultiBoxPrior", "_contrib_MultiBoxDetection",
-        "_contrib_MultiBoxTarget", "_contrib_ROIAlign", "ROIPooling", "_contrib_box_nms",
+        "_contrib_MultiBoxTarget", "ROIPooling", "SequenceMask", "transpose", "_contrib_box_nms",
         "_contrib_box_decode", "_contrib_Proposal", "_contrib_quantize_v2",
         "_contrib_quantized_conv", "_contrib_BilinearResize2D", "_npi_concatenate", "amp_cast",
         "_np_sum", "_npx_softmax", "Softmax", "split", "_Plus", "broadcast_add", "linalg_gemm2",

@@ -186,6 +186,35 @@ def test_a_few_megabytes_that_fill_a_disk_are_refused(
     assert "does not need" in report["error"]["message"]
 
 
+def _tar(files: dict[str, bytes], *, ended: bool) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+        end = tar.offset
+    return out.getvalue() if ended else out.getvalue()[:end]
+
+
+def test_what_hides_in_a_second_gzip_stream_is_validated_too(python: str, tmp_path: Path) -> None:
+    """A gzip file may be several streams in a row, and each instance unpacks all of them."""
+    hidden = gzip.compress(_tar({"zeros.bin": bytes(40 * MEGABYTE)}, ended=True))
+    archive = tmp_path / "two.tar.gz"
+    archive.write_bytes(gzip.compress(_tar(NETWORK, ended=False)) + hidden)
+
+    code, report = preflight(python, archive)
+
+    assert code == 1
+    assert report["error"]["code"] == "too_large"
+    assert "zeros.bin (40.0 MB)" in report["error"]["message"]
+
+    whole = _tar(NETWORK, ended=True)
+    archive.write_bytes(gzip.compress(whole[:700]) + gzip.compress(whole[700:]))
+    code, report = preflight(python, archive)
+    assert (code, report["error"]) == (0, None)
+
+
 def test_what_lies_beside_a_network_today_is_taken(python: str, tmp_path: Path) -> None:
     """A README, a licence, a few epochs, what macOS adds."""
     extra = {f"tiny-000{epoch}.params": NETWORK["tiny-0000.params"] for epoch in (1, 2, 3, 4)}

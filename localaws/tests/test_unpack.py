@@ -32,6 +32,15 @@ def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     return info
 
 
+def lying(kind: bytes = tarfile.REGTYPE, times: int = 1, **records: str) -> io.BytesIO:
+    """An archive of headers alone, with pax ``records``; "__" stands for a dot."""
+    header = tarfile.TarInfo("a")
+    header.type = kind
+    header.pax_headers = {key.replace("__", "."): value for key, value in records.items()}
+    plain = header.tobuf(tarfile.PAX_FORMAT) * times + bytes(1024)
+    return io.BytesIO(gzip.compress(plain))
+
+
 @pytest.mark.parametrize("prefix", ["", "./"])
 def test_it_unpacks_an_artifact(tmp_path, prefix):
     files = constant_network(labels=["a", "b"], answer=1)
@@ -61,6 +70,9 @@ def test_it_unpacks_an_artifact(tmp_path, prefix):
         (io.BytesIO(gzip.compress(b"no tar inside" * 100)), "not a sound"),
         (io.BytesIO(archive(("a", b"x" * 900)).getvalue()[:-20]), "not a sound"),
         (io.BytesIO(b""), "not a sound"),
+        (lying(GNU__sparse__map="x,y", GNU__sparse__size="z"), "not a sound"),
+        (lying(kind=tarfile.GNUTYPE_LONGNAME, times=3000), "not a sound"),
+        (lying(path="a" * 5000), "a name in the archive is too long"),
     ],
 )
 def test_it_refuses_a_hostile_or_broken_archive(tmp_path, monkeypatch, content, reason):
