@@ -159,23 +159,23 @@ def measure(
     through = urllib3.HTTPConnectionPool("127.0.0.1", local.port)
 
     def direct(container: ContainerClient) -> None:
-        headers = {"Content-Type": "application/x-image"}
-        assert container.invoke(name, picture, headers, timeout=60).ok
+        plain = {"Content-Type": "application/x-image"}
+        assert container.invoke(name, picture, plain, timeout=60).ok
+
+    path = "/endpoints/bench/invocations"
+    headers = {
+        "Content-Type": "application/x-image",
+        "X-Amzn-SageMaker-Target-Model": "tiny.tar.gz",
+    }
 
     def localaws() -> None:
-        headers = {
-            "Content-Type": "application/x-image",
-            "X-Amzn-SageMaker-Target-Model": "tiny.tar.gz",
-        }
-        path = "/endpoints/bench/invocations"
-        wire = through.request("POST", path, body=picture, headers=signed(path, headers))
-        assert wire.status == 200
+        assert through.request("POST", path, body=picture, headers=signed()).status == 200
 
     # A client signs each call in some 0.1 ms; that is no cost of localaws's. A signature holds
     # for five minutes, so one of a minute does for the bench.
     made: dict[int, dict[str, str]] = {}
 
-    def signed(path: str, headers: dict[str, str]) -> dict[str, str]:
+    def signed() -> dict[str, str]:
         minute = int(time.time() // 60)
         if minute not in made:
             request = AWSRequest("POST", f"{local.url}{path}", headers=headers, data=picture)
@@ -184,11 +184,9 @@ def measure(
         return made[minute]
 
     def verifying() -> None:
-        headers = {"Content-Type": "application/x-image"}
-        pairs = signed("/endpoints/bench/invocations", headers).items()
-        wire = [(name.lower(), value) for name, value in pairs]
+        wire = [(name.lower(), value) for name, value in signed().items()]
         wire.append(("host", f"127.0.0.1:{local.port}"))
-        request = Request("POST", "/endpoints/bench/invocations", wire)
+        request = Request("POST", path, wire)
         verify(request, picture, read_claim(request), ring, service="sagemaker")
 
     ring = KeyRing([Key(KEY, SECRET)])
