@@ -66,8 +66,6 @@ def check(environment: Mapping[str, str]) -> None:
                 f"Environment only {PREFIX}* and {', '.join(NAMES)}, not {name!r}. With "
                 "--container-engine a container takes every name."
             )
-        if "\0" in value:
-            raise Refused(f"{name} in Environment holds a NUL, which no process can be given.")
         if name == _VMARGS:
             _check_vmargs(value)
 

@@ -668,11 +668,6 @@ def test_a_variable_that_is_on_no_list_is_refused(
     assert repr(variable) in caught.value.response["Error"]["Message"]
 
 
-def test_a_value_that_no_process_can_be_given_is_refused(hosting: Hosting, name: str) -> None:
-    with pytest.raises(ClientError, match="SAGEMAKER_X in Environment holds a NUL"):
-        hosting.create(name, wait=False, Environment={"SAGEMAKER_X": "a\0b"})
-
-
 @pytest.mark.parametrize(
     "options",
     [
