@@ -40,7 +40,7 @@ import load_failure  # noqa: E402
 import memory  # noqa: E402
 import processors  # noqa: E402
 import worker as plain  # noqa: E402
-from logs import log  # noqa: E402
+from logs import keep_the_servers, log  # noqa: E402
 
 POLL_SECONDS = 0.25
 """How often a script is looked after where the kernel has no pidfd (before Linux 5.3)."""
@@ -295,6 +295,7 @@ class Host:
                 if other is not model:
                     os.close(other.streams[0])
                     os.close(other.streams[1])
+            keep_the_servers()
             for number in (1, 2):
                 os.dup2(model.streams[number - 1], number)
                 os.close(model.streams[number - 1])
