@@ -34,7 +34,7 @@ lint: ## ruff and mypy
 	@$(STACK) run -m mypy .
 
 # --strict: behind a mirror that has no vulnerability data pip-audit would skip all, and be content.
-audit: ## hold every pinned package against the known vulnerabilities; needs pypi.org itself
+audit: ## hold every pinned package against the known vulnerabilities; asks the package index
 	@failed=; for file in requirements/*.txt container/requirements.txt; do \
 		echo "$$file"; \
 		$(STACK) run -m pip_audit --strict --require-hashes --disable-pip --progress-spinner off \

@@ -1,4 +1,4 @@
-"""Networks that nobody vouches for: as JSON, to be put into an artifact's NAME-symbol.json."""
+"""Untrusted networks: as JSON, to be put into an artifact's NAME-symbol.json."""
 
 import json
 from collections.abc import Callable

@@ -356,7 +356,7 @@ def test_a_session_that_is_over_is_called_expired(local: LocalAwsProcess) -> Non
 
 
 def test_nobody_gets_keys_for_a_token_that_nobody_checks(local: LocalAwsProcess) -> None:
-    """Unsigned on AWS, where an identity provider vouches for the caller; here nobody does."""
+    """Unsigned on AWS, where an identity provider has checked the caller; here nobody has."""
     with pytest.raises(ClientError, match="MissingAuthenticationToken"):
         local.client("sts").assume_role_with_web_identity(
             RoleArn=ROLE, RoleSessionName="session", WebIdentityToken="any-token"
