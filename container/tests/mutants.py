@@ -177,7 +177,10 @@ def mutant(seed: int) -> Files:
         return _files(json.dumps(graph), _params(shapes))
     if kind < 0.80:
         for _ in range(draw.choice((1, 1, 1, 2, 3))):
-            draw.choice(_CHANGES)(draw, graph)
+            change = draw.choice(_CHANGES)
+            change(draw, graph)
+            if change is _break:  # what is broken may be no graph that another change knows
+                break
         return _files(json.dumps(graph), _params(shapes))
     if kind < 0.85:
         return _files(_damaged(draw, json.dumps(graph).encode()), _params(shapes))
