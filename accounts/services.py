@@ -281,8 +281,8 @@ def ensure_admin(*, name: str, password: Callable[[], str]) -> str:
     """See to it that there is an active superuser; gives a sentence that says what was done.
 
     An account that has the name and lost its rights gets them back, and keeps its password if it
-    has one. ``password`` is called only where one is needed. May run any number of times, also at
-    the same time on several machines.
+    has one. ``password`` is called only where one is needed. Idempotent, also where several
+    machines run it at the same time.
     """
     roles.ensure_roles()
     with transaction.atomic():

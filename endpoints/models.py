@@ -285,7 +285,7 @@ class InvocationQuerySet(models.QuerySet["Invocation"]):
         return self.under_way().update(seen_at=timezone.now())
 
     def lost(self) -> Self:
-        """Those under way whose process has given no sign of life for too long."""
+        """Those under way whose process has sent no heartbeat for too long."""
         return self.under_way().filter(seen_at__lt=timezone.now() - Invocation.SEEN_WITHIN)
 
     def give_up(self) -> int:

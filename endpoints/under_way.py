@@ -1,4 +1,4 @@
-"""The calls that this process has under way, and the sign of life that it gives for them."""
+"""The calls that this process has under way, and the heartbeat that it writes for them."""
 
 import logging
 import threading

@@ -43,7 +43,7 @@ def permissions_of(role: str) -> tuple[str, ...]:
 
 
 def ensure_roles() -> None:
-    """Create the three groups with just their permissions; may run any number of times."""
+    """Create the three groups with just their permissions; idempotent."""
     for role in _OWN:
         group, _ = Group.objects.get_or_create(name=role)
         group.permissions.set(

@@ -157,7 +157,7 @@ def check_version(*, version_pk: int) -> None:
     5. copy it to its final key, where nothing may be yet
     6. write the outcome and the event in one transaction; then delete the staged object
 
-    May run any number of times, and be killed anywhere: each step looks before it acts.
+    Idempotent, and may be killed anywhere: each step looks before it acts.
     """
     if not Version.objects.claim(version_pk, lease=LEASE):
         return

@@ -1,7 +1,7 @@
 """Starts the parts of a stack in order, keeps them running, and ends every one of them.
 
 One loop, one thread: each turn looks at every part and takes it one step further. A part that
-dies after it was ready is started again, with a growing pause; one that keeps dying, or was never
+dies after it was ready is started again, with backoff; one that keeps dying, or was never
 ready, ends the whole with a line that names it.
 """
 

@@ -1,14 +1,13 @@
 """A start finds or makes an administrator, whatever became of the account that has its name."""
 
-import threading
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connections
 
 from activity.models import Event
+from tests.together import together
 
 
 @pytest.fixture(autouse=True)
@@ -75,23 +74,6 @@ def test_where_another_admin_is_active_a_demoted_one_stays_demoted(db: None) -> 
 def test_starts_on_several_machines_at_the_same_time_make_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    start = threading.Barrier(4)
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            start.wait()
-            call_command("ensure_admin")
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors
+    together([lambda: call_command("ensure_admin")] * 4)
     assert User.objects.filter(is_superuser=True).count() == 1
     assert Event.objects.count() == 1

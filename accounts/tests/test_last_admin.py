@@ -1,18 +1,18 @@
 """There is always somebody who can manage users."""
 
-import threading
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import connections
 from django.test import Client
 
 from accounts import services
 from accounts.services import NotAllowed
 from activity.models import Event
 from mmeportal import roles
+from tests.together import together
 
 LIST = "/admin/auth/user/"
 
@@ -168,25 +168,17 @@ def test_two_admins_who_demote_each_other_at_the_same_time_leave_one() -> None:
         for name in ("one", "two")
     ]
     clients = [_client(user) for user in pair]
-    start = threading.Barrier(2)
 
     def demote(client: Client, victim: User) -> None:
-        try:
-            form = _form(victim, is_superuser=None)
-            start.wait()
-            client.post(f"{LIST}{victim.pk}/change/", form)
-        finally:
-            connections.close_all()
+        client.post(f"{LIST}{victim.pk}/change/", _form(victim, is_superuser=None))
 
     for _ in range(5):
-        threads = [
-            threading.Thread(target=demote, args=(clients[0], pair[1])),
-            threading.Thread(target=demote, args=(clients[1], pair[0])),
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(
+            [
+                functools.partial(demote, clients[0], pair[1]),
+                functools.partial(demote, clients[1], pair[0]),
+            ]
+        )
         assert User.objects.filter(is_superuser=True, is_active=True).count() == 1
         User.objects.update(is_superuser=True)
 

@@ -1,7 +1,6 @@
 """Passwords cannot be tried one after the other, nor all at once; and nobody locks others out."""
 
 import re
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -11,13 +10,14 @@ from axes.models import AccessAttempt
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import services, throttle
 from accounts.tests.conftest import PASSWORD, LogIn
+from tests.together import together
 
 
 @pytest.fixture
@@ -59,21 +59,11 @@ def test_the_right_password_after_500_wrong_ones_is_not_taken(
 @pytest.mark.django_db(transaction=True)
 def test_500_wrong_passwords_at_the_same_time_are_five(log_in: LogIn, looked_at: list[str]) -> None:
     User.objects.create_user("ada", password=PASSWORD)
-    start = threading.Barrier(20)
-    statuses: list[int] = []
 
-    def guess() -> None:
-        try:
-            start.wait()
-            statuses.extend(log_in("ada", "wrong").status_code for _ in range(25))
-        finally:
-            connections.close_all()
+    def guess() -> list[int]:
+        return [log_in("ada", "wrong").status_code for _ in range(25)]
 
-    threads = [threading.Thread(target=guess) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    statuses = [status for guessed in together([guess] * 20) for status in guessed]
     assert len(statuses) == 500
     assert set(statuses) == {400, 429}
     assert len(looked_at) == 5

@@ -31,7 +31,7 @@ def step_until(endpoint: Endpoint, done: Callable[[Endpoint], bool]) -> Endpoint
 
 @pytest.fixture(autouse=True)
 def no_call_outlives_its_test() -> Iterator[None]:
-    """The thread that gives a sign of life for calls has no database once the test is over."""
+    """The thread that writes the heartbeat of calls has no database once the test is over."""
     yield
     for pk in invoke._under_way.pks():
         invoke._under_way.discard(pk)

@@ -13,6 +13,7 @@ from endpoints import invoke, invoke_views, runtime, services
 from endpoints.models import Endpoint, Invocation
 from endpoints.pool import Pool
 from endpoints.tests.test_invoke import Runtime, upload
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,21 +84,7 @@ def test_an_answer_outlasts_a_lock_of_the_database(
 
 
 def test_two_workers_that_race_take_one_step(endpoint, account):
-    together = threading.Barrier(4)
-    took = []
-
-    def work():
-        together.wait(10)
-        try:
-            took.append(services.advance(endpoint.pk))
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    took = together([lambda: services.advance(endpoint.pk)] * 4)
     # Where one began after another had ended, it took the next step: each step once.
     assert len(took) == 4
     assert account.changes == ["+model demo-r1", "+config demo-r1", "+endpoint demo"][: sum(took)]
