@@ -206,7 +206,7 @@ def note_made(*, user: User, actor: User | None) -> None:
         Person.of(user),
         actor,
         Event.Level.SUCCESS,
-        roles=", ".join(given) or "-",
+        roles=", ".join(given) or "none",
     )
 
 

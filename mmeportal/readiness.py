@@ -296,14 +296,14 @@ def look_at_disk() -> str:
         if disk.f_flag & os.ST_RDONLY:
             raise NotWell(f"{folder} is read-only.")
         if free < _FULL_BYTES or (disk.f_files and disk.f_favail < _FULL_FILES):
-            raise NotWell(f"The disk of {folder} is full: {free >> 20} MB are free.")
+            raise NotWell(f"The disk of {folder} is full: {free >> 20:,} MB are free.")
         least = free if least is None else min(least, free)
     assert least is not None
     if least < settings.MIN_FREE_MB << 20:
         raise Short(
-            f"{least >> 20} MB are free, less than the {settings.MIN_FREE_MB} of MIN_FREE_MB."
+            f"{least >> 20:,} MB are free, less than the {settings.MIN_FREE_MB} of MIN_FREE_MB."
         )
-    return f"{least >> 20} MB are free."
+    return f"{least >> 20:,} MB are free."
 
 
 def look_at_store() -> str:

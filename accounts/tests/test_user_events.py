@@ -64,7 +64,7 @@ def test_each_change_of_a_user_in_djangos_admin_is_told(boss: Client) -> None:
     assert _told() == [
         ("admin-user", sentence)
         for sentence in (
-            "Made the user ada (roles: -).",
+            "Made the user ada (roles: none).",
             "Gave the role viewer to ada.",
             "Changed the user ada: first_name, email.",
             "Gave the role operator to ada.",
