@@ -30,6 +30,7 @@ sys.path.insert(0, str(CONTAINER))
 import processors  # noqa: E402
 import sandbox  # noqa: E402
 from artifact import Artifact, ArtifactError, read_artifact  # noqa: E402
+from report_form import well_formed  # noqa: E402
 from unpack import UnpackedFile, unpack  # noqa: E402
 
 _MEGABYTE = 1024 * 1024
@@ -219,7 +220,10 @@ def _reported(outcome: sandbox.Outcome, arguments: argparse.Namespace) -> Report
         message = "What there is to say of this archive is too much: its labels are too many."
         return _refusal("too_large", message, None)
     if report is not None and outcome.code in (0, 1):
-        return report
+        if well_formed(report):
+            return report
+        message = "The check reported what no check reports: the network took over its process."
+        return _refusal("load_failed", message, None)
     return _refusal("load_failed", _why_it_died(outcome, arguments), None)
 
 

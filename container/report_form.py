@@ -1,0 +1,94 @@
+"""The form of a report, which the sandboxed process makes and everybody after it relies on.
+
+The process loads untrusted networks. One that took it over may print anything: numbers that no
+database takes, text that is no text, lists in place of names. What has not this form is no report.
+"""
+
+import math
+from typing import Any
+
+_LARGEST = 2**63 - 1  # of a database's whole numbers
+
+_COUNT, _NUMBER, _TEXT = "count", "number", "text"
+_SHAPES = [{"name": _TEXT, "shape": [_COUNT]}]
+_ABOUT: dict[str, Any] = {
+    "name": _TEXT,
+    "files": [{"name": _TEXT, "bytes": _COUNT}],
+    "unpacked_bytes": _COUNT,
+    "inputs": _SHAPES,
+    "outputs": _SHAPES,
+    "parameters": _COUNT,
+    "parameter_bytes": _COUNT,
+    "labels": [_TEXT],
+    "label_count": _COUNT,
+}
+_SAMPLE = {"image": _TEXT, "predictions": [{"label": _TEXT, "probability": _NUMBER}]}
+_MEASURED = {"load_ms": _NUMBER, "infer_ms": _NUMBER, "memory_mb": _NUMBER, "sample": _SAMPLE}
+
+
+def well_formed(report: Any) -> bool:
+    """Whether ``report`` is what container/preflight.py's ``check`` gives, and nothing besides."""
+    if not isinstance(report, dict):
+        return False
+    rest = dict(report)
+    ok, error, about = rest.pop("ok", None), rest.pop("error", None), rest.pop("artifact", None)
+    if ok is True:
+        return error is None and _about(about) and bool(about["inputs"]) and _fits(rest, _MEASURED)
+    refused = _fits(error, {"code": _TEXT, "message": _TEXT}) and bool(error["message"])
+    return ok is False and refused and not rest and (about is None or _about(about))
+
+
+def _about(about: Any) -> bool:
+    if not isinstance(about, dict):
+        return False
+    rest = dict(about)
+    layers, preprocess = rest.pop("layers", None), rest.pop("preprocess", 0)
+    return (
+        _fits(rest, _ABOUT)
+        and isinstance(layers, dict)
+        and all(_fits(name, _TEXT) and _fits(count, _COUNT) for name, count in layers.items())
+        and _plain(preprocess)
+    )
+
+
+def _fits(value: Any, form: Any) -> bool:
+    """Whether ``value`` has the form; a dictionary has its keys and no others."""
+    if isinstance(form, dict):
+        return (
+            isinstance(value, dict)
+            and value.keys() == form.keys()
+            and all(_fits(value[key], form[key]) for key in form)
+        )
+    if isinstance(form, list):
+        return isinstance(value, list) and all(_fits(entry, form[0]) for entry in value)
+    if form == _TEXT:
+        return isinstance(value, str) and "\0" not in value and _encodes(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if form == _COUNT:
+        return isinstance(value, int) and 0 <= value <= _LARGEST
+    return math.isfinite(value) and abs(value) <= _LARGEST
+
+
+def _plain(value: Any) -> bool:
+    """Whether it is the preprocessing as a report tells it: keys with numbers, words, or lists."""
+    if value is None:
+        return True
+    if not isinstance(value, dict):
+        return False
+    for key, entry in value.items():
+        entries = entry if isinstance(entry, list) else [entry]
+        if not _fits(key, _TEXT) or not all(
+            one is None or isinstance(one, bool) or _fits(one, _TEXT) or _fits(one, _NUMBER)
+            for one in entries
+        ):
+            return False
+    return True
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""What a process that was taken over reports is no report, and is refused at once."""
+
+import argparse
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import preflight as module
+import pytest
+import sandbox
+from report_form import well_formed
+from test_preflight import preflight
+
+from tests.artifacts import constant_archive
+
+pytestmark = pytest.mark.xdist_group("container-preflight")
+
+Report = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def sound(python: str, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """What a real validation reports of a sound archive."""
+    folder = tmp_path_factory.mktemp("sound")
+    archive = constant_archive(folder / "tiny.tar.gz", labels=["cat", "dog"], answer=1)
+    code, report = preflight(python, archive)
+    assert code == 0
+    del report["sandbox"]  # added outside
+    return report
+
+
+REFUSAL = {"ok": False, "error": {"code": "bad_symbol", "message": "No."}, "artifact": None}
+
+
+def test_real_reports_have_the_form(sound: Report, python: str, tmp_path: Path) -> None:
+    assert well_formed(sound)
+    (broken := tmp_path / "broken.tar.gz").write_bytes(b"no archive")
+    code, refused = preflight(python, broken)
+    assert code == 1
+    del refused["sandbox"]
+    assert well_formed(refused)
+    assert well_formed(REFUSAL)
+    assert well_formed(REFUSAL | {"artifact": sound["artifact"]})
+
+
+FORGERIES: dict[str, Callable[[Report], object]] = {
+    "no ok": lambda it: it.pop("ok"),
+    "ok as a word": lambda it: it.update(ok="true"),
+    "ok and an error": lambda it: it.update(error={"code": "x", "message": "y"}),
+    "no artifact": lambda it: it.update(artifact=None),
+    "no inputs": lambda it: it["artifact"].update(inputs=[]),
+    "inputs as a word": lambda it: it["artifact"].update(inputs="data"),
+    "more parameters than a database counts": lambda it: it["artifact"].update(parameters=10**30),
+    "less than no parameters": lambda it: it["artifact"].update(parameters=-1),
+    "a shape of words": lambda it: it["artifact"]["inputs"][0].update(shape=["a"]),
+    "a NUL in a label": lambda it: it["artifact"]["labels"].append("a\0b"),
+    "half a letter": lambda it: it["artifact"]["labels"].append("\ud800"),
+    "layers as a list": lambda it: it["artifact"].update(layers=["Flatten"]),
+    "preprocessing that nests": lambda it: it["artifact"].update(preprocess={"mean": [[1]]}),
+    "no preprocessing at all": lambda it: it["artifact"].pop("preprocess"),
+    "no number": lambda it: it.update(load_ms=float("nan")),
+    "endless": lambda it: it.update(infer_ms=float("inf")),
+    "true for a number": lambda it: it.update(memory_mb=True),
+    "no sample": lambda it: it.pop("sample"),
+    "something besides": lambda it: it.update(more="\0"),
+    "something besides, inside": lambda it: it["artifact"].update(more=1),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_forged_report_is_a_refusal_with_a_sentence(sound: Report, forgery: str) -> None:
+    forged = copy.deepcopy(sound)
+    FORGERIES[forgery](forged)
+    outcome = sandbox.Outcome(code=0, held={"missing": []}, report=forged)
+    told = module._reported(outcome, argparse.Namespace())
+    assert told["ok"] is False
+    assert told["error"]["message"].startswith("The check reported what no check reports")
+    json.dumps(told, allow_nan=False)
+
+
+def test_a_refusal_without_a_reason_is_none(sound: Report) -> None:
+    assert not well_formed(REFUSAL | {"error": {"code": "x", "message": ""}})
+    assert not well_formed(REFUSAL | {"error": "No."})
+    assert not well_formed(REFUSAL | {"load_ms": 1})
+    assert not well_formed([sound])
+    assert not well_formed(None)
