@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import files
+from findings import ArtifactError
 from graph import Graph, GraphError, NotAllowed, parse, reached
 
 MAX_SYMBOL_BYTES = 16 * 1024 * 1024  # ResNet-152's has 0.3 MB
@@ -25,19 +27,6 @@ MAX_UNUSED_BYTES = 1024 * 1024
 """Arrays that the network does not use: this, and so many times what it uses. VGG without its last
 layers comes with 7 times."""
 MAX_INPUT_ELEMENTS = 64 * 1024 * 1024  # 256 MB of float32: more is a typing error
-
-
-class ArtifactError(Exception):
-    """An artifact cannot be served as it is.
-
-    ``code`` is one of the words that the preflight report promises; ``message`` is one
-    sentence a person can act on, naming the file.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 @dataclass(frozen=True)
@@ -113,30 +102,22 @@ def read_artifact(directory: Path) -> Artifact:
     Raises :class:`ArtifactError` where a file is missing, doubled, cut short, not what its
     name says, or where the files do not belong together.
     """
-    symbol_path = _only(directory, "-symbol.json")
-    name = symbol_path.name.removesuffix("-symbol.json")
-    params_path = _companion(directory, name, "-0000.params")
-    shapes_path = _companion(directory, name, "-shapes.json")
-    labels_path = directory / "synset.txt"
-    if not labels_path.is_file():
-        raise ArtifactError(
-            "missing_file",
-            "synset.txt is missing: the archive's root must hold it, one label a line.",
-        )
-    preprocess_path = directory / f"{name}-preprocess.json"
-
+    found = files.find(path.name for path in directory.iterdir() if path.is_file())
+    symbol_path, params_path = directory / found.symbol, directory / found.params
     symbol = _read_symbol(symbol_path)
-    inputs = _read_inputs(shapes_path, symbol)
+    inputs = _read_inputs(directory / found.shapes, symbol)
     tensors = read_params_index(params_path)
     _hold_unused(params_path, tensors, symbol)
     return Artifact(
-        name=name,
+        name=found.name,
         directory=directory,
         symbol=symbol_path,
         params=params_path,
         inputs=inputs,
-        labels=_read_labels(labels_path),
-        preprocess=_read_preprocess(preprocess_path, inputs) if preprocess_path.is_file() else None,
+        labels=_read_labels(directory / found.labels),
+        preprocess=_read_preprocess(directory / found.preprocess, inputs)
+        if found.preprocess
+        else None,
         tensors=tensors,
         layers=symbol.layers,
         arguments=symbol.arguments,
@@ -144,40 +125,6 @@ def read_artifact(directory: Path) -> Artifact:
         kernels=symbol.kernels,
         graph=symbol.graph,
     )
-
-
-def _only(directory: Path, suffix: str) -> Path:
-    found = sorted(
-        path
-        for path in directory.iterdir()
-        if path.name.endswith(suffix) and not path.name.startswith(".") and path.is_file()
-    )
-    if not found:
-        raise ArtifactError(
-            "missing_file",
-            f"NAME{suffix} is missing: the archive's root must hold exactly one file of that kind.",
-        )
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise ArtifactError(
-            "missing_file",
-            f"There are {len(found)} files NAME{suffix} ({names}): one archive holds one network.",
-        )
-    return found[0]
-
-
-def _companion(directory: Path, name: str, suffix: str) -> Path:
-    path = directory / f"{name}{suffix}"
-    if not path.is_file():
-        others = sorted(p.name for p in directory.iterdir() if p.name.endswith(suffix))
-        hint = f" There is {', '.join(others)}, but the names must agree." if others else ""
-        raise ArtifactError(
-            "missing_file", f"{path.name} is missing beside {name}-symbol.json.{hint}"
-        )
-    found = _only(directory, suffix)
-    if found != path:  # pragma: no cover - _only has already refused two of a kind
-        raise ArtifactError("missing_file", f"{path.name} is missing.")
-    return path
 
 
 def _read_text(path: Path, code: str, max_bytes: int) -> str:

@@ -26,7 +26,7 @@ def explain(error: Exception, model_name: str) -> tuple[str, int]:
     507 where memory is short, 400 where the artifact is at fault, 503 where the server is stopping,
     500 where it is none of these.
     """
-    from artifact import ArtifactError
+    from findings import ArtifactError
     from health import Draining
 
     if isinstance(error, MemoryError):

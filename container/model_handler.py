@@ -12,7 +12,8 @@ from typing import Any
 
 import memory
 import payload
-from artifact import ArtifactError, read_artifact
+from artifact import read_artifact
+from findings import ArtifactError
 from health import Draining, Turn
 from logs import log
 from network import Network, Prediction

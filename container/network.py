@@ -22,7 +22,8 @@ import heap
 import mxnet as mx
 import numpy as np
 import processors
-from artifact import Artifact, ArtifactError
+from artifact import Artifact
+from findings import ArtifactError
 from graph import GraphError, check_outputs, check_sizes
 from memory import MEGABYTE, Admit
 

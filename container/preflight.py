@@ -29,7 +29,8 @@ sys.path.insert(0, str(CONTAINER))
 
 import processors  # noqa: E402
 import sandbox  # noqa: E402
-from artifact import Artifact, ArtifactError, read_artifact  # noqa: E402
+from artifact import Artifact, read_artifact  # noqa: E402
+from findings import ArtifactError  # noqa: E402
 from report_form import well_formed  # noqa: E402
 from unpack import UnpackedFile, unpack  # noqa: E402
 

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from artifact import ArtifactError
+from findings import ArtifactError
 
 MAX_FILES = 1_000
 # What walks or removes folders follows about a thousand; no network needs more than one.

@@ -49,7 +49,7 @@ def keep_to_the_models(folder: str) -> None:
     The server's guard has looked at the folder's path (plugin/Guard.java); it may have been
     replaced since. Raises ArtifactError.
     """
-    from artifact import ArtifactError
+    from findings import ArtifactError
 
     models = Path(os.environ["MME_MODELS_DIR"]).resolve()
     found = Path(folder).resolve()

@@ -37,7 +37,8 @@ import mutants  # noqa: E402
 import mxnet  # noqa: E402, F401
 import numpy as np  # noqa: E402
 import sandbox  # noqa: E402
-from artifact import ArtifactError, read_artifact  # noqa: E402
+from artifact import read_artifact  # noqa: E402
+from findings import ArtifactError  # noqa: E402
 from fuzz_verdicts import Verdict, fault  # noqa: E402
 from network import Network  # noqa: E402
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import graph
 import pytest
-from artifact import ArtifactError, read_artifact
+from artifact import read_artifact
+from findings import ArtifactError
 from networks import DATA, condition, layer, loop, network
 
 from tests.artifacts import constant_network

@@ -15,8 +15,9 @@ from typing import Any
 
 import processors
 import pytest
-from artifact import ArtifactError, read_artifact
+from artifact import read_artifact
 from big import big_network
+from findings import ArtifactError
 from serving import REPOSITORY, alive, descendants, wait_until
 
 from tests.artifacts import constant_archive, constant_network, pack, params_bytes
