@@ -155,6 +155,20 @@ class ModelCache:
         else:
             ticket.loading.add_done_callback(lambda _: self.leave(ticket.model))
 
+    def load(self, target: str, timeout: float) -> None:
+        """Bring a model into memory, without a call.
+
+        Raises NotReady after ``timeout`` seconds, LoadFailed, FetchError or ContainerGone.
+        """
+        ticket = self.join(target)
+        try:
+            if ticket.loading is not None:
+                ticket.loading.result(timeout=timeout)
+        except FutureTimeout:
+            raise NotReady(target) from None
+        finally:
+            self.leave(ticket.model)
+
     def leave(self, model: Model) -> None:
         with self._changed:
             model.users -= 1

@@ -12,15 +12,17 @@ import logging
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from . import environment, shapes
+from . import environment, rules, shapes
+from .artifact import check_there
 from .errors import AwsError, unknown_operation, validation_exception
 from .faults import Fault
 from .lifecycle import Lifecycle, variant_summaries
 from .naming import arn, parse_model_data_url
 from .settings import Settings
-from .store import Duplicate, Kind, Resource, Store
+from .store import Duplicate, Kind, NothingStored, Resource, Store
 
 log = logging.getLogger(__name__)
 
@@ -39,16 +41,30 @@ Members = dict[str, Any]
 class ControlPlane:
     """The operations; ``call`` is the way in."""
 
-    def __init__(self, settings: Settings, store: Store, lifecycle: Lifecycle) -> None:
+    def __init__(self, settings: Settings, store: Store, lifecycle: Lifecycle, s3: Any) -> None:
         self._settings = settings
         self._store = store
         self._lifecycle = lifecycle
+        self._s3 = s3
         self.operations: dict[str, Callable[[Members], Members]] = {
             name: getattr(self, name) for name in shapes.OPERATIONS
         }
 
-    def call(self, operation: str, body: bytes, faults: Sequence[Fault] = ()) -> bytes:
-        """Answer one request; raises AwsError. ``faults`` are those to go wrong in it."""
+    def call(
+        self,
+        operation: str,
+        body: bytes,
+        faults: Sequence[Fault] = (),
+        *,
+        region: str | None = None,
+    ) -> bytes:
+        """Answer one request; raises AwsError.
+
+        ``faults`` are those to go wrong in it, ``region`` that of the request's signature: what
+        was made in one region is not there in another.
+        """
+        if region not in (None, self._settings.region):
+            return self._elsewhere(region or "").call(operation, body, faults)
         method = self.operations.get(operation)
         if method is None:
             known = operation in shapes.service_model().operation_names
@@ -61,6 +77,16 @@ class ControlPlane:
         if doomed is not None and operation == "CreateEndpoint":
             return shapes.answer(operation, self.CreateEndpoint(request, failure=doomed.reason))
         return shapes.answer(operation, method(request))
+
+    def _elsewhere(self, region: str) -> "ControlPlane":
+        """The operations in another region, where there is nothing and nothing can be made."""
+        store = NothingStored(
+            f"This localaws serves the region {self._settings.region} (--region), and this request "
+            f"is signed for {region}: nothing can be created there."
+        )
+        return ControlPlane(
+            replace(self._settings, region=region), store, self._lifecycle, self._s3
+        )
 
     # --- models --------------------------------------------------------------------------
 
@@ -75,13 +101,21 @@ class ControlPlane:
             raise validation_exception(
                 "localaws runs one container for a model; Containers must have one member."
             )
+        rules.check_model(request)
         container = primary or containers[0]
-        _check_container(container)
+        rules.check_container(container)
+        multi_model = container.get("Mode") == "MultiModel"
+        url = rules.model_data_url(container)
+        source = parse_model_data_url(url, is_prefix=multi_model)
         if not self._settings.container_engine:
             try:
                 environment.check(container.get("Environment") or {})
             except environment.Refused as error:
                 raise validation_exception(str(error)) from None
+        self._store.must_take_new()
+        if not multi_model:
+            role, region = request.get("ExecutionRoleArn", ""), self._settings.region
+            check_there(self._s3, source, url, role=role, region=region)
         return {"ModelArn": self._create("model", request["ModelName"], request).arn}
 
     def DescribeModel(self, request: Members) -> Members:
@@ -104,31 +138,14 @@ class ControlPlane:
     # --- endpoint configurations -----------------------------------------------------------
 
     def CreateEndpointConfig(self, request: Members) -> Members:
+        rules.check_config(request)
         variants = request["ProductionVariants"]
-        names = [variant["VariantName"] for variant in variants]
-        if len(set(names)) != len(names):
-            raise validation_exception("Variant names of an endpoint configuration must differ.")
-        for unsupported in ("AsyncInferenceConfig", "ShadowProductionVariants", "ExplainerConfig"):
-            if request.get(unsupported):
-                raise validation_exception(f"localaws does not offer {unsupported}.")
         for variant in variants:
-            self._check_variant(variant)
+            self._find("model", variant["ModelName"])
         variants = [{"InitialVariantWeight": 1.0} | variant for variant in variants]
         body = request | {"ProductionVariants": variants}
         config = self._create("endpoint-config", request["EndpointConfigName"], body)
         return {"EndpointConfigArn": config.arn}
-
-    def _check_variant(self, variant: Members) -> None:
-        name = variant["VariantName"]
-        if variant.get("ServerlessConfig"):
-            raise validation_exception(
-                f"Variant {name}: a multi-model endpoint runs on instances; localaws has no "
-                "serverless inference."
-            )
-        for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
-            if variant.get(member) is None:
-                raise validation_exception(f"Variant {name}: {member} must be given.")
-        self._find("model", variant["ModelName"])
 
     def DescribeEndpointConfig(self, request: Members) -> Members:
         config = self._find("endpoint-config", request["EndpointConfigName"])
@@ -156,11 +173,13 @@ class ControlPlane:
     def CreateEndpoint(self, request: Members, failure: str | None = None) -> Members:
         """``failure`` is what the endpoint is to fail with, where that was ordered."""
         config = self._find("endpoint-config", request["EndpointConfigName"])
+        wanted = self._wanted_variants(config)
+        _check_deployment(request, wanted)
         body: Members = {
             "config": config.name,
             "deployment": request.get("DeploymentConfig"),
             "variants": [],
-            "wanted": self._wanted_variants(config),
+            "wanted": wanted,
         }
         endpoint = self._create(
             "endpoint", request["EndpointName"], body, status="Creating", tags=request.get("Tags")
@@ -199,6 +218,7 @@ class ControlPlane:
     def UpdateEndpoint(self, request: Members) -> Members:
         config = self._find("endpoint-config", request["EndpointConfigName"])
         wanted = self._wanted_variants(config)
+        _check_deployment(request, wanted)
         with self._store.transaction():
             endpoint = self._changeable(request["EndpointName"])
             if request.get("RetainAllVariantProperties"):
@@ -219,24 +239,14 @@ class ControlPlane:
             endpoint = self._changeable(request["EndpointName"])
             wanted = json.loads(json.dumps(endpoint.body["variants"]))
             by_name = {variant["VariantName"]: variant for variant in wanted}
-            for desired in request["DesiredWeightsAndCapacities"]:
-                variant = by_name.get(desired["VariantName"])
-                if variant is None:
-                    raise validation_exception(
-                        f'Could not find variant "{desired["VariantName"]}" of endpoint '
-                        f'"{endpoint.arn}".'
-                    )
+            changes = request["DesiredWeightsAndCapacities"]
+            rules.check_desired(changes, by_name, endpoint.body["config"])
+            for desired in changes:
+                variant = by_name[desired["VariantName"]]
                 if desired.get("DesiredWeight") is not None:
                     variant["weight"] = desired["DesiredWeight"]
-                count = desired.get("DesiredInstanceCount")
-                if count == 0:
-                    raise validation_exception(
-                        f"DesiredInstanceCount of variant {desired['VariantName']} must be at "
-                        "least 1: only managed instance scaling, which localaws does not offer, "
-                        "goes to 0."
-                    )
-                if count is not None:
-                    variant["count"] = count
+                if desired.get("DesiredInstanceCount") is not None:
+                    variant["count"] = desired["DesiredInstanceCount"]
             endpoint.body |= {"wanted": wanted, "wanted_config": endpoint.body["config"]}
             self._begin_update(endpoint)
         self._lifecycle.start_rescale(endpoint.name)
@@ -286,10 +296,29 @@ class ControlPlane:
                     "count": variant["InitialInstanceCount"],
                     "weight": variant["InitialVariantWeight"],
                     "startup_timeout": timeout,
+                    "download_timeout": variant.get("ModelDataDownloadTimeoutInSeconds"),
                     "container": container,
                 }
             )
         return wanted
+
+    # --- what localaws never has: the lists are empty ------------------------------------------
+
+    def ListInferenceComponents(self, request: Members) -> Members:
+        _has_one_page(request)
+        return {"InferenceComponents": []}
+
+    def ListMonitoringSchedules(self, request: Members) -> Members:
+        _has_one_page(request)
+        return {"MonitoringScheduleSummaries": []}
+
+    def ListMonitoringExecutions(self, request: Members) -> Members:
+        _has_one_page(request)
+        return {"MonitoringExecutionSummaries": []}
+
+    def ListMonitoringAlertHistory(self, request: Members) -> Members:
+        _has_one_page(request)
+        return {"MonitoringAlertHistory": []}
 
     # --- tags ------------------------------------------------------------------------------
 
@@ -304,6 +333,7 @@ class ControlPlane:
 
     def ListTags(self, request: Members) -> Members:
         resource = self._find_arn(request["ResourceArn"])
+        _has_one_page(request)  # 50 tags at most, and a page has at least as many
         return {"Tags": _tag_list(self._store.tags(resource.arn))}
 
     def DeleteTags(self, request: Members) -> Members:
@@ -378,24 +408,10 @@ class ControlPlane:
         return rows[:size], token
 
 
-def _check_container(container: Members) -> None:
-    if not container.get("Image"):
-        raise validation_exception(
-            "Image must be given for the container (model packages are not offered by localaws)."
-        )
-    if container["Image"].startswith("-"):
-        raise validation_exception("Image must be the path of an image in a registry.")
-    multi_model = container.get("Mode") == "MultiModel"
-    if multi_model and container.get("ModelDataSource"):
-        raise validation_exception(
-            "ModelDataSource is not supported for a multi-model container; use ModelDataUrl."
-        )
-    if multi_model and not container.get("ModelDataUrl"):
-        raise validation_exception("ModelDataUrl must be given where Mode is MultiModel.")
-    if container.get("MultiModelConfig") and not multi_model:
-        raise validation_exception("MultiModelConfig needs Mode MultiModel.")
-    if container.get("ModelDataUrl"):
-        parse_model_data_url(container["ModelDataUrl"], is_prefix=multi_model)
+def _check_deployment(request: Members, wanted: list[Members]) -> None:
+    config = request.get("DeploymentConfig")
+    if config:
+        rules.check_deployment(config, [variant["count"] for variant in wanted])
 
 
 def _retain(wanted: list[Members], current: list[Members], excluded: set[str]) -> None:
@@ -430,6 +446,12 @@ def _matches(row: Resource, request: Members) -> bool:
         includes = prefix == "CreationTime" and value == after
         checks += [before is None or value < before, after is None or value > after or includes]
     return all(checks)
+
+
+def _has_one_page(request: Members) -> None:
+    """Refuse a NextToken of an operation that gives none out."""
+    if request.get("NextToken"):
+        raise validation_exception("NextToken is not one that was given out.")
 
 
 def _write_token(last: list[Any]) -> str:

@@ -48,8 +48,17 @@ def serialization_exception(message: str) -> AwsError:
 # --- runtime (REST JSON) -------------------------------------------------------------------
 
 
-def validation_error(message: str) -> AwsError:
-    return AwsError("ValidationError", message)
+# The runtime's errors have an ErrorCode beside their code, which no model of the service knows.
+# Seen were these: gh:aws/amazon-sagemaker-examples#1216, gh:opensearch-project/ml-commons (tests).
+NO_SUCH_ENDPOINT = "NO_SUCH_ENDPOINT"
+NO_TARGET_MODEL_HERE = "TARGET_MODEL_HEADER_NOT_SUPPORTED"
+CLIENT_ERROR = "CLIENT_ERROR_FROM_MODEL"
+SERVER_ERROR = "INTERNAL_FAILURE_FROM_MODEL"
+
+
+def validation_error(message: str, error_code: str | None = None) -> AwsError:
+    fields = {"ErrorCode": error_code} if error_code else {}
+    return AwsError("ValidationError", message, fields=fields)
 
 
 def model_not_ready(message: str) -> AwsError:
@@ -77,6 +86,7 @@ def model_error(
         message,
         status=424,
         fields={
+            "ErrorCode": CLIENT_ERROR if 400 <= original_status < 500 else SERVER_ERROR,
             "OriginalStatusCode": original_status,
             "OriginalMessage": original_message,
             "LogStreamArn": log_stream_arn,

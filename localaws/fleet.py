@@ -15,12 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from .artifact import failure_reason
 from .cache import ModelCache, Ticket
 from .container import ContainerGone
 from .engine import Engine
-from .fetch import Claim, Fetched, fetch_model
+from .fetch import Claim, Fetched, FetchError, fetch_model
 from .instance import Instance, InstanceDied, Spawner, remove_folder
+from .model import LoadFailed, NotReady
 from .naming import S3Prefix, parse_model_data_url
+from .rules import model_data_url
 from .settings import Settings
 from .telemetry import INSTANCES, Telemetry
 
@@ -76,17 +79,17 @@ class Variant:
         self._folder = settings.data / "instances"
         self._changed = threading.Condition()
         self._serving: list[ServingInstance] = []
-        self._starting: set[Instance] = set()
+        self._starting: set[Instance | ServingInstance] = set()
         self._stopped = False
         self._engine = engine_of(settings)
         container = spec["container"]
         self.multi_model = container.get("Mode") == "MultiModel"
         caching = (container.get("MultiModelConfig") or {}).get("ModelCacheSetting")
         self._keep_models = caching != "Disabled"
-        url = container.get("ModelDataUrl")
-        self.source: S3Prefix | None = (
-            parse_model_data_url(url, is_prefix=self.multi_model) if url else None
-        )
+        self.url = model_data_url(container)
+        self.source = S3Prefix("", "")
+        if self.url:
+            self.source = parse_model_data_url(self.url, is_prefix=self.multi_model)
 
     @property
     def size(self) -> int:
@@ -108,7 +111,9 @@ class Variant:
             starts = [pool.submit(self._start_one) for _ in range(missing)]
             errors = [start.exception() for start in starts]
         for error in errors:
-            if isinstance(error, InstanceDied):
+            if isinstance(error, FetchError):
+                raise StartFailed(failure_reason(error, self.url)) from error
+            if isinstance(error, InstanceDied | LoadFailed | ContainerGone):
                 raise StartFailed(
                     f"The primary container for production variant {self.name} did not pass "
                     f"the ping health check. {error}"
@@ -172,6 +177,8 @@ class Variant:
                 with self._changed:
                     self._starting.discard(instance)
         serving = ServingInstance(instance, self._cache(instance))
+        if not self.multi_model:
+            self._load_the_model(serving)
         with self._changed:
             if not self._stopped:
                 self._serving.append(serving)
@@ -183,6 +190,27 @@ class Variant:
             serving.stop()
         elif died_meanwhile:
             self._replace(instance)
+
+    def _load_the_model(self, serving: ServingInstance) -> None:
+        """A container of one model gets it before it is healthy; what fails ends the instance."""
+        given = self.spec.get("download_timeout")
+        timeout = float(given or self._settings.load_timeout)
+        with self._changed:
+            stopped = self._stopped
+            self._starting.add(serving)
+        try:
+            if stopped:
+                raise InstanceDied("It was stopped while it was being started.")
+            serving.cache.load("", timeout)
+        except NotReady:
+            serving.stop()
+            raise LoadFailed(f"Its model was not loaded within {timeout:g} s.") from None
+        except BaseException:
+            serving.stop()
+            raise
+        finally:
+            with self._changed:
+                self._starting.discard(serving)
 
     def _cache(self, instance: Instance) -> ModelCache:
         return ModelCache(
@@ -216,7 +244,6 @@ class Variant:
                 self._telemetry.metric(self.endpoint, self.name, name, value, INSTANCES)
 
     def _fetch(self, target: str, folder: Path, claim: Claim) -> Fetched:
-        assert self.source is not None
         key = self.source.key(target) if self.multi_model else self.source.prefix
         disk = self._settings.disk_mb * 1024 * 1024
         return fetch_model(self._s3, self.source.bucket, key, folder, max_bytes=disk, claim=claim)

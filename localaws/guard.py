@@ -26,7 +26,7 @@ from .keys import KeyRing
 from .naming import request_id
 from .runtime import payload_too_large
 from .settings import MAX_PAYLOAD_BYTES
-from .signature import Claim, NotSigned, Request, find_key, read_claim, verify
+from .signature import Claim, NotSigned, Request, find_key, read_claim, said_claim, verify
 
 ADMIN_SERVICE = "localaws"
 """The service that a signature for the admin address names."""
@@ -101,6 +101,12 @@ class Verdict:
     limit: int
     claim: Claim | None = None
     refusal: wire.Answer | None = None
+
+    @property
+    def region(self) -> str | None:
+        """The region that the request is signed for; None where it is not signed."""
+        claim = self.claim or said_claim(self.request)
+        return claim.region if claim else None
 
 
 class Guard:

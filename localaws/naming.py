@@ -9,7 +9,11 @@ from .errors import validation_exception
 
 
 def arn(region: str, account: str, kind: str, name: str) -> str:
-    return f"arn:aws:sagemaker:{region}:{account}:{kind}/{name}"
+    """The ARN of a resource; SageMaker writes its name in small letters there.
+
+    Seen: gh:aws/amazon-sagemaker-examples#293.
+    """
+    return f"arn:aws:sagemaker:{region}:{account}:{kind}/{name.lower()}"
 
 
 def request_id() -> str:
@@ -25,7 +29,12 @@ class S3Prefix:
 
     def key(self, target_model: str) -> str:
         """The key of a TargetModel: prefix and relative path (DG/invoke-multi-model-endpoint)."""
-        return self.prefix + target_model.removeprefix("/")
+        return self.prefix + relative(target_model)
+
+
+def relative(target_model: str) -> str:
+    """A TargetModel as a path below the prefix: with or without a first slash it is one model."""
+    return target_model.removeprefix("/")
 
 
 _S3_URI = re.compile(r"s3://(?P<bucket>[^/]+)(?:/(?P<key>.*))?", re.DOTALL)

@@ -15,6 +15,8 @@ from . import shapes
 from .cache import Ticket
 from .container import Answer, ContainerGone, ContainerTimeout
 from .errors import (
+    NO_SUCH_ENDPOINT,
+    NO_TARGET_MODEL_HERE,
     AwsError,
     internal_dependency,
     internal_failure,
@@ -26,6 +28,7 @@ from .errors import (
 from .fetch import FetchError
 from .fleet import Endpoint, Fleet, NoInstance, ServingInstance, Variant
 from .model import LoadFailed, NotReady
+from .naming import relative
 from .settings import MAX_PAYLOAD_BYTES, Settings
 from .store import Store
 
@@ -52,6 +55,10 @@ class Invocation:
     custom_attributes: str | None = None
     target_model: str | None = None
     target_variant: str | None = None
+    inference_id: str | None = None
+    prefix_aware_id: str | None = None
+    region: str | None = None
+    """That of the request's signature; None: the one that is served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +99,10 @@ class Runtime:
         if not variant.multi_model and call.target_model is not None:
             raise validation_error(
                 f"Endpoint {call.endpoint} is not a multi-model endpoint and does not support "
-                "target model header."
+                "target model header.",
+                NO_TARGET_MODEL_HERE,
             )
-        target = call.target_model or ""
+        target = relative(call.target_model or "")
         watch = _Stopwatch(variant)
         try:
             return self._answered(call, variant, target, deadline, watch)
@@ -140,13 +148,15 @@ class Runtime:
         raise AssertionError("unreachable")
 
     def _variant(self, call: Invocation) -> Variant:
-        row = self._store.get("endpoint", call.endpoint)
+        here = call.region in (None, self._settings.region)
+        row = self._store.get("endpoint", call.endpoint) if here else None
         endpoint: Endpoint | None = None
         if row is not None and row.status in _SERVING:
             endpoint = self._fleet.get(call.endpoint)
         if endpoint is None:
             raise validation_error(
-                f"Endpoint {call.endpoint} of account {self._settings.account} not found."
+                f"Endpoint {call.endpoint} of account {self._settings.account} not found.",
+                NO_SUCH_ENDPOINT,
             )
         variant = endpoint.pick(call.target_variant)
         if variant is None:
@@ -230,6 +240,8 @@ class _Stopwatch:
     def done(self) -> None:
         total = time.perf_counter() - self._start
         self._variant.metric("Invocations", 1)
+        # DG/monitoring-cloudwatch: 1/numberOfInstances of each request; here those asked for.
+        self._variant.metric("InvocationsPerInstance", 1 / self._variant.spec["count"])
         for name, count in self._errors.items():
             self._variant.metric(name, count)
         if self._model:
@@ -252,6 +264,8 @@ def _check(call: Invocation) -> None:
         "CustomAttributes": call.custom_attributes,
         "TargetModel": call.target_model,
         "TargetVariant": call.target_variant,
+        "InferenceId": call.inference_id,
+        "PrefixAwareId": call.prefix_aware_id,
     }
     shape = shapes.service_model("sagemaker-runtime").operation_model("InvokeEndpoint").input_shape
     assert shape is not None
@@ -309,7 +323,6 @@ class _caller_errors:
 
     def _fetch_error(self, error: FetchError) -> AwsError:
         variant = self._about[1]
-        assert variant.source is not None
         bucket = variant.source.bucket
         key = variant.source.key(self._target) if variant.multi_model else variant.source.prefix
         match error.kind:

@@ -42,6 +42,7 @@ _NOT_OFFERED = {
     "InferenceComponentName": "HTTP_X_AMZN_SAGEMAKER_INFERENCE_COMPONENT",
     "TargetContainerHostname": "HTTP_X_AMZN_SAGEMAKER_TARGET_CONTAINER_HOSTNAME",
     "SessionId": "HTTP_X_AMZN_SAGEMAKER_SESSION_ID",
+    "EnableExplanations": "HTTP_X_AMZN_SAGEMAKER_ENABLE_EXPLANATIONS",
 }
 _OTHER_INVOCATION = unknown_operation(
     "localaws offers InvokeEndpoint, not InvokeEndpointAsync or InvokeEndpointWithResponseStream."
@@ -90,7 +91,7 @@ class LocalAws:
         s3 = s3_client(settings.region, settings.s3_endpoint, keys[0] if keys else None)
         self.fleet = Fleet(settings, s3, self.telemetry)
         self.lifecycle = Lifecycle(settings, self.store, self.fleet)
-        self.control_plane = ControlPlane(settings, self.store, self.lifecycle)
+        self.control_plane = ControlPlane(settings, self.store, self.lifecycle, s3)
         self.runtime = Runtime(settings, self.store, self.fleet)
         self.admin = Admin(settings, self.store, self.fleet, self.faults)
         self._moto = _LazyMoto()
@@ -193,7 +194,8 @@ class LocalAws:
         faults = self.faults.next(operation, sent)
         try:
             _strike_before(faults)
-            body = self.control_plane.call(operation, sent, faults)
+            region = environ["localaws.verdict"].region
+            body = self.control_plane.call(operation, sent, faults, region=region)
             status, error_code = 200, ""
         except ClientDisconnected:
             raise
@@ -232,6 +234,9 @@ class LocalAws:
                     custom_attributes=environ.get("HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES"),
                     target_model=environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_MODEL"),
                     target_variant=environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT"),
+                    inference_id=environ.get("HTTP_X_AMZN_SAGEMAKER_INFERENCE_ID"),
+                    prefix_aware_id=environ.get("HTTP_X_AMZN_SAGEMAKER_PREFIX_AWARE_ID"),
+                    region=environ["localaws.verdict"].region,
                 )
             )
         except ClientDisconnected:

@@ -45,6 +45,10 @@ OPERATIONS = (
     "AddTags",
     "ListTags",
     "DeleteTags",
+    "ListInferenceComponents",
+    "ListMonitoringSchedules",
+    "ListMonitoringExecutions",
+    "ListMonitoringAlertHistory",
 )
 """What localaws offers of SageMaker's control plane."""
 _JSON_TYPES = {

@@ -132,6 +132,14 @@ def read_claim(request: Request) -> Claim:
     )
 
 
+def said_claim(request: Request) -> Claim | None:
+    """The claim of a request that need not be signed; None where it has none that is whole."""
+    try:
+        return read_claim(request)
+    except NotSigned:
+        return None
+
+
 def find_key(claim: Claim, keys: KeyRing) -> Key:
     """The key that a claim names; raises NotSigned where that is not one of ours."""
     key = keys.find(claim.access_key)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from .errors import validation_exception
+
 Kind = Literal["model", "endpoint-config", "endpoint"]
 
 _SCHEMA = """
@@ -112,7 +114,15 @@ class Store:
             self._db.execute("COMMIT")
 
     def add(self, resource: Resource, tags: dict[str, str] | None = None) -> None:
+        """Raises Duplicate where there is one of its kind whose name differs at most in case."""
+        self.must_take_new()
         with self.transaction():
+            taken = self._db.execute(
+                "SELECT 1 FROM resource WHERE kind = ? AND name = ? COLLATE NOCASE",
+                (resource.kind, resource.name),
+            ).fetchone()
+            if taken:
+                raise Duplicate(resource.name)
             try:
                 self._db.execute(
                     "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -129,6 +139,9 @@ class Store:
             except sqlite3.IntegrityError:
                 raise Duplicate(resource.name) from None
             self.put_tags(resource.arn, tags or {})
+
+    def must_take_new(self) -> None:
+        """Raise AwsError where nothing can be added."""
 
     def get(self, kind: Kind, name: str) -> Resource | None:
         with self._lock:
@@ -193,6 +206,19 @@ class Store:
             self._db.executemany(
                 "DELETE FROM tag WHERE arn = ? AND key = ?", [(arn, key) for key in keys]
             )
+
+
+class NothingStored(Store):
+    """A store in which nothing is and nothing comes; ``why`` is what ``add`` refuses with."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self._db.executescript(_SCHEMA)
+
+    def must_take_new(self) -> None:
+        raise validation_exception(self._why)
 
 
 def _resource(row: tuple[Any, ...]) -> Resource:

@@ -29,6 +29,7 @@ INVOCATIONS = "AWS/SageMaker"
 INSTANCES = "/aws/sagemaker/Endpoints"
 _UNITS = {
     "Invocations": "None",
+    "InvocationsPerInstance": "None",
     "Invocation4XXErrors": "None",
     "Invocation5XXErrors": "None",
     "ModelCacheHit": "None",

@@ -194,13 +194,13 @@ class LocalAwsProcess:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
 
-    def client(self, service: str, **config: Any) -> Any:
+    def client(self, service: str, *, region_name: str = REGION, **config: Any) -> Any:
         endpoint = self.s3 if service == "s3" else self.url
         settings = {"read_timeout": 90, "retries": {"total_max_attempts": 1}} | config
         return boto3.client(
             service,
             endpoint_url=endpoint,
-            region_name=REGION,
+            region_name=region_name,
             aws_access_key_id=KEY,
             aws_secret_access_key=SECRET,
             config=Config(**settings),

@@ -2,12 +2,17 @@
 
 import json
 import threading
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from localaws.tests.servers import alive, ask, wait_for
+from localaws.tests.servers import KEY, REGION, SECRET, alive, ask, wait_for
 
 
 def refused(call, code):
@@ -429,7 +434,7 @@ def test_variants_share_traffic_by_weight(hosting, name, tmp_path):
     after = {one["pid"] for one in hosting.process.instances(two)}
     assert len(after) == 3
     assert pids < after  # those that stay keep their models
-    with pytest.raises(ClientError, match="Could not find variant"):
+    with pytest.raises(ClientError, match="not present within endpoint configuration"):
         hosting.sagemaker.update_endpoint_weights_and_capacities(
             EndpointName=two, DesiredWeightsAndCapacities=[{"VariantName": "red"}]
         )
@@ -447,3 +452,35 @@ def test_a_single_model_endpoint_takes_no_target(hosting, name, tmp_path):
         f"Endpoint {name} is not a multi-model endpoint and does not support target model header."
     )
     hosting.delete(name)
+
+
+def error_body(hosting, name, target=None, body=b"x"):
+    """What the wire says of a refusal: botocore keeps no ErrorCode."""
+    headers = {"Content-Type": "application/octet-stream"}
+    if target:
+        headers["X-Amzn-SageMaker-Target-Model"] = target
+    url = f"{hosting.process.url}/endpoints/{name}/invocations"
+    request = AWSRequest("POST", url, data=body, headers=headers)
+    SigV4Auth(Credentials(KEY, SECRET), "sagemaker", REGION).add_auth(request)
+    wire = urllib.request.Request(url, body, dict(request.headers.items()))
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(wire, timeout=30)
+    return json.loads(caught.value.read())
+
+
+def test_errors_have_an_error_code_where_sagemakers_is_known(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    assert error_body(hosting, "none", "a.tar.gz")["ErrorCode"] == "NO_SUCH_ENDPOINT"
+    hosting.create(name)
+    said = error_body(hosting, name, "a.tar.gz", b"fail")
+    assert (said["ErrorCode"], said["OriginalStatusCode"]) == ("INTERNAL_FAILURE_FROM_MODEL", 500)
+    hosting.put_model(tmp_path, "b.tar.gz", load_status=400)
+    said = error_body(hosting, name, "b.tar.gz")
+    assert (said["ErrorCode"], said["OriginalStatusCode"]) == ("CLIENT_ERROR_FROM_MODEL", 400)
+    assert "ErrorCode" not in error_body(hosting, name)  # SageMaker's is not known
+    hosting.delete(name)
+    url = f"s3://{hosting.bucket}/models/a.tar.gz"
+    hosting.create(name + "-one", Mode="SingleModel", ModelDataUrl=url)
+    said = error_body(hosting, name + "-one", "a.tar.gz")
+    assert said["ErrorCode"] == "TARGET_MODEL_HEADER_NOT_SUPPORTED"
+    hosting.delete(name + "-one")

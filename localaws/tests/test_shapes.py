@@ -26,7 +26,7 @@ def patterns(shape, seen):
 def test_it_understands_every_pattern_of_the_operations_offered():
     seen: set[str] = set()
     names = [name for name in vars(ControlPlane) if name[:1].isupper()]
-    assert len(names) == 17
+    assert len(names) == 21
     found = [p for n in names for p in patterns(shapes.operation(n).input_shape, seen)]
     found += patterns(
         shapes.service_model("sagemaker-runtime").operation_model("InvokeEndpoint").input_shape,

@@ -51,6 +51,7 @@ def test_cloudwatch_counts_what_happened(start, tmp_path):
         return total(cloudwatch, "counted", name, stat, namespace)
 
     assert said("Invocations") == 6
+    assert said("InvocationsPerInstance") == 6
     assert said("Invocation5XXErrors") == 1
     assert said("Invocation4XXErrors") == 1
     assert said("ModelCacheHit") == 3
@@ -99,6 +100,16 @@ def test_cloudwatch_counts_what_happened(start, tmp_path):
 
     listed = cloudwatch.list_metrics(Namespace="AWS/SageMaker")["Metrics"]
     assert {"Invocations", "ModelLatency"} <= {metric["MetricName"] for metric in listed}
+
+
+def test_invocations_per_instance_are_a_part_of_each(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    hosting.create(name, count=4)  # two are real: Describe says four
+    for _ in range(6):
+        hosting.invoke(name, "a.tar.gz")
+    cloudwatch = hosting.process.client("cloudwatch")
+    assert total(cloudwatch, name, "InvocationsPerInstance") == 1.5
+    hosting.delete(name)
 
 
 def test_logs_hold_the_containers_lines(hosting, name, tmp_path):
