@@ -103,9 +103,14 @@ class Verdict:
     refusal: wire.Answer | None = None
 
     @property
+    def said_claim(self) -> Claim | None:
+        """The claim, also where none is verified; None where the request is not signed."""
+        return self.claim or said_claim(self.request)
+
+    @property
     def region(self) -> str | None:
         """The region that the request is signed for; None where it is not signed."""
-        claim = self.claim or said_claim(self.request)
+        claim = self.said_claim
         return claim.region if claim else None
 
 

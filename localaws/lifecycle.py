@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from . import scaling
 from .fleet import Fleet, StartFailed
 from .settings import Settings
 from .store import Resource, Store
@@ -111,6 +112,7 @@ class Lifecycle:
         finish = time.monotonic() + self._settings.delete_seconds
         self._fleet.remove(name)
         self._wait_until(finish)
+        scaling.end(self._settings.account, self._settings.region, name)
         if not self._stopping.is_set():
             self._store.remove("endpoint", name)
 

@@ -1,14 +1,14 @@
 """The one port: SageMaker, its runtime and the admin pages here, everything else moto's."""
 
+import http.client
 import io
 import json
 import logging
 import os
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 from urllib.parse import unquote
 
 import waitress
@@ -26,16 +26,16 @@ from .guard import Guard, Verdict
 from .keys import KeyRing, KeysMissing, own_keys
 from .lifecycle import Lifecycle
 from .naming import request_id
+from .others import Others
 from .runtime import Invocation, Runtime
 from .settings import Settings
 from .store import Store, lock_folder
-from .telemetry import Telemetry, import_moto
+from .telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
-Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _JSON_PROTOCOL = "application/x-amz-json-1.1"
 _NOT_OFFERED = {
@@ -47,21 +47,6 @@ _NOT_OFFERED = {
 _OTHER_INVOCATION = unknown_operation(
     "localaws offers InvokeEndpoint, not InvokeEndpointAsync or InvokeEndpointWithResponseStream."
 )
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    413: "Request Entity Too Large",
-}
-
-
-@runtime_checkable
-class ClosableIterable(Protocol):
-    """What a WSGI application may answer with (PEP 3333)."""
-
-    def close(self) -> None: ...
 
 
 class LocalAws:
@@ -94,7 +79,7 @@ class LocalAws:
         self.control_plane = ControlPlane(settings, self.store, self.lifecycle, s3)
         self.runtime = Runtime(settings, self.store, self.fleet)
         self.admin = Admin(settings, self.store, self.fleet, self.faults)
-        self._moto = _LazyMoto()
+        self.others = Others(settings.s3_endpoint, self._variants)
         self._server: BaseWSGIServer | None = None
 
     def serve(self, on_ready: Callable[[], None] | None = None) -> None:
@@ -116,7 +101,7 @@ class LocalAws:
         for server in getattr(self._server, "map", {None: self._server}).values():
             server.channel_class = guard.channel_class(self.guard)
         self.lifecycle.resume()
-        self._moto.warm_up()
+        self.others.warm_up()
         if on_ready is not None:
             on_ready()
         self._server.run()
@@ -163,27 +148,20 @@ class LocalAws:
             return _send(start_response, guard.too_large(verdict.request, verdict.kind, claim))
         if claim is not None and claim.expires is not None:
             environ["HTTP_AUTHORIZATION"] = claim.as_header  # moto looks for the service there
-        if claim is not None and claim.service.lower() == "sts":
-            return self._sessions(environ, start_response)
-        return self._moto.app(environ, start_response)
+        status, headers, body = self.others.answer(environ, verdict)
+        if status == 200 and claim is not None and claim.service.lower() == "sts":
+            body = self.keys.take_over(body)  # STS, whose keys are to be ours
+        headers = [pair for pair in headers if pair[0].lower() != "content-length"]
+        if environ["REQUEST_METHOD"] == "HEAD":
+            body = b""
+        return _respond(start_response, status, headers, body)
 
-    def _sessions(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """STS, whose keys are to be ours."""
-        told: list[tuple[str, list[tuple[str, str]]]] = []
-
-        def start(status: str, headers: list[tuple[str, str]], *_: object) -> None:
-            told.append((status, headers))
-
-        parts = self._moto.app(environ, start)
-        body = b"".join(parts)
-        if isinstance(parts, ClosableIterable):
-            parts.close()
-        status, headers = told[-1]
-        if status.startswith("200"):
-            body = self.keys.take_over(body)
-        kept = [pair for pair in headers if pair[0].lower() != "content-length"]
-        start_response(status, [*kept, ("Content-Length", str(len(body)))])
-        return [body]
+    def _variants(self, endpoint: str, region: str) -> list[str] | None:
+        """The variants of an endpoint; None where there is none, or it ends."""
+        row = self.store.get("endpoint", endpoint) if region == self.settings.region else None
+        if row is None or row.status == "Deleting":
+            return None
+        return [one["VariantName"] for one in row.body["variants"] or row.body.get("wanted", [])]
 
     def _control(
         self, operation: str, environ: Environ, start_response: StartResponse
@@ -250,30 +228,6 @@ class LocalAws:
         headers.append(("Content-Type", result.content_type))
         headers += result.headers.items()
         return _respond(start_response, 200, headers, result.body)
-
-
-class _LazyMoto:
-    """moto's WSGI application for all other services; importing it takes a while."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._app: Wsgi | None = None
-
-    def warm_up(self) -> None:
-        threading.Thread(target=lambda: self.app, name="moto", daemon=True).start()
-
-    @property
-    def app(self) -> Wsgi:
-        with self._lock:
-            if self._app is None:
-                import_moto()
-                from moto.moto_server.werkzeug_app import (
-                    DomainDispatcherApplication,
-                    create_backend_app,
-                )
-
-                self._app = DomainDispatcherApplication(create_backend_app)
-            return self._app
 
 
 def _strike_before(faults: list[Fault]) -> None:
@@ -353,7 +307,7 @@ def _unpacked(environ: Environ, limit: int) -> bool:
 def _respond(
     start_response: StartResponse, status: int, headers: list[tuple[str, str]], body: bytes
 ) -> Iterable[bytes]:
-    line = f"{status} {_REASONS.get(status, 'Error')}"
+    line = f"{status} {http.client.responses.get(status, 'Error')}"
     start_response(line, [*headers, ("Content-Length", str(len(body)))])
     return [body]
 

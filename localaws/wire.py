@@ -1,8 +1,9 @@
 """Refusals in the form that the caller's protocol has for errors.
 
 Which protocol that is, a request tells by its headers: the JSON services' by ``X-Amz-Target``,
-CBOR by ``Smithy-Protocol``, query services send forms; S3 and EC2 have XML of their own; all
-others are REST with JSON. Statuses as AWS's: 400 from JSON services, 403 from the rest.
+CBOR by ``Smithy-Protocol``, query services send forms; S3, EC2, Route 53 and CloudFront have XML
+of their own; all others are REST with JSON. Statuses as AWS's: 400 from JSON services, 403 from
+the rest.
 """
 
 import json
@@ -20,6 +21,8 @@ _S3_CODES = {
     Fault.UNKNOWN_KEY: "InvalidAccessKeyId",
     Fault.EXPIRED: "ExpiredToken",
 }
+S3_SERVICES = ("s3", "s3express", "s3-object-lambda")
+_REST_XML = ("route53", "cloudfront")
 _NAMESPACES = {
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
     "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
@@ -50,6 +53,26 @@ def too_large(limit: int, request: Request, service: str, request_id: str) -> An
     return _answer(protocol, 413, code, message, service, request_id)
 
 
+def not_offered(message: str, request: Request, service: str, request_id: str) -> Answer:
+    """localaws has no such operation: AWS's code for one that a service does not know."""
+    protocol = protocol_of(request, service)
+    status, code = 400, "UnknownOperationException"
+    if protocol in ("query", "ec2", "rest-xml"):
+        code = "InvalidAction"
+    elif protocol == "s3":
+        status, code = 501, "NotImplemented"
+    elif protocol == "rest-json":
+        status = 404
+    return _answer(protocol, status, code, message, service, request_id, request)
+
+
+def failed(message: str, request: Request, service: str, request_id: str) -> Answer:
+    """What answers in AWS's place has broken."""
+    protocol = protocol_of(request, service)
+    code = "InternalError" if protocol == "s3" else "InternalFailure"
+    return _answer(protocol, 500, code, message, service, request_id, request)
+
+
 def runtime_refusal(error: AwsError, request_id: str) -> Answer:
     """An error as SageMaker's runtime sends it."""
     headers = [("x-amzn-RequestId", request_id), ("Content-Type", "application/json")]
@@ -68,17 +91,26 @@ def protocol_of(request: Request, service: str) -> str:
         return "cbor"
     if request.header("x-amz-target"):
         return "json"
-    if service in ("s3", "ec2"):
-        return service
+    if service in S3_SERVICES:
+        return "s3"
+    if service in ("ec2", *_REST_XML):
+        return "ec2" if service == "ec2" else "rest-xml"
     form = (request.header("content-type") or "").startswith("application/x-www-form-urlencoded")
-    return "query" if form or "Action=" in request.target.partition("?")[2] else "rest-json"
+    path, _, query = request.target.partition("?")
+    return "query" if "Action=" in query or (form and path == "/") else "rest-json"
 
 
 def _answer(
-    protocol: str, status: int, code: str, message: str, service: str, request_id: str
+    protocol: str,
+    status: int,
+    code: str,
+    message: str,
+    service: str,
+    request_id: str,
+    request: Request | None = None,
 ) -> Answer:
     identified = [("x-amzn-RequestId", request_id)]
-    if protocol in ("query", "ec2", "s3"):
+    if protocol in ("query", "ec2", "s3", "rest-xml"):
         error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
         if protocol == "s3":
             text = f"<Error>{error}<RequestId>{request_id}</RequestId></Error>"
@@ -100,7 +132,12 @@ def _answer(
         return status, identified + headers, _cbor(("__type", code), ("message", message))
     if protocol == "json":
         body = json.dumps({"__type": code, "message": message}).encode()
-        return status, [*identified, ("Content-Type", "application/x-amz-json-1.1")], body
+        asked = (request.header("content-type") if request else None) or ""
+        version = "1.0" if asked.startswith("application/x-amz-json-1.0") else "1.1"
+        headers = [*identified, ("Content-Type", f"application/x-amz-json-{version}")]
+        if request and request.header("x-amzn-query-mode"):  # SQS: a query service once
+            headers.append(("x-amzn-query-error", f"{code};Sender"))
+        return status, headers, body
     headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)]
     return status, identified + headers, json.dumps({"message": message}).encode()
 
