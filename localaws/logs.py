@@ -2,12 +2,20 @@
 
 moto offers no way to forget events, so this reaches into its memory (moto 5). What is kept: the
 last lines of each stream, the last streams of each group, and a bound on the bytes of all, for
-which the streams that were written to longest ago go first.
+which the streams that were written to longest ago go first. Filter patterns are matched, or
+refused, by :mod:`localaws.patterns`: moto takes those that it does not understand, and ignores
+them.
 """
 
 import collections
+from collections.abc import Callable
+from typing import Any
 
-from moto.logs.models import LogEvent, logs_backends
+from moto.logs import models, responses
+from moto.logs.exceptions import InvalidParameterException
+from moto.logs.models import LogEvent, LogStream, logs_backends
+
+from .patterns import BadPattern, parse
 
 MAX_EVENTS = 5_000
 MAX_STREAMS = 50
@@ -68,6 +76,52 @@ class LogLines:
             group.streams.pop(stream, None)
             if not group.streams:
                 self._backend.groups.pop(name, None)
+
+
+class EventMessageFilter:
+    """In place of moto's, which has the same name."""
+
+    def __init__(self, pattern: str | None) -> None:
+        self.matches = parse(pattern or "")
+
+
+def _checked(method: Callable[[Any], Any], parameter: str) -> Callable[[Any], Any]:
+    """An operation of moto's Logs that refuses a pattern before it does anything."""
+
+    def call(self: Any) -> Any:
+        try:
+            parse(self._get_param(parameter) or "")
+        except BadPattern as error:
+            raise InvalidParameterException(str(error)) from None
+        return method(self)
+
+    return call
+
+
+_send: Any = LogStream._send_log_events
+
+
+def _send_log_events(
+    self: Any, service: str, destination_arn: str, filter_name: str, log_events: list[Any]
+) -> None:
+    """Send on to a subscription what its pattern matches; moto sends everything."""
+    matches = parse(self.log_group.subscription_filters[filter_name].filter_pattern or "")
+    matching = [event for event in log_events if matches(event["message"])]
+    if matching:
+        _send(self, service, destination_arn, filter_name, matching)
+
+
+# moto looks these up by their names at each request.
+models.EventMessageFilter = EventMessageFilter
+LogStream._send_log_events = _send_log_events
+for _operation, _parameter in (
+    ("filter_log_events", "filterPattern"),
+    ("put_metric_filter", "filterPattern"),
+    ("put_subscription_filter", "filterPattern"),
+    ("start_live_tail", "logEventFilterPattern"),
+):
+    _method = getattr(responses.LogsResponse, _operation)
+    setattr(responses.LogsResponse, _operation, _checked(_method, _parameter))
 
 
 def _size(text: str) -> int:

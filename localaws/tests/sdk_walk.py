@@ -103,6 +103,13 @@ def main(bucket: str, archives: Path, picture: bytes) -> None:
             refusal = error.response["Error"]["Code"]
         assert refusal == code, f"{target}: {refusal}"
 
+    # What the SDK's own tests ask before they delete an endpoint.
+    assert predictor.list_monitors() == []
+    associated = session.list_and_paginate_inference_component_names_associated_with_endpoint
+    assert associated(name) == []
+    executions = session.list_monitoring_executions(monitoring_schedule_name="none")
+    assert executions["MonitoringExecutionSummaries"] == []
+
     predictor.delete_model()
     predictor.delete_endpoint(delete_endpoint_config=True)
     session.sagemaker_client.get_waiter("endpoint_deleted").wait(
