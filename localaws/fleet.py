@@ -25,7 +25,7 @@ from .model import LoadFailed, NotReady
 from .naming import S3Prefix, parse_model_data_url
 from .rules import model_data_url
 from .settings import Settings
-from .telemetry import INSTANCES, Telemetry
+from .telemetry import INSTANCES, INVOCATIONS, OF_MULTI_MODEL, Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -225,8 +225,9 @@ class Variant:
             keep=self._keep_models,
         )
 
-    def metric(self, name: str, value: float) -> None:
-        self._telemetry.metric(self.endpoint, self.name, name, value)
+    def metric(self, name: str, value: float, namespace: str = INVOCATIONS) -> None:
+        if self.multi_model or name not in OF_MULTI_MODEL:
+            self._telemetry.metric(self.endpoint, self.name, name, value, namespace)
 
     def _log_line(self, instance: Instance, line: str) -> None:
         self._telemetry.line(self.endpoint, f"{self.name}/{instance.id}", line)
@@ -241,7 +242,7 @@ class Variant:
                 "DiskUtilization": 100 * one.cache.disk_used() / disk,
             } | one.instance.utilization(memory)
             for name, value in values.items():
-                self._telemetry.metric(self.endpoint, self.name, name, value, INSTANCES)
+                self.metric(name, value, INSTANCES)
 
     def _fetch(self, target: str, folder: Path, claim: Claim) -> Fetched:
         key = self.source.key(target) if self.multi_model else self.source.prefix

@@ -6,6 +6,7 @@ offer. docs/localaws.md, "Members", says of every member what becomes of it. All
 ValidationException.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ MOST_ENVIRONMENT_BYTES = 32 * 1024
 """BC, ContainerDefinition.Environment: "all keys and values in the map, combined, is 32 KB"."""
 MOST_VARIABLE_BYTES = 1024
 """BC, same place: "of each key and value in the Environment map is 1024 bytes"."""
+_VISIBLE = re.compile(r"[\t\x20-\x7e]*")
 _FREQUENCIES = (10, 30, 60, 120, 180, 240, 300)
 """BC, MetricPublishFrequencyInSeconds: "Valid values"."""
 
@@ -227,6 +229,12 @@ def check_desired(desired: Sequence[Members], present: Iterable[str], config: st
                 f"DesiredInstanceCount of variant {one['VariantName']} must be at least 1: only "
                 "managed instance scaling, which localaws does not offer, goes to 0."
             )
+
+
+def check_attributes(value: str | None) -> None:
+    """CustomAttributes of InvokeEndpoint; BC: "visible US-ASCII characters", as in a header."""
+    if value is not None and not _VISIBLE.fullmatch(value):
+        raise validation_exception("CustomAttributes must consist of visible US-ASCII characters.")
 
 
 def _not_offered(what: str) -> Exception:

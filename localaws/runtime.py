@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from . import shapes
+from . import rules, shapes
 from .cache import Ticket
 from .container import Answer, ContainerGone, ContainerTimeout
 from .errors import (
@@ -272,6 +272,7 @@ def _check(call: Invocation) -> None:
     given = {key: value for key, value in members.items() if value is not None}
     try:
         shapes.check(shape, given)
+        rules.check_attributes(call.custom_attributes)
     except AwsError as error:
         raise validation_error(error.message) from None
 

@@ -38,6 +38,17 @@ _UNITS = {
     "MemoryUtilization": "Percent",
     "DiskUtilization": "Percent",
 }
+OF_MULTI_MODEL = frozenset(
+    {
+        "ModelCacheHit",
+        "ModelLoadingWaitTime",
+        "ModelDownloadingTime",
+        "ModelLoadingTime",
+        "ModelUnloadingTime",
+        "LoadedModelCount",
+    }
+)
+"""Those of DG/multi-model-endpoint-cloudwatch-metrics, which other endpoints have not."""
 _KEPT = dt.timedelta(hours=3)
 _QUEUE = 50_000
 _IMPORTING = threading.Lock()

@@ -2,6 +2,8 @@
 
 import json
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from botocore.exceptions import ClientError
@@ -13,7 +15,7 @@ from localaws.errors import AwsError
 from localaws.fetch import s3_client
 from localaws.keys import Key
 from localaws.naming import S3Prefix
-from localaws.tests.servers import REGION, ROLE, ROOT, free_port
+from localaws.tests.servers import REGION, ROLE, ROOT, free_port, wait_for
 
 MANUAL = (ROOT / "docs" / "localaws.md").read_text()
 TABLE = MANUAL.partition("## Members")[2].partition("## Metrics")[0]
@@ -264,6 +266,12 @@ def test_what_a_deployment_may_have(deployment):
     rules.check_deployment(deployment, [4])
 
 
+def test_custom_attributes_are_visible_characters():
+    rules.check_attributes(None)
+    rules.check_attributes("trace=7, \t~")
+    assert "visible US-ASCII" in refusal(rules.check_attributes, "a\x01b")
+
+
 def test_variants_are_named_once_and_are_there():
     desired = [{"VariantName": "v", "DesiredWeight": w} for w in (1.5, 3)]
     message = refusal(rules.check_desired, desired, ["v"], "demo")
@@ -441,6 +449,74 @@ def test_an_s3_that_does_not_answer_is_no_fault_of_the_callers():
     with pytest.raises(AwsError) as caught:
         check_there(s3, S3Prefix("b", "m"), "s3://b/m", role=ROLE, region=REGION)
     assert (caught.value.code, caught.value.status) == ("ServiceUnavailable", 503)
+
+
+class StoreWithoutRights(BaseHTTPRequestHandler):
+    """An S3 that shows objects below ``seen/``, and gives none."""
+
+    def do_HEAD(self):
+        self.send_response(200 if "/seen/" in self.path else 403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self):
+        body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_an_archive_that_may_not_be_read(start, name):
+    with ThreadingHTTPServer(("127.0.0.1", 0), StoreWithoutRights) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            local = start(s3=f"http://127.0.0.1:{server.server_port}")
+            sagemaker = local.client("sagemaker")
+
+            def create(url):
+                spec = {"Image": "tiny", "ModelDataUrl": url}
+                sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=spec)
+
+            hidden, url = "s3://b/hidden/m.tar.gz", "s3://b/seen/m.tar.gz"
+            said = refused(lambda: create(hidden))
+            assert said.startswith(f"Could not access model data at {hidden}. ")
+            create(url)
+            sagemaker.create_endpoint_config(
+                EndpointConfigName=name, ProductionVariants=[variant(ModelName=name)]
+            )
+            sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+            def failed():
+                found = sagemaker.describe_endpoint(EndpointName=name)
+                return found["EndpointStatus"] == "Failed" and found["FailureReason"]
+
+            reason = wait_for(failed, 60, "the endpoint to fail")
+            assert reason.startswith("Failed to download model data for container")
+            assert url in reason
+        finally:
+            server.shutdown()
+
+
+def test_an_update_to_a_broken_archive_leaves_the_endpoint_as_it_was(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "good.tar.gz")
+    hosting.create(name, **single(hosting, "models/good.tar.gz"))
+    hosting.s3.put_object(Bucket=hosting.bucket, Key="m/bad.tar.gz", Body=b"no archive")
+    hosting.sagemaker.create_model(
+        ModelName=name + "-bad",
+        ExecutionRoleArn=ROLE,
+        PrimaryContainer=single(hosting, "m/bad.tar.gz"),
+    )
+    hosting.create_config(name + "-bad", model=name + "-bad")
+    hosting.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=name + "-bad")
+    found = hosting.settled(name)
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", name)
+    assert found["FailureReason"].startswith("Failed to extract model data archive for container")
+    assert b"good.tar.gz" in hosting.invoke(name, None)["Body"]
+    hosting.delete(name)
 
 
 def test_a_model_data_source_of_one_archive_is_served(hosting, name, tmp_path):

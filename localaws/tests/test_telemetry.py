@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 from botocore.exceptions import ClientError
 
+from localaws.telemetry import OF_MULTI_MODEL
 from localaws.tests.conftest import Hosting
 from localaws.tests.servers import wait_for
 
@@ -109,6 +110,19 @@ def test_invocations_per_instance_are_a_part_of_each(hosting, name, tmp_path):
         hosting.invoke(name, "a.tar.gz")
     cloudwatch = hosting.process.client("cloudwatch")
     assert total(cloudwatch, name, "InvocationsPerInstance") == 1.5
+    hosting.delete(name)
+
+
+def test_a_single_model_has_no_metrics_of_multi_model_endpoints(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    url = f"s3://{hosting.bucket}/models/a.tar.gz"
+    hosting.create(name, Mode="SingleModel", ModelDataUrl=url)
+    hosting.invoke(name, None)
+    cloudwatch = hosting.process.client("cloudwatch")
+    listed = cloudwatch.list_metrics(Dimensions=[{"Name": "EndpointName", "Value": name}])
+    names = {metric["MetricName"] for metric in listed["Metrics"]}
+    assert "Invocations" in names
+    assert not names & OF_MULTI_MODEL
     hosting.delete(name)
 
 
