@@ -19,7 +19,7 @@ from . import environment, rules, shapes
 from .artifact import check_there
 from .errors import AwsError, unknown_operation, validation_exception
 from .faults import Fault
-from .lifecycle import Lifecycle, variant_summaries
+from .lifecycle import Lifecycle, pending_deployment, variant_summaries
 from .naming import arn, parse_model_data_url
 from .settings import Settings
 from .store import Duplicate, Kind, NothingStored, Resource, Store
@@ -180,6 +180,7 @@ class ControlPlane:
             "deployment": request.get("DeploymentConfig"),
             "variants": [],
             "wanted": wanted,
+            "settings": _settings_of(config),
         }
         endpoint = self._create(
             "endpoint", request["EndpointName"], body, status="Creating", tags=request.get("Tags")
@@ -199,6 +200,8 @@ class ControlPlane:
             "CreationTime": endpoint.created,
             "LastModifiedTime": endpoint.modified,
             "LastDeploymentConfig": endpoint.body.get("deployment"),
+            "PendingDeploymentSummary": pending_deployment(endpoint),
+            **endpoint.body.get("settings", {}),
         }
 
     def ListEndpoints(self, request: Members) -> Members:
@@ -227,7 +230,11 @@ class ControlPlane:
                     for item in request.get("ExcludeRetainedVariantProperties") or []
                 }
                 _retain(wanted, endpoint.body["variants"], excluded)
-            endpoint.body |= {"wanted": wanted, "wanted_config": config.name}
+            endpoint.body |= {
+                "wanted": wanted,
+                "wanted_config": config.name,
+                "wanted_settings": _settings_of(config),
+            }
             if not request.get("RetainDeploymentConfig"):
                 endpoint.body["deployment"] = request.get("DeploymentConfig")
             self._begin_update(endpoint)
@@ -298,6 +305,7 @@ class ControlPlane:
                     "startup_timeout": timeout,
                     "download_timeout": variant.get("ModelDataDownloadTimeoutInSeconds"),
                     "container": container,
+                    "routing": variant.get("RoutingConfig"),
                 }
             )
         return wanted
@@ -406,6 +414,11 @@ class ControlPlane:
         size = request.get("MaxResults", _DEFAULT_PAGE)
         token = _write_token(sort_key(rows[size - 1])) if len(rows) > size else None
         return rows[:size], token
+
+
+def _settings_of(config: Resource) -> Members:
+    """What DescribeEndpoint says of an endpoint's configuration besides its variants."""
+    return {name: config.body.get(name) for name in ("MetricsConfig", "CrossRegionTrafficConfig")}
 
 
 def _check_deployment(request: Members, wanted: list[Members]) -> None:

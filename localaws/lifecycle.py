@@ -122,6 +122,8 @@ class Lifecycle:
             endpoint = self._get(name)
             endpoint.body["variants"] = endpoint.body.pop("wanted")
             endpoint.body["config"] = endpoint.body.pop("wanted_config", endpoint.body["config"])
+            if "wanted_settings" in endpoint.body:
+                endpoint.body["settings"] = endpoint.body.pop("wanted_settings")
             self._write(endpoint, "InService")
 
     def _roll_back(self, name: str, reason: str) -> None:
@@ -130,6 +132,7 @@ class Lifecycle:
             endpoint = self._get(name)
             endpoint.body.pop("wanted", None)
             endpoint.body.pop("wanted_config", None)
+            endpoint.body.pop("wanted_settings", None)
             endpoint.body["failure"] = _shortened(reason)
             self._write(endpoint, "InService")
 
@@ -171,25 +174,42 @@ def variant_summaries(endpoint: Resource) -> list[dict[str, Any]]:
     """``ProductionVariants`` of DescribeEndpoint: current values, and desired ones beside them."""
     current = {variant["VariantName"]: variant for variant in endpoint.body["variants"]}
     wanted = {variant["VariantName"]: variant for variant in endpoint.body.get("wanted", [])}
-    summaries = []
-    for name, desired in (current | wanted).items():
-        now = current.get(name)
-        image = desired["container"]["Image"]
-        summary: dict[str, Any] = {
-            "VariantName": name,
-            "DeployedImages": [
-                {
-                    "SpecifiedImage": image,
-                    "ResolvedImage": image,
-                    "ResolutionTime": endpoint.created,
-                }
-            ],
-            "CurrentWeight": now["weight"] if now else 0.0,
-            "DesiredWeight": desired["weight"],
-            "CurrentInstanceCount": now["count"] if now else 0,
-            "DesiredInstanceCount": desired["count"],
-        }
-        if endpoint.status in ("Creating", "Updating", "Deleting"):
-            summary["VariantStatus"] = [{"Status": endpoint.status, "StartTime": endpoint.modified}]
-        summaries.append(summary)
-    return summaries
+    return [
+        _summary(endpoint, current.get(name), desired)
+        for name, desired in (current | wanted).items()
+    ]
+
+
+def pending_deployment(endpoint: Resource) -> dict[str, Any] | None:
+    """``PendingDeploymentSummary``: while an endpoint gets a configuration (BC: a new one)."""
+    wanted, config = endpoint.body.get("wanted"), endpoint.body.get("wanted_config")
+    if endpoint.status == "Creating":
+        config = endpoint.body["config"]
+    elif endpoint.status != "Updating" or config == endpoint.body["config"]:
+        return None
+    return {
+        "EndpointConfigName": config,
+        "ProductionVariants": [_summary(endpoint, None, desired) for desired in wanted or []],
+        "StartTime": endpoint.modified,
+    }
+
+
+def _summary(
+    endpoint: Resource, now: dict[str, Any] | None, desired: dict[str, Any]
+) -> dict[str, Any]:
+    """One variant, which is as ``now`` says (None: not there yet) and is to be as ``desired``."""
+    image = desired["container"]["Image"]
+    summary: dict[str, Any] = {
+        "VariantName": desired["VariantName"],
+        "DeployedImages": [
+            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": endpoint.created}
+        ],
+        "CurrentWeight": now["weight"] if now else 0.0,
+        "DesiredWeight": desired["weight"],
+        "CurrentInstanceCount": now["count"] if now else 0,
+        "DesiredInstanceCount": desired["count"],
+        "RoutingConfig": desired.get("routing"),
+    }
+    if endpoint.status in ("Creating", "Updating", "Deleting"):
+        summary["VariantStatus"] = [{"Status": endpoint.status, "StartTime": endpoint.modified}]
+    return summary

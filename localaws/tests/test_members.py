@@ -15,6 +15,7 @@ from localaws.errors import AwsError
 from localaws.fetch import s3_client
 from localaws.keys import Key
 from localaws.naming import S3Prefix
+from localaws.tests.conftest import Hosting
 from localaws.tests.servers import REGION, ROLE, ROOT, free_port, wait_for
 
 MANUAL = (ROOT / "docs" / "localaws.md").read_text()
@@ -336,6 +337,42 @@ def test_a_client_is_told_of_each_kind_of_rule(hosting, name, tmp_path):
     answer = hosting.invoke(name, "a.tar.gz", InferenceId="x" * 64)
     assert json.loads(answer["Body"])["answer"] == "a.tar.gz"
     hosting.delete(name)
+
+
+def test_an_endpoint_says_what_it_is_about_to_be(start, name):
+    hosting = Hosting(start("--create-seconds", "1", "--update-seconds", "1"), "pending")
+    sagemaker = hosting.sagemaker
+    hosting.create(name, wait=False)
+    described = sagemaker.describe_endpoint(EndpointName=name)
+    pending = described["PendingDeploymentSummary"]
+    assert described["EndpointStatus"] == "Creating"
+    assert pending["EndpointConfigName"] == name
+    assert pending["ProductionVariants"][0]["DesiredInstanceCount"] == 1
+    assert "PendingDeploymentSummary" not in hosting.settled(name)
+    metrics, routing = {"MetricPublishFrequencyInSeconds": 10}, {"RoutingStrategy": "RANDOM"}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name + "-2",
+        ProductionVariants=[variant(ModelName=name, RoutingConfig=routing)],
+        MetricsConfig=metrics,
+    )
+    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=name + "-2")
+    described = sagemaker.describe_endpoint(EndpointName=name)
+    pending = described["PendingDeploymentSummary"]
+    assert (described["EndpointConfigName"], pending["EndpointConfigName"]) == (name, name + "-2")
+    assert [one["VariantName"] for one in pending["ProductionVariants"]] == ["v"]
+    assert "MetricsConfig" not in described
+    described = hosting.settled(name)
+    assert "PendingDeploymentSummary" not in described
+    assert described["MetricsConfig"] == metrics
+    assert [one["RoutingConfig"] for one in described["ProductionVariants"]] == [routing]
+    # New weights and counts are no new configuration.
+    desired = [{"VariantName": "v", "DesiredInstanceCount": 1}]
+    sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=name, DesiredWeightsAndCapacities=desired
+    )
+    described = sagemaker.describe_endpoint(EndpointName=name)
+    assert described["EndpointStatus"] == "Updating"
+    assert "PendingDeploymentSummary" not in described
 
 
 def test_lists_of_what_there_never_is_are_empty(hosting):
