@@ -27,8 +27,8 @@ _DESCRIPTION = """\
 A SageMaker for multi-model endpoints on one machine, for any AWS client: boto3, the AWS
 CLI, the SageMaker SDK. It offers SageMaker's control plane for models, endpoint
 configurations and endpoints, and InvokeEndpoint, which runs real containers; STS, ECR,
-CloudWatch, Logs and the rest are moto's. S3 is another server (--s3-endpoint), whose
-credentials it takes from the AWS_* environment variables.
+CloudWatch, Logs and the rest are moto's, as far as moto has them. S3 is another server
+(--s3-endpoint), whose credentials it takes from the AWS_* environment variables.
 
 Point a client at it with AWS_ENDPOINT_URL=http://HOST:PORT and AWS_ENDPOINT_URL_S3. Requests
 must be signed with the same AWS_* keys, or with those of a session of its own STS; bind it to
@@ -135,7 +135,7 @@ def _settings(arguments: list[str] | None) -> Settings:
         action="store_false",
         help="verify no signatures: whoever reaches the port may do everything",
     )
-    option("region", "region in ARNs and for S3", _text("[a-z]{2}(-[a-z]+)+-[0-9]+"))
+    option("region", "the region that is served; elsewhere there is nothing", _text("[a-z]{2}(-[a-z]+)+-[0-9]+"))
     option("account", "account number in ARNs", _text("[0-9]{12}"))
     option(
         "s3_endpoint",

@@ -616,6 +616,30 @@ def test_a_single_model_is_loaded_before_the_first_call(hosting, name, tmp_path)
     hosting.delete(name)
 
 
+def test_a_single_models_container_that_dies_is_replaced_with_its_model(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "only.tar.gz")
+    hosting.create(name, **single(hosting, "models/only.tar.gz"))
+    assert refused(lambda: hosting.invoke(name, None, b"die"), "ModelError")
+    assert b"only.tar.gz" in hosting.invoke(name, None)["Body"]
+    (one,) = hosting.process.instances(name)
+    assert [model["loads"] for model in one["models"]] == [1]
+    hosting.delete(name)
+
+
+def test_an_endpoint_that_is_loading_its_model_again_can_be_deleted(start, name, tmp_path):
+    process = start()
+    hosting = Hosting(process, "loading-again")
+    hosting.put_model(tmp_path, "only.tar.gz")
+    hosting.create(name, **single(hosting, "models/only.tar.gz"))
+    hosting.put_model(tmp_path, "only.tar.gz", load_seconds=60)
+    process.kill()
+    process.start()
+    instances = process.data / "instances"
+    wait_for(lambda: list(instances.glob("*/models/*")), 30, "the model to be loaded")
+    hosting.delete(name)
+    assert not list(instances.iterdir())
+
+
 def test_one_model_by_whichever_way_it_is_named(hosting, name, tmp_path):
     hosting.put_model(tmp_path, "sub/a.tar.gz")
     hosting.create(name, ModelDataUrl=f"s3://{hosting.bucket}/models")  # no last slash
