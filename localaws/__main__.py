@@ -135,7 +135,11 @@ def _settings(arguments: list[str] | None) -> Settings:
         action="store_false",
         help="verify no signatures: whoever reaches the port may do everything",
     )
-    option("region", "the region that is served; elsewhere there is nothing", _text("[a-z]{2}(-[a-z]+)+-[0-9]+"))
+    option(
+        "region",
+        "the region that is served; elsewhere there is nothing",
+        _text("[a-z]{2}(-[a-z]+)+-[0-9]+"),
+    )
     option("account", "account number in ARNs", _text("[0-9]{12}"))
     option(
         "s3_endpoint",
