@@ -14,7 +14,9 @@ from localaws.artifact import check_there
 from localaws.errors import AwsError
 from localaws.fetch import s3_client
 from localaws.keys import Key
+from localaws.lifecycle import pending_deployment
 from localaws.naming import S3Prefix
+from localaws.store import Resource
 from localaws.tests.conftest import Hosting
 from localaws.tests.servers import REGION, ROLE, ROOT, free_port, wait_for
 
@@ -339,16 +341,28 @@ def test_a_client_is_told_of_each_kind_of_rule(hosting, name, tmp_path):
     hosting.delete(name)
 
 
-def test_an_endpoint_says_what_it_is_about_to_be(start, name):
-    hosting = Hosting(start("--create-seconds", "1", "--update-seconds", "1"), "pending")
+def endpoint(status, **body):
+    one = {"VariantName": "v", "count": 2, "weight": 1.0, "container": {"Image": "i"}}
+    kept = {"config": "old", "variants": [one], "wanted": [one | {"VariantName": "w"}]} | body
+    return Resource("endpoint", "e", "arn", 1.0, 2.0, status, kept)
+
+
+def test_an_endpoint_says_which_configuration_it_is_getting():
+    pending = pending_deployment(endpoint("Updating", wanted_config="new"))
+    assert (pending["EndpointConfigName"], pending["StartTime"]) == ("new", 2.0)
+    (variant,) = pending["ProductionVariants"]
+    assert (variant["VariantName"], variant["CurrentInstanceCount"]) == ("w", 0)
+    assert variant["DesiredInstanceCount"] == 2
+    assert pending_deployment(endpoint("Creating"))["EndpointConfigName"] == "old"
+    # New weights and counts are no new configuration.
+    assert pending_deployment(endpoint("Updating", wanted_config="old")) is None
+    assert pending_deployment(endpoint("InService")) is None
+
+
+def test_settings_of_the_configuration_are_described(hosting, name):
     sagemaker = hosting.sagemaker
-    hosting.create(name, wait=False)
-    described = sagemaker.describe_endpoint(EndpointName=name)
-    pending = described["PendingDeploymentSummary"]
-    assert described["EndpointStatus"] == "Creating"
-    assert pending["EndpointConfigName"] == name
-    assert pending["ProductionVariants"][0]["DesiredInstanceCount"] == 1
-    assert "PendingDeploymentSummary" not in hosting.settled(name)
+    hosting.create(name)
+    assert "MetricsConfig" not in sagemaker.describe_endpoint(EndpointName=name)
     metrics, routing = {"MetricPublishFrequencyInSeconds": 10}, {"RoutingStrategy": "RANDOM"}
     sagemaker.create_endpoint_config(
         EndpointConfigName=name + "-2",
@@ -356,23 +370,12 @@ def test_an_endpoint_says_what_it_is_about_to_be(start, name):
         MetricsConfig=metrics,
     )
     sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=name + "-2")
-    described = sagemaker.describe_endpoint(EndpointName=name)
-    pending = described["PendingDeploymentSummary"]
-    assert (described["EndpointConfigName"], pending["EndpointConfigName"]) == (name, name + "-2")
-    assert [one["VariantName"] for one in pending["ProductionVariants"]] == ["v"]
-    assert "MetricsConfig" not in described
     described = hosting.settled(name)
+    assert described["EndpointConfigName"] == name + "-2"
     assert "PendingDeploymentSummary" not in described
     assert described["MetricsConfig"] == metrics
     assert [one["RoutingConfig"] for one in described["ProductionVariants"]] == [routing]
-    # New weights and counts are no new configuration.
-    desired = [{"VariantName": "v", "DesiredInstanceCount": 1}]
-    sagemaker.update_endpoint_weights_and_capacities(
-        EndpointName=name, DesiredWeightsAndCapacities=desired
-    )
-    described = sagemaker.describe_endpoint(EndpointName=name)
-    assert described["EndpointStatus"] == "Updating"
-    assert "PendingDeploymentSummary" not in described
+    hosting.delete(name)
 
 
 def test_lists_of_what_there_never_is_are_empty(hosting):

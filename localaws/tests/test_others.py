@@ -106,6 +106,19 @@ def test_what_needs_a_package_at_the_last_moment_is_not_offered(local):
     assert "needs the package jsonpath_ng, which is not installed" in message
 
 
+@pytest.mark.usefixtures("no_traceback")
+def test_a_subscription_of_a_function_that_cannot_be_is_refused(local):
+    logs = local.client("logs")
+    logs.create_log_group(logGroupName="subscribed")
+    function = "arn:aws:lambda:ap-northeast-2:123456789012:function:f"
+    code, _, status = refused(
+        lambda: logs.put_subscription_filter(
+            logGroupName="subscribed", filterName="f", filterPattern="", destinationArn=function
+        )
+    )
+    assert (code, status) == ("InvalidParameterException", 400)
+
+
 def test_what_breaks_moto_is_an_error_of_the_callers_form(local):
     code, message, status = refused(lambda: unvalidated(local, "budgets").create_budget())
     assert (code, status) == ("InternalFailure", 500)
