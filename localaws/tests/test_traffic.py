@@ -2,7 +2,16 @@
 
 import json
 
+from botocore.exceptions import ClientError
+
 from localaws.tests import traffic
+
+
+def test_an_answer_that_was_cut_short_is_counted_as_a_broken_connection():
+    cut = ClientError({"Error": {"Code": "ModelError", "Message": ""}}, "InvokeEndpoint")
+    assert traffic.name_of(cut)[0] == "ConnectionClosedError"
+    whole = cut.response | {"OriginalStatusCode": 507, "OriginalMessage": "no room"}
+    assert traffic.name_of(ClientError(whole, "InvokeEndpoint"))[0] == "ModelError 507"
 
 
 def test_skewed_traffic_over_more_models_than_fit(hosting, name, tmp_path):

@@ -53,6 +53,9 @@ def name_of(error: ClientError | BotoCoreError) -> tuple[str, str]:
     code = str(error.response["Error"]["Code"])
     if code != "ModelError":
         return code, str(error)
+    if "OriginalStatusCode" not in error.response:
+        # localaws was killed between the headers and the body: botocore makes the error of those.
+        return "ConnectionClosedError", f"cut short: {error}"
     status = error.response["OriginalStatusCode"]
     text = str(error.response["OriginalMessage"])
     if status == 500 and "Worker died." in text:
