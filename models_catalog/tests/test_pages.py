@@ -327,6 +327,7 @@ def test_only_ones_own_newer_upload_of_the_same_bytes_is_found(
 def test_a_malformed_question_after_an_upload_is_refused(
     client_of: Callable[[str], Client], version: Version
 ) -> None:
+    client = client_of("operator")
     for bad in ({"size": "x"}, {"after": -1}, {"sha256": "zz"}, {"model": ""}):
-        assert _arrived(client_of("operator"), **bad).status_code == 400, bad
+        assert _arrived(client, **bad).status_code == 400, bad
     assert _arrived(client_of("viewer")).status_code == 403
