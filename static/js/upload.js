@@ -124,6 +124,7 @@ async function lookFor(question, seconds, signal) {
 // `why` says what is known: that the answer did not come, and from whom one came instead.
 async function findOut(why, file, sent, seconds) {
   looking = new AbortController();
+  let there = false;
   const text = document.getElementById("progress-text");
   progress.querySelector("progress").removeAttribute("value");
   problem(`${why} Looking whether it arrived …`, "warn");
@@ -141,6 +142,7 @@ async function findOut(why, file, sent, seconds) {
       link.href = found.url;
       link.textContent = `Open ${found.name}`;
       box.append(link);
+      there = true;
     } else if (seconds) {
       problem(`${why} The portal has no version of these ${readable(file.size)} after ${seconds} s. They may still be on their way to the store: look at the list of models before you upload them again.`);
     } else {
@@ -152,8 +154,12 @@ async function findOut(why, file, sent, seconds) {
   } finally {
     looking = null;
     idle();
+    send.disabled = there; // a second click would make the same version again
+    document.getElementById("problem").scrollIntoView({ block: "center" });
   }
 }
+
+form.addEventListener("input", () => { if (!request) send.disabled = false; });
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
