@@ -27,6 +27,7 @@ MAX_HEADER_BYTES = 1024 * 1024
 """Of one record of long names or PAX headers, which is read as a whole."""
 MAX_NAME_BYTES = 255  # of one part of a path: Linux's NAME_MAX
 MAX_PATH_BYTES = 1024
+MAX_TARGET_BYTES = 4095  # of a link: Linux's PATH_MAX
 MAX_SPARSE_PARTS = 100_000
 MAX_LINKS_FOLLOWED = 40  # as Linux does
 MAX_EXTRA_BYTES = 1024 * 1024
@@ -479,10 +480,14 @@ def _until_nul(data: bytes) -> bytes:
 
 def shown(name: bytes | str) -> str:
     """A name as a sentence can hold it, whatever its bytes are."""
-    data = name.encode(errors="surrogateescape") if isinstance(name, str) else name
-    text = data.decode(errors="backslashreplace")
-    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    text = printable(name if isinstance(name, str) else _decoded(name))
     return f"'{text}'" if len(text) <= 120 else f"'{text[:60]}…{text[-40:]}'"
+
+
+def printable(text: str) -> str:
+    """The text with escapes in place of what is no UTF-8 and of what cannot be seen."""
+    whole = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in whole)
 
 
 def _too_many() -> ArtifactError:
@@ -521,6 +526,10 @@ class _Names:
         if path in self.folders:
             raise _clash(member.name)
         if member.kind == _SYMBOLIC:
+            if not 0 < len(member.target) <= MAX_TARGET_BYTES:
+                raise ArtifactError(
+                    "link_or_device", f"{shown(member.name)} is a link that leads nowhere."
+                )
             self.links[path] = _decoded(member.target)
         elif member.kind == _HARD:
             target = _target(member)
@@ -651,9 +660,10 @@ def _write(out: BinaryIO, member: _Member, data: Iterator[memoryview]) -> None:
             while not left:
                 at, left = parts.pop()
             piece, chunk = chunk[:left], chunk[left:]
-            if piece != _ZEROS[: len(piece)]:
+            block = bytes(piece)
+            if block != _ZEROS[: len(block)]:
                 out.seek(start + at)
-                out.write(piece)
+                out.write(block)
             at += len(piece)
             left -= len(piece)
     out.seek(start + member.size)
@@ -926,8 +936,7 @@ def _manifest(path: str) -> bool:
 
 
 def _listed(path: str, size: int) -> PackedFile:
-    name = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
-    return PackedFile(name.replace("\0", ""), size, packed=False, read=False)
+    return PackedFile(path if _faithful(path) else printable(path), size, packed=False, read=False)
 
 
 def _files(count: int) -> str:

@@ -314,6 +314,13 @@ REFUSED: dict[str, Row] = {
         pack(PLAIN, p.header(b"d/", kind=b"5"), p.header(b"l", kind=b"2", link=b"d"), file(b"l/a")),
         {b"d/a": DATA}, refused="a file and a folder at once, or a link", readers=TAR,
     ),
+    "a link that leads nowhere at all": Row(
+        pack(PLAIN, p.header(b"l", kind=b"2")), refused="a link that leads nowhere"
+    ),
+    "a link whose target is too long": Row(
+        pack(PLAIN, p.long(b"a/" * 3000, b"K"), p.header(b"l", kind=b"2", link=b"x")),
+        refused="a link that leads nowhere",
+    ),
     "a device": Row(
         pack(PLAIN, p.header(b"null", kind=b"3")), refused="only plain files are taken", readers=TAR
     ),
