@@ -234,7 +234,11 @@ def run_both(arguments: argparse.Namespace) -> Report:
         if not first["ok"]:
             return first | {"artifact": None}
         published.parent.mkdir()
-        with packed.open("rb") as tar, gzip.GzipFile("", "wb", 0, published.open("xb"), 0) as out:
+        with (
+            packed.open("rb") as tar,
+            published.open("xb") as file,
+            gzip.GzipFile("", "wb", 0, file, 0) as out,
+        ):
             shutil.copyfileobj(tar, out, _MEGABYTE)
         packed.unlink()
         told = copy.deepcopy(first["archive"])

@@ -697,6 +697,7 @@ def excused(why: str, readers: set[str]) -> str:
     return rows[0] if rows else ""
 
 
+@pytest.mark.xdist_group("packings")  # with the next, which counts
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
           suppress_health_check=list(HealthCheck))  # fmt: skip
 @given(data=an_archive())
@@ -726,6 +727,7 @@ def test_no_two_readers_read_an_archive_differently(data: bytes) -> None:
         ended["read by all, packed and read again by all"] += 1
 
 
+@pytest.mark.xdist_group("packings")
 def test_the_property_met_all_ends(capsys: pytest.CaptureFixture[str]) -> None:
     """The archives above were not all of one kind; says how they ended in the long mode."""
     if not ended:
