@@ -151,7 +151,7 @@ READ: dict[str, Row] = {
              p.plain(b"Icon\r", b"")),
         {b"._tiny": b"AppleDouble", b"tiny/._tiny-symbol.json": b"AppleDouble", b".DS_Store": b"x",
          b"Icon\r": b""}, prefix=b"tiny/", extra=(b"._tiny-symbol.json",),
-        notes=("folder", "names_left_out", "outside_left_out"),
+        notes=("folder", "outside_left_out"),
     ),
     **{
         f"a sparse file, {what}": Row(
@@ -225,6 +225,11 @@ READ: dict[str, Row] = {
     "a name in another encoding, as bsdtar marks it": Row(
         pack(PLAIN, p.pax((b"hdrcharset", b"BINARY"), (b"path", KOREAN.encode("euc-kr"))),
              file(b"x")), {KOREAN.encode("euc-kr"): DATA}, notes=("names_left_out",),
+    ),
+    "one folder around everything, its name in another encoding": Row(
+        pack(network(KOREAN.encode("euc-kr") + b"/"), file(KOREAN.encode("euc-kr") + b"/a")),
+        {KOREAN.encode("euc-kr") + b"/a": DATA}, prefix=KOREAN.encode("euc-kr") + b"/",
+        extra=(b"a",), notes=("folder",),
     ),
     "what systems and tools leave behind": Row(
         pack(PLAIN, *map(file, (b"._tiny-symbol.json", b".DS_Store", b"__pycache__/x.pyc",
@@ -380,7 +385,7 @@ REFUSED: dict[str, Row] = {
         pack(PLAIN, file(b"/a")), A, refused="points outside", readers=TAR
     ),
     "a name of Windows's": Row(
-        pack(PLAIN, file(b"d\\a")), {b"d\\a": DATA}, refused="points outside", readers=ALL
+        pack(PLAIN, file(b"d\\a")), {b"d\\a": DATA}, refused="holds a backslash", readers=ALL
     ),
     "a name too long for a file system": Row(
         pack(PLAIN, p.long(b"n" * 256), file(b"x")), refused="is too long"
