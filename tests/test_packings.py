@@ -5,9 +5,11 @@ is read alike by all of them and by Python's tarfile. ``MME_PACKINGS=2000`` make
 in place of the suite's few, and prints how they ended.
 """
 
+import base64
 import collections
 import gzip
 import os
+import subprocess
 import tempfile
 import unicodedata
 from dataclasses import dataclass, field
@@ -75,6 +77,8 @@ class Row:
     #: What is packed besides the network's files.
     extra: tuple[bytes, ...] = ()
     prefix: bytes = b""
+    #: Whether the network is there at all.
+    network: bool = True
 
 
 A = {b"a": DATA}
@@ -273,6 +277,12 @@ REFUSED: dict[str, Row] = {
         gzip.compress((PLAIN + file(b"a"))[: len(PLAIN) + 200]),
         refused="it ends in the middle of a header", readers=TAR,
     ),
+    "nothing": Row(
+        gzip.compress(b""), refused="The archive is empty", readers=TAR, network=False
+    ),
+    "folders and zeros alone": Row(
+        pack(p.header(b"d/", kind=b"5")), refused="The archive is empty", readers=ALL, network=False
+    ),
     "two archives in one file": Row(
         pack(PLAIN) + pack(file(b"a")), refused="something follows its end", readers=TAR
     ),
@@ -468,7 +478,7 @@ def test_it_is_refused_with_a_reason_and_who_reads_it_is_known(what: str, tmp_pa
         row.readers
     )
     for name in row.readers:
-        assert found[name] == NETWORK | row.more, name
+        assert found[name] == (NETWORK if row.network else {}) | row.more, name
     contents, tar = canonical(tmp_path)
     assert contents == told
     assert tar == b""
@@ -481,6 +491,7 @@ def test_it_is_refused_with_a_reason_and_who_reads_it_is_known(what: str, tmp_pa
          "'tiny-0017.params'): the highest are served"),
         ((17,), 17, "of epoch 17: tiny-0017.params"),
         ((10, 9), 10, "several epochs"),
+        ((9999, 10_000), 10_000, "several epochs"),
     ],
 )  # fmt: skip
 def test_the_highest_epoch_is_read_and_noted(
@@ -535,6 +546,102 @@ def test_the_same_files_make_the_same_tar_however_they_were_packed(tmp_path: Pat
         (place / "archive.tar.gz").write_bytes(data)
         made.add(canonical(place)[1])
     assert len(made) == 1
+
+
+# --- as real archivers write them ----------------------------------------------------------------
+
+#: bsdtar 3.6.2 (libarchive, as macOS has it) of a folder with the network and a sparse file.
+BSDTAR = base64.b85decode(
+    "ABzY8000000t4;a&u-H&90%}@V-Odf!0NeVcH%Vcq#Y2_;DnG6r>d&l#alBqe`LF?W$IJxg}CxaaKi4N(JUGWL^Dyo"
+    "A60ei#BmbmH)oaOAGh|7QW{4QajA7bU1wMnQWnRQ(~#KB!!B!)sMUa(HbU7$`3ommIk|s?e{9lx@j@@MaWVC;bdm3+"
+    "|GS(&-2XAV*Z(YtIBgM%{@=Tsc3vb>w@=96rd^aaZRfM;wB50($fV0B!U&g7^KxcZTMm~U^3c{7=c8+xUQWz!RT-y3"
+    "KV0F=R#?0$@?4%9nN+K~oG?bYO7>)C*=Uj`iOk*FpuMc@b3i-9eTE$}U_Tav&Ejs8y0|cznD4e#s$yI{#zA;jbLb93"
+    "U5@UqrY*Nk1g_kbjZ|?xDvjD%)giVz?~urCGm#=$?~`x$Svj$6o=Y?OD3wkNcWwiF8151?+NW%|T>g3dzZ3H}wsEPB"
+    "bt#mV&BuR0c|HESEiy;^?_EeqX3|WavbZ00dqLC<eHQXKj{1yyK|o%={ot=}3_lZBg*s*TOViwzQZMN3mb#!h^*6Va"
+    "XIt4>r=*zb^pkCKb*;P>JmUCoJLdhWU(V90^ywb{3j93&16F(fV__J^82=lIf3L^-fyZgTyZWN*#Z6=)HV@q#00000"
+    "0000Eo|#A@^8`PH000000000Su<iWci72Ihr1`%zVzv2yjAQ;!69zZ6dA_TA!A&t`s~M_2`x!2W2$e&Qe|OLNrBEW%"
+    "jmLi&gthtqEI|A>;`vcE|74SX`F8tto8Ojw-lRte8vua+-gcZg+8HP6;{$oQUH5F03UzsM_o~>_YN2}>3|F?P=Rdv3"
+    "wKTq&n|-zM%m4ps?|(7Q8J_=|AiOc&@c;k-00000061XZ0aHi~8vsxM00"
+)
+HOLED = p.whole([(8192, b"x" * 4096), (40_960, b"the end")], 100_000)
+
+
+def a_folder(place: Path) -> Path:
+    """A folder with the network, a sparse file, links, and names of all kinds."""
+    folder = place / "v1"
+    (folder / "more").mkdir(parents=True)
+    for name, data in NETWORK.items():
+        (folder / os.fsdecode(name)).write_bytes(data)
+    with (folder / "sparse").open("wb") as file:
+        file.seek(8192)
+        file.write(b"x" * 4096)
+        file.seek(40_960)
+        file.write(b"the end")
+        file.truncate(100_000)
+    (folder / "more" / (KOREAN * 20)).write_bytes(DATA)
+    (folder / "more" / "hard").hardlink_to(folder / "synset.txt")
+    (folder / "more" / "soft").symlink_to("../synset.txt")
+    return folder
+
+
+FOLDER = NETWORK | {
+    b"sparse": HOLED, b"more/" + (KOREAN * 20).encode(): DATA,
+    b"more/hard": NETWORK[b"synset.txt"], b"more/soft": NETWORK[b"synset.txt"],
+}  # fmt: skip
+
+
+def test_bsdtar_by_itself_writes_sparse_files_which_are_read(tmp_path: Path) -> None:
+    for name, found in read_all(BSDTAR, tmp_path).items():
+        assert found == NETWORK | {b"sparse": HOLED}, name
+    contents, tar = canonical(tmp_path)
+    assert p.read_tar(tar) == NETWORK | {b"sparse": HOLED}
+    assert "sparse" in {note.code for note in contents.notes}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--format=gnu"], ["--format=oldgnu"], ["--format=posix"], ["--format=gnu", "--sparse"],
+        *(["--format=posix", "--sparse", f"--sparse-version={one}"]
+          for one in ("0.0", "0.1", "1.0")),
+        ["--dereference", "--hard-dereference"], ["--format=gnu", "--xform=s,^,./,"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_whatever_gnu_tar_writes_is_read_alike(options: list[str], tmp_path: Path) -> None:
+    folder = a_folder(tmp_path)
+    done = subprocess.run(
+        ["tar", "-czf", "-", *options, "-C", str(folder.parent), "v1"], capture_output=True,
+        check=True, timeout=60, env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    for name, found in read_all(done.stdout, tmp_path).items():
+        assert found == {b"v1/" + path: data for path, data in FOLDER.items()}, name
+    _, tar = canonical(tmp_path)
+    assert p.read_tar(tar) == FOLDER
+
+
+def test_what_git_archive_writes_is_read(tmp_path: Path) -> None:
+    folder = a_folder(tmp_path)
+
+    def git(*words: str) -> bytes:
+        who = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull,
+               "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c", "GIT_COMMITTER_NAME": "a",
+               "GIT_COMMITTER_EMAIL": "a@b.c"}  # fmt: skip
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, check=True, timeout=60,
+            env=os.environ | who,
+        )  # fmt: skip
+        return done.stdout
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "The network")
+    data = git("archive", "--format=tar.gz", "--prefix=models/v1/", "HEAD")
+    for name, found in read_all(data, tmp_path).items():
+        assert found == {b"models/v1/" + path: data for path, data in FOLDER.items()}, name
+    contents, tar = canonical(tmp_path)
+    assert p.read_tar(tar) == FOLDER
+    assert {note.code for note in contents.notes} == {"folder", "links"}
 
 
 # --- the property --------------------------------------------------------------------------------
