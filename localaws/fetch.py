@@ -351,7 +351,15 @@ class _Tar(tarfile.TarFile):
             raise FetchError("archive", "not a sound .tar.gz: two headers tell the same")
         if said.keys() & self.pax_headers.keys():
             raise FetchError("archive", "not a sound .tar.gz: one header names all files")
+        told = {key for key in member.pax_headers if key.startswith("GNU.sparse")}
+        if (told and not member.issparse()) or "GNU.sparse.offset" in told:
+            raise FetchError("archive", "not a sound .tar.gz: a sparse file in no known form")
         if member.issparse():
+            pax = member.pax_headers
+            blocks = pax.get("GNU.sparse.numblocks")
+            old = member.type == tarfile.GNUTYPE_SPARSE or "GNU.sparse.major" in pax
+            if not old and blocks != str(len(member.sparse)):
+                raise FetchError("archive", "not a sound .tar.gz: a sparse file in disorder")
             end = stored = 0
             for offset, count in member.sparse:
                 if offset < end or (count and stored % tarfile.BLOCKSIZE):

@@ -48,6 +48,7 @@ def header(
     mode: bytes = b"0000644\0",
     owner: bytes = b"0001750\0",
     mtime: bytes = b"14716412345\0",
+    device: bytes = bytes(8),
     tail: bytes | None = None,
     checksum: int = 0,
 ) -> bytes:
@@ -60,6 +61,7 @@ def header(
     block[156:157] = kind
     block[157:257] = link[:100].ljust(100, b"\0")
     block[257:265] = magic
+    block[329:337] = device
     if tail is not None:
         block[345 : 345 + len(tail)] = tail
     elif prefix:
