@@ -233,10 +233,17 @@ def by_localaws(path: Path, folder: Path) -> Read:
 
 
 def by_gnu_tar(path: Path, folder: Path) -> Read:
-    done = subprocess.run(
-        ["tar", "-x", "-z", "-f", str(path), "-C", str(folder), "--no-same-owner"],
-        capture_output=True, check=False, timeout=60, env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )  # fmt: skip
+    """GNU gzip, then GNU tar: with ``tar -z`` it is chance whether tar hears how gzip ended."""
+    plain = folder.with_name(f"{folder.name}.tar")
+    with plain.open("wb") as out:
+        done = subprocess.run(
+            ["gzip", "-dc", str(path)], stdout=out, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    if done.returncode == 0:
+        done = subprocess.run(
+            ["tar", "-x", "-f", str(plain), "-C", str(folder), "--no-same-owner"],
+            capture_output=True, check=False, timeout=60, env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
     return tree(folder) if done.returncode == 0 else Refused(done.stderr.decode(errors="replace"))
 
 

@@ -344,7 +344,8 @@ REFUSED: dict[str, Row] = {
     ),
     "a sparse file whose number of parts is not told": Row(
         pack(PLAIN, p.pax(OF_SPARSE[2], (b"GNU.sparse.size", b"512"),
-                          (b"GNU.sparse.map", b"0,512")), p.plain(b"s", b"x" * 512)), {b"s": b"x" * 512}, refused="not as many parts",
+                          (b"GNU.sparse.map", b"0,512")), p.plain(b"s", b"x" * 512)),
+        refused="not as many parts",
     ),
     "a sparse file with a number that a NUL cuts": Row(
         pack(PLAIN, p.pax(*OF_SPARSE[:3], (b"GNU.sparse.realsize", b"512\0")),
