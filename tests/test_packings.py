@@ -281,7 +281,7 @@ REFUSED: dict[str, Row] = {
         refused="it ends in the middle of a header", readers=TAR,
     ),
     "nothing": Row(
-        gzip.compress(b""), refused="The archive is empty", readers=TAR, network=False
+        gzip.compress(b""), refused="The archive is empty", network=False
     ),
     "folders and zeros alone": Row(
         pack(p.header(b"d/", kind=b"5")), refused="The archive is empty", readers=ALL, network=False
