@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Self
 
 MAX_MEMBERS = 1000
-MAX_FOLDERS_DEEP = 32  # as the container has it (container/unpack.py)
+MAX_FOLDERS_DEEP = 32  # as the container has it (container/archive.py)
 MAX_HEADER_BYTES = 1 << 20  # long names and pax records; tarfile reads one wholly into memory
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEADERS = {

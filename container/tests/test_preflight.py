@@ -25,6 +25,8 @@ from tests.artifacts import constant_archive, constant_network, pack, params_byt
 pytestmark = pytest.mark.xdist_group("container-preflight")
 
 PREFLIGHT = REPOSITORY / "container" / "preflight.py"
+MEGABYTE = 1024 * 1024
+NETWORK = constant_network(labels=["cat", "dog"], answer=1)
 
 
 def preflight(python: str, archive: Path, *options: str) -> tuple[int, dict[str, Any]]:
@@ -71,6 +73,129 @@ def test_it_accepts_a_sound_archive_and_tells_what_is_inside(
     assert report["memory_mb"] > 0
 
 
+def test_the_first_run_packs_what_the_second_loads_and_both_are_one_report(
+    python: str, tmp_path: Path
+) -> None:
+    extra = {"README.md": b"x" * 90_000, "MAR-INF/MANIFEST.json": b"{}", "Icon\r": b""}
+    archive = pack(tmp_path / "uploaded.tar.gz", NETWORK | extra, prefix="./top/")
+    tar, published = tmp_path / "packed.tar", tmp_path / "published.tar.gz"
+
+    code, first = preflight(python, archive, "--pack", str(tar))
+
+    assert (code, first["ok"], first["error"]) == (0, True, None)
+    assert first["sandbox"]["missing"] == []
+    assert first["archive"].pop("notes")
+    kept = NETWORK | {"README.md": extra["README.md"]}
+    files = [
+        {"name": name, "bytes": len(data), "packed": True, "read": name != "README.md"}
+        for name, data in kept.items()
+    ] + [
+        {"name": "top/Icon\\r", "bytes": 0, "packed": False, "read": False},
+        {"name": "top/MAR-INF/MANIFEST.json", "bytes": 2, "packed": False, "read": False},
+    ]
+    assert first["archive"] == {
+        "files": sorted(files, key=lambda file: str(file["name"])),
+        "unpacked_bytes": sum(len(data) for data in (NETWORK | extra).values()),
+        "packed_bytes": sum(len(data) for data in kept.values()),
+    }
+    with tarfile.open(tar, "r:") as packed:
+        members = packed.getmembers()
+        assert {one.name: packed.extractfile(one).read() for one in members} == kept  # type: ignore[union-attr]
+    assert [one.name for one in members] == sorted(kept)
+    about = {(one.mtime, one.mode, one.uid, one.gid, one.uname, one.gname, one.type)
+             for one in members}  # fmt: skip
+    assert about == {(0, 0o644, 0, 0, "", "", tarfile.REGTYPE)}
+
+    published.write_bytes(gzip.compress(tar.read_bytes(), 0))
+    code, second = preflight(python, published, "--packed")
+    assert (code, second["error"]) == (0, None)
+    assert {one["name"] for one in second["artifact"]["files"]} == set(kept)
+
+    _, both = preflight(python, archive)
+    assert both.keys() == second.keys() | {"archive"}
+    assert both["artifact"] == second["artifact"]
+    del both["archive"]["notes"]
+    assert both["archive"] == first["archive"]
+
+
+def test_the_first_run_does_not_load_mxnet(python: str, tmp_path: Path) -> None:
+    archive = pack(tmp_path / "bad.tar.gz", NETWORK | {"tiny-symbol.json": b"no JSON"})
+    done = subprocess.run(
+        [python, str(PREFLIGHT), str(archive), "--pack", str(tmp_path / "bad.tar")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "mxnet" not in done.stderr.lower()  # which says at once which engine it uses
+    loaded = "import sys, preflight; print(sorted({'mxnet', 'numpy', 'network', 'artifact'} & " \
+        "sys.modules.keys()))"  # fmt: skip
+    asked = subprocess.run(
+        [python, "-c", loaded], cwd=PREFLIGHT.parent, capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+    assert asked.stdout.strip() == "[]"
+
+
+def test_a_refused_archive_leaves_no_tar_and_one_that_is_there_is_kept(
+    python: str, tmp_path: Path
+) -> None:
+    tar = tmp_path / "packed.tar"
+    broken = pack(tmp_path / "broken.tar.gz", {"synset.txt": b"a\n"})
+    code, report = preflight(python, broken, "--pack", str(tar))
+    assert (code, report["error"]["code"]) == (1, "missing_file")
+    assert report["archive"]["files"] == [
+        {"name": "synset.txt", "bytes": 2, "packed": False, "read": False}
+    ]
+    assert not tar.exists()
+
+    tar.write_bytes(b"mine")
+    sound = pack(tmp_path / "sound.tar.gz", NETWORK)
+    done = subprocess.run(
+        [python, str(PREFLIGHT), str(sound), "--pack", str(tar)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is there already" in done.stderr
+    assert tar.read_bytes() == b"mine"
+
+
+def _out(folder: Path, how: str) -> Path:
+    """What a sandboxed process may leave in place of the tar it was to write."""
+    left, secret = folder / "packed.tar", folder / "secret"
+    secret.write_text("a secret")
+    if how == "a link":
+        left.symlink_to(secret)
+    elif how == "a hard link":
+        left.hardlink_to(secret)
+    elif how == "a pipe":
+        os.mkfifo(left)
+    elif how == "a folder":
+        left.mkdir()
+    elif how == "a huge file":
+        with left.open("wb") as file:
+            file.truncate(1 << 40)
+    return left
+
+
+@pytest.mark.parametrize(
+    "how", ["a link", "a hard link", "a pipe", "a folder", "a huge file", "nothing"]
+)
+def test_what_the_sandbox_wrote_is_taken_only_as_a_plain_file(how: str, tmp_path: Path) -> None:
+    import preflight as module
+
+    left, target = _out(tmp_path, how), tmp_path / "target"
+    with pytest.raises(ValueError, match=r"file|large"):
+        module._bring_out(left, target, 1 << 20)
+    assert not target.exists()
+
+
+def test_what_the_sandbox_wrote_is_copied_whole(tmp_path: Path) -> None:
+    import preflight as module
+
+    (tmp_path / "left").write_bytes(data := os.urandom(300_000))
+    module._bring_out(tmp_path / "left", tmp_path / "target", 1 << 20)
+    assert (tmp_path / "target").read_bytes() == data
+
+
 def test_without_a_picture_it_draws_one(python: str, tmp_path: Path) -> None:
     archive = constant_archive(tmp_path / "t.tar.gz", labels=["a", "b"], answer=0)
     _, report = preflight(python, archive)
@@ -115,9 +240,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str, str]] = {
         "twice",
     ),
     "symlink": (
-        lambda p: tar_gz(p, (member("link", tarfile.SYMTYPE, "/etc/passwd"), b"")),
+        lambda p: tar_gz(
+            p,
+            *((member(name), data) for name, data in NETWORK.items() if name != "synset.txt"),
+            (member("synset.txt", tarfile.SYMTYPE, "/etc/passwd"), b""),
+        ),
         "link_or_device",
-        "link",
+        "'synset.txt' is a link to '/etc/passwd', which is no file of the archive: pack with "
+        "`tar -h`",
     ),
     "hard link": (
         lambda p: tar_gz(p, (member("link", tarfile.LNKTYPE, "/etc/passwd"), b"")),
@@ -157,34 +287,35 @@ def test_it_refuses_hostile_archives(python: str, tmp_path: Path, case: str) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["hostile.tar.gz"]
 
 
-MEGABYTE = 1024 * 1024
-NETWORK = constant_network(labels=["cat", "dog"], answer=1)
-
-
 @pytest.mark.parametrize(
     ("extra", "named"),
     [
-        ({"zeros.bin": bytes(40 * MEGABYTE)}, "zeros.bin (40.0 MB)"),
-        ({f"part{i}.bin": bytes(MEGABYTE // 4) for i in range(5)}, "part0.bin (0.2 MB)"),
-        ({"folder/tiny-0000.params": bytes(2 * MEGABYTE)}, "folder/tiny-0000.params (2.0 MB)"),
-        ({".tiny-0000.params": bytes(2 * MEGABYTE)}, ".tiny-0000.params (2.0 MB)"),
-        ({"other-0000.params": bytes(2 * MEGABYTE)}, "other-0000.params (2.0 MB)"),
+        ({"zeros.bin": bytes(40 * MEGABYTE)}, "'zeros.bin' (40.0 MB)"),
+        ({f"part{i}.bin": bytes(MEGABYTE // 4) for i in range(5)}, "'part0.bin' (0.2 MB)"),
+        ({"folder/tiny-0000.params": bytes(2 * MEGABYTE)}, "'folder/tiny-0000.params' (2.0 MB)"),
+        ({".tiny-0000.params": bytes(2 * MEGABYTE)}, "'.tiny-0000.params' (2.0 MB)"),
+        ({"other-0000.params": bytes(2 * MEGABYTE)}, "'other-0000.params' (2.0 MB)"),
         ({"a-preprocess.json": b"{}", "b-preprocess.json": b" " * 2 * MEGABYTE}, "b-preprocess"),
-        ({"tiny-0001.params": bytes(2 * MEGABYTE)}, "tiny-0001.params (2.0 MB)"),
+        ({"tiny--001.params": bytes(2 * MEGABYTE)}, "'tiny--001.params' (2.0 MB)"),
     ],
 )
-def test_a_few_megabytes_that_fill_a_disk_are_refused(
+def test_a_few_megabytes_that_would_fill_a_disk_are_left_out_of_what_is_served(
     python: str, tmp_path: Path, extra: dict[str, bytes], named: str
 ) -> None:
     """Zeros pack to a thousandth, and each instance would keep them as long as the model."""
     archive = pack(tmp_path / "bomb.tar.gz", NETWORK | extra)
+    packed = tmp_path / "bomb.tar"
 
-    code, report = preflight(python, archive)
+    code, report = preflight(python, archive, "--pack", str(packed))
 
-    assert code == 1
-    assert report["error"]["code"] == "too_large"
-    assert named in report["error"]["message"]
-    assert "does not need" in report["error"]["message"]
+    assert (code, report["error"]) == (0, None)
+    assert packed.stat().st_size < 8192
+    notes = {note["code"]: note["message"] for note in report["archive"]["notes"]}
+    assert named in notes["extra_left_out"]
+    listed = {one["name"]: one for one in report["archive"]["files"]}
+    assert {name for name, one in listed.items() if one["packed"]} == set(NETWORK)
+    assert all(listed[name]["bytes"] == len(data) for name, data in extra.items())
+    assert not any(listed[name]["read"] for name in extra)
 
 
 def _tar(files: dict[str, bytes], *, ended: bool) -> bytes:
@@ -206,9 +337,9 @@ def test_what_hides_in_a_second_gzip_stream_is_validated_too(python: str, tmp_pa
 
     code, report = preflight(python, archive)
 
-    assert code == 1
-    assert report["error"]["code"] == "too_large"
-    assert "zeros.bin (40.0 MB)" in report["error"]["message"]
+    assert (code, report["error"]) == (0, None)
+    listed = {one["name"]: one["packed"] for one in report["archive"]["files"]}
+    assert listed == dict.fromkeys(NETWORK, True) | {"zeros.bin": False}
 
     whole = _tar(NETWORK, ended=True)
     archive.write_bytes(gzip.compress(whole[:700]) + gzip.compress(whole[700:]))
@@ -308,7 +439,7 @@ def test_it_refuses_with_the_words_of_the_server(python: str, tmp_path: Path) ->
     for word, contents in cases.items():
         code, report = preflight(python, pack(tmp_path / "a.tar.gz", contents))
         assert (code, report["error"]["code"]) == (1, word)
-        assert len(report["artifact"]["files"]) == len(contents)
+        assert len(report["archive"]["files"]) == len(contents)
 
 
 def test_a_model_beyond_the_memory_limit_is_refused(python: str, tmp_path: Path) -> None:
