@@ -44,6 +44,8 @@ class Preprocess:
     std: tuple[float, ...] = ()
     scale: float = 1.0
     color: str = "RGB"
+    layout: str | None = None
+    """``NCHW`` or ``NHWC``: where the input has its channels; None: as its shape says."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,30 @@ class Input:
     shape: tuple[int, ...]
 
 
+LAYOUTS = ("NCHW", "NHWC")
+_CHANNELS = (1, 3)  # of a picture: grey, or three colours
+
+
+def layout_of(shape: Sequence[int], said: str | None = None) -> str | None:
+    """Where an input of ``shape``, batch first, has the channels of a picture; None where it takes
+    none. ``said`` is what NAME-preprocess.json says; else the shape does, channels first where it
+    could be either."""
+    if len(shape) != 4:
+        return None
+    possible = [one for one in LAYOUTS if shape[one.index("C")] in _CHANNELS]
+    if said is not None:
+        return said if said in possible else None
+    return possible[0] if possible else None
+
+
+def picture_shape(shape: Sequence[int], layout: str | None) -> tuple[int, int, int] | None:
+    """Channels, height and width of an input of ``shape``; None where it takes no pictures."""
+    if layout is None:
+        return None
+    channels, height, width = (shape[layout.index(letter)] for letter in "CHW")
+    return channels, height, width
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A validated artifact: everything known of a model without running it."""
@@ -84,6 +110,12 @@ class Artifact:
     """The names of what convolutions multiply by."""
     graph: Graph
     """The network itself, read and checked: MXNet is given this, not the file."""
+
+    @property
+    def layout(self) -> str | None:
+        """``NCHW`` or ``NHWC`` where the first input takes pictures; see :func:`layout_of`."""
+        said = self.preprocess.layout if self.preprocess else None
+        return layout_of(self.inputs[0].shape, said)
 
     @property
     def parameter_count(self) -> int:
@@ -232,7 +264,7 @@ def _read_labels(path: Path) -> tuple[str, ...]:
     return labels
 
 
-_PREPROCESS_KEYS = {"resize", "crop", "mean", "std", "scale", "color"}
+_PREPROCESS_KEYS = {"resize", "crop", "mean", "std", "scale", "color", "layout"}
 
 
 def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
@@ -262,11 +294,19 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
         raise refuse('\'color\' must be "RGB" or "GRAY"')
 
     shape = inputs[0].shape
-    channels = shape[1] if len(shape) == 4 else None
+    layout = given.get("layout")
+    if layout not in (None, *LAYOUTS):
+        raise refuse('\'layout\' must be "NCHW" or "NHWC"')
+    if layout is not None and layout_of(shape, layout) is None:
+        raise refuse(
+            f"'layout' is {layout}, but the input {list(shape)} has no 1 or 3 channels there"
+        )
+    picture = picture_shape(shape, layout_of(shape, layout))
+    channels = picture[0] if picture else shape[1] if len(shape) == 4 else None
     if channels is not None and channels != (1 if color == "GRAY" else 3) and "color" in given:
         raise refuse(f"'color' is {color}, but the network takes {channels} channel(s)")
-    if resize is not None and crop and len(shape) == 4 and resize < min(shape[2:]):
-        raise refuse(f"'resize' {resize} is below the input {shape[2:]}, nothing is left to crop")
+    if resize is not None and crop and picture and resize < min(picture[1:]):
+        raise refuse(f"'resize' {resize} is below the input {picture[1:]}, nothing is left to crop")
     numbers = {}
     for key in ("mean", "std"):
         values = given.get(key) or []
@@ -281,7 +321,7 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
         raise refuse("'std' must not hold 0")
     return Preprocess(
         resize=resize, crop=crop, scale=float(scale), color=color,
-        mean=numbers["mean"], std=numbers["std"],
+        mean=numbers["mean"], std=numbers["std"], layout=layout,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ import heap
 import mxnet as mx
 import numpy as np
 import processors
-from artifact import Artifact
+from artifact import Artifact, picture_shape
 from findings import ArtifactError
 from graph import GraphError, check_outputs, check_sizes
 from memory import MEGABYTE, Admit
@@ -80,6 +80,17 @@ class Network:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of the first input, batch first."""
         return self.artifact.inputs[0].shape
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int] | None:
+        """Channels, height and width of the pictures that it takes; None where it takes none."""
+        return picture_shape(self.input_shape, self.artifact.layout)
+
+    def from_picture(self, picture: np.ndarray) -> np.ndarray:
+        """The row for the first input, of a picture of :attr:`picture_shape`."""
+        if self.artifact.layout == "NHWC":
+            picture = picture.transpose(1, 2, 0)
+        return np.ascontiguousarray(picture, dtype=np.float32)
 
     def _read_symbol(self) -> tuple[Any, dict[str, Shape], dict[str, Shape]]:
         """The symbol, and the shapes of its arguments and of its auxiliary states by name."""

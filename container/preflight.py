@@ -136,18 +136,19 @@ def _sample(network: Any, image: Path | None) -> tuple[str, Any]:
     import numpy as np
     from artifact import Preprocess
 
-    shape = network.input_shape
-    if len(shape) != 4 or shape[1] not in (1, 3):
-        return "zeros", np.zeros((1, *shape[1:]), np.float32)
+    shape = network.picture_shape
+    if shape is None:
+        return "zeros", np.zeros((1, *network.input_shape[1:]), np.float32)
     preprocess = network.artifact.preprocess or Preprocess()
     if image is not None:
         try:
-            return image.name, images.decode(image.read_bytes(), shape[1:], preprocess)[None]
+            picture = images.decode(image.read_bytes(), shape, preprocess)
         except images.BadImage as error:
             raise ArtifactError("predict_failed", f"{image.name}: {error}") from error
-    ramp = np.linspace(0, 255, shape[3], dtype=np.float32)
-    gradient = np.broadcast_to(ramp, shape[1:])
-    return "grey gradient", images.normalise(gradient, preprocess)[None]
+        return image.name, network.from_picture(picture)[None]
+    ramp = np.linspace(0, 255, shape[2], dtype=np.float32)
+    gradient = images.normalise(np.broadcast_to(ramp, shape), preprocess)
+    return "grey gradient", network.from_picture(gradient)[None]
 
 
 # --- the parent of the sandbox -----------------------------------------------------------------
