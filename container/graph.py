@@ -8,8 +8,8 @@ So the file is read here, strictly, and MXNet is given what was read and checked
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import operators
@@ -100,12 +100,61 @@ class Graph:
             node.op in _UNCHECKED for node in self.nodes
         )
 
+    def without_types(self, arguments: Set[str]) -> "Graph":
+        """The same, where the ``arguments`` have no type of their own: requests are float32."""
+
+        def typed(node: Node) -> bool:
+            return node.op == "null" and "__dtype__" in node.attributes and node.name in arguments
+
+        def changed(node: Node) -> dict[str, str]:
+            return {key: value for key, value in node.attributes.items() if key != "__dtype__"}
+
+        return self._changed(typed, changed) if any(map(typed, self.nodes)) else self
+
+    def in_float32(self, types: Set[str]) -> "Graph":
+        """The same, computed in float32 wherever it says one of ``types``."""
+
+        def changed(node: Node) -> dict[str, str]:
+            return node.attributes | ({"__dtype__": "0"} if node.op == "null" else _FLOAT32)
+
+        return self._changed(lambda node: _type_said(node) in types, changed)
+
+    def types(self) -> set[str]:
+        """The types of values that it says, by their names."""
+        found = {kind for node in self.nodes if (kind := _type_said(node)) is not None}
+        for node in self.nodes:
+            for inner in node.subgraphs:
+                found |= inner.types()
+        return found
+
+    def _changed(
+        self, which: Callable[[Node], bool], attributes: Callable[[Node], dict[str, str]]
+    ) -> "Graph":
+        nodes = []
+        for node in self.nodes:
+            if node.subgraphs:
+                inner = [one._changed(which, attributes) for one in node.subgraphs]
+                node = replace(node, subgraphs=inner)
+            nodes.append(replace(node, attributes=attributes(node)) if which(node) else node)
+        return replace(self, nodes=nodes)
+
     def _links(self) -> Iterator[list[int]]:
         yield from self.heads
         for node in self.nodes:
             yield from node.inputs
             for inner in node.subgraphs:
                 yield from inner._links()
+
+
+_FLOAT32 = {"dtype": "float32"}
+_TYPES = {"0": "float32", "1": "float64", "2": "float16"}  # of an argument, by MXNet's numbers
+
+
+def _type_said(node: Node) -> str | None:
+    """The type of values that a node says; of an argument, as far as it is of floats."""
+    if node.op == "null":
+        return _TYPES.get(node.attributes.get("__dtype__", ""))
+    return node.attributes.get("dtype")
 
 
 def parse(text: str) -> Graph:
