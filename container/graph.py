@@ -54,6 +54,10 @@ class NotAllowed(GraphError):
     """It holds one, with something in it that no network may have."""
 
 
+class _OperatorNotAllowed(NotAllowed):
+    """One of the nodes has an operator that no network may have."""
+
+
 @dataclass(frozen=True)
 class Node:
     """One layer, or with the operator ``null`` an argument; links are node, output, version."""
@@ -253,7 +257,10 @@ class _Reader:
             self.version = notes.get("mxnet_version", 800)  # as MXNet takes it
         nodes: list[Node] = []
         for one in listed:
-            nodes.append(self._node(one, nodes, depth))
+            try:
+                nodes.append(self._node(one, nodes, depth))
+            except _OperatorNotAllowed:
+                raise NotAllowed(_refusal(listed)) from None
         heads = self._links(given.get("heads"), nodes, "the outputs of the network")
         if not heads:
             raise GraphError("it has no output")
@@ -299,7 +306,7 @@ class _Reader:
             return Node(op, name, self._of_argument(given, name), [], [])
         operator = operators.allowed(op)
         if operator is None:
-            raise NotAllowed(_refusal(op))
+            raise _OperatorNotAllowed
         if depth and op in _UNCHECKED:  # its sizes are known only while it runs
             raise NotAllowed(f"the operator {op} is not allowed inside a loop or a condition")
         attributes = self._of_layer(given, name, operator)
@@ -453,12 +460,28 @@ def _agrees(node: Node, op: str, parts: tuple[tuple[str, ...], ...]) -> bool:
     )
 
 
-def _refusal(op: str) -> str:
-    why = operators.refused_because(op)
-    return (
-        f"the operator {_short(op)[1:-1]} is not allowed in an uploaded network: "
-        f"{why or 'MXNet has none of that name'}"
-    )
+MAX_NAMED = 5
+"""Operators that one refusal names."""
+
+
+def _refusal(listed: list[Any]) -> str:
+    """Names all operators of the nodes that are not allowed: each would cost a try by itself."""
+    why: dict[str, str] = {}
+    for node in listed:
+        op = node.get("op") if isinstance(node, dict) else None
+        if not isinstance(op, str) or op == "null" or operators.allowed(op) is not None:
+            continue
+        name = _short(op)[1:-1]
+        attributes = node.get("attrs", node.get("attr", node.get("param")))
+        if op == "Custom" and isinstance(attributes, dict) and "op_type" in attributes:
+            name += f" ({_short(attributes['op_type'])})"  # whose code is its author's
+        why[name] = operators.refused_because(op) or "MXNet has none of that name"
+    if len(why) == 1:
+        ((name, reason),) = why.items()
+        return f"the operator {name} is not allowed in an uploaded network: {reason}"
+    named = "; ".join(f"{name}: {reason}" for name, reason in list(why.items())[:MAX_NAMED])
+    more = f"; and {len(why) - MAX_NAMED} more" if len(why) > MAX_NAMED else ""
+    return f"{len(why)} operators are not allowed in an uploaded network ({named}{more})"
 
 
 def _meaning(kind: str) -> str:

@@ -35,6 +35,9 @@ signal.signal(signal.SIGSEGV, signal.SIG_DFL)
 
 Shape = tuple[int, ...]
 
+_SHARED = frozenset({"float32", "float64", "int32", "int64", "uint8"})
+"""Types of values that MXNet takes where they lie."""
+
 _HALF = frozenset({"float16", "bfloat16"})
 """Types of values that MXNet has for other devices; here its layers do not compute with them."""
 
@@ -186,7 +189,11 @@ class Network:
             try:
                 check_sizes(json.loads(internals.tojson()), internals.infer_shape(**shapes)[1])
             except GraphError as error:
-                raise ArtifactError("bad_symbol", f"{artifact.symbol.name}: {error}.") from error
+                raise ArtifactError(
+                    "bad_symbol",
+                    f"{artifact.symbol.name}: {error}. Where the network insists on a batch, "
+                    f"{artifact.name}-shapes.json must say it.",
+                ) from error
         self.outputs = tuple(
             (name, tuple(shape))
             for name, shape in zip(symbol.list_outputs(), output_shapes, strict=True)
@@ -253,6 +260,8 @@ class Network:
             )
         values = self._converted(name, values)
         self._finite.add(name, values)
+        if values.dtype.name not in _SHARED:
+            return mx.nd.array(values, dtype=values.dtype)
         return mx.nd.from_numpy(values, zero_copy=True)
 
     def _choose(self) -> int:
@@ -279,7 +288,7 @@ class Network:
                 sizes = [f"{one}: {count}" for one, count in zip(names, numbers, strict=True)]
                 what = f"no output of the network has as many numbers ({_listed(sizes)})"
             empty = artifact.labels.count("")
-            hint = f" {empty} of the lines are empty." if empty else ""
+            hint = f" Empty lines count, it has {empty}." if empty else ""
             raise ArtifactError(
                 "bad_labels",
                 f"synset.txt has {labels} labels, but {what}: write one line for each.{hint}",
@@ -327,12 +336,10 @@ class Network:
             message = "It answers with one number and no sigmoid: the sigmoid of it is served."
             self._notes.append(Note("one_label", message))
         if said in (outputs.PROBABILITIES, outputs.MULTILABEL) and not outputs.within(first):
-            self._notes.append(
-                Note(
-                    "output",
-                    f"{self.artifact.name}-preprocess.json says {said}, but the network gives "
-                    "numbers below 0 or above 1: they are served as they are.",
-                )
+            raise ArtifactError(
+                "bad_shapes",
+                f"{self.artifact.name}-preprocess.json: 'output' is {said}, but the network gives "
+                f"numbers from {first.min():.3g} to {first.max():.3g}.",
             )
         return outputs.Output(
             name, self._index, kind, "preprocess.json" if said else "probes", others
@@ -564,6 +571,9 @@ def _explain(error: Exception, artifact: Artifact) -> Exception:
     text = str(error)
     if any(sign in text for sign in ("bad_alloc", "out of memory", "Failed to allocate", "ENOMEM")):
         return MemoryError(f"{artifact.name}: not enough memory to load it")
+    advice = ""
+    if any("quantize" in op for op in artifact.layers):
+        advice = ". Quantized networks are made for one kind of processor: export it in float32"
     return ArtifactError(
-        "load_failed", f"{artifact.name}: MXNet cannot run it: {_first_line(error)}"
+        "load_failed", f"{artifact.name}: MXNet cannot run it: {_first_line(error)}{advice}"
     )

@@ -82,7 +82,7 @@ def decide(
     the network's end on noise, none where it cannot be tried by itself; ``whole`` those of all of
     it. Neither is asked where it is clear without.
     """
-    if _finite(first) and not within(first):
+    if _finite(first) and (not within(first) or _are_logs(first, ends_with)):
         return LOGITS
     if ends_with == "softmax" and _adds_up(first):
         return PROBABILITIES
@@ -100,10 +100,15 @@ def conversion(kind: str, first: np.ndarray, ends_with: str) -> Conversion:
     """What makes a network's numbers those that are served, from 0 to 1; ``first`` as above."""
     if kind != LOGITS:
         return _as_they_are
-    if ends_with == "log_softmax" and _finite(first) and _adds_up(np.exp(first)):
+    if _are_logs(first, ends_with):
         return _exp
     # Of one label alone a softmax would always make 1.
     return _sigmoid if first.shape[1] == 1 else _softmax
+
+
+def _are_logs(first: np.ndarray, ends_with: str) -> bool:
+    """Whether they are logarithms of probabilities: of one label alone, always 0."""
+    return ends_with == "log_softmax" and _finite(first) and _adds_up(np.exp(first))
 
 
 def _as_they_are(rows: np.ndarray) -> np.ndarray:
