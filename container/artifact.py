@@ -204,7 +204,16 @@ def _epoch_notes(found: files.NetworkFiles) -> list[Note]:
 def _input_notes(artifact: Artifact) -> list[Note]:
     notes = []
     first, *rest = artifact.inputs
-    if artifact.layout == "NHWC":
+    said = artifact.preprocess.layout if artifact.preprocess else None
+    if said is None and all(layout_of(first.shape, one) for one in LAYOUTS):
+        notes.append(
+            Note(
+                "layout",
+                f"The input {first.name!r} {list(first.shape)} could have its channels first or "
+                "last: it is read as channels first. 'layout' says otherwise.",
+            )
+        )
+    elif artifact.layout == "NHWC":
         notes.append(
             Note(
                 "layout",

@@ -472,12 +472,15 @@ def _refusal(listed: list[Any]) -> str:
         if not isinstance(op, str) or op == "null" or operators.allowed(op) is not None:
             continue
         name = _short(op)[1:-1]
+        reason = operators.refused_because(op) or "MXNet has none of that name"
         attributes = node.get("attrs", node.get("attr", node.get("param")))
         if op == "Custom" and isinstance(attributes, dict) and "op_type" in attributes:
-            name += f" ({_short(attributes['op_type'])})"  # whose code is its author's
-        why[name] = operators.refused_because(op) or "MXNet has none of that name"
+            name = f"Custom {_short(attributes['op_type'])}"
+        why.setdefault(name, reason)
     if len(why) == 1:
         ((name, reason),) = why.items()
+        name, _, kind = name.partition(" ")
+        reason += f" (its type is {kind})" if kind else ""
         return f"the operator {name} is not allowed in an uploaded network: {reason}"
     named = "; ".join(f"{name}: {reason}" for name, reason in list(why.items())[:MAX_NAMED])
     more = f"; and {len(why) - MAX_NAMED} more" if len(why) > MAX_NAMED else ""

@@ -335,6 +335,9 @@ class Network:
         if kind == outputs.LOGITS and len(self.labels) == 1 and not said and head != "log_softmax":
             message = "It answers with one number and no sigmoid: the sigmoid of it is served."
             self._notes.append(Note("one_label", message))
+        if kind == outputs.PROBABILITIES and len(self.labels) == 1:
+            message = "It has one label and a softmax, which is always 1: a sigmoid was meant."
+            self._notes.append(Note("one_label", message))
         if said in (outputs.PROBABILITIES, outputs.MULTILABEL) and not outputs.within(first):
             raise ArtifactError(
                 "bad_shapes",
@@ -343,6 +346,21 @@ class Network:
             )
         return outputs.Output(
             name, self._index, kind, "preprocess.json" if said else "probes", others
+        )
+
+    def doubt(self) -> Note | None:
+        """What further passes tell against what was decided; for the validation, as each takes as
+        long as a prediction."""
+        kind, head = self.output.kind, outputs.head(self.artifact.graph, self._index)
+        if outputs.certain(kind, head):
+            return None
+        shapes = [entry.shape for entry in self.artifact.inputs]
+        if all(outputs.agrees(kind, self._numbers(arrays)) for arrays in outputs.inputs(shapes)):
+            return None
+        return Note(
+            "output",
+            f"Its numbers are read as {kind}, but for some inputs they are not: say 'output' in "
+            f"{self.artifact.name}-preprocess.json.",
         )
 
     def _numbers(self, arrays: list[np.ndarray]) -> np.ndarray:

@@ -8,7 +8,7 @@ the end does not say (probabilities that go through weights once more), the whol
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,8 @@ _VARIED = 1e-3
 """Smaller changes of a network's numbers are none: it answers the same whatever it is shown."""
 
 _SEED = 20
-_MAGNITUDES = (1.0, 5.0, 50.0)
-_NOISE = 1 << 16
+_MAGNITUDES = (50.0, 5.0, 1.0)
+_NOISE = 1 << 12
 """Values of noise that differ; larger inputs repeat them, as making noise takes its time."""
 
 # Operators that only pass values on: what stands before them decides what the network ends with.
@@ -94,6 +94,18 @@ def decide(
     if told == LOGITS and _finite(first) and not _adds_up(first):
         return LOGITS
     return _of_the_whole(first, whole(), told)
+
+
+def agrees(kind: str, rows: np.ndarray) -> bool:
+    """Whether a network's numbers are what they were decided to be."""
+    if kind == LOGITS or not _finite(rows):
+        return kind == LOGITS
+    return _adds_up(rows) if kind == PROBABILITIES else within(rows)
+
+
+def certain(kind: str, ends_with: str) -> bool:
+    """Whether the network's last operator lets its numbers be nothing else."""
+    return kind == LOGITS or ends_with in ("softmax", "sigmoid")
 
 
 def conversion(kind: str, first: np.ndarray, ends_with: str) -> Conversion:
@@ -179,19 +191,26 @@ def of_end(
     """What the end of the network's output ``index`` makes of noise; nothing where it has none to
     be tried by itself. ``shapes`` are those of the inputs, ``arrays`` what arguments are bound to.
     """
+    weights = {one.bare for one in artifact.used}
+    nodes, number = artifact.graph.nodes, artifact.graph.heads[index][0]
+    if _is_layer(nodes[number].op, (nodes[link[0]].name for link in nodes[number].inputs), weights):
+        yield np.full((1, 2), _MAGNITUDES[0])  # anything may come of the last layer itself
+        return
     internals = symbol.get_internals()
     saved = json.loads(internals.tojson())
-    named = json.loads(symbol.tojson())
-    if saved["nodes"] != named["nodes"]:
+    links = saved["heads"]
+    # The last of that name, as names need not differ.
+    names = internals.list_outputs()
+    link = links[len(names) - 1 - names[::-1].index(symbol.list_outputs()[index])]
+    if saved["nodes"][link[0]]["op"] != nodes[number].op:
         return
-    sizes = internals.infer_shape(**shapes)[1]
-    known = {(link[0], link[1]): size for link, size in zip(saved["heads"], sizes, strict=True)}
-    weights = {one.bare for one in artifact.used}
+    known = {
+        (one[0], one[1]): size
+        for one, size in zip(links, internals.infer_shape(**shapes)[1], strict=True)
+    }
+    batch = next(iter(shapes.values()))[0]
     end = _End(saved, weights, set(shapes))
-    link = named["heads"][index]
-    if not end.follow(link[0], link[1]):
-        yield np.full((1, 2), _MAGNITUDES[-1])  # the last layer itself: anything may come of it
-        return
+    end.follow(link[0], link[1])
     text, cuts = end.text(link)
     noise = np.random.RandomState(_SEED)
     try:
@@ -205,14 +224,14 @@ def of_end(
             for array in fed.values():
                 array[:] = _noise(noise, array.shape) * magnitude
             rows = executor.forward(is_train=False)[0].asnumpy()
-            yield rows.astype(np.float32).reshape(rows.shape[0], -1)
+            yield rows.astype(np.float32).reshape(batch, -1)
     except mx.MXNetError:
         return  # an end that wants other types than float32, such as a quantized network's
 
 
 def _noise(source: np.random.RandomState, shape: Sequence[int]) -> np.ndarray:
     count = int(np.prod(shape))
-    few = source.standard_normal(min(count, _NOISE - 1)).astype(np.float32)
+    few = source.standard_normal(min(count, _NOISE + 1)).astype(np.float32)
     return np.resize(few, tuple(shape))
 
 
@@ -222,6 +241,11 @@ def inputs(shapes: Sequence[Sequence[int]]) -> Iterator[list[np.ndarray]]:
     yield [_noise(noise, shape) for shape in shapes]
     yield [np.clip(128 + 64 * _noise(noise, shape), 0, 255) for shape in shapes]
     yield [1000 * _noise(noise, shape) for shape in shapes]
+
+
+def _is_layer(op: str, inputs: Iterable[str], weights: Set[str]) -> bool:
+    """Whether an operator with ``inputs`` of these names is a layer with weights."""
+    return not op.startswith(_ELEMENTWISE) and not weights.isdisjoint(inputs)
 
 
 class _End:
@@ -234,11 +258,8 @@ class _End:
         self.kept: set[int] = set()
         self.cut: set[tuple[int, int]] = set()
 
-    def follow(self, number: int, output: int) -> bool:
-        """Keep what stands before this output, up to the layers with weights; False where it is of
-        such a layer itself."""
-        if self._ends(number):
-            return False
+    def follow(self, number: int, output: int) -> None:
+        """Keep what stands before this output, up to the layers with weights."""
         todo = [(number, output)]
         while todo:
             at, out = todo.pop()
@@ -247,16 +268,13 @@ class _End:
             elif at not in self.kept:
                 self.kept.add(at)
                 todo += [(link[0], link[1]) for link in self.nodes[at]["inputs"]]
-        return True
 
     def _ends(self, number: int) -> bool:
         node = self.nodes[number]
         if node["op"] == "null":
             return node["name"] in self.fed
-        return not node["op"].startswith(_ELEMENTWISE) and any(
-            self.nodes[link[0]]["op"] == "null" and self.nodes[link[0]]["name"] in self.weights
-            for link in node["inputs"]
-        )
+        before = (self.nodes[link[0]]["name"] for link in node["inputs"])
+        return _is_layer(node["op"], before, self.weights)
 
     def text(self, link: Sequence[int]) -> tuple[str, dict[str, tuple[int, int]]]:
         """The end as MXNet reads it, and the names of what is fed, with what it stands for."""
@@ -268,6 +286,7 @@ class _End:
             name = f"probe{len(cuts)}"
             while name in names:
                 name += "_"
+            names.add(name)
             cuts[name] = (at, out)
             places[at, out] = [len(nodes), 0, 0]
             nodes.append({"op": "null", "name": name, "inputs": []})

@@ -113,7 +113,9 @@ def _try_out(artifact: Artifact, about: Report, image: Path | None) -> Report:
     before = sandbox.measured_mb()
     network = Network(artifact)
     about |= _about_artifact(network.artifact)  # its batch may be another
-    about["notes"] = [asdict(note) for note in network.notes]
+    doubt = network.doubt()
+    notes = [*network.notes, doubt] if doubt else network.notes
+    about["notes"] = [asdict(note) for note in notes]
     about["output"] = asdict(network.output)
     about["outputs"] = [{"name": name, "shape": list(shape)} for name, shape in network.outputs]
     name, rows = _sample(network, image)

@@ -328,6 +328,10 @@ CASES: dict[str, Callable[[], Files]] = {
     "said to be multilabel": lambda: tiny(
         softmax, preprocess={"output": "multilabel", "output_name": "prob"}
     ),
+    "said to be multilabel, which not all are": lambda: colours(
+        mx.sym.relu(scores_of_colours(mx.sym.var("data"))), (1, 3, 8, 8),
+        {"output": "multilabel", "scale": 1 / 255},
+    ),
     # Batches.
     **{
         f"batch {batch}": lambda batch=batch: tiny(softmax, shape=(batch, 3, 8, 8))
@@ -383,6 +387,7 @@ CASES: dict[str, Callable[[], Files]] = {
         ),
         (1, 8, 8, 3),
     ),
+    "channels first or last": lambda: colours(scores_of_colours(mx.sym.var("data")), (1, 3, 8, 3)),
     "channels last, said": lambda: colours(
         scores_of_colours(mx.sym.transpose(mx.sym.var("data"), axes=(0, 3, 1, 2))), (1, 3, 8, 3),
         {"layout": "NHWC", "scale": 1 / 255},

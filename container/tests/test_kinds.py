@@ -51,7 +51,7 @@ RIGHT: dict[str, Right] = {
     "sigmoid of one label": ("multilabel", ILL, {}),
     "sigmoid of one label, squeezed": ("multilabel", ILL, {}),
     "dense of one label": ("logits", ILL, {"one_label": "the sigmoid of it is served"}),
-    "softmax of one label": ("probabilities", {"ill": 1.0}, {}),
+    "softmax of one label": ("probabilities", {"ill": 1.0}, {"one_label": "which is always 1"}),
     "log_softmax of one label": ("logits", {"ill": 1.0}, {}),
     "hard sigmoid": ("multilabel", {"a": 1.0, "b": 1.0, "c": 0.0}, {}),
     "softmax, amp_cast": ("probabilities", SOFTMAX, {}),
@@ -75,6 +75,9 @@ RIGHT: dict[str, Right] = {
     "logits of 0": ("logits", named(softmax(0, 0, 0)), {}),
     "two sigmoids that add up to 1": ("multilabel", {"a": 0.5, "b": 0.5}, {}),
     "logits of a small relu": ("logits", named(softmax(0, 1, 0)), {}),
+    "said to be multilabel, which not all are": (
+        "multilabel", {"a": 0.5, "b": 0.0, "c": 0.5}, {"output": "for some inputs they are not"}
+    ),
     "said to be logits": ("logits", named(softmax(*sigmoid(*BIAS))), {}),
     "said to be multilabel": ("multilabel", SOFTMAX, {}),
     **{
@@ -112,6 +115,7 @@ RIGHT: dict[str, Right] = {
     "channels last, scaled outside": ("logits", NORMALISED, {"layout": "[1, 8, 8, 3]"}),
     "channels last, normalised inside": ("logits", NORMALISED, {"layout": "channels last"}),
     "channels last, of uint8": ("logits", COLOURS, {"layout": "channels last"}),
+    "channels first or last": ("logits", COLOURS, {"layout": "it is read as channels first"}),
     "channels last, said": ("logits", COLOURS, {"layout": "[1, 3, 8, 3]"}),
     "params without prefixes": ("probabilities", SOFTMAX, {}),
     "large params without prefixes": ("logits", named(softmax(0, 0, 0)), {}),
@@ -153,7 +157,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "two outputs, none fits": ("bad_labels", "(features_output: 3, prob_output: 3)"),
     "an input that is not said": ("bad_params", "'extra'. If it is an input, tiny-shapes.json mu"),
-    "Custom": ("bad_symbol", "the operator Custom ('my_layer') is not allowed"),
+    "Custom": ("bad_symbol", "outside the network (its type is 'my_layer')."),
     "missing": ("bad_symbol", "the operator MyLayer is not allowed in an uploaded network: MXNet"),
     "several missing": ("bad_symbol", "MyLayer: MXNet has none of that name; YourLayer: MXNet"),
 }  # fmt: skip
