@@ -137,10 +137,11 @@ class Artifact:
         arguments = set(self.arguments)
         return [one for one in self.tensors if one.bare in arguments]
 
-    def as_written(self) -> "Artifact":
-        """The same, with the batch that NAME-shapes.json says. Raises :class:`ArtifactError`."""
-        for one in self.written:
-            _hold_size(f"{self.name}-shapes.json", one.name, one.shape)
+    def as_written(self) -> "Artifact | None":
+        """The same, with the batch that NAME-shapes.json says; None where that is 1 already, or
+        absurdly large."""
+        if self.written == self.inputs or any(map(_too_large, self.written)):
+            return None
         return replace(self, inputs=self.written)
 
     @property
@@ -315,12 +316,10 @@ def _read_inputs(
         shape = entry.get("shape") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not isinstance(shape, list) or not shape:
             raise ArtifactError("bad_shapes", f"{path.name} must be a list such as {wanted}.")
-        if shape[0] in _ANY_BATCH and type(shape[0]) is not bool:
-            any_batch, shape = shape[0], [1, *shape[1:]]
-            if not inputs:
-                said = str(any_batch) if any_batch is not None else "null"
-        elif not inputs:
-            said = str(shape[0])
+        if not inputs:
+            said = "null" if shape[0] is None else str(shape[0])[:20]
+        if shape[0] is None or (type(shape[0]) is int and shape[0] in _ANY_BATCH):
+            shape = [1, *shape[1:]]
         if len(shape) > 32 or not all(type(size) is int and size > 0 for size in shape):
             raise ArtifactError(
                 "bad_shapes",
@@ -339,7 +338,12 @@ def _read_inputs(
         replace(one, shape=(1, *one.shape[1:])) if one.shape[0] == batch else one for one in inputs
     )
     for one in single:
-        _hold_size(path.name, one.name, one.shape)
+        if _too_large(one):
+            raise ArtifactError(
+                "bad_shapes",
+                f"{path.name}: the shape {str(list(one.shape))[:100]} of {one.name[:100]!r} is "
+                "absurdly large.",
+            )
     notes = []
     if said != "1":
         notes.append(
@@ -348,15 +352,11 @@ def _read_inputs(
     return single, written, notes
 
 
-_ANY_BATCH = (0, -1, None)  # as exporters write a batch that is free
+_ANY_BATCH = (0, -1)  # as exporters write a batch that is free, or null
 
 
-def _hold_size(file: str, name: str, shape: Sequence[int]) -> None:
-    if math.prod(shape) > MAX_INPUT_ELEMENTS:
-        raise ArtifactError(
-            "bad_shapes",
-            f"{file}: the shape {str(list(shape))[:100]} of {name[:100]!r} is absurdly large.",
-        )
+def _too_large(entry: Input) -> bool:
+    return math.prod(entry.shape) > MAX_INPUT_ELEMENTS
 
 
 # Not str.splitlines(), which ends a line at a form feed, U+0085 and U+2028 as well.

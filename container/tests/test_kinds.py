@@ -69,6 +69,8 @@ RIGHT: dict[str, Right] = {
     "log_softmax, * 1.0": ("logits", SOFTMAX, {}),
     "softmax, a mask": ("probabilities", SOFTMAX, {}),
     "softmax, dense": ("probabilities", {"a": 0.0, "b": 1.0, "c": 0.0}, {}),
+    "words": ("probabilities", SOFTMAX, {}),
+    "words, softmax, dense": ("probabilities", SOFTMAX, {}),
     "softmax at each position": ("multilabel", named([0.5] * 4, "abcd"), {}),
     "logits from 0 to 1 that add up to 1": ("logits", named(softmax(0.2, 0.3, 0.5)), {}),
     "the same after a relu": ("logits", named(softmax(0.2, 0.3, 0.5)), {}),
