@@ -333,9 +333,10 @@ def _read_inputs(
         inputs.append(Input(name=name, shape=tuple(shape)))
     if len({entry.name for entry in inputs}) != len(inputs):
         raise ArtifactError("bad_shapes", f"{path.name} names an input twice.")
-    written, batch = tuple(inputs), inputs[0].shape[0]
+    batch = inputs[0].shape[0]
+    written = tuple(sorted(inputs, key=_rank))
     single = tuple(
-        replace(one, shape=(1, *one.shape[1:])) if one.shape[0] == batch else one for one in inputs
+        replace(one, shape=(1, *one.shape[1:])) if one.shape[0] == batch else one for one in written
     )
     for one in single:
         if _too_large(one):
@@ -353,6 +354,13 @@ def _read_inputs(
 
 
 _ANY_BATCH = (0, -1)  # as exporters write a batch that is free, or null
+
+
+def _rank(entry: Input) -> int:
+    """Requests fill what takes pictures, and never the labels, which are for training."""
+    if entry.name.endswith("label"):
+        return 2
+    return 0 if layout_of(entry.shape) else 1
 
 
 def _too_large(entry: Input) -> bool:
@@ -468,6 +476,7 @@ _V3_MAGIC = 0xF993FACA  # and NumPy's meaning of an empty shape
 _DTYPES = {0: ("float32", 4), 1: ("float64", 8), 2: ("float16", 2), 3: ("uint8", 1),
            4: ("int32", 4), 5: ("int8", 1), 6: ("int64", 8), 7: ("bool", 1),
            12: ("bfloat16", 2)}  # fmt: skip
+_LATER_DTYPES = range(8, 12)  # int16, uint16, uint32 and uint64, since MXNet 2
 _MAX_TENSORS = 1_000_000
 
 
@@ -571,6 +580,12 @@ def _array(cursor: _Cursor, foreign: ArtifactError) -> tuple[tuple[int, ...], st
     if not shape:
         raise ArtifactError("bad_params", f"{cursor.name} holds an array without a shape.")
     _device, _number, flag = cursor.unpack("<iii")
+    if flag in _LATER_DTYPES:
+        raise ArtifactError(
+            "bad_params",
+            f"{cursor.name} holds values of a type that MXNet 1.9 does not have: export them as "
+            "float32.",
+        )
     if flag not in _DTYPES:
         raise foreign
     dtype, width = _DTYPES[flag]
