@@ -473,6 +473,8 @@ def _refusal(listed: list[Any]) -> str:
             continue
         name = _short(op)[1:-1]
         reason = operators.refused_because(op) or "MXNet has none of that name"
+        if op.startswith("_sg_"):
+            reason += ": export it as it was before that"
         attributes = node.get("attrs", node.get("attr", node.get("param")))
         if op == "Custom" and isinstance(attributes, dict) and "op_type" in attributes:
             name = f"Custom {_short(attributes['op_type'])}"

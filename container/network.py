@@ -418,9 +418,8 @@ def _infer_types(symbol: Any, inputs: Sequence[str]) -> dict[str, str]:
     if arguments is None:
         return {}
     names = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
-    return {
-        name: np.dtype(kind).name for name, kind in zip(names, [*arguments, *states], strict=True)
-    }
+    kinds = zip(names, [*arguments, *states], strict=True)
+    return {name: np.dtype(kind).name for name, kind in kinds if kind is not None}
 
 
 def _numbers_a_row(shape: Shape, batch: int) -> int:

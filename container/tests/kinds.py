@@ -472,6 +472,7 @@ CASES: dict[str, Callable[[], Files]] = {
     # Operators.
     "Custom": lambda: operator("Custom", op_type="my_layer"),
     "missing": lambda: operator("MyLayer"),
+    "optimised by MXNet": lambda: operator("_sg_mkldnn_conv"),
     "several missing": lambda: operator("MyLayer", "YourLayer", "MyLayer"),
 }  # fmt: skip
 

@@ -170,6 +170,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "an input that is not said": ("bad_params", "'extra'. If it is an input, tiny-shapes.json mu"),
     "Custom": ("bad_symbol", "outside the network (its type is 'my_layer')."),
     "missing": ("bad_symbol", "the operator MyLayer is not allowed in an uploaded network: MXNet"),
+    "optimised by MXNet": ("bad_symbol", "as it optimises a network: export it as it was before"),
     "several missing": ("bad_symbol", "MyLayer: MXNet has none of that name; YourLayer: MXNet"),
 }  # fmt: skip
 
