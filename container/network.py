@@ -161,7 +161,7 @@ class Network:
             # What was checked, not the file: that may say one thing to us and another to MXNet.
             symbol = mx.sym.load_json(graph.text())
             if graph.trusts_more_than_it_says():
-                check_outputs(json.loads(symbol.tojson()))
+                check_outputs(json.loads(symbol.tojson(remove_amp_cast=False)))
         except GraphError as error:
             raise ArtifactError("bad_symbol", f"{artifact.symbol.name}: {error}.") from error
         except mx.MXNetError as error:
@@ -188,7 +188,10 @@ class Network:
         if artifact.graph.trusts_more_than_it_says():
             internals = symbol.get_internals()
             try:
-                check_sizes(json.loads(internals.tojson()), internals.infer_shape(**shapes)[1])
+                check_sizes(
+                    json.loads(internals.tojson(remove_amp_cast=False)),
+                    internals.infer_shape(**shapes)[1],
+                )
             except GraphError as error:
                 raise ArtifactError(
                     "bad_symbol",

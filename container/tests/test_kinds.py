@@ -132,6 +132,8 @@ RIGHT: dict[str, Right] = {
     "float16 inside": ("logits", SOFTMAX, {"dtype": "float16"}),
     "bfloat16 inside": ("logits", SOFTMAX, {"dtype": "bfloat16"}),
     "mixed precision": ("logits", SOFTMAX, {"dtype": "float16"}),
+    "mixed precision inside": ("probabilities", SOFTMAX, {"dtype": "float16"}),
+    "mixed precision inside, a mask": ("probabilities", SOFTMAX, {"dtype": "float16"}),
     "int8 params": ("logits", SOFTMAX, {"dtype": "int8"}),
     "quantized": ("logits", SOFTMAX, {}),
     "two outputs": (
