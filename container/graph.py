@@ -173,8 +173,8 @@ def check_outputs(saved: Any) -> None:
     """Hold each link against the number of outputs that MXNet knows of the layer it leads to.
 
     ``saved`` is MXNet's own ``tojson(remove_amp_cast=False)`` of the network, parsed: by itself it
-    leaves such casts out, with what they are linked to. Raises :class:`GraphError`: what MXNet would
-    follow a link beyond them for is whatever lies there in memory.
+    leaves such casts out, with what they are linked to. Raises :class:`GraphError`: what MXNet
+    would follow a link beyond them for is whatever lies there in memory.
     """
     begins = saved["node_row_ptr"]
     for node in saved["nodes"]:
