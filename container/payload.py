@@ -83,16 +83,17 @@ def _body(parameters: dict[str, Any], headers: dict[str, str]) -> tuple[bytes, s
 
 
 def _picture(data: bytes, network: Network) -> np.ndarray:
-    shape = network.input_shape
-    if len(shape) != 4 or shape[1] not in (1, 3):
+    shape = network.picture_shape
+    if shape is None:
         raise UnsupportedMediaType(
-            f"This model takes arrays of the shape {list(shape[1:])}, not pictures: "
+            f"This model takes arrays of the shape {list(network.input_shape[1:])}, not pictures: "
             "send application/json or application/x-npy."
         )
     try:
-        return images.decode(data, shape[1:], network.artifact.preprocess or Preprocess())
+        picture = images.decode(data, shape, network.artifact.preprocess or Preprocess())
     except images.BadImage as error:
         raise BadRequest(str(error)) from error
+    return network.from_picture(picture)
 
 
 def _npy(data: bytes) -> np.ndarray:

@@ -132,7 +132,8 @@ def _about_files(files: "list[UnpackedFile]") -> Report:
         "name": "", "files": [asdict(file) for file in files],
         "unpacked_bytes": sum(file.bytes for file in files),
         "inputs": [], "outputs": [], "parameters": 0, "parameter_bytes": 0,
-        "labels": [], "label_count": 0, "layers": {}, "preprocess": None,
+        "labels": [], "label_count": 0, "layers": {}, "preprocess": None, "notes": [],
+        "output": None,
     }  # fmt: skip
 
 
@@ -146,6 +147,7 @@ def _about_artifact(artifact: "Artifact") -> Report:
         "label_count": len(artifact.labels),
         "layers": artifact.layers,
         "preprocess": asdict(artifact.preprocess) if artifact.preprocess else None,
+        "notes": [asdict(note) for note in artifact.notes],
     }
 
 
@@ -155,6 +157,11 @@ def _try_out(artifact: "Artifact", about: Report, image: Path | None) -> Report:
 
     before = sandbox.measured_mb()
     network = Network(artifact)
+    about |= _about_artifact(network.artifact)  # its batch may be another
+    doubt = network.doubt()
+    notes = [*network.notes, doubt] if doubt else network.notes
+    about["notes"] = [asdict(note) for note in notes]
+    about["output"] = asdict(network.output)
     about["outputs"] = [{"name": name, "shape": list(shape)} for name, shape in network.outputs]
     name, rows = _sample(network, image)
     try:
@@ -181,18 +188,19 @@ def _sample(network: Any, image: Path | None) -> tuple[str, Any]:
     import numpy as np
     from artifact import Preprocess
 
-    shape = network.input_shape
-    if len(shape) != 4 or shape[1] not in (1, 3):
-        return "zeros", np.zeros((1, *shape[1:]), np.float32)
+    shape = network.picture_shape
+    if shape is None:
+        return "zeros", np.zeros((1, *network.input_shape[1:]), np.float32)
     preprocess = network.artifact.preprocess or Preprocess()
     if image is not None:
         try:
-            return image.name, images.decode(image.read_bytes(), shape[1:], preprocess)[None]
+            picture = images.decode(image.read_bytes(), shape, preprocess)
         except images.BadImage as error:
             raise ArtifactError("predict_failed", f"{image.name}: {error}") from error
-    ramp = np.linspace(0, 255, shape[3], dtype=np.float32)
-    gradient = np.broadcast_to(ramp, shape[1:])
-    return "grey gradient", images.normalise(gradient, preprocess)[None]
+        return image.name, network.from_picture(picture)[None]
+    ramp = np.linspace(0, 255, shape[2], dtype=np.float32)
+    gradient = images.normalise(np.broadcast_to(ramp, shape), preprocess)
+    return "grey gradient", network.from_picture(gradient)[None]
 
 
 # --- the parent of the sandbox -----------------------------------------------------------------
