@@ -299,7 +299,7 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
 
 
 def _read_pad(
-    value: object, channels: int | None, refuse: Callable[[str], ArtifactError]
+    value: Any, channels: int | None, refuse: Callable[[str], ArtifactError]
 ) -> tuple[float, ...] | None:
     if value is None:
         return None

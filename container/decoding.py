@@ -421,7 +421,7 @@ class _Jpeg:
         return least
 
     def _ends_grey(self, image: Image.Image) -> bool:
-        """Whether the last rows are what libjpeg makes of missing data: all values in the middle."""
+        """Whether the last row is what libjpeg makes of missing data: all values in the middle."""
         last = image.crop((0, image.height - 1, image.width, image.height))
         return all(126 <= value <= 129 for value in set(last.tobytes()))
 
