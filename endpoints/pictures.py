@@ -27,8 +27,8 @@ _TYPES = {
     "BMP": "image/bmp",
     "WEBP": "image/webp",
 }
-"""What is sent as it is. The container reads the other formats as well, but that of an endpoint may be
-older than the portal, and did not."""
+"""What is sent as it is. The container reads the other formats as well, but an endpoint's container
+may be older than the portal, and did not."""
 _OTHER_TYPES = {
     "AVIF": ("image/avif", ".avif"),
     "TIFF": ("image/tiff", ".tif", ".tiff"),
