@@ -9,6 +9,7 @@ before Pillow sees it, the size is judged by the header, and whatever Pillow rai
 sentence.
 """
 
+import ctypes
 import io
 import math
 import re
@@ -16,8 +17,10 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import PIL
 from PIL import Image, ImageChops, ImageMath, features
 
 MAX_PIXELS = 50_000_000
@@ -65,6 +68,18 @@ _NAMES = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}
 _LISTED = [_NAMES.get(kind, kind) for kind in FORMATS if kind not in ("PPM", "ICO", "TGA")]
 LISTED = f"{', '.join(_LISTED[:-1])} or {_LISTED[-1]}"
 """What to send, in words; rare formats are left out."""
+
+
+def _silence_libtiff() -> None:
+    """Have libtiff write nothing to stderr, where the log is, of what it finds in a damaged file.
+
+    Pillow has no setting for it; its wheels bring libtiff, which is loaded by now.
+    """
+    for path in (Path(PIL.__file__).parent.parent / "pillow.libs").glob("libtiff-*.so*"):
+        ctypes.CDLL(str(path)).TIFFSetErrorHandler(None)
+
+
+_silence_libtiff()
 
 # _check_size looks at the header first and says what to do; Pillow's own check does not.
 Image.MAX_IMAGE_PIXELS = None

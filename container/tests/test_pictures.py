@@ -2,12 +2,14 @@
 
 import io
 import json
+import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from serving import container_python
 
 from endpoints import decoding
 from tests import pictures
@@ -141,6 +143,21 @@ def test_no_format_takes_more_memory_than_is_allowed(container: Container) -> No
         assert a_pixel > 3, (kind, a_pixel)  # it was measured
         most = decoding._MAX_PIXELS_OF.get(kind, decoding.MAX_PIXELS)
         assert a_pixel * most < BOUND, (kind, a_pixel)
+
+
+def test_a_damaged_tiff_writes_nothing_into_the_log() -> None:
+    fax = bytearray(encoded(scene().convert("1"), "TIFF", compression="group4"))
+    fax[-60:-20] = bytes(range(40))
+    line = json.dumps({"what": "rgb", "bytes": len(fax)}).encode() + b"\n"
+    done = subprocess.run(
+        [container_python(), str(pictures.SCRIPT)],
+        input=line + fax,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert b'"peak"' in done.stdout  # it was answered
+    assert done.stderr == b""
 
 
 # --- what NAME-preprocess.json says ------------------------------------------------------------
