@@ -14,6 +14,7 @@ import io
 import math
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -70,16 +71,17 @@ LISTED = f"{', '.join(_LISTED[:-1])} or {_LISTED[-1]}"
 """What to send, in words; rare formats are left out."""
 
 
-def _silence_libtiff() -> None:
-    """Have libtiff write nothing to stderr, where the log is, of what it finds in a damaged file.
+def _silence() -> None:
+    """Have neither Pillow nor libtiff write to stderr, where the log is, what they find in a file.
 
-    Pillow has no setting for it; its wheels bring libtiff, which is loaded by now.
+    For libtiff Pillow has no setting; its wheels bring the library, which is loaded by now.
     """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     for path in (Path(PIL.__file__).parent.parent / "pillow.libs").glob("libtiff-*.so*"):
         ctypes.CDLL(str(path)).TIFFSetErrorHandler(None)
 
 
-_silence_libtiff()
+_silence()
 
 # _check_size looks at the header first and says what to do; Pillow's own check does not.
 Image.MAX_IMAGE_PIXELS = None
