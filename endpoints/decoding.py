@@ -22,7 +22,23 @@ from pathlib import Path
 from typing import Any
 
 import PIL
-from PIL import Image, ImageChops, ImageMath, features
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    IcoImagePlugin,
+    Image,
+    ImageChops,
+    ImageMath,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TgaImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+    features,
+)
 
 MAX_PIXELS = 50_000_000
 """Most pixels that are decoded. Judged by the header: a 6 MB PNG may hold a gigabyte."""
@@ -46,22 +62,26 @@ _ZEROS = 4096
 """So many zeros at the end of a JPEG are room that a download did not fill."""
 _BAND_PIXELS = 1_000_000
 
+_READERS = {
+    "JPEG": JpegImagePlugin,
+    "PNG": PngImagePlugin,
+    "WEBP": WebPImagePlugin,
+    "GIF": GifImagePlugin,
+    "BMP": BmpImagePlugin,
+    "TIFF": TiffImagePlugin,
+    "AVIF": AvifImagePlugin,
+    "JPEG2000": Jpeg2KImagePlugin,
+    "PPM": PpmImagePlugin,
+    "ICO": IcoImagePlugin,
+    "TGA": TgaImagePlugin,
+}
+_IN_LIBRARIES = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
+
 FORMATS = tuple(
+    # Some depend on how Pillow was built.
     kind
-    for kind, is_there in (
-        ("JPEG", True),
-        ("PNG", True),
-        ("WEBP", features.check("webp")),
-        ("GIF", True),
-        ("BMP", True),
-        ("TIFF", True),
-        ("AVIF", features.check("avif")),
-        ("JPEG2000", features.check("jpg_2000")),
-        ("PPM", True),
-        ("ICO", True),
-        ("TGA", True),
-    )
-    if is_there  # some depend on how Pillow was built
+    for kind in _READERS
+    if kind in Image.OPEN and (kind not in _IN_LIBRARIES or features.check(_IN_LIBRARIES[kind]))
 )
 """Pillow's names of what is read. None of them has Pillow start another program."""
 
@@ -85,7 +105,6 @@ _silence()
 
 # _check_size looks at the header first and says what to do; Pillow's own check does not.
 Image.MAX_IMAGE_PIXELS = None
-Image.init()
 
 
 class Unreadable(Exception):

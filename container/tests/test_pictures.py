@@ -145,10 +145,9 @@ def test_no_format_takes_more_memory_than_is_allowed(container: Container) -> No
         assert a_pixel * most < BOUND, (kind, a_pixel)
 
 
-@pytest.mark.parametrize("damaged", [slice(1000, 1040), slice(-60, -20)], ids=["rows", "tags"])
-def test_a_damaged_tiff_writes_nothing_into_the_log(damaged: slice) -> None:
+def test_a_damaged_tiff_writes_nothing_into_the_log() -> None:
     picture = bytearray(encoded(scene(), "TIFF", compression="tiff_lzw"))
-    picture[damaged] = b"\xff" * 40
+    picture[1000:1040] = b"\xff" * 40
     line = json.dumps({"what": "rgb", "bytes": len(picture)}).encode() + b"\n"
     done = subprocess.run(
         [container_python(), str(pictures.SCRIPT)],
