@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def test_a_picture_is_right_and_the_same_on_both_sides(container: Container, nam
 # --- large ones --------------------------------------------------------------------------------
 
 
+@cache
 def long_picture() -> Image.Image:
     """A screenshot of a whole page."""
     return scene().resize((1080, 33_000), Image.Resampling.NEAREST)
@@ -114,8 +116,11 @@ def test_more_pixels_than_are_decoded_get_a_sentence(container: Container) -> No
         assert pictures.page(data) == said
 
 
+HEAVY_SIDE = 2000
+
+
 def _heavy() -> dict[str, bytes]:
-    side = 2400
+    side = HEAVY_SIDE
     picture = scene().resize((side, side))
     clear = picture.convert("RGBA")
     turned = encoded(clear, "PNG", compress_level=1)
@@ -137,9 +142,9 @@ def _heavy() -> dict[str, bytes]:
 def test_no_format_takes_more_memory_than_is_allowed(container: Container) -> None:
     for kind, data in _heavy().items():
         # So that a JPEG is decoded at its full size.
-        preprocess = {"resize": 1201, "crop": True}
+        preprocess = {"resize": HEAVY_SIDE // 2 + 1, "crop": True}
         assert not isinstance(container.decode(data, (3, 8, 8), preprocess), str)
-        a_pixel = container.peak / 2400**2
+        a_pixel = container.peak / HEAVY_SIDE**2
         assert a_pixel > 3, (kind, a_pixel)  # it was measured
         most = decoding._MAX_PIXELS_OF.get(kind, decoding.MAX_PIXELS)
         assert a_pixel * most < BOUND, (kind, a_pixel)

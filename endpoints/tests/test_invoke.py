@@ -204,7 +204,7 @@ def test_a_kind_that_is_not_read_is_named_and_the_field_offers_what_is(post, sag
     refused = text(post(picture=heic))
     assert "HEIC is not read here: export the picture as JPEG" in refused
     assert not sagemaker_runtime.asked
-    pages = text(post.client.get("/invoke/")), text(post())
+    pages = text(post.client.get("/invoke/")), text(post(picture=upload()))
     for page in pages:
         assert f'accept="{ACCEPT}"' in page
     assert LISTED in pages[0]
