@@ -11,7 +11,7 @@ import mmap
 import re
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,11 @@ MAX_INPUT_ELEMENTS = 64 * 1024 * 1024  # 256 MB of float32: more is a typing err
 class Preprocess:
     """What is done to a picture before it enters the network.
 
-    Order: colour, resize, crop, ``pixel * scale``, ``- mean``, ``/ std``. ``resize`` is the
+    Order: colour, resize, crop or pad, ``pixel * scale``, ``- mean``, ``/ std``. ``resize`` is the
     length of the shorter side in pixels before the crop; without it, or without ``crop``,
-    the picture is stretched to the input's height and width.
+    the picture is stretched to the input's height and width. With ``pad``, values 0 to 255 of the
+    network's channels (one for all, or one each), it keeps its proportions: it is scaled until it
+    fits into the input, and the rest on both sides is filled.
     """
 
     resize: int | None = None
@@ -52,6 +54,8 @@ class Preprocess:
     """What the network's numbers are, one of ``outputs.KINDS``; None: as they show."""
     output_name: str | None = None
     """Which of several outputs is served; None: the first that has a number for each label."""
+    pad: tuple[float, ...] | None = None
+    interpolation: str = "bilinear"
 
 
 @dataclass(frozen=True)
@@ -395,8 +399,9 @@ def _read_labels(path: Path) -> tuple[tuple[str, ...], list[Note]]:
     return tuple(lines), notes
 
 
-_PREPROCESS_KEYS = {"resize", "crop", "mean", "std", "scale", "color", "layout", "output",
-                    "output_name"}  # fmt: skip
+_PREPROCESS_KEYS = {"resize", "crop", "mean", "std", "scale", "color", "pad", "interpolation",
+                    "layout", "output", "output_name"}  # fmt: skip
+_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "area")
 
 
 def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
@@ -422,8 +427,13 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
     if not _is_number(scale) or scale == 0:
         raise refuse("'scale' must be a number other than 0")
     color = given.get("color", "RGB")
-    if color not in ("RGB", "GRAY"):
-        raise refuse('\'color\' must be "RGB" or "GRAY"')
+    if color not in ("RGB", "BGR", "GRAY"):
+        raise refuse('\'color\' must be "RGB", "BGR" or "GRAY"')
+    interpolation = given.get("interpolation")
+    if interpolation is None:
+        interpolation = "bilinear"
+    if interpolation not in _INTERPOLATIONS:
+        raise refuse(f"'interpolation' must be one of {', '.join(_INTERPOLATIONS)}")
 
     shape = inputs[0].shape
     layout = given.get("layout")
@@ -456,11 +466,28 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
         numbers[key] = tuple(float(value) for value in values)
     if any(value == 0 for value in numbers["std"]):
         raise refuse("'std' must not hold 0")
+    pad = _read_pad(given.get("pad"), channels, refuse)
+    if pad is not None and (crop or resize is not None):
+        raise refuse("'pad' scales the whole picture: it goes with neither 'crop' nor 'resize'")
     return Preprocess(
         resize=resize, crop=crop, scale=float(scale), color=color,
         mean=numbers["mean"], std=numbers["std"], layout=layout,
         output=output, output_name=output_name,
+        mean=numbers["mean"], std=numbers["std"], pad=pad, interpolation=interpolation,
     )  # fmt: skip
+
+
+def _read_pad(
+    value: Any, channels: int | None, refuse: Callable[[str], ArtifactError]
+) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(_is_number(one) and 0 <= one <= 255 for one in values):
+        raise refuse("'pad' must be null, or a number from 0 to 255, or a list of one a channel")
+    if channels is not None and len(values) not in (1, channels):
+        raise refuse(f"'pad' has {len(values)} numbers, the network takes {channels} channels")
+    return tuple(float(one) for one in values)
 
 
 def _is_number(value: object) -> bool:
