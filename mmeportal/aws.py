@@ -99,6 +99,18 @@ def s3(patience: Patience = JOB) -> "S3Client":
         return boto3.client("s3", config=_config(patience))
 
 
+@cache
+def s3_for_browsers() -> "S3Client":
+    """The S3 client whose addresses browsers are given: at S3_BROWSER_URL, where there is one.
+
+    It calls nothing. Addresses are signed with version 4, which all regions take; for some of them
+    botocore would sign with version 2 by itself.
+    """
+    config = _config(PAGE).merge(Config(signature_version="s3v4"))
+    with _making:
+        return boto3.client("s3", endpoint_url=settings.S3_BROWSER_URL, config=config)
+
+
 def _config(patience: Patience) -> Config:
     return Config(
         region_name=settings.AWS_REGION,
@@ -114,6 +126,9 @@ TRANSFER = TransferConfig(
     multipart_threshold=8 << 20, multipart_chunksize=8 << 20, max_concurrency=4
 )
 
+
+# A call copies at most 5 GB (S3 API, CopyObject), and one of 1 GiB ends well within JOB's time.
+COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=256 << 20, max_concurrency=4)
 
 SAGEMAKER_READ_TIMEOUT_S = 10
 

@@ -1,8 +1,11 @@
 """From an upload to a published version, with the real S3 server and the real preflight."""
 
+import gzip
 import hashlib
+import io
 import json
 import sys
+import tarfile
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -15,7 +18,7 @@ from django.utils import timezone
 
 from activity.models import Event
 from mmeportal import aws
-from models_catalog import archive, s3, services, validation
+from models_catalog import packing, s3, services, validation
 from models_catalog.models import Version
 from tests.artifacts import constant_archive, constant_network, pack
 
@@ -26,16 +29,31 @@ GOOD = {
     "error": None,
     "artifact": {"parameters": 1, "inputs": [{"name": "data", "shape": [1, 3]}]},
 }
+READ = {
+    "ok": True,
+    "error": None,
+    "archive": {"files": [], "unpacked_bytes": 0, "packed_bytes": 0, "notes": []},
+}
+
+
+def _unzipped(upload: Path, tar: Path, beat: Callable[[], None]) -> dict[str, Any]:
+    tar.write_bytes(gzip.decompress(upload.read_bytes()))
+    return READ
 
 
 @pytest.fixture
 def quick_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip the container where a test is about what happens around it."""
+    monkeypatch.setattr(validation, "pack", _unzipped)
     monkeypatch.setattr(validation, "run", lambda path, beat: GOOD)
 
 
 def _archive(folder: Path, name: str = "a.tar.gz", answer: int = 0) -> Path:
     return constant_archive(folder / name, labels=["cat", "dog"], answer=answer)
+
+
+def _object(store: str, key: str) -> bytes:
+    return aws.s3().get_object(Bucket=store, Key=key)["Body"].read()
 
 
 def test_a_good_archive_is_validated_and_published(
@@ -51,10 +69,19 @@ def test_a_good_archive_is_validated_and_published(
     version.refresh_from_db()
     assert (version.state, version.reason) == ("ready", "")
     assert version.target_model == "digits_v1.tar.gz"
-    assert keys() == {"models/digits_v1.tar.gz"}
+    assert keys() == {"models/digits_v1.tar.gz", version.original_key}
+    assert version.original_key.startswith("originals/digits_v1-")
+    assert _object(store, version.original_key) == path.read_bytes()
     assert version.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    stored = aws.s3().get_object(Bucket=store, Key=version.key)["Body"].read()
-    assert stored == path.read_bytes()
+    served = _object(store, version.key)
+    assert served != path.read_bytes()
+    assert version.published_sha256 == hashlib.sha256(served).hexdigest()
+    assert version.published_size == len(served)
+    plain = gzip.decompress(served)
+    assert version.content_sha256 == hashlib.sha256(plain).hexdigest()
+    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+        assert [entry.name for entry in tar] == sorted(constant_network(labels=[], answer=0))
+    assert [file["name"] for file in version.files if file["packed"]] == tar.getnames()
     assert (version.parameters, version.input_shape) == (2 * 192 + 2, "data: 1 × 3 × 8 × 8")
     inside = version.artifact
     assert inside["labels"] == ["cat", "dog"]
@@ -71,13 +98,14 @@ def test_versions_are_numbered_and_never_share_a_key(
     for answer in (0, 1):
         version = upload(_archive(archives, answer=answer))
         services.check_version(version_pk=version.pk)
-    assert keys() == {"models/digits_v1.tar.gz", "models/digits_v2.tar.gz"}
+    published = {key for key in keys() if key.startswith("models/")}
+    assert published == {"models/digits_v1.tar.gz", "models/digits_v2.tar.gz"}
 
 
 def test_a_hostile_archive_never_reaches_the_store_nor_the_container(
     archives: Path, upload: Upload, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(validation, "run", lambda path, beat: pytest.fail("it was loaded"))
+    monkeypatch.setattr(packing, "pack", lambda *args, **kwargs: pytest.fail("it was packed"))
     files = constant_network(labels=["a"], answer=0)
     path = pack(archives / "a.tar.gz", files, prefix="../../")
     version = upload(path)
@@ -104,13 +132,12 @@ def test_an_archive_that_lacks_a_file_is_rejected_by_the_container_with_its_reas
     assert event.level == "error"
 
 
-def test_a_number_that_was_rejected_is_not_given_again(
-    archives: Path, upload: Upload, quick_validation: None
-) -> None:
+def test_a_number_that_was_rejected_is_not_given_again(archives: Path, upload: Upload) -> None:
     bad = archives / "b.tar.gz"
     bad.write_bytes(b"no archive")
     first = upload(bad)
     services.check_version(version_pk=first.pk)
+    assert Version.objects.get().state == "rejected"
     assert upload(_archive(archives)).number == 2
 
 
@@ -148,19 +175,34 @@ def _renewable(version: Version) -> None:
     Version.objects.filter(pk=version.pk).update(check_after=timezone.now())
 
 
-@pytest.mark.parametrize("name", ["download", "inspect", "run", "publish", "delete"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        (s3, "download"),
+        (validation, "pack"),
+        (packing, "pack"),
+        (packing, "sha256"),
+        (validation, "run"),
+        (s3, "publish"),
+        (s3, "copy"),
+        (s3, "delete"),
+    ],
+    ids=lambda place: f"{place[0].__name__.rpartition('.')[2]}.{place[1]}",
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_check_killed_anywhere_is_picked_up_and_done_once(
     archives: Path,
     upload: Upload,
     keys: Keys,
     quick_validation: None,
+    store: str,
     monkeypatch: pytest.MonkeyPatch,
-    name: str,
+    place: tuple[Any, str],
     when: str,
 ) -> None:
-    version = upload(_archive(archives))
-    holder: Any = {"inspect": archive, "run": validation}.get(name, s3)
+    path = _archive(archives)
+    version = upload(path)
+    holder, name = place
     real = getattr(holder, name)
 
     def killed(*args: Any, **kwargs: Any) -> None:
@@ -178,13 +220,17 @@ def test_a_check_killed_anywhere_is_picked_up_and_done_once(
 
     version.refresh_from_db()
     assert version.state == "ready"
-    assert "models/digits_v1.tar.gz" in keys()
+    # What is left in staging where it was killed before the last step, a sweep deletes.
+    kept = {key for key in keys() if not key.startswith("staging/")}
+    assert kept == {"models/digits_v1.tar.gz", version.original_key}
+    assert hashlib.sha256(_object(store, version.key)).hexdigest() == version.published_sha256
+    assert _object(store, version.original_key) == path.read_bytes()
     published = Event.objects.filter(action="version.published", subject_id=version.pk)
     assert published.count() == 1
 
 
 def test_two_workers_do_not_check_the_same_version(
-    archives: Path, upload: Upload, monkeypatch: pytest.MonkeyPatch
+    archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = upload(_archive(archives))
     calls = []
@@ -200,7 +246,11 @@ def test_two_workers_do_not_check_the_same_version(
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing(
-    archives: Path, upload: Upload, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    archives: Path,
+    upload: Upload,
+    keys: Keys,
+    quick_validation: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     version = upload(_archive(archives))
 
@@ -280,7 +330,7 @@ def test_what_nobody_foresaw_is_said_on_the_page_and_tried_again_then_given_up(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(archive, "inspect", broken)
+    monkeypatch.setattr(validation, "pack", broken)
     version = upload(_archive(archives))
     services.check_version(version_pk=version.pk)
     version.refresh_from_db()
@@ -301,7 +351,7 @@ def test_a_check_that_kills_its_worker_each_time_ends(
     def killed(*args: Any, **kwargs: Any) -> None:
         raise _Killed
 
-    monkeypatch.setattr(archive, "inspect", killed)
+    monkeypatch.setattr(validation, "pack", killed)
     version = upload(_archive(archives))
     for _ in range(services.MAX_ATTEMPTS):
         with pytest.raises(_Killed):
@@ -318,22 +368,21 @@ def test_a_long_look_keeps_its_lease(
 ) -> None:
     monkeypatch.setattr(services, "LEASE", timedelta(seconds=1))
     version = upload(_archive(archives))
-    real = archive.inspect
 
-    def slow(path: Path, *, max_unpacked: int, beat: Callable[[], None]) -> None:
+    def slow(upload: Path, tar: Path, beat: Callable[[], None]) -> dict[str, Any]:
         until = timezone.now() + 3 * services.LEASE
-        while timezone.now() < until:  # as long as a real one, which beats at each block
+        while timezone.now() < until:  # as long as a real one, which beats at each second
             beat()
-        real(path, max_unpacked=max_unpacked, beat=beat)
+        return _unzipped(upload, tar, beat)
 
-    monkeypatch.setattr(archive, "inspect", slow)
+    monkeypatch.setattr(validation, "pack", slow)
     services.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert (version.state, version.attempts) == ("ready", 1)
 
 
 def test_what_no_page_can_hold_is_not_kept(
-    archives: Path, upload: Upload, monkeypatch: pytest.MonkeyPatch
+    archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = ["nul \0", "surrogate \udce9", "fine é"]
     artifact = {**GOOD["artifact"], "labels": labels}  # type: ignore[dict-item]
