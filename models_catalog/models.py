@@ -265,6 +265,18 @@ class Version(models.Model):
         return f"s3://{self.bucket}/{self.key}"
 
     @property
+    def checksums(self) -> list[tuple[str, str]]:
+        """Its SHA-256 sums, each with whose it is; the upload's alone before it is validated."""
+        if self.published_sha256 == self.sha256:
+            return [("as uploaded and as served", self.sha256)]
+        sums = [
+            ("as uploaded", self.sha256),
+            ("as served", self.published_sha256),
+            ("content, the tar inside", self.content_sha256),
+        ]
+        return [(whose, digits) for whose, digits in sums if digits]
+
+    @property
     def original_stem(self) -> str:
         """How its file as uploaded is called where that is kept: by the version and the bytes."""
         return f"{self.model.name}_v{self.number}-{self.sha256[:12]}"

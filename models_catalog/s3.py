@@ -9,10 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from mmeportal import aws
-from mmeportal.errors import AlreadyExists
+from mmeportal.errors import AlreadyExists, AwsError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
@@ -104,7 +102,7 @@ def _put_in_parts(
         )
     except BaseException:
         # Its parts would be paid for. Where this fails too, the bucket's lifecycle removes them.
-        with contextlib.suppress(ClientError, BotoCoreError):
+        with contextlib.suppress(AwsError), aws.translated("giving an upload up"):
             client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
         raise
 
