@@ -1,6 +1,13 @@
-"""Validates an artifact: unpacks it, loads it as the server does, predicts once, reports in JSON.
+"""Validates an artifact in two runs, each in a sandbox of its own, and reports in JSON.
 
-    python container/preflight.py resnet_18.tar.gz [--image cat.jpg]
+    python container/preflight.py resnet_18.tar.gz [--image cat.jpg]   both runs, one report
+    python container/preflight.py resnet_18.tar.gz --pack resnet_18.tar
+    python container/preflight.py packed.tar.gz --packed [--image cat.jpg]
+
+The first run (``--pack``) reads what was uploaded, without MXNet, and writes the canonical tar of
+what it found (archive.py). Whoever started it compresses that. The second (``--packed``) unpacks
+that file, loads it as the server does and predicts once. So a network, once loaded, can change
+neither what is published nor what the first run said of it.
 
 Exit code 0: accepted; 1: refused, and the report says why; 2 or more: the preflight itself could
 not work, and stderr says why; 4 of them: the sandbox lacks a part and ``--require-sandbox`` was
@@ -10,40 +17,77 @@ is a refusal: a signal, the memory, the time.
 """
 
 import argparse
+import contextlib
+import copy
 import ctypes
+import gzip
 import json
 import os
 import re
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 CONTAINER = Path(__file__).resolve().parent
 sys.path.insert(0, str(CONTAINER))
 
 import processors  # noqa: E402
 import sandbox  # noqa: E402
-from artifact import Artifact, read_artifact  # noqa: E402
 from findings import ArtifactError  # noqa: E402
-from report_form import well_formed  # noqa: E402
-from unpack import UnpackedFile, unpack  # noqa: E402
+from report_form import well_formed, well_packed  # noqa: E402
+
+if TYPE_CHECKING:
+    from archive import UnpackedFile
+    from artifact import Artifact
 
 _MEGABYTE = 1024 * 1024
 _LACKS_SANDBOX = 4
 _ROOM_BYTES = 16 * _MEGABYTE
+_HEADERS_BYTES = 16 * _MEGABYTE  # what a tar may have beyond its files
+_PACKED = "packed.tar"  # in the folder of the first run
 _PR_SET_PDEATHSIG = 1
 
 Report = dict[str, Any]
 
 
+def inspect(archive: Path, folder: Path, max_unpacked_bytes: int) -> Report:
+    """The first run's report on ``archive``, made in this very process; packs it in ``folder``."""
+    from archive import Contents, pack
+
+    contents = Contents()
+    try:
+        pack(archive, folder, folder / _PACKED, max_bytes=max_unpacked_bytes, contents=contents)
+        error = None
+    except ArtifactError as refused:
+        error = {"code": refused.code, "message": sentence(refused.message)}
+    except MemoryError:
+        error = {
+            "code": "too_large",
+            "message": "Reading the archive needs more memory than is allowed.",
+        }
+    except Exception as fault:
+        # A fault of ours that this archive alone brings out: its next try would end the same way.
+        traceback.print_exc()
+        error = {
+            "code": "not_tar",
+            "message": f"The check failed on it ({type(fault).__name__}: {sentence(str(fault))}).",
+        }
+    return {"ok": error is None, "error": error, "archive": asdict(contents)}
+
+
 def check(archive: Path, folder: Path, image: Path | None, max_unpacked_bytes: int) -> Report:
-    """The report on ``archive``, made in this very process; ``folder`` takes what it holds."""
+    """The second run's report, made in this very process; ``folder`` takes what it unpacks."""
+    from archive import unpack
+    from artifact import read_artifact
+
     about: Report | None = None
     try:
         files = unpack(archive, folder, max_bytes=max_unpacked_bytes)
@@ -81,7 +125,7 @@ def sentence(message: str) -> str:
 _TRACE_LINE = re.compile(r"Stack trace|\[bt\]|File \"|Traceback \(most recent call last\)|\^+$")
 
 
-def _about_files(files: list[UnpackedFile]) -> Report:
+def _about_files(files: "list[UnpackedFile]") -> Report:
     """What is known once the archive is unpacked; the rest is filled in as it is learnt."""
     return {
         "name": "", "files": [asdict(file) for file in files],
@@ -91,7 +135,7 @@ def _about_files(files: list[UnpackedFile]) -> Report:
     }  # fmt: skip
 
 
-def _about_artifact(artifact: Artifact) -> Report:
+def _about_artifact(artifact: "Artifact") -> Report:
     return {
         "name": artifact.name,
         "inputs": [{"name": item.name, "shape": list(item.shape)} for item in artifact.inputs],
@@ -104,7 +148,7 @@ def _about_artifact(artifact: Artifact) -> Report:
     }
 
 
-def _try_out(artifact: Artifact, about: Report, image: Path | None) -> Report:
+def _try_out(artifact: "Artifact", about: Report, image: Path | None) -> Report:
     """Load the network and predict once, with the code that the server runs."""
     from network import Network
 
@@ -153,16 +197,96 @@ def _sample(network: Any, image: Path | None) -> tuple[str, Any]:
 # --- the parent of the sandbox -----------------------------------------------------------------
 
 
-def run_sandboxed(arguments: argparse.Namespace) -> Report:
-    """Run the check in the sandbox; returns its report. Raises SandboxError where it cannot."""
+def run_packing(arguments: argparse.Namespace, target: Path) -> Report:
+    """The first run, in the sandbox; ``target``, which is not there yet, gets the canonical tar.
+
+    Returns its report. Raises SandboxError where it cannot be done.
+    """
+    with _folder() as folder:
+        outcome = _run(arguments, folder, "pack", [arguments.archive], files=2)
+        report = _packing_reported(outcome, arguments)
+        if report["ok"]:
+            most = arguments.max_unpacked_mb * _MEGABYTE + _HEADERS_BYTES
+            try:
+                _bring_out(folder / _PACKED, target, most)
+            except ValueError as error:
+                report = _packing_refusal("not_tar", f"What the check wrote is {error}.")
+    return report | {"sandbox": outcome.held}
+
+
+def run_loading(arguments: argparse.Namespace, archive: Path) -> Report:
+    """The second run, in the sandbox, on what was packed; returns its report.
+
+    Raises SandboxError where it cannot be done.
+    """
+    readable = [path for path in (archive, arguments.image) if path is not None]
+    with _folder() as folder:
+        outcome = _run(arguments, folder, "load", readable, files=1)
+    return _reported(outcome, arguments) | {"sandbox": outcome.held}
+
+
+def run_both(arguments: argparse.Namespace) -> Report:
+    """Both runs, the second on what the first has packed; one report of both."""
+    with _folder() as folder:
+        packed, published = folder / "archive.tar", folder / arguments.archive.name
+        first = run_packing(arguments, packed)
+        if not first["ok"]:
+            return first | {"artifact": None}
+        with packed.open("rb") as tar, gzip.GzipFile("", "wb", 0, published.open("xb"), 0) as out:
+            shutil.copyfileobj(tar, out, _MEGABYTE)
+        packed.unlink()
+        told = copy.deepcopy(first["archive"])
+        return run_loading(arguments, published) | {"archive": told}
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="mme-preflight-"))
-    readable = [path for path in (arguments.archive, arguments.image) if path is not None]
+    try:
+        yield folder
+    finally:
+        sandbox.remove(folder)
+
+
+def _bring_out(source: Path, target: Path, most: int) -> None:
+    """Copy what a sandboxed process wrote, which is not trusted to be what it was to be.
+
+    No link is followed, and no more than ``most`` bytes are taken. Raises ValueError where it is
+    no plain file, or larger.
+    """
+    try:
+        came = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise ValueError(f"no file ({error.strerror})") from error
+    with os.fdopen(came, "rb"):
+        about = os.fstat(came)
+        if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
+            raise ValueError("no plain file")
+        if about.st_size > most:
+            raise ValueError("too large")
+        with target.open("xb") as out:
+            left = about.st_size
+            while left:
+                copied = os.copy_file_range(came, out.fileno(), min(left, 64 * _MEGABYTE))
+                if not copied:
+                    raise ValueError("cut short")
+                left -= copied
+
+
+def _run(
+    arguments: argparse.Namespace, folder: Path, step: str, readable: list[Path], *, files: int
+) -> sandbox.Outcome:
+    """Run a step in the sandbox. Raises SandboxError where it could not be set up.
+
+    ``files``: how many of the largest size ``folder`` may hold.
+    """
+    limit_mb = arguments.max_unpacked_mb + (_HEADERS_BYTES // _MEGABYTE if files > 1 else 0)
     program = [
-        str(Path(__file__).resolve()), "--inside", os.path.realpath(folder),
-        os.path.realpath(arguments.archive), "--max-unpacked-mb", str(arguments.max_unpacked_mb),
+        str(Path(__file__).resolve()), "--inside", os.path.realpath(folder), "--step", step,
+        os.path.realpath(readable[0]), "--max-unpacked-mb", str(arguments.max_unpacked_mb),
     ]  # fmt: skip
-    if arguments.image is not None:
-        program += ["--image", os.path.realpath(arguments.image)]
+    if len(readable) > 1:
+        program += ["--image", os.path.realpath(readable[1])]
     if arguments.require_sandbox:
         program.append("--require-sandbox")
     environment = {
@@ -173,22 +297,20 @@ def run_sandboxed(arguments: argparse.Namespace) -> Report:
         "JOBLIB_MULTIPROCESSING": "0",  # it would ask for a semaphore, which is a file
         **processors.environment(),
     }
-    try:
-        outcome = sandbox.run(
-            program,
-            folder=folder,
-            readable=readable,
-            environment=environment,
-            limits=sandbox.Limits(
-                memory_mb=arguments.memory_mb,
-                cpu_seconds=arguments.timeout_s,
-                file_bytes=arguments.max_unpacked_mb * _MEGABYTE,
-            ),
-            wall_seconds=arguments.wall_s,
-        )
-        room = shutil.disk_usage(folder).free
-    finally:
-        sandbox.remove(folder)
+    outcome = sandbox.run(
+        program,
+        folder=folder,
+        readable=readable,
+        environment=environment,
+        limits=sandbox.Limits(
+            memory_mb=arguments.memory_mb,
+            cpu_seconds=arguments.timeout_s,
+            file_bytes=limit_mb * _MEGABYTE,
+            files=files,
+        ),
+        wall_seconds=arguments.wall_s,
+    )
+    room = shutil.disk_usage(folder).free
     if outcome.held is None:
         reason = sentence(outcome.err[-2000:]) or f"exit code {outcome.code}"
         raise sandbox.SandboxError(f"The sandbox could not be set up. {reason}")
@@ -198,7 +320,7 @@ def run_sandboxed(arguments: argparse.Namespace) -> Report:
         print(outcome.err, file=sys.stderr, end="")
     if outcome.code == _LACKS_SANDBOX and not outcome.ended and outcome.held["missing"]:
         raise _SandboxLacksError(outcome.held["missing"])
-    return _reported(outcome, arguments) | {"sandbox": outcome.held}
+    return outcome
 
 
 class _SandboxLacksError(Exception):
@@ -206,6 +328,35 @@ class _SandboxLacksError(Exception):
 
     def __init__(self, missing: list[str]) -> None:
         super().__init__(f"The sandbox does not hold: {', '.join(missing)}.")
+
+
+def _packing_reported(outcome: sandbox.Outcome, arguments: argparse.Namespace) -> Report:
+    """The first run's own report, or why it has none."""
+    report = outcome.report
+    if outcome.ended == "time":
+        return _packing_refusal(
+            "timeout", f"The archive could not be read within {arguments.wall_s} s."
+        )
+    if outcome.ended == "disk":
+        message = f"The archive unpacks to more than {arguments.max_unpacked_mb} MB."
+        return _packing_refusal("too_large", message)
+    if outcome.ended == "output":
+        return _packing_refusal("too_large", "The archive holds names that are too long.")
+    if report is not None and outcome.code in (0, 1) and well_packed(report):
+        return report
+    if outcome.code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return _packing_refusal(
+            "timeout",
+            f"Reading the archive took over {arguments.timeout_s} s of processor time, or more "
+            "memory than the system has, and was ended.",
+        )
+    return _packing_refusal(
+        "not_tar", f"Reading the archive failed (exit code {outcome.code}): it is damaged."
+    )
+
+
+def _packing_refusal(code: str, message: str) -> Report:
+    return {"ok": False, "error": {"code": code, "message": message}, "archive": None}
 
 
 def _reported(outcome: sandbox.Outcome, arguments: argparse.Namespace) -> Report:
@@ -258,6 +409,13 @@ def _signal_name(number: int) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("archive", type=Path, help="the .tar.gz to validate")
+    steps = parser.add_mutually_exclusive_group()
+    steps.add_argument(
+        "--pack", type=Path, metavar="TAR", help="inspect it, write its canonical tar, load nothing"
+    )
+    steps.add_argument(
+        "--packed", action="store_true", help="it is such a tar, compressed: load that very file"
+    )
     parser.add_argument("--image", type=Path, help="picture for the prediction")
     parser.add_argument("--max-unpacked-mb", type=int, default=4096)
     parser.add_argument("--timeout-s", type=int, default=120, help="seconds of processor time")
@@ -270,6 +428,7 @@ def _arguments() -> argparse.Namespace:
         "--parent", type=int, metavar="PID", help="end when this process, which started it, ends"
     )
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--step", choices=("pack", "load"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -283,12 +442,11 @@ def _inside(arguments: argparse.Namespace) -> int:
     if arguments.require_sandbox and held["missing"]:
         return _LACKS_SANDBOX
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then it is an error we can explain
-    report = check(
-        arguments.archive,
-        arguments.inside,
-        arguments.image,
-        arguments.max_unpacked_mb * _MEGABYTE,
-    )
+    most = arguments.max_unpacked_mb * _MEGABYTE
+    if arguments.step == "pack":
+        report = inspect(arguments.archive, arguments.inside, most)
+    else:
+        report = check(arguments.archive, arguments.inside, arguments.image, most)
     sandbox.say({"report": report})
     return 0 if report["ok"] else 1
 
@@ -312,8 +470,16 @@ def main() -> int:
         if path is not None and not path.is_file():
             print(f"{path} is not a file.", file=sys.stderr)
             return 2
+    if arguments.pack is not None and os.path.lexists(arguments.pack):
+        print(f"{arguments.pack} is there already.", file=sys.stderr)
+        return 2
     try:
-        report = run_sandboxed(arguments)
+        if arguments.pack is not None:
+            report = run_packing(arguments, arguments.pack)
+        elif arguments.packed:
+            report = run_loading(arguments, arguments.archive)
+        else:
+            report = run_both(arguments)
     except _SandboxLacksError as error:
         print(error, file=sys.stderr)
         return _LACKS_SANDBOX

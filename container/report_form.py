@@ -9,7 +9,7 @@ from typing import Any
 
 _LARGEST = 2**63 - 1  # of a database's whole numbers
 
-_COUNT, _NUMBER, _TEXT = "count", "number", "text"
+_COUNT, _NUMBER, _TEXT, _FLAG = "count", "number", "text", "flag"
 _SHAPES = [{"name": _TEXT, "shape": [_COUNT]}]
 _ABOUT: dict[str, Any] = {
     "name": _TEXT,
@@ -24,6 +24,31 @@ _ABOUT: dict[str, Any] = {
 }
 _SAMPLE = {"image": _TEXT, "predictions": [{"label": _TEXT, "probability": _NUMBER}]}
 _MEASURED = {"load_ms": _NUMBER, "infer_ms": _NUMBER, "memory_mb": _NUMBER, "sample": _SAMPLE}
+
+_ARCHIVE = {
+    "files": [{"name": _TEXT, "bytes": _COUNT, "packed": _FLAG, "read": _FLAG}],
+    "unpacked_bytes": _COUNT,
+    "packed_bytes": _COUNT,
+    "notes": [{"code": _TEXT, "message": _TEXT}],
+}
+_MAX_FILES, _MAX_NOTES = 1_000, 100  # archive.MAX_MEMBERS; of notes there are fewer
+
+
+def well_packed(report: Any) -> bool:
+    """Whether ``report`` is what preflight.py's ``inspect`` gives, and nothing besides."""
+    if not isinstance(report, dict) or report.keys() != {"ok", "error", "archive"}:
+        return False
+    about, error = report["archive"], report["error"]
+    if about is not None and not (
+        _fits(about, _ARCHIVE)
+        and len(about["files"]) <= _MAX_FILES
+        and len(about["notes"]) <= _MAX_NOTES
+    ):
+        return False
+    if report["ok"] is True:
+        return error is None and about is not None and any(one["read"] for one in about["files"])
+    refused = _fits(error, {"code": _TEXT, "message": _TEXT}) and bool(error["message"])
+    return report["ok"] is False and refused
 
 
 def well_formed(report: Any) -> bool:
@@ -63,7 +88,9 @@ def _fits(value: Any, form: Any) -> bool:
         return isinstance(value, list) and all(_fits(entry, form[0]) for entry in value)
     if form == _TEXT:
         return isinstance(value, str) and "\0" not in value and _encodes(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if form == _FLAG or isinstance(value, bool):
+        return form == _FLAG and isinstance(value, bool)
+    if not isinstance(value, int | float):
         return False
     if form == _COUNT:
         return isinstance(value, int) and 0 <= value <= _LARGEST

@@ -72,8 +72,10 @@ class Limits:
     #: Beyond what MXNet's libraries map.
     memory_mb: int
     cpu_seconds: int
-    #: Of one file, and of all in the folder together.
+    #: Of one file.
     file_bytes: int
+    #: How many of that size all in the folder may be together.
+    files: int = 1
 
 
 @dataclass(frozen=True)
@@ -833,7 +835,7 @@ def _too_much(plan: Plan) -> bool:
             continue
         except OSError:
             return True  # too deep to be looked at, or closed to us: no archive unpacks to that
-    return taken > plan.limits.file_bytes + _SLACK_BYTES
+    return taken > plan.limits.files * plan.limits.file_bytes + _SLACK_BYTES
 
 
 def remove(folder: Path) -> None:

@@ -91,6 +91,9 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
     return info
 
 
+MEGABYTE = 1024 * 1024
+NETWORK = constant_network(labels=["cat", "dog"], answer=1)
+
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str, str]] = {
     "text": (
         lambda p: (p.write_bytes(b"I am text"), p)[1],
@@ -115,9 +118,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str, str]] = {
         "twice",
     ),
     "symlink": (
-        lambda p: tar_gz(p, (member("link", tarfile.SYMTYPE, "/etc/passwd"), b"")),
+        lambda p: tar_gz(
+            p,
+            *((member(name), data) for name, data in NETWORK.items() if name != "synset.txt"),
+            (member("synset.txt", tarfile.SYMTYPE, "/etc/passwd"), b""),
+        ),
         "link_or_device",
-        "link",
+        "'synset.txt' is a link to '/etc/passwd', which is no file of the archive: pack with "
+        "`tar -h`",
     ),
     "hard link": (
         lambda p: tar_gz(p, (member("link", tarfile.LNKTYPE, "/etc/passwd"), b"")),
@@ -157,34 +165,35 @@ def test_it_refuses_hostile_archives(python: str, tmp_path: Path, case: str) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["hostile.tar.gz"]
 
 
-MEGABYTE = 1024 * 1024
-NETWORK = constant_network(labels=["cat", "dog"], answer=1)
-
-
 @pytest.mark.parametrize(
     ("extra", "named"),
     [
-        ({"zeros.bin": bytes(40 * MEGABYTE)}, "zeros.bin (40.0 MB)"),
-        ({f"part{i}.bin": bytes(MEGABYTE // 4) for i in range(5)}, "part0.bin (0.2 MB)"),
-        ({"folder/tiny-0000.params": bytes(2 * MEGABYTE)}, "folder/tiny-0000.params (2.0 MB)"),
-        ({".tiny-0000.params": bytes(2 * MEGABYTE)}, ".tiny-0000.params (2.0 MB)"),
-        ({"other-0000.params": bytes(2 * MEGABYTE)}, "other-0000.params (2.0 MB)"),
+        ({"zeros.bin": bytes(40 * MEGABYTE)}, "'zeros.bin' (40.0 MB)"),
+        ({f"part{i}.bin": bytes(MEGABYTE // 4) for i in range(5)}, "'part0.bin' (0.2 MB)"),
+        ({"folder/tiny-0000.params": bytes(2 * MEGABYTE)}, "'folder/tiny-0000.params' (2.0 MB)"),
+        ({".tiny-0000.params": bytes(2 * MEGABYTE)}, "'.tiny-0000.params' (2.0 MB)"),
+        ({"other-0000.params": bytes(2 * MEGABYTE)}, "'other-0000.params' (2.0 MB)"),
         ({"a-preprocess.json": b"{}", "b-preprocess.json": b" " * 2 * MEGABYTE}, "b-preprocess"),
-        ({"tiny-0001.params": bytes(2 * MEGABYTE)}, "tiny-0001.params (2.0 MB)"),
+        ({"tiny--001.params": bytes(2 * MEGABYTE)}, "'tiny--001.params' (2.0 MB)"),
     ],
 )
-def test_a_few_megabytes_that_fill_a_disk_are_refused(
+def test_a_few_megabytes_that_would_fill_a_disk_are_left_out_of_what_is_served(
     python: str, tmp_path: Path, extra: dict[str, bytes], named: str
 ) -> None:
     """Zeros pack to a thousandth, and each instance would keep them as long as the model."""
     archive = pack(tmp_path / "bomb.tar.gz", NETWORK | extra)
+    packed = tmp_path / "bomb.tar"
 
-    code, report = preflight(python, archive)
+    code, report = preflight(python, archive, "--pack", str(packed))
 
-    assert code == 1
-    assert report["error"]["code"] == "too_large"
-    assert named in report["error"]["message"]
-    assert "does not need" in report["error"]["message"]
+    assert (code, report["error"]) == (0, None)
+    assert packed.stat().st_size < 8192
+    notes = {note["code"]: note["message"] for note in report["archive"]["notes"]}
+    assert named in notes["extra_left_out"]
+    listed = {one["name"]: one for one in report["archive"]["files"]}
+    assert {name for name, one in listed.items() if one["packed"]} == set(NETWORK)
+    assert all(listed[name]["bytes"] == len(data) for name, data in extra.items())
+    assert not any(listed[name]["read"] for name in extra)
 
 
 def _tar(files: dict[str, bytes], *, ended: bool) -> bytes:
@@ -206,9 +215,9 @@ def test_what_hides_in_a_second_gzip_stream_is_validated_too(python: str, tmp_pa
 
     code, report = preflight(python, archive)
 
-    assert code == 1
-    assert report["error"]["code"] == "too_large"
-    assert "zeros.bin (40.0 MB)" in report["error"]["message"]
+    assert (code, report["error"]) == (0, None)
+    listed = {one["name"]: one["packed"] for one in report["archive"]["files"]}
+    assert listed == dict.fromkeys(NETWORK, True) | {"zeros.bin": False}
 
     whole = _tar(NETWORK, ended=True)
     archive.write_bytes(gzip.compress(whole[:700]) + gzip.compress(whole[700:]))
@@ -308,7 +317,7 @@ def test_it_refuses_with_the_words_of_the_server(python: str, tmp_path: Path) ->
     for word, contents in cases.items():
         code, report = preflight(python, pack(tmp_path / "a.tar.gz", contents))
         assert (code, report["error"]["code"]) == (1, word)
-        assert len(report["artifact"]["files"]) == len(contents)
+        assert len(report["archive"]["files"]) == len(contents)
 
 
 def test_a_model_beyond_the_memory_limit_is_refused(python: str, tmp_path: Path) -> None:

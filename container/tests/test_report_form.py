@@ -25,7 +25,7 @@ def sound(python: str, tmp_path_factory: pytest.TempPathFactory) -> Report:
     """What a real validation reports of a sound archive."""
     folder = tmp_path_factory.mktemp("sound")
     archive = constant_archive(folder / "tiny.tar.gz", labels=["cat", "dog"], answer=1)
-    code, report = preflight(python, archive)
+    code, report = preflight(python, archive, "--packed")
     assert code == 0
     del report["sandbox"]  # added outside
     return report
@@ -37,7 +37,7 @@ REFUSAL = {"ok": False, "error": {"code": "bad_symbol", "message": "No."}, "arti
 def test_real_reports_have_the_form(sound: Report, python: str, tmp_path: Path) -> None:
     assert well_formed(sound)
     (broken := tmp_path / "broken.tar.gz").write_bytes(b"no archive")
-    code, refused = preflight(python, broken)
+    code, refused = preflight(python, broken, "--packed")
     assert code == 1
     del refused["sandbox"]
     assert well_formed(refused)

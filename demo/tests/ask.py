@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "container"))
 import images
 import network
 import numpy as np
+from archive import unpack
 from artifact import Preprocess, read_artifact
-from unpack import unpack
 
 
 def ask(archive: Path, pictures: Path) -> dict[str, list[list[Any]]]:
