@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -104,9 +105,14 @@ def s3_for_browsers() -> "S3Client":
     """The S3 client whose addresses browsers are given: at S3_BROWSER_URL, where there is one.
 
     It calls nothing. Addresses are signed with version 4, which all regions take; for some of them
-    botocore would sign with version 2 by itself.
+    botocore would sign with version 2 by itself. They name the region: a new bucket is not known
+    everywhere at once, and S3 would redirect to an address that is not the signed one
+    (S3 User Guide, "Request redirection").
     """
-    config = _config(PAGE).merge(Config(signature_version="s3v4"))
+    address = settings.S3_BROWSER_URL or s3(PAGE).meta.endpoint_url
+    of_amazon = (urlsplit(address).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    style: Literal["virtual", "path"] = "virtual" if of_amazon else "path"
+    config = _config(PAGE).merge(Config(signature_version="s3v4", s3={"addressing_style": style}))
     with _making:
         return boto3.client("s3", endpoint_url=settings.S3_BROWSER_URL, config=config)
 

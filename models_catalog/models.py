@@ -116,9 +116,9 @@ class VersionQuerySet(models.QuerySet["Version"]):
         )
 
     def twins(self, version: "Version") -> Self:
-        """Other versions with the same bytes as uploaded, or the same content, newest first.
+        """Other versions with the same bytes as uploaded, or the same content.
 
-        Those that are ready stand before those that are not.
+        Those that are ready come first, of these the ones with the same bytes, and then the newest.
         """
         same = Q(sha256=version.sha256)
         if version.content_sha256:
@@ -128,7 +128,11 @@ class VersionQuerySet(models.QuerySet["Version"]):
             .exclude(pk=version.pk)
             .defer("report")
             .select_related("model")
-            .order_by(models.Case(models.When(state="ready", then=0), default=1), "-pk")
+            .order_by(
+                models.Case(models.When(state="ready", then=0), default=1),
+                models.Case(models.When(sha256=version.sha256, then=0), default=1),
+                "-pk",
+            )
         )
 
     def due(self) -> Self:

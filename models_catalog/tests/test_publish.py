@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.stub import ANY, Stubber
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from activity.models import Event
-from mmeportal import aws
+from mmeportal import aws, errors
 from models_catalog import packing, s3, services, validation
 from models_catalog.models import Version
 from tests.artifacts import constant_archive, constant_network, pack
@@ -422,3 +423,258 @@ def test_uploads_that_were_cut_off_are_cleared_from_staging_later(
     monkeypatch.setattr(services, "STAGING_KEPT", -services.STAGING_KEPT)
     services.clear_staging()
     assert keys() == {version.staging_key}
+
+
+def _published(version: Version) -> Version:
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert (version.state, version.reason) == ("ready", "")
+    return version
+
+
+def test_extra_files_are_left_out_of_what_is_served_and_stay_in_the_original(
+    archives: Path, upload: Upload, store: str
+) -> None:
+    files = constant_network(labels=["a", "b"], answer=0) | {
+        "README.txt": b"read me",
+        "training.log": bytes(2 << 20),
+        "MAR-INF/MANIFEST.json": b"{}",
+    }
+    version = _published(upload(pack(archives / "a.tar.gz", files)))
+    with tarfile.open(fileobj=io.BytesIO(_object(store, version.key))) as tar:
+        served = tar.getnames()
+    assert served == sorted(constant_network(labels=[], answer=0))
+    with tarfile.open(fileobj=io.BytesIO(_object(store, version.original_key))) as tar:
+        assert sorted(tar.getnames()) == sorted(files)
+    assert {file["name"] for file in version.files} == set(files)
+    assert {file["name"] for file in version.files if file["packed"]} == set(served)
+    assert {file["name"] for file in version.files if file["read"]} == set(served)
+
+
+def test_the_same_content_in_another_packing_is_recognised(
+    archives: Path, upload: Upload, client_of: Any
+) -> None:
+    files = constant_network(labels=["a", "b"], answer=0)
+    first = _published(upload(pack(archives / "a.tar.gz", files)))
+    backwards = dict(reversed(files.items()))
+    second = _published(upload(pack(archives / "b.tar.gz", backwards, prefix="./"), name="other"))
+    assert second.sha256 != first.sha256
+    assert second.content_sha256 == first.content_sha256
+    assert second.published_sha256 == first.published_sha256
+    event = Event.objects.about("version", second.pk).first()
+    assert event is not None
+    assert event.text.endswith("It has the same content as digits v1.")
+    page = client_of("viewer").get(second.get_absolute_url()).content.decode()
+    assert 'The same content as <a href="/models/digits/v1/">digits v1</a>' in page
+
+
+def test_the_same_bytes_are_recognised_before_they_are_validated(
+    archives: Path, upload: Upload, client_of: Any, quick_validation: None
+) -> None:
+    path = _archive(archives)
+    _published(upload(path))
+    with gzip.open(path) as plain:
+        repacked = archives / "b.tar.gz"
+        repacked.write_bytes(gzip.compress(plain.read(), 1))
+    _published(upload(repacked, name="repacked"))
+    again = upload(path, name="again")
+    page = client_of("viewer").get(again.get_absolute_url()).content.decode()
+    assert 'The same bytes as <a href="/models/digits/v1/">digits v1</a>' in page
+    _published(again)
+    event = Event.objects.about("version", again.pk).first()
+    assert event is not None
+    assert event.text.endswith("It has the same bytes as digits v1.")
+
+
+@pytest.mark.parametrize("choice", ["stored", "compressed"])
+def test_the_packing_that_was_chosen_is_what_is_served(
+    archives: Path, upload: Upload, store: str, settings: Any, quick_validation: None, choice: str
+) -> None:
+    settings.PACKING = choice
+    version = _published(upload(_archive(archives)))
+    served = _object(store, version.key)
+    assert version.packing == choice
+    facts = version.report["packing"]
+    assert facts["choice"] == choice
+    assert facts[f"{choice}_bytes"] == len(served) == version.published_size
+    assert facts["compressed_bytes"] < facts["stored_bytes"]
+    tar = gzip.decompress(served)
+    assert version.content_sha256 == hashlib.sha256(tar).hexdigest()
+
+
+def test_a_network_that_changes_the_file_it_is_loaded_from_is_refused(
+    archives: Path,
+    upload: Upload,
+    keys: Keys,
+    quick_validation: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run(path: Path, beat: Callable[[], None]) -> dict[str, Any]:
+        assert path.stat().st_mode & 0o777 == 0o400
+        path.chmod(0o600)
+        with path.open("ab") as file:
+            file.write(b"x")
+        return GOOD
+
+    monkeypatch.setattr(validation, "run", run)
+    version = upload(_archive(archives))
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "rejected"
+    assert "was changed" in version.reason
+    assert keys() == set()
+
+
+def test_only_accepted_uploads_are_kept_and_only_if_it_is_wanted(
+    archives: Path, upload: Upload, keys: Keys, settings: Any, quick_validation: None
+) -> None:
+    settings.KEEP_ORIGINALS = False
+    version = _published(upload(_archive(archives)))
+    assert version.original_key == ""
+    assert keys() == {"models/digits_v1.tar.gz"}
+
+
+def test_originals_are_never_copied_into_a_store(
+    archives: Path, upload: Upload, keys: Keys, settings: Any, quick_validation: None
+) -> None:
+    settings.MODEL_PREFIX = "originals/old-store"
+    _published(upload(_archive(archives)))
+    settings.MODEL_PREFIX, settings.ORIGINALS_PREFIX = "models", "originals/old-store"
+    version = _published(upload(_archive(archives), name="other"))
+    assert version.original_key == ""
+    event = Event.objects.about("version", version.pk).first()
+    assert event is not None
+    assert "lies inside the store originals/old-store" in event.text
+    assert event.level == "warning"
+
+
+def test_a_store_that_does_not_allow_originals_does_not_hold_a_version_back(
+    archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(**_: Any) -> None:
+        raise errors.Denied("no right to s3:PutObject")
+
+    monkeypatch.setattr(s3, "copy", denied)
+    version = _published(upload(_archive(archives)))
+    assert version.original_key == ""
+    event = Event.objects.about("version", version.pk).first()
+    assert event is not None
+    assert "could not be kept: no right to s3:PutObject" in event.text
+
+
+def test_a_store_that_is_away_while_the_original_is_copied_is_tried_again(
+    archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**_: Any) -> None:
+        raise errors.Throttled("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "copy", away)
+        version = upload(_archive(archives))
+        services.check_version(version_pk=version.pk)
+        version.refresh_from_db()
+        assert (version.state, version.attempts) == ("checking", 1)
+    monkeypatch.setattr(validation, "pack", lambda *args, **kwargs: pytest.fail("once is enough"))
+    _renewable(version)
+    assert _published(version).original_key
+
+
+def test_what_another_attempt_published_is_not_taken_for_the_own_where_it_differs(
+    archives: Path,
+    upload: Upload,
+    store: str,
+    quick_validation: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def killed(**_: Any) -> None:
+        raise _Killed
+
+    version = upload(_archive(archives))
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "publish", killed)
+        with pytest.raises(_Killed):
+            services.check_version(version_pk=version.pk)
+    aws.s3().put_object(Bucket=store, Key=version.key, Body=b"theirs")
+    _renewable(version)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "rejected"
+    assert "never overwritten" in version.reason
+    assert _object(store, version.key) == b"theirs"
+
+
+def test_a_large_file_is_published_in_parts_and_beats_before_each(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_PART_BYTES", 5 << 20)  # S3 takes no smaller ones
+    path = tmp_path / "large"
+    path.write_bytes(bytes(range(256)) * (12 << 12))
+    beats: list[None] = []
+    s3.publish(bucket=store, key="models/x", path=path, beat=lambda: beats.append(None))
+    assert len(beats) == 1 + 3 + 1
+    assert _object(store, "models/x") == path.read_bytes()
+    with pytest.raises(errors.AlreadyExists):
+        s3.publish(bucket=store, key="models/x", path=path, beat=lambda: None)
+
+
+def test_an_upload_whose_lease_is_lost_leaves_nothing_at_the_key(
+    store: str, tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_PART_BYTES", 5 << 20)
+    path = tmp_path / "large"
+    path.write_bytes(bytes(12 << 20))
+    beats: list[None] = []
+
+    def beat() -> None:
+        beats.append(None)
+        if len(beats) == 3:
+            raise services.LeaseLost
+
+    with pytest.raises(services.LeaseLost):
+        s3.publish(bucket=store, key="models/x", path=path, beat=beat)
+    assert keys() == set()
+
+
+@pytest.mark.parametrize("size", [1 << 10, 12 << 20], ids=["at once", "in parts"])
+def test_the_write_itself_is_conditional(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Not all servers look at the condition; that it is sent is what S3's own refusal needs."""
+    monkeypatch.setattr(s3, "_PART_BYTES", 5 << 20)
+    monkeypatch.setattr(s3, "exists", lambda **_: False)
+    path = tmp_path / "file"
+    path.write_bytes(bytes(size))
+    aws.s3.cache_clear()
+    stub = Stubber(aws.s3())
+    refused = partial(
+        stub.add_client_error, service_error_code="PreconditionFailed", http_status_code=412
+    )
+    where = {"Bucket": "b", "Key": "models/x"}
+    if size <= 5 << 20:
+        refused("put_object", expected_params=where | {"Body": ANY, "IfNoneMatch": "*"})
+    else:
+        upload = where | {"UploadId": "u"}
+        stub.add_response(
+            "create_multipart_upload",
+            {"UploadId": "u"},
+            where | {"ChecksumAlgorithm": "CRC32"},
+        )
+        for number in (1, 2, 3):
+            stub.add_response(
+                "upload_part",
+                {"ETag": f"e{number}", "ChecksumCRC32": f"c{number}"},
+                upload | {"PartNumber": number, "Body": ANY},
+            )
+        parts = [
+            {"PartNumber": number, "ETag": f"e{number}", "ChecksumCRC32": f"c{number}"}
+            for number in (1, 2, 3)
+        ]
+        refused(
+            "complete_multipart_upload",
+            expected_params=upload | {"MultipartUpload": {"Parts": parts}, "IfNoneMatch": "*"},
+        )
+        stub.add_response("abort_multipart_upload", {}, upload)
+    with stub, pytest.raises(errors.AlreadyExists):
+        s3.publish(bucket="b", key="models/x", path=path, beat=lambda: None)
+    stub.assert_no_pending_responses()
+    aws.s3.cache_clear()
