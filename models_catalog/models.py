@@ -271,7 +271,7 @@ class Version(models.Model):
     @property
     def checksums(self) -> list[tuple[str, str]]:
         """Its SHA-256 sums, each with whose it is; the upload's alone before it is validated."""
-        if self.published_sha256 == self.sha256:
+        if self.published_sha256 and self.published_sha256 == self.sha256:
             return [("as uploaded and as served", self.sha256)]
         sums = [
             ("as uploaded", self.sha256),

@@ -558,3 +558,19 @@ def test_the_page_says_what_is_done_and_what_is_to_come(
     assert now in page.split('<li data-state="now"')[1].split("</li>")[0]
     for text in Version.STEPS:
         assert f">{text}</li>" in page
+
+
+def test_the_admin_site_shows_what_is_served_and_changes_nothing(
+    client_of: Callable[[str], Client], served: Version
+) -> None:
+    client = client_of("admin")
+    found = client.get("/admin/models_catalog/version/", {"q": "cccc33"}).content.decode()
+    assert "digits v1" in found
+    url = f"/admin/models_catalog/version/{served.pk}/change/"
+    page = client.get(url).content.decode()
+    for shown in (served.published_sha256, served.content_sha256, served.original_key, "Stored"):
+        assert shown in page
+    assert client.post(url, {"packing": "compressed"}).status_code == 403
+    assert client.post(url.replace("change", "delete"), {"post": "yes"}).status_code == 403
+    assert client.get("/admin/models_catalog/version/add/").status_code == 403
+    assert client_of("operator").get(url).status_code in {302, 403}
