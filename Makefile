@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak fuzz lint audit bench bench-container bench-localaws bench-portal bench-validation bench-warm-call bench-web image image-test clean
+.PHONY: help up manage test soak fuzz lint audit bench bench-container bench-localaws bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -54,6 +54,9 @@ bench-portal: ## the portal's page beside a bare call; needs a running stack
 
 bench-validation: ## the validation of an archive beside that of a commit; ARGS="--commit HEAD~1"
 	@$(STACK) run bench/validation.py $(ARGS)
+
+bench-packing: ## archives stored and compressed; ARGS="ARCHIVE" takes another content
+	@$(STACK) run bench/packing.py $(ARGS)
 
 bench-warm-call: ## a warm call beside another checkout's, ARGS="--against FOLDER"
 	@$(STACK) run bench/warm_call.py $(ARGS)

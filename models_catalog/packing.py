@@ -92,6 +92,7 @@ def pack(tar: Path, archive: Path, *, choice: str, beat: Callable[[], None]) -> 
         "stored_s": estimate.stored_s,
         "compressed_s": estimate.compressed_s,
         "sampled_bytes": estimate.sampled,
+        "tar_bytes": tar.stat().st_size,
     }
     return Packed(packing=packing, content_sha256=content, facts=facts)
 
@@ -128,8 +129,8 @@ def _estimate(tar: Path, beat: Callable[[], None]) -> Estimate:
     return Estimate(
         stored_bytes=stored_size(size),
         compressed_bytes=round(compressed * factor),
-        stored_s=round(seconds["stored"] * factor, 4),
-        compressed_s=round(seconds["compressed"] * factor, 4),
+        stored_s=round(seconds["stored"] * factor, 6),
+        compressed_s=round(seconds["compressed"] * factor, 6),
         sampled=sampled,
     )
 

@@ -56,6 +56,7 @@ REPORT = {
         "stored_s": 0.0,
         "compressed_s": 0.1,
         "sampled_bytes": 1000,
+        "tar_bytes": 1000,
     },
 }
 # Notes each violation where the test can read it; a violation is no exception.

@@ -678,3 +678,23 @@ def test_the_write_itself_is_conditional(
         s3.publish(bucket="b", key="models/x", path=path, beat=lambda: None)
     stub.assert_no_pending_responses()
     aws.s3.cache_clear()
+
+
+def test_the_docs_allow_what_originals_need_and_no_more() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "aws.md").read_text()
+    policy = json.loads(page.split("<!-- policy: portal -->")[1].split("```")[1][4:])
+    actions = {
+        statement["Resource"].removeprefix("arn:aws:s3:::BUCKET/"): set(statement["Action"])
+        for statement in policy["Statement"]
+        if str(statement["Resource"]).startswith("arn:aws:s3:::BUCKET/")
+    }
+    kept = {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}
+    assert actions["ORIGINALS/*"] == actions["PREFIX/*"] == kept
+    assert actions["STAGING/*"] == kept | {"s3:DeleteObject"}
+    rules = json.loads(page.split("<!-- lifecycle -->")[1].split("```")[1][4:])["Rules"]
+    assert [rule["Filter"] for rule in rules] == [{}, {"Prefix": "ORIGINALS/"}]
+    with Stubber(aws.s3()) as stub:  # which holds them against S3's own description
+        stub.add_response("put_bucket_lifecycle_configuration", {})
+        aws.s3().put_bucket_lifecycle_configuration(
+            Bucket="b", LifecycleConfiguration={"Rules": rules}
+        )
