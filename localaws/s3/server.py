@@ -210,6 +210,8 @@ class Connection:
             return "health", Answer(headers={"Content-Type": "text/plain"}, body=b"ok\n")
         signed = authenticate(request, query, server.keys)
         self._is_signed = True
+        if is_presigned(query):
+            _take_from_url(head)
         bucket, _, key = head.path[1:].partition("/")
         operation = find_operation(request.method, bucket, key, query, head.headers)
         body = Body(self._wire, head.headers, signed, is_described=not operation.about_object)
@@ -347,6 +349,14 @@ def _check_headers(head: Head) -> None:
         raise S3Error("NotImplemented", "This S3 server does not offer this Transfer-Encoding.")
     if head.headers.get("expect", "100-continue").lower() != "100-continue":
         raise S3Error("InvalidRequest", "This expectation cannot be met.")
+
+
+def _take_from_url(head: Head) -> None:
+    """A presigned URL may have, as parameters, headers of S3's that its signer had (S3 API)."""
+    for name in [name for name in head.query if name.startswith("x-amz-")]:
+        if name in head.headers:
+            raise S3Error("InvalidRequest", f"{name} is there twice, as a header and in the URL.")
+        head.headers[name] = head.query.pop(name)
 
 
 _ONCE = ("host", "range", "authorization", "transfer-encoding", "expect", "date", "connection")
