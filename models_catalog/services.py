@@ -29,7 +29,8 @@ LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 20
 STAGING_KEPT = timedelta(hours=24)
 SANDBOX_PAUSE = timedelta(seconds=60)
-_SERVED = "served.tar.gz"
+# What both are called where the preflight reads them: its sentences name them.
+_UPLOAD, _SERVED = "archive.tar.gz", "served.tar.gz"
 
 
 class Refused(Exception):
@@ -250,7 +251,7 @@ def _validate(version: Version, folder: Path, lease: _Lease) -> Path:
     Writes the report and the hashes to the row. Raises Refused.
     """
     lease.step(Version.READING)
-    upload, tar, archive = (folder / name for name in ("upload.tar.gz", "plain.tar", _SERVED))
+    upload, tar, archive = (folder / name for name in (_UPLOAD, "plain.tar", _SERVED))
     try:
         digest = _fetch(version, version.staging_key, upload, lease.keep)
     except errors.NotFound:
