@@ -29,7 +29,16 @@ Keys = Callable[[], set[str]]
 GOOD = {
     "ok": True,
     "error": None,
-    "artifact": {"parameters": 1, "inputs": [{"name": "data", "shape": [1, 3]}]},
+    "artifact": {
+        "parameters": 1,
+        "parameter_bytes": 4,
+        "inputs": [{"name": "data", "shape": [1, 3]}],
+        "labels": ["a"],
+        "label_count": 1,
+    },
+    "load_ms": 1,
+    "infer_ms": 1,
+    "memory_mb": 1,
 }
 READ = {
     "ok": True,
