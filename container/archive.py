@@ -152,6 +152,7 @@ _OTHERS = {
     b"V": "the label of a volume (pack without --label)",
 }
 _NUMBER = re.compile(rb" *([0-7]+)[ \0]*|\0+")
+_SIGNED = re.compile(rb" *-?[0-7]+[ \0]*|\0+|[\x80\xff].*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,7 @@ class _Tar:
         """Each member. Whoever takes it reads its ``stored`` bytes, by :meth:`data`, to the end."""
         headers = 0
         ahead = _Ahead()
+        common = False
         while header := self._plain.exactly(_BLOCK):
             if len(header) == _BLOCK and header.strip(b"\0"):
                 headers += 1
@@ -200,15 +202,16 @@ class _Tar:
                 kind = header[156:157]
                 if kind in (b"L", b"K", b"x", b"X", b"g"):
                     self._read_ahead(kind, header, ahead)
+                    common = kind == b"g"
                     continue
                 yield self._member(header, ahead)
-                ahead = _Ahead()
+                ahead, common = _Ahead(), False
                 continue
-            if ahead:
+            if ahead or common:
                 raise self._unsound("a header is not followed by its file")
             self._end(header)
             return
-        if ahead:
+        if ahead or common:
             raise self._unsound("a header is not followed by its file")
 
     def data(self, member: _Member) -> Iterator[memoryview]:
@@ -229,6 +232,8 @@ class _Tar:
         part: bytes | memoryview = header
         while part:
             if bytes(part).strip(b"\0"):
+                if part is header:
+                    raise self._unsound("it ends in the middle of a header")
                 raise self._unsound(
                     "something follows its end: two archives in one file, or what was appended "
                     "to it. Pack all files into one archive"
@@ -279,15 +284,14 @@ class _Tar:
                     raise self._unsound(f"a header for all files names {shown(key)}")
             return
         if kind in (b"x", b"X"):
-            if ahead:
+            if ahead.records is not None:
                 raise self._unsound(doubled)
             ahead.records = self._records(data)
             return
         text = _until_nul(data)
         if not text:
             raise self._unsound("a long name is empty")
-        told = ahead.name if kind == b"L" else ahead.target
-        if ahead.records is not None or told is not None:
+        if (ahead.name if kind == b"L" else ahead.target) is not None:
             raise self._unsound(doubled)
         if kind == b"L":
             ahead.name = text
@@ -317,16 +321,12 @@ class _Tar:
         magic = header[257:263]
         if magic == b"ustar\0" and flag != b"S" and header[345]:
             name = _until_nul(header[345:500]) + b"/" + name
-        elif magic not in (b"ustar\0", b"ustar ") and header[345]:
-            # No format has a prefix there; some readers would take it for one.
-            raise self._unsound("a header is of no known format")
         name = ahead.name or name
         target = ahead.target or _until_nul(header[157:257])
         stored = self._number(header[124:136], "size")
-        for what, start, end in (("mode", 100, 108), ("owner", 108, 116), ("group", 116, 124)):
-            self._number(header[start:end], what)
-        if header[136] not in (0x80, 0xFF):  # before 1970 it is below zero
-            self._number(header[136:148], "time")
+        for start, end in ((100, 108), (108, 116), (116, 124), (136, 148)):
+            if _SIGNED.fullmatch(header[start:end]) is None:  # mode, owner, group, time
+                raise self._unsound("a header is damaged")
         if flag in _DEVICES:
             raise ArtifactError(
                 "link_or_device", f"{shown(name)} is {_DEVICES[flag]}: only plain files are taken."
@@ -337,6 +337,7 @@ class _Tar:
         kind = _KINDS[flag]
         sparse: dict[bytes, bytes] = {}
         listed: list[int] = []
+        sized = False
         for key, value in ahead.records or ():
             if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
                 wanted = b"GNU.sparse.numbytes" if len(listed) % 2 else b"GNU.sparse.offset"
@@ -348,14 +349,17 @@ class _Tar:
             elif key in _TELLING:
                 if not value or b"\0" in value:
                     raise self._unsound(f"a PAX header's {shown(key)} is empty or holds a NUL")
+                if (key == b"path" and ahead.name) or (key == b"linkpath" and ahead.target):
+                    raise self._unsound("two headers tell the same of one file")
                 if key == b"path":
                     name = value
                 elif key == b"linkpath":
                     target = value
                 else:
                     stored = self._decimal(value)
-        if kind == _FILE and flag in (b"0", b"\0") and name.endswith(b"/"):
-            if stored or sparse or listed or flag == b"0":
+                    sized = True
+        if kind == _FILE and name.endswith(b"/"):  # as the oldest archives mark a folder
+            if stored or sparse or listed:
                 raise self._unsound(f"{shown(name)} is a file and a folder at once")
             kind = _FOLDER
         if kind != _FILE and stored:
@@ -365,8 +369,8 @@ class _Tar:
                 raise self._unsound(f"{shown(name)} is sparse in two ways")
             return self._old_sparse(header, name, stored)
         if sparse or listed:
-            if kind != _FILE:
-                raise self._unsound(f"{shown(name)}, a {kind}, is said to be sparse")
+            if kind != _FILE or sized:
+                raise self._unsound(f"{shown(name)} is said to be sparse and something else")
             return self._pax_sparse(name, stored, sparse, listed)
         return _Member(name, kind, target, stored, size=stored)
 
@@ -443,12 +447,15 @@ class _Tar:
         return numbers[1:], stored
 
     def _sparse(self, name: bytes, parts: list[tuple[int, int]], stored: int, size: int) -> _Member:
-        end = 0
+        end = stored_before = 0
         for offset, count in parts:
             if offset < end:
                 raise self._unsound(f"the parts of {shown(name)}, a sparse file, overlap")
+            if count and stored_before % _BLOCK:  # GNU tar takes each part from a block of its own
+                raise self._unsound(f"the parts of {shown(name)}, a sparse file, are no blocks")
             end = offset + count
-        if end > size or sum(count for _, count in parts) != stored:
+            stored_before += count
+        if end != size or sum(count for _, count in parts) != stored:
             raise self._unsound(f"the parts of {shown(name)}, a sparse file, do not fit it")
         if len(parts) > MAX_SPARSE_PARTS:
             raise self._unsound(f"{shown(name)} has too many parts")
@@ -517,6 +524,9 @@ class _Names:
             self.links[path] = _decoded(member.target)
         elif member.kind == _HARD:
             target = _target(member)
+            if target in self.links:
+                self.links[path] = self.links[target]
+                return path
             if target is None or target not in self.files:
                 raise ArtifactError(
                     "link_or_device",
@@ -662,7 +672,7 @@ def unpack(archive: Path, target: Path, *, max_bytes: int) -> list[UnpackedFile]
     for member, path, data in _read(archive, names, max_bytes):
         place = target / path
         (place if member.kind == _FOLDER else place.parent).mkdir(parents=True, exist_ok=True)
-        if member.kind == _HARD:
+        if member.kind == _HARD and path in names.files:
             _copy(target / _safe(member.target), place)
         elif member.kind == _FILE:
             with place.open("xb") as out:
@@ -726,7 +736,7 @@ def pack(archive: Path, folder: Path, target: Path, *, max_bytes: int, contents:
         places: dict[str, int] = {}
         names, sparse = _Names(), 0
         for member, path, data in _read(archive, names, max_bytes):
-            if member.kind == _HARD:
+            if member.kind == _HARD and path in names.files:
                 places[path] = places[_safe(member.target)]
             elif member.kind == _FILE:
                 sparse += member.parts is not None

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import boto3
 from botocore.config import Config
@@ -40,6 +40,8 @@ _AHEAD = 4
 _MAX_FILES = 10_000
 # Removing a folder follows about a thousand, and an instance must be able to remove each model.
 _MAX_FOLDERS_DEEP = 32
+_MAX_LINKS_FOLLOWED = 40  # as Linux does
+_MAX_HEADER_BYTES = 4 * 1024 * 1024
 _ATTEMPTS = 3
 _NO_SUCH_KEY = {"InvalidArgument", "InvalidBucketName", "InvalidURI", "KeyTooLongError"}
 """What S3 servers say, with 400, of a name that no object can have ("../a.tar.gz", say)."""
@@ -232,32 +234,18 @@ def unpack(
     max_bytes: int,
     claim: Claim = lambda total: None,
 ) -> int:
-    """Unpack a gzipped tar stream into ``folder``; the bytes written. Raises FetchError."""
-    written = 0
+    """Unpack a gzipped tar stream into ``folder``; the bytes written. Raises FetchError.
+
+    As GNU tar does: all gzip members, sparse files with their holes, the last of two files of one
+    name. What follows the end is refused. Links become the files that they lead to, once all is
+    there; one that leads to no file of the archive leads nowhere, and is left out.
+    """
     buffered = io.BufferedReader(source, _CHUNK) if isinstance(source, io.RawIOBase) else source
     try:
-        with (
-            igzip_threaded.open(buffered, "rb", threads=1) as plain,
-            tarfile.open(fileobj=plain, mode="r|", bufsize=_CHUNK) as tar,
-        ):
-            for count, member in enumerate(tar, start=1):
-                if count > _MAX_FILES:
-                    raise FetchError("archive", f"the archive holds more than {_MAX_FILES} files")
-                target = folder / _safe_name(member)
-                if member.isdir():
-                    target.mkdir(parents=True, exist_ok=True)
-                    continue
-                written += member.size
-                if written > max_bytes:
-                    raise FetchError(
-                        "size", f"the archive unpacks to more than {max_bytes} bytes of disk"
-                    )
-                claim(written)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                content = tar.extractfile(member)
-                assert content is not None
-                with target.open("wb") as out:
-                    shutil.copyfileobj(content, out, _CHUNK)
+        with igzip_threaded.open(buffered, "rb", threads=1) as plain:
+            guarded: Any = _Guarded(plain)
+            with _Tar.open(fileobj=guarded, mode="r|", bufsize=_CHUNK, tarinfo=_Header) as tar:
+                return _members(tar, folder, max_bytes, claim)
     except _BROKEN_ARCHIVE as error:
         raise FetchError("archive", f"not a sound .tar.gz: {error}") from error
     except OSError as error:
@@ -266,20 +254,213 @@ def unpack(
         if error.errno == errno.ENAMETOOLONG:  # no lack of room, for which others would be unloaded
             raise FetchError("archive", "a name in the archive is too long") from error
         raise FetchError("disk", str(error)) from error
+
+
+def _members(tar: Any, folder: Path, max_bytes: int, claim: Claim) -> int:
+    written = count = 0
+    links: dict[str, str] = {}
+    while (member := tar.next()) is not None:
+        count += 1
+        if count > _MAX_FILES:
+            raise FetchError("archive", f"the archive holds more than {_MAX_FILES} files")
+        name = _safe_name(member)
+        target = folder / name
+        if member.isdir() or (member.name.endswith("/") and not member.size):
+            target.mkdir(parents=True, exist_ok=True)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if name in links or (member.issym() and target.exists()):
+            raise FetchError("archive", f"the archive's names clash: {name!r} is a link, and more")
+        target.unlink(missing_ok=True)  # never written to: it may be another name's file as well
+        if member.issym():
+            links[name] = member.linkname
+            continue
+        if member.islnk() and _safe_path(member.linkname) in links:
+            links[name] = links[_safe_path(member.linkname)]
+            continue
+        if member.islnk():
+            _link(folder / _safe_path(member.linkname), target)
+            continue
+        written += member.size
+        if written > max_bytes:
+            raise FetchError("size", f"the archive unpacks to more than {max_bytes} bytes of disk")
+        claim(written)
+        content = tar.extractfile(member)
+        with target.open("xb") as out:
+            shutil.copyfileobj(content, out, _CHUNK)
+    while rest := tar.fileobj.read(_CHUNK):
+        if rest.strip(b"\0"):
+            raise FetchError("archive", "not a sound .tar.gz: something follows the archive's end")
+    for name in links:
+        if os.path.lexists(folder / name):
+            raise FetchError("archive", f"the archive's names clash: files below the link {name!r}")
+    for name in links:
+        place = _lead(name, links, folder)
+        if place is not None:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            _link(place, folder / name)
     return written
+
+
+class _Guarded:
+    """A stream of which headers take no more than ``_MAX_HEADER_BYTES``, a file's each.
+
+    tarfile keeps what they say in memory, however long it is.
+    """
+
+    def __init__(self, plain: Any) -> None:
+        self._plain = plain
+        self.left: int | None = _MAX_HEADER_BYTES
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._plain.read(size)
+        if self.left is not None:
+            self.left -= len(data)
+            if self.left < 0:
+                raise FetchError("archive", "not a sound .tar.gz: its headers are too long")
+        return data
+
+
+class _Tar(tarfile.TarFile):
+    """An archive whose headers are bounded, and understood by GNU tar and tarfile alike."""
+
+    def next(self) -> tarfile.TarInfo | None:
+        """The next member; None at the end. Raises FetchError."""
+        if self.firstmember is not None:  # type: ignore[attr-defined]
+            # It was read and looked at when the archive was opened.
+            return super().next()
+        self.ahead: set[bytes] = set()
+        guarded = self.fileobj.fileobj  # type: ignore[attr-defined]
+        guarded.left = _MAX_HEADER_BYTES
+        try:
+            member = super().next()
+        finally:
+            guarded.left = None
+        if member is not None:
+            self._hold_unambiguous(member)
+        return member
+
+    def _hold_unambiguous(self, member: Any) -> None:
+        said = {"path": tarfile.GNUTYPE_LONGNAME, "linkpath": tarfile.GNUTYPE_LONGLINK}
+        if any(key in member.pax_headers and kind in self.ahead for key, kind in said.items()):
+            raise FetchError("archive", "not a sound .tar.gz: two headers tell the same")
+        if said.keys() & self.pax_headers.keys():
+            raise FetchError("archive", "not a sound .tar.gz: one header names all files")
+        if member.issparse():
+            end = stored = 0
+            for offset, count in member.sparse:
+                if offset < end or (count and stored % tarfile.BLOCKSIZE):
+                    raise FetchError("archive", "not a sound .tar.gz: a sparse file in disorder")
+                end, stored = offset + count, stored + count
+            if end != member.size:
+                raise FetchError("archive", "not a sound .tar.gz: a sparse file without an end")
+
+
+class _Header(tarfile.TarInfo):
+    """A header as GNU tar reads it, where tarfile differs."""
+
+    _map: bytes
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Raises FetchError for a damaged header, with which tarfile ends an archive silently."""
+        if 0 < len(buf) < tarfile.BLOCKSIZE and buf.strip(b"\0"):
+            raise FetchError("archive", "not a sound .tar.gz: it is cut short")
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]
+            raise FetchError("archive", f"not a sound .tar.gz: {error}") from error
+        header._map = bytes(buf[386:495])
+        if buf[257:263] != tarfile.POSIX_MAGIC[:6]:  # where others have a prefix, GNU has times
+            name = bytes(buf[:100]).partition(b"\0")[0].decode(encoding, errors)
+            header.name = name.rstrip("/") if header.isdir() else name
+        return header
+
+    def _proc_sparse(self, archive: Any) -> Self:
+        """The parts of a sparse file; tarfile leaves out the one that says where the file ends."""
+        block, more, places, parts = self._map, self._map[96], 4, []
+        while True:
+            for at in range(0, 24 * places, 24):
+                if block[at + 12]:
+                    offset, count = block[at : at + 12], block[at + 12 : at + 24]
+                    parts.append((tarfile.nti(offset), tarfile.nti(count)))  # type: ignore[attr-defined]
+            if not more:
+                break
+            block = archive.fileobj.read(tarfile.BLOCKSIZE)
+            if len(block) < tarfile.BLOCKSIZE:
+                raise FetchError("archive", "not a sound .tar.gz: it is cut short")
+            more, places = block[504], 21
+        self.sparse = parts  # type: ignore[assignment]
+        self.offset_data = archive.fileobj.tell()
+        archive.offset = self.offset_data + self._block(self.size)  # type: ignore[attr-defined]
+        self.size = tarfile.nti(self._map[97:109])  # type: ignore[attr-defined]
+        return self
+
+    def _proc_member(self, archive: Any) -> Self:
+        """Raises FetchError where two headers say the same of one file: readers take either."""
+        if self.type in _BEFORE_A_MEMBER:
+            if self.type in archive.ahead:
+                raise FetchError("archive", "not a sound .tar.gz: two headers tell the same")
+            archive.ahead.add(self.type)
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+
+
+_BEFORE_A_MEMBER = {
+    tarfile.XHDTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+}
+
+
+def _link(place: Path, target: Path) -> None:
+    if not place.is_file():
+        raise FetchError("archive", f"a link leads to {place.name!r}, which is no file before it")
+    os.link(place, target)
+
+
+def _lead(name: str, links: dict[str, str], folder: Path) -> Path | None:
+    """The file below ``folder`` that a link leads to by ``links``; None where there is none.
+
+    ``folder`` holds no links itself.
+    """
+    todo, place, hops = name.split("/")[::-1], list[str](), 0
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            if not place:
+                return None
+            place.pop()
+        elif part not in ("", "."):
+            place.append(part)
+            leads_to = links.get("/".join(place))
+            if leads_to is not None:
+                hops += 1
+                if hops > _MAX_LINKS_FOLLOWED or leads_to.startswith("/"):
+                    return None
+                place.pop()
+                todo += leads_to.split("/")[::-1]
+            elif todo and not folder.joinpath(*place).is_dir():
+                return None
+    found = folder.joinpath(*place)
+    return found if found.is_file() else None
 
 
 def _safe_name(member: tarfile.TarInfo) -> str:
     """The member's path below the folder; raises FetchError where it is none."""
-    if not (member.isreg() or member.isdir()):
-        raise FetchError(
-            "archive", f"{member.name!r} is neither a file nor a folder (a link or a device)"
-        )
-    path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts or "\0" in member.name:
-        raise FetchError("archive", f"{member.name!r} leads out of the archive's folder")
+    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+        raise FetchError("archive", f"{member.name!r} is neither a file, a folder nor a link")
+    if member.size and member.name.endswith("/"):
+        raise FetchError("archive", f"{member.name!r} is a file and a folder at once")
+    return _safe_path(member.name)
+
+
+def _safe_path(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise FetchError("archive", f"{name!r} leads out of the archive's folder")
     if len(path.parts) > _MAX_FOLDERS_DEEP:
         raise FetchError(
-            "archive", f"{member.name[:60]!r}… lies more than {_MAX_FOLDERS_DEEP} folders deep"
+            "archive", f"{name[:60]!r}… lies more than {_MAX_FOLDERS_DEEP} folders deep"
         )
     return os.fspath(path)
