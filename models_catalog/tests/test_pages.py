@@ -377,6 +377,13 @@ def test_the_page_says_what_is_served(client_of: Callable[[str], Client], served
     assert "<b>log" not in page
 
 
+def test_the_lists_say_that_other_objects_were_not_validated(
+    client_of: Callable[[str], Client], served: Version
+) -> None:
+    page = client_of("viewer").get("/models/").content.decode()
+    assert "Objects that reached the store by other ways are served too" in page
+
+
 def test_what_was_published_before_says_that_it_is_as_it_was_uploaded(
     client_of: Callable[[str], Client], version: Version
 ) -> None:
