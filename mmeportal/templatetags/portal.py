@@ -60,6 +60,8 @@ def ms(value: float | None) -> str:
     """Milliseconds as a person reads them: 4.2 ms, 87 ms, 1.3 s."""
     if value is None:
         return "–"
+    if 0 < value < 0.05:
+        return "< 0.1 ms"
     if value >= 1000:
         return f"{value / 1000:.1f} s" if value < 60_000 else f"{value / 60_000:.1f} min"
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"

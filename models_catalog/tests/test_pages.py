@@ -377,6 +377,15 @@ def test_the_page_says_what_is_served(client_of: Callable[[str], Client], served
     assert "<b>log" not in page
 
 
+def test_a_time_too_short_to_say_is_no_zero(
+    client_of: Callable[[str], Client], served: Version
+) -> None:
+    served.report["packing"]["stored_s"] = 0.000_02
+    served.save()
+    page = client_of("viewer").get(served.get_absolute_url()).content.decode()
+    assert "unpacked in &lt; 0.1 ms" in page
+
+
 def test_the_lists_say_that_other_objects_were_not_validated(
     client_of: Callable[[str], Client], served: Version
 ) -> None:
