@@ -433,6 +433,18 @@ def _wait_for_sandbox(version: Version, lease: _Lease, problem: Exception) -> No
 
 
 def _give_up(version: Version, lease: _Lease, problem: Exception | None) -> None:
+    """Reject what could not be checked; what is in the store by now is served, and so it is ready.
+
+    Only what comes after the publication can have failed then.
+    """
+    try:
+        published = _is_published(version, lease)
+    except errors.AwsError:
+        published = False
+    if published:
+        said = _said(problem) if problem else "each time the worker came to its end."
+        _settle(version, lease, problem=said)
+        return
     why = f" ({_said(problem)})" if problem else ": each time the worker came to its end"
     _reject(
         version,

@@ -1,5 +1,6 @@
 """From an upload to a published version, with the real S3 server and the real preflight."""
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -593,6 +594,33 @@ def test_a_store_that_is_away_while_the_original_is_copied_is_tried_again(
     monkeypatch.setattr(validation, "pack", lambda *args, **kwargs: pytest.fail("once is enough"))
     _renewable(version)
     assert _published(version).original_key
+
+
+@pytest.mark.parametrize("failure", [_Killed, KeyError])
+def test_what_is_in_the_store_is_never_called_rejected(
+    archives: Path,
+    upload: Upload,
+    keys: Keys,
+    quick_validation: None,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: type[BaseException],
+) -> None:
+    def broken(**_: Any) -> None:
+        raise failure("x")
+
+    monkeypatch.setattr(s3, "copy", broken)
+    version = upload(_archive(archives))
+    for _ in range(services.MAX_ATTEMPTS):
+        with contextlib.suppress(_Killed):
+            services.check_version(version_pk=version.pk)
+        _renewable(version)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert (version.state, version.original_key) == ("ready", "")
+    assert version.key in keys()
+    event = Event.objects.about("version", version.pk).first()
+    assert event is not None
+    assert "could not be kept" in event.text
 
 
 def test_what_another_attempt_published_is_not_taken_for_the_own_where_it_differs(
