@@ -1,5 +1,6 @@
 """The S3 server of the stack takes its keys only: attacks without them, and with half of them."""
 
+import base64
 import contextlib
 import datetime
 import hashlib
@@ -354,6 +355,22 @@ def test_whoever_sends_too_slowly_is_let_go(impatient: int) -> None:
                 if select.select([connection], [], [], 0.02)[0]:
                     break
         assert b"RequestTimeout" in connection.recv(65_536)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_documents_with_declarations_are_refused(server: tuple[str, Path], encoding: str) -> None:
+    """Entities that grow, or that name a file."""
+    url, bucket = server
+    body = (
+        f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE Delete [<!ENTITY k "kept.txt">]>'
+        "<Delete><Object><Key>&k;</Key></Object></Delete>"
+    ).encode(encoding)
+    digest = base64.b64encode(hashlib.md5(body).digest()).decode()
+    request = signed(url, "POST", "/bucket?delete", body, hashlib.sha256(body).hexdigest())
+    headers = dict(request.headers.items()) | {"Content-MD5": digest}
+    status, _, text = ask(request.url, "POST", body, **headers)
+    assert (status, "MalformedXML" in text) == (400, True)
+    assert untouched(bucket)
 
 
 def test_a_body_is_not_taken_from_whoever_has_no_key(server: tuple[str, Path]) -> None:
