@@ -69,6 +69,7 @@ def give_objects(folder: Path) -> None:
             os.chown(name, owner, owner, dir_fd=at, follow_symlinks=False)
     # The last: where this is ended half-way, the next start does it again.
     os.chown(folder, owner, owner)
+    folder.chmod(0o700)
 
 
 def prepare() -> None:

@@ -405,8 +405,7 @@ class Service:
                 headers[name] = _printable(parameter, call.query[parameter])
         if not _is_wanted(call.headers, found):
             return Answer(304, {name: headers[name] for name in ("ETag", "Last-Modified")})
-        whole = (0, found.size)
-        span = whole
+        span = None
         if "partNumber" in call.query:
             if "range" in call.headers:
                 raise S3Error(
@@ -416,24 +415,15 @@ class Service:
             if found.description.parts:
                 headers["x-amz-mp-parts-count"] = str(len(found.description.parts))
         elif "range" in call.headers and _may_range(call.headers, found):
-            span = _span(call.headers["range"], found.size) or whole
-        is_part = (
-            "partNumber" in call.query
-            or span != whole
-            or (
-                "range" in call.headers
-                and _span(call.headers["range"], found.size) == whole
-                and _may_range(call.headers, found)
-            )
-        )
-        start, length = span
-        if is_part:
+            span = _span(call.headers["range"], found.size)
+        start, length = span or (0, found.size)
+        if span is not None and length:
             headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{found.size}"
         elif call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
             # Of the whole object, so never with a part of it.
             headers |= _checksum_headers(found.description)
         headers["Content-Length"] = str(length)
-        return Answer(206 if is_part else 200, headers, start=start, length=length)
+        return Answer(206 if span and length else 200, headers, start=start, length=length)
 
     # --- writing ---------------------------------------------------------------------------------
 
