@@ -214,6 +214,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SOFT_TIME_LIMIT = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Celery's worker and beat end after the hundredth
+# A Redis that answers and refuses is waited for, too.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # Nobody may tell a worker what to do but by a job; its health is its heartbeat.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_ACCEPT_CONTENT = ["json"]
