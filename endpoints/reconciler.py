@@ -48,13 +48,20 @@ def advance(pk: int) -> bool:
     except (errors.Throttled, errors.Busy, errors.NotFound, errors.AlreadyExists) as error:
         _stumble(step, error)
     except errors.Denied as error:
-        stand_still(step, f"AWS does not allow it: {error}", _WHAT_TO_ALLOW)
+        stand_still(step, f"AWS does not allow it: {error}", _what_to_do(error))
     except errors.AwsError as error:
         stand_still(step, f"AWS refuses it: {error}", _WHAT_TO_CHANGE)
     except Refused as error:
         stand_still(step, str(error), "")
     _write(step)
     return True
+
+
+def _what_to_do(error: errors.AwsError) -> str:
+    """What the error itself does not say."""
+    if not error.todo:
+        return _WHAT_TO_ALLOW
+    return "What is there stays as it is. The portal tries again by itself every five minutes."
 
 
 _WHAT_TO_ALLOW = (

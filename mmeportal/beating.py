@@ -15,7 +15,6 @@ from celery.beat import SchedulingError
 from mmeportal.broker import complaints
 from mmeportal.heartbeat import EVERY_S, Writer
 
-
 _started_at, _started = datetime.now(UTC), time.monotonic()
 
 

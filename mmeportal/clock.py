@@ -10,15 +10,20 @@ monotonic clock of one process, and what lives in Redis ends by Redis's clock.
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 # SQLite has milliseconds. Rounded up, so that nothing written a moment ago is in the future.
 _ROUNDED_UP = timedelta(microseconds=999)
 
 
-def now() -> datetime:
-    """The present time in UTC, by the clock of the database. Raises DatabaseError."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
+def now(using: BaseDatabaseWrapper | None = None) -> datetime:
+    """The present time in UTC, by the clock of the database. Raises DatabaseError.
+
+    ``using``: another connection than this thread's own.
+    """
+    database = using or connection
+    with database.cursor() as cursor:
+        if database.vendor == "postgresql":
             # Not now(): that is when the transaction began.
             cursor.execute("SELECT clock_timestamp()")
             (at,) = cursor.fetchone()

@@ -102,24 +102,27 @@ def test_a_full_redis_hands_out_what_is_in_it(worker: Worker, watcher: "redis.Re
 def test_a_redis_that_lost_everything_is_gone_on_with(
     worker: Worker, port: int, tmp_path: Path, command: str
 ) -> None:
-    with redis_of_a_stack(port, tmp_path) as process, redis_client(port) as client:
-        with worker.run():
-            worker.send("hold", "a")
-            worker.wait_for((worker.folder / "a.begun").exists, "the task to begin")
-            first = client.info("server")["run_id"]
-            if command == "FLUSHALL":
-                client.flushall()
-                (worker.folder / "a.release").touch()
-                _goes_on(worker, client)
-                return
-            process.kill()
-            process.wait()
-            other = tmp_path / "other"
-            other.mkdir()
-            with redis_of_a_stack(port, other), redis_client(port) as another:
-                assert another.info("server")["run_id"] != first
-                (worker.folder / "a.release").touch()
-                _goes_on(worker, another)
+    with (
+        redis_of_a_stack(port, tmp_path) as process,
+        redis_client(port) as client,
+        worker.run(),
+    ):
+        worker.send("hold", "a")
+        worker.wait_for((worker.folder / "a.begun").exists, "the task to begin")
+        first = client.info("server")["run_id"]
+        if command == "FLUSHALL":
+            client.flushall()
+            (worker.folder / "a.release").touch()
+            _goes_on(worker, client)
+            return
+        process.kill()
+        process.wait()
+        other = tmp_path / "other"
+        other.mkdir()
+        with redis_of_a_stack(port, other), redis_client(port) as another:
+            assert another.info("server")["run_id"] != first
+            (worker.folder / "a.release").touch()
+            _goes_on(worker, another)
 
 
 def _goes_on(worker: Worker, client: "redis.Redis") -> None:
