@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak fuzz lint audit bench bench-container bench-localaws bench-portal bench-validation bench-warm-call bench-web image image-test clean
+.PHONY: help up manage test soak fuzz lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-warm-call bench-web image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -48,6 +48,9 @@ bench-container: ## the container beside a plain one
 
 bench-localaws: ## localaws beside the bare container
 	@$(STACK) run bench/localaws.py $(ARGS)
+
+bench-s3: ## the stack's S3 server beside bare ones; ARGS="--rounds 9"
+	@$(STACK) run bench/s3.py $(ARGS)
 
 bench-portal: ## the portal's page beside a bare call; needs a running stack
 	@$(STACK) run bench/portal.py $(ARGS)
