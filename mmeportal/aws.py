@@ -104,13 +104,41 @@ GLANCE = Patience(1, 1, connect_s=1)
 def s3(patience: Patience = JOB) -> "S3Client":
     """The S3 client for those who wait like this."""
     with _making:
-        return _signing_right(boto3.client("s3", config=_config(patience)))
+        return _encrypting(_signing_right(boto3.client("s3", config=_config(patience))))
 
 
 def _signing_right(client: C) -> C:
     events: Any = client.meta.events  # its types know no handler that answers
     events.register("needs-retry", _sign_by_their_clock)
     return client
+
+
+def encryption() -> dict[str, str]:
+    """What has S3 encrypt an object as the settings want it, for each call that writes one.
+
+    Empty where the bucket decides (S3 API, PutObject: ServerSideEncryption, SSEKMSKeyId).
+    """
+    if settings.S3_ENCRYPTION == "sse-s3":
+        return {"ServerSideEncryption": "AES256"}
+    if settings.S3_ENCRYPTION == "sse-kms":
+        key = settings.S3_KMS_KEY_ID
+        return {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": key} if key else {})
+    return {}
+
+
+def _encrypting(client: C) -> C:
+    """Add it to all writes of the client, boto3's transfers included, so that none forgets it.
+
+    The parts of a multipart upload are encrypted as its beginning said.
+    """
+    events: Any = client.meta.events
+    for operation in ("PutObject", "CopyObject", "CreateMultipartUpload"):
+        events.register(f"provide-client-params.s3.{operation}", _with_encryption)
+    return client
+
+
+def _with_encryption(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    return params if "ServerSideEncryption" in params else encryption() | params
 
 
 # --- the clock by which requests are signed ------------------------------------------------------

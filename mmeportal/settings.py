@@ -11,10 +11,12 @@ import tempfile
 from pathlib import Path
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 from accounts.addresses import networks
 from mmeportal.env import (
     env_bool,
+    env_choice,
     env_int,
     env_list,
     env_secret,
@@ -269,6 +271,11 @@ AWS_CONNECT_TIMEOUT_S = env_int("AWS_CONNECT_TIMEOUT_S", 5, least=1)
 MODEL_BUCKET = env_str("MODEL_BUCKET", "sagemaker-ap-northeast-2-123456789012")
 MODEL_PREFIX = env_str("MODEL_PREFIX", "models").strip("/")
 STAGING_PREFIX = env_str("STAGING_PREFIX", "staging").strip("/")
+# How S3 encrypts what the portal writes: "" leaves it to the bucket.
+S3_ENCRYPTION = env_choice("S3_ENCRYPTION", "", ("", "sse-s3", "sse-kms"))
+S3_KMS_KEY_ID = env_str("S3_KMS_KEY_ID", "")
+if S3_KMS_KEY_ID and S3_ENCRYPTION != "sse-kms":
+    raise ImproperlyConfigured("S3_KMS_KEY_ID needs S3_ENCRYPTION=sse-kms (see docs/settings.md).")
 CONTAINER_IMAGE = env_str(
     "CONTAINER_IMAGE",
     "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/demo-sagemaker-multimodel:latest",

@@ -13,7 +13,7 @@ from mmeportal import env
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "0123456789-abcdefghijklmnopqrstuvwxyz-0123456789-abcdef"
-_CALL = re.compile(r"env_(?:str|int|bool|list|secret)\(\s*\"([A-Z_0-9]+)\"")
+_CALL = re.compile(r"env_(?:str|int|bool|list|secret|choice)\(\s*\"([A-Z_0-9]+)\"")
 
 
 def _read() -> set[str]:
