@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 from accounts.addresses import networks
 from mmeportal.env import (
@@ -216,6 +217,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SOFT_TIME_LIMIT = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Celery's worker and beat end after the hundredth
+# A Redis that answers and refuses is waited for, too.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # Nobody may tell a worker what to do but by a job; its health is its heartbeat.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -283,6 +287,11 @@ apart(
 )
 # Where browsers reach S3 under another address than the portal does, as in containers.
 S3_BROWSER_URL = env_str("S3_BROWSER_URL", "") or None
+# How S3 encrypts what the portal writes: "" leaves it to the bucket.
+S3_ENCRYPTION = env_choice("S3_ENCRYPTION", "", ("", "sse-s3", "sse-kms"))
+S3_KMS_KEY_ID = env_str("S3_KMS_KEY_ID", "")
+if S3_KMS_KEY_ID and S3_ENCRYPTION != "sse-kms":
+    raise ImproperlyConfigured("S3_KMS_KEY_ID needs S3_ENCRYPTION=sse-kms (see docs/settings.md).")
 CONTAINER_IMAGE = env_str(
     "CONTAINER_IMAGE",
     "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/demo-sagemaker-multimodel:latest",

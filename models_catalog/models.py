@@ -12,6 +12,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
+from mmeportal import clock
+
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$"
 # Addresses below /models/ that are no model's.
@@ -137,11 +139,11 @@ class VersionQuerySet(models.QuerySet["Version"]):
 
     def due(self) -> Self:
         """Those with work to do that nobody holds the lease of."""
-        return self.filter(state__in=Version.UNSETTLED, check_after__lte=timezone.now())
+        return self.filter(state__in=Version.UNSETTLED, check_after__lte=clock.now())
 
     def claim(self, pk: int, *, lease: timedelta) -> bool:
         """Take the lease of one unsettled version; False where somebody else has it."""
-        now = timezone.now()
+        now = clock.now()
         claimed = self.filter(pk=pk, state__in=Version.UNSETTLED, check_after__lte=now).update(
             check_after=now + lease,
             state=Version.State.CHECKING,

@@ -159,10 +159,12 @@ def listing(*, bucket: str, prefix: str) -> Iterator[StoredObject]:
                 )
 
 
-def look(*, bucket: str, prefix: str) -> None:
+def look(*, bucket: str, prefix: str) -> datetime | None:
     """Ask for one key below ``prefix``, within seconds; raises an AwsError where it cannot be.
 
-    It needs no right but to list that prefix, which the portal's role has (docs/aws.md).
+    Gives S3's time, to the second. It needs no right but to list that prefix, which the portal's
+    role has (docs/aws.md).
     """
     with aws.translated(f"looking into s3://{bucket}/{prefix}"):
-        aws.s3(aws.GLANCE).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        answer = aws.s3(aws.GLANCE).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+    return aws.date_of(answer["ResponseMetadata"]["HTTPHeaders"])

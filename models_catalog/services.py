@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -13,11 +14,10 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, transaction
 from django.db.models import Max
-from django.utils import timezone
 
 from activity.models import Event
 from activity.services import record
-from mmeportal import errors
+from mmeportal import clock, errors
 from mmeportal.jobs import enqueue_on_commit
 from models_catalog import packing, s3, temporary, validation
 from models_catalog.models import Model, Version
@@ -130,7 +130,7 @@ def _next_version(model: Model) -> Version:
     stem = f"{model.name}_v{last + 1}.tar.gz"
     prefix = settings.MODEL_PREFIX
     key = f"{prefix}/{stem}" if prefix else stem
-    return Version(model=model, number=last + 1, prefix=prefix, key=key)
+    return Version(model=model, number=last + 1, prefix=prefix, key=key, check_after=clock.now())
 
 
 class _Hashed:
@@ -214,16 +214,18 @@ class _Lease:
     def __init__(self, version: Version) -> None:
         self._pk = version.pk
         self._until: datetime = version.check_after
+        self._renewed = time.monotonic()
 
     def renew(self, **changes: Any) -> None:
         """Prolong it, writing ``changes`` in the same UPDATE; raises LeaseLost."""
-        until = timezone.now() + LEASE
+        until = clock.now() + LEASE
         mine = Version.objects.filter(
             pk=self._pk, check_after=self._until, state=Version.State.CHECKING
         )
         if mine.update(**{"check_after": until, **changes}) != 1:
             raise LeaseLost
         self._until = changes.get("check_after", until)
+        self._renewed = time.monotonic()
 
     def step(self, text: str) -> None:
         """Say on the page what is being done."""
@@ -231,7 +233,7 @@ class _Lease:
 
     def keep(self) -> None:
         """Prolong it if half of it has gone by; cheap enough to call often."""
-        if self._until - timezone.now() < LEASE / 2:
+        if time.monotonic() - self._renewed > LEASE.total_seconds() / 2:
             self.renew()
 
 
@@ -374,7 +376,7 @@ def _settle(version: Version, lease: _Lease, *, problem: str) -> None:
             input_shape=_shape(inside["inputs"]),
             original_key=version.original_key,
             step="",
-            settled_at=timezone.now(),
+            settled_at=clock.now(),
         )
         twin = Version.objects.twins(version).first()
         record(
@@ -401,7 +403,7 @@ def _reject(
             reason=reason,
             report=report or {},
             step="",
-            settled_at=timezone.now(),
+            settled_at=clock.now(),
         )
         record(
             action="version.rejected",
@@ -418,7 +420,7 @@ def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
         return
     pause = timedelta(seconds=min(300, 5 * 2 ** min(version.attempts, 6)))
     lease.renew(
-        check_after=timezone.now() + pause,
+        check_after=clock.now() + pause,
         step=f"The check could not be done; trying again shortly. {_said(problem)}"[:200],
     )
 
@@ -426,7 +428,7 @@ def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
 def _wait_for_sandbox(version: Version, lease: _Lease, problem: Exception) -> None:
     """Nothing was checked, which counts as no attempt: it waits for as long as that takes."""
     lease.renew(
-        check_after=timezone.now() + SANDBOX_PAUSE,
+        check_after=clock.now() + SANDBOX_PAUSE,
         attempts=version.attempts - 1,
         step=f"Waiting for an admin to mend the worker. {_said(problem)} See docs/aws.md."[:200],
     )
@@ -463,7 +465,7 @@ def clear_staging() -> None:
     awaited = set(
         Version.objects.filter(state__in=Version.UNSETTLED).values_list("staging_key", flat=True)
     )
-    limit = timezone.now() - STAGING_KEPT
+    limit = clock.now() - STAGING_KEPT
     for found in s3.listing(bucket=settings.MODEL_BUCKET, prefix=f"{settings.STAGING_PREFIX}/"):
         if found.modified < limit and found.key not in awaited:
             s3.delete(bucket=settings.MODEL_BUCKET, key=found.key)
