@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,9 +50,16 @@ def _encrypted_with(bucket: str, key: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("size", [10, _LARGE], ids=["in one", "in parts"])
-def test_what_the_portal_uploads_and_copies_is_encrypted_as_the_settings_say(
-    bucket: str, demanding: tuple[str, str], settings: Any, size: int
+def test_what_the_portal_uploads_publishes_and_copies_is_encrypted_as_the_settings_say(
+    bucket: str,
+    demanding: tuple[str, str],
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    size: int,
 ) -> None:
+    monkeypatch.setattr(s3, "_PART_BYTES", 5 << 20)
+    monkeypatch.setattr(aws, "COPY", aws.TRANSFER)
     settings.S3_ENCRYPTION = demanding[0]
     settings.S3_KMS_KEY_ID = KEY_ID if demanding[0] == "sse-kms" else ""
     expected = ("AES256", "") if demanding[0] == "sse-s3" else ("aws:kms", KEY_ID)
@@ -62,7 +70,11 @@ def test_what_the_portal_uploads_and_copies_is_encrypted_as_the_settings_say(
     client.copy_object(Bucket=bucket, Key="models/a", CopySource=source)
     client.copy(source, bucket, "models/b", Config=aws.TRANSFER)
     client.put_object(Bucket=bucket, Key="models/c", Body=b"x")
-    for key in ("models/a", "models/b", "models/c"):
+    path = tmp_path / "served"
+    path.write_bytes(b"x" * size)
+    s3.publish(bucket=bucket, key="models/d", path=path, beat=lambda: None)
+    s3.copy(bucket=bucket, source_key="staging/a", key="originals/a", beat=lambda: None)
+    for key in ("models/a", "models/b", "models/c", "models/d", "originals/a"):
         assert _encrypted_with(bucket, key) == expected
 
 
