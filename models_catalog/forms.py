@@ -12,6 +12,16 @@ from models_catalog.models import Model, Version, valid_name
 MAX_NAME = 255
 
 
+class ArrivedForm(forms.Form):
+    """What a browser knows of an upload whose answer it has not got."""
+
+    model = forms.CharField(max_length=63)
+    after = forms.IntegerField(min_value=0)
+    size = forms.IntegerField(min_value=1)
+    sha256 = forms.RegexField(r"[0-9a-f]{64}", required=False)
+    file_name = forms.CharField()
+
+
 class UploadForm(forms.Form):
     """An archive with a note; for a new model also its name and description."""
 

@@ -9,6 +9,7 @@ urlpatterns = [
     path("", views.model_list, name="list"),
     path("new/", views.new_model, name="new"),
     path("new/name/", views.check_name, name="check-name"),
+    path("new/arrived/", views.arrived, name="arrived"),
     path("<str:name>/", views.model_page, name="model"),
     path("<str:name>/upload/", views.new_version, name="upload"),
     path("<str:name>/v<int:number>/", views.version_page, name="version"),

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db.models import Prefetch
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import Max, Prefetch
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
@@ -16,7 +16,7 @@ from mmeportal.body_limits import accepts_body
 from mmeportal.errors import AwsError, Full, Throttled
 from mmeportal.permissions import actor, require_permission
 from models_catalog import services
-from models_catalog.forms import UploadForm, taken, too_large
+from models_catalog.forms import ArrivedForm, UploadForm, taken, too_large
 from models_catalog.models import Model, Version, valid_name
 
 log = logging.getLogger(__name__)
@@ -114,6 +114,30 @@ def check_name(request: HttpRequest) -> HttpResponse:
     return render(request, "models_catalog/_name_problem.html", {"problem": problem, "name": name})
 
 
+@require_safe
+@may_upload
+def arrived(request: HttpRequest) -> JsonResponse:
+    """Say which version was made of an upload whose answer was lost on the way, if one was.
+
+    ``{"version": null}``, or its name, address and state. 400 where the question is malformed.
+    """
+    form = ArrivedForm(request.GET)
+    if not form.is_valid():
+        return JsonResponse({"errors": form.errors}, status=400)
+    version = Version.objects.arrived(actor=actor(request), **form.cleaned_data).first()
+    if version is None:
+        return JsonResponse({"version": None})
+    return JsonResponse(
+        {
+            "version": {
+                "name": str(version),
+                "url": version.get_absolute_url(),
+                "state": version.get_state_display().lower(),
+            }
+        }
+    )
+
+
 # The body of an upload may be gigabytes, and the CSRF check reads it; so these two views look at
 # the user's role and at the size first, and leave the CSRF check to `_upload`. The web server has
 # asked for both before it read the body; under another server they are asked for here alone.
@@ -196,7 +220,8 @@ def _upload(request: HttpRequest, model: Model | None) -> HttpResponse:
 def _form_page(
     request: HttpRequest, form: UploadForm, *, problem: str = "", status: int = 200
 ) -> HttpResponse:
-    context = {"form": form, "model": form.model, "problem": problem}
+    last = Version.objects.aggregate(last=Max("pk"))["last"] or 0
+    context = {"form": form, "model": form.model, "problem": problem, "last_version": last}
     return render(request, "models_catalog/upload.html", context, status=status)
 
 

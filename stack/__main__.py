@@ -21,7 +21,6 @@ _READY_PREFIX = "Ready:"
 
 def up(layout: Layout, *, follow: int | None) -> int:
     """Set up what is missing, start everything, and stay until told to end."""
-    libraries.check()
     outer = os.umask(0o077)  # what is made from here on, logs and databases, is ours alone
     layout.make_folders()
     lock = _lock(layout.local_dir)
@@ -124,6 +123,7 @@ def main() -> int:
     # A start that is cut short before the supervisor takes over ends like any other.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        libraries.check_machine()
         if chosen.command == "up":
             return up(Layout.from_environment(), follow=chosen.follow)
         if chosen.command == "install":

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stack import libraries
 from stack.errors import StackError
 from stack.layout import CONTAINER_VENV, PORTAL_VENV, ROOT, SDK_VENV
 
@@ -39,6 +40,13 @@ class Venv:
     requirements: tuple[Path, ...]
     #: Files whose packages these requirements hold too, so that they need no install of their own.
     includes: tuple[Path, ...] = ()
+    #: Whether MXNet is in it, which needs libraries linked to it (stack/libraries.py).
+    holds_mxnet: bool = False
+
+    @property
+    def site(self) -> Path:
+        """Where its packages lie."""
+        return self.folder / "lib" / "python3.11" / "site-packages"
 
     @property
     def python(self) -> Path:
@@ -61,6 +69,7 @@ class Venv:
             not (self.folder / _UNDERWAY).exists()
             and self.python.exists()  # the interpreter it was made from may have been removed
             and self.wanted().items() <= stamp.items()
+            and (not self.holds_mxnet or libraries.are_linked(self.site))
         )
 
     def install(self) -> None:
@@ -79,6 +88,8 @@ class Venv:
             # A stamp that stayed would vouch for what is about to change.
             (self.folder / _STAMP).unlink(missing_ok=True)
             _run(_installer(self.python) + _requirement_options(self.requirements), "installing")
+            if self.holds_mxnet:
+                libraries.link(self.site)
             # Compiled here and not by pip: on all cores, and whatever the shell says about
             # bytecode; importing MXNet takes twice as long without.
             compiled = [
@@ -110,6 +121,7 @@ CONTAINER = Venv(
         _REQUIREMENTS / "demo.txt",
         _REQUIREMENTS / "validation.txt",
     ),
+    holds_mxnet=True,
 )
 #: The SageMaker Python SDK, a client that localaws is tested with; nothing else needs it.
 SDK = Venv("sdk", SDK_VENV, (_REQUIREMENTS / "sdk.txt",))

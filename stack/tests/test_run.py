@@ -86,5 +86,33 @@ def test_where_there_is_none_one_sentence_says_what_to_install(checkout: Path) -
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert "needs Python 3.11: install python3.11" in done.stderr
+    assert (
+        "needs Python 3.11, as MXNet's packages run on no later one: install python3.11"
+        in done.stderr
+    )
     assert "or uv" in done.stderr
+
+
+def test_a_machine_with_another_python_alone_is_told_which_and_what_to_do(checkout: Path) -> None:
+    path = checkout / "bin" / "python3"
+    path.write_text(
+        "#!/bin/sh\n"
+        'case "$2" in *exit*) exit 1;; esac\n'
+        'echo ", and this machine has Python 3.13.2"\n'
+    )
+    path.chmod(0o755)
+    done = run(checkout)
+    assert done.returncode == 1
+    assert "needs Python 3.11" in done.stderr
+    assert "this machine has Python 3.13.2: install python3.11" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_uv_downloads_no_python_for_another_processor(checkout: Path) -> None:
+    put(checkout / "bin", "uv", works=False)
+    put(checkout / "bin", "python3", works=False)
+    (checkout / "bin" / "uname").write_text("#!/bin/sh\necho Linux aarch64\n")
+    (checkout / "bin" / "uname").chmod(0o755)
+    done = run(checkout)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "this is Linux aarch64" in done.stderr
