@@ -1,9 +1,10 @@
 """What the validation of an archive costs, beside that of another commit.
 
 ``make bench-validation``, or ``.venv/bin/python bench/validation.py [--commit C] [--rounds N]``.
-Both validate the same demo network in turns, each by its own preflight with the same Python. The
-commit is checked out into a folder that is removed again. Processor time tells more than time on a
-machine that others use.
+Both validate the same demo network in turns, each by its own preflight with the same Python. What
+the first of the two runs takes, which inspects and packs, is told besides. The commit is checked
+out into a folder that is removed again. Processor time tells more than time on a machine that
+others use.
 """
 
 import argparse
@@ -64,7 +65,7 @@ def measure(trees: dict[str, Path], archive: Path, rounds: int) -> Took:
 
     The first of each is not counted.
     """
-    took: Took = {name: [] for name in trees}
+    took: Took = {name: [] for name in (*trees, "pack")}
     for number in range(rounds + 1):
         for name in trees if number % 2 else reversed(list(trees)):
             script = trees[name] / "container" / "preflight.py"
@@ -76,7 +77,19 @@ def measure(trees: dict[str, Path], archive: Path, rounds: int) -> Took:
                 raise SystemExit(f"{name}: {done.stdout.decode()}{done.stderr.decode()}")
             if number:
                 took[name].append((time.perf_counter() - began, processor_seconds() - used))
+        began, used = time.perf_counter(), processor_seconds()
+        pack_once(trees["now"] / "container" / "preflight.py", archive)
+        if number:
+            took["pack"].append((time.perf_counter() - began, processor_seconds() - used))
     return took
+
+
+def pack_once(script: Path, archive: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="bench-validation-") as folder:
+        command = [PYTHON, script, archive, "--pack", Path(folder, "packed.tar")]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=300)
+        if done.returncode != 0:
+            raise SystemExit(f"{done.stdout.decode()}{done.stderr.decode()}")
 
 
 def processor_seconds() -> float:
@@ -91,9 +104,9 @@ def show(took: Took, commit: str, archive: Path) -> None:
     for what, which in (("time", 0), ("processor time", 1)):
         values = {name: [one[which] for one in ones] for name, ones in took.items()}
         print(f"  {what}")
-        for name, title in (("before", commit), ("now", "now")):
+        for name, title in (("before", commit), ("now", "now"), ("pack", "of it --pack")):
             low, middle, high = (1000 * one for one in statistics.quantiles(values[name], n=4))
-            print(f"    {title:10} {middle:7.0f} ms (half of them {low:.0f} to {high:.0f})")
+            print(f"    {title:12} {middle:7.0f} ms (half of them {low:.0f} to {high:.0f})")
         before, now = (statistics.median(values[name]) for name in ("before", "now"))
         print(f"    difference {1000 * (now - before):+7.0f} ms, ratio {now / before:.2f}")
 

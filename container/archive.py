@@ -27,6 +27,7 @@ MAX_HEADER_BYTES = 1024 * 1024
 """Of one record of long names or PAX headers, which is read as a whole."""
 MAX_NAME_BYTES = 255  # of one part of a path: Linux's NAME_MAX
 MAX_PATH_BYTES = 1024
+MAX_TARGET_BYTES = 4095  # of a link: Linux's PATH_MAX
 MAX_SPARSE_PARTS = 100_000
 MAX_LINKS_FOLLOWED = 40  # as Linux does
 MAX_EXTRA_BYTES = 1024 * 1024
@@ -479,10 +480,14 @@ def _until_nul(data: bytes) -> bytes:
 
 def shown(name: bytes | str) -> str:
     """A name as a sentence can hold it, whatever its bytes are."""
-    data = name.encode(errors="surrogateescape") if isinstance(name, str) else name
-    text = data.decode(errors="backslashreplace")
-    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    text = printable(name if isinstance(name, str) else _decoded(name))
     return f"'{text}'" if len(text) <= 120 else f"'{text[:60]}…{text[-40:]}'"
+
+
+def printable(text: str) -> str:
+    """The text with escapes in place of what is no UTF-8 and of what cannot be seen."""
+    whole = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in whole)
 
 
 def _too_many() -> ArtifactError:
@@ -521,6 +526,10 @@ class _Names:
         if path in self.folders:
             raise _clash(member.name)
         if member.kind == _SYMBOLIC:
+            if not 0 < len(member.target) <= MAX_TARGET_BYTES:
+                raise ArtifactError(
+                    "link_or_device", f"{shown(member.name)} is a link that leads nowhere."
+                )
             self.links[path] = _decoded(member.target)
         elif member.kind == _HARD:
             target = _target(member)
@@ -572,7 +581,13 @@ class _Names:
 
 def _safe(name: bytes) -> str:
     """The path below the root that ``name`` stands for. Raises :class:`ArtifactError`."""
-    if name.startswith(b"/") or b".." in name.split(b"/") or b"\\" in name:
+    if b"\\" in name:
+        raise ArtifactError(
+            "unsafe_path",
+            f"The name {shown(name)} holds a backslash, by which some mean a folder: rename it, or "
+            "pack it with / between folders.",
+        )
+    if name.startswith(b"/") or b".." in name.split(b"/"):
         raise ArtifactError(
             "unsafe_path",
             f"The name {shown(name)} points outside the archive: pack it from within its folder.",
@@ -651,9 +666,10 @@ def _write(out: BinaryIO, member: _Member, data: Iterator[memoryview]) -> None:
             while not left:
                 at, left = parts.pop()
             piece, chunk = chunk[:left], chunk[left:]
-            if piece != _ZEROS[: len(piece)]:
+            block = bytes(piece)
+            if block != _ZEROS[: len(block)]:
                 out.seek(start + at)
-                out.write(piece)
+                out.write(block)
             at += len(piece)
             left -= len(piece)
     out.seek(start + member.size)
@@ -819,26 +835,17 @@ def _choose(names: _Names, contents: Contents) -> dict[str, str]:
         key=lambda file: (file.name, file.bytes),
     )
     contents.packed_bytes = sum(file.bytes for file in contents.files if file.packed)
-    _note(contents, names, root, network, links)
-    if not set(extra) <= kept:
-        largest = sorted(extra, key=lambda name: (-sizes[extra[name]], name))[:3]
-        told = ", ".join(f"{shown(one)} ({_mb(sizes[extra[one]])})" for one in largest)
-        rest = f" and {len(extra) - 3} more" if len(extra) > 3 else ""
-        contents.note(
-            "extra_left_out",
-            f"Files that the network does not need are left out, as they are more than "
-            f"{_mb(MAX_EXTRA_BYTES)} in all: {told}{rest}.",
-        )
+    _note_network(contents, root, network)
+    followed = sum(leads_to is not None for leads_to in links.values())
+    if followed:
+        contents.note("links", f"{_files(followed)} links: what they lead to is taken.")
+    left = [path for path in (*names.files, *links) if path[len(root) :] not in kept
+            or not path.startswith(root)]  # fmt: skip
+    _note_left(contents, left, root, [path for path in left if path not in sources], sizes)
     return {name: sources[inside[name]] for name in kept}
 
 
-def _note(
-    contents: Contents,
-    names: _Names,
-    root: str,
-    network: files.NetworkFiles,
-    links: dict[str, str | None],
-) -> None:
+def _note_network(contents: Contents, root: str, network: files.NetworkFiles) -> None:
     if root:
         contents.note(
             "folder",
@@ -852,40 +859,42 @@ def _note(
         )
     elif network.epoch:
         contents.note("epoch", f"The weights are of epoch {network.epoch}: {network.params}.")
-    followed = sum(leads_to is not None for leads_to in links.values())
-    if followed:
-        contents.note("links", f"{_files(followed)} links: what they lead to is taken.")
-    every_path = [*names.files, *names.links]
-    for code, left, why in (
-        (
-            "links_left_out",
-            [path for path, leads_to in links.items() if leads_to is None],
-            "which are links that lead to no file of the archive",
-        ),
-        (
-            "manifest_left_out",
-            [path for path in every_path if _manifest(path)],
-            "whose manifest would name code to run",
-        ),
-        (
-            "names_left_out",
-            [path for path in every_path if not _faithful(path) and not _manifest(path)],
-            "as their names are not UTF-8 or hold control characters",
-        ),
-        (
-            "outside_left_out",
-            [
-                path
-                for path in every_path
-                if not path.startswith(root) and not _manifest(path) and _faithful(path)
-            ],
-            "as they lie outside the network's folder",
-        ),
-    ):
-        if left:
-            told = ", ".join(shown(one) for one in sorted(left)[:3])
-            rest = f" and {len(left) - 3} more" if len(left) > 3 else ""
-            contents.note(code, f"Left out: {told}{rest}, {why}.")
+
+
+def _note_left(
+    contents: Contents, left: list[str], root: str, broken: list[str], sizes: dict[str, int]
+) -> None:
+    """Say of each file that is left out why."""
+    whys = {
+        "links_left_out": "which are links that lead to no file of the archive",
+        "manifest_left_out": "whose manifest would name code to run",
+        "outside_left_out": "as they lie outside the network's folder",
+        "names_left_out": "as their names are not UTF-8 or hold control characters",
+        "extra_left_out": "as the network does not need them, and such files are more than "
+        f"{_mb(MAX_EXTRA_BYTES)} in all",
+    }
+    groups: dict[str, list[str]] = {code: [] for code in whys}
+    for path in left:
+        if path in broken:
+            code = "links_left_out"
+        elif _manifest(path):
+            code = "manifest_left_out"
+        elif not path.startswith(root):
+            code = "outside_left_out"
+        elif not _faithful(path[len(root) :]):
+            code = "names_left_out"
+        else:
+            code = "extra_left_out"
+        groups[code].append(path)
+    for code, paths in groups.items():
+        if not paths:
+            continue
+        paths.sort(key=lambda path: (-sizes.get(path, 0), path))
+        told = ", ".join(
+            shown(path) + (f" ({_mb(sizes[path])})" if path in sizes else "") for path in paths[:3]
+        )
+        rest = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        contents.note(code, f"Left out: {told}{rest}, {whys[code]}.")
 
 
 def _root(paths: list[str]) -> str:
@@ -926,8 +935,7 @@ def _manifest(path: str) -> bool:
 
 
 def _listed(path: str, size: int) -> PackedFile:
-    name = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
-    return PackedFile(name.replace("\0", ""), size, packed=False, read=False)
+    return PackedFile(path if _faithful(path) else printable(path), size, packed=False, read=False)
 
 
 def _files(count: int) -> str:

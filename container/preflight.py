@@ -60,14 +60,14 @@ Report = dict[str, Any]
 
 def inspect(archive: Path, folder: Path, max_unpacked_bytes: int) -> Report:
     """The first run's report on ``archive``, made in this very process; packs it in ``folder``."""
-    from archive import Contents, pack
+    from archive import Contents, pack, printable
 
     contents = Contents()
     try:
         pack(archive, folder, folder / _PACKED, max_bytes=max_unpacked_bytes, contents=contents)
         error = None
     except ArtifactError as refused:
-        error = {"code": refused.code, "message": sentence(refused.message)}
+        error = {"code": refused.code, "message": printable(sentence(refused.message))}
     except MemoryError:
         error = {
             "code": "too_large",
@@ -78,7 +78,8 @@ def inspect(archive: Path, folder: Path, max_unpacked_bytes: int) -> Report:
         traceback.print_exc()
         error = {
             "code": "not_tar",
-            "message": f"The check failed on it ({type(fault).__name__}: {sentence(str(fault))}).",
+            "message": f"The check failed on it ({type(fault).__name__}: "
+            f"{printable(sentence(str(fault)))}).",
         }
     return {"ok": error is None, "error": error, "archive": asdict(contents)}
 
@@ -228,11 +229,16 @@ def run_loading(arguments: argparse.Namespace, archive: Path) -> Report:
 def run_both(arguments: argparse.Namespace) -> Report:
     """Both runs, the second on what the first has packed; one report of both."""
     with _folder() as folder:
-        packed, published = folder / "archive.tar", folder / arguments.archive.name
+        packed, published = folder / "packed", folder / "published" / arguments.archive.name
         first = run_packing(arguments, packed)
         if not first["ok"]:
             return first | {"artifact": None}
-        with packed.open("rb") as tar, gzip.GzipFile("", "wb", 0, published.open("xb"), 0) as out:
+        published.parent.mkdir()
+        with (
+            packed.open("rb") as tar,
+            published.open("xb") as file,
+            gzip.GzipFile("", "wb", 0, file, 0) as out,
+        ):
             shutil.copyfileobj(tar, out, _MEGABYTE)
         packed.unlink()
         told = copy.deepcopy(first["archive"])
@@ -258,7 +264,7 @@ def _bring_out(source: Path, target: Path, most: int) -> None:
         came = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise ValueError(f"no file ({error.strerror})") from error
-    with os.fdopen(came, "rb"):
+    try:
         about = os.fstat(came)
         if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
             raise ValueError("no plain file")
@@ -267,10 +273,15 @@ def _bring_out(source: Path, target: Path, most: int) -> None:
         with target.open("xb") as out:
             left = about.st_size
             while left:
-                copied = os.copy_file_range(came, out.fileno(), min(left, 64 * _MEGABYTE))
+                copied = os.sendfile(out.fileno(), came, None, min(left, 64 * _MEGABYTE))
                 if not copied:
-                    raise ValueError("cut short")
+                    raise ValueError("a file that was cut short")
                 left -= copied
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(came)
 
 
 def _run(
@@ -486,6 +497,9 @@ def main() -> int:
     except sandbox.SandboxError as error:
         print(error, file=sys.stderr)
         return 3
+    except OSError as error:  # the disk, not the archive
+        print(f"What was packed cannot be kept: {error}", file=sys.stderr)
+        return 2
     print(json.dumps(report))
     return 0 if report["ok"] else 1
 

@@ -41,6 +41,7 @@ _MAX_FILES = 10_000
 # Removing a folder follows about a thousand, and an instance must be able to remove each model.
 _MAX_FOLDERS_DEEP = 32
 _MAX_LINKS_FOLLOWED = 40  # as Linux does
+_MAX_TARGET_BYTES = 4095  # of a link: Linux's PATH_MAX
 _MAX_HEADER_BYTES = 4 * 1024 * 1024
 _ATTEMPTS = 3
 _NO_SUCH_KEY = {"InvalidArgument", "InvalidBucketName", "InvalidURI", "KeyTooLongError"}
@@ -273,6 +274,8 @@ def _members(tar: Any, folder: Path, max_bytes: int, claim: Claim) -> int:
             raise FetchError("archive", f"the archive's names clash: {name!r} is a link, and more")
         target.unlink(missing_ok=True)  # never written to: it may be another name's file as well
         if member.issym():
+            if not 0 < len(os.fsencode(member.linkname)) <= _MAX_TARGET_BYTES:
+                raise FetchError("archive", f"{name!r} is a link that leads nowhere")
             links[name] = member.linkname
             continue
         if member.islnk() and _safe_path(member.linkname) in links:

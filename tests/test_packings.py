@@ -151,7 +151,7 @@ READ: dict[str, Row] = {
              p.plain(b"Icon\r", b"")),
         {b"._tiny": b"AppleDouble", b"tiny/._tiny-symbol.json": b"AppleDouble", b".DS_Store": b"x",
          b"Icon\r": b""}, prefix=b"tiny/", extra=(b"._tiny-symbol.json",),
-        notes=("folder", "names_left_out", "outside_left_out"),
+        notes=("folder", "outside_left_out"),
     ),
     **{
         f"a sparse file, {what}": Row(
@@ -225,6 +225,11 @@ READ: dict[str, Row] = {
     "a name in another encoding, as bsdtar marks it": Row(
         pack(PLAIN, p.pax((b"hdrcharset", b"BINARY"), (b"path", KOREAN.encode("euc-kr"))),
              file(b"x")), {KOREAN.encode("euc-kr"): DATA}, notes=("names_left_out",),
+    ),
+    "one folder around everything, its name in another encoding": Row(
+        pack(network(KOREAN.encode("euc-kr") + b"/"), file(KOREAN.encode("euc-kr") + b"/a")),
+        {KOREAN.encode("euc-kr") + b"/a": DATA}, prefix=KOREAN.encode("euc-kr") + b"/",
+        extra=(b"a",), notes=("folder",),
     ),
     "what systems and tools leave behind": Row(
         pack(PLAIN, *map(file, (b"._tiny-symbol.json", b".DS_Store", b"__pycache__/x.pyc",
@@ -314,6 +319,13 @@ REFUSED: dict[str, Row] = {
         pack(PLAIN, p.header(b"d/", kind=b"5"), p.header(b"l", kind=b"2", link=b"d"), file(b"l/a")),
         {b"d/a": DATA}, refused="a file and a folder at once, or a link", readers=TAR,
     ),
+    "a link that leads nowhere at all": Row(
+        pack(PLAIN, p.header(b"l", kind=b"2")), refused="a link that leads nowhere"
+    ),
+    "a link whose target is too long": Row(
+        pack(PLAIN, p.long(b"a/" * 3000, b"K"), p.header(b"l", kind=b"2", link=b"x")),
+        refused="a link that leads nowhere",
+    ),
     "a device": Row(
         pack(PLAIN, p.header(b"null", kind=b"3")), refused="only plain files are taken", readers=TAR
     ),
@@ -373,7 +385,7 @@ REFUSED: dict[str, Row] = {
         pack(PLAIN, file(b"/a")), A, refused="points outside", readers=TAR
     ),
     "a name of Windows's": Row(
-        pack(PLAIN, file(b"d\\a")), {b"d\\a": DATA}, refused="points outside", readers=ALL
+        pack(PLAIN, file(b"d\\a")), {b"d\\a": DATA}, refused="holds a backslash", readers=ALL
     ),
     "a name too long for a file system": Row(
         pack(PLAIN, p.long(b"n" * 256), file(b"x")), refused="is too long"
@@ -690,6 +702,7 @@ def excused(why: str, readers: set[str]) -> str:
     return rows[0] if rows else ""
 
 
+@pytest.mark.xdist_group("packings")  # with the next, which counts
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
           suppress_health_check=list(HealthCheck))  # fmt: skip
 @given(data=an_archive())
@@ -719,6 +732,7 @@ def test_no_two_readers_read_an_archive_differently(data: bytes) -> None:
         ended["read by all, packed and read again by all"] += 1
 
 
+@pytest.mark.xdist_group("packings")
 def test_the_property_met_all_ends(capsys: pytest.CaptureFixture[str]) -> None:
     """The archives above were not all of one kind; says how they ended in the long mode."""
     if not ended:

@@ -29,8 +29,12 @@ def main() -> None:
     os.set_inheritable(descriptor, True)
     folder = Path(tempfile.mkdtemp(prefix="mme-preflight-", dir=about.get("temporary")))
     environment = {"LANG": "C.UTF-8", "HOME": str(folder)}
+    published = folder.with_name("published.tar.gz")
+    published.write_bytes(b"what will be published")
+    published.chmod(0o600)
     about |= {
         "folder": os.path.realpath(folder),
+        "published": os.path.realpath(published),
         "container": CONTAINER,
         "descriptor": descriptor,
         "runtime": sandbox.runtime(),
@@ -40,15 +44,17 @@ def main() -> None:
         outcome = sandbox.run(
             [str(HERE / "hostile.py"), json.dumps(about)],
             folder=folder,
-            readable=[],
+            readable=[published],
             environment=environment,
             limits=sandbox.Limits(
                 memory_mb=512, cpu_seconds=about.get("cpu", 60), file_bytes=2 << 20
             ),
             wall_seconds=about.get("wall", 60),
         )
-        print(json.dumps(vars(outcome)))
+        unchanged = published.read_bytes() == b"what will be published"
+        print(json.dumps(vars(outcome) | {"unchanged": unchanged}))
     finally:
+        published.unlink()
         sandbox.remove(folder)
 
 

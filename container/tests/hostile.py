@@ -153,6 +153,31 @@ def more_than_allowed() -> str:
     return nothing(raised)
 
 
+def _reopen(path: str) -> object:
+    reading = os.open(path, os.O_RDONLY)
+    try:
+        return os.open(f"/proc/self/fd/{reading}", os.O_RDWR)
+    finally:
+        os.close(reading)
+
+
+def ways_to_change(published: str, folder: str) -> dict[str, Callable[[], object]]:
+    """Make what is published another file than the one that is validated."""
+    other = f"{folder}/other"
+    Path(other).write_text("another network")
+    return {
+        "write to what is published": write(published),
+        "cut what is published": lambda: os.truncate(published, 0),
+        "open what is published to write": lambda: os.open(published, os.O_RDWR),
+        "open it by its descriptor to write": lambda: _reopen(published),
+        "make what is published writable": lambda: os.chmod(published, 0o666),
+        "remove what is published": lambda: os.unlink(published),
+        "put another file in its place": lambda: os.replace(other, published),
+        "link it to another file": lambda: [os.unlink(published), os.symlink(other, published)],
+        "put a file beside it": write(f"{published}.tar"),
+    }
+
+
 def ways_to_write(about: dict) -> dict[str, str]:
     """Before the archive is unpacked, when its folder can be written to."""
     folder = about["folder"]
@@ -170,6 +195,7 @@ def ways_to_write(about: dict) -> dict[str, str]:
             "write to /dev/shm": write("/dev/shm/escaped"),
             "write to the runtime": write(f"{sandbox.CONTAINER}/escaped.py"),
             "write to the secret": write(about["secret"]),
+            **ways_to_change(about["published"], folder),
             "remove the secret": lambda: os.unlink(about["secret"]),
             "write more than a file may hold": lambda: Path(folder, "big").write_bytes(
                 b"x" * (3 << 20)

@@ -25,6 +25,8 @@ from tests.artifacts import constant_archive, constant_network, pack, params_byt
 pytestmark = pytest.mark.xdist_group("container-preflight")
 
 PREFLIGHT = REPOSITORY / "container" / "preflight.py"
+MEGABYTE = 1024 * 1024
+NETWORK = constant_network(labels=["cat", "dog"], answer=1)
 
 
 def preflight(python: str, archive: Path, *options: str) -> tuple[int, dict[str, Any]]:
@@ -71,6 +73,129 @@ def test_it_accepts_a_sound_archive_and_tells_what_is_inside(
     assert report["memory_mb"] > 0
 
 
+def test_the_first_run_packs_what_the_second_loads_and_both_are_one_report(
+    python: str, tmp_path: Path
+) -> None:
+    extra = {"README.md": b"x" * 90_000, "MAR-INF/MANIFEST.json": b"{}", "Icon\r": b""}
+    archive = pack(tmp_path / "uploaded.tar.gz", NETWORK | extra, prefix="./top/")
+    tar, published = tmp_path / "packed.tar", tmp_path / "published.tar.gz"
+
+    code, first = preflight(python, archive, "--pack", str(tar))
+
+    assert (code, first["ok"], first["error"]) == (0, True, None)
+    assert first["sandbox"]["missing"] == []
+    assert first["archive"].pop("notes")
+    kept = NETWORK | {"README.md": extra["README.md"]}
+    files = [
+        {"name": name, "bytes": len(data), "packed": True, "read": name != "README.md"}
+        for name, data in kept.items()
+    ] + [
+        {"name": "top/Icon\\r", "bytes": 0, "packed": False, "read": False},
+        {"name": "top/MAR-INF/MANIFEST.json", "bytes": 2, "packed": False, "read": False},
+    ]
+    assert first["archive"] == {
+        "files": sorted(files, key=lambda file: str(file["name"])),
+        "unpacked_bytes": sum(len(data) for data in (NETWORK | extra).values()),
+        "packed_bytes": sum(len(data) for data in kept.values()),
+    }
+    with tarfile.open(tar, "r:") as packed:
+        members = packed.getmembers()
+        assert {one.name: packed.extractfile(one).read() for one in members} == kept  # type: ignore[union-attr]
+    assert [one.name for one in members] == sorted(kept)
+    about = {(one.mtime, one.mode, one.uid, one.gid, one.uname, one.gname, one.type)
+             for one in members}  # fmt: skip
+    assert about == {(0, 0o644, 0, 0, "", "", tarfile.REGTYPE)}
+
+    published.write_bytes(gzip.compress(tar.read_bytes(), 0))
+    code, second = preflight(python, published, "--packed")
+    assert (code, second["error"]) == (0, None)
+    assert {one["name"] for one in second["artifact"]["files"]} == set(kept)
+
+    _, both = preflight(python, archive)
+    assert both.keys() == second.keys() | {"archive"}
+    assert both["artifact"] == second["artifact"]
+    del both["archive"]["notes"]
+    assert both["archive"] == first["archive"]
+
+
+def test_the_first_run_does_not_load_mxnet(python: str, tmp_path: Path) -> None:
+    archive = pack(tmp_path / "bad.tar.gz", NETWORK | {"tiny-symbol.json": b"no JSON"})
+    done = subprocess.run(
+        [python, str(PREFLIGHT), str(archive), "--pack", str(tmp_path / "bad.tar")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "mxnet" not in done.stderr.lower()  # which says at once which engine it uses
+    loaded = "import sys, preflight; print(sorted({'mxnet', 'numpy', 'network', 'artifact'} & " \
+        "sys.modules.keys()))"  # fmt: skip
+    asked = subprocess.run(
+        [python, "-c", loaded], cwd=PREFLIGHT.parent, capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+    assert asked.stdout.strip() == "[]"
+
+
+def test_a_refused_archive_leaves_no_tar_and_one_that_is_there_is_kept(
+    python: str, tmp_path: Path
+) -> None:
+    tar = tmp_path / "packed.tar"
+    broken = pack(tmp_path / "broken.tar.gz", {"synset.txt": b"a\n"})
+    code, report = preflight(python, broken, "--pack", str(tar))
+    assert (code, report["error"]["code"]) == (1, "missing_file")
+    assert report["archive"]["files"] == [
+        {"name": "synset.txt", "bytes": 2, "packed": False, "read": False}
+    ]
+    assert not tar.exists()
+
+    tar.write_bytes(b"mine")
+    sound = pack(tmp_path / "sound.tar.gz", NETWORK)
+    done = subprocess.run(
+        [python, str(PREFLIGHT), str(sound), "--pack", str(tar)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is there already" in done.stderr
+    assert tar.read_bytes() == b"mine"
+
+
+def _out(folder: Path, how: str) -> Path:
+    """What a sandboxed process may leave in place of the tar it was to write."""
+    left, secret = folder / "packed.tar", folder / "secret"
+    secret.write_text("a secret")
+    if how == "a link":
+        left.symlink_to(secret)
+    elif how == "a hard link":
+        left.hardlink_to(secret)
+    elif how == "a pipe":
+        os.mkfifo(left)
+    elif how == "a folder":
+        left.mkdir()
+    elif how == "a huge file":
+        with left.open("wb") as file:
+            file.truncate(1 << 40)
+    return left
+
+
+@pytest.mark.parametrize(
+    "how", ["a link", "a hard link", "a pipe", "a folder", "a huge file", "nothing"]
+)
+def test_what_the_sandbox_wrote_is_taken_only_as_a_plain_file(how: str, tmp_path: Path) -> None:
+    import preflight as module
+
+    left, target = _out(tmp_path, how), tmp_path / "target"
+    with pytest.raises(ValueError, match=r"file|large"):
+        module._bring_out(left, target, 1 << 20)
+    assert not target.exists()
+
+
+def test_what_the_sandbox_wrote_is_copied_whole(tmp_path: Path) -> None:
+    import preflight as module
+
+    (tmp_path / "left").write_bytes(data := os.urandom(300_000))
+    module._bring_out(tmp_path / "left", tmp_path / "target", 1 << 20)
+    assert (tmp_path / "target").read_bytes() == data
+
+
 def test_without_a_picture_it_draws_one(python: str, tmp_path: Path) -> None:
     archive = constant_archive(tmp_path / "t.tar.gz", labels=["a", "b"], answer=0)
     _, report = preflight(python, archive)
@@ -90,9 +215,6 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
     info.type, info.linkname = kind, target
     return info
 
-
-MEGABYTE = 1024 * 1024
-NETWORK = constant_network(labels=["cat", "dog"], answer=1)
 
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str, str]] = {
     "text": (

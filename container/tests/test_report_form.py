@@ -10,7 +10,7 @@ from typing import Any
 import preflight as module
 import pytest
 import sandbox
-from report_form import well_formed
+from report_form import well_formed, well_packed
 from test_preflight import preflight
 
 from tests.artifacts import constant_archive
@@ -64,6 +64,7 @@ FORGERIES: dict[str, Callable[[Report], object]] = {
     "endless": lambda it: it.update(infer_ms=float("inf")),
     "true for a number": lambda it: it.update(memory_mb=True),
     "no sample": lambda it: it.pop("sample"),
+    "what the first run says": lambda it: it.update(archive={"files": [], "notes": []}),
     "something besides": lambda it: it.update(more="\0"),
     "something besides, inside": lambda it: it["artifact"].update(more=1),
 }
@@ -86,3 +87,44 @@ def test_a_refusal_without_a_reason_is_none(sound: Report) -> None:
     assert not well_formed(REFUSAL | {"load_ms": 1})
     assert not well_formed([sound])
     assert not well_formed(None)
+
+
+@pytest.fixture(scope="module")
+def packed(python: str, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """What a real first run reports of a sound archive."""
+    folder = tmp_path_factory.mktemp("packed")
+    archive = constant_archive(folder / "tiny.tar.gz", labels=["cat", "dog"], answer=1)
+    code, report = preflight(python, archive, "--pack", str(folder / "tiny.tar"))
+    assert code == 0
+    del report["sandbox"]  # added outside
+    return report
+
+
+PACKING_FORGERIES: dict[str, Callable[[Report], object]] = {
+    "no ok": lambda it: it.pop("ok"),
+    "no archive": lambda it: it.update(archive=None),
+    "nothing that is read": lambda it: it["archive"].update(files=[]),
+    "ok and an error": lambda it: it.update(error={"code": "x", "message": "y"}),
+    "more bytes than a database counts": lambda it: it["archive"].update(packed_bytes=2**63),
+    "a flag that is none": lambda it: it["archive"]["files"][0].update(packed=1),
+    "half a letter": lambda it: it["archive"]["files"][0].update(name="\udcb8"),
+    "more files than are read": lambda it: it["archive"].update(files=it["archive"]["files"] * 300),
+    "more notes than there are": lambda it: it["archive"].update(
+        notes=[{"code": "x", "message": "y"}] * 101
+    ),
+    "a note that is none": lambda it: it["archive"]["notes"].append("x"),
+    "something besides": lambda it: it.update(artifact={}),
+    "something besides, inside": lambda it: it["archive"].update(more=1),
+}
+
+
+@pytest.mark.parametrize("forgery", PACKING_FORGERIES)
+def test_a_forged_report_of_the_first_run_is_a_refusal(packed: Report, forgery: str) -> None:
+    assert well_packed(packed)
+    forged = copy.deepcopy(packed)
+    PACKING_FORGERIES[forgery](forged)
+    outcome = sandbox.Outcome(code=0, held={"missing": []}, report=forged)
+    told = module._packing_reported(outcome, argparse.Namespace())
+    assert (told["ok"], told["archive"]) == (False, None)
+    assert told["error"]["message"]
+    assert well_packed(told)

@@ -48,6 +48,7 @@ def test_a_hostile_network_finds_no_way_out(start: Start, files: str, place: Pat
         assert ended["report"], ended
         out = {way: came for way, came in ended["report"].items() if "refused" not in came}
         assert out == {}
+        assert ended["unchanged"]
         assert around_it.callers == []
     assert (place / "secrets" / "secret").read_text() == "a secret"
     assert list((place / "temporary").iterdir()) == []
