@@ -200,6 +200,9 @@ class _Tar:
                 if headers > 4 * MAX_MEMBERS:
                     raise _too_many()
                 self._check(header)
+                for start, end in ((100, 108), (108, 116), (116, 124), (136, 148)):
+                    if _SIGNED.fullmatch(header[start:end]) is None:  # mode, owner, group, time
+                        raise self._unsound("a header is damaged")
                 kind = header[156:157]
                 if kind in (b"L", b"K", b"x", b"X", b"g"):
                     self._read_ahead(kind, header, ahead)
@@ -265,7 +268,7 @@ class _Tar:
                     f"{self._name} is gzip, but what is inside is not a tar archive: pack it with "
                     "`tar czf NAME.tar.gz`.",
                 )
-            raise self._unsound(f"a header's {what} is no number")
+            raise self._unsound(f"a header is damaged: its {what} is no number")
         return int(found[1] or b"0", 8)
 
     def _read_ahead(self, kind: bytes, header: bytes, ahead: _Ahead) -> None:
@@ -325,9 +328,6 @@ class _Tar:
         name = ahead.name or name
         target = ahead.target or _until_nul(header[157:257])
         stored = self._number(header[124:136], "size")
-        for start, end in ((100, 108), (108, 116), (116, 124), (136, 148)):
-            if _SIGNED.fullmatch(header[start:end]) is None:  # mode, owner, group, time
-                raise self._unsound("a header is damaged")
         if flag in _DEVICES:
             raise ArtifactError(
                 "link_or_device", f"{shown(name)} is {_DEVICES[flag]}: only plain files are taken."
@@ -420,7 +420,8 @@ class _Tar:
         count = sparse.pop(b"numblocks", None)
         if size is None or len(numbers) % 2 or sparse or not name or b"\0" in name:
             raise self._unsound(f"the headers of {shown(name)}, a sparse file, are damaged")
-        if count is not None and self._decimal(count) != len(numbers) // 2:
+        told = len(numbers) // 2 if count is None else self._decimal(count)
+        if told != len(numbers) // 2 or (count is None and version != (b"1", b"0")):
             raise self._unsound(f"{shown(name)} has not as many parts as its header says")
         parts = list(zip(numbers[::2], numbers[1::2], strict=True))
         return self._sparse(name, parts, stored, self._decimal(size))

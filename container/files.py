@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from findings import ArtifactError
 
-_EPOCH = re.compile(r"-(\d{4})\.params", re.ASCII)
+# As MXNet's save_checkpoint and export write it: four digits, or more where it needs them.
+_EPOCH = re.compile(r"-(\d{4}|[1-9]\d{4,8})\.params", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,7 @@ def find(names: Iterable[str]) -> NetworkFiles:
     root = sorted(name for name in names if "/" not in name and not name.startswith("."))
     symbol = _only_symbol(root)
     name = symbol.removesuffix("-symbol.json")
-    epochs = sorted(
-        (one for one in root if one.startswith(name) and _EPOCH.fullmatch(one[len(name) :])),
-        reverse=True,
-    )
+    epochs = _epochs(name, root)
     if not epochs:
         raise _missing(f"{name}-0000.params", symbol, root, ".params")
     shapes = f"{name}-shapes.json"
@@ -61,13 +59,19 @@ def find(names: Iterable[str]) -> NetworkFiles:
     return NetworkFiles(
         name=name,
         symbol=symbol,
-        params=epochs[0],
+        params=epochs[0][1],
         shapes=shapes,
         labels="synset.txt",
         preprocess=preprocess if preprocess in root else None,
-        epoch=int(epochs[0][len(name) + 1 :][:4]),
-        other_epochs=tuple(epochs[1:]),
+        epoch=epochs[0][0],
+        other_epochs=tuple(params for _, params in epochs[1:]),
     )
+
+
+def _epochs(name: str, root: list[str]) -> list[tuple[int, str]]:
+    """The epochs of the weights of ``name``, and their files, the highest first."""
+    found = ((one, _EPOCH.fullmatch(one[len(name) :])) for one in root if one.startswith(name))
+    return sorted(((int(match[1]), one) for one, match in found if match), reverse=True)
 
 
 def _only_symbol(root: list[str]) -> str:

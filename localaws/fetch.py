@@ -384,9 +384,10 @@ class _Header(tarfile.TarInfo):
         block, more, places, parts = self._map, self._map[96], 4, []
         while True:
             for at in range(0, 24 * places, 24):
-                if block[at + 12]:
-                    offset, count = block[at : at + 12], block[at + 12 : at + 24]
-                    parts.append((tarfile.nti(offset), tarfile.nti(count)))  # type: ignore[attr-defined]
+                if not block[at + 12]:
+                    break
+                offset, count = block[at : at + 12], block[at + 12 : at + 24]
+                parts.append((tarfile.nti(offset), tarfile.nti(count)))  # type: ignore[attr-defined]
             if not more:
                 break
             block = archive.fileobj.read(tarfile.BLOCKSIZE)

@@ -28,7 +28,7 @@ def test_the_validation_refuses(python: str, tmp_path: Path, case: str) -> None:
     files = constant_network(labels=["cat", "dog", "fox"], answer=1)
     files["tiny-symbol.json"] = changed(files["tiny-symbol.json"], change)
 
-    code, report = preflight(python, pack(tmp_path / "evil.tar.gz", files))
+    code, report = preflight(python, pack(tmp_path / "evil.tar.gz", files), "--packed")
 
     assert code == 1
     assert report["error"]["code"] == "bad_symbol"
