@@ -88,7 +88,7 @@ class Body:
         payload = hashlib.sha256()
         all_digests = [md5, *digests.values(), *([payload] if is_digest else [])]
         for block in self._blocks(length):
-            file.write(block)
+            _write_all(file, block)
             for digest in all_digests:
                 digest.update(block)
         if is_digest and not hmac.compare_digest(payload.hexdigest(), self._signed.payload):
@@ -140,6 +140,12 @@ class Body:
         for name in self._announced:
             found[name] = checksums.decoded(name, self._trailer[f"x-amz-checksum-{name}"])
         return found
+
+
+def _write_all(file: IO[bytes], block: memoryview) -> None:
+    """An unbuffered file may take less than it is given, as where the disk is nearly full."""
+    while block:
+        block = block[file.write(block) :]
 
 
 def _given(headers: Mapping[str, str]) -> dict[str, bytes]:

@@ -128,7 +128,12 @@ _READ: dict[str, Any] = {
 }
 _PAGE = "prefix delimiter max-keys encoding-type"
 OPERATIONS = (
-    _operation("ListBuckets", "GET", "service"),
+    _operation(
+        "ListBuckets",
+        "GET",
+        "service",
+        may="max-buckets continuation-token prefix bucket-region",
+    ),
     _operation(
         "CreateBucket",
         "PUT",
@@ -272,12 +277,27 @@ class Service:
     # --- buckets ---------------------------------------------------------------------------------
 
     def _list_buckets(self, call: Call) -> Answer:
-        buckets = [
-            ("Bucket", [("Name", name), ("CreationDate", xml.moment(made))])
+        prefix, token = call.query.get("prefix", ""), call.query.get("continuation-token")
+        after = "" if token is None else _after(token)
+        is_here = call.query.get("bucket-region", self._region) == self._region
+        found = [
+            (name, made)
             for name, made in self._store.buckets()
+            if is_here and name.startswith(prefix) and name > after
+        ]
+        shown = found[: _count(call.query.get("max-buckets"), 10_000, "max-buckets")]
+        following = _token(shown[-1][0]) if shown and len(shown) < len(found) else None
+        buckets = [
+            ("Bucket", [("Name", name), ("CreationDate", xml.moment(made))]) for name, made in shown
         ]
         return _document(
-            "ListAllMyBucketsResult", [("Owner", [("ID", ACCOUNT)]), ("Buckets", buckets)]
+            "ListAllMyBucketsResult",
+            [
+                ("Owner", [("ID", ACCOUNT)]),
+                ("Buckets", buckets),
+                ("Prefix", prefix or None),
+                ("ContinuationToken", following),
+            ],
         )
 
     def _create_bucket(self, call: Call) -> Answer:
@@ -330,19 +350,12 @@ class Service:
             raise S3Error("InvalidArgument", "Invalid List Type specified in Query")
         start_after = call.query.get("start-after")
         token = call.query.get("continuation-token")
-        after = start_after or ""
-        if token is not None:
-            try:
-                after = base64.urlsafe_b64decode(token.encode()).decode()
-            except (binascii.Error, ValueError):
-                after = ""
-            if not after:
-                raise S3Error("InvalidArgument", "The continuation token provided is incorrect")
+        after = (start_after or "") if token is None else _after(token)
         page = self._page(call, after)
         following = None
         if page.is_truncated:
             last = page.last + (_LAST if page.ends_folded else "")
-            following = base64.urlsafe_b64encode(last.encode()).decode()
+            following = _token(last)
         return _document(
             "ListBucketResult",
             [
@@ -844,6 +857,21 @@ class Page:
 def _document(root: str, content: Any, headers: Mapping[str, str] | None = None) -> Answer:
     body = xml.document(root, content)
     return Answer(headers={"Content-Type": "application/xml", **(headers or {})}, body=body)
+
+
+def _token(last: str) -> str:
+    return base64.urlsafe_b64encode(last.encode()).decode()
+
+
+def _after(token: str) -> str:
+    """The name after which a list goes on. Raises InvalidArgument."""
+    try:
+        after = base64.urlsafe_b64decode(token.encode()).decode()
+    except (binascii.Error, ValueError):
+        after = ""
+    if not after:
+        raise S3Error("InvalidArgument", "The continuation token provided is incorrect")
+    return after
 
 
 def _encoder(call: Call) -> Callable[[str], str]:

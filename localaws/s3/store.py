@@ -86,7 +86,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
-        self.root = root.resolve()
+        self.root = root.absolute()
         self._own = self.root / OWN
         self._temporary = self._own / "tmp"
         self._meta = self._own / "meta"
@@ -281,10 +281,18 @@ class Store:
         """Where an object may lie."""
         if _is_plain(key):
             path = self.root / bucket / key
-            # No link on the way, that somebody put there, leads out of the bucket.
-            if os.path.realpath(path.parent) == os.fspath(path.parent):
+            if not self._is_linked(path):
                 yield path
         yield self._odd / bucket / _digest(key)
+
+    def _is_linked(self, path: Path) -> bool:
+        """Whether a link that somebody put on the way there may lead out of the bucket."""
+        for parent in path.parents:
+            if parent.parent == self.root:
+                return False
+            if parent.is_symlink():
+                return True
+        raise AssertionError(f"{path} is not below {self.root}")
 
     def _place(self, bucket: str, key: str) -> Path:
         """Where an object is to lie; its folder is made."""
@@ -292,9 +300,9 @@ class Store:
         if _is_plain(key) and not odd.exists():
             path = self.root / bucket / key
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if os.path.realpath(path.parent) == os.fspath(path.parent):
-                    if not path.is_dir() and not path.is_symlink():
+                if not self._is_linked(path):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    if not path.is_dir() or path.is_symlink():
                         return path
                     # An empty folder that another program left is none in S3.
                     with contextlib.suppress(OSError):
@@ -394,8 +402,8 @@ def _walk(folder: Path, base: str, prefix: str, after: str, *, fold: bool) -> It
                     entries.append((encoded + b"/", entry.name))
                 elif entry.is_file(follow_symlinks=False):
                     entries.append((encoded, entry.name))
-    except FileNotFoundError:
-        return
+    except (FileNotFoundError, NotADirectoryError):
+        return  # it went meanwhile
     beyond = after.encode()
     for order, name in sorted(entries):
         key = base + order.decode()

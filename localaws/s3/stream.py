@@ -236,7 +236,7 @@ class AwsChunks:
 
 
 class Pace:
-    """How long a client may take: 10 s without a byte, and 16 KB a second on average after that."""
+    """How long a client may take: 30 s without a byte, and 16 KB a second on average after that."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -250,5 +250,5 @@ class Pace:
         return _SILENCE
 
 
-_SILENCE = 10.0
+_SILENCE = 30.0
 _SLOWEST = 16 * 1024

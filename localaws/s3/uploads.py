@@ -108,20 +108,21 @@ class Uploads:
         part = Part(
             number, received.md5, received.size, time.time(), uuid.uuid4().hex, received.checksums
         )
-        said = self._store.temporary()
-        said.write_text(json.dumps(asdict(part)))
+        said = written.with_suffix(".json")
         with self._lock:
             if upload.id in self._completing:
                 raise S3Error("NoSuchUpload", "The upload is being completed.")
             before = self._part(folder, number)
             try:
+                said.write_text(json.dumps(asdict(part)))
                 os.rename(written, folder / part.file)
                 os.replace(said, folder / f"{number:05d}.json")
             except FileNotFoundError:
-                said.unlink(missing_ok=True)
                 raise S3Error(
                     "NoSuchUpload", "The upload was aborted or completed meanwhile."
                 ) from None
+            finally:
+                said.unlink(missing_ok=True)
             if before is not None:
                 (folder / before.file).unlink(missing_ok=True)
         return part

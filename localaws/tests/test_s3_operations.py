@@ -650,7 +650,14 @@ def test_many_objects_are_deleted_at_once(s3: Any, bucket: str) -> None:
 
 
 def test_buckets_come_and_go(s3: Any, bucket: str) -> None:
-    assert bucket in [one["Name"] for one in s3.list_buckets()["Buckets"]]
+    everything = [one["Name"] for one in s3.list_buckets()["Buckets"]]
+    assert bucket in everything
+    s3.create_bucket(Bucket=f"{bucket}-more")
+    pages = s3.get_paginator("list_buckets").paginate(
+        Prefix=bucket, PaginationConfig={"PageSize": 1}
+    )
+    assert [one["Name"] for page in pages for one in page["Buckets"]] == [bucket, f"{bucket}-more"]
+    s3.delete_bucket(Bucket=f"{bucket}-more")
     assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] == REGION
     head = s3.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
     assert head["x-amz-bucket-region"] == REGION

@@ -151,6 +151,8 @@ def test_links_lead_nowhere(server: S3Server, bucket: Path, tmp_path: Path) -> N
     with pytest.raises(ClientError, match="NoSuchBucket"):
         s3.get_object(Bucket="linked-bucket", Key="secret")
     assert keys(s3, name) == []
+    s3.put_object(Bucket=name, Key="folder/new/secret", Body=b"mine")
+    s3.delete_object(Bucket=name, Key="folder/new/secret")
     s3.put_object(Bucket=name, Key="folder/secret", Body=b"mine")
     s3.put_object(Bucket=name, Key="file", Body=b"mine")
     assert read(s3, name, "folder/secret") == read(s3, name, "file") == b"mine"
