@@ -64,8 +64,9 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc]
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         """Send one job; what Redis does not take is sent again when it is due again.
 
-        Celery's own logs two tracebacks for each, every two seconds.
+        Celery's own tries for seconds, which keeps the others, and logs two tracebacks for each.
         """
+        entry.options.setdefault("retry", False)
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:

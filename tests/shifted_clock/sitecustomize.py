@@ -6,6 +6,7 @@ other processes, of the database and of libraries in C stay right; so does the m
 
 import ctypes
 import datetime
+import functools
 import gc
 import os
 import time
@@ -17,10 +18,22 @@ def _shift() -> None:
     real_time, real_ns, real_now = time.time, time.time_ns, datetime.datetime.now
     real_gmtime, real_localtime = time.gmtime, time.localtime
     ahead = datetime.timedelta(seconds=AHEAD_S)
-    time.time = lambda: real_time() + AHEAD_S
-    time.time_ns = lambda: real_ns() + int(AHEAD_S * 1e9)
-    time.gmtime = lambda at=None: real_gmtime(time.time() if at is None else at)
-    time.localtime = lambda at=None: real_localtime(time.time() if at is None else at)
+
+    def shifted() -> float:
+        return real_time() + AHEAD_S
+
+    def shifted_ns() -> int:
+        return real_ns() + int(AHEAD_S * 1e9)
+
+    def gmtime(at: float | None = None) -> time.struct_time:
+        return real_gmtime(shifted() if at is None else at)
+
+    def localtime(at: float | None = None) -> time.struct_time:
+        return real_localtime(shifted() if at is None else at)
+
+    # Functions would become methods where a class has them as attributes, as logging's has.
+    time.time, time.time_ns = functools.partial(shifted), functools.partial(shifted_ns)
+    time.gmtime, time.localtime = functools.partial(gmtime), functools.partial(localtime)
 
     # `datetime` is a type of C, which takes no attributes but through its own dictionary. Another
     # class in its place would not be the one that libraries compare with.
