@@ -3,7 +3,8 @@
 #
 #   docker build --target web .        the web server, beat, and what is run once
 #   docker build --target worker .     the worker, which validates archives with the model runtime
-#   docker build --target localaws .   SageMaker's stand-in, which runs the model container itself
+#   docker build --target localaws .   SageMaker's stand-in, which runs the model container itself,
+#                                      and the S3 server of docker-compose.yml
 #
 # The folders are those of a checkout, so that every default path holds.
 

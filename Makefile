@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak fuzz lint audit bench bench-container bench-localaws bench-portal bench-validation bench-warm-call bench-web image image-test clean
+.PHONY: help up manage test soak fuzz lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -49,11 +49,17 @@ bench-container: ## the container beside a plain one
 bench-localaws: ## localaws beside the bare container
 	@$(STACK) run bench/localaws.py $(ARGS)
 
+bench-s3: ## the stack's S3 server beside bare ones; ARGS="--rounds 9"
+	@$(STACK) run bench/s3.py $(ARGS)
+
 bench-portal: ## the portal's page beside a bare call; needs a running stack
 	@$(STACK) run bench/portal.py $(ARGS)
 
 bench-validation: ## the validation of an archive beside that of a commit; ARGS="--commit HEAD~1"
 	@$(STACK) run bench/validation.py $(ARGS)
+
+bench-packing: ## archives stored and compressed; ARGS="ARCHIVE" takes another content
+	@$(STACK) run bench/packing.py $(ARGS)
 
 bench-warm-call: ## a warm call beside another checkout's, ARGS="--against FOLDER"
 	@$(STACK) run bench/warm_call.py $(ARGS)

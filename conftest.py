@@ -77,6 +77,7 @@ def store(s3_address: str, monkeypatch: pytest.MonkeyPatch, settings: Any) -> It
 
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_address)
     aws.s3.cache_clear()
+    aws.s3_for_browsers.cache_clear()
     settings.MODEL_BUCKET = f"store-{uuid.uuid4().hex[:12]}"
     region = settings.AWS_REGION
     aws.s3().create_bucket(
@@ -84,3 +85,4 @@ def store(s3_address: str, monkeypatch: pytest.MonkeyPatch, settings: Any) -> It
     )
     yield settings.MODEL_BUCKET
     aws.s3.cache_clear()
+    aws.s3_for_browsers.cache_clear()

@@ -15,14 +15,13 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from accounts import throttle
 from accounts.events import Door, Person
 from activity.codes import Scalar
 from activity.models import Event
 from activity.services import record
-from mmeportal import roles
+from mmeportal import clock, roles
 
 _FIELDS = ("first_name", "last_name", "email")
 
@@ -218,7 +217,7 @@ def end_sessions(*, user_id: int) -> int:
     """
     own = [
         session.pk
-        for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator()
+        for session in Session.objects.filter(expire_date__gt=clock.now()).iterator()
         if session.get_decoded().get("_auth_user_id") == str(user_id)
     ]
     return Session.objects.filter(pk__in=own).delete()[0]
@@ -339,4 +338,4 @@ def unlock(
 def sweep() -> None:
     """Delete what is over: counted attempts and sessions."""
     throttle.sweep()
-    Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    Session.objects.filter(expire_date__lt=clock.now()).delete()

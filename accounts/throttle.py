@@ -32,13 +32,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts.addresses import UNKNOWN, client_address, throttled_as
 from accounts.events import Door, Person
 from activity.models import Event
 from activity.services import record
+from mmeportal import clock
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def keys_of(request: HttpRequest, name: str, *, prompt: bool = False) -> tuple[K
 
 def reserve(keys: Sequence[Key]) -> Attempt | Locked:
     """Count an attempt by all keys, or by none where one of them is locked."""
-    now = timezone.now()
+    now = clock.now()
     start = now - cool_off()
     # Most of a flood ends here: one query, and nothing is written.
     if locked := _locked(keys, _rows(keys), start):
@@ -184,7 +184,7 @@ def _locked(
 
 def sweep() -> int:
     """Delete the rows that count no more; gives how many."""
-    stale = AccessAttempt.objects.filter(attempt_time__lte=timezone.now() - cool_off())
+    stale = AccessAttempt.objects.filter(attempt_time__lte=clock.now() - cool_off())
     deleted = 0
     while True:
         with transaction.atomic():
@@ -245,7 +245,7 @@ def refused(request: HttpRequest, locked: Locked) -> None:
 def _tell(code: str, subject: Person | Door, parameters: dict[str, Any], level: str) -> None:
     # By level, so that a flood of failures does not hide that log-ins were paused.
     count = Event.objects.filter(
-        at__gt=timezone.now() - cool_off(), action__startswith="login.", level=level
+        at__gt=clock.now() - cool_off(), action__startswith="login.", level=level
     ).count()
     if count < MOST_EVENTS:
         record(action=code, subject=subject, parameters=parameters, level=level)
@@ -279,7 +279,7 @@ class Handler(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc] # axe
         elif isinstance(result, Attempt):
             failed(request, str(credentials.get("username") or ""), result)
             if result.reached:
-                request.throttle = Locked(timezone.now() + cool_off())
+                request.throttle = Locked(clock.now() + cool_off())
                 request.axes_locked_out = True
 
     def user_logged_in(self, sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
@@ -296,7 +296,7 @@ class Handler(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc] # axe
         """How many attempts count for the name and the address."""
         name = str((credentials or {}).get("username") or "")
         rows = _rows(keys_of(request, name)).values()
-        start = timezone.now() - cool_off()
+        start = clock.now() - cool_off()
         return max(
             (row.failures_since_start for row in rows if row.attempt_time > start), default=0
         )

@@ -7,10 +7,10 @@ from django.contrib.auth import views as auth
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 
 from accounts import services, throttle
 from accounts.forms import Paused, ThrottledPasswordChangeForm
+from mmeportal import clock
 from mmeportal.permissions import actor
 
 
@@ -38,7 +38,7 @@ def paused(
     It is the same whether there is such a user, and whether the password was right.
     """
     result = getattr(request, "throttle", None)
-    now = timezone.now()
+    now = clock.now()
     until = result.until if isinstance(result, throttle.Locked) else now + throttle.cool_off()
     seconds = max(1, math.ceil((until - now).total_seconds()))
     context = {"until": until, "minutes": math.ceil(seconds / 60)}

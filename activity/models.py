@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from activity import codes
+from mmeportal import clock
 
 # Events about people: for those who manage them.
 PEOPLE = ("user", "login")
@@ -60,7 +61,7 @@ class Event(models.Model):
         WARNING = "warning"
         ERROR = "error"
 
-    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    at = models.DateTimeField(default=clock.now, editable=False, db_index=True)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,

@@ -1,7 +1,5 @@
 """Wanted present: SageMaker model, endpoint config, endpoint, in this order."""
 
-from django.utils import timezone
-
 from activity.models import Event
 from endpoints import sagemaker
 from endpoints.models import Endpoint, Resource
@@ -24,6 +22,7 @@ from endpoints.step import (
     see_endpoint,
     stand_still,
 )
+from mmeportal import clock
 
 
 def toward_present(step: Step) -> None:
@@ -132,7 +131,7 @@ def _may_be_unseen(resource: Resource) -> bool:
     return (
         resource.status in {"Created", "Creating"}
         and changed is not None
-        and timezone.now() - changed < READ_LAG
+        and clock.now() - changed < READ_LAG
     )
 
 

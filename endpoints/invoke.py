@@ -16,14 +16,13 @@ from functools import cache, partial
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import InterfaceError, InternalError, OperationalError, connection
-from django.utils import timezone
 
 from endpoints import answers, runtime
 from endpoints.models import Endpoint, Invocation, Picture
 from endpoints.pictures import Prepared
 from endpoints.pool import Full, Pool
 from endpoints.under_way import UnderWay
-from mmeportal import errors
+from mmeportal import clock, errors
 from models_catalog.models import Version
 
 logger = logging.getLogger(__name__)
@@ -122,7 +121,7 @@ def keep(picture: Prepared) -> Picture:
             "data": picture.data,
             "thumbnail": picture.thumbnail,
             "scaled": picture.scaled,
-            "used_at": timezone.now(),
+            "used_at": clock.now(),
         },
     )
     return kept

@@ -10,7 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
-from django.utils import timezone
+
+from mmeportal import clock
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
 valid_endpoint_name = RegexValidator(
@@ -44,7 +45,7 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
 
     def due(self) -> Self:
         """Those to look at now that nobody holds the lease of."""
-        now = timezone.now()
+        now = clock.now()
         free = Q(leased_until=None) | Q(leased_until__lte=now)
         return self.filter(free, gone_at=None, check_after__lte=now).order_by("check_after")
 
@@ -63,12 +64,12 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
         Returns when it ends, which is also the mark to give it back with; None where somebody
         else has it, or where the endpoint is not due.
         """
-        until = timezone.now() + lease
+        until = clock.now() + lease
         return until if self.due().filter(pk=pk).update(leased_until=until) == 1 else None
 
     def renew(self, endpoint: "Endpoint", *, lease: timedelta) -> datetime | None:
         """Prolong a lease that is still held, unless the user's wish has changed meanwhile."""
-        until = timezone.now() + lease
+        until = clock.now() + lease
         held = self.filter(
             pk=endpoint.pk, leased_until=endpoint.leased_until, wanted=endpoint.wanted
         )
@@ -116,7 +117,7 @@ class Endpoint(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    check_after = models.DateTimeField(default=timezone.now, db_index=True)
+    check_after = models.DateTimeField(default=clock.now, db_index=True)
     leased_until = models.DateTimeField(
         null=True, blank=True, help_text="Until then one worker alone acts on it."
     )
@@ -228,7 +229,7 @@ class PictureQuerySet(models.QuerySet["Picture"]):
 
     def expired(self) -> Self:
         """Those that were last sent more than a day ago."""
-        return self.filter(used_at__lt=timezone.now() - timedelta(days=1))
+        return self.filter(used_at__lt=clock.now() - timedelta(days=1))
 
 
 class Picture(models.Model):
@@ -240,7 +241,7 @@ class Picture(models.Model):
     data = models.BinaryField()
     thumbnail = models.BinaryField()
     scaled = models.CharField(max_length=200, blank=True)
-    used_at = models.DateTimeField(default=timezone.now, db_index=True)
+    used_at = models.DateTimeField(default=clock.now, db_index=True)
 
     objects = PictureQuerySet.as_manager()
 
@@ -282,11 +283,11 @@ class InvocationQuerySet(models.QuerySet["Invocation"]):
 
     def note_alive(self) -> int:
         """Say of those that are under way that their process lives."""
-        return self.under_way().update(seen_at=timezone.now())
+        return self.under_way().update(seen_at=clock.now())
 
     def lost(self) -> Self:
         """Those under way whose process has sent no heartbeat for too long."""
-        return self.under_way().filter(seen_at__lt=timezone.now() - Invocation.SEEN_WITHIN)
+        return self.under_way().filter(seen_at__lt=clock.now() - Invocation.SEEN_WITHIN)
 
     def give_up(self) -> int:
         """Mark those that are under way as failed, since nobody waits for their answers."""
@@ -316,13 +317,13 @@ class Invocation(models.Model):
         "models_catalog.Version", on_delete=models.PROTECT, related_name="invocations"
     )
     target_model = models.CharField(max_length=1024)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING, db_index=True)
     seen_at = models.DateTimeField(
-        default=timezone.now, help_text="When its process last said that it is under way."
+        default=clock.now, help_text="When its process last said that it is under way."
     )
     error = models.TextField(blank=True, help_text="What went wrong, as a sentence.")
 
@@ -373,7 +374,7 @@ class Invocation(models.Model):
     @property
     def waiting_s(self) -> int:
         """Whole seconds since it was sent, for a call that is under way."""
-        return int((timezone.now() - self.created_at).total_seconds())
+        return int((clock.now() - self.created_at).total_seconds())
 
     def where_time_went(self) -> list["Span"]:
         """The latency in parts, as far as the container tells; they add up to the whole.

@@ -16,7 +16,6 @@ import logging
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.utils import timezone
 
 from activity.models import Event
 from activity.services import record
@@ -25,7 +24,7 @@ from endpoints.creation import toward_present
 from endpoints.models import Endpoint, Resource
 from endpoints.step import AT_ONCE, LEASE, LeaseLost, Refused, Seen, Step, stand_still
 from endpoints.teardown import toward_absent
-from mmeportal import errors
+from mmeportal import clock, errors
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +48,20 @@ def advance(pk: int) -> bool:
     except (errors.Throttled, errors.Busy, errors.NotFound, errors.AlreadyExists) as error:
         _stumble(step, error)
     except errors.Denied as error:
-        stand_still(step, f"AWS does not allow it: {error}", _WHAT_TO_ALLOW)
+        stand_still(step, f"AWS does not allow it: {error}", _what_to_do(error))
     except errors.AwsError as error:
         stand_still(step, f"AWS refuses it: {error}", _WHAT_TO_CHANGE)
     except Refused as error:
         stand_still(step, str(error), "")
     _write(step)
     return True
+
+
+def _what_to_do(error: errors.AwsError) -> str:
+    """What the error itself does not say."""
+    if not error.todo:
+        return _WHAT_TO_ALLOW
+    return "What is there stays as it is. The portal tries again by itself every five minutes."
 
 
 _WHAT_TO_ALLOW = (
@@ -91,7 +97,7 @@ _PASSING: dict[type[errors.AwsError], str] = {
 @transaction.atomic
 def _write(step: Step) -> None:
     """Write what was seen, and its events, if the lease is still held; give the lease back."""
-    now = timezone.now()
+    now = clock.now()
     row = (
         Endpoint.objects.select_for_update()
         .filter(pk=step.endpoint.pk, leased_until=step.endpoint.leased_until)

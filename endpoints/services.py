@@ -4,14 +4,13 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from activity.models import Event
 from activity.services import record
 from endpoints import queue, sagemaker
 from endpoints.models import Endpoint, Invocation, Picture, Resource
 from endpoints.reconciler import advance
-from mmeportal import errors
+from mmeportal import clock, errors
 
 __all__ = ["advance", "check_now", "create_endpoint", "request_teardown", "sweep"]
 
@@ -116,7 +115,7 @@ def request_teardown(*, endpoint: Endpoint, typed_name: str, actor: User | None)
     if row.gone_at is not None or row.wanted == Endpoint.Wanted.ABSENT:
         return row
     row.wanted = Endpoint.Wanted.ABSENT
-    row.failure, row.attempts, row.check_after = "", 0, timezone.now()
+    row.failure, row.attempts, row.check_after = "", 0, clock.now()
     row.hint = "The teardown begins within seconds."
     row.save(update_fields=["wanted", "failure", "attempts", "check_after", "hint"])
     record(
@@ -133,7 +132,7 @@ def request_teardown(*, endpoint: Endpoint, typed_name: str, actor: User | None)
 def check_now(*, endpoint: Endpoint) -> None:
     """Look at the endpoint at once instead of when it is due."""
     Endpoint.objects.filter(pk=endpoint.pk, gone_at=None).update(
-        check_after=timezone.now(), attempts=0
+        check_after=clock.now(), attempts=0
     )
     queue.advance_soon(endpoint.pk)
 

@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.conf import settings
-from django.utils import timezone
 
 from activity.models import Event
 from endpoints import sagemaker
 from endpoints.models import Endpoint, Resource
-from mmeportal import aws, errors
+from mmeportal import aws, clock, errors
 
 T = TypeVar("T")
 
@@ -136,7 +135,7 @@ def hold(step: Step) -> None:
 
 def patience(step: Step) -> timedelta:
     """How soon to look again at what AWS takes its time for: the longer it takes, the later."""
-    now = timezone.now()
+    now = clock.now()
     waited = (now - (step.resources[ENDPOINT].changed_at or now)).total_seconds()
     return timedelta(seconds=min(10.0, max(1.0, waited / 15)))
 

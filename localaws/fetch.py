@@ -80,8 +80,6 @@ def s3_client(region: str, endpoint: str | None, key: Key | None = None) -> Any:
         read_timeout=60,
         retries={"max_attempts": 3, "mode": "standard"},
         max_pool_connections=32,
-        # rclone sends the checksum of the whole object with a range of it, which then differs.
-        response_checksum_validation="when_required",
     )
     return boto3.client(
         "s3",

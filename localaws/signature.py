@@ -169,21 +169,33 @@ def verify(
             Fault.MISMATCH, f"Credential should be scoped to correct service: '{service}'."
         )
     _check_time(claim, now)
+    verify_headers(request, claim, key, _payload(request, claim, body))
+    return key
+
+
+def verify_headers(request: Request, claim: Claim, key: Key, payload: str) -> None:
+    """Hold everything but time and body against the signature; raises NotSigned.
+
+    ``payload`` is what was signed of the body: its digest, or one of S3's words instead of it.
+    """
     _check_signed_headers(request, claim)
-    payload = _payload(request, claim, body)
     for wire in _readings(request, payload):
         auth = (_S3Auth if claim.service in _S3 else _Auth)(claim)
         text = auth.string_to_sign(wire, auth.canonical_request(wire))
-        signing = _signing_key(key.secret, claim.date, claim.region, claim.service)
-        expected = hmac.new(signing, text.encode(), hashlib.sha256).hexdigest()
-        if hmac.compare_digest(expected.encode(), claim.signature.encode()):
-            return key
+        if hmac.compare_digest(sign(text, claim, key).encode(), claim.signature.encode()):
+            return
     raise NotSigned(
         Fault.MISMATCH,
         "The request signature we calculated does not match the signature you provided. Check "
         "your AWS Secret Access Key and signing method. Consult the service documentation for "
         "details.",
     )
+
+
+def sign(text: str, claim: Claim, key: Key) -> str:
+    """The signature of a string to sign, with the day's key of the claim's scope."""
+    signing = _signing_key(key.secret, claim.date, claim.region, claim.service)
+    return hmac.new(signing, text.encode(), hashlib.sha256).hexdigest()
 
 
 class _SignedHeaders(dict[str, list[str]]):

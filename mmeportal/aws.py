@@ -5,28 +5,38 @@ at local servers; nothing here, or anywhere in the portal, knows the difference.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import boto3
+import botocore.auth
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
+    PartialCredentialsError,
     ReadTimeoutError,
+    SSOError,
+    TokenRetrievalError,
 )
 from django.conf import settings
 
-from mmeportal import errors
+from mmeportal import errors, refusals
 
 if TYPE_CHECKING:
     from functools import _lru_cache_wrapper
@@ -36,6 +46,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 logger = logging.getLogger(__name__)
+
+C = TypeVar("C", bound=BaseClient)
 
 # Threads may share a client, but not the session that makes it (Boto3 guide, "Multithreading").
 _making = Lock()
@@ -60,18 +72,15 @@ _THROTTLED = {
 _FULL = {"XMinioStorageFull", "StorageFull", "QuotaExceeded"}
 # In place of what a server says of itself, which is the code once more.
 _SAID = {"NoSuchUpload": "The store gave the upload up, as one does whose disk is full."}
-_DENIED = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "UnauthorizedOperation",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-    "InvalidSignatureException",
-}
-_NOT_FOUND = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound"}
+_NOT_FOUND = {"404", "NoSuchKey", "NotFound", "ResourceNotFound"}
+# boto3 found no credentials, or could not fetch them.
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    SSOError,
+)
 _EXISTS = {"412", "PreconditionFailed"}
 
 
@@ -96,7 +105,109 @@ GLANCE = Patience(1, 1, connect_s=1)
 def s3(patience: Patience = JOB) -> "S3Client":
     """The S3 client for those who wait like this."""
     with _making:
-        return boto3.client("s3", config=_config(patience))
+        return _encrypting(_signing_right(boto3.client("s3", config=_config(patience))))
+
+
+def _signing_right(client: C) -> C:
+    events: Any = client.meta.events  # its types know no handler that answers
+    events.register("needs-retry", _sign_by_their_clock)
+    return client
+
+
+def encryption() -> dict[str, str]:
+    """What has S3 encrypt an object as the settings want it, for each call that writes one.
+
+    Empty where the bucket decides (S3 API, PutObject: ServerSideEncryption, SSEKMSKeyId).
+    """
+    if settings.S3_ENCRYPTION == "sse-s3":
+        return {"ServerSideEncryption": "AES256"}
+    if settings.S3_ENCRYPTION == "sse-kms":
+        key = settings.S3_KMS_KEY_ID
+        return {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": key} if key else {})
+    return {}
+
+
+def _encrypting(client: C) -> C:
+    """Add it to all writes of the client, boto3's transfers included, so that none forgets it.
+
+    The parts of a multipart upload are encrypted as its beginning said.
+    """
+    events: Any = client.meta.events
+    for operation in ("PutObject", "CopyObject", "CreateMultipartUpload"):
+        events.register(f"provide-client-params.s3.{operation}", _with_encryption)
+    return client
+
+
+def _with_encryption(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    return params if "ServerSideEncryption" in params else encryption() | params
+
+
+# --- the clock by which requests are signed ------------------------------------------------------
+
+# How far AWS's clock is ahead of this host's, in seconds, as far as it was in the way.
+_ahead_s = 0.0
+# AWS refuses signatures that are older than 5 minutes, S3 than 15 (IAM User Guide, "Signature
+# Version 4"). What is less apart than this has another reason.
+_APART_S = 60.0
+
+
+def _signing_time(remove_tzinfo: bool = True) -> datetime:
+    at = datetime.now(UTC) + timedelta(seconds=_ahead_s)
+    return at.replace(tzinfo=None) if remove_tzinfo else at
+
+
+# botocore signs by the host's clock, and has no setting for it. (A test holds that this works.)
+setattr(botocore.auth, "get_current_datetime", _signing_time)  # noqa: B010  # it has no types
+
+
+def _sign_by_their_clock(response: Any = None, attempts: int = 1, **_: Any) -> int | None:
+    """Have a request sent once more, signed by AWS's clock, where this host's is far from it.
+
+    botocore asks this after each answer: None means nothing, a number that it is sent again after
+    so many seconds. Each answer has the server's time in its header Date.
+    """
+    global _ahead_s
+    status = response[0].status_code if response else 0
+    if status not in {400, 401, 403} or attempts > 2:
+        return None
+    server = date_of(response[0].headers)
+    if server is None:
+        return None
+    apart = (server - _signing_time(remove_tzinfo=False)).total_seconds()
+    if abs(apart) < _APART_S:
+        return None
+    _ahead_s += apart
+    logger.warning(
+        "AWS's clock is %.0f s %s this host's; requests are signed by AWS's. Set up NTP.",
+        abs(_ahead_s),
+        "ahead of" if _ahead_s > 0 else "behind",
+    )
+    return 0
+
+
+def date_of(headers: Any) -> datetime | None:
+    """The server's time in an answer's header ``Date``, to the second; None without a valid one."""
+    try:
+        return parsedate_to_datetime(headers.get("Date") or headers.get("date")).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+@cache
+def s3_for_browsers() -> "S3Client":
+    """The S3 client whose addresses browsers are given: at S3_BROWSER_URL, where there is one.
+
+    It calls nothing. Addresses are signed with version 4, which all regions take; for some of them
+    botocore would sign with version 2 by itself. They name the region: a new bucket is not known
+    everywhere at once, and S3 would redirect to an address that is not the signed one
+    (S3 User Guide, "Request redirection").
+    """
+    address = settings.S3_BROWSER_URL or s3(PAGE).meta.endpoint_url
+    of_amazon = (urlsplit(address).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    style: Literal["virtual", "path"] = "virtual" if of_amazon else "path"
+    config = _config(PAGE).merge(Config(signature_version="s3v4", s3={"addressing_style": style}))
+    with _making:
+        return boto3.client("s3", endpoint_url=settings.S3_BROWSER_URL, config=config)
 
 
 def _config(patience: Patience) -> Config:
@@ -115,6 +226,9 @@ TRANSFER = TransferConfig(
 )
 
 
+# A call copies at most 5 GB (S3 API, CopyObject), and one of 1 GiB ends well within JOB's time.
+COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=256 << 20, max_concurrency=4)
+
 SAGEMAKER_READ_TIMEOUT_S = 10
 
 
@@ -126,7 +240,7 @@ def sagemaker(patience: Patience = Patience(SAGEMAKER_READ_TIMEOUT_S, 1)) -> "Sa
     and a call must not outlast the lease that the reconciler holds meanwhile.
     """
     with _making:
-        return boto3.client("sagemaker", config=_config(patience))
+        return _signing_right(boto3.client("sagemaker", config=_config(patience)))
 
 
 @cache
@@ -137,7 +251,7 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
     (Developer Guide, invoke-multi-model-endpoint).
     """
     with _making:
-        return boto3.client("sagemaker-runtime", config=_config(Patience(70, 1)))
+        return _signing_right(boto3.client("sagemaker-runtime", config=_config(Patience(70, 1))))
 
 
 def make_now(*clients: "_lru_cache_wrapper[Any]") -> None:
@@ -173,8 +287,8 @@ def translated(doing: str) -> Iterator[None]:
         raise from_client_error(error, doing) from error
     except (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError) as error:
         raise errors.Throttled(f"AWS did not answer while {doing}: {error}") from error
-    except NoCredentialsError as error:
-        raise errors.Denied(f"There are no AWS credentials for {doing}.") from error
+    except _NO_CREDENTIALS as error:
+        raise _refused(refusals.NO_CREDENTIALS, f"{error} (while {doing})") from error
     except Boto3Error as error:
         # boto3's transfers wrap what went wrong; what they wrapped says more.
         if isinstance(error.__context__, ClientError):
@@ -188,6 +302,31 @@ def translated(doing: str) -> Iterator[None]:
         raise kind(f"The call failed while {doing}: {error}") from error
 
 
+def _refused(refusal: refusals.Refusal, text: str) -> errors.Denied:
+    if refusal.credentials:
+        _read_credentials_again()
+    return errors.Denied(f"{refusal.what} {refusal.todo} AWS says: {text}", todo=refusal.todo)
+
+
+_read_again_at = 0.0
+
+
+def _read_credentials_again() -> None:
+    """Let the next call find other credentials, if there are some now; once in ten seconds.
+
+    A session keeps those that it found in a file, or that it found none.
+    """
+    global _read_again_at
+    with _making:
+        now = time.monotonic()
+        if now < _read_again_at:
+            return
+        _read_again_at = now + 10
+        boto3.DEFAULT_SESSION = None
+        for client in (s3, sagemaker, sagemaker_runtime):
+            client.cache_clear()
+
+
 def from_client_error(error: ClientError, doing: str) -> errors.AwsError:
     """Translate by AWS's error code; what no rule knows is :class:`~mmeportal.errors.Invalid`."""
     detail: Any = error.response.get("Error", {})
@@ -195,12 +334,13 @@ def from_client_error(error: ClientError, doing: str) -> errors.AwsError:
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     message = _SAID.get(code) or str(detail.get("Message", "")) or code
     text = f"{message} ({code}, while {doing})"
+    refusal = refusals.recognised(code, message, error.operation_name, status)
+    if refusal is not None:
+        return _refused(refusal, text)
     if code in _FULL or status == 507:
         return errors.Full(text)
     if code in _THROTTLED or status in {429, 500, 502, 503, 504}:
         return errors.Throttled(text)
-    if code in _DENIED or status in {401, 403}:
-        return errors.Denied(text)
     if code in _NOT_FOUND or status == 404:
         return errors.NotFound(text)
     if code in _EXISTS or status == 412:

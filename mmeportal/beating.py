@@ -4,12 +4,23 @@ Each reports from the loop in which it works, not from a thread beside it, so th
 hangs falls silent.
 """
 
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery import bootsteps
 from celery.beat import Scheduler as CeleryScheduler
+from celery.beat import SchedulingError
 
+from mmeportal.broker import complaints
 from mmeportal.heartbeat import EVERY_S, Writer
+
+_started_at, _started = datetime.now(UTC), time.monotonic()
+
+
+def steady_now() -> datetime:
+    """The time that this host's clock showed at the start, and what has passed since."""
+    return _started_at + timedelta(seconds=time.monotonic() - _started)
 
 
 class WorkerHeartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
@@ -43,6 +54,23 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._writer = Writer("beat")
         super().__init__(*arguments, **options)
+
+    def setup_schedule(self) -> None:
+        """Read the schedule; what is due is told by a clock that nobody sets back."""
+        super().setup_schedule()
+        for entry in self.schedule.values():
+            entry.schedule.nowfun = steady_now
+
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:
+        """Send one job; what Redis does not take is sent again when it is due again.
+
+        Celery's own tries for seconds, which keeps the others, and logs two tracebacks for each.
+        """
+        entry.options.setdefault("retry", False)
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            complaints.tell(f"the job {entry.task}", error)
 
     def tick(self, *arguments: Any, **options: Any) -> Any:
         """Send what is due, and report; returns the seconds until the next look."""

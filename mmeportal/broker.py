@@ -4,15 +4,22 @@ kombu 5.7 gives messages that it holds back, and acknowledges them, over a conne
 5.7 has closed already, and the worker ends of an AttributeError. Here it hears of a lost
 connection, as kombu's callers expect. Nothing is lost by it: the database says what is due.
 
+A Redis that answers and refuses (it can only be read, it is full, it lets the portal's user do too
+little) is a connection that was lost: the worker connects anew, some seconds later, and finds the
+one that took its place, or the same one, well again. What it cannot note in Redis meanwhile, it
+does not note.
+
 A message that is none of ours is refused as it comes (:mod:`mmeportal.messages`): it is a line in
-the log, and gone.
+the log, and gone. So is one that is too old, by Redis's clock: no other clock is asked.
 
 And nothing here makes Redis run a script, so that the portal's user needs no right to.
 """
 
 import functools
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import Empty
 from typing import Any
 
@@ -27,6 +34,47 @@ from redis.lock import Lock
 from mmeportal import messages
 
 log = logging.getLogger(__name__)
+
+_PAUSE_S = 2.0
+_SAY_AGAIN_S = 60.0
+
+
+class Complaints:
+    """What Redis refuses, told once a minute: it may refuse many times a second."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}
+
+    def tell(self, doing: str, error: Exception) -> None:
+        """Log it unless the same was logged within the last minute."""
+        what = f"{doing}: {type(error).__name__}"
+        now = time.monotonic()
+        if now - self._told.get(what, -_SAY_AGAIN_S) >= _SAY_AGAIN_S:
+            self._told[what] = now
+            log.warning("Redis refuses %s: %s", doing, error)
+
+
+complaints = Complaints()
+
+
+@contextmanager
+def _as_lost(doing: str) -> Iterator[None]:
+    """Make of a refusal a lost connection, after a pause, so that nobody tries at full speed."""
+    try:
+        yield
+    except redis.ResponseError as error:
+        complaints.tell(doing, error)
+        time.sleep(_PAUSE_S)
+        raise LostConnection(f"Redis refuses {doing}: {error}") from error
+
+
+@contextmanager
+def _as_may_be(doing: str) -> Iterator[None]:
+    """Go on without what Redis refuses: the database says what is due."""
+    try:
+        yield
+    except redis.ResponseError as error:
+        complaints.tell(doing, error)
 
 
 class PlainLock(Lock):
@@ -58,7 +106,64 @@ class Client(redis.Redis):
 
 
 class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
-    """kombu's notes of what is not acknowledged yet; what cannot be read of them is dropped."""
+    """kombu's notes of what is not acknowledged yet; what cannot be read of them is dropped.
+
+    kombu writes them with the time of the worker's clock, and another worker compares it with its
+    own; here it is Redis's.
+    """
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Note that a message was taken."""
+        where = message.delivery_info
+        note = kombu_redis.dumps([message._raw, where["exchange"], where["routing_key"]])
+        with _as_may_be("a note of a message that was taken"), self.pipe_or_acquire() as pipe:
+            at = self.channel.redis_time() or time.time()
+            pipe.zadd(self.unacked_index_key, {delivery_tag: at})
+            pipe.hset(self.unacked_key, delivery_tag, note)
+            pipe.execute()
+        super(kombu_redis.QoS, self).append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Forget a message that was worked on."""
+        with _as_may_be("to forget a message that was worked on"):
+            self._remove_from_indices(delivery_tag).execute()
+        super(kombu_redis.QoS, self).ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Forget a message, or put it back."""
+        with _as_may_be("to forget a message, or to put it back"):
+            if requeue:
+                self.restore_by_tag(delivery_tag, leftmost=True)
+            else:
+                self._remove_from_indices(delivery_tag).execute()
+        super(kombu_redis.QoS, self).ack(delivery_tag)
+
+    def restore_unacked(self, client: Any = None) -> None:
+        """Put all messages back that this worker has taken and not worked on."""
+        with _as_may_be("to put messages back"):
+            super().restore_unacked(client)
+        self._delivered.clear()
+
+    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
+        """Put back what workers took long ago and never acknowledged, at each tenth call."""
+        self._vrestore_count += 1
+        if (self._vrestore_count - 1) % (interval or 1):
+            return
+        with (
+            _as_may_be("to put back what dead workers held"),
+            self.channel.conn_or_acquire() as redis_,
+        ):
+            ceiling = (self.channel.redis_time() or time.time()) - self.visibility_timeout
+            try:
+                with kombu_redis.Mutex(redis_, self.unacked_mutex_key, self.unacked_mutex_expire):
+                    found = redis_.zrange(
+                        self.unacked_index_key, ceiling, 0,
+                        desc=True, byscore=True, offset=num and start, num=num,
+                    )  # fmt: skip
+                    for tag in found or []:
+                        self.restore_by_tag(tag, redis_)
+            except kombu_redis.MutexHeld:
+                pass
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         """Put a message back into its queue, or drop it: it would fail again and again."""
@@ -79,6 +184,36 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
 
     QoS = QoS
     _handed_on = False
+    _tells_time = True
+
+    def redis_time(self) -> float | None:
+        """Redis's time, in seconds since 1970; None where the portal's user may not ask for it."""
+        if not self._tells_time:
+            return None
+        try:
+            with self.conn_or_acquire() as client:
+                seconds, microseconds = client.time()
+        except redis.exceptions.NoPermissionError as error:
+            self._tells_time = False  # until the next connection
+            complaints.tell("to tell its time (the command TIME; docs/aws.md)", error)
+            return None
+        return float(seconds) + float(microseconds) / 1e6
+
+    def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
+        """Send a message, with Redis's time in it."""
+        sent_at = self.redis_time()
+        if sent_at is not None:
+            message["properties"][messages.SENT_AT] = sent_at
+        try:
+            super()._put(queue, message, **options)
+        except redis.ResponseError:
+            # Another server may have its address by now.
+            self.pool.disconnect()
+            raise
+
+    def _queue_bind(self, *arguments: Any) -> None:
+        with _as_lost("the worker's queue"):
+            super()._queue_bind(*arguments)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         if self.connection is None or self.connection.client is None:
@@ -99,7 +234,10 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
     def _take(self, hand_on: Callable[[dict[str, Any]], Any], raw: Any) -> Any:
         self._handed_on = True
         try:
-            message = messages.read(raw, current_app.tasks)
+            message = messages.read(raw, current_app.tasks, self.redis_time())
+        except messages.Expired as expiry:
+            log.info("A message was dropped: %s.", expiry)
+            return None
         except messages.Refused as refusal:
             log.warning("A message in the queue was refused: %s.", refusal)
             return None
@@ -108,7 +246,8 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
     def _brpop_read(self, **options: Any) -> Any:
         self._handed_on = False
         try:
-            return super()._brpop_read(**options)
+            with _as_lost("to hand out messages"):
+                return super()._brpop_read(**options)
         except (Empty, redis.RedisError, OSError):
             raise
         except Exception as error:

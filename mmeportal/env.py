@@ -39,6 +39,26 @@ def env_bool(name: str, *, default: bool = False) -> bool:
     raise ImproperlyConfigured(f"{name} must be 1 or 0, not {text!r}.")
 
 
+def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+    """Return variable ``name``, which must be one of ``choices``."""
+    value = env_str(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+    return value
+
+
+def apart(prefixes: dict[str, str]) -> None:
+    """Raise unless each prefix of keys, by its variable, is there and none lies inside another."""
+    for name, prefix in prefixes.items():
+        if not prefix:
+            raise ImproperlyConfigured(f"{name} must not be empty.")
+        for other, around in prefixes.items():
+            if other != name and f"{prefix}/".startswith(f"{around}/"):
+                raise ImproperlyConfigured(
+                    f"{name} ({prefix!r}) must not lie inside {other} ({around!r})."
+                )
+
+
 def env_list(name: str, default: str = "") -> list[str]:
     """Return variable ``name`` split at commas, blanks dropped."""
     return [part.strip() for part in env_str(name, default or " ").split(",") if part.strip()]

@@ -5,7 +5,14 @@ Every message is a sentence that a person may read on a page.
 
 
 class AwsError(Exception):
-    """An AWS call failed; the subclasses say how. ``str()`` is fit for a page."""
+    """An AWS call failed; the subclasses say how. ``str()`` is fit for a page.
+
+    ``todo`` says what a person is to do about it, where that is known; ``str()`` says it too.
+    """
+
+    def __init__(self, message: str, *, todo: str = "") -> None:
+        super().__init__(message)
+        self.todo = todo
 
 
 class NotFound(AwsError):
@@ -33,7 +40,7 @@ class Full(Throttled):
 
 
 class Denied(AwsError):
-    """The portal's credentials do not allow this."""
+    """AWS does not let the portal do this, until a person changes something there or here."""
 
 
 class Invalid(AwsError):

@@ -40,7 +40,7 @@ class Heartbeat:
     age_s: float
     """Seconds since it was written, by Redis's clock."""
     ahead_s: float
-    """How far its host's clock is ahead of this one's, in seconds; negative where it is behind."""
+    """How far its host's clock is ahead of Redis's, in seconds; negative where it is behind."""
 
     @property
     def late(self) -> bool:
@@ -110,7 +110,16 @@ def read(client: "redis.Redis", kind: str, host: str | None = None) -> Heartbeat
     except (ValueError, KeyError, TypeError):
         log.warning("The heartbeat %s is not one of the portal's: %.100r", name, value)
         return None
-    return Heartbeat(kind, name.rsplit(":", 1)[1], age, written + age - time.time())
+    return Heartbeat(kind, name.rsplit(":", 1)[1], age, written + age - redis_time(client))
+
+
+def redis_time(client: "redis.Redis") -> float:
+    """Redis's time, in seconds since 1970; this host's where its user may not ask for it."""
+    try:
+        seconds, microseconds = client.time()
+    except redis.exceptions.NoPermissionError:
+        return time.time()
+    return float(seconds) + float(microseconds) / 1e6
 
 
 def read_all(client: "redis.Redis", kind: str) -> list[Heartbeat]:

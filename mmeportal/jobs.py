@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
 
@@ -12,14 +13,16 @@ log = logging.getLogger(__name__)
 def enqueue_on_commit(task: Any, *args: Any) -> None:
     """Queue a Celery task once the transaction is through.
 
-    Where Redis is away nothing is lost: the row says that it is due, and beat's sweep finds it.
-    So that is a line in the log, not an error for the user.
+    Where Redis is away, full or read-only nothing is lost: the row says that it is due, and beat's
+    sweep finds it. So that is a line in the log, not an error for the user.
     """
 
     def send() -> None:
         try:
             task.apply_async(args, retry=False)
-        except OperationalError as error:
-            log.warning("Redis is away (%s); the sweep will take up %s%r.", error, task.name, args)
+        except (OperationalError, RedisError, OSError) as error:
+            log.warning(
+                "Redis took no job (%s); the sweep will take up %s%r.", error, task.name, args
+            )
 
     transaction.on_commit(send)

@@ -2,21 +2,28 @@
 
 Whoever can write to Redis can write any message: a task of Celery's own that starts others,
 callbacks, a time to wait for, a million digits. So none is handed to Celery as it came. It is read,
-and a new one is made of what a job consists of here: its name, its id, its arguments and when it
-expires. A message with anything that the portal never sends is refused.
+and a new one is made of what a job consists of here: its name, its id and its arguments. A message
+with anything that the portal never sends is refused.
+
+A message is dropped when it is older than its sender said it may become. Its age is by Redis's
+clock alone: the sender notes Redis's time in it (:mod:`mmeportal.broker`). Celery's own ``expires``
+is a time by the sender's clock, which the worker would compare with its own; it is not handed on.
 """
 
 import base64
 import binascii
 import inspect
 import json
+import re
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any, get_type_hints
 
 MAX_BYTES = 65_536
+SENT_AT = "mme_sent_at"
+"""The property with Redis's time at which a message was sent, in seconds since 1970."""
+_MILLISECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
 _LARGEST = 2**63 - 1  # of a primary key: BigAutoField
 _LONGEST = 1000
 # Headers by which a message asks for more than to be run once, now; unset in all that we send.
@@ -30,11 +37,16 @@ class Refused(Exception):
     """The message is none of ours; says why, in one line."""
 
 
-def read(raw: Any, tasks: Mapping[str, Any]) -> dict[str, Any]:
-    """The message to hand to Celery for ``raw``, which came out of Redis. Raises :class:`Refused`.
+class Expired(Exception):
+    """The message is older than it may be: another one was sent meanwhile."""
+
+
+def read(raw: Any, tasks: Mapping[str, Any], now: float | None = None) -> dict[str, Any]:
+    """The message to hand to Celery for ``raw``, which came out of Redis.
 
     ``tasks`` are the registered ones by name. Each is a job if its arguments are annotated with
-    ``int`` (a primary key) or ``str``.
+    ``int`` (a primary key) or ``str``. ``now`` is Redis's time, in seconds since 1970; without it
+    no message is too old. Raises :class:`Refused` and :class:`Expired`.
     """
     raw = _mapping(raw, "the message")
     headers = _mapping(raw.get("headers"), "its headers")
@@ -54,7 +66,13 @@ def read(raw: Any, tasks: Mapping[str, Any]) -> dict[str, Any]:
         raise Refused(f"{name} with {len(arguments)} arguments in place of {len(expected)}")
     for value, kind in zip(arguments, expected, strict=True):
         _check(name, value, kind)
-    return _message(name, _identifier(headers.get("id")), arguments, _expires(headers))
+    identifier = _identifier(headers.get("id"))
+    sent_at, may_age_s = _sent_at(properties), _may_age_s(properties)
+    if now is not None and sent_at is not None and may_age_s is not None:
+        age_s = now - sent_at
+        if age_s > may_age_s:
+            raise Expired(f"{name} was sent {age_s:.0f} s ago, and is over after {may_age_s:.0f}")
+    return _message(name, identifier, arguments)
 
 
 @cache
@@ -111,19 +129,27 @@ def _identifier(value: Any) -> str:
         raise Refused(f"its id is {_shown(value)}") from None
 
 
-def _expires(headers: Mapping[str, Any]) -> str | None:
-    value = headers.get("expires")
+def _sent_at(properties: Mapping[str, Any]) -> float | None:
+    """When it was sent, by Redis's clock; None where Redis does not tell its time."""
+    value = properties.get(SENT_AT)
     if value is None:
         return None
-    try:
-        return datetime.fromisoformat(value).astimezone(UTC).isoformat()
-    except (TypeError, ValueError, OverflowError):
-        raise Refused(f"it expires at {_shown(value)}") from None
+    if type(value) not in (int, float) or not 0 <= value < 1e11:  # NaN is not, either
+        raise Refused(f"it was sent at {_shown(value)}")
+    return float(value)
 
 
-def _message(
-    name: str, identifier: str, arguments: list[Any], expires: str | None
-) -> dict[str, Any]:
+def _may_age_s(properties: Mapping[str, Any]) -> float | None:
+    """How old it may become, in seconds: kombu's ``expiration``, milliseconds in a text."""
+    value = properties.get("expiration")
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _MILLISECONDS.fullmatch(value):
+        raise Refused(f"it is over after {_shown(value)}")
+    return int(value) / 1000
+
+
+def _message(name: str, identifier: str, arguments: list[Any]) -> dict[str, Any]:
     """A message as Celery's protocol 2 has it."""
     nothing_more = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     body = json.dumps([arguments, {}, nothing_more]).encode()
@@ -139,7 +165,7 @@ def _message(
             "parent_id": None,
             "group": None,
             "eta": None,
-            "expires": expires,
+            "expires": None,
             "retries": 0,
             "timelimit": [None, None],
             "argsrepr": repr(tuple(arguments)),

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -29,7 +29,7 @@ from django.db.utils import load_backend
 from django.utils import timezone
 
 from endpoints import sagemaker
-from mmeportal import errors, heartbeat
+from mmeportal import clock, errors, heartbeat
 from models_catalog import s3
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 HOLDS_S = 5.0
 PATIENCE_S = 1.4
 CLOCKS_APART_S = 5.0
+_SIGNATURES_S = 300.0  # AWS takes signatures of the last five minutes
 _FULL_BYTES = 10 << 20
 _FULL_FILES = 100
 
@@ -207,6 +208,7 @@ def all_checks() -> Board:
             Check("disk", look_at_disk, vital=True),
             Check("store", look_at_store, vital=True),
             Check("redis", look_at_redis, vital=False),
+            Check("clock", look_at_clock, vital=False),
             Check("worker", lambda: look_at_heartbeats("worker"), vital=False),
             Check("beat", lambda: look_at_heartbeats("beat"), vital=False),
             Check("sagemaker", look_at_sagemaker, vital=False),
@@ -308,12 +310,16 @@ def look_at_disk() -> str:
 
 def look_at_store() -> str:
     """The bucket of the store lists its prefix."""
-    prefix = settings.MODEL_PREFIX
     try:
-        s3.look(bucket=settings.MODEL_BUCKET, prefix=f"{prefix}/" if prefix else "")
+        _look_into_store()
     except errors.AwsError as error:
         raise NotWell(str(error)) from error
     return "It lists its keys."
+
+
+def _look_into_store() -> datetime | None:
+    prefix = settings.MODEL_PREFIX
+    return s3.look(bucket=settings.MODEL_BUCKET, prefix=f"{prefix}/" if prefix else "")
 
 
 def look_at_sagemaker() -> str:
@@ -326,10 +332,15 @@ def look_at_sagemaker() -> str:
 
 
 def look_at_redis() -> str:
-    """Redis answers."""
+    """Redis answers, and takes a key: one that is full or can only be read does not."""
     try:
         with heartbeat.connect(1.0) as client:
-            client.ping()
+            client.set(f"mme:ready:{os.uname().nodename}:{os.getpid()}", "", px=10_000)
+    except redis.ResponseError as error:
+        raise NotWell(
+            "It answers, and takes nothing, so jobs begin only when it does again: "
+            f"{_why_it_refuses(error)}"
+        ) from error
     except redis.RedisError as error:
         raise NotWell(
             f"It does not answer, so jobs begin only when beat has found them: {error}"
@@ -337,8 +348,68 @@ def look_at_redis() -> str:
     return "It answers."
 
 
+def _why_it_refuses(error: redis.ResponseError) -> str:
+    if isinstance(error, redis.exceptions.ReadOnlyError):
+        return "it is a replica, which can only be read. Make it the primary, or name that one."
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return "it is full (maxmemory). Give it more memory, or see who fills it."
+    return f"{error}"
+
+
+def look_at_clock() -> str:
+    """This host's clock beside those of the database, Redis and S3.
+
+    Nothing of the portal's own depends on it, and AWS's requests are signed by AWS's clock
+    (mmeportal/aws.py); but sessions, certificates and other programs of this host do.
+    """
+    apart = {}
+    for name, look in _CLOCKS.items():
+        began = time.time()
+        try:
+            theirs = look()
+        except (DatabaseError, redis.RedisError, errors.AwsError):
+            continue  # the check of that part says so
+        if theirs is not None:
+            apart[name] = theirs - (began + time.time()) / 2
+    if not apart:
+        raise Short("No other clock could be asked.")
+    told = ", ".join(f"{name} {-seconds:+.1f} s" for name, seconds in apart.items())
+    worst = max(apart.values(), key=abs)
+    if abs(worst) <= CLOCKS_APART_S:
+        return f"This host's clock against others: {told}."
+    more = ""
+    if abs(worst) > _SIGNATURES_S:
+        more = " AWS refuses signatures that are so far off; the portal signs by AWS's clock."
+    raise Short(
+        f"This host's clock against others: {told}. Set up NTP on the host that is off.{more}"
+    )
+
+
+def _time_of_database() -> float | None:
+    with _own_connection() as own:
+        return clock.now(own).timestamp()
+
+
+def _time_of_redis() -> float | None:
+    with heartbeat.connect(1.0) as client:
+        return heartbeat.redis_time(client)
+
+
+def _time_of_store() -> float | None:
+    date = _look_into_store()
+    # It has whole seconds: half of one is right on average.
+    return None if date is None else date.timestamp() + 0.5
+
+
+_CLOCKS: dict[str, Callable[[], float | None]] = {
+    "the database": _time_of_database,
+    "Redis": _time_of_redis,
+    "S3": _time_of_store,
+}
+
+
 def look_at_heartbeats(kind: str) -> str:
-    """At least one of a kind reported lately, and no clock is far from this one."""
+    """At least one of a kind reported lately, and no clock is far from Redis's."""
     try:
         with heartbeat.connect(1.0) as client:
             found = heartbeat.read_all(client, kind)
@@ -353,8 +424,8 @@ def look_at_heartbeats(kind: str) -> str:
         if abs(beat.ahead_s) > CLOCKS_APART_S:
             side = "ahead of" if beat.ahead_s > 0 else "behind"
             raise NotWell(
-                f"The clock of {beat.host} is {abs(beat.ahead_s):.0f} s {side} this host's. "
-                "Leases need clocks that agree; set up NTP."
+                f"The clock of {beat.host} is {abs(beat.ahead_s):.0f} s {side} Redis's. "
+                "Jobs do not depend on it; set up NTP all the same."
             )
     apart = max(abs(beat.ahead_s) for beat in found)
     hosts = f", {len(found)} hosts" if len(found) > 1 else ""

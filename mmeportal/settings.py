@@ -11,10 +11,13 @@ import tempfile
 from pathlib import Path
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 from accounts.addresses import networks
 from mmeportal.env import (
+    apart,
     env_bool,
+    env_choice,
     env_int,
     env_list,
     env_secret,
@@ -214,6 +217,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SOFT_TIME_LIMIT = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Celery's worker and beat end after the hundredth
+# A Redis that answers and refuses is waited for, too.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # Nobody may tell a worker what to do but by a job; its health is its heartbeat.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -254,6 +260,10 @@ PREFLIGHT_TIMEOUT_S = env_int("PREFLIGHT_TIMEOUT_S", 300, least=1)
 PREFLIGHT_MEMORY_MB = env_int("PREFLIGHT_MEMORY_MB", 4096, least=256)
 # Check nothing where a part of the sandbox is missing.
 REQUIRE_SANDBOX = env_bool("REQUIRE_SANDBOX", default=True)
+# How what is served is packed where nobody chooses: auto, stored or compressed.
+PACKING = env_choice("PACKING", "auto", ("auto", "stored", "compressed"))
+# Keep the bytes of accepted uploads, for download.
+KEEP_ORIGINALS = env_bool("KEEP_ORIGINALS", default=True)
 # Packs a network of MXNet's model zoo; used by `manage.py pack_zoo` alone.
 PACK_ZOO_COMMAND = shlex.split(
     env_str("PACK_ZOO_COMMAND", f"{BASE_DIR}/.venv-container/bin/python {BASE_DIR}/demo/zoo.py")
@@ -266,6 +276,22 @@ AWS_CONNECT_TIMEOUT_S = env_int("AWS_CONNECT_TIMEOUT_S", 5, least=1)
 MODEL_BUCKET = env_str("MODEL_BUCKET", "sagemaker-ap-northeast-2-123456789012")
 MODEL_PREFIX = env_str("MODEL_PREFIX", "models").strip("/")
 STAGING_PREFIX = env_str("STAGING_PREFIX", "staging").strip("/")
+ORIGINALS_PREFIX = env_str("ORIGINALS_PREFIX", "originals").strip("/")
+# SageMaker serves whatever lies below the store's prefix, so nothing else may lie there.
+apart(
+    {
+        "MODEL_PREFIX": MODEL_PREFIX,
+        "STAGING_PREFIX": STAGING_PREFIX,
+        "ORIGINALS_PREFIX": ORIGINALS_PREFIX,
+    }
+)
+# Where browsers reach S3 under another address than the portal does, as in containers.
+S3_BROWSER_URL = env_str("S3_BROWSER_URL", "") or None
+# How S3 encrypts what the portal writes: "" leaves it to the bucket.
+S3_ENCRYPTION = env_choice("S3_ENCRYPTION", "", ("", "sse-s3", "sse-kms"))
+S3_KMS_KEY_ID = env_str("S3_KMS_KEY_ID", "")
+if S3_KMS_KEY_ID and S3_ENCRYPTION != "sse-kms":
+    raise ImproperlyConfigured("S3_KMS_KEY_ID needs S3_ENCRYPTION=sse-kms (see docs/settings.md).")
 CONTAINER_IMAGE = env_str(
     "CONTAINER_IMAGE",
     "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/demo-sagemaker-multimodel:latest",

@@ -1,5 +1,6 @@
 """Registered models and their immutable versions."""
 
+import re
 from datetime import timedelta
 from typing import Any, Self
 
@@ -11,6 +12,8 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+
+from mmeportal import clock
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$"
@@ -76,6 +79,10 @@ class Model(models.Model):
         return max(ready, key=lambda v: v.number, default=None)
 
 
+# Where somebody looks for a checksum: so many hexadecimal digits of its beginning will do.
+LEAST_DIGITS = 6
+_CHECKSUM = re.compile(rf"(?:sha-?256:)?\s*([0-9a-f]{{{LEAST_DIGITS},64}})", re.IGNORECASE)
+
 # What must be held for a process to be sandboxed (container/sandbox.py).
 SANDBOX_PARTS = ("files", "network", "processes", "limits")
 
@@ -96,6 +103,41 @@ class VersionQuerySet(models.QuerySet["Version"]):
             .order_by("model__name", "-number")
         )
 
+    def with_checksum(self, text: str) -> Self:
+        """Those of which a checksum begins with ``text``: of the upload, published, or content.
+
+        None where it is no beginning of a SHA-256, of at least six hexadecimal digits.
+        """
+        found = _CHECKSUM.fullmatch(text.strip())
+        if found is None:
+            return self.none()
+        digits = found[1].lower()
+        return self.filter(
+            Q(sha256__startswith=digits)
+            | Q(published_sha256__startswith=digits)
+            | Q(content_sha256__startswith=digits)
+        )
+
+    def twins(self, version: "Version") -> Self:
+        """Other versions with the same bytes as uploaded, or the same content.
+
+        Those that are ready come first, of these the ones with the same bytes, and then the newest.
+        """
+        same = Q(sha256=version.sha256)
+        if version.content_sha256:
+            same |= Q(content_sha256=version.content_sha256)
+        return (
+            self.filter(same)
+            .exclude(pk=version.pk)
+            .defer("report")
+            .select_related("model")
+            .order_by(
+                models.Case(models.When(state="ready", then=0), default=1),
+                models.Case(models.When(sha256=version.sha256, then=0), default=1),
+                "-pk",
+            )
+        )
+
     def arrived(
         self, *, model: str, actor: User | None, after: int, size: int, sha256: str, file_name: str
     ) -> Self:
@@ -111,11 +153,11 @@ class VersionQuerySet(models.QuerySet["Version"]):
 
     def due(self) -> Self:
         """Those with work to do that nobody holds the lease of."""
-        return self.filter(state__in=Version.UNSETTLED, check_after__lte=timezone.now())
+        return self.filter(state__in=Version.UNSETTLED, check_after__lte=clock.now())
 
     def claim(self, pk: int, *, lease: timedelta) -> bool:
         """Take the lease of one unsettled version; False where somebody else has it."""
-        now = timezone.now()
+        now = clock.now()
         claimed = self.filter(pk=pk, state__in=Version.UNSETTLED, check_after__lte=now).update(
             check_after=now + lease,
             state=Version.State.CHECKING,
@@ -141,6 +183,26 @@ class Version(models.Model):
 
     UNSETTLED = (State.UPLOADED, State.CHECKING)
 
+    class Packing(models.TextChoices):
+        """How the archive that is served is packed (models_catalog/packing.py)."""
+
+        STORED = "stored"
+        COMPRESSED = "compressed"
+
+    class PackingChoice(models.TextChoices):
+        """What the uploader chose for it."""
+
+        AUTO = "auto", "Automatic"
+        STORED = "stored", "Stored"
+        COMPRESSED = "compressed", "Compressed"
+
+    # What is being done, as the page says it.
+    READING = "Reading it in the sandbox"
+    PACKING = "Packing what is served"
+    LOADING = "Loading it in the container"
+    PUBLISHING = "Publishing"
+    STEPS = (READING, PACKING, LOADING, PUBLISHING)
+
     model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     note = models.CharField(max_length=500, blank=True)
@@ -154,8 +216,27 @@ class Version(models.Model):
     key = models.CharField(max_length=1024, help_text="The final key; never written twice.")
     staging_key = models.CharField(max_length=1024, blank=True)
     file_name = models.CharField(max_length=255, help_text="What the user's file was called.")
-    size = models.PositiveBigIntegerField(help_text="Bytes of the archive.")
-    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField(help_text="Bytes of the archive as uploaded.")
+    sha256 = models.CharField(max_length=64, db_index=True, help_text="Of the bytes as uploaded.")
+    packing_choice = models.CharField(
+        max_length=10, choices=PackingChoice, default=PackingChoice.AUTO
+    )
+
+    # What is served: written by the portal from the files that were validated.
+    published_sha256 = models.CharField(max_length=64, blank=True, db_index=True)
+    published_size = models.PositiveBigIntegerField(null=True, blank=True)
+    content_sha256 = models.CharField(
+        max_length=64, blank=True, db_index=True, help_text="Of the tar inside, without gzip."
+    )
+    packing = models.CharField(
+        max_length=10,
+        choices=Packing,
+        blank=True,
+        help_text="Empty: published as it was uploaded, by an earlier version of the portal.",
+    )
+    original_key = models.CharField(
+        max_length=1024, blank=True, help_text="Where the bytes as uploaded are kept, if they are."
+    )
 
     state = models.CharField(max_length=10, choices=State, default=State.UPLOADED, db_index=True)
     step = models.CharField(max_length=200, blank=True, help_text="What the check is doing.")
@@ -204,6 +285,33 @@ class Version(models.Model):
         return f"s3://{self.bucket}/{self.key}"
 
     @property
+    def checksums(self) -> list[tuple[str, str]]:
+        """Its SHA-256 sums, each with whose it is; the upload's alone before it is validated."""
+        if self.published_sha256 and self.published_sha256 == self.sha256:
+            return [("as uploaded and as served", self.sha256)]
+        sums = [
+            ("as uploaded", self.sha256),
+            ("as served", self.published_sha256),
+            ("content, the tar inside", self.content_sha256),
+        ]
+        return [(whose, digits) for whose, digits in sums if digits]
+
+    @property
+    def original_stem(self) -> str:
+        """How its file as uploaded is called where that is kept: by the version and the bytes."""
+        return f"{self.model.name}_v{self.number}-{self.sha256[:12]}"
+
+    @property
+    def as_uploaded(self) -> bool:
+        """Whether the bytes of the upload are served, as earlier versions of the portal did."""
+        return self.state == self.State.READY and not self.packing
+
+    @property
+    def served_size(self) -> int:
+        """Bytes of what is served, or of the upload before it is published."""
+        return self.published_size or self.size
+
+    @property
     def artifact(self) -> dict[str, Any]:
         """What the preflight found inside (container/preflight.py); empty before it ran."""
         return self.report.get("artifact") or {}
@@ -213,3 +321,19 @@ class Version(models.Model):
         """What held files, network, processes and limits while it was checked; "" where nothing."""
         held = self.report.get("sandbox") or {}
         return [(part, str(held.get(part, ""))) for part in SANDBOX_PARTS]
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """The upload's files: name, bytes, ``packed`` (served) and ``read`` (by the container)."""
+        found = (self.report.get("archive") or {}).get("files")
+        if found is None:  # from before the portal packed what is served: all of them are
+            found = [
+                {"packed": True, "read": True} | file for file in self.artifact.get("files", [])
+            ]
+        return list(found)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noticed, as sentences: where the archive was read, and where it was loaded."""
+        parts = (self.report.get("archive") or {}, self.artifact)
+        return [str(note["message"]) for part in parts for note in part.get("notes") or []]

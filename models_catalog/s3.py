@@ -1,12 +1,23 @@
 """Objects in S3, as plain functions in our words; errors are those of mmeportal.errors."""
 
-from collections.abc import Iterator
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from mmeportal import aws
-from mmeportal.errors import AlreadyExists
+from mmeportal.errors import AlreadyExists, AwsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
+
+_PART_BYTES = 16 << 20
+_MOST_PARTS = 10_000  # S3 User Guide, "Amazon S3 multipart upload limits"
+_ADDRESS_S = 60
 
 
 @dataclass(frozen=True)
@@ -39,22 +50,96 @@ def exists(*, bucket: str, key: str) -> bool:
     return any(found.key == key for found in listing(bucket=bucket, prefix=key))
 
 
-def publish(*, bucket: str, source_key: str, key: str) -> None:
-    """Copy ``source_key`` to ``key`` where nothing is yet; raises AlreadyExists, NotFound.
+def publish(*, bucket: str, key: str, path: Path, beat: Callable[[], None]) -> None:
+    """Put the file at ``path`` to ``key`` where nothing is yet; raises AlreadyExists.
 
-    S3 refuses the copy by itself (If-None-Match, S3 API CopyObject) even where two callers
-    race. Servers that take no notice of the condition get the look beforehand; there it is the
-    database, with one row for a key and one lease for a row, that keeps two callers apart.
+    ``beat`` is called before each part; what it raises ends the upload, and nothing is there then.
+    S3 refuses the write by itself (If-None-Match; S3 API PutObject, CompleteMultipartUpload) even
+    where two callers race. Servers that take no notice of the condition get the look beforehand;
+    there it is the database, with one row for a key and one lease for a row, that keeps two callers
+    apart.
     """
     if exists(bucket=bucket, key=key):
         raise AlreadyExists(f"There is an object at s3://{bucket}/{key} already.")
-    with aws.translated(f"publishing s3://{bucket}/{key}"):
-        aws.s3().copy_object(
+    with aws.translated(f"publishing s3://{bucket}/{key}"), path.open("rb") as file:
+        beat()
+        size = os.fstat(file.fileno()).st_size
+        if size <= _PART_BYTES:
+            aws.s3().put_object(Bucket=bucket, Key=key, Body=file, IfNoneMatch="*")
+        else:
+            _put_in_parts(bucket, key, file, max(_PART_BYTES, -(-size // _MOST_PARTS)), beat)
+
+
+def _put_in_parts(
+    bucket: str, key: str, file: IO[bytes], part_bytes: int, beat: Callable[[], None]
+) -> None:
+    """As boto3's transfers do, which know no condition for the end of an upload."""
+    client = aws.s3()
+    upload_id = client.create_multipart_upload(
+        Bucket=bucket,
+        Key=key,
+        ChecksumAlgorithm="CRC32",  # botocore sends it with each part
+    )["UploadId"]
+    try:
+        parts: list[CompletedPartTypeDef] = []
+        while data := file.read(part_bytes):
+            beat()
+            number = len(parts) + 1
+            done = client.upload_part(
+                Bucket=bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=data
+            )
+            part: CompletedPartTypeDef = {"PartNumber": number, "ETag": done["ETag"]}
+            if "ChecksumCRC32" in done:
+                part["ChecksumCRC32"] = done["ChecksumCRC32"]
+            parts.append(part)
+        beat()
+        client.complete_multipart_upload(
             Bucket=bucket,
             Key=key,
-            CopySource={"Bucket": bucket, "Key": source_key},
+            UploadId=upload_id,
+            MultipartUpload={"Parts": parts},
             IfNoneMatch="*",
         )
+    except BaseException:
+        # Its parts would be paid for. Where this fails too, the bucket's lifecycle removes them.
+        with contextlib.suppress(AwsError), aws.translated("giving an upload up"):
+            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+        raise
+
+
+def copy(*, bucket: str, source_key: str, key: str, beat: Callable[[], None]) -> None:
+    """Copy an object on S3's side, in parts where it is large; raises NotFound.
+
+    ``beat`` is called every second meanwhile.
+    """
+
+    def work() -> None:
+        source: CopySourceTypeDef = {"Bucket": bucket, "Key": source_key}
+        with aws.translated(f"copying to s3://{bucket}/{key}"):
+            aws.s3().copy(source, bucket, key, Config=aws.COPY)
+
+    with ThreadPoolExecutor(1) as threads:
+        copying = threads.submit(work)
+        while not wait([copying], timeout=1).done:
+            beat()
+        copying.result()
+
+
+def browser_address(*, bucket: str, key: str, name: str) -> str:
+    """An address at which whoever has it may download the object as ``name``, for a minute.
+
+    ``name`` is of letters that need no quoting. A download that has begun goes on.
+    """
+    return aws.s3_for_browsers().generate_presigned_url(
+        "get_object",
+        Params={
+            "Bucket": bucket,
+            "Key": key,
+            "ResponseContentDisposition": f'attachment; filename="{name}"',
+            "ResponseContentType": "application/gzip",
+        },
+        ExpiresIn=_ADDRESS_S,
+    )
 
 
 def delete(*, bucket: str, key: str) -> None:
@@ -74,10 +159,12 @@ def listing(*, bucket: str, prefix: str) -> Iterator[StoredObject]:
                 )
 
 
-def look(*, bucket: str, prefix: str) -> None:
+def look(*, bucket: str, prefix: str) -> datetime | None:
     """Ask for one key below ``prefix``, within seconds; raises an AwsError where it cannot be.
 
-    It needs no right but to list that prefix, which the portal's role has (docs/aws.md).
+    Gives S3's time, to the second. It needs no right but to list that prefix, which the portal's
+    role has (docs/aws.md).
     """
     with aws.translated(f"looking into s3://{bucket}/{prefix}"):
-        aws.s3(aws.GLANCE).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        answer = aws.s3(aws.GLANCE).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+    return aws.date_of(answer["ResponseMetadata"]["HTTPHeaders"])

@@ -1,7 +1,8 @@
-"""What can be done with models and versions: register, upload, check, publish."""
+"""What can be done with models and versions: register, upload, check, publish, download."""
 
 import hashlib
 import logging
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -13,13 +14,12 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, transaction
 from django.db.models import Max
-from django.utils import timezone
 
 from activity.models import Event
 from activity.services import record
-from mmeportal import errors
+from mmeportal import clock, errors
 from mmeportal.jobs import enqueue_on_commit
-from models_catalog import archive, s3, temporary, validation
+from models_catalog import packing, s3, temporary, validation
 from models_catalog.models import Model, Version
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,16 @@ LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 20
 STAGING_KEPT = timedelta(hours=24)
 SANDBOX_PAUSE = timedelta(seconds=60)
+# What both are called where the preflight reads them: its sentences name them.
+_UPLOAD, _SERVED = "archive.tar.gz", "served.tar.gz"
+
+
+class Refused(Exception):
+    """The version is not to be published; ``str()`` is why. ``report`` is what was found out."""
+
+    def __init__(self, reason: str, report: dict[str, Any] | None = None) -> None:
+        super().__init__(reason)
+        self.report = report
 
 
 class LeaseLost(Exception):
@@ -60,11 +70,13 @@ def upload_version(
     file: IO[bytes],
     file_name: str,
     actor: User | None,
+    packing_choice: str = "",
 ) -> Version:
     """Stage ``file`` and make it the next version of model ``name``, registering that if it is new.
 
     ``new`` says whether the user means a new model: ValidationError where it is there already,
-    by somebody else's upload of the same minute. None takes it either way.
+    by somebody else's upload of the same minute. None takes it either way. ``packing_choice`` is
+    one of packing.CHOICES; without it the setting PACKING decides.
 
     Returns the version in state `uploaded`; a job then checks it. The bytes are staged before
     any row is written, so an upload that is cut off leaves no row, and what it left in staging
@@ -83,6 +95,7 @@ def upload_version(
             version.bucket, version.staging_key = bucket, staging_key
             version.file_name = file_name[:255]
             version.size, version.sha256 = hashed.size, hashed.hexdigest()
+            version.packing_choice = packing_choice or settings.PACKING
             version.full_clean()
             version.save()
             record(
@@ -117,7 +130,7 @@ def _next_version(model: Model) -> Version:
     stem = f"{model.name}_v{last + 1}.tar.gz"
     prefix = settings.MODEL_PREFIX
     key = f"{prefix}/{stem}" if prefix else stem
-    return Version(model=model, number=last + 1, prefix=prefix, key=key)
+    return Version(model=model, number=last + 1, prefix=prefix, key=key, check_after=clock.now())
 
 
 class _Hashed:
@@ -151,11 +164,14 @@ def check_version(*, version_pk: int) -> None:
 
     1. claim the row: the lease keeps a second worker out, and runs out if this one dies
     2. read the staged object into a temporary file, and see that its SHA-256 is still the same
-    3. read the archive through as an untrusted file; unpack nothing
-    4. have the container's preflight load it and predict once, in a sandbox; where that is
-       incomplete the version waits, for as long as it takes
-    5. copy it to its final key, where nothing may be yet
-    6. write the outcome and the event in one transaction; then delete the staged object
+    3. run 1 of the container's preflight, in a sandbox, reads it and writes what is to be served
+       as a plain tar; where the sandbox is incomplete the version waits, for as long as it takes
+    4. pack the tar, and hash both; no byte of it is parsed here
+    5. run 2 loads that packed file and predicts once, in a sandbox
+    6. write the report and the hashes to the row
+    7. put that very file to its final key, where nothing may be yet
+    8. copy the bytes as uploaded to where originals are kept, on S3's side
+    9. write the outcome and the event in one transaction; then delete the staged object
 
     Idempotent, and may be killed anywhere: each step looks before it acts.
     """
@@ -167,16 +183,12 @@ def check_version(*, version_pk: int) -> None:
         _give_up(version, lease, None)
         return
     try:
-        with temporary.folder("check") as folder:
-            report = _validate(version, folder, lease)
-        if report["ok"]:
-            lease.step("Publishing")
-            _publish(version, lease)
-            _settle(version, lease, report=report)
-        else:
-            _reject(version, lease, reason=report["error"]["message"], report=report)
-    except archive.ArchiveRefused as refusal:
-        _reject(version, lease, reason=str(refusal))
+        if not _is_published(version, lease):
+            with temporary.folder("check") as folder:
+                _publish(version, _validate(version, folder, lease), lease)
+        _settle(version, lease, problem=_keep_original(version, lease))
+    except Refused as refusal:
+        _reject(version, lease, reason=str(refusal), report=refusal.report)
     except LeaseLost:
         log.warning("Another worker has taken over the check of %s.", version)
         return
@@ -202,16 +214,18 @@ class _Lease:
     def __init__(self, version: Version) -> None:
         self._pk = version.pk
         self._until: datetime = version.check_after
+        self._renewed = time.monotonic()
 
     def renew(self, **changes: Any) -> None:
         """Prolong it, writing ``changes`` in the same UPDATE; raises LeaseLost."""
-        until = timezone.now() + LEASE
+        until = clock.now() + LEASE
         mine = Version.objects.filter(
             pk=self._pk, check_after=self._until, state=Version.State.CHECKING
         )
         if mine.update(**{"check_after": until, **changes}) != 1:
             raise LeaseLost
         self._until = changes.get("check_after", until)
+        self._renewed = time.monotonic()
 
     def step(self, text: str) -> None:
         """Say on the page what is being done."""
@@ -219,23 +233,62 @@ class _Lease:
 
     def keep(self) -> None:
         """Prolong it if half of it has gone by; cheap enough to call often."""
-        if self._until - timezone.now() < LEASE / 2:
+        if time.monotonic() - self._renewed > LEASE.total_seconds() / 2:
             self.renew()
 
 
-def _validate(version: Version, folder: Path, lease: _Lease) -> dict[str, Any]:
-    lease.step("Reading the archive")
-    path = folder / "archive.tar.gz"
+def _is_published(version: Version, lease: _Lease) -> bool:
+    """Whether an earlier attempt validated the version and put it in its place, and died then.
+
+    The row has the SHA-256 of what it validated, from just before it was put there.
+    """
+    if not version.published_sha256 or not s3.exists(bucket=version.bucket, key=version.key):
+        return False
+    return _stored_sha256(version, lease.keep) == version.published_sha256
+
+
+def _validate(version: Version, folder: Path, lease: _Lease) -> Path:
+    """Make what is to be served of the staged bytes; return it once it was loaded and tried out.
+
+    Writes the report and the hashes to the row. Raises Refused.
+    """
+    lease.step(Version.READING)
+    upload, tar, archive = (folder / name for name in (_UPLOAD, "plain.tar", _SERVED))
     try:
-        digest = _fetch(version, version.staging_key, path, lease.keep)
+        digest = _fetch(version, version.staging_key, upload, lease.keep)
     except errors.NotFound:
-        return _rejection("The uploaded file is no longer in staging. Please upload it again.")
+        raise Refused(
+            "The uploaded file is no longer in staging. Please upload it again."
+        ) from None
     if digest != version.sha256:
-        return _rejection("The staged file is not the one that was uploaded: its SHA-256 differs.")
-    archive.inspect(path, max_unpacked=settings.MAX_UNPACKED_MB << 20, beat=lease.keep)
-    lease.step("Loading it in the container")
-    report: dict[str, Any] = _storable(validation.run(path, beat=lease.keep))
-    return report
+        raise Refused("The staged file is not the one that was uploaded: its SHA-256 differs.")
+    read: dict[str, Any] = _storable(validation.pack(upload, tar, beat=lease.keep))
+    if not read["ok"]:
+        raise Refused(read["error"]["message"], read)
+    upload.unlink()  # as soon as it is not needed: each may be gigabytes
+    lease.step(Version.PACKING)
+    packed = packing.pack(tar, archive, choice=version.packing_choice, beat=lease.keep)
+    tar.unlink()
+    archive.chmod(0o400)
+    digest = packing.sha256(archive, beat=lease.keep)
+    lease.step(Version.LOADING)
+    loaded: dict[str, Any] = _storable(validation.run(archive, beat=lease.keep))
+    report = loaded | {"archive": read["archive"]}
+    if not loaded["ok"]:
+        raise Refused(loaded["error"]["message"], report)
+    if packing.sha256(archive, beat=lease.keep) != digest:
+        raise Refused("The packed file was changed while the network was loaded.", report)
+    facts = {
+        "report": report | {"packing": packed.facts},
+        "packing": packed.packing,
+        "content_sha256": packed.content_sha256,
+        "published_sha256": digest,
+        "published_size": archive.stat().st_size,
+    }
+    lease.renew(**facts)
+    for name, value in facts.items():
+        setattr(version, name, value)
+    return archive
 
 
 def _storable(value: Any) -> Any:
@@ -245,10 +298,6 @@ def _storable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {_storable(key): _storable(item) for key, item in value.items()}
     return [_storable(item) for item in value] if isinstance(value, list) else value
-
-
-def _rejection(message: str) -> dict[str, Any]:
-    return {"ok": False, "error": {"code": "staging", "message": message}, "artifact": None}
 
 
 def _fetch(version: Version, key: str, path: Path, beat: Callable[[], None]) -> str:
@@ -262,21 +311,54 @@ def _fetch(version: Version, key: str, path: Path, beat: Callable[[], None]) -> 
     return digest.hexdigest()
 
 
-def _publish(version: Version, lease: _Lease) -> None:
-    """Put the archive at its final key; raises ArchiveRefused where another one is there.
+def _stored_sha256(version: Version, beat: Callable[[], None]) -> str:
+    """The SHA-256 of what is at the version's key."""
+    digest = hashlib.sha256()
+    for part in s3.download(bucket=version.bucket, key=version.key):
+        digest.update(part)
+        beat()
+    return digest.hexdigest()
 
-    The same bytes at the key mean that a worker died between the copy and its commit.
+
+def _publish(version: Version, archive: Path, lease: _Lease) -> None:
+    """Put ``archive`` at the version's key; raises Refused where another object is there.
+
+    The same bytes at the key mean that a worker died between putting them there and its commit.
     """
+    lease.step(Version.PUBLISHING)
     try:
-        s3.publish(bucket=version.bucket, source_key=version.staging_key, key=version.key)
+        s3.publish(bucket=version.bucket, key=version.key, path=archive, beat=lease.keep)
     except errors.AlreadyExists:
-        with temporary.folder("publish") as folder:
-            digest = _fetch(version, version.key, folder / "published", lease.keep)
-        if digest != version.sha256:
-            raise archive.ArchiveRefused(
+        if _stored_sha256(version, lease.keep) != version.published_sha256:
+            raise Refused(
                 f"Another object is at {version.uri} already; keys are never overwritten. "
                 "Upload the archive again: it will get the next number."
             ) from None
+
+
+def _keep_original(version: Version, lease: _Lease) -> str:
+    """Copy the bytes as uploaded to where they are kept; return why not, or an empty text.
+
+    The version is published by then, so what passes is tried again, and then it goes without.
+    """
+    if not settings.KEEP_ORIGINALS:
+        return ""
+    # The SHA-256 in the key: nothing else is ever written to it, also not after a lost database.
+    key = f"{settings.ORIGINALS_PREFIX}/{version.original_stem}.tar.gz"
+    for prefix in Version.objects.filter(bucket=version.bucket).values_list("prefix").distinct():
+        if not prefix[0] or key.startswith(f"{prefix[0]}/"):
+            return f"ORIGINALS_PREFIX lies inside the store {prefix[0] or version.bucket}."
+    try:
+        s3.copy(bucket=version.bucket, source_key=version.staging_key, key=key, beat=lease.keep)
+    except errors.Throttled as problem:
+        if version.attempts < MAX_ATTEMPTS:
+            raise
+        return str(problem)
+    except errors.AwsError as problem:
+        log.error("The bytes of %s as uploaded could not be kept: %s", version, problem)
+        return str(problem)
+    version.original_key = key
+    return ""
 
 
 def _shape(inputs: list[dict[str, Any]]) -> str:
@@ -284,22 +366,32 @@ def _shape(inputs: list[dict[str, Any]]) -> str:
     return f"{inputs[0]['name']}: {' × '.join(str(size) for size in inputs[0]['shape'])}"[:200]
 
 
-def _settle(version: Version, lease: _Lease, *, report: dict[str, Any]) -> None:
+def _settle(version: Version, lease: _Lease, *, problem: str) -> None:
+    """Say that the version is ready; ``problem`` is why its bytes as uploaded are not kept."""
+    inside = version.artifact
     with transaction.atomic():
         lease.renew(
             state=Version.State.READY,
-            report=report,
-            parameters=report["artifact"]["parameters"],
-            input_shape=_shape(report["artifact"]["inputs"]),
+            parameters=inside["parameters"],
+            input_shape=_shape(inside["inputs"]),
+            original_key=version.original_key,
             step="",
-            settled_at=timezone.now(),
+            settled_at=clock.now(),
         )
+        twin = Version.objects.twins(version).first()
         record(
             action="version.published",
             subject=version,
-            text=f"Checked {version} and published it as {version.target_model}.",
-            level=Event.Level.SUCCESS,
+            text=f"Checked {version} and published it as {version.target_model}."
+            + (f" It has the {likeness(version, twin)} as {twin}." if twin else "")
+            + (f" The file as uploaded could not be kept: {problem}" if problem else ""),
+            level=Event.Level.WARNING if problem else Event.Level.SUCCESS,
         )
+
+
+def likeness(version: Version, twin: Version) -> str:
+    """What two versions have in common: the bytes as uploaded, or the content alone."""
+    return "same bytes" if version.sha256 == twin.sha256 else "same content"
 
 
 def _reject(
@@ -311,7 +403,7 @@ def _reject(
             reason=reason,
             report=report or {},
             step="",
-            settled_at=timezone.now(),
+            settled_at=clock.now(),
         )
         record(
             action="version.rejected",
@@ -328,7 +420,7 @@ def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
         return
     pause = timedelta(seconds=min(300, 5 * 2 ** min(version.attempts, 6)))
     lease.renew(
-        check_after=timezone.now() + pause,
+        check_after=clock.now() + pause,
         step=f"The check could not be done; trying again shortly. {_said(problem)}"[:200],
     )
 
@@ -336,13 +428,25 @@ def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
 def _wait_for_sandbox(version: Version, lease: _Lease, problem: Exception) -> None:
     """Nothing was checked, which counts as no attempt: it waits for as long as that takes."""
     lease.renew(
-        check_after=timezone.now() + SANDBOX_PAUSE,
+        check_after=clock.now() + SANDBOX_PAUSE,
         attempts=version.attempts - 1,
         step=f"Waiting for an admin to mend the worker. {_said(problem)} See docs/aws.md."[:200],
     )
 
 
 def _give_up(version: Version, lease: _Lease, problem: Exception | None) -> None:
+    """Reject what could not be checked; what is in the store by now is served, and so it is ready.
+
+    Only what comes after the publication can have failed then.
+    """
+    try:
+        published = _is_published(version, lease)
+    except errors.AwsError:
+        published = False
+    if published:
+        said = _said(problem) if problem else "each time the worker came to its end."
+        _settle(version, lease, problem=said)
+        return
     why = f" ({_said(problem)})" if problem else ": each time the worker came to its end"
     _reject(
         version,
@@ -361,7 +465,24 @@ def clear_staging() -> None:
     awaited = set(
         Version.objects.filter(state__in=Version.UNSETTLED).values_list("staging_key", flat=True)
     )
-    limit = timezone.now() - STAGING_KEPT
+    limit = clock.now() - STAGING_KEPT
     for found in s3.listing(bucket=settings.MODEL_BUCKET, prefix=f"{settings.STAGING_PREFIX}/"):
         if found.modified < limit and found.key not in awaited:
             s3.delete(bucket=settings.MODEL_BUCKET, key=found.key)
+
+
+def download_address(version: Version, *, original: bool) -> str | None:
+    """Where a browser may download what is served, or the file as uploaded, for a minute.
+
+    None where there is no such object: the version is not published, or its original is not kept.
+    """
+    if version.state != Version.State.READY:
+        return None
+    stem = f"{version.model.name}_v{version.number}"
+    if original:
+        key, name = version.original_key, f"{stem}-as-uploaded.tar.gz"
+    else:
+        key, name = version.key, f"{stem}.tar.gz"
+    if not key:
+        return None
+    return s3.browser_address(bucket=version.bucket, key=key, name=name)

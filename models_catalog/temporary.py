@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 # What a folder is for. Each name begins with its kind: beside them, in the system's folder, lie
 # those of model servers and benchmarks, which hold no locks and are not for the portal to remove.
+# "publish" is what earlier versions of the portal left.
 Kind = Literal["check", "publish", "preflight"]
 # A folder that is being made is locked a moment later; a check in another container of the same
 # folder may hold locks that are not seen here (some network file systems keep them local).

@@ -13,6 +13,12 @@ urlpatterns = [
     path("<str:name>/", views.model_page, name="model"),
     path("<str:name>/upload/", views.new_version, name="upload"),
     path("<str:name>/v<int:number>/", views.version_page, name="version"),
+    path("<str:name>/v<int:number>/download/", views.download, name="download"),
+    path(
+        "<str:name>/v<int:number>/download/original/",
+        views.download_original,
+        name="download-original",
+    ),
     path("<str:name>/v<int:number>/live/", views.version_live, name="version-live"),
     path("<str:name>/live/", views.versions_live, name="versions-live"),
 ]

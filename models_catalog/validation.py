@@ -1,7 +1,12 @@
-"""The validation of an archive: the container's own preflight, in a process of its own.
+"""The validation of an archive: the container's own preflight, in processes of its own.
 
-The portal does not import the container; it runs `PREFLIGHT_COMMAND ARCHIVE` and reads
-one JSON report (container/preflight.py documents it).
+The portal does not import the container; it runs `PREFLIGHT_COMMAND` twice and reads a JSON report
+of each run (container/preflight.py documents it):
+
+1. ``UPLOAD --pack TAR`` reads the upload and writes what is to be served as a plain tar.
+2. ``ARCHIVE --packed`` loads what the portal packed of it, and predicts once.
+
+Whatever the portal gets from them is untrusted: both have handled somebody's bytes.
 """
 
 import contextlib
@@ -9,6 +14,7 @@ import json
 import logging
 import os
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -22,6 +28,11 @@ from models_catalog import temporary
 log = logging.getLogger(__name__)
 
 MAX_REPORT_BYTES = 16 << 20
+MAX_DEPTH = 12
+MAX_FILES = 1000  # as the container has it (container/unpack.py)
+MAX_NOTES = 1000
+_LARGEST = 2**63 - 1  # of a database's whole numbers
+_HEADERS_BYTES = 16 << 20  # of a tar with so many files, with room to spare
 # The preflight's own time limit strikes first, and its report says so; it has this long for it.
 GRACE_S = 15
 _END_S = 5
@@ -36,18 +47,40 @@ class SandboxIncomplete(PreflightBroken):
     """A part of the sandbox is missing here, and REQUIRE_SANDBOX is on: nothing was checked."""
 
 
+def pack(upload: Path, tar: Path, *, beat: Callable[[], None]) -> dict[str, Any]:
+    """Run 1: have ``upload`` read, and the canonical tar written to ``tar``, a path that is free.
+
+    Returns the report: ``ok``, ``error``, ``archive``, ``sandbox``. Where ``ok``, the tar is a
+    plain file of at least a byte. Otherwise as :func:`run`.
+    """
+    report = _preflight(upload, ["--pack", str(tar)], beat, _of_run_1)
+    if report["ok"]:
+        about = tar.lstat() if os.path.lexists(tar) else None
+        if about is None or not stat.S_ISREG(about.st_mode) or about.st_size == 0:
+            raise PreflightBroken("it wrote no tar")
+        if about.st_size > (settings.MAX_UNPACKED_MB << 20) + _HEADERS_BYTES:
+            raise PreflightBroken("it wrote a tar larger than MAX_UNPACKED_MB")
+    return report
+
+
 def run(archive: Path, *, beat: Callable[[], None]) -> dict[str, Any]:
-    """Return the preflight's report on ``archive``: ``ok``, ``error``, ``artifact``, ….
+    """Run 2: have the packed ``archive`` loaded; returns ``ok``, ``error``, ``artifact``, ….
 
     ``beat`` is called about every second while it runs. What exceeds PREFLIGHT_TIMEOUT_S is
     ended and reported as refused. Raises PreflightBroken.
     """
+    return _preflight(archive, ["--packed"], beat, _of_run_2)
+
+
+def _preflight(
+    path: Path, words: list[str], beat: Callable[[], None], form: Callable[[Any], None]
+) -> dict[str, Any]:
     with temporary.folder("preflight") as folder:
         out = folder / "report.json"
         err = folder / "stderr.txt"
-        code = _run(archive, folder, out, err, beat)
+        code = _run([str(path), *words], folder, out, err, beat)
         if code != 0 and (said := _tail(err)):
-            log.info("The preflight of %s wrote (exit code %s): %s", archive.name, code, said)
+            log.info("The preflight of %s wrote (exit code %s): %s", path.name, code, said)
         if code is None:
             return _refused(
                 "timeout",
@@ -68,13 +101,15 @@ def run(archive: Path, *, beat: Callable[[], None]) -> dict[str, Any]:
             raise SandboxIncomplete(_tail(err) or "A part of the sandbox is missing.")
         if code not in {0, 1}:
             raise PreflightBroken(_tail(err) or f"exit code {code}")
-        return _report(out, err)
+        return _report(out, err, form)
 
 
-def _run(archive: Path, folder: Path, out: Path, err: Path, beat: Callable[[], None]) -> int | None:
+def _run(
+    words: list[str], folder: Path, out: Path, err: Path, beat: Callable[[], None]
+) -> int | None:
     command = [
         *settings.PREFLIGHT_COMMAND,
-        str(archive),
+        *words,
         "--max-unpacked-mb",
         str(settings.MAX_UNPACKED_MB),
         "--memory-mb",
@@ -133,7 +168,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait(timeout=10)
 
 
-def _report(out: Path, err: Path) -> dict[str, Any]:
+def _report(out: Path, err: Path, form: Callable[[Any], None]) -> dict[str, Any]:
     if out.stat().st_size > MAX_REPORT_BYTES:
         return _refused(
             "too_large",
@@ -141,20 +176,167 @@ def _report(out: Path, err: Path) -> dict[str, Any]:
             "too long.",
         )
     try:
-        report = json.loads(out.read_text())
-    except ValueError as error:
+        report = json.loads(out.read_text(), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise PreflightBroken(f"its report is not JSON ({error}): {_tail(err)}") from error
     if not isinstance(report, dict) or not isinstance(report.get("ok"), bool):
         raise PreflightBroken("its report lacks `ok`")
-    if not report["ok"] and not (report.get("error") or {}).get("message"):
-        raise PreflightBroken("its report refuses without a reason")
-    if report["ok"] and not (report.get("artifact") or {}).get("inputs"):
-        raise PreflightBroken("its report does not say what is inside")
+    try:
+        _within_bounds(report)
+        if report["ok"]:
+            form(report)
+        else:
+            _of_refusal(report)
+    except _Malformed as error:
+        raise PreflightBroken(f"its report has not the form of one: {error}") from error
     return report
 
 
+class _Malformed(Exception):
+    """A report has not the form of one; ``str()`` says what of it."""
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
+def _within_bounds(report: dict[str, Any]) -> None:
+    """Raise for what no page and no database takes, anywhere in it: too deep, too large a number.
+
+    NUL and lone surrogates in texts are replaced when it is stored (models_catalog/services.py).
+    """
+    level: list[Any] = [report]
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+            elif isinstance(value, int | float) and not abs(value) <= _LARGEST:
+                raise _Malformed(f"a number beyond {_LARGEST}")
+        level = below
+    if level:
+        raise _Malformed(f"deeper than {MAX_DEPTH}")
+
+
+def _of_refusal(report: dict[str, Any]) -> None:
+    _text(report, "error", "message")
+    if not report["error"]["message"]:
+        raise _Malformed("it refuses without a reason")
+    if report.get("archive") is not None:
+        _of_archive(report)
+    if report.get("artifact") is not None:
+        _of_artifact(report)
+
+
+def _of_run_1(report: dict[str, Any]) -> None:
+    _of_archive(report, least=1)
+
+
+def _of_archive(report: dict[str, Any], *, least: int = 0) -> None:
+    files = _list(report, "archive", "files")
+    if not least <= len(files) <= MAX_FILES:
+        raise _Malformed(f"{len(files)} files")
+    for file in files:
+        _text(file, "name")
+        _count(file, "bytes")
+        for key in ("packed", "read"):
+            if not isinstance(file.get(key), bool):
+                raise _Malformed(f"`{key}` of a file")
+    _count(report, "archive", "unpacked_bytes")
+    _count(report, "archive", "packed_bytes")
+    _notes(report, "archive")
+
+
+def _of_run_2(report: dict[str, Any]) -> None:
+    _of_artifact(report, least=1)
+    for key in ("load_ms", "infer_ms", "memory_mb"):
+        _is(report.get(key), (int, float), f"`{key}`")
+
+
+def _of_artifact(report: dict[str, Any], *, least: int = 0) -> None:
+    _shapes(_list(report, "artifact", "inputs"), least=least)
+    _shapes(_list(report, "artifact", "outputs"))
+    for key in ("parameters", "parameter_bytes", "label_count"):
+        _count(report, "artifact", key)
+    for label in _list(report, "artifact", "labels"):
+        _is(label, str, "a label")
+    for count in _dict(report, "artifact", "layers").values():
+        _is_count(count, "the count of a layer")
+    _dict(report, "artifact", "preprocess", absent=True)
+    output = _dict(report, "artifact", "output", absent=True)
+    if output:
+        for key in ("name", "kind", "chosen"):
+            _text(output, key)
+        for name in _list(output, "others"):
+            _is(name, str, "the name of an output")
+    _notes(report, "artifact")
+
+
+def _notes(report: dict[str, Any], part: str) -> None:
+    notes = _dict(report, part).get("notes", [])
+    _is(notes, list, "`notes`")
+    if len(notes) > MAX_NOTES:
+        raise _Malformed(f"{len(notes)} notes")
+    for note in notes:
+        _text(note, "code")
+        _text(note, "message")
+
+
+def _shapes(shapes: list[Any], *, least: int = 0) -> None:
+    if len(shapes) < least:
+        raise _Malformed("it does not say what is inside")
+    for shape in shapes:
+        _text(shape, "name")
+        for size in _list(shape, "shape"):
+            _is_count(size, "a size")
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        if not isinstance(value, dict):
+            raise _Malformed(f"`{'.'.join(path)}`")
+        value = value.get(key)
+    return value
+
+
+def _text(value: Any, *path: str) -> None:
+    _is(_at(value, path), str, f"`{'.'.join(path)}`")
+
+
+def _count(value: Any, *path: str) -> None:
+    _is_count(_at(value, path), f"`{'.'.join(path)}`")
+
+
+def _list(value: Any, *path: str) -> list[Any]:
+    found: list[Any] = _is(_at(value, path), list, f"`{'.'.join(path)}`")
+    return found
+
+
+def _dict(value: Any, *path: str, absent: bool = False) -> dict[str, Any]:
+    found = _at(value, path)
+    if absent and found is None:
+        return {}
+    checked: dict[str, Any] = _is(found, dict, f"`{'.'.join(path)}`")
+    return checked
+
+
+def _is_count(value: Any, what: str) -> None:
+    if _is(value, int, what) < 0:
+        raise _Malformed(what)
+
+
+def _is(value: Any, kind: type | tuple[type, ...], what: str) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _Malformed(what)
+    return value
+
+
 def _refused(code: str, message: str) -> dict[str, Any]:
-    return {"ok": False, "error": {"code": code, "message": message}, "artifact": None}
+    return {"ok": False, "error": {"code": code, "message": message}}
 
 
 def _tail(path: Path) -> str:

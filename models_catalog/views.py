@@ -1,11 +1,12 @@
 """Pages of the catalog."""
 
 import logging
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Max, Prefetch
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
@@ -20,15 +21,27 @@ from models_catalog.models import Model, Version, valid_name
 
 log = logging.getLogger(__name__)
 
+MAX_QUERY = 100
+MAX_FOUND = 50
+
 may_view = require_permission("models_catalog.view_model", "look at the catalog")
 may_upload = require_permission("models_catalog.add_version", "upload models")
+may_download = require_permission("models_catalog.add_version", "download archives")
 
 
 @require_safe
 @may_view
 def model_list(request: HttpRequest) -> HttpResponse:
-    """All models, newest upload first."""
-    context = {"models": Model.objects.with_latest_version()}
+    """All models, newest upload first; or what a search for a name or a checksum finds."""
+    # No name holds a NUL, and PostgreSQL takes none.
+    query = request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY]
+    models = Model.objects.with_latest_version()
+    context: dict[str, object] = {"models": models, "query": query}
+    if query:
+        context["models"] = models.filter(name__icontains=query)
+        context["versions"] = (
+            Version.objects.with_checksum(query).for_lists().select_related("model")[:MAX_FOUND]
+        )
     return render(request, "models_catalog/list.html", context)
 
 
@@ -62,6 +75,27 @@ def version_live(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """What of a version's page changes while its check goes on."""
     version = _version(name, number)
     return render(request, "models_catalog/_version.html", _version_context(version))
+
+
+@require_safe
+@may_download
+def download(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Lead the browser to the archive that is served, in S3."""
+    return _to_store(_version(name, number), original=False)
+
+
+@require_safe
+@may_download
+def download_original(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Lead the browser to the file as it was uploaded, in S3."""
+    return _to_store(_version(name, number), original=True)
+
+
+def _to_store(version: Version, *, original: bool) -> HttpResponse:
+    address = services.download_address(version, original=original)
+    if address is None:
+        raise Http404("There is nothing to download of this version.")
+    return HttpResponseRedirect(address)
 
 
 @require_safe
@@ -156,6 +190,7 @@ def _upload(request: HttpRequest, model: Model | None) -> HttpResponse:
                 file=data["archive"],
                 file_name=data["archive"].name,
                 new=model is None,
+                packing_choice=data["packing"],
                 actor=actor(request),
             )
         except ValidationError as error:
@@ -203,13 +238,63 @@ def _version(name: str, number: int) -> Version:
 def _version_context(version: Version) -> dict[str, object]:
     layers = version.artifact.get("layers") or {}
     most = max(layers.values(), default=1)
-    twins = Version.objects.filter(sha256=version.sha256).exclude(pk=version.pk)
+    twin = Version.objects.twins(version).first()
     return {
         "version": version,
+        "steps": _steps(version),
         "layers": [
             {"kind": kind, "count": count, "share": 100 * count / most}
             for kind, count in sorted(layers.items(), key=lambda item: (-item[1], item[0]))
         ],
-        "twin": twins.select_related("model").order_by("-pk").first(),
+        "twin": twin,
+        "likeness": services.likeness(version, twin) if twin else "",
+        "packing": _packing(version.report.get("packing")),
+        "output": _output(version.artifact.get("output")),
+        "left_out": sum(not file["packed"] for file in version.files),
         "events": Event.objects.about("version", version.pk)[:20],
     }
+
+
+def _steps(version: Version) -> list[tuple[str, str]]:
+    """What is done, is being done, and is to come, with the state of each; while it is checked."""
+    now = version.step or "Waiting for a worker"
+    reached = version.STEPS.index(now) if now in version.STEPS else None
+    steps = [("Uploaded", "done")]
+    if reached is None:
+        steps.append((now, "now"))
+    for number, text in enumerate(version.STEPS):
+        place = number - (-1 if reached is None else reached)
+        steps.append((text, "done" if place < 0 else "now" if place == 0 else ""))
+    return [*steps, ("Ready", "")]
+
+
+def _packing(facts: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What both packings come to, as the page says it; the facts are packing.py's."""
+    if not facts:
+        return None
+    stored, compressed = facts["stored_bytes"], facts["compressed_bytes"]
+    return facts | {
+        "saving": 100 * (1 - compressed / stored),
+        "stored_ms": 1000 * facts["stored_s"],
+        "compressed_ms": 1000 * facts["compressed_s"],
+        "saved_ms": 1000 * max(0.0, facts["compressed_s"] - facts["stored_s"]),
+    }
+
+
+# What becomes of a network's output, by what it is.
+_KINDS = {
+    "probabilities": "probabilities, taken as they are",
+    "logits": "logits; the container applies a softmax",
+    "multilabel": "a probability for each label by itself",
+}
+_CHOSEN = {
+    "probes": "found out by trying it with several inputs",
+    "preprocess.json": "said by NAME-preprocess.json",
+}
+
+
+def _output(output: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not output:
+        return None
+    kind, chosen = output["kind"], output["chosen"]
+    return output | {"says": _KINDS.get(kind, kind), "by": _CHOSEN.get(chosen, chosen)}

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from stack import queue
 from stack.credentials import new_aws_keys, private_file, secret, write_aws_credentials
 
-#: The users that the images run as; postgres and s3 read theirs as root.
-_OWNERS = {"portal": 1000, "localaws": 1000, "redis": 999, "postgres": 0, "s3": 0}
+#: The users that the images run as; postgres reads its own as root.
+_OWNERS = {"portal": 1000, "localaws": 1000, "redis": 999, "postgres": 0, "s3": 1000}
 #: What the compose file gave every database once.
 _KNOWN_PASSWORD = "known-in-this-network-alone"  # noqa: S105 - it is what is replaced
 
@@ -35,18 +35,14 @@ def make_secrets(root: Path) -> None:
     of_redis = secret(portal / "redis-password", secrets.token_urlsafe(32))
     access_key, _, secret_key = secret(portal / "aws-keys", " ".join(new_aws_keys())).partition(" ")
     write_aws_credentials(portal / "aws-credentials", access_key, secret_key)
-    private_file(
-        folders["localaws"] / "keys.env",
-        f"export AWS_ACCESS_KEY_ID={access_key}\nexport AWS_SECRET_ACCESS_KEY={secret_key}\n",
-    )
+    for name in ("localaws", "s3"):
+        private_file(
+            folders[name] / "keys.env",
+            f"export AWS_ACCESS_KEY_ID={access_key}\nexport AWS_SECRET_ACCESS_KEY={secret_key}\n",
+        )
     private_file(folders["postgres"] / "password", database)
     private_file(folders["redis"] / "password", of_redis)
-    private_file(
-        folders["s3"] / "s3.env",
-        f"export RCLONE_AUTH_KEY='\"{access_key},{secret_key}\"'\n"
-        f"export RCLONE_CONFIG_HERE_ACCESS_KEY_ID={access_key}\n"
-        f"export RCLONE_CONFIG_HERE_SECRET_ACCESS_KEY={secret_key}\n",
-    )
+    (folders["s3"] / "s3.env").unlink(missing_ok=True)  # of an earlier version, with the key
     # The last, because Redis starts as soon as it is there.
     queue.write(
         folders["redis"],
@@ -61,6 +57,19 @@ def make_secrets(root: Path) -> None:
         for path in (*folder.iterdir(), folder):
             path.chmod(0o700 if path.is_dir() else 0o600)
             os.chown(path, _OWNERS[name], _OWNERS[name])
+
+
+def give_objects(folder: Path) -> None:
+    """Give S3's user the objects that an earlier version's server wrote as root."""
+    owner = _OWNERS["s3"]
+    if folder.stat().st_uid == owner:
+        return
+    for _, folders, files, at in os.fwalk(folder, topdown=False):
+        for name in (*folders, *files):
+            os.chown(name, owner, owner, dir_fd=at, follow_symlinks=False)
+    # The last: where this is ended half-way, the next start does it again.
+    os.chown(folder, owner, owner)
+    folder.chmod(0o700)
 
 
 def prepare() -> None:
@@ -170,6 +179,7 @@ def main(arguments: list[str]) -> None:
     if arguments == ["secrets"]:
         os.umask(0o077)
         make_secrets(Path(os.environ["SECRETS_DIR"]))
+        give_objects(Path(os.environ["OBJECTS_DIR"]))
     elif not arguments:
         prepare()
     else:

@@ -90,19 +90,6 @@ def redis_answers(host: str, port: int) -> Probe:
     return probe
 
 
-def listens(host: str, port: int) -> Probe:
-    """Ready when a connection is accepted."""
-
-    def probe(_: Log) -> bool:
-        try:
-            socket.create_connection((host, port), timeout=_PROBE_TIMEOUT_S).close()
-        except OSError:
-            return False
-        return True
-
-    return probe
-
-
 def log_says(text: str) -> Probe:
     """Ready when the log holds ``text``: for programs that serve no port."""
     return lambda log: text in log.text()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stack import credentials, queue, venvs
 from stack.layout import BUCKET, CONTAINER_VENV, HOST, PORTAL_VENV, REGION, ROOT, Layout
-from stack.part import Part, http_ok, listens, log_says, redis_answers
+from stack.part import Part, http_ok, log_says, redis_answers
 from stack.procfile import read_procfile, shell
 
 ADMIN = "admin"
@@ -131,7 +131,6 @@ def _install(venv: venvs.Venv, umask: int) -> Part:
 
 
 def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
-    keys = ",".join(credentials.aws_keys(layout))
     credentials.admin_password(layout)
     portal, without_aws = environment(layout), _settings(layout)
     procfile = read_procfile()
@@ -165,9 +164,10 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         step=_STARTING,
         command=_s3(layout),
         # Not among the arguments, which every user of the machine can read.
-        environment=_plain() | {"RCLONE_AUTH_KEY": f'"{keys}"'},
+        environment=_plain() | _keys(layout),
+        cwd=ROOT,
         after=installed,
-        ready=listens(HOST, layout.s3_port),
+        ready=http_ok(f"{layout.s3_url}/_localaws/health"),
         stop_within_s=1.5,
         ends_last=True,
     )
@@ -259,15 +259,15 @@ def _redis(layout: Layout) -> list[str]:
     return [str(_BIN / "redis-server"), str(configuration)]
 
 
+def _keys(layout: Layout) -> dict[str, str]:
+    access_key, secret_key = credentials.aws_keys(layout)
+    return {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
+
+
 def _s3(layout: Layout) -> list[str]:
     return [
-        str(_BIN / "rclone"),
-        *("serve", "s3", str(layout.local_dir / "s3")),
-        *("--addr", f"{HOST}:{layout.s3_port}"),
-        # Writes go straight into the folder; a cache between would hold every upload twice.
-        *("--vfs-cache-mode", "off"),
-        # The user's own rclone remotes are no concern here.
-        *("--config", os.devnull),
+        *(_PYTHON, "-m", "localaws.s3", "--data", str(layout.local_dir / "s3")),
+        *("--host", HOST, "--port", str(layout.s3_port), "--region", REGION),
     ]
 
 

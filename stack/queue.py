@@ -27,7 +27,7 @@ KEYS = (
 #: and events are off. ``client`` is not here: redis-py tells its name with CLIENT SETINFO, and
 #: takes a refusal for an old server.
 COMMANDS = (
-    *("auth", "hello", "ping", "select"),
+    *("auth", "hello", "ping", "select", "time"),
     *("multi", "exec", "discard", "watch", "unwatch"),
     *("get", "set", "del", "exists", "pttl", "scan"),
     *("lpush", "rpush", "brpop", "llen"),

@@ -15,6 +15,7 @@ import redis
 
 from stack import queue
 
+ROOT = Path(__file__).resolve().parents[1]
 T = TypeVar("T")
 
 
@@ -69,18 +70,18 @@ def running(command: list[str], **kwargs: object) -> Iterator["subprocess.Popen[
 
 
 @contextmanager
-def s3_server(folder: Path, access_key: str, secret_key: str) -> Iterator[str]:
-    """`rclone serve s3` on ``folder``; gives its address."""
+def s3_server(folder: Path, access_key: str, secret_key: str, *options: str) -> Iterator[str]:
+    """`python -m localaws.s3` on ``folder``, with further ``options``; gives its address."""
     port = free_port()
     command = [
-        str(Path(sys.executable).with_name("rclone")),
-        *("serve", "s3", "--addr", f"127.0.0.1:{port}", "--vfs-cache-mode", "off"),
-        *("--config", "/dev/null", str(folder)),
+        *(sys.executable, "-m", "localaws.s3", "--data", str(folder), "--port", str(port)),
+        *options,
     ]
     # Not as an argument, which anybody on the machine could read.
-    env = dict(os.environ) | {"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"'}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    env |= {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
     log = folder.with_suffix(".log").open("wb")
-    with log, running(command, env=env, stdout=log, stderr=log) as process:
+    with log, running(command, cwd=ROOT, env=env, stdout=log, stderr=log) as process:
         wait_for_port(port, process)
         yield f"http://127.0.0.1:{port}"
 

@@ -151,7 +151,7 @@ def test_localaws_and_s3_end_even_where_the_whole_benchmark_is_killed(folder: Pa
     """And no secret stands in an argument while they run."""
     with bench("localaws", folder) as process:
         commands = running(folder)
-        assert any("rclone" in command for command in commands.values())
+        assert any("localaws.s3" in command for command in commands.values())
         whole = [Path(f"/proc/{pid}/cmdline").read_text() for pid in commands]
         assert not [command for command in whole if SECRET in command]
 

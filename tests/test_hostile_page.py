@@ -152,6 +152,37 @@ def test_dns_rebinding_reads_nothing(browser: Any, local: LocalAwsProcess, s3: s
     page.close()
 
 
+def test_a_page_may_lead_to_a_presigned_download_and_not_read_it(
+    browser: Any, site: int, local: LocalAwsProcess
+) -> None:
+    """A link or a redirect, as the portal has them; whoever owns the page has the URL."""
+    client = local.client("s3", signature_version="s3v4")
+    client.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=b"an archive")
+    where = {"Bucket": BUCKET, "Key": "model.tar.gz"}
+    shown = {"ResponseContentDisposition": 'attachment; filename="m.tar.gz"'}
+    url = client.generate_presigned_url("get_object", Params=where | shown)
+    inline = client.generate_presigned_url("get_object", Params=where)
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{site}/")
+    page.evaluate(
+        "url => document.body.append(Object.assign(document.createElement('a'), {"
+        "href: url, textContent: 'Download'}))",
+        url,
+    )
+    with page.expect_download() as downloaded:
+        page.click("text=Download")
+    assert downloaded.value.suggested_filename == "m.tar.gz"
+    assert Path(downloaded.value.path()).read_bytes() == b"an archive"
+    for mode in ("cors", "no-cors"):
+        seen = page.evaluate(
+            "([url, mode]) => fetch(url, {mode}).then(a => a.text(), error => 'failed')",
+            [inline, mode],
+        )
+        assert seen in ("failed", ""), mode
+    page.close()
+    client.delete_object(**where)
+
+
 def test_the_browser_of_these_tests_can_do_it_where_nothing_stands_in_its_way(
     browser: Any, site: int
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PORTAL = {"mmeportal", "activity", "accounts", "models_catalog", "endpoints"}
 # What the apps may use of the site; the rest of it (views, URLs) stands above them.
-BASE = {"aws", "body_limits", "errors", "env", "jobs", "permissions", "roles"}
+BASE = {"aws", "body_limits", "clock", "errors", "env", "jobs", "permissions", "roles"}
 
 
 def _imports(path: Path) -> Iterator[str]:

@@ -62,7 +62,7 @@ def endpoint(transactional_db: None) -> Endpoint:
 def version(transactional_db: None) -> Version:
     model = Model.objects.create(name="digits")
     return Version.objects.create(
-        model=model, number=1, size=1, state=Version.State.CHECKING, step="Reading the archive"
+        model=model, number=1, size=1, state=Version.State.CHECKING, step=Version.READING
     )
 
 

@@ -116,7 +116,14 @@ def test_everything_is_as_it_was_left(
 def test_no_process_is_left_at_the_end(stack: Stack, number: signal.Signals) -> None:
     invoke(stack)  # so that MMS and a worker of it run
     names = " ".join(_command(process.pid) for process in stack.left())
-    for expected in ("redis-server", "rclone", "localaws", "celery", "mmeportal.server", "java"):
+    for expected in (
+        "redis-server",
+        "localaws.s3",
+        "localaws",
+        "celery",
+        "mmeportal.server",
+        "java",
+    ):
         assert expected in names
     everybody = {process.pid: process.started for process in stack.left()}
 

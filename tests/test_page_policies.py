@@ -15,6 +15,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from endpoints.models import Endpoint, Invocation, Resource
+from mmeportal import aws
 from models_catalog.models import Model, Version
 from tests.conftest import chromium
 
@@ -32,7 +33,30 @@ REPORT = {
         "layers": {"Convolution": 4, "Activation": 1},
         "label_count": 50,
         "labels": [f"label {number}" for number in range(50)],
-        "files": [{"name": "x-symbol.json", "bytes": 10}],
+        "output": {
+            "name": "prob",
+            "index": 0,
+            "kind": "probabilities",
+            "chosen": "probes",
+            "others": [],
+        },
+    },
+    "archive": {
+        "files": [
+            {"name": "x-symbol.json", "bytes": 10, "packed": True, "read": True},
+            {"name": "log", "bytes": 2000000, "packed": False, "read": False},
+        ],
+        "notes": [{"code": "left_out", "message": "log is left out."}],
+    },
+    "packing": {
+        "choice": "auto",
+        "stored_bytes": 1000,
+        "compressed_bytes": 900,
+        "exact": True,
+        "stored_s": 0.0,
+        "compressed_s": 0.1,
+        "sampled_bytes": 1000,
+        "tar_bytes": 1000,
     },
 }
 # Notes each violation where the test can read it; a violation is no exception.
@@ -82,7 +106,19 @@ def filled(transactional_db: None) -> Invocation:
     model = Model.objects.create(name="digits", description="small")
     Model.objects.create(name="empty")
     version = Version.objects.create(
-        model=model, number=1, size=1, state=Version.State.READY, report=REPORT, parameters=1000
+        model=model,
+        number=1,
+        size=1,
+        sha256="a" * 64,
+        published_sha256="b" * 64,
+        content_sha256="c" * 64,
+        published_size=1000,
+        packing="stored",
+        key="models/digits_v1.tar.gz",
+        original_key="originals/digits_v1-a.tar.gz",
+        state=Version.State.READY,
+        report=REPORT,
+        parameters=1000,
     )
     Version.objects.create(
         model=model,
@@ -135,6 +171,7 @@ def test_no_page_breaks_the_policy(
     other = user_in("viewer")
     ids = {endpoint.name: endpoint.pk for endpoint in Endpoint.objects.all()}
     ours = [
+        *("/models/?q=aaaaaa", "/models/?q=nothing", "/admin/models_catalog/version/"),
         *("/", "/models/", "/models/new/", "/models/digits/", "/models/digits/upload/"),
         *("/models/empty/", "/models/digits/v1/", "/models/digits/v2/", "/models/digits/v3/"),
         *("/endpoints/", "/endpoints/new/", f"/endpoints/{ids['demo']}/"),
@@ -166,6 +203,32 @@ def test_no_page_breaks_the_policy(
         assert wrong == []
     with _opened(browser, live_server.url) as context:
         assert _walk(context.new_page(), ["/login/", "/nope/", "/admin/"]) == {}
+
+
+def test_a_browser_downloads_what_is_served_and_what_was_uploaded(
+    browser: Browser,
+    live_server: Any,
+    store: str,
+    filled: Invocation,
+    user_in: Callable[[str], User],
+) -> None:
+    """By a redirect to S3, which no policy of the pages keeps it from following."""
+    version = Version.objects.get(number=1)
+    Version.objects.filter(pk=version.pk).update(bucket=store)
+    with _opened(browser, live_server.url, user_in("operator")) as context:
+        page = context.new_page()
+        page.goto("/models/digits/v1/")
+        for link, key, name in (
+            ("What is served", version.key, "digits_v1.tar.gz"),
+            ("As uploaded", version.original_key, "digits_v1-as-uploaded.tar.gz"),
+        ):
+            aws.s3().put_object(Bucket=store, Key=key, Body=key.encode())
+            with page.expect_download() as coming:
+                page.get_by_role("link", name=link).click()
+            assert coming.value.suggested_filename == name
+            assert coming.value.path().read_text() == key
+        assert page.url.endswith("/models/digits/v1/")
+        assert page.evaluate("window.violations") == []
 
 
 def test_the_policy_has_no_unsafe_part_and_the_listener_hears(

@@ -108,7 +108,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     broken = tmp_path / "broken.tar.gz"
     broken.write_bytes((tmp_path / "a.tar.gz").read_bytes()[:300])
     _upload(page, broken, "broken")
-    expect(page.locator("#reason")).to_contain_text("cut off", timeout=LIVE)
+    expect(page.locator("#reason")).to_contain_text("cut short", timeout=LIVE)
 
     # 3. Creates an endpoint, leaves its page and comes back, and sees it come into service.
     page.get_by_role("navigation").get_by_role("link", name="Endpoints").click()

@@ -7,6 +7,8 @@ import pytest
 from endpoints import answers
 from endpoints.models import Invocation
 
+pytestmark = pytest.mark.django_db  # a call's times are by the database's clock
+
 
 def test_the_json_form():
     rows = [{"label": "cat", "probability": 0.9}, {"label": "dog", "probability": 0.1}]

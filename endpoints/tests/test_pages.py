@@ -214,3 +214,11 @@ def test_try_now_makes_it_due(endpoint, account, settle, client_of):
     assert not services.advance(endpoint.pk)
     client_of("operator").post(url("check", endpoint))
     assert services.advance(endpoint.pk)
+
+
+def test_it_says_that_objects_which_came_by_other_ways_were_not_validated(
+    serving, make_version, client_of
+):
+    make_version()
+    page = client_of("viewer").get(url("detail", serving)).content.decode()
+    assert "Objects that reached the store by other ways are served too" in page

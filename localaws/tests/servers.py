@@ -1,4 +1,4 @@
-"""The real servers that tests run against: rclone's S3 and localaws, as processes."""
+"""The real servers that tests run against: the stack's S3 and localaws, as processes."""
 
 import contextlib
 import http.client
@@ -77,26 +77,27 @@ def started(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]"
 
 
 class S3Server:
-    """rclone serving ``folder``; it may be killed, and started again at the same port."""
+    """S3 on ``folder``; it may be killed, and started again at the same port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._log = folder.parent / "rclone.log"
+        self._log = folder.parent / "s3.log"
         self._command = [
-            *(str(Path(sys.executable).with_name("rclone")), "serve", "s3"),
-            *("--addr", f"127.0.0.1:{self.port}"),
-            *("--config", os.devnull, str(folder)),
+            *(sys.executable, "-m", "localaws.s3", "--data", str(folder)),
+            *("--port", str(self.port), "--region", REGION, *options),
         ]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "S3Server":
         with self._log.open("ab") as log:
             # Not as an argument, which anybody on the machine could read.
-            env = dict(os.environ) | {"RCLONE_AUTH_KEY": f'"{KEY},{SECRET}"'}
-            self.process = started(self._command, env=env, stderr=log, stdout=log)
-        wait_for(lambda: answers(self.url), 20, "rclone")
+            env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+            env |= {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
+            self.process = started(self._command, cwd=ROOT, env=env, stderr=log, stdout=log)
+        wait_for(lambda: answers(self.url), 20, f"S3, see {self._log}")
         return self
 
     def kill(self) -> None:
@@ -111,9 +112,9 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def s3_server(folder: Path) -> Iterator[str]:
-    """rclone serving ``folder``; the endpoint's URL."""
-    server = S3Server(folder)
+def s3_server(folder: Path, *options: str) -> Iterator[str]:
+    """S3 on ``folder``; the endpoint's URL."""
+    server = S3Server(folder, *options)
     try:
         yield server.start().url
     finally:

@@ -10,6 +10,7 @@ import pytest
 from localaws import faults, telemetry
 from localaws.controlplane import ControlPlane
 from localaws.faults import FaultPlan
+from localaws.s3.operations import OPERATIONS
 from localaws.settings import Settings
 from localaws.tests.servers import ROOT
 
@@ -61,3 +62,17 @@ def test_every_fault_is_explained():
 @pytest.mark.parametrize("metric", [*telemetry._UNITS, "ModelLatency", "OverheadLatency"])
 def test_every_metric_is_named(metric):
     assert metric in MANUAL
+
+
+S3_MANUAL = (ROOT / "docs" / "s3.md").read_text()
+
+
+def test_the_manual_of_s3_names_its_operations_and_options_and_no_other():
+    table = S3_MANUAL.partition("## What it does")[2].partition("Everything else")[0]
+    named = re.findall(r"\b(?:[A-Z][a-z]+)(?:[A-Z][A-Za-z0-9]+)+\b", table)
+    assert sorted(named) == sorted(one.name for one in OPERATIONS)
+    command = [sys.executable, "-m", "localaws.s3", "--help"]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+    offered = set(re.findall(r"^  (--[a-z0-9-]+)", text, re.MULTILINE))
+    options = S3_MANUAL.partition("## Options")[2].partition("## Speed")[0]
+    assert set(re.findall(r"^\| `(--[a-z0-9-]+)`", options, re.MULTILINE)) == offered

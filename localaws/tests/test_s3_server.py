@@ -1,8 +1,12 @@
 """The S3 server of the stack takes its keys only: attacks without them, and with half of them."""
 
+import base64
+import contextlib
 import datetime
 import hashlib
+import select
 import socket
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +20,11 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from localaws.keys import Key, KeyRing
+from localaws.s3 import server as s3_http
+from localaws.s3 import stream as s3_stream
+from localaws.s3.operations import Service
+from localaws.s3.store import Store
 from localaws.tests.servers import KEY, REGION, SECRET, s3_server
 
 SECRET_TEXT = "a text that nobody may read"
@@ -68,6 +77,9 @@ UNSIGNED = {
         f"/bucket/kept.txt?AWSAccessKeyId={KEY}&Signature=a&Expires=9999999999",
         None,
     ),
+    "tags": ("PUT", "/bucket/kept.txt?tagging", b"<Tagging><TagSet/></Tagging>"),
+    "a sub-resource": ("DELETE", "/bucket/kept.txt?tagging", None),
+    "a path in another spelling": ("GET", "/bucket/%2e%2e/bucket/kept.txt", None),
     "half a signature": ("GET", "/bucket/kept.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256", None),
 }
 
@@ -176,6 +188,188 @@ def test_a_signature_holds_for_what_was_signed_alone(server: tuple[str, Path]) -
     assert ask(request.url, "GET", None, **(headers | {"Host": "evil.example"}))[0] == 403
     old = signed(url, "GET", "/bucket/kept.txt", b"", empty, age=3600)
     assert ask(old.url, "GET", None, **dict(old.headers.items()))[0] in (400, 403)
+    skewed = signed(url, "GET", "/bucket/kept.txt", b"", empty, age=1000)
+    assert "RequestTimeTooSkewed" in ask(skewed.url, "GET", **dict(skewed.headers.items()))[2]
+    near = signed(url, "GET", "/bucket/kept.txt", b"", empty, age=800)
+    assert ask(near.url, "GET", None, **dict(near.headers.items()))[2] == SECRET_TEXT
+    assert untouched(bucket)
+
+
+def test_a_presigned_url_ends(server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    where = {"Bucket": "bucket", "Key": "kept.txt"}
+    moment = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=70)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: moment.replace(tzinfo=None))
+    mine = client(server[0], KEY, SECRET)
+    over = mine.generate_presigned_url("get_object", Params=where, ExpiresIn=60)
+    status, _, text = ask(over)
+    assert (status, "Request has expired" in text) == (403, True)
+    assert ask(mine.generate_presigned_url("get_object", Params=where, ExpiresIn=80))[0] == 200
+
+
+def test_signature_version_2_is_refused_by_name(server: tuple[str, Path]) -> None:
+    status, _, text = ask(f"{server[0]}/bucket/kept.txt", Authorization=f"AWS {KEY}:aaaa")
+    assert (status, "Please use AWS4-HMAC-SHA256" in text) == (400, True)
+
+
+NAVIGATION = {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "navigate"}
+
+
+def test_a_browser_may_be_led_to_a_presigned_get_and_the_page_sees_nothing_of_it(
+    server: tuple[str, Path],
+) -> None:
+    """As the portal leads it to a download."""
+    url, bucket = server
+    where = {"Bucket": "bucket", "Key": "kept.txt"}
+    mine = client(url, KEY, SECRET)
+    presigned = mine.generate_presigned_url("get_object", Params=where)
+    status, headers, text = ask(presigned, **NAVIGATION)
+    assert (status, text) == (200, SECRET_TEXT)
+    assert "access-control-" not in headers
+    for header in (
+        "content-security-policy: default-src 'none'; sandbox",
+        "cross-origin-resource-policy: same-origin",
+        "x-content-type-options: nosniff",
+    ):
+        assert header in headers
+    assert ask(presigned, **NAVIGATION | {"Sec_Fetch_Site": "cross-site"})[0] == 200
+    for page in (
+        NAVIGATION | {"Origin": "null"},
+        NAVIGATION | {"Sec_Fetch_Mode": "no-cors"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "cors"},
+    ):
+        assert ask(presigned, **page)[0] == 403, page
+    put = mine.generate_presigned_url("put_object", Params=where)
+    assert ask(put, "PUT", b"x", **NAVIGATION)[0] == 403
+    assert ask(presigned.replace("Signature=", "Signature=0"), **NAVIGATION)[0] == 403
+    empty = hashlib.sha256(b"").hexdigest()
+    with_header = signed(url, "GET", "/bucket/kept.txt", b"", empty)
+    assert ask(with_header.url, **dict(with_header.headers.items()) | NAVIGATION)[0] == 403
+    assert untouched(bucket)
+
+
+def test_only_its_health_is_open(server: tuple[str, Path]) -> None:
+    url, _ = server
+    assert ask(f"{url}/_localaws/health")[0] == 200
+    assert ask(f"{url}/_localaws/health", Host="evil.example")[0] == 403
+    assert ask(f"{url}/_localaws/health", Origin="http://evil.example")[0] == 403
+    assert ask(f"{url}/_localaws/health?list-type=2")[0] == 403
+    assert ask(f"{url}/_localaws/health", "PUT", b"x")[0] == 403
+
+
+RAW = {
+    "two lengths": "Content-Length: 1\r\nContent-Length: 2",
+    "a length and chunks": "Content-Length: 1\r\nTransfer-Encoding: chunked",
+    "two hosts": "Host: evil.example",
+    "a folded header": "X-A: 1\r\n 2",
+    "a header with a space": "X-A : 1",
+    "a bare line feed": "X-A: 1\nX-B: 2",
+    "a NUL": "X-A: \0",
+    "other chunks": "Transfer-Encoding: gzip, chunked",
+    "a length that is none": "Content-Length: +1",
+    "endless headers": "X-A: " + "a" * 40_000,
+}
+
+
+@pytest.mark.parametrize("what", RAW)
+def test_what_two_readers_could_read_as_two_requests_is_refused(
+    server: tuple[str, Path], what: str
+) -> None:
+    """Signed rightly otherwise; what follows is a request that must not be read as one."""
+    url, bucket = server
+    port = int(url.rpartition(":")[2])
+    presigned = client(url, KEY, SECRET).generate_presigned_url(
+        "get_object", Params={"Bucket": "bucket", "Key": "kept.txt"}
+    )
+    target = presigned.removeprefix(url)
+    one = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(f"{one}{RAW[what]}\r\n\r\n{one}\r\n".encode())
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while data := connection.recv(65_536):
+                answer += data
+    assert SECRET_TEXT.encode() not in answer
+    assert answer.count(b"HTTP/1.1 ") <= 1
+    assert untouched(bucket)
+
+
+@pytest.mark.parametrize("path", ["/bucket/%FF", "/bucket/a%00b", "/bucket/%C3", "/bucket/a#b"])
+def test_keys_that_are_no_text_are_refused(server: tuple[str, Path], path: str) -> None:
+    url, bucket = server
+    empty = hashlib.sha256(b"").hexdigest()
+    headers = dict(signed(url, "GET", path, b"", empty).headers.items())
+    port = int(url.rpartition(":")[2])
+    lines = [f"PUT {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Content-Length: 0"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        assert connection.recv(12) in (b"HTTP/1.1 400", b"HTTP/1.1 403")
+    assert untouched(bucket)
+
+
+@pytest.fixture
+def impatient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a server in this process that waits a tenth of a second where it waits 10 s."""
+    monkeypatch.setattr(s3_http, "_HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(s3_stream, "_SILENCE", 0.1)
+    store = Store(tmp_path / "objects")
+    store.create_bucket("bucket")
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    ring = KeyRing([Key(KEY, SECRET)])
+    hosts = frozenset({f"127.0.0.1:{port}"})
+    running = s3_http.Server(store, Service(store, REGION), ring, hosts, listener)
+    thread = threading.Thread(target=running.serve)
+    thread.start()
+    yield port
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+    store.close()
+
+
+def test_whoever_sends_too_slowly_is_let_go(impatient: int) -> None:
+    url = f"http://127.0.0.1:{impatient}"
+    where = {"Bucket": "bucket", "Key": "a"}
+    put = client(url, KEY, SECRET).generate_presigned_url("put_object", Params=where)
+    head = f"PUT {put.removeprefix(url)} HTTP/1.1\r\nHost: 127.0.0.1:{impatient}\r\n"
+    for half in (
+        "",
+        head[:20],
+        head,
+        f"{head}Content-Length: 10\r\n\r\n12345",
+    ):
+        with socket.create_connection(("127.0.0.1", impatient), timeout=20) as connection:
+            connection.sendall(half.encode())
+            answer = b""
+            while data := connection.recv(65_536):
+                answer += data
+            assert (b"RequestTimeout" in answer) == ("12345" in half), half
+    with socket.create_connection(("127.0.0.1", impatient), timeout=20) as connection:
+        connection.sendall(f"{head}Content-Length: 100000\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionError):  # it lets go in the midst of it
+            for _ in range(400):
+                connection.sendall(b"x")
+                if select.select([connection], [], [], 0.02)[0]:
+                    break
+        assert b"RequestTimeout" in connection.recv(65_536)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_documents_with_declarations_are_refused(server: tuple[str, Path], encoding: str) -> None:
+    """Entities that grow, or that name a file."""
+    url, bucket = server
+    body = (
+        f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE Delete [<!ENTITY k "kept.txt">]>'
+        "<Delete><Object><Key>&k;</Key></Object></Delete>"
+    ).encode(encoding)
+    digest = base64.b64encode(hashlib.md5(body).digest()).decode()
+    request = signed(url, "POST", "/bucket?delete", body, hashlib.sha256(body).hexdigest())
+    headers = dict(request.headers.items()) | {"Content-MD5": digest}
+    status, _, text = ask(request.url, "POST", body, **headers)
+    assert (status, "MalformedXML" in text) == (400, True)
     assert untouched(bucket)
 
 

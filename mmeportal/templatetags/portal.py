@@ -20,6 +20,7 @@ _ICONS = {
     "invoke": '<path d="M13 3 5 14h6l-1 7 8-11h-6z"/>',
     "activity": '<path d="M3 12h4l3-8 4 16 3-8h4"/>',
     "upload": '<path d="M12 16V4m0 0L7 9m5-5 5 5M4 16v3a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-3"/>',
+    "download": '<path d="M12 4v12m0 0 5-5m-5 5-5-5M4 18v1a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-1"/>',
     "plus": '<path d="M12 5v14M5 12h14"/>',
     "check": '<path d="m5 13 4 4L19 7"/>',
     "cross": '<path d="M6 6l12 12M18 6 6 18"/>',
@@ -59,6 +60,8 @@ def ms(value: float | None) -> str:
     """Milliseconds as a person reads them: 4.2 ms, 87 ms, 1.3 s."""
     if value is None:
         return "–"
+    if 0 < value < 0.05:
+        return "< 0.1 ms"
     if value >= 1000:
         return f"{value / 1000:.1f} s" if value < 60_000 else f"{value / 60_000:.1f} min"
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"

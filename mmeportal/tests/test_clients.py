@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from threading import Thread
 from typing import Any
+from unittest.mock import MagicMock
 
 import boto3
 import pytest
@@ -57,7 +58,7 @@ def test_one_client_at_a_time_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
             assert others[0].is_alive(), "it waits for its turn"
             assert not made
         made.append(service)
-        return object()
+        return MagicMock()
 
     monkeypatch.setattr(boto3, "client", client)
     aws.s3()

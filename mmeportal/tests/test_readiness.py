@@ -2,10 +2,12 @@
 
 import json
 import logging
+import re
 import socket
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -113,7 +115,7 @@ def test_all_is_well_and_aws_is_asked_only_what_the_role_may(
     assert parts["status"] == "ok", parts
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     assert set(parts["parts"]) == {
-        *("database", "disk", "store", "redis", "worker", "beat", "sagemaker")
+        *("database", "disk", "store", "redis", "clock", "worker", "beat", "sagemaker")
     }
     for part in parts["parts"].values():
         assert part["sentence"]
@@ -277,6 +279,50 @@ def test_a_clock_that_differs_is_told(well: None, redis: Any, settings: Any) -> 
     assert "The clock of late is" in worker.sentence
 
 
+@pytest.mark.parametrize("ahead_s", [-600, 6, 600])
+def test_this_hosts_clock_is_told_against_the_database_redis_and_s3(
+    well: None, client: Client, ahead_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + ahead_s)
+    found = _found("clock")
+    assert client.get("/readyz").status_code == 200, "the portal does its work"
+    assert found.state == State.DEGRADED
+    told = dict(re.findall(r"(the database|Redis|S3) ([+-]\d+)\.\d s", found.sentence))
+    assert set(told) == {"the database", "Redis", "S3"}
+    assert all(abs(int(seconds) - ahead_s) <= 2 for seconds in told.values()), found.sentence
+    assert ("AWS refuses signatures" in found.sentence) == (abs(ahead_s) > 300)
+
+
+def test_a_clock_that_is_right_is_told_too(well: None) -> None:
+    found = _found("clock")
+    assert found.state == State.OK
+    assert "S3" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("REPLICAOF", "127.0.0.1", "1"), "can only be read"),
+        (("CONFIG", "SET", "maxmemory", "1"), "it is full"),
+    ],
+)
+def test_a_redis_that_takes_nothing_is_told_and_the_portal_goes_on(
+    well: None, client: Client, command: tuple[str, ...], words: str
+) -> None:
+    with heartbeat.connect() as connected:
+        connected.execute_command(*command)
+    found = _found("redis")
+    assert found.state == State.DEGRADED
+    assert words in found.sentence
+    assert client.get("/readyz").status_code == 200
+
+
+def _found(name: str) -> readiness.Found:
+    (part,) = [part for part in readiness.BOARD.report().parts if part.name == name]
+    return part
+
+
 def test_a_worker_that_never_reported_is_told(
     well: None, redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,5 +413,5 @@ def test_only_admins_see_the_parts(
 
 def test_the_page_shows_each_part(well: None, client_of: Callable[[str], Client]) -> None:
     text = client_of("admin").get("/status/").content.decode()
-    assert text.count("<tr>") == 1 + 7
+    assert text.count("<tr>") == 1 + 8
     assert "It has all migrations and takes a row." in text

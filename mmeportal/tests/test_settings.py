@@ -13,7 +13,7 @@ from mmeportal import env
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "0123456789-abcdefghijklmnopqrstuvwxyz-0123456789-abcdef"
-_CALL = re.compile(r"env_(?:str|int|bool|list|secret)\(\s*\"([A-Z_0-9]+)\"")
+_CALL = re.compile(r"env_(?:str|int|bool|list|secret|choice)\(\s*\"([A-Z_0-9]+)\"")
 
 
 def _read() -> set[str]:
@@ -57,6 +57,19 @@ def test_a_value_that_cannot_be_understood_is_named() -> None:
     assert "MAX_ARCHIVE_MB must be at least 1" in wrong.stderr
     wrong = _start(SECRET_KEY=KEY, TRUSTED_PROXIES="192.0.2.0/24,10.0.0.0.1")
     assert "TRUSTED_PROXIES holds '10.0.0.0.1', which is no address or network" in wrong.stderr
+
+
+def test_prefixes_of_keys_lie_apart_and_the_packing_is_one_that_there_is() -> None:
+    for name, value, said in [
+        ("ORIGINALS_PREFIX", "models/originals", "'models/originals') must not lie inside MODEL_"),
+        ("ORIGINALS_PREFIX", "models", "must not lie inside"),
+        ("STAGING_PREFIX", "models/staging", "must not lie inside MODEL_PREFIX"),
+        ("MODEL_PREFIX", "originals/store", "must not lie inside ORIGINALS_PREFIX"),
+        ("MODEL_PREFIX", "/", "MODEL_PREFIX must not be empty"),
+        ("PACKING", "zip", "PACKING must be one of auto, stored, compressed, not 'zip'"),
+    ]:
+        assert said in _start(SECRET_KEY=KEY, **{name: value}).stderr
+    assert _start(SECRET_KEY=KEY, ORIGINALS_PREFIX="models-as-uploaded").stdout == "False\n"
 
 
 def test_a_secret_comes_from_a_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,17 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from botocore.stub import Stubber
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
 from mmeportal import aws
+from models_catalog import services
 from models_catalog.models import Model, Version
 from tests.artifacts import constant_archive
 
@@ -297,6 +300,298 @@ def test_admins_see_what_held_the_check_and_what_did_not(
     page = client_of(role).get(version.get_absolute_url()).content.decode()
     assert ("Landlock" in page) is bool(told)
     assert ("Missing: network, processes." in page) is bool(told)
+
+
+SERVED = {
+    "packing": "stored",
+    "sha256": "aaaa11" + "0" * 58,
+    "published_sha256": "bbbb22" + "0" * 58,
+    "published_size": 260_000,
+    "content_sha256": "cccc33" + "0" * 58,
+    "original_key": "originals/digits_v1-aaaa11000000.tar.gz",
+}
+ARCHIVE = {
+    "files": [
+        {"name": "digits-symbol.json", "bytes": 10, "packed": True, "read": True},
+        {"name": "README", "bytes": 20, "packed": True, "read": False},
+        {"name": "<b>log", "bytes": 5 << 20, "packed": False, "read": False},
+    ],
+    "unpacked_bytes": 30,
+    "packed_bytes": 30,
+    "notes": [{"code": "left_out", "message": "1 file <of> 5 MB is left out."}],
+}
+PACKING = {
+    "choice": "auto",
+    "stored_bytes": 260_000,
+    "compressed_bytes": 240_000,
+    "exact": False,
+    "stored_s": 0.1,
+    "compressed_s": 0.75,
+    "sampled_bytes": 8 << 20,
+    "tar_bytes": 24 << 20,
+}
+
+
+@pytest.fixture
+def served(version: Version) -> Version:
+    """The same version as the portal publishes it now."""
+    for name, value in SERVED.items():
+        setattr(version, name, value)
+    version.report["archive"] = ARCHIVE
+    version.report["packing"] = PACKING
+    version.report["artifact"] |= {
+        "notes": [{"code": "epochs", "message": "Epoch 17 is the highest."}],
+        "output": {
+            "name": "prob", "index": 0, "kind": "multilabel", "chosen": "probes",
+            "others": ["features"],
+        },
+    }  # fmt: skip
+    version.save()
+    return version
+
+
+def test_the_page_says_what_is_served(client_of: Callable[[str], Client], served: Version) -> None:
+    page = client_of("viewer").get(served.get_absolute_url()).content.decode()
+    for digits in (served.sha256, served.published_sha256, served.content_sha256):
+        assert f'data-copy="{digits}"' in page
+    text = html.unescape(page)
+    for shown in (
+        "left out",
+        "extra, nothing reads it",
+        "<b>log",
+        "1 file <of> 5 MB is left out.",
+        "Epoch 17 is the highest.",
+        "a probability for each label by itself",
+        "found out by trying it with several inputs",
+        "Not used: features",
+        "about 234.4\xa0KB",
+        "253.9\xa0KB",
+        "Each cold start saves about 650 ms of unpacking.",
+        "Compression saves 7.7 % of the room.",
+        "Automatic was chosen at the upload.",
+        "on 8.0\xa0MB of the content and scaled to its 24.0\xa0MB",
+        "The very file that is served was loaded",
+        "Objects that reached the store by other ways are served too, and were not.",
+    ):
+        assert shown in text, shown
+    assert "<b>log" not in page
+
+
+def test_a_time_too_short_to_say_is_no_zero(
+    client_of: Callable[[str], Client], served: Version
+) -> None:
+    served.report["packing"]["stored_s"] = 0.000_02
+    served.save()
+    page = client_of("viewer").get(served.get_absolute_url()).content.decode()
+    assert "unpacked in &lt; 0.1 ms" in page
+
+
+def test_the_lists_say_that_other_objects_were_not_validated(
+    client_of: Callable[[str], Client], served: Version
+) -> None:
+    page = client_of("viewer").get("/models/").content.decode()
+    assert "Objects that reached the store by other ways are served too" in page
+
+
+def test_what_was_published_before_says_that_it_is_as_it_was_uploaded(
+    client_of: Callable[[str], Client], version: Version
+) -> None:
+    version.published_sha256, version.published_size = version.sha256, version.size
+    version.save()
+    page = client_of("viewer").get(version.get_absolute_url()).content.decode()
+    assert "It is published as it was uploaded" in page
+    assert "as uploaded and as served" in page
+    assert "digits-symbol.json" in page
+    assert 'id="packing"' not in page
+
+
+def test_versions_that_are_there_at_the_upgrade_are_recorded_as_uploaded(
+    version: Version,
+) -> None:
+    from importlib import import_module
+
+    from django.apps import apps
+
+    coming = Version.objects.create(model=version.model, number=2, key="k", size=5, sha256="1" * 64)
+    import_module("models_catalog.migrations.0005_published_before").fill_published(apps, None)
+    version.refresh_from_db()
+    coming.refresh_from_db()
+    assert (version.published_sha256, version.published_size) == (version.sha256, version.size)
+    assert (version.packing, version.as_uploaded) == ("", True)
+    assert (coming.published_sha256, coming.published_size) == ("", None)
+
+
+@pytest.mark.parametrize(
+    "query", ["aaaa11", "BBBB220000", "sha256:cccc33", " " + "cccc33" + "0" * 58]
+)
+def test_a_version_is_found_by_each_of_its_checksums(
+    client_of: Callable[[str], Client], served: Version, query: str
+) -> None:
+    page = client_of("viewer").get("/models/", {"q": query}).content.decode()
+    assert "Versions with this checksum" in page
+    assert f'href="{served.get_absolute_url()}"' in page
+
+
+@pytest.mark.parametrize(
+    "query", ["aaaa1", "aaaa12", "a" * 65, "nothing", "%", "_", "'", "\0", "🦆"]
+)
+def test_what_is_no_checksum_or_another_one_finds_nothing(
+    client_of: Callable[[str], Client], served: Version, query: str
+) -> None:
+    answer = client_of("viewer").get("/models/", {"q": query})
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "Versions with this checksum" not in page
+    # Nothing is left of a NUL, and that is no search.
+    assert ("Nothing is called so" in page) is (query != "\0")
+
+
+def test_a_model_is_found_by_a_part_of_its_name(
+    client_of: Callable[[str], Client], served: Version
+) -> None:
+    Model.objects.create(name="faces")
+    page = client_of("viewer").get("/models/", {"q": "DIG"}).content.decode()
+    assert 'href="/models/digits/"' in page
+    assert 'href="/models/faces/"' not in page
+
+
+def test_a_search_costs_as_many_queries_as_it_has_tables(
+    client_of: Callable[[str], Client],
+    served: Version,
+    django_assert_max_num_queries: Any,
+) -> None:
+    client = client_of("viewer")
+    for number in range(2, 12):
+        Version.objects.create(
+            model=served.model, number=number, key=str(number), size=1, sha256=served.sha256
+        )
+    client.get("/models/")
+    with django_assert_max_num_queries(8):
+        assert client.get("/models/", {"q": "aaaa11"}).content.count(b"aaaa11") > 10
+
+
+@pytest.mark.parametrize(("role", "allowed"), [("viewer", 0), ("operator", 1), ("admin", 1)])
+def test_only_who_may_upload_may_download(
+    client_of: Callable[[str], Client], served: Version, role: str, allowed: int
+) -> None:
+    client = client_of(role)
+    page = client.get(served.get_absolute_url()).content.decode()
+    for name in ("download", "download-original"):
+        url = reverse(f"models_catalog:{name}", args=["digits", 1])
+        assert (f'href="{url}"' in page) == bool(allowed)
+        assert client.get(url).status_code == (302 if allowed else 403)
+        assert client.post(url).status_code in {403, 405}
+
+
+def test_a_download_leads_to_the_object_in_s3_for_a_minute(
+    client_of: Callable[[str], Client], served: Version, store: str
+) -> None:
+    client = client_of("operator")
+    for name, key, called in (
+        ("download", served.key, "digits_v1.tar.gz"),
+        ("download-original", served.original_key, "digits_v1-as-uploaded.tar.gz"),
+    ):
+        aws.s3().put_object(Bucket=store, Key=key, Body=key.encode())
+        Version.objects.update(bucket=store)
+        answer = client.get(reverse(f"models_catalog:{name}", args=["digits", 1]))
+        assert answer.status_code == 302
+        assert "no-store" in answer.headers["Cache-Control"]
+        address = answer.headers["Location"]
+        assert parse_qs(urlsplit(address).query)["X-Amz-Expires"] == ["60"]
+        assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in address
+        got = requests.get(address, timeout=30)
+        assert got.content == key.encode()
+        assert called in got.headers["Content-Disposition"]
+        forged = requests.get(address.replace("digits_v1", "digits_v2", 1), timeout=30)
+        assert forged.status_code == 403
+
+
+def test_there_is_nothing_to_download_of_a_version_that_is_not_published_or_kept(
+    client_of: Callable[[str], Client], served: Version
+) -> None:
+    client = client_of("operator")
+    Version.objects.update(original_key="")
+    assert client.get("/models/digits/v1/download/original/").status_code == 404
+    Version.objects.update(state="checking")
+    assert client.get("/models/digits/v1/download/").status_code == 404
+    assert client.get("/models/digits/v2/download/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("portals", "browsers", "address"),
+    [
+        ("http://s3:9000", "http://127.0.0.1:9000", "http://127.0.0.1:9000/bucket/models/"),
+        ("http://localhost:9000", None, "http://localhost:9000/bucket/models/"),
+        ("", None, "https://bucket.s3.ap-northeast-2.amazonaws.com/models/"),
+    ],
+)
+def test_browsers_are_given_the_address_that_they_reach(
+    served: Version,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    portals: str,
+    browsers: str | None,
+    address: str,
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    if portals:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", portals)
+    settings.S3_BROWSER_URL = browsers
+    for clients in (aws.s3, aws.s3_for_browsers):
+        clients.cache_clear()
+    served.bucket = "bucket"
+    found = services.download_address(served, original=False)
+    for clients in (aws.s3, aws.s3_for_browsers):
+        clients.cache_clear()
+    assert found is not None
+    assert found.startswith(address)
+
+
+def test_the_packing_is_chosen_in_the_form(
+    client_of: Callable[[str], Client], archives: Path, store: str, settings: Any
+) -> None:
+    settings.PACKING = "stored"
+    client = client_of("operator")
+    assert '<option value="stored" selected>' in client.get(reverse(NEW)).content.decode()
+    path = constant_archive(archives / "a.tar.gz", labels=["a"], answer=0)
+    client.post(reverse(NEW), _form(path, packing="compressed"))
+    client.post(reverse(NEW), _form(path, name="other"))
+    chosen = Version.objects.order_by("pk").values_list("packing_choice", flat=True)
+    assert list(chosen) == ["compressed", "stored"]
+    answer = client.post(reverse(NEW), _form(path, name="third", packing="zip"))
+    assert answer.status_code == 422
+    assert Version.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("step", "now"),
+    [("", "Waiting for a worker"), (Version.PACKING, Version.PACKING), ("Tries again.", "Tries")],
+)
+def test_the_page_says_what_is_done_and_what_is_to_come(
+    client_of: Callable[[str], Client], version: Version, step: str, now: str
+) -> None:
+    Version.objects.update(state="checking", step=step, report={})
+    page = client_of("viewer").get(version.get_absolute_url()).content.decode()
+    assert page.count('<li data-state="now"') == 1
+    assert now in page.split('<li data-state="now"')[1].split("</li>")[0]
+    for text in Version.STEPS:
+        assert f">{text}</li>" in page
+
+
+def test_the_admin_site_shows_what_is_served_and_changes_nothing(
+    client_of: Callable[[str], Client], served: Version
+) -> None:
+    client = client_of("admin")
+    found = client.get("/admin/models_catalog/version/", {"q": "cccc33"}).content.decode()
+    assert "digits v1" in found
+    url = f"/admin/models_catalog/version/{served.pk}/change/"
+    page = client.get(url).content.decode()
+    for shown in (served.published_sha256, served.content_sha256, served.original_key, "Stored"):
+        assert shown in page
+    assert client.post(url, {"packing": "compressed"}).status_code == 403
+    assert client.post(url.replace("change", "delete"), {"post": "yes"}).status_code == 403
+    assert client.get("/admin/models_catalog/version/add/").status_code == 403
+    assert client_of("operator").get(url).status_code in {302, 403}
 
 
 def _arrived(client: Client, **question: object) -> Any:

@@ -1,8 +1,12 @@
 """From an upload to a published version, with the real S3 server and the real preflight."""
 
+import contextlib
+import gzip
 import hashlib
+import io
 import json
 import sys
+import tarfile
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -10,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore.stub import ANY, Stubber
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from activity.models import Event
-from mmeportal import aws
-from models_catalog import archive, s3, services, validation
+from mmeportal import aws, errors
+from models_catalog import packing, s3, services, validation
 from models_catalog.models import Version
 from tests.artifacts import constant_archive, constant_network, pack
 
@@ -24,18 +30,48 @@ Keys = Callable[[], set[str]]
 GOOD = {
     "ok": True,
     "error": None,
-    "artifact": {"parameters": 1, "inputs": [{"name": "data", "shape": [1, 3]}]},
+    "artifact": {
+        "parameters": 1,
+        "parameter_bytes": 4,
+        "inputs": [{"name": "data", "shape": [1, 3]}],
+        "labels": ["a"],
+        "label_count": 1,
+    },
+    "load_ms": 1,
+    "infer_ms": 1,
+    "memory_mb": 1,
 }
+READ = {
+    "ok": True,
+    "error": None,
+    "archive": {"files": [], "unpacked_bytes": 0, "packed_bytes": 0, "notes": []},
+}
+
+
+def _unzipped(upload: Path, tar: Path, beat: Callable[[], None]) -> dict[str, Any]:
+    tar.write_bytes(gzip.decompress(upload.read_bytes()))
+    return READ
+
+
+@pytest.fixture
+def quick_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip run 2 where a test is about what run 1 reads."""
+    monkeypatch.setattr(validation, "run", lambda path, beat: GOOD)
 
 
 @pytest.fixture
 def quick_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip the container where a test is about what happens around it."""
+    monkeypatch.setattr(validation, "pack", _unzipped)
     monkeypatch.setattr(validation, "run", lambda path, beat: GOOD)
 
 
 def _archive(folder: Path, name: str = "a.tar.gz", answer: int = 0) -> Path:
     return constant_archive(folder / name, labels=["cat", "dog"], answer=answer)
+
+
+def _object(store: str, key: str) -> bytes:
+    return aws.s3().get_object(Bucket=store, Key=key)["Body"].read()
 
 
 def test_a_good_archive_is_validated_and_published(
@@ -51,10 +87,20 @@ def test_a_good_archive_is_validated_and_published(
     version.refresh_from_db()
     assert (version.state, version.reason) == ("ready", "")
     assert version.target_model == "digits_v1.tar.gz"
-    assert keys() == {"models/digits_v1.tar.gz"}
+    assert keys() == {"models/digits_v1.tar.gz", version.original_key}
+    assert version.original_key.startswith("originals/digits_v1-")
+    assert _object(store, version.original_key) == path.read_bytes()
     assert version.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    stored = aws.s3().get_object(Bucket=store, Key=version.key)["Body"].read()
-    assert stored == path.read_bytes()
+    served = _object(store, version.key)
+    assert served != path.read_bytes()
+    assert version.published_sha256 == hashlib.sha256(served).hexdigest()
+    assert version.published_size == len(served)
+    plain = gzip.decompress(served)
+    assert version.content_sha256 == hashlib.sha256(plain).hexdigest()
+    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+        names = tar.getnames()
+    assert names == sorted(constant_network(labels=[], answer=0))
+    assert [file["name"] for file in version.files if file["packed"]] == names
     assert (version.parameters, version.input_shape) == (2 * 192 + 2, "data: 1 × 3 × 8 × 8")
     inside = version.artifact
     assert inside["labels"] == ["cat", "dog"]
@@ -71,20 +117,21 @@ def test_versions_are_numbered_and_never_share_a_key(
     for answer in (0, 1):
         version = upload(_archive(archives, answer=answer))
         services.check_version(version_pk=version.pk)
-    assert keys() == {"models/digits_v1.tar.gz", "models/digits_v2.tar.gz"}
+    published = {key for key in keys() if key.startswith("models/")}
+    assert published == {"models/digits_v1.tar.gz", "models/digits_v2.tar.gz"}
 
 
-def test_a_hostile_archive_never_reaches_the_store_nor_the_container(
+def test_an_archive_that_leads_outside_is_neither_packed_nor_loaded_nor_stored(
     archives: Path, upload: Upload, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(validation, "run", lambda path, beat: pytest.fail("it was loaded"))
+    monkeypatch.setattr(packing, "pack", lambda *args, **kwargs: pytest.fail("it was packed"))
     files = constant_network(labels=["a"], answer=0)
     path = pack(archives / "a.tar.gz", files, prefix="../../")
     version = upload(path)
     services.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "rejected"
-    assert "leads outside" in version.reason
+    assert "outside the archive" in version.reason
     assert keys() == set()
 
 
@@ -104,13 +151,12 @@ def test_an_archive_that_lacks_a_file_is_rejected_by_the_container_with_its_reas
     assert event.level == "error"
 
 
-def test_a_number_that_was_rejected_is_not_given_again(
-    archives: Path, upload: Upload, quick_validation: None
-) -> None:
+def test_a_number_that_was_rejected_is_not_given_again(archives: Path, upload: Upload) -> None:
     bad = archives / "b.tar.gz"
     bad.write_bytes(b"no archive")
     first = upload(bad)
     services.check_version(version_pk=first.pk)
+    assert Version.objects.get().state == "rejected"
     assert upload(_archive(archives)).number == 2
 
 
@@ -148,19 +194,34 @@ def _renewable(version: Version) -> None:
     Version.objects.filter(pk=version.pk).update(check_after=timezone.now())
 
 
-@pytest.mark.parametrize("name", ["download", "inspect", "run", "publish", "delete"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        (s3, "download"),
+        (validation, "pack"),
+        (packing, "pack"),
+        (packing, "sha256"),
+        (validation, "run"),
+        (s3, "publish"),
+        (s3, "copy"),
+        (s3, "delete"),
+    ],
+    ids=lambda place: f"{place[0].__name__.rpartition('.')[2]}.{place[1]}",
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_check_killed_anywhere_is_picked_up_and_done_once(
     archives: Path,
     upload: Upload,
     keys: Keys,
     quick_validation: None,
+    store: str,
     monkeypatch: pytest.MonkeyPatch,
-    name: str,
+    place: tuple[Any, str],
     when: str,
 ) -> None:
-    version = upload(_archive(archives))
-    holder: Any = {"inspect": archive, "run": validation}.get(name, s3)
+    path = _archive(archives)
+    version = upload(path)
+    holder, name = place
     real = getattr(holder, name)
 
     def killed(*args: Any, **kwargs: Any) -> None:
@@ -178,13 +239,17 @@ def test_a_check_killed_anywhere_is_picked_up_and_done_once(
 
     version.refresh_from_db()
     assert version.state == "ready"
-    assert "models/digits_v1.tar.gz" in keys()
+    # What is left in staging where it was killed before the last step, a sweep deletes.
+    kept = {key for key in keys() if not key.startswith("staging/")}
+    assert kept == {"models/digits_v1.tar.gz", version.original_key}
+    assert hashlib.sha256(_object(store, version.key)).hexdigest() == version.published_sha256
+    assert _object(store, version.original_key) == path.read_bytes()
     published = Event.objects.filter(action="version.published", subject_id=version.pk)
     assert published.count() == 1
 
 
 def test_two_workers_do_not_check_the_same_version(
-    archives: Path, upload: Upload, monkeypatch: pytest.MonkeyPatch
+    archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = upload(_archive(archives))
     calls = []
@@ -200,7 +265,11 @@ def test_two_workers_do_not_check_the_same_version(
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing(
-    archives: Path, upload: Upload, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    archives: Path,
+    upload: Upload,
+    keys: Keys,
+    quick_validation: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     version = upload(_archive(archives))
 
@@ -280,7 +349,7 @@ def test_what_nobody_foresaw_is_said_on_the_page_and_tried_again_then_given_up(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(archive, "inspect", broken)
+    monkeypatch.setattr(validation, "pack", broken)
     version = upload(_archive(archives))
     services.check_version(version_pk=version.pk)
     version.refresh_from_db()
@@ -301,7 +370,7 @@ def test_a_check_that_kills_its_worker_each_time_ends(
     def killed(*args: Any, **kwargs: Any) -> None:
         raise _Killed
 
-    monkeypatch.setattr(archive, "inspect", killed)
+    monkeypatch.setattr(validation, "pack", killed)
     version = upload(_archive(archives))
     for _ in range(services.MAX_ATTEMPTS):
         with pytest.raises(_Killed):
@@ -318,22 +387,21 @@ def test_a_long_look_keeps_its_lease(
 ) -> None:
     monkeypatch.setattr(services, "LEASE", timedelta(seconds=1))
     version = upload(_archive(archives))
-    real = archive.inspect
 
-    def slow(path: Path, *, max_unpacked: int, beat: Callable[[], None]) -> None:
+    def slow(upload: Path, tar: Path, beat: Callable[[], None]) -> dict[str, Any]:
         until = timezone.now() + 3 * services.LEASE
-        while timezone.now() < until:  # as long as a real one, which beats at each block
+        while timezone.now() < until:  # as long as a real one, which beats at each second
             beat()
-        real(path, max_unpacked=max_unpacked, beat=beat)
+        return _unzipped(upload, tar, beat)
 
-    monkeypatch.setattr(archive, "inspect", slow)
+    monkeypatch.setattr(validation, "pack", slow)
     services.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert (version.state, version.attempts) == ("ready", 1)
 
 
 def test_what_no_page_can_hold_is_not_kept(
-    archives: Path, upload: Upload, monkeypatch: pytest.MonkeyPatch
+    archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = ["nul \0", "surrogate \udce9", "fine é"]
     artifact = {**GOOD["artifact"], "labels": labels}  # type: ignore[dict-item]
@@ -372,3 +440,339 @@ def test_uploads_that_were_cut_off_are_cleared_from_staging_later(
     monkeypatch.setattr(services, "STAGING_KEPT", -services.STAGING_KEPT)
     services.clear_staging()
     assert keys() == {version.staging_key}
+
+
+def _published(version: Version) -> Version:
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert (version.state, version.reason) == ("ready", "")
+    return version
+
+
+def test_extra_files_are_left_out_of_what_is_served_and_stay_in_the_original(
+    archives: Path, upload: Upload, store: str, quick_load: None
+) -> None:
+    files = constant_network(labels=["a", "b"], answer=0) | {
+        "README.txt": b"read me",
+        "training.log": bytes(2 << 20),
+        "MAR-INF/MANIFEST.json": b"{}",
+    }
+    version = _published(upload(pack(archives / "a.tar.gz", files)))
+    with tarfile.open(fileobj=io.BytesIO(_object(store, version.key))) as tar:
+        served = tar.getnames()
+    assert served == sorted(constant_network(labels=[], answer=0))
+    with tarfile.open(fileobj=io.BytesIO(_object(store, version.original_key))) as tar:
+        assert sorted(tar.getnames()) == sorted(files)
+    assert {file["name"] for file in version.files} == set(files)
+    assert {file["name"] for file in version.files if file["packed"]} == set(served)
+    assert {file["name"] for file in version.files if file["read"]} == set(served)
+
+
+def test_the_same_content_in_another_packing_is_recognised(
+    archives: Path, upload: Upload, client_of: Any, quick_load: None
+) -> None:
+    files = constant_network(labels=["a", "b"], answer=0)
+    first = _published(upload(pack(archives / "a.tar.gz", files)))
+    backwards = dict(reversed(files.items()))
+    second = _published(upload(pack(archives / "b.tar.gz", backwards, prefix="./"), name="other"))
+    assert second.sha256 != first.sha256
+    assert second.content_sha256 == first.content_sha256
+    assert second.published_sha256 == first.published_sha256
+    event = Event.objects.about("version", second.pk).first()
+    assert event is not None
+    assert event.text.endswith("It has the same content as digits v1.")
+    page = client_of("viewer").get(second.get_absolute_url()).content.decode()
+    assert 'The same content as <a href="/models/digits/v1/">digits v1</a>' in page
+
+
+def test_the_same_bytes_are_recognised_before_they_are_validated(
+    archives: Path, upload: Upload, client_of: Any, quick_validation: None
+) -> None:
+    path = _archive(archives)
+    _published(upload(path))
+    with gzip.open(path) as plain:
+        repacked = archives / "b.tar.gz"
+        repacked.write_bytes(gzip.compress(plain.read(), 1))
+    _published(upload(repacked, name="repacked"))
+    again = upload(path, name="again")
+    page = client_of("viewer").get(again.get_absolute_url()).content.decode()
+    assert 'The same bytes as <a href="/models/digits/v1/">digits v1</a>' in page
+    _published(again)
+    event = Event.objects.about("version", again.pk).first()
+    assert event is not None
+    assert event.text.endswith("It has the same bytes as digits v1.")
+
+
+@pytest.mark.parametrize("choice", ["stored", "compressed"])
+def test_the_packing_that_was_chosen_is_what_is_served(
+    archives: Path, upload: Upload, store: str, settings: Any, quick_validation: None, choice: str
+) -> None:
+    settings.PACKING = choice
+    version = _published(upload(_archive(archives)))
+    served = _object(store, version.key)
+    assert version.packing == choice
+    facts = version.report["packing"]
+    assert facts["choice"] == choice
+    assert facts[f"{choice}_bytes"] == len(served) == version.published_size
+    assert facts["compressed_bytes"] < facts["stored_bytes"]
+    tar = gzip.decompress(served)
+    assert version.content_sha256 == hashlib.sha256(tar).hexdigest()
+
+
+def test_a_network_that_changes_the_file_it_is_loaded_from_is_refused(
+    archives: Path,
+    upload: Upload,
+    keys: Keys,
+    quick_validation: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run(path: Path, beat: Callable[[], None]) -> dict[str, Any]:
+        assert path.stat().st_mode & 0o777 == 0o400
+        path.chmod(0o600)
+        with path.open("ab") as file:
+            file.write(b"x")
+        return GOOD
+
+    monkeypatch.setattr(validation, "run", run)
+    version = upload(_archive(archives))
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "rejected"
+    assert "was changed" in version.reason
+    assert keys() == set()
+
+
+def test_only_accepted_uploads_are_kept_and_only_if_it_is_wanted(
+    archives: Path, upload: Upload, keys: Keys, settings: Any, quick_validation: None
+) -> None:
+    settings.KEEP_ORIGINALS = False
+    version = _published(upload(_archive(archives)))
+    assert version.original_key == ""
+    assert keys() == {"models/digits_v1.tar.gz"}
+
+
+def test_originals_are_never_copied_into_a_store(
+    archives: Path, upload: Upload, keys: Keys, settings: Any, quick_validation: None
+) -> None:
+    settings.MODEL_PREFIX = "originals/old-store"
+    _published(upload(_archive(archives)))
+    settings.MODEL_PREFIX, settings.ORIGINALS_PREFIX = "models", "originals/old-store"
+    version = _published(upload(_archive(archives), name="other"))
+    assert version.original_key == ""
+    event = Event.objects.about("version", version.pk).first()
+    assert event is not None
+    assert "lies inside the store originals/old-store" in event.text
+    assert event.level == "warning"
+
+
+def test_a_store_that_does_not_allow_originals_does_not_hold_a_version_back(
+    archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(**_: Any) -> None:
+        raise errors.Denied("no right to s3:PutObject")
+
+    monkeypatch.setattr(s3, "copy", denied)
+    version = _published(upload(_archive(archives)))
+    assert version.original_key == ""
+    event = Event.objects.about("version", version.pk).first()
+    assert event is not None
+    assert "could not be kept: no right to s3:PutObject" in event.text
+
+
+def test_a_store_that_is_away_while_the_original_is_copied_is_tried_again(
+    archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**_: Any) -> None:
+        raise errors.Throttled("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "copy", away)
+        version = upload(_archive(archives))
+        services.check_version(version_pk=version.pk)
+        version.refresh_from_db()
+        assert (version.state, version.attempts) == ("checking", 1)
+    monkeypatch.setattr(validation, "pack", lambda *args, **kwargs: pytest.fail("once is enough"))
+    _renewable(version)
+    assert _published(version).original_key
+
+
+@pytest.mark.parametrize("failure", [_Killed, KeyError])
+def test_what_is_in_the_store_is_never_called_rejected(
+    archives: Path,
+    upload: Upload,
+    keys: Keys,
+    quick_validation: None,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: type[BaseException],
+) -> None:
+    def broken(**_: Any) -> None:
+        raise failure("x")
+
+    monkeypatch.setattr(s3, "copy", broken)
+    version = upload(_archive(archives))
+    for _ in range(services.MAX_ATTEMPTS):
+        with contextlib.suppress(_Killed):
+            services.check_version(version_pk=version.pk)
+        _renewable(version)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert (version.state, version.original_key) == ("ready", "")
+    assert version.key in keys()
+    event = Event.objects.about("version", version.pk).first()
+    assert event is not None
+    assert "could not be kept" in event.text
+
+
+def test_what_another_attempt_published_is_not_taken_for_the_own_where_it_differs(
+    archives: Path,
+    upload: Upload,
+    store: str,
+    quick_validation: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def killed(**_: Any) -> None:
+        raise _Killed
+
+    version = upload(_archive(archives))
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "publish", killed)
+        with pytest.raises(_Killed):
+            services.check_version(version_pk=version.pk)
+    aws.s3().put_object(Bucket=store, Key=version.key, Body=b"theirs")
+    _renewable(version)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "rejected"
+    assert "never overwritten" in version.reason
+    assert _object(store, version.key) == b"theirs"
+
+
+def test_a_large_file_is_published_in_parts_and_beats_before_each(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_PART_BYTES", 5 << 20)  # S3 takes no smaller ones
+    path = tmp_path / "large"
+    path.write_bytes(bytes(range(256)) * (12 << 12))
+    beats: list[None] = []
+    s3.publish(bucket=store, key="models/x", path=path, beat=lambda: beats.append(None))
+    assert len(beats) == 1 + 3 + 1
+    assert _object(store, "models/x") == path.read_bytes()
+    with pytest.raises(errors.AlreadyExists):
+        s3.publish(bucket=store, key="models/x", path=path, beat=lambda: None)
+
+
+def test_an_upload_whose_lease_is_lost_leaves_nothing_at_the_key(
+    store: str, tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_PART_BYTES", 5 << 20)
+    path = tmp_path / "large"
+    path.write_bytes(bytes(12 << 20))
+    beats: list[None] = []
+
+    def beat() -> None:
+        beats.append(None)
+        if len(beats) == 3:
+            raise services.LeaseLost
+
+    with pytest.raises(services.LeaseLost):
+        s3.publish(bucket=store, key="models/x", path=path, beat=beat)
+    assert keys() == set()
+
+
+@pytest.mark.parametrize("size", [1 << 10, 12 << 20], ids=["at once", "in parts"])
+def test_the_store_refuses_a_write_where_something_is_even_if_nobody_looked(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(s3, "_PART_BYTES", 5 << 20)
+    monkeypatch.setattr(s3, "exists", lambda **_: False)
+    aws.s3().put_object(Bucket=store, Key="models/x", Body=b"theirs")
+    path = tmp_path / "file"
+    path.write_bytes(bytes(size))
+    with pytest.raises(errors.AlreadyExists):
+        s3.publish(bucket=store, key="models/x", path=path, beat=lambda: None)
+    assert _object(store, "models/x") == b"theirs"
+
+
+def test_a_large_upload_is_kept_by_copies_of_its_parts(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = TransferConfig(multipart_threshold=6 << 20, multipart_chunksize=5 << 20)
+    monkeypatch.setattr(aws, "COPY", parts)
+    body = bytes(range(256)) * (12 << 12)
+    aws.s3().put_object(Bucket=store, Key="staging/x", Body=body)
+    calls: list[str] = []
+    aws.s3().meta.events.register(
+        "before-call.s3", lambda model, **_: calls.append(model.name), unique_id="calls"
+    )
+    s3.copy(bucket=store, source_key="staging/x", key="originals/x", beat=lambda: None)
+    aws.s3().meta.events.unregister("before-call.s3", unique_id="calls")
+    assert calls.count("UploadPartCopy") == 3
+    assert not {"GetObject", "PutObject", "UploadPart"} & set(calls)  # no byte travels
+    assert _object(store, "originals/x") == body
+    with pytest.raises(errors.NotFound):
+        s3.copy(bucket=store, source_key="staging/none", key="originals/y", beat=lambda: None)
+
+
+@pytest.mark.parametrize("size", [1 << 10, 12 << 20], ids=["at once", "in parts"])
+def test_the_write_itself_is_conditional(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Not all servers look at the condition; that it is sent is what S3's own refusal needs."""
+    monkeypatch.setattr(s3, "_PART_BYTES", 5 << 20)
+    monkeypatch.setattr(s3, "exists", lambda **_: False)
+    path = tmp_path / "file"
+    path.write_bytes(bytes(size))
+    aws.s3.cache_clear()
+    stub = Stubber(aws.s3())
+    refused = partial(
+        stub.add_client_error, service_error_code="PreconditionFailed", http_status_code=412
+    )
+    where = {"Bucket": "b", "Key": "models/x"}
+    if size <= 5 << 20:
+        refused("put_object", expected_params=where | {"Body": ANY, "IfNoneMatch": "*"})
+    else:
+        upload = where | {"UploadId": "u"}
+        stub.add_response(
+            "create_multipart_upload",
+            {"UploadId": "u"},
+            where | {"ChecksumAlgorithm": "CRC32"},
+        )
+        for number in (1, 2, 3):
+            stub.add_response(
+                "upload_part",
+                {"ETag": f"e{number}", "ChecksumCRC32": f"c{number}"},
+                upload | {"PartNumber": number, "Body": ANY},
+            )
+        parts = [
+            {"PartNumber": number, "ETag": f"e{number}", "ChecksumCRC32": f"c{number}"}
+            for number in (1, 2, 3)
+        ]
+        refused(
+            "complete_multipart_upload",
+            expected_params=upload | {"MultipartUpload": {"Parts": parts}, "IfNoneMatch": "*"},
+        )
+        stub.add_response("abort_multipart_upload", {}, upload)
+    with stub, pytest.raises(errors.AlreadyExists):
+        s3.publish(bucket="b", key="models/x", path=path, beat=lambda: None)
+    stub.assert_no_pending_responses()
+    aws.s3.cache_clear()
+
+
+def test_the_docs_allow_what_originals_need_and_no_more() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "aws.md").read_text()
+    policy = json.loads(page.split("<!-- policy: portal -->")[1].split("```")[1][4:])
+    actions = {
+        statement["Resource"].removeprefix("arn:aws:s3:::BUCKET/"): set(statement["Action"])
+        for statement in policy["Statement"]
+        if str(statement["Resource"]).startswith("arn:aws:s3:::BUCKET/")
+    }
+    kept = {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}
+    assert actions["ORIGINALS/*"] == actions["PREFIX/*"] == kept
+    assert actions["STAGING/*"] == kept | {"s3:DeleteObject"}
+    rules = json.loads(page.split("<!-- lifecycle -->")[1].split("```")[1][4:])["Rules"]
+    assert [rule["Filter"] for rule in rules] == [{}, {"Prefix": "ORIGINALS/"}]
+    with Stubber(aws.s3()) as stub:  # which holds them against S3's own description
+        stub.add_response("put_bucket_lifecycle_configuration", {})
+        aws.s3().put_bucket_lifecycle_configuration(
+            Bucket="b", LifecycleConfiguration={"Rules": rules}
+        )

@@ -11,7 +11,41 @@ import pytest
 
 from models_catalog import validation
 
-GOOD = {"ok": True, "error": None, "artifact": {"inputs": [{"name": "data", "shape": [1]}]}}
+GOOD: dict[str, Any] = {
+    "ok": True,
+    "error": None,
+    "artifact": {
+        "inputs": [{"name": "data", "shape": [1]}],
+        "outputs": [{"name": "prob", "shape": [1, 2]}],
+        "parameters": 1,
+        "parameter_bytes": 4,
+        "labels": ["a", "b"],
+        "label_count": 2,
+        "layers": {"softmax": 1},
+        "preprocess": None,
+        "output": {
+            "name": "prob",
+            "index": 0,
+            "kind": "probabilities",
+            "chosen": "probes",
+            "others": [],
+        },
+        "notes": [{"code": "epochs", "message": "The highest epoch is served."}],
+    },
+    "load_ms": 1.5,
+    "infer_ms": 1,
+    "memory_mb": 10,
+}
+READ: dict[str, Any] = {
+    "ok": True,
+    "error": None,
+    "archive": {
+        "files": [{"name": "a-symbol.json", "bytes": 3, "packed": True, "read": True}],
+        "unpacked_bytes": 3,
+        "packed_bytes": 3,
+        "notes": [],
+    },
+}
 
 
 @pytest.fixture
@@ -19,11 +53,14 @@ def says(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let a Python program stand where the preflight is expected."""
     monkeypatch.setattr(validation, "GRACE_S", 0)
 
-    def use(code: str) -> dict[str, Any]:
+    def use(code: str, tar: Path | None = None) -> dict[str, Any]:
         script = tmp_path / "preflight.py"
         script.write_text(f"import json, os, signal, sys, time\n{code}\n")
         settings.PREFLIGHT_COMMAND = [sys.executable, str(script)]
-        return validation.run(tmp_path / "a.tar.gz", beat=lambda: None)
+        archive = tmp_path / "a.tar.gz"
+        if tar is not None:
+            return validation.pack(archive, tar, beat=lambda: None)
+        return validation.run(archive, beat=lambda: None)
 
     return use
 
@@ -43,8 +80,11 @@ def test_a_refusal_is_a_report_too(says: Any) -> None:
         ("sys.exit('no mxnet here')", "refuses|lacks|JSON|no mxnet"),
         ("print('no json')", "not JSON"),
         ("print('[]')", "lacks `ok`"),
-        ("print('{\"ok\": true}')", "what is inside"),
-        ("print('{\"ok\": false}')", "without a reason"),
+        ("print('{\"ok\": true}')", "artifact.inputs"),
+        ("print('{\"ok\": false}')", "error.message"),
+        ('print(\'{"ok": false, "error": {"message": ""}}\')', "without a reason"),
+        ("print('[' * 100000)", "not JSON"),
+        ('print(\'{"ok": true, "x": NaN}\')', "NaN is no number"),
         ("print('bad', file=sys.stderr); sys.exit(3)", "bad"),
     ],
 )
@@ -80,6 +120,112 @@ def _wait_for_end(pid: int) -> None:
             return
         time.sleep(0.01)
     pytest.fail(f"process {pid} goes on")
+
+
+def _changed(report: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of ``report`` with another value at ``path``, e.g. ``artifact.inputs.0.name``."""
+    changed: dict[str, Any] = json.loads(json.dumps(report))
+    *within, last = path.split(".")
+    place: Any = changed
+    for key in within:
+        place = place[int(key) if key.isdigit() else key]
+    place[int(last) if last.isdigit() else last] = value
+    return changed
+
+
+def _nested(depth: int) -> Any:
+    value: Any = 0
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("artifact", []),
+        ("artifact.inputs", []),
+        ("artifact.inputs", "data"),
+        ("artifact.inputs.0.name", 1),
+        ("artifact.inputs.0.shape", [True]),
+        ("artifact.inputs.0.shape", [-1]),
+        ("artifact.parameters", 2**63),
+        ("artifact.parameters", 1.5),
+        ("artifact.parameters", None),
+        ("artifact.labels", [["a"]]),
+        ("artifact.layers", {"softmax": "1"}),
+        ("artifact.preprocess", "none"),
+        ("artifact.output", "prob"),
+        ("artifact.output.kind", 1),
+        ("artifact.output.others", [1]),
+        ("artifact.notes", [{"code": "x"}]),
+        ("artifact.notes", [{"code": "x", "message": "y"}] * (validation.MAX_NOTES + 1)),
+        ("artifact.anything", _nested(validation.MAX_DEPTH)),
+        ("artifact.anything", 1e300),
+        ("load_ms", "1"),
+    ],
+)
+def test_a_report_of_another_form_is_none(says: Any, path: str, value: Any) -> None:
+    forged = json.dumps(_changed(GOOD, path, value))
+    with pytest.raises(validation.PreflightBroken, match="has not the form of one"):
+        says(f"print({forged!r})")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("archive", None),
+        ("archive.files", []),
+        ("archive.files", [READ["archive"]["files"][0]] * (validation.MAX_FILES + 1)),
+        ("archive.files.0.name", None),
+        ("archive.files.0.bytes", -1),
+        ("archive.files.0.packed", 1),
+        ("archive.packed_bytes", True),
+        ("archive.notes", [1]),
+    ],
+)
+def test_a_report_of_another_form_is_none_of_run_1_either(
+    says: Any, tmp_path: Path, path: str, value: Any
+) -> None:
+    tar = tmp_path / "plain.tar"
+    forged = json.dumps(_changed(READ, path, value))
+    with pytest.raises(validation.PreflightBroken, match="has not the form of one"):
+        says(f"open({str(tar)!r}, 'w').write('x')\nprint({forged!r})", tar)
+
+
+def test_a_refusals_findings_are_held_to_their_form_too(says: Any) -> None:
+    refusal = {"ok": False, "error": {"code": "x", "message": "No."}, "artifact": {"layers": 1}}
+    with pytest.raises(validation.PreflightBroken, match="has not the form of one"):
+        says(f"print({json.dumps(refusal)!r})")
+
+
+def test_run_1_gives_its_report_and_a_tar(says: Any, tmp_path: Path) -> None:
+    tar = tmp_path / "plain.tar"
+    report = says(
+        "assert sys.argv[2] == '--pack', sys.argv\nopen(sys.argv[3], 'w').write('x')\n"
+        f"print({json.dumps(READ)!r})",
+        tar,
+    )
+    assert report == READ
+    assert tar.read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    "writes", ["", "open({tar!r}, 'w')", "os.symlink('/etc/passwd', {tar!r})", "os.mkdir({tar!r})"]
+)
+def test_what_is_no_tar_is_not_taken_for_one(says: Any, tmp_path: Path, writes: str) -> None:
+    tar = tmp_path / "plain.tar"
+    with pytest.raises(validation.PreflightBroken, match="wrote no tar"):
+        says(f"{writes.format(tar=str(tar))}\nprint({json.dumps(READ)!r})", tar)
+
+
+def test_a_tar_larger_than_what_may_be_unpacked_is_not_taken(
+    says: Any, settings: Any, tmp_path: Path
+) -> None:
+    settings.MAX_UNPACKED_MB = 1
+    tar = tmp_path / "plain.tar"
+    with pytest.raises(validation.PreflightBroken, match="larger than MAX_UNPACKED_MB"):
+        says(f"open({str(tar)!r}, 'w').truncate(18 << 20)\nprint({json.dumps(READ)!r})", tar)
 
 
 def test_an_uploaded_model_sees_no_secrets(says: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,3 +92,27 @@ def test_published_ports_are_on_loopback() -> None:
     ports = re.findall(r"^ *- (\S*\$\{\w*PORT\S*)$", text, re.MULTILINE)
     assert len(ports) == 3
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_objects_of_an_earlier_version_become_those_of_the_user_of_s3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[str, int]] = []
+    monkeypatch.setattr(
+        os, "chown", lambda path, uid, gid, **more: given.append((Path(path).name, uid))
+    )
+    owner = compose._OWNERS["s3"]
+    assert owner == 1000
+    monkeypatch.setitem(compose._OWNERS, "s3", tmp_path.stat().st_uid + 1)
+    (tmp_path / "bucket" / "models").mkdir(parents=True)
+    (tmp_path / "bucket" / "models" / "m.tar.gz").write_bytes(b"x")
+    outside = tmp_path / "bucket" / "link"
+    outside.symlink_to("/etc")
+    compose.give_objects(tmp_path)
+    names = [name for name, _ in given]
+    assert sorted(names[:-1]) == ["bucket", "link", "m.tar.gz", "models"]
+    assert names[-1] == tmp_path.name, "the last, so that a start that was ended is made good"
+    monkeypatch.setitem(compose._OWNERS, "s3", tmp_path.stat().st_uid)
+    given.clear()
+    compose.give_objects(tmp_path)
+    assert given == []

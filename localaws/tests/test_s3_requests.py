@@ -1,0 +1,107 @@
+"""Requests made of anything, signed rightly: no error of the server's, no lost object."""
+
+import contextlib
+import hashlib
+import http.client
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from localaws.keys import Key, KeyRing
+from localaws.s3.operations import OPERATIONS, Service
+from localaws.s3.server import Server
+from localaws.s3.store import Description, Store
+from localaws.tests.servers import KEY, REGION, SECRET
+from localaws.tests.test_s3_streams import Signer
+
+KEPT = b"as it was"
+_WORDS = sorted({word for one in OPERATIONS for word in one.needs | one.may})
+_WORDS += ["acl", "policy", "versioning", "legal-hold", "retention", "torrent", "restore", "select"]
+_WORDS += ["versionId", "attributes", "cors", "lifecycle", "website", "tagging2", "Tagging", ""]
+_HEADERS = sorted({header for one in OPERATIONS for header in one.headers})
+_HEADERS += ["range", "if-match", "if-none-match", "if-modified-since", "if-range", "content-md5"]
+_HEADERS += ["x-amz-acl", "x-amz-mfa", "x-amz-object-lock-mode", "x-amz-meta-a", "x-amz-trailer"]
+_HEADERS += ["x-amz-grant-read", "x-amz-new-thing", "content-encoding", "expires"]
+_VALUES = ["", "*", "2", "url", "bytes=0-1", "bytes=-0", "0", "-1", "9" * 30, "/", "true"]
+_VALUES += ["bucket/kept", "bucket%2Fkept", "/bucket/kept?versionId=1", "a\u00e9", "REPLACE"]
+_VALUES += ["sha1", "AES256"]
+_BODIES = [b"", b"x", b"<Delete/>", b"<Tagging><TagSet/></Tagging>", b"\x00\xff", b"<a" * 99]
+_BODIES += [b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartU"]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Store]]:
+    store = Store(tmp_path_factory.mktemp("requests") / "objects")
+    store.create_bucket("bucket")
+    listener = socket.create_server(("127.0.0.1", 0))
+    host = f"127.0.0.1:{listener.getsockname()[1]}"
+    server = Server(
+        store, Service(store, REGION), KeyRing([Key(KEY, SECRET)]), frozenset({host}), listener
+    )
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    yield host, store
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+    store.close()
+
+
+@settings(
+    max_examples=300,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    method=st.sampled_from(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"]),
+    path=st.sampled_from(["/", "/bucket", "/bucket/", "/bucket/kept", "/bucket/..//"]),
+    query=st.dictionaries(st.sampled_from(_WORDS), st.sampled_from(_VALUES), max_size=3),
+    headers=st.dictionaries(st.sampled_from(_HEADERS), st.sampled_from(_VALUES), max_size=3),
+    body=st.sampled_from(_BODIES),
+)
+def test_whatever_is_asked_is_answered_and_leaves_other_objects_alone(
+    served: tuple[str, Store],
+    method: str,
+    path: str,
+    query: dict[str, str],
+    headers: dict[str, str],
+    body: bytes,
+) -> None:
+    host, store = served
+    _keep(store)
+    words = urlencode(query, quote_via=quote)
+    target = path + (f"?{words}" if words else "")
+    digest = hashlib.sha256(body).hexdigest()
+    sent = {name: value.strip() for name, value in headers.items()}
+    signed = Signer(host, target, sent | {"x-amz-content-sha256": digest}, method).headers
+    connection = http.client.HTTPConnection(host, timeout=20)
+    with contextlib.closing(connection):
+        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in (signed | {"Content-Length": str(len(body))}).items():
+            connection.putheader(name, value.encode("latin-1"))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        text = answer.read()
+    assert answer.status < 500 or answer.status == 501, text
+    assert b"SignatureDoesNotMatch" not in text
+    if answer.status >= 300 or method in ("GET", "HEAD", "POST") or query:
+        # What was refused, what reads, and what is about a part of the object replaces nothing.
+        found, file = store.open("bucket", "kept")
+        with file:
+            assert (file.read(), found.description.etag) == (KEPT, "kept"), (answer.status, text)
+
+
+def _keep(store: Store) -> None:
+    if "bucket" not in [name for name, _ in store.buckets()]:
+        store.create_bucket("bucket")
+    path: Path = store.temporary()
+    path.write_bytes(KEPT)
+    store.commit("bucket", "kept", path, Description("kept"))

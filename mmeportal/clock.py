@@ -1,0 +1,33 @@
+"""The time by the database's clock, for all times that are compared later.
+
+A lease that one process writes is read by another, which may be on another host, and clocks of
+hosts differ. So each time that is stored to be compared (leases, what is due, heartbeats of calls,
+the throttle's windows) and each time that it is compared with come from here. Times that only
+people read may be of the host that wrote them. How long something takes is measured by the
+monotonic clock of one process, and what lives in Redis ends by Redis's clock.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+# SQLite has milliseconds. Rounded up, so that nothing written a moment ago is in the future.
+_ROUNDED_UP = timedelta(microseconds=999)
+
+
+def now(using: BaseDatabaseWrapper | None = None) -> datetime:
+    """The present time in UTC, by the clock of the database. Raises DatabaseError.
+
+    ``using``: another connection than this thread's own.
+    """
+    database = using or connection
+    with database.cursor() as cursor:
+        if database.vendor == "postgresql":
+            # Not now(): that is when the transaction began.
+            cursor.execute("SELECT clock_timestamp()")
+            (at,) = cursor.fetchone()
+            return at.astimezone(UTC)  # type: ignore[no-any-return]
+        cursor.execute("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
+        (text,) = cursor.fetchone()
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) + _ROUNDED_UP

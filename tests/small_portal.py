@@ -1,0 +1,141 @@
+"""The portal's worker and beat as the Procfile starts them, with all that they talk to.
+
+Smaller than `make up`: localaws hosts tiny containers, and there is no web server. What users would
+do is done by `manage.py shell`. Each process may have a clock that is off.
+"""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+from django.conf import settings
+
+from localaws.tests import servers as localaws
+from tests.servers import REDIS_PASSWORD, free_port, redis_of_a_stack, running
+
+ROOT = Path(settings.BASE_DIR)
+BUCKET = "store-of-a-small-portal"
+SHIFTED = Path(__file__).with_name("shifted_clock")
+
+
+class SmallPortal:
+    """Its folder, its environment, and its database."""
+
+    def __init__(self, folder: Path, address: str, s3_address: str) -> None:
+        self.folder = folder
+        self.redis_port = free_port()
+        self.database = folder / "db.sqlite3"
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+        } | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": f"{SHIFTED}:{ROOT}",
+            "DJANGO_SETTINGS_MODULE": "mmeportal.settings",
+            "SECRET_KEY": settings.SECRET_KEY,
+            "DATABASE_URL": f"sqlite:///{self.database}",
+            "REDIS_URL": f"redis://portal@127.0.0.1:{self.redis_port}/0",
+            "REDIS_PASSWORD": REDIS_PASSWORD,
+            "UPLOAD_TEMP_DIR": str(folder),
+            "MODEL_BUCKET": BUCKET,
+            "AWS_REGION": localaws.REGION,
+            "AWS_ACCESS_KEY_ID": localaws.KEY,
+            "AWS_SECRET_ACCESS_KEY": localaws.SECRET,
+            "AWS_ENDPOINT_URL": address,
+            "AWS_ENDPOINT_URL_S3": s3_address,
+            "EXECUTION_ROLE_ARN": localaws.ROLE,
+            "WORKER_THREADS": "2",
+            "REQUIRE_SANDBOX": "0",
+        }
+
+    @contextlib.contextmanager
+    def redis(self) -> Iterator["subprocess.Popen[bytes]"]:
+        """Its Redis, as a stack has it; its user ``watcher`` may do everything."""
+        with redis_of_a_stack(self.redis_port, self.folder) as process:
+            yield process
+
+    @contextlib.contextmanager
+    def program(self, name: str, ahead_s: float = 0) -> Iterator["subprocess.Popen[bytes]"]:
+        """``worker`` or ``beat`` with a clock that is ``ahead_s`` ahead."""
+        lines = (ROOT / "Procfile").read_text().splitlines()
+        (command,) = (line.partition(": ")[2] for line in lines if line.startswith(f"{name}: "))
+        environment = self.environment | {"CLOCK_AHEAD_S": str(ahead_s)}
+        with (
+            self._log(name).open("ab") as log,
+            running(
+                ["sh", "-c", f"exec {command}"], cwd=ROOT, env=environment, stdout=log, stderr=log
+            ) as process,
+        ):
+            yield process
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def said(self, name: str) -> str:
+        """What a program has logged so far."""
+        return self._log(name).read_text(errors="replace")
+
+    def run(self, program: str) -> None:
+        """Run Python in the portal, in a process of its own, as a page would do it."""
+        self._manage("shell", "--no-imports", "--command", program)
+
+    def migrate(self) -> None:
+        """Make its database."""
+        self._manage("migrate", "--verbosity", "0")
+
+    def _manage(self, *arguments: str) -> None:
+        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def row(self, query: str) -> tuple[Any, ...]:
+        """The first row of a query; an empty one where there is none."""
+        with contextlib.closing(sqlite3.connect(self.database, timeout=20)) as database:
+            return tuple(database.execute(query).fetchone() or ())
+
+    def wait(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+        """Until ``condition`` holds; an AssertionError with the logs where it does not."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                logs = [f"{path.name}:\n{path.read_text()[-3000:]}" for path in self._logs()]
+                raise AssertionError(f"waited for {what}\n" + "\n".join(logs))
+            time.sleep(0.05)
+
+    def _logs(self) -> list[Path]:
+        return sorted(self.folder.glob("*.log"))
+
+
+@contextlib.contextmanager
+def small_portal(folder: Path) -> Iterator[SmallPortal]:
+    """A portal with an empty store and account; nothing of its own runs yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with localaws.s3_server(folder / "objects") as s3_address:
+        aws = localaws.LocalAwsProcess(folder / "localaws", s3_address)
+        try:
+            aws.start()
+            made = SmallPortal(folder, aws.url, s3_address)
+            client: Any = boto3.client(
+                "s3",
+                endpoint_url=s3_address,
+                region_name=localaws.REGION,
+                aws_access_key_id=localaws.KEY,
+                aws_secret_access_key=localaws.SECRET,
+            )
+            client.create_bucket(
+                Bucket=BUCKET,
+                CreateBucketConfiguration={"LocationConstraint": localaws.REGION},
+            )
+            made.migrate()
+            yield made
+        finally:
+            aws.stop()

@@ -1,0 +1,58 @@
+"""Hosts whose clocks are off: endpoints still move, versions are still validated."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.artifacts import constant_archive
+from tests.small_portal import SmallPortal, small_portal
+
+_CREATE = """
+from endpoints import services
+services.create_endpoint(name={name!r}, instance_type="ml.m5.large", instance_count=1, actor=None)
+"""
+_UPLOAD = """
+from models_catalog import services
+with open({path!r}, "rb") as file:
+    services.upload_version(name={name!r}, note="", file=file, file_name="a.tar.gz", actor=None)
+"""
+_TEAR_DOWN = """
+from endpoints import services
+from endpoints.models import Endpoint
+services.request_teardown(endpoint=Endpoint.objects.get(name={name!r}), typed_name={name!r},
+                          actor=None)
+"""
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallPortal]:
+    with small_portal(tmp_path_factory.mktemp("clocks") / "portal") as made, made.redis():
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("worker_ahead_s", "beat_ahead_s"),
+    [(3, 0), (600, -600), (-600, 3)],
+    ids=["a worker 3 s ahead", "10 minutes ahead, beat as far behind", "10 minutes behind"],
+)
+def test_endpoints_move_and_versions_are_validated_whatever_the_hosts_clocks_show(
+    portal: SmallPortal, tmp_path: Path, worker_ahead_s: int, beat_ahead_s: int
+) -> None:
+    name = f"clock-{abs(worker_ahead_s)}-{abs(beat_ahead_s)}"
+    archive = constant_archive(tmp_path / "a.tar.gz", labels=["a", "b"], answer=1)
+    status = f"SELECT status FROM endpoints_endpoint WHERE name = '{name}'"
+    state = (
+        "SELECT state, reason, step FROM models_catalog_version v JOIN models_catalog_model m"
+        f" ON v.model_id = m.id WHERE m.name = '{name}'"
+    )
+    portal.run(_CREATE.format(name=name) + _UPLOAD.format(path=str(archive), name=name))
+    with portal.program("worker", worker_ahead_s), portal.program("beat", beat_ahead_s):
+        portal.wait(lambda: portal.row(status) == ("InService",), "the endpoint to serve")
+        portal.wait(lambda: portal.row(state)[0] in {"ready", "rejected"}, "the validation")
+        assert portal.row(state)[0] == "ready", portal.row(state)
+        if worker_ahead_s == 600:
+            portal.run(_TEAR_DOWN.format(name=name))
+            portal.wait(lambda: portal.row(status) == ("Gone",), "the endpoint to be gone")
+    if abs(worker_ahead_s) > 300:
+        assert "requests are signed by AWS's" in portal.said("worker"), "its clock is off"
