@@ -471,9 +471,8 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
         raise refuse("'pad' scales the whole picture: it goes with neither 'crop' nor 'resize'")
     return Preprocess(
         resize=resize, crop=crop, scale=float(scale), color=color,
-        mean=numbers["mean"], std=numbers["std"], layout=layout,
-        output=output, output_name=output_name,
         mean=numbers["mean"], std=numbers["std"], pad=pad, interpolation=interpolation,
+        layout=layout, output=output, output_name=output_name,
     )  # fmt: skip
 
 
