@@ -31,7 +31,6 @@ _STATUS = {
     "MalformedXML": 400,
     "MaxMessageLengthExceeded": 400,
     "MetadataTooLarge": 400,
-    "MethodNotAllowed": 405,
     "MissingContentLength": 411,
     "NoSuchBucket": 404,
     "NoSuchKey": 404,
@@ -41,7 +40,6 @@ _STATUS = {
     "RequestTimeTooSkewed": 403,
     "RequestTimeout": 400,
     "SignatureDoesNotMatch": 403,
-    "SlowDown": 503,
     "XAmzContentSHA256Mismatch": 400,
 }
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.client
+import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from localaws.s3.operations import OPERATIONS, Service
 from localaws.s3.server import Server
 from localaws.s3.store import Description, Store
 from localaws.tests.servers import KEY, REGION, SECRET
-from localaws.tests.test_s3_streams import Signer
+from localaws.tests.test_s3_streams import CRC, TEXT, Signer, signed_chunks
 
 KEPT = b"as it was"
 _WORDS = sorted({word for one in OPERATIONS for word in one.needs | one.may})
@@ -97,6 +98,42 @@ def test_whatever_is_asked_is_answered_and_leaves_other_objects_alone(
         found, file = store.open("bucket", "kept")
         with file:
             assert (file.read(), found.description.etag) == (KEPT, "kept"), (answer.status, text)
+
+
+def test_a_signed_stream_with_bytes_changed_is_never_stored_otherwise(
+    served: tuple[str, Store],
+) -> None:
+    """150 mutants of one request, head and body: what is stored is what was signed, or nothing."""
+    host, store = served
+    chance = random.Random(7)
+    answers = set()
+    for _ in range(150):
+        _keep(store)
+        signer = signed_chunks(host, "/bucket/kept", trailer=True)
+        body = signer.chunk(TEXT[:30]) + signer.chunk(TEXT[30:]) + signer.chunk(b"")
+        body += signer.trailer(CRC)
+        lines = [f"{k}: {v}" for k, v in (signer.headers | {"Content-Length": len(body)}).items()]
+        head = "\r\n".join(["PUT /bucket/kept HTTP/1.1", *lines, "", ""])
+        raw = bytearray(head.encode() + body)
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(raw))
+            length = chance.choice((0, 1, chance.randint(1, 20)))
+            raw[at : at + length] = bytes(chance.choices(b"\r\n :;0af\xff\0", k=length % 6))
+        with socket.create_connection(tuple(host.split(":")), timeout=20) as connection:
+            answer = b""
+            with contextlib.suppress(ConnectionError):  # it may let go while we send
+                connection.sendall(raw)
+                connection.shutdown(socket.SHUT_WR)
+                while data := connection.recv(65_536):
+                    answer += data
+        answers.add(answer[9:12])
+        _, file = store.open("bucket", "kept")
+        with file:
+            stored = file.read()
+        assert stored in (KEPT, TEXT), raw
+        assert (stored == TEXT) == answer.startswith(b"HTTP/1.1 200"), answer
+    assert answers <= {b"", b"200", b"400", b"403", b"411", b"501"}, answers
+    assert b"403" in answers
 
 
 def _keep(store: Store) -> None:
