@@ -9,7 +9,7 @@ import math
 import mmap
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,11 @@ MAX_INPUT_ELEMENTS = 64 * 1024 * 1024  # 256 MB of float32: more is a typing err
 class Preprocess:
     """What is done to a picture before it enters the network.
 
-    Order: colour, resize, crop, ``pixel * scale``, ``- mean``, ``/ std``. ``resize`` is the
+    Order: colour, resize, crop or pad, ``pixel * scale``, ``- mean``, ``/ std``. ``resize`` is the
     length of the shorter side in pixels before the crop; without it, or without ``crop``,
-    the picture is stretched to the input's height and width.
+    the picture is stretched to the input's height and width. With ``pad``, values 0 to 255 of the
+    network's channels (one for all, or one each), it keeps its proportions: it is scaled until it
+    fits into the input, and the rest on both sides is filled.
     """
 
     resize: int | None = None
@@ -46,6 +48,8 @@ class Preprocess:
     color: str = "RGB"
     layout: str | None = None
     """``NCHW`` or ``NHWC``: where the input has its channels; None: as its shape says."""
+    pad: tuple[float, ...] | None = None
+    interpolation: str = "bilinear"
 
 
 @dataclass(frozen=True)
@@ -264,7 +268,10 @@ def _read_labels(path: Path) -> tuple[str, ...]:
     return labels
 
 
-_PREPROCESS_KEYS = {"resize", "crop", "mean", "std", "scale", "color", "layout"}
+_PREPROCESS_KEYS = {
+    "resize", "crop", "mean", "std", "scale", "color", "pad", "interpolation", "layout",
+}  # fmt: skip
+_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "area")
 
 
 def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
@@ -290,8 +297,13 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
     if not _is_number(scale) or scale == 0:
         raise refuse("'scale' must be a number other than 0")
     color = given.get("color", "RGB")
-    if color not in ("RGB", "GRAY"):
-        raise refuse('\'color\' must be "RGB" or "GRAY"')
+    if color not in ("RGB", "BGR", "GRAY"):
+        raise refuse('\'color\' must be "RGB", "BGR" or "GRAY"')
+    interpolation = given.get("interpolation")
+    if interpolation is None:
+        interpolation = "bilinear"
+    if interpolation not in _INTERPOLATIONS:
+        raise refuse(f"'interpolation' must be one of {', '.join(_INTERPOLATIONS)}")
 
     shape = inputs[0].shape
     layout = given.get("layout")
@@ -307,6 +319,9 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
         raise refuse(f"'color' is {color}, but the network takes {channels} channel(s)")
     if resize is not None and crop and picture and resize < min(picture[1:]):
         raise refuse(f"'resize' {resize} is below the input {picture[1:]}, nothing is left to crop")
+    pad = _read_pad(given.get("pad"), channels, refuse)
+    if pad is not None and (crop or resize is not None):
+        raise refuse("'pad' scales the whole picture: it goes with neither 'crop' nor 'resize'")
     numbers = {}
     for key in ("mean", "std"):
         values = given.get(key) or []
@@ -322,7 +337,21 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
     return Preprocess(
         resize=resize, crop=crop, scale=float(scale), color=color,
         mean=numbers["mean"], std=numbers["std"], layout=layout,
+        pad=pad, interpolation=interpolation,
     )  # fmt: skip
+
+
+def _read_pad(
+    value: Any, channels: int | None, refuse: Callable[[str], ArtifactError]
+) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(_is_number(one) and 0 <= one <= 255 for one in values):
+        raise refuse("'pad' must be null, or a number from 0 to 255, or a list of one a channel")
+    if channels is not None and len(values) not in (1, channels):
+        raise refuse(f"'pad' has {len(values)} numbers, the network takes {channels} channels")
+    return tuple(float(one) for one in values)
 
 
 def _is_number(value: object) -> bool:

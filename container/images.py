@@ -1,19 +1,18 @@
 """From the bytes of a picture to the array that a network takes."""
 
-import io
-
+import decoding
 import numpy as np
 from artifact import Preprocess
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-MAX_PIXELS = 50_000_000
-"""Most pixels that are decoded. Checked in the header: a 6 MB PNG may hold a gigabyte."""
-
-MAX_SIDE = 30_000
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
-
-# Our own check below looks at the header first and says what to do; Pillow's only warns.
-Image.MAX_IMAGE_PIXELS = None
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "area": Image.Resampling.BOX,
+}
+"""Pillow's filters by the words of NAME-preprocess.json."""
 
 
 class BadImage(Exception):
@@ -23,57 +22,61 @@ class BadImage(Exception):
 def decode(data: bytes, shape: tuple[int, int, int], preprocess: Preprocess) -> np.ndarray:
     """Decode a picture to float32 of ``shape`` (channels, height, width) for the network.
 
-    Raises :class:`BadImage` where the bytes are not a picture in one of ``FORMATS``, are cut
-    short, or have more than ``MAX_PIXELS``.
+    Raises :class:`BadImage` where the bytes are not a picture in one of ``decoding.FORMATS``, are
+    damaged or cut short, or have more pixels than are decoded.
     """
     if not data:
-        raise BadImage("The request is empty: send the bytes of a picture (JPEG, PNG, GIF, WebP).")
+        raise BadImage(f"The request is empty: send the bytes of a picture ({decoding.LISTED}).")
+    try:
+        image = _picture(data, shape, preprocess)
+        pixels = _scaled(image, shape, preprocess)
+    except decoding.NoPicture as error:
+        raise BadImage(
+            f"The request is not a picture: send the bytes of a {decoding.LISTED}."
+        ) from error
+    except decoding.Unreadable as error:
+        raise BadImage(str(error)) from error
+    except MemoryError as error:
+        raise BadImage(
+            "The picture takes more memory than there is. Scale it down and send it again."
+        ) from error
+    return normalise(pixels.transpose(2, 0, 1), preprocess)
+
+
+def _picture(data: bytes, shape: tuple[int, int, int], preprocess: Preprocess) -> Image.Image:
+    """Upright, grey or RGB as the network's channels are."""
     channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"
-    try:
-        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise BadImage(
-            "The request is not a picture: send the bytes of a JPEG, PNG, GIF, WebP, BMP or TIFF."
-        ) from error
-    if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
-        raise BadImage(
-            f"The picture is {image.width} x {image.height} pixels; at most "
-            f"{MAX_PIXELS // 1_000_000} million are decoded. Scale it down and send it again."
-        )
-    try:
-        shorter = preprocess.resize or 0
-        # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the wanted size keeps the sharpness.
-        image.draft(mode, (2 * max(width, shorter), 2 * max(height, shorter)))
-        image = _upright(image)
-        image = _in_mode(image, mode)
-        image = image.resize(
-            (width, height), Image.Resampling.BILINEAR, _box(image, shape, preprocess)
-        )
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise BadImage(
-            f"The picture is damaged or cut short ({error}). Save it anew as JPEG or PNG."
-        ) from error
-    array = np.asarray(image, dtype=np.float32).reshape(height, width, channels).transpose(2, 0, 1)
-    return normalise(array, preprocess)
+    opened = decoding.open_picture(data)
+    shorter = preprocess.resize or 0
+    # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the wanted size keeps the sharpness.
+    image = opened.load((2 * max(width, shorter), 2 * max(height, shorter)), mode)
+    if image.mode != "L" or mode != "L" or image.has_transparency_data:
+        image = decoding.to_rgb(image)
+        image = image.convert(mode) if mode == "L" else image
+    return opened.upright(image)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turn the picture as the camera's EXIF note says, as viewers and mx.image do."""
-    return ImageOps.exif_transpose(image) if image.getexif().get(0x0112, 1) != 1 else image
-
-
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        # 16 bits a pixel: Pillow's own conversion to 8 clips instead of scaling.
-        values = np.asarray(image, dtype=np.float32) / 257.0
-        image = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        # What is transparent shows white, as on a page, not the colour that happens to hide there.
-        layer = image.convert("RGBA")
-        paper = Image.new("RGBA", layer.size, "white")
-        image = Image.alpha_composite(paper, layer)
-    return image if image.mode == mode else image.convert(mode)
+def _scaled(image: Image.Image, shape: tuple[int, int, int], preprocess: Preprocess) -> np.ndarray:
+    """Values 0 to 255 of (height, width, channels), in the order of the network's channels."""
+    channels, height, width = shape
+    how = _FILTERS[preprocess.interpolation]
+    if preprocess.pad is None:
+        image = image.resize((width, height), how, _box(image, shape, preprocess))
+        pixels = np.asarray(image, dtype=np.float32).reshape(height, width, channels)
+        return pixels[:, :, ::-1] if preprocess.color == "BGR" else pixels
+    factor = min(width / image.width, height / image.height)
+    inner_width = min(width, max(1, round(image.width * factor)))
+    inner_height = min(height, max(1, round(image.height * factor)))
+    inner = np.asarray(image.resize((inner_width, inner_height), how), dtype=np.float32)
+    inner = inner.reshape(inner_height, inner_width, channels)
+    pixels = np.empty((height, width, channels), np.float32)
+    pixels[:] = preprocess.pad
+    top, left = (height - inner_height) // 2, (width - inner_width) // 2
+    pixels[top : top + inner_height, left : left + inner_width] = (
+        inner[:, :, ::-1] if preprocess.color == "BGR" else inner
+    )
+    return pixels
 
 
 def _box(

@@ -1,0 +1,46 @@
+"""Decodes pictures with the container's code: run with the container's Python, asked over pipes.
+
+A request is a line of JSON (``what``: "rgb" or "decode", ``bytes``: how many follow) and the bytes;
+the answer a line of JSON (``error``: null or the sentence, ``bytes``) and the bytes.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "container"))
+
+import decoding
+import images
+from artifact import Preprocess
+
+
+def _rgb(data: bytes) -> tuple[dict[str, object], bytes]:
+    opened = decoding.open_picture(data)
+    picture = opened.upright(decoding.to_rgb(opened.load(opened.size)))
+    return {"size": picture.size}, picture.tobytes()
+
+
+def _decode(data: bytes, asked: dict[str, object]) -> tuple[dict[str, object], bytes]:
+    preprocess = Preprocess(**asked.get("preprocess", {}))
+    array = images.decode(data, tuple(asked["shape"]), preprocess)
+    return {"shape": array.shape}, array.tobytes()
+
+
+def main() -> None:
+    while line := sys.stdin.buffer.readline():
+        asked = json.loads(line)
+        data = sys.stdin.buffer.read(asked["bytes"])
+        about, out = {}, b""
+        try:
+            about, out = _rgb(data) if asked["what"] == "rgb" else _decode(data, asked)
+        except (decoding.Unreadable, images.BadImage) as error:
+            about["error"] = str(error)
+        except Exception as error:
+            about["fault"] = repr(error)
+        sys.stdout.buffer.write(json.dumps(about | {"bytes": len(out)}).encode() + b"\n" + out)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
