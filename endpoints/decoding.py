@@ -30,7 +30,10 @@ _MAX_PIXELS_OF = {"WEBP": 32_000_000, "AVIF": 32_000_000, "JPEG2000": 25_000_000
 _MAX_COEFFICIENT_BYTES = 300_000_000
 """What libjpeg holds of a JPEG in several scans: 2 bytes a value, 50 million pixels unreduced."""
 _MAX_SCANNED = 4_000_000_000
-"""Scans of a JPEG times its pixels: thousands of empty scans would take hours. Usual are 10."""
+_MAX_SCANS = 1000
+"""Scans of a JPEG times its pixels, and scans: thousands of empty ones would take hours. Usual are
+10, and 100 are read in any case."""
+_MAX_SEGMENTS = 20_000
 _ROWS_NEEDED = 0.9
 """The share of a JPEG's rows that must be there where its end is missing."""
 _BAND_PIXELS = 1_000_000
@@ -86,7 +89,7 @@ _UPRIGHT = {
 
 @dataclass
 class Opened:
-    """A picture whose header was read; ``load`` decodes it."""
+    """A picture whose header was read; ``load`` decodes it, once."""
 
     kind: str
     """Pillow's name of the format."""
@@ -101,11 +104,13 @@ class Opened:
 
         Raises :class:`Unreadable` where the bytes are damaged or cut short.
         """
+        # Given away, so that it does not take its memory beside what is made of it.
+        image, self.image = self.image, Image.new("1", (1, 1))
         try:
             if self._jpeg is None:
-                self.image.load()
-                return self.image
-            return self._jpeg.load(self.image, least, mode)
+                image.load()
+                return image
+            return self._jpeg.load(image, least, mode)
         except Unreadable:
             raise
         except MemoryError as error:
@@ -168,14 +173,15 @@ def _open(data: bytes, kind: str) -> Opened:
     return Opened(given, image.size, image, orientation)
 
 
-def _check_size(width: int, height: int, kind: str, most: int | None = None) -> None:
+def _check_size(width: int, height: int, kind: str) -> None:
+    of_these = f" of a {_NAMES.get(kind, kind)}" if kind in _MAX_PIXELS_OF else ""
+    _check_pixels(width, height, _MAX_PIXELS_OF.get(kind, MAX_PIXELS), of_these)
+
+
+def _check_pixels(width: int, height: int, most: int, of_these: str) -> None:
     if width < 1 or height < 1:
         raise _damaged()
-    most = most or _MAX_PIXELS_OF.get(kind, MAX_PIXELS)
     if width * height > most:
-        of_these = (
-            "" if kind not in (*_MAX_PIXELS_OF, "JPEG") else f" of a {_NAMES.get(kind, kind)}"
-        )
         raise Unreadable(
             f"The picture is {width} x {height} pixels; at most {most // 1_000_000} million"
             f"{of_these} are decoded. Scale it down and send it again."
@@ -318,6 +324,7 @@ class _Jpeg:
     orientation: int = 1
     scans: list[tuple[tuple[int, ...], int, int, int]] = field(default_factory=list)
     """Of each scan the components, the first and last coefficient, and its lowest bit."""
+    segments: int = 0
     progressive: bool = False
     ended: bool = False
 
@@ -341,7 +348,8 @@ class _Jpeg:
         """One segment, which begins with its length; returns where the next marker is sought."""
         length = int.from_bytes(data[at : at + 2], "big")
         body = data[at + 2 : at + length]
-        if length < 2 or len(body) < length - 2:
+        self.segments += 1
+        if length < 2 or len(body) < length - 2 or self.segments > _MAX_SEGMENTS:
             raise _damaged()
         end = at + length
         if marker == 0xE1 and body.startswith(b"Exif\0\0") and self.orientation == 1:
@@ -375,6 +383,9 @@ class _Jpeg:
         components = tuple(body[1 : 1 + 2 * count : 2])
         first, last, bits = body[1 + 2 * count : 4 + 2 * count]
         self.scans.append((components, first, last, bits & 15))
+        pixels = max(1, self.width * self.height)
+        if len(self.scans) > min(_MAX_SCANS, max(100, _MAX_SCANNED // pixels)):
+            raise Unreadable("The JPEG has too many scans, which take too long. Save it anew.")
 
     @property
     def in_one_scan(self) -> bool:
@@ -383,19 +394,15 @@ class _Jpeg:
     def _check(self) -> None:
         if not self.width or not self.sampling:
             raise _damaged()
-        pixels = self.width * self.height
-        most = MAX_JPEG_PIXELS
+        most, of_these = MAX_JPEG_PIXELS, " of a JPEG"
         if not self.in_one_scan:
             # It is held in memory as a whole, whatever the size it is decoded at.
             widest = max(h for h, _ in self.sampling.values())
             highest = max(v for _, v in self.sampling.values())
             values = sum(h * v for h, v in self.sampling.values()) / (widest * highest)
             most = min(most, int(_MAX_COEFFICIENT_BYTES / (2 * values)))
-        _check_size(self.width, self.height, "JPEG", most)
-        if pixels * len(self.scans) > max(_MAX_SCANNED, 100 * pixels):
-            raise Unreadable(
-                f"The JPEG has {len(self.scans):,} scans, which would take too long. Save it anew."
-            )
+            of_these = " of a progressive JPEG"
+        _check_pixels(self.width, self.height, most, of_these)
 
     def open(self, tail: bytes = _END) -> Image.Image:
         return Image.open(io.BytesIO(b"".join([*self.kept, tail])), formats=("JPEG",))

@@ -12,8 +12,9 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from endpoints import invoke, samples
+from endpoints.decoding import LISTED
 from endpoints.models import Endpoint, Invocation, Picture
-from endpoints.pictures import MAX_FILE_BYTES, NotAPicture, prepare, too_large
+from endpoints.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, prepare, too_large
 from mmeportal.body_limits import accepts_body
 from mmeportal.permissions import actor, require_permission
 from models_catalog.models import Version
@@ -23,6 +24,8 @@ Chosen = dict[str, int | None]
 
 # A warm model answers well within this, so that its answer comes with the first response.
 PATIENCE_S = 1.5
+# What the picture's field says of itself.
+_FIELD = {"accept": ACCEPT, "formats": LISTED}
 _may_invoke = require_permission("endpoints.invoke_endpoint", "invoke models")
 
 
@@ -169,7 +172,7 @@ def _problem(
 
 def _result_fragment(request: HttpRequest, pk: int) -> HttpResponse:
     invocation = _invocation(pk)
-    context = _result_context(invocation)
+    context = _result_context(invocation) | _FIELD
     if invocation.settled:
         context["recent"] = Invocation.objects.recent()[:12]
     context["picture"] = Picture.objects.filter(sha256=invocation.picture_sha256).first()
@@ -207,6 +210,7 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
         "picture": picture,
         "samples": samples.grouped(),
         "recent": Invocation.objects.recent()[:12],
+        **_FIELD,
     }
 
 

@@ -26,11 +26,11 @@ _TYPES = {
     "GIF": "image/gif",
     "BMP": "image/bmp",
     "WEBP": "image/webp",
-    "AVIF": "image/avif",
 }
-"""What is sent as it is. The container reads the other formats as well, but what browsers show is
-smaller, and what was sent can be looked at."""
+"""What is sent as it is. The container reads the other formats as well, but an endpoint's container
+may be older than the portal, and did not."""
 _OTHER_TYPES = {
+    "AVIF": ("image/avif", ".avif"),
     "TIFF": ("image/tiff", ".tif", ".tiff"),
     "JPEG2000": ("image/jp2", ".jp2", ".j2k"),
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),

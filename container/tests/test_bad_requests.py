@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import random
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -165,3 +166,54 @@ def test_networks_without_pictures_say_so(
     assert "[6]" in refused.json["message"]
     assert server.invoke("flat", instances([1] * 6), "application/json").status == 200
     server.unload("flat")
+
+
+@pytest.fixture(scope="module")
+def pixels(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A network whose answer depends on each pixel."""
+    chance = random.Random(5)
+    from tests.artifacts import constant_network, params_bytes
+
+    files = constant_network(labels=list("abcdef"), answer=0)
+    weights = [chance.gauss(0, 0.3) for _ in range(6 * 3 * 8 * 8)]
+    files["tiny-0000.params"] = params_bytes(
+        {"arg:fc_weight": ((6, 192), weights), "arg:fc_bias": ((6,), [0.0] * 6)}
+    )
+    files["tiny-preprocess.json"] = json.dumps({"scale": 1 / 255}).encode()
+    folder = tmp_path_factory.mktemp("pixels")
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    assert server.load("pixels", folder).status == 200
+    yield "pixels"
+    server.unload("pixels")
+
+
+def answer(server: Server, pixels: str, data: bytes) -> dict[str, float] | str:
+    """The probabilities, best first; or the sentence of a 400. Nothing else may come."""
+    given = server.invoke(pixels, data, "application/x-image", Accept="application/json")
+    if given.status == 200:
+        return {one["label"]: one["probability"] for one in given.json["predictions"]}
+    assert given.status == 400, given.body
+    return str(given.json["message"])
+
+
+def test_page_and_boto3_get_the_same_answer(server: Server, pixels: str) -> None:
+    from tests import pictures
+
+    right = answer(server, pixels, pictures.encoded(pictures.scene(), "PNG"))
+    assert isinstance(right, dict)
+    for name, case in pictures.cases().items():
+        straight, sent = answer(server, pixels, case.data), pictures.page(case.data)
+        if isinstance(case.right, str):
+            assert isinstance(straight, str), name
+            assert case.right in straight, name
+            assert isinstance(sent, str), name
+            continue
+        assert isinstance(sent, pictures.Prepared), (name, sent)
+        by_way_of_the_page = answer(server, pixels, sent.data)
+        assert isinstance(straight, dict), (name, straight)
+        assert isinstance(by_way_of_the_page, dict), (name, by_way_of_the_page)
+        assert next(iter(straight)) == next(iter(by_way_of_the_page)), name
+        assert straight == pytest.approx(by_way_of_the_page, abs=0.02), name
+        if isinstance(case.right, Image.Image) and case.right is pictures.scene():
+            assert straight == pytest.approx(right, abs=0.06), name
