@@ -4,18 +4,20 @@ Nothing here imports MXNet, so that a broken artifact is refused in milliseconds
 with a sentence that names the file, before any native code sees a byte of it.
 """
 
+import codecs
 import json
 import math
 import mmap
+import re
 import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import files
-from findings import ArtifactError
+from findings import ArtifactError, Note
 from graph import Graph, GraphError, NotAllowed, parse, reached
 
 MAX_SYMBOL_BYTES = 16 * 1024 * 1024  # ResNet-152's has 0.3 MB
@@ -50,6 +52,10 @@ class Preprocess:
     """``NCHW`` or ``NHWC``: where the input has its channels; None: as its shape says."""
     pad: tuple[float, ...] | None = None
     interpolation: str = "bilinear"
+    output: str | None = None
+    """What the network's numbers are, one of ``outputs.KINDS``; None: as they show."""
+    output_name: str | None = None
+    """Which of several outputs is served; None: the first that has a number for each label."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,11 @@ class Tensor:
     offset: int
     nbytes: int
 
+    @property
+    def bare(self) -> str:
+        """The name without MXNet's prefix, which not all files have."""
+        return self.name.removeprefix("arg:").removeprefix("aux:")
+
 
 @dataclass(frozen=True)
 class Input:
@@ -72,6 +83,7 @@ class Input:
 
 
 LAYOUTS = ("NCHW", "NHWC")
+OUTPUTS = ("probabilities", "logits", "multilabel")
 _CHANNELS = (1, 3)  # of a picture: grey, or three colours
 
 
@@ -109,17 +121,31 @@ class Artifact:
     tensors: tuple[Tensor, ...]
     layers: dict[str, int]
     arguments: tuple[str, ...]
-    head_op: str
     kernels: frozenset[str]
     """The names of what convolutions multiply by."""
     graph: Graph
     """The network itself, read and checked: MXNet is given this, not the file."""
+    written: tuple[Input, ...]
+    """The inputs with the batch that NAME-shapes.json says; ``inputs`` have a batch of 1."""
+    notes: tuple[Note, ...]
 
     @property
     def layout(self) -> str | None:
         """``NCHW`` or ``NHWC`` where the first input takes pictures; see :func:`layout_of`."""
         said = self.preprocess.layout if self.preprocess else None
         return layout_of(self.inputs[0].shape, said)
+
+    @property
+    def used(self) -> list[Tensor]:
+        """The arrays of the file that the network asks for."""
+        arguments = set(self.arguments)
+        return [one for one in self.tensors if one.bare in arguments]
+
+    def as_written(self) -> "Artifact":
+        """The same, with the batch that NAME-shapes.json says. Raises :class:`ArtifactError`."""
+        for one in self.written:
+            _hold_size(f"{self.name}-shapes.json", one.name, one.shape)
+        return replace(self, inputs=self.written)
 
     @property
     def parameter_count(self) -> int:
@@ -141,35 +167,93 @@ def read_artifact(directory: Path) -> Artifact:
     found = files.find(path.name for path in directory.iterdir() if path.is_file())
     symbol_path, params_path = directory / found.symbol, directory / found.params
     symbol = _read_symbol(symbol_path)
-    inputs = _read_inputs(directory / found.shapes, symbol)
+    inputs, written, batch_notes = _read_inputs(directory / found.shapes, symbol)
     tensors = read_params_index(params_path)
     _hold_unused(params_path, tensors, symbol)
-    return Artifact(
+    labels, label_notes = _read_labels(directory / found.labels)
+    artifact = Artifact(
         name=found.name,
         directory=directory,
         symbol=symbol_path,
         params=params_path,
         inputs=inputs,
-        labels=_read_labels(directory / found.labels),
+        labels=labels,
         preprocess=_read_preprocess(directory / found.preprocess, inputs)
         if found.preprocess
         else None,
         tensors=tensors,
         layers=symbol.layers,
         arguments=symbol.arguments,
-        head_op=symbol.head_op,
         kernels=symbol.kernels,
-        graph=symbol.graph,
+        graph=symbol.graph.without_types({one.name for one in inputs}),
+        written=written,
+        notes=(),
     )
+    notes = [*_epoch_notes(found), *batch_notes, *label_notes, *_input_notes(artifact)]
+    return replace(artifact, notes=tuple(notes))
+
+
+def _epoch_notes(found: files.NetworkFiles) -> list[Note]:
+    if found.other_epochs:
+        count = len(found.other_epochs)
+        others = ", ".join(found.other_epochs[:5]) + (", …" if count > 5 else "")
+        message = f"The weights of the highest epoch are served, {found.params}; not {others}."
+    elif found.epoch:
+        message = f"The weights of epoch {found.epoch} are served, {found.params}."
+    else:
+        return []
+    return [Note("epoch", message)]
+
+
+def _input_notes(artifact: Artifact) -> list[Note]:
+    notes = []
+    first, *rest = artifact.inputs
+    said = artifact.preprocess.layout if artifact.preprocess else None
+    if said is None and all(layout_of(first.shape, one) for one in LAYOUTS):
+        notes.append(
+            Note(
+                "layout",
+                f"The input {first.name!r} {list(first.shape)} could have its channels first or "
+                "last: it is read as channels first. 'layout' says otherwise.",
+            )
+        )
+    elif artifact.layout == "NHWC":
+        notes.append(
+            Note(
+                "layout",
+                f"The input {first.name!r} {list(first.shape)} is read as channels last: pictures "
+                "go in as height, width, channels.",
+            )
+        )
+    if rest:
+        names = ", ".join(f"{one.name!r} {list(one.shape)}" for one in rest)
+        notes.append(
+            Note(
+                "other_inputs",
+                f"Requests fill the input {first.name!r} alone; {names} "
+                f"{'is' if len(rest) == 1 else 'are'} always zeros.",
+            )
+        )
+    return notes
 
 
 def _read_text(path: Path, code: str, max_bytes: int) -> str:
     if path.stat().st_size > max_bytes:
         raise ArtifactError(code, f"{path.name} is over {max_bytes // 1024**2} MB.")
+    data = path.read_bytes()
+    if data.startswith(_UTF_16) or b"\0" in data:
+        raise ArtifactError(
+            code, f"{path.name} is no UTF-8 text, and looks like UTF-16: save it as UTF-8."
+        )
     try:
-        return path.read_text(encoding="utf-8")
+        return data.decode("utf-8-sig")  # with the byte order mark that Windows' editors write
     except UnicodeDecodeError as error:
-        raise ArtifactError(code, f"{path.name} is not UTF-8 text: {error}.") from error
+        raise ArtifactError(
+            code, f"{path.name} is not UTF-8 text ({error}): save it as UTF-8."
+        ) from error
+
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def _read_json(path: Path, code: str) -> Any:
@@ -184,13 +268,7 @@ class _Symbol:
     graph: Graph
     arguments: tuple[str, ...]
     layers: dict[str, int]
-    head_op: str
     kernels: frozenset[str]
-
-
-# Operators that only pass values on: what stands before them decides what the network ends with.
-_TRANSPARENT = {"Flatten", "flatten", "Reshape", "reshape", "_copy", "identity", "squeeze",
-                "BlockGrad", "stop_gradient", "Cast", "cast", "expand_dims"}  # fmt: skip
 
 
 def _read_symbol(path: Path) -> _Symbol:
@@ -198,9 +276,6 @@ def _read_symbol(path: Path) -> _Symbol:
     try:
         graph = parse(text)
         nodes = graph.nodes
-        head = graph.heads[0][0]
-        while nodes[head].op in _TRANSPARENT and nodes[head].inputs:
-            head = nodes[head].inputs[0][0]  # one that stands before it
         if all(node.op == "null" for node in nodes):
             raise GraphError("it holds no layer")
     except NotAllowed as error:
@@ -221,32 +296,40 @@ def _read_symbol(path: Path) -> _Symbol:
         graph=graph,
         arguments=arguments,
         layers=dict(Counter(node.op for node in nodes if node.op != "null").most_common()),
-        head_op=nodes[head].op,
         kernels=frozenset(nodes[number].name for number in kernels),
     )
 
 
-def _read_inputs(path: Path, symbol: _Symbol) -> tuple[Input, ...]:
+def _read_inputs(
+    path: Path, symbol: _Symbol
+) -> tuple[tuple[Input, ...], tuple[Input, ...], list[Note]]:
+    """The inputs with a batch of 1, the same with the batch that the file says, and what to note.
+
+    The batch is that of the training, most often. Served with it, each request of one picture
+    would pay for all of it.
+    """
     listed = _read_json(path, "bad_shapes")
     wanted = '[{"name": "data", "shape": [1, 3, 224, 224]}]'
     if not isinstance(listed, list) or not listed:
         raise ArtifactError("bad_shapes", f"{path.name} must be a list such as {wanted}.")
-    inputs = []
+    inputs: list[Input] = []
+    said = ""
     for entry in listed:
         name = entry.get("name") if isinstance(entry, dict) else None
         shape = entry.get("shape") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not isinstance(shape, list) or not shape:
             raise ArtifactError("bad_shapes", f"{path.name} must be a list such as {wanted}.")
+        if shape[0] in _ANY_BATCH and type(shape[0]) is not bool:
+            any_batch, shape = shape[0], [1, *shape[1:]]
+            if not inputs:
+                said = str(any_batch) if any_batch is not None else "null"
+        elif not inputs:
+            said = str(shape[0])
         if len(shape) > 32 or not all(type(size) is int and size > 0 for size in shape):
             raise ArtifactError(
                 "bad_shapes",
                 f"{path.name}: the shape of {name!r} must be whole numbers above 0, not "
                 f"{str(shape)[:100]}.",
-            )
-        if math.prod(shape) > MAX_INPUT_ELEMENTS:
-            raise ArtifactError(
-                "bad_shapes",
-                f"{path.name}: the shape {str(shape)[:100]} of {name[:100]!r} is absurdly large.",
             )
         if name not in symbol.arguments:
             raise ArtifactError(
@@ -255,21 +338,62 @@ def _read_inputs(path: Path, symbol: _Symbol) -> tuple[Input, ...]:
         inputs.append(Input(name=name, shape=tuple(shape)))
     if len({entry.name for entry in inputs}) != len(inputs):
         raise ArtifactError("bad_shapes", f"{path.name} names an input twice.")
-    return tuple(inputs)
+    written, batch = tuple(inputs), inputs[0].shape[0]
+    single = tuple(
+        replace(one, shape=(1, *one.shape[1:])) if one.shape[0] == batch else one for one in inputs
+    )
+    for one in single:
+        _hold_size(path.name, one.name, one.shape)
+    notes = []
+    if said != "1":
+        notes.append(
+            Note("batch", f"{path.name} says a batch of {said}; it is served with a batch of 1.")
+        )
+    return single, written, notes
 
 
-def _read_labels(path: Path) -> tuple[str, ...]:
-    text = _read_text(path, "bad_labels", MAX_LABELS_BYTES)
-    labels = tuple(line.strip() for line in text.rstrip().splitlines())
-    if not labels:
+_ANY_BATCH = (0, -1, None)  # as exporters write a batch that is free
+
+
+def _hold_size(file: str, name: str, shape: Sequence[int]) -> None:
+    if math.prod(shape) > MAX_INPUT_ELEMENTS:
+        raise ArtifactError(
+            "bad_shapes",
+            f"{file}: the shape {str(list(shape))[:100]} of {name[:100]!r} is absurdly large.",
+        )
+
+
+# Not str.splitlines(), which ends a line at a form feed, U+0085 and U+2028 as well.
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+def _read_labels(path: Path) -> tuple[tuple[str, ...], list[Note]]:
+    lines = [
+        line.strip(" \t")
+        for line in _LINE_END.split(_read_text(path, "bad_labels", MAX_LABELS_BYTES))
+    ]
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines:
         raise ArtifactError("bad_labels", f"{path.name} is empty: write one label a line.")
-    if len(labels) > MAX_LABELS:
+    if len(lines) > MAX_LABELS:
         raise ArtifactError("bad_labels", f"{path.name} has more than {MAX_LABELS:,} lines.")
-    return labels
+    notes = []
+    if "" in lines:  # left out, it would shift all that follow
+        count, first = lines.count(""), lines.index("") + 1
+        notes.append(
+            Note(
+                "empty_label",
+                f"{path.name} has {count} empty line{'' if count == 1 else 's'} before its end, "
+                f"the first is line {first}: each counts as an empty label.",
+            )
+        )
+    return tuple(lines), notes
 
 
 _PREPROCESS_KEYS = {
     "resize", "crop", "mean", "std", "scale", "color", "pad", "interpolation", "layout",
+    "output", "output_name",
 }  # fmt: skip
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "area")
 
@@ -313,6 +437,11 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
         raise refuse(
             f"'layout' is {layout}, but the input {list(shape)} has no 1 or 3 channels there"
         )
+    output, output_name = given.get("output"), given.get("output_name")
+    if output not in (None, *OUTPUTS):
+        raise refuse(f"'output' must be one of {', '.join(OUTPUTS)}")
+    if output_name is not None and not (isinstance(output_name, str) and output_name):
+        raise refuse("'output_name' must be the name of one of the network's outputs")
     picture = picture_shape(shape, layout_of(shape, layout))
     channels = picture[0] if picture else shape[1] if len(shape) == 4 else None
     if channels is not None and channels != (1 if color == "GRAY" else 3) and "color" in given:
@@ -338,6 +467,7 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
         resize=resize, crop=crop, scale=float(scale), color=color,
         mean=numbers["mean"], std=numbers["std"], layout=layout,
         pad=pad, interpolation=interpolation,
+        output=output, output_name=output_name,
     )  # fmt: skip
 
 
@@ -365,7 +495,8 @@ _V1_MAGIC = 0xF993FAC8  # 64-bit shapes
 _V2_MAGIC = 0xF993FAC9  # and a storage type
 _V3_MAGIC = 0xF993FACA  # and NumPy's meaning of an empty shape
 _DTYPES = {0: ("float32", 4), 1: ("float64", 8), 2: ("float16", 2), 3: ("uint8", 1),
-           4: ("int32", 4), 5: ("int8", 1), 6: ("int64", 8), 7: ("bool", 1)}  # fmt: skip
+           4: ("int32", 4), 5: ("int8", 1), 6: ("int64", 8), 7: ("bool", 1),
+           12: ("bfloat16", 2)}  # fmt: skip
 _MAX_TENSORS = 1_000_000
 
 
@@ -443,9 +574,7 @@ def _params_index(cursor: _Cursor) -> tuple[Tensor, ...]:
 def _hold_unused(path: Path, tensors: Sequence[Tensor], symbol: _Symbol) -> None:
     """Allow the weights of layers that were cut off, but not a disk full of nothing."""
     used = set(symbol.arguments)
-    unused = [
-        one for one in tensors if one.name.removeprefix("arg:").removeprefix("aux:") not in used
-    ]
+    unused = [one for one in tensors if one.bare not in used]
     spare = sum(one.nbytes for one in unused)
     allowed = MAX_UNUSED * (sum(one.nbytes for one in tensors) - spare) + MAX_UNUSED_BYTES
     if spare > allowed:

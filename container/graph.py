@@ -8,8 +8,8 @@ So the file is read here, strictly, and MXNet is given what was read and checked
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import operators
@@ -52,6 +52,10 @@ class GraphError(Exception):
 
 class NotAllowed(GraphError):
     """It holds one, with something in it that no network may have."""
+
+
+class _OperatorNotAllowed(NotAllowed):
+    """One of the nodes has an operator that no network may have."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,61 @@ class Graph:
             node.op in _UNCHECKED for node in self.nodes
         )
 
+    def without_types(self, arguments: Set[str]) -> "Graph":
+        """The same, where the ``arguments`` have no type of their own: requests are float32."""
+
+        def typed(node: Node) -> bool:
+            return node.op == "null" and "__dtype__" in node.attributes and node.name in arguments
+
+        def changed(node: Node) -> dict[str, str]:
+            return {key: value for key, value in node.attributes.items() if key != "__dtype__"}
+
+        return self._changed(typed, changed) if any(map(typed, self.nodes)) else self
+
+    def in_float32(self, types: Set[str]) -> "Graph":
+        """The same, computed in float32 wherever it says one of ``types``."""
+
+        def changed(node: Node) -> dict[str, str]:
+            return node.attributes | ({"__dtype__": "0"} if node.op == "null" else _FLOAT32)
+
+        return self._changed(lambda node: _type_said(node) in types, changed)
+
+    def types(self) -> set[str]:
+        """The types of values that it says, by their names."""
+        found = {kind for node in self.nodes if (kind := _type_said(node)) is not None}
+        for node in self.nodes:
+            for inner in node.subgraphs:
+                found |= inner.types()
+        return found
+
+    def _changed(
+        self, which: Callable[[Node], bool], attributes: Callable[[Node], dict[str, str]]
+    ) -> "Graph":
+        nodes = []
+        for node in self.nodes:
+            if node.subgraphs:
+                inner = [one._changed(which, attributes) for one in node.subgraphs]
+                node = replace(node, subgraphs=inner)
+            nodes.append(replace(node, attributes=attributes(node)) if which(node) else node)
+        return replace(self, nodes=nodes)
+
     def _links(self) -> Iterator[list[int]]:
         yield from self.heads
         for node in self.nodes:
             yield from node.inputs
             for inner in node.subgraphs:
                 yield from inner._links()
+
+
+_FLOAT32 = {"dtype": "float32"}
+_TYPES = {"0": "float32", "1": "float64", "2": "float16"}  # of an argument, by MXNet's numbers
+
+
+def _type_said(node: Node) -> str | None:
+    """The type of values that a node says; of an argument, as far as it is of floats."""
+    if node.op == "null":
+        return _TYPES.get(node.attributes.get("__dtype__", ""))
+    return node.attributes.get("dtype")
 
 
 def parse(text: str) -> Graph:
@@ -204,7 +257,10 @@ class _Reader:
             self.version = notes.get("mxnet_version", 800)  # as MXNet takes it
         nodes: list[Node] = []
         for one in listed:
-            nodes.append(self._node(one, nodes, depth))
+            try:
+                nodes.append(self._node(one, nodes, depth))
+            except _OperatorNotAllowed:
+                raise NotAllowed(_refusal(listed)) from None
         heads = self._links(given.get("heads"), nodes, "the outputs of the network")
         if not heads:
             raise GraphError("it has no output")
@@ -250,7 +306,7 @@ class _Reader:
             return Node(op, name, self._of_argument(given, name), [], [])
         operator = operators.allowed(op)
         if operator is None:
-            raise NotAllowed(_refusal(op))
+            raise _OperatorNotAllowed
         if depth and op in _UNCHECKED:  # its sizes are known only while it runs
             raise NotAllowed(f"the operator {op} is not allowed inside a loop or a condition")
         attributes = self._of_layer(given, name, operator)
@@ -404,12 +460,31 @@ def _agrees(node: Node, op: str, parts: tuple[tuple[str, ...], ...]) -> bool:
     )
 
 
-def _refusal(op: str) -> str:
-    why = operators.refused_because(op)
-    return (
-        f"the operator {_short(op)[1:-1]} is not allowed in an uploaded network: "
-        f"{why or 'MXNet has none of that name'}"
-    )
+MAX_NAMED = 5
+"""Operators that one refusal names."""
+
+
+def _refusal(listed: list[Any]) -> str:
+    """Names all operators of the nodes that are not allowed: each would cost a try by itself."""
+    why: dict[str, str] = {}
+    for node in listed:
+        op = node.get("op") if isinstance(node, dict) else None
+        if not isinstance(op, str) or op == "null" or operators.allowed(op) is not None:
+            continue
+        name = _short(op)[1:-1]
+        reason = operators.refused_because(op) or "MXNet has none of that name"
+        attributes = node.get("attrs", node.get("attr", node.get("param")))
+        if op == "Custom" and isinstance(attributes, dict) and "op_type" in attributes:
+            name = f"Custom {_short(attributes['op_type'])}"
+        why.setdefault(name, reason)
+    if len(why) == 1:
+        ((name, reason),) = why.items()
+        name, _, kind = name.partition(" ")
+        reason += f" (its type is {kind})" if kind else ""
+        return f"the operator {name} is not allowed in an uploaded network: {reason}"
+    named = "; ".join(f"{name}: {reason}" for name, reason in list(why.items())[:MAX_NAMED])
+    more = f"; and {len(why) - MAX_NAMED} more" if len(why) > MAX_NAMED else ""
+    return f"{len(why)} operators are not allowed in an uploaded network ({named}{more})"
 
 
 def _meaning(kind: str) -> str:

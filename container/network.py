@@ -15,27 +15,31 @@ import re
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import heap
 import mxnet as mx
 import numpy as np
+import outputs
 import processors
 from artifact import Artifact, picture_shape
-from findings import ArtifactError
-from graph import GraphError, check_outputs, check_sizes
+from findings import ArtifactError, Note
+from graph import Graph, GraphError, check_outputs, check_sizes
 from memory import MEGABYTE, Admit
 
 # MXNet's own handler takes memory as it reports a crash, and so waits for ever where the crash was
 # in the taking of memory. And a process that dies of the signal can be told from one that ends.
 signal.signal(signal.SIGSEGV, signal.SIG_DFL)
 
-_SOFTMAX_HEADS = {"softmax", "SoftmaxOutput", "Softmax", "SoftmaxActivation", "_npx_softmax"}
-_LOG_SOFTMAX_HEADS = {"log_softmax", "_npx_log_softmax"}
-
-
 Shape = tuple[int, ...]
+
+_SHARED = frozenset({"float32", "float64", "int32", "int64", "uint8"})
+"""Types of values that MXNet takes where they lie."""
+
+_HALF = frozenset({"float16", "bfloat16"})
+"""Types of values that MXNet has for other devices; here its layers do not compute with them."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,13 @@ class Network:
         """
         started = time.perf_counter()
         self.artifact = artifact
+        self._notes: list[Note] = []
         try:
             symbol, argument_shapes, state_shapes = self._read_symbol()
-            need = memory_needed(artifact, symbol)
+            need = memory_needed(self.artifact, symbol, self._copied_bytes())
             with admit(need, artifact.name) if admit else contextlib.nullcontext():
                 self._bind(symbol, argument_shapes, state_shapes)
-                self._warm_up()
+                self._warm_up(symbol)
         except (ArtifactError, MemoryError):
             raise
         except Exception as error:  # MXNet's own, and NumPy's and Python's on what it gives them
@@ -92,14 +97,69 @@ class Network:
             picture = picture.transpose(1, 2, 0)
         return np.ascontiguousarray(picture, dtype=np.float32)
 
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What a person should know of how it is served."""
+        return (*self.artifact.notes, *self._notes)
+
     def _read_symbol(self) -> tuple[Any, dict[str, Shape], dict[str, Shape]]:
         """The symbol, and the shapes of its arguments and of its auxiliary states by name."""
+        symbol = self._parse()
+        try:
+            return symbol, *self._shapes(symbol)
+        except ArtifactError:
+            if self.artifact.written == self.artifact.inputs:
+                raise
+        # A network may hold its batch fast, such as by a Reshape: then with the one that it says.
+        self.artifact = self.artifact.as_written()
+        found = symbol, *self._shapes(symbol)
+        batch = self.input_shape[0]
+        message = f"The network insists on its batch of {batch}: each request pays for all of it."
+        notes = (note for note in self.artifact.notes if note.code != "batch")
+        self.artifact = replace(self.artifact, notes=(*notes, Note("fixed_batch", message)))
+        return found
+
+    def _parse(self) -> Any:
+        """The symbol; what computes in half floats computes in float32, as processors do."""
+        artifact = self.artifact
+        said = artifact.graph.types()
+        graph = artifact.graph.in_float32(_HALF) if said & _HALF else artifact.graph
+        symbol = self._load(graph)
+        self._dtypes: dict[str, str] = {}
+        held = {one.bare: one.dtype for one in artifact.used}
+        if {*held.values(), "float32"} != {"float32"} or "float64" in said:
+            self._dtypes = _infer_types(symbol, [entry.name for entry in artifact.inputs])
+            doubles = [name for name, dtype in held.items() if dtype == "float64"]
+            if not self._dtypes or any(self._dtypes.get(one) != "float64" for one in doubles):
+                # Not one that works with float64 as it is: it may with float32.
+                symbol = self._load(graph.in_float32(_HALF | {"float64"}))
+                self._dtypes = _infer_types(symbol, [entry.name for entry in artifact.inputs])
+        changed = {dtype for name, dtype in held.items() if dtype != self._dtype(name)}
+        if changed or said & _HALF:
+            kinds = " and ".join(sorted(changed | (said & _HALF)))
+            message = (
+                f"What is {kinds} in its files is float32 here, which holds each value exactly."
+            )
+            self._notes.append(Note("dtype", message))
+        return symbol
+
+    def _copied_bytes(self) -> int:
+        return sum(
+            math.prod(one.shape) * np.dtype(self._dtype(one.bare)).itemsize
+            for one in self.artifact.used
+            if one.dtype != self._dtype(one.bare)
+        )
+
+    def _dtype(self, name: str) -> str:
+        """The type of values that the network wants of a parameter."""
+        return self._dtypes.get(name, "float32")
+
+    def _load(self, graph: Graph) -> Any:
         artifact = self.artifact
         try:
             # What was checked, not the file: that may say one thing to us and another to MXNet.
-            symbol = mx.sym.load_json(artifact.graph.text())
-            trusts = artifact.graph.trusts_more_than_it_says()
-            if trusts:
+            symbol = mx.sym.load_json(graph.text())
+            if graph.trusts_more_than_it_says():
                 check_outputs(json.loads(symbol.tojson()))
         except GraphError as error:
             raise ArtifactError("bad_symbol", f"{artifact.symbol.name}: {error}.") from error
@@ -107,6 +167,10 @@ class Network:
             raise ArtifactError(
                 "bad_symbol", f"{artifact.symbol.name}: MXNet cannot read it: {_first_line(error)}"
             ) from error
+        return symbol
+
+    def _shapes(self, symbol: Any) -> tuple[dict[str, Shape], dict[str, Shape]]:
+        artifact = self.artifact
         shapes = {entry.name: entry.shape for entry in artifact.inputs}
         try:
             argument_shapes, output_shapes, state_shapes = symbol.infer_shape(**shapes)
@@ -120,19 +184,22 @@ class Network:
                 "bad_shapes",
                 f"{artifact.name}-shapes.json does not say enough: the network has further inputs.",
             )
-        if trusts:
+        if artifact.graph.trusts_more_than_it_says():
             internals = symbol.get_internals()
             try:
                 check_sizes(json.loads(internals.tojson()), internals.infer_shape(**shapes)[1])
             except GraphError as error:
-                raise ArtifactError("bad_symbol", f"{artifact.symbol.name}: {error}.") from error
+                raise ArtifactError(
+                    "bad_symbol",
+                    f"{artifact.symbol.name}: {error}. Where the network insists on a batch, "
+                    f"{artifact.name}-shapes.json must say it.",
+                ) from error
         self.outputs = tuple(
             (name, tuple(shape))
             for name, shape in zip(symbol.list_outputs(), output_shapes, strict=True)
         )
-        self._check_labels(self.outputs[0][1])
+        self._index = self._choose()
         return (
-            symbol,
             dict(zip(symbol.list_arguments(), argument_shapes, strict=True)),
             dict(zip(symbol.list_auxiliary_states(), state_shapes, strict=True)),
         )
@@ -150,7 +217,27 @@ class Network:
         states = {name: self._parameter("aux", name, shape) for name, shape in state_shapes.items()}
         self._finite.start()
         self._inputs = [arguments[entry.name] for entry in self.artifact.inputs]
+        self._arguments = arguments
         self._executor = symbol.bind(mx.cpu(), args=arguments, grad_req="null", aux_states=states)
+
+    def _converted(self, name: str, values: np.ndarray) -> np.ndarray:
+        """``values`` in the type that the network wants. Raises :class:`ArtifactError` where that
+        cannot hold each of them exactly."""
+        wanted = np.dtype(self._dtype(name))
+        if values.dtype == wanted:
+            return values
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = values.astype(wanted)
+            exact = np.can_cast(values.dtype, wanted) or np.array_equal(
+                found.astype(values.dtype), values, equal_nan=values.dtype.kind == "f"
+            )
+        if not exact:
+            raise ArtifactError(
+                "bad_params",
+                f"{self.artifact.params.name}: {name!r} is {values.dtype}, with values that "
+                f"{wanted} cannot hold exactly: export it as {wanted} (net.cast({wanted.name!r})).",
+            )
+        return found
 
     def _parameter(self, kind: str, name: str, shape: Shape) -> Any:
         """The array that the network's argument or state ``name`` is bound to."""
@@ -160,46 +247,132 @@ class Network:
         if values is None and name.endswith("label"):
             return mx.nd.zeros(shape)  # only training needs it
         if values is None:
-            raise ArtifactError("bad_params", f"{file} lacks the parameter {name!r}.")
+            raise ArtifactError(
+                "bad_params",
+                f"{file} lacks the parameter {name!r}. If it is an input, "
+                f"{self.artifact.name}-shapes.json must name it.",
+            )
         if values.shape != tuple(shape):
             raise ArtifactError(
                 "bad_params",
                 f"{file}: {name!r} has the shape {list(values.shape)}, the network with the input "
                 f"of {self.artifact.name}-shapes.json needs {list(shape)}.",
             )
+        values = self._converted(name, values)
         self._finite.add(name, values)
+        if values.dtype.name not in _SHARED:
+            return mx.nd.array(values, dtype=values.dtype)
         return mx.nd.from_numpy(values, zero_copy=True)
 
-    def _check_labels(self, shape: tuple[int, ...]) -> None:
-        classes = math.prod(shape[1:])
-        if len(shape) < 2 or classes != len(self.artifact.labels):
+    def _choose(self) -> int:
+        """Which output is served: the one that is named, or the first with a number a label."""
+        artifact, batch = self.artifact, self.input_shape[0]
+        labels = len(artifact.labels)
+        said = artifact.preprocess.output_name if artifact.preprocess else None
+        names = [name for name, _ in self.outputs]
+        numbers = [_numbers_a_row(shape, batch) for _, shape in self.outputs]
+        if said is None:
+            index = numbers.index(labels) if labels in numbers else 0
+        else:
+            named = [i for i, one in enumerate(names) if said in (one, one.removesuffix("_output"))]
+            if not named:
+                raise ArtifactError(
+                    "bad_shapes",
+                    f"{artifact.name}-preprocess.json: 'output_name' is {said[:100]!r}; the "
+                    f"network's outputs are {_listed(names)}.",
+                )
+            index = named[0]
+        if numbers[index] != labels:
+            what = f"the network answers with {numbers[index]} numbers"
+            if len(names) > 1 and said is None:
+                sizes = [f"{one}: {count}" for one, count in zip(names, numbers, strict=True)]
+                what = f"no output of the network has as many numbers ({_listed(sizes)})"
+            empty = artifact.labels.count("")
+            hint = f" Empty lines count, it has {empty}." if empty else ""
             raise ArtifactError(
                 "bad_labels",
-                f"synset.txt has {len(self.artifact.labels)} labels, but the network answers with "
-                f"{classes} numbers: write one line for each.",
+                f"synset.txt has {labels} labels, but {what}: write one line for each.{hint}",
             )
+        shape = self.outputs[index][1]
+        if len(shape) > 1 and shape[0] != batch:
+            raise ArtifactError(
+                "bad_shapes",
+                f"{artifact.name}-shapes.json: the network answers a batch of {batch} with "
+                f"{shape[0]} rows: write the batch that it was made for, or export it with a free "
+                "one.",
+            )
+        return index
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, symbol: Any) -> None:
         """Pay for the first pass now: graph optimisation, kernels, memory, layout of weights."""
         if processors.pass_runs_here():  # only then does it allocate from this thread's heap
             heap.grow(merged_bytes(self.artifact))
-        self.forward([np.zeros(entry.shape, dtype=np.float32) for entry in self.artifact.inputs])
+        first = self._numbers([np.zeros(entry.shape, np.float32) for entry in self.artifact.inputs])
         self._finite.result()
+        self.output = self._decide(symbol, first)
         self._parameters.let_go()
         heap.trim()
 
-    def forward(self, arrays: list[np.ndarray]) -> np.ndarray:
-        """Run the network on one array an input; returns probabilities (batch, labels)."""
+    def _decide(self, symbol: Any, first: np.ndarray) -> outputs.Output:
+        """Decide once what the network's numbers are; see outputs.py."""
+        names = [name for name, _ in self.outputs]
+        shapes = {entry.name: entry.shape for entry in self.artifact.inputs}
+        head = outputs.head(self.artifact.graph, self._index)
+        said = self.artifact.preprocess.output if self.artifact.preprocess else None
+        kind = said or outputs.decide(
+            first,
+            head,
+            lambda: outputs.of_end(symbol, self._index, shapes, self._arguments, self.artifact),
+            lambda: map(self._numbers, outputs.inputs(list(shapes.values()))),
+        )
+        self._to_probabilities = outputs.conversion(kind, first, head)
+        name = names[self._index]
+        others = tuple(one for i, one in enumerate(names) if i != self._index)
+        if others:
+            self._notes.append(
+                Note("outputs", f"Of its outputs {name!r} is served, not {_listed(others)}.")
+            )
+        if kind == outputs.LOGITS and len(self.labels) == 1 and not said and head != "log_softmax":
+            message = "It answers with one number and no sigmoid: the sigmoid of it is served."
+            self._notes.append(Note("one_label", message))
+        if kind == outputs.PROBABILITIES and len(self.labels) == 1:
+            message = "It has one label and a softmax, which is always 1: a sigmoid was meant."
+            self._notes.append(Note("one_label", message))
+        if said in (outputs.PROBABILITIES, outputs.MULTILABEL) and not outputs.within(first):
+            raise ArtifactError(
+                "bad_shapes",
+                f"{self.artifact.name}-preprocess.json: 'output' is {said}, but the network gives "
+                f"numbers from {first.min():.3g} to {first.max():.3g}.",
+            )
+        return outputs.Output(
+            name, self._index, kind, "preprocess.json" if said else "probes", others
+        )
+
+    def doubt(self) -> Note | None:
+        """What further passes tell against what was decided; for the validation, as each takes as
+        long as a prediction."""
+        kind, head = self.output.kind, outputs.head(self.artifact.graph, self._index)
+        if outputs.certain(kind, head):
+            return None
+        shapes = [entry.shape for entry in self.artifact.inputs]
+        if all(outputs.agrees(kind, self._numbers(arrays)) for arrays in outputs.inputs(shapes)):
+            return None
+        return Note(
+            "output",
+            f"Its numbers are read as {kind}, but for some inputs they are not: say 'output' in "
+            f"{self.artifact.name}-preprocess.json.",
+        )
+
+    def _numbers(self, arrays: list[np.ndarray]) -> np.ndarray:
+        """Run the network on one array an input; returns what it gives (batch, labels)."""
         for target, array in zip(self._inputs, arrays, strict=True):
             target[:] = array
-        raw = self._executor.forward(is_train=False)[0].asnumpy()
-        scores = raw.reshape(raw.shape[0], -1)
-        if self.artifact.head_op in _SOFTMAX_HEADS:
-            return scores
-        if self.artifact.head_op in _LOG_SOFTMAX_HEADS:
-            return np.exp(scores)
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        raw = self._executor.forward(is_train=False)[self._index].asnumpy()
+        return raw.reshape(self.input_shape[0], -1)
+
+    def forward(self, arrays: list[np.ndarray]) -> np.ndarray:
+        """Run the network on one array an input; returns probabilities (batch, labels)."""
+        return self._to_probabilities(self._numbers(arrays))
 
     def predict_rows(self, rows: np.ndarray, top: int = 5) -> list[list[Prediction]]:
         """Run the network on any number of rows (its first input without the batch).
@@ -227,6 +400,33 @@ class Network:
         return [Prediction(self.labels[i], float(row[i])) for i in best]
 
 
+def _infer_types(symbol: Any, inputs: Sequence[str]) -> dict[str, str]:
+    """The types of values of the arguments and states by name, with ``inputs`` of float32; nothing
+    where MXNet finds none that go together."""
+    try:
+        arguments, _, states = symbol.infer_type(**dict.fromkeys(inputs, "float32"))
+    except mx.MXNetError:
+        return {}
+    if arguments is None:
+        return {}
+    names = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
+    return {
+        name: np.dtype(kind).name for name, kind in zip(names, [*arguments, *states], strict=True)
+    }
+
+
+def _numbers_a_row(shape: Shape, batch: int) -> int:
+    """How many numbers an output of ``shape`` has for each picture of the batch."""
+    if len(shape) == 1:  # squeezed
+        return shape[0] if batch == 1 else 1
+    return math.prod(shape[1:])
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Some of ``names``, for a sentence."""
+    return ", ".join(one[:100] for one in names[:5]) + (", …" if len(names) > 5 else "")
+
+
 class Parameters:
     """The arrays of a ``.params`` file, where the file lies in memory: nothing is copied."""
 
@@ -244,7 +444,11 @@ class Parameters:
             tensor = self._tensors.get(name)
             if tensor is not None:
                 count = math.prod(tensor.shape)
-                flat = np.frombuffer(self._map, tensor.dtype, count, tensor.offset)
+                half = tensor.dtype == "bfloat16"  # unknown to NumPy: the upper half of a float32
+                kind = "uint16" if half else tensor.dtype
+                flat = np.frombuffer(self._map, kind, count, tensor.offset)
+                if half:
+                    flat = (flat.astype(np.uint32) << 16).view(np.float32)
                 if not flat.flags.aligned:  # after an array of an odd number of bytes
                     flat = flat.copy()
                 return flat.reshape(tensor.shape)
@@ -321,12 +525,15 @@ _PER_PARAMETER_BYTE = 1.15
 _PER_ACTIVATION_BYTE = 2.5
 
 
-def memory_needed(artifact: Artifact, symbol: Any) -> int:
-    """Estimate the bytes that the model will take, from its files alone."""
+def memory_needed(artifact: Artifact, symbol: Any, copied: int = 0) -> int:
+    """Estimate the bytes that the model will take, from its files alone.
+
+    ``copied`` are the bytes of the parameters that are not used where they lie in the file.
+    """
     shapes = {entry.name: entry.shape for entry in artifact.inputs}
     internals = symbol.get_internals()
     _, outputs, _ = internals.infer_shape(**shapes)
-    parameters = {tensor.name.partition(":")[2] for tensor in artifact.tensors}
+    parameters = {tensor.bare for tensor in artifact.tensors}
     largest = max(
         (
             math.prod(shape)
@@ -337,7 +544,8 @@ def memory_needed(artifact: Artifact, symbol: Any) -> int:
     )
     return int(
         _WORKER_BYTES
-        + _PER_PARAMETER_BYTE * artifact.parameter_bytes
+        + _PER_PARAMETER_BYTE * (artifact.parameter_bytes + copied)
+        + copied
         + _PER_ACTIVATION_BYTE * 4 * largest
     )
 
@@ -348,7 +556,7 @@ def merged_bytes(artifact: Artifact) -> int:
     kernels = [
         tensor.nbytes
         for tensor in artifact.tensors
-        if tensor.name.rpartition(":")[2] in artifact.kernels and tensor.dtype == "float32"
+        if tensor.bare in artifact.kernels and tensor.dtype == "float32"
     ]
     most = int(_PER_PARAMETER_BYTE * artifact.parameter_bytes)
     return min(most, sum(kernels) + max(kernels, default=0))
@@ -381,6 +589,9 @@ def _explain(error: Exception, artifact: Artifact) -> Exception:
     text = str(error)
     if any(sign in text for sign in ("bad_alloc", "out of memory", "Failed to allocate", "ENOMEM")):
         return MemoryError(f"{artifact.name}: not enough memory to load it")
+    advice = ""
+    if any("quantize" in op for op in artifact.layers):
+        advice = ". Quantized networks are made for one kind of processor: export it in float32"
     return ArtifactError(
-        "load_failed", f"{artifact.name}: MXNet cannot run it: {_first_line(error)}"
+        "load_failed", f"{artifact.name}: MXNet cannot run it: {_first_line(error)}{advice}"
     )

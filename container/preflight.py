@@ -87,7 +87,8 @@ def _about_files(files: list[UnpackedFile]) -> Report:
         "name": "", "files": [asdict(file) for file in files],
         "unpacked_bytes": sum(file.bytes for file in files),
         "inputs": [], "outputs": [], "parameters": 0, "parameter_bytes": 0,
-        "labels": [], "label_count": 0, "layers": {}, "preprocess": None,
+        "labels": [], "label_count": 0, "layers": {}, "preprocess": None, "notes": [],
+        "output": None,
     }  # fmt: skip
 
 
@@ -101,6 +102,7 @@ def _about_artifact(artifact: Artifact) -> Report:
         "label_count": len(artifact.labels),
         "layers": artifact.layers,
         "preprocess": asdict(artifact.preprocess) if artifact.preprocess else None,
+        "notes": [asdict(note) for note in artifact.notes],
     }
 
 
@@ -110,6 +112,11 @@ def _try_out(artifact: Artifact, about: Report, image: Path | None) -> Report:
 
     before = sandbox.measured_mb()
     network = Network(artifact)
+    about |= _about_artifact(network.artifact)  # its batch may be another
+    doubt = network.doubt()
+    notes = [*network.notes, doubt] if doubt else network.notes
+    about["notes"] = [asdict(note) for note in notes]
+    about["output"] = asdict(network.output)
     about["outputs"] = [{"name": name, "shape": list(shape)} for name, shape in network.outputs]
     name, rows = _sample(network, image)
     try:

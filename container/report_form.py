@@ -21,7 +21,11 @@ _ABOUT: dict[str, Any] = {
     "parameter_bytes": _COUNT,
     "labels": [_TEXT],
     "label_count": _COUNT,
+    "notes": [{"code": _TEXT, "message": _TEXT}],
 }
+_OUTPUT = {
+    "name": _TEXT, "index": _COUNT, "kind": _TEXT, "chosen": _TEXT, "others": [_TEXT],
+}  # fmt: skip
 _SAMPLE = {"image": _TEXT, "predictions": [{"label": _TEXT, "probability": _NUMBER}]}
 _MEASURED = {"load_ms": _NUMBER, "infer_ms": _NUMBER, "memory_mb": _NUMBER, "sample": _SAMPLE}
 
@@ -43,11 +47,13 @@ def _about(about: Any) -> bool:
         return False
     rest = dict(about)
     layers, preprocess = rest.pop("layers", None), rest.pop("preprocess", 0)
+    output = rest.pop("output", 0)
     return (
         _fits(rest, _ABOUT)
         and isinstance(layers, dict)
         and all(_fits(name, _TEXT) and _fits(count, _COUNT) for name, count in layers.items())
         and _plain(preprocess)
+        and (output is None or _fits(output, _OUTPUT))
     )
 
 
