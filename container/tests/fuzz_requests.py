@@ -21,7 +21,8 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,11 @@ class Sent:
         printer.text(f"{self.kind!r}, {self.content_type!r}, {self.accept!r}, base64: {body}")
 
 
+def _mostly(draw: st.DrawFn, good: Sequence[Any], others: Sequence[Any], one_in: int = 6) -> Any:
+    """One of the good ones, or of the others once in so many draws: else little would be read."""
+    return draw(st.sampled_from(others if draw(st.integers(1, one_in)) == one_in else good))
+
+
 # --- pictures ----------------------------------------------------------------------------------
 
 KINDS = (
@@ -98,7 +104,9 @@ _SAVED: dict[str, list[dict[str, Any]]] = {
 @st.composite
 def images(draw: st.DrawFn) -> tuple[Image.Image, Image.Image]:
     """Four quarters of one colour each, in some mode; and the same in RGB."""
-    width, height = draw(_SIDES), draw(_SIDES)
+    # A few are so large that the page makes them smaller.
+    large = draw(st.integers(0, 149)) == 17
+    width, height = (3000, 2800) if large else (draw(_SIDES), draw(_SIDES))
     image = Image.new("RGB", (width, height), draw(_COLOURS))
     for left, top in ((0, 0), (width // 2, 0), (0, height // 2)):
         part = (left, top, left + max(1, width // 2), top + max(1, height // 2))
@@ -209,7 +217,7 @@ def pictures(draw: st.DrawFn) -> tuple[str, bytes]:
             data = with_exif(data, note)
         elif data[:4] == b"\x89PNG":
             data = data[:33] + chunk(b"eXIf", note[6:]) + data[33:]
-    damage = draw(st.sampled_from(["whole", "whole", *_DAMAGES]))
+    damage = _mostly(draw, ["whole"], list(_DAMAGES), 2)
     return f"{kind}, {damage}", _DAMAGES[damage](draw, data)
 
 
@@ -254,8 +262,8 @@ _ANY_JSON = st.recursive(
 @st.composite
 def _rows(draw: st.DrawFn) -> Any:
     """Numbers of the network's shape, nearly always."""
-    value = draw(st.one_of(st.integers(0, 255), st.floats(0, 255), _SCALARS))
-    shape = draw(st.sampled_from([(3, 8, 8), (3, 8, 8), (8, 8, 3), (3, 8, 7), (192,), ()]))
+    value = draw(_mostly(draw, [st.integers(0, 255), st.floats(0, 255)], [_SCALARS]))
+    shape = _mostly(draw, [(3, 8, 8)], [(8, 8, 3), (3, 8, 7), (192,), ()])
     found: Any = value
     for length in reversed(shape):
         found = [found] * length
@@ -275,8 +283,8 @@ def _pictures_in_text(draw: st.DrawFn) -> Any:
 
 @st.composite
 def jsons(draw: st.DrawFn) -> bytes:
-    item = draw(st.one_of(_rows(), _pictures_in_text(), _ANY_JSON))
-    items = draw(st.sampled_from([item, [item], [item] * 2, [item, 1], {"x": [item]}]))
+    item = draw(_mostly(draw, [_rows(), _pictures_in_text()], [_ANY_JSON]))
+    items = _mostly(draw, [[item], [item] * 2], [item, [item, 1], {"x": [item]}])
     given = draw(
         st.sampled_from([items, {"instances": items}, {"inputs": items},
                          {"signature_name": "a", "instances": items},
@@ -286,35 +294,39 @@ def jsons(draw: st.DrawFn) -> bytes:
         shape = draw(st.sampled_from([[3, 8, 8], [1, 3, 8, 8], [-1, 8, 8], [], "x", [1e400], 7]))
         given = {"inputs": [{"name": "a", "shape": shape, "datatype": "FP32", "data": item}]}
     text = json.dumps(given)
-    how = draw(st.integers(0, 11))
+    how = draw(st.integers(0, 20))
     if how == 0:
         text = "[" * draw(st.sampled_from([30, 990, 10_000])) + text
     elif how == 1:
         text = text.replace('"instances":', '"instances": 1, "instances":', 1)
     elif how == 2:
         text = text[: draw(st.integers(0, len(text)))]
-    data = text.encode(draw(st.sampled_from(["utf-8"] * 5 + ["utf-8-sig", "utf-16", "utf-32"])))
+    data = text.encode(_mostly(draw, ["utf-8"], ["utf-8-sig", "utf-16", "utf-32"]))
     return _flipped(draw, data) if how == 3 else data
 
 
 @st.composite
 def npys(draw: st.DrawFn) -> bytes:
-    version = draw(
-        st.sampled_from([(1, 0), (2, 0), (3, 0), (1, 0), (2, 0), (3, 0), (0, 0), (4, 1)])
+    version = _mostly(draw, [(1, 0), (2, 0), (3, 0)], [(0, 0), (4, 1)])
+    dtype, size = _mostly(
+        draw,
+        [("<f4", 4), (">f4", 4), ("<f8", 8), ("|u1", 1), (">i2", 2), ("<f2", 2), ("|b1", 1)],
+        [("|O", 8), ("<U3", 12), ("<c8", 8), ("<M8[s]", 8), ("|V4", 4), ("", 1), ("<f99", 99)],
     )
-    dtype = draw(st.sampled_from(["<f4", ">f4", "<f8", "|u1", ">i2", "<f2", "|b1", "|O", "<U3",
-                                  "<c8", "<M8[s]", "|V4", "f4", "", "<f99"]))  # fmt: skip
-    shape = draw(st.sampled_from([(3, 8, 8), (2, 3, 8, 8), (3, 8, 8), (192,), (), (-1, 8, 8),
-                                  (0, 3, 8, 8), (10**30,), (10**30, 0), (3, 8, True)]))  # fmt: skip
-    order = draw(st.sampled_from(["False", "True", "1", "None"]))
+    shape = _mostly(
+        draw,
+        [(3, 8, 8), (2, 3, 8, 8)],
+        [(192,), (), (-1, 8, 8), (0, 3, 8, 8), (10**30,), (10**30, 0), (3, 8, True)],
+    )
+    order = _mostly(draw, ["False", "True"], ["1", "None"], 12)
     header = f"{{'descr': '{dtype}', 'fortran_order': {order}, 'shape': {shape}, }}"
-    header += draw(st.sampled_from(["\n", " " * 60 + "\n", "", "(" * 3000, "é\n", "'''"]))
+    header += _mostly(draw, ["\n", " " * 60 + "\n", ""], ["(" * 3000, "é\n", "'''"])
     raw = header.encode(draw(st.sampled_from(["latin-1", "utf-8"])))
+    length = _mostly(draw, [len(raw)], [0, 65_535], 12)
+    data = _mostly(draw, [bytes(384 * size)], [b"\xff" * 384 * size, bytes(10), b""])
     form = "<H" if version[0] == 1 else "<I"
-    length = draw(st.sampled_from([len(raw), len(raw), len(raw), 0, 65_535]))
-    data = draw(st.sampled_from([bytes(768), b"\x00\x00\x80\x3f" * 192, b"\xff" * 1536, b""]))
     whole = b"\x93NUMPY" + bytes(version) + struct.pack(form, length) + raw + data
-    return _flipped(draw, whole[:100]) + whole[100:] if draw(st.integers(0, 5)) == 0 else whole
+    return _flipped(draw, whole[:100]) + whole[100:] if draw(st.integers(0, 9)) == 0 else whole
 
 
 _CSVS = st.lists(st.lists(st.integers(0, 255), min_size=1, max_size=9), max_size=9).map(
@@ -352,7 +364,7 @@ def content_types(draw: st.DrawFn, likely: tuple[str, ...]) -> str | None:
     if draw(st.integers(0, 14)) == 0:
         return None
     some = st.one_of(st.sampled_from(likely), st.sampled_from(OTHER_TYPES), _TOKENS)
-    main = draw(st.sampled_from(likely)) if draw(st.integers(0, 2)) else draw(some)
+    main = draw(_mostly(draw, [st.sampled_from(likely)], [some], 4))
     return _cased(draw, main) + draw(_PARAMETERS)
 
 
@@ -471,37 +483,50 @@ def _prepared(body: bytes) -> Prepared | str:
         return str(error)
 
 
-def pair(server: Server, body: bytes) -> str:
-    """Send a picture both ways; returns what came of both. Asserts that they agree."""
-    straight = ask(server, body, "application/x-image", "application/json")
+def by_page(server: Server, body: bytes) -> tuple[Prepared | str, Answer | None]:
+    """What the page makes of a file, and the answer to what it sends, which must be one."""
     prepared = _prepared(body)
     if isinstance(prepared, str):
+        return prepared, None
+    answer = ask(server, prepared.data, prepared.content_type, "application/json")
+    assert answer.status == 200, f"the page reads it, and got {answer.body[:500]!r}"
+    return prepared, answer
+
+
+def pair(server: Server, body: bytes) -> str:
+    """Send a picture both ways; returns what came of both. Asserts that they agree."""
+    prepared, paged = by_page(server, body)
+    straight = ask(server, body, "application/x-image", "application/json")
+    if isinstance(prepared, str) or paged is None:
         assert straight.status == 400, f"the page: {prepared}; boto3 got {straight.body[:300]!r}"
         theirs = sentence(straight).partition(" It looks like base64")[0]
-        assert reason(prepared) == reason(theirs), (prepared, theirs)
+        assert reason(str(prepared)) == reason(theirs), (prepared, theirs)
         return "both refused"
     assert straight.status == 200, f"the page reads it; boto3 got {straight.body[:500]!r}"
-    paged = ask(server, prepared.data, prepared.content_type, "application/json")
-    assert paged.status == 200, f"boto3 reads it; the page got {paged.body[:500]!r}"
     one, other = labelled(straight), labelled(paged)
-    theirs_by_label = dict(other)
-    close = CLOSE if prepared.data != body else 0.0
-    assert all(abs(theirs_by_label.get(label, 0.0) - p) <= close for label, p in one[:1])
-    (first, p), (_, second) = one[0], one[1]
-    if p - second > 2 * close:
-        assert first == other[0][0], (one, other)
-    return "both read"
+    if prepared.data == body:
+        assert one == other
+        return "both read"
+    by_label = dict(other)
+    (first, p), (_, second) = one[:2]
+    assert abs(by_label.get(first, 0.0) - p) <= CLOSE, (one, other)
+    assert first == other[0][0] or p - second <= 2 * CLOSE, (one, other)
+    return "both read, re-encoded by the page"
 
 
 def judge(server: Server, sent: Sent, counts: collections.Counter[str]) -> None:
     """Send it, and count what came of it; asserts that it is one of what may."""
+    if len(sent.body) > MAX_PAYLOAD_BYTES:  # SageMaker does not take it: only the page can
+        prepared, _ = by_page(server, sent.body)
+        counts["page alone, " + ("refused" if isinstance(prepared, str) else "read")] += 1
+        return
     answer = ask(server, sent.body, sent.content_type, sent.accept)
     if answer.status == 200:
         sound(answer)
     else:
         sentence(answer)
     counts[str(answer.status)] += 1
-    if sent.picture and len(sent.body) <= MAX_PAYLOAD_BYTES:
+    if sent.picture:
         counts[pair(server, sent.body)] += 1
 
 
@@ -552,6 +577,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=2000, help="how many requests")
     parser.add_argument("--seed", type=int, help="others than those that are always the same")
     chosen = parser.parse_args()
+    warnings.filterwarnings("ignore", module="PIL")  # of what it then reads or refuses
     print(json.dumps(run(chosen.count, seed=chosen.seed)))
     return 0
 
