@@ -141,10 +141,11 @@ class Artifact:
         arguments = set(self.arguments)
         return [one for one in self.tensors if one.bare in arguments]
 
-    def as_written(self) -> "Artifact":
-        """The same, with the batch that NAME-shapes.json says. Raises :class:`ArtifactError`."""
-        for one in self.written:
-            _hold_size(f"{self.name}-shapes.json", one.name, one.shape)
+    def as_written(self) -> "Artifact | None":
+        """The same, with the batch that NAME-shapes.json says; None where that is 1 already, or
+        absurdly large."""
+        if self.written == self.inputs or any(map(_too_large, self.written)):
+            return None
         return replace(self, inputs=self.written)
 
     @property
@@ -319,12 +320,10 @@ def _read_inputs(
         shape = entry.get("shape") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not isinstance(shape, list) or not shape:
             raise ArtifactError("bad_shapes", f"{path.name} must be a list such as {wanted}.")
-        if shape[0] in _ANY_BATCH and type(shape[0]) is not bool:
-            any_batch, shape = shape[0], [1, *shape[1:]]
-            if not inputs:
-                said = str(any_batch) if any_batch is not None else "null"
-        elif not inputs:
-            said = str(shape[0])
+        if not inputs:
+            said = "null" if shape[0] is None else str(shape[0])[:20]
+        if shape[0] is None or (type(shape[0]) is int and shape[0] in _ANY_BATCH):
+            shape = [1, *shape[1:]]
         if len(shape) > 32 or not all(type(size) is int and size > 0 for size in shape):
             raise ArtifactError(
                 "bad_shapes",
@@ -338,12 +337,18 @@ def _read_inputs(
         inputs.append(Input(name=name, shape=tuple(shape)))
     if len({entry.name for entry in inputs}) != len(inputs):
         raise ArtifactError("bad_shapes", f"{path.name} names an input twice.")
-    written, batch = tuple(inputs), inputs[0].shape[0]
+    batch = inputs[0].shape[0]
+    written = tuple(sorted(inputs, key=_rank))
     single = tuple(
-        replace(one, shape=(1, *one.shape[1:])) if one.shape[0] == batch else one for one in inputs
+        replace(one, shape=(1, *one.shape[1:])) if one.shape[0] == batch else one for one in written
     )
     for one in single:
-        _hold_size(path.name, one.name, one.shape)
+        if _too_large(one):
+            raise ArtifactError(
+                "bad_shapes",
+                f"{path.name}: the shape {str(list(one.shape))[:100]} of {one.name[:100]!r} is "
+                "absurdly large.",
+            )
     notes = []
     if said != "1":
         notes.append(
@@ -352,15 +357,18 @@ def _read_inputs(
     return single, written, notes
 
 
-_ANY_BATCH = (0, -1, None)  # as exporters write a batch that is free
+_ANY_BATCH = (0, -1)  # as exporters write a batch that is free, or null
 
 
-def _hold_size(file: str, name: str, shape: Sequence[int]) -> None:
-    if math.prod(shape) > MAX_INPUT_ELEMENTS:
-        raise ArtifactError(
-            "bad_shapes",
-            f"{file}: the shape {str(list(shape))[:100]} of {name[:100]!r} is absurdly large.",
-        )
+def _rank(entry: Input) -> int:
+    """Requests fill what takes pictures, and never the labels, which are for training."""
+    if entry.name.endswith("label"):
+        return 2
+    return 0 if layout_of(entry.shape) else 1
+
+
+def _too_large(entry: Input) -> bool:
+    return math.prod(entry.shape) > MAX_INPUT_ELEMENTS
 
 
 # Not str.splitlines(), which ends a line at a form feed, U+0085 and U+2028 as well.
@@ -497,6 +505,7 @@ _V3_MAGIC = 0xF993FACA  # and NumPy's meaning of an empty shape
 _DTYPES = {0: ("float32", 4), 1: ("float64", 8), 2: ("float16", 2), 3: ("uint8", 1),
            4: ("int32", 4), 5: ("int8", 1), 6: ("int64", 8), 7: ("bool", 1),
            12: ("bfloat16", 2)}  # fmt: skip
+_LATER_DTYPES = range(8, 12)  # int16, uint16, uint32 and uint64, since MXNet 2
 _MAX_TENSORS = 1_000_000
 
 
@@ -600,6 +609,12 @@ def _array(cursor: _Cursor, foreign: ArtifactError) -> tuple[tuple[int, ...], st
     if not shape:
         raise ArtifactError("bad_params", f"{cursor.name} holds an array without a shape.")
     _device, _number, flag = cursor.unpack("<iii")
+    if flag in _LATER_DTYPES:
+        raise ArtifactError(
+            "bad_params",
+            f"{cursor.name} holds values of a type that MXNet 1.9 does not have: export them as "
+            "float32.",
+        )
     if flag not in _DTYPES:
         raise foreign
     dtype, width = _DTYPES[flag]

@@ -15,7 +15,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -108,10 +108,11 @@ class Network:
         try:
             return symbol, *self._shapes(symbol)
         except ArtifactError:
-            if self.artifact.written == self.artifact.inputs:
+            written = self.artifact.as_written()
+            if written is None:
                 raise
         # A network may hold its batch fast, such as by a Reshape: then with the one that it says.
-        self.artifact = self.artifact.as_written()
+        self.artifact = written
         found = symbol, *self._shapes(symbol)
         batch = self.input_shape[0]
         message = f"The network insists on its batch of {batch}: each request pays for all of it."
@@ -323,7 +324,7 @@ class Network:
             first,
             head,
             lambda: outputs.of_end(symbol, self._index, shapes, self._arguments, self.artifact),
-            lambda: map(self._numbers, outputs.inputs(list(shapes.values()))),
+            self._tried,
         )
         self._to_probabilities = outputs.conversion(kind, first, head)
         name = names[self._index]
@@ -354,14 +355,21 @@ class Network:
         kind, head = self.output.kind, outputs.head(self.artifact.graph, self._index)
         if outputs.certain(kind, head):
             return None
-        shapes = [entry.shape for entry in self.artifact.inputs]
-        if all(outputs.agrees(kind, self._numbers(arrays)) for arrays in outputs.inputs(shapes)):
+        if all(outputs.agrees(kind, rows) for rows in self._tried()):
             return None
         return Note(
             "output",
             f"Its numbers are read as {kind}, but for some inputs they are not: say 'output' in "
             f"{self.artifact.name}-preprocess.json.",
         )
+
+    def _tried(self) -> Iterator[np.ndarray]:
+        """What the whole network gives for what it is tried on, as far as it takes it."""
+        for arrays in outputs.inputs([entry.shape for entry in self.artifact.inputs]):
+            try:
+                yield self._numbers(arrays)
+            except mx.MXNetError:  # such as numbers of words that it has not learnt
+                continue
 
     def _numbers(self, arrays: list[np.ndarray]) -> np.ndarray:
         """Run the network on one array an input; returns what it gives (batch, labels)."""

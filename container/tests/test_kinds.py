@@ -69,6 +69,8 @@ RIGHT: dict[str, Right] = {
     "log_softmax, * 1.0": ("logits", SOFTMAX, {}),
     "softmax, a mask": ("probabilities", SOFTMAX, {}),
     "softmax, dense": ("probabilities", {"a": 0.0, "b": 1.0, "c": 0.0}, {}),
+    "words": ("probabilities", SOFTMAX, {}),
+    "words, softmax, dense": ("probabilities", SOFTMAX, {}),
     "softmax at each position": ("multilabel", named([0.5] * 4, "abcd"), {}),
     "logits from 0 to 1 that add up to 1": ("logits", named(softmax(0.2, 0.3, 0.5)), {}),
     "the same after a relu": ("logits", named(softmax(0.2, 0.3, 0.5)), {}),
@@ -120,6 +122,7 @@ RIGHT: dict[str, Right] = {
     "params without prefixes": ("probabilities", SOFTMAX, {}),
     "large params without prefixes": ("logits", named(softmax(0, 0, 0)), {}),
     "large params with prefixes": ("logits", named(softmax(0, 0, 0)), {}),
+    "large params of float16": ("logits", named(softmax(0, 0, 0)), {"dtype": "float16"}),
     "float16 throughout": ("logits", SOFTMAX, {"dtype": "What is float16 in its files is float32"}),
     "float64 throughout": ("logits", SOFTMAX, {"dtype": "float64"}),
     "float16 params alone": ("logits", SOFTMAX, {"dtype": "float16"}),
@@ -137,6 +140,13 @@ RIGHT: dict[str, Right] = {
     ),
     "two outputs, the second fits": ("probabilities", SOFTMAX, {"outputs": "'prob_output'"}),
     "two outputs, one is named": ("probabilities", SOFTMAX, {"outputs": "'prob_output'"}),
+    "labels are an input": (
+        "probabilities", SOFTMAX,
+        {"other_inputs": "the input 'data' alone; 'softmax_label' [1]", "batch": "of 32"},
+    ),
+    "a picture is the second input": (
+        "logits", COLOURS, {"other_inputs": "the input 'data' alone; 'extra' [1, 3] is always"}
+    ),
     "two inputs": ("probabilities", SOFTMAX, {"other_inputs": "'extra' [1, 3] is always zeros"}),
 }  # fmt: skip
 
@@ -148,6 +158,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "labels in Latin-1": ("bad_labels", "save it as UTF-8"),
     "a blank line too many": ("bad_labels", "has 4 labels, but the network answers with 3 numbers"),
     "channels first, but said to be last": ("bad_shapes", "'layout' is NHWC, but the input [1, 3,"),
+    "params of another MXNet": ("bad_params", "does not have: export them as float32"),
     "float64 params that float32 cannot hold": ("bad_params", "export it as float32 (net.cast('"),
     "float64 params that are too large": ("bad_params", "'fc_bias' is float64, with values that"),
     "int64 params that float32 cannot hold": ("bad_params", "'fc_bias' is int64, with values that"),
@@ -234,3 +245,13 @@ def test_parameters_without_prefixes_are_no_values_on_their_way(found: Found) ->
         found[f"large params {kind} prefixes"]["need"] for kind in ("without", "with")
     )
     assert plain == prefixed
+
+
+def test_memory_for_parameters_that_are_widened_is_asked_for_before_it_is_taken(
+    found: Found,
+) -> None:
+    """They are copied, so they take more than float32 where it lies, not half of it."""
+    halves, whole = (
+        found[case]["need"] for case in ("large params of float16", "large params with prefixes")
+    )
+    assert halves > whole + 2_000_000
