@@ -9,15 +9,36 @@ before Pillow sees it, the size is judged by the header, and whatever Pillow rai
 sentence.
 """
 
+import ctypes
 import io
+import math
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageMath, features
+import PIL
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    IcoImagePlugin,
+    Image,
+    ImageChops,
+    ImageMath,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TgaImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+    features,
+)
 
 MAX_PIXELS = 50_000_000
 """Most pixels that are decoded. Judged by the header: a 6 MB PNG may hold a gigabyte."""
@@ -29,31 +50,38 @@ _MAX_PIXELS_OF = {"WEBP": 32_000_000, "AVIF": 32_000_000, "JPEG2000": 25_000_000
 """Their decoders take 16 to 20 bytes a pixel while they work; so all stay below 600 MB."""
 _MAX_COEFFICIENT_BYTES = 300_000_000
 """What libjpeg holds of a JPEG in several scans: 2 bytes a value, 50 million pixels unreduced."""
-_MAX_SCANNED = 4_000_000_000
+_MAX_SCANNED = 2_000_000_000
 _MAX_SCANS = 1000
 """Scans of a JPEG times its pixels, and scans: thousands of empty ones would take hours. Usual are
-10, and 100 are read in any case."""
+10, and 20 are read in any case."""
 _MAX_SEGMENTS = 20_000
-_ROWS_NEEDED = 0.9
-"""The share of a JPEG's rows that must be there where its end is missing."""
+_SHARE_NEEDED = 0.9
+"""The share of a JPEG's pixels that must be there where its end is missing."""
+_REDUCED_PIXELS = 10_000_000
+_ZEROS = 4096
+"""So many zeros at the end of a JPEG are room that a download did not fill."""
 _BAND_PIXELS = 1_000_000
 
+_READERS = {
+    "JPEG": JpegImagePlugin,
+    "PNG": PngImagePlugin,
+    "WEBP": WebPImagePlugin,
+    "GIF": GifImagePlugin,
+    "BMP": BmpImagePlugin,
+    "TIFF": TiffImagePlugin,
+    "AVIF": AvifImagePlugin,
+    "JPEG2000": Jpeg2KImagePlugin,
+    "PPM": PpmImagePlugin,
+    "ICO": IcoImagePlugin,
+    "TGA": TgaImagePlugin,
+}
+_IN_LIBRARIES = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
+
 FORMATS = tuple(
+    # Some depend on how Pillow was built.
     kind
-    for kind, is_there in (
-        ("JPEG", True),
-        ("PNG", True),
-        ("WEBP", features.check("webp")),
-        ("GIF", True),
-        ("BMP", True),
-        ("TIFF", True),
-        ("AVIF", features.check("avif")),
-        ("JPEG2000", features.check("jpg_2000")),
-        ("PPM", True),
-        ("ICO", True),
-        ("TGA", True),
-    )
-    if is_there  # some depend on how Pillow was built
+    for kind in _READERS
+    if kind in Image.OPEN and (kind not in _IN_LIBRARIES or features.check(_IN_LIBRARIES[kind]))
 )
 """Pillow's names of what is read. None of them has Pillow start another program."""
 
@@ -62,9 +90,21 @@ _LISTED = [_NAMES.get(kind, kind) for kind in FORMATS if kind not in ("PPM", "IC
 LISTED = f"{', '.join(_LISTED[:-1])} or {_LISTED[-1]}"
 """What to send, in words; rare formats are left out."""
 
+
+def _silence() -> None:
+    """Have neither Pillow nor libtiff write to stderr, where the log is, what they find in a file.
+
+    For libtiff Pillow has no setting; its wheels bring the library, which is loaded by now.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    for path in (Path(PIL.__file__).parent.parent / "pillow.libs").glob("libtiff-*.so*"):
+        ctypes.CDLL(str(path)).TIFFSetErrorHandler(None)
+
+
+_silence()
+
 # _check_size looks at the header first and says what to do; Pillow's own check does not.
 Image.MAX_IMAGE_PIXELS = None
-Image.init()
 
 
 class Unreadable(Exception):
@@ -307,6 +347,8 @@ def exif_orientation(data: bytes) -> int:
 
 # --- JPEG --------------------------------------------------------------------------------------
 
+# Nothing that stands for itself in a JPEG, each unlike the others from its first bits on.
+_TAILS = tuple(bytes((seed + 89 * n * n) % 255 for n in range(500)) for seed in (3, 77, 202))
 _MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _END = b"\xff\xd9"
 
@@ -317,6 +359,8 @@ class _Jpeg:
 
     kept: list[bytes | memoryview] = field(default_factory=list)
     """The file without notes and profiles, and without the end marker."""
+    frame: int = 0
+    """Where in ``kept`` the size stands."""
     width: int = 0
     height: int = 0
     sampling: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -356,6 +400,7 @@ class _Jpeg:
             self.orientation = exif_orientation(body)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             self._frame(marker, body)
+            self.frame = len(self.kept) + 1
         if marker == 0xDA:
             self._scan(body)
             behind = _MARKER.search(data, end)
@@ -384,7 +429,7 @@ class _Jpeg:
         first, last, bits = body[1 + 2 * count : 4 + 2 * count]
         self.scans.append((components, first, last, bits & 15))
         pixels = max(1, self.width * self.height)
-        if len(self.scans) > min(_MAX_SCANS, max(100, _MAX_SCANNED // pixels)):
+        if len(self.scans) > min(_MAX_SCANS, max(20, _MAX_SCANNED // pixels)):
             raise Unreadable("The JPEG has too many scans, which take too long. Save it anew.")
 
     @property
@@ -404,20 +449,22 @@ class _Jpeg:
             of_these = " of a progressive JPEG"
         _check_pixels(self.width, self.height, most, of_these)
 
-    def open(self, tail: bytes = _END) -> Image.Image:
-        return Image.open(io.BytesIO(b"".join([*self.kept, tail])), formats=("JPEG",))
+    def open(self, tail: bytes = b"") -> Image.Image:
+        return Image.open(io.BytesIO(b"".join([*self.kept, tail, _END])), formats=("JPEG",))
 
     def load(self, image: Image.Image, least: tuple[int, int], mode: str) -> Image.Image:
-        least = self._draft(image, least, mode)
+        self._draft(image, least, mode)
         image.load()
         if self.ended and not self._ends_grey(image):
             return image
-        if not (self._has_rows(image, least, mode) if self.in_one_scan else self._has_scans()):
+        if bytes(self.kept[-1][-_ZEROS:]) == bytes(_ZEROS) and not _is_flat(image):
+            self.kept[-1] = bytes(self.kept[-1]).rstrip(b"\0")
+        if not (self._has_blocks() if self.in_one_scan else self._has_scans()):
             raise _damaged(": more than a tenth of its data is missing")
         return image
 
-    def _draft(self, image: Image.Image, least: tuple[int, int], mode: str) -> tuple[int, int]:
-        """Have it decoded smaller; returns what was asked for, which is less for a huge one."""
+    def _draft(self, image: Image.Image, least: tuple[int, int], mode: str) -> None:
+        """Have it decoded smaller: not below ``least``, unless it is huge."""
         while self.width * self.height > MAX_PIXELS:
             scale = min(self.width // max(1, least[0]), self.height // max(1, least[1]))
             shrunk = max(n for n in (1, 2, 4, 8) if n <= max(1, scale))
@@ -425,40 +472,52 @@ class _Jpeg:
                 break
             least = (max(1, least[0] // 2), max(1, least[1] // 2))
         image.draft(mode, least)
-        return least
 
     def _ends_grey(self, image: Image.Image) -> bool:
         """Whether the last row is what libjpeg makes of missing data: all values in the middle."""
-        last = image.crop((0, image.height - 1, image.width, image.height))
-        return all(126 <= value <= 129 for value in set(last.tobytes()))
+        return all(126 <= value <= 129 for value in set(_last_row(image).tobytes()))
 
-    def _has_rows(self, image: Image.Image, least: tuple[int, int], mode: str) -> bool:
-        """Whether nine tenths of the rows are there.
+    def _has_blocks(self) -> bool:
+        """Whether nine tenths of the blocks of pixels are there.
 
-        Without an end marker libjpeg stops at the row whose data is missing, and leaves those below
-        as they were. Zeros behind the data have it read the last bits that there are.
+        Without an end marker libjpeg stops at the row of blocks whose data is missing, and leaves
+        the pixels below as they were. The data does not say how wide a row is: so the picture is
+        decoded once more, very small, as if it were a few blocks wide and as high as that makes it.
+        Zeros behind the data have it read the last bits that there are.
         """
-        self.kept[-1] = bytes(self.kept[-1]).rstrip(b"\0")  # a download that was never completed
+        several = len(self.sampling) > 1  # else a block is 8 x 8 whatever the sampling is
+        wide = 8 * max(h for h, _ in self.sampling.values()) if several else 8
+        high = 8 * max(v for _, v in self.sampling.values()) if several else 8
+        blocks = -(-self.width // wide) * -(-self.height // high)
+        in_a_row = -(-blocks * high // MAX_SIDE)
+        rows = blocks // in_a_row
+        needed = min(math.ceil(rows * _SHARE_NEEDED), rows - 1)
+        size = struct.pack(">HH", rows * high, in_a_row * wide)
+        frame = bytes(self.kept[self.frame])
+        parts = [*self.kept, bytes(8)]
+        parts[self.frame] = frame[:3] + size + frame[7:]
         for paper in (77, 201):
-            again = self.open(bytes(8))
-            again.draft(mode, least)
-            colour = paper if len(again.getbands()) == 1 else (paper,) * len(again.getbands())
-            again.im = Image.new(again.mode, again.size, colour).im
+            small = Image.open(io.BytesIO(b"".join(parts)), formats=("JPEG",))
+            small.draft("L", (1, 1))
+            colour = paper if len(small.getbands()) == 1 else (paper,) * len(small.getbands())
+            small.im = Image.new(small.mode, small.size, colour).im
             try:
-                again.load()
+                small.load()
             except OSError:
-                again.tile = []  # type: ignore[attr-defined]
-                row = max(0, int(again.height * _ROWS_NEEDED) - 1)
-                line = again.crop((0, row, again.width, row + 1)).tobytes()
-                if line.count(paper) == len(line):
-                    continue
+                small.tile = []
+                row = needed * small.height // rows - 1
+                if row >= 0:
+                    line = small.crop((0, row, small.width, row + 1)).tobytes()
+                    if line.count(paper) == len(line):
+                        continue
             return True
         return False
 
     def _has_scans(self) -> bool:
-        """Whether each value of each component was begun to be told to its last bit."""
+        """Whether each value of each component was told to its last bit, as far as can be known."""
         if not self.progressive:
-            return {one for scan in self.scans for one in scan[0]} >= set(self.sampling)
+            begun = {one for scan in self.scans for one in scan[0]}
+            return begun >= set(self.sampling) and self._last_scan_goes_down()
         told = {
             (component, place)
             for components, first, last, bit in self.scans
@@ -466,7 +525,47 @@ class _Jpeg:
             for component in components
             for place in range(first, min(last, 63) + 1)
         }
-        return all((one, place) in told for one in self.sampling for place in range(64))
+        if not all((one, place) in told for one in self.sampling for place in range(64)):
+            return False
+        return self._last_scan_goes_down()
+
+    def _last_scan_goes_down(self) -> bool:
+        """Whether what would follow the data changes the last tenth of the picture at most.
+
+        Behind data that is whole, libjpeg skips everything until the end marker. Else it takes it
+        for more of the last scan, from where the data ends.
+        """
+        changed = self._changes(b"")
+        if changed is None or changed >= _SHARE_NEEDED:
+            return True
+        # A few bytes may say that all the rest is flat, or be a whole row of a small picture.
+        few = self.width * self.height <= _REDUCED_PIXELS
+        return few and any(self._changes(head) is None for head in (b"\x55" * 6, b"\x9a\x3c" * 3))
+
+    def _changes(self, head: bytes) -> float | None:
+        """Where the picture begins to depend on what follows ``head``, of its height; None if it
+        does not."""
+        first, *others = (self._reduced(head + tail) for tail in _TAILS)
+        boxes = [ImageChops.difference(first, other).getbbox() for other in others]
+        return min((box[1] / first.height for box in boxes if box is not None), default=None)
+
+    def _reduced(self, tail: bytes) -> Image.Image:
+        small = self.open(tail)
+        factor = next(
+            n for n in (1, 2, 4, 8) if self.width * self.height <= _REDUCED_PIXELS * n * n
+        )
+        small.draft("RGB", (max(1, self.width // factor), max(1, self.height // factor)))
+        return small.convert("RGB")
+
+
+def _last_row(image: Image.Image) -> Image.Image:
+    return image.crop((0, image.height - 1, image.width, image.height))
+
+
+def _is_flat(image: Image.Image) -> bool:
+    """Whether the last row has one colour: then zeros may well be what it was written as."""
+    last = _last_row(image)
+    return ImageChops.difference(last, last.crop((0, 0, 1, 1)).resize(last.size)).getbbox() is None
 
 
 # --- PNG, TIFF, AVIF, ICO ----------------------------------------------------------------------

@@ -23,8 +23,8 @@ from endpoints import decoding
 from endpoints.pictures import NotAPicture, Prepared, prepare
 from endpoints.runtime import MAX_PAYLOAD_BYTES
 
-_SCRIPT = Path(__file__).with_name("pictures_in_container.py")
-_PYTHON = _SCRIPT.parents[1] / ".venv-container" / "bin" / "python"
+SCRIPT = Path(__file__).with_name("pictures_in_container.py")
+_PYTHON = SCRIPT.parents[1] / ".venv-container" / "bin" / "python"
 
 SHAPE = (3, 64, 64)
 """What :func:`difference` has pictures decoded to."""
@@ -41,7 +41,7 @@ class Container:
         # What one picture took goes back to the system, so that the next one's peak is its own.
         environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
         self._process = subprocess.Popen(
-            [python, str(_SCRIPT)],
+            [python, str(SCRIPT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -341,13 +341,23 @@ def _cases() -> dict[str, Case]:
     row("JPEG with bytes behind", jpeg + b"trailer" * 40, one, 4)
     row("JPEG, half missing", jpeg[: len(jpeg) // 2], "damaged or cut short")
     row("JPEG, half missing, then an end", jpeg[: len(jpeg) // 2] + b"\xff\xd9", "cut short")
-    half = len(jpeg) // 2
-    row("JPEG, half of it zeros", jpeg[:half] + bytes(len(jpeg) - half), "damaged or cut short")
+    large = encoded(one.resize((900, 675)), "JPEG", quality=95)
+    half = len(large) // 2
+    row("JPEG, half of it zeros", large[:half] + bytes(len(large) - half), "damaged or cut short")
     row("JPEG, header alone", jpeg[:100], "damaged or cut short")
     steps = encoded(one, "JPEG", quality=92, progressive=True)
     row("JPEG, progressive", steps, one, 4)
     row("JPEG, progressive without its end marker", steps[:-2], one, 4)
     row("JPEG, progressive, half missing", steps[: len(steps) // 2], "damaged or cut short")
+    rough = encoded(Image.effect_noise((640, 480), 80), "JPEG", quality=20, progressive=True)
+    # More than half of it is its last scan.
+    row("JPEG, noise, half missing", rough[: len(rough) // 2], "damaged or cut short")
+    white = encoded(Image.new("RGB", (1200, 800), "white"), "JPEG", optimize=True)
+    row("JPEG, white without its end", white[:-2], Image.new("RGB", (1200, 800), "white"), 1)
+    short = encoded(one.resize((24, 24)), "JPEG", quality=92)
+    row("JPEG, small, half missing", short[: -(len(short) - short.find(b"\xff\xda")) // 2],
+        "damaged or cut short")  # fmt: skip
+    row("JPEG, small without its last bytes", short[:-3], one.resize((24, 24)), 9)
     restarts = encoded(one, "JPEG", quality=92, restart_marker_rows=1)
     row("JPEG with restart markers, no end", restarts[:-2], one, 4)
     middle = Image.new("RGB", (40, 40), (128, 128, 128))

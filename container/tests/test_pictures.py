@@ -2,12 +2,15 @@
 
 import io
 import json
+import subprocess
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from serving import container_python
 
 from endpoints import decoding
 from tests import pictures
@@ -52,6 +55,7 @@ def test_a_picture_is_right_and_the_same_on_both_sides(container: Container, nam
 # --- large ones --------------------------------------------------------------------------------
 
 
+@cache
 def long_picture() -> Image.Image:
     """A screenshot of a whole page."""
     return scene().resize((1080, 33_000), Image.Resampling.NEAREST)
@@ -112,8 +116,13 @@ def test_more_pixels_than_are_decoded_get_a_sentence(container: Container) -> No
         assert pictures.page(data) == said
 
 
+HEAVY_SIDE = 2000
+A_BAND = 16_000_000
+"""Bytes that converting a band takes, however large the picture is."""
+
+
 def _heavy() -> dict[str, bytes]:
-    side = 2400
+    side = HEAVY_SIDE
     picture = scene().resize((side, side))
     clear = picture.convert("RGBA")
     turned = encoded(clear, "PNG", compress_level=1)
@@ -135,12 +144,27 @@ def _heavy() -> dict[str, bytes]:
 def test_no_format_takes_more_memory_than_is_allowed(container: Container) -> None:
     for kind, data in _heavy().items():
         # So that a JPEG is decoded at its full size.
-        preprocess = {"resize": 1201, "crop": True}
+        preprocess = {"resize": HEAVY_SIDE // 2 + 1, "crop": True}
         assert not isinstance(container.decode(data, (3, 8, 8), preprocess), str)
-        a_pixel = container.peak / 2400**2
-        assert a_pixel > 3, (kind, a_pixel)  # it was measured
+        a_pixel = (container.peak - A_BAND) / HEAVY_SIDE**2
+        assert container.peak > 3 * HEAVY_SIDE**2, kind  # it was measured
         most = decoding._MAX_PIXELS_OF.get(kind, decoding.MAX_PIXELS)
-        assert a_pixel * most < BOUND, (kind, a_pixel)
+        assert A_BAND + a_pixel * most < BOUND, (kind, a_pixel)
+
+
+def test_a_damaged_tiff_writes_nothing_into_the_log() -> None:
+    picture = bytearray(encoded(scene(), "TIFF", compression="tiff_lzw"))
+    picture[1000:1040] = b"\xff" * 40
+    line = json.dumps({"what": "rgb", "bytes": len(picture)}).encode() + b"\n"
+    done = subprocess.run(
+        [container_python(), str(pictures.SCRIPT)],
+        input=line + picture,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert b"damaged" in done.stdout
+    assert done.stderr == b""
 
 
 # --- what NAME-preprocess.json says ------------------------------------------------------------

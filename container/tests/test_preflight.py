@@ -63,6 +63,7 @@ def test_it_accepts_a_sound_archive_and_tells_what_is_inside(
     assert inside["layers"] == {"FullyConnected": 1, "softmax": 1}
     assert inside["preprocess"] == {
         "resize": 10, "crop": True, "scale": 0.5, "mean": [1, 2, 3], "std": [], "color": "RGB",
+        "pad": None, "interpolation": "bilinear",
         "layout": None, "output": None, "output_name": None,
     }  # fmt: skip
     assert report["sample"]["image"] == "red.jpg"

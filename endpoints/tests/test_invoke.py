@@ -13,7 +13,9 @@ from django.urls import reverse
 from PIL import Image
 
 from endpoints import invoke, runtime
+from endpoints.decoding import LISTED
 from endpoints.models import Endpoint, Invocation, Picture
+from endpoints.pictures import ACCEPT
 from endpoints.pool import Full
 from endpoints.under_way import UnderWay
 from mmeportal import errors
@@ -195,6 +197,17 @@ def test_a_text_file_renamed_jpg_gets_a_sentence_and_the_choices_stay(
     assert "version and endpoint are as you chose them" in page
     assert not sagemaker_runtime.asked
     assert not Invocation.objects.exists()
+
+
+def test_a_kind_that_is_not_read_is_named_and_the_field_offers_what_is(post, sagemaker_runtime):
+    heic = upload(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50), "IMG_4711.HEIC")
+    refused = text(post(picture=heic))
+    assert "HEIC is not read here: export the picture as JPEG" in refused
+    assert not sagemaker_runtime.asked
+    pages = text(post.client.get("/invoke/")), text(post(picture=upload()))
+    for page in pages:
+        assert f'accept="{ACCEPT}"' in page
+    assert LISTED in pages[0]
 
 
 def test_a_picture_before_is_kept_when_the_next_is_none(post):
