@@ -182,10 +182,8 @@ def _json(data: bytes, network: Network) -> Request:
     if isinstance(given, dict):
         if "instances" in given or "inputs" in given:
             given = given.get("instances", given.get("inputs"))
-        elif not isinstance(picture := _unwrapped(given), str):
-            raise _no_instances(network)
         else:
-            given = picture
+            given = _alone(given, network)
     given = _unwrapped(given)
     if isinstance(given, str):
         return Request(rows=_picture(_base64(given), network)[None], batched=False)
@@ -202,6 +200,17 @@ def _json(data: bytes, network: Network) -> Request:
         rows = [_picture(_base64(item), network) for item in instances]
         return Request(rows=np.stack(rows), batched=True)
     return _arrays(_numbers(instances, network), network)
+
+
+def _alone(given: dict[str, Any], network: Network) -> str:
+    """The text of the one picture that an object without instances holds."""
+    try:
+        picture = _unwrapped(given)
+    except BadRequest as error:
+        raise _no_instances(network) from error
+    if not isinstance(picture, str):
+        raise _no_instances(network)
+    return picture
 
 
 def _parsed(data: bytes) -> Any:

@@ -285,7 +285,11 @@ BAD_JSON: dict[str, tuple[str, str]] = {
     "lists, 10,000 deep and cut": ("[" * DEEP, "deep"),
     "objects, 10,000 deep": ('{"instances":' * DEEP + "1" + "}" * DEEP, "deep"),
     "lists, 500 deep": ("[" * 500 + "1" + "]" * 500, "nested lists of numbers"),
-    "objects, 100 deep": ('{"a":' * 100 + "1" + "}" * 100, "must hold a picture"),
+    "objects, 100 deep": ('{"a":' * 100 + "1" + "}" * 100, "instances"),
+    "objects, 100 deep, in instances": (
+        '{"instances": [' + '{"a":' * 100 + "1" + "}" * 100 + "]}", "must hold a picture"
+    ),
+    "another word for instances": ('{"signature_name": "a", "examples": [[1]]}', '"instances"'),
     "key twice": ('{"instances": [[1]], "instances": [[2]]}', '"instances" stands in it twice'),
     "key twice, inside": ('{"instances": [{"b64": "", "b64": ""}]}', '"b64" stands in it twice'),
     "Latin-1": ('{"instances": "é"}', "UTF-8"),
