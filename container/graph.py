@@ -172,8 +172,9 @@ def parse(text: str) -> Graph:
 def check_outputs(saved: Any) -> None:
     """Hold each link against the number of outputs that MXNet knows of the layer it leads to.
 
-    ``saved`` is MXNet's own ``tojson()`` of the network, parsed. Raises :class:`GraphError`: what
-    MXNet would follow a link beyond them for is whatever lies there in memory.
+    ``saved`` is MXNet's own ``tojson(remove_amp_cast=False)`` of the network, parsed: by itself it
+    leaves such casts out, with what they are linked to. Raises :class:`GraphError`: what MXNet
+    would follow a link beyond them for is whatever lies there in memory.
     """
     begins = saved["node_row_ptr"]
     for node in saved["nodes"]:
@@ -473,6 +474,8 @@ def _refusal(listed: list[Any]) -> str:
             continue
         name = _short(op)[1:-1]
         reason = operators.refused_because(op) or "MXNet has none of that name"
+        if op.startswith("_sg_"):
+            reason += ": export it as it was before that"
         attributes = node.get("attrs", node.get("attr", node.get("param")))
         if op == "Custom" and isinstance(attributes, dict) and "op_type" in attributes:
             name = f"Custom {_short(attributes['op_type'])}"

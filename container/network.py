@@ -161,7 +161,7 @@ class Network:
             # What was checked, not the file: that may say one thing to us and another to MXNet.
             symbol = mx.sym.load_json(graph.text())
             if graph.trusts_more_than_it_says():
-                check_outputs(json.loads(symbol.tojson()))
+                check_outputs(json.loads(symbol.tojson(remove_amp_cast=False)))
         except GraphError as error:
             raise ArtifactError("bad_symbol", f"{artifact.symbol.name}: {error}.") from error
         except mx.MXNetError as error:
@@ -188,7 +188,10 @@ class Network:
         if artifact.graph.trusts_more_than_it_says():
             internals = symbol.get_internals()
             try:
-                check_sizes(json.loads(internals.tojson()), internals.infer_shape(**shapes)[1])
+                check_sizes(
+                    json.loads(internals.tojson(remove_amp_cast=False)),
+                    internals.infer_shape(**shapes)[1],
+                )
             except GraphError as error:
                 raise ArtifactError(
                     "bad_symbol",
@@ -418,9 +421,8 @@ def _infer_types(symbol: Any, inputs: Sequence[str]) -> dict[str, str]:
     if arguments is None:
         return {}
     names = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
-    return {
-        name: np.dtype(kind).name for name, kind in zip(names, [*arguments, *states], strict=True)
-    }
+    kinds = zip(names, [*arguments, *states], strict=True)
+    return {name: np.dtype(kind).name for name, kind in kinds if kind is not None}
 
 
 def _numbers_a_row(shape: Shape, batch: int) -> int:

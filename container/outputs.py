@@ -193,11 +193,11 @@ def of_end(
     """
     weights = {one.bare for one in artifact.used}
     nodes, number = artifact.graph.nodes, artifact.graph.heads[index][0]
-    if _is_layer(nodes[number].op, (nodes[link[0]].name for link in nodes[number].inputs), weights):
+    if _layers([(one.op, one.name, one.inputs) for one in nodes], weights)[number]:
         yield np.full((1, 2), _MAGNITUDES[0])  # anything may come of the last layer itself
         return
     internals = symbol.get_internals()
-    saved = json.loads(internals.tojson())
+    saved = json.loads(internals.tojson(remove_amp_cast=False))
     links = saved["heads"]
     # The last of that name, as names need not differ.
     names = internals.list_outputs()
@@ -245,9 +245,16 @@ def inputs(shapes: Sequence[Sequence[int]]) -> Iterator[list[np.ndarray]]:
     yield [1000 * _noise(noise, shape) for shape in shapes]
 
 
-def _is_layer(op: str, inputs: Iterable[str], weights: Set[str]) -> bool:
-    """Whether an operator with ``inputs`` of these names is a layer with weights."""
-    return not op.startswith(_ELEMENTWISE) and not weights.isdisjoint(inputs)
+def _layers(nodes: Sequence[tuple[str, str, Any]], weights: Set[str]) -> list[bool]:
+    """Of each node, an operator with a name and links, whether it is a layer with weights: whether
+    it makes something of weights, as they are or changed, and of something else."""
+    fixed: list[bool] = []
+    layers = []
+    for op, name, links in nodes:
+        of_weights = [fixed[link[0]] for link in links]
+        fixed.append(all(of_weights) if links else op == "null" and name in weights)
+        layers.append(not fixed[-1] and any(of_weights) and not op.startswith(_ELEMENTWISE))
+    return layers
 
 
 class _End:
@@ -256,7 +263,8 @@ class _End:
     def __init__(self, saved: Any, weights: set[str], fed: set[str]) -> None:
         self.nodes = saved["nodes"]
         self.attributes = saved.get("attrs", {})
-        self.weights, self.fed = weights, fed
+        listed = [(one["op"], one["name"], one["inputs"]) for one in self.nodes]
+        self.layers, self.fed = _layers(listed, weights), fed
         self.kept: set[int] = set()
         self.cut: set[tuple[int, int]] = set()
 
@@ -273,10 +281,7 @@ class _End:
 
     def _ends(self, number: int) -> bool:
         node = self.nodes[number]
-        if node["op"] == "null":
-            return node["name"] in self.fed
-        before = (self.nodes[link[0]]["name"] for link in node["inputs"])
-        return _is_layer(node["op"], before, self.weights)
+        return self.layers[number] or (node["op"] == "null" and node["name"] in self.fed)
 
     def text(self, link: Sequence[int]) -> tuple[str, dict[str, tuple[int, int]]]:
         """The end as MXNet reads it, and the names of what is fed, with what it stands for."""

@@ -26,6 +26,8 @@ _ABOUT: dict[str, Any] = {
 _OUTPUT = {
     "name": _TEXT, "index": _COUNT, "kind": _TEXT, "chosen": _TEXT, "others": [_TEXT],
 }  # fmt: skip
+_OUTPUT_KINDS = ("probabilities", "logits", "multilabel")
+_MAX_NOTES_OF_A_NETWORK = 100  # there are a dozen kinds
 _SAMPLE = {"image": _TEXT, "predictions": [{"label": _TEXT, "probability": _NUMBER}]}
 _MEASURED = {"load_ms": _NUMBER, "infer_ms": _NUMBER, "memory_mb": _NUMBER, "sample": _SAMPLE}
 
@@ -37,7 +39,13 @@ def well_formed(report: Any) -> bool:
     rest = dict(report)
     ok, error, about = rest.pop("ok", None), rest.pop("error", None), rest.pop("artifact", None)
     if ok is True:
-        return error is None and _about(about) and bool(about["inputs"]) and _fits(rest, _MEASURED)
+        return (
+            error is None
+            and _about(about)
+            and bool(about["inputs"])
+            and about["output"] is not None
+            and _fits(rest, _MEASURED)
+        )
     refused = _fits(error, {"code": _TEXT, "message": _TEXT}) and bool(error["message"])
     return ok is False and refused and not rest and (about is None or _about(about))
 
@@ -53,7 +61,8 @@ def _about(about: Any) -> bool:
         and isinstance(layers, dict)
         and all(_fits(name, _TEXT) and _fits(count, _COUNT) for name, count in layers.items())
         and _plain(preprocess)
-        and (output is None or _fits(output, _OUTPUT))
+        and len(about["notes"]) <= _MAX_NOTES_OF_A_NETWORK
+        and (output is None or (_fits(output, _OUTPUT) and output["kind"] in _OUTPUT_KINDS))
     )
 
 

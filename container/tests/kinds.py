@@ -71,7 +71,7 @@ def tiny(
 ) -> Files:  # fmt: skip
     """Its numbers before ``last`` are ``bias``, whatever it is shown."""
     found = {
-        "tiny-symbol.json": last(scores(count=len(bias))).tojson().encode(),
+        "tiny-symbol.json": last(scores(count=len(bias))).tojson(remove_amp_cast=False).encode(),
         "tiny-0000.params": saved(weights(bias) if arrays is None else arrays),
         "tiny-shapes.json": shapes(("data", shape)),
         "synset.txt": labels,
@@ -115,7 +115,7 @@ def colours(symbol: Symbol, shape: Sequence[int], preprocess: Any = None) -> Fil
     if preprocess is None and not ("normalize" in symbol.tojson() or "div" in symbol.tojson()):
         preprocess = {"scale": 1 / 255}
     found = tiny(arrays=arrays, shape=shape, preprocess=preprocess)
-    return found | {"tiny-symbol.json": symbol.tojson().encode()}
+    return found | {"tiny-symbol.json": symbol.tojson(remove_amp_cast=False).encode()}
 
 
 def words(last: Callable[[Symbol], Symbol], arrays: dict[str, Any] | None = None) -> Files:
@@ -125,7 +125,7 @@ def words(last: Callable[[Symbol], Symbol], arrays: dict[str, Any] | None = None
     values = np.zeros((10, 3), np.float32)
     values[0] = BIAS
     found = tiny(arrays={"arg:words_weight": values} | (arrays or {}), shape=(1, 5))
-    return found | {"tiny-symbol.json": symbol.tojson().encode()}
+    return found | {"tiny-symbol.json": symbol.tojson(remove_amp_cast=False).encode()}
 
 
 def weights_of(dtype: Any) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def large(prefix: str, dtype: Any = np.float32) -> Files:
         }.items()
         for part, size in zip(("weight", "bias"), sizes, strict=True)
     }
-    return tiny(arrays=arrays) | {"tiny-symbol.json": symbol.tojson().encode()}
+    return tiny(arrays=arrays) | {"tiny-symbol.json": symbol.tojson(remove_amp_cast=False).encode()}
 
 
 def block(norm: bool = True) -> Any:
@@ -179,7 +179,7 @@ def gluon(dtype: str) -> Files:
     for name, value in net.collect_params().items():
         kind = "aux" if name in symbol.list_auxiliary_states() else "arg"
         arrays[f"{kind}:{name}"] = value.data().asnumpy()
-    return tiny(arrays=arrays) | {"tiny-symbol.json": symbol.tojson().encode()}
+    return tiny(arrays=arrays) | {"tiny-symbol.json": symbol.tojson(remove_amp_cast=False).encode()}
 
 
 def of_gluon(norm: bool = True) -> tuple[Symbol, dict[str, Any], dict[str, Any]]:
@@ -197,7 +197,7 @@ def of_gluon(norm: bool = True) -> tuple[Symbol, dict[str, Any], dict[str, Any]]
 def packed(symbol: Symbol, arguments: dict[str, Any], states: dict[str, Any]) -> Files:
     arrays = {f"arg:{name}": value.asnumpy() for name, value in arguments.items()}
     arrays |= {f"aux:{name}": value.asnumpy() for name, value in states.items()}
-    return tiny(arrays=arrays) | {"tiny-symbol.json": symbol.tojson().encode()}
+    return tiny(arrays=arrays) | {"tiny-symbol.json": symbol.tojson(remove_amp_cast=False).encode()}
 
 
 def mixed() -> Files:
@@ -231,7 +231,21 @@ def quantized(kind: str) -> Files:
 def cast_inside(dtype: str) -> Files:
     """Of float32 with a part of another type."""
     symbol = mx.sym.cast(scores(mx.sym.cast(mx.sym.var("data"), "float16")), "float32")
-    return tiny() | {"tiny-symbol.json": symbol.tojson().replace("float16", dtype).encode()}
+    return tiny() | {
+        "tiny-symbol.json": symbol.tojson(remove_amp_cast=False).replace("float16", dtype).encode()
+    }
+
+
+def cast_weights(last: Callable[[Symbol], Symbol], arrays: dict[str, Any] | None = None) -> Files:
+    """As MXNet's automatic mixed precision leaves it, with its parameters in float32."""
+    kept = {
+        name: mx.sym.amp_cast(mx.sym.var(f"fc_{name}"), dtype="float16")
+        for name in ("weight", "bias")
+    }
+    data = mx.sym.amp_cast(mx.sym.var("data"), dtype="float16")
+    symbol = last(mx.sym.amp_cast(scores(data, **kept), dtype="float32"))
+    found = tiny(arrays=weights() | (arrays or {}))
+    return found | {"tiny-symbol.json": symbol.tojson(remove_amp_cast=False).encode()}
 
 
 def of_type(number: int) -> bytes:
@@ -435,6 +449,13 @@ CASES: dict[str, Callable[[], Files]] = {
     "float16 inside": lambda: cast_inside("float16"),
     "bfloat16 inside": lambda: cast_inside("bfloat16"),
     "mixed precision": mixed,
+    "mixed precision inside": lambda: cast_weights(lambda fc: softmax(fc) * 1.0),
+    "mixed precision inside, a mask": lambda: cast_weights(
+        lambda fc: mx.sym.broadcast_mul(
+            softmax(fc), mx.sym.amp_cast(mx.sym.var("mask", shape=(1, 3)), dtype="float32")
+        ),
+        {"arg:mask": np.ones((1, 3), np.float32)},
+    ),
     "int8 params": lambda: tiny(arrays=weights_of(np.int8)),
     "int64 params that float32 cannot hold": lambda: tiny(
         arrays=weights_of(np.float32) | {"arg:fc_bias": np.array((2**24 + 1, 3, -4), np.int64)}
@@ -472,6 +493,7 @@ CASES: dict[str, Callable[[], Files]] = {
     # Operators.
     "Custom": lambda: operator("Custom", op_type="my_layer"),
     "missing": lambda: operator("MyLayer"),
+    "optimised by MXNet": lambda: operator("_sg_mkldnn_conv"),
     "several missing": lambda: operator("MyLayer", "YourLayer", "MyLayer"),
 }  # fmt: skip
 

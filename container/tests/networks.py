@@ -118,6 +118,11 @@ def _missing_output(graph: dict[str, Any]) -> None:
     graph["nodes"][4]["inputs"][0] = [1, 700, 0]
 
 
+def _missing_output_of_a_cast(graph: dict[str, Any]) -> None:
+    between(layer("amp_cast", "first", attrs={"dtype": "float32"}))(graph)
+    graph["nodes"][4]["inputs"][0] = [1, 60_000, 0]
+
+
 # What each does to the network of tests/artifacts.py, whose nodes are data, fc_weight, fc_bias, fc
 # and prob, and what is said of it then, by the validation as by the server.
 UNTRUSTED: dict[str, tuple[Change, str]] = {
@@ -163,6 +168,10 @@ UNTRUSTED: dict[str, tuple[Change, str]] = {
     "an output that is not there": (
         _missing_output,
         "the input of 'fc' is output 700 of 'first', which has 1, counted from 0",
+    ),
+    "an output of a cast that is not there": (
+        _missing_output_of_a_cast,
+        "the input of 'fc' is output 60000 of 'first', which has 1, counted from 0",
     ),
     "an output of the network that is not there": (
         lambda graph: graph["heads"].append([3, 700, 0]),

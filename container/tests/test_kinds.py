@@ -132,6 +132,8 @@ RIGHT: dict[str, Right] = {
     "float16 inside": ("logits", SOFTMAX, {"dtype": "float16"}),
     "bfloat16 inside": ("logits", SOFTMAX, {"dtype": "bfloat16"}),
     "mixed precision": ("logits", SOFTMAX, {"dtype": "float16"}),
+    "mixed precision inside": ("probabilities", SOFTMAX, {"dtype": "float16"}),
+    "mixed precision inside, a mask": ("probabilities", SOFTMAX, {"dtype": "float16"}),
     "int8 params": ("logits", SOFTMAX, {"dtype": "int8"}),
     "quantized": ("logits", SOFTMAX, {}),
     "two outputs": (
@@ -170,6 +172,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "an input that is not said": ("bad_params", "'extra'. If it is an input, tiny-shapes.json mu"),
     "Custom": ("bad_symbol", "outside the network (its type is 'my_layer')."),
     "missing": ("bad_symbol", "the operator MyLayer is not allowed in an uploaded network: MXNet"),
+    "optimised by MXNet": ("bad_symbol", "as it optimises a network: export it as it was before"),
     "several missing": ("bad_symbol", "MyLayer: MXNet has none of that name; YourLayer: MXNet"),
 }  # fmt: skip
 

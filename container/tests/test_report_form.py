@@ -60,6 +60,15 @@ FORGERIES: dict[str, Callable[[Report], object]] = {
     "layers as a list": lambda it: it["artifact"].update(layers=["Flatten"]),
     "preprocessing that nests": lambda it: it["artifact"].update(preprocess={"mean": [[1]]}),
     "no preprocessing at all": lambda it: it["artifact"].pop("preprocess"),
+    "no output that is served": lambda it: it["artifact"].update(output=None),
+    "an output of no kind": lambda it: it["artifact"]["output"].update(kind="odds"),
+    "an output before the first": lambda it: it["artifact"]["output"].update(index=-1),
+    "others that are no names": lambda it: it["artifact"]["output"].update(others=[1]),
+    "a note that is none": lambda it: it["artifact"]["notes"].append("x"),
+    "a note without words": lambda it: it["artifact"]["notes"].append({"code": "x"}),
+    "more notes than there are": lambda it: it["artifact"].update(
+        notes=[{"code": "x", "message": "y"}] * 101
+    ),
     "no number": lambda it: it.update(load_ms=float("nan")),
     "endless": lambda it: it.update(infer_ms=float("inf")),
     "true for a number": lambda it: it.update(memory_mb=True),
