@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak fuzz lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
+.PHONY: help up manage test soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -27,6 +27,9 @@ soak: ## localaws under load for minutes, and while its parts are killed; ARGS="
 fuzz: ## 20,000 mutants of networks given to MXNet in the sandbox; ARGS="--count 1000"
 	@$(STACK) install container
 	@.venv-container/bin/python container/tests/fuzz.py $(ARGS)
+
+fuzz-requests: ## 2,000 pictures, payloads and headers sent to the container; ARGS="--count 10000 --seed 7"
+	@$(STACK) run container/tests/fuzz_requests.py $(ARGS)
 
 lint: ## ruff and mypy
 	@$(STACK) run -m ruff check .

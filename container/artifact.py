@@ -50,6 +50,8 @@ class Preprocess:
     color: str = "RGB"
     layout: str | None = None
     """``NCHW`` or ``NHWC``: where the input has its channels; None: as its shape says."""
+    pad: tuple[float, ...] | None = None
+    interpolation: str = "bilinear"
     output: str | None = None
     """What the network's numbers are, one of ``outputs.KINDS``; None: as they show."""
     output_name: str | None = None

@@ -5,11 +5,16 @@ function and not a class because MMS swallows what a class's ``initialize`` rais
 (mms/model_loader.py), and a model that could not be loaded would look loaded.
 """
 
+import csv
+import io
 import json
+import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import accept
 import memory
 import payload
 from artifact import read_artifact
@@ -18,6 +23,10 @@ from health import Draining, Turn
 from logs import log
 from network import Network, Prediction
 from processors import Share
+
+# What is offered, in the order of preference.
+_JSON, _CSV, _PLAIN = "application/json", "text/csv", "text/plain"
+_OFFERED = (_JSON, _CSV, _PLAIN)
 
 _network: Network | None = None
 _turn: Turn | None = None
@@ -85,11 +94,13 @@ def _answer(
         return _refuse(payload.ShuttingDown(), target, context, index)
     started = time.perf_counter()
     try:
+        write, content_type = _writer(headers.get("accept", ""))
         request = payload.read(parameters, headers, network)
+        decoded = time.perf_counter()
+        answers = network.predict_rows(request.rows)
+        _check(answers)
     except payload.BadRequest as error:
         return _refuse(error, target, context, index)
-    decoded = time.perf_counter()
-    answers = network.predict_rows(request.rows)
     inferred = time.perf_counter()
 
     timing = (
@@ -100,24 +111,60 @@ def _answer(
     _cold = False
     context.set_response_status(code=200, phrase="OK", idx=index)
     context.set_response_header(index, "X-Amzn-SageMaker-Custom-Attributes", timing)
-    context.set_response_content_type(index, "application/json")
-    return json.dumps(_body(answers, request.batched, headers.get("accept", "")))
+    context.set_response_content_type(index, content_type)
+    return write(answers, request.batched)
 
 
-def _body(answers: list[list[Prediction]], batched: bool, accept: str) -> object:
-    """The answer as the caller asked for it: the notebook's strings, or JSON objects.
+def _writer(header: str) -> tuple[Callable[[list[list[Prediction]], bool], str], str]:
+    """What writes the answer as the caller's Accept asks for, and the answer's content type.
 
-    One picture gets one list; a request that came as a batch gets a list of them.
+    JSON comes in two forms: objects for who names ``application/json``, and the notebook's strings
+    for who takes anything. Raises :class:`payload.NotAcceptable`.
     """
-    if accept.split(";")[0].strip().lower() == "application/json":
-        found = [
-            [{"label": p.label, "probability": p.probability} for p in answer] for answer in answers
-        ]
-        return {"predictions": found if batched else found[0]}
-    lines = [
-        [f"probability={p.probability:.3f}, class={p.label}" for p in answer] for answer in answers
-    ]
-    return lines if batched else lines[0]
+    chosen = accept.choose(header, _OFFERED)
+    if chosen is None:
+        raise payload.NotAcceptable(
+            f"None of the types in Accept is offered ({header[:200]}): ask for application/json, "
+            "text/csv, text/plain or */*."
+        )
+    media_type, match = chosen
+    if media_type == _CSV:
+        return _csv, "text/csv; charset=utf-8; header=present"  # RFC 4180, section 3
+    if media_type == _PLAIN:
+        return _lines, "text/plain; charset=utf-8"
+    return (_objects if match.specificity == 2 else _lines), _JSON
+
+
+def _check(answers: list[list[Prediction]]) -> None:
+    """Numbers that are finite alone may still overflow inside; JSON has no NaN to say so."""
+    if not all(math.isfinite(p.probability) for answer in answers for p in answer):
+        raise payload.BadRequest(
+            "The network's answer is not finite numbers: what was sent is too large for it."
+        )
+
+
+# One picture gets one list; a request that came as a batch gets a list of them.
+
+
+def _lines(answers: list[list[Prediction]], batched: bool) -> str:
+    """The notebook's strings, with six decimals as the notebook's own handler writes them."""
+    lines = [[f"probability={p.probability:f}, class={p.label}" for p in a] for a in answers]
+    return json.dumps(lines if batched else lines[0])
+
+
+def _objects(answers: list[list[Prediction]], batched: bool) -> str:
+    found = [[{"label": p.label, "probability": p.probability} for p in a] for a in answers]
+    return json.dumps({"predictions": found if batched else found[0]})
+
+
+def _csv(answers: list[list[Prediction]], _batched: bool) -> str:
+    """One line a label below a header; ``row`` counts the pictures of the request from 0."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)  # RFC 4180: commas, quotes where they are needed, CRLF
+    writer.writerow(["row", "label", "probability"])
+    for row, answer in enumerate(answers):
+        writer.writerows([row, p.label, p.probability] for p in answer)
+    return out.getvalue()
 
 
 def _refuse(error: payload.BadRequest, target: str, context: Any, index: int) -> str:

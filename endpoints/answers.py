@@ -17,7 +17,7 @@ def predictions(body: bytes) -> list[dict[str, Any]]:
     """The labels with their probabilities, best first, five at most. Raises Unreadable.
 
     Both of the container's forms are read: ``{"predictions": [{"label", "probability"}]}`` and
-    the notebook's list of ``probability=0.553, class=n02123045 tabby``.
+    the notebook's list of ``probability=0.553012, class=n02123045 tabby``.
     """
     try:
         given = json.loads(body)

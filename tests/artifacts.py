@@ -85,3 +85,34 @@ def pack(path: Path, files: Mapping[str, bytes], *, prefix: str = "") -> Path:
 def constant_archive(path: Path, *, labels: Sequence[str], answer: int, **kwargs: object) -> Path:
     """A whole archive of :func:`constant_network` at ``path``."""
     return pack(path, constant_network(labels=labels, answer=answer, **kwargs))  # type: ignore[arg-type]
+
+
+_COLOURS = ("red", "green", "blue")
+_PLACES = ("top left", "top right", "bottom left", "bottom right")
+SEEN = (*(f"{colour}, {place}" for colour in _COLOURS for place in _PLACES), "dark")
+"""The labels of :func:`seeing_network`."""
+
+
+def seeing_network(*, name: str = "seeing") -> dict[str, bytes]:
+    """Files of a network that says which quarter of a picture has most of which colour.
+
+    It takes 3 x 8 x 8 pixels from 0 to 255. Its answer depends on each of them, smoothly.
+    """
+    rows: list[float] = []
+    for label in SEEN[:-1]:
+        colour, _, place = label.partition(", ")
+        for c in range(3):
+            for y in range(8):
+                for x in range(8):
+                    here = (y >= 4) == ("bottom" in place) and (x >= 4) == ("right" in place)
+                    liked = 10.0 if here and _COLOURS[c] == colour else -0.2
+                    rows.append(liked / 255 / 16)
+    rows += [-1.0 / 255 / 192] * 192
+    files = constant_network(labels=SEEN, answer=len(SEEN) - 1, name=name)
+    files[f"{name}-0000.params"] = params_bytes(
+        {
+            "arg:fc_weight": ((len(SEEN), 192), rows),
+            "arg:fc_bias": ((len(SEEN),), [0.0] * (len(SEEN) - 1) + [-1.0]),
+        }
+    )
+    return files

@@ -30,6 +30,7 @@ import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
@@ -65,6 +66,12 @@ final class Guard extends ChannelInboundHandlerAdapter {
 
     private static final Map<String, Integer> SCALE_NUMBERS =
             Map.of("min_worker", 64, "max_worker", 64);
+
+    /**
+     * What forms are called from here on (payload.py). MMS would take their bodies apart, and fail
+     * with 500 at those that are none: curl and Python's urllib call any bytes a form by default.
+     */
+    private static final String FORM = "application/x-mme-form";
 
     /** What a Host header says of a server on the loopback: an address, or the name for it. */
     private static final Pattern LOCAL =
@@ -122,6 +129,13 @@ final class Guard extends ChannelInboundHandlerAdapter {
             throw new Refused(
                     HttpResponseStatus.FORBIDDEN, "This server does not answer to that Host.");
         }
+        List<String> accepts = request.headers().getAll(HttpHeaderNames.ACCEPT);
+        if (accepts.size() > 1) { // one list in several lines; MMS would hand on the last one alone
+            request.headers().set(HttpHeaderNames.ACCEPT, String.join(", ", accepts));
+        }
+        if (isForm(request)) {
+            request.headers().set(HttpHeaderNames.CONTENT_TYPE, FORM);
+        }
         QueryStringDecoder address;
         String[] parts;
         try {
@@ -140,6 +154,13 @@ final class Guard extends ChannelInboundHandlerAdapter {
             return scale(request, address);
         }
         return request;
+    }
+
+    private static boolean isForm(FullHttpRequest request) {
+        String type = request.headers().get(HttpHeaderNames.CONTENT_TYPE, "");
+        String start = type.trim().toLowerCase(Locale.ROOT); // MMS looks at how it begins, too
+        return start.startsWith("multipart/form-data")
+                || start.startsWith("application/x-www-form-urlencoded");
     }
 
     private FullHttpRequest load(FullHttpRequest request, QueryStringDecoder address) {

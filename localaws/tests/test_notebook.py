@@ -6,6 +6,7 @@ The client is plain boto3 in a process of its own, with nothing but the environm
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -158,6 +159,8 @@ def test_the_notebooks_calls(start, tmp_path):
         assert said["status"] == "Creating"
         assert len(said["first"]) == 5
         assert said["first"][0].endswith("class=n02123045 tabby, tabby cat")
+        # The notebook's own handler writes Python's %f: six decimals.
+        assert re.fullmatch(r"probability=[01]\.[0-9]{6}, class=.*", said["first"][4])
         assert said["first"] == said["second"]
         assert said["other"][0].endswith("class=n02123159 tiger cat")
         assert (said["cold"], said["warm"]) == ("cold=1", "cold=0")

@@ -74,6 +74,13 @@ def test_life_and_deaths_of_a_real_container(hosting, picture, tmp_path):
         assert json.loads(held.result()["Body"])[0].endswith("class=m1 label 1")
     labelled = json.loads(call("m1.tar.gz", Accept="application/json")["Body"])
     assert labelled["predictions"][0]["label"] == "m1 label 1"
+    table = call("m1.tar.gz", Accept="text/csv;q=0.9, image/png")
+    assert table["ContentType"].startswith("text/csv")
+    assert table["Body"].splitlines()[1].startswith(b"0,m1 label 1,0.99")
+    with pytest.raises(ClientError) as caught:
+        call("m1.tar.gz", Accept="image/png")
+    assert caught.value.response["OriginalStatusCode"] == 406
+    assert "text/csv" in caught.value.response["OriginalMessage"]
 
     # What the container says reaches the caller.
     with pytest.raises(ClientError) as caught:
