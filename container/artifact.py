@@ -48,16 +48,14 @@ class Preprocess:
     std: tuple[float, ...] = ()
     scale: float = 1.0
     color: str = "RGB"
-    layout: str | None = None
-    """``NCHW`` or ``NHWC``: where the input has its channels; None: as its shape says."""
     pad: tuple[float, ...] | None = None
     interpolation: str = "bilinear"
+    layout: str | None = None
+    """``NCHW`` or ``NHWC``: where the input has its channels; None: as its shape says."""
     output: str | None = None
     """What the network's numbers are, one of ``outputs.KINDS``; None: as they show."""
     output_name: str | None = None
     """Which of several outputs is served; None: the first that has a number for each label."""
-    pad: tuple[float, ...] | None = None
-    interpolation: str = "bilinear"
 
 
 @dataclass(frozen=True)
