@@ -27,8 +27,8 @@ def test_the_images_start_the_container_isolated_and_compose_names_localaws() ->
     assert "/bin/python -I /app/container/dockerd-entrypoint.py serve" in portal.read_text()
     assert '"python", "-I", "/opt/container/dockerd-entrypoint.py"' in container.read_text()
     compose = (ROOT / "docker-compose.yml").read_text()
-    called = set(re.findall(r"http://(localaws:\d+)", compose))
-    (told,) = re.findall(r"LOCALAWS_ANSWER_TO: (\S+)", compose)
+    called = set(re.findall(r"http://((?:localaws|s3):\d+)", compose))
+    told = ",".join(re.findall(r"LOCALAWS_ANSWER_TO: (\S+)", compose))
     assert called
     assert called <= set(told.split(","))
     for text in (portal.read_text(), compose):
