@@ -456,9 +456,6 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
         raise refuse(f"'color' is {color}, but the network takes {channels} channel(s)")
     if resize is not None and crop and picture and resize < min(picture[1:]):
         raise refuse(f"'resize' {resize} is below the input {picture[1:]}, nothing is left to crop")
-    pad = _read_pad(given.get("pad"), channels, refuse)
-    if pad is not None and (crop or resize is not None):
-        raise refuse("'pad' scales the whole picture: it goes with neither 'crop' nor 'resize'")
     numbers = {}
     for key in ("mean", "std"):
         values = given.get(key) or []
@@ -471,6 +468,9 @@ def _read_preprocess(path: Path, inputs: Sequence[Input]) -> Preprocess:
         numbers[key] = tuple(float(value) for value in values)
     if any(value == 0 for value in numbers["std"]):
         raise refuse("'std' must not hold 0")
+    pad = _read_pad(given.get("pad"), channels, refuse)
+    if pad is not None and (crop or resize is not None):
+        raise refuse("'pad' scales the whole picture: it goes with neither 'crop' nor 'resize'")
     return Preprocess(
         resize=resize, crop=crop, scale=float(scale), color=color,
         mean=numbers["mean"], std=numbers["std"], layout=layout,

@@ -40,6 +40,11 @@ def decode(data: bytes, shape: tuple[int, int, int], preprocess: Preprocess) -> 
         raise BadImage(
             "The picture takes more memory than there is. Scale it down and send it again."
         ) from error
+    except Exception as error:  # of Pillow, which was given a picture of any proportions
+        raise BadImage(
+            f"The picture cannot be brought to the network's input ({error}). Save it anew as PNG, "
+            "in usual proportions."
+        ) from error
     return normalise(pixels.transpose(2, 0, 1), preprocess)
 
 

@@ -130,8 +130,14 @@ def _sent(opened: decoding.Opened, data: bytes, name: str) -> Prepared:
         if as_it_is:
             return Prepared(name, data, _TYPES[opened.kind], thumbnail_bytes, "")
         picture, sent = _jpeg(picture) if not fits else _lossless(picture)
+    except decoding.Unreadable:
+        raise
     except MemoryError as error:
         raise NotAPicture(f"{name} takes more memory than there is. Scale it down.") from error
+    except Exception as error:  # of Pillow, which was given a picture of any proportions
+        raise NotAPicture(
+            f"{name} cannot be made ready to be sent ({error}). Save it anew as JPEG or PNG."
+        ) from error
     content_type = "image/jpeg" if sent.startswith(b"\xff\xd8") else "image/png"
     scaled = f"{opened.kind} turned into {content_type.removeprefix('image/').upper()}"
     before = f"{_size(len(data))}, {width:,} × {height:,} px"
