@@ -1,12 +1,13 @@
 """Hosts whose clocks are off: endpoints still move, versions are still validated."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.artifacts import constant_archive
-from tests.small_portal import SmallPortal, small_portal
+from tests.small_portal import ROOT, SmallPortal, small_portal
 
 _CREATE = """
 from endpoints import services
@@ -23,6 +24,31 @@ from endpoints.models import Endpoint
 services.request_teardown(endpoint=Endpoint.objects.get(name={name!r}), typed_name={name!r},
                           actor=None)
 """
+
+
+# Where the host's own clock is meant: (file, use of it).
+_OF_THE_HOST = {
+    ("mmeportal/templatetags/portal.py", "timezone.now"),  # "3 minutes ago", for people
+    ("mmeportal/readiness.py", "timezone.now"),  # of a row that is deleted at once
+    ("mmeportal/readiness.py", "time.time"),  # what is told as the host's
+    ("mmeportal/heartbeat.py", "time.time"),  # likewise
+    ("mmeportal/broker.py", "time.time"),  # where Redis does not tell its own
+    ("mmeportal/aws.py", "datetime.now"),  # put right by AWS's
+    ("mmeportal/beating.py", "datetime.now"),  # once, at the start
+    ("models_catalog/temporary.py", "time.time"),  # beside times of files of the same host
+    ("models_catalog/models.py", "timezone.now"),  # a default; uploads set the database's time
+}
+
+
+def test_nothing_else_of_the_portal_asks_its_hosts_clock() -> None:
+    found = {
+        (str(path.relative_to(ROOT)), use)
+        for part in ("mmeportal", "activity", "accounts", "models_catalog", "endpoints")
+        for path in (ROOT / part).rglob("*.py")
+        if not {"tests", "migrations"} & set(path.parts)
+        for use in re.findall(r"\b(?:timezone|datetime)\.now\b|\btime\.time\b", path.read_text())
+    }
+    assert found == _OF_THE_HOST
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ class Visitor:
 
     def get(self, path: str) -> str:
         with self._opener.open(f"{self._stack.url}{path}", timeout=30) as answer:
-            return str(answer.read().decode())
+            return str(answer.read().decode(errors="replace"))  # a download is no text
 
     def log_in(self) -> str:
         page = self.get("/login/")

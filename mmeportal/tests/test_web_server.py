@@ -280,12 +280,16 @@ def test_one_user_sends_four_archives_at_once_and_not_five(server: WebServer) ->
     with contextlib.ExitStack() as stack:
         # Their connections are spread over the server's processes.
         four: list[socket.socket] = []
-        while len(four) < 4:  # what the test before had may not be free yet
+
+        def one_more() -> bool:
+            for each in four:  # none of them is too slow, and none comes to its end
+                each.sendall(b"x" * 20_000)
             client = stack.enter_context(server.connect())
             if goes_on(client):
                 four.append(client)
-            for each in four:  # none of them is too slow
-                each.sendall(b"x" * 50_000)
+            return len(four) == 4
+
+        wait_until(one_more)  # what the test before had may not be free yet
         with server.connect() as fifth:
             fifth.sendall(asks)
             said = rest(fifth)
