@@ -1,4 +1,4 @@
-"""The one reader of archives that nobody vouches for: gzip and tar, strictly, within bounds.
+"""The one reader of untrusted archives: gzip and tar, strictly, within bounds.
 
 Everything of an uploaded ``.tar.gz`` is read here, in the sandbox, and nowhere else. Packings that
 people really have are read: several gzip members, PAX, GNU and ustar headers, sparse files, links
