@@ -334,6 +334,11 @@ class Version(models.Model):
 
     @property
     def notes(self) -> list[str]:
-        """What was noticed, as sentences: where the archive was read, and where it was loaded."""
-        parts = (self.report.get("archive") or {}, self.artifact)
-        return [str(note["message"]) for part in parts for note in part.get("notes") or []]
+        """What was noticed, as sentences: where the archive was read, and where it was loaded.
+
+        Both runs may notice the same (of several epochs, which is served): it is told once.
+        """
+        read = (self.report.get("archive") or {}).get("notes") or []
+        told = {note["code"] for note in read}
+        loaded = [note for note in self.artifact.get("notes") or [] if note["code"] not in told]
+        return [str(note["message"]) for note in (*read, *loaded)]

@@ -626,3 +626,14 @@ def test_a_malformed_question_after_an_upload_is_refused(
     for bad in ({"size": "x"}, {"after": -1}, {"sha256": "zz"}, {"model": ""}):
         assert _arrived(client, **bad).status_code == 400, bad
     assert _arrived(client_of("viewer")).status_code == 403
+
+
+def test_what_both_runs_notice_is_told_once() -> None:
+    served = {"code": "epoch", "message": "The weights of epoch 17 are served."}
+    version = Version(
+        report={
+            "archive": {"notes": [{"code": "epoch", "message": "The weights are of epoch 17."}]},
+            "artifact": {"notes": [served, {"code": "batch", "message": "A batch of 1."}]},
+        }
+    )
+    assert version.notes == ["The weights are of epoch 17.", "A batch of 1."]
