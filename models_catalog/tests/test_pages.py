@@ -443,7 +443,7 @@ def test_what_is_no_checksum_or_another_one_finds_nothing(
     page = answer.content.decode()
     assert "Versions with this checksum" not in page
     # Nothing is left of a NUL, and that is no search.
-    assert ("Nothing is called so" in page) is (query != "\0")
+    assert ("No model has this name or checksum" in page) is (query != "\0")
 
 
 def test_a_model_is_found_by_a_part_of_its_name(
