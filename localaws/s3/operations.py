@@ -642,12 +642,7 @@ class Service:
                 for name in checksums.ALGORITHMS
                 if (value := call.headers.get(f"x-amz-checksum-{name}")) is not None
             }
-            full = {
-                name: checksums.decoded(name, value)
-                for name, value in expected.items()
-                if "-" not in value
-            }
-            found = self._uploads.complete(upload, listed, condition, full)
+            found = self._uploads.complete(upload, listed, condition, expected)
         description = found.description
         return _document(
             "CompleteMultipartUploadResult",

@@ -4,6 +4,7 @@ Each row is what a client does and what S3 answers. What is not offered must be 
 NotImplemented, and must leave the object as it was.
 """
 
+import base64
 import hashlib
 import io
 import itertools
@@ -538,11 +539,24 @@ def test_a_multipart_upload_from_begin_to_end(s3: Any, bucket: str) -> None:
     assert code(lambda: s3.complete_multipart_upload(**where, **other)) == ("InvalidPart", 400)
     small = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": chosen[0]["ETag"]}] * 0}}
     assert code(lambda: s3.complete_multipart_upload(**where, **small)) == ("MalformedXML", 400)
+    for wrong_sum in (f"{base64.b64encode(bytes(32)).decode()}{end}" for end in ("", "-3")):
+        asked = whole | {"ChecksumSHA256": wrong_sum}
+        assert code(lambda more=asked: s3.complete_multipart_upload(**where, **more)) == (
+            "BadDigest",
+            400,
+        )
+    sums = b"".join(base64.b64decode(part["ChecksumSHA256"]) for part in chosen)
+    whole["ChecksumSHA256"] = f"{base64.b64encode(hashlib.sha256(sums).digest()).decode()}-3"
     done = s3.complete_multipart_upload(**where, **whole)
     md5s = b"".join(hashlib.md5(bodies[n]).digest() for n in (1, 2, 3))
     assert done["ETag"] == f'"{hashlib.md5(md5s).hexdigest()}-3"'
     again = s3.complete_multipart_upload(**where, **whole)
     assert again["ETag"] == done["ETag"], "its answer may have been lost"
+    elsewhere = where | {"Bucket": f"{bucket}-other"}
+    s3.create_bucket(
+        Bucket=elsewhere["Bucket"], CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    assert code(lambda: s3.complete_multipart_upload(**elsewhere, **whole))[0] == "NoSuchUpload"
     found = s3.head_object(Bucket=bucket, Key="a", ChecksumMode="ENABLED")
     assert (found["ContentType"], found["Metadata"]) == ("a/b", {"m": "1"})
     assert found["ChecksumSHA256"].endswith("-3")
