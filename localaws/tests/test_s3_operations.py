@@ -16,6 +16,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -565,6 +566,30 @@ def test_a_multipart_upload_from_begin_to_end(s3: Any, bucket: str) -> None:
     assert s3.head_object(Bucket=bucket, Key="a", PartNumber=1)["PartsCount"] == 3
     assert code(lambda: s3.get_object(Bucket=bucket, Key="a", PartNumber=4))[1] == 416
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+
+
+def test_a_completion_that_is_asked_for_again_meanwhile_gets_the_same_answer(
+    url: str, s3: Any, bucket: str
+) -> None:
+    """A client whose wait for the first answer is over asks again; the object is being made."""
+    made = s3.create_multipart_upload(Bucket=bucket, Key="a")
+    where = {"Bucket": bucket, "Key": "a", "UploadId": made["UploadId"]}
+    parts = [
+        {"PartNumber": n, "ETag": s3.upload_part(**where, PartNumber=n, Body=BIG)["ETag"]}
+        for n in range(1, 6)
+    ]
+    clients = [client(url) for _ in range(6)]
+    start = threading.Barrier(len(clients))
+
+    def complete(one: Any) -> str:
+        start.wait()
+        etag: str = one.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})["ETag"]
+        return etag
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        etags = set(pool.map(complete, clients))
+    assert etags == {s3.head_object(Bucket=bucket, Key="a")["ETag"]}
+    assert read(s3, bucket, "a") == BIG * 5
 
 
 def test_small_parts_are_refused_but_the_last(s3: Any, bucket: str) -> None:
