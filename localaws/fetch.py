@@ -11,6 +11,7 @@ import contextlib
 import errno
 import functools
 import io
+import itertools
 import logging
 import os
 import shutil
@@ -41,6 +42,7 @@ _MAX_FILES = 10_000
 # Removing a folder follows about a thousand, and an instance must be able to remove each model.
 _MAX_FOLDERS_DEEP = 32
 _MAX_LINKS_FOLLOWED = 40  # as Linux does
+_MAX_STEPS = 1_000_000  # along the names that all links of an archive lead by
 _MAX_TARGET_BYTES = 4095  # of a link: Linux's PATH_MAX
 _MAX_HEADER_BYTES = 4 * 1024 * 1024
 _ATTEMPTS = 3
@@ -297,8 +299,9 @@ def _members(tar: Any, folder: Path, max_bytes: int, claim: Claim) -> int:
     for name in links:
         if os.path.lexists(folder / name):
             raise FetchError("archive", f"the archive's names clash: files below the link {name!r}")
+    steps = itertools.count(1)
     for name in links:
-        place = _lead(name, links, folder)
+        place = _lead(name, links, folder, steps)
         if place is not None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             _link(place, folder / name)
@@ -431,13 +434,16 @@ def _link(place: Path, target: Path) -> None:
     os.link(place, target)
 
 
-def _lead(name: str, links: dict[str, str], folder: Path) -> Path | None:
+def _lead(name: str, links: dict[str, str], folder: Path, steps: Iterator[int]) -> Path | None:
     """The file below ``folder`` that a link leads to by ``links``; None where there is none.
 
-    ``folder`` holds no links itself.
+    ``folder`` holds no links itself. ``steps`` counts the names on the ways of all links; raises
+    FetchError where they are too many.
     """
     todo, place, hops = name.split("/")[::-1], list[str](), 0
     while todo:
+        if next(steps) > _MAX_STEPS:
+            raise FetchError("archive", "the archive's links lead by too many folders")
         part = todo.pop()
         if part == "..":
             if not place:

@@ -207,15 +207,15 @@ def _check_share(name: str, size: Members | None, low: int, high: int, fewest: i
 
 def check_desired(desired: Sequence[Members], present: Iterable[str], config: str) -> None:
     """UpdateEndpointWeightsAndCapacities, for an endpoint with variants ``present``."""
-    known, seen = set(present), set()
+    known, seen = set(present), dict[str, None]()  # in the request's order
     for one in desired:
         name = one["VariantName"]
         if name in seen:  # this and the next: seen in moto's sagemaker/models.py alone
             raise validation_exception(
                 f'The variant name "{name}" was non-unique within the request.'
             )
-        seen.add(name)
-    missing = ", ".join(f'"{name}"' for name in seen - known)
+        seen[name] = None
+    missing = ", ".join(f'"{name}"' for name in seen if name not in known)
     if missing:
         raise validation_exception(
             f"The variant name(s) {missing} is/are not present within endpoint configuration "

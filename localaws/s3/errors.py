@@ -1,7 +1,9 @@
 """Errors of S3, with the codes and statuses of "Error responses" in the S3 API reference."""
 
+import re
 from xml.sax.saxutils import escape
 
+_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _STATUS = {
     "AccessDenied": 403,
     "AuthorizationHeaderMalformed": 400,
@@ -55,9 +57,10 @@ class S3Error(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def document(self, resource: str, request_id: str) -> bytes:
+        message = escape(_NOT_IN_XML.sub("\ufffd", self.message))
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<Error><Code>{self.code}</Code><Message>{escape(self.message)}</Message>"
+            f"<Error><Code>{self.code}</Code><Message>{message}</Message>"
             f"<Resource>{escape(resource)}</Resource><RequestId>{request_id}</RequestId></Error>"
         ).encode("utf-8", "replace")
 

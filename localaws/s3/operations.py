@@ -630,24 +630,24 @@ class Service:
     def _complete_multipart_upload(self, call: Call) -> Answer:
         condition = _condition(call.headers)
         root = xml.parsed(call.body.document(), "CompleteMultipartUpload")
-        found = self._uploads.completed(call.bucket, call.key, call.query["uploadId"])
-        if found is None:
+        listed = [_listed(part) for part in root.findall("Part")]
+        if not listed:
+            raise S3Error("MalformedXML", "You must specify at least one part")
+        expected = {
+            name: value
+            for name in checksums.ALGORITHMS
+            if (value := call.headers.get(f"x-amz-checksum-{name}")) is not None
+        }
+        try:
             upload = self._upload(call)
-            listed = [_listed(part) for part in root.findall("Part")]
-            if not listed:
-                raise S3Error("MalformedXML", "You must specify at least one part")
             self._check_size_said(call, upload, listed)
-            expected = {
-                name: value
-                for name in checksums.ALGORITHMS
-                if (value := call.headers.get(f"x-amz-checksum-{name}")) is not None
-            }
-            full = {
-                name: checksums.decoded(name, value)
-                for name, value in expected.items()
-                if "-" not in value
-            }
-            found = self._uploads.complete(upload, listed, condition, full)
+            found = self._uploads.complete(upload, listed, condition, expected)
+        except S3Error:
+            # It may have been completed before, or meanwhile, for the same client.
+            done = self._uploads.completed(call.bucket, call.key, call.query["uploadId"])
+            if done is None:
+                raise
+            found = done
         description = found.description
         return _document(
             "CompleteMultipartUploadResult",

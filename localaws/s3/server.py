@@ -304,7 +304,7 @@ def _head(lines: list[str]) -> Head | None:
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         value = value.strip(" \t")
-        if not colon or not _TOKEN.fullmatch(name) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+        if not colon or not _is_header(name, value):
             return None
         pairs.append((name.lower(), value))
     request = Request(method, target, pairs)
@@ -315,6 +315,10 @@ def _head(lines: list[str]) -> Head | None:
     except S3Error as error:
         head.problem = error
     return head
+
+
+def _is_header(name: str, value: str) -> bool:
+    return bool(_TOKEN.fullmatch(name)) and not re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value)
 
 
 def _read_target(head: Head) -> None:
@@ -356,7 +360,11 @@ def _take_from_url(head: Head) -> None:
     for name in [name for name in head.query if name.startswith("x-amz-")]:
         if name in head.headers:
             raise S3Error("InvalidRequest", f"{name} is there twice, as a header and in the URL.")
-        head.headers[name] = head.query.pop(name)
+        # As a header would have brought it, whose bytes are read as Latin-1.
+        value = head.query.pop(name).encode().decode("latin-1")
+        if not _is_header(name, value):
+            raise S3Error("InvalidArgument", f"{name[:100]!r} in the URL cannot be a header.")
+        head.headers[name] = value
 
 
 _ONCE = ("host", "range", "authorization", "transfer-encoding", "expect", "date", "connection")

@@ -218,7 +218,7 @@ class Store:
             status = written.stat()
             self._describe(bucket, key, status, description)
             if path.parent == self._odd / bucket:
-                (path.with_suffix(".key")).write_text(key)
+                self._write(path.with_suffix(".key"), key)
             os.rename(written, path)
             if before is not None and (before.size, before.mtime_ns) != (
                 status.st_size,
@@ -341,8 +341,12 @@ class Store:
     ) -> None:
         path = self._described_at(bucket, key, status)
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._write(path, json.dumps(dataclasses.asdict(description)))
+
+    def _write(self, path: Path, text: str) -> None:
+        """Have a file say something else, at once."""
         written = self.temporary()
-        written.write_text(json.dumps(dataclasses.asdict(description)))
+        written.write_text(text)
         os.replace(written, path)
 
     def _forget(self, bucket: str, found: Found) -> None:

@@ -66,8 +66,10 @@ class Uploads:
         self._store = store
         self._root = store.uploads
         self._completing: set[str] = set()
-        self._lock = threading.Lock()
-        self._completed: collections.OrderedDict[str, Found] = collections.OrderedDict()
+        self._changed = threading.Condition()
+        self._completed: collections.OrderedDict[str, tuple[tuple[str, str], Found]] = (
+            collections.OrderedDict()
+        )
 
     def create(self, upload: Upload) -> Upload:
         self._store.bucket(upload.bucket)
@@ -109,7 +111,7 @@ class Uploads:
             number, received.md5, received.size, time.time(), uuid.uuid4().hex, received.checksums
         )
         said = written.with_suffix(".json")
-        with self._lock:
+        with self._changed:
             if upload.id in self._completing:
                 raise S3Error("NoSuchUpload", "The upload is being completed.")
             before = self._part(folder, number)
@@ -134,7 +136,7 @@ class Uploads:
         return [part for part in found if part is not None]
 
     def abort(self, upload: Upload) -> None:
-        with self._lock:
+        with self._changed:
             if upload.id in self._completing:
                 raise S3Error("NoSuchUpload", "The upload is being completed.")
             self._remove(upload.id)
@@ -146,30 +148,37 @@ class Uploads:
 
     def completed(self, bucket: str, key: str, upload_id: str) -> Found | None:
         """What an upload has become: its completion may be asked for again (S3 API)."""
-        found = self._completed.get(upload_id)
-        return found if found is not None and found.key == key else None
+        place, found = self._completed.get(upload_id, (None, None))
+        return found if place == (bucket, key) else None
 
     def complete(
         self,
         upload: Upload,
         listed: list[Listed],
         condition: Condition,
-        expected: dict[str, bytes],
+        expected: dict[str, str],
     ) -> Found:
-        """Have the object consist of the listed parts. ``expected``: checksums of the whole."""
-        with self._lock:
-            if upload.id in self._completing:
-                raise S3Error("NoSuchUpload", "The upload is being completed.")
+        """Have the object consist of the listed parts. ``expected``: checksums of the whole.
+
+        Whoever asks once more meanwhile, as clients do that got no answer in time, gets the same.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: upload.id not in self._completing)
+            done = self.completed(upload.bucket, upload.key, upload.id)
+            if done is not None:
+                return done
             self._completing.add(upload.id)
         try:
             found = self._complete(upload, listed, condition, expected)
-            self._completed[upload.id] = found
+            self._completed[upload.id] = (upload.bucket, upload.key), found
             while len(self._completed) > 1000:
                 self._completed.popitem(last=False)
             self._remove(upload.id)
             return found
         finally:
-            self._completing.discard(upload.id)
+            with self._changed:
+                self._completing.discard(upload.id)
+                self._changed.notify_all()
 
     # --- within ----------------------------------------------------------------------------------
 
@@ -178,7 +187,7 @@ class Uploads:
         upload: Upload,
         listed: list[Listed],
         condition: Condition,
-        expected: dict[str, bytes],
+        expected: dict[str, str],
     ) -> Found:
         parts = list(self._chosen(upload, listed))
         if any(part.size < LEAST_PART for part in parts[:-1]):
@@ -267,10 +276,14 @@ class Uploads:
 
 
 def _checksums(
-    upload: Upload, parts: list[Part], whole: Path, expected: dict[str, bytes]
+    upload: Upload, parts: list[Part], whole: Path, expected: dict[str, str]
 ) -> dict[str, str]:
-    """The checksums of an object of parts. Raises BadDigest."""
-    wanted = {name: checksums.new(name) for name in expected}
+    """The checksums of an object of parts. Raises BadDigest, InvalidRequest."""
+    # With "-N", of the N parts' checksums; else of all bytes.
+    of_whole = {
+        name: checksums.decoded(name, value) for name, value in expected.items() if "-" not in value
+    }
+    wanted = {name: checksums.new(name) for name in of_whole}
     name = upload.algorithm
     if name and upload.is_full_object:
         wanted.setdefault(name, checksums.new(name))
@@ -279,18 +292,22 @@ def _checksums(
             while block := file.read(1024 * 1024):
                 for digest in wanted.values():
                     digest.update(block)
-    for given, raw in expected.items():
-        if wanted[given].digest() != raw:
-            raise S3Error(
-                "BadDigest",
-                f"The {given.upper()} you specified did not match the calculated checksum.",
-            )
     found = {made: checksums.encoded(digest.digest()) for made, digest in wanted.items()}
     if name and not upload.is_full_object and all(name in part.checksums for part in parts):
         of_parts = checksums.new(name)
         for part in parts:
             of_parts.update(checksums.decoded(name, part.checksums[name]))
         found[name] = f"{checksums.encoded(of_parts.digest())}-{len(parts)}"
+    for given, value in expected.items():
+        if given in of_whole:
+            differs = wanted[given].digest() != of_whole[given]
+        else:
+            differs = found.get(given) != value
+        if differs:
+            raise S3Error(
+                "BadDigest",
+                f"The {given.upper()} you specified did not match the calculated checksum.",
+            )
     return found
 
 

@@ -283,6 +283,8 @@ def test_variants_are_named_once_and_are_there():
     assert message == (
         'The variant name(s) "nope" is/are not present within endpoint configuration "demo".'
     )
+    message = refusal(rules.check_desired, [{"VariantName": n} for n in "zaymb"], ["v"], "demo")
+    assert '"z", "a", "y", "m", "b" is/are not present' in message
     serverless = [{"VariantName": "v", "ServerlessUpdateConfig": {"MaxConcurrency": 1}}]
     assert "ServerlessUpdateConfig" in refusal(rules.check_desired, serverless, ["v"], "demo")
 

@@ -1,15 +1,17 @@
 """localaws ends, politely or not; what it acknowledged is there afterwards."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from localaws.__main__ import main
 from localaws.store import FolderUnusable, lock_folder
 from localaws.tests.conftest import Hosting
-from localaws.tests.servers import ROOT, alive, wait_for
+from localaws.tests.servers import ROOT, S3Server, alive, wait_for
 
 
 def pids(hosting, name):
@@ -67,6 +69,22 @@ def test_sigterm_ends_everything_in_time(serving):
     serving.process.process.terminate()
     assert serving.process.process.wait(12) == 0
     assert not any(map(alive, before))
+
+
+def test_sigterm_ends_it_while_s3_does_not_answer(start, tmp_path, name):
+    """Downloads wait a minute for S3, and are tried again: no thread of theirs holds the end."""
+    s3 = S3Server(tmp_path / "objects").start()
+    try:
+        hosting = Hosting(start("--invocation-timeout", "1", s3=s3.url), "stopped-s3")
+        hosting.create(name)
+        s3.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(ClientError):
+            hosting.invoke(name, "a.tar.gz")  # its download has begun, and goes on
+        hosting.process.process.terminate()
+        assert hosting.process.process.wait(12) == 0
+    finally:
+        s3.process.send_signal(signal.SIGCONT)
+        s3.stop()
 
 
 def test_a_taken_port_is_said(serving):

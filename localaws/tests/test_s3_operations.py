@@ -4,6 +4,7 @@ Each row is what a client does and what S3 answers. What is not offered must be 
 NotImplemented, and must leave the object as it was.
 """
 
+import base64
 import hashlib
 import io
 import itertools
@@ -15,6 +16,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -538,11 +540,24 @@ def test_a_multipart_upload_from_begin_to_end(s3: Any, bucket: str) -> None:
     assert code(lambda: s3.complete_multipart_upload(**where, **other)) == ("InvalidPart", 400)
     small = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": chosen[0]["ETag"]}] * 0}}
     assert code(lambda: s3.complete_multipart_upload(**where, **small)) == ("MalformedXML", 400)
+    for wrong_sum in (f"{base64.b64encode(bytes(32)).decode()}{end}" for end in ("", "-3")):
+        asked = whole | {"ChecksumSHA256": wrong_sum}
+        assert code(lambda more=asked: s3.complete_multipart_upload(**where, **more)) == (
+            "BadDigest",
+            400,
+        )
+    sums = b"".join(base64.b64decode(part["ChecksumSHA256"]) for part in chosen)
+    whole["ChecksumSHA256"] = f"{base64.b64encode(hashlib.sha256(sums).digest()).decode()}-3"
     done = s3.complete_multipart_upload(**where, **whole)
     md5s = b"".join(hashlib.md5(bodies[n]).digest() for n in (1, 2, 3))
     assert done["ETag"] == f'"{hashlib.md5(md5s).hexdigest()}-3"'
     again = s3.complete_multipart_upload(**where, **whole)
     assert again["ETag"] == done["ETag"], "its answer may have been lost"
+    elsewhere = where | {"Bucket": f"{bucket}-other"}
+    s3.create_bucket(
+        Bucket=elsewhere["Bucket"], CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    assert code(lambda: s3.complete_multipart_upload(**elsewhere, **whole))[0] == "NoSuchUpload"
     found = s3.head_object(Bucket=bucket, Key="a", ChecksumMode="ENABLED")
     assert (found["ContentType"], found["Metadata"]) == ("a/b", {"m": "1"})
     assert found["ChecksumSHA256"].endswith("-3")
@@ -551,6 +566,30 @@ def test_a_multipart_upload_from_begin_to_end(s3: Any, bucket: str) -> None:
     assert s3.head_object(Bucket=bucket, Key="a", PartNumber=1)["PartsCount"] == 3
     assert code(lambda: s3.get_object(Bucket=bucket, Key="a", PartNumber=4))[1] == 416
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+
+
+def test_a_completion_that_is_asked_for_again_meanwhile_gets_the_same_answer(
+    url: str, s3: Any, bucket: str
+) -> None:
+    """A client whose wait for the first answer is over asks again; the object is being made."""
+    made = s3.create_multipart_upload(Bucket=bucket, Key="a")
+    where = {"Bucket": bucket, "Key": "a", "UploadId": made["UploadId"]}
+    parts = [
+        {"PartNumber": n, "ETag": s3.upload_part(**where, PartNumber=n, Body=BIG)["ETag"]}
+        for n in range(1, 6)
+    ]
+    clients = [client(url) for _ in range(6)]
+    start = threading.Barrier(len(clients))
+
+    def complete(one: Any) -> str:
+        start.wait()
+        etag: str = one.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})["ETag"]
+        return etag
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        etags = set(pool.map(complete, clients))
+    assert etags == {s3.head_object(Bucket=bucket, Key="a")["ETag"]}
+    assert read(s3, bucket, "a") == BIG * 5
 
 
 def test_small_parts_are_refused_but_the_last(s3: Any, bucket: str) -> None:

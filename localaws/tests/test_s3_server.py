@@ -8,13 +8,14 @@ import select
 import socket
 import threading
 import urllib.request
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -204,6 +205,40 @@ def test_a_presigned_url_ends(server: tuple[str, Path], monkeypatch: pytest.Monk
     status, _, text = ask(over)
     assert (status, "Request has expired" in text) == (403, True)
     assert ask(mine.generate_presigned_url("get_object", Params=where, ExpiresIn=80))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["x-amz-meta-a=1%0D%0AX-More:%201", "x-amz-meta-a%0D%0AX-More:=1", "x-amz-meta-%C3%A4=1"],
+)
+def test_a_presigned_url_brings_no_header_that_is_none(
+    server: tuple[str, Path], parameter: str
+) -> None:
+    """What it names is said again with the object: a line break would add a header there."""
+    request = AWSRequest("PUT", f"{server[0]}/bucket/new.txt?{parameter}")
+    S3SigV4QueryAuth(Credentials(KEY, SECRET), "s3", REGION, expires=60).add_auth(request)
+    status, _, text = ask(request.url, "PUT", b"x")
+    assert (status, "cannot be a header" in text) == (400, True)
+    assert untouched(server[1])
+
+
+def test_metadata_of_a_presigned_url_is_that_of_a_header(server: tuple[str, Path]) -> None:
+    request = AWSRequest("PUT", f"{server[0]}/bucket/new.txt?x-amz-meta-a=%C3%BC")
+    S3SigV4QueryAuth(Credentials(KEY, SECRET), "s3", REGION, expires=60).add_auth(request)
+    assert ask(request.url, "PUT", b"x")[0] == 200
+    try:
+        mine = client(server[0], KEY, SECRET)
+        said = mine.head_object(Bucket="bucket", Key="new.txt")["Metadata"]["a"]
+        assert said.encode("latin-1").decode() == "ü"
+    finally:
+        (server[1] / "new.txt").unlink()
+
+
+def test_a_refusal_is_xml_whatever_was_asked_for(server: tuple[str, Path]) -> None:
+    request = AWSRequest("GET", f"{server[0]}/bucket/kept.txt?%00%EF%BF%BF=1")
+    S3SigV4QueryAuth(Credentials(KEY, SECRET), "s3", REGION, expires=60).add_auth(request)
+    status, _, text = ask(request.url)
+    assert (status, ET.fromstring(text).findtext("Code")) == (501, "NotImplemented")
 
 
 def test_signature_version_2_is_refused_by_name(server: tuple[str, Path]) -> None:

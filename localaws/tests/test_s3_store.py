@@ -129,6 +129,35 @@ def test_keys_that_no_file_can_have_are_kept_all_the_same(server: S3Server, buck
     s3.delete_bucket(Bucket=name)
 
 
+def test_the_name_of_an_odd_object_is_never_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is killed as it replaces such an object leaves it in the lists."""
+    store = Store(tmp_path / "objects")
+    store.create_bucket("bucket")
+
+    def put() -> None:
+        path = store.temporary()
+        path.write_bytes(b"x")
+        store.commit("bucket", "a//b", path, Description("etag"))
+
+    put()
+    written = Path.write_text
+
+    def killed(self: Path, text: str) -> int:
+        written(self, text[: len(text) // 2] if text == "a//b" else text)
+        if text == "a//b":
+            raise KeyboardInterrupt
+        return len(text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            put()
+    assert list(store.listing("bucket")) == ["a//b"]
+    store.close()
+
+
 def test_a_key_that_is_too_long_is_refused(server: S3Server, bucket: Path) -> None:
     s3 = client(server.url)
     s3.put_object(Bucket=bucket.name, Key="k" * 1024, Body=b"x")

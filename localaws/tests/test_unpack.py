@@ -108,6 +108,16 @@ def test_links_become_the_files_they_lead_to_and_none_from_outside(tmp_path):
     assert not any(path.is_symlink() for path in folder.rglob("*"))
 
 
+def test_links_that_take_for_ever_to_follow_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "_MAX_STEPS", 5_000)
+    ways = [special(f"l{n}", tarfile.SYMTYPE, "d/../" * 100 + "d/f") for n in range(30)]
+    with pytest.raises(FetchError, match="links lead by too many folders") as caught:
+        unpack(archive(("d/f", b"x"), *ways), tmp_path / "long", max_bytes=LIMIT)
+    assert caught.value.kind == "archive"
+    unpack(archive(("d/f", b"x"), *ways[:20]), tmp_path / "short", max_bytes=LIMIT)
+    assert (tmp_path / "short" / "l19").read_bytes() == b"x"
+
+
 def test_of_two_files_of_one_name_the_last_counts_and_links_keep_the_first(tmp_path):
     content = archive(("a", b"old"), special("hard", tarfile.LNKTYPE, "a"), ("a", b"new"))
     unpack(content, tmp_path, max_bytes=1000)
