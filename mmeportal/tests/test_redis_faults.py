@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from mmeportal import beating, broker
 from mmeportal.jobs import enqueue_on_commit
@@ -168,6 +169,17 @@ def test_what_is_taken_while_redis_refuses_is_no_error_and_the_next_job_is_sent(
     with django_capture_on_commit_callbacks(execute=True):
         enqueue_on_commit(job, 3)
     assert watcher.llen("celery") == 1
+
+
+def test_who_sends_does_not_wait_for_a_redis_that_refuses(
+    job: Any, watcher: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(broker.time, "sleep", pauses.append)
+    _read_only(watcher)
+    with pytest.raises((OperationalError, redis.RedisError)):
+        job.apply_async([1], retry=False)
+    assert pauses == []
 
 
 def test_what_was_emptied_takes_the_next_job_over_the_same_connection(
