@@ -1,0 +1,72 @@
+"""Requests are signed by AWS's clock where this host's is far from it."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from mmeportal import aws
+
+AT_ONCE = 6
+AHEAD = timedelta(minutes=20)
+_REFUSAL = b"<Error><Code>RequestTimeTooSkewed</Code><Message>m</Message></Error>"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """S3 with a clock of its own; answers the first requests all at the same time."""
+
+    together = threading.Barrier(AT_ONCE)
+    refused = 0
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        now = datetime.now(UTC) + AHEAD
+        signed = datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
+        right = abs(now - signed.replace(tzinfo=UTC)) < timedelta(minutes=15)
+        if not right:
+            type(self).refused += 1
+            self.together.wait(20)
+        body = b"data" if right else _REFUSAL
+        self.send_response_only(200 if right else 403)
+        self.send_header("Date", format_datetime(now, usegmt=True))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def _s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(aws, "_ahead_s", 0.0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+        aws.s3.cache_clear()
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield
+        aws.s3.cache_clear()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.usefixtures("_s3")
+def test_all_requests_that_were_refused_at_the_same_time_are_sent_again() -> None:
+    """As the parts of one upload are."""
+
+    def read(number: int) -> bytes:
+        return aws.s3().get_object(Bucket="store", Key=str(number))["Body"].read()
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        assert list(threads.map(read, range(AT_ONCE))) == [b"data"] * AT_ONCE
+    assert _Handler.refused == AT_ONCE, "none twice"
