@@ -328,9 +328,8 @@ def test_credentials_that_expired_are_read_again(
 
 def _key_ids() -> set[str]:
     """Of all clients: those of a browser's addresses too."""
-    clients: list[Any] = [
-        aws.s3(), aws.s3(aws.GLANCE), aws.s3_for_browsers(), aws.sagemaker(), aws.sagemaker_runtime()
-    ]  # fmt: skip
+    made = (aws.s3, aws.s3_for_browsers, aws.sagemaker, aws.sagemaker_runtime)
+    clients: list[Any] = [factory() for factory in made]
     return {client._request_signer._credentials.access_key for client in clients}
 
 

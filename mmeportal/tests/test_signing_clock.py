@@ -22,16 +22,10 @@ class _Handler(BaseHTTPRequestHandler):
     together = threading.Barrier(AT_ONCE)
     refused = 0
 
-    def do_HEAD(self) -> None:
-        self._answer()
-
     def do_GET(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
         now = datetime.now(UTC) + AHEAD
-        signed = datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
-        right = abs(now - signed.replace(tzinfo=UTC)) < timedelta(minutes=15)
+        signed = datetime.fromisoformat(self.headers["X-Amz-Date"])
+        right = abs(now - signed) < timedelta(minutes=15)
         if not right:
             type(self).refused += 1
             self.together.wait(20)
