@@ -130,7 +130,7 @@ def _next_version(model: Model) -> Version:
     stem = f"{model.name}_v{last + 1}.tar.gz"
     prefix = settings.MODEL_PREFIX
     key = f"{prefix}/{stem}" if prefix else stem
-    return Version(model=model, number=last + 1, prefix=prefix, key=key, check_after=clock.now())
+    return Version(model=model, number=last + 1, prefix=prefix, key=key)
 
 
 class _Hashed:

@@ -298,6 +298,7 @@ def test_a_clock_that_is_right_is_told_too(well: None) -> None:
     found = _found("clock")
     assert found.state == State.OK
     assert "S3" in found.sentence
+    assert "-0.0" not in found.sentence
 
 
 @pytest.mark.parametrize(

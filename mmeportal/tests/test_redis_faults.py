@@ -94,6 +94,7 @@ def test_a_worker_outlives_a_redis_that_refuses_and_works_on_when_it_does_no_mor
     said = worker.said()
     assert said.count("Redis refuses to hand out messages: ") <= 2, "each reason once a minute"
     assert "Unrecoverable" not in said
+    assert "Deprecation" not in said
 
 
 def test_a_worker_goes_on_with_another_redis_at_the_same_address(
