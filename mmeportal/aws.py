@@ -150,12 +150,14 @@ def _with_encryption(params: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 # --- the clock by which requests are signed ------------------------------------------------------
 
-# How far AWS's clock is ahead of this host's, in seconds, as far as it was in the way.
+# How far AWS's clock is ahead of this host's, in seconds; 0 where they are not far apart.
 _ahead_s = 0.0
 # AWS refuses signatures that are older than 5 minutes, S3 than 15 (IAM User Guide, "Signature
-# Version 4"). What is less apart than this has another reason.
-_APART_S = 60.0
-_SIGNED_AHEAD = "mme_signed_ahead_s"  # in a request's context: _ahead_s as it was signed
+# Version 4"), and the address of a download is over after one.
+_APART_S = 30.0
+# Some answers begin long before they end (S3 API, CopyObject), and their time is that of the begin.
+_PROMPT_S = 5.0
+_SIGNED = "mme_signed"  # in a request's context: _ahead_s as it was signed, and when that was
 
 
 def _signing_time(remove_tzinfo: bool = True) -> datetime:
@@ -169,34 +171,40 @@ setattr(botocore.auth, "get_current_datetime", _signing_time)  # noqa: B010  # i
 
 def _note_clock(request: Any = None, **_: Any) -> None:
     """Note by which clock a request is signed: other threads may put it right meanwhile."""
-    request.context[_SIGNED_AHEAD] = _ahead_s
+    request.context[_SIGNED] = _ahead_s, time.monotonic()
 
 
 def _sign_by_their_clock(
     response: Any = None, attempts: int = 1, request_dict: Any = None, **_: Any
 ) -> int | None:
-    """Have a request sent once more, signed by AWS's clock, where it was signed by one far from it.
+    """Sign by AWS's clock from now on where this host's is far from it.
 
-    botocore asks this after each answer: None means nothing, a number that it is sent again after
-    so many seconds. Each answer has the server's time in its header Date.
+    botocore asks this after each answer: None means nothing, a number that the request is sent
+    again after so many seconds, as one is that was refused. Each answer has the server's time in
+    its header Date.
     """
     global _ahead_s
-    status = response[0].status_code if response else 0
-    if status not in {400, 401, 403} or attempts > 2:
-        return None
-    server = date_of(response[0].headers)
+    server = date_of(response[0].headers) if response else None
     if server is None:
         return None
-    ahead_s = (server - datetime.now(UTC)).total_seconds()
-    if abs(ahead_s - request_dict["context"].get(_SIGNED_AHEAD, 0.0)) < _APART_S:
+    refused = response[0].status_code in {400, 401, 403}
+    signed_ahead_s, signed_at = request_dict["context"].get(_SIGNED, (0.0, 0.0))
+    if not refused and time.monotonic() - signed_at > _PROMPT_S:
         return None
-    _ahead_s = ahead_s
-    logger.warning(
-        "AWS's clock is %.0f s %s this host's; requests are signed by AWS's. Set up NTP.",
-        abs(ahead_s),
-        "ahead of" if ahead_s > 0 else "behind",
-    )
-    return 0
+    ahead_s = (server - datetime.now(UTC)).total_seconds()
+    if abs(ahead_s - signed_ahead_s) < _APART_S:
+        return None
+    if abs(ahead_s) < _APART_S:
+        _ahead_s = 0.0
+        logger.info("This host's clock agrees with AWS's again; requests are signed by it.")
+    else:
+        _ahead_s = ahead_s
+        logger.warning(
+            "AWS's clock is %.0f s %s this host's; requests are signed by AWS's. Set up NTP.",
+            abs(ahead_s),
+            "ahead of" if ahead_s > 0 else "behind",
+        )
+    return 0 if refused and attempts <= 2 else None
 
 
 def date_of(headers: Any) -> datetime | None:

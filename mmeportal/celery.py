@@ -18,7 +18,7 @@ app.autodiscover_tasks()
 app.steps["worker"].add("mmeportal.beating:WorkerHeartbeat")
 
 
-@celeryd_after_setup.connect
+@celeryd_after_setup.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def quieten(**_: object) -> None:
     """Leave out ten lines at each lost connection, on a default that is meant: jobs go on."""
     warnings.simplefilter("ignore", CPendingDeprecationWarning)

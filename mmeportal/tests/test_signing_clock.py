@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from mmeportal import aws
+from models_catalog import s3
 
 AT_ONCE = 6
-AHEAD = timedelta(minutes=20)
 _REFUSAL = b"<Error><Code>RequestTimeTooSkewed</Code><Message>m</Message></Error>"
 
 
@@ -20,10 +21,11 @@ class _Handler(BaseHTTPRequestHandler):
     """S3 with a clock of its own; answers the first requests all at the same time."""
 
     together = threading.Barrier(AT_ONCE)
+    ahead = timedelta(minutes=20)
     refused = 0
 
     def do_GET(self) -> None:
-        now = datetime.now(UTC) + AHEAD
+        now = datetime.now(UTC) + self.ahead
         signed = datetime.fromisoformat(self.headers["X-Amz-Date"])
         right = abs(now - signed) < timedelta(minutes=15)
         if not right:
@@ -54,13 +56,40 @@ def _s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         thread.join()
 
 
+def _read(number: int) -> bytes:
+    return aws.s3().get_object(Bucket="store", Key=str(number))["Body"].read()
+
+
 @pytest.mark.usefixtures("_s3")
 def test_all_requests_that_were_refused_at_the_same_time_are_sent_again() -> None:
     """As the parts of one upload are."""
-
-    def read(number: int) -> bytes:
-        return aws.s3().get_object(Bucket="store", Key=str(number))["Body"].read()
-
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        assert list(threads.map(read, range(AT_ONCE))) == [b"data"] * AT_ONCE
+        assert list(threads.map(_read, range(AT_ONCE))) == [b"data"] * AT_ONCE
     assert _Handler.refused == AT_ONCE, "none twice"
+
+
+@pytest.mark.usefixtures("_s3")
+@pytest.mark.parametrize("minutes", [3, -3])
+def test_downloads_addresses_begin_by_the_stores_clock(
+    minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hold for a minute, so S3 would take one for over that it would not refuse otherwise."""
+    monkeypatch.setattr(_Handler, "ahead", timedelta(minutes=minutes))
+    assert _read(1) == b"data"
+    address = s3.browser_address(bucket="store", key="k", name="k")
+    (signed,) = parse_qs(urlsplit(address).query)["X-Amz-Date"]
+    off = datetime.now(UTC) + _Handler.ahead - datetime.fromisoformat(signed)
+    assert abs(off) < timedelta(seconds=20)
+
+
+@pytest.mark.usefixtures("_s3")
+def test_a_clock_that_is_put_right_signs_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(_Handler, "ahead", timedelta(minutes=3))
+    _read(1)
+    monkeypatch.setattr(_Handler, "ahead", timedelta(0))
+    _read(2)
+    assert aws._ahead_s == 0.0
+    assert "agrees with AWS's again" in caplog.text
