@@ -31,7 +31,7 @@ from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import LockNotOwnedError, WatchError
 from redis.lock import Lock
 
-from mmeportal import messages
+from mmeportal import heartbeat, messages
 
 log = logging.getLogger(__name__)
 
@@ -196,12 +196,11 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
             return None
         try:
             with self.conn_or_acquire() as client:
-                seconds, microseconds = client.time()
+                return heartbeat.redis_time(client)
         except redis.exceptions.NoPermissionError as error:
             self._tells_time = False  # until the next connection
             complaints.tell("to tell its time (the command TIME; docs/aws.md)", error)
             return None
-        return float(seconds) + float(microseconds) / 1e6
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
         """Send a message, with Redis's time in it."""

@@ -110,15 +110,16 @@ def read(client: "redis.Redis", kind: str, host: str | None = None) -> Heartbeat
     except (ValueError, KeyError, TypeError):
         log.warning("The heartbeat %s is not one of the portal's: %.100r", name, value)
         return None
-    return Heartbeat(kind, name.rsplit(":", 1)[1], age, written + age - redis_time(client))
+    try:
+        now = redis_time(client)
+    except redis.exceptions.NoPermissionError:
+        now = time.time()
+    return Heartbeat(kind, name.rsplit(":", 1)[1], age, written + age - now)
 
 
 def redis_time(client: "redis.Redis") -> float:
-    """Redis's time, in seconds since 1970; this host's where its user may not ask for it."""
-    try:
-        seconds, microseconds = client.time()
-    except redis.exceptions.NoPermissionError:
-        return time.time()
+    """Redis's time, in seconds since 1970; NoPermissionError where its user may not ask for it."""
+    seconds, microseconds = client.time()
     return float(seconds) + float(microseconds) / 1e6
 
 
