@@ -31,7 +31,7 @@ from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import LockNotOwnedError, WatchError
 from redis.lock import Lock
 
-from mmeportal import heartbeat, messages
+from mmeportal import clock, messages
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
             return None
         try:
             with self.conn_or_acquire() as client:
-                return heartbeat.redis_time(client)
+                return clock.of_redis(client)
         except redis.exceptions.NoPermissionError as error:
             self._tells_time = False  # until the next connection
             complaints.tell("to tell its time (the command TIME; docs/aws.md)", error)

@@ -21,6 +21,8 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from mmeportal import clock
+
 log = logging.getLogger(__name__)
 
 EVERY_S = 10.0
@@ -111,16 +113,10 @@ def read(client: "redis.Redis", kind: str, host: str | None = None) -> Heartbeat
         log.warning("The heartbeat %s is not one of the portal's: %.100r", name, value)
         return None
     try:
-        now = redis_time(client)
+        now = clock.of_redis(client)
     except redis.exceptions.NoPermissionError:
         now = time.time()
     return Heartbeat(kind, name.rsplit(":", 1)[1], age, written + age - now)
-
-
-def redis_time(client: "redis.Redis") -> float:
-    """Redis's time, in seconds since 1970; NoPermissionError where its user may not ask for it."""
-    seconds, microseconds = client.time()
-    return float(seconds) + float(microseconds) / 1e6
 
 
 def read_all(client: "redis.Redis", kind: str) -> list[Heartbeat]:

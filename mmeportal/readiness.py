@@ -392,7 +392,7 @@ def _time_of_database() -> float | None:
 
 def _time_of_redis() -> float | None:
     with heartbeat.connect(1.0) as client:
-        return heartbeat.redis_time(client)
+        return clock.of_redis(client)
 
 
 def _time_of_store() -> float | None:
