@@ -238,7 +238,7 @@ class Version(models.Model):
     )
 
     state = models.CharField(max_length=10, choices=State, default=State.UPLOADED, db_index=True)
-    step = models.CharField(max_length=200, blank=True, help_text="What the check is doing.")
+    step = models.TextField(blank=True, help_text="What the check is doing, or waits for.")
     reason = models.TextField(blank=True, help_text="Why it was rejected, as a sentence.")
     attempts = models.PositiveIntegerField(default=0)
     check_after = models.DateTimeField(default=clock.now)

@@ -16,5 +16,11 @@ class Migration(migrations.Migration):
                     field=models.DateTimeField(default=mmeportal.clock.now),
                 ),
             ]
-        )
+        ),
+        # What AWS refuses is told in whole, with what to do about it.
+        migrations.AlterField(
+            model_name="version",
+            name="step",
+            field=models.TextField(blank=True, help_text="What the check is doing, or waits for."),
+        ),
     ]
