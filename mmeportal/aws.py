@@ -65,6 +65,11 @@ _THROTTLED = {
     "InternalError",
     "InternalServerError",
     "RequestTimeout",
+    # What KMS says through S3 of a fault of its own.
+    "KMS.ThrottlingException",
+    "KMS.KMSInternalException",
+    "KMS.DependencyTimeoutException",
+    "KMS.KeyUnavailableException",
     "NoSuchUpload",  # the store gave the upload up, as one does whose disk is full
     "ConditionalRequestConflict",  # S3: two conditional writes at once; the loser tries again
 }
@@ -110,6 +115,7 @@ def s3(patience: Patience = JOB) -> "S3Client":
 
 def _signing_right(client: C) -> C:
     events: Any = client.meta.events  # its types know no handler that answers
+    events.register("before-sign", _note_clock)
     events.register("needs-retry", _sign_by_their_clock)
     return client
 
@@ -144,11 +150,14 @@ def _with_encryption(params: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 # --- the clock by which requests are signed ------------------------------------------------------
 
-# How far AWS's clock is ahead of this host's, in seconds, as far as it was in the way.
+# How far AWS's clock is ahead of this host's, in seconds; 0 where they are not far apart.
 _ahead_s = 0.0
 # AWS refuses signatures that are older than 5 minutes, S3 than 15 (IAM User Guide, "Signature
-# Version 4"). What is less apart than this has another reason.
-_APART_S = 60.0
+# Version 4"), and the address of a download is over after one.
+_APART_S = 30.0
+# Some answers begin long before they end (S3 API, CopyObject), and their time is that of the begin.
+_PROMPT_S = 5.0
+_SIGNED = "mme_signed"  # in a request's context: _ahead_s as it was signed, and when that was
 
 
 def _signing_time(remove_tzinfo: bool = True) -> datetime:
@@ -160,29 +169,42 @@ def _signing_time(remove_tzinfo: bool = True) -> datetime:
 setattr(botocore.auth, "get_current_datetime", _signing_time)  # noqa: B010  # it has no types
 
 
-def _sign_by_their_clock(response: Any = None, attempts: int = 1, **_: Any) -> int | None:
-    """Have a request sent once more, signed by AWS's clock, where this host's is far from it.
+def _note_clock(request: Any = None, **_: Any) -> None:
+    """Note by which clock a request is signed: other threads may put it right meanwhile."""
+    request.context[_SIGNED] = _ahead_s, time.monotonic()
 
-    botocore asks this after each answer: None means nothing, a number that it is sent again after
-    so many seconds. Each answer has the server's time in its header Date.
+
+def _sign_by_their_clock(
+    response: Any = None, attempts: int = 1, request_dict: Any = None, **_: Any
+) -> int | None:
+    """Sign by AWS's clock from now on where this host's is far from it.
+
+    botocore asks this after each answer: None means nothing, a number that the request is sent
+    again after so many seconds, as one is that was refused. Each answer has the server's time in
+    its header Date.
     """
     global _ahead_s
-    status = response[0].status_code if response else 0
-    if status not in {400, 401, 403} or attempts > 2:
-        return None
-    server = date_of(response[0].headers)
+    server = date_of(response[0].headers) if response else None
     if server is None:
         return None
-    apart = (server - _signing_time(remove_tzinfo=False)).total_seconds()
-    if abs(apart) < _APART_S:
+    refused = response[0].status_code in {400, 401, 403}
+    signed_ahead_s, signed_at = request_dict["context"].get(_SIGNED, (0.0, 0.0))
+    if not refused and time.monotonic() - signed_at > _PROMPT_S:
         return None
-    _ahead_s += apart
-    logger.warning(
-        "AWS's clock is %.0f s %s this host's; requests are signed by AWS's. Set up NTP.",
-        abs(_ahead_s),
-        "ahead of" if _ahead_s > 0 else "behind",
-    )
-    return 0
+    ahead_s = (server - datetime.now(UTC)).total_seconds()
+    if abs(ahead_s - signed_ahead_s) < _APART_S:
+        return None
+    if abs(ahead_s) < _APART_S:
+        _ahead_s = 0.0
+        logger.info("This host's clock agrees with AWS's again; requests are signed by it.")
+    else:
+        _ahead_s = ahead_s
+        logger.warning(
+            "AWS's clock is %.0f s %s this host's; requests are signed by AWS's. Set up NTP.",
+            abs(ahead_s),
+            "ahead of" if ahead_s > 0 else "behind",
+        )
+    return 0 if refused and attempts <= 2 else None
 
 
 def date_of(headers: Any) -> datetime | None:
@@ -323,7 +345,7 @@ def _read_credentials_again() -> None:
             return
         _read_again_at = now + 10
         boto3.DEFAULT_SESSION = None
-        for client in (s3, sagemaker, sagemaker_runtime):
+        for client in (s3, s3_for_browsers, sagemaker, sagemaker_runtime):
             client.cache_clear()
 
 
@@ -334,13 +356,13 @@ def from_client_error(error: ClientError, doing: str) -> errors.AwsError:
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     message = _SAID.get(code) or str(detail.get("Message", "")) or code
     text = f"{message} ({code}, while {doing})"
-    refusal = refusals.recognised(code, message, error.operation_name, status)
-    if refusal is not None:
-        return _refused(refusal, text)
     if code in _FULL or status == 507:
         return errors.Full(text)
     if code in _THROTTLED or status in {429, 500, 502, 503, 504}:
         return errors.Throttled(text)
+    refusal = refusals.recognised(code, message, error.operation_name, status)
+    if refusal is not None:
+        return _refused(refusal, text)
     if code in _NOT_FOUND or status == 404:
         return errors.NotFound(text)
     if code in _EXISTS or status == 412:

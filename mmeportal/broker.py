@@ -31,7 +31,7 @@ from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import LockNotOwnedError, WatchError
 from redis.lock import Lock
 
-from mmeportal import messages
+from mmeportal import clock, messages
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +58,17 @@ complaints = Complaints()
 
 
 @contextmanager
-def _as_lost(doing: str) -> Iterator[None]:
-    """Make of a refusal a lost connection, after a pause, so that nobody tries at full speed."""
+def _as_lost(doing: str, *, pause: bool) -> Iterator[None]:
+    """Make of a refusal a lost connection.
+
+    A worker connects anew at once, so it pauses first; a sender does not, as a user waits for it.
+    """
     try:
         yield
     except redis.ResponseError as error:
         complaints.tell(doing, error)
-        time.sleep(_PAUSE_S)
+        if pause:
+            time.sleep(_PAUSE_S)
         raise LostConnection(f"Redis refuses {doing}: {error}") from error
 
 
@@ -192,12 +196,11 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
             return None
         try:
             with self.conn_or_acquire() as client:
-                seconds, microseconds = client.time()
+                return clock.of_redis(client)
         except redis.exceptions.NoPermissionError as error:
             self._tells_time = False  # until the next connection
             complaints.tell("to tell its time (the command TIME; docs/aws.md)", error)
             return None
-        return float(seconds) + float(microseconds) / 1e6
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
         """Send a message, with Redis's time in it."""
@@ -212,7 +215,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
             raise
 
     def _queue_bind(self, *arguments: Any) -> None:
-        with _as_lost("the worker's queue"):
+        with _as_lost("the queue", pause=self.connection.of_worker):
             super()._queue_bind(*arguments)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
@@ -246,7 +249,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
     def _brpop_read(self, **options: Any) -> Any:
         self._handed_on = False
         try:
-            with _as_lost("to hand out messages"):
+            with _as_lost("to hand out messages", pause=True):
                 return super()._brpop_read(**options)
         except (Empty, redis.RedisError, OSError):
             raise
@@ -265,6 +268,13 @@ class Transport(kombu_redis.Transport):  # type: ignore[misc]
     """kombu's transport for ``redis://`` and ``rediss://``, with this module's channels."""
 
     Channel = Channel
+    of_worker = False
+    """Whether a worker takes messages by it; senders have connections of their own."""
+
+    def register_with_event_loop(self, *arguments: Any) -> None:
+        """Let the worker's event loop take messages by this connection."""
+        self.of_worker = True
+        super().register_with_event_loop(*arguments)
 
 
 def use() -> None:

@@ -1,8 +1,11 @@
 """The Celery application; workers and beat start with ``celery -A mmeportal``."""
 
 import os
+import warnings
 
 from celery import Celery
+from celery.exceptions import CPendingDeprecationWarning
+from celery.signals import celeryd_after_setup
 
 from mmeportal import broker
 
@@ -13,3 +16,9 @@ app = Celery("mmeportal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add("mmeportal.beating:WorkerHeartbeat")
+
+
+@celeryd_after_setup.connect  # type: ignore[untyped-decorator]  # Celery has no types
+def quieten(**_: object) -> None:
+    """Leave out ten lines at each lost connection, on a default that is meant: jobs go on."""
+    warnings.simplefilter("ignore", CPendingDeprecationWarning)

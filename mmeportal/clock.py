@@ -8,9 +8,13 @@ monotonic clock of one process, and what lives in Redis ends by Redis's clock.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+if TYPE_CHECKING:
+    import redis
 
 # SQLite has milliseconds. Rounded up, so that nothing written a moment ago is in the future.
 _ROUNDED_UP = timedelta(microseconds=999)
@@ -31,3 +35,9 @@ def now(using: BaseDatabaseWrapper | None = None) -> datetime:
         cursor.execute("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
         (text,) = cursor.fetchone()
     return datetime.fromisoformat(text).replace(tzinfo=UTC) + _ROUNDED_UP
+
+
+def of_redis(client: "redis.Redis") -> float:
+    """Redis's time, in seconds since 1970; NoPermissionError where its user may not ask for it."""
+    seconds, microseconds = client.time()
+    return float(seconds) + float(microseconds) / 1e6

@@ -21,6 +21,8 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from mmeportal import clock
+
 log = logging.getLogger(__name__)
 
 EVERY_S = 10.0
@@ -110,16 +112,11 @@ def read(client: "redis.Redis", kind: str, host: str | None = None) -> Heartbeat
     except (ValueError, KeyError, TypeError):
         log.warning("The heartbeat %s is not one of the portal's: %.100r", name, value)
         return None
-    return Heartbeat(kind, name.rsplit(":", 1)[1], age, written + age - redis_time(client))
-
-
-def redis_time(client: "redis.Redis") -> float:
-    """Redis's time, in seconds since 1970; this host's where its user may not ask for it."""
     try:
-        seconds, microseconds = client.time()
+        now = clock.of_redis(client)
     except redis.exceptions.NoPermissionError:
-        return time.time()
-    return float(seconds) + float(microseconds) / 1e6
+        now = time.time()
+    return Heartbeat(kind, name.rsplit(":", 1)[1], age, written + age - now)
 
 
 def read_all(client: "redis.Redis", kind: str) -> list[Heartbeat]:

@@ -373,7 +373,7 @@ def look_at_clock() -> str:
             apart[name] = theirs - (began + time.time()) / 2
     if not apart:
         raise Short("No other clock could be asked.")
-    told = ", ".join(f"{name} {-seconds:+.1f} s" for name, seconds in apart.items())
+    told = ", ".join(f"{name} {round(-seconds, 1) + 0.0:+.1f} s" for name, seconds in apart.items())
     worst = max(apart.values(), key=abs)
     if abs(worst) <= CLOCKS_APART_S:
         return f"This host's clock against others: {told}."
@@ -392,7 +392,7 @@ def _time_of_database() -> float | None:
 
 def _time_of_redis() -> float | None:
     with heartbeat.connect(1.0) as client:
-        return heartbeat.redis_time(client)
+        return clock.of_redis(client)
 
 
 def _time_of_store() -> float | None:

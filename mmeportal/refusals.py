@@ -227,7 +227,7 @@ _CODES: dict[str, Refusal | Callable[[str, str], Refusal]] = {
     **dict.fromkeys(
         [
             *("KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException"),
-            *("KMS.InvalidStateException", "KMS.KeyUnavailableException", "DisabledException"),
+            *("KMS.InvalidStateException", "DisabledException"),
             *("KMSInvalidStateException", "KMS.InvalidKeyUsageException", "KMSNoSuchKey"),
         ],
         _KMS_KEY,

@@ -11,7 +11,6 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
-from django.utils import timezone
 
 from mmeportal import clock
 
@@ -239,10 +238,10 @@ class Version(models.Model):
     )
 
     state = models.CharField(max_length=10, choices=State, default=State.UPLOADED, db_index=True)
-    step = models.CharField(max_length=200, blank=True, help_text="What the check is doing.")
+    step = models.TextField(blank=True, help_text="What the check is doing, or waits for.")
     reason = models.TextField(blank=True, help_text="Why it was rejected, as a sentence.")
     attempts = models.PositiveIntegerField(default=0)
-    check_after = models.DateTimeField(default=timezone.now)
+    check_after = models.DateTimeField(default=clock.now)
     settled_at = models.DateTimeField(null=True, blank=True)
     report = models.JSONField(default=dict, blank=True, help_text="The preflight's report.")
     # Of the report, what lists show: the whole may hold thousands of labels.

@@ -130,7 +130,7 @@ def _next_version(model: Model) -> Version:
     stem = f"{model.name}_v{last + 1}.tar.gz"
     prefix = settings.MODEL_PREFIX
     key = f"{prefix}/{stem}" if prefix else stem
-    return Version(model=model, number=last + 1, prefix=prefix, key=key, check_after=clock.now())
+    return Version(model=model, number=last + 1, prefix=prefix, key=key)
 
 
 class _Hashed:
@@ -421,7 +421,7 @@ def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
     pause = timedelta(seconds=min(300, 5 * 2 ** min(version.attempts, 6)))
     lease.renew(
         check_after=clock.now() + pause,
-        step=f"The check could not be done; trying again shortly. {_said(problem)}"[:200],
+        step=f"The check could not be done; trying again shortly. {_said(problem)}",
     )
 
 
@@ -430,7 +430,7 @@ def _wait_for_sandbox(version: Version, lease: _Lease, problem: Exception) -> No
     lease.renew(
         check_after=clock.now() + SANDBOX_PAUSE,
         attempts=version.attempts - 1,
-        step=f"Waiting for an admin to mend the worker. {_said(problem)} See docs/aws.md."[:200],
+        step=f"Waiting for an admin to mend the worker. {_said(problem)} See docs/aws.md.",
     )
 
 

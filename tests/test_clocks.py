@@ -36,7 +36,6 @@ _OF_THE_HOST = {
     ("mmeportal/aws.py", "datetime.now"),  # put right by AWS's
     ("mmeportal/beating.py", "datetime.now"),  # once, at the start
     ("models_catalog/temporary.py", "time.time"),  # beside times of files of the same host
-    ("models_catalog/models.py", "timezone.now"),  # a default; uploads set the database's time
 }
 
 

@@ -298,6 +298,19 @@ def test_a_clock_that_is_right_is_told_too(well: None) -> None:
     found = _found("clock")
     assert found.state == State.OK
     assert "S3" in found.sentence
+    assert "-0.0" not in found.sentence
+
+
+def test_a_redis_that_may_not_be_asked_for_its_time_is_left_out(well: None) -> None:
+    with heartbeat.connect() as connected:
+        connected.execute_command("ACL", "SETUSER", "default", "-time")
+        try:
+            found = _found("clock")
+        finally:
+            connected.execute_command("ACL", "SETUSER", "default", "+time")
+    assert found.state == State.OK
+    assert "S3" in found.sentence
+    assert "Redis" not in found.sentence
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from mmeportal import beating, broker
 from mmeportal.jobs import enqueue_on_commit
@@ -93,6 +94,7 @@ def test_a_worker_outlives_a_redis_that_refuses_and_works_on_when_it_does_no_mor
     said = worker.said()
     assert said.count("Redis refuses to hand out messages: ") <= 2, "each reason once a minute"
     assert "Unrecoverable" not in said
+    assert "Deprecation" not in said
 
 
 def test_a_worker_goes_on_with_another_redis_at_the_same_address(
@@ -168,6 +170,17 @@ def test_what_is_taken_while_redis_refuses_is_no_error_and_the_next_job_is_sent(
     with django_capture_on_commit_callbacks(execute=True):
         enqueue_on_commit(job, 3)
     assert watcher.llen("celery") == 1
+
+
+def test_who_sends_does_not_wait_for_a_redis_that_refuses(
+    job: Any, watcher: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(broker.time, "sleep", pauses.append)
+    _read_only(watcher)
+    with pytest.raises((OperationalError, redis.RedisError)):
+        job.apply_async([1], retry=False)
+    assert pauses == []
 
 
 def test_what_was_emptied_takes_the_next_job_over_the_same_connection(

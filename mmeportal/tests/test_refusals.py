@@ -251,7 +251,7 @@ def error_of(what: str) -> ClientError:
 def _clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(aws, "_read_again_at", 0.0)
     yield
-    for client in (aws.s3, aws.sagemaker, aws.sagemaker_runtime):
+    for client in (aws.s3, aws.s3_for_browsers, aws.sagemaker, aws.sagemaker_runtime):
         client.cache_clear()
 
 
@@ -280,6 +280,9 @@ def test_no_two_kinds_have_the_same_advice() -> None:
     ("code", "status", "kind"),
     [
         ("SlowDown", 503, errors.Throttled),
+        ("KMS.ThrottlingException", 400, errors.Throttled),
+        ("KMS.KMSInternalException", 500, errors.Throttled),
+        ("QuotaExceeded", 403, errors.Full),  # as Ceph says it
         ("NoSuchKey", 404, errors.NotFound),
         ("PreconditionFailed", 412, errors.AlreadyExists),
         ("EntityTooLarge", 400, errors.Invalid),
@@ -316,16 +319,18 @@ def test_credentials_that_expired_are_read_again(
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     lines = "[default]\naws_access_key_id = {}\naws_secret_access_key = x\naws_session_token = y\n"
     file.write_text(lines.format("OLD"))
-    assert _key_id() == "OLD"
+    assert _key_ids() == {"OLD"}
     file.write_text(lines.format("NEW"))
-    assert _key_id() == "OLD"
+    assert _key_ids() == {"OLD"}
     aws.from_client_error(error_of("a session that is over (S3)"), "writing")
-    assert _key_id() == "NEW"
+    assert _key_ids() == {"NEW"}
 
 
-def _key_id() -> str:
-    credentials: Any = aws.s3()._request_signer._credentials  # type: ignore[attr-defined]
-    return str(credentials.access_key)
+def _key_ids() -> set[str]:
+    """Of all clients: those of a browser's addresses too."""
+    made = (aws.s3, aws.s3_for_browsers, aws.sagemaker, aws.sagemaker_runtime)
+    clients: list[Any] = [factory() for factory in made]
+    return {client._request_signer._credentials.access_key for client in clients}
 
 
 def test_credentials_that_cannot_be_fetched_have_their_advice() -> None:

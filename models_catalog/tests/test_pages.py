@@ -628,7 +628,7 @@ def test_a_malformed_question_after_an_upload_is_refused(
     assert _arrived(client_of("viewer")).status_code == 403
 
 
-def test_what_both_runs_notice_is_told_once() -> None:
+def test_what_both_runs_notice_is_told_once(db: None) -> None:
     served = {"code": "epoch", "message": "The weights of epoch 17 are served."}
     version = Version(
         report={

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from activity.models import Event
 from mmeportal import aws, errors
+from mmeportal.tests.test_refusals import error_of
 from models_catalog import packing, s3, services, validation
 from models_catalog.models import Version
 from tests.artifacts import constant_archive, constant_network, pack
@@ -577,6 +578,22 @@ def test_a_store_that_does_not_allow_originals_does_not_hold_a_version_back(
     event = Event.objects.about("version", version.pk).first()
     assert event is not None
     assert "could not be kept: no right to s3:PutObject" in event.text
+
+
+def test_what_aws_refuses_a_validation_is_told_in_whole(
+    archives: Path, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = aws.from_client_error(error_of("no right to decrypt"), "reading the upload")
+
+    def denied(**_: Any) -> None:
+        raise refusal
+
+    version = upload(_archive(archives))
+    monkeypatch.setattr(s3, "download", denied)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "checking"
+    assert refusal.todo in version.step
 
 
 def test_a_store_that_is_away_while_the_original_is_copied_is_tried_again(
