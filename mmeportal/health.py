@@ -14,8 +14,8 @@ class HealthMiddleware:
     """Answers both before all else: to any host name, in plain HTTP, to anybody.
 
     A load balancer asks with the machine's address as the host, which is none of ALLOWED_HOSTS.
-    Anybody learns only whether all is well: the parts, with their addresses, are in the log and on
-    the page `/status/`, for admins.
+    Anybody learns only whether all is well, and how far this host's clock is from the others. The
+    parts, with their addresses, are in the log and on the page `/status/`, for admins.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -26,8 +26,12 @@ class HealthMiddleware:
         if request.path_info == LIVES:
             return _uncached({"status": "ok"}, 200)
         if request.path_info == READY:
-            ready = readiness.BOARD.report().ready
-            return _uncached({"status": "ok" if ready else "down"}, 200 if ready else 503)
+            report = readiness.BOARD.report()
+            status = "ok" if report.ready else "down"
+            return _uncached(
+                {"status": status, "clock": report.part("clock").sentence},
+                200 if report.ready else 503,
+            )
         return self.get_response(request)
 
 

@@ -90,6 +90,10 @@ class Report:
         """Whether the portal can do its work."""
         return self.state != State.DOWN
 
+    def part(self, name: str) -> Found:
+        """What was found of one part; KeyError where there is none of that name."""
+        return {part.name: part for part in self.parts}[name]
+
     def as_json(self) -> dict[str, Any]:
         """For whoever may see it all."""
         return {

@@ -113,7 +113,8 @@ def test_all_is_well_and_aws_is_asked_only_what_the_role_may(
     answer = client.get("/readyz")
     parts = client_of("admin").get("/status/", **STATUS).json()
     assert parts["status"] == "ok", parts
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    clock = parts["parts"]["clock"]["sentence"]
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "clock": clock})
     assert set(parts["parts"]) == {
         *("database", "disk", "store", "redis", "clock", "worker", "beat", "sagemaker")
     }
@@ -286,7 +287,9 @@ def test_this_hosts_clock_is_told_against_the_database_redis_and_s3(
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + ahead_s)
     found = _found("clock")
-    assert client.get("/readyz").status_code == 200, "the portal does its work"
+    answer = client.get("/readyz")
+    assert answer.status_code == 200, "the portal does its work"
+    assert answer.json()["clock"] == found.sentence
     assert found.state == State.DEGRADED
     told = dict(re.findall(r"(the database|Redis|S3) ([+-]\d+)\.\d s", found.sentence))
     assert set(told) == {"the database", "Redis", "S3"}
