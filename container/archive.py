@@ -906,7 +906,8 @@ def _root(paths: list[str]) -> str:
     One around everything does not count, be it in several levels; nor what archivers and systems
     add beside it. Where the network is not there, it is in the only folder that has one.
     """
-    real = [path for path in paths if not any(map(_added, path.split("/")))]
+    # All of it may lie in a folder such as .cache.
+    real = [path for path in paths if not any(map(_added, path.split("/")))] or paths
     holders = {path.rpartition("/")[0] for path in real if path.endswith("-symbol.json")}
     around = [path.split("/")[:-1] for path in real] or [[]]
     common = "/".join(level[0] for level in _while_equal(zip(*around, strict=False)))

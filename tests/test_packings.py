@@ -229,6 +229,9 @@ READ: dict[str, Row] = {
         pack(PLAIN, p.pax((b"hdrcharset", b"BINARY"), (b"path", KOREAN.encode("euc-kr"))),
              file(b"x")), {KOREAN.encode("euc-kr"): DATA}, notes=("names_left_out",),
     ),
+    "one folder around everything, a hidden one": Row(
+        pack(network(b".cache/hub/")), prefix=b".cache/hub/", notes=("folder",),
+    ),
     "one folder around everything, its name in another encoding": Row(
         pack(network(KOREAN.encode("euc-kr") + b"/"), file(KOREAN.encode("euc-kr") + b"/a")),
         {KOREAN.encode("euc-kr") + b"/a": DATA}, prefix=KOREAN.encode("euc-kr") + b"/",
