@@ -598,7 +598,7 @@ def _safe(name: bytes) -> str:
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
     if len(parts) > MAX_FOLDERS_DEEP:
         raise ArtifactError(
-            "unsafe_path", f"The name {shown(name)} lies more than {MAX_FOLDERS_DEEP} folders deep."
+            "unsafe_path", f"The name {shown(name)} lies {MAX_FOLDERS_DEEP} folders deep or more."
         )
     path = b"/".join(parts)
     if len(path) > MAX_PATH_BYTES or any(len(part) > MAX_NAME_BYTES for part in parts):
@@ -874,7 +874,7 @@ def _note_left(
         "outside_left_out": "as they lie outside the network's folder",
         "names_left_out": "as their names are not UTF-8 or hold control characters",
         "extra_left_out": "as the network does not need them, and such files are more than "
-        f"{_mb(MAX_EXTRA_BYTES)} in all",
+        f"{_sized(MAX_EXTRA_BYTES)} in all",
     }
     groups: dict[str, list[str]] = {code: [] for code in whys}
     for path in left:
@@ -894,7 +894,7 @@ def _note_left(
             continue
         paths.sort(key=lambda path: (-sizes.get(path, 0), path))
         told = ", ".join(
-            shown(path) + (f" ({_mb(sizes[path])})" if path in sizes else "") for path in paths[:3]
+            shown(path) + (f" ({_sized(sizes[path])})" if path in sizes else "") for path in paths[:3]
         )
         rest = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
         contents.note(code, f"Left out: {told}{rest}, {whys[code]}.")
@@ -946,5 +946,5 @@ def _files(count: int) -> str:
     return "1 file is" if count == 1 else f"{count} files are"
 
 
-def _mb(size: int) -> str:
-    return f"{size / 1024**2:,.1f} MB"
+def _sized(size: int) -> str:
+    return f"{size / 1024**2:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"

@@ -298,6 +298,7 @@ def test_it_refuses_hostile_archives(python: str, tmp_path: Path, case: str) -> 
         ({".tiny-0000.params": bytes(2 * MEGABYTE)}, "'.tiny-0000.params' (2.0 MB)"),
         ({"other-0000.params": bytes(2 * MEGABYTE)}, "'other-0000.params' (2.0 MB)"),
         ({"a-preprocess.json": b"{}", "b-preprocess.json": b" " * 2 * MEGABYTE}, "b-preprocess"),
+        ({"zeros.bin": bytes(2 * MEGABYTE), "notes.txt": bytes(10)}, "'notes.txt' (10 bytes)"),
         ({"tiny--001.params": bytes(2 * MEGABYTE)}, "'tiny--001.params' (2.0 MB)"),
     ],
 )
@@ -502,7 +503,7 @@ def test_an_archive_with_folders_deeper_than_python_follows_leaves_nothing(
         check=False, env=os.environ | {"TMPDIR": str(temporary)},
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    assert "more than 32 folders deep" in json.loads(done.stdout)["error"]["message"]
+    assert "lies 32 folders deep or more" in json.loads(done.stdout)["error"]["message"]
     assert list(temporary.iterdir()) == []
 
 
