@@ -507,6 +507,24 @@ def test_an_archive_with_folders_deeper_than_python_follows_leaves_nothing(
     assert list(temporary.iterdir()) == []
 
 
+def test_a_network_that_answers_with_no_numbers_is_refused_with_a_sentence(
+    python: str, tmp_path: Path
+) -> None:
+    files = constant_network(labels=["cat", "dog"], answer=1)
+    symbol = files["tiny-symbol.json"].replace(b'"softmax"', b'"arccos"')  # of 10: NaN
+    archive = pack(tmp_path / "nan.tar.gz", files | {"tiny-symbol.json": symbol})
+
+    code, report = preflight(python, archive)
+
+    assert (code, report["error"]) == (
+        1,
+        {
+            "code": "predict_failed",
+            "message": "tiny loads, but its first prediction is no number (NaN or infinite).",
+        },
+    )
+
+
 def node(op: str, **attributes: str) -> dict[str, Any]:
     return {"op": op, "name": "evil", "attrs": attributes, "inputs": []}
 
