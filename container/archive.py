@@ -195,31 +195,28 @@ class _Tar:
         ahead = _Ahead()
         common = False
         while header := self._plain.exactly(_BLOCK):
-            if len(header) == _BLOCK and header.strip(b"\0"):
-                headers += 1
-                if headers > 4 * MAX_MEMBERS:
-                    raise _too_many()
-                self._check(header)
-                for start, end in ((100, 108), (108, 116), (116, 124), (136, 148)):
-                    if _SIGNED.fullmatch(header[start:end]) is None:  # mode, owner, group, time
-                        raise self._unsound("a header is damaged")
-                for number in (header[329:337], header[337:345]):  # of a device: some read it
-                    if number.strip(b" \0") and _SIGNED.fullmatch(number) is None:
-                        raise self._unsound("a header is damaged")
-                kind = header[156:157]
-                if kind in (b"L", b"K", b"x", b"X", b"g"):
-                    self._read_ahead(kind, header, ahead)
-                    common = kind == b"g"
-                    continue
-                yield self._member(header, ahead)
-                ahead, common = _Ahead(), False
+            if len(header) < _BLOCK or not header.strip(b"\0"):
+                break
+            headers += 1
+            if headers > 4 * MAX_MEMBERS:
+                raise _too_many()
+            self._check(header)
+            for start, end in ((100, 108), (108, 116), (116, 124), (136, 148)):
+                if _SIGNED.fullmatch(header[start:end]) is None:  # mode, owner, group, time
+                    raise self._unsound("a header is damaged")
+            for number in (header[329:337], header[337:345]):  # of a device: some read it
+                if number.strip(b" \0") and _SIGNED.fullmatch(number) is None:
+                    raise self._unsound("a header is damaged")
+            kind = header[156:157]
+            if kind in (b"L", b"K", b"x", b"X", b"g"):
+                self._read_ahead(kind, header, ahead)
+                common = kind == b"g"
                 continue
-            if ahead or common:
-                raise self._unsound("a header is not followed by its file")
-            self._end(header)
-            return
+            yield self._member(header, ahead)
+            ahead, common = _Ahead(), False
         if ahead or common:
             raise self._unsound("a header is not followed by its file")
+        self._end(header)
 
     def data(self, member: _Member) -> Iterator[memoryview]:
         """The bytes of the member that are stored."""
@@ -252,26 +249,14 @@ class _Tar:
         rest = header[:148] + b" " * 8 + header[156:]
         signed = sum(rest) - 256 * sum(byte > 127 for byte in rest)
         if told not in (sum(rest), signed):
-            if self._plain.count <= _BLOCK:
-                raise ArtifactError(
-                    "not_tar",
-                    f"{self._name} is gzip, but what is inside is not a tar archive: pack it with "
-                    "`tar czf NAME.tar.gz`.",
-                )
-            raise self._unsound("a header is damaged")
+            raise self._damaged("a header is damaged")
 
     def _number(self, field: bytes, what: str) -> int:
         if field[0] == 0x80:  # GNU's form of numbers that are too long for octal digits
             return int.from_bytes(field[1:], "big")
         found = _NUMBER.fullmatch(field)
         if found is None:
-            if self._plain.count <= _BLOCK:
-                raise ArtifactError(
-                    "not_tar",
-                    f"{self._name} is gzip, but what is inside is not a tar archive: pack it with "
-                    "`tar czf NAME.tar.gz`.",
-                )
-            raise self._unsound(f"a header is damaged: its {what} is no number")
+            raise self._damaged(f"a header is damaged: its {what} is no number")
         return int(found[1] or b"0", 8)
 
     def _read_ahead(self, kind: bytes, header: bytes, ahead: _Ahead) -> None:
@@ -469,6 +454,15 @@ class _Tar:
         if not value.isdigit() or len(value) > 18:
             raise self._unsound("a header holds something else where a number belongs")
         return int(value)
+
+    def _damaged(self, why: str) -> ArtifactError:
+        if self._plain.count > _BLOCK:
+            return self._unsound(why)
+        return ArtifactError(
+            "not_tar",
+            f"{self._name} is gzip, but what is inside is not a tar archive: pack it with "
+            "`tar czf NAME.tar.gz`.",
+        )
 
     def _unsound(self, why: str) -> ArtifactError:
         return ArtifactError("not_tar", f"{self._name} is not a sound tar archive: {why}.")
@@ -894,7 +888,8 @@ def _note_left(
             continue
         paths.sort(key=lambda path: (-sizes.get(path, 0), path))
         told = ", ".join(
-            shown(path) + (f" ({_sized(sizes[path])})" if path in sizes else "") for path in paths[:3]
+            shown(path) + (f" ({_sized(sizes[path])})" if path in sizes else "")
+            for path in paths[:3]
         )
         rest = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
         contents.note(code, f"Left out: {told}{rest}, {whys[code]}.")

@@ -163,7 +163,7 @@ def test_one_key_twice_among_many_is_found_without_comparing_all_with_all() -> N
 
 
 def test_an_operator_with_a_blank_in_its_name_is_named_as_a_whole() -> None:
-    with pytest.raises(graph.NotAllowed, match="the operator My Layer is not allowed.*that name$"):
+    with pytest.raises(graph.NotAllowed, match="the operator My Layer is not allowed"):
         parse(layer("My Layer", "a"))
 
 
