@@ -758,7 +758,8 @@ def pack(archive: Path, folder: Path, target: Path, *, max_bytes: int, contents:
             for _ in data:
                 pass
         if sparse:
-            contents.note("sparse", f"{_files(sparse)} stored as sparse: the holes are zeros.")
+            many = "1 file is" if sparse == 1 else f"{sparse} files are"
+            contents.note("sparse", f"{many} stored as sparse: the holes are zeros.")
         sources = _choose(names, contents)
         if contents.unpacked_bytes > max_bytes:
             raise too_large(max_bytes)
@@ -835,7 +836,9 @@ def _choose(names: _Names, contents: Contents) -> dict[str, str]:
     _note_network(contents, root, network)
     followed = sum(leads_to is not None for leads_to in links.values())
     if followed:
-        contents.note("links", f"{_files(followed)} links: what they lead to is taken.")
+        one = "1 link is followed: what it leads to is taken."
+        more = f"{followed} links are followed: what they lead to is taken."
+        contents.note("links", one if followed == 1 else more)
     left = [path for path in (*names.files, *links) if path[len(root) :] not in kept
             or not path.startswith(root)]  # fmt: skip
     _note_left(contents, left, root, [path for path in left if path not in sources], sizes)
@@ -901,8 +904,9 @@ def _root(paths: list[str]) -> str:
     One around everything does not count, be it in several levels; nor what archivers and systems
     add beside it. Where the network is not there, it is in the only folder that has one.
     """
-    # All of it may lie in a folder such as .cache.
-    real = [path for path in paths if not any(map(_added, path.split("/")))] or paths
+    real = [path for path in paths if not any(map(_added, path.split("/")))]
+    if not real:  # all of it lies in a folder such as .cache
+        real = [path for path in paths if not _manifest(path)]
     holders = {path.rpartition("/")[0] for path in real if path.endswith("-symbol.json")}
     around = [path.split("/")[:-1] for path in real] or [[]]
     common = "/".join(level[0] for level in _while_equal(zip(*around, strict=False)))
@@ -937,9 +941,5 @@ def _listed(path: str, size: int) -> PackedFile:
     return PackedFile(path if _faithful(path) else printable(path), size, packed=False, read=False)
 
 
-def _files(count: int) -> str:
-    return "1 file is" if count == 1 else f"{count} files are"
-
-
 def _sized(size: int) -> str:
-    return f"{size / 1024**2:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"
+    return f"{size / 1024**2:,.1f} MB" if size >= 100_000 else f"{size:,} B"

@@ -597,6 +597,22 @@ def test_what_is_read_but_cannot_be_packed_is_refused_with_a_sentence(
     assert tar == b""
 
 
+def test_one_link_is_noted_as_one(tmp_path: Path) -> None:
+    link = p.header(b"readme", kind=b"2", link=b"synset.txt")
+    (tmp_path / "archive.tar.gz").write_bytes(pack(PLAIN, link))
+    contents, _ = canonical(tmp_path)
+    assert [note.message for note in contents.notes] == [
+        "1 link is followed: what it leads to is taken."
+    ]
+
+
+def test_a_network_in_the_folder_of_a_manifest_is_none(tmp_path: Path) -> None:
+    (tmp_path / "archive.tar.gz").write_bytes(pack(network(b"MAR-INF/")))
+    contents, tar = canonical(tmp_path)
+    assert "NAME-symbol.json is missing" in contents.why
+    assert tar == b""
+
+
 def test_the_same_files_make_the_same_tar_however_they_were_packed(tmp_path: Path) -> None:
     made = set()
     for at, data in enumerate([

@@ -298,7 +298,7 @@ def test_it_refuses_hostile_archives(python: str, tmp_path: Path, case: str) -> 
         ({".tiny-0000.params": bytes(2 * MEGABYTE)}, "'.tiny-0000.params' (2.0 MB)"),
         ({"other-0000.params": bytes(2 * MEGABYTE)}, "'other-0000.params' (2.0 MB)"),
         ({"a-preprocess.json": b"{}", "b-preprocess.json": b" " * 2 * MEGABYTE}, "b-preprocess"),
-        ({"zeros.bin": bytes(2 * MEGABYTE), "notes.txt": bytes(10)}, "'notes.txt' (10 bytes)"),
+        ({"zeros.bin": bytes(2 * MEGABYTE), "notes.txt": bytes(10)}, "'notes.txt' (10 B)"),
         ({"tiny--001.params": bytes(2 * MEGABYTE)}, "'tiny--001.params' (2.0 MB)"),
     ],
 )
