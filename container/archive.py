@@ -195,31 +195,28 @@ class _Tar:
         ahead = _Ahead()
         common = False
         while header := self._plain.exactly(_BLOCK):
-            if len(header) == _BLOCK and header.strip(b"\0"):
-                headers += 1
-                if headers > 4 * MAX_MEMBERS:
-                    raise _too_many()
-                self._check(header)
-                for start, end in ((100, 108), (108, 116), (116, 124), (136, 148)):
-                    if _SIGNED.fullmatch(header[start:end]) is None:  # mode, owner, group, time
-                        raise self._unsound("a header is damaged")
-                for number in (header[329:337], header[337:345]):  # of a device: some read it
-                    if number.strip(b" \0") and _SIGNED.fullmatch(number) is None:
-                        raise self._unsound("a header is damaged")
-                kind = header[156:157]
-                if kind in (b"L", b"K", b"x", b"X", b"g"):
-                    self._read_ahead(kind, header, ahead)
-                    common = kind == b"g"
-                    continue
-                yield self._member(header, ahead)
-                ahead, common = _Ahead(), False
+            if len(header) < _BLOCK or not header.strip(b"\0"):
+                break
+            headers += 1
+            if headers > 4 * MAX_MEMBERS:
+                raise _too_many()
+            self._check(header)
+            for start, end in ((100, 108), (108, 116), (116, 124), (136, 148)):
+                if _SIGNED.fullmatch(header[start:end]) is None:  # mode, owner, group, time
+                    raise self._unsound("a header is damaged")
+            for number in (header[329:337], header[337:345]):  # of a device: some read it
+                if number.strip(b" \0") and _SIGNED.fullmatch(number) is None:
+                    raise self._unsound("a header is damaged")
+            kind = header[156:157]
+            if kind in (b"L", b"K", b"x", b"X", b"g"):
+                self._read_ahead(kind, header, ahead)
+                common = kind == b"g"
                 continue
-            if ahead or common:
-                raise self._unsound("a header is not followed by its file")
-            self._end(header)
-            return
+            yield self._member(header, ahead)
+            ahead, common = _Ahead(), False
         if ahead or common:
             raise self._unsound("a header is not followed by its file")
+        self._end(header)
 
     def data(self, member: _Member) -> Iterator[memoryview]:
         """The bytes of the member that are stored."""
@@ -252,26 +249,14 @@ class _Tar:
         rest = header[:148] + b" " * 8 + header[156:]
         signed = sum(rest) - 256 * sum(byte > 127 for byte in rest)
         if told not in (sum(rest), signed):
-            if self._plain.count <= _BLOCK:
-                raise ArtifactError(
-                    "not_tar",
-                    f"{self._name} is gzip, but what is inside is not a tar archive: pack it with "
-                    "`tar czf NAME.tar.gz`.",
-                )
-            raise self._unsound("a header is damaged")
+            raise self._damaged("a header is damaged")
 
     def _number(self, field: bytes, what: str) -> int:
         if field[0] == 0x80:  # GNU's form of numbers that are too long for octal digits
             return int.from_bytes(field[1:], "big")
         found = _NUMBER.fullmatch(field)
         if found is None:
-            if self._plain.count <= _BLOCK:
-                raise ArtifactError(
-                    "not_tar",
-                    f"{self._name} is gzip, but what is inside is not a tar archive: pack it with "
-                    "`tar czf NAME.tar.gz`.",
-                )
-            raise self._unsound(f"a header is damaged: its {what} is no number")
+            raise self._damaged(f"a header is damaged: its {what} is no number")
         return int(found[1] or b"0", 8)
 
     def _read_ahead(self, kind: bytes, header: bytes, ahead: _Ahead) -> None:
@@ -470,6 +455,15 @@ class _Tar:
             raise self._unsound("a header holds something else where a number belongs")
         return int(value)
 
+    def _damaged(self, why: str) -> ArtifactError:
+        if self._plain.count > _BLOCK:
+            return self._unsound(why)
+        return ArtifactError(
+            "not_tar",
+            f"{self._name} is gzip, but what is inside is not a tar archive: pack it with "
+            "`tar czf NAME.tar.gz`.",
+        )
+
     def _unsound(self, why: str) -> ArtifactError:
         return ArtifactError("not_tar", f"{self._name} is not a sound tar archive: {why}.")
 
@@ -598,7 +592,7 @@ def _safe(name: bytes) -> str:
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
     if len(parts) > MAX_FOLDERS_DEEP:
         raise ArtifactError(
-            "unsafe_path", f"The name {shown(name)} lies more than {MAX_FOLDERS_DEEP} folders deep."
+            "unsafe_path", f"The name {shown(name)} lies {MAX_FOLDERS_DEEP} folders deep or more."
         )
     path = b"/".join(parts)
     if len(path) > MAX_PATH_BYTES or any(len(part) > MAX_NAME_BYTES for part in parts):
@@ -764,7 +758,8 @@ def pack(archive: Path, folder: Path, target: Path, *, max_bytes: int, contents:
             for _ in data:
                 pass
         if sparse:
-            contents.note("sparse", f"{_files(sparse)} stored as sparse: the holes are zeros.")
+            many = "1 file is" if sparse == 1 else f"{sparse} files are"
+            contents.note("sparse", f"{many} stored as sparse: the holes are zeros.")
         sources = _choose(names, contents)
         if contents.unpacked_bytes > max_bytes:
             raise too_large(max_bytes)
@@ -841,7 +836,9 @@ def _choose(names: _Names, contents: Contents) -> dict[str, str]:
     _note_network(contents, root, network)
     followed = sum(leads_to is not None for leads_to in links.values())
     if followed:
-        contents.note("links", f"{_files(followed)} links: what they lead to is taken.")
+        one = "1 link is followed: what it leads to is taken."
+        more = f"{followed} links are followed: what they lead to is taken."
+        contents.note("links", one if followed == 1 else more)
     left = [path for path in (*names.files, *links) if path[len(root) :] not in kept
             or not path.startswith(root)]  # fmt: skip
     _note_left(contents, left, root, [path for path in left if path not in sources], sizes)
@@ -874,7 +871,7 @@ def _note_left(
         "outside_left_out": "as they lie outside the network's folder",
         "names_left_out": "as their names are not UTF-8 or hold control characters",
         "extra_left_out": "as the network does not need them, and such files are more than "
-        f"{_mb(MAX_EXTRA_BYTES)} in all",
+        f"{_sized(MAX_EXTRA_BYTES)} in all",
     }
     groups: dict[str, list[str]] = {code: [] for code in whys}
     for path in left:
@@ -894,7 +891,8 @@ def _note_left(
             continue
         paths.sort(key=lambda path: (-sizes.get(path, 0), path))
         told = ", ".join(
-            shown(path) + (f" ({_mb(sizes[path])})" if path in sizes else "") for path in paths[:3]
+            shown(path) + (f" ({_sized(sizes[path])})" if path in sizes else "")
+            for path in paths[:3]
         )
         rest = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
         contents.note(code, f"Left out: {told}{rest}, {whys[code]}.")
@@ -907,6 +905,8 @@ def _root(paths: list[str]) -> str:
     add beside it. Where the network is not there, it is in the only folder that has one.
     """
     real = [path for path in paths if not any(map(_added, path.split("/")))]
+    if not real:  # all of it lies in a folder such as .cache
+        real = [path for path in paths if not _manifest(path)]
     holders = {path.rpartition("/")[0] for path in real if path.endswith("-symbol.json")}
     around = [path.split("/")[:-1] for path in real] or [[]]
     common = "/".join(level[0] for level in _while_equal(zip(*around, strict=False)))
@@ -941,9 +941,5 @@ def _listed(path: str, size: int) -> PackedFile:
     return PackedFile(path if _faithful(path) else printable(path), size, packed=False, read=False)
 
 
-def _files(count: int) -> str:
-    return "1 file is" if count == 1 else f"{count} files are"
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1024**2:,.1f} MB"
+def _sized(size: int) -> str:
+    return f"{size / 1024**2:,.1f} MB" if size >= 100_000 else f"{size:,} B"

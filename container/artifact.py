@@ -53,7 +53,7 @@ class Preprocess:
     layout: str | None = None
     """``NCHW`` or ``NHWC``: where the input has its channels; None: as its shape says."""
     output: str | None = None
-    """What the network's numbers are, one of ``outputs.KINDS``; None: as they show."""
+    """What the network's numbers are, one of ``OUTPUTS``; None: as they show."""
     output_name: str | None = None
     """Which of several outputs is served; None: the first that has a number for each label."""
 

@@ -58,8 +58,9 @@ _MAX_SEGMENTS = 20_000
 _SHARE_NEEDED = 0.9
 """The share of a JPEG's pixels that must be there where its end is missing."""
 _REDUCED_PIXELS = 10_000_000
-_ZEROS = 4096
-"""So many zeros at the end of a JPEG are room that a download did not fill."""
+_ZEROS, _MANY_ZEROS = 256, 4096
+"""So many zeros at the end of a JPEG are room that a download did not fill: the first where they
+cannot be data, the second where they could be an area of one colour."""
 _BAND_PIXELS = 1_000_000
 
 _READERS = {
@@ -371,6 +372,8 @@ class _Jpeg:
     segments: int = 0
     progressive: bool = False
     ended: bool = False
+    zeros_are_flat: bool = True
+    """Whether zeros in the data may be blocks of one colour; else they say 63 times -1 a block."""
 
     @classmethod
     def read(cls, data: bytes) -> "_Jpeg":
@@ -401,6 +404,8 @@ class _Jpeg:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             self._frame(marker, body)
             self.frame = len(self.kept) + 1
+        if marker == 0xC4 and self._first_codes(body) - {0}:
+            self.zeros_are_flat = False
         if marker == 0xDA:
             self._scan(body)
             behind = _MARKER.search(data, end)
@@ -420,6 +425,16 @@ class _Jpeg:
         for place in range(6, min(6 + 3 * count, len(body) - 2), 3):
             factors = body[place + 1]
             self.sampling[body[place]] = (max(1, factors >> 4), max(1, factors & 15))
+
+    @staticmethod
+    def _first_codes(body: bytes) -> set[int]:
+        """What the code of zeros alone means in each table of AC values; 0 ends the block."""
+        found, at = set(), 0
+        while at + 17 < len(body):
+            if body[at] >> 4:
+                found.add(body[at + 17])
+            at += 17 + sum(body[at + 1 : at + 17])
+        return found
 
     def _scan(self, body: bytes) -> None:
         count = body[0] if body else 0
@@ -457,11 +472,17 @@ class _Jpeg:
         image.load()
         if self.ended and not self._ends_grey(image):
             return image
-        if bytes(self.kept[-1][-_ZEROS:]) == bytes(_ZEROS) and not _is_flat(image):
+        if self._zeros_fill_it(image):
             self.kept[-1] = bytes(self.kept[-1]).rstrip(b"\0")
         if not (self._has_blocks() if self.in_one_scan else self._has_scans()):
             raise _damaged(": more than a tenth of its data is missing")
         return image
+
+    def _zeros_fill_it(self, image: Image.Image) -> bool:
+        """Whether zeros stand in place of data at the end."""
+        if self.in_one_scan and not self.zeros_are_flat:
+            return bytes(self.kept[-1][-_ZEROS:]) == bytes(_ZEROS)
+        return bytes(self.kept[-1][-_MANY_ZEROS:]) == bytes(_MANY_ZEROS) and not _is_flat(image)
 
     def _draft(self, image: Image.Image, least: tuple[int, int], mode: str) -> None:
         """Have it decoded smaller: not below ``least``, unless it is huge."""

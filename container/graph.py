@@ -8,6 +8,7 @@ So the file is read here, strictly, and MXNet is given what was read and checked
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -218,7 +219,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = Counter(keys).most_common(1)[0][0]
         raise NotAllowed(f"the key {_short(twice)} stands twice in one object")
     return found
 
@@ -467,25 +468,27 @@ MAX_NAMED = 5
 
 def _refusal(listed: list[Any]) -> str:
     """Names all operators of the nodes that are not allowed: each would cost a try by itself."""
-    why: dict[str, str] = {}
+    why: dict[tuple[str, str], str] = {}
     for node in listed:
         op = node.get("op") if isinstance(node, dict) else None
         if not isinstance(op, str) or op == "null" or operators.allowed(op) is not None:
             continue
-        name = _short(op)[1:-1]
+        kind = ""
         reason = operators.refused_because(op) or "MXNet has none of that name"
         if op.startswith("_sg_"):
             reason += ": export it as it was before that"
         attributes = node.get("attrs", node.get("attr", node.get("param")))
         if op == "Custom" and isinstance(attributes, dict) and "op_type" in attributes:
-            name = f"Custom {_short(attributes['op_type'])}"
-        why.setdefault(name, reason)
+            kind = _short(attributes["op_type"])
+        why.setdefault((_short(op)[1:-1], kind), reason)
     if len(why) == 1:
-        ((name, reason),) = why.items()
-        name, _, kind = name.partition(" ")
+        (((name, kind), reason),) = why.items()
         reason += f" (its type is {kind})" if kind else ""
         return f"the operator {name} is not allowed in an uploaded network: {reason}"
-    named = "; ".join(f"{name}: {reason}" for name, reason in list(why.items())[:MAX_NAMED])
+    named = "; ".join(
+        f"{name} {kind}: {reason}" if kind else f"{name}: {reason}"
+        for (name, kind), reason in list(why.items())[:MAX_NAMED]
+    )
     more = f"; and {len(why) - MAX_NAMED} more" if len(why) > MAX_NAMED else ""
     return f"{len(why)} operators are not allowed in an uploaded network ({named}{more})"
 

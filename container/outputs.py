@@ -14,10 +14,10 @@ from typing import Any
 
 import mxnet as mx
 import numpy as np
-from artifact import Artifact
+from artifact import OUTPUTS, Artifact
 from graph import Graph
 
-PROBABILITIES, LOGITS, MULTILABEL = "probabilities", "logits", "multilabel"
+PROBABILITIES, LOGITS, MULTILABEL = OUTPUTS
 
 _TOLERANCE = 1e-3
 _VARIED = 1e-3

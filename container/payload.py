@@ -6,6 +6,7 @@ import io
 import json
 import re
 import urllib.parse
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -145,6 +146,8 @@ def _npy(data: bytes) -> np.ndarray:
             data = data[:6] + b"\x02" + data[7:]
         file = io.BytesIO(data)
         version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"version {version[0]}.{version[1]} is not known")
         length_bytes, read_header = _HEADERS[version]
         if int.from_bytes(data[8 : 8 + length_bytes], "little") > MAX_NPY_HEADER:
             raise ValueError(f"its header has more than {MAX_NPY_HEADER} bytes")
@@ -230,8 +233,7 @@ def _parsed(data: bytes) -> Any:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise BadRequest(f"The body is not read: {json.dumps(twice[:60])} stands in it twice.")
     return found
 

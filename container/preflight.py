@@ -22,6 +22,7 @@ import copy
 import ctypes
 import gzip
 import json
+import math
 import os
 import re
 import shutil
@@ -174,6 +175,11 @@ def _try_out(artifact: "Artifact", about: Report, image: Path | None) -> Report:
         raise ArtifactError(
             "predict_failed", f"{artifact.name} loads, but its first prediction fails: {error}"
         ) from error
+    if not all(math.isfinite(item.probability) for item in predictions):
+        raise ArtifactError(
+            "predict_failed",
+            f"{artifact.name} loads, but its first prediction is no number (NaN or infinite).",
+        )
     return {
         "load_ms": round(network.load_ms, 1),
         "infer_ms": round(infer_ms, 2),

@@ -4,7 +4,6 @@ The process loads untrusted networks. One that took it over may print anything: 
 database takes, text that is no text, lists in place of names. What has not this form is no report.
 """
 
-import math
 from typing import Any
 
 _LARGEST = 2**63 - 1  # of a database's whole numbers
@@ -109,7 +108,7 @@ def _fits(value: Any, form: Any) -> bool:
         return False
     if form == _COUNT:
         return isinstance(value, int) and 0 <= value <= _LARGEST
-    return math.isfinite(value) and abs(value) <= _LARGEST
+    return abs(value) <= _LARGEST  # so neither NaN, nor more digits than a float has
 
 
 def _plain(value: Any) -> bool:

@@ -344,6 +344,11 @@ def _cases() -> dict[str, Case]:
     large = encoded(one.resize((900, 675)), "JPEG", quality=95)
     half = len(large) // 2
     row("JPEG, half of it zeros", large[:half] + bytes(len(large) - half), "damaged or cut short")
+    # Decoded small, the rest would have one colour.
+    fine = encoded(Image.effect_noise((400, 300), 80), "JPEG")
+    half = len(fine) // 2
+    row("JPEG, noise, half of it zeros", fine[:half] + bytes(len(fine) - half), "damaged or cut")
+    row("JPEG, noise, 1000 zeros", fine[:half] + bytes(1000), "damaged or cut")
     row("JPEG, header alone", jpeg[:100], "damaged or cut short")
     steps = encoded(one, "JPEG", quality=92, progressive=True)
     row("JPEG, progressive", steps, one, 4)

@@ -229,6 +229,9 @@ READ: dict[str, Row] = {
         pack(PLAIN, p.pax((b"hdrcharset", b"BINARY"), (b"path", KOREAN.encode("euc-kr"))),
              file(b"x")), {KOREAN.encode("euc-kr"): DATA}, notes=("names_left_out",),
     ),
+    "one folder around everything, a hidden one": Row(
+        pack(network(b".cache/hub/")), prefix=b".cache/hub/", notes=("folder",),
+    ),
     "one folder around everything, its name in another encoding": Row(
         pack(network(KOREAN.encode("euc-kr") + b"/"), file(KOREAN.encode("euc-kr") + b"/a")),
         {KOREAN.encode("euc-kr") + b"/a": DATA}, prefix=KOREAN.encode("euc-kr") + b"/",
@@ -591,6 +594,22 @@ def test_what_is_read_but_cannot_be_packed_is_refused_with_a_sentence(
     contents, tar = canonical(tmp_path)
     assert isinstance(contents, Refused)
     assert contents.why.startswith(said)
+    assert tar == b""
+
+
+def test_one_link_is_noted_as_one(tmp_path: Path) -> None:
+    link = p.header(b"readme", kind=b"2", link=b"synset.txt")
+    (tmp_path / "archive.tar.gz").write_bytes(pack(PLAIN, link))
+    contents, _ = canonical(tmp_path)
+    assert [note.message for note in contents.notes] == [
+        "1 link is followed: what it leads to is taken."
+    ]
+
+
+def test_a_network_in_the_folder_of_a_manifest_is_none(tmp_path: Path) -> None:
+    (tmp_path / "archive.tar.gz").write_bytes(pack(network(b"MAR-INF/")))
+    contents, tar = canonical(tmp_path)
+    assert "NAME-symbol.json is missing" in contents.why
     assert tar == b""
 
 

@@ -54,6 +54,8 @@ def instances(*items: object) -> bytes:
 
 ZEROS = b"\0" * (3 * 8 * 8 * 4)
 
+MANY_KEYS = ",".join(f'"{number}": 0' for number in range(300_000))
+
 BAD: dict[str, tuple[bytes, str, int, str]] = {
     "text named jpg": (b"I am no picture\n" * 50, "image/jpeg", 400, "not a picture"),
     "empty": (b"", "application/x-image", 400, "empty"),
@@ -69,6 +71,19 @@ BAD: dict[str, tuple[bytes, str, int, str]] = {
         "application/json",
         400,
         "not a picture",
+    ),
+    # Compared each with each, they would take minutes.
+    "json of many keys, the last twice": (
+        f'{{{MANY_KEYS}, "299999": 1}}'.encode(),
+        "application/json",
+        400,
+        '"299999" stands in it twice',
+    ),
+    "npy of a later version": (
+        b"\x93NUMPY\x04" + npy("(1,)", "<f4", ZEROS)[7:],
+        "application/x-npy",
+        400,
+        "version 4.0 is not known",
     ),
     "npy cut": (npy("(1, 3, 8, 8)", "<f4", ZEROS[:50]), "application/x-npy", 400, ".npy"),
     "npy terabytes": (npy("(9999999, 9999999)", "<f4", b""), "application/x-npy", 400, ".npy"),

@@ -156,6 +156,17 @@ def test_a_key_stands_once_however_it_is_written(text: str) -> None:
         graph.parse(text)
 
 
+def test_one_key_twice_among_many_is_found_without_comparing_all_with_all() -> None:
+    many = ",".join(f'"{number}": 0' for number in range(300_000))
+    with pytest.raises(graph.NotAllowed, match="'299999' stands twice"):
+        graph.parse(f'{{{many}, "299999": 1}}')
+
+
+def test_an_operator_with_a_blank_in_its_name_is_named_as_a_whole() -> None:
+    with pytest.raises(graph.NotAllowed, match="the operator My Layer is not allowed"):
+        parse(layer("My Layer", "a"))
+
+
 def test_two_arguments_have_two_names(tmp_path: Path) -> None:
     for name, data in constant_network(labels=["a", "b"], answer=0).items():
         (tmp_path / name).write_bytes(data)

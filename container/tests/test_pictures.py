@@ -51,6 +51,9 @@ def test_a_picture_is_right_and_the_same_on_both_sides(container: Container, nam
         assert apart(straight, case.right) <= case.levels
         assert page.tobytes() == straight.tobytes()
     assert difference(container, case.data) == ""
+    # A JPEG is decoded smaller for a small network, which must not hide what is wrong with it.
+    small = container.decode(case.data, (3, 8, 8))
+    assert isinstance(small, str) == isinstance(case.right, str), small
 
 
 # --- large ones --------------------------------------------------------------------------------

@@ -298,6 +298,7 @@ def test_it_refuses_hostile_archives(python: str, tmp_path: Path, case: str) -> 
         ({".tiny-0000.params": bytes(2 * MEGABYTE)}, "'.tiny-0000.params' (2.0 MB)"),
         ({"other-0000.params": bytes(2 * MEGABYTE)}, "'other-0000.params' (2.0 MB)"),
         ({"a-preprocess.json": b"{}", "b-preprocess.json": b" " * 2 * MEGABYTE}, "b-preprocess"),
+        ({"zeros.bin": bytes(2 * MEGABYTE), "notes.txt": bytes(10)}, "'notes.txt' (10 B)"),
         ({"tiny--001.params": bytes(2 * MEGABYTE)}, "'tiny--001.params' (2.0 MB)"),
     ],
 )
@@ -502,8 +503,26 @@ def test_an_archive_with_folders_deeper_than_python_follows_leaves_nothing(
         check=False, env=os.environ | {"TMPDIR": str(temporary)},
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    assert "more than 32 folders deep" in json.loads(done.stdout)["error"]["message"]
+    assert "lies 32 folders deep or more" in json.loads(done.stdout)["error"]["message"]
     assert list(temporary.iterdir()) == []
+
+
+def test_a_network_that_answers_with_no_numbers_is_refused_with_a_sentence(
+    python: str, tmp_path: Path
+) -> None:
+    files = constant_network(labels=["cat", "dog"], answer=1)
+    symbol = files["tiny-symbol.json"].replace(b'"softmax"', b'"arccos"')  # of 10: NaN
+    archive = pack(tmp_path / "nan.tar.gz", files | {"tiny-symbol.json": symbol})
+
+    code, report = preflight(python, archive)
+
+    assert (code, report["error"]) == (
+        1,
+        {
+            "code": "predict_failed",
+            "message": "tiny loads, but its first prediction is no number (NaN or infinite).",
+        },
+    )
 
 
 def node(op: str, **attributes: str) -> dict[str, Any]:

@@ -71,6 +71,8 @@ FORGERIES: dict[str, Callable[[Report], object]] = {
     ),
     "no number": lambda it: it.update(load_ms=float("nan")),
     "endless": lambda it: it.update(infer_ms=float("inf")),
+    "400 digits": lambda it: it.update(load_ms=10**400),
+    "400 digits, inside": lambda it: it["artifact"].update(preprocess={"scale": 10**400}),
     "true for a number": lambda it: it.update(memory_mb=True),
     "no sample": lambda it: it.pop("sample"),
     "what the first run says": lambda it: it.update(archive={"files": [], "notes": []}),
