@@ -55,9 +55,8 @@ class UnpackedFile:
 class _Plain:
     """What a gzip file unpacks to: the bytes of all its members, one after the other."""
 
-    def __init__(self, file: BinaryIO, name: str, limit: int, max_bytes: int) -> None:
+    def __init__(self, file: BinaryIO, limit: int, max_bytes: int) -> None:
         self._file = file
-        self._name = name
         self._left = limit
         self._max_bytes = max_bytes
         self._raw = b""
@@ -98,7 +97,7 @@ class _Plain:
             if raw[:1] != b"\x1f":
                 raise ArtifactError(
                     "not_gzip",
-                    f"{self._name} goes on with other bytes after its end: it was damaged, or "
+                    "The archive goes on with other bytes after its end: it was damaged, or "
                     "something was appended. Pack it again.",
                 )
             self._begun = True
@@ -120,14 +119,14 @@ class _Plain:
         while raw:
             if raw.strip(b"\0"):
                 raise ArtifactError(
-                    "not_gzip", f"{self._name} goes on after the padding at its end: pack it again."
+                    "not_gzip", "The archive goes on after the padding at its end: pack it again."
                 )
             raw = self._file.read(_CHUNK)
         self._ended = True
 
     def _damaged(self, why: str) -> ArtifactError:
         return ArtifactError(
-            "not_gzip", f"{self._name} is cut short or damaged: {why}. Upload it again."
+            "not_gzip", f"The archive is cut short or damaged: {why}. Upload it again."
         )
 
 
@@ -185,9 +184,8 @@ class _Ahead:
 class _Tar:
     """The members of a tar archive, one after the other; each is read before the next."""
 
-    def __init__(self, plain: _Plain, name: str) -> None:
+    def __init__(self, plain: _Plain) -> None:
         self._plain = plain
-        self._name = name
 
     def members(self) -> Iterator[_Member]:
         """Each member. Whoever takes it reads its ``stored`` bytes, by :meth:`data`, to the end."""
@@ -460,12 +458,12 @@ class _Tar:
             return self._unsound(why)
         return ArtifactError(
             "not_tar",
-            f"{self._name} is gzip, but what is inside is not a tar archive: pack it with "
+            "The archive is gzip, but what is inside is not a tar archive: pack it with "
             "`tar czf NAME.tar.gz`.",
         )
 
     def _unsound(self, why: str) -> ArtifactError:
-        return ArtifactError("not_tar", f"{self._name} is not a sound tar archive: {why}.")
+        return ArtifactError("not_tar", f"The archive is not a sound tar archive: {why}.")
 
 
 _TELLING = {b"path", b"linkpath", b"size"}
@@ -636,10 +634,10 @@ def _read(
         magic = file.read(2)
         if magic != b"\x1f\x8b":
             raise ArtifactError(
-                "not_gzip", f"{archive.name} is not gzip: pack it with `tar czf NAME.tar.gz`."
+                "not_gzip", "The archive is not gzip: pack it with `tar czf NAME.tar.gz`."
             )
         file.seek(0)
-        tar = _Tar(_Plain(file, archive.name, max_bytes + _SLACK_BYTES, max_bytes), archive.name)
+        tar = _Tar(_Plain(file, max_bytes + _SLACK_BYTES, max_bytes))
         left = max_bytes
         for count, member in enumerate(tar.members(), start=1):
             if count > MAX_MEMBERS:
