@@ -323,7 +323,7 @@ def _read_credentials_again() -> None:
             return
         _read_again_at = now + 10
         boto3.DEFAULT_SESSION = None
-        for client in (s3, sagemaker, sagemaker_runtime):
+        for client in (s3, s3_for_browsers, sagemaker, sagemaker_runtime):
             client.cache_clear()
 
 

@@ -239,6 +239,9 @@ REFUSALS: dict[str, tuple[str, int, str, str, list[str]]] = {
 }  # fmt: skip
 
 
+CLIENTS: tuple[Any, ...] = (aws.s3, aws.s3_for_browsers, aws.sagemaker, aws.sagemaker_runtime)
+
+
 def error_of(what: str) -> ClientError:
     code, status, operation, text, _ = REFUSALS[what]
     return ClientError(
@@ -251,7 +254,7 @@ def error_of(what: str) -> ClientError:
 def _clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(aws, "_read_again_at", 0.0)
     yield
-    for client in (aws.s3, aws.sagemaker, aws.sagemaker_runtime):
+    for client in CLIENTS:
         client.cache_clear()
 
 
@@ -316,16 +319,16 @@ def test_credentials_that_expired_are_read_again(
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     lines = "[default]\naws_access_key_id = {}\naws_secret_access_key = x\naws_session_token = y\n"
     file.write_text(lines.format("OLD"))
-    assert _key_id() == "OLD"
+    assert _key_ids() == {"OLD"}
     file.write_text(lines.format("NEW"))
-    assert _key_id() == "OLD"
+    assert _key_ids() == {"OLD"}
     aws.from_client_error(error_of("a session that is over (S3)"), "writing")
-    assert _key_id() == "NEW"
+    assert _key_ids() == {"NEW"}
 
 
-def _key_id() -> str:
-    credentials: Any = aws.s3()._request_signer._credentials  # type: ignore[attr-defined]
-    return str(credentials.access_key)
+def _key_ids() -> set[str]:
+    clients: list[Any] = [client() for client in CLIENTS]
+    return {client._request_signer._credentials.access_key for client in clients}
 
 
 def test_credentials_that_cannot_be_fetched_have_their_advice() -> None:
