@@ -397,11 +397,15 @@ def likeness(version: Version, twin: Version) -> str:
 def _reject(
     version: Version, lease: _Lease, *, reason: str, report: dict[str, Any] | None = None
 ) -> None:
+    """Nothing is served of it, also where it was validated; without ``report`` its own is kept."""
     with transaction.atomic():
         lease.renew(
             state=Version.State.REJECTED,
             reason=reason,
-            report=report or {},
+            report=version.report if report is None else report,
+            published_sha256="",
+            published_size=None,
+            packing="",
             step="",
             settled_at=clock.now(),
         )
@@ -461,14 +465,19 @@ def _said(problem: Exception) -> str:
 
 
 def clear_staging() -> None:
-    """Delete staged objects of more than a day that no unsettled version waits for."""
-    awaited = set(
-        Version.objects.filter(state__in=Version.UNSETTLED).values_list("staging_key", flat=True)
-    )
+    """Delete staged objects of settled versions, and those of no version that are a day old.
+
+    The first are of workers that died right after the outcome was written; the second of uploads
+    that were cut off: the row is written after the object.
+    """
+    bucket = settings.MODEL_BUCKET
+    staged = list(s3.listing(bucket=bucket, prefix=f"{settings.STAGING_PREFIX}/"))
+    versions = Version.objects.filter(bucket=bucket, staging_key__in=[item.key for item in staged])
+    settled = {version.staging_key: version.settled for version in versions.defer("report")}
     limit = clock.now() - STAGING_KEPT
-    for found in s3.listing(bucket=settings.MODEL_BUCKET, prefix=f"{settings.STAGING_PREFIX}/"):
-        if found.modified < limit and found.key not in awaited:
-            s3.delete(bucket=settings.MODEL_BUCKET, key=found.key)
+    for found in staged:
+        if settled.get(found.key, found.modified < limit):
+            s3.delete(bucket=bucket, key=found.key)
 
 
 def download_address(version: Version, *, original: bool) -> str | None:

@@ -183,6 +183,10 @@ def test_an_object_that_is_there_is_never_overwritten(
     assert "never overwritten" in version.reason
     body = aws.s3().get_object(Bucket=store, Key="models/digits_v1.tar.gz")["Body"].read()
     assert body == b"theirs"
+    # Nothing of it is served, and its page does not say so; what was found in it is kept.
+    assert (version.published_sha256, version.published_size, version.packing) == ("", None, "")
+    assert "as served" not in [whose for whose, _ in version.checksums]
+    assert version.artifact["labels"] == ["a"]
 
 
 class _Killed(BaseException):
@@ -440,6 +444,16 @@ def test_uploads_that_were_cut_off_are_cleared_from_staging_later(
     monkeypatch.setattr(services, "STAGING_KEPT", -services.STAGING_KEPT)
     services.clear_staging()
     assert keys() == {version.staging_key}
+
+
+@pytest.mark.parametrize("state", ["ready", "rejected"])
+def test_what_a_settled_version_left_in_staging_is_cleared_at_once(
+    archives: Path, upload: Upload, keys: Keys, state: str
+) -> None:
+    version, other = upload(_archive(archives)), upload(_archive(archives))
+    Version.objects.filter(pk=version.pk).update(state=state)  # and the worker died
+    services.clear_staging()
+    assert keys() == {other.staging_key}
 
 
 def _published(version: Version) -> Version:
