@@ -183,6 +183,7 @@ def _report(out: Path, err: Path, form: Callable[[Any], None]) -> dict[str, Any]
         raise PreflightBroken("its report lacks `ok`")
     try:
         _within_bounds(report)
+        _of_sandbox(report)
         if report["ok"]:
             form(report)
         else:
@@ -220,6 +221,13 @@ def _within_bounds(report: dict[str, Any]) -> None:
         level = below
     if level:
         raise _Malformed(f"deeper than {MAX_DEPTH}")
+
+
+def _of_sandbox(report: dict[str, Any]) -> None:
+    """What held each part; null where the run ended before it was known."""
+    for part, holder in _dict(report, "sandbox", absent=True).items():
+        for text in _list(report, "sandbox", part) if part == "missing" else [holder or ""]:
+            _is(text, str, f"`sandbox.{part}`")
 
 
 def _of_refusal(report: dict[str, Any]) -> None:

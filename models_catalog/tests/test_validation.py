@@ -163,6 +163,10 @@ def _nested(depth: int) -> Any:
         ("artifact.anything", _nested(validation.MAX_DEPTH)),
         ("artifact.anything", 1e300),
         ("load_ms", "1"),
+        ("sandbox", "bubblewrap"),
+        ("sandbox", {"files": 1}),
+        ("sandbox", {"missing": "network"}),
+        ("sandbox", {"missing": [1]}),
     ],
 )
 def test_a_report_of_another_form_is_none(says: Any, path: str, value: Any) -> None:
