@@ -421,7 +421,11 @@ def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
     """The check could not be done, which is not the archive's fault: come back later."""
     if version.attempts >= MAX_ATTEMPTS:
         _give_up(version, lease, problem)
-        return
+    else:
+        _pause(version, lease, problem)
+
+
+def _pause(version: Version, lease: _Lease, problem: Exception) -> None:
     pause = timedelta(seconds=min(300, 5 * 2 ** min(version.attempts, 6)))
     lease.renew(
         check_after=clock.now() + pause,
@@ -441,12 +445,14 @@ def _wait_for_sandbox(version: Version, lease: _Lease, problem: Exception) -> No
 def _give_up(version: Version, lease: _Lease, problem: Exception | None) -> None:
     """Reject what could not be checked; what is in the store by now is served, and so it is ready.
 
-    Only what comes after the publication can have failed then.
+    Only what comes after the publication can have failed then. While the store cannot be asked
+    whether it has what was validated, the version is neither: it waits.
     """
     try:
         published = _is_published(version, lease)
-    except errors.AwsError:
-        published = False
+    except errors.AwsError as unknown:
+        _pause(version, lease, unknown)
+        return
     if published:
         said = _said(problem) if problem else "each time the worker came to its end."
         _settle(version, lease, problem=said)

@@ -637,6 +637,31 @@ def test_what_is_in_the_store_is_never_called_rejected(
     assert "could not be kept" in event.text
 
 
+def test_what_may_be_in_the_store_is_not_rejected_while_the_store_cannot_be_asked(
+    archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**_: Any) -> None:
+        raise errors.Throttled("away")
+
+    version = upload(_archive(archives))
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "copy", away)
+        services.check_version(version_pk=version.pk)
+        patch.setattr(s3, "exists", away)
+        Version.objects.filter(pk=version.pk).update(attempts=services.MAX_ATTEMPTS - 1)
+        for _ in range(3):
+            _renewable(version)
+            services.check_version(version_pk=version.pk)
+            version.refresh_from_db()
+            assert version.state == "checking"
+            assert "away" in version.step
+            assert version.check_after > timezone.now()
+    _renewable(version)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "ready"
+
+
 def test_what_another_attempt_published_is_not_taken_for_the_own_where_it_differs(
     archives: Path,
     upload: Upload,
