@@ -33,6 +33,11 @@ MAX_FILES = 1000  # as the container has it (container/unpack.py)
 MAX_NOTES = 1000
 _LARGEST = 2**63 - 1  # of a database's whole numbers
 _HEADERS_BYTES = 16 << 20  # of a tar with so many files, with room to spare
+# Of a report (container/preflight.py), both runs together.
+_KEYS = {
+    *("ok", "error", "archive", "artifact", "load_ms", "infer_ms", "memory_mb"),
+    *("sample", "sandbox"),
+}
 # The preflight's own time limit strikes first, and its report says so; it has this long for it.
 GRACE_S = 15
 _END_S = 5
@@ -190,7 +195,8 @@ def _report(out: Path, err: Path, form: Callable[[Any], None]) -> dict[str, Any]
             _of_refusal(report)
     except _Malformed as error:
         raise PreflightBroken(f"its report has not the form of one: {error}") from error
-    return report
+    # What the portal adds to it has other keys, and nobody else may write those.
+    return {key: value for key, value in report.items() if key in _KEYS}
 
 
 class _Malformed(Exception):

@@ -197,6 +197,14 @@ def test_a_report_of_another_form_is_none_of_run_1_either(
         says(f"open({str(tar)!r}, 'w').write('x')\nprint({forged!r})", tar)
 
 
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_report_cannot_say_what_the_portal_itself_says(says: Any, ok: bool) -> None:
+    error = None if ok else {"code": "x", "message": "No."}
+    forged = GOOD | {"ok": ok, "error": error, "packing": 1, "anything": 1}
+    report = says(f"print({json.dumps(forged)!r})")
+    assert report == GOOD | {"ok": ok, "error": error}
+
+
 def test_a_refusals_findings_are_held_to_their_form_too(says: Any) -> None:
     refusal = {"ok": False, "error": {"code": "x", "message": "No."}, "artifact": {"layers": 1}}
     with pytest.raises(validation.PreflightBroken, match="has not the form of one"):
