@@ -130,16 +130,17 @@ def browser_address(*, bucket: str, key: str, name: str) -> str:
 
     ``name`` is of letters that need no quoting. A download that has begun goes on.
     """
-    return aws.s3_for_browsers().generate_presigned_url(
-        "get_object",
-        Params={
-            "Bucket": bucket,
-            "Key": key,
-            "ResponseContentDisposition": f'attachment; filename="{name}"',
-            "ResponseContentType": "application/gzip",
-        },
-        ExpiresIn=_ADDRESS_S,
-    )
+    with aws.translated(f"signing an address of s3://{bucket}/{key}"):
+        return aws.s3_for_browsers().generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": bucket,
+                "Key": key,
+                "ResponseContentDisposition": f'attachment; filename="{name}"',
+                "ResponseContentType": "application/gzip",
+            },
+            ExpiresIn=_ADDRESS_S,
+        )
 
 
 def delete(*, bucket: str, key: str) -> None:

@@ -397,11 +397,15 @@ def likeness(version: Version, twin: Version) -> str:
 def _reject(
     version: Version, lease: _Lease, *, reason: str, report: dict[str, Any] | None = None
 ) -> None:
+    """Nothing is served of it, also where it was validated; without ``report`` its own is kept."""
     with transaction.atomic():
         lease.renew(
             state=Version.State.REJECTED,
             reason=reason,
-            report=report or {},
+            report=version.report if report is None else report,
+            published_sha256="",
+            published_size=None,
+            packing="",
             step="",
             settled_at=clock.now(),
         )
@@ -417,7 +421,11 @@ def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
     """The check could not be done, which is not the archive's fault: come back later."""
     if version.attempts >= MAX_ATTEMPTS:
         _give_up(version, lease, problem)
-        return
+    else:
+        _pause(version, lease, problem)
+
+
+def _pause(version: Version, lease: _Lease, problem: Exception) -> None:
     pause = timedelta(seconds=min(300, 5 * 2 ** min(version.attempts, 6)))
     lease.renew(
         check_after=clock.now() + pause,
@@ -437,12 +445,14 @@ def _wait_for_sandbox(version: Version, lease: _Lease, problem: Exception) -> No
 def _give_up(version: Version, lease: _Lease, problem: Exception | None) -> None:
     """Reject what could not be checked; what is in the store by now is served, and so it is ready.
 
-    Only what comes after the publication can have failed then.
+    Only what comes after the publication can have failed then. While the store cannot be asked
+    whether it has what was validated, the version is neither: it waits.
     """
     try:
         published = _is_published(version, lease)
-    except errors.AwsError:
-        published = False
+    except errors.AwsError as unknown:
+        _pause(version, lease, unknown)
+        return
     if published:
         said = _said(problem) if problem else "each time the worker came to its end."
         _settle(version, lease, problem=said)
@@ -461,14 +471,19 @@ def _said(problem: Exception) -> str:
 
 
 def clear_staging() -> None:
-    """Delete staged objects of more than a day that no unsettled version waits for."""
-    awaited = set(
-        Version.objects.filter(state__in=Version.UNSETTLED).values_list("staging_key", flat=True)
-    )
+    """Delete staged objects of settled versions, and those of no version that are a day old.
+
+    The first are of workers that died right after the outcome was written; the second of uploads
+    that were cut off: the row is written after the object.
+    """
+    bucket = settings.MODEL_BUCKET
+    staged = list(s3.listing(bucket=bucket, prefix=f"{settings.STAGING_PREFIX}/"))
+    versions = Version.objects.filter(bucket=bucket, staging_key__in=[item.key for item in staged])
+    settled = {version.staging_key: version.settled for version in versions.defer("report")}
     limit = clock.now() - STAGING_KEPT
-    for found in s3.listing(bucket=settings.MODEL_BUCKET, prefix=f"{settings.STAGING_PREFIX}/"):
-        if found.modified < limit and found.key not in awaited:
-            s3.delete(bucket=settings.MODEL_BUCKET, key=found.key)
+    for found in staged:
+        if settled.get(found.key, found.modified < limit):
+            s3.delete(bucket=bucket, key=found.key)
 
 
 def download_address(version: Version, *, original: bool) -> str | None:

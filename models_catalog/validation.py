@@ -33,6 +33,11 @@ MAX_FILES = 1000  # as the container has it (container/unpack.py)
 MAX_NOTES = 1000
 _LARGEST = 2**63 - 1  # of a database's whole numbers
 _HEADERS_BYTES = 16 << 20  # of a tar with so many files, with room to spare
+# Of a report (container/preflight.py), both runs together.
+_KEYS = {
+    *("ok", "error", "archive", "artifact", "load_ms", "infer_ms", "memory_mb"),
+    *("sample", "sandbox"),
+}
 # The preflight's own time limit strikes first, and its report says so; it has this long for it.
 GRACE_S = 15
 _END_S = 5
@@ -183,13 +188,15 @@ def _report(out: Path, err: Path, form: Callable[[Any], None]) -> dict[str, Any]
         raise PreflightBroken("its report lacks `ok`")
     try:
         _within_bounds(report)
+        _of_sandbox(report)
         if report["ok"]:
             form(report)
         else:
             _of_refusal(report)
     except _Malformed as error:
         raise PreflightBroken(f"its report has not the form of one: {error}") from error
-    return report
+    # What the portal adds to it has other keys, and nobody else may write those.
+    return {key: value for key, value in report.items() if key in _KEYS}
 
 
 class _Malformed(Exception):
@@ -220,6 +227,13 @@ def _within_bounds(report: dict[str, Any]) -> None:
         level = below
     if level:
         raise _Malformed(f"deeper than {MAX_DEPTH}")
+
+
+def _of_sandbox(report: dict[str, Any]) -> None:
+    """What held each part; null where the run ended before it was known."""
+    for part, holder in _dict(report, "sandbox", absent=True).items():
+        for text in _list(report, "sandbox", part) if part == "missing" else [holder or ""]:
+            _is(text, str, f"`sandbox.{part}`")
 
 
 def _of_refusal(report: dict[str, Any]) -> None:

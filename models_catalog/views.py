@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Max, Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -81,18 +82,23 @@ def version_live(request: HttpRequest, name: str, number: int) -> HttpResponse:
 @may_download
 def download(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Lead the browser to the archive that is served, in S3."""
-    return _to_store(_version(name, number), original=False)
+    return _to_store(request, _version(name, number), original=False)
 
 
 @require_safe
 @may_download
 def download_original(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Lead the browser to the file as it was uploaded, in S3."""
-    return _to_store(_version(name, number), original=True)
+    return _to_store(request, _version(name, number), original=True)
 
 
-def _to_store(version: Version, *, original: bool) -> HttpResponse:
-    address = services.download_address(version, original=original)
+def _to_store(request: HttpRequest, version: Version, *, original: bool) -> HttpResponse:
+    try:
+        address = services.download_address(version, original=original)
+    except AwsError as error:
+        log.warning("There is no address to download %s: %s", version, error)
+        messages.error(request, f"{version} cannot be downloaded now. {error}")
+        return redirect(version)
     if address is None:
         raise Http404("There is nothing to download of this version.")
     return HttpResponseRedirect(address)

@@ -45,6 +45,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "504 after it arrived":
             self._ask(body)
             self._answer(504, [("Content-Type", "text/html")], _TIMED_OUT)
+        elif fault == "413 after it arrived":
+            self._ask(body)
+            self._answer(413, [("Content-Type", "text/html")], _TOO_LARGE)
         elif fault == "the connection ends":
             self._ask(body)
             self.close_connection = True
@@ -133,6 +136,7 @@ def _send(page: Any, archive: Path, name: str) -> None:
     [
         ("the connection ends", "The connection ended after the last byte was sent"),
         ("504 after it arrived", "An answer 504 came that says nothing of the upload"),
+        ("413 after it arrived", "answered that the archive is too large (413)"),
     ],
 )
 def test_an_upload_that_arrived_is_found_by_its_bytes(
@@ -161,13 +165,16 @@ def test_it_is_found_without_tls_too_where_a_browser_hashes_nothing(
     page.get_by_text("plain v1 (uploaded)").wait_for()
 
 
-def test_a_proxys_413_is_told_and_nothing_was_kept(proxy: Proxy, page: Any, tmp_path: Path) -> None:
+def test_a_proxys_413_is_told_and_no_more_is_claimed_than_was_seen(
+    proxy: Proxy, page: Any, tmp_path: Path
+) -> None:
     proxy.fault = "413"
     _send(page, constant_archive(tmp_path / "large.tar.gz", labels=["a", "b"], answer=0), "large")
-    page.get_by_text("nothing was kept. Try again").wait_for()
-    assert "A server in front of the portal answered that the archive is too large (413)" in (
-        page.inner_text("#problem")
-    )
+    page.get_by_text("The portal has no version of these").wait_for()
+    said = page.inner_text("#problem")
+    assert "A server in front of the portal answered that the archive is too large (413)" in said
+    assert "othing was kept" not in said, "the bytes may have been handed on all the same"
+    assert "look at the list of models before you upload them again" in said
     assert page.input_value("#id_name") == "large"
 
     proxy.fault = ""  # its limit was raised

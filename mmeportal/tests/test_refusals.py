@@ -239,6 +239,9 @@ REFUSALS: dict[str, tuple[str, int, str, str, list[str]]] = {
 }  # fmt: skip
 
 
+CLIENTS: tuple[Any, ...] = (aws.s3, aws.s3_for_browsers, aws.sagemaker, aws.sagemaker_runtime)
+
+
 def error_of(what: str) -> ClientError:
     code, status, operation, text, _ = REFUSALS[what]
     return ClientError(
@@ -251,7 +254,7 @@ def error_of(what: str) -> ClientError:
 def _clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(aws, "_read_again_at", 0.0)
     yield
-    for client in (aws.s3, aws.s3_for_browsers, aws.sagemaker, aws.sagemaker_runtime):
+    for client in CLIENTS:
         client.cache_clear()
 
 
@@ -327,9 +330,7 @@ def test_credentials_that_expired_are_read_again(
 
 
 def _key_ids() -> set[str]:
-    """Of all clients: those of a browser's addresses too."""
-    made = (aws.s3, aws.s3_for_browsers, aws.sagemaker, aws.sagemaker_runtime)
-    clients: list[Any] = [factory() for factory in made]
+    clients: list[Any] = [client() for client in CLIENTS]
     return {client._request_signer._credentials.access_key for client in clients}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import boto3
 import pytest
 import requests
 from botocore.stub import Stubber
@@ -504,6 +505,22 @@ def test_a_download_leads_to_the_object_in_s3_for_a_minute(
         assert called in got.headers["Content-Disposition"]
         forged = requests.get(address.replace("digits_v1", "digits_v2", 1), timeout=30)
         assert forged.status_code == 403
+
+
+def test_without_credentials_the_page_says_why_nothing_is_downloaded(
+    client_of: Callable[[str], Client], served: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    aws.s3_for_browsers.cache_clear()
+    try:
+        answer = client_of("operator").get("/models/digits/v1/download/", follow=True)
+    finally:
+        aws.s3_for_browsers.cache_clear()
+    assert answer.redirect_chain == [(served.get_absolute_url(), 302)]
+    assert "digits v1 cannot be downloaded now." in answer.content.decode()
+    assert "There are no AWS credentials." in answer.content.decode()
 
 
 def test_there_is_nothing_to_download_of_a_version_that_is_not_published_or_kept(

@@ -184,6 +184,10 @@ def test_an_object_that_is_there_is_never_overwritten(
     assert "never overwritten" in version.reason
     body = aws.s3().get_object(Bucket=store, Key="models/digits_v1.tar.gz")["Body"].read()
     assert body == b"theirs"
+    # Nothing of it is served, and its page does not say so; what was found in it is kept.
+    assert (version.published_sha256, version.published_size, version.packing) == ("", None, "")
+    assert "as served" not in [whose for whose, _ in version.checksums]
+    assert version.artifact["labels"] == ["a"]
 
 
 class _Killed(BaseException):
@@ -443,6 +447,16 @@ def test_uploads_that_were_cut_off_are_cleared_from_staging_later(
     assert keys() == {version.staging_key}
 
 
+@pytest.mark.parametrize("state", ["ready", "rejected"])
+def test_what_a_settled_version_left_in_staging_is_cleared_at_once(
+    archives: Path, upload: Upload, keys: Keys, state: str
+) -> None:
+    version, other = upload(_archive(archives)), upload(_archive(archives))
+    Version.objects.filter(pk=version.pk).update(state=state)  # and the worker died
+    services.clear_staging()
+    assert keys() == {other.staging_key}
+
+
 def _published(version: Version) -> Version:
     services.check_version(version_pk=version.pk)
     version.refresh_from_db()
@@ -638,6 +652,31 @@ def test_what_is_in_the_store_is_never_called_rejected(
     event = Event.objects.about("version", version.pk).first()
     assert event is not None
     assert "could not be kept" in event.text
+
+
+def test_what_may_be_in_the_store_is_not_rejected_while_the_store_cannot_be_asked(
+    archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**_: Any) -> None:
+        raise errors.Throttled("away")
+
+    version = upload(_archive(archives))
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "copy", away)
+        services.check_version(version_pk=version.pk)
+        patch.setattr(s3, "exists", away)
+        Version.objects.filter(pk=version.pk).update(attempts=services.MAX_ATTEMPTS - 1)
+        for _ in range(3):
+            _renewable(version)
+            services.check_version(version_pk=version.pk)
+            version.refresh_from_db()
+            assert version.state == "checking"
+            assert "away" in version.step
+            assert version.check_after > timezone.now()
+    _renewable(version)
+    services.check_version(version_pk=version.pk)
+    version.refresh_from_db()
+    assert version.state == "ready"
 
 
 def test_what_another_attempt_published_is_not_taken_for_the_own_where_it_differs(

@@ -163,6 +163,10 @@ def _nested(depth: int) -> Any:
         ("artifact.anything", _nested(validation.MAX_DEPTH)),
         ("artifact.anything", 1e300),
         ("load_ms", "1"),
+        ("sandbox", "bubblewrap"),
+        ("sandbox", {"files": 1}),
+        ("sandbox", {"missing": "network"}),
+        ("sandbox", {"missing": [1]}),
     ],
 )
 def test_a_report_of_another_form_is_none(says: Any, path: str, value: Any) -> None:
@@ -191,6 +195,14 @@ def test_a_report_of_another_form_is_none_of_run_1_either(
     forged = json.dumps(_changed(READ, path, value))
     with pytest.raises(validation.PreflightBroken, match="has not the form of one"):
         says(f"open({str(tar)!r}, 'w').write('x')\nprint({forged!r})", tar)
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_report_cannot_say_what_the_portal_itself_says(says: Any, ok: bool) -> None:
+    error = None if ok else {"code": "x", "message": "No."}
+    forged = GOOD | {"ok": ok, "error": error, "packing": 1, "anything": 1}
+    report = says(f"print({json.dumps(forged)!r})")
+    assert report == GOOD | {"ok": ok, "error": error}
 
 
 def test_a_refusals_findings_are_held_to_their_form_too(says: Any) -> None:

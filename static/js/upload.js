@@ -143,10 +143,9 @@ async function findOut(why, file, sent, seconds) {
       link.textContent = `Open ${found.name}`;
       box.append(link);
       there = true;
-    } else if (seconds) {
-      problem(`${why} The portal has no version of these ${readable(file.size)} after ${seconds} s. They may still be on their way to the store: look at the list of models before you upload them again.`);
     } else {
-      problem(`${why} The portal has no version of these ${readable(file.size)}: nothing was kept. Try again; what you entered is still here.`);
+      const when = seconds ? `after ${seconds} s` : "yet";
+      problem(`${why} The portal has no version of these ${readable(file.size)} ${when}. They may still be on their way to the store: look at the list of models before you upload them again. What you entered is still here.`);
     }
   } catch (error) {
     if (!looking.signal.aborted) throw error;
