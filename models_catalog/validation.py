@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 MAX_REPORT_BYTES = 16 << 20
 MAX_DEPTH = 12
-MAX_FILES = 1000  # as the container has it (container/unpack.py)
+MAX_FILES = 1000  # as the container has it (container/archive.py)
 MAX_NOTES = 1000
 _LARGEST = 2**63 - 1  # of a database's whole numbers
 _HEADERS_BYTES = 16 << 20  # of a tar with so many files, with room to spare
@@ -269,6 +269,8 @@ def _of_run_2(report: dict[str, Any]) -> None:
     _of_artifact(report, least=1)
     for key in ("load_ms", "infer_ms", "memory_mb"):
         _is(report.get(key), (int, float), f"`{key}`")
+        if not abs(report[key]) <= _LARGEST:  # 1e400 is read as infinity
+            raise _Malformed(f"`{key}` is too large")
 
 
 def _of_artifact(report: dict[str, Any], *, least: int = 0) -> None:

@@ -158,6 +158,8 @@ def _nested(depth: int) -> Any:
         ("artifact.output", "prob"),
         ("artifact.output.kind", 1),
         ("artifact.output.others", [1]),
+        ("load_ms", 10**400),
+        ("memory_mb", 1e300),
         ("artifact.notes", [{"code": "x"}]),
         ("artifact.notes", [{"code": "x", "message": "y"}] * (validation.MAX_NOTES + 1)),
         ("artifact.anything", _nested(validation.MAX_DEPTH)),
