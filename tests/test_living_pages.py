@@ -215,6 +215,7 @@ def test_an_upload_after_the_session_ended_keeps_what_was_entered(
     other.get_by_label("Password").fill(PASSWORD)
     other.get_by_role("button", name="Log in").click()
     expect(other.get_by_role("heading", level=1)).to_be_visible()
+    page.bring_to_front()  # a click waits for a frame, and a page behind another may get none
     upload.click()
     expect(page).to_have_url(re.compile("/models/animals/v1/$"))
     expect(page.locator("main")).to_contain_text("my note")

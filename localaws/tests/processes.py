@@ -136,6 +136,14 @@ class InstanceRecord:
     """What its processes kept when they kept most: bytes, pid and command line of each."""
 
 
+def _members(record: InstanceRecord, running: dict[int, Process]) -> list[int]:
+    return [
+        one.pid
+        for one in running.values()
+        if one.session == record.pid and not _borrows_memory(one)
+    ]
+
+
 class Watch(threading.Thread):
     """Samples the memory of every container of a site, all the time, also while localaws is dead.
 
@@ -172,14 +180,14 @@ class Watch(threading.Thread):
             if one.pid == one.session and one.pid not in self.instances:
                 self._greet(one.pid)
         for record in self.instances.values():
-            members = [
-                one.pid
-                for one in running.values()
-                if one.session == record.pid and not _borrows_memory(one)
-            ]
+            members = _members(record, running)
             if not members:
                 continue
             sizes = {pid: memory(pid) for pid in members}
+            if _members(record, processes()) != members:
+                # What a process shared that ended meanwhile is counted with it and, whole, with
+                # another that was read later.
+                continue
             total = sum(sizes.values(), start=Memory())
             record.samples += 1
             if total.kept > record.highest.kept:
