@@ -25,7 +25,7 @@ def user_in(db: None) -> Callable[[str], Any]:
     """Make a user of a role: ``user_in("viewer")``."""
     from django.contrib.auth.models import Group, User
 
-    from mmeportal import roles
+    from accounts import roles
 
     roles.ensure_roles()
 
@@ -73,7 +73,7 @@ def store(s3_address: str, monkeypatch: pytest.MonkeyPatch, settings: Any) -> It
     """The portal's bucket, new and empty, in a real S3 server; gives its name."""
     import uuid
 
-    from mmeportal import aws
+    from core import aws
 
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_address)
     aws.s3.cache_clear()

@@ -16,12 +16,12 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from accounts import throttle
+from accounts import roles, throttle
 from accounts.events import Door, Person
 from activity.codes import Scalar
 from activity.models import Event
 from activity.services import record
-from mmeportal import clock, roles
+from core import clock
 
 _FIELDS = ("first_name", "last_name", "email")
 

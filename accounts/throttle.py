@@ -38,7 +38,7 @@ from accounts.addresses import UNKNOWN, client_address, throttled_as
 from accounts.events import Door, Person
 from activity.models import Event
 from activity.services import record
-from mmeportal import clock
+from core import clock
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from django.shortcuts import render
 
 from accounts import services, throttle
 from accounts.forms import Paused, ThrottledPasswordChangeForm
-from mmeportal import clock
-from mmeportal.permissions import actor
+from core import clock
+from core.permissions import actor
 
 
 class LoginView(auth.LoginView):

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from activity import codes
-from mmeportal import clock
+from core import clock
 
 # Events about people: for those who manage them.
 PEOPLE = ("user", "login")

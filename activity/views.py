@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from activity.models import Event
-from mmeportal.permissions import NotPermitted, require_permission
+from core.permissions import NotPermitted, require_permission
 
 # Where the things live that events speak of; by name, since this app knows no other app.
 _MODELS = {

@@ -1,8 +1,8 @@
 """From the bytes that somebody sent to a picture of 8 bits and three colours.
 
-``endpoints/decoding.py`` is a link to this file: the server and the portal's page read by the same
-code, and neither imports the other. So the page shows, refuses and sends what the server reads, in
-the same words; a test compares what both make of a table of pictures.
+``invocations/decoding.py`` is a link to this file: the server and the portal's page read by the
+same code, and neither imports the other. So the page shows, refuses and sends what the server
+reads, in the same words; a test compares what both make of a table of pictures.
 
 The bytes are untrusted. What a picture does not need (texts, profiles, camera notes) is left out
 before Pillow sees it, the size is judged by the header, and whatever Pillow raises becomes one

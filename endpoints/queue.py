@@ -3,7 +3,7 @@
 Only ever a shortcut: the database row is the queue, and beat's sweep finds every due row.
 """
 
-from mmeportal.jobs import enqueue_on_commit
+from core.jobs import enqueue_on_commit
 
 
 def advance_soon(pk: int) -> None:

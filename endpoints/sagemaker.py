@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
-from mmeportal import aws, errors
+from core import aws, errors
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
@@ -107,7 +107,7 @@ def create_model(
 ) -> str:
     """Create a multi-model SageMaker model that serves the store ``data_url``; returns its ARN.
 
-    Raises AlreadyExists, or any other of :mod:`mmeportal.errors`.
+    Raises AlreadyExists, or any other of :mod:`core.errors`.
     """
     with _in_our_words(f"creating the SageMaker model {name}"):
         answer = aws.sagemaker().create_model(

@@ -7,10 +7,10 @@ from django.db import IntegrityError, transaction
 
 from activity.models import Event
 from activity.services import record
+from core import clock, errors
 from endpoints import queue, sagemaker
-from endpoints.models import Endpoint, Invocation, Picture, Resource
+from endpoints.models import Endpoint, Resource
 from endpoints.reconciler import advance
-from mmeportal import clock, errors
 
 __all__ = ["advance", "check_now", "create_endpoint", "request_teardown", "sweep"]
 
@@ -138,13 +138,8 @@ def check_now(*, endpoint: Endpoint) -> None:
 
 
 def sweep() -> int:
-    """Send a task for every endpoint that is due, and tidy up; returns how many were due."""
+    """Send a task for every endpoint that is due; returns how many were due."""
     due = list(Endpoint.objects.due().values_list("pk", flat=True))
     for pk in due:
         queue.advance_soon(pk)
-    # Asked first: a write that changes nothing takes SQLite's one lock all the same.
-    if Invocation.objects.lost().exists():
-        Invocation.objects.lost().give_up()
-    if Picture.objects.expired().exists():
-        Picture.objects.expired().delete()
     return len(due)

@@ -10,11 +10,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
+from core import errors
+from core.permissions import actor, require_permission
 from endpoints import services
 from endpoints.forms import NewEndpointForm, TeardownForm
 from endpoints.models import Endpoint
-from mmeportal import errors
-from mmeportal.permissions import actor, require_permission
 from models_catalog.models import Version
 
 _may_look = require_permission("endpoints.view_endpoint", "look at endpoints")

@@ -7,7 +7,7 @@ from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning
 from celery.signals import celeryd_after_setup
 
-from mmeportal import broker
+from core import broker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings")
 broker.use()
@@ -15,7 +15,7 @@ broker.use()
 app = Celery("mmeportal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.steps["worker"].add("mmeportal.beating:WorkerHeartbeat")
+app.steps["worker"].add("core.celery_heartbeat:WorkerHeartbeat")
 
 
 @celeryd_after_setup.connect  # type: ignore[untyped-decorator]  # Celery has no types

@@ -28,8 +28,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.utils import load_backend
 from django.utils import timezone
 
+from core import clock, errors, heartbeat
 from endpoints import sagemaker
-from mmeportal import clock, errors, heartbeat
 from models_catalog import s3
 
 log = logging.getLogger(__name__)
@@ -364,7 +364,7 @@ def look_at_clock() -> str:
     """This host's clock beside those of the database, Redis and S3.
 
     Nothing of the portal's own depends on it, and AWS's requests are signed by AWS's clock
-    (mmeportal/aws.py); but sessions, certificates and other programs of this host do.
+    (core/aws.py); but sessions, certificates and other programs of this host do.
     """
     apart = {}
     for name, look in _CLOCKS.items():

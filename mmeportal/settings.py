@@ -14,7 +14,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts.addresses import networks
-from mmeportal.env import (
+from core.env import (
     apart,
     env_bool,
     env_choice,
@@ -32,7 +32,7 @@ TYPE_CHECKED = "mypy" in sys.modules  # django-stubs imports this file
 
 # --- the site -----------------------------------------------------------------
 DEBUG = env_bool("DEBUG")
-DEFAULT_EXCEPTION_REPORTER_FILTER = "mmeportal.reporting.ReporterFilter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "core.reporting.ReporterFilter"
 # A server refuses to start without a secret.
 _TEST_KEY = "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-not-a-secret"
 SECRET_KEY = strong(
@@ -62,7 +62,7 @@ CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}_csrf"
 
 INSTALLED_APPS = [
     "accounts",  # before Django's own apps: it stands in for two of their commands
-    "mmeportal.admin_config.PortalAdminConfig",
+    "accounts.admin_config.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -71,18 +71,19 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "axes",
     "django_htmx",
-    "mmeportal",
+    "core",
     "activity",
     "models_catalog",
     "endpoints",
+    "invocations",
 ]
 
 MIDDLEWARE = [
     "mmeportal.health.HealthMiddleware",
-    "mmeportal.middleware.HeadersMiddleware",
+    "core.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "mmeportal.middleware.NoStoreMiddleware",
+    "core.middleware.NoStoreMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -91,9 +92,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "mmeportal.middleware.LoginForHtmxMiddleware",
+    "core.middleware.LoginForHtmxMiddleware",
     "axes.middleware.AxesMiddleware",
-    "mmeportal.shortage.ShortageMiddleware",
+    "core.shortage.ShortageMiddleware",
 ]
 
 ROOT_URLCONF = "mmeportal.urls"
@@ -109,9 +110,9 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "mmeportal.context.site",
+                "core.context.site",
             ],
-            "builtins": ["mmeportal.templatetags.portal"],
+            "builtins": ["core.templatetags.portal"],
         },
     },
 ]
@@ -186,7 +187,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         "transaction_mode": "IMMEDIATE",
         # The portal's own writers wait for 3 s at most under load. Another program that holds the
-        # lock for longer is answered for with 503 (mmeportal/shortage.py).
+        # lock for longer is answered for with 503 (core/shortage.py).
         "timeout": 8,
     }
     if TESTING:
@@ -235,6 +236,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-staging": {"task": "models_catalog.tasks.sweep_staging", "schedule": 3600.0},
     "sweep-accounts": {"task": "accounts.tasks.sweep", "schedule": 300.0},
     "sweep-endpoints": {"task": "endpoints.tasks.sweep", "schedule": 2.0},
+    "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
 }
 # A beat message that nobody took before the next one is due is worthless.
 for _entry in CELERY_BEAT_SCHEDULE.values():
@@ -242,7 +244,7 @@ for _entry in CELERY_BEAT_SCHEDULE.values():
 
 # --- uploads ---------------------------------------------------------------------
 # Files go to disk, never wholly into memory.
-FILE_UPLOAD_HANDLERS = ["mmeportal.uploads.NamelessFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["core.uploads.NamelessFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = env_str("UPLOAD_TEMP_DIR", "") or None
 UPLOAD_DISK_RESERVE_MB = env_int("UPLOAD_DISK_RESERVE_MB", 256)
 MAX_ARCHIVE_MB = env_int("MAX_ARCHIVE_MB", 2048, least=1)

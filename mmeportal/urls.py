@@ -14,7 +14,7 @@ urlpatterns = [
     path("password/", PasswordChangeView.as_view(), name="password"),
     path("models/", include("models_catalog.urls")),
     path("endpoints/", include("endpoints.urls")),
-    path("invoke/", include("endpoints.invoke_urls")),
+    path("invoke/", include("invocations.urls")),
     path("status/", views.status, name="status"),
     path("activity/", include("activity.urls")),
     path("admin/", admin.site.urls),
@@ -23,4 +23,4 @@ urlpatterns = [
 handler403 = "mmeportal.views.denied"
 handler400 = "mmeportal.views.malformed"
 handler404 = "mmeportal.views.missing"
-handler500 = "mmeportal.shortage.failed"
+handler500 = "core.shortage.failed"

@@ -9,9 +9,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 
 from activity.models import Event
-from endpoints.models import Endpoint, Invocation
-from mmeportal import readiness, shortage
-from mmeportal.permissions import NotPermitted, require_permission
+from core import shortage
+from core.permissions import NotPermitted, require_permission
+from endpoints.models import Endpoint
+from invocations.models import Invocation
+from mmeportal import readiness
 from models_catalog.models import Model
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from mmeportal import clock
+from core import clock
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$"

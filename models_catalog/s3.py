@@ -1,4 +1,4 @@
-"""Objects in S3, as plain functions in our words; errors are those of mmeportal.errors."""
+"""Objects in S3, as plain functions in our words; errors are those of core.errors."""
 
 import contextlib
 import os
@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from mmeportal import aws
-from mmeportal.errors import AlreadyExists, AwsError
+from core import aws
+from core.errors import AlreadyExists, AwsError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef

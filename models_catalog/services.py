@@ -17,8 +17,8 @@ from django.db.models import Max
 
 from activity.models import Event
 from activity.services import record
-from mmeportal import clock, errors
-from mmeportal.jobs import enqueue_on_commit
+from core import clock, errors
+from core.jobs import enqueue_on_commit
 from models_catalog import packing, s3, temporary, validation
 from models_catalog.models import Model, Version
 

@@ -13,9 +13,9 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
 
 from activity.models import Event
-from mmeportal.body_limits import accepts_body
-from mmeportal.errors import AwsError, Full, Throttled
-from mmeportal.permissions import actor, require_permission
+from core.body_limits import accepts_body
+from core.errors import AwsError, Full, Throttled
+from core.permissions import actor, require_permission
 from models_catalog import services
 from models_catalog.forms import ArrivedForm, UploadForm, taken, too_large
 from models_catalog.models import Model, Version, valid_name

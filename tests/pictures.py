@@ -19,9 +19,9 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageStat
 
-from endpoints import decoding
-from endpoints.pictures import NotAPicture, Prepared, prepare
-from endpoints.runtime import MAX_PAYLOAD_BYTES
+from invocations import decoding
+from invocations.pictures import NotAPicture, Prepared, prepare
+from invocations.runtime import MAX_PAYLOAD_BYTES
 
 SCRIPT = Path(__file__).with_name("pictures_in_container.py")
 _PYTHON = SCRIPT.parents[1] / ".venv-container" / "bin" / "python"

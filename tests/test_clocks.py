@@ -28,13 +28,13 @@ services.request_teardown(endpoint=Endpoint.objects.get(name={name!r}), typed_na
 
 # Where the host's own clock is meant: (file, use of it).
 _OF_THE_HOST = {
-    ("mmeportal/templatetags/portal.py", "timezone.now"),  # "3 minutes ago", for people
+    ("core/templatetags/portal.py", "timezone.now"),  # "3 minutes ago", for people
     ("mmeportal/readiness.py", "timezone.now"),  # of a row that is deleted at once
     ("mmeportal/readiness.py", "time.time"),  # what is told as the host's
-    ("mmeportal/heartbeat.py", "time.time"),  # likewise
-    ("mmeportal/broker.py", "time.time"),  # where Redis does not tell its own
-    ("mmeportal/aws.py", "datetime.now"),  # put right by AWS's
-    ("mmeportal/beating.py", "datetime.now"),  # once, at the start
+    ("core/heartbeat.py", "time.time"),  # likewise
+    ("core/broker.py", "time.time"),  # where Redis does not tell its own
+    ("core/aws.py", "datetime.now"),  # put right by AWS's
+    ("core/celery_heartbeat.py", "datetime.now"),  # once, at the start
     ("models_catalog/temporary.py", "time.time"),  # beside times of files of the same host
 }
 
@@ -42,7 +42,15 @@ _OF_THE_HOST = {
 def test_nothing_else_of_the_portal_asks_its_hosts_clock() -> None:
     found = {
         (str(path.relative_to(ROOT)), use)
-        for part in ("mmeportal", "activity", "accounts", "models_catalog", "endpoints")
+        for part in (
+            "core",
+            "activity",
+            "accounts",
+            "models_catalog",
+            "endpoints",
+            "invocations",
+            "mmeportal",
+        )
         for path in (ROOT / part).rglob("*.py")
         if not {"tests", "migrations"} & set(path.parts)
         for use in re.findall(r"\b(?:timezone|datetime)\.now\b|\btime\.time\b", path.read_text())

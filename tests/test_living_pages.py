@@ -13,7 +13,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from playwright.sync_api import Browser, Page, expect
 
-from endpoints.models import Endpoint, Invocation, Resource
+from endpoints.models import Endpoint, Resource
+from invocations.models import Invocation
 from models_catalog.models import Model, Version
 from tests.artifacts import constant_archive
 

@@ -14,8 +14,9 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from endpoints.models import Endpoint, Invocation, Resource
-from mmeportal import aws
+from core import aws
+from endpoints.models import Endpoint, Resource
+from invocations.models import Invocation
 from models_catalog.models import Model, Version
 from tests.conftest import chromium
 

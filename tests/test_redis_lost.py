@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mmeportal.tests.test_redis_faults import FAULTS
+from core.tests.test_redis_faults import FAULTS
 from tests.servers import redis_client
 from tests.small_portal import SmallPortal, small_portal
 

@@ -8,10 +8,9 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from accounts import services
+from accounts import roles, services
 from accounts.services import NotAllowed
 from activity.models import Event
-from mmeportal import roles
 from tests.together import together
 
 LIST = "/admin/auth/user/"

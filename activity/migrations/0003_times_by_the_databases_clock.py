@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-import mmeportal.clock
+import core.clock
 
 
 class Migration(migrations.Migration):
@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
                     model_name="event",
                     name="at",
                     field=models.DateTimeField(
-                        db_index=True, default=mmeportal.clock.now, editable=False
+                        db_index=True, default=core.clock.now, editable=False
                     ),
                 ),
             ]

@@ -6,7 +6,7 @@
 Whatever is sent, the container answers with 200, or refuses it with a sentence (400, 406, 413,
 415), and no worker dies of it. Of a picture, the page and boto3 get the same: the same best label
 and close probabilities, or a refusal of the same kind. The page's way is
-``endpoints.pictures.prepare`` and then the container; boto3's is the container alone.
+``invocations.pictures.prepare`` and then the container; boto3's is the container alone.
 """
 
 import argparse
@@ -39,8 +39,8 @@ from hypothesis import strategies as st  # noqa: E402
 from PIL import Image  # noqa: E402
 from serving import Answer, Server, start_server  # noqa: E402
 
-from endpoints.pictures import NotAPicture, Prepared, prepare  # noqa: E402
-from endpoints.runtime import MAX_PAYLOAD_BYTES  # noqa: E402
+from invocations.pictures import NotAPicture, Prepared, prepare  # noqa: E402
+from invocations.runtime import MAX_PAYLOAD_BYTES  # noqa: E402
 from tests.artifacts import seeing_network  # noqa: E402
 from tests.pictures import chunk, exif, with_exif  # noqa: E402
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from serving import container_python
 
-from endpoints import decoding
+from invocations import decoding
 from tests import pictures
 from tests.artifacts import constant_network
 from tests.pictures import Container, apart, cases, chunk, difference, encoded, exif, scene
@@ -31,8 +31,8 @@ def container() -> Iterator[Container]:
 
 
 def test_both_sides_read_pictures_by_the_same_file() -> None:
-    link = ROOT / "endpoints" / "decoding.py"
-    assert link.is_symlink(), "link it: ln -s ../container/decoding.py endpoints/decoding.py"
+    link = ROOT / "invocations" / "decoding.py"
+    assert link.is_symlink(), "link it: ln -s ../container/decoding.py invocations/decoding.py"
     assert link.resolve() == ROOT / "container" / "decoding.py"
 
 
@@ -322,7 +322,7 @@ def test_the_keys_are_read(tmp_path: Path) -> None:
 
 
 def test_the_page_offers_what_is_read() -> None:
-    from endpoints.pictures import ACCEPT
+    from invocations.pictures import ACCEPT
 
     kinds = {
         "image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/bmp": "BMP",

@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-import mmeportal.clock
+import core.clock
 
 
 class Migration(migrations.Migration):
@@ -13,23 +13,23 @@ class Migration(migrations.Migration):
                 migrations.AlterField(
                     model_name="endpoint",
                     name="check_after",
-                    field=models.DateTimeField(db_index=True, default=mmeportal.clock.now),
+                    field=models.DateTimeField(db_index=True, default=core.clock.now),
                 ),
                 migrations.AlterField(
                     model_name="picture",
                     name="used_at",
-                    field=models.DateTimeField(db_index=True, default=mmeportal.clock.now),
+                    field=models.DateTimeField(db_index=True, default=core.clock.now),
                 ),
                 migrations.AlterField(
                     model_name="invocation",
                     name="created_at",
-                    field=models.DateTimeField(default=mmeportal.clock.now, editable=False),
+                    field=models.DateTimeField(default=core.clock.now, editable=False),
                 ),
                 migrations.AlterField(
                     model_name="invocation",
                     name="seen_at",
                     field=models.DateTimeField(
-                        default=mmeportal.clock.now,
+                        default=core.clock.now,
                         help_text="When its process last said that it is under way.",
                     ),
                 ),

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from core import errors
 from endpoints import sagemaker
-from mmeportal import errors
 
 
 class Crash(BaseException):

@@ -1,14 +1,14 @@
 """Fixtures of the endpoint tests."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from endpoints import invoke, services
+from endpoints import services
 from endpoints.models import Endpoint
 from endpoints.tests.account import Account
 from models_catalog.models import Model, Version
@@ -27,14 +27,6 @@ def step_until(endpoint: Endpoint, done: Callable[[Endpoint], bool]) -> Endpoint
         time.sleep(0.02)
         endpoint = Endpoint.objects.get(pk=endpoint.pk)
     return endpoint
-
-
-@pytest.fixture(autouse=True)
-def no_call_outlives_its_test() -> Iterator[None]:
-    """The thread that writes the heartbeat of calls has no database once the test is over."""
-    yield
-    for pk in invoke._under_way.pks():
-        invoke._under_way.discard(pk)
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from activity.models import Event
+from core import errors
 from endpoints import sagemaker, services
 from endpoints.models import Endpoint, EndpointQuerySet, Resource
 from endpoints.tests.account import Account
 from endpoints.tests.conftest import CREATED
-from mmeportal import errors
 
 
 def texts(endpoint):

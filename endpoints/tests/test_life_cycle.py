@@ -7,12 +7,14 @@ import boto3
 import pytest
 from django.db import connections
 
-from endpoints import invoke, sagemaker, services
-from endpoints.models import Endpoint, Picture
-from endpoints.pool import Pool
+from core import aws, errors
+from endpoints import sagemaker, services
+from endpoints.models import Endpoint
 from endpoints.tests.conftest import step_until
+from invocations import services as invocation_services
+from invocations.models import Picture
+from invocations.pool import Pool
 from localaws.tests import servers
-from mmeportal import aws, errors
 from tests.artifacts import pack
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("hosting")]
@@ -144,7 +146,7 @@ def test_three_workers_race_through_both_directions(hosting):
 
 def test_calls(hosting, store, make_version, monkeypatch):
     pool = Pool(threads=2, waiting=2)
-    monkeypatch.setattr(invoke, "pool", lambda: pool)
+    monkeypatch.setattr(invocation_services, "pool", lambda: pool)
     endpoint = step_until(create("calls"), lambda row: row.status == "InService")
     picture = Picture.objects.create(
         sha256="a" * 64, name="x.png", content_type="image/png", data=b"bytes", thumbnail=b"t"
@@ -152,7 +154,9 @@ def test_calls(hosting, store, make_version, monkeypatch):
 
     def call(name):
         version = make_version(name=name)
-        row, future = invoke.start(endpoint=endpoint, version=version, picture=picture, actor=None)
+        row, future = invocation_services.start(
+            endpoint=endpoint, version=version, picture=picture, actor=None
+        )
         began, states = time.monotonic(), set()
         while not future.done():
             row.refresh_from_db()

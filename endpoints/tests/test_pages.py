@@ -6,9 +6,9 @@ import pytest
 from django.urls import reverse
 
 from activity.models import Event
+from core import errors
 from endpoints import services
 from endpoints.models import Endpoint
-from mmeportal import errors
 
 ROLES = ("viewer", "operator", "admin")
 MAY = {
@@ -63,7 +63,7 @@ def test_who_may_not_sees_no_button(serving, client_of, role):
     listed = client.get(url("list", serving)).content.decode()
     assert (url("teardown", serving) in detail) == (role == "admin")
     assert (url("new", serving) in listed) == (role != "viewer")
-    assert f"{reverse('invoke:page')}?endpoint={serving.pk}" in detail
+    assert f"{reverse('invocations:page')}?endpoint={serving.pk}" in detail
 
 
 def test_an_empty_list_says_what_to_do(db, client_of):

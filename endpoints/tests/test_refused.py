@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from core import aws
+from core.tests.test_refusals import REFUSALS, error_of
 from endpoints.models import Endpoint
 from endpoints.tests.account import Account
-from mmeportal import aws
-from mmeportal.tests.test_refusals import REFUSALS, error_of
 
 
 @pytest.mark.parametrize(

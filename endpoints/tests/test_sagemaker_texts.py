@@ -6,8 +6,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from core import aws, errors
 from endpoints import sagemaker
-from mmeportal import aws, errors
 
 ARN = "arn:aws:sagemaker:ap-northeast-2:123456789012"
 

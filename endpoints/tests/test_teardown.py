@@ -4,10 +4,10 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from activity.models import Event
+from core import errors
 from endpoints import sagemaker, services
 from endpoints.models import Endpoint
 from endpoints.tests.conftest import CREATED, DELETED
-from mmeportal import errors
 
 
 def tear_down(endpoint):

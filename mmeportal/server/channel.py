@@ -8,7 +8,7 @@ from typing import Any
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
-from mmeportal.body_limits import SMALL
+from core.body_limits import SMALL
 from mmeportal.server import access
 from mmeportal.server.answers import Refusal, refusal
 from mmeportal.server.guard import Approval

@@ -20,7 +20,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from mmeportal.body_limits import SMALL, BodyLimit, limit_of
+from core.body_limits import SMALL, BodyLimit, limit_of
 from mmeportal.server.answers import Refusal, refusal
 
 _LIMIT = "mmeportal.body_limit"
@@ -160,7 +160,7 @@ class _User:
 
 
 def _approve(request: HttpRequest) -> HttpResponse:
-    from mmeportal.permissions import NotPermitted  # knows users: Django must be set up
+    from core.permissions import NotPermitted  # knows users: Django must be set up
 
     limit: BodyLimit | None = request.META[_LIMIT]
     if limit is not None and not request.user.has_perm(limit.permission):

@@ -8,7 +8,7 @@ from typing import Any
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest
 
-from mmeportal.body_limits import SMALL
+from core.body_limits import SMALL
 from mmeportal.server.answers import Refusal, refusal
 from mmeportal.server.guard import Approval, too_large
 

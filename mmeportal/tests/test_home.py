@@ -7,7 +7,8 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from endpoints.models import Endpoint, Invocation
+from endpoints.models import Endpoint
+from invocations.models import Invocation
 from models_catalog.models import Model, Version
 
 SECTIONS = {

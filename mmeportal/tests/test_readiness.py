@@ -17,9 +17,10 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from mmeportal import aws, heartbeat, readiness
+from core import aws, heartbeat
+from core.tests.locked import locked_by_another_program
+from mmeportal import readiness
 from mmeportal.readiness import Board, Check, NotWell, State
-from mmeportal.tests.locked import locked_by_another_program
 from tests.servers import free_port, redis_server
 
 STATUS = {"headers": {"accept": "application/json"}}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from mmeportal import env
+from core import env
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "0123456789-abcdefghijklmnopqrstuvwxyz-0123456789-abcdef"

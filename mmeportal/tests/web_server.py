@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a good long password"
 _USERS = f"""
 from django.contrib.auth.models import Group, User
-from mmeportal import roles
+from accounts import roles
 roles.ensure_roles()
 for role in ("viewer", "operator"):
     User.objects.create_user(role, password={PASSWORD!r}).groups.add(Group.objects.get(name=role))

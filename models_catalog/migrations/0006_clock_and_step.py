@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-import mmeportal.clock
+import core.clock
 
 
 class Migration(migrations.Migration):
@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
                 migrations.AlterField(
                     model_name="version",
                     name="check_after",
-                    field=models.DateTimeField(default=mmeportal.clock.now),
+                    field=models.DateTimeField(default=core.clock.now),
                 ),
             ]
         ),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from mmeportal import aws, errors
+from core import aws, errors
 from mmeportal.tests.test_settings import _start
 from models_catalog import s3
 from tests.servers import s3_server

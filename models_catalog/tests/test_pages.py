@@ -15,7 +15,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from mmeportal import aws
+from core import aws
 from models_catalog import services
 from models_catalog.models import Model, Version
 from tests.artifacts import constant_archive

@@ -20,8 +20,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from activity.models import Event
-from mmeportal import aws, errors
-from mmeportal.tests.test_refusals import error_of
+from core import aws, errors
+from core.tests.test_refusals import error_of
 from models_catalog import packing, s3, services, validation
 from models_catalog.models import Version
 from tests.artifacts import constant_archive, constant_network, pack

@@ -3,7 +3,7 @@
 const field = () => document.querySelector("#picture-field");
 let shown = null; // the object URL of the preview
 
-const MOST = 64 * 1024 * 1024; // as endpoints/pictures.py: larger files are refused unread
+const MOST = 64 * 1024 * 1024; // as invocations/pictures.py: larger files are refused unread
 
 function showPreview(file) {
   const zone = field();

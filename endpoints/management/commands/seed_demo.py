@@ -12,9 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from activity.models import Event
 from activity.services import record
+from core.errors import AwsError
 from endpoints.models import Endpoint
 from endpoints.services import create_endpoint
-from mmeportal.errors import AwsError
 from models_catalog.models import Model, Version
 from models_catalog.services import upload_version
 

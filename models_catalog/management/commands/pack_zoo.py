@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from mmeportal.errors import AwsError
+from core.errors import AwsError
 from models_catalog import services
 from models_catalog.models import valid_name
 

@@ -1,0 +1,1 @@
+"""What every app stands on: AWS, errors, jobs, health, the permission decorator."""

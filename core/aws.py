@@ -1,0 +1,370 @@
+"""The one door to AWS: cached boto3 clients, and their errors in our words.
+
+On one machine the standard ``AWS_ENDPOINT_URL_*`` variables point these clients
+at local servers; nothing here, or anywhere in the portal, knows the difference.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.auth
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+    SSOError,
+    TokenRetrievalError,
+)
+from django.conf import settings
+
+from core import aws_refusals, errors
+
+if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper
+
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+logger = logging.getLogger(__name__)
+
+C = TypeVar("C", bound=BaseClient)
+
+# Threads may share a client, but not the session that makes it (Boto3 guide, "Multithreading").
+_making = Lock()
+
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "InternalFailure",
+    "InternalError",
+    "InternalServerError",
+    "RequestTimeout",
+    # What KMS says through S3 of a fault of its own.
+    "KMS.ThrottlingException",
+    "KMS.KMSInternalException",
+    "KMS.DependencyTimeoutException",
+    "KMS.KeyUnavailableException",
+    "NoSuchUpload",  # the store gave the upload up, as one does whose disk is full
+    "ConditionalRequestConflict",  # S3: two conditional writes at once; the loser tries again
+}
+# What S3 servers other than Amazon's answer where their disk or a quota is full.
+_FULL = {"XMinioStorageFull", "StorageFull", "QuotaExceeded"}
+# In place of what a server says of itself, which is the code once more.
+_SAID = {"NoSuchUpload": "The store gave the upload up, as one does whose disk is full."}
+_NOT_FOUND = {"404", "NoSuchKey", "NotFound", "ResourceNotFound"}
+# boto3 found no credentials, or could not fetch them.
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    SSOError,
+)
+_EXISTS = {"412", "PreconditionFailed"}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a client waits for a connection and for an answer, in seconds, and how often."""
+
+    read_s: float
+    attempts: int
+    connect_s: float | None = None
+
+
+JOB = Patience(60, 4)
+"""For S3 in jobs: a large copy takes its time, and nobody waits."""
+PAGE = Patience(20, 2)
+"""For S3 where a user waits: an answer that is not there within 20 s hardly comes."""
+GLANCE = Patience(1, 1, connect_s=1)
+"""For the question whether a service is there."""
+
+
+@cache
+def s3(patience: Patience = JOB) -> "S3Client":
+    """The S3 client for those who wait like this."""
+    with _making:
+        return _encrypting(_signing_right(boto3.client("s3", config=_config(patience))))
+
+
+def _signing_right(client: C) -> C:
+    events: Any = client.meta.events  # its types know no handler that answers
+    events.register("before-sign", _note_clock)
+    events.register("needs-retry", _sign_by_their_clock)
+    return client
+
+
+def encryption() -> dict[str, str]:
+    """What has S3 encrypt an object as the settings want it, for each call that writes one.
+
+    Empty where the bucket decides (S3 API, PutObject: ServerSideEncryption, SSEKMSKeyId).
+    """
+    if settings.S3_ENCRYPTION == "sse-s3":
+        return {"ServerSideEncryption": "AES256"}
+    if settings.S3_ENCRYPTION == "sse-kms":
+        key = settings.S3_KMS_KEY_ID
+        return {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": key} if key else {})
+    return {}
+
+
+def _encrypting(client: C) -> C:
+    """Add it to all writes of the client, boto3's transfers included, so that none forgets it.
+
+    The parts of a multipart upload are encrypted as its beginning said.
+    """
+    events: Any = client.meta.events
+    for operation in ("PutObject", "CopyObject", "CreateMultipartUpload"):
+        events.register(f"provide-client-params.s3.{operation}", _with_encryption)
+    return client
+
+
+def _with_encryption(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    return params if "ServerSideEncryption" in params else encryption() | params
+
+
+# --- the clock by which requests are signed ------------------------------------------------------
+
+# How far AWS's clock is ahead of this host's, in seconds; 0 where they are not far apart.
+_ahead_s = 0.0
+# AWS refuses signatures that are older than 5 minutes, S3 than 15 (IAM User Guide, "Signature
+# Version 4"), and the address of a download is over after one.
+_APART_S = 30.0
+# Some answers begin long before they end (S3 API, CopyObject), and their time is that of the begin.
+_PROMPT_S = 5.0
+_SIGNED = "mme_signed"  # in a request's context: _ahead_s as it was signed, and when that was
+
+
+def _signing_time(remove_tzinfo: bool = True) -> datetime:
+    at = datetime.now(UTC) + timedelta(seconds=_ahead_s)
+    return at.replace(tzinfo=None) if remove_tzinfo else at
+
+
+# botocore signs by the host's clock, and has no setting for it. (A test holds that this works.)
+setattr(botocore.auth, "get_current_datetime", _signing_time)  # noqa: B010  # it has no types
+
+
+def _note_clock(request: Any = None, **_: Any) -> None:
+    """Note by which clock a request is signed: other threads may put it right meanwhile."""
+    request.context[_SIGNED] = _ahead_s, time.monotonic()
+
+
+def _sign_by_their_clock(
+    response: Any = None, attempts: int = 1, request_dict: Any = None, **_: Any
+) -> int | None:
+    """Sign by AWS's clock from now on where this host's is far from it.
+
+    botocore asks this after each answer: None means nothing, a number that the request is sent
+    again after so many seconds, as one is that was refused. Each answer has the server's time in
+    its header Date.
+    """
+    global _ahead_s
+    server = date_of(response[0].headers) if response else None
+    if server is None:
+        return None
+    refused = response[0].status_code in {400, 401, 403}
+    signed_ahead_s, signed_at = request_dict["context"].get(_SIGNED, (0.0, 0.0))
+    if not refused and time.monotonic() - signed_at > _PROMPT_S:
+        return None
+    ahead_s = (server - datetime.now(UTC)).total_seconds()
+    if abs(ahead_s - signed_ahead_s) < _APART_S:
+        return None
+    if abs(ahead_s) < _APART_S:
+        _ahead_s = 0.0
+        logger.info("This host's clock agrees with AWS's again; requests are signed by it.")
+    else:
+        _ahead_s = ahead_s
+        logger.warning(
+            "AWS's clock is %.0f s %s this host's; requests are signed by AWS's. Set up NTP.",
+            abs(ahead_s),
+            "ahead of" if ahead_s > 0 else "behind",
+        )
+    return 0 if refused and attempts <= 2 else None
+
+
+def date_of(headers: Any) -> datetime | None:
+    """The server's time in an answer's header ``Date``, to the second; None without a valid one."""
+    try:
+        return parsedate_to_datetime(headers.get("Date") or headers.get("date")).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+@cache
+def s3_for_browsers() -> "S3Client":
+    """The S3 client whose addresses browsers are given: at S3_BROWSER_URL, where there is one.
+
+    It calls nothing. Addresses are signed with version 4, which all regions take; for some of them
+    botocore would sign with version 2 by itself. They name the region: a new bucket is not known
+    everywhere at once, and S3 would redirect to an address that is not the signed one
+    (S3 User Guide, "Request redirection").
+    """
+    address = settings.S3_BROWSER_URL or s3(PAGE).meta.endpoint_url
+    of_amazon = (urlsplit(address).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    style: Literal["virtual", "path"] = "virtual" if of_amazon else "path"
+    config = _config(PAGE).merge(Config(signature_version="s3v4", s3={"addressing_style": style}))
+    with _making:
+        return boto3.client("s3", endpoint_url=settings.S3_BROWSER_URL, config=config)
+
+
+def _config(patience: Patience) -> Config:
+    return Config(
+        region_name=settings.AWS_REGION,
+        connect_timeout=patience.connect_s or settings.AWS_CONNECT_TIMEOUT_S,
+        read_timeout=patience.read_s,
+        retries={"mode": "standard", "total_max_attempts": patience.attempts},
+        max_pool_connections=32,
+    )
+
+
+# Streams in parts of 8 MiB, four at a time: 32 MiB of memory for an archive of any size.
+TRANSFER = TransferConfig(
+    multipart_threshold=8 << 20, multipart_chunksize=8 << 20, max_concurrency=4
+)
+
+
+# A call copies at most 5 GB (S3 API, CopyObject), and one of 1 GiB ends well within JOB's time.
+COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=256 << 20, max_concurrency=4)
+
+SAGEMAKER_READ_TIMEOUT_S = 10
+
+
+@cache
+def sagemaker(patience: Patience = Patience(SAGEMAKER_READ_TIMEOUT_S, 1)) -> "SageMakerClient":
+    """The SageMaker control-plane client.
+
+    No retries of its own: the reconciler comes back anyway, and looks before it acts again;
+    and a call must not outlast the lease that the reconciler holds meanwhile.
+    """
+    with _making:
+        return _signing_right(boto3.client("sagemaker", config=_config(patience)))
+
+
+@cache
+def sagemaker_runtime() -> "SageMakerRuntimeClient":
+    """The client for InvokeEndpoint: no retries of its own, and 70 s to read.
+
+    A container has 60 s to answer; clients should read for 70
+    (Developer Guide, invoke-multi-model-endpoint).
+    """
+    with _making:
+        return _signing_right(boto3.client("sagemaker-runtime", config=_config(Patience(70, 1))))
+
+
+def make_now(*clients: "_lru_cache_wrapper[Any]") -> None:
+    """Make ``clients`` now, where nobody waits for them and no call's time includes it.
+
+    Each takes 0.1 s or more. None has called its service yet, so a process that forks afterwards
+    hands them to its children. What is wrong with the configuration is logged, and raised again
+    where a client is needed. A client made without credentials would never have any: it is made
+    anew where it is needed.
+    """
+    for client in clients:
+        try:
+            client()
+        except (BotoCoreError, ValueError) as error:
+            logger.error("There is no client for AWS: %s", error)
+    session = boto3.DEFAULT_SESSION
+    if session is None or session.get_credentials() is None:
+        logger.warning("There are no credentials for AWS yet.")
+        for client in clients:
+            client.cache_clear()
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn botocore's exceptions into :mod:`core.errors`; ``doing`` says what was tried.
+
+    SageMaker says some things only in the text of a ValidationException; the callers in
+    ``endpoints/sagemaker.py`` look at that text before this does.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise from_client_error(error, doing) from error
+    except (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError) as error:
+        raise errors.Throttled(f"AWS did not answer while {doing}: {error}") from error
+    except _NO_CREDENTIALS as error:
+        raise _refused(aws_refusals.NO_CREDENTIALS, f"{error} (while {doing})") from error
+    except Boto3Error as error:
+        # boto3's transfers wrap what went wrong; what they wrapped says more.
+        if isinstance(error.__context__, ClientError):
+            raise from_client_error(error.__context__, doing) from error
+        raise errors.Throttled(f"The transfer failed while {doing}: {error}") from error
+    except BotoCoreError as error:
+        # Lost connections and the like are passing; wrong parameters are not.
+        kind: type[errors.AwsError] = errors.Throttled
+        if type(error).__name__ in {"ParamValidationError", "NoRegionError"}:
+            kind = errors.Invalid
+        raise kind(f"The call failed while {doing}: {error}") from error
+
+
+def _refused(refusal: aws_refusals.Refusal, text: str) -> errors.Denied:
+    if refusal.credentials:
+        _read_credentials_again()
+    return errors.Denied(f"{refusal.what} {refusal.todo} AWS says: {text}", todo=refusal.todo)
+
+
+_read_again_at = 0.0
+
+
+def _read_credentials_again() -> None:
+    """Let the next call find other credentials, if there are some now; once in ten seconds.
+
+    A session keeps those that it found in a file, or that it found none.
+    """
+    global _read_again_at
+    with _making:
+        now = time.monotonic()
+        if now < _read_again_at:
+            return
+        _read_again_at = now + 10
+        boto3.DEFAULT_SESSION = None
+        for client in (s3, s3_for_browsers, sagemaker, sagemaker_runtime):
+            client.cache_clear()
+
+
+def from_client_error(error: ClientError, doing: str) -> errors.AwsError:
+    """Translate by AWS's error code; what no rule knows is :class:`~core.errors.Invalid`."""
+    detail: Any = error.response.get("Error", {})
+    code = str(detail.get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    message = _SAID.get(code) or str(detail.get("Message", "")) or code
+    text = f"{message} ({code}, while {doing})"
+    if code in _FULL or status == 507:
+        return errors.Full(text)
+    if code in _THROTTLED or status in {429, 500, 502, 503, 504}:
+        return errors.Throttled(text)
+    refusal = aws_refusals.recognised(code, message, error.operation_name, status)
+    if refusal is not None:
+        return _refused(refusal, text)
+    if code in _NOT_FOUND or status == 404:
+        return errors.NotFound(text)
+    if code in _EXISTS or status == 412:
+        return errors.AlreadyExists(text)
+    return errors.Invalid(text)

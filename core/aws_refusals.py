@@ -1,0 +1,252 @@
+"""What AWS means where it refuses a call for good, and what a person is to do about it.
+
+Used by :mod:`core.aws` alone. AWS says many things only in the text of an error: which policy
+denied a call, that a key of KMS was behind it, that a signature is wrong only because of a clock.
+Those texts are matched here. Their forms are those of the IAM User Guide ("Troubleshoot access
+denied error messages"), of the S3 API ("Error responses") and of messages that people have
+published; each is in `core/tests/test_refusals.py`.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_ROLE = "docs/aws.md has the portal's whole policy"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a call was refused, and what to do: two sentences or a few."""
+
+    what: str
+    todo: str
+    credentials: bool = False
+    """Whether other credentials would help: the portal reads them anew."""
+
+
+_EXPIRED = Refusal(
+    "The portal's AWS credentials have expired.",
+    "Give it new ones where it reads them; a role of the machine or the task is renewed by itself. "
+    "The portal reads them again at the next try, except for those in environment variables, for "
+    "which it must be started again.",
+    credentials=True,
+)
+_UNKNOWN_KEY = Refusal(
+    "AWS does not know the portal's access key, or the session token that came with it.",
+    "The key was deleted or made inactive, is of another partition, or a token of another session "
+    "is used with it. Give the portal valid credentials.",
+    credentials=True,
+)
+_WRONG_SECRET = Refusal(
+    "AWS finds the signature wrong: the portal's secret access key does not belong to its access "
+    "key, or a proxy changes requests on their way.",
+    "Give the portal the key and the secret that belong together, without spaces around them; see "
+    "that no proxy changes headers or the path.",
+    credentials=True,
+)
+_CLOCK = Refusal(
+    "The clock of the portal's host is too far from AWS's: AWS takes signatures of the last 5 "
+    "minutes, S3 of 15.",
+    "Set the host's clock, with NTP. The page Status says how far off it is.",
+)
+_NO_CREDENTIALS = Refusal(
+    "There are no AWS credentials.",
+    "Give the portal's processes a role, a credentials file or the variables that boto3 reads.",
+    credentials=True,
+)
+_ACCOUNT = Refusal(
+    "The AWS account itself may not use this service.",
+    "See in the console whether the account is suspended, unpaid, or not signed up for the service "
+    "or the region.",
+)
+_NO_BUCKET = Refusal(
+    "There is no such bucket, or it is in another partition.",
+    "Create it, or name the right one in MODEL_BUCKET and start the portal again. Nothing was "
+    "lost: what waits goes on when the bucket is there.",
+)
+_WRONG_REGION = Refusal(
+    "The bucket or the endpoint is in another region than the one that was asked.",
+    "Set AWS_REGION to the region of the bucket, in which the endpoints must be too, and start the "
+    "portal again.",
+)
+_KMS_DENIED = Refusal(
+    "KMS does not let the portal use the key that encrypts the bucket's objects.",
+    "Allow the portal's role kms:GenerateDataKey and kms:Decrypt, and SageMaker's execution role "
+    "kms:Decrypt, both in the role's policy and in the key's own (docs/aws.md, Encryption).",
+)
+_KMS_KEY = Refusal(
+    "The KMS key that encrypts the bucket's objects is disabled, is being deleted, or is not "
+    "there.",
+    "Enable the key or cancel its deletion; or name another one, with its whole ARN and of the "
+    "bucket's region, in S3_KMS_KEY_ID. Objects stay encrypted with the key that wrote them.",
+)
+_ENCRYPT = Refusal(
+    "A policy denies this write. Most such policies demand that objects are encrypted on the "
+    "server's side in a certain way.",
+    "Set S3_ENCRYPTION to sse-s3 or sse-kms, and S3_KMS_KEY_ID where the policy names a key "
+    "(docs/aws.md, Encryption). If it is set rightly, the policy names something else: read it.",
+)
+_PASS_ROLE = Refusal(
+    "The portal may not give the execution role to SageMaker.",
+    f"Allow its role iam:PassRole on EXECUTION_ROLE_ARN; {_ROLE}.",
+)
+_EXECUTION_ROLE = Refusal(
+    "SageMaker cannot take the execution role on, or that role may not do what it must.",
+    "See that EXECUTION_ROLE_ARN is right, that the role's trust policy names "
+    "sagemaker.amazonaws.com, and that it may read the store (and its KMS key) and pull the image; "
+    "docs/aws.md has its whole policy.",
+)
+
+_EXPLICIT = {
+    "service control policy": "the organization (a service control policy)",
+    "resource control policy": "the organization (a resource control policy)",
+    "resource-based policy": "the policy of the bucket, the key or the endpoint itself",
+    "identity-based policy": "a policy of the portal's own role or user",
+    "permissions boundary": "the permissions boundary of the portal's role",
+    "session policy": "the policy of the session with which the role was taken on",
+    "vpc endpoint policy": "the policy of the VPC endpoint through which the call went",
+}
+_WHO = {
+    "service control policy": "whoever manages the organization",
+    "resource control policy": "whoever manages the organization",
+    "vpc endpoint policy": "whoever manages the network",
+}
+_POLICIES = "|".join(_EXPLICIT)
+_DENY = re.compile(rf"with an explicit deny in an? ({_POLICIES})", re.I)
+_NO_ALLOW = re.compile(rf"because no ({_POLICIES}) allows the ([\w-]+:\w+) action", re.I)
+_ACTION = re.compile(r"not authorized to perform: ?([\w-]+:\w+)", re.I)
+_OF_KMS = re.compile(r"\bkms:\w+|\bKMS\b.*(denied|not allowed|ciphertext)", re.I)
+_OF_CLOCK = re.compile(
+    r"signature (expired|not yet current)|request.*(too far|too skewed|has expired)"
+    r"|difference between the request time", re.I
+)  # fmt: skip
+_OF_ROLE = re.compile(
+    r"could not (assume role|access model data)|ensure that the role .*exists", re.I
+)
+_WRITES = {"PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy"}
+
+
+def _denied(text: str, operation: str) -> Refusal:
+    """Of an access that a policy denies."""
+    if _OF_KMS.search(text):
+        return _KMS_DENIED
+    action = _ACTION.search(text)
+    asked = action[1] if action else ""
+    if asked.lower() == "iam:passrole" and not _DENY.search(text):
+        return _PASS_ROLE
+    if found := _DENY.search(text):
+        return _explicit(found[1].lower(), asked, operation)
+    if found := _NO_ALLOW.search(text):
+        policy, right = found[1].lower(), found[2]
+        if policy == "identity-based policy":
+            return Refusal(
+                f"The portal's role is not allowed {right}.",
+                f"Ask whoever manages the AWS account to give it this right; {_ROLE}.",
+            )
+        return Refusal(
+            f"The portal is not allowed {right}: {_EXPLICIT[policy]} does not name it.",
+            f"Ask {_WHO.get(policy, 'whoever manages the AWS account')} to allow it there; a right "
+            "in the role's own policy is not enough.",
+        )
+    if operation in _WRITES and not asked:
+        # S3 as it was until 2024, and other servers, say nothing but "Access Denied".
+        return Refusal(
+            "S3 does not let the portal write this object, and does not say why.",
+            f"Either its role lacks a right ({_ROLE}), or the bucket's policy demands encryption: "
+            "then set S3_ENCRYPTION and S3_KMS_KEY_ID.",
+        )
+    right = asked or "what it asked for"
+    return Refusal(
+        f"The portal is not allowed {right}.",
+        f"Ask whoever manages the AWS account to give its role this permission; {_ROLE}.",
+    )
+
+
+def _explicit(policy: str, asked: str, operation: str) -> Refusal:
+    writes = asked.lower() == "s3:putobject" or (not asked and operation in _WRITES)
+    if writes and policy in {
+        "resource-based policy", "resource control policy", "service control policy"
+    }:  # fmt: skip
+        return _ENCRYPT
+    return Refusal(
+        f"An explicit deny forbids the portal {asked or 'this'}: {_EXPLICIT[policy]}.",
+        f"No right that is given to the role helps against it. Ask "
+        f"{_WHO.get(policy, 'whoever manages the AWS account')} to take this portal out of the "
+        "deny.",
+    )
+
+
+def _signature(text: str, operation: str) -> Refusal:
+    return _CLOCK if _OF_CLOCK.search(text) else _WRONG_SECRET
+
+
+def _request_expired(text: str, operation: str) -> Refusal:
+    return _EXPIRED if "token" in text.lower() or "session" in text.lower() else _CLOCK
+
+
+_CODES: dict[str, Refusal | Callable[[str, str], Refusal]] = {
+    **dict.fromkeys(["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"], _EXPIRED),
+    **dict.fromkeys(
+        [
+            *("InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"),
+            *("UnrecognizedClient", "InvalidToken", "InvalidSecurity", "IncompleteSignature"),
+        ],
+        _UNKNOWN_KEY,
+    ),
+    **dict.fromkeys(
+        ["SignatureDoesNotMatch", "InvalidSignatureException", "InvalidSignature", "AuthFailure"],
+        _signature,
+    ),
+    **dict.fromkeys(["RequestTimeTooSkewed", "RequestInTheFuture"], _CLOCK),
+    **dict.fromkeys(["RequestExpired", "RequestExpiredException"], _request_expired),
+    **dict.fromkeys(
+        ["MissingAuthenticationToken", "MissingAuthenticationTokenException"], _NO_CREDENTIALS
+    ),
+    **dict.fromkeys(
+        [
+            *("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden"),
+            *("NotAuthorized", "403", "401"),
+        ],
+        _denied,
+    ),
+    **dict.fromkeys(
+        [
+            *("AccountProblem", "NotSignedUp", "OptInRequired", "SubscriptionRequiredException"),
+            *("AllAccessDisabled", "InvalidPayer"),
+        ],
+        _ACCOUNT,
+    ),
+    "NoSuchBucket": _NO_BUCKET,
+    **dict.fromkeys(
+        [
+            *("PermanentRedirect", "AuthorizationHeaderMalformed", "301", "TemporaryRedirect"),
+            *("IllegalLocationConstraintException", "InvalidRegionException"),
+        ],
+        _WRONG_REGION,
+    ),
+    **dict.fromkeys(
+        [
+            *("KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException"),
+            *("KMS.InvalidStateException", "DisabledException"),
+            *("KMSInvalidStateException", "KMS.InvalidKeyUsageException", "KMSNoSuchKey"),
+        ],
+        _KMS_KEY,
+    ),
+    **dict.fromkeys(["KMS.AccessDeniedException", "KMSAccessDeniedException"], _KMS_DENIED),
+}
+
+
+def recognised(code: str, text: str, operation: str, status: int = 0) -> Refusal | None:
+    """The refusal that an error is, by its code, its text and the operation; None for others."""
+    found = _CODES.get(code)
+    if found is None and code.startswith("KMS."):
+        found = _KMS_KEY
+    if found is None and code in {"ValidationException", "ValidationError"}:
+        return _EXECUTION_ROLE if _OF_ROLE.search(text) else None
+    if found is None and status in {401, 403}:
+        found = _denied
+    return found(text, operation) if callable(found) else found
+
+
+NO_CREDENTIALS = _NO_CREDENTIALS
+"""For credentials that boto3 does not find, or cannot fetch."""

@@ -1,0 +1,67 @@
+"""How much a request may bring: 1 MB, and more only at addresses that declare it.
+
+The web server asks here before it reads a body (mmeportal/server/guard.py). A view declares more
+with `accepts_body`; one that declares nothing is guarded without anybody remembering it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.urls import Resolver404, resolve
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+#: Bytes of body that any address takes from anybody: forms fit into it, files do not.
+SMALL = 1 << 20
+
+
+@dataclass(frozen=True)
+class BodyLimit:
+    """What a view declares.
+
+    ``megabytes``: the most that a body may have. ``too_large``: the sentence for more.
+    ``at_once``: how many such bodies one user may send at the same time. ``permission``: what the
+    user must be allowed; ``doing`` names it in the refusal.
+    """
+
+    megabytes: Callable[[], int]
+    too_large: Callable[[], str]
+    at_once: int
+    permission: str
+    doing: str
+
+    @property
+    def size(self) -> int:
+        """The most that a body may have, in bytes."""
+        return self.megabytes() << 20
+
+
+def accepts_body(
+    *, megabytes: Callable[[], int], too_large: Callable[[], str], at_once: int
+) -> Callable[[V], V]:
+    """Let POST requests to a view bring up to ``megabytes``, once the user was found allowed to.
+
+    Stands above `core.permissions.require_permission`, whose permission is looked at before
+    any of the body is read; TypeError where there is none.
+    """
+
+    def declare(view: V) -> V:
+        requires: tuple[str, str] | None = getattr(view, "requires", None)
+        if requires is None:
+            raise TypeError(f"{view!r} takes large bodies and must require a permission.")
+        view.body_limit = BodyLimit(megabytes, too_large, at_once, *requires)  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def limit_of(method: str, path: str) -> BodyLimit | None:
+    """What the view behind ``path`` declares; None where it declares nothing, or is not there."""
+    if method != "POST":
+        return None
+    try:
+        view = resolve(path).func
+    except Resolver404:
+        return None
+    return getattr(view, "body_limit", None)

@@ -1,0 +1,9 @@
+"""Calls of models, their pictures and their answers."""
+
+from django.apps import AppConfig
+
+
+class InvocationsConfig(AppConfig):
+    """Calls of models."""
+
+    name = "invocations"

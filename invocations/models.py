@@ -1,0 +1,202 @@
+"""Calls of models on endpoints, and the pictures that were sent."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from core import clock
+
+
+class PictureQuerySet(models.QuerySet["Picture"]):
+    """The questions that jobs ask of the kept pictures."""
+
+    def expired(self) -> Self:
+        """Those that were last sent more than a day ago."""
+        return self.filter(used_at__lt=clock.now() - timedelta(days=1))
+
+
+class Picture(models.Model):
+    """A picture as it was sent, kept for a day so that it can be sent again."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=40)
+    data = models.BinaryField()
+    thumbnail = models.BinaryField()
+    scaled = models.CharField(max_length=200, blank=True)
+    used_at = models.DateTimeField(default=clock.now, db_index=True)
+
+    objects = PictureQuerySet.as_manager()
+
+    class Meta:
+        db_table = "endpoints_picture"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class InvocationQuerySet(models.QuerySet["Invocation"]):
+    """The questions that pages and jobs ask of the invocations."""
+
+    def for_home(self) -> Self:
+        """The newest, with what their line names."""
+        return self.select_related("endpoint", "version__model", "created_by").order_by("-id")
+
+    def recent(self) -> Self:
+        """The newest, for a strip of thumbnails; the pictures themselves are fetched one by one."""
+        return self.for_home().defer("thumbnail")
+
+    def cold_before(self, invocation: "Invocation") -> "Invocation | None":
+        """The latest cold call of the same model on the same endpoint before this one."""
+        return (
+            self.filter(
+                endpoint=invocation.endpoint_id,
+                target_model=invocation.target_model,
+                state=Invocation.State.DONE,
+                cold=True,
+                pk__lt=invocation.pk,
+            )
+            .order_by("-id")
+            .first()
+        )
+
+    def under_way(self) -> Self:
+        """Those that wait in line or run; a row that is settled is never written again."""
+        return self.filter(state__in=Invocation.UNSETTLED)
+
+    def note_alive(self) -> int:
+        """Say of those that are under way that their process lives."""
+        return self.under_way().update(seen_at=clock.now())
+
+    def lost(self) -> Self:
+        """Those under way whose process has sent no heartbeat for too long."""
+        return self.under_way().filter(seen_at__lt=clock.now() - Invocation.SEEN_WITHIN)
+
+    def give_up(self) -> int:
+        """Mark those that are under way as failed, since nobody waits for their answers."""
+        return self.under_way().update(
+            state=Invocation.State.FAILED,
+            error="The portal was stopped while it waited for the answer. Send the picture again.",
+        )
+
+
+class Invocation(models.Model):
+    """One call: target, latency, cold or warm, labels, status."""
+
+    class State(models.TextChoices):
+        """How far the call has come."""
+
+        RUNNING = "running", "Running"
+        LOADING = "loading", "The model is loading"
+        DONE = "done", "Answered"
+        FAILED = "failed", "Failed"
+
+    UNSETTLED = (State.RUNNING, State.LOADING)
+    # Five signs of life; the last of them may have waited long for SQLite's one lock.
+    SEEN_WITHIN = timedelta(seconds=25)
+
+    endpoint = models.ForeignKey(
+        "endpoints.Endpoint", on_delete=models.CASCADE, related_name="invocations"
+    )
+    version = models.ForeignKey(
+        "models_catalog.Version", on_delete=models.PROTECT, related_name="invocations"
+    )
+    target_model = models.CharField(max_length=1024)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING, db_index=True)
+    seen_at = models.DateTimeField(
+        default=clock.now, help_text="When its process last said that it is under way."
+    )
+    error = models.TextField(blank=True, help_text="What went wrong, as a sentence.")
+
+    picture_name = models.CharField(max_length=255, blank=True)
+    picture_sha256 = models.CharField(max_length=64, blank=True)
+    thumbnail = models.BinaryField(blank=True, help_text="A small JPEG, for the history.")
+    sent_bytes = models.PositiveIntegerField(default=0)
+    scaled = models.CharField(
+        max_length=200, blank=True, help_text="How the picture was made smaller, if it was."
+    )
+
+    predictions = models.JSONField(
+        default=list, help_text='Best first: [{"label": str, "probability": float}].'
+    )
+    cold = models.BooleanField(null=True, help_text="None where the container does not say.")
+    attempts = models.PositiveIntegerField(default=0, help_text="Calls made; more than 1: waited.")
+    latency_ms = models.FloatField(null=True, help_text="From the first call to the answer.")
+    timings = models.JSONField(
+        default=dict, help_text="Where the time went, in ms: load_ms, decode_ms, infer_ms, …"
+    )
+    request_id = models.CharField(max_length=64, blank=True, help_text="x-amzn-RequestId.")
+    variant = models.CharField(max_length=63, blank=True)
+
+    objects = InvocationQuerySet.as_manager()
+
+    class Meta:
+        db_table = "endpoints_invocation"
+        ordering = ["-id"]
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(
+                fields=["endpoint", "target_model", "-id"], name="endpoints_i_endpoin_c4c91d_idx"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.target_model} on {self.endpoint.name}"
+
+    def get_absolute_url(self) -> str:
+        """The page with the answer."""
+        return reverse("invocations:result", args=[self.pk])
+
+    @property
+    def settled(self) -> bool:
+        """Whether an answer, or an error, is there."""
+        return self.state not in self.UNSETTLED
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The first prediction."""
+        return self.predictions[0] if self.predictions else None
+
+    @property
+    def waiting_s(self) -> int:
+        """Whole seconds since it was sent, for a call that is under way."""
+        return int((clock.now() - self.created_at).total_seconds())
+
+    def where_time_went(self) -> list["Span"]:
+        """The latency in parts, as far as the container tells; they add up to the whole.
+
+        ``load_ms`` is told with every answer, but is part of this call's time only where the
+        call found the model not loaded and waited for it in one go.
+        """
+        if self.latency_ms is None:
+            return []
+        waited = self.timings.get("waited_ms", 0.0) if self.attempts > 1 else 0.0
+        parts = [("waiting", "Waiting while the model was loaded", waited)]
+        if self.cold and not waited:
+            parts.append(("load", "Loading it into memory", self.timings.get("load_ms", 0.0)))
+        parts.append(("decode", "Decoding the picture", self.timings.get("decode_ms", 0.0)))
+        parts.append(("infer", "The network itself", self.timings.get("infer_ms", 0.0)))
+        rest = max(0.0, self.latency_ms - sum(ms for _, _, ms in parts))
+        cold_rest = "Fetching, unpacking and starting it; the way there"
+        parts.insert(0, ("rest", cold_rest if self.cold else "SageMaker and the way there", rest))
+        whole = sum(ms for _, _, ms in parts) or 1.0
+        return [Span(kind, label, ms, 100 * ms / whole) for kind, label, ms in parts if ms > 0]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a call's latency: ``ms``, and ``share`` of the whole in percent."""
+
+    kind: str
+    label: str
+    ms: float
+    share: float

@@ -1,0 +1,196 @@
+"""From whatever file a user picks to bytes that the container reads."""
+
+import hashlib
+import io
+import math
+import threading
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import BinaryIO
+
+from PIL import Image
+
+from invocations import decoding
+from invocations.runtime import MAX_PAYLOAD_BYTES
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+"""Largest file that is looked at."""
+SENT_SIDE = 2048
+"""Longest side, in pixels, of a picture that had to be made smaller."""
+SENT_SHORT_SIDE = 512
+"""Of a very long one the shorter side: the network would see nothing of it else."""
+THUMBNAIL_SIDE = 192
+_TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "WEBP": "image/webp",
+}
+"""What is sent as it is. The container reads the other formats as well, but an endpoint's container
+may be older than the portal, and did not."""
+_OTHER_TYPES = {
+    "AVIF": ("image/avif", ".avif"),
+    "TIFF": ("image/tiff", ".tif", ".tiff"),
+    "JPEG2000": ("image/jp2", ".jp2", ".j2k"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "ICO": ("image/x-icon", ".ico"),
+    "TGA": (".tga",),
+}
+ACCEPT = ",".join(
+    name
+    for kind in decoding.FORMATS
+    for name in ((_TYPES[kind],) if kind in _TYPES else _OTHER_TYPES[kind])
+)
+"""For the page's file field: no more than is read. iOS turns HEIC into JPEG where it is not named.
+"""
+
+# Decoding takes memory by the pixel: not for all web threads at the same time.
+_one_large_at_a_time = threading.RLock()
+_LARGE_PIXELS = 2_000_000
+_LARGE_BYTES = 4_000_000
+_RE_ENCODED_PIXELS = 8_000_000
+"""Above it, what has to be re-encoded is made smaller too."""
+
+
+class NotAPicture(Exception):
+    """The file cannot be used; ``str()`` is a sentence for the page."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture that is ready to be sent."""
+
+    name: str
+    data: bytes
+    content_type: str
+    thumbnail: bytes
+    """A small JPEG."""
+    scaled: str
+    """How the picture was made smaller or turned into another format; empty if it was not."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes that are sent, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def prepare(file: BinaryIO, name: str) -> Prepared:
+    """Read a picture; re-encode it where the container could not take it. Raises NotAPicture."""
+    name = PurePath(name or "picture").name[-200:] or "picture"
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if not size:
+        raise NotAPicture(f"{name} is empty. Choose a picture.")
+    if size > MAX_FILE_BYTES:
+        raise NotAPicture(too_large(name))
+    try:
+        if size > _LARGE_BYTES:
+            with _one_large_at_a_time:
+                return _prepare(file.read(), name)
+        return _prepare(file.read(), name)
+    except decoding.NoPicture:
+        raise NotAPicture(
+            f"{name} is not a picture, whatever its name says. Choose a {decoding.LISTED} file."
+        ) from None
+    except decoding.Unreadable as error:
+        raise NotAPicture(str(error)) from error
+
+
+def too_large(name: str) -> str:
+    """What to say of a file that is not even looked at."""
+    return f"{name} is larger than {MAX_FILE_BYTES >> 20} MB. Choose a smaller one."
+
+
+def _prepare(data: bytes, name: str) -> Prepared:
+    opened = decoding.open_picture(data)
+    width, height = opened.size
+    if width * height <= _LARGE_PIXELS:
+        return _sent(opened, data, name)
+    with _one_large_at_a_time:
+        return _sent(opened, data, name)
+
+
+def _sent(opened: decoding.Opened, data: bytes, name: str) -> Prepared:
+    width, height = opened.size
+    fits = len(data) <= MAX_PAYLOAD_BYTES
+    as_it_is = fits and opened.kind in _TYPES
+    smaller = not fits or width * height > _RE_ENCODED_PIXELS
+    if as_it_is:
+        least = _within(opened.size, 2 * THUMBNAIL_SIDE, 1)
+    else:
+        least = _within(opened.size, SENT_SIDE, SENT_SHORT_SIDE) if smaller else opened.size
+    try:
+        picture = opened.upright(_shrunk(opened.load(least), least))
+        if smaller and not as_it_is:
+            picture = _scaled(picture, _within(picture.size, SENT_SIDE, SENT_SHORT_SIDE))
+        thumbnail = _shrunk(picture, _within(picture.size, 2 * THUMBNAIL_SIDE, 1))
+        thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        thumbnail_bytes = _encoded(thumbnail, "JPEG", quality=82)
+        if as_it_is:
+            return Prepared(name, data, _TYPES[opened.kind], thumbnail_bytes, "")
+        picture, sent = _jpeg(picture) if not fits else _lossless(picture)
+    except decoding.Unreadable:
+        raise
+    except MemoryError as error:
+        raise NotAPicture(f"{name} takes more memory than there is. Scale it down.") from error
+    except Exception as error:  # of Pillow, which was given a picture of any proportions
+        raise NotAPicture(
+            f"{name} cannot be made ready to be sent ({error}). Save it anew as JPEG or PNG."
+        ) from error
+    content_type = "image/jpeg" if sent.startswith(b"\xff\xd8") else "image/png"
+    scaled = f"{opened.kind} turned into {content_type.removeprefix('image/').upper()}"
+    before = f"{_size(len(data))}, {width:,} × {height:,} px"
+    after = f"{_size(len(sent))}, {picture.width:,} × {picture.height:,} px"
+    if not fits:
+        most = f"SageMaker takes {_size(MAX_PAYLOAD_BYTES)} at most"
+        scaled = f"{before}, scaled down to a smaller {after}: {most}"
+    elif smaller:
+        scaled = f"{scaled}, scaled down: {before} to {after}"
+    return Prepared(name, sent, content_type, thumbnail_bytes, scaled)
+
+
+def _within(size: tuple[int, int], longer: int, shorter: int) -> tuple[int, int]:
+    """The size to scale to: the longer side as given, if the shorter one is not below its own."""
+    factor = min(1.0, max(longer / max(size), shorter / min(size)))
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def _scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return picture if picture.size == size else picture.resize(size, Image.Resampling.BICUBIC)
+
+
+def _shrunk(image: Image.Image, least: tuple[int, int]) -> Image.Image:
+    """RGB, made smaller by a whole number so that it is not below ``least``.
+
+    Goes band by band: a whole picture takes its memory once per conversion, and there are several.
+    """
+    factor = max(1, min(image.width // least[0], image.height // least[1]))
+    small = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    for top, band in decoding.bands(image, factor):
+        small.paste(band.reduce(factor), (0, top // factor))
+    return small
+
+
+def _lossless(picture: Image.Image) -> tuple[Image.Image, bytes]:
+    data = _encoded(picture, "PNG")
+    return (picture, data) if len(data) <= MAX_PAYLOAD_BYTES else _jpeg(picture)
+
+
+def _jpeg(picture: Image.Image) -> tuple[Image.Image, bytes]:
+    """The picture as JPEG, and what it had to be scaled to."""
+    while len(data := _encoded(picture, "JPEG", quality=90)) > MAX_PAYLOAD_BYTES:
+        factor = 0.9 * math.sqrt(MAX_PAYLOAD_BYTES / len(data))
+        size = max(1, int(picture.width * factor)), max(1, int(picture.height * factor))
+        picture = _scaled(picture, size)
+    return picture, data
+
+
+def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"

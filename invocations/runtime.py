@@ -1,0 +1,100 @@
+"""InvokeEndpoint in our words."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from core import aws, errors
+
+MAX_PAYLOAD_BYTES = 6_291_456
+"""Largest body of an invocation (BC: sagemaker-runtime, BodyBlob)."""
+
+# Seen as: Failed to download model data (bucket: …, key: …)
+_NO_ARTIFACT = re.compile(r"failed to download model data|no such key|NoSuchKey", re.I)
+# Seen as: Endpoint NAME of account 123456789012 not found.
+_NO_ENDPOINT = re.compile(r"^endpoint .* not found", re.I)
+_PASSING = {"ServiceUnavailable", "InternalFailure", "InternalDependencyException"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model's container answered, with what SageMaker adds."""
+
+    body: bytes
+    content_type: str
+    custom_attributes: str
+    request_id: str
+    variant: str
+
+
+def invoke(*, endpoint_name: str, target_model: str, body: bytes, content_type: str) -> Answer:
+    """Send ``body`` to ``target_model`` and wait for the answer: up to 70 s, no retries.
+
+    Raises NotReady while the model is being loaded, NotFound where the endpoint or the artifact
+    is missing, ModelFailed where the container answered with an error, Invalid for more than
+    ``MAX_PAYLOAD_BYTES``, and the other errors of :mod:`core.errors`.
+    """
+    if len(body) > MAX_PAYLOAD_BYTES:
+        raise errors.Invalid(
+            f"The request has {len(body):,} bytes; SageMaker takes {MAX_PAYLOAD_BYTES:,} at most."
+        )
+    with _in_our_words(endpoint_name, target_model):
+        response = aws.sagemaker_runtime().invoke_endpoint(
+            EndpointName=endpoint_name,
+            TargetModel=target_model,
+            Body=body,
+            ContentType=content_type,
+            Accept="application/json",
+        )
+        return Answer(
+            body=response["Body"].read(),
+            content_type=response.get("ContentType", ""),
+            custom_attributes=response.get("CustomAttributes", ""),
+            request_id=response["ResponseMetadata"].get("RequestId", ""),
+            variant=response.get("InvokedProductionVariant", ""),
+        )
+
+
+@contextmanager
+def _in_our_words(endpoint_name: str, target_model: str) -> Iterator[None]:
+    with aws.translated(f"invoking {target_model} on {endpoint_name}"):
+        try:
+            yield
+        except ClientError as error:
+            known = _translate(error, endpoint_name, target_model)
+            if known is None:
+                raise
+            raise known from error
+
+
+def _translate(error: ClientError, endpoint_name: str, target_model: str) -> errors.AwsError | None:
+    response: Any = error.response
+    code = response.get("Error", {}).get("Code", "")
+    text = response.get("Error", {}).get("Message", "")
+    if code == "ModelError":
+        return _model_failed(response, text)
+    if code == "ModelNotReadyException":
+        return errors.NotReady(f"SageMaker is still loading {target_model}. ({text})")
+    if code in {"ValidationError", "ValidationException"}:
+        if _NO_ARTIFACT.search(text):
+            return errors.NotFound(
+                f"SageMaker could not fetch the artifact {target_model} from the endpoint's "
+                f"store. Is it still there, and may the execution role read it? ({text})"
+            )
+        if _NO_ENDPOINT.search(text):
+            return errors.NotFound(
+                f"AWS knows no endpoint {endpoint_name}; its page says what became of it. ({text})"
+            )
+    if code in _PASSING:
+        return errors.Throttled(f"SageMaker could not take the request just now. ({text or code})")
+    return None
+
+
+def _model_failed(response: Any, text: str) -> errors.ModelFailed:
+    status = int(response.get("OriginalStatusCode") or 0)
+    said = str(response.get("OriginalMessage") or text).strip()
+    return errors.ModelFailed(said, status=status)

@@ -1,0 +1,249 @@
+"""Send a picture to a model, wait for a model that is still loading, and keep the answer.
+
+Calls run in a pool of threads of the web process, so that a model which loads for minutes holds
+neither the server nor a worker. A page waits a moment for its answer, then looks at the row.
+"""
+
+import atexit
+import json
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cache, partial
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import InterfaceError, InternalError, OperationalError, connection
+
+from core import clock, errors
+from endpoints.models import Endpoint
+from invocations import answers, runtime
+from invocations.models import Invocation, Picture
+from invocations.pictures import Prepared
+from invocations.pool import Full, Pool
+from invocations.under_way import UnderWay
+from models_catalog.models import Version
+
+logger = logging.getLogger(__name__)
+
+BETWEEN_TRIES_S = 1.0
+WRITE_FOR_S = 120.0
+_THROTTLED_TRIES = 4
+
+
+class Refused(Exception):
+    """It was not even tried; ``str()`` says why."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What a thread needs, without the database."""
+
+    invocation_pk: int
+    endpoint_name: str
+    target_model: str
+    body: bytes
+    content_type: str
+
+
+@cache
+def pool() -> Pool:
+    """This process's pool, made when it is first needed: threads do not survive a fork."""
+    atexit.register(_give_up_the_rest)
+    return Pool(threads=settings.INVOKE_THREADS, waiting=settings.INVOKE_THREADS)
+
+
+_under_way = UnderWay()
+
+
+def _give_up_the_rest() -> None:
+    """At a shutdown: nobody will wait for these answers, so say so now.
+
+    After a kill the sweep does the same, half a minute later.
+    """
+    Invocation.objects.filter(pk__in=_under_way.pks()).give_up()
+
+
+def start(
+    *, endpoint: Endpoint, version: Version, picture: Picture, actor: User | None
+) -> "tuple[Invocation, Future[None]]":
+    """Begin a call; returns its row, and a future that is done when the row is settled.
+
+    Raises Refused, with no row left, where the endpoint does not serve this version, or where
+    too many calls are waiting already. The picture stays kept, so that it can be sent again.
+    """
+    if not endpoint.serving:
+        raise Refused(
+            f"The endpoint {endpoint.name} is not in service now. Its page says why; choose "
+            "another one, or try again when it is."
+        )
+    if version.state != Version.State.READY:
+        raise Refused(f"{version} is not ready to be called.")
+    if (version.bucket, version.prefix) != (endpoint.bucket, endpoint.prefix):
+        raise Refused(f"{version} is not in the store that {endpoint.name} serves.")
+    invocation = Invocation.objects.create(
+        endpoint=endpoint,
+        version=version,
+        target_model=version.target_model,
+        created_by=actor,
+        picture_name=picture.name,
+        picture_sha256=picture.sha256,
+        thumbnail=bytes(picture.thumbnail),
+        sent_bytes=len(picture.data),
+        scaled=picture.scaled,
+    )
+    call = _Call(
+        invocation.pk,
+        endpoint.name,
+        version.target_model,
+        bytes(picture.data),
+        picture.content_type,
+    )
+    _under_way.add(invocation.pk)
+    try:
+        return invocation, pool().submit(partial(_run, call))
+    except Full:
+        _under_way.discard(invocation.pk)
+        invocation.delete()
+        raise Refused(
+            "The portal is busy: too many calls are waiting for an answer. Try again in a moment."
+        ) from None
+
+
+def keep(picture: Prepared) -> Picture:
+    """Keep the picture for a day, so that it can be sent again."""
+    kept, _ = Picture.objects.update_or_create(
+        sha256=picture.sha256,
+        defaults={
+            "name": picture.name,
+            "content_type": picture.content_type,
+            "data": picture.data,
+            "thumbnail": picture.thumbnail,
+            "scaled": picture.scaled,
+            "used_at": clock.now(),
+        },
+    )
+    return kept
+
+
+def sweep() -> None:
+    """Give up the calls whose process is gone, and drop the pictures that were kept long enough."""
+    # Asked first: a write that changes nothing takes SQLite's one lock all the same.
+    if Invocation.objects.lost().exists():
+        Invocation.objects.lost().give_up()
+    if Picture.objects.expired().exists():
+        Picture.objects.expired().delete()
+
+
+def _run(call: _Call) -> None:
+    """Call until there is an answer, an error that will stay, or INVOKE_WAIT_S is over."""
+    # What was given up meanwhile stays so: the page has said it.
+    row = Invocation.objects.under_way().filter(pk=call.invocation_pk)
+    began = time.perf_counter()
+
+    def finish(**fields: object) -> None:
+        fields["latency_ms"] = (time.perf_counter() - began) * 1000
+        _write(lambda: row.update(**fields))
+
+    def note(**fields: object) -> None:
+        _write(lambda: row.update(**fields))
+
+    try:
+        _try_until_answered(call, began, note, finish)
+    except errors.ModelFailed as error:
+        finish(state=Invocation.State.FAILED, error=_model_said(error))
+    except (errors.AwsError, answers.Unreadable) as error:
+        finish(state=Invocation.State.FAILED, error=str(error))
+    except BaseException:
+        finish(
+            state=Invocation.State.FAILED,
+            error="The portal itself failed; its log says why. Send the picture again.",
+        )
+        raise
+    finally:
+        _under_way.discard(call.invocation_pk)
+
+
+def _write(write: Callable[[], object]) -> None:
+    """Write to the database; again where it is locked, full or away, for two minutes.
+
+    An answer that SageMaker gave must not be lost to a backup that locks the database. Raises what
+    the last try raised.
+    """
+    until = time.monotonic() + WRITE_FOR_S
+    while True:
+        try:
+            write()
+            return
+        except (OperationalError, InternalError, InterfaceError) as error:
+            if time.monotonic() > until:
+                raise
+            logger.warning("an answer waits for the database: %s", error)
+            connection.close_if_unusable_or_obsolete()
+        time.sleep(BETWEEN_TRIES_S)
+
+
+def _try_until_answered(
+    call: _Call, began: float, note: Callable[..., object], finish: Callable[..., None]
+) -> None:
+    attempts = throttled = 0
+    while True:
+        attempts += 1
+        sent = time.perf_counter()
+        try:
+            answer = runtime.invoke(
+                endpoint_name=call.endpoint_name,
+                target_model=call.target_model,
+                body=call.body,
+                content_type=call.content_type,
+            )
+            break
+        except errors.NotReady:
+            if time.perf_counter() - began >= settings.INVOKE_WAIT_S:
+                raise errors.NotReady(
+                    f"The model was still loading after {settings.INVOKE_WAIT_S} s. SageMaker "
+                    "gives up by then too: the endpoint's log says what its container is doing."
+                ) from None
+        except errors.Throttled:
+            throttled += 1
+            if throttled >= _THROTTLED_TRIES:
+                raise
+        note(state=Invocation.State.LOADING, attempts=attempts)
+        time.sleep(BETWEEN_TRIES_S)
+    answered = time.perf_counter()
+    cold, timings = answers.timings(answer.custom_attributes)
+    timings["call_ms"] = (answered - sent) * 1000
+    timings["waited_ms"] = (sent - began) * 1000
+    finish(
+        state=Invocation.State.DONE,
+        error="",
+        predictions=answers.predictions(answer.body),
+        cold=cold,
+        attempts=attempts,
+        timings=timings,
+        request_id=answer.request_id[:64],
+        variant=answer.variant[:63],
+    )
+
+
+def _model_said(error: errors.ModelFailed) -> str:
+    if error.status in (400, 413, 415):
+        return f"The model cannot take this picture: {_sentence(error)}"
+    if error.status == 507:
+        return (
+            "There is not enough memory on the endpoint's instances for this model, though "
+            f"others were unloaded. Choose a larger instance type. ({_sentence(error)})"
+        )
+    return f"The model's container failed with status {error.status}: {_sentence(error)}"
+
+
+def _sentence(error: errors.ModelFailed) -> str:
+    """What MMS's JSON error says, or the text itself."""
+    try:
+        given = json.loads(str(error))
+        text = given["message"] if isinstance(given, dict) else str(error)
+    except (ValueError, KeyError):
+        text = str(error)
+    return str(text)[:1000]

@@ -1,0 +1,57 @@
+"""The pool of threads: bounded, and never in the way of a shutdown."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from invocations.pool import Full, Pool
+
+
+def test_calls_run_side_by_side_up_to_the_bound():
+    pool = Pool(threads=2, waiting=1)
+    gate, seen = threading.Event(), threading.Semaphore(0)
+
+    def call():
+        seen.release()
+        assert gate.wait(10)
+
+    futures = [pool.submit(call) for _ in range(3)]
+    assert seen.acquire(timeout=10)
+    assert seen.acquire(timeout=10)
+    assert not seen.acquire(timeout=0.1)  # the third waits
+    with pytest.raises(Full):
+        pool.submit(call)
+    gate.set()
+    for future in futures:
+        future.result(timeout=10)
+    pool.submit(lambda: None).result(timeout=10)
+
+
+def test_what_a_call_raises_is_in_its_future_and_the_thread_lives_on():
+    pool = Pool(threads=1, waiting=0)
+
+    def fail():
+        raise ValueError("so it is")
+
+    assert isinstance(pool.submit(fail).exception(timeout=10), ValueError)
+    pool.submit(lambda: None).result(timeout=10)
+
+
+def test_idle_threads_are_used_again():
+    pool = Pool(threads=8, waiting=8)
+    names = set()
+    for _ in range(20):
+        pool.submit(lambda: names.add(threading.current_thread().name)).result(timeout=10)
+    assert len(names) <= 2
+
+
+def test_a_call_that_waits_does_not_hold_the_process():
+    code = (
+        "import django; from django.conf import settings; settings.configure(); "
+        "import threading; from invocations.pool import Pool; "
+        "Pool(threads=1, waiting=0).submit(threading.Event().wait); print('ends')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30, text=True)
+    assert done.stdout == "ends\n", done.stderr

@@ -1,0 +1,73 @@
+"""A call counts as lost when its process is gone, and never because it waits long."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from invocations import runtime, services, views
+from invocations.models import Invocation
+from invocations.pool import Pool
+from invocations.tests.test_invoke import Runtime, upload
+from invocations.tests.test_invoke_threads import wait_until
+from invocations.under_way import UnderWay
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LONG_AGO = timedelta(hours=1)
+
+
+@pytest.fixture
+def under_way(monkeypatch):
+    under_way = UnderWay(every_s=0.02)
+    monkeypatch.setattr(services, "_under_way", under_way)
+    yield under_way
+    wait_until(lambda: not under_way._beating)
+
+
+def test_a_call_that_stands_in_line_for_an_hour_is_not_lost(
+    serving, make_version, client_of, under_way, monkeypatch
+):
+    gate, fake, pool = threading.Event(), Runtime(), Pool(threads=1, waiting=1)
+
+    def slow(**call):
+        assert gate.wait(20)
+        return fake.invoke(**call)
+
+    monkeypatch.setattr(services, "pool", lambda: pool)
+    monkeypatch.setattr(runtime, "invoke", slow)
+    monkeypatch.setattr(views, "PATIENCE_S", 0.01)
+    client, version = client_of("viewer"), make_version()
+    for _ in range(2):
+        data = {"endpoint": serving.pk, "version": version.pk, "picture": upload()}
+        client.post(reverse("invocations:run"), data, HTTP_HX_REQUEST="true")
+    past = timezone.now() - LONG_AGO
+    Invocation.objects.update(created_at=past, seen_at=past)
+    wait_until(lambda: not Invocation.objects.lost().exists())
+    services.sweep()
+    assert {call.state for call in Invocation.objects.all()} == {"running"}
+    gate.set()
+    wait_until(lambda: all(call.settled for call in Invocation.objects.all()))
+    assert {(call.state, call.error) for call in Invocation.objects.all()} == {("done", "")}
+
+
+def test_a_call_whose_process_was_killed_is_given_up_within_half_a_minute(serving, make_version):
+    call = Invocation.objects.create(endpoint=serving, version=make_version(), target_model="t")
+    services.sweep()
+    assert Invocation.objects.get().state == "running"
+    Invocation.objects.update(seen_at=call.seen_at - timedelta(seconds=27))
+    services.sweep()
+    assert Invocation.objects.get().state == "failed"
+
+
+def test_what_is_settled_is_not_touched(serving, make_version, under_way):
+    make = Invocation.objects.create
+    settled = make(endpoint=serving, version=make_version(), target_model="t", state="done")
+    running = make(endpoint=serving, version=settled.version, target_model="t")
+    for call in (settled, running):
+        under_way.add(call.pk)
+    wait_until(lambda: Invocation.objects.get(pk=running.pk).seen_at > running.seen_at)
+    assert Invocation.objects.get(pk=settled.pk).seen_at == settled.seen_at
+    for call in (settled, running):
+        under_way.discard(call.pk)
