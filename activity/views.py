@@ -11,7 +11,7 @@ from core.permissions import NotPermitted, require_permission
 
 # Where the things live that events speak of; by name, since this app knows no other app.
 _MODELS = {
-    "model": "models_catalog.Model",
+    "model": "models_catalog.RegisteredModel",
     "version": "models_catalog.Version",
     "endpoint": "endpoints.Endpoint",
     "user": "auth.User",

@@ -47,7 +47,7 @@ _CODES: Mapping[str, type[errors.AwsError]] = {
 
 
 @dataclass(frozen=True)
-class Model:
+class SageMakerModel:
     """A SageMaker model: the image, and the store that it serves."""
 
     name: str
@@ -59,7 +59,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Config:
+class SageMakerConfig:
     """An endpoint configuration with its one variant."""
 
     name: str
@@ -71,7 +71,7 @@ class Config:
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class SageMakerEndpoint:
     """An endpoint; ``status`` is SageMaker's word (BC: EndpointStatus)."""
 
     name: str
@@ -119,12 +119,12 @@ def create_model(
     return answer["ModelArn"]
 
 
-def describe_model(name: str) -> Model:
+def describe_model(name: str) -> SageMakerModel:
     """What is there under this name; raises NotFound."""
     with _in_our_words(f"looking at the SageMaker model {name}"):
         answer = aws.sagemaker().describe_model(ModelName=name)
     container = answer.get("PrimaryContainer") or {}
-    return Model(
+    return SageMakerModel(
         name=name,
         arn=answer["ModelArn"],
         created_at=answer["CreationTime"],
@@ -161,7 +161,7 @@ def create_config(
     return answer["EndpointConfigArn"]
 
 
-def describe_config(name: str) -> Config:
+def describe_config(name: str) -> SageMakerConfig:
     """What is there under this name; raises NotFound.
 
     Eventually consistent: one that was just created may not be found yet (BC: CreateEndpoint).
@@ -169,7 +169,7 @@ def describe_config(name: str) -> Config:
     with _in_our_words(f"looking at the endpoint config {name}"):
         answer = aws.sagemaker().describe_endpoint_config(EndpointConfigName=name)
     variant = answer["ProductionVariants"][0]
-    return Config(
+    return SageMakerConfig(
         name=name,
         arn=answer["EndpointConfigArn"],
         created_at=answer["CreationTime"],
@@ -210,11 +210,11 @@ def look() -> None:
         return
 
 
-def describe_endpoint(name: str) -> Endpoint:
+def describe_endpoint(name: str) -> SageMakerEndpoint:
     """What is there under this name; raises NotFound."""
     with _in_our_words(f"looking at the endpoint {name}"):
         answer = aws.sagemaker().describe_endpoint(EndpointName=name)
-    return Endpoint(
+    return SageMakerEndpoint(
         name=name,
         arn=answer["EndpointArn"],
         status=answer["EndpointStatus"],

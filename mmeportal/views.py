@@ -14,7 +14,7 @@ from core.permissions import NotPermitted, require_permission
 from endpoints.models import Endpoint
 from invocations.models import Invocation
 from mmeportal import readiness
-from models_catalog.models import Model
+from models_catalog.models import RegisteredModel
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """The state of things at a glance, and what to do next."""
     parts = {
         "endpoints": ("endpoints.view_endpoint", Endpoint.objects.shown()[:6]),
-        "models": ("models_catalog.view_model", Model.objects.with_latest_version()[:6]),
+        "models": ("models_catalog.view_model", RegisteredModel.objects.with_latest_version()[:6]),
         "invocations": ("endpoints.invoke_endpoint", Invocation.objects.for_home()[:6]),
         "events": ("activity.view_event", Event.objects.newest().readable_by(request.user)[:8]),
     }

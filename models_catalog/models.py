@@ -32,7 +32,7 @@ def valid_name(name: str) -> None:
         raise ValidationError(f"The name {name} is reserved; choose another one.")
 
 
-class ModelQuerySet(models.QuerySet["Model"]):
+class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     """The questions that pages ask of the catalog."""
 
     def with_latest_version(self) -> Self:
@@ -44,7 +44,7 @@ class ModelQuerySet(models.QuerySet["Model"]):
         )
 
 
-class Model(models.Model):
+class RegisteredModel(models.Model):
     """A registered model: a name and what it is for."""
 
     name = models.CharField(max_length=63, unique=True, validators=[valid_name])
@@ -54,11 +54,19 @@ class Model(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
 
-    objects = ModelQuerySet.as_manager()
+    objects = RegisteredModelQuerySet.as_manager()
     activity_kind = "model"
 
     class Meta:
+        db_table = "models_catalog_model"  # the class was called Model
+        verbose_name = "model"
         ordering = ["name"]
+        # The names from when the class was called Model: users and roles keep their rights.
+        default_permissions = ()
+        permissions = [
+            (f"{action}_model", f"Can {action} model")
+            for action in ("add", "change", "delete", "view")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -202,7 +210,7 @@ class Version(models.Model):
     PUBLISHING = "Publishing"
     STEPS = (READING, PACKING, LOADING, PUBLISHING)
 
-    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     note = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 from tests.artifacts import constant_archive
 
 PASSWORD = "a good long password"
@@ -61,7 +61,7 @@ def endpoint(transactional_db: None) -> Endpoint:
 
 @pytest.fixture
 def version(transactional_db: None) -> Version:
-    model = Model.objects.create(name="digits")
+    model = RegisteredModel.objects.create(name="digits")
     return Version.objects.create(
         model=model, number=1, size=1, state=Version.State.CHECKING, step=Version.READING
     )

@@ -8,7 +8,7 @@ from endpoints.models import Resource
 from endpoints.reconciler.step import CONFIG, ENDPOINT, MODEL, NOUN, Refused, Step
 
 
-def check_own_model(step: Step, found: sagemaker.Model) -> None:
+def check_own_model(step: Step, found: sagemaker.SageMakerModel) -> None:
     endpoint = step.endpoint
     same = (
         found.multi_model
@@ -19,7 +19,7 @@ def check_own_model(step: Step, found: sagemaker.Model) -> None:
         _refuse(MODEL, found.name, f"it serves {found.data_url or 'nothing'} with {found.image}")
 
 
-def check_own_config(step: Step, found: sagemaker.Config) -> None:
+def check_own_config(step: Step, found: sagemaker.SageMakerConfig) -> None:
     endpoint = step.endpoint
     same = (found.model_name, found.instance_type, found.instance_count) == (
         endpoint.model_name,
@@ -31,7 +31,7 @@ def check_own_config(step: Step, found: sagemaker.Config) -> None:
         _refuse(CONFIG, found.name, f"it says {what}")
 
 
-def check_own_endpoint(step: Step, found: sagemaker.Endpoint) -> None:
+def check_own_endpoint(step: Step, found: sagemaker.SageMakerEndpoint) -> None:
     if found.config_name != step.endpoint.config_name and not _known(
         step.resources[ENDPOINT], found.created_at
     ):

@@ -74,7 +74,7 @@ def found_or_none(describe: Callable[[str], T], name: str) -> T | None:
         return None
 
 
-def see_endpoint(step: Step, found: sagemaker.Endpoint) -> None:
+def see_endpoint(step: Step, found: sagemaker.SageMakerEndpoint) -> None:
     see(step, ENDPOINT, Seen(found.status, found.arn, found.created_at))
     step.status = found.status
     before = step.resources[ENDPOINT].status
