@@ -1,10 +1,15 @@
 """Fixtures for the tests of every part."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# pytest-django has read the settings of the tests by now (pyproject.toml). A process that a test
+# starts is to have the portal's own, as a user's has.
+os.environ["DJANGO_SETTINGS_MODULE"] = "mmeportal.settings"
 
 
 @pytest.fixture(scope="session", autouse=True)
