@@ -31,10 +31,15 @@ fuzz: ## 20,000 mutants of networks given to MXNet in the sandbox; ARGS="--count
 fuzz-requests: ## 2,000 pictures, payloads and headers sent to the container; ARGS="--count 10000 --seed 7"
 	@$(STACK) run container/tests/fuzz_requests.py $(ARGS)
 
-lint: ## ruff and mypy
+lint: ## ruff, mypy, templates, imports, dead names, migrations
 	@$(STACK) run -m ruff check .
 	@$(STACK) run -m ruff format --check .
 	@$(STACK) run -m mypy .
+	@.venv/bin/djade --check --target-version 5.2 $$(find templates -name '*.html')
+	@.venv/bin/lint-imports
+	@$(STACK) run -m tests.rules.dead_names
+	@$(STACK) run manage.py makemigrations --check --dry-run --settings mmeportal.settings_lint
+	@$(STACK) run manage.py lintmigrations --no-cache --quiet ok ignore --settings mmeportal.settings_lint
 
 # --strict: behind a mirror that has no vulnerability data pip-audit would skip all, and be content.
 audit: ## hold every pinned package against the known vulnerabilities; asks the package index
