@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
+.PHONY: help up manage test quick soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -20,6 +20,9 @@ manage: ## manage.py beside the stack; ARGS="pack_zoo resnet18_v1"
 test: ## all tests; ARGS="-k upload" for some
 	@$(STACK) install sdk
 	@$(STACK) run -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+quick: ## the tests that start no process: in a minute; ARGS="endpoints" for some
+	@$(STACK) run -m pytest --quick -n 2 -q $(ARGS)
 
 soak: ## localaws under load for minutes, and while its parts are killed; ARGS="--seconds 60"
 	@$(STACK) run -m localaws.tests.soak $(ARGS)

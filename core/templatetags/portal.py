@@ -1,7 +1,6 @@
 """Small things that many templates need; loaded everywhere as builtins."""
 
 from datetime import datetime
-from typing import Any
 
 from django import template
 from django.utils import timezone
