@@ -35,7 +35,6 @@ class NewEndpointForm(forms.Form):
         choice.choices = [(kind, kind) for kind in settings.INSTANCE_TYPES]
         count = self.fields["instance_count"]
         assert isinstance(count, forms.IntegerField)
-        count.max_value = settings.MAX_INSTANCES
         count.widget.attrs["max"] = settings.MAX_INSTANCES
 
     def add_errors(self, error: ValidationError) -> None:

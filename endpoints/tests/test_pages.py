@@ -9,6 +9,7 @@ from activity.models import Event
 from core import errors
 from endpoints import services
 from endpoints.models import Endpoint
+from tests.html import one_line
 
 ROLES = ("viewer", "operator", "admin")
 MAY = {
@@ -149,12 +150,12 @@ def test_the_page_shows_names_arns_states_and_the_log(serving, client_of, make_v
 def test_the_page_polls_until_it_is_settled(endpoint, settle, client_of):
     client = client_of("viewer")
     polls = f'hx-get="{url("live", endpoint)}" hx-trigger="every 1s"'
-    assert polls in client.get(url("detail", endpoint)).content.decode()
-    live = client.get(url("live", endpoint)).content.decode()
+    assert polls in one_line(client.get(url("detail", endpoint)))
+    live = one_line(client.get(url("live", endpoint)))
     assert polls in live
     assert 'id="use"' not in live
     settle(endpoint)
-    live = client.get(url("live", endpoint)).content.decode()
+    live = one_line(client.get(url("live", endpoint)))
     assert polls not in live
     assert 'hx-swap-oob="true"' in live
 
@@ -220,5 +221,5 @@ def test_it_says_that_objects_which_came_by_other_ways_were_not_validated(
     serving, make_version, client_of
 ):
     make_version()
-    page = client_of("viewer").get(url("detail", serving)).content.decode()
+    page = one_line(client_of("viewer").get(url("detail", serving)))
     assert "Objects that reached the store by other ways are served too" in page

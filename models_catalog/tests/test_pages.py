@@ -19,6 +19,7 @@ from core import aws
 from models_catalog import services
 from models_catalog.models import RegisteredModel, Version
 from tests.artifacts import constant_archive
+from tests.html import one_line
 
 NEW = "models_catalog:new"
 
@@ -298,7 +299,7 @@ def test_admins_see_what_held_the_check_and_what_did_not(
         "missing": ["network", "processes"],
     }  # fmt: skip
     version.save()
-    page = client_of(role).get(version.get_absolute_url()).content.decode()
+    page = one_line(client_of(role).get(version.get_absolute_url()))
     assert ("Landlock" in page) is bool(told)
     assert ("Missing: network, processes." in page) is bool(told)
 
@@ -352,7 +353,7 @@ def served(version: Version) -> Version:
 
 
 def test_the_page_says_what_is_served(client_of: Callable[[str], Client], served: Version) -> None:
-    page = client_of("viewer").get(served.get_absolute_url()).content.decode()
+    page = one_line(client_of("viewer").get(served.get_absolute_url()))
     for digits in (served.sha256, served.published_sha256, served.content_sha256):
         assert f'data-copy="{digits}"' in page
     text = html.unescape(page)
