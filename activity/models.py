@@ -4,6 +4,7 @@ from typing import Any, Never, Protocol, Self
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from activity import codes
 from core import clock
@@ -56,10 +57,10 @@ class Event(models.Model):
     class Level(models.TextChoices):
         """How much it matters."""
 
-        INFO = "info"
-        SUCCESS = "success"
-        WARNING = "warning"
-        ERROR = "error"
+        INFO = "info", _("Info")
+        SUCCESS = "success", _("Success")
+        WARNING = "warning", _("Warning")
+        ERROR = "error", _("Error")
 
     at = models.DateTimeField(default=clock.now, editable=False, db_index=True)
     actor = models.ForeignKey(

@@ -11,8 +11,10 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from core import clock
+from core.badges import Badge
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$"
@@ -139,7 +141,7 @@ class VersionQuerySet(models.QuerySet["Version"]):
             .defer("report")
             .select_related("model")
             .order_by(
-                models.Case(models.When(state="ready", then=0), default=1),
+                models.Case(models.When(state=Version.State.READY, then=0), default=1),
                 models.Case(models.When(sha256=version.sha256, then=0), default=1),
                 "-pk",
             )
@@ -183,25 +185,25 @@ class Version(models.Model):
     class State(models.TextChoices):
         """How far the version has come."""
 
-        UPLOADED = "uploaded"
-        CHECKING = "checking"
-        READY = "ready"
-        REJECTED = "rejected"
+        UPLOADED = "uploaded", _("Uploaded")
+        CHECKING = "checking", _("Checking")
+        READY = "ready", _("Ready")
+        REJECTED = "rejected", _("Rejected")
 
     UNSETTLED = (State.UPLOADED, State.CHECKING)
 
     class Packing(models.TextChoices):
         """How the archive that is served is packed (models_catalog/packing.py)."""
 
-        STORED = "stored"
-        COMPRESSED = "compressed"
+        STORED = "stored", _("Stored")
+        COMPRESSED = "compressed", _("Compressed")
 
     class PackingChoice(models.TextChoices):
         """What the uploader chose for it."""
 
-        AUTO = "auto", "Automatic"
-        STORED = "stored", "Stored"
-        COMPRESSED = "compressed", "Compressed"
+        AUTO = "auto", _("Automatic")
+        STORED = "stored", _("Stored")
+        COMPRESSED = "compressed", _("Compressed")
 
     # What is being done, as the page says it.
     READING = "Reading it in the sandbox"
@@ -280,6 +282,11 @@ class Version(models.Model):
     def settled(self) -> bool:
         """Whether the state is final."""
         return self.state not in self.UNSETTLED
+
+    @property
+    def badge(self) -> Badge:
+        """What lists and the version's page show of its state."""
+        return Badge(self.state, self.get_state_display().lower(), spinning=not self.settled)
 
     @property
     def target_model(self) -> str:

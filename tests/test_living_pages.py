@@ -52,9 +52,11 @@ def page(browser: Browser, live_server: Any, user_in: Callable[[str], User]) -> 
 
 @pytest.fixture
 def endpoint(transactional_db: None) -> Endpoint:
-    made = Endpoint.objects.create(name="demo", status="Creating", hint="It takes minutes.")
+    made = Endpoint.objects.create(
+        name="demo", state=Endpoint.State.CREATING, hint="It takes minutes."
+    )
     Resource.objects.create(
-        endpoint=made, kind="model", name="demo-r1", status="Created", created_at=MADE
+        endpoint=made, kind="model", name="demo-r1", state=Resource.State.CREATED, created_at=MADE
     )
     return made
 
@@ -158,7 +160,7 @@ def test_a_trouble_is_told_until_it_is_over(page: Page, endpoint: Endpoint) -> N
 
 
 def test_a_refused_form_says_to_reload(page: Page, endpoint: Endpoint, version: Version) -> None:
-    Endpoint.objects.update(status="InService")
+    Endpoint.objects.update(state=Endpoint.State.IN_SERVICE)
     Version.objects.update(state=Version.State.READY)
     page.goto("/invoke/")
     token = page.locator("#invoke-form [name=csrfmiddlewaretoken]")

@@ -21,7 +21,7 @@ def step_until(endpoint: Endpoint, done: Callable[[Endpoint], bool]) -> Endpoint
     """Step on with a real AWS, due or not, until ``done``; at most half a minute."""
     deadline = time.monotonic() + 30
     while not done(endpoint):
-        assert time.monotonic() < deadline, f"{endpoint.status} {endpoint.failure} {endpoint.hint}"
+        assert time.monotonic() < deadline, f"{endpoint.state} {endpoint.failure} {endpoint.hint}"
         Endpoint.objects.filter(pk=endpoint.pk).update(check_after=endpoint.created_at)
         services.advance(endpoint.pk)
         time.sleep(0.02)
@@ -68,7 +68,7 @@ def settle(advance: Callable[[Endpoint], Endpoint]) -> Callable[[Endpoint], Endp
             endpoint = advance(endpoint)
             if endpoint.settled:
                 return endpoint
-        raise AssertionError(f"{endpoint} does not settle: {endpoint.status}, {endpoint.hint}")
+        raise AssertionError(f"{endpoint} does not settle: {endpoint.state}, {endpoint.hint}")
 
     return run
 

@@ -21,7 +21,7 @@ SECTIONS = {
 @pytest.fixture
 def filled(db: None) -> Endpoint:
     RegisteredModel.objects.create(name="secret-model")
-    endpoint = Endpoint.objects.create(name="secret-endpoint", status="InService")
+    endpoint = Endpoint.objects.create(name="secret-endpoint", state=Endpoint.State.IN_SERVICE)
     other = RegisteredModel.objects.create(name="other")
     Invocation.objects.create(
         endpoint=Endpoint.objects.create(name="gone", gone_at=endpoint.created_at),
