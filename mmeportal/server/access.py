@@ -1,17 +1,20 @@
-"""The access log: one line for each answer, on standard output, in the combined format."""
+"""The access log: one line for each answer, on standard output."""
 
 import logging
 import sys
 import time
 from typing import Any
 
+from core import request_id
+from core.logging import Formatter
+
 _log = logging.getLogger("mmeportal.access")
 
 
-def set_up() -> None:
-    """Write bare lines to standard output."""
+def set_up(*, as_json: bool) -> None:
+    """Write to standard output: JSON objects, or lines in the combined format and the id."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(Formatter(as_json=True) if as_json else logging.Formatter("%(message)s"))
     _log.handlers = [handler]
     _log.propagate = False
     _log.setLevel(logging.INFO)
@@ -25,16 +28,22 @@ def write(task: Any) -> None:
         f"{_plain(getattr(request, 'command', '-'))} {_plain(getattr(request, 'request_uri', '-'))}"
     )
     when = time.strftime("%d/%b/%Y:%H:%M:%S %z")
+    status = task.status.partition(" ")[0]
+    size = task.content_bytes_written or task.content_length
+    given = next((value for name, value in task.response_headers if name == request_id.HEADER), "-")
     _log.info(
-        '%s - - [%s] "%s HTTP/%s" %s %s "%s" "%s"',
+        '%s - - [%s] "%s HTTP/%s" %s %s "%s" "%s" "%s"',
         task.channel.addr[0],
         when,
         first,
         request.version,
-        task.status.partition(" ")[0],
-        task.content_bytes_written or task.content_length or "-",
+        status,
+        size or "-",
         _plain(headers.get("REFERER", "-")),
         _plain(headers.get("USER_AGENT", "-")),
+        given,
+        extra={"client": task.channel.addr[0], "status": int(status), "bytes": size or 0}
+        | {"request_id": given},
     )
 
 
