@@ -143,8 +143,8 @@ def _name_request(request: Any, **_: Any) -> None:
     """
     given = request_id.current()
     if given:
-        agent = request.headers.pop("User-Agent")
-        request.headers["User-Agent"] = f"{agent} request-id/{given}"
+        agent = request.headers["User-Agent"]
+        request.headers.replace_header("User-Agent", f"{agent} request-id/{given}")
 
 
 def _log_call(http_response: Any, parsed: Any, model: Any, **_: Any) -> None:

@@ -33,7 +33,7 @@ class Refusal:
 
     def naming(self, given: str) -> "Refusal":
         """The same with the request's id, unless it has one."""
-        if any(name == request_id.HEADER for name, _ in self.headers):
+        if any(name.lower() == request_id.HEADER.lower() for name, _ in self.headers):
             return self
         body = self.body.replace(_ID.encode(), given.encode())
         return Refusal(self.status, [*self.headers, (request_id.HEADER, given)], body)
