@@ -166,3 +166,17 @@ def test_aws_gets_it_in_the_user_agent_also_from_the_threads_of_a_transfer(store
     for operation, seen in agents.items():
         assert all(agent.endswith(f" request-id/{GIVEN}") for agent in seen), (operation, seen)
     assert not any("request-id" in agent for agent in outside)
+
+
+def test_the_activity_page_shows_what_one_request_did(client_of: Any):
+    model = Model.objects.create(name="m")
+    with request_id.bound(GIVEN):
+        record(action="model.noted", subject=model, text="In the request.")
+    record(action="model.noted", subject=model, text="Another time.")
+    client = client_of("viewer")
+    page = client.get(reverse("activity:list"), {"request": GIVEN}).content.decode()
+    assert "In the request." in page
+    assert "Another time." not in page
+    nothing = client.get(reverse("activity:list"), {"request": "<b>"}).content.decode()
+    assert "No event has this request id" in nothing
+    assert "<code>&lt;b&gt;</code>" in nothing
