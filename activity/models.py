@@ -7,7 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from activity import codes
-from core import clock
+from core import clock, request_id
 
 # Events about people: for those who manage them.
 PEOPLE = ("user", "login")
@@ -82,6 +82,14 @@ class Event(models.Model):
     )
     parameters = models.JSONField(
         null=True, blank=True, help_text="What the code (`action`) is rendered with."
+    )
+
+    request_id = models.CharField(
+        max_length=request_id.MAX_LENGTH,
+        blank=True,
+        db_default="",
+        db_index=True,
+        help_text="Of the request or job that recorded it (core/request_id.py).",
     )
 
     objects = EventQuerySet.as_manager()

@@ -21,11 +21,13 @@ _MODELS = {
 @require_safe
 @require_permission("activity.view_event", "read the activity log")
 def event_list(request: HttpRequest) -> HttpResponse:
-    """All events, newest first, fifty a page."""
-    page = Paginator(Event.objects.newest().readable_by(request.user), 50).get_page(
-        request.GET.get("page")
-    )
-    return render(request, "activity/list.html", {"page": page})
+    """All events, newest first, fifty a page; with ``?request=ID`` those of one request."""
+    events = Event.objects.newest().readable_by(request.user)
+    of_request = request.GET.get("request", "").strip()
+    if of_request:
+        events = events.filter(request_id=of_request)
+    page = Paginator(events, 50).get_page(request.GET.get("page"))
+    return render(request, "activity/list.html", {"page": page, "of_request": of_request})
 
 
 @require_safe

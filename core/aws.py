@@ -6,8 +6,10 @@ at local servers; nothing here, or anywhere in the portal, knows the difference.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -35,8 +37,9 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 from django.conf import settings
+from s3transfer.futures import BoundedExecutor
 
-from core import aws_refusals, errors
+from core import aws_refusals, errors, request_id
 
 if TYPE_CHECKING:
     from functools import _lru_cache_wrapper
@@ -115,9 +118,43 @@ def s3(patience: Patience = JOB) -> "S3Client":
 
 def _signing_right(client: C) -> C:
     events: Any = client.meta.events  # its types know no handler that answers
+    events.register_last("request-created", _name_request)
+    events.register("after-call", _log_call)
     events.register("before-sign", _note_clock)
     events.register("needs-retry", _sign_by_their_clock)
     return client
+
+
+class _Threads(ThreadPoolExecutor):
+    """The threads of boto3's transfers, with the id of the request that each works for."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        return super().submit(copy_context().run, fn, *args, **kwargs)
+
+
+# s3transfer has it as an attribute of the class, to be replaced, and boto3 no setting for it.
+BoundedExecutor.EXECUTOR_CLS = _Threads
+
+
+def _name_request(request: Any, **_: Any) -> None:
+    """Add the request's id to the User-Agent, which CloudTrail and S3's access logs keep.
+
+    Called last: botocore makes the header anew for each request. It is not signed.
+    """
+    given = request_id.current()
+    if given:
+        agent = request.headers["User-Agent"]
+        request.headers.replace_header("User-Agent", f"{agent} request-id/{given}")
+
+
+def _log_call(http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
+    logger.debug(
+        "AWS answered %s %s with %s, its request id %s.",
+        model.service_model.service_id,
+        model.name,
+        http_response.status_code,
+        parsed.get("ResponseMetadata", {}).get("RequestId", "unknown"),
+    )
 
 
 def encryption() -> dict[str, str]:

@@ -9,7 +9,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 
 from activity.models import Event
-from core import shortage
+from core import request_id, shortage
 from core.permissions import NotPermitted, require_permission
 from endpoints.models import Endpoint
 from invocations.models import Invocation
@@ -84,7 +84,8 @@ def malformed(request: HttpRequest, exception: Exception | None = None) -> HttpR
     short = shortage.shortage(exception)
     if short is not None:
         return shortage.page(request, short)
-    return HttpResponse(render_to_string("400.html"), status=400)
+    context = {"request_id": request_id.current()}
+    return HttpResponse(render_to_string("400.html", context), status=400)
 
 
 def _frame(request: HttpRequest) -> str:
