@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock
 from core.badges import Badge
-from endpoints.old_status import OldStatus, OldStatusQuerySet, state_value
+from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
 valid_endpoint_name = RegexValidator(
@@ -42,13 +42,15 @@ class EndpointQuerySet(OldStatusQuerySet["Endpoint"]):
     def serving(self) -> Self:
         """Those that can be invoked now."""
         return self.filter(
-            gone_at=None, wanted=Endpoint.Wanted.PRESENT, state__in=Endpoint.SERVING
+            gone_at=None,
+            wanted=Endpoint.Wanted.PRESENT,
+            old_status__in=old_words(Endpoint.SERVING),
         ).order_by("name")
 
     def starting(self) -> Self:
         """Those that are wanted and do not serve yet."""
         return self.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT).exclude(
-            state__in=Endpoint.SERVING
+            old_status__in=old_words(Endpoint.SERVING)
         )
 
     def due(self) -> Self:
@@ -114,9 +116,9 @@ class Endpoint(OldStatus):
         DELETING = "deleting", _("Deleting")
         FAILED = "failed", _("Failed")
         GONE = "gone", _("Gone")
-        OTHER = "other", _("Unknown")  # sagemaker_status has SageMaker's word
+        UNRECOGNIZED = "unrecognized", _("Unrecognized")  # sagemaker_status has SageMaker's word
 
-    PORTAL_STATES = frozenset({State.REQUESTED, State.GONE, State.OTHER})
+    PORTAL_STATES = frozenset({State.REQUESTED, State.GONE, State.UNRECOGNIZED})
     # Still serving in all of these (BC: EndpointStatus).
     SERVING = (
         State.IN_SERVICE,
@@ -294,15 +296,17 @@ class Resource(OldStatus):
         FAILED = "failed", _("Failed")
         GONE = "gone", _("Gone")
         KEPT = "kept", _("Kept")  # it is not ours, and was left as it is
-        OTHER = "other", _("Unknown")  # sagemaker_status has SageMaker's word
+        UNRECOGNIZED = "unrecognized", _("Unrecognized")  # sagemaker_status has SageMaker's word
 
         @classmethod
         def of_sagemaker(cls, word: str) -> "Resource.State":
             """The state that SageMaker names so (BC: EndpointStatus)."""
             value = state_value(word)
-            return cls(value) if value in cls.values else cls.OTHER
+            return cls(value) if value in cls.values else cls.UNRECOGNIZED
 
-    PORTAL_STATES = frozenset({State.WAITING, State.CREATED, State.GONE, State.KEPT, State.OTHER})
+    PORTAL_STATES = frozenset(
+        {State.WAITING, State.CREATED, State.GONE, State.KEPT, State.UNRECOGNIZED}
+    )
     # SageMaker allows no delete, update or rescale in these (BC: EndpointStatus).
     IN_PROGRESS = frozenset(
         {
@@ -400,6 +404,6 @@ class Resource(OldStatus):
 
 
 def _label(row: Endpoint | Resource) -> str:
-    if row.state == row.State.OTHER:
+    if row.state == row.State.UNRECOGNIZED:
         return row.sagemaker_status
     return str(row.State(row.state).label)

@@ -27,6 +27,11 @@ def old_word(state: str, sagemaker_status: str) -> str:
     return sagemaker_status or "".join(part.capitalize() for part in state.split("_"))
 
 
+def old_words(states: Collection[str]) -> list[str]:
+    """What to look for in the old column: both releases write it, so that it is always true."""
+    return [old_word(state, "") for state in states]
+
+
 class OldStatusQuerySet(models.QuerySet[Row]):
     """Keeps the old column true where many rows are updated."""
 
@@ -41,8 +46,8 @@ class OldStatusQuerySet(models.QuerySet[Row]):
 class OldStatus(models.Model):
     """Keeps the old column of a model that has ``state`` and ``sagemaker_status``.
 
-    The model has an enumeration ``State`` with a member OTHER, and says in ``PORTAL_STATES`` which
-    of its values are no words of SageMaker's.
+    The model has an enumeration ``State`` with a member UNRECOGNIZED, and says in
+    ``PORTAL_STATES`` which of its values are no words of SageMaker's.
     """
 
     State: type[models.TextChoices]
@@ -78,5 +83,5 @@ class OldStatus(models.Model):
         """State and SageMaker's word, from what the release before wrote."""
         value = state_value(word)
         if value not in cls.State.values:
-            return cls.State["OTHER"], word
+            return cls.State["UNRECOGNIZED"], word
         return cls.State(value), "" if value in cls.PORTAL_STATES else word

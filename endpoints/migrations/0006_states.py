@@ -16,14 +16,14 @@ ENDPOINT_STATES = [
     ("deleting", "Deleting"),
     ("failed", "Failed"),
     ("gone", "Gone"),
-    ("other", "Unknown"),
+    ("unrecognized", "Unrecognized"),
 ]
 RESOURCE_STATES = [
     ("waiting", "Waiting"),
     ("created", "Created"),
     *ENDPOINT_STATES[1:-1],
     ("kept", "Kept"),
-    ("other", "Unknown"),
+    ("unrecognized", "Unrecognized"),
 ]
 
 
@@ -34,7 +34,7 @@ def fill(apps, schema_editor):
         for word in rows.order_by().values_list("old_status", flat=True).distinct():
             state = re.sub(r"(?<!^)(?=[A-Z])", "_", word).lower()
             if state not in dict(states):
-                state = "other"
+                state = "unrecognized"
             rows.filter(old_status=word).update(
                 state=state, sagemaker_status="" if word in PORTAL_WORDS else word
             )

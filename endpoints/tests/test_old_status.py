@@ -26,7 +26,7 @@ ENDPOINTS = {
     "Deleting": (Endpoint.State.DELETING, "Deleting"),
     "Failed": (Endpoint.State.FAILED, "Failed"),
     "Gone": (Endpoint.State.GONE, ""),
-    "Dreaming": (Endpoint.State.OTHER, "Dreaming"),
+    "Dreaming": (Endpoint.State.UNRECOGNIZED, "Dreaming"),
 }
 RESOURCES = {
     ("model", "Waiting"): (Resource.State.WAITING, ""),
@@ -36,7 +36,7 @@ RESOURCES = {
     ("config", "Gone"): (Resource.State.GONE, ""),
     ("endpoint", "Deleting"): (Resource.State.DELETING, "Deleting"),
     ("endpoint", "InService"): (Resource.State.IN_SERVICE, "InService"),
-    ("endpoint", "Dreaming"): (Resource.State.OTHER, "Dreaming"),
+    ("endpoint", "Dreaming"): (Resource.State.UNRECOGNIZED, "Dreaming"),
 }
 
 
@@ -91,7 +91,7 @@ def test_the_release_before_reads_the_words_that_it_knows(
     model: type[Endpoint] | type[Resource],
 ) -> None:
     for state in model.State:
-        if state != model.State.OTHER:
+        if state != model.State.UNRECOGNIZED:
             assert state_value(old_word(state, "")) == state
     assert {old_word(*new) for new in ENDPOINTS.values()} == set(ENDPOINTS)
 
@@ -111,11 +111,13 @@ def test_what_the_release_before_writes_is_taken_over(endpoint: Endpoint) -> Non
     row = Endpoint.objects.get()
     assert (row.state, row.sagemaker_status) == (Endpoint.State.IN_SERVICE, "InService")
     assert row.serving
+    assert Endpoint.objects.serving().get() == row
+    assert not Endpoint.objects.starting().exists()
     resource.refresh_from_db()
     assert resource.state == Resource.State.CREATED
     write_as_before("endpoints_endpoint", endpoint.pk, status="Dreaming")
     row = Endpoint.objects.get()
-    assert (row.state, row.badge.label) == (Endpoint.State.OTHER, "Dreaming")
+    assert (row.state, row.badge.label) == (Endpoint.State.UNRECOGNIZED, "Dreaming")
 
 
 def test_the_two_releases_take_turns_and_tell_nothing_twice(
