@@ -13,11 +13,13 @@ class ModelsCatalogConfig(AppConfig):
     verbose_name = "Catalog"
 
     def ready(self) -> None:
-        """Make the subjects, the readiness check of the store and its clock known."""
+        """Make the subjects, the panels, the readiness check of the store and its clock known."""
+        from models_catalog import panels
         from models_catalog.models import RegisteredModel, Version
         from models_catalog.ready_checks import look_at_store, time_of_store
 
         subjects.register(RegisteredModel.activity_kind, RegisteredModel)
         subjects.register(Version.activity_kind, Version)
+        panels.register_all()
         readiness.register("store", look_at_store, vital=True)
         readiness.register_clock("S3", time_of_store)
