@@ -271,7 +271,7 @@ class Endpoint(OldStatus):
 
 
 class ResourceQuerySet(OldStatusQuerySet["Resource"]):
-    """A class of its own, since the type checker finds no manager of a subscripted one."""
+    """The resources of endpoints."""
 
 
 class Resource(OldStatus):

@@ -162,6 +162,11 @@ class Invocation(models.Model):
         return self.state not in self.UNSETTLED
 
     @property
+    def loading(self) -> bool:
+        """Whether SageMaker has said that the model is being loaded for it."""
+        return self.state == self.State.LOADING
+
+    @property
     def badge(self) -> Badge:
         """What the home page shows of a call that has no answer."""
         return Badge(self.state, self.get_state_display(), spinning=not self.settled)
