@@ -90,9 +90,7 @@ def measure(
 ) -> None:
     sagemaker, s3 = local.client("sagemaker"), local.client("s3")
     runtime = local.client("sagemaker-runtime")
-    s3.create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"}
-    )
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     tiny = constant_archive(home / "tiny.tar.gz", labels=list("abcdef"), answer=0)
     s3.upload_file(str(tiny), BUCKET, "models/tiny.tar.gz")
     for number in range(3):
