@@ -11,6 +11,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts.addresses import networks
+from core import logging
 from core.env import (
     apart,
     env_bool,
@@ -70,7 +71,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "mmeportal.health.HealthMiddleware",
+    "core.middleware.RequestIdMiddleware",
+    "core.health.HealthMiddleware",
     "core.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -296,14 +298,8 @@ INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
 SAMPLES_DIR = env_str("SAMPLES_DIR", "")
 
 # --- logs ------------------------------------------------------------------------------
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"botocore": {"level": "WARNING"}, "boto3": {"level": "WARNING"}},
-    "root": {"handlers": ["stderr"], "level": env_str("LOG_LEVEL", "INFO")},
-}
+LOG_AS_JSON = logging.is_json(
+    env_choice("LOG_FORMAT", "auto", ("auto", "json", "console")), debug=DEBUG
+)
+LOGGING = logging.configuration(level=env_str("LOG_LEVEL", "INFO"), as_json=LOG_AS_JSON)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

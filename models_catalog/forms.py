@@ -10,7 +10,7 @@ from models_catalog.models import (
     NAME_LENGTH,
     NAME_PATTERN,
     NAME_RULE,
-    Model,
+    RegisteredModel,
     Version,
     valid_name,
 )
@@ -59,7 +59,7 @@ class UploadForm(forms.Form):
     )
     archive = forms.FileField(label="Archive", allow_empty_file=False)
 
-    def __init__(self, *args: Any, model: Model | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, model: RegisteredModel | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model = model
         self.fields["packing"].initial = settings.PACKING
@@ -70,7 +70,7 @@ class UploadForm(forms.Form):
     def clean_name(self) -> str:
         """Refuse a name that is taken: a new version is uploaded on the model's own page."""
         name: str = self.cleaned_data["name"]
-        if Model.objects.filter(name=name).exists():
+        if RegisteredModel.objects.filter(name=name).exists():
             raise forms.ValidationError(taken(name))
         return name
 

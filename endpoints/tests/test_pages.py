@@ -8,6 +8,7 @@ from django.urls import reverse
 from activity.models import Event
 from core import errors
 from endpoints import services
+from endpoints.forms import NewEndpointForm
 from endpoints.models import Endpoint
 from tests.html import one_line
 
@@ -182,7 +183,7 @@ def test_teardown_wants_the_name_and_lists_what_goes(serving, account, client_of
     assert response.url == serving.get_absolute_url()
     assert settle(serving).gone_at is not None
     page = client.get(url("detail", serving)).content.decode()
-    assert page.count('data-state="Gone"') >= 6
+    assert page.count('data-state="gone"') >= 6
     assert "costs nothing any more" in page
     assert url("teardown", serving) not in page
     assert client.get(url("teardown", serving)).status_code == 302
@@ -223,3 +224,19 @@ def test_it_says_that_objects_which_came_by_other_ways_were_not_validated(
     make_version()
     page = one_line(client_of("viewer").get(url("detail", serving)))
     assert "Objects that reached the store by other ways are served too" in page
+
+
+@pytest.mark.parametrize(
+    ("most", "count", "valid"), [(10, 10, True), (10, 11, False), (3, 4, False)]
+)
+def test_the_form_itself_refuses_more_instances_than_the_settings_allow(
+    settings, most, count, valid
+):
+    settings.MAX_INSTANCES = most
+    form = NewEndpointForm(
+        {"name": "demo", "instance_type": settings.INSTANCE_TYPES[0], "instance_count": count}
+    )
+    assert form.is_valid() == valid
+    assert form.fields["instance_count"].widget.attrs["max"] == most
+    if not valid:
+        assert form.errors["instance_count"] == [f"Choose a number from 1 to {most}."]

@@ -110,4 +110,4 @@ def test_racing_to_the_end_makes_one_of_each(endpoint, account):
     for thread in threads:
         thread.join(60)
     assert account.changes == ["+model demo-r1", "+config demo-r1", "+endpoint demo"]
-    assert Endpoint.objects.get().status == "InService"
+    assert Endpoint.objects.get().state == Endpoint.State.IN_SERVICE
