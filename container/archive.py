@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import files
-from findings import ArtifactError, Note
+from container import files
+from container.findings import ArtifactError, Note
 
 MAX_MEMBERS = 1_000
 # What walks or removes folders follows about a thousand; no network needs more than one.

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import files
-from findings import ArtifactError, Note
-from graph import Graph, GraphError, NotAllowed, parse, reached
+from container import files
+from container.findings import ArtifactError, Note
+from container.graph import Graph, GraphError, NotAllowed, parse, reached
 
 MAX_SYMBOL_BYTES = 16 * 1024 * 1024  # ResNet-152's has 0.3 MB
 MAX_JSON_BYTES = 1024 * 1024

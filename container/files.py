@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from findings import ArtifactError
+from container.findings import ArtifactError
 
 # As MXNet's save_checkpoint and export write it: four digits, or more where it needs them.
 _EPOCH = re.compile(r"-(\d{4}|[1-9]\d{4,8})\.params", re.ASCII)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import operators
+from container import operators
 
 MAX_NODES = 200_000
 MAX_LINKS = 1_000_000

@@ -3,7 +3,7 @@
 import ctypes
 import threading
 
-import processors
+from container import processors
 
 LARGEST = 100_000
 """Bytes; more than glibc's 128 KB would not come from the heap, and change its ways for good."""

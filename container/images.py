@@ -1,9 +1,10 @@
 """From the bytes of a picture to the array that a network takes."""
 
-import decoding
 import numpy as np
-from artifact import Preprocess
 from PIL import Image
+
+from container import decoding
+from container.artifact import Preprocess
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,

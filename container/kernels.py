@@ -16,8 +16,9 @@ A network of other shapes has its kernels compiled as it is loaded.
 from typing import Any
 
 import mxnet as mx
-from memory import MEGABYTE, rooms
-from processors import one_thread
+
+from container.memory import MEGABYTE, rooms
+from container.processors import one_thread
 
 NETWORKS = ("resnet18_v2", "squeezenet1_0")
 INPUT = (1, 3, 224, 224)

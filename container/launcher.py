@@ -79,11 +79,11 @@ class HostFiles:
         self.starting = folder / "host.starting"
 
 
-def write(path: Path, files: HostFiles, *, python: str, worker: Path, with_host: bool) -> None:
+def write(path: Path, files: HostFiles, *, python: str, entrypoint: Path, with_host: bool) -> None:
     """Write the script to ``path``."""
     text = (_SCRIPT if with_host else _PLAIN).format(
         python=shlex.quote(python),
-        worker=shlex.quote(str(worker)),
+        worker=f"{shlex.quote(str(entrypoint))} worker",
         requests=shlex.quote(str(files.requests)),
         life=shlex.quote(str(files.life)),
         pid_file=shlex.quote(str(files.pid)),

@@ -26,8 +26,8 @@ def explain(error: Exception, model_name: str) -> tuple[str, int]:
     507 where memory is short, 400 where the artifact is at fault, 503 where the server is stopping,
     500 where it is none of these.
     """
-    from findings import ArtifactError
-    from health import Draining
+    from container.findings import ArtifactError
+    from container.serving_state import Draining
 
     if isinstance(error, MemoryError):
         message, code = str(error) or "Not enough memory to load the model.", 507
@@ -44,7 +44,7 @@ def explain(error: Exception, model_name: str) -> tuple[str, int]:
 
 def note(model_name: str, status: int, message: str) -> None:
     """Write the failure to the log."""
-    from logs import log
+    from container.json_log import log
 
     log("load_failed", level="ERROR", model=model_name, status=status, message=message)
 

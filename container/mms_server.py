@@ -10,12 +10,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import launcher
-import load_failure
-import processors
 from sagemaker_inference.environment import Environment
 
+from container import launcher, load_failure, processors
+
 CONTAINER = Path(__file__).resolve().parent
+ENTRYPOINT = CONTAINER / "dockerd-entrypoint.py"
 
 MAX_PORT = 32766
 """MMS takes no higher one (its util/Connector.java), so none that the kernel would choose."""
@@ -179,7 +179,7 @@ def prepare_folders(chosen: Settings) -> None:
         chosen.home / "worker",
         chosen.host_files,
         python=sys.executable,
-        worker=CONTAINER / "worker.py",
+        entrypoint=ENTRYPOINT,
         with_host=chosen.model_host,
     )
 
@@ -283,7 +283,7 @@ def worker_environment(chosen: Settings) -> dict[str, str]:
 def host_command(chosen: Settings, *, prepare_kernels: bool) -> list[str]:
     """The model host's command line."""
     further = ["--prepare-kernels"] if prepare_kernels else []
-    return [sys.executable, "-I", str(CONTAINER / "model_host.py"), str(chosen.tmp), *further]
+    return [sys.executable, "-I", str(ENTRYPOINT), "model-host", str(chosen.tmp), *further]
 
 
 def command(chosen: Settings) -> list[str]:

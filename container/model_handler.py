@@ -14,15 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import accept
-import memory
-import payload
-from artifact import read_artifact
-from findings import ArtifactError
-from health import Draining, Turn
-from logs import log
-from network import Network, Prediction
-from processors import Share
+from container import accept, memory, payload
+from container.artifact import read_artifact
+from container.findings import ArtifactError
+from container.json_log import log
+from container.network import Network, Prediction
+from container.processors import Share
+from container.serving_state import Draining, Turn
 
 # What is offered, in the order of preference.
 _JSON, _CSV, _PLAIN = "application/json", "text/csv", "text/plain"

@@ -30,17 +30,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-CONTAINER = Path(__file__).resolve().parent
-if __name__ == "__main__":
-    sys.path.insert(0, str(CONTAINER))
-
-import heap  # noqa: E402
-import launcher  # noqa: E402
-import load_failure  # noqa: E402
-import memory  # noqa: E402
-import processors  # noqa: E402
-import worker as plain  # noqa: E402
-from logs import keep_the_servers, log  # noqa: E402
+from container import heap, launcher, load_failure, memory, processors
+from container import worker as plain
+from container.json_log import keep_the_servers, log
 
 POLL_SECONDS = 0.25
 """How often a script is looked after where the kernel has no pidfd (before Linux 5.3)."""
@@ -466,10 +458,11 @@ def import_mxnet(*, prepare_kernels: bool) -> bool:
 
     Returns whether kernels were prepared, if they were to be: there may be no room to.
     """
-    import kernels
     import mms.model_loader
     import mms.model_service_worker
     import mms.service  # noqa: F401
+
+    from container import kernels
 
     with _silence():
         warm_up()
@@ -492,13 +485,16 @@ def warm_up() -> None:
     """Do once what each fork would else do first: readers of pictures, engine, operators."""
     import io
 
-    import images
-    import kernels
-    import model_handler  # noqa: F401
     import mxnet as mx
-    from artifact import Preprocess
-    from graph import parse
     from PIL import Image
+
+    from container import (
+        images,
+        kernels,
+        model_handler,  # noqa: F401
+    )
+    from container.artifact import Preprocess
+    from container.graph import parse
 
     for kind in ("JPEG", "PNG"):
         picture = io.BytesIO()
@@ -529,11 +525,11 @@ def _silence() -> Iterator[None]:
         os.close(nothing)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="The model host; the entrypoint starts it.")
+def main(options: list[str]) -> int:
+    parser = argparse.ArgumentParser("model-host", description="The entrypoint starts it.")
     parser.add_argument("folder", type=Path, help="where it meets the scripts")
     parser.add_argument("--prepare-kernels", action="store_true", help="see kernels.py")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(options)
     files = launcher.HostFiles(arguments.folder)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = time.monotonic()
@@ -542,7 +538,3 @@ def main() -> int:
     import_ms = round((time.monotonic() - started) * 1000)
     log("model_host_ready", pid=os.getpid(), import_ms=import_ms, kernels_prepared=prepared)
     host.run()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

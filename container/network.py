@@ -19,15 +19,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import heap
 import mxnet as mx
 import numpy as np
-import outputs
-import processors
-from artifact import Artifact, picture_shape
-from findings import ArtifactError, Note
-from graph import Graph, GraphError, check_outputs, check_sizes
-from memory import MEGABYTE, Admit
+
+from container import heap, outputs, processors
+from container.artifact import Artifact, picture_shape
+from container.findings import ArtifactError, Note
+from container.graph import Graph, GraphError, check_outputs, check_sizes
+from container.memory import MEGABYTE, Admit
 
 # MXNet's own handler takes memory as it reports a crash, and so waits for ever where the crash was
 # in the taking of memory. And a process that dies of the signal can be told from one that ends.

@@ -14,8 +14,9 @@ from typing import Any
 
 import mxnet as mx
 import numpy as np
-from artifact import OUTPUTS, Artifact
-from graph import Graph
+
+from container.artifact import OUTPUTS, Artifact
+from container.graph import Graph
 
 PROBABILITIES, LOGITS, MULTILABEL = OUTPUTS
 

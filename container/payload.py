@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import images
 import numpy as np
-from artifact import Preprocess
-from network import Network
+
+from container import images
+from container.artifact import Preprocess
+from container.network import Network
 
 MAX_ROWS = 256
 """Most pictures in one request."""

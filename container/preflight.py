@@ -25,6 +25,7 @@ import json
 import math
 import os
 import re
+import runpy
 import shutil
 import signal
 import stat
@@ -37,18 +38,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-CONTAINER = Path(__file__).resolve().parent
-sys.path.insert(0, str(CONTAINER))
+if not __package__:  # run as a script, as PREFLIGHT_COMMAND names it
+    entrypoint = Path(__file__).resolve().with_name("dockerd-entrypoint.py")
+    sys.argv[:1] = [str(entrypoint), "preflight"]
+    runpy.run_path(str(entrypoint), run_name="__main__")  # ends in sys.exit()
 
-import processors  # noqa: E402
-import sandbox  # noqa: E402
-from findings import ArtifactError  # noqa: E402
-from report_form import well_formed, well_packed  # noqa: E402
+from container import (
+    processors,
+    sandbox,
+)
+from container.findings import ArtifactError
+from container.report_form import well_formed, well_packed
 
 if TYPE_CHECKING:
-    from archive import UnpackedFile
-    from artifact import Artifact
+    from container.archive import UnpackedFile
+    from container.artifact import Artifact
 
+_ENTRYPOINT = Path(__file__).resolve().with_name("dockerd-entrypoint.py")
 _MEGABYTE = 1024 * 1024
 _LACKS_SANDBOX = 4
 _ROOM_BYTES = 16 * _MEGABYTE
@@ -61,7 +67,7 @@ Report = dict[str, Any]
 
 def inspect(archive: Path, folder: Path, max_unpacked_bytes: int) -> Report:
     """The first run's report on ``archive``, made in this very process; packs it in ``folder``."""
-    from archive import Contents, pack, printable
+    from container.archive import Contents, pack, printable
 
     contents = Contents()
     try:
@@ -87,8 +93,8 @@ def inspect(archive: Path, folder: Path, max_unpacked_bytes: int) -> Report:
 
 def check(archive: Path, folder: Path, image: Path | None, max_unpacked_bytes: int) -> Report:
     """The second run's report, made in this very process; ``folder`` takes what it unpacks."""
-    from archive import unpack
-    from artifact import read_artifact
+    from container.archive import unpack
+    from container.artifact import read_artifact
 
     about: Report | None = None
     try:
@@ -154,7 +160,7 @@ def _about_artifact(artifact: "Artifact") -> Report:
 
 def _try_out(artifact: "Artifact", about: Report, image: Path | None) -> Report:
     """Load the network and predict once, with the code that the server runs."""
-    from network import Network
+    from container.network import Network
 
     before = sandbox.measured_mb()
     network = Network(artifact)
@@ -190,9 +196,10 @@ def _try_out(artifact: "Artifact", about: Report, image: Path | None) -> Report:
 
 def _sample(network: Any, image: Path | None) -> tuple[str, Any]:
     """The picture that is tried: the one given, or a gradient from black to white."""
-    import images
     import numpy as np
-    from artifact import Preprocess
+
+    from container import images
+    from container.artifact import Preprocess
 
     shape = network.picture_shape
     if shape is None:
@@ -307,7 +314,7 @@ def _run(
     """
     limit_mb = arguments.max_unpacked_mb + (_HEADERS_BYTES // _MEGABYTE if files > 1 else 0)
     program = [
-        str(Path(__file__).resolve()), "--inside", os.path.realpath(folder), "--step", step,
+        str(_ENTRYPOINT), "preflight", "--inside", os.path.realpath(folder), "--step", step,
         os.path.realpath(readable[0]), "--max-unpacked-mb", str(arguments.max_unpacked_mb),
     ]  # fmt: skip
     if len(readable) > 1:
@@ -431,8 +438,8 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def _arguments(options: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="preflight", description=__doc__.partition("\n")[0])
     parser.add_argument("archive", type=Path, help="the .tar.gz to validate")
     steps = parser.add_mutually_exclusive_group()
     steps.add_argument(
@@ -454,7 +461,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--step", choices=("pack", "load"), help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(options)
 
 
 def _inside(arguments: argparse.Namespace) -> int:
@@ -483,8 +490,8 @@ def _follow(parent: int) -> None:
         sys.exit("The process that started this check is gone.")
 
 
-def main() -> int:
-    arguments = _arguments()
+def main(options: list[str]) -> int:
+    arguments = _arguments(options)
     if arguments.inside is not None:
         return _inside(arguments)
     # So that the folder goes and the child ends.
@@ -519,4 +526,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

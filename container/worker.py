@@ -22,8 +22,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-CONTAINER = Path(__file__).resolve().parent
-HANDLER = "model_handler.py:handle"
+HANDLER = "container.model_handler:handle"
+"""Module and function, as MMS's model loader takes them."""
+
 PARENT_CHECK_SECONDS = 2.0
 
 
@@ -36,7 +37,7 @@ def parse(arguments: list[str]) -> Any:
 
 def import_mxnet(model_name: str) -> None:
     """The plain way: several imports at a time could take more than there is, unseen."""
-    import memory
+    from container import memory
 
     if "mxnet" not in sys.modules:
         with memory.admitted(memory.IMPORT, model_name):
@@ -49,7 +50,7 @@ def keep_to_the_models(folder: str) -> None:
     The server's guard has looked at the folder's path (plugin/Guard.java); it may have been
     replaced since. Raises ArtifactError.
     """
-    from findings import ArtifactError
+    from container.findings import ArtifactError
 
     models = Path(os.environ["MME_MODELS_DIR"]).resolve()
     found = Path(folder).resolve()
@@ -74,9 +75,10 @@ def serve_connection(
     ``when_loaded`` is called once the model is loaded, with the name before "-stdout" and
     "-stderr" of the pipes to MMS. Returns the exit code.
     """
-    import load_failure
     from mms.model_loader import MmsModelLoader
     from mms.model_service_worker import MXNetModelServiceWorker
+
+    from container import load_failure
 
     class Worker(MXNetModelServiceWorker):  # type: ignore[misc]
         """MMS's protocol, with our loading. Nothing is bound: the connection is there."""
@@ -140,9 +142,9 @@ def serve_connection(
     return 0
 
 
-def main() -> int:
+def main(options: list[str]) -> int:
     """The plain way: one listening process a model, which forks at each connection."""
-    arguments = parse(sys.argv[1:])
+    arguments = parse(options)
     Path(arguments.sock_name).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(arguments.sock_name)
@@ -174,8 +176,3 @@ def main() -> int:
                 sys.stdout.flush()
                 os._exit(code)
         connection.close()
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(CONTAINER))
-    sys.exit(main())

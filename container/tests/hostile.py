@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import resource
+import runpy
 import signal
 import socket
 import struct
@@ -21,9 +22,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, json.loads(sys.argv[1])["container"])
+# Makes the package importable. Its parent folder cannot be read in the sandbox.
+runpy.run_path(f"{json.loads(sys.argv[1])['container']}/dockerd-entrypoint.py")
 
-import sandbox
+from container import sandbox  # noqa: E402
 
 libc = ctypes.CDLL(None, use_errno=True)
 CALLS = {"x86_64": 0, "aarch64": 1}[os.uname().machine]

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from big import big_folder
-from filling import fill
-from serving import Server, alive, check_log, start
+
+from container.tests.big import big_folder
+from container.tests.filling import fill
+from container.tests.serving import Server, alive, check_log, start
 
 pytestmark = pytest.mark.xdist_group("container-contract")
 

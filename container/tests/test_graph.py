@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import graph
 import pytest
-from artifact import read_artifact
-from findings import ArtifactError
-from networks import DATA, condition, layer, loop, network
 
+from container import graph
+from container.artifact import read_artifact
+from container.findings import ArtifactError
+from container.tests.networks import DATA, condition, layer, loop, network
 from tests.artifacts import constant_network
 
 

@@ -4,12 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-CONTAINER = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
-_FRAGMENTED = f"""
+_FRAGMENTED = """
 import ctypes, sys
-sys.path.insert(0, {str(CONTAINER)!r})
-import heap
+from container import heap
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = libc.sbrk.restype = ctypes.c_void_p
@@ -32,10 +31,9 @@ print(in_gaps())
 """
 
 
-_GROWING = f"""
+_GROWING = """
 import ctypes, resource, sys
-sys.path.insert(0, {str(CONTAINER)!r})
-import heap, processors
+from container import heap, processors
 
 MB = 1 << 20
 libc = ctypes.CDLL(None)
@@ -74,7 +72,7 @@ print(resident() - begun)
 def grown(*arguments: str) -> tuple[int, int, int]:
     """MB that were provided, page faults of using 80, and MB that are left of them at the end."""
     done = subprocess.run(
-        [sys.executable, "-c", _GROWING, *arguments],
+        [sys.executable, "-c", _GROWING, *arguments], cwd=REPOSITORY,
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     provided, faults, left = map(int, done.stdout.split())
@@ -102,8 +100,9 @@ def test_too_little_memory_is_no_failure() -> None:
 
 def test_what_is_allocated_later_lies_behind_the_heap() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _FRAGMENTED], capture_output=True, text=True, check=True, timeout=60
-    )
+        [sys.executable, "-c", _FRAGMENTED], cwd=REPOSITORY,
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
     before, after = map(int, done.stdout.split())
     assert before > 200
     assert after < 20  # Python may have freed a few meanwhile

@@ -7,11 +7,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import memory
 import pytest
-from big import big_folder
-from filling import exchange_without_growth, figures, fill
-from serving import start_server, wait_until
+
+from container import memory
+from container.tests.big import big_folder
+from container.tests.filling import exchange_without_growth, figures, fill
+from container.tests.serving import start_server, wait_until
 
 pytestmark = pytest.mark.xdist_group("container-memory")
 

@@ -4,9 +4,10 @@ import json
 import subprocess
 from pathlib import Path
 
-import mxnet_operators
-import operators
 import pytest
+
+from container import operators
+from container.tests import mxnet_operators
 
 SCRIPT = Path(__file__).with_name("mxnet_operators.py")
 
