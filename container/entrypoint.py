@@ -18,23 +18,23 @@ from container.json_log import log
 from container.serving_state import Health
 
 LOOK_SECONDS = 0.5
-"""How often the host, the disk and the parent are looked after."""
+"""How often the host, the disk and the parent process are checked."""
 
 DRAIN_SECONDS = 6.0
-"""How long requests that run at SIGTERM may go on."""
+"""How long requests that run at SIGTERM may take to finish."""
 
 ANSWER_SECONDS = 0.2
-"""From a worker's answer until the JVM has passed it on."""
+"""Time for the JVM to pass on the last answer of a worker."""
 
 STOP_SECONDS = 3.0
-"""From then on until what is left is killed; SageMaker itself gives 30 s in all."""
+"""From SIGTERM to the processes until SIGKILL; SageMaker gives 30 s in all."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def serve() -> int:
-    """Run the server until it ends or we are told to stop; returns the exit code."""
+    """Run the server until it ends or a signal stops it; returns the exit code."""
     started = time.monotonic()
     parent = os.getppid()
     try:
@@ -47,7 +47,7 @@ def serve() -> int:
     # The model host holds four descriptors a model and two a worker.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    # MMS's workers outlive a JVM that dies; as the reaper of orphans we see and end them.
+    # Workers outlive a JVM that dies; as their subreaper this process can end them.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     stopping = False
 
@@ -59,14 +59,17 @@ def serve() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
 
-    os.environ["MME_SERVER_PID"] = str(os.getpid())  # by it memory.py knows whose it is to count
+    os.environ["MME_SERVER_PID"] = str(os.getpid())  # memory.py counts its processes
     environment = dict(os.environ) | mms_server.worker_environment(chosen)
     health = Health(chosen.tmp)
     health.update(None)
     host = HostKeeper(chosen, environment) if chosen.model_host else None
     try:
         server = subprocess.Popen(
-            mms_server.command(chosen), cwd=chosen.home, env=environment, preexec_fn=_die_with_us
+            mms_server.command(chosen),
+            cwd=chosen.home,
+            env=environment,
+            preexec_fn=_die_with_parent,
         )
     except OSError as error:
         message = f"Java cannot be started ({error}); set JAVA_HOME to a Java 17 runtime."
@@ -76,16 +79,16 @@ def serve() -> int:
 
     while server.poll() is None and not stopping:
         # Not PR_SET_PDEATHSIG: that fires when the starting *thread* ends, and servers are
-        # started from threads. Asking costs nothing.
+        # started from threads.
         if chosen.die_with_parent and os.getppid() != parent:
             log("parent_gone", message="The process that started this server is gone.")
             stopping = True
         if host is not None:
-            host.look_after()
-        news = health.update(host.trouble() if host is not None else None)
-        if news is not None:
-            level, event = ("ERROR", "unhealthy") if news else ("INFO", "healthy")
-            log(event, level=level, message=news)
+            host.check()
+        change = health.update(host.problem() if host is not None else None)
+        if change is not None:
+            level, event = ("ERROR", "unhealthy") if change else ("INFO", "healthy")
+            log(event, level=level, message=change)
         _reap(server.pid, host.pid if host is not None else 0)
         wakeup.wait(LOOK_SECONDS)
 
@@ -93,7 +96,7 @@ def serve() -> int:
         message = "The model server ended by itself; the container ends with it."
         log("server_died", level="ERROR", code=server.returncode, message=message)
         _end_all(server, grace=0.0)
-        mms_server.leave(chosen)
+        mms_server.remove_runtime_files(chosen)
         return 1
     log("stopping")
     if health.drain(DRAIN_SECONDS):
@@ -101,23 +104,20 @@ def serve() -> int:
     else:
         log("drain_timeout", level="WARNING", message="Requests that still ran are cut off.")
     _end_all(server, grace=STOP_SECONDS)
-    mms_server.leave(chosen)
+    mms_server.remove_runtime_files(chosen)
     log("stopped", seconds_up=round(time.monotonic() - started, 1))
     return 0
 
 
 class Wakeup:
-    """A sleep that ends at any signal, the death of a child included.
-
-    ``time.sleep`` goes on after a signal for as long as it was told to.
-    """
+    """A sleep that any signal ends, the end of a child included; ``time.sleep`` is not ended."""
 
     def __init__(self) -> None:
         self.reader, writer = os.pipe()
         for end in (self.reader, writer):
             os.set_blocking(end, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        # Children are waited for by hand; the handler is there for the wakeup.
+        # Without a handler SIGCHLD would not wake the sleep.
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
 
     def wait(self, seconds: float) -> None:
@@ -126,33 +126,36 @@ class Wakeup:
 
 
 class HostKeeper:
-    """Starts the model host, and again when it dies: at once, then at growing intervals.
+    """Starts the model host, and starts it again with backoff when it dies.
 
-    While there is none, models are loaded the plain way, which is slower and as right.
+    While there is none, each model imports MXNet by itself, which is slower.
     """
 
-    MAX_PAUSE_SECONDS = 60.0
-    STEADY_SECONDS = 60.0
-    HOPELESS = 3
+    MAX_BACKOFF_SECONDS = 60.0
+    STABLE_SECONDS = 60.0
+    """A host that has run as long counts as healthy: the backoff begins anew."""
+    MAX_FAILURES = 3
+    """After as many deaths in a row the server is unhealthy."""
     START_SECONDS = 50.0
-    """From then on one that is not ready is taken for hung. Models wait for the first one, and MMS
-    gives them a minute to begin (WorkLoadManager.addServerThread)."""
+    """A host that is not ready by then is killed. Models wait for the first host, and MMS gives a
+    worker a minute to start (WorkLoadManager.addServerThread)."""
     ROOM_SECONDS = 10.0
-    """How long one that follows a dead one waits for its memory. Loads are refused meanwhile, on
-    which SageMaker unloads models; where nobody loads, it is wanted for workers that die."""
+    """How long the start of a host after a dead one waits for free memory. Loads are refused
+    meanwhile, and SageMaker then unloads models. After it, the host is started all the same, as
+    workers that die are replaced by it."""
 
     def __init__(self, chosen: mms_server.Settings, environment: dict[str, str]) -> None:
         self.chosen, self.environment = chosen, environment
         self.files = chosen.host_files
         self.starting = self.files.starting
-        self.pause = 0.5
+        self.backoff = 0.5
         self.failures = 0
-        self.starting.touch()  # models that are asked for by now wait for it
+        self.starting.touch()  # loads wait for the host from now on
         self.process = self.start()
 
-    def trouble(self) -> str | None:
-        """Why models cannot be loaded any more, as far as the host tells."""
-        if self.failures < self.HOPELESS:
+    def problem(self) -> str | None:
+        """Why models cannot be loaded any more; None while the host is or may come back."""
+        if self.failures < self.MAX_FAILURES:
             return None
         return f"the model host has died {self.failures} times in a row; see the log"
 
@@ -164,21 +167,21 @@ class HostKeeper:
         self.started = time.monotonic()
         self.again_at: float | None = None
         return subprocess.Popen(
-            # One that follows a dead one is to be back soon, and to stay clear of what it died of.
+            # A host after a dead one skips this: it is ready sooner, and may have died of it.
             mms_server.host_command(self.chosen, prepare_kernels=self.failures == 0),
             cwd=self.chosen.home,
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            preexec_fn=_die_with_us,
+            preexec_fn=_die_with_parent,
         )
 
-    def look_after(self) -> None:
-        """Note that it is ready, or that it is dead; start it again when its time has come."""
+    def check(self) -> None:
+        """Note that the host is ready or dead, and start it again when the backoff has passed."""
         if self.starting.exists() and self.files.pid.exists():
             self.starting.unlink()
         now = time.monotonic()
         if self.process.poll() is None:
-            if now - self.started > self.STEADY_SECONDS:
+            if now - self.started > self.STABLE_SECONDS:
                 self.failures = 0
             if now - self.started > self.START_SECONDS and not self.files.pid.exists():
                 self.process.kill()
@@ -186,11 +189,11 @@ class HostKeeper:
         if self.again_at is None:
             self.starting.unlink(missing_ok=True)
             self.files.pid.unlink(missing_ok=True)
-            if now - self.started > self.STEADY_SECONDS:
-                self.pause, self.failures = 0.5, 0
+            if now - self.started > self.STABLE_SECONDS:
+                self.backoff, self.failures = 0.5, 0
             self.failures += 1
-            self.again_at = now + self.pause
-            self.pause = min(self.pause * 4, self.MAX_PAUSE_SECONDS)
+            self.again_at = now + self.backoff
+            self.backoff = min(self.backoff * 4, self.MAX_BACKOFF_SECONDS)
             message = "The model host died; models import MXNet by themselves until it is back."
             log("model_host_died", level="ERROR", code=self.process.returncode, message=message)
         elif now >= self.again_at and (
@@ -200,7 +203,7 @@ class HostKeeper:
 
 
 def _end_all(server: subprocess.Popen[bytes], *, grace: float) -> None:
-    """End the server and every process that came of it: SIGTERM, then SIGKILL after ``grace``."""
+    """End the server and all its descendants: SIGTERM, after ``grace`` seconds SIGKILL."""
     deadline = time.monotonic() + grace
     if server.poll() is None:
         server.terminate()
@@ -224,26 +227,23 @@ def _signal_all(number: signal.Signals) -> None:
 
 
 def _children() -> list[int]:
-    """Our own children: the JVM, and, once it is gone, its workers, which the kernel gives us."""
+    """Children of this process: the JVM, the host, and workers that these leave as orphans."""
     text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
     return [int(pid) for pid in text.split()]
 
 
-def _reap(*but: int) -> None:
-    """Collect ended orphans; what is in ``but`` is left to its :class:`subprocess.Popen`."""
+def _reap(*excluded: int) -> None:
+    """Wait for ended orphans; ``excluded`` are waited for by their :class:`subprocess.Popen`."""
     for pid in _children():
-        if pid not in but:
+        if pid not in excluded:
             try:
                 os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
                 continue
 
 
-def _die_with_us() -> None:
-    """In the child, before exec: end with this process even where it is killed outright.
-
-    The death of the starting thread counts, which here is the main thread.
-    """
+def _die_with_parent() -> None:
+    """In a child, before exec: have the kernel kill it when this process (its main thread) ends."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""One JSON line an event, on stdout: what SageMaker ships to CloudWatch and localaws keeps."""
+"""The log: one JSON line for each event, on stdout, which SageMaker sends to CloudWatch Logs."""
 
 import json
 import os
@@ -6,26 +6,29 @@ import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
-_server: TextIO | None = None
+_server_stdout: TextIO | None = None
 
 
-def keep_the_servers() -> None:
-    """From now on events go to what is stdout at this moment, whatever becomes stdout later.
+def keep_server_stdout() -> None:
+    """Write events to the present stdout from now on, even after stdout is replaced.
 
-    For a worker that the model host forks. Its own stdout is read by MMS, which may stop in the
-    middle when it removes a model, so that the line that says why a load failed would be lost.
+    For a worker that the model host forks. Its later stdout is a pipe to MMS, which stops reading
+    when it removes a model, so that the event that says why a load failed would be lost.
     """
-    global _server
-    _server = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    global _server_stdout
+    _server_stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
 
 
 def log(event: str, *, level: str = "INFO", **fields: object) -> None:
-    """Write one event; ``fields`` must be fit for JSON. Never raises for a closed stdout."""
+    """Write one event; ``fields`` are converted with ``str`` where JSON cannot hold them.
+
+    A closed stdout is no error.
+    """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     line = json.dumps({"time": now, "level": level, "event": event, **fields}, default=str)
-    out = _server or sys.stdout
+    out = _server_stdout or sys.stdout
     try:
         out.write(line + "\n")
         out.flush()
     except (BrokenPipeError, ValueError):
-        return  # whoever read us is gone; serving goes on
+        return  # the reader is gone; serving goes on

@@ -218,7 +218,7 @@ _LEFTOVERS = (
 _PIPES = ("-stdout", "-stderr")  # plain files, where MMS opened one that was gone
 
 
-def leave(chosen: Settings) -> None:
+def remove_runtime_files(chosen: Settings) -> None:
     """Remove what only a running server needs; also the folder, where it is the system's."""
     clear_leftovers(chosen)
     if chosen.socket is not None and chosen.socket.is_socket():

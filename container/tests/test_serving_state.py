@@ -171,13 +171,13 @@ keeper = entrypoint.HostKeeper(
     SimpleNamespace(home=folder, host_files=launcher.HostFiles(folder)), {{}}
 )
 deadline = time.monotonic() + 30
-while keeper.trouble() is None and time.monotonic() < deadline:
+while keeper.problem() is None and time.monotonic() < deadline:
     waiting = keeper.starting.exists()
-    keeper.look_after()
+    keeper.check()
     if waiting and not keeper.starting.exists():
         print("nobody waits any more", flush=True)
     time.sleep(0.01)
-print(keeper.trouble(), flush=True)
+print(keeper.problem(), flush=True)
 """
 
 
@@ -220,13 +220,13 @@ keeper = entrypoint.HostKeeper(
 def look_until(deaths):
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and keeper.failures < deaths:
-        keeper.look_after()
+        keeper.check()
         time.sleep(0.01)
 
 def look_on():
     for _ in range(20):
         keeper.again_at = min(keeper.again_at, time.monotonic())
-        keeper.look_after()
+        keeper.check()
 
 look_until(1)
 look_on()
