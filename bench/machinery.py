@@ -15,6 +15,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -37,23 +38,12 @@ from tests import ending  # noqa: E402
 WHOLE = "whole"
 
 PIECES = {
-    "heap": ("heap.py", "settle = trim = lambda: None\ndef grow(size): return 0\n"),
-    "heap.settle": ("heap.py", "settle = lambda: None\n"),
-    "heap.grow": ("heap.py", "def grow(size): return 0\n"),
-    "heap.grow and trim": (
-        "heap.py",
-        "trim = lambda: None\ndef grow(size): return 0\n",
-    ),
-    "heap.trim": ("heap.py", "trim = lambda: None\n"),
+    "fill_gaps": ("heap.py", "fill_gaps = lambda: None\n"),
+    "release_free": ("heap.py", "release_free = lambda: None\n"),
     "kernels": ("kernels.py", "def there_is_room(): return False\n"),
     "warm_up": ("model_host.py", "warm_up = lambda: None\n"),
-    "gc.freeze": ("model_host.py", "gc.freeze = gc.collect = lambda: None\n"),
-    "drop pages": ("network.py", "Parameters.let_go = lambda self: None\n"),
+    "drop pages": ("network.py", "Parameters.drop_pages = lambda self: None\n"),
     "check in a thread": ("network.py", "FiniteCheck.start = FiniteCheck._look\n"),
-    "vfork": (
-        "mms_server.py",
-        "JVM_OPTIONS = tuple(one for one in JVM_OPTIONS if 'VFORK' not in one)\n",
-    ),
 }
 """Name, and what is written at the end of which file to have the container without it."""
 
@@ -90,8 +80,6 @@ def server_without(piece: str, home: Path, models: Path) -> Iterator[serving.Ser
 
 def one_round(server: serving.Server, folder: Path, picture: bytes, figures: Figures) -> None:
     """A cold start, twenty warm calls, two further models; leaves the server as it was."""
-    import time
-
     idle = len(server.processes())
     started = time.perf_counter()
     load(server, "m0", folder)
@@ -102,8 +90,8 @@ def one_round(server: serving.Server, folder: Path, picture: bytes, figures: Fig
         caller.call("m0")
     figures.warm += [caller.call("m0")[0] for _ in range(20)]
     one = memory_mb(server)
-    for name in ("m1", "m2"):
-        load(server, name, folder)
+    for number, name in enumerate(("m1", "m2"), 1):
+        load(server, name, folder.with_name(f"{folder.name}-{number}"))
         Caller(server, picture).call(name)
     figures.further.append((memory_mb(server) - one) / 2)
     for name in ("m0", "m1", "m2"):
@@ -125,10 +113,13 @@ def main() -> None:
     try:
         for network in arguments.only or ["resnet-18"]:
             figures = {side: Figures() for side in sides}
+            models = home / network
+            for copy in (network, f"{network}-1", f"{network}-2"):  # files that nobody shares
+                shutil.copytree(arguments.keep / network, models / copy)
             with ExitStack() as stack:
                 servers = {
                     side: stack.enter_context(
-                        server_without(side, home / f"{network}-{number}", arguments.keep)
+                        server_without(side, home / f"{network}-{number}", models)
                     )
                     for number, side in enumerate(sides)
                 }
@@ -137,7 +128,7 @@ def main() -> None:
                     for side in sides[shift:] + sides[:shift]:
                         # The first round warms the JVM up.
                         into = figures[side] if number else Figures()
-                        one_round(servers[side], arguments.keep / network, picture, into)
+                        one_round(servers[side], models / network, picture, into)
             show(network, figures)
     finally:
         shutil.rmtree(home, ignore_errors=True)

@@ -10,7 +10,6 @@ thread held would stay locked in the child. README.md says what the host is wort
 
 import argparse
 import contextlib
-import gc
 import os
 import platform
 import select
@@ -477,11 +476,7 @@ def import_mxnet(*, prepare_kernels: bool) -> bool:
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         raise RuntimeError(f"importing MXNet started {threads - 1} threads; forking is not safe")
-    # The garbage collector must leave these objects alone: it would write to each page, and so
-    # copy it, in each fork.
-    gc.collect()
-    gc.freeze()
-    heap.settle()
+    heap.fill_gaps()
     return prepared
 
 

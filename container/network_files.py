@@ -1,6 +1,6 @@
-"""Which files of an archive are a network's, told by their names alone.
+"""Finds the files of a network among the names in an archive.
 
-The packing of an archive and its loading both ask this module, so that they choose the same files.
+Packing and loading an archive both use this module, so that they choose the same files.
 """
 
 import re
