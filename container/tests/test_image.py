@@ -91,6 +91,7 @@ def test_a_hundred_rounds_at_the_limit_leave_nothing_behind(tmp_path: Path) -> N
         assert server.unload("first").status == 200
         empty = figures(server, 0)
         loaded = fill(server, folder)
+        assert "MB are free" in server.said("load_failed")["message"]
         print(f"Empty: {empty}.")
         exchange_without_growth(server, folder, loaded, 10, ROUNDS)
         for name in loaded:
