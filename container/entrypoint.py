@@ -51,7 +51,7 @@ def serve() -> int:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     stopping = False
 
-    def stop(signum: int, _frame: object) -> None:
+    def stop(_signum: int, _frame: object) -> None:
         nonlocal stopping
         stopping = True
 

@@ -17,7 +17,7 @@ _FILTERS = {
 
 
 class BadImage(Exception):
-    """The bytes are no picture, or one that is not decoded; the message says how to mend it."""
+    """The bytes are no picture that can be decoded; the message says how to correct it."""
 
 
 def decode(data: bytes, shape: tuple[int, int, int], preprocess: Preprocess) -> np.ndarray:

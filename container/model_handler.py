@@ -1,8 +1,8 @@
-"""What MMS calls for a model: ``handle(None, context)`` loads, ``handle(data, context)`` answers.
+"""What MMS calls in a worker: ``handle(None, context)`` loads, ``handle(data, context)`` answers.
 
-Each model lives in a worker process of its own, so this module holds one network. It is a
-function and not a class because MMS swallows what a class's ``initialize`` raises
-(mms/model_loader.py), and a model that could not be loaded would look loaded.
+Each worker has one model, so this module holds one network. ``handle`` is a function, because MMS
+ignores the exceptions of a class's ``initialize`` (mms/model_loader.py), and a model that could not
+be loaded would look loaded.
 """
 
 import csv
@@ -22,7 +22,7 @@ from container.network import Network, Prediction
 from container.processors import Share
 from container.serving_state import Draining, RequestLock
 
-# What is offered, in the order of preference.
+# The offered content types, in the order of preference.
 _JSON, _CSV, _PLAIN = "application/json", "text/csv", "text/plain"
 _OFFERED = (_JSON, _CSV, _PLAIN)
 
@@ -38,9 +38,7 @@ def handle(data: list[dict[str, Any]] | None, context: Any) -> list[str] | None:
     if data is None:
         _load(context.model_name, Path(context.system_properties["model_dir"]))
         return None
-    if (
-        _network is None or _lock is None or _share is None
-    ):  # MMS never asks a worker that did not load
+    if _network is None or _lock is None or _share is None:  # MMS never does this
         raise RuntimeError("The worker was asked before it had loaded its model.")
     with _lock.busy(), _share.taken() as threads:
         return [

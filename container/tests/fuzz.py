@@ -61,8 +61,8 @@ def _child(plan: sandbox.Plan, folder: Path, into: int, silent: int) -> NoReturn
     for number in (0, 1, 2):
         os.dup2(silent, number)
     try:
-        sandbox.close_in(plan)
-        sandbox.only_read(plan)
+        sandbox.confine(plan)
+        sandbox.forbid_writing(plan)
         verdict = load_and_ask(folder)
     except BaseException as error:
         verdict = ("broken", f"{type(error).__name__}: {error}")

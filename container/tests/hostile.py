@@ -340,9 +340,9 @@ def main() -> None:
     Path(about["folder"], "there").write_text("x")
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     seen = ways_to_write(about) if mode == "ways out" else {}
-    sandbox.only_read()
+    sandbox.forbid_writing()
     if mode == "ways out":
-        sandbox.say({"report": seen | ways_out(about)})
+        sandbox.send({"report": seen | ways_out(about)})
     elif mode == "crash":
         ctypes.string_at(struct.calcsize("P"))
     elif mode == "exit":
@@ -372,7 +372,7 @@ def _stay() -> None:
             if os.fork():
                 break
             os.setsid()
-    sandbox.say({"staying": os.getpid()})
+    sandbox.send({"staying": os.getpid()})
     while True:
         time.sleep(3600)
 

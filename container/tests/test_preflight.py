@@ -186,7 +186,7 @@ def test_what_the_sandbox_wrote_is_taken_only_as_a_plain_file(how: str, tmp_path
 
     left, target = _out(tmp_path, how), tmp_path / "target"
     with pytest.raises(ValueError, match=r"file|large"):
-        module._bring_out(left, target, 1 << 20)
+        module._copy_out(left, target, 1 << 20)
     assert not target.exists()
 
 
@@ -194,7 +194,7 @@ def test_what_the_sandbox_wrote_is_copied_whole(tmp_path: Path) -> None:
     from container import preflight as module
 
     (tmp_path / "left").write_bytes(data := os.urandom(300_000))
-    module._bring_out(tmp_path / "left", tmp_path / "target", 1 << 20)
+    module._copy_out(tmp_path / "left", tmp_path / "target", 1 << 20)
     assert (tmp_path / "target").read_bytes() == data
 
 
