@@ -14,19 +14,10 @@ import pytest
 from django.conf import settings
 
 from tests.rules.subjects import Address, addresses
+from tests.rules.test_imports import APPS
 
 ROOT = Path(settings.BASE_DIR)
 TEMPLATES = ROOT / "templates"
-# From the lowest up, as in the contract "layers" of pyproject.toml.
-APPS = (
-    "core",
-    "activity",
-    "accounts",
-    "models_catalog",
-    "endpoints",
-    "invocations",
-    "mmeportal",
-)
 # Of the templates beside the apps' folders, these are the site's; the others are core's.
 SITE = {"base.html", "home.html", "status.html", "_worker_problem.html"}
 # Every page may stand in these two; which address they link to is the site's business.
