@@ -20,10 +20,11 @@ from django.db import transaction
 from activity.models import Event
 from activity.services import record
 from core import clock, errors
+from core.lease import LeaseLost
 from endpoints import queue
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler.creation import toward_present
-from endpoints.reconciler.step import AT_ONCE, LEASE, LeaseLost, Refused, Seen, Step, stand_still
+from endpoints.reconciler.step import AT_ONCE, LEASE, Refused, Seen, Step, stand_still
 from endpoints.reconciler.teardown import toward_absent
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,7 @@ def advance(pk: int) -> bool:
 
     Never raises for what AWS answers: that is written to the row, and tried again later.
     """
-    leased_until = Endpoint.objects.claim(pk, lease=LEASE)
-    if leased_until is None:
+    if Endpoint.objects.claim(pk, lease=LEASE) is None:
         return False
     endpoint = Endpoint.objects.get(pk=pk)
     step = Step(endpoint, {r.kind: r for r in endpoint.resources.all()}, status=endpoint.status)
@@ -53,7 +53,10 @@ def advance(pk: int) -> bool:
         stand_still(step, f"AWS refuses it: {error}", _WHAT_TO_CHANGE)
     except Refused as error:
         stand_still(step, str(error), "")
-    _write(step)
+    try:
+        _write(step)
+    except LeaseLost:
+        logger.warning("endpoint %s: took too long; somebody else goes on", endpoint)
     return True
 
 
@@ -94,30 +97,28 @@ _PASSING: dict[type[errors.AwsError], str] = {
 }
 
 
+_WRITTEN = ("status", "failure", "hint", "attempts", "checked_at", "check_after", "gone_at")
+
+
 @transaction.atomic
 def _write(step: Step) -> None:
-    """Write what was seen, and its events, if the lease is still held; give the lease back."""
+    """Write what was seen, and its events, and release the lease; raises LeaseLost."""
     now = clock.now()
-    row = (
-        Endpoint.objects.select_for_update()
-        .filter(pk=step.endpoint.pk, leased_until=step.endpoint.leased_until)
-        .first()
-    )
+    row = Endpoint.objects.held(step.endpoint).select_for_update().first()
     if row is None:
-        logger.warning("endpoint %s: took too long; somebody else goes on", step.endpoint)
-        return
+        raise LeaseLost
     for kind, seen in step.seen.items():
         _write_resource(step.resources[kind], seen, now)
     _tell_of_failure(step, row)
     row.status = step.status
     row.failure, row.hint = step.failure, step.hint
     row.attempts = row.attempts + 1 if step.stumbled else 0
-    row.checked_at, row.leased_until = now, None
+    row.checked_at = now
     # A user who changed the mind meanwhile is not kept waiting.
     row.check_after = now + step.again_in if row.wanted == step.endpoint.wanted else now
     if step.gone:
         row.status, row.gone_at, row.failure, row.hint = "Gone", now, "", ""
-    row.save()
+    Endpoint.objects.release(row, **{name: getattr(row, name) for name in _WRITTEN})
     for level, action, text in step.news:
         record(action=action, subject=row, text=text, level=level)
     if step.gone:
