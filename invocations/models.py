@@ -7,8 +7,11 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core import clock
+from core.badges import Badge
 
 
 class PictureQuerySet(models.QuerySet["Picture"]):
@@ -43,13 +46,10 @@ class Picture(models.Model):
 class InvocationQuerySet(models.QuerySet["Invocation"]):
     """The questions that pages and jobs ask of the invocations."""
 
-    def for_home(self) -> Self:
-        """The newest, with what their line names."""
-        return self.select_related("endpoint", "version__model", "created_by").order_by("-id")
-
     def recent(self) -> Self:
-        """The newest, for a strip of thumbnails; the pictures themselves are fetched one by one."""
-        return self.for_home().defer("thumbnail")
+        """The newest, with what their line names; the pictures themselves are fetched singly."""
+        rows = self.select_related("endpoint", "version__model", "created_by")
+        return rows.order_by("-id").defer("thumbnail")
 
     def cold_before(self, invocation: "Invocation") -> "Invocation | None":
         """The latest cold call of the same model on the same endpoint before this one."""
@@ -91,10 +91,10 @@ class Invocation(models.Model):
     class State(models.TextChoices):
         """How far the call has come."""
 
-        RUNNING = "running", "Running"
-        LOADING = "loading", "The model is loading"
-        DONE = "done", "Answered"
-        FAILED = "failed", "Failed"
+        RUNNING = "running", _("Running")
+        LOADING = "loading", _("The model is loading")
+        DONE = "done", _("Answered")
+        FAILED = "failed", _("Failed")
 
     UNSETTLED = (State.RUNNING, State.LOADING)
     # Five signs of life; the last of them may have waited long for SQLite's one lock.
@@ -160,6 +160,25 @@ class Invocation(models.Model):
     def settled(self) -> bool:
         """Whether an answer, or an error, is there."""
         return self.state not in self.UNSETTLED
+
+    @property
+    def loading(self) -> bool:
+        """Whether SageMaker has said that the model is being loaded for it."""
+        return self.state == self.State.LOADING
+
+    @property
+    def badge(self) -> Badge:
+        """What the home page shows of a call that has no answer."""
+        return Badge(self.state, self.get_state_display(), spinning=not self.settled)
+
+    @property
+    def warmth_badge(self) -> Badge | None:
+        """Whether the model had to be loaded; None where the container does not say."""
+        if self.cold is None:
+            return None
+        if self.cold:
+            return Badge("cold", gettext("cold"), icon="snow")
+        return Badge("warm", gettext("warm"), icon="flame")
 
     @property
     def best(self) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from activity.services import record
 from core import clock, errors
 from core.jobs import enqueue_on_commit
 from models_catalog import packing, s3, temporary, validation
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ SANDBOX_PAUSE = timedelta(seconds=60)
 _UPLOAD, _SERVED = "archive.tar.gz", "served.tar.gz"
 
 
-class Refused(Exception):
+class VersionRejected(Exception):
     """The version is not to be published; ``str()`` is why. ``report`` is what was found out."""
 
     def __init__(self, reason: str, report: dict[str, Any] | None = None) -> None:
@@ -45,16 +45,16 @@ class LeaseLost(Exception):
     """Somebody else has taken the version over; this check must write nothing more."""
 
 
-def register_model(*, name: str, description: str, actor: User | None) -> Model:
+def register_model(*, name: str, description: str, actor: User | None) -> RegisteredModel:
     """Register a model; raises ValidationError where the name is taken or malformed."""
-    model = Model(name=name, description=description, created_by=actor)
+    model = RegisteredModel(name=name, description=description, created_by=actor)
     model.full_clean()
     with transaction.atomic():
         model.save()
         record(
             action="model.registered",
             subject=model,
-            text=f"Registered the model {name}.",
+            parameters={"name": name},
             actor=actor,
             level=Event.Level.SUCCESS,
         )
@@ -101,7 +101,11 @@ def upload_version(
             record(
                 action="version.uploaded",
                 subject=version,
-                text=f"Uploaded {version} ({file_name}, {hashed.size:,} bytes).",
+                parameters={
+                    "version": str(version),
+                    "file_name": file_name,
+                    "size": f"{hashed.size:,}",
+                },
                 actor=actor,
             )
             from models_catalog import tasks  # tasks import this module
@@ -115,9 +119,9 @@ def upload_version(
 
 def _model_for_upload(
     *, name: str, description: str, new: bool | None, actor: User | None
-) -> Model:
+) -> RegisteredModel:
     """The model that an upload is for; locked, so that its next number is given once."""
-    model = Model.objects.select_for_update().filter(name=name).first()
+    model = RegisteredModel.objects.select_for_update().filter(name=name).first()
     if model is None:
         return register_model(name=name, description=description, actor=actor)
     if new:
@@ -125,7 +129,7 @@ def _model_for_upload(
     return model
 
 
-def _next_version(model: Model) -> Version:
+def _next_version(model: RegisteredModel) -> Version:
     last = model.versions.aggregate(last=Max("number"))["last"] or 0
     stem = f"{model.name}_v{last + 1}.tar.gz"
     prefix = settings.MODEL_PREFIX
@@ -187,7 +191,7 @@ def check_version(*, version_pk: int) -> None:
             with temporary.folder("check") as folder:
                 _publish(version, _validate(version, folder, lease), lease)
         _settle(version, lease, problem=_keep_original(version, lease))
-    except Refused as refusal:
+    except VersionRejected as refusal:
         _reject(version, lease, reason=str(refusal), report=refusal.report)
     except LeaseLost:
         log.warning("Another worker has taken over the check of %s.", version)
@@ -250,21 +254,23 @@ def _is_published(version: Version, lease: _Lease) -> bool:
 def _validate(version: Version, folder: Path, lease: _Lease) -> Path:
     """Make what is to be served of the staged bytes; return it once it was loaded and tried out.
 
-    Writes the report and the hashes to the row. Raises Refused.
+    Writes the report and the hashes to the row. Raises VersionRejected.
     """
     lease.step(Version.READING)
     upload, tar, archive = (folder / name for name in (_UPLOAD, "plain.tar", _SERVED))
     try:
         digest = _fetch(version, version.staging_key, upload, lease.keep)
     except errors.NotFound:
-        raise Refused(
+        raise VersionRejected(
             "The uploaded file is no longer in staging. Please upload it again."
         ) from None
     if digest != version.sha256:
-        raise Refused("The staged file is not the one that was uploaded: its SHA-256 differs.")
+        raise VersionRejected(
+            "The staged file is not the one that was uploaded: its SHA-256 differs."
+        )
     read: dict[str, Any] = _storable(validation.pack(upload, tar, beat=lease.keep))
     if not read["ok"]:
-        raise Refused(read["error"]["message"], read)
+        raise VersionRejected(read["error"]["message"], read)
     upload.unlink()  # as soon as it is not needed: each may be gigabytes
     lease.step(Version.PACKING)
     packed = packing.pack(tar, archive, choice=version.packing_choice, beat=lease.keep)
@@ -275,9 +281,9 @@ def _validate(version: Version, folder: Path, lease: _Lease) -> Path:
     loaded: dict[str, Any] = _storable(validation.run(archive, beat=lease.keep))
     report = loaded | {"archive": read["archive"]}
     if not loaded["ok"]:
-        raise Refused(loaded["error"]["message"], report)
+        raise VersionRejected(loaded["error"]["message"], report)
     if packing.sha256(archive, beat=lease.keep) != digest:
-        raise Refused("The packed file was changed while the network was loaded.", report)
+        raise VersionRejected("The packed file was changed while the network was loaded.", report)
     facts = {
         "report": report | {"packing": packed.facts},
         "packing": packed.packing,
@@ -321,7 +327,7 @@ def _stored_sha256(version: Version, beat: Callable[[], None]) -> str:
 
 
 def _publish(version: Version, archive: Path, lease: _Lease) -> None:
-    """Put ``archive`` at the version's key; raises Refused where another object is there.
+    """Put ``archive`` at the version's key; raises VersionRejected where another object is there.
 
     The same bytes at the key mean that a worker died between putting them there and its commit.
     """
@@ -330,7 +336,7 @@ def _publish(version: Version, archive: Path, lease: _Lease) -> None:
         s3.publish(bucket=version.bucket, key=version.key, path=archive, beat=lease.keep)
     except errors.AlreadyExists:
         if _stored_sha256(version, lease.keep) != version.published_sha256:
-            raise Refused(
+            raise VersionRejected(
                 f"Another object is at {version.uri} already; keys are never overwritten. "
                 "Upload the archive again: it will get the next number."
             ) from None
@@ -379,14 +385,20 @@ def _settle(version: Version, lease: _Lease, *, problem: str) -> None:
             settled_at=clock.now(),
         )
         twin = Version.objects.twins(version).first()
-        record(
-            action="version.published",
-            subject=version,
-            text=f"Checked {version} and published it as {version.target_model}."
-            + (f" It has the {likeness(version, twin)} as {twin}." if twin else "")
-            + (f" The file as uploaded could not be kept: {problem}" if problem else ""),
-            level=Event.Level.WARNING if problem else Event.Level.SUCCESS,
-        )
+        _record_published(version, twin, problem)
+
+
+def _record_published(version: Version, twin: Version | None, problem: str) -> None:
+    code = "version.published"
+    parameters = {"version": str(version), "target_model": version.target_model}
+    if twin:
+        code += f"_{likeness(version, twin).replace(' ', '_')}"
+        parameters["twin"] = str(twin)
+    if problem:
+        code += "_without_upload"
+        parameters["problem"] = problem
+    level = Event.Level.WARNING if problem else Event.Level.SUCCESS
+    record(action=code, subject=version, parameters=parameters, level=level)
 
 
 def likeness(version: Version, twin: Version) -> str:
@@ -412,7 +424,7 @@ def _reject(
         record(
             action="version.rejected",
             subject=version,
-            text=f"Rejected {version}: {reason}",
+            parameters={"version": str(version), "reason": reason},
             level=Event.Level.ERROR,
         )
 

@@ -1,0 +1,42 @@
+"""`/healthz`: the process runs. `/readyz`: the portal can do its work."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from core import readiness
+
+LIVES = "/healthz"
+READY = "/readyz"
+
+
+class HealthMiddleware:
+    """Answers both before all else: to any host name, in plain HTTP, to anybody.
+
+    A load balancer asks with the machine's address as the host, which is none of ALLOWED_HOSTS.
+    Anybody learns only whether all is well, and how far this host's clock is from the others. The
+    parts, with their addresses, are in the log and on the page `/status/`, for admins.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The state of things, or what the site answers to any other path."""
+        if request.path_info == LIVES:
+            return _uncached({"status": "ok"}, 200)
+        if request.path_info == READY:
+            report = readiness.board().report()
+            status = "ok" if report.ready else "down"
+            return _uncached(
+                {"status": status, "clock": report.part("clock").sentence},
+                200 if report.ready else 503,
+            )
+        return self.get_response(request)
+
+
+def _uncached(body: dict[str, str], status: int) -> JsonResponse:
+    answer = JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
+    # Django would log each 503 as an error; the reason is logged when it changes.
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
