@@ -1,6 +1,5 @@
 """Endpoints with the SageMaker resources that they own."""
 
-from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
@@ -10,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 
-from core import clock
+from core.lease import Leased, LeaseQuerySet
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
 valid_endpoint_name = RegexValidator(
@@ -19,7 +18,7 @@ valid_endpoint_name = RegexValidator(
 )
 
 
-class EndpointQuerySet(models.QuerySet["Endpoint"]):
+class EndpointQuerySet(LeaseQuerySet["Endpoint"]):
     """The questions that pages and jobs ask of the endpoints."""
 
     def shown(self) -> Self:
@@ -44,9 +43,7 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
 
     def due(self) -> Self:
         """Those to look at now that nobody holds the lease of."""
-        now = clock.now()
-        free = Q(leased_until=None) | Q(leased_until__lte=now)
-        return self.filter(free, gone_at=None, check_after__lte=now).order_by("check_after")
+        return super().due().filter(gone_at=None)
 
     def named(self, name: str) -> Self:
         """Those of this name, in whatever case: CreateEndpoint tells no cases apart."""
@@ -57,29 +54,12 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
         last: int | None = self.named(name).aggregate(last=models.Max("revision"))["last"]
         return (last or 0) + 1
 
-    def claim(self, pk: int, *, lease: timedelta) -> datetime | None:
-        """Take the lease of one endpoint that is due, for the time ``lease``.
 
-        Returns when it ends, which is also the mark to give it back with; None where somebody
-        else has it, or where the endpoint is not due.
-        """
-        until = clock.now() + lease
-        return until if self.due().filter(pk=pk).update(leased_until=until) == 1 else None
-
-    def renew(self, endpoint: "Endpoint", *, lease: timedelta) -> datetime | None:
-        """Prolong a lease that is still held, unless the user's wish has changed meanwhile."""
-        until = clock.now() + lease
-        held = self.filter(
-            pk=endpoint.pk, leased_until=endpoint.leased_until, wanted=endpoint.wanted
-        )
-        return until if held.update(leased_until=until) == 1 else None
-
-
-class Endpoint(models.Model):
+class Endpoint(Leased):
     """What the user asked for, and what was last seen of it.
 
     ``wanted`` is the user's word; everything seen is written by
-    :func:`endpoints.services.advance` alone.
+    :func:`endpoints.reconciler.advance` alone.
     """
 
     class Wanted(models.TextChoices):
@@ -115,10 +95,6 @@ class Endpoint(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    check_after = models.DateTimeField(default=clock.now, db_index=True)
-    leased_until = models.DateTimeField(
-        null=True, blank=True, help_text="Until then one worker alone acts on it."
     )
     checked_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)

@@ -8,11 +8,11 @@ from django.db import IntegrityError, transaction
 from activity.models import Event
 from activity.services import record
 from core import clock, errors
-from endpoints import queue, sagemaker
+from core.jobs import enqueue_on_commit
+from endpoints import sagemaker
 from endpoints.models import Endpoint, Resource
-from endpoints.reconciler import advance
 
-__all__ = ["advance", "check_now", "create_endpoint", "request_teardown", "sweep"]
+ADVANCE = "endpoints.tasks.advance"
 
 
 def create_endpoint(
@@ -51,7 +51,7 @@ def create_endpoint(
                 actor=actor,
                 text=f"Asked for the endpoint {name} with {instance_count} × {instance_type}.",
             )
-            queue.advance_soon(endpoint.pk)
+            enqueue_on_commit(ADVANCE, endpoint.pk)
     except IntegrityError:
         raise _taken(name) from None
     return endpoint
@@ -125,7 +125,7 @@ def request_teardown(*, endpoint: Endpoint, typed_name: str, actor: User | None)
         level=Event.Level.WARNING,
         text=f"Asked to tear the endpoint {row.name} down.",
     )
-    queue.advance_soon(row.pk)
+    enqueue_on_commit(ADVANCE, row.pk)
     return row
 
 
@@ -134,12 +134,12 @@ def check_now(*, endpoint: Endpoint) -> None:
     Endpoint.objects.filter(pk=endpoint.pk, gone_at=None).update(
         check_after=clock.now(), attempts=0
     )
-    queue.advance_soon(endpoint.pk)
+    enqueue_on_commit(ADVANCE, endpoint.pk)
 
 
 def sweep() -> int:
     """Send a task for every endpoint that is due; returns how many were due."""
     due = list(Endpoint.objects.due().values_list("pk", flat=True))
     for pk in due:
-        queue.advance_soon(pk)
+        enqueue_on_commit(ADVANCE, pk)
     return len(due)

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from core import clock
+from core.lease import Leased, LeaseQuerySet
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$"
@@ -86,7 +87,7 @@ _CHECKSUM = re.compile(rf"(?:sha-?256:)?\s*([0-9a-f]{{{LEAST_DIGITS},64}})", re.
 SANDBOX_PARTS = ("files", "network", "processes", "limits")
 
 
-class VersionQuerySet(models.QuerySet["Version"]):
+class VersionQuerySet(LeaseQuerySet["Version"]):
     """The questions that pages and jobs ask of the versions."""
 
     def for_lists(self) -> Self:
@@ -152,20 +153,27 @@ class VersionQuerySet(models.QuerySet["Version"]):
 
     def due(self) -> Self:
         """Those with work to do that nobody holds the lease of."""
-        return self.filter(state__in=Version.UNSETTLED, check_after__lte=clock.now())
+        return super().due().filter(state__in=Version.UNSETTLED)
 
-    def claim(self, pk: int, *, lease: timedelta) -> bool:
-        """Take the lease of one unsettled version; False where somebody else has it."""
-        now = clock.now()
-        claimed = self.filter(pk=pk, state__in=Version.UNSETTLED, check_after__lte=now).update(
-            check_after=now + lease,
+    # A worker of the release before knows a lease by ``check_after`` alone, so that is moved too.
+
+    def claim(self, pk: int, *, lease: timedelta, **changes: Any) -> "Version | None":
+        """Take the lease of one version that is due, which counts as an attempt to check it."""
+        return super().claim(
+            pk,
+            lease=lease,
+            check_after=clock.now() + lease,
             state=Version.State.CHECKING,
             attempts=models.F("attempts") + 1,
+            **changes,
         )
-        return claimed == 1
+
+    def renew(self, row: "Version", *, lease: timedelta, **changes: Any) -> None:
+        """Prolong the lease; raises LeaseLost."""
+        super().renew(row, lease=lease, check_after=clock.now() + lease, **changes)
 
 
-class Version(models.Model):
+class Version(Leased):
     """An immutable artifact of a model.
 
     ``uploaded → checking → ready``, or ``rejected`` with the reason. The number is given at
@@ -241,7 +249,6 @@ class Version(models.Model):
     step = models.TextField(blank=True, help_text="What the check is doing, or waits for.")
     reason = models.TextField(blank=True, help_text="Why it was rejected, as a sentence.")
     attempts = models.PositiveIntegerField(default=0)
-    check_after = models.DateTimeField(default=clock.now)
     settled_at = models.DateTimeField(null=True, blank=True)
     report = models.JSONField(default=dict, blank=True, help_text="The preflight's report.")
     # Of the report, what lists show: the whole may hold thousands of labels.

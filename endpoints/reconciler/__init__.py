@@ -20,10 +20,11 @@ from django.db import transaction
 from activity.models import Event
 from activity.services import record
 from core import clock, errors
-from endpoints import queue
+from core.jobs import enqueue_on_commit
+from core.lease import LeaseLost
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler.creation import toward_present
-from endpoints.reconciler.step import AT_ONCE, LEASE, LeaseLost, Refused, Seen, Step, stand_still
+from endpoints.reconciler.step import AT_ONCE, LEASE, Refused, Seen, Step, stand_still
 from endpoints.reconciler.teardown import toward_absent
 
 logger = logging.getLogger(__name__)
@@ -34,10 +35,9 @@ def advance(pk: int) -> bool:
 
     Never raises for what AWS answers: that is written to the row, and tried again later.
     """
-    leased_until = Endpoint.objects.claim(pk, lease=LEASE)
-    if leased_until is None:
+    endpoint = Endpoint.objects.claim(pk, lease=LEASE)
+    if endpoint is None:
         return False
-    endpoint = Endpoint.objects.get(pk=pk)
     step = Step(endpoint, {r.kind: r for r in endpoint.resources.all()}, status=endpoint.status)
     act = toward_present if endpoint.wanted == Endpoint.Wanted.PRESENT else toward_absent
     try:
@@ -98,11 +98,7 @@ _PASSING: dict[type[errors.AwsError], str] = {
 def _write(step: Step) -> None:
     """Write what was seen, and its events, if the lease is still held; give the lease back."""
     now = clock.now()
-    row = (
-        Endpoint.objects.select_for_update()
-        .filter(pk=step.endpoint.pk, leased_until=step.endpoint.leased_until)
-        .first()
-    )
+    row = Endpoint.objects.select_for_update().held(step.endpoint).first()
     if row is None:
         logger.warning("endpoint %s: took too long; somebody else goes on", step.endpoint)
         return
@@ -128,7 +124,7 @@ def _write(step: Step) -> None:
             text=f"{row.name} is torn down. The artifacts stay in {row.model_data_url}.",
         )
     elif row.check_after <= now:
-        queue.advance_soon(row.pk)
+        enqueue_on_commit("endpoints.tasks.advance", row.pk)
 
 
 def _tell_of_failure(step: Step, row: Endpoint) -> None:

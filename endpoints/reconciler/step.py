@@ -59,10 +59,6 @@ class Step:
         self.news.append((level, action, text))
 
 
-class LeaseLost(Exception):
-    """Somebody else acts on the endpoint by now, or its user wants something else."""
-
-
 class Refused(Exception):
     """What is there is not the portal's; the text says what, and what to do."""
 
@@ -126,11 +122,11 @@ def _news_of(endpoint: Endpoint, kind: str, name: str, status: str) -> str:
 
 
 def hold(step: Step) -> None:
-    """Prolong the lease before a changing call; raises LeaseLost."""
-    until = Endpoint.objects.renew(step.endpoint, lease=LEASE)
-    if until is None:
-        raise LeaseLost
-    step.endpoint.leased_until = until
+    """Renew the lease before a changing call.
+
+    Raises LeaseLost, also where the user wants something else by now.
+    """
+    Endpoint.objects.filter(wanted=step.endpoint.wanted).renew(step.endpoint, lease=LEASE)
 
 
 def patience(step: Step) -> timedelta:
