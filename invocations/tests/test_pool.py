@@ -61,7 +61,6 @@ def test_a_call_that_waits_does_not_hold_the_process():
 @pytest.mark.django_db(transaction=True)
 def test_a_thread_keeps_its_connection_where_that_is_configured(monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 60)
-    monkeypatch.setitem(connection.settings_dict, "CONN_HEALTH_CHECKS", True)
     pool, seen = Pool(threads=1, waiting=1), []
 
     def call():
@@ -69,14 +68,11 @@ def test_a_thread_keeps_its_connection_where_that_is_configured(monkeypatch):
             cursor.execute("SELECT 1")
         seen.append(connection.connection)
 
-    def last():
-        call()
-        connection.close()
-
-    pool.submit(call).result(10)
-    pool.submit(call).result(10)
-    assert seen[0] is seen[1] is not None
-    # One that its server has closed is replaced before the next call.
-    seen[0].close()
-    pool.submit(last).result(10)
-    assert seen[2] is not seen[0]
+    for _ in range(3):
+        pool.submit(call).result(10)
+    assert seen[0] is seen[1] is seen[2] is not None
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
+    pool.submit(connection.close).result(10)
+    for _ in range(2):
+        pool.submit(call).result(10)
+    assert seen[3] is not seen[4]
