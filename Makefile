@@ -31,10 +31,11 @@ fuzz: ## 20,000 mutants of networks given to MXNet in the sandbox; ARGS="--count
 fuzz-requests: ## 2,000 pictures, payloads and headers sent to the container; ARGS="--count 10000 --seed 7"
 	@$(STACK) run container/tests/fuzz_requests.py $(ARGS)
 
-lint: ## ruff and mypy
+lint: ## style, types, and who may import whom
 	@$(STACK) run -m ruff check .
 	@$(STACK) run -m ruff format --check .
 	@$(STACK) run -m mypy .
+	@.venv/bin/lint-imports --no-cache >.lint-imports 2>&1 && rm .lint-imports || { cat .lint-imports; rm .lint-imports; exit 1; }
 
 # --strict: behind a mirror that has no vulnerability data pip-audit would skip all, and be content.
 audit: ## hold every pinned package against the known vulnerabilities; asks the package index

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from core import aws, errors
+from core.aws import ClientError
 
 MAX_PAYLOAD_BYTES = 6_291_456
 """Largest body of an invocation (BC: sagemaker-runtime, BodyBlob)."""

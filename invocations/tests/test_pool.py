@@ -72,7 +72,7 @@ def test_a_thread_keeps_its_connection_where_that_is_configured(monkeypatch):
         pool.submit(call).result(10)
     assert seen[0] is seen[1] is seen[2] is not None
     monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
-    pool.submit(connection.close).result(10)
+    pool.submit(lambda: connection.close()).result(10)
     for _ in range(2):
         pool.submit(call).result(10)
     assert seen[3] is not seen[4]
