@@ -1,4 +1,4 @@
-"""What Celery runs for the catalog: each task calls one function of models_catalog/publication.py."""
+"""What Celery runs: each task calls one function of publication.py, and may run twice."""
 
 import threading
 
