@@ -8,12 +8,12 @@ from django.db import IntegrityError, transaction
 from activity.models import Event
 from activity.services import record
 from core import clock, errors
-from endpoints import queue, sagemaker
+from core.jobs import enqueue_on_commit
+from endpoints import sagemaker
 from endpoints.events import size_of
-from endpoints.models import Endpoint, Resource, valid_instance_count
-from endpoints.reconciler import advance
+from endpoints.models import Endpoint, Resource, name_taken, valid_instance_count
 
-__all__ = ["advance", "check_now", "create_endpoint", "request_teardown", "sweep"]
+ADVANCE = "endpoints.tasks.advance"
 
 
 def create_endpoint(
@@ -38,9 +38,7 @@ def create_endpoint(
         created_by=actor,
     )
     endpoint.full_clean(exclude=["created_by"], validate_constraints=False)
-    living = Endpoint.objects.shown().named(name).first()
-    if living is not None:
-        raise _taken(living.name)
+    _refuse_taken(name)
     _check_free_in_account(name)
     try:
         with transaction.atomic():
@@ -52,9 +50,10 @@ def create_endpoint(
                 actor=actor,
                 parameters={"name": name, **size_of(endpoint)},
             )
-            queue.advance_soon(endpoint.pk)
+            enqueue_on_commit(ADVANCE, endpoint.pk)
     except IntegrityError:
-        raise _taken(name) from None
+        _refuse_taken(name)
+        raise
     return endpoint
 
 
@@ -75,9 +74,7 @@ def _check_free_in_account(name: str) -> None:
     except errors.NotFound:
         return
     # Somebody else may have asked the portal for it since we looked, and the portal made it.
-    living = Endpoint.objects.shown().named(name).first()
-    if living is not None:
-        raise _taken(living.name)
+    _refuse_taken(name)
     raise ValidationError(
         {
             "name": f"The AWS account already has an endpoint {name} ({found.status}) that was "
@@ -86,10 +83,11 @@ def _check_free_in_account(name: str) -> None:
     )
 
 
-def _taken(name: str) -> ValidationError:
-    return ValidationError(
-        {"name": f"There is an endpoint {name} already. Choose another name, or tear it down."}
-    )
+def _refuse_taken(name: str) -> None:
+    """Raise ValidationError where there is an endpoint of this name, in whatever case."""
+    living = Endpoint.objects.filter(gone_at=None).named(name).first()
+    if living is not None:
+        raise ValidationError({"name": name_taken(living.name)}) from None
 
 
 def _resources(endpoint: Endpoint) -> list[Resource]:
@@ -126,7 +124,7 @@ def request_teardown(*, endpoint: Endpoint, typed_name: str, actor: User | None)
         level=Event.Level.WARNING,
         parameters={"name": row.name},
     )
-    queue.advance_soon(row.pk)
+    enqueue_on_commit(ADVANCE, row.pk)
     return row
 
 
@@ -135,12 +133,12 @@ def check_now(*, endpoint: Endpoint) -> None:
     Endpoint.objects.filter(pk=endpoint.pk, gone_at=None).update(
         check_after=clock.now(), attempts=0
     )
-    queue.advance_soon(endpoint.pk)
+    enqueue_on_commit(ADVANCE, endpoint.pk)
 
 
 def sweep() -> int:
     """Send a task for every endpoint that is due; returns how many were due."""
     due = list(Endpoint.objects.due().values_list("pk", flat=True))
     for pk in due:
-        queue.advance_soon(pk)
+        enqueue_on_commit(ADVANCE, pk)
     return len(due)

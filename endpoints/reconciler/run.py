@@ -9,7 +9,7 @@ from django.conf import settings
 
 from activity import codes
 from activity.models import Event
-from core import aws, clock, errors
+from core import aws, backoff, clock, errors
 from endpoints.events import size_of
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler.kinds import CONFIG, ENDPOINT, MODEL, Found, ResourceKind
@@ -27,10 +27,6 @@ WHEN_STOPPED = timedelta(minutes=5)
 READ_LAG = timedelta(seconds=60)
 # Failed runs in a row before the log tells of it.
 RUNS_BEFORE_TELLING = 3
-
-
-class LeaseLost(Exception):
-    """Another worker acts on the endpoint by now, or its user wants something else."""
 
 
 class NotOurs(Exception):
@@ -166,11 +162,12 @@ class Run:
                 self.check_in = SOON
 
     def hold(self) -> None:
-        """Renew the lease before a changing call. Raises LeaseLost."""
-        until = Endpoint.objects.renew(self.endpoint, lease=LEASE)
-        if until is None:
-            raise LeaseLost
-        self.endpoint.leased_until = until
+        """Renew the lease before a changing call.
+
+        Raises LeaseLost where another worker acts on the endpoint by now, or where its user wants
+        something else.
+        """
+        Endpoint.objects.filter(wanted=self.endpoint.wanted).renew(self.endpoint, lease=LEASE)
 
     def keep(self, kind: ResourceKind) -> None:
         """Leave alone what is not ours; it counts as done."""
@@ -203,7 +200,9 @@ class Run:
         event = NewEvent(code, {"error": str(error)}, Event.Level.WARNING)
         self.retrying = True
         self.failure, self.hint = self.endpoint.failure, codes.render(code, event.parameters)
-        self.check_in = timedelta(seconds=min(60, 2 ** min(attempts, 6)))
+        self.check_in = backoff.pause(
+            attempts, first=timedelta(seconds=1), longest=timedelta(minutes=1)
+        )
         if attempts == RUNS_BEFORE_TELLING:
             self.events.append(event)
 
