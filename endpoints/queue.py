@@ -1,6 +1,6 @@
 """Ask a worker to look at an endpoint now.
 
-Only ever a shortcut: the database row is the queue, and beat's sweep finds every due row.
+A shortcut only: the database row is the queue, and beat's sweep finds every row that is due.
 """
 
 from core.jobs import enqueue_on_commit

@@ -1,4 +1,4 @@
-"""SageMaker's control plane in our words: what an endpoint is made of, and nothing more.
+"""SageMaker's control plane: create, describe and delete what an endpoint is made of.
 
 SageMaker says "is not there", "is there already" and "not in this state" only in the text of a
 ValidationException. Those texts are matched here and nowhere else.
@@ -83,7 +83,7 @@ class Endpoint:
 
 
 @contextmanager
-def _in_our_words(doing: str) -> Iterator[None]:
+def _translated_errors(doing: str) -> Iterator[None]:
     with aws.translated(doing):
         try:
             yield
@@ -109,7 +109,7 @@ def create_model(
 
     Raises AlreadyExists, or any other of :mod:`core.errors`.
     """
-    with _in_our_words(f"creating the SageMaker model {name}"):
+    with _translated_errors(f"creating the SageMaker model {name}"):
         answer = aws.sagemaker().create_model(
             ModelName=name,
             PrimaryContainer={"Image": image, "ModelDataUrl": data_url, "Mode": "MultiModel"},
@@ -121,7 +121,7 @@ def create_model(
 
 def describe_model(name: str) -> Model:
     """What is there under this name; raises NotFound."""
-    with _in_our_words(f"looking at the SageMaker model {name}"):
+    with _translated_errors(f"looking at the SageMaker model {name}"):
         answer = aws.sagemaker().describe_model(ModelName=name)
     container = answer.get("PrimaryContainer") or {}
     return Model(
@@ -136,7 +136,7 @@ def describe_model(name: str) -> Model:
 
 def delete_model(name: str) -> None:
     """Delete it; raises NotFound. The artifacts in S3 stay."""
-    with _in_our_words(f"deleting the SageMaker model {name}"):
+    with _translated_errors(f"deleting the SageMaker model {name}"):
         aws.sagemaker().delete_model(ModelName=name)
 
 
@@ -154,7 +154,7 @@ def create_config(
         "InitialInstanceCount": instance_count,
         "InitialVariantWeight": 1.0,
     }
-    with _in_our_words(f"creating the endpoint config {name}"):
+    with _translated_errors(f"creating the endpoint config {name}"):
         answer = aws.sagemaker().create_endpoint_config(
             EndpointConfigName=name, ProductionVariants=[variant], Tags=_tags(tags)
         )
@@ -166,7 +166,7 @@ def describe_config(name: str) -> Config:
 
     Eventually consistent: one that was just created may not be found yet (BC: CreateEndpoint).
     """
-    with _in_our_words(f"looking at the endpoint config {name}"):
+    with _translated_errors(f"looking at the endpoint config {name}"):
         answer = aws.sagemaker().describe_endpoint_config(EndpointConfigName=name)
     variant = answer["ProductionVariants"][0]
     return Config(
@@ -181,7 +181,7 @@ def describe_config(name: str) -> Config:
 
 def delete_config(name: str) -> None:
     """Delete it; raises NotFound."""
-    with _in_our_words(f"deleting the endpoint config {name}"):
+    with _translated_errors(f"deleting the endpoint config {name}"):
         aws.sagemaker().delete_endpoint_config(EndpointConfigName=name)
 
 
@@ -190,7 +190,7 @@ def create_endpoint(*, name: str, config_name: str, tags: Mapping[str, str]) -> 
 
     Raises AlreadyExists; NotFound where the config cannot be seen (yet).
     """
-    with _in_our_words(f"creating the endpoint {name}"):
+    with _translated_errors(f"creating the endpoint {name}"):
         answer = aws.sagemaker().create_endpoint(
             EndpointName=name, EndpointConfigName=config_name, Tags=_tags(tags)
         )
@@ -200,11 +200,11 @@ def create_endpoint(*, name: str, config_name: str, tags: Mapping[str, str]) -> 
 def look() -> None:
     """Ask SageMaker for an endpoint that is not there, within seconds; raises an AwsError.
 
-    "There is none" is the answer that is hoped for. To describe any endpoint of the account is a
-    right that the portal's role has, where listing them is not (docs/aws.md).
+    NotFound is the answer to expect. The portal's role may describe any endpoint of the account,
+    and may not list them (docs/aws.md).
     """
     try:
-        with _in_our_words("asking whether SageMaker answers"):
+        with _translated_errors("asking whether SageMaker answers"):
             aws.sagemaker(aws.GLANCE).describe_endpoint(EndpointName="mme-portal-readiness")
     except errors.NotFound:
         return
@@ -212,7 +212,7 @@ def look() -> None:
 
 def describe_endpoint(name: str) -> Endpoint:
     """What is there under this name; raises NotFound."""
-    with _in_our_words(f"looking at the endpoint {name}"):
+    with _translated_errors(f"looking at the endpoint {name}"):
         answer = aws.sagemaker().describe_endpoint(EndpointName=name)
     return Endpoint(
         name=name,
@@ -226,5 +226,5 @@ def describe_endpoint(name: str) -> Endpoint:
 
 def delete_endpoint(name: str) -> None:
     """Begin to delete it; raises NotFound, or Busy while something else is under way."""
-    with _in_our_words(f"deleting the endpoint {name}"):
+    with _translated_errors(f"deleting the endpoint {name}"):
         aws.sagemaker().delete_endpoint(EndpointName=name)

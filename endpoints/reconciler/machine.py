@@ -1,4 +1,4 @@
-"""The steps toward what the user wants, and what an error of AWS means for them."""
+"""Choose the next change of an endpoint; retry or stop where AWS answers with an error."""
 
 import logging
 
