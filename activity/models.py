@@ -6,11 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from activity import codes
-from core import clock
-
-# Events about people: for those who manage them.
-PEOPLE = ("user", "login")
+from activity import codes, subjects
+from core import clock, request_id
 
 
 class Reader(Protocol):
@@ -29,10 +26,9 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.order_by("-id")
 
     def readable_by(self, reader: Reader) -> Self:
-        """Leave out events about people, unless ``reader`` may see users."""
-        if reader.has_perm("auth.view_user"):
-            return self
-        return self.exclude(subject_kind__in=PEOPLE)
+        """Leave out events about kinds that ``reader`` may not see, as people are to most."""
+        hidden = subjects.hidden_from(reader.has_perm)
+        return self.exclude(subject_kind__in=hidden) if hidden else self
 
     def about(self, kind: str, subject_id: int) -> Self:
         """Events about one thing, newest first."""
@@ -82,6 +78,14 @@ class Event(models.Model):
     )
     parameters = models.JSONField(
         null=True, blank=True, help_text="What the code (`action`) is rendered with."
+    )
+
+    request_id = models.CharField(
+        max_length=request_id.MAX_LENGTH,
+        blank=True,
+        db_default="",
+        db_index=True,
+        help_text="Of the request or job that recorded it (core/request_id.py).",
     )
 
     objects = EventQuerySet.as_manager()

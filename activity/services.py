@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 
 from activity import codes
 from activity.models import Event
+from core import request_id
 
 
 class Subject(Protocol):
@@ -52,4 +53,5 @@ def record(
         subject_name=str(subject)[:200],
         text=text,
         parameters=None if parameters is None else codes.validated(action, parameters),
+        request_id=request_id.current(),
     )

@@ -20,6 +20,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
+from core import request_id
+
 MAX_BYTES = 65_536
 SENT_AT = "mme_sent_at"
 """The property with Redis's time at which a message was sent, in seconds since 1970."""
@@ -72,7 +74,7 @@ def read(raw: Any, tasks: Mapping[str, Any], now: float | None = None) -> dict[s
         age_s = now - sent_at
         if age_s > may_age_s:
             raise Expired(f"{name} was sent {age_s:.0f} s ago, and is over after {may_age_s:.0f}")
-    return _message(name, identifier, arguments)
+    return _message(name, identifier, arguments, request_id.accepted(headers.get("request_id")))
 
 
 @cache
@@ -149,7 +151,7 @@ def _may_age_s(properties: Mapping[str, Any]) -> float | None:
     return int(value) / 1000
 
 
-def _message(name: str, identifier: str, arguments: list[Any]) -> dict[str, Any]:
+def _message(name: str, identifier: str, arguments: list[Any], request: str) -> dict[str, Any]:
     """A message as Celery's protocol 2 has it."""
     nothing_more = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     body = json.dumps([arguments, {}, nothing_more]).encode()
@@ -171,6 +173,7 @@ def _message(name: str, identifier: str, arguments: list[Any]) -> dict[str, Any]
             "argsrepr": repr(tuple(arguments)),
             "kwargsrepr": "{}",
             "ignore_result": True,
+            "request_id": request,
         },
         "properties": {
             "correlation_id": identifier,

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import resolve_url
 
+from core import request_id
+
 # Everything is a file of our own: no script or style stands in a page. `blob:` is the preview of a
 # picture that was chosen. Django 6 has a middleware for this; 5.2 does not.
 _POLICY = (
@@ -23,6 +25,24 @@ _HEADERS = {
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+
+class RequestIdMiddleware:
+    """Gives each request an id (core/request_id.py), or takes the one that it brings.
+
+    Stands first, so that everything that is logged or answered has it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, with the id in the header ``X-Request-ID``."""
+        given = request_id.accepted(request.headers.get(request_id.HEADER))
+        request_id.bind(given)
+        response = self.get_response(request)
+        response.headers[request_id.HEADER] = given
+        return response
 
 
 class HeadersMiddleware:

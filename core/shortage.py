@@ -20,7 +20,7 @@ from django.template.loader import render_to_string
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
-from core import errors
+from core import errors, request_id
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,8 @@ def page(request: HttpRequest, short: Shortage) -> HttpResponse:
     if request.headers.get("HX-Request") == "true":
         answer = HttpResponse(sentences, content_type="text/plain; charset=utf-8")
     else:
-        answer = HttpResponse(render_to_string("short.html", {"sentences": sentences}))
+        context = {"sentences": sentences, "request_id": request_id.current()}
+        answer = HttpResponse(render_to_string("short.html", context))
     answer.status_code = short.status
     answer.headers["Retry-After"] = str(short.retry_after_s)
     answer.headers["Cache-Control"] = "no-store"
@@ -170,4 +171,5 @@ def failed(request: HttpRequest) -> HttpResponse:
     short = shortage(sys.exc_info()[1])
     if short is not None:
         return page(request, short)
-    return HttpResponse(render_to_string("500.html"), status=500)
+    context = {"request_id": request_id.current()}
+    return HttpResponse(render_to_string("500.html", context), status=500)

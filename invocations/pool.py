@@ -9,6 +9,8 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
 
 from django.db import connections
 
@@ -37,7 +39,8 @@ class Pool:
                 raise Full
             self._free -= 1
             future: Future[None] = Future()
-            self._jobs.put((call, future))
+            # With the context of who submits it: the log lines of the call have its request's id.
+            self._jobs.put((partial(copy_context().run, call), future))
             if self._idle < self._jobs.qsize() and self._started < self._most:
                 self._started += 1
                 threading.Thread(

@@ -3,17 +3,15 @@
 docs/settings.md explains each; a test holds that page and this file together.
 """
 
-import os
 import shlex
 import ssl
-import sys
-import tempfile
 from pathlib import Path
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts.addresses import networks
+from core import logging
 from core.env import (
     apart,
     env_bool,
@@ -27,17 +25,12 @@ from core.env import (
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-TESTING = "pytest" in sys.modules
-TYPE_CHECKED = "mypy" in sys.modules  # django-stubs imports this file
 
 # --- the site -----------------------------------------------------------------
 DEBUG = env_bool("DEBUG")
 DEFAULT_EXCEPTION_REPORTER_FILTER = "core.reporting.ReporterFilter"
 # A server refuses to start without a secret.
-_TEST_KEY = "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-not-a-secret"
-SECRET_KEY = strong(
-    "SECRET_KEY", env_secret("SECRET_KEY", _TEST_KEY if TESTING or TYPE_CHECKED else None)
-)
+SECRET_KEY = strong("SECRET_KEY", env_secret("SECRET_KEY"))
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 # Behind HTTPS (a load balancer): secure cookies, HSTS and the forwarded scheme.
@@ -54,7 +47,6 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 CSRF_COOKIE_HTTPONLY = True  # scripts take the token from the page
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "mmeportal.views.out_of_date"
-X_FRAME_OPTIONS = "DENY"
 # Cookies know no ports: two portals on one host (two `make up`) need names of their own.
 COOKIE_PREFIX = env_str("COOKIE_PREFIX", "mme")
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}_session"
@@ -79,7 +71,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "mmeportal.health.HealthMiddleware",
+    "core.middleware.RequestIdMiddleware",
+    "core.health.HealthMiddleware",
     "core.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -138,8 +131,6 @@ AUTH_PASSWORD_VALIDATORS = [
         )
     ),
 ]
-if TESTING:
-    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # --- the log-in's throttle (accounts/throttle.py) ------------------------------------------
 LOGIN_FAILURE_LIMIT = env_int("LOGIN_FAILURE_LIMIT", 5, least=1)
@@ -157,10 +148,8 @@ AXES_DISABLE_ACCESS_LOG = True  # the activity log tells of it
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
-LANGUAGE_CODE = "en-us"
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env_str("TIME_ZONE", "UTC")
-USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -191,10 +180,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # lock for longer is answered for with 503 (core/shortage.py).
         "timeout": 8,
     }
-    if TESTING:
-        # A file, as in real life: threads cannot share a SQLite database in memory.
-        _name = f"mme-portal-test-{os.getpid()}.sqlite3"
-        DATABASES["default"]["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / _name)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     # A server that is away, or a lock that another program holds, is answered for with 503 within
     # seconds. The address may say otherwise: postgres://…?connect_timeout=10
@@ -208,16 +193,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = url_with_password(
     env_secret("REDIS_URL", "redis://127.0.0.1:6380/0"), env_secret("REDIS_PASSWORD", "")
 )
-CELERY_BROKER_URL = "memory://" if TESTING else REDIS_URL  # never into somebody's running stack
+CELERY_BROKER_URL = REDIS_URL
 if REDIS_URL.startswith("rediss:"):
     # kombu would take any certificate. What the address itself says (ssl_cert_reqs) goes before.
     CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 WORKER_THREADS = env_int("WORKER_THREADS", 4, least=2)  # the Procfile hands it to the worker
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True  # every task may run twice: the database row is the queue
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TASK_SOFT_TIME_LIMIT = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Celery's worker and beat end after the hundredth
 # A Redis that answers and refuses is waited for, too.
@@ -231,7 +214,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "max_retries": 2,  # a web request must not hang on a dead broker; beat sweeps what it missed
     "interval_max": 0.5,
 }
-CELERY_TIMEZONE = "UTC"
+CELERY_TIMEZONE = "UTC"  # without it Celery takes TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "sweep-uploads": {"task": "models_catalog.tasks.sweep", "schedule": 5.0},
     "sweep-staging": {"task": "models_catalog.tasks.sweep_staging", "schedule": 3600.0},
@@ -274,9 +257,12 @@ PACK_ZOO_COMMAND = shlex.split(
 
 # --- AWS ---------------------------------------------------------------------------
 # boto3 itself reads credentials and AWS_ENDPOINT_URL_* from the environment.
-AWS_REGION = env_str("AWS_REGION", "ap-northeast-2")
+# Those of localaws, for who sets neither: AWS itself refuses this account.
+REGION = "ap-northeast-2"
+ACCOUNT = "123456789012"
+AWS_REGION = env_str("AWS_REGION", REGION)
 AWS_CONNECT_TIMEOUT_S = env_int("AWS_CONNECT_TIMEOUT_S", 5, least=1)
-MODEL_BUCKET = env_str("MODEL_BUCKET", "sagemaker-ap-northeast-2-123456789012")
+MODEL_BUCKET = env_str("MODEL_BUCKET", f"sagemaker-{REGION}-{ACCOUNT}")
 MODEL_PREFIX = env_str("MODEL_PREFIX", "models").strip("/")
 STAGING_PREFIX = env_str("STAGING_PREFIX", "staging").strip("/")
 ORIGINALS_PREFIX = env_str("ORIGINALS_PREFIX", "originals").strip("/")
@@ -297,9 +283,9 @@ if S3_KMS_KEY_ID and S3_ENCRYPTION != "sse-kms":
     raise ImproperlyConfigured("S3_KMS_KEY_ID needs S3_ENCRYPTION=sse-kms (see docs/settings.md).")
 CONTAINER_IMAGE = env_str(
     "CONTAINER_IMAGE",
-    "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/demo-sagemaker-multimodel:latest",
+    f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/demo-sagemaker-multimodel:latest",
 )
-EXECUTION_ROLE_ARN = env_str("EXECUTION_ROLE_ARN", "arn:aws:iam::123456789012:role/mme-portal")
+EXECUTION_ROLE_ARN = env_str("EXECUTION_ROLE_ARN", f"arn:aws:iam::{ACCOUNT}:role/mme-portal")
 INSTANCE_TYPES = env_list(
     "INSTANCE_TYPES", "ml.m5.large,ml.m5.xlarge,ml.m5.2xlarge,ml.c5.xlarge,ml.c5.2xlarge"
 )
@@ -313,14 +299,8 @@ INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
 SAMPLES_DIR = env_str("SAMPLES_DIR", "")
 
 # --- logs ------------------------------------------------------------------------------
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"botocore": {"level": "WARNING"}, "boto3": {"level": "WARNING"}},
-    "root": {"handlers": ["stderr"], "level": env_str("LOG_LEVEL", "INFO")},
-}
+LOG_AS_JSON = logging.is_json(
+    env_choice("LOG_FORMAT", "auto", ("auto", "json", "console")), debug=DEBUG
+)
+LOGGING = logging.configuration(level=env_str("LOG_LEVEL", "INFO"), as_json=LOG_AS_JSON)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

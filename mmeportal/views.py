@@ -8,13 +8,8 @@ from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 
-from activity.models import Event
-from core import shortage
+from core import panels, readiness, request_id, shortage
 from core.permissions import NotPermitted, require_permission
-from endpoints.models import Endpoint
-from invocations.models import Invocation
-from mmeportal import readiness
-from models_catalog.models import Model
 
 log = logging.getLogger(__name__)
 
@@ -22,25 +17,15 @@ log = logging.getLogger(__name__)
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The state of things at a glance, and what to do next."""
-    parts = {
-        "endpoints": ("endpoints.view_endpoint", Endpoint.objects.shown()[:6]),
-        "models": ("models_catalog.view_model", Model.objects.with_latest_version()[:6]),
-        "invocations": ("endpoints.invoke_endpoint", Invocation.objects.for_home()[:6]),
-        "events": ("activity.view_event", Event.objects.newest().readable_by(request.user)[:8]),
-    }
-    context = {
-        name: rows
-        for name, (permission, rows) in parts.items()
-        if request.user.has_perm(permission)
-    }
-    return render(request, "home.html", context | {"no_role": not context})
+    no_role = not any(panels.visible(slot, request.user) for slot in ("home", "home.aside"))
+    return render(request, "home.html", {"no_role": no_role})
 
 
 @require_safe
 @require_permission("auth.change_user", "see the state of the portal's parts")
 def status(request: HttpRequest) -> HttpResponse:
     """What `/readyz` found, part by part, for admins; as JSON to whoever asks for that."""
-    report = readiness.BOARD.report()
+    report = readiness.board().report()
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         return JsonResponse(report.as_json())
     return render(request, "status.html", {"report": report})
@@ -84,7 +69,8 @@ def malformed(request: HttpRequest, exception: Exception | None = None) -> HttpR
     short = shortage.shortage(exception)
     if short is not None:
         return shortage.page(request, short)
-    return HttpResponse(render_to_string("400.html"), status=400)
+    context = {"request_id": request_id.current()}
+    return HttpResponse(render_to_string("400.html", context), status=400)
 
 
 def _frame(request: HttpRequest) -> str:

@@ -2,17 +2,26 @@
 
 from django.apps import AppConfig
 
-from activity import codes
+from activity import codes, subjects
+from core import readiness
 
 
 class ModelsCatalogConfig(AppConfig):
-    """Gives the catalog a name that people read, and registers what the log says about it."""
+    """Names the catalog for Django's admin, and registers what other apps show of it."""
 
     name = "models_catalog"
     verbose_name = "Catalog"
 
     def ready(self) -> None:
-        """Make the event codes known."""
+        """Make event codes, subjects, panels, the store's readiness check and clock known."""
+        from models_catalog import panels
         from models_catalog.events import MAX_LENGTH, TEMPLATES
+        from models_catalog.models import RegisteredModel, Version
+        from models_catalog.ready_checks import look_at_store, time_of_store
 
         codes.register(TEMPLATES, max_length=MAX_LENGTH)
+        subjects.register(RegisteredModel.activity_kind, RegisteredModel)
+        subjects.register(Version.activity_kind, Version)
+        panels.register_all()
+        readiness.register("store", look_at_store, vital=True)
+        readiness.register_clock("S3", time_of_store)

@@ -6,7 +6,14 @@ from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
-from models_catalog.models import Model, Version, valid_name
+from models_catalog.models import (
+    NAME_LENGTH,
+    NAME_PATTERN,
+    NAME_RULE,
+    RegisteredModel,
+    Version,
+    valid_name,
+)
 
 #: Letters in the name of an archive's file (Version.file_name).
 MAX_NAME = 255
@@ -15,7 +22,7 @@ MAX_NAME = 255
 class ArrivedForm(forms.Form):
     """What a browser knows of an upload whose answer it has not got."""
 
-    model = forms.CharField(max_length=63)
+    model = forms.CharField(max_length=NAME_LENGTH)
     after = forms.IntegerField(min_value=0)
     size = forms.IntegerField(min_value=1)
     sha256 = forms.RegexField(r"[0-9a-f]{64}", required=False)
@@ -26,8 +33,9 @@ class UploadForm(forms.Form):
     """An archive with a note; for a new model also its name and description."""
 
     name = forms.CharField(
-        max_length=63,
+        max_length=NAME_LENGTH,
         validators=[valid_name],
+        widget=forms.TextInput(attrs={"pattern": NAME_PATTERN, "title": NAME_RULE}),
         help_text="Small letters, digits, dots, hyphens, underscores. It becomes a part of the "
         "S3 key and of TargetModel, and cannot be changed.",
     )
@@ -51,7 +59,7 @@ class UploadForm(forms.Form):
     )
     archive = forms.FileField(label="Archive", allow_empty_file=False)
 
-    def __init__(self, *args: Any, model: Model | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, model: RegisteredModel | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model = model
         self.fields["packing"].initial = settings.PACKING
@@ -62,7 +70,7 @@ class UploadForm(forms.Form):
     def clean_name(self) -> str:
         """Refuse a name that is taken: a new version is uploaded on the model's own page."""
         name: str = self.cleaned_data["name"]
-        if Model.objects.filter(name=name).exists():
+        if RegisteredModel.objects.filter(name=name).exists():
             raise forms.ValidationError(taken(name))
         return name
 

@@ -17,14 +17,16 @@ from core import clock
 from core.badges import Badge
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
-NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$"
+# Browsers read it too (forms.py), and want the hyphen escaped.
+NAME_LENGTH = 63
+NAME_PATTERN = rf"[a-z0-9](?:[a-z0-9._\-]{{0,{NAME_LENGTH - 2}}}[a-z0-9])?"
+NAME_RULE = (
+    f"Use 1 to {NAME_LENGTH} small letters, digits, dots, hyphens and underscores; begin and end "
+    "with a letter or digit."
+)
 # Addresses below /models/ that are no model's.
 RESERVED_NAMES = {"new"}
-matches_pattern = RegexValidator(
-    NAME_PATTERN,
-    "Use 1 to 63 small letters, digits, dots, hyphens and underscores; begin and end with a "
-    "letter or digit.",
-)
+matches_pattern = RegexValidator(rf"^{NAME_PATTERN}$", NAME_RULE)
 
 
 def valid_name(name: str) -> None:
@@ -34,7 +36,7 @@ def valid_name(name: str) -> None:
         raise ValidationError(f"The name {name} is reserved; choose another one.")
 
 
-class ModelQuerySet(models.QuerySet["Model"]):
+class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     """The questions that pages ask of the catalog."""
 
     def with_latest_version(self) -> Self:
@@ -46,21 +48,29 @@ class ModelQuerySet(models.QuerySet["Model"]):
         )
 
 
-class Model(models.Model):
+class RegisteredModel(models.Model):
     """A registered model: a name and what it is for."""
 
-    name = models.CharField(max_length=63, unique=True, validators=[valid_name])
+    name = models.CharField(max_length=NAME_LENGTH, unique=True, validators=[valid_name])
     description = models.TextField(blank=True, max_length=2000)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
 
-    objects = ModelQuerySet.as_manager()
+    objects = RegisteredModelQuerySet.as_manager()
     activity_kind = "model"
 
     class Meta:
+        db_table = "models_catalog_model"  # the class was called Model
+        verbose_name = "model"
         ordering = ["name"]
+        # The names from when the class was called Model: users and roles keep their rights.
+        default_permissions = ()
+        permissions = [
+            (f"{action}_model", f"Can {action} model")
+            for action in ("add", "change", "delete", "view")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -204,7 +214,7 @@ class Version(models.Model):
     PUBLISHING = "Publishing"
     STEPS = (READING, PACKING, LOADING, PUBLISHING)
 
-    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     note = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from core import aws
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 from tests.conftest import chromium
 
 PASSWORD = "a good long password"
@@ -104,8 +104,8 @@ def _opened(
 @pytest.fixture
 def filled(transactional_db: None) -> Invocation:
     """One of everything that a page can show."""
-    model = Model.objects.create(name="digits", description="small")
-    Model.objects.create(name="empty")
+    model = RegisteredModel.objects.create(name="digits", description="small")
+    RegisteredModel.objects.create(name="empty")
     version = Version.objects.create(
         model=model,
         number=1,

@@ -9,6 +9,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 
+from core import panels as registry
+
 register = template.Library()
 
 # Drawn on a grid of 24, stroked with the text's own colour.
@@ -23,7 +25,6 @@ _ICONS = {
     "download": '<path d="M12 4v12m0 0 5-5m-5 5-5-5M4 18v1a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-1"/>',
     "plus": '<path d="M12 5v14M5 12h14"/>',
     "check": '<path d="m5 13 4 4L19 7"/>',
-    "cross": '<path d="M6 6l12 12M18 6 6 18"/>',
     "clock": '<circle cx="12" cy="12" r="9"/><path d="M12 7v5l3 2"/>',
     "warn": '<path d="M12 4 2.5 20h19zM12 10v4m0 3h.01"/>',
     "snow": '<path d="M12 3v18M4.2 7.5l15.6 9M19.8 7.5l-15.6 9"/>',
@@ -42,6 +43,23 @@ def icon(name: str) -> SafeString:
         '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{}</svg>',
         mark_safe(_ICONS[name]),  # noqa: S308  (our own constants)
     )
+
+
+@register.simple_tag(takes_context=True)
+def panels(context: template.Context, slot: str, *subject: Any, **more: Any) -> SafeString:
+    """What other apps registered for a slot of this page (core/panels.py).
+
+    ``subject`` and ``more`` are handed to each panel's function.
+    """
+    request, engine = context["request"], context.template.engine  # type: ignore[union-attr]
+    known = {name: context.get(name) for name in ("request", "user", "perms", "csrf_token")}
+    rendered = []
+    for panel in registry.visible(slot, request.user):
+        given = panel.context(request, *subject, **more)
+        if given is not None:
+            inside = context.new({**known, **given})
+            rendered.append(engine.get_template(panel.template).render(inside))
+    return mark_safe("".join(rendered))  # noqa: S308  (rendered by templates, which escape)
 
 
 @register.filter
@@ -75,10 +93,3 @@ def ago(value: datetime | None) -> str:
     if (timezone.now() - value).total_seconds() < 60:
         return "just now"
     return f"{timesince(value, depth=1)} ago"
-
-
-@register.filter
-def short(value: Any, length: int = 12) -> str:
-    """The first ``length`` characters, with an ellipsis where there was more."""
-    text = str(value)
-    return text if len(text) <= length else f"{text[:length]}…"

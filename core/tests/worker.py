@@ -70,11 +70,14 @@ class Worker:
             assert time.monotonic() < deadline, f"waited for {what}:\n{self.said()}"
             time.sleep(0.02)
 
-    def send(self, task: str, name: str) -> None:
-        """Send as a process of its own: its connection is new."""
-        program = "import held, sys; held.app.send_task(sys.argv[1], [sys.argv[2]])"
+    def send(self, task: str, name: str, sender: str = "") -> None:
+        """Send as a process of its own: its connection is new. ``sender``: its request's id."""
+        program = (
+            "import held, sys; from core import request_id\n"
+            "with request_id.bound(sys.argv[3]): held.app.send_task(sys.argv[1], [sys.argv[2]])"
+        )
         subprocess.run(
-            [sys.executable, "-c", program, task, name],
+            [sys.executable, "-c", program, task, name, sender],
             env=self._environment,
             timeout=60,
             check=True,

@@ -11,7 +11,7 @@ from django.utils import timezone
 from endpoints import services
 from endpoints.models import Endpoint
 from endpoints.tests.account import Account
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 
 CREATED = ["+model demo-r1", "+config demo-r1", "+endpoint demo"]
 DELETED = ["-endpoint demo", "-config demo-r1", "-model demo-r1"]
@@ -84,7 +84,7 @@ def make_version(db: None, settings: Any) -> Callable[..., Version]:
     """Register a ready version in the portal's store."""
 
     def make(name: str = "digits", number: int = 1, **kwargs: Any) -> Version:
-        model, _ = Model.objects.get_or_create(name=name)
+        model, _ = RegisteredModel.objects.get_or_create(name=name)
         values: dict[str, Any] = {
             "bucket": settings.MODEL_BUCKET,
             "prefix": settings.MODEL_PREFIX,

@@ -175,7 +175,7 @@ def test_something_else_of_that_name_is_left_alone(endpoint, account, settle):
 
 
 def test_a_name_that_the_account_has_is_refused(db, account):
-    account.endpoints["prod"] = sagemaker.Endpoint(
+    account.endpoints["prod"] = sagemaker.SageMakerEndpoint(
         "prod", "arn", "InService", "c", timezone.now(), ""
     )
     with pytest.raises(ValidationError) as caught:
@@ -248,7 +248,7 @@ def test_of_two_who_create_one_endpoint_at_once_the_slower_is_told_the_truth(
     describe = sagemaker.describe_endpoint
     wanted: dict[str, Any] = {"name": "dbl", "instance_type": "ml.m5.large", "instance_count": 1}
 
-    def quicker(name: str) -> sagemaker.Endpoint:
+    def quicker(name: str) -> sagemaker.SageMakerEndpoint:
         monkeypatch.setattr(sagemaker, "describe_endpoint", describe)
         made = services.create_endpoint(**wanted, actor=None)
         for _ in range(3):

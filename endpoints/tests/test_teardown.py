@@ -114,7 +114,9 @@ def test_a_denied_deletion_says_so_and_goes_on_when_it_is_allowed(
 
 
 def test_somebody_elses_endpoint_of_the_name_is_left_alone(endpoint, account, settle):
-    account.configs["theirs"] = sagemaker.Config("theirs", "arn", account._now(), "m", "t", 1)
+    account.configs["theirs"] = sagemaker.SageMakerConfig(
+        "theirs", "arn", account._now(), "m", "t", 1
+    )
     sagemaker.create_endpoint(name="demo", config_name="theirs", tags={})
     endpoint = settle(endpoint)
     assert "uses the config theirs" in endpoint.failure

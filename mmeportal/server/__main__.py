@@ -98,7 +98,7 @@ class Master:
         from mmeportal.server.guard import Slots
         from mmeportal.wsgi import application  # loaded once, before the processes are forked
 
-        access.set_up()
+        access.set_up(as_json=settings.LOG_AS_JSON)
         loop.use_temporary_folder(settings.FILE_UPLOAD_TEMP_DIR)
         self._application = application
         self._slots = Slots()

@@ -1,40 +1,52 @@
-"""The access log: one line for each answer, on standard output, in the combined format."""
+"""The access log: one line for each answer, on standard output."""
 
 import logging
 import sys
 import time
 from typing import Any
 
+from core import request_id
+from core.logging import Formatter
+
 _log = logging.getLogger("mmeportal.access")
 
+# Apache's combined format, and the request's id.
+_COMBINED = (
+    '%(client)s - - [%(when)s] "%(message)s" %(status)s %(bytes)s "%(referrer)s" "%(agent)s" '
+    '"%(request_id)s"'
+)
 
-def set_up() -> None:
-    """Write bare lines to standard output."""
+
+def set_up(*, as_json: bool) -> None:
+    """Write to standard output: JSON objects, or lines in the combined format and the id."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(Formatter(as_json=True) if as_json else logging.Formatter(_COMBINED))
     _log.handlers = [handler]
     _log.propagate = False
     _log.setLevel(logging.INFO)
 
 
 def write(task: Any) -> None:
-    """Write the line of an answer: client, time, request, status, bytes, referrer, agent."""
+    """Write the line of an answer: client, time, request, status, bytes, referrer, agent, id."""
     request = task.request
     headers = request.headers
-    first = (
-        f"{_plain(getattr(request, 'command', '-'))} {_plain(getattr(request, 'request_uri', '-'))}"
-    )
-    when = time.strftime("%d/%b/%Y:%H:%M:%S %z")
+    # waitress writes names in its own case.
+    wanted = request_id.HEADER.lower()
+    ids = [value for name, value in task.response_headers if name.lower() == wanted]
     _log.info(
-        '%s - - [%s] "%s HTTP/%s" %s %s "%s" "%s"',
-        task.channel.addr[0],
-        when,
-        first,
+        "%s %s HTTP/%s",
+        _plain(getattr(request, "command", "-")),
+        _plain(getattr(request, "request_uri", "-")),
         request.version,
-        task.status.partition(" ")[0],
-        task.content_bytes_written or task.content_length or "-",
-        _plain(headers.get("REFERER", "-")),
-        _plain(headers.get("USER_AGENT", "-")),
+        extra={
+            "client": task.channel.addr[0],
+            "when": time.strftime("%d/%b/%Y:%H:%M:%S %z"),
+            "status": int(task.status.partition(" ")[0]),
+            "bytes": task.content_bytes_written or task.content_length or 0,
+            "referrer": _plain(headers.get("REFERER", "-")),
+            "agent": _plain(headers.get("USER_AGENT", "-")),
+            "request_id": ids[0] if ids else "-",
+        },
     )
 
 

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from core import request_id
+
 _POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 # As templates/short.html, which is for what goes wrong behind the guard.
 _PAGE = """<!doctype html>
@@ -13,8 +15,11 @@ _PAGE = """<!doctype html>
 <meta name="color-scheme" content="light dark"><title>{title} · MME Portal</title>\
 <link rel="stylesheet" href="/static/portal.css"></head>
 <body><main class="gate"><div class="card"><h1>{title}</h1><p id="refusal">{told}</p>\
-<a class="button primary" href="/">Back to the start</a></div></main></body></html>
+<a class="button primary" href="/">Back to the start</a>\
+<p class="muted">Request ID: <code>{id}</code></p></div></main></body></html>
 """
+# Stands in a body where the request's id will be.
+_ID = "(request id)"
 _TITLES = {413: "Too large", 503: "Not just now", 507: "No room left"}
 
 
@@ -26,6 +31,13 @@ class Refusal:
     headers: list[tuple[str, str]]
     body: bytes = field(repr=False)
 
+    def naming(self, given: str) -> "Refusal":
+        """The same with the request's id, unless it has one."""
+        if any(name.lower() == request_id.HEADER.lower() for name, _ in self.headers):
+            return self
+        body = self.body.replace(_ID.encode(), given.encode())
+        return Refusal(self.status, [*self.headers, (request_id.HEADER, given)], body)
+
     def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
         """Status line, headers and body."""
         return self.status, self.headers, self.body
@@ -35,10 +47,12 @@ def refusal(code: int, sentence: str, *, accept: str = "", retry_after: int = 0)
     """A refusal with a sentence: JSON where ``accept`` names it, else a plain page."""
     status = HTTPStatus(code)
     if "application/json" in accept.lower():
-        kind, body = "application/json", json.dumps({"error": sentence})
+        kind, body = "application/json", json.dumps({"error": sentence, "request_id": _ID})
     else:
         kind = "text/html; charset=utf-8"
-        body = _PAGE.format(title=_TITLES.get(code, status.phrase), told=html.escape(sentence))
+        body = _PAGE.format(
+            title=_TITLES.get(code, status.phrase), told=html.escape(sentence), id=_ID
+        )
     headers = [
         ("Content-Type", kind),
         ("Cache-Control", "no-store"),

@@ -8,6 +8,7 @@ from typing import Any
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
+from core import request_id
 from core.body_limits import SMALL
 from mmeportal.server import access
 from mmeportal.server.answers import Refusal, refusal
@@ -50,6 +51,16 @@ class Answer(_Logged, WSGITask):  # type: ignore[misc]
 
 class ErrorAnswer(_Logged, ErrorTask):  # type: ignore[misc]
     """An answer of the server itself."""
+
+    def execute(self) -> None:
+        """Answer, with the request's id."""
+        given = request_id.accepted(self.request.headers.get("X_REQUEST_ID"))
+        error = self.request.error
+        if isinstance(error, Refusal):
+            self.request.error = error.naming(given)
+        else:
+            self.response_headers.append((request_id.HEADER, given))
+        super().execute()
 
 
 class Question:

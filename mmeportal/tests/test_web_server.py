@@ -1,6 +1,7 @@
 """The real web server under clients that are slow, large, unknown or dishonest."""
 
 import contextlib
+import json
 import os
 import resource
 import select
@@ -492,12 +493,43 @@ def test_the_headers_of_proxies_reach_django_as_they_came(tmp_path: Path) -> Non
 
 
 def test_each_answer_has_a_line_in_the_log(server: WebServer) -> None:
-    requests.get(f"{server.url}/healthz", headers={"User-Agent": b'a"\\n\xff'}, timeout=30)
+    headers = {"User-Agent": b'a"\\n\xff', "X-Request-ID": "seen-by-a-proxy"}
+    requests.get(f"{server.url}/healthz", headers=headers, timeout=30)
     server.says(b"GET /nonsense NOTHTTP\r\n\r\n")
 
-    wait_until(lambda: '"GET /healthz HTTP/1.1" 200 ' in server.log())
-    wait_until(lambda: " 400 " in server.log())
-    assert '"a\\x22\\x5cn\\xff"' in server.log()
+    def found(**wanted: object) -> dict[str, object] | None:
+        lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
+        fits = (line for line in lines if wanted.items() <= line.items())
+        return next(fits, None)
+
+    line = wait_until(lambda: found(request_id="seen-by-a-proxy"))
+    assert line["message"] == "GET /healthz HTTP/1.1"
+    assert (line["status"], line["agent"]) == (200, "a\\x22\\x5cn\\xff")
+    assert wait_until(lambda: found(status=400))["request_id"]
+
+
+def test_on_a_terminal_the_line_is_in_the_combined_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOG_FORMAT", "console")
+    server = WebServer(tmp_path)
+    with server.running():
+        headers = {"User-Agent": b'a"\\n\xff', "X-Request-ID": "seen"}
+        requests.get(f"{server.url}/healthz", headers=headers, timeout=30)
+        wait_until(lambda: '"GET /healthz HTTP/1.1" 200 ' in server.log())
+    assert '"-" "a\\x22\\x5cn\\xff" "seen"' in server.log()
+
+
+def test_what_the_server_refuses_by_itself_has_the_id(server: WebServer) -> None:
+    headers = {"X-Request-ID": "too-much", "Content-Length": str(400 << 20)}
+    for accept in ("text/html", "application/json"):
+        answer = requests.post(
+            f"{server.url}/login/", headers=headers | {"Accept": accept}, timeout=30
+        )
+        assert answer.status_code == 413
+        assert answer.headers["X-Request-ID"] == "too-much"
+        assert "too-much" in answer.text
+        assert "(request id)" not in answer.text
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from core import aws
 from models_catalog import services
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 from tests.artifacts import constant_archive
 from tests.html import one_line
 
@@ -27,7 +27,7 @@ NEW = "models_catalog:new"
 @pytest.fixture
 def version(db: None) -> Version:
     """A version that was published."""
-    model = Model.objects.create(name="digits", description="Hand-written digits.")
+    model = RegisteredModel.objects.create(name="digits", description="Hand-written digits.")
     return Version.objects.create(
         model=model,
         number=1,
@@ -134,7 +134,7 @@ def test_what_was_typed_is_kept_where_the_form_is_wrong(
     assert answer.status_code == 422
     assert "not named *.tar.gz" in page
     assert "my note" in page
-    assert not Model.objects.exists()
+    assert not RegisteredModel.objects.exists()
 
 
 def _named(client_of: Callable[[str], Client], file_name: str) -> str:
@@ -214,7 +214,7 @@ def test_a_dead_store_is_told_and_nothing_is_kept(
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "60"
     assert "Nothing was kept" in answer.content.decode()
-    assert not Model.objects.exists()
+    assert not RegisteredModel.objects.exists()
 
 
 def test_a_store_that_hangs_is_told_and_nothing_is_kept(
@@ -237,7 +237,7 @@ def test_a_store_that_hangs_is_told_and_nothing_is_kept(
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "60"
     assert "The store did not take the archive" in answer.content.decode()
-    assert not Model.objects.exists()
+    assert not RegisteredModel.objects.exists()
     assert operator.post(reverse(NEW), _form(path)).status_code == 302
 
 
@@ -267,7 +267,7 @@ def test_what_a_store_without_room_answers_is_told(
     aws.s3.cache_clear()
     assert answer.status_code == status
     assert said in answer.content.decode()
-    assert not Model.objects.exists()
+    assert not RegisteredModel.objects.exists()
 
 
 def test_a_settled_page_does_not_poll(client_of: Callable[[str], Client], version: Version) -> None:
@@ -451,7 +451,7 @@ def test_what_is_no_checksum_or_another_one_finds_nothing(
 def test_a_model_is_found_by_a_part_of_its_name(
     client_of: Callable[[str], Client], served: Version
 ) -> None:
-    Model.objects.create(name="faces")
+    RegisteredModel.objects.create(name="faces")
     page = client_of("viewer").get("/models/", {"q": "DIG"}).content.decode()
     assert 'href="/models/digits/"' in page
     assert 'href="/models/faces/"' not in page

@@ -121,10 +121,10 @@ document.addEventListener("htmx:afterSwap", (event) => {
 
 // What went wrong is said once, and until a request of the same kind succeeds.
 let trouble = null;
-function tell(verb, kind, text) {
+function tell(verb, kind, text, id) {
   const box = document.createElement("div");
   box.className = `callout ${kind}`;
-  box.textContent = text;
+  box.textContent = id ? `${text} Request ID: ${id}` : text;
   trouble = { verb, text };
   troubles.className = "";
   troubles.replaceChildren(box);
@@ -151,7 +151,8 @@ document.addEventListener("htmx:responseError", (event) => {
   } else if (status >= 500) {
     text = `Something went wrong in the portal (${status}); its log says what. Nothing that was saved is lost. ${next}`;
   }
-  if (trouble?.text !== text) tell(verb, "error", text);
+  const id = event.detail.xhr.getResponseHeader("X-Request-ID");
+  if (trouble?.text !== text) tell(verb, "error", text, id);
 });
 document.addEventListener("htmx:afterRequest", (event) => {
   if (!trouble || !event.detail.successful || event.detail.requestConfig.verb !== trouble.verb) return;

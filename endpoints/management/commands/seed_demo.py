@@ -15,7 +15,7 @@ from activity.services import record
 from core.errors import AwsError
 from endpoints.models import Endpoint
 from endpoints.services import create_endpoint
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 from models_catalog.services import upload_version
 
 ENDPOINT = "demo"
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         if Event.objects.filter(action="demo.seeded").exists():
             self.stdout.write("The demo was set up before; nothing to do.")
             return
-        if Model.objects.exclude(name__in=names).exists():
+        if RegisteredModel.objects.exclude(name__in=names).exists():
             self.stdout.write("The catalog is in use; the demo stays out of it.")
             return
         try:

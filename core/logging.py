@@ -1,0 +1,81 @@
+"""How the log is written: as JSON for programs, or as lines for a terminal; always in English.
+
+Code logs with Python's ``logging``. structlog renders each record, with the id of the request or
+job that it belongs to (core/request_id.py).
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from django.apps import apps
+from django.utils import translation
+
+
+def _without_request(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Leave out Django's request object: its method and path are all that its text has."""
+    event.pop("request", None)
+    return event
+
+
+_ADDED = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    _without_request,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+
+class Formatter(structlog.stdlib.ProcessorFormatter):
+    """Renders a record as one JSON object, or for a terminal."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        renderers: list[Any]
+        if as_json:
+            renderers = [
+                structlog.processors.format_exc_info,
+                structlog.processors.EventRenamer("message"),
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ]
+        else:
+            renderers = [
+                structlog.dev.ConsoleRenderer(
+                    colors=sys.stderr.isatty(),
+                    pad_event_to=0,
+                    exception_formatter=structlog.dev.plain_traceback,
+                )
+            ]
+        super().__init__(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+            foreign_pre_chain=_ADDED,
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text of ``record``; in English, whatever language its request's user reads."""
+        if not apps.ready:  # translations are not loaded yet
+            return super().format(record)
+        with translation.override("en"):
+            return super().format(record)
+
+
+def is_json(wanted: str, *, debug: bool) -> bool:
+    """Whether to write JSON: as ``wanted`` says; ``auto``: not in development or to a terminal."""
+    if wanted == "auto":
+        return not debug and not sys.stderr.isatty()
+    return wanted == "json"
+
+
+def configuration(*, level: str, as_json: bool) -> dict[str, Any]:
+    """Django's setting LOGGING (logging.config.dictConfig)."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"portal": {"()": "core.logging.Formatter", "as_json": as_json}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "portal"}},
+        "loggers": {"botocore": {"level": "WARNING"}, "boto3": {"level": "WARNING"}},
+        "root": {"handlers": ["stderr"], "level": level},
+    }

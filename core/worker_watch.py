@@ -1,0 +1,100 @@
+"""Whether a worker is there, for the banner on every page.
+
+A page must not wait for Redis, so a thread looks, at most every five seconds while pages are asked
+for, and pages show what was found last.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import redis
+
+from core import heartbeat
+
+log = logging.getLogger(__name__)
+
+HOLDS_S = 5.0
+STALE_S = 20.0
+PATIENCE_S = 0.3
+# A worker that has just begun, or whose key was flushed, reports again within ten seconds.
+GRACE_S = 20.0
+
+NO_WORKER = (
+    "No worker has reported for a minute. Until one runs, uploads are not validated and endpoints "
+    "do not change. Nothing is lost: what waits goes on then."
+)
+NO_REDIS = (
+    "Redis does not answer, so workers get no jobs: uploads are not validated and endpoints do not "
+    "change. Nothing is lost: what waits goes on when it answers again."
+)
+
+
+def look() -> str:
+    """What is wrong now, as a sentence for a page; empty where a worker reported lately.
+
+    A heartbeat is kept for a minute (core/heartbeat.py), so none at all means that no worker was
+    seen for so long.
+    """
+    try:
+        with heartbeat.connect(1.0) as client:
+            return "" if heartbeat.read_all(client, "worker") else NO_WORKER
+    except redis.RedisError:
+        return NO_REDIS
+
+
+class WorkerWatch:
+    """What this process knows of the workers; ``look`` and ``clock`` are given by tests alone."""
+
+    def __init__(
+        self, look: Callable[[], str] = look, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._look = look
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looking: threading.Event | None = None
+        self._looked_at = float("-inf")
+        self._found = ""
+        self._bad_since: float | None = None
+
+    def problem(self) -> str:
+        """What to tell on a page: a sentence, or "" where all is well or nothing is known yet."""
+        looking = self._begin()
+        if self._clock() - self._looked_at > STALE_S:
+            looking.wait(PATIENCE_S)
+        with self._lock:
+            now = self._clock()
+            if self._bad_since is None or now - self._looked_at > STALE_S:
+                return ""
+            return self._found if now - self._bad_since >= GRACE_S else ""
+
+    def _begin(self) -> threading.Event:
+        with self._lock:
+            if self._looking is not None:
+                return self._looking
+            done = threading.Event()
+            if self._clock() - self._looked_at < HOLDS_S:
+                done.set()
+                return done
+            self._looking = done
+        threading.Thread(target=self._run, args=(done,), name="worker-watch", daemon=True).start()
+        return done
+
+    def _run(self, done: threading.Event) -> None:
+        try:
+            found = self._look()
+        except Exception:
+            log.exception("The look for workers failed.")
+            found = ""
+        with self._lock:
+            self._found, self._looked_at, self._looking = found, self._clock(), None
+            if not found:
+                self._bad_since = None
+            elif self._bad_since is None:
+                self._bad_since = self._looked_at
+        done.set()
+
+
+WATCH = WorkerWatch()
+"""What all requests of this process share."""
