@@ -1,93 +1,89 @@
-"""Leases: at most one worker at a time works on a database row, and a dead one holds it briefly.
+"""Leases: one worker at a time works on a row, and another one goes on where that worker dies.
 
 A leased row has two times, both by the database's clock (:mod:`core.clock`):
 
-- ``check_after``: when it is due, so when there is something to do with it;
-- ``leased_until``: until when one worker alone works on it; None while nobody does.
+- ``check_after``: when it is due, that is, when there is work to do with it;
+- ``leased_until``: until when one worker alone works on it; None while no worker does.
 
-A worker claims a row that is due, renews the lease while it works, and releases it in the same
-UPDATE that writes the outcome. Each of the three is one conditional UPDATE, and the number of rows
-that it changed says whether the worker holds the lease. A worker that is killed releases nothing:
-its row is due again when the lease is over.
+A worker claims a row that is due, renews the lease while it works, and releases it with the UPDATE
+that writes the outcome. Each of the three is one conditional UPDATE whose count says whether the
+worker holds the lease. The lease of a worker that is killed runs out, and the row is due again.
 """
 
+import time
 from datetime import datetime, timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from django.db import models
 from django.db.models import Q
 
 from core import clock
 
-_Row = TypeVar("_Row", bound="Leased")
+Row = TypeVar("Row", bound="Leased")
 
 
 class LeaseLost(Exception):
-    """Another worker has claimed the row, or it is finished: nothing more may be written to it."""
+    """Another worker may work on the row by now: this one must write nothing more to it."""
 
 
-class LeaseQuerySet(models.QuerySet[_Row]):
-    """The lease of the rows of one model; each method is meant for rows of any state."""
+class LeaseQuerySet(models.QuerySet[Row]):
+    """The QuerySet of a model with leases; the model says which rows are unfinished."""
 
     def unfinished(self) -> Self:
-        """Those that still have work to do, whether that is due now or later."""
+        """Rows that still have work to do, now or later."""
         raise NotImplementedError
 
-    def written_by_claim(self) -> dict[str, Any]:
+    def claim_columns(self) -> dict[str, Any]:
         """What a claim writes besides the lease."""
         return {}
 
     def lease_columns(self, until: datetime) -> dict[str, Any]:
-        """The columns that say "held until then": a holder writes them, and knows them again."""
+        """The columns that say that a worker holds the row until then, with their values.
+
+        They are written with each claim and renewal, and must be unchanged for the next one.
+        """
         return {"leased_until": until}
 
     def due(self) -> Self:
-        """Those with work to do now that nobody holds the lease of, the longest due first."""
+        """Rows with work to do now that no worker holds the lease of, the longest due first."""
         now = clock.now()
         free = Q(leased_until=None) | Q(leased_until__lte=now)
         return self.unfinished().filter(free, check_after__lte=now).order_by("check_after")
 
-    def claim(self, pk: int, *, lease: timedelta) -> datetime | None:
-        """Take the lease of one row that is due, for the time ``lease``.
+    def claim(self, pk: int, *, lease: timedelta) -> Row | None:
+        """Take the lease of a row that is due, for the time ``lease``.
 
-        Returns when it ends. That time is also what :meth:`renew` and :meth:`release` know the
-        holder by: load the row after the claim. None where somebody else holds the lease, or
-        where the row is not due.
+        Returns the row, which :meth:`renew` and :meth:`release` take; None where another worker
+        holds the lease, or where the row is not due.
         """
-        until = clock.now() + lease
-        changes = {**self.written_by_claim(), **self.lease_columns(until)}
-        claimed = self.due().order_by().filter(pk=pk).update(**changes)
-        return until if claimed == 1 else None
+        mine = self.lease_columns(clock.now() + lease)
+        if self.due().filter(pk=pk).update(**self.claim_columns(), **mine) != 1:
+            return None
+        return self.filter(pk=pk, **mine).first()
 
-    def held(self, row: _Row) -> Self:
-        """The row if whoever loaded ``row`` still holds its lease, else nothing.
+    def held(self, row: Row) -> Self:
+        """``row`` if its lease is still the one that it was claimed with, else nothing.
 
-        A lease that has run out is held until somebody else claims the row.
+        A lease that has run out is held until another worker claims the row.
         """
         if row.leased_until is None:
             return self.none()
         return self.unfinished().filter(pk=row.pk, **self.lease_columns(row.leased_until))
 
-    def renew(self, row: _Row, *, lease: timedelta, **changes: Any) -> datetime:
-        """Prolong a lease that is held, and write ``changes`` to the row in the same UPDATE.
-
-        Returns when it ends now, and notes it in ``row``. Raises LeaseLost.
-        """
-        until = clock.now() + lease
-        if self.held(row).update(**{**changes, **self.lease_columns(until)}) != 1:
+    def renew(self, row: Row, *, lease: timedelta, **changes: Any) -> None:
+        """Prolong the lease to ``lease`` from now, writing ``changes`` too; raises LeaseLost."""
+        mine = self.lease_columns(clock.now() + lease)
+        if self.held(row).update(**changes, **mine) != 1:
             raise LeaseLost
-        for name, value in self.lease_columns(until).items():
+        for name, value in mine.items():
             setattr(row, name, value)
-        return until
 
-    def release(self, row: _Row, *, check_after: datetime | None = None, **changes: Any) -> None:
-        """Give back a lease that is held, and write ``changes`` to the row in the same UPDATE.
+    def release(self, row: Row, **changes: Any) -> None:
+        """Give the lease back and write ``changes``; raises LeaseLost.
 
-        ``check_after``: when the row is due again; None where it is finished. Raises LeaseLost.
+        They hold a ``check_after`` where the row is to be due again.
         """
-        if check_after is not None:
-            changes["check_after"] = check_after
-        if self.held(row).update(**{**changes, "leased_until": None}) != 1:
+        if self.held(row).update(**changes, leased_until=None) != 1:
             raise LeaseLost
         row.leased_until = None
 
@@ -102,3 +98,28 @@ class Leased(models.Model):
 
     class Meta:
         abstract = True
+
+
+class Lease(Generic[Row]):
+    """The lease of one row, for work that takes longer than a lease: it calls :meth:`keep`."""
+
+    def __init__(self, rows: LeaseQuerySet[Row], row: Row, length: timedelta) -> None:
+        """``row`` was just claimed, for the time ``length``."""
+        self._rows = rows
+        self._row = row
+        self._length = length
+        self._renewed = time.monotonic()
+
+    def renew(self, **changes: Any) -> None:
+        """Prolong it, writing ``changes`` in the same UPDATE; raises LeaseLost."""
+        self._rows.renew(self._row, lease=self._length, **changes)
+        self._renewed = time.monotonic()
+
+    def keep(self) -> None:
+        """Renew it if half of it is over; cheap enough to be called many times a second."""
+        if time.monotonic() - self._renewed > self._length.total_seconds() / 2:
+            self.renew()
+
+    def release(self, **changes: Any) -> None:
+        """Give it back, writing ``changes`` in the same UPDATE; raises LeaseLost."""
+        self._rows.release(self._row, **changes)

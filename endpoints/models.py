@@ -1,6 +1,6 @@
 """Endpoints with the SageMaker resources that they own."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Self
 
 from django.conf import settings
@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from core import clock
 from core.badges import Badge
+from core.lease import Leased, LeaseQuerySet
 from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
@@ -28,7 +28,9 @@ valid_instance_count = MaxValueValidator(
 )
 
 
-class EndpointQuerySet(OldStatusQuerySet["Endpoint"]):
+class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin compares the parents
+    OldStatusQuerySet["Endpoint"], LeaseQuerySet["Endpoint"]
+):
     """Queries on endpoints, for pages and jobs."""
 
     def shown(self) -> Self:
@@ -53,11 +55,9 @@ class EndpointQuerySet(OldStatusQuerySet["Endpoint"]):
             old_status__in=old_words(Endpoint.SERVING)
         )
 
-    def due(self) -> Self:
-        """Those to look at now that nobody holds the lease of."""
-        now = clock.now()
-        free = Q(leased_until=None) | Q(leased_until__lte=now)
-        return self.filter(free, gone_at=None, check_after__lte=now).order_by("check_after")
+    def unfinished(self) -> Self:
+        """Endpoints that are not gone: also one in service is looked at again."""
+        return self.filter(gone_at=None)
 
     def named(self, name: str) -> Self:
         """Endpoints of this name; case is ignored, as CreateEndpoint does."""
@@ -68,25 +68,8 @@ class EndpointQuerySet(OldStatusQuerySet["Endpoint"]):
         last: int | None = self.named(name).aggregate(last=models.Max("revision"))["last"]
         return (last or 0) + 1
 
-    def claim(self, pk: int, *, lease: timedelta) -> datetime | None:
-        """Take the lease of one endpoint that is due, for the time ``lease``.
 
-        Returns when it ends, which is also the mark to give it back with; None where somebody
-        else has it, or where the endpoint is not due.
-        """
-        until = clock.now() + lease
-        return until if self.due().filter(pk=pk).update(leased_until=until) == 1 else None
-
-    def renew(self, endpoint: "Endpoint", *, lease: timedelta) -> datetime | None:
-        """Prolong a lease that is still held, unless the user's wish has changed meanwhile."""
-        until = clock.now() + lease
-        held = self.filter(
-            pk=endpoint.pk, leased_until=endpoint.leased_until, wanted=endpoint.wanted
-        )
-        return until if held.update(leased_until=until) == 1 else None
-
-
-class Endpoint(OldStatus):
+class Endpoint(OldStatus, Leased):
     """An endpoint as its user asked for it, and as SageMaker last described it.
 
     Users change ``wanted``; the reconciler alone writes what was seen.
@@ -169,10 +152,6 @@ class Endpoint(OldStatus):
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    check_after = models.DateTimeField(default=clock.now, db_index=True)
-    leased_until = models.DateTimeField(
-        null=True, blank=True, help_text="Until then one worker alone acts on it."
     )
     checked_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)

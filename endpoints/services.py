@@ -8,12 +8,12 @@ from django.db import IntegrityError, transaction
 from activity.models import Event
 from activity.services import record
 from core import clock, errors
-from endpoints import queue, sagemaker
+from core.jobs import enqueue_on_commit
+from endpoints import sagemaker
 from endpoints.events import size_of
 from endpoints.models import Endpoint, Resource, valid_instance_count
-from endpoints.reconciler import advance
 
-__all__ = ["advance", "check_now", "create_endpoint", "request_teardown", "sweep"]
+ADVANCE = "endpoints.tasks.advance"
 
 
 def create_endpoint(
@@ -52,7 +52,7 @@ def create_endpoint(
                 actor=actor,
                 parameters={"name": name, **size_of(endpoint)},
             )
-            queue.advance_soon(endpoint.pk)
+            enqueue_on_commit(ADVANCE, endpoint.pk)
     except IntegrityError:
         raise _taken(name) from None
     return endpoint
@@ -126,7 +126,7 @@ def request_teardown(*, endpoint: Endpoint, typed_name: str, actor: User | None)
         level=Event.Level.WARNING,
         parameters={"name": row.name},
     )
-    queue.advance_soon(row.pk)
+    enqueue_on_commit(ADVANCE, row.pk)
     return row
 
 
@@ -135,12 +135,12 @@ def check_now(*, endpoint: Endpoint) -> None:
     Endpoint.objects.filter(pk=endpoint.pk, gone_at=None).update(
         check_after=clock.now(), attempts=0
     )
-    queue.advance_soon(endpoint.pk)
+    enqueue_on_commit(ADVANCE, endpoint.pk)
 
 
 def sweep() -> int:
     """Send a task for every endpoint that is due; returns how many were due."""
     due = list(Endpoint.objects.due().values_list("pk", flat=True))
     for pk in due:
-        queue.advance_soon(pk)
+        enqueue_on_commit(ADVANCE, pk)
     return len(due)

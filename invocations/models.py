@@ -6,12 +6,15 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
 from core.badges import Badge
+from core.lease import Leased, LeaseQuerySet
 
 
 class PictureQuerySet(models.QuerySet["Picture"]):
@@ -43,7 +46,7 @@ class Picture(models.Model):
         return self.name
 
 
-class InvocationQuerySet(models.QuerySet["Invocation"]):
+class InvocationQuerySet(LeaseQuerySet["Invocation"]):
     """The questions that pages and jobs ask of the invocations."""
 
     def recent(self) -> Self:
@@ -65,27 +68,33 @@ class InvocationQuerySet(models.QuerySet["Invocation"]):
             .first()
         )
 
-    def under_way(self) -> Self:
+    def unfinished(self) -> Self:
         """Those that wait in line or run; a row that is settled is never written again."""
         return self.filter(state__in=Invocation.UNSETTLED)
 
-    def note_alive(self) -> int:
-        """Say of those that are under way that their process lives."""
-        return self.under_way().update(seen_at=clock.now())
+    def due(self) -> Self:
+        """Those under way whose process has not renewed their lease: nobody waits for them.
 
-    def lost(self) -> Self:
-        """Those under way whose process has sent no heartbeat for too long."""
-        return self.under_way().filter(seen_at__lt=clock.now() - Invocation.SEEN_WITHIN)
+        Calls of the release before have no lease; their heartbeat is ``seen_at``.
+        """
+        lost = Q(leased_until__isnull=False) | Q(seen_at__lt=clock.now() - Invocation.LEASE)
+        return super().due().filter(lost)
+
+    def renew_all(self, *, lease: timedelta) -> int:
+        """Renew the leases of those that are under way: the heartbeat of their process."""
+        now = clock.now()
+        return self.unfinished().update(leased_until=now + lease, seen_at=now)
 
     def give_up(self) -> int:
         """Mark those that are under way as failed, since nobody waits for their answers."""
-        return self.under_way().update(
+        return self.unfinished().update(
             state=Invocation.State.FAILED,
+            leased_until=None,
             error="The portal was stopped while it waited for the answer. Send the picture again.",
         )
 
 
-class Invocation(models.Model):
+class Invocation(Leased):
     """One call: target, latency, cold or warm, labels, status."""
 
     class State(models.TextChoices):
@@ -97,8 +106,8 @@ class Invocation(models.Model):
         FAILED = "failed", _("Failed")
 
     UNSETTLED = (State.RUNNING, State.LOADING)
-    # Five signs of life; the last of them may have waited long for SQLite's one lock.
-    SEEN_WITHIN = timedelta(seconds=25)
+    # Five heartbeats; the last of them may have waited long for SQLite's one lock.
+    LEASE = timedelta(seconds=25)
 
     endpoint = models.ForeignKey(
         "endpoints.Endpoint", on_delete=models.CASCADE, related_name="invocations"
@@ -113,8 +122,11 @@ class Invocation(models.Model):
     )
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING, db_index=True)
     seen_at = models.DateTimeField(
-        default=clock.now, help_text="When its process last said that it is under way."
+        default=clock.now,
+        help_text="When its process renewed the lease; read by the release before.",
     )
+    # The release before writes no value.
+    check_after = models.DateTimeField(default=clock.now, db_default=Now())
     error = models.TextField(blank=True, help_text="What went wrong, as a sentence.")
 
     picture_name = models.CharField(max_length=255, blank=True)

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
 
-from django.db import connections
+from django.db import close_old_connections
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +62,7 @@ class Pool:
                 logger.exception("a call in the pool failed")
                 outcome = error
             finally:
-                # A thread lives long; its database connection must not.
-                connections.close_all()
+                close_old_connections()  # as Django does after each request
                 with self._lock:
                     self._free += 1
             if outcome is None:

@@ -93,6 +93,7 @@ def start(
         thumbnail=bytes(picture.thumbnail),
         sent_bytes=len(picture.data),
         scaled=picture.scaled,
+        leased_until=clock.now() + Invocation.LEASE,
     )
     call = _Call(
         invocation.pk,
@@ -131,8 +132,8 @@ def keep(picture: Prepared) -> Picture:
 def sweep() -> None:
     """Give up the calls whose process is gone, and drop the pictures that were kept long enough."""
     # Asked first: a write that changes nothing takes SQLite's one lock all the same.
-    if Invocation.objects.lost().exists():
-        Invocation.objects.lost().give_up()
+    if Invocation.objects.due().exists():
+        Invocation.objects.due().give_up()
     if Picture.objects.expired().exists():
         Picture.objects.expired().delete()
 
@@ -140,11 +141,11 @@ def sweep() -> None:
 def _run(call: _Call) -> None:
     """Call until there is an answer, an error that will stay, or INVOKE_WAIT_S is over."""
     # What was given up meanwhile stays so: the page has said it.
-    row = Invocation.objects.under_way().filter(pk=call.invocation_pk)
+    row = Invocation.objects.unfinished().filter(pk=call.invocation_pk)
     began = time.perf_counter()
 
     def finish(**fields: object) -> None:
-        fields["latency_ms"] = (time.perf_counter() - began) * 1000
+        fields |= {"latency_ms": (time.perf_counter() - began) * 1000, "leased_until": None}
         _write(lambda: row.update(**fields))
 
     def note(**fields: object) -> None:

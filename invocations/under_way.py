@@ -1,9 +1,9 @@
-"""The calls that this process has under way, and the heartbeat that it writes for them."""
+"""The calls that this process has under way, and the heartbeat that renews their leases."""
 
 import logging
 import threading
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, close_old_connections, connections
 
 from invocations.models import Invocation
 
@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 class UnderWay:
-    """Ids of the calls that wait in line or run; while there are any, a thread says so.
+    """Ids of the calls that wait in line or run; while there are any, a thread renews their leases.
 
-    It writes to their rows every ``every_s`` seconds, in one UPDATE for all of them. A call whose
-    row was not written for some time has therefore lost its process, however long it has waited.
+    Every ``every_s`` seconds, in one UPDATE for all of them. A call whose lease ran out has
+    therefore lost its process, however long it has waited.
     """
 
     def __init__(self, *, every_s: float = 5.0) -> None:
@@ -42,18 +42,21 @@ class UnderWay:
             return sorted(self._pks)
 
     def _beat(self) -> None:
-        pause = threading.Event()
-        while True:
-            pause.wait(self._every_s)
-            with self._lock:
-                pks = sorted(self._pks)
-                self._beating = bool(pks)
-            if not pks:
-                return
-            try:
-                Invocation.objects.filter(pk__in=pks).note_alive()
-            except DatabaseError:
-                # The next beat tries again; several must fail before a call counts as lost.
-                logger.exception("cannot say that %s calls are under way", len(pks))
-            finally:
-                connections.close_all()
+        try:
+            while pks := self._wait():
+                try:
+                    Invocation.objects.filter(pk__in=pks).renew_all(lease=Invocation.LEASE)
+                except DatabaseError:
+                    # The next heartbeat tries again; several must fail before a lease runs out.
+                    logger.exception("Could not renew the leases of %s calls.", len(pks))
+                finally:
+                    close_old_connections()
+        finally:
+            connections.close_all()  # the thread ends, and nobody else can use its connection
+
+    def _wait(self) -> list[int]:
+        """The calls that are under way when the pause is over; none ends the thread."""
+        threading.Event().wait(self._every_s)
+        with self._lock:
+            self._beating = bool(self._pks)
+            return sorted(self._pks)

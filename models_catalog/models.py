@@ -1,7 +1,7 @@
 """Registered models and their immutable versions."""
 
 import re
-from datetime import timedelta
+from datetime import datetime
 from typing import Any, Self
 
 from django.conf import settings
@@ -13,8 +13,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from core import clock
 from core.badges import Badge
+from core.lease import Leased, LeaseQuerySet
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 # Browsers read it too (forms.py), and want the hyphen escaped.
@@ -98,7 +98,7 @@ _CHECKSUM = re.compile(rf"(?:sha-?256:)?\s*([0-9a-f]{{{LEAST_DIGITS},64}})", re.
 SANDBOX_PARTS = ("files", "network", "processes", "limits")
 
 
-class VersionQuerySet(models.QuerySet["Version"]):
+class VersionQuerySet(LeaseQuerySet["Version"]):
     """The questions that pages and jobs ask of the versions."""
 
     def for_lists(self) -> Self:
@@ -162,22 +162,23 @@ class VersionQuerySet(models.QuerySet["Version"]):
             model__name=model, created_by=actor, pk__gt=after, size=size, **same
         ).select_related("model")
 
-    def due(self) -> Self:
-        """Those with work to do that nobody holds the lease of."""
-        return self.filter(state__in=Version.UNSETTLED, check_after__lte=clock.now())
+    def unfinished(self) -> Self:
+        """Those that are neither published nor rejected yet."""
+        return self.filter(state__in=Version.UNSETTLED)
 
-    def claim(self, pk: int, *, lease: timedelta) -> bool:
-        """Take the lease of one unsettled version; False where somebody else has it."""
-        now = clock.now()
-        claimed = self.filter(pk=pk, state__in=Version.UNSETTLED, check_after__lte=now).update(
-            check_after=now + lease,
-            state=Version.State.CHECKING,
-            attempts=models.F("attempts") + 1,
-        )
-        return claimed == 1
+    def claim_columns(self) -> dict[str, Any]:
+        """A claim begins the validation, which counts as an attempt."""
+        return {"state": Version.State.CHECKING, "attempts": models.F("attempts") + 1}
+
+    def lease_columns(self, until: datetime) -> dict[str, Any]:
+        """With ``check_after``: the release before knows a lease by that column alone.
+
+        So while its workers still run, neither release claims what a worker of the other holds.
+        """
+        return {**super().lease_columns(until), "check_after": until}
 
 
-class Version(models.Model):
+class Version(Leased):
     """An immutable artifact of a model.
 
     ``uploaded → checking → ready``, or ``rejected`` with the reason. The number is given at
@@ -253,7 +254,6 @@ class Version(models.Model):
     step = models.TextField(blank=True, help_text="What the check is doing, or waits for.")
     reason = models.TextField(blank=True, help_text="Why it was rejected, as a sentence.")
     attempts = models.PositiveIntegerField(default=0)
-    check_after = models.DateTimeField(default=clock.now)
     settled_at = models.DateTimeField(null=True, blank=True)
     report = models.JSONField(default=dict, blank=True, help_text="The preflight's report.")
     # Of the report, what lists show: the whole may hold thousands of labels.

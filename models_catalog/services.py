@@ -2,10 +2,9 @@
 
 import hashlib
 import logging
-import time
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,11 +18,13 @@ from activity.models import Event
 from activity.services import record
 from core import clock, errors
 from core.jobs import enqueue_on_commit
+from core.lease import Lease, LeaseLost
 from models_catalog import packing, s3, temporary, validation
 from models_catalog.models import RegisteredModel, Version
 
 log = logging.getLogger(__name__)
 
+CHECK = "models_catalog.tasks.check"
 # Whoever finds a lease that ran out may take the check over: the worker that had it is dead.
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 20
@@ -39,10 +40,6 @@ class VersionRejected(Exception):
     def __init__(self, reason: str, report: dict[str, Any] | None = None) -> None:
         super().__init__(reason)
         self.report = report
-
-
-class LeaseLost(Exception):
-    """Somebody else has taken the version over; this check must write nothing more."""
 
 
 def register_model(*, name: str, description: str, actor: User | None) -> RegisteredModel:
@@ -108,9 +105,7 @@ def upload_version(
                 },
                 actor=actor,
             )
-            from models_catalog import tasks  # tasks import this module
-
-            enqueue_on_commit(tasks.check, version.pk)
+            enqueue_on_commit(CHECK, version.pk)
     except (ValidationError, DatabaseError):
         s3.delete(bucket=bucket, key=staging_key)  # nobody would ask for it
         raise
@@ -157,10 +152,8 @@ class _Hashed:
 
 def resume_checks() -> None:
     """Queue a check for each version that is due: new ones that Redis lost, and cut-off ones."""
-    from models_catalog import tasks
-
     for pk in Version.objects.due().values_list("pk", flat=True)[:50]:
-        enqueue_on_commit(tasks.check, pk)
+        enqueue_on_commit(CHECK, pk)
 
 
 def check_version(*, version_pk: int) -> None:
@@ -179,10 +172,10 @@ def check_version(*, version_pk: int) -> None:
 
     Idempotent, and may be killed anywhere: each step looks before it acts.
     """
-    if not Version.objects.claim(version_pk, lease=LEASE):
+    version = Version.objects.select_related("model").claim(version_pk, lease=LEASE)
+    if version is None:
         return
-    version = Version.objects.select_related("model").get(pk=version_pk)
-    lease = _Lease(version)
+    lease = Lease(Version.objects.all(), version, LEASE)
     if version.attempts > MAX_ATTEMPTS:  # a check that kills its worker ends here
         _give_up(version, lease, None)
         return
@@ -209,39 +202,7 @@ def check_version(*, version_pk: int) -> None:
     s3.delete(bucket=version.bucket, key=version.staging_key)
 
 
-class _Lease:
-    """The right to write to one version, renewed while the check goes on.
-
-    Whatever takes long calls :meth:`keep`, which is cheap, at least every few seconds.
-    """
-
-    def __init__(self, version: Version) -> None:
-        self._pk = version.pk
-        self._until: datetime = version.check_after
-        self._renewed = time.monotonic()
-
-    def renew(self, **changes: Any) -> None:
-        """Prolong it, writing ``changes`` in the same UPDATE; raises LeaseLost."""
-        until = clock.now() + LEASE
-        mine = Version.objects.filter(
-            pk=self._pk, check_after=self._until, state=Version.State.CHECKING
-        )
-        if mine.update(**{"check_after": until, **changes}) != 1:
-            raise LeaseLost
-        self._until = changes.get("check_after", until)
-        self._renewed = time.monotonic()
-
-    def step(self, text: str) -> None:
-        """Say on the page what is being done."""
-        self.renew(step=text)
-
-    def keep(self) -> None:
-        """Prolong it if half of it has gone by; cheap enough to call often."""
-        if time.monotonic() - self._renewed > LEASE.total_seconds() / 2:
-            self.renew()
-
-
-def _is_published(version: Version, lease: _Lease) -> bool:
+def _is_published(version: Version, lease: Lease[Version]) -> bool:
     """Whether an earlier attempt validated the version and put it in its place, and died then.
 
     The row has the SHA-256 of what it validated, from just before it was put there.
@@ -251,12 +212,12 @@ def _is_published(version: Version, lease: _Lease) -> bool:
     return _stored_sha256(version, lease.keep) == version.published_sha256
 
 
-def _validate(version: Version, folder: Path, lease: _Lease) -> Path:
+def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
     """Make what is to be served of the staged bytes; return it once it was loaded and tried out.
 
     Writes the report and the hashes to the row. Raises VersionRejected.
     """
-    lease.step(Version.READING)
+    lease.renew(step=Version.READING)
     upload, tar, archive = (folder / name for name in (_UPLOAD, "plain.tar", _SERVED))
     try:
         digest = _fetch(version, version.staging_key, upload, lease.keep)
@@ -272,12 +233,12 @@ def _validate(version: Version, folder: Path, lease: _Lease) -> Path:
     if not read["ok"]:
         raise VersionRejected(read["error"]["message"], read)
     upload.unlink()  # as soon as it is not needed: each may be gigabytes
-    lease.step(Version.PACKING)
+    lease.renew(step=Version.PACKING)
     packed = packing.pack(tar, archive, choice=version.packing_choice, beat=lease.keep)
     tar.unlink()
     archive.chmod(0o400)
     digest = packing.sha256(archive, beat=lease.keep)
-    lease.step(Version.LOADING)
+    lease.renew(step=Version.LOADING)
     loaded: dict[str, Any] = _storable(validation.run(archive, beat=lease.keep))
     report = loaded | {"archive": read["archive"]}
     if not loaded["ok"]:
@@ -326,12 +287,12 @@ def _stored_sha256(version: Version, beat: Callable[[], None]) -> str:
     return digest.hexdigest()
 
 
-def _publish(version: Version, archive: Path, lease: _Lease) -> None:
+def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
     """Put ``archive`` at the version's key; raises VersionRejected where another object is there.
 
     The same bytes at the key mean that a worker died between putting them there and its commit.
     """
-    lease.step(Version.PUBLISHING)
+    lease.renew(step=Version.PUBLISHING)
     try:
         s3.publish(bucket=version.bucket, key=version.key, path=archive, beat=lease.keep)
     except errors.AlreadyExists:
@@ -342,7 +303,7 @@ def _publish(version: Version, archive: Path, lease: _Lease) -> None:
             ) from None
 
 
-def _keep_original(version: Version, lease: _Lease) -> str:
+def _keep_original(version: Version, lease: Lease[Version]) -> str:
     """Copy the bytes as uploaded to where they are kept; return why not, or an empty text.
 
     The version is published by then, so what passes is tried again, and then it goes without.
@@ -372,11 +333,11 @@ def _shape(inputs: list[dict[str, Any]]) -> str:
     return f"{inputs[0]['name']}: {' × '.join(str(size) for size in inputs[0]['shape'])}"[:200]
 
 
-def _settle(version: Version, lease: _Lease, *, problem: str) -> None:
+def _settle(version: Version, lease: Lease[Version], *, problem: str) -> None:
     """Say that the version is ready; ``problem`` is why its bytes as uploaded are not kept."""
     inside = version.artifact
     with transaction.atomic():
-        lease.renew(
+        lease.release(
             state=Version.State.READY,
             parameters=inside["parameters"],
             input_shape=_shape(inside["inputs"]),
@@ -407,11 +368,11 @@ def likeness(version: Version, twin: Version) -> str:
 
 
 def _reject(
-    version: Version, lease: _Lease, *, reason: str, report: dict[str, Any] | None = None
+    version: Version, lease: Lease[Version], *, reason: str, report: dict[str, Any] | None = None
 ) -> None:
     """Nothing is served of it, also where it was validated; without ``report`` its own is kept."""
     with transaction.atomic():
-        lease.renew(
+        lease.release(
             state=Version.State.REJECTED,
             reason=reason,
             report=version.report if report is None else report,
@@ -429,7 +390,7 @@ def _reject(
         )
 
 
-def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
+def _try_later(version: Version, lease: Lease[Version], problem: Exception) -> None:
     """The check could not be done, which is not the archive's fault: come back later."""
     if version.attempts >= MAX_ATTEMPTS:
         _give_up(version, lease, problem)
@@ -437,24 +398,24 @@ def _try_later(version: Version, lease: _Lease, problem: Exception) -> None:
         _pause(version, lease, problem)
 
 
-def _pause(version: Version, lease: _Lease, problem: Exception) -> None:
+def _pause(version: Version, lease: Lease[Version], problem: Exception) -> None:
     pause = timedelta(seconds=min(300, 5 * 2 ** min(version.attempts, 6)))
-    lease.renew(
+    lease.release(
         check_after=clock.now() + pause,
         step=f"The check could not be done; trying again shortly. {_said(problem)}",
     )
 
 
-def _wait_for_sandbox(version: Version, lease: _Lease, problem: Exception) -> None:
+def _wait_for_sandbox(version: Version, lease: Lease[Version], problem: Exception) -> None:
     """Nothing was checked, which counts as no attempt: it waits for as long as that takes."""
-    lease.renew(
+    lease.release(
         check_after=clock.now() + SANDBOX_PAUSE,
         attempts=version.attempts - 1,
         step=f"Waiting for an admin to mend the worker. {_said(problem)} See docs/aws.md.",
     )
 
 
-def _give_up(version: Version, lease: _Lease, problem: Exception | None) -> None:
+def _give_up(version: Version, lease: Lease[Version], problem: Exception | None) -> None:
     """Reject what could not be checked; what is in the store by now is served, and so it is ready.
 
     Only what comes after the publication can have failed then. While the store cannot be asked

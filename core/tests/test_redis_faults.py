@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from celery import Celery
+from celery import Celery, current_app
 from kombu.exceptions import OperationalError
 
 from core import broker, celery_heartbeat
@@ -140,13 +140,15 @@ def sender(watcher: "redis.Redis", port: int, settings: Any) -> Iterator[Celery]
 
 
 @pytest.fixture
-def job(sender: Celery) -> Any:
+def job(sender: Celery, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A job of it that is over after ten seconds; nobody runs it."""
 
     def noted(pk: int) -> None:
         """Nothing."""
 
-    return sender.task(noted, name="mmeportal.tests.noted", expires=10, shared=False)
+    made = sender.task(noted, name="mmeportal.tests.noted", expires=10, shared=False)
+    monkeypatch.setitem(current_app.tasks, made.name, made)
+    return made
 
 
 @pytest.mark.parametrize("fault", ["read-only", "full"])
@@ -160,15 +162,15 @@ def test_what_is_taken_while_redis_refuses_is_no_error_and_the_next_job_is_sent(
 ) -> None:
     begin, end = FAULTS[fault]
     with django_capture_on_commit_callbacks(execute=True):
-        enqueue_on_commit(job, 1)
+        enqueue_on_commit(job.name, 1)
     begin(watcher)
     with django_capture_on_commit_callbacks(execute=True):
-        enqueue_on_commit(job, 2)
+        enqueue_on_commit(job.name, 2)
     assert "Redis took no job" in caplog.text
     end(watcher)
     watcher.delete("celery")
     with django_capture_on_commit_callbacks(execute=True):
-        enqueue_on_commit(job, 3)
+        enqueue_on_commit(job.name, 3)
     assert watcher.llen("celery") == 1
 
 
@@ -190,10 +192,10 @@ def test_what_was_emptied_takes_the_next_job_over_the_same_connection(
     db: None,
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        enqueue_on_commit(job, 1)
+        enqueue_on_commit(job.name, 1)
     watcher.flushall()
     with django_capture_on_commit_callbacks(execute=True):
-        enqueue_on_commit(job, 2)
+        enqueue_on_commit(job.name, 2)
     assert watcher.llen("celery") == 1
 
 

@@ -4,18 +4,11 @@ import logging
 
 from activity.models import Event
 from core import errors
+from core.lease import LeaseLost
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler import writing
 from endpoints.reconciler.kinds import ENDPOINT, KINDS
-from endpoints.reconciler.run import (
-    AT_ONCE,
-    LEASE,
-    WHEN_SETTLED,
-    LeaseLost,
-    NewEvent,
-    NotOurs,
-    Run,
-)
+from endpoints.reconciler.run import AT_ONCE, LEASE, WHEN_SETTLED, NewEvent, NotOurs, Run
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +19,10 @@ def advance(endpoint_id: int) -> bool:
     Never raises for what AWS answers: that is written to the row, and tried again later. Takes the
     primary key, since the row must be read after its lease was taken.
     """
-    if Endpoint.objects.claim(endpoint_id, lease=LEASE) is None:
+    endpoint = Endpoint.objects.claim(endpoint_id, lease=LEASE)
+    if endpoint is None:
         return False
-    run = Run(Endpoint.objects.get(pk=endpoint_id))
+    run = Run(endpoint)
     try:
         if run.endpoint.wanted == Endpoint.Wanted.PRESENT:
             _create_missing(run)

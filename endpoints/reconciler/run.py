@@ -36,10 +36,6 @@ _LEVELS = {
 RUNS_BEFORE_TELLING = 3
 
 
-class LeaseLost(Exception):
-    """Another worker acts on the endpoint by now, or its user wants something else."""
-
-
 @dataclass(frozen=True)
 class NewEvent:
     """An event that is recorded when the run is written; ``str()`` is its sentence."""
@@ -180,11 +176,12 @@ class Run:
                 self.check_in = SOON
 
     def hold(self) -> None:
-        """Renew the lease before a changing call. Raises LeaseLost."""
-        until = Endpoint.objects.renew(self.endpoint, lease=LEASE)
-        if until is None:
-            raise LeaseLost
-        self.endpoint.leased_until = until
+        """Renew the lease before a changing call.
+
+        Raises LeaseLost where another worker acts on the endpoint by now, or where its user wants
+        something else.
+        """
+        Endpoint.objects.filter(wanted=self.endpoint.wanted).renew(self.endpoint, lease=LEASE)
 
     def keep(self, kind: ResourceKind) -> None:
         """Leave alone what is not ours; it counts as done."""

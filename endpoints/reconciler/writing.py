@@ -7,11 +7,16 @@ from django.db import transaction
 from activity.models import Event
 from activity.services import record
 from core import clock
-from endpoints import queue
+from core.jobs import enqueue_on_commit
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler.run import NewEvent, Run
 
 logger = logging.getLogger(__name__)
+
+_WRITTEN = (
+    *("state", "sagemaker_status", "failure", "hint", "attempts"),
+    *("checked_at", "check_after", "gone_at"),
+)
 
 
 @transaction.atomic
@@ -19,11 +24,7 @@ def write(run: Run) -> None:
     """Write the rows and events of a run, if it still has the lease; give the lease back."""
     now = clock.now()
     seen = run.endpoint
-    row = (
-        Endpoint.objects.select_for_update()
-        .filter(pk=seen.pk, leased_until=seen.leased_until)
-        .first()
-    )
+    row = Endpoint.objects.held(seen).select_for_update().first()
     if row is None:
         logger.warning("endpoint %s: took too long; another worker goes on", seen)
         return
@@ -33,7 +34,7 @@ def write(run: Run) -> None:
     row.state, row.sagemaker_status = seen.state, seen.sagemaker_status
     row.failure, row.hint = run.failure, run.hint
     row.attempts = row.attempts + 1 if run.retrying else 0
-    row.checked_at, row.leased_until = now, None
+    row.checked_at = now
     # A user who wants something else by now is not kept waiting.
     row.check_after = now + run.check_in if row.wanted == seen.wanted else now
     if run.gone:
@@ -41,11 +42,11 @@ def write(run: Run) -> None:
         row.failure = row.hint = ""
         gone = {"name": row.name, "store": row.model_data_url}
         events.append(NewEvent("endpoint.gone", gone, Event.Level.SUCCESS))
-    row.save()
+    Endpoint.objects.release(row, **{name: getattr(row, name) for name in _WRITTEN})
     for event in events:
         record(action=event.code, subject=row, parameters=event.parameters, level=event.level)
     if not run.gone and row.check_after <= now:
-        queue.advance_soon(row.pk)
+        enqueue_on_commit("endpoints.tasks.advance", row.pk)
 
 
 def _save_resource(resource: Resource) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from endpoints import services
+from endpoints import reconciler, services
 from endpoints.models import Endpoint
 from endpoints.tests.account import Account
 from models_catalog.models import RegisteredModel, Version
@@ -23,7 +23,7 @@ def step_until(endpoint: Endpoint, done: Callable[[Endpoint], bool]) -> Endpoint
     while not done(endpoint):
         assert time.monotonic() < deadline, f"{endpoint.state} {endpoint.failure} {endpoint.hint}"
         Endpoint.objects.filter(pk=endpoint.pk).update(check_after=endpoint.created_at)
-        services.advance(endpoint.pk)
+        reconciler.advance(endpoint.pk)
         time.sleep(0.02)
         endpoint = Endpoint.objects.get(pk=endpoint.pk)
     return endpoint
@@ -53,7 +53,7 @@ def advance() -> Callable[[Endpoint], Endpoint]:
         Endpoint.objects.filter(pk=endpoint.pk).update(
             check_after=timezone.now() - timedelta(seconds=1)
         )
-        services.advance(endpoint.pk)
+        reconciler.advance(endpoint.pk)
         return Endpoint.objects.get(pk=endpoint.pk)
 
     return step

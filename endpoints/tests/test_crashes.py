@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from activity.models import Event
-from endpoints import services
+from endpoints import reconciler, services
 from endpoints.models import Endpoint
 from endpoints.reconciler import writing
 from endpoints.tests.account import Account, Crash
@@ -20,7 +20,7 @@ def survive(endpoint, wanted):
         past = timezone.now() - timedelta(seconds=1)
         Endpoint.objects.filter(pk=endpoint.pk).update(check_after=past)
         try:
-            services.advance(endpoint.pk)
+            reconciler.advance(endpoint.pk)
         except Crash:
             crashes += 1
             assert Endpoint.objects.filter(pk=endpoint.pk, leased_until__gt=past).exists()
@@ -96,7 +96,7 @@ def test_a_teardown_that_comes_while_a_create_is_under_way_waits_for_it(
 
     def slow(**kwargs):
         services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None)
-        assert not services.advance(endpoint.pk)  # the lease is held
+        assert not reconciler.advance(endpoint.pk)  # the lease is held
         return real(**kwargs)
 
     monkeypatch.setattr(account, "_create_endpoint", slow)
@@ -116,7 +116,7 @@ def test_a_teardown_that_comes_before_the_create_prevents_it(endpoint, account, 
 
     monkeypatch.setattr(account, "_describe_model", then)
     account.install(monkeypatch)
-    services.advance(endpoint.pk)
+    reconciler.advance(endpoint.pk)
     assert account.changes == []
 
 
@@ -132,7 +132,7 @@ def test_who_lost_the_lease_changes_and_writes_nothing(endpoint, account: Accoun
     monkeypatch.setattr(account, "_describe_model", stall)
     account.install(monkeypatch)
     before = Endpoint.objects.get(pk=endpoint.pk)
-    services.advance(endpoint.pk)
+    reconciler.advance(endpoint.pk)
     after = Endpoint.objects.get(pk=endpoint.pk)
     assert account.changes == []
     assert (after.hint, after.checked_at) == (before.hint, None)

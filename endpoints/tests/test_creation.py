@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from activity.models import Event
 from core import errors
-from endpoints import sagemaker, services
+from endpoints import reconciler, sagemaker, services
 from endpoints.models import Endpoint, EndpointQuerySet, Resource
 from endpoints.tests.account import Account
 from endpoints.tests.conftest import CREATED
@@ -62,7 +62,7 @@ def test_each_change_is_told_once(endpoint, settle, advance):
 
 def test_what_is_settled_is_looked_at_seldom(serving):
     assert serving.check_after > timezone.now() + timedelta(seconds=30)
-    assert not services.advance(serving.pk)
+    assert not reconciler.advance(serving.pk)
 
 
 def test_a_config_that_reads_do_not_show_yet_is_waited_for(endpoint, account, advance, settle):
@@ -253,7 +253,7 @@ def test_of_two_who_create_one_endpoint_at_once_the_slower_is_told_the_truth(
         made = services.create_endpoint(**wanted, actor=None)
         for _ in range(3):
             Endpoint.objects.filter(pk=made.pk).update(check_after=made.created_at)
-            services.advance(made.pk)
+            reconciler.advance(made.pk)
         return describe(name)
 
     monkeypatch.setattr(sagemaker, "describe_endpoint", quicker)

@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 
 from core import aws, errors
-from endpoints import sagemaker, services
+from endpoints import reconciler, sagemaker, services
 from endpoints.models import Endpoint
 from endpoints.tests.conftest import step_until
 from invocations import services as invocation_services
@@ -126,7 +126,7 @@ def test_three_workers_race_through_both_directions(hosting):
         try:
             while not over.is_set():
                 Endpoint.objects.filter(pk=endpoint.pk).update(check_after=endpoint.created_at)
-                services.advance(endpoint.pk)
+                reconciler.advance(endpoint.pk)
         finally:
             connections.close_all()
 

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from activity.models import Event
 from core import errors
-from endpoints import services
+from endpoints import reconciler
 from endpoints.forms import NewEndpointForm
 from endpoints.models import Endpoint
 from tests.html import one_line
@@ -213,9 +213,9 @@ def test_a_failure_is_shown_with_what_to_do(endpoint, account, settle, client_of
 def test_try_now_makes_it_due(endpoint, account, settle, client_of):
     account.failures["create_model"] = [errors.Denied("no sagemaker:CreateModel")]
     settle(endpoint)
-    assert not services.advance(endpoint.pk)
+    assert not reconciler.advance(endpoint.pk)
     client_of("operator").post(url("check", endpoint))
-    assert services.advance(endpoint.pk)
+    assert reconciler.advance(endpoint.pk)
 
 
 def test_it_says_that_objects_which_came_by_other_ways_were_not_validated(

@@ -8,7 +8,8 @@ from celery import Celery
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from endpoints import queue, services, tasks
+from core.jobs import enqueue_on_commit
+from endpoints import services, tasks
 from endpoints.models import Endpoint
 from mmeportal.settings import CELERY_BEAT_SCHEDULE
 
@@ -53,7 +54,7 @@ def test_a_broker_that_is_away_is_left_to_the_sweep(
 
     monkeypatch.setattr(tasks.advance, "apply_async", away)
     with caplog.at_level(logging.WARNING), django_capture_on_commit_callbacks(execute=True):
-        queue.advance_soon(endpoint.pk)
+        enqueue_on_commit("endpoints.tasks.advance", endpoint.pk)
     assert "Redis took no job" in caplog.text
     assert Endpoint.objects.due().filter(pk=endpoint.pk).exists()
 

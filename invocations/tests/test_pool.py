@@ -5,6 +5,7 @@ import sys
 import threading
 
 import pytest
+from django.db import connection
 
 from invocations.pool import Full, Pool
 
@@ -55,3 +56,23 @@ def test_a_call_that_waits_does_not_hold_the_process():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30, text=True)
     assert done.stdout == "ends\n", done.stderr
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_keeps_its_connection_where_that_is_configured(monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 60)
+    pool, seen = Pool(threads=1, waiting=1), []
+
+    def call():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        seen.append(connection.connection)
+
+    for _ in range(3):
+        pool.submit(call).result(10)
+    assert seen[0] is seen[1] is seen[2] is not None
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
+    pool.submit(lambda: connection.close()).result(10)
+    for _ in range(2):
+        pool.submit(call).result(10)
+    assert seen[3] is not seen[4]

@@ -43,8 +43,8 @@ def test_a_call_that_stands_in_line_for_an_hour_is_not_lost(
         data = {"endpoint": serving.pk, "version": version.pk, "picture": upload()}
         client.post(reverse("invocations:run"), data, HTTP_HX_REQUEST="true")
     past = timezone.now() - LONG_AGO
-    Invocation.objects.update(created_at=past, seen_at=past)
-    wait_until(lambda: not Invocation.objects.lost().exists())
+    Invocation.objects.update(created_at=past, seen_at=past, leased_until=past)
+    wait_until(lambda: not Invocation.objects.due().exists())
     services.sweep()
     assert {call.state for call in Invocation.objects.all()} == {"running"}
     gate.set()

@@ -1,0 +1,211 @@
+"""One set of tests over every model with leases: versions, endpoints, calls, and those to come.
+
+Each is claimed by one worker, is due again when that one dies, and takes nothing from a worker
+whose lease ran out.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import OperationalError, connection
+from django.db.models import F
+from django.db.models.functions import Now
+
+from core import clock
+from core.lease import Lease, Leased, LeaseLost, LeaseQuerySet
+from core.tests.locked import locked_by_another_program
+from endpoints.models import Endpoint
+from invocations.models import Invocation
+from models_catalog.models import RegisteredModel, Version
+from tests.together import together
+
+LEASE = timedelta(seconds=30)
+
+
+def _version() -> Version:
+    model, _ = RegisteredModel.objects.get_or_create(name="digits")
+    return Version.objects.create(
+        model=model,
+        number=model.versions.count() + 1,
+        bucket="b",
+        key=f"models/{model.versions.count()}",
+        file_name="a.tar.gz",
+        size=1,
+        sha256="0" * 64,
+    )
+
+
+def _endpoint() -> Endpoint:
+    return Endpoint.objects.create(
+        name=f"e{Endpoint.objects.count()}", bucket="b", image="i", role_arn="r", instance_type="t"
+    )
+
+
+def _invocation() -> Invocation:
+    call = Invocation.objects.create(
+        endpoint=_endpoint(), version=_version(), target_model="m", leased_until=None
+    )
+    # As its process left it when it died.
+    Invocation.objects.filter(pk=call.pk).update(
+        leased_until=Now() - timedelta(seconds=1), seen_at=Now() - timedelta(hours=1)
+    )
+    return call
+
+
+# How a row is made that is due; a new leased model gets its line here.
+MAKE: dict[type[Leased], Callable[[], Any]] = {
+    Version: _version,
+    Endpoint: _endpoint,
+    Invocation: _invocation,
+}
+LEASED = [model for model in apps.get_models() if issubclass(model, Leased)]
+
+
+@pytest.fixture(params=LEASED, ids=lambda model: model.__name__)
+def model(request: pytest.FixtureRequest) -> Any:
+    assert request.param in MAKE, f"Say in MAKE how a {request.param.__name__} is made."
+    return request.param
+
+
+@pytest.fixture
+def row(db: None, model: Any) -> Any:
+    return MAKE[model]()
+
+
+def _expire(model: Any, pk: int) -> None:
+    """Let the lease of a worker that died run out."""
+    past = clock.now() - timedelta(seconds=1)
+    model.objects.filter(pk=pk).update(leased_until=past, check_after=past)
+
+
+def test_its_manager_knows_leases(model: Any) -> None:
+    assert isinstance(model.objects.all(), LeaseQuerySet)
+
+
+def test_a_row_that_is_due_is_claimed_once(model: Any, row: Any) -> None:
+    assert model.objects.due().filter(pk=row.pk).exists()
+    claimed = model.objects.claim(row.pk, lease=LEASE)
+    assert claimed.pk == row.pk
+    assert clock.now() < claimed.leased_until <= clock.now() + LEASE
+    assert model.objects.claim(row.pk, lease=LEASE) is None
+    assert not model.objects.due().filter(pk=row.pk).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_workers_at_once_one_claims_it(model: Any) -> None:
+    row = MAKE[model]()
+    claims = together([lambda: model.objects.claim(row.pk, lease=LEASE)] * 6)
+    assert [claim.pk for claim in claims if claim is not None] == [row.pk]
+
+
+def test_a_row_that_is_not_due_yet_is_not_claimed(model: Any, row: Any) -> None:
+    model.objects.filter(pk=row.pk).update(check_after=clock.now() + timedelta(minutes=1))
+    assert model.objects.claim(row.pk, lease=LEASE) is None
+
+
+def test_a_row_of_a_worker_that_died_is_due_when_its_lease_ran_out(model: Any, row: Any) -> None:
+    dead = model.objects.claim(row.pk, lease=LEASE)
+    assert not model.objects.due().filter(pk=row.pk).exists()
+    _expire(model, row.pk)
+    heir = model.objects.claim(row.pk, lease=LEASE)
+    assert heir.leased_until != dead.leased_until
+
+
+def test_who_lost_the_lease_can_neither_renew_nor_release_nor_write(model: Any, row: Any) -> None:
+    slow = model.objects.claim(row.pk, lease=LEASE)
+    _expire(model, row.pk)
+    other = model.objects.claim(row.pk, lease=LEASE)
+    before = model.objects.filter(pk=row.pk).values().get()
+    for write in (
+        lambda: model.objects.renew(slow, lease=LEASE, attempts=99),
+        lambda: model.objects.release(slow, attempts=99),
+        lambda: Lease(model.objects.all(), slow, LEASE).renew(attempts=99),
+        lambda: Lease(model.objects.all(), slow, LEASE).release(attempts=99),
+    ):
+        with pytest.raises(LeaseLost):
+            write()
+    assert model.objects.filter(pk=row.pk).values().get() == before
+    assert model.objects.held(other).exists()
+    assert not model.objects.held(slow).exists()
+
+
+def test_a_lease_that_is_renewed_goes_on(model: Any, row: Any) -> None:
+    mine = model.objects.claim(row.pk, lease=LEASE)
+    first = mine.leased_until
+    model.objects.renew(mine, lease=2 * LEASE, attempts=F("attempts") + 7)
+    assert mine.leased_until > first + LEASE / 2
+    again = model.objects.get(pk=row.pk)
+    assert again.attempts == mine.attempts + 7
+    model.objects.renew(mine, lease=LEASE)
+
+
+def test_a_row_that_is_released_is_due_when_it_says(model: Any, row: Any) -> None:
+    mine = model.objects.claim(row.pk, lease=LEASE)
+    model.objects.release(mine, check_after=clock.now())
+    with pytest.raises(LeaseLost):
+        model.objects.release(mine)
+    with pytest.raises(LeaseLost):
+        model.objects.renew(mine, lease=LEASE)
+    again = model.objects.claim(row.pk, lease=LEASE)
+    assert again is not None
+    model.objects.release(again, check_after=clock.now() + timedelta(minutes=1))
+    assert model.objects.claim(row.pk, lease=LEASE) is None
+
+
+def test_who_never_claimed_holds_nothing(model: Any, row: Any) -> None:
+    model.objects.filter(pk=row.pk).update(leased_until=None)
+    row.refresh_from_db()
+    for write in (model.objects.release, lambda one: model.objects.renew(one, lease=LEASE)):
+        with pytest.raises(LeaseLost):
+            write(row)
+
+
+def test_a_lease_is_kept_when_half_of_it_is_gone(
+    model: Any, row: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("core.lease.time.monotonic", lambda: now[0])
+    mine = model.objects.claim(row.pk, lease=LEASE / 2)
+    lease, first = Lease(model.objects.all(), mine, LEASE), mine.leased_until
+    now[0] += LEASE.total_seconds() / 2 - 1
+    lease.keep()
+    assert mine.leased_until == first
+    now[0] += 2
+    lease.keep()
+    assert mine.leased_until > first + LEASE / 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_locked_database_loses_no_lease(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = MAKE[model]()
+    mine = model.objects.claim(row.pk, lease=LEASE)
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
+    connection.close()
+    with locked_by_another_program(), pytest.raises(OperationalError):
+        model.objects.renew(mine, lease=LEASE)
+    model.objects.renew(mine, lease=LEASE)
+    assert model.objects.held(mine).exists()
+
+
+def test_a_version_that_a_worker_of_the_release_before_validates_is_left_to_it(db: None) -> None:
+    version = _version()
+    until = clock.now() + timedelta(minutes=1)
+    Version.objects.filter(pk=version.pk).update(state="checking", check_after=until)
+    assert Version.objects.claim(version.pk, lease=LEASE) is None
+    # And it does not take what a worker of this release validates: it looks at check_after alone.
+    Version.objects.filter(pk=version.pk).update(check_after=clock.now())
+    mine = Version.objects.claim(version.pk, lease=LEASE)
+    assert mine is not None
+    assert mine.check_after > clock.now()
+    Version.objects.renew(mine, lease=2 * LEASE)
+    assert Version.objects.get(pk=version.pk).check_after > clock.now() + LEASE
+
+
+def test_a_call_of_a_process_of_the_release_before_is_left_to_it(db: None) -> None:
+    call = Invocation.objects.create(endpoint=_endpoint(), version=_version(), target_model="m")
+    assert not Invocation.objects.due().exists()
+    Invocation.objects.filter(pk=call.pk).update(seen_at=Now() - timedelta(seconds=27))
+    assert Invocation.objects.due().exists()
