@@ -28,6 +28,11 @@ valid_instance_count = MaxValueValidator(
 )
 
 
+def name_taken(name: str) -> str:
+    """What is said wherever an endpoint of this name exists: by a check, and after a race."""
+    return f"There is an endpoint {name} already. Choose another name, or tear it down."
+
+
 class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin compares the parents
     OldStatusQuerySet["Endpoint"], LeaseQuerySet["Endpoint"]
 ):

@@ -36,6 +36,11 @@ def valid_name(name: str) -> None:
         raise ValidationError(f"The name {name} is reserved; choose another one.")
 
 
+def name_taken(name: str) -> str:
+    """What is said wherever a model of this name exists: before an upload, and after a race."""
+    return f"There is a model {name} already. To add a version to it, upload on its own page."
+
+
 class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     """The questions that pages ask of the catalog."""
 
