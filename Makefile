@@ -6,13 +6,17 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
+.PHONY: help up dev manage test soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 up: ## set up what is missing and run the portal on this machine; Ctrl-C ends it
 	@$(STACK) up
+
+dev: ## the same, and load changed code, templates and styles
+	@$(STACK) install dev container
+	@$(STACK) up --reload
 
 manage: ## manage.py beside the stack; ARGS="pack_zoo resnet18_v1"
 	@$(STACK) manage $(ARGS)

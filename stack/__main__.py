@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stack import credentials, leftovers, libraries, venvs
+from stack import credentials, leftovers, libraries, reload, venvs
 from stack.console import Console
 from stack.database import password_changed
 from stack.errors import StackError
@@ -19,8 +19,11 @@ from stack.supervisor import Supervisor
 _READY_PREFIX = "Ready:"
 
 
-def up(layout: Layout, *, follow: int | None) -> int:
-    """Set up what is missing, start everything, and stay until told to end."""
+def up(layout: Layout, *, follow: int | None, reloads: bool = False) -> int:
+    """Set up what is missing, start everything, and stay until told to end.
+
+    With ``reloads`` a part is restarted when its code changes.
+    """
     outer = os.umask(0o077)  # what is made from here on, logs and databases, is ours alone
     layout.make_folders()
     lock = _lock(layout.local_dir)
@@ -32,7 +35,8 @@ def up(layout: Layout, *, follow: int | None) -> int:
         layout.check_ports_free()
         password = credentials.admin_password(layout)
         credentials.write_aws_env(layout)
-        needed = parts(layout, umask=outer)
+        needed = parts(layout, umask=outer, reloads=reloads)
+        changes = reload.of_checkout().take if reloads else None
         console = Console([part.step for part in needed])
 
         def ready() -> None:
@@ -46,6 +50,7 @@ def up(layout: Layout, *, follow: int | None) -> int:
             environment={},  # each part has its own
             on_ready=ready,
             follow=follow,
+            changes=changes,
         ).run()
     finally:
         os.close(lock)
@@ -105,6 +110,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     of_up.add_argument(
         "--follow", type=int, metavar="PID", help="end when this process ends (for tests)"
     )
+    of_up.add_argument("--reload", action="store_true", help="restart a part when its code changes")
     of_install = commands.add_parser("install", help="bring virtual environments up to date")
     of_install.add_argument("names", nargs="+", choices=sorted(venvs.ALL))
     commands.add_parser("run", help="run the development environment's Python")
@@ -125,7 +131,7 @@ def main() -> int:
     try:
         libraries.check_machine()
         if chosen.command == "up":
-            return up(Layout.from_environment(), follow=chosen.follow)
+            return up(Layout.from_environment(), follow=chosen.follow, reloads=chosen.reload)
         if chosen.command == "install":
             install(chosen.names)
         elif chosen.command == "manage":

@@ -55,6 +55,9 @@ class Part:
     umask: int = 0o077
     #: Ended only when all others have ended, because those write to it until their end.
     ends_last: bool = False
+    #: Whether a change of the file (its path is relative to the checkout) restarts the part. A part
+    #: that has this and fails waits for the next change; without it, the whole stack ends.
+    reload_on: Callable[[Path], bool] | None = None
 
 
 def http_ok(url: str) -> Probe:

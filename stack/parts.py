@@ -3,9 +3,11 @@
 import os
 import re
 import shlex
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from stack import credentials, queue, venvs
+from stack import credentials, queue, reload, venvs
 from stack.layout import BUCKET, CONTAINER_VENV, HOST, PORTAL_VENV, REGION, ROOT, Layout
 from stack.part import Part, http_ok, log_says, redis_answers
 from stack.procfile import read_procfile, shell
@@ -101,10 +103,11 @@ def _settings(layout: Layout) -> dict[str, str]:
     )
 
 
-def parts(layout: Layout, *, umask: int = 0o022) -> list[Part]:
+def parts(layout: Layout, *, umask: int = 0o022, reloads: bool = False) -> list[Part]:
     """All parts that this start needs: what is installed, trained and uploaded is left out.
 
-    ``umask`` is the caller's, for the virtual environments, which are not the stack's.
+    ``umask`` is the caller's, for the virtual environments, which are not the stack's. With
+    ``reloads`` the parts load changed code (`make dev`).
     """
     installs = [venv for venv in (venvs.PORTAL, venvs.CONTAINER) if not venv.is_current()]
     installed = tuple(f"install-{venv.name}" for venv in installs)
@@ -113,7 +116,31 @@ def parts(layout: Layout, *, umask: int = 0o022) -> list[Part]:
     found += _services(layout, installed)
     if not seeded.exists():
         found += _demo(layout, seeded, installed)
-    return found
+    return [_reloading(part) for part in found] if reloads else found
+
+
+#: The files whose change restarts a part.
+_RELOAD_ON: dict[str, Callable[[Path], bool]] = {
+    "migrate": reload.is_migration,
+    "s3": reload.is_s3,
+    "localaws": reload.is_localaws,
+    "worker": reload.is_portal,
+    "beat": reload.is_portal,
+    "web": reload.is_portal,
+}
+
+
+def _reloading(part: Part) -> Part:
+    """The part as `make dev` runs it."""
+    if part.name == "web":
+        # The server imports the pages at the first request, and the checks do so before.
+        program, option, script = part.command
+        part = replace(
+            part,
+            command=[program, option, f"{_PYTHON} manage.py check && {script}"],
+            environment=dict(part.environment) | {"DEBUG": "1"},
+        )
+    return replace(part, reload_on=_RELOAD_ON.get(part.name))
 
 
 def _install(venv: venvs.Venv, umask: int) -> Part:

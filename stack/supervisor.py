@@ -27,6 +27,7 @@ from stack.part import Log, Part
 
 _BUSY_TURN_S = 0.05
 _IDLE_TURN_S = 1.0
+_WATCHING_TURN_S = 0.25
 _LAST_LINES = 15
 
 
@@ -48,6 +49,8 @@ class State(Enum):
     STARTING = "starting"
     READY = "ready"  # a service that serves
     DONE = "done"  # a step that has ended well
+    STOPPING = "stopping"  # told to end, to be started again
+    FAILED = "failed"  # until a file changes
 
 
 @dataclass
@@ -59,6 +62,7 @@ class _Running:
     started_at: float = 0
     was_ready: bool = False
     not_before: float = 0
+    stopping_since: float = 0
     deaths: deque[float] = field(default_factory=deque)
 
     @property
@@ -70,7 +74,8 @@ class Supervisor:
     """Runs ``parts`` until it is told to end (SIGTERM, SIGINT, SIGHUP) or one of them fails.
 
     ``stack_dir`` identifies the stack. ``on_ready`` is called once, when all parts are ready.
-    ``follow``, a process number, makes the stack end when that process does.
+    ``follow``, a process number, makes the stack end when that process does. ``changes`` gives the
+    files that changed since its last call: the parts with ``reload_on`` are restarted for them.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         on_ready: Callable[[], None] = lambda: None,
         follow: int | None = None,
+        changes: Callable[[], set[Path]] | None = None,
     ) -> None:
         self._dir = stack_dir
         self._console = console or Console([part.step for part in parts])
@@ -91,6 +97,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._follow = processes.read(follow) if follow is not None else None
         self._follows = follow is not None
+        self._changes = changes
         self._running = [_Running(part, Log(self._log_path(part), 0)) for part in parts]
         self._by_name = {running.part.name: running for running in self._running}
         self._announced = False
@@ -124,6 +131,8 @@ class Supervisor:
     # One turn of the loop
 
     def _turn(self) -> None:
+        if self._changes is not None:
+            self._reload(self._changes())
         now = time.monotonic()
         for running in self._running:
             if self._problem is not None:
@@ -185,6 +194,9 @@ class Supervisor:
         code = process.poll()
         if code is not None:
             self._ended(running, code, now)
+        elif running.state in (State.STOPPING, State.FAILED):
+            if now - running.stopping_since > part.stop_within_s:
+                process.kill()
         elif running.state is State.STARTING:
             if part.ready is not None and part.ready(running.log) and process.poll() is None:
                 running.state = State.READY
@@ -201,7 +213,8 @@ class Supervisor:
     def _became_ready(self, running: _Running) -> None:
         step = running.part.step
         if running.was_ready:
-            self._console.say(f"{running.part.name} is back.")
+            what = "has run again" if running.part.once else "is back"
+            self._console.say(f"{running.part.name} {what}.")
         elif all(other.is_ready for other in self._running if other.part.step == step):
             self._console.done(step)
         running.was_ready = True
@@ -211,12 +224,18 @@ class Supervisor:
         running.process = None
         (self._dir / "run" / f"{part.name}.pid").unlink(missing_ok=True)
         self._record()
+        if running.state in (State.STOPPING, State.FAILED):
+            self._end_descendants(part)
+            if running.state is State.STOPPING:
+                running.state = State.WAITING
+            return
         if part.once and code == 0:
             running.state = State.DONE
             self._became_ready(running)
             return
         how = _how(code)
-        if not running.was_ready:
+        at_start = running.state is State.STARTING
+        if not running.was_ready or (at_start and part.reload_on is not None):
             what = "failed" if part.once else "did not start"
             self._fail(running, f"{part.name} {what}: it ended with {how}")
             return
@@ -235,18 +254,59 @@ class Supervisor:
             f"{part.name} ended with {how}; starting it again in {pause:g} s "
             f"({len(running.deaths)} of {self._policy.limit}; log: {running.log.path})."
         )
-        # What it had started itself must not stand in the way of its successor.
-        processes.end(lambda: processes.marked(self._dir, part.name), grace_s=1)
+        self._end_descendants(part)
         running.state = State.WAITING
         running.not_before = time.monotonic() + pause
+
+    def _end_descendants(self, part: Part) -> None:
+        """End what a part that has ended had started: it may hold a port of the next run."""
+        processes.end(lambda: processes.marked(self._dir, part.name), grace_s=1)
 
     def _fail(self, running: _Running, what: str) -> None:
         lines = running.log.last_lines(_LAST_LINES)
         tail = "".join(f"\n    {line}" for line in lines)
-        self._problem = (
-            f"Stopped: {what}. Everything was ended; nothing stored was lost. "
-            f"Its log: {running.log.path}"
-        ) + (f"\nThe last lines of it:{tail}" if tail else "")
+        log = f"Its log: {running.log.path}" + (f"\nThe last lines of it:{tail}" if tail else "")
+        if running.part.reload_on is None:
+            self._problem = f"Stopped: {what}. Everything was ended; nothing stored was lost. {log}"
+            return
+        if running.process is not None:
+            running.process.terminate()
+        running.state, running.stopping_since = State.FAILED, time.monotonic()
+        self._console.say(f"Failed: {what}. It is started again when a file changes. {log}")
+
+    # Reloading
+
+    def _reload(self, changed: set[Path]) -> None:
+        """Restart the parts that run a changed file, and those that failed before."""
+        concerned = {
+            running.part.name: {path for path in changed if running.part.reload_on(path)}
+            for running in self._running
+            if running.part.reload_on is not None
+        }
+        files = sorted(set().union(*concerned.values()))
+        if not files:
+            return
+        restarted = [
+            self._by_name[name]
+            for name, paths in concerned.items()
+            if paths or self._by_name[name].state is State.FAILED
+        ]
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        names = ", ".join(running.part.name for running in restarted)
+        self._console.say(f"{files[0]}{more} changed; restarting {names}.")
+        for running in restarted:
+            self._restart(running)
+
+    def _restart(self, running: _Running) -> None:
+        running.deaths.clear()
+        running.not_before = 0
+        if running.process is None:
+            running.state = State.WAITING
+        elif running.state is not State.STOPPING:
+            if running.state is not State.FAILED:  # that was told to end already
+                running.process.terminate()
+                running.stopping_since = time.monotonic()
+            running.state = State.STOPPING
 
     # The end
 
@@ -326,8 +386,10 @@ class Supervisor:
             write.close()
 
     def _sleep(self, wakeup: socket.socket) -> None:
-        busy = any(not running.is_ready for running in self._running)
-        ready, _, _ = select.select([wakeup], [], [], _BUSY_TURN_S if busy else _IDLE_TURN_S)
+        settled = (State.READY, State.DONE, State.FAILED)
+        busy = any(running.state not in settled for running in self._running)
+        idle = _IDLE_TURN_S if self._changes is None else _WATCHING_TURN_S
+        ready, _, _ = select.select([wakeup], [], [], _BUSY_TURN_S if busy else idle)
         if ready:
             with contextlib.suppress(BlockingIOError):
                 wakeup.recv(4096)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stack import leftovers
 from stack.part import Part, log_says
+from stack.reload import Changes
 from stack.supervisor import RestartPolicy, Supervisor
 
 
@@ -16,6 +17,9 @@ def main(folder: Path) -> int:
     for part in plan["parts"]:
         says = part.pop("ready_when_log_says", None)
         part["after"] = tuple(part.get("after", ()))
+        if plan.get("reloads") and part.pop("reloads", True):
+            program = Path(part["command"][-1]).name
+            part["reload_on"] = lambda path, program=program: path.name == program
         parts.append(
             Part(step=f"step {part['name']}", ready=log_says(says) if says else None, **part)
         )
@@ -27,6 +31,7 @@ def main(folder: Path) -> int:
         policy=RestartPolicy(**plan.get("policy", {})),
         on_ready=lambda: print("Ready: all", flush=True),
         follow=plan.get("follow"),
+        changes=Changes(folder, ["."]).take if plan.get("reloads") else None,
     ).run()
 
 
