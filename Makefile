@@ -82,7 +82,7 @@ image-test: ## test the image that was built: the container's contract, and loca
 	CONTAINER_ENGINE="$(CONTAINER_ENGINE)" MME_TEST_IMAGE="$(IMAGE)" $(STACK) run -m pytest -n 0 -rP \
 		container/tests/test_contract.py container/tests/test_image.py \
 		container/tests/test_push_image.py \
-		localaws/tests/test_engine.py $(ARGS)
+		localaws/tests/test_container_engine.py $(ARGS)
 
 clean: ## remove the virtual environments; .local stays
 	rm -rf .venv .venv-container .venv-sdk

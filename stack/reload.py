@@ -7,8 +7,8 @@ import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
-from stack.errors import StackError
 from stack.layout import ROOT
+from stack.stack_error import StackError
 
 #: Packages of the checkout that are not the portal's.
 _OTHERS = {"bench", "container", "demo", "localaws", "stack", "tests"}

@@ -1,8 +1,7 @@
 """Starts the parts of a stack in order, keeps them running, and ends every one of them.
 
-One loop, one thread: each turn looks at every part and takes it one step further. A part that
-dies after it was ready is started again, with backoff; one that keeps dying, or was never
-ready, ends the whole with a line that names it.
+One thread runs a loop that checks every part. A part that ends after it was ready is restarted with
+backoff. One that keeps ending, or was never ready, ends the whole stack with a message.
 """
 
 import contextlib
@@ -19,21 +18,21 @@ from enum import Enum
 from pathlib import Path
 from types import FrameType
 
-from localaws.follow import following
+from localaws.parent_death import following
 from stack import leftovers, processes
 from stack.console import Console
-from stack.logs import bound, open_log
+from stack.log_files import bound, open_log
 from stack.part import Log, Part
 
-_BUSY_TURN_S = 0.05
-_IDLE_TURN_S = 1.0
-_WATCHING_TURN_S = 0.25
+_BUSY_INTERVAL_S = 0.05
+_IDLE_INTERVAL_S = 1.0
+_WATCHING_INTERVAL_S = 0.25
 _LAST_LINES = 15
 
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """How often a part may die within ``window_s`` seconds, and the pauses before its restarts."""
+    """How often a part may end within ``window_s`` seconds, and the backoff before its restarts."""
 
     limit: int = 5
     window_s: float = 120
@@ -44,8 +43,8 @@ class RestartPolicy:
         return min(self.longest_pause_s, float(self.first_pause_s * 2 ** (deaths - 1)))
 
 
-class State(Enum):
-    WAITING = "waiting"  # for the parts it comes after, or for the end of a pause
+class PartState(Enum):
+    WAITING = "waiting"  # for other parts, or for its backoff
     STARTING = "starting"
     READY = "ready"  # a service that serves
     DONE = "done"  # a step that has ended well
@@ -57,7 +56,7 @@ class State(Enum):
 class _Running:
     part: Part
     log: Log
-    state: State = State.WAITING
+    state: PartState = PartState.WAITING
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0
     was_ready: bool = False
@@ -67,11 +66,11 @@ class _Running:
 
     @property
     def is_ready(self) -> bool:
-        return self.state in (State.READY, State.DONE)
+        return self.state in (PartState.READY, PartState.DONE)
 
 
 class Supervisor:
-    """Runs ``parts`` until it is told to end (SIGTERM, SIGINT, SIGHUP) or one of them fails.
+    """Runs ``parts`` until a signal (SIGTERM, SIGINT, SIGHUP) or until one of them fails.
 
     ``stack_dir`` identifies the stack. ``on_ready`` is called once, when all parts are ready.
     ``follow``, a process number, makes the stack end when that process does. ``changes`` gives the
@@ -112,14 +111,14 @@ class Supervisor:
             raise ValueError(f"unknown parts are waited for: {sorted(missing)}")
 
     def run(self) -> int:
-        """Run the stack; 0 after it was told to end, 1 after a part failed."""
+        """Run the stack; returns 0 after a signal, 1 after a part failed."""
         for folder in ("run", "logs"):
             (self._dir / folder).mkdir(parents=True, exist_ok=True)
         processes.adopt_orphans()
-        with self._woken_by_signals() as wakeup:
+        with self._signal_wakeup() as wakeup:
             try:
                 while not self._signals and self._problem is None:
-                    self._turn()
+                    self._step()
                     self._sleep(wakeup)
             finally:
                 self._end_all()
@@ -128,9 +127,9 @@ class Supervisor:
             return 1
         return 0
 
-    # One turn of the loop
+    # One pass of the loop
 
-    def _turn(self) -> None:
+    def _step(self) -> None:
         if self._changes is not None:
             self._reload(self._changes())
         now = time.monotonic()
@@ -138,7 +137,7 @@ class Supervisor:
             if self._problem is not None:
                 return
             if running.process is not None:
-                self._look_at(running, now)
+                self._check(running, now)
             elif self._may_start(running, now):
                 self._start(running)
         if not self._announced and all(running.is_ready for running in self._running):
@@ -157,7 +156,7 @@ class Supervisor:
 
     def _may_start(self, running: _Running, now: float) -> bool:
         return (
-            running.state is State.WAITING
+            running.state is PartState.WAITING
             and now >= running.not_before
             and all(self._by_name[name].is_ready for name in running.part.after)
         )
@@ -184,22 +183,22 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C in the terminal is for the supervisor alone
             )
         running.started_at = time.monotonic()
-        running.state = State.STARTING
+        running.state = PartState.STARTING
         (self._dir / "run" / f"{part.name}.pid").write_text(f"{running.process.pid}\n")
         self._record()
 
-    def _look_at(self, running: _Running, now: float) -> None:
+    def _check(self, running: _Running, now: float) -> None:
         part, process = running.part, running.process
         assert process is not None
         code = process.poll()
         if code is not None:
             self._ended(running, code, now)
-        elif running.state in (State.STOPPING, State.FAILED):
+        elif running.state in (PartState.STOPPING, PartState.FAILED):
             if now - running.stopping_since > part.stop_within_s:
                 process.kill()
-        elif running.state is State.STARTING:
+        elif running.state is PartState.STARTING:
             if part.ready is not None and part.ready(running.log) and process.poll() is None:
-                running.state = State.READY
+                running.state = PartState.READY
                 self._became_ready(running)
             elif now - running.started_at > part.ready_within_s:
                 self._fail(
@@ -224,17 +223,17 @@ class Supervisor:
         running.process = None
         (self._dir / "run" / f"{part.name}.pid").unlink(missing_ok=True)
         self._record()
-        if running.state in (State.STOPPING, State.FAILED):
+        if running.state in (PartState.STOPPING, PartState.FAILED):
             self._end_descendants(part)
-            if running.state is State.STOPPING:
-                running.state = State.WAITING
+            if running.state is PartState.STOPPING:
+                running.state = PartState.WAITING
             return
         if part.once and code == 0:
-            running.state = State.DONE
+            running.state = PartState.DONE
             self._became_ready(running)
             return
-        how = _how(code)
-        at_start = running.state is State.STARTING
+        how = _exit_description(code)
+        at_start = running.state is PartState.STARTING
         if not running.was_ready or (at_start and part.reload_on is not None):
             what = "failed" if part.once else "did not start"
             self._fail(running, f"{part.name} {what}: it ended with {how}")
@@ -255,7 +254,7 @@ class Supervisor:
             f"({len(running.deaths)} of {self._policy.limit}; log: {running.log.path})."
         )
         self._end_descendants(part)
-        running.state = State.WAITING
+        running.state = PartState.WAITING
         running.not_before = time.monotonic() + pause
 
     def _end_descendants(self, part: Part) -> None:
@@ -271,7 +270,7 @@ class Supervisor:
             return
         if running.process is not None:
             running.process.terminate()
-        running.state, running.stopping_since = State.FAILED, time.monotonic()
+        running.state, running.stopping_since = PartState.FAILED, time.monotonic()
         self._console.say(f"Failed: {what}. It is started again when a file changes. {log}")
 
     # Reloading
@@ -289,7 +288,7 @@ class Supervisor:
         restarted = [
             self._by_name[name]
             for name, paths in concerned.items()
-            if paths or self._by_name[name].state is State.FAILED
+            if paths or self._by_name[name].state is PartState.FAILED
         ]
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         names = ", ".join(running.part.name for running in restarted)
@@ -301,12 +300,12 @@ class Supervisor:
         running.deaths.clear()
         running.not_before = 0
         if running.process is None:
-            running.state = State.WAITING
-        elif running.state is not State.STOPPING:
-            if running.state is not State.FAILED:  # that was told to end already
+            running.state = PartState.WAITING
+        elif running.state is not PartState.STOPPING:
+            if running.state is not PartState.FAILED:  # that was told to end already
                 running.process.terminate()
                 running.stopping_since = time.monotonic()
-            running.state = State.STOPPING
+            running.state = PartState.STOPPING
 
     # The end
 
@@ -317,14 +316,14 @@ class Supervisor:
             self._console.say("Ending …")
         self._end_parts([each for each in running if not each.part.ends_last])
         self._end_parts([each for each in running if each.part.ends_last])
-        # Descendants that left their parent's group and outlived it were adopted by us.
+        # Descendants in other process groups that outlived their parents were adopted by us.
         processes.end(
-            lambda: processes.marked(self._dir) + _living(processes.children()), grace_s=0.5
+            lambda: processes.marked(self._dir) + _not_zombies(processes.children()), grace_s=0.5
         )
         self._reap_adopted()
         for each in self._running:
             (self._dir / "run" / f"{each.part.name}.pid").unlink(missing_ok=True)
-        leftovers.forget(self._dir)
+        leftovers.clear(self._dir)
 
     def _end_parts(self, running: Sequence[_Running]) -> None:
         began = time.monotonic()
@@ -340,7 +339,7 @@ class Supervisor:
                     left.remove(each)
                 elif self._signals > 1 or patience > each.part.stop_within_s:
                     each.process.kill()
-            time.sleep(_BUSY_TURN_S / 2)
+            time.sleep(_BUSY_INTERVAL_S / 2)
         for each in running:
             each.process = None
 
@@ -361,8 +360,8 @@ class Supervisor:
                     os.waitpid(process.pid, os.WNOHANG)
 
     @contextlib.contextmanager
-    def _woken_by_signals(self) -> Iterator[socket.socket]:
-        """While inside, signals wake the loop, and those that ask to end are counted."""
+    def _signal_wakeup(self) -> Iterator[socket.socket]:
+        """In the block signals wake the loop, and those that end the stack are counted."""
         read, write = socket.socketpair()
         read.setblocking(False)
         write.setblocking(False)
@@ -386,20 +385,20 @@ class Supervisor:
             write.close()
 
     def _sleep(self, wakeup: socket.socket) -> None:
-        settled = (State.READY, State.DONE, State.FAILED)
+        settled = (PartState.READY, PartState.DONE, PartState.FAILED)
         busy = any(running.state not in settled for running in self._running)
-        idle = _IDLE_TURN_S if self._changes is None else _WATCHING_TURN_S
-        ready, _, _ = select.select([wakeup], [], [], _BUSY_TURN_S if busy else idle)
+        idle = _IDLE_INTERVAL_S if self._changes is None else _WATCHING_INTERVAL_S
+        ready, _, _ = select.select([wakeup], [], [], _BUSY_INTERVAL_S if busy else idle)
         if ready:
             with contextlib.suppress(BlockingIOError):
                 wakeup.recv(4096)
 
 
-def _living(found: Sequence[processes.Process]) -> list[processes.Process]:
+def _not_zombies(found: Sequence[processes.Process]) -> list[processes.Process]:
     return [process for process in found if not process.is_zombie]
 
 
-def _how(code: int) -> str:
+def _exit_description(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     try:

@@ -41,7 +41,8 @@ class Stack:
     ``url``: the portal's address. ``admin_password``: of the user ``admin``. ``aws``: environment
     variables for AWS clients (what aws.env exports). ``local_dir``: its LOCAL_DIR.
     ``variables``: what it was started with. ``environment``: what the portal runs with, for
-    `manage.py` commands beside it. ``checkout``: the code that it runs. ``options``: of the command.
+    `manage.py` commands beside it. ``checkout``: the code that it runs.
+    ``options``: those of the command, besides its own.
     """
 
     def __init__(

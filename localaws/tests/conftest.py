@@ -13,7 +13,7 @@ from localaws.tests.servers import LocalAwsProcess
 from tests.artifacts import pack
 
 # Real containers need an engine and the built image, as in container/tests.
-collect_ignore = [] if os.environ.get("MME_TEST_IMAGE") else ["test_engine.py"]
+collect_ignore = [] if os.environ.get("MME_TEST_IMAGE") else ["test_container_engine.py"]
 
 Start = Callable[..., LocalAwsProcess]
 

@@ -113,7 +113,7 @@ def memory(pid: int) -> Memory:
     return Memory(kept, whole)
 
 
-def _borrows_memory(process: Process) -> bool:
+def _is_vforked_child(process: Process) -> bool:
     """Whether it is a child of the JVM's that is about to become its program: until then its memory
     is the JVM's (vfork(2)), and would be counted twice."""
     try:
@@ -140,11 +140,11 @@ def _members(record: InstanceRecord, running: dict[int, Process]) -> list[int]:
     return [
         one.pid
         for one in running.values()
-        if one.session == record.pid and not _borrows_memory(one)
+        if one.session == record.pid and not _is_vforked_child(one)
     ]
 
 
-class Watch(threading.Thread):
+class MemorySampler(threading.Thread):
     """Samples the memory of every container of a site, all the time, also while localaws is dead.
 
     ``keep_logs`` is a folder in which the containers' logs stay when their instances go.
@@ -178,7 +178,7 @@ class Watch(threading.Thread):
         running = processes()
         for one in running.values():
             if one.pid == one.session and one.pid not in self.instances:
-                self._greet(one.pid)
+                self._record_instance(one.pid)
         for record in self.instances.values():
             members = _members(record, running)
             if not members:
@@ -196,7 +196,7 @@ class Watch(threading.Thread):
                 max(record.highest.kept, total.kept), max(record.highest.whole, total.whole)
             )
 
-    def _greet(self, pid: int) -> None:
+    def _record_instance(self, pid: int) -> None:
         around = environment(pid)
         if "MME_BIND_SOCKET" not in around or str(self._site) not in str(around):
             return
@@ -210,7 +210,7 @@ class Watch(threading.Thread):
                     os.link(log, kept)
 
 
-def of_site(site: Path) -> list[int]:
+def processes_of_site(site: Path) -> list[int]:
     """All processes of a site, found by their environment."""
     mark = str(site)
     return [
@@ -245,9 +245,9 @@ def owner_of_port(port: int) -> int | None:
     return 0
 
 
-def left_of(site: Path, ports: Iterable[int], *, but: int = 0) -> Iterator[str]:
+def leftovers_of(site: Path, ports: Iterable[int], *, but: int = 0) -> Iterator[str]:
     """What a site has left running, by name: processes other than ``but``, sockets, ports."""
-    mine = [pid for pid in of_site(site) if pid != but]
+    mine = [pid for pid in processes_of_site(site) if pid != but]
     for pid in mine:
         yield f"process {pid} {command(pid)[:120]}"
     for path in sockets_of(site):
@@ -263,6 +263,6 @@ def wait_until_nothing_is_left(
 ) -> list[str]:
     """What is still there after at most ``seconds``."""
     deadline = time.monotonic() + seconds
-    while (left := list(left_of(site, ports, but=but))) and time.monotonic() < deadline:
+    while (left := list(leftovers_of(site, ports, but=but))) and time.monotonic() < deadline:
         time.sleep(0.1)
     return left

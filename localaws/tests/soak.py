@@ -34,7 +34,12 @@ from PIL import Image
 
 from localaws.tests import traffic
 from localaws.tests.chaos import Chaos
-from localaws.tests.processes import InstanceRecord, Watch, memory, wait_until_nothing_is_left
+from localaws.tests.processes import (
+    InstanceRecord,
+    MemorySampler,
+    memory,
+    wait_until_nothing_is_left,
+)
 from localaws.tests.servers import REAL, REGION, ROLE, LocalAwsProcess, S3Server, wait_for
 from tests import ending
 from tests.artifacts import constant_archive
@@ -111,7 +116,7 @@ class _Site:
             container=REAL,
             tmpdir=self.tmp,
         )
-        self.watch = Watch(folder, keep_logs=plan.keep)
+        self.watch = MemorySampler(folder, keep_logs=plan.keep)
         self.answers = {f"m{number:02}.tar.gz": number % 6 for number in range(plan.models)}
         self.runtime: Any = self.local.client("sagemaker-runtime", max_pool_connections=64)
         self.body = b""

@@ -28,8 +28,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from waitress.adjustments import Adjustments
 
-from localaws.environment import NAMES
-from localaws.guard import MOST_BYTES, BadName, Guard, addresses, channel_class, normal_host
+from localaws.container_environment import NAMES
+from localaws.guard import MAX_BYTES, Guard, InvalidHostName, addresses, channel_class, normal_host
 from localaws.keys import Key, KeyRing
 from localaws.tests import processes
 from localaws.tests.conftest import Hosting, Start
@@ -234,7 +234,7 @@ def test_addresses_in_all_their_forms() -> None:
     assert normal_host("Name") == "name:80"
     for wrong in ("[::g]:1", "::1", "a b", "a:b", "a/", "*", "a:123456"):
         assert normal_host(wrong) is None, wrong
-    with pytest.raises(BadName):
+    with pytest.raises(InvalidHostName):
         addresses("127.0.0.1", 1, ["http://a"])
 
 
@@ -588,7 +588,7 @@ def test_no_mangled_head_breaks_the_guard() -> None:
     ring = KeyRing([Key(KEY, SECRET)])
     guard = Guard(addresses("127.0.0.1", 4566, []), ring, "token-of-the-admin")
     parser_class = channel_class(guard).parser_class
-    adjustments = Adjustments(max_request_body_size=4 * MOST_BYTES)
+    adjustments = Adjustments(max_request_body_size=4 * MAX_BYTES)
     url, headers = "http://127.0.0.1:4566/?a=b", {"X-Amz-Target": "a.b"}
     request = AWSRequest("POST", url, data=b"{}", headers=headers)
     SigV4Auth(Credentials(KEY, SECRET), "sagemaker", REGION).add_auth(request)
@@ -741,9 +741,9 @@ def test_the_containers_process_knows_nothing_of_localaws(
     hosting.create("e")
     (one,) = local.instances("e")
     inside = processes.environment(one["pid"])
-    said = " ".join(f"{key}={value}" for key, value in inside.items())
+    declared = " ".join(f"{key}={value}" for key, value in inside.items())
     for secret in ("marked", KEY, SECRET, local.token, "AWS_", "PYTHON"):
-        assert secret not in said, secret
+        assert secret not in declared, secret
 
 
 def test_an_endpoint_of_before_runs_nothing_either(start: Start, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class Driven:
     def service(self, name: str, program: str = "", **options: Any) -> None:
         """A service that serves at once, for ever."""
         endless = f"import os, signal, sys, time\n{program}\nprint('up', flush=True)\n"
-        options = {"ready_when_log_says": "up\n", **options}
+        options = {"ready_when_log_contains": "up\n", **options}
         self.add(name, endless + "while True: time.sleep(60)\n", **options)
 
     def start(self) -> None:

@@ -64,7 +64,7 @@ def test_a_second_signal_ends_without_patience(driven: Driven) -> None:
 
 def test_a_signal_during_the_start_ends_what_had_started(driven: Driven) -> None:
     driven.service("store")
-    driven.service("web", ready_when_log_says="never said", after=["store"])
+    driven.service("web", ready_when_log_contains="never said", after=["store"])
     driven.start()
     pid = driven.pid_of("web")
 

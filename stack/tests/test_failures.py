@@ -38,7 +38,7 @@ def test_a_service_that_dies_before_it_was_ready_ends_the_whole(driven: Driven) 
 
 def test_a_program_that_is_not_there_is_named(driven: Driven) -> None:
     driven.parts.append(
-        {"name": "s3", "command": ["/no/such/program"], "ready_when_log_says": "up"}
+        {"name": "s3", "command": ["/no/such/program"], "ready_when_log_contains": "up"}
     )
 
     driven.start()
@@ -49,7 +49,7 @@ def test_a_program_that_is_not_there_is_named(driven: Driven) -> None:
 
 
 def test_a_service_that_never_gets_ready_ends_the_whole(driven: Driven) -> None:
-    driven.service("web", ready_when_log_says="never said", ready_within_s=0.5)
+    driven.service("web", ready_when_log_contains="never said", ready_within_s=0.5)
 
     driven.start()
 
@@ -97,7 +97,7 @@ def test_a_service_that_keeps_dying_ends_the_whole(driven: Driven) -> None:
         f"import os, time\nprint('up', flush=True)\n"
         f"while not os.path.exists({str(again)!r}): time.sleep(0.02)\n"
         "time.sleep(0.3); raise SystemExit(7)",
-        ready_when_log_says="up\n",
+        ready_when_log_contains="up\n",
     )
     driven.start()
     driven.wait_ready()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.errors import StackError
 from stack.layout import BUCKET, ROOT, Layout
+from stack.stack_error import StackError
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -74,7 +74,8 @@ def test_what_an_earlier_version_left_open_below_the_folder_is_closed(tmp_path: 
     program.touch()
     database.chmod(0o644)
     program.chmod(0o755)
-    layout.log_dir.chmod(0o755)
+    logs = layout.local_dir / "logs"
+    logs.chmod(0o755)
     outside = tmp_path / "outside"
     outside.touch()
     outside.chmod(0o644)
@@ -82,7 +83,7 @@ def test_what_an_earlier_version_left_open_below_the_folder_is_closed(tmp_path: 
 
     layout.close_to_others()
 
-    modes = [path.stat().st_mode & 0o777 for path in (database, program, layout.log_dir, outside)]
+    modes = [path.stat().st_mode & 0o777 for path in (database, program, logs, outside)]
     assert modes == [0o600, 0o700, 0o700, 0o644]
 
 
