@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.require_encryption not in ("", "sse-s3", "sse-kms"):
         parser.error("LOCALAWS_S3_REQUIRE_ENCRYPTION is neither sse-s3 nor sse-kms")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         keys = own_keys(given.keys_file, os.environ)
         if not keys:

@@ -209,8 +209,8 @@ def test_a_model_in_use_is_never_unloaded(hosting, name, tmp_path):
 
 
 def test_a_load_that_the_server_lost_is_tried_again(hosting, name, tmp_path):
-    hosting.put_model(tmp_path, "a.tar.gz", mark_unloaded=2)
-    hosting.put_model(tmp_path, "never.tar.gz", mark_unloaded=9)
+    hosting.put_model(tmp_path, "a.tar.gz", lost=2)
+    hosting.put_model(tmp_path, "never.tar.gz", lost=9)
     hosting.create(name)
     assert b"a.tar.gz" in hosting.invoke(name, "a.tar.gz")["Body"]
     assert history(hosting, name) == ["load a.tar.gz"]

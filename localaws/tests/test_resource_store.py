@@ -8,8 +8,8 @@ from localaws.resource_store import Duplicate, Resource, ResourceStore
 WRITER = """
 import sys, time
 from pathlib import Path
-from localaws.resource_store import Resource, Store
-store = Store(Path(sys.argv[1]))
+from localaws.resource_store import Resource, ResourceStore
+store = ResourceStore(Path(sys.argv[1]))
 for number in range(100000):
     name = f"m{number}"
     store.add(Resource("model", name, f"arn/{name}", 1.0, 1.0, "", {"n": number}), {"k": name})

@@ -396,7 +396,7 @@ def test_of_many_that_race_to_create_an_object_one_wins(url: str, s3: Any, bucke
         key = f"race-{round_}"
         start = threading.Barrier(racers)
         won: list[bytes] = []
-        mark_unloaded: list[str] = []
+        losers: list[str] = []
 
         def race(number: int) -> None:
             body = bytes([65 + number]) * 70_000
@@ -418,7 +418,7 @@ def test_of_many_that_race_to_create_an_object_one_wins(url: str, s3: Any, bucke
                         IfNoneMatch="*",
                     )
             except ClientError as error:
-                mark_unloaded.append(error.response["Error"]["Code"])  # noqa: B023
+                losers.append(error.response["Error"]["Code"])  # noqa: B023
             else:
                 won.append(body)  # noqa: B023
 
@@ -428,8 +428,8 @@ def test_of_many_that_race_to_create_an_object_one_wins(url: str, s3: Any, bucke
         for thread in threads:
             thread.join()
         assert len(won) == 1
-        assert set(mark_unloaded) == {"PreconditionFailed"}
-        assert len(mark_unloaded) == racers - 1
+        assert set(losers) == {"PreconditionFailed"}
+        assert len(losers) == racers - 1
         assert read(s3, bucket, key) == won[0]
 
 

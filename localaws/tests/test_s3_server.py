@@ -347,8 +347,8 @@ def test_keys_that_are_no_text_are_refused(server: tuple[str, Path], path: str) 
 @pytest.fixture
 def impatient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The port of a server in this process that waits a tenth of a second where it waits 10 s."""
-    monkeypatch.setattr(s3_http, "_HEAD_SECONDS", 0.1)
-    monkeypatch.setattr(s3_stream, "_SILENCE", 0.1)
+    monkeypatch.setattr(s3_http, "_HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(s3_stream, "_READ_TIMEOUT_SECONDS", 0.1)
     store = ObjectStore(tmp_path / "objects")
     store.create_bucket("bucket")
     listener = socket.create_server(("127.0.0.1", 0))

@@ -98,13 +98,13 @@ class Handler(BaseHTTPRequestHandler):
             loading["most"] = max(loading.values())
         time.sleep(number(folder, "load_seconds"))
         status = int(number(folder, "load_status"))
-        mark_unloaded = int(number(folder, "lost"))
+        lost = int(number(folder, "lost"))
         with lock:
             loading["now"] -= 1
             if request["model_name"] in dead:
                 self.error(409, "on the list")
-            elif mark_unloaded:
-                (folder / "lost").write_text(str(mark_unloaded - 1))
+            elif lost:
+                (folder / "lost").write_text(str(lost - 1))
                 dead.add(request["model_name"])
                 self.error(500, f"Failed to save model: {folder}")
             elif status:
