@@ -23,19 +23,19 @@ SEED_OF_TEST = 7
 
 @dataclass(frozen=True)
 class Trained:
-    """A network that was trained, and what to say of it."""
+    """A trained network with its accuracy and its description."""
 
     net: Any
     shape: tuple[int, int, int, int]
     labels: tuple[str, ...]
     preprocess: dict[str, object]
     accuracy: dict[str, float]
-    """Shares of held-out pictures named right, 0 to 1, by kind of picture."""
+    """Accuracy on held-out pictures, 0 to 1, by kind of picture."""
     note: str
 
 
 def digits_linear(seed: int, report: Report) -> Trained:
-    """Version 1 of digits: what a first attempt looks like, good on the data set alone."""
+    """Version 1 of digits: a first attempt, accurate on the data set alone."""
     written, held_out = digits.handwriting()
     pictures = digits.plain(written.fields, size=digits.SIZE)[:, None]
     return _digits(
@@ -55,7 +55,7 @@ def digits_linear(seed: int, report: Report) -> Trained:
 
 
 def digits_convolutional(seed: int, report: Report) -> Trained:
-    """Version 2 of digits: made for the pictures that people take."""
+    """Version 2 of digits: for pictures that people take."""
     written, held_out = digits.handwriting()
     pens = digits.Digits(
         *strokes.fields(1600, rng=np.random.default_rng(seed + 1), size=digits.FIELD)
@@ -175,7 +175,7 @@ def _percent(share: float) -> str:
 
 
 class Packed:
-    """A network as it lies in its archive, asked about pictures the way the container does."""
+    """A packed network; it preprocesses pictures as the container does."""
 
     def __init__(self, archive: Path) -> None:
         """Read symbol, parameters, labels and preprocessing from ``archive``."""
@@ -199,7 +199,7 @@ class Packed:
         )
 
     def probability(self, picture: Image.Image, label: str) -> float:
-        """How likely ``picture`` shows ``label``, as a JPEG of it would be answered; 0 to 1."""
+        """The probability of ``label`` for ``picture``, sent as a JPEG; 0 to 1."""
         sent = io.BytesIO()
         picture.save(sent, "JPEG", quality=90)
         seen = (
@@ -217,7 +217,7 @@ class Packed:
 def digit_samples(
     size: int, network: Packed, min_probability: float
 ) -> Iterator[tuple[str, Image.Image]]:
-    """A picture of a held-out digit for each scene, the first that ``network`` is sure of."""
+    """For each scene the first held-out digit with the required probability."""
     _, held_out = digits.handwriting()
     for label, scene in digits.SCENES.items():
         rng = np.random.default_rng(1)
@@ -232,7 +232,7 @@ def digit_samples(
 def shape_samples(
     size: int, network: Packed, min_probability: float
 ) -> Iterator[tuple[str, Image.Image]]:
-    """A new drawing of each shape, the first that ``network`` is sure of."""
+    """For each shape the first new drawing with the required probability."""
     for label, start in shapes.SAMPLE_SEEDS.items():
         rng = np.random.default_rng(start)
         pictures = (shapes.draw(label, rng=rng, size=2 * size).reduce(2) for _ in range(40))

@@ -1,8 +1,8 @@
 """Train the demo models, pack them, and make sample pictures of what was held out.
 
 ``python -m demo --out DIR`` (or ``demo/train.py --out DIR``) leaves in ``DIR`` the archives,
-``samples/`` and, last of all, ``manifest.json``. Where that is complete, a further run
-returns at once; where a run was killed, the next keeps what was finished and does the rest.
+``samples/`` and, last of all, ``manifest.json``. A run that finds it complete
+returns at once. After a killed run the next one keeps the finished versions.
 """
 
 import argparse
@@ -27,16 +27,16 @@ if not __package__:  # run as `python demo/train.py`
 from demo.files import read_json, sha256, write_json
 
 RECIPE = 1
-"""Raised when models or samples change: a manifest of another recipe is made anew."""
+"""Incremented when models or samples change, which makes them again."""
 
 SEED = 20240
 SAMPLE_SIZE = 320
 MIN_PROBABILITY = 0.9
-"""A sample is a picture that the newest version names with at least this probability."""
+"""A sample is a picture for which the newest version gives the right label this probability."""
 
 VERSIONS = {"digits": (1, 2), "shapes": (1,)}
 LONGEST_FIRST = (("digits", 2), ("shapes", 1), ("digits", 1))
-"""The same, the longest training first, so that processors are busy to the end."""
+"""The same, longest training first, so that all processors stay busy."""
 
 DESCRIPTIONS = {
     "digits": (
@@ -89,7 +89,7 @@ def build(out: Path) -> None:
     (out / "manifest.json").unlink(missing_ok=True)
     for leftover in out.glob("**/*.part"):  # of a run that was killed
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    # Networks as small as these gain nothing from a second thread; two of them at once do.
+    # These networks are too small for a second thread; versions are trained in parallel.
     # OpenMP reads this when MXNet is first imported, here and in the processes below.
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["MXNET_SUBGRAPH_VERBOSE"] = "0"
@@ -115,7 +115,7 @@ def build(out: Path) -> None:
 
 
 def _train_missing(out: Path) -> None:
-    """Train the versions that no earlier run finished, one process for each processor."""
+    """Train the missing versions, with one process for each processor."""
     missing = []
     for name, number in LONGEST_FIRST:
         if _finished(out, name, number) is None:
@@ -137,7 +137,7 @@ def _train_missing(out: Path) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when ``parent`` dies, however it dies."""
+    """Have the kernel kill this process when ``parent`` dies (PR_SET_PDEATHSIG)."""
     pr_set_pdeathsig = 1
     if ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
@@ -146,7 +146,7 @@ def _end_with_parent(parent: int) -> None:
 
 
 def _finished(out: Path, name: str, number: int) -> dict[str, Any] | None:
-    """What the manifest says of a version, if this or an earlier run has finished it."""
+    """The manifest's entry of a finished version, else None."""
     record = read_json(_record(out, name, number))
     if record is None or record.get("recipe") != RECIPE:
         return None
@@ -189,7 +189,7 @@ def _train(out: Path, name: str, number: int) -> None:
 
 
 def _samples(out: Path, name: str, newest: Mapping[str, Any]) -> dict[str, str]:
-    """Write the sample pictures of a model; their names and the right answers."""
+    """Write the sample pictures of a model; returns file names and labels."""
     from demo import recipes
 
     folder = out / "samples"
@@ -208,7 +208,7 @@ def _samples(out: Path, name: str, newest: Mapping[str, Any]) -> dict[str, str]:
 
 @contextmanager
 def _exclusive(out: Path) -> Iterator[None]:
-    """Let one process at a time work in ``out``; the lock goes with the process."""
+    """Lock ``out`` for this process."""
     with (out / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -38,7 +38,7 @@ from demo.files import sha256
 REPOSITORY = model_store.apache_repo_url
 SYNSET = "http://data.mxnet.io/models/imagenet/synset.txt"
 NAMES = ("resnet18_v1", "resnet152_v1", "squeezenet1.0", "resnet50_v1", "mobilenet1.0")
-"""Tried networks. All of the zoo's work alike; these are what ``--help`` speaks of."""
+"""Tested networks, which ``--help`` names. The other networks of the zoo work in the same way."""
 
 PREPROCESS: dict[str, object] = {
     # MXNet's documentation of mxnet.gluon.model_zoo.vision: pixels in [0, 1], then these.
@@ -52,7 +52,7 @@ PREPROCESS: dict[str, object] = {
 CLASSES = 1000
 
 CONNECT_S, READ_S = 10.0, 30.0
-"""Longest waits, in seconds, for a server to take the call and for it to send the next bytes."""
+"""Timeouts in seconds: to connect, and for the next bytes."""
 ATTEMPTS = 3
 CHUNK = 1 << 20
 MAX_SYNSET_BYTES = 1 << 20
@@ -127,7 +127,7 @@ def pack(
 
 
 def _network(name: str) -> Any:
-    """The network without weights; its parameters are named alike in every run."""
+    """The network without weights; its parameters have the same names in every run."""
     try:
         model_store.short_hash(name)
         return vision.get_model(name, prefix=f"{re.sub('[^a-z0-9]', '_', name)}_")
@@ -153,8 +153,8 @@ def default_synset() -> str:
 def fetch_weights(name: str, *, report: Callable[[str], None]) -> Path:
     """The file of weights of a network, checked; fetched if it is not kept from before.
 
-    MXNet's own ``get_model_file`` does the same, but waits for ever for a server that does
-    not answer and shows no progress; place, name and checksum of the file are its own.
+    As MXNet's ``get_model_file``, with its folder, name and checksum, but with timeouts and
+    progress.
     """
     folder = Path(mx.base.data_dir(), "models").expanduser()
     folder.mkdir(parents=True, exist_ok=True)
@@ -248,7 +248,7 @@ def _download_once(
 
 
 def _reason(error: requests.RequestException) -> str:
-    """What went wrong in a few words, without urllib3's nested objects."""
+    """A short reason, without urllib3's nested objects."""
     if error.response is not None:
         return f"HTTP {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.ConnectTimeout):

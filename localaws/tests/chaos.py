@@ -40,7 +40,7 @@ class Chaos(threading.Thread):
                     if self._kill(kind):
                         self.done.append(kind)
                         print(f"chaos: {kind}", flush=True)
-        except BaseException as error:  # told to whoever ends it
+        except BaseException as error:  # raised by end()
             self.failure = error
 
     def end(self) -> list[str]:

@@ -1,8 +1,8 @@
-"""What runs on this machine, as tests need to know it: process trees, their memory, what is left.
+"""Process trees, their memory, and processes that were left, for tests.
 
-A *site* is what one run of localaws has started. It is told by a folder: localaws gets a TMPDIR
-below it, which its containers inherit, so the folder's path stands in the environment of each of
-their processes, whoever is its parent by now.
+A *site* is all processes of one run of localaws. It is identified by a folder: localaws gets a
+TMPDIR below it, which its containers inherit, so the path is in the environment of all their
+processes.
 """
 
 import contextlib
@@ -76,7 +76,7 @@ def model_workers(pid: int) -> list[int]:
 
 
 def model_hosts(pid: int) -> list[int]:
-    """The process of a container that its models are forked from: one, or none while it is dead."""
+    """The process of a container from which its models are forked; none while it is restarted."""
     workers = model_workers(pid)
     commands = descendants(pid)
     return [one for one, line in commands.items() if "model_host.py" in line and one not in workers]
@@ -84,11 +84,11 @@ def model_hosts(pid: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of a process tree, each shared page divided by those who share it.
+    """Bytes of a process tree (PSS: shared pages are divided among processes).
 
-    ``kept`` is what the kernel cannot give back, and what a limit of memory is about (as in a
-    cgroup's memory.current without its file pages); ``whole`` is the PSS with the pages of mapped
-    files, such as MXNet's library, which the kernel drops when others need the room.
+    ``kept`` is anonymous and shared memory, which counts for a memory limit (as in a cgroup's
+    memory.current without file pages); ``whole`` is the PSS with the pages of mapped files, which
+    the kernel can drop.
     """
 
     kept: int = 0
@@ -114,8 +114,7 @@ def memory(pid: int) -> Memory:
 
 
 def _is_vforked_child(process: Process) -> bool:
-    """Whether it is a child of the JVM's that is about to become its program: until then its memory
-    is the JVM's (vfork(2)), and would be counted twice."""
+    """Whether it is a child of the JVM before exec, whose memory is still the JVM's (vfork(2))."""
     try:
         program, parents = (
             os.readlink(PROC / str(pid) / "exe") for pid in (process.pid, process.parent)
@@ -127,13 +126,13 @@ def _is_vforked_child(process: Process) -> bool:
 
 @dataclass
 class InstanceRecord:
-    """A container that a site has started, by the process that leads its session."""
+    """A container of a site, by its session leader."""
 
     pid: int
     samples: int = 0
     highest: Memory = field(default_factory=Memory)
-    then: list[tuple[int, int, str]] = field(default_factory=list)
-    """What its processes kept when they kept most: bytes, pid and command line of each."""
+    at_highest: list[tuple[int, int, str]] = field(default_factory=list)
+    """At the highest sample: bytes, pid and command line of each process."""
 
 
 def _members(record: InstanceRecord, running: dict[int, Process]) -> list[int]:
@@ -145,9 +144,9 @@ def _members(record: InstanceRecord, running: dict[int, Process]) -> list[int]:
 
 
 class MemorySampler(threading.Thread):
-    """Samples the memory of every container of a site, all the time, also while localaws is dead.
+    """Samples the memory of every container of a site, also while localaws is restarted.
 
-    ``keep_logs`` is a folder in which the containers' logs stay when their instances go.
+    ``keep_logs`` is a folder for the logs of containers, which instances delete.
     """
 
     def __init__(self, site: Path, keep_logs: Path | None = None) -> None:
@@ -162,7 +161,7 @@ class MemorySampler(threading.Thread):
         try:
             while not self._over.wait(0.2):
                 self._look()
-        except BaseException as error:  # told to whoever ends it
+        except BaseException as error:  # raised by end()
             self.failure = error
 
     def end(self) -> dict[int, InstanceRecord]:
@@ -185,13 +184,12 @@ class MemorySampler(threading.Thread):
                 continue
             sizes = {pid: memory(pid) for pid in members}
             if _members(record, processes()) != members:
-                # What a process shared that ended meanwhile is counted with it and, whole, with
-                # another that was read later.
+                # A process ended meanwhile: pages that it shared would be counted twice.
                 continue
             total = sum(sizes.values(), start=Memory())
             record.samples += 1
             if total.kept > record.highest.kept:
-                record.then = [(size.kept, pid, command(pid)) for pid, size in sizes.items()]
+                record.at_highest = [(size.kept, pid, command(pid)) for pid, size in sizes.items()]
             record.highest = Memory(
                 max(record.highest.kept, total.kept), max(record.highest.whole, total.whole)
             )
@@ -246,7 +244,7 @@ def owner_of_port(port: int) -> int | None:
 
 
 def leftovers_of(site: Path, ports: Iterable[int], *, but: int = 0) -> Iterator[str]:
-    """What a site has left running, by name: processes other than ``but``, sockets, ports."""
+    """What a site still has: processes other than ``but``, sockets, ports."""
     mine = [pid for pid in processes_of_site(site) if pid != but]
     for pid in mine:
         yield f"process {pid} {command(pid)[:120]}"
@@ -254,7 +252,7 @@ def leftovers_of(site: Path, ports: Iterable[int], *, but: int = 0) -> Iterator[
         yield f"socket {path}"
     for port in ports:
         owner = owner_of_port(port)
-        if owner == 0 or owner in mine:  # another's process may have taken it by now
+        if owner == 0 or owner in mine:  # otherwise another process has taken it
             yield f"port {port}"
 
 

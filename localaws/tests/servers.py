@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,15 @@ def s3_server(folder: Path, *options: str) -> Iterator[str]:
         server.stop()
 
 
+def _program(constants: Mapping[str, float]) -> list[str]:
+    """Python's arguments that run localaws with these constants of its guard."""
+    if not constants:
+        return ["-m", "localaws"]
+    lines = [f"localaws.guard.{name} = {value}" for name, value in constants.items()]
+    run = "runpy.run_module('localaws', run_name='__main__', alter_sys=True)"
+    return ["-c", "\n".join(["import runpy, localaws.guard", *lines, run])]
+
+
 def ask(address: str, path: str) -> bytes:
     """What a container that listens at a Unix socket answers to GET ``path``."""
     connection = http.client.HTTPConnection("localhost", timeout=5)
@@ -147,7 +156,9 @@ class LocalAwsProcess:
         container: str | None = TINY,
         port: int | None = None,
         tmpdir: Path | None = None,
+        constants: Mapping[str, float] | None = None,
     ) -> None:
+        """``constants``: values of constants of ``localaws.guard``, for tests of its timeouts."""
         self.data = data
         self._tmpdir = tmpdir
         self.port = port or free_port()
@@ -155,7 +166,8 @@ class LocalAwsProcess:
         self.s3 = s3
         self.log = data.parent / f"{data.name}.log"
         self._command = [
-            *(sys.executable, "-m", "localaws", "--port", str(self.port), "--data", str(data)),
+            *(sys.executable, *_program(constants or {})),
+            *("--port", str(self.port), "--data", str(data)),
             *("--region", REGION, "--s3-endpoint", s3),
             *(("--container-command", container) if container else ()),
             *options,

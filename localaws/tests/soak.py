@@ -322,7 +322,7 @@ def _check_memory(plan: Plan, records: dict[int, InstanceRecord], report: Report
         fullest = max(records.values(), key=lambda one: one.highest.kept)
         report.lines += [
             f"  {size / MEGABYTE:5.1f} MB by {pid}: {line[:100]}"
-            for size, pid, line in sorted(fullest.then, reverse=True)
+            for size, pid, line in sorted(fullest.at_highest, reverse=True)
         ]
 
 

@@ -91,12 +91,18 @@ def test_what_a_killed_service_had_started_does_not_outlive_it(driven: Driven) -
 def test_a_service_that_keeps_dying_ends_the_whole(driven: Driven) -> None:
     driven.plan["policy"] = {"limit": 2, "first_pause_s": 0.05}
     driven.service("store")
-    again = driven.folder / "again"
+    again, starts = driven.folder / "again", driven.folder / "starts"
     driven.add(
         "beat",
-        f"import os, time\nprint('up', flush=True)\n"
-        f"while not os.path.exists({str(again)!r}): time.sleep(0.02)\n"
-        "time.sleep(0.3); raise SystemExit(7)",
+        "import os, time\n"
+        "print('up', flush=True)\n"
+        f"open({str(starts)!r}, 'a').write('.')\n"
+        f"restarts = os.path.getsize({str(starts)!r}) - 1\n"
+        "# It ends each time as soon as the supervisor has seen that it is ready.\n"
+        f"while not os.path.exists({str(again)!r}) or (\n"
+        f"    open({str(driven.output)!r}).read().count('beat is back.') < restarts\n"
+        "): time.sleep(0.02)\n"
+        "raise SystemExit(7)",
         ready_when_log_contains="up\n",
     )
     driven.start()
