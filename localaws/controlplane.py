@@ -225,7 +225,7 @@ class ControlPlane:
         wanted = self._wanted_variants(config)
         _check_deployment(request, wanted)
         with self._store.transaction():
-            endpoint = self._changeable(request["EndpointName"])
+            endpoint = self._find_updatable(request["EndpointName"])
             if request.get("RetainAllVariantProperties"):
                 excluded = {
                     item["VariantPropertyType"]
@@ -245,7 +245,7 @@ class ControlPlane:
 
     def UpdateEndpointWeightsAndCapacities(self, request: Members) -> Members:
         with self._store.transaction():
-            endpoint = self._changeable(request["EndpointName"])
+            endpoint = self._find_updatable(request["EndpointName"])
             wanted = json.loads(json.dumps(endpoint.body["variants"]))
             by_name = {variant["VariantName"]: variant for variant in wanted}
             changes = request["DesiredWeightsAndCapacities"]
@@ -278,7 +278,7 @@ class ControlPlane:
         endpoint.body.pop("failure", None)
         self._store.save(endpoint)
 
-    def _changeable(self, name: str) -> Resource:
+    def _find_updatable(self, name: str) -> Resource:
         """An endpoint that may be updated now; a Failed one takes only DeleteEndpoint (BC)."""
         endpoint = self._find("endpoint", name)
         if endpoint.status in _IN_PROGRESS:

@@ -339,10 +339,10 @@ class _Tar(tarfile.TarFile):
         finally:
             guarded.left = None
         if member is not None:
-            self._hold_unambiguous(member)
+            self._check_unambiguous(member)
         return member
 
-    def _hold_unambiguous(self, member: Any) -> None:
+    def _check_unambiguous(self, member: Any) -> None:
         declared = {"path": tarfile.GNUTYPE_LONGNAME, "linkpath": tarfile.GNUTYPE_LONGLINK}
         if any(key in member.pax_headers and kind in self.ahead for key, kind in declared.items()):
             raise FetchError("archive", "not a sound .tar.gz: two headers tell the same")

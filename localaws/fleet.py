@@ -128,7 +128,7 @@ class Variant:
             del self._serving[self.size :]
         _stop_all(surplus)
 
-    def keep_starting(self) -> None:
+    def start_with_retries(self) -> None:
         """Retry with backoff until there are enough instances or the variant is stopped."""
         pause = 1.0
         while not self._stopped:
@@ -260,7 +260,7 @@ class Variant:
         gone[0].stop()
         if not stopped:
             log.warning("endpoint %s: instance %s is being replaced", self.endpoint, dead.id)
-            self.keep_starting()
+            self.start_with_retries()
 
     # --- taking calls ------------------------------------------------------------------------
 
@@ -358,7 +358,7 @@ class Fleet:
             self._endpoints[name] = endpoint
         for variant in endpoint.variants:
             threading.Thread(
-                target=variant.keep_starting, name=f"restore-{name}", daemon=True
+                target=variant.start_with_retries, name=f"restore-{name}", daemon=True
             ).start()
 
     def rescale(self, name: str, specs: list[Members]) -> None:

@@ -285,7 +285,7 @@ class GuardedParser(HTTPRequestParser):  # type: ignore[misc]
             request, wsgi_path(self.path), authority, self.content_length
         )
         if self.verdict.refusal is not None:
-            self._leave_body()
+            self._drop_body()
 
     def received(self, data: bytes) -> int:
         consumed: int = super().received(data)
@@ -302,11 +302,11 @@ class GuardedParser(HTTPRequestParser):  # type: ignore[misc]
                 self.verdict = RequestCheck(
                     verdict.request, verdict.kind, verdict.limit, verdict.claim, refusal
                 )
-                self._leave_body()
+                self._drop_body()
                 return len(data)
         return consumed
 
-    def _leave_body(self) -> None:
+    def _drop_body(self) -> None:
         self.body_rcv = None
         self.content_length = 0
         self.chunked = False

@@ -27,7 +27,7 @@ from typing import IO
 from . import container_environment as variables
 from .container_client import ContainerClient
 from .container_engine import MODELS, ContainerEngine
-from .parent_death import following
+from .parent_death import ending_with_parent
 from .removal import remove
 from .telemetry import ProcessMeter
 
@@ -72,7 +72,7 @@ class Spawner:
 
         def start() -> object:
             return subprocess.Popen(
-                following(command),
+                ending_with_parent(command),
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

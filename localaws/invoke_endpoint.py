@@ -104,14 +104,14 @@ class InvocationHandler:
         target = relative(call.target_model or "")
         watch = _Stopwatch(variant)
         try:
-            return self._answered(call, variant, target, deadline, watch)
+            return self._invoke_with_retry(call, variant, target, deadline, watch)
         except AwsError as error:
             watch.failed(error)
             raise
         finally:
             watch.done()
 
-    def _answered(
+    def _invoke_with_retry(
         self,
         call: InvokeRequest,
         variant: Variant,
@@ -133,7 +133,7 @@ class InvocationHandler:
                         ticket.ready(deadline - time.monotonic()) as model,
                         watch.answering(),
                     ):
-                        answer = self._request_next(serving, model.name, call)
+                        answer = self._call_container(serving, model.name, call)
                 except ContainerGone as error:
                     serving.instance.recheck_health()
                     if error.sent or last_try:
@@ -164,7 +164,7 @@ class InvocationHandler:
             )
         return variant
 
-    def _request_next(
+    def _call_container(
         self, serving: ServingInstance, name: str, call: InvokeRequest
     ) -> ContainerResponse:
         headers = {

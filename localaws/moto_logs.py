@@ -44,7 +44,7 @@ class LogLines:
         kept = self._stop_counting(key)
         if stream not in streams:  # new, or deleted by a client
             kept = 0
-            self._make_room_for_a_stream(group)
+            self._evict_streams(group)
             self._backend.groups[group].create_log_stream(stream)
         streams[stream].put_log_events([{"timestamp": int(at * 1000), "message": text}])
         kept += _size(text)
@@ -57,7 +57,7 @@ class LogLines:
         while self._total > self._max_bytes and len(self._bytes) > 1:
             self._remove(next(iter(self._bytes)))
 
-    def _make_room_for_a_stream(self, group: str) -> None:
+    def _evict_streams(self, group: str) -> None:
         own = [key for key in self._bytes if key[0] == group]
         for key in own[: max(0, len(own) + 1 - MAX_STREAMS)]:
             self._remove(key)

@@ -15,7 +15,7 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def following(command: tuple[str, ...]) -> tuple[str, ...]:
+def ending_with_parent(command: tuple[str, ...]) -> tuple[str, ...]:
     """The argument list that runs ``command`` and ends it with this process."""
     return (sys.executable, "-I", "-S", __file__, str(os.getpid()), *command)
 

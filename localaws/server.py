@@ -201,7 +201,7 @@ class LocalAws:
         faults = self.faults.next("InvokeEndpoint", name=name)
         try:
             _apply_before(faults)
-            _refuse_what_is_not_offered(environ)
+            _check_supported(environ)
             result = self.runtime.invoke(
                 InvokeRequest(
                     endpoint=name,
@@ -254,7 +254,7 @@ def _as_aws_error(error: Exception, what: str) -> AwsError:
     return internal_failure(f"localaws itself failed: {error!r}")
 
 
-def _refuse_what_is_not_offered(environ: Environ) -> None:
+def _check_supported(environ: Environ) -> None:
     """Refuse headers of InvokeEndpoint that localaws does not support."""
     for member, header in _NOT_OFFERED.items():
         if environ.get(header) is not None:

@@ -31,7 +31,7 @@ def up(layout: Layout, *, follow: int | None, reloads: bool = False) -> int:
         if found := leftovers.end(layout.local_dir):
             print(f"Ended {found} processes that an earlier run left behind.", flush=True)
         layout.clear_temporary()
-        layout.close_to_others()
+        layout.remove_access_of_others()
         layout.check_ports_free()
         password = credentials.admin_password(layout)
         credentials.write_aws_env(layout)

@@ -94,7 +94,7 @@ class Layout:
             else:
                 left.unlink()
 
-    def close_to_others(self) -> None:
+    def remove_access_of_others(self) -> None:
         """Remove the permissions of group and others from everything in the folder, except links.
 
         The folder itself has mode 700, but it may be moved, packed or opened by hand. No part may

@@ -18,7 +18,7 @@ MAX_BYTES = 10_000_000
 @contextlib.contextmanager
 def open_log(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
     """Open for appending, write a line with the start time; gives the file and its offset."""
-    bound(path)
+    rotate(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab", buffering=0) as file:
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
@@ -26,7 +26,7 @@ def open_log(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
         yield file, file.tell()
 
 
-def bound(path: Path, max_bytes: int = MAX_BYTES) -> None:
+def rotate(path: Path, max_bytes: int = MAX_BYTES) -> None:
     """Rotate a log that is longer than ``max_bytes`` to one older file (``.1``)."""
     try:
         if path.stat().st_size <= max_bytes:

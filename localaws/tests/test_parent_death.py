@@ -4,13 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from localaws.parent_death import following
+from localaws.parent_death import ending_with_parent
 from localaws.tests.servers import ROOT, alive, wait_for
 
 STARTER = """
 import subprocess, time
-from localaws.parent_death import following
-print(subprocess.Popen(following(("sleep", "600"))).pid, flush=True)
+from localaws.parent_death import ending_with_parent
+print(subprocess.Popen(ending_with_parent(("sleep", "600"))).pid, flush=True)
 time.sleep(600)
 """
 
@@ -29,10 +29,10 @@ def test_a_program_ends_with_a_killed_localaws():
 
 
 def test_it_does_not_start_without_its_parent_nor_without_a_program():
-    command = following(("sleep", "600"))
+    command = ending_with_parent(("sleep", "600"))
     orphan = [*command[:4], "1", *command[5:]]  # of a parent that died a moment ago
     result = subprocess.run(orphan, capture_output=True, text=True, timeout=20)
     assert (result.returncode, result.stderr) == (1, "its parent is gone\n")
-    missing = following(("no-such-program",))
+    missing = ending_with_parent(("no-such-program",))
     result = subprocess.run(missing, capture_output=True, text=True, timeout=20)
     assert result.stderr == "cannot run no-such-program: No such file or directory\n"

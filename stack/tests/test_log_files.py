@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stack.log_files import bound, open_log
+from stack.log_files import open_log, rotate
 from stack.part import Log
 
 
@@ -10,7 +10,7 @@ def test_a_long_log_is_put_aside_and_its_writer_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "web.log"
     with open_log(path, "web") as (file, _):
         file.write(b"x" * 2000)
-        bound(path, max_bytes=1000)
+        rotate(path, max_bytes=1000)
         file.write(b"more\n")
 
         assert path.read_bytes() == b"more\n"
@@ -18,10 +18,10 @@ def test_a_long_log_is_put_aside_and_its_writer_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_short_log_and_no_log_are_left_alone(tmp_path: Path) -> None:
-    bound(tmp_path / "none.log")
+    rotate(tmp_path / "none.log")
     path = tmp_path / "web.log"
     path.write_text("short")
-    bound(path)
+    rotate(path)
     assert path.read_text() == "short"
 
 
