@@ -14,7 +14,7 @@ help: ## show this
 up: ## set up what is missing and run the portal on this machine; Ctrl-C ends it
 	@$(STACK) up
 
-dev: ## the same, and load changed code, templates and styles
+dev: ## as up, and reload changed code, templates and styles
 	@$(STACK) install dev container
 	@$(STACK) up --reload
 

@@ -68,10 +68,10 @@ _starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
 
 
 def started(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
-    """A process that ends with this one, even where this one is killed.
+    """A process that ends with this one, also where this one is killed.
 
-    Started from a thread that lives as long as this process does, for whose end the kernel waits
-    (see ``localaws.instance.Spawner``); tests start servers from threads of their own.
+    Started from one long-lived thread (see ``localaws.instance.Spawner``), because tests start
+    servers from short-lived ones.
     """
     return _starter.submit(subprocess.Popen, ending_with_parent(tuple(command)), **options).result(
         60
@@ -133,7 +133,7 @@ def _program(constants: Mapping[str, float]) -> list[str]:
 
 
 def ask(address: str, path: str) -> bytes:
-    """What a container that listens at a Unix socket answers to GET ``path``."""
+    """The response to GET ``path`` of a container at a Unix socket."""
     connection = http.client.HTTPConnection("localhost", timeout=5)
     connection.sock = socket.socket(socket.AF_UNIX)
     try:
@@ -222,7 +222,7 @@ class LocalAwsProcess:
         )
 
     def environment(self, home: Path) -> dict[str, str]:
-        """What a client of its own process needs to find it, and nothing of this process's."""
+        """The environment for a client in another process, with nothing of this process's."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(home),

@@ -1,5 +1,5 @@
-"""Runs a Supervisor over the parts that a JSON file describes: a program of its own, because it
-handles signals and adopts orphans, which is nothing for the process that runs the tests."""
+"""Runs a Supervisor over the parts that a JSON file describes: a separate process, because
+it handles signals and adopts orphans."""
 
 import json
 import sys

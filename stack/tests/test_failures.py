@@ -122,7 +122,7 @@ def test_a_service_must_have_a_probe(driven: Driven) -> None:
 
 
 def _stubborn_grandchild(driven: Driven, name: str) -> str:
-    """A program that starts another one in a session of its own, which no SIGTERM ends."""
+    """A program that starts another one, in its own session, which ignores SIGTERM."""
     path = driven.folder / name
     inner = (
         "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "

@@ -80,7 +80,7 @@ def test_a_step_runs_again_before_the_parts_that_wait_for_it(driven: Driven) -> 
     driven.start()
     driven.wait_ready()
 
-    # Both at once, as a changed branch does.
+    # Both in one step, as `git checkout` does.
     program = (driven.folder / "web.py").read_text()
     _save(driven, "web", f"{program}\n")
     _save(driven, "migrate", f"import time; time.sleep(0.3)\n{write}('migrate-2 ')")
