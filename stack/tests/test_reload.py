@@ -9,6 +9,7 @@ import pytest
 from stack import reload
 from stack.layout import Layout
 from stack.parts import parts
+from stack.stack_error import StackError
 from stack.tests.conftest import Driven, gone, wait_until
 
 ENDLESS = "import time\nprint('up', flush=True)\nwhile True: time.sleep(60)\n"
@@ -132,6 +133,14 @@ def test_which_parts_a_file_restarts(path: str, restarted: set[str], tmp_path: P
         restarted
     )
     assert not any(part.reload_on for part in parts(layout))
+
+
+def test_without_the_development_packages_it_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(StackError, match="start it with `make dev`"):
+        reload.Changes(tmp_path, [])
 
 
 def test_the_portals_packages_are_found_and_nothing_else() -> None:
