@@ -15,7 +15,7 @@ from core.permissions import actor
 
 
 class LoginView(auth.LoginView):
-    """The one door: Django's admin leads here too."""
+    """The only log-in page: Django's admin leads here too."""
 
     redirect_authenticated_user = True
 

@@ -100,7 +100,7 @@ class Invocation(models.Model):
         FAILED = "failed", _("Failed")
 
     UNSETTLED = (State.RUNNING, State.LOADING)
-    # Five signs of life; the last of them may have waited long for SQLite's one lock.
+    # Five heartbeats; the last of them may have waited long for SQLite's one lock.
     SEEN_WITHIN = timedelta(seconds=25)
 
     endpoint = models.ForeignKey(

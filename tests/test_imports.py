@@ -59,8 +59,8 @@ def test_no_app_knows_those_above_it(part: str) -> None:
     assert not _tops(part) & set(ROOMS[ROOMS.index(part) + 1 :])
 
 
-def test_one_door_to_boto3() -> None:
-    doors = {
+def test_one_module_imports_boto3() -> None:
+    importers = {
         path.relative_to(ROOT).as_posix()
         for part in PORTAL
         for path in _sources(part)
@@ -68,8 +68,8 @@ def test_one_door_to_boto3() -> None:
         if name.split(".")[0] in {"boto3", "botocore"}
     }
     gateways = {"endpoints/sagemaker.py", "invocations/runtime.py"}  # read AWS's texts in errors
-    assert "core/aws.py" in doors
-    assert doors - {"core/aws.py"} <= gateways
+    assert "core/aws.py" in importers
+    assert importers - {"core/aws.py"} <= gateways
 
 
 @pytest.mark.parametrize("part", ["models_catalog", "endpoints"])
