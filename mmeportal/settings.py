@@ -158,6 +158,7 @@ AXES_DISABLE_ACCESS_LOG = True  # the activity log tells of it
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env_str("TIME_ZONE", "UTC")
 
 STATIC_URL = "static/"
