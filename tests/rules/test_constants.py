@@ -22,8 +22,8 @@ EQUAL = {
 }
 # The same name and number by chance, or a unit: each may change alone.
 BY_CHANCE = {
-    *("CHUNK", "CLASSES", "LARGEST", "LINGER_BYTES", "MAX_TRAILER", "MEGABYTE"),
-    "MIN_BYTES_PER_SECOND",
+    *("CHUNK", "CLASSES", "LARGEST", "LINGER_BYTES", "MAX_LENGTH", "MAX_TRAILER"),
+    *("MEGABYTE", "MIN_BYTES_PER_SECOND"),
 }
 
 
