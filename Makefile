@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
+.PHONY: help up manage test quick soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -21,6 +21,9 @@ test: ## all tests; ARGS="-k upload" for some
 	@$(STACK) install sdk
 	@$(STACK) run -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
+quick: ## the tests that start no process: in a minute; ARGS="endpoints" for some
+	@$(STACK) run -m pytest --quick -n 2 -q $(ARGS)
+
 soak: ## localaws under load for minutes, and while its parts are killed; ARGS="--seconds 60"
 	@$(STACK) run -m localaws.tests.soak $(ARGS)
 
@@ -31,11 +34,15 @@ fuzz: ## 20,000 mutants of networks given to MXNet in the sandbox; ARGS="--count
 fuzz-requests: ## 2,000 pictures, payloads and headers sent to the container; ARGS="--count 10000 --seed 7"
 	@$(STACK) run container/tests/fuzz_requests.py $(ARGS)
 
-lint: ## style, types, and who may import whom
+lint: ## ruff, mypy, templates, imports, dead names, migrations
 	@$(STACK) run -m ruff check .
 	@$(STACK) run -m ruff format --check .
 	@$(STACK) run -m mypy .
-	@.venv/bin/lint-imports --no-cache >.lint-imports 2>&1 && rm .lint-imports || { cat .lint-imports; rm .lint-imports; exit 1; }
+	@.venv/bin/djade --check --target-version 5.2 $$(find templates -name '*.html')
+	@.venv/bin/lint-imports
+	@$(STACK) run -m tests.rules.dead_names
+	@$(STACK) run manage.py makemigrations --check --dry-run --settings mmeportal.settings_lint
+	@$(STACK) run manage.py lintmigrations --no-cache --quiet ok ignore --settings mmeportal.settings_lint
 
 # --strict: behind a mirror that has no vulnerability data pip-audit would skip all, and be content.
 audit: ## hold every pinned package against the known vulnerabilities; asks the package index

@@ -1,10 +1,31 @@
 """Fixtures for the tests of every part."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import quick
+
+# pytest-django has read the settings of the tests by now (pyproject.toml). A process that a test
+# starts is to have the portal's own, as a user's has.
+os.environ["DJANGO_SETTINGS_MODULE"] = "mmeportal.settings"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="only tests that start no process")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--quick"):
+        config.pluginmanager.register(quick.NoProcesses(), "no-processes")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    quick.mark(items)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.contrib.auth.models import User
+from django.urls import reverse
 from django.utils.translation import gettext_noop as _
 
 TEMPLATES: Final = {
@@ -55,8 +56,13 @@ class Person:
         return cls(user.pk, user.get_username())
 
 
+def user_page(user: User) -> str:
+    """The address of a user's page, in Django's admin."""
+    return reverse("admin:auth_user_change", args=[user.pk])
+
+
 @dataclass(frozen=True)
-class Door:
+class Login:
     """The log-in itself, as the subject of events that are about no known user."""
 
     name: str

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from accounts import roles, throttle
-from accounts.events import Door, Person
+from accounts.events import Login, Person
 from activity.codes import Scalar
 from activity.models import Event
 from activity.services import record
@@ -317,19 +317,19 @@ def unlock(
     handler = throttle.Handler()
     if everything:
         count = handler.reset_attempts()
-        record(action="login.all_unlocked", subject=Door("log-in"), parameters={}, actor=actor)
+        record(action="login.all_unlocked", subject=Login("log-in"), parameters={}, actor=actor)
     elif address:
         count = handler.reset_attempts(ip_address=address)
         record(
             action="login.address_unlocked",
-            subject=Door(address),
+            subject=Login(address),
             parameters={"address": address},
             actor=actor,
         )
     else:
         count = handler.reset_attempts(username=name)
         user = User.objects.filter(username=name).first()
-        subject = Person.of(user) if user else Door("unknown name")
+        subject = Person.of(user) if user else Login("unknown name")
         shown = name if user else f"#{throttle.name_digest(name)[:8]}"
         record(action="login.unlocked", subject=subject, parameters={"name": shown}, actor=actor)
     return count

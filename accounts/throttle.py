@@ -35,7 +35,7 @@ from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from accounts.addresses import UNKNOWN, client_address, throttled_as
-from accounts.events import Door, Person
+from accounts.events import Login, Person
 from activity.models import Event
 from activity.services import record
 from core import clock
@@ -216,7 +216,7 @@ def failed(request: HttpRequest, name: str, attempt: Attempt) -> None:
         attempt.failures,
         settings.LOGIN_FAILURE_LIMIT,
     )
-    subject: Person | Door = Person.of(user) if user else Door("unknown name")
+    subject: Person | Login = Person.of(user) if user else Login("unknown name")
     if attempt.failures == 1:
         code = "login.failed" if user else "login.failed_unknown"
         _tell(code, subject, {"name": shown, "address": address}, Event.Level.INFO)
@@ -230,7 +230,7 @@ def failed(request: HttpRequest, name: str, attempt: Attempt) -> None:
             log.warning("All log-ins from %s are paused.", address)
             if "HTTP_X_FORWARDED_FOR" in request.META and not settings.TRUSTED_PROXIES:
                 log.warning("If %s is a proxy, set TRUSTED_PROXIES (docs/settings.md).", address)
-            _tell("login.address_locked", Door(address), pause, Event.Level.WARNING)
+            _tell("login.address_locked", Login(address), pause, Event.Level.WARNING)
 
 
 def refused(request: HttpRequest, locked: Locked) -> None:
@@ -242,7 +242,7 @@ def refused(request: HttpRequest, locked: Locked) -> None:
     )
 
 
-def _tell(code: str, subject: Person | Door, parameters: dict[str, Any], level: str) -> None:
+def _tell(code: str, subject: Person | Login, parameters: dict[str, Any], level: str) -> None:
     # By level, so that a flood of failures does not hide that log-ins were paused.
     count = Event.objects.filter(
         at__gt=clock.now() - cool_off(), action__startswith="login.", level=level
@@ -250,7 +250,7 @@ def _tell(code: str, subject: Person | Door, parameters: dict[str, Any], level: 
     if count < MOST_EVENTS:
         record(action=code, subject=subject, parameters=parameters, level=level)
     elif count == MOST_EVENTS:
-        record(action="login.many", subject=Door("log-in"), parameters={}, level=level)
+        record(action="login.many", subject=Login("log-in"), parameters={}, level=level)
 
 
 # --- what django-axes calls -----------------------------------------------------------------

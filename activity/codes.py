@@ -12,18 +12,21 @@ from django.utils.translation import gettext
 
 Scalar = str | int | float | bool | None
 
-MAX_LENGTH = 300  # characters of one parameter
+MAX_LENGTH = 300  # characters of one parameter, where its app allows no more
 
 _PLACE = re.compile(r"%\((\w+)\)s")
 _templates: dict[str, str] = {}
+_max_lengths: dict[str, int] = {}
 
 
-def register(templates: Mapping[str, str]) -> None:
+def register(templates: Mapping[str, str], *, max_length: int = MAX_LENGTH) -> None:
     """Make codes known: ``{"user.made": "Made the user %(name)s."}``.
 
-    A code that has another template already is a ValueError.
+    ``max_length``: characters of one parameter of these. A code that has another template already
+    is a ValueError.
     """
     for code, template in templates.items():
+        _max_lengths[code] = max_length
         if _templates.setdefault(code, template) != template:
             raise ValueError(f"The event code {code!r} is registered twice.")
 
@@ -46,7 +49,8 @@ def _scalar(code: str, name: str, value: Scalar) -> Scalar:
     if isinstance(value, str):
         # PostgreSQL stores no NUL in a text.
         clean = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
-        return clean if len(clean) <= MAX_LENGTH else clean[: MAX_LENGTH - 1] + "…"
+        longest = _max_lengths[code]
+        return clean if len(clean) <= longest else clean[: longest - 1] + "…"
     if value is None or isinstance(value, int | float):
         return value
     raise TypeError(f"The parameter {name!r} of the event {code!r} is no scalar: {type(value)}.")

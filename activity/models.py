@@ -4,12 +4,10 @@ from typing import Any, Never, Protocol, Self
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
-from activity import codes
+from activity import codes, subjects
 from core import clock, request_id
-
-# Events about people: for those who manage them.
-PEOPLE = ("user", "login")
 
 
 class Reader(Protocol):
@@ -28,10 +26,9 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.order_by("-id")
 
     def readable_by(self, reader: Reader) -> Self:
-        """Leave out events about people, unless ``reader`` may see users."""
-        if reader.has_perm("auth.view_user"):
-            return self
-        return self.exclude(subject_kind__in=PEOPLE)
+        """Leave out events about kinds that ``reader`` may not see, as people are to most."""
+        hidden = subjects.hidden_from(reader.has_perm)
+        return self.exclude(subject_kind__in=hidden) if hidden else self
 
     def about(self, kind: str, subject_id: int) -> Self:
         """Events about one thing, newest first."""
@@ -56,10 +53,10 @@ class Event(models.Model):
     class Level(models.TextChoices):
         """How much it matters."""
 
-        INFO = "info"
-        SUCCESS = "success"
-        WARNING = "warning"
-        ERROR = "error"
+        INFO = "info", _("Info")
+        SUCCESS = "success", _("Success")
+        WARNING = "warning", _("Warning")
+        ERROR = "error", _("Error")
 
     at = models.DateTimeField(default=clock.now, editable=False, db_index=True)
     actor = models.ForeignKey(

@@ -1,21 +1,13 @@
 """Pages of the activity log."""
 
-from django.apps import apps
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
+from activity import subjects
 from activity.models import Event
 from core.permissions import NotPermitted, require_permission
-
-# Where the things live that events speak of; by name, since this app knows no other app.
-_MODELS = {
-    "model": "models_catalog.Model",
-    "version": "models_catalog.Version",
-    "endpoint": "endpoints.Endpoint",
-    "user": "auth.User",
-}
 
 
 @require_safe
@@ -34,15 +26,14 @@ def event_list(request: HttpRequest) -> HttpResponse:
 @require_permission("activity.view_event", "read the activity log")
 def subject(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     """Go to the page of the thing that an event is about, if it is still there."""
-    if kind not in _MODELS:
+    known = subjects.kind(kind)
+    if known is None or known.model is None:
         raise Http404(f"There is no kind {kind!r}.")
-    if kind == "user" and not request.user.has_perm("auth.view_user"):
+    if known.permission and not request.user.has_perm(known.permission):
         raise NotPermitted(
-            "Your role does not allow you to see users.", permission="auth.view_user"
+            f"Your role does not allow you to {known.doing}.", permission=known.permission
         )
-    found = apps.get_model(_MODELS[kind])._default_manager.filter(pk=pk).first()
+    found = known.model._default_manager.filter(pk=pk).first()
     if found is None:
         raise Http404("What this event is about is no longer in the portal.")
-    if kind == "user":
-        return redirect("admin:auth_user_change", pk)
-    return redirect(found.get_absolute_url())
+    return redirect(known.url(found))

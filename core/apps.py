@@ -1,14 +1,17 @@
-"""What every app stands on."""
+"""What every app uses."""
 
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 
 
 class CoreConfig(AppConfig):
-    """Makes the tasks of all apps known, so that services can name them (core/jobs.py)."""
+    """Registers the readiness checks of what every app uses, and the tasks of all apps."""
 
     name = "core"
 
     def ready(self) -> None:
-        """Import each app's ``tasks``."""
+        """Make the checks known, and the tasks, so that services can name them (core/jobs.py)."""
+        from core import ready_checks
+
+        ready_checks.register_all()
         autodiscover_modules("tasks")

@@ -1,12 +1,13 @@
-"""The one door to AWS: cached boto3 clients, and their errors in our words.
+"""boto3 clients, cached, with their exceptions translated to :mod:`core.errors`.
 
-On one machine the standard ``AWS_ENDPOINT_URL_*`` variables point these clients
-at local servers; nothing here, or anywhere in the portal, knows the difference.
+No other module of the portal imports boto3 or botocore. On one machine the standard
+``AWS_ENDPOINT_URL_*`` variables point the clients at local servers; no code of the portal depends
+on which of them answers.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -15,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 import boto3
@@ -353,17 +354,29 @@ def make_now(*clients: "_lru_cache_wrapper[Any]") -> None:
             client.cache_clear()
 
 
+@dataclass(frozen=True)
+class ServiceError:
+    """An error that a service answered with: its code, its text, and the whole response."""
+
+    code: str
+    message: str
+    response: Mapping[str, Any]
+
+
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(
+    doing: str, first: Callable[[ServiceError], errors.AwsError | None] | None = None
+) -> Iterator[None]:
     """Turn botocore's exceptions into :mod:`core.errors`; ``doing`` says what was tried.
 
-    SageMaker says some things only in the text of a ValidationException; the callers in
-    ``endpoints/sagemaker.py`` look at that text before this does.
+    SageMaker says some things only in the text of a ValidationException. ``first`` is asked about
+    each error that a service answered with; where it returns None, the rules of this module apply.
     """
     try:
         yield
     except ClientError as error:
-        raise from_client_error(error, doing) from error
+        known = first(_service_error(error)) if first else None
+        raise known or from_client_error(error, doing) from error
     except (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError) as error:
         raise errors.Throttled(f"AWS did not answer while {doing}: {error}") from error
     except _NO_CREDENTIALS as error:
@@ -404,6 +417,12 @@ def _read_credentials_again() -> None:
         boto3.DEFAULT_SESSION = None
         for client in (s3, s3_for_browsers, sagemaker, sagemaker_runtime):
             client.cache_clear()
+
+
+def _service_error(error: ClientError) -> ServiceError:
+    detail: Any = error.response.get("Error", {})
+    code, message = str(detail.get("Code", "")), str(detail.get("Message", ""))
+    return ServiceError(code, message, cast("Mapping[str, Any]", error.response))
 
 
 def from_client_error(error: ClientError, doing: str) -> errors.AwsError:

@@ -4,7 +4,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
-from endpoints.models import Endpoint, valid_endpoint_name
+from endpoints.models import Endpoint, valid_endpoint_name, valid_instance_count
 
 
 class NewEndpointForm(forms.Form):
@@ -23,6 +23,7 @@ class NewEndpointForm(forms.Form):
     )
     instance_count = forms.IntegerField(
         min_value=1,
+        validators=[valid_instance_count],
         initial=1,
         label="Instances",
         help_text="Each has its own cache of models; two or more survive the loss of one.",
@@ -33,10 +34,8 @@ class NewEndpointForm(forms.Form):
         choice = self.fields["instance_type"]
         assert isinstance(choice, forms.ChoiceField)
         choice.choices = [(kind, kind) for kind in settings.INSTANCE_TYPES]
-        count = self.fields["instance_count"]
-        assert isinstance(count, forms.IntegerField)
-        count.max_value = settings.MAX_INSTANCES
-        count.widget.attrs["max"] = settings.MAX_INSTANCES
+        # For the browser alone: the validator of the field refuses more.
+        self.fields["instance_count"].widget.attrs["max"] = settings.MAX_INSTANCES
 
     def add_errors(self, error: ValidationError) -> None:
         """Show what the service found: beside its field, or above all where the form has none.

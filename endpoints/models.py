@@ -1,15 +1,20 @@
 """Endpoints with the SageMaker resources that they own."""
 
+from datetime import datetime
 from typing import Self
 
 from django.conf import settings
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
+from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
+from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
 valid_endpoint_name = RegexValidator(
@@ -17,8 +22,16 @@ valid_endpoint_name = RegexValidator(
     "Use 1 to 53 letters, digits and hyphens; begin and end with a letter or digit.",
 )
 
+# Read when it is needed: the setting is not known while this module is loaded.
+valid_instance_count = MaxValueValidator(
+    lambda: settings.MAX_INSTANCES, "Choose a number from 1 to %(limit_value)s."
+)
 
-class EndpointQuerySet(LeaseQuerySet["Endpoint"]):
+
+# The managers that django-stubs makes of the two bases do not fit each other.
+class EndpointQuerySet(  # type: ignore[override]
+    OldStatusQuerySet["Endpoint"], LeaseQuerySet["Endpoint"]
+):
     """The questions that pages and jobs ask of the endpoints."""
 
     def shown(self) -> Self:
@@ -32,13 +45,15 @@ class EndpointQuerySet(LeaseQuerySet["Endpoint"]):
     def serving(self) -> Self:
         """Those that can be invoked now."""
         return self.filter(
-            gone_at=None, wanted=Endpoint.Wanted.PRESENT, status__in=Endpoint.SERVING
+            gone_at=None,
+            wanted=Endpoint.Wanted.PRESENT,
+            old_status__in=old_words(Endpoint.SERVING),
         ).order_by("name")
 
     def starting(self) -> Self:
         """Those that are wanted and do not serve yet."""
         return self.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT).exclude(
-            status__in=Endpoint.SERVING
+            old_status__in=old_words(Endpoint.SERVING)
         )
 
     def due(self) -> Self:
@@ -55,21 +70,49 @@ class EndpointQuerySet(LeaseQuerySet["Endpoint"]):
         return (last or 0) + 1
 
 
-class Endpoint(Leased):
+class Endpoint(OldStatus, Leased):
     """What the user asked for, and what was last seen of it.
 
-    ``wanted`` is the user's word; everything seen is written by
-    :func:`endpoints.reconciler.advance` alone.
+    ``wanted`` is the user's word; everything seen is written by the reconciler alone.
     """
 
     class Wanted(models.TextChoices):
         """What the user wants."""
 
-        PRESENT = "present"
-        ABSENT = "absent"
+        PRESENT = "present", _("Present")
+        ABSENT = "absent", _("Absent")
 
+    class State(models.TextChoices):
+        """How far the endpoint is.
+
+        The values between the first and GONE are those of SageMaker (BC: EndpointStatus), and so
+        are their English labels: AWS's console and documentation show the same words.
+        """
+
+        REQUESTED = "requested", _("Requested")
+        CREATING = "creating", _("Creating")
+        IN_SERVICE = "in_service", _("InService")
+        UPDATING = "updating", _("Updating")
+        SYSTEM_UPDATING = "system_updating", _("SystemUpdating")
+        ROLLING_BACK = "rolling_back", _("RollingBack")
+        UPDATE_ROLLBACK_FAILED = "update_rollback_failed", _("UpdateRollbackFailed")
+        OUT_OF_SERVICE = "out_of_service", _("OutOfService")
+        DELETING = "deleting", _("Deleting")
+        FAILED = "failed", _("Failed")
+        GONE = "gone", _("Gone")
+        UNRECOGNIZED = "unrecognized", _("Unrecognized")  # sagemaker_status has SageMaker's word
+
+    PORTAL_STATES = frozenset({State.REQUESTED, State.GONE, State.UNRECOGNIZED})
     # Still serving in all of these (BC: EndpointStatus).
-    SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed")
+    SERVING = (
+        State.IN_SERVICE,
+        State.UPDATING,
+        State.SYSTEM_UPDATING,
+        State.ROLLING_BACK,
+        State.UPDATE_ROLLBACK_FAILED,
+    )
+    # States in which a badge shows that something is under way.
+    CHANGING = frozenset({State.REQUESTED, State.CREATING, State.UPDATING, State.DELETING})
 
     name = models.CharField(
         max_length=53,
@@ -85,8 +128,23 @@ class Endpoint(Leased):
     instance_count = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
 
     wanted = models.CharField(max_length=10, choices=Wanted, default=Wanted.PRESENT)
-    status = models.CharField(
-        max_length=30, default="Requested", help_text="SageMaker's word, or Requested, or Gone."
+    state = models.CharField(
+        max_length=30, choices=State, default=State.REQUESTED, db_default=State.REQUESTED
+    )
+    sagemaker_status = models.CharField(
+        max_length=30,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="SageMaker's EndpointStatus, as last seen.",
+    )
+    old_status = models.CharField(
+        max_length=30,
+        db_column="status",
+        default="Requested",
+        db_default="Requested",
+        editable=False,
+        help_text="What the release before reads and writes.",
     )
     failure = models.TextField(blank=True, help_text="Why it stands still, as a sentence.")
     hint = models.TextField(blank=True, help_text="What is being waited for, or to do next.")
@@ -144,7 +202,7 @@ class Endpoint(Leased):
             return True
         if self.failure:
             return True
-        return self.wanted == self.Wanted.PRESENT and self.status == "InService"
+        return self.wanted == self.Wanted.PRESENT and self.state == self.State.IN_SERVICE
 
     @property
     def tearing_down(self) -> bool:
@@ -157,30 +215,118 @@ class Endpoint(Leased):
         return (
             self.gone_at is None
             and self.wanted == self.Wanted.PRESENT
-            and self.status in self.SERVING
+            and self.state in self.SERVING
         )
 
+    @property
+    def may_be_torn_down(self) -> bool:
+        """Whether nobody has asked yet for it to go."""
+        return self.wanted == self.Wanted.PRESENT
 
-class Resource(models.Model):
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether it stands still for something that may pass; a failed one can only be deleted."""
+        return bool(self.failure) and self.state != self.State.FAILED
+
+    @property
+    def state_label(self) -> str:
+        """The state as people read it; SageMaker's own word where the portal does not know it."""
+        return _label(self)
+
+    @property
+    def badge(self) -> Badge:
+        """What a list and the endpoint's page show of it."""
+        state = self.State(self.state)
+        stopped = bool(self.failure) and not self.serving
+        if self.gone_at is not None:
+            state, label = self.State.GONE, str(self.State.GONE.label)
+        elif self.tearing_down:
+            label = gettext("Teardown stopped") if self.failure else gettext("Being torn down")
+            state = self.State.FAILED if self.failure else self.State.DELETING
+        elif stopped and state != self.State.FAILED:
+            state, label = self.State.FAILED, gettext("Stopped")
+        else:
+            label = self.state_label
+        return Badge(state, label, spinning=state in self.CHANGING)
+
+
+class Resource(OldStatus):
     """One of the three SageMaker things that an endpoint owns, as last seen."""
 
     class Kind(models.TextChoices):
         """In the order of creation; teardown goes backwards."""
 
-        MODEL = "model", "Model"
-        CONFIG = "config", "Endpoint config"
-        ENDPOINT = "endpoint", "Endpoint"
+        MODEL = "model", _("Model")
+        CONFIG = "config", _("Endpoint config")
+        ENDPOINT = "endpoint", _("Endpoint")
+
+    class State(models.TextChoices):
+        """How far the resource is; model and config have no states of SageMaker's."""
+
+        WAITING = "waiting", _("Waiting")
+        CREATED = "created", _("Created")
+        CREATING = "creating", _("Creating")
+        IN_SERVICE = "in_service", _("InService")
+        UPDATING = "updating", _("Updating")
+        SYSTEM_UPDATING = "system_updating", _("SystemUpdating")
+        ROLLING_BACK = "rolling_back", _("RollingBack")
+        UPDATE_ROLLBACK_FAILED = "update_rollback_failed", _("UpdateRollbackFailed")
+        OUT_OF_SERVICE = "out_of_service", _("OutOfService")
+        DELETING = "deleting", _("Deleting")
+        FAILED = "failed", _("Failed")
+        GONE = "gone", _("Gone")
+        KEPT = "kept", _("Kept")  # it is not ours, and was left as it is
+        UNRECOGNIZED = "unrecognized", _("Unrecognized")  # sagemaker_status has SageMaker's word
+
+        @classmethod
+        def of_sagemaker(cls, word: str) -> "Resource.State":
+            """The state that SageMaker names so (BC: EndpointStatus)."""
+            value = state_value(word)
+            return cls(value) if value in cls.values else cls.UNRECOGNIZED
+
+    PORTAL_STATES = frozenset(
+        {State.WAITING, State.CREATED, State.GONE, State.KEPT, State.UNRECOGNIZED}
+    )
+    # SageMaker allows no delete, update or rescale in these (BC: EndpointStatus).
+    IN_PROGRESS = frozenset(
+        {
+            State.CREATING,
+            State.UPDATING,
+            State.SYSTEM_UPDATING,
+            State.ROLLING_BACK,
+            State.DELETING,
+        }
+    )
+    # States in which a badge shows that something is under way.
+    CHANGING = frozenset({State.CREATING, State.UPDATING, State.DELETING})
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="resources")
     kind = models.CharField(max_length=10, choices=Kind)
     name = models.CharField(max_length=63)
     arn = models.CharField(max_length=2048, blank=True)
-    status = models.CharField(
-        max_length=30, default="Waiting", help_text="Waiting, Created, SageMaker's word, or Gone."
+    state = models.CharField(
+        max_length=30, choices=State, default=State.WAITING, db_default=State.WAITING
+    )
+    sagemaker_status = models.CharField(
+        max_length=30,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="SageMaker's EndpointStatus, as last seen.",
+    )
+    old_status = models.CharField(
+        max_length=30,
+        db_column="status",
+        default="Waiting",
+        db_default="Waiting",
+        editable=False,
+        help_text="What the release before reads and writes.",
     )
     created_at = models.DateTimeField(null=True, blank=True, help_text="SageMaker's time.")
     changed_at = models.DateTimeField(null=True, blank=True, help_text="When we saw it change.")
     gone_at = models.DateTimeField(null=True, blank=True)
+
+    objects = OldStatusQuerySet["Resource"].as_manager()
 
     class Meta:
         ordering = ["id"]
@@ -196,4 +342,48 @@ class Resource(models.Model):
     @property
     def exists(self) -> bool:
         """Whether it was there when last looked at."""
-        return self.status not in {"Waiting", "Gone"}
+        return self.state not in (self.State.WAITING, self.State.GONE)
+
+    @property
+    def state_label(self) -> str:
+        """The state as people read it; SageMaker's own word where the portal does not know it."""
+        return _label(self)
+
+    @property
+    def icon(self) -> str:
+        """The name of its picture (core/templatetags/portal.py)."""
+        return {
+            self.Kind.MODEL: "model",
+            self.Kind.CONFIG: "config",
+            self.Kind.ENDPOINT: "endpoint",
+        }[self.Kind(self.kind)]
+
+    @property
+    def badge(self) -> Badge:
+        """What the endpoint's page shows of it."""
+        return Badge(self.state, self.state_label, spinning=self.state in self.CHANGING)
+
+    @property
+    def progress(self) -> str:
+        """How far it is in ``ol.steps`` (static/portal.css): done, failed, todo or now."""
+        match self.State(self.state):
+            case self.State.CREATED | self.State.IN_SERVICE:
+                return "done"
+            case self.State.FAILED:
+                return "failed"
+            case self.State.WAITING | self.State.GONE | self.State.KEPT:
+                return "todo"
+        return "now"
+
+    @property
+    def in_state_since(self) -> datetime | None:
+        """When the state began, where ``created_at`` and ``gone_at`` do not say it already."""
+        if self.gone_at is not None or self.state == self.State.CREATED:
+            return None
+        return self.changed_at
+
+
+def _label(row: Endpoint | Resource) -> str:
+    if row.state == row.State.UNRECOGNIZED:
+        return row.sagemaker_status
+    return str(row.State(row.state).label)

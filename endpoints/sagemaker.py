@@ -1,18 +1,17 @@
-"""SageMaker's control plane in our words: what an endpoint is made of, and nothing more.
+"""The calls of SageMaker's control plane that the portal makes, with errors of core.errors.
 
 SageMaker says "is not there", "is there already" and "not in this state" only in the text of a
 ValidationException. Those texts are matched here and nowhere else.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from core import aws, errors
-from core.aws import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
@@ -46,7 +45,7 @@ _CODES: Mapping[str, type[errors.AwsError]] = {
 
 
 @dataclass(frozen=True)
-class Model:
+class SageMakerModel:
     """A SageMaker model: the image, and the store that it serves."""
 
     name: str
@@ -58,7 +57,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Config:
+class SageMakerConfig:
     """An endpoint configuration with its one variant."""
 
     name: str
@@ -70,7 +69,7 @@ class Config:
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class SageMakerEndpoint:
     """An endpoint; ``status`` is SageMaker's word (BC: EndpointStatus)."""
 
     name: str
@@ -81,20 +80,16 @@ class Endpoint:
     failure: str
 
 
-@contextmanager
-def _in_our_words(doing: str) -> Iterator[None]:
-    with aws.translated(doing):
-        try:
-            yield
-        except ClientError as error:
-            detail = error.response.get("Error", {})
-            code, text = detail.get("Code", ""), detail.get("Message", "")
-            kind = _CODES.get(code)
-            if kind is None and code == "ValidationException":
-                kind = next((kind for words, kind in _SENTENCES if words.search(text)), None)
-            if kind is None:
-                raise
-            raise kind(f"{text} ({code}, while {doing})") from error
+def _translated(doing: str) -> AbstractContextManager[None]:
+    """Turn what SageMaker answers into core.errors; ``doing`` says what was tried."""
+
+    def first(error: aws.ServiceError) -> errors.AwsError | None:
+        kind = _CODES.get(error.code)
+        if kind is None and error.code == "ValidationException":
+            kind = next((kind for words, kind in _SENTENCES if words.search(error.message)), None)
+        return kind(f"{error.message} ({error.code}, while {doing})") if kind else None
+
+    return aws.translated(doing, first)
 
 
 def _tags(tags: Mapping[str, str]) -> list["TagTypeDef"]:
@@ -108,7 +103,7 @@ def create_model(
 
     Raises AlreadyExists, or any other of :mod:`core.errors`.
     """
-    with _in_our_words(f"creating the SageMaker model {name}"):
+    with _translated(f"creating the SageMaker model {name}"):
         answer = aws.sagemaker().create_model(
             ModelName=name,
             PrimaryContainer={"Image": image, "ModelDataUrl": data_url, "Mode": "MultiModel"},
@@ -118,12 +113,12 @@ def create_model(
     return answer["ModelArn"]
 
 
-def describe_model(name: str) -> Model:
+def describe_model(name: str) -> SageMakerModel:
     """What is there under this name; raises NotFound."""
-    with _in_our_words(f"looking at the SageMaker model {name}"):
+    with _translated(f"looking at the SageMaker model {name}"):
         answer = aws.sagemaker().describe_model(ModelName=name)
     container = answer.get("PrimaryContainer") or {}
-    return Model(
+    return SageMakerModel(
         name=name,
         arn=answer["ModelArn"],
         created_at=answer["CreationTime"],
@@ -135,7 +130,7 @@ def describe_model(name: str) -> Model:
 
 def delete_model(name: str) -> None:
     """Delete it; raises NotFound. The artifacts in S3 stay."""
-    with _in_our_words(f"deleting the SageMaker model {name}"):
+    with _translated(f"deleting the SageMaker model {name}"):
         aws.sagemaker().delete_model(ModelName=name)
 
 
@@ -153,22 +148,22 @@ def create_config(
         "InitialInstanceCount": instance_count,
         "InitialVariantWeight": 1.0,
     }
-    with _in_our_words(f"creating the endpoint config {name}"):
+    with _translated(f"creating the endpoint config {name}"):
         answer = aws.sagemaker().create_endpoint_config(
             EndpointConfigName=name, ProductionVariants=[variant], Tags=_tags(tags)
         )
     return answer["EndpointConfigArn"]
 
 
-def describe_config(name: str) -> Config:
+def describe_config(name: str) -> SageMakerConfig:
     """What is there under this name; raises NotFound.
 
     Eventually consistent: one that was just created may not be found yet (BC: CreateEndpoint).
     """
-    with _in_our_words(f"looking at the endpoint config {name}"):
+    with _translated(f"looking at the endpoint config {name}"):
         answer = aws.sagemaker().describe_endpoint_config(EndpointConfigName=name)
     variant = answer["ProductionVariants"][0]
-    return Config(
+    return SageMakerConfig(
         name=name,
         arn=answer["EndpointConfigArn"],
         created_at=answer["CreationTime"],
@@ -180,7 +175,7 @@ def describe_config(name: str) -> Config:
 
 def delete_config(name: str) -> None:
     """Delete it; raises NotFound."""
-    with _in_our_words(f"deleting the endpoint config {name}"):
+    with _translated(f"deleting the endpoint config {name}"):
         aws.sagemaker().delete_endpoint_config(EndpointConfigName=name)
 
 
@@ -189,7 +184,7 @@ def create_endpoint(*, name: str, config_name: str, tags: Mapping[str, str]) -> 
 
     Raises AlreadyExists; NotFound where the config cannot be seen (yet).
     """
-    with _in_our_words(f"creating the endpoint {name}"):
+    with _translated(f"creating the endpoint {name}"):
         answer = aws.sagemaker().create_endpoint(
             EndpointName=name, EndpointConfigName=config_name, Tags=_tags(tags)
         )
@@ -203,17 +198,17 @@ def look() -> None:
     right that the portal's role has, where listing them is not (docs/aws.md).
     """
     try:
-        with _in_our_words("asking whether SageMaker answers"):
+        with _translated("asking whether SageMaker answers"):
             aws.sagemaker(aws.GLANCE).describe_endpoint(EndpointName="mme-portal-readiness")
     except errors.NotFound:
         return
 
 
-def describe_endpoint(name: str) -> Endpoint:
+def describe_endpoint(name: str) -> SageMakerEndpoint:
     """What is there under this name; raises NotFound."""
-    with _in_our_words(f"looking at the endpoint {name}"):
+    with _translated(f"looking at the endpoint {name}"):
         answer = aws.sagemaker().describe_endpoint(EndpointName=name)
-    return Endpoint(
+    return SageMakerEndpoint(
         name=name,
         arn=answer["EndpointArn"],
         status=answer["EndpointStatus"],
@@ -225,5 +220,5 @@ def describe_endpoint(name: str) -> Endpoint:
 
 def delete_endpoint(name: str) -> None:
     """Begin to delete it; raises NotFound, or Busy while something else is under way."""
-    with _in_our_words(f"deleting the endpoint {name}"):
+    with _translated(f"deleting the endpoint {name}"):
         aws.sagemaker().delete_endpoint(EndpointName=name)

@@ -10,7 +10,8 @@ from activity.services import record
 from core import clock, errors
 from core.jobs import enqueue_on_commit
 from endpoints import sagemaker
-from endpoints.models import Endpoint, Resource
+from endpoints.events import size_of
+from endpoints.models import Endpoint, Resource, valid_instance_count
 
 ADVANCE = "endpoints.tasks.advance"
 
@@ -49,7 +50,7 @@ def create_endpoint(
                 action="endpoint.requested",
                 subject=endpoint,
                 actor=actor,
-                text=f"Asked for the endpoint {name} with {instance_count} × {instance_type}.",
+                parameters={"name": name, **size_of(endpoint)},
             )
             enqueue_on_commit(ADVANCE, endpoint.pk)
     except IntegrityError:
@@ -62,10 +63,10 @@ def _check_size(instance_type: str, instance_count: int) -> None:
         raise ValidationError(
             {"instance_type": f"Choose one of: {', '.join(settings.INSTANCE_TYPES)}."}
         )
-    if not 1 <= instance_count <= settings.MAX_INSTANCES:
-        raise ValidationError(
-            {"instance_count": f"Choose a number from 1 to {settings.MAX_INSTANCES}."}
-        )
+    try:
+        valid_instance_count(instance_count)
+    except ValidationError as error:
+        raise ValidationError({"instance_count": error}) from None
 
 
 def _check_free_in_account(name: str) -> None:
@@ -123,7 +124,7 @@ def request_teardown(*, endpoint: Endpoint, typed_name: str, actor: User | None)
         subject=row,
         actor=actor,
         level=Event.Level.WARNING,
-        text=f"Asked to tear the endpoint {row.name} down.",
+        parameters={"name": row.name},
     )
     enqueue_on_commit(ADVANCE, row.pk)
     return row

@@ -8,8 +8,11 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core import clock
+from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 
 
@@ -99,10 +102,10 @@ class Invocation(Leased):
     class State(models.TextChoices):
         """How far the call has come."""
 
-        RUNNING = "running", "Running"
-        LOADING = "loading", "The model is loading"
-        DONE = "done", "Answered"
-        FAILED = "failed", "Failed"
+        RUNNING = "running", _("Running")
+        LOADING = "loading", _("The model is loading")
+        DONE = "done", _("Answered")
+        FAILED = "failed", _("Failed")
 
     UNSETTLED = (State.RUNNING, State.LOADING)
     # Five heartbeats; the last of them may have waited long for SQLite's one lock.
@@ -169,6 +172,20 @@ class Invocation(Leased):
     def settled(self) -> bool:
         """Whether an answer, or an error, is there."""
         return self.state not in self.UNSETTLED
+
+    @property
+    def badge(self) -> Badge:
+        """What the home page shows of a call that has no answer."""
+        return Badge(self.state, self.get_state_display(), spinning=not self.settled)
+
+    @property
+    def warmth_badge(self) -> Badge | None:
+        """Whether the model had to be loaded; None where the container does not say."""
+        if self.cold is None:
+            return None
+        if self.cold:
+            return Badge("cold", gettext("cold"), icon="snow")
+        return Badge("warm", gettext("warm"), icon="flame")
 
     @property
     def best(self) -> dict[str, Any] | None:

@@ -1,13 +1,12 @@
-"""InvokeEndpoint in our words."""
+"""InvokeEndpoint, with errors of core.errors."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from core import aws, errors
-from core.aws import ClientError
 
 MAX_PAYLOAD_BYTES = 6_291_456
 """Largest body of an invocation (BC: sagemaker-runtime, BodyBlob)."""
@@ -41,7 +40,8 @@ def invoke(*, endpoint_name: str, target_model: str, body: bytes, content_type: 
         raise errors.Invalid(
             f"The request has {len(body):,} bytes; SageMaker takes {MAX_PAYLOAD_BYTES:,} at most."
         )
-    with _in_our_words(endpoint_name, target_model):
+    known = partial(_known_error, endpoint_name=endpoint_name, target_model=target_model)
+    with aws.translated(f"invoking {target_model} on {endpoint_name}", known):
         response = aws.sagemaker_runtime().invoke_endpoint(
             EndpointName=endpoint_name,
             TargetModel=target_model,
@@ -58,24 +58,12 @@ def invoke(*, endpoint_name: str, target_model: str, body: bytes, content_type: 
         )
 
 
-@contextmanager
-def _in_our_words(endpoint_name: str, target_model: str) -> Iterator[None]:
-    with aws.translated(f"invoking {target_model} on {endpoint_name}"):
-        try:
-            yield
-        except ClientError as error:
-            known = _translate(error, endpoint_name, target_model)
-            if known is None:
-                raise
-            raise known from error
-
-
-def _translate(error: ClientError, endpoint_name: str, target_model: str) -> errors.AwsError | None:
-    response: Any = error.response
-    code = response.get("Error", {}).get("Code", "")
-    text = response.get("Error", {}).get("Message", "")
+def _known_error(
+    error: aws.ServiceError, *, endpoint_name: str, target_model: str
+) -> errors.AwsError | None:
+    code, text = error.code, error.message
     if code == "ModelError":
-        return _model_failed(response, text)
+        return _model_failed(error.response, text)
     if code == "ModelNotReadyException":
         return errors.NotReady(f"SageMaker is still loading {target_model}. ({text})")
     if code in {"ValidationError", "ValidationException"}:
@@ -93,7 +81,7 @@ def _translate(error: ClientError, endpoint_name: str, target_model: str) -> err
     return None
 
 
-def _model_failed(response: Any, text: str) -> errors.ModelFailed:
+def _model_failed(response: Mapping[str, Any], text: str) -> errors.ModelFailed:
     status = int(response.get("OriginalStatusCode") or 0)
     said = str(response.get("OriginalMessage") or text).strip()
     return errors.ModelFailed(said, status=status)

@@ -33,7 +33,7 @@ WRITE_FOR_S = 120.0
 _THROTTLED_TRIES = 4
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """It was not even tried; ``str()`` says why."""
 
 
@@ -71,18 +71,18 @@ def start(
 ) -> "tuple[Invocation, Future[None]]":
     """Begin a call; returns its row, and a future that is done when the row is settled.
 
-    Raises Refused, with no row left, where the endpoint does not serve this version, or where
+    Raises CallRefused, with no row left, where the endpoint does not serve this version, or where
     too many calls are waiting already. The picture stays kept, so that it can be sent again.
     """
     if not endpoint.serving:
-        raise Refused(
+        raise CallRefused(
             f"The endpoint {endpoint.name} is not in service now. Its page says why; choose "
             "another one, or try again when it is."
         )
     if version.state != Version.State.READY:
-        raise Refused(f"{version} is not ready to be called.")
+        raise CallRefused(f"{version} is not ready to be called.")
     if (version.bucket, version.prefix) != (endpoint.bucket, endpoint.prefix):
-        raise Refused(f"{version} is not in the store that {endpoint.name} serves.")
+        raise CallRefused(f"{version} is not in the store that {endpoint.name} serves.")
     invocation = Invocation.objects.create(
         endpoint=endpoint,
         version=version,
@@ -108,7 +108,7 @@ def start(
     except Full:
         _under_way.discard(invocation.pk)
         invocation.delete()
-        raise Refused(
+        raise CallRefused(
             "The portal is busy: too many calls are waiting for an answer. Try again in a moment."
         ) from None
 

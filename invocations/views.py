@@ -64,7 +64,7 @@ def _run(request: HttpRequest) -> HttpResponse:
         invocation, future = services.start(
             endpoint=endpoint, version=version, picture=picture, actor=actor(request)
         )
-    except (NotAPicture, services.Refused) as problem:
+    except (NotAPicture, services.CallRefused) as problem:
         if picture is None:
             picture = Picture.objects.filter(sha256=request.POST.get("again", "")).first()
         return _problem(request, str(problem), chosen, picture)
@@ -123,9 +123,9 @@ def _targets(chosen: Chosen) -> tuple[Endpoint, Version]:
     endpoint = Endpoint.objects.filter(pk=chosen["endpoint"] or 0).first()
     version = Version.objects.select_related("model").filter(pk=chosen["version"] or 0).first()
     if endpoint is None:
-        raise services.Refused("Choose an endpoint.")
+        raise services.CallRefused("Choose an endpoint.")
     if version is None:
-        raise services.Refused("Choose a version.")
+        raise services.CallRefused("Choose a version.")
     return endpoint, version
 
 

@@ -3,11 +3,8 @@
 docs/settings.md explains each; a test holds that page and this file together.
 """
 
-import os
 import shlex
 import ssl
-import sys
-import tempfile
 from pathlib import Path
 
 import dj_database_url
@@ -28,17 +25,12 @@ from core.env import (
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-TESTING = "pytest" in sys.modules
-TYPE_CHECKED = "mypy" in sys.modules  # django-stubs imports this file
 
 # --- the site -----------------------------------------------------------------
 DEBUG = env_bool("DEBUG")
 DEFAULT_EXCEPTION_REPORTER_FILTER = "core.reporting.ReporterFilter"
 # A server refuses to start without a secret.
-_TEST_KEY = "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-not-a-secret"
-SECRET_KEY = strong(
-    "SECRET_KEY", env_secret("SECRET_KEY", _TEST_KEY if TESTING or TYPE_CHECKED else None)
-)
+SECRET_KEY = strong("SECRET_KEY", env_secret("SECRET_KEY"))
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 # Behind HTTPS (a load balancer): secure cookies, HSTS and the forwarded scheme.
@@ -55,7 +47,6 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 CSRF_COOKIE_HTTPONLY = True  # scripts take the token from the page
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "mmeportal.views.out_of_date"
-X_FRAME_OPTIONS = "DENY"
 # Cookies know no ports: two portals on one host (two `make up`) need names of their own.
 COOKIE_PREFIX = env_str("COOKIE_PREFIX", "mme")
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}_session"
@@ -81,7 +72,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
-    "mmeportal.health.HealthMiddleware",
+    "core.health.HealthMiddleware",
     "core.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -140,8 +131,6 @@ AUTH_PASSWORD_VALIDATORS = [
         )
     ),
 ]
-if TESTING:
-    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # --- the log-in's throttle (accounts/throttle.py) ------------------------------------------
 LOGIN_FAILURE_LIMIT = env_int("LOGIN_FAILURE_LIMIT", 5, least=1)
@@ -159,9 +148,7 @@ AXES_DISABLE_ACCESS_LOG = True  # the activity log tells of it
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
-LANGUAGE_CODE = "en-us"
 TIME_ZONE = env_str("TIME_ZONE", "UTC")
-USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -192,10 +179,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # lock for longer is answered for with 503 (core/shortage.py).
         "timeout": 8,
     }
-    if TESTING:
-        # A file, as in real life: threads cannot share a SQLite database in memory.
-        _name = f"mme-portal-test-{os.getpid()}.sqlite3"
-        DATABASES["default"]["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / _name)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     # A server that is away, or a lock that another program holds, is answered for with 503 within
     # seconds. The address may say otherwise: postgres://…?connect_timeout=10
@@ -209,16 +192,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = url_with_password(
     env_secret("REDIS_URL", "redis://127.0.0.1:6380/0"), env_secret("REDIS_PASSWORD", "")
 )
-CELERY_BROKER_URL = "memory://" if TESTING else REDIS_URL  # never into somebody's running stack
+CELERY_BROKER_URL = REDIS_URL
 if REDIS_URL.startswith("rediss:"):
     # kombu would take any certificate. What the address itself says (ssl_cert_reqs) goes before.
     CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 WORKER_THREADS = env_int("WORKER_THREADS", 4, least=2)  # the Procfile hands it to the worker
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True  # every task may run twice: the database row is the queue
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TASK_SOFT_TIME_LIMIT = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Celery's worker and beat end after the hundredth
 # A Redis that answers and refuses is waited for, too.
@@ -232,7 +213,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "max_retries": 2,  # a web request must not hang on a dead broker; beat sweeps what it missed
     "interval_max": 0.5,
 }
-CELERY_TIMEZONE = "UTC"
+CELERY_TIMEZONE = "UTC"  # without it Celery takes TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "sweep-uploads": {"task": "models_catalog.tasks.sweep", "schedule": 5.0},
     "sweep-staging": {"task": "models_catalog.tasks.sweep_staging", "schedule": 3600.0},

@@ -9,12 +9,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 
 from activity.models import Event
-from core import request_id, shortage
+from core import readiness, request_id, shortage
 from core.permissions import NotPermitted, require_permission
 from endpoints.models import Endpoint
 from invocations.models import Invocation
-from mmeportal import readiness
-from models_catalog.models import Model
+from models_catalog.models import RegisteredModel
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +23,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """The state of things at a glance, and what to do next."""
     parts = {
         "endpoints": ("endpoints.view_endpoint", Endpoint.objects.shown()[:6]),
-        "models": ("models_catalog.view_model", Model.objects.with_latest_version()[:6]),
+        "models": ("models_catalog.view_model", RegisteredModel.objects.with_latest_version()[:6]),
         "invocations": ("endpoints.invoke_endpoint", Invocation.objects.for_home()[:6]),
         "events": ("activity.view_event", Event.objects.newest().readable_by(request.user)[:8]),
     }
@@ -40,7 +39,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_permission("auth.change_user", "see the state of the portal's parts")
 def status(request: HttpRequest) -> HttpResponse:
     """What `/readyz` found, part by part, for admins; as JSON to whoever asks for that."""
-    report = readiness.BOARD.report()
+    report = readiness.board().report()
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         return JsonResponse(report.as_json())
     return render(request, "status.html", {"report": report})

@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
-from models_catalog.models import Model, Version, valid_name
+from models_catalog.models import RegisteredModel, Version, valid_name
 
 #: Letters in the name of an archive's file (Version.file_name).
 MAX_NAME = 255
@@ -51,7 +51,7 @@ class UploadForm(forms.Form):
     )
     archive = forms.FileField(label="Archive", allow_empty_file=False)
 
-    def __init__(self, *args: Any, model: Model | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, model: RegisteredModel | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model = model
         self.fields["packing"].initial = settings.PACKING
@@ -62,7 +62,7 @@ class UploadForm(forms.Form):
     def clean_name(self) -> str:
         """Refuse a name that is taken: a new version is uploaded on the model's own page."""
         name: str = self.cleaned_data["name"]
-        if Model.objects.filter(name=name).exists():
+        if RegisteredModel.objects.filter(name=name).exists():
             raise forms.ValidationError(taken(name))
         return name
 

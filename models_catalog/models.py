@@ -11,8 +11,10 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from core import clock
+from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
@@ -33,7 +35,7 @@ def valid_name(name: str) -> None:
         raise ValidationError(f"The name {name} is reserved; choose another one.")
 
 
-class ModelQuerySet(models.QuerySet["Model"]):
+class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     """The questions that pages ask of the catalog."""
 
     def with_latest_version(self) -> Self:
@@ -45,7 +47,7 @@ class ModelQuerySet(models.QuerySet["Model"]):
         )
 
 
-class Model(models.Model):
+class RegisteredModel(models.Model):
     """A registered model: a name and what it is for."""
 
     name = models.CharField(max_length=63, unique=True, validators=[valid_name])
@@ -55,11 +57,19 @@ class Model(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
 
-    objects = ModelQuerySet.as_manager()
+    objects = RegisteredModelQuerySet.as_manager()
     activity_kind = "model"
 
     class Meta:
+        db_table = "models_catalog_model"  # the class was called Model
+        verbose_name = "model"
         ordering = ["name"]
+        # The names from when the class was called Model: users and roles keep their rights.
+        default_permissions = ()
+        permissions = [
+            (f"{action}_model", f"Can {action} model")
+            for action in ("add", "change", "delete", "view")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -132,7 +142,7 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
             .defer("report")
             .select_related("model")
             .order_by(
-                models.Case(models.When(state="ready", then=0), default=1),
+                models.Case(models.When(state=Version.State.READY, then=0), default=1),
                 models.Case(models.When(sha256=version.sha256, then=0), default=1),
                 "-pk",
             )
@@ -183,25 +193,25 @@ class Version(Leased):
     class State(models.TextChoices):
         """How far the version has come."""
 
-        UPLOADED = "uploaded"
-        CHECKING = "checking"
-        READY = "ready"
-        REJECTED = "rejected"
+        UPLOADED = "uploaded", _("Uploaded")
+        CHECKING = "checking", _("Checking")
+        READY = "ready", _("Ready")
+        REJECTED = "rejected", _("Rejected")
 
     UNSETTLED = (State.UPLOADED, State.CHECKING)
 
     class Packing(models.TextChoices):
         """How the archive that is served is packed (models_catalog/packing.py)."""
 
-        STORED = "stored"
-        COMPRESSED = "compressed"
+        STORED = "stored", _("Stored")
+        COMPRESSED = "compressed", _("Compressed")
 
     class PackingChoice(models.TextChoices):
         """What the uploader chose for it."""
 
-        AUTO = "auto", "Automatic"
-        STORED = "stored", "Stored"
-        COMPRESSED = "compressed", "Compressed"
+        AUTO = "auto", _("Automatic")
+        STORED = "stored", _("Stored")
+        COMPRESSED = "compressed", _("Compressed")
 
     # What is being done, as the page says it.
     READING = "Reading it in the sandbox"
@@ -210,7 +220,7 @@ class Version(Leased):
     PUBLISHING = "Publishing"
     STEPS = (READING, PACKING, LOADING, PUBLISHING)
 
-    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     note = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -279,6 +289,11 @@ class Version(Leased):
     def settled(self) -> bool:
         """Whether the state is final."""
         return self.state not in self.UNSETTLED
+
+    @property
+    def badge(self) -> Badge:
+        """What lists and the version's page show of its state."""
+        return Badge(self.state, self.get_state_display().lower(), spinning=not self.settled)
 
     @property
     def target_model(self) -> str:

@@ -20,7 +20,7 @@ from core import clock, errors
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from models_catalog import packing, s3, temporary, validation
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ SANDBOX_PAUSE = timedelta(seconds=60)
 _UPLOAD, _SERVED = "archive.tar.gz", "served.tar.gz"
 
 
-class Refused(Exception):
+class VersionRejected(Exception):
     """The version is not to be published; ``str()`` is why. ``report`` is what was found out."""
 
     def __init__(self, reason: str, report: dict[str, Any] | None = None) -> None:
@@ -42,9 +42,9 @@ class Refused(Exception):
         self.report = report
 
 
-def register_model(*, name: str, description: str, actor: User | None) -> Model:
+def register_model(*, name: str, description: str, actor: User | None) -> RegisteredModel:
     """Register a model; raises ValidationError where the name is taken or malformed."""
-    model = Model(name=name, description=description, created_by=actor)
+    model = RegisteredModel(name=name, description=description, created_by=actor)
     model.full_clean()
     with transaction.atomic():
         model.save()
@@ -110,9 +110,9 @@ def upload_version(
 
 def _model_for_upload(
     *, name: str, description: str, new: bool | None, actor: User | None
-) -> Model:
+) -> RegisteredModel:
     """The model that an upload is for; locked, so that its next number is given once."""
-    model = Model.objects.select_for_update().filter(name=name).first()
+    model = RegisteredModel.objects.select_for_update().filter(name=name).first()
     if model is None:
         return register_model(name=name, description=description, actor=actor)
     if new:
@@ -120,7 +120,7 @@ def _model_for_upload(
     return model
 
 
-def _next_version(model: Model) -> Version:
+def _next_version(model: RegisteredModel) -> Version:
     last = model.versions.aggregate(last=Max("number"))["last"] or 0
     stem = f"{model.name}_v{last + 1}.tar.gz"
     prefix = settings.MODEL_PREFIX
@@ -180,7 +180,7 @@ def check_version(*, version_pk: int) -> None:
             with temporary.folder("check") as folder:
                 _publish(version, _validate(version, folder, lease), lease)
         _settle(version, lease, problem=_keep_original(version, lease))
-    except Refused as refusal:
+    except VersionRejected as refusal:
         _reject(version, lease, reason=str(refusal), report=refusal.report)
     except LeaseLost:
         log.warning("Another worker has taken over the check of %s.", version)
@@ -211,21 +211,23 @@ def _is_published(version: Version, lease: Lease[Version]) -> bool:
 def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
     """Make what is to be served of the staged bytes; return it once it was loaded and tried out.
 
-    Writes the report and the hashes to the row. Raises Refused.
+    Writes the report and the hashes to the row. Raises VersionRejected.
     """
     lease.renew(step=Version.READING)
     upload, tar, archive = (folder / name for name in (_UPLOAD, "plain.tar", _SERVED))
     try:
         digest = _fetch(version, version.staging_key, upload, lease.keep)
     except errors.NotFound:
-        raise Refused(
+        raise VersionRejected(
             "The uploaded file is no longer in staging. Please upload it again."
         ) from None
     if digest != version.sha256:
-        raise Refused("The staged file is not the one that was uploaded: its SHA-256 differs.")
+        raise VersionRejected(
+            "The staged file is not the one that was uploaded: its SHA-256 differs."
+        )
     read: dict[str, Any] = _storable(validation.pack(upload, tar, beat=lease.keep))
     if not read["ok"]:
-        raise Refused(read["error"]["message"], read)
+        raise VersionRejected(read["error"]["message"], read)
     upload.unlink()  # as soon as it is not needed: each may be gigabytes
     lease.renew(step=Version.PACKING)
     packed = packing.pack(tar, archive, choice=version.packing_choice, beat=lease.keep)
@@ -236,9 +238,9 @@ def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
     loaded: dict[str, Any] = _storable(validation.run(archive, beat=lease.keep))
     report = loaded | {"archive": read["archive"]}
     if not loaded["ok"]:
-        raise Refused(loaded["error"]["message"], report)
+        raise VersionRejected(loaded["error"]["message"], report)
     if packing.sha256(archive, beat=lease.keep) != digest:
-        raise Refused("The packed file was changed while the network was loaded.", report)
+        raise VersionRejected("The packed file was changed while the network was loaded.", report)
     facts = {
         "report": report | {"packing": packed.facts},
         "packing": packed.packing,
@@ -282,7 +284,7 @@ def _stored_sha256(version: Version, beat: Callable[[], None]) -> str:
 
 
 def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
-    """Put ``archive`` at the version's key; raises Refused where another object is there.
+    """Put ``archive`` at the version's key; raises VersionRejected where another object is there.
 
     The same bytes at the key mean that a worker died between putting them there and its commit.
     """
@@ -291,7 +293,7 @@ def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
         s3.publish(bucket=version.bucket, key=version.key, path=archive, beat=lease.keep)
     except errors.AlreadyExists:
         if _stored_sha256(version, lease.keep) != version.published_sha256:
-            raise Refused(
+            raise VersionRejected(
                 f"Another object is at {version.uri} already; keys are never overwritten. "
                 "Upload the archive again: it will get the next number."
             ) from None

@@ -18,7 +18,7 @@ from core.errors import AwsError, Full, Throttled
 from core.permissions import actor, require_permission
 from models_catalog import services
 from models_catalog.forms import ArrivedForm, UploadForm, taken, too_large
-from models_catalog.models import Model, Version, valid_name
+from models_catalog.models import RegisteredModel, Version, valid_name
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
     """All models, newest upload first; or what a search for a name or a checksum finds."""
     # No name holds a NUL, and PostgreSQL takes none.
     query = request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY]
-    models = Model.objects.with_latest_version()
+    models = RegisteredModel.objects.with_latest_version()
     context: dict[str, object] = {"models": models, "query": query}
     if query:
         context["models"] = models.filter(name__icontains=query)
@@ -115,7 +115,7 @@ def check_name(request: HttpRequest) -> HttpResponse:
             valid_name(name)
     except ValidationError as error:
         problem = " ".join(error.messages)
-    if not problem and Model.objects.filter(name=name).exists():
+    if not problem and RegisteredModel.objects.filter(name=name).exists():
         problem = taken(name)
     return render(request, "models_catalog/_name_problem.html", {"problem": problem, "name": name})
 
@@ -172,7 +172,7 @@ def new_version(request: HttpRequest, name: str) -> HttpResponse:
     return _guarded_upload(request, _model(name))
 
 
-def _guarded_upload(request: HttpRequest, model: Model | None) -> HttpResponse:
+def _guarded_upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse:
     length = int(request.META.get("CONTENT_LENGTH") or 0)
     if length > (settings.MAX_ARCHIVE_MB << 20) + (1 << 20):  # 1 MB for the form's other fields
         form = UploadForm(model=model)
@@ -181,7 +181,7 @@ def _guarded_upload(request: HttpRequest, model: Model | None) -> HttpResponse:
 
 
 @csrf_protect
-def _upload(request: HttpRequest, model: Model | None) -> HttpResponse:
+def _upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse:
     if request.method != "POST":
         return _form_page(request, UploadForm(model=model))
     form = UploadForm(request.POST, request.FILES, model=model)
@@ -231,9 +231,9 @@ def _form_page(
     return render(request, "models_catalog/upload.html", context, status=status)
 
 
-def _model(name: str) -> Model:
+def _model(name: str) -> RegisteredModel:
     versions = Prefetch("versions", Version.objects.for_lists())
-    return get_object_or_404(Model.objects.prefetch_related(versions), name=name)
+    return get_object_or_404(RegisteredModel.objects.prefetch_related(versions), name=name)
 
 
 def _version(name: str, number: int) -> Version:

@@ -61,10 +61,6 @@ class Layout:
         )
 
     @property
-    def log_dir(self) -> Path:
-        return self.local_dir / "logs"
-
-    @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 

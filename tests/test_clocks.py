@@ -29,8 +29,8 @@ services.request_teardown(endpoint=Endpoint.objects.get(name={name!r}), typed_na
 # Where the host's own clock is meant: (file, use of it).
 _OF_THE_HOST = {
     ("core/templatetags/portal.py", "timezone.now"),  # "3 minutes ago", for people
-    ("mmeportal/readiness.py", "timezone.now"),  # of a row that is deleted at once
-    ("mmeportal/readiness.py", "time.time"),  # what is told as the host's
+    ("core/ready_checks.py", "timezone.now"),  # of a row that is deleted at once
+    ("core/ready_checks.py", "time.time"),  # what is told as the host's
     ("core/heartbeat.py", "time.time"),  # likewise
     ("core/broker.py", "time.time"),  # where Redis does not tell its own
     ("core/aws.py", "datetime.now"),  # put right by AWS's

@@ -173,7 +173,7 @@ def test_a_full_disk_is_said_and_all_goes_on_when_there_is_room(portal: Portal) 
     assert "NoSuchUpload (NoSuchUpload" not in answer.text
     assert portal.staged() == []
     wait_until(lambda: not list((portal.disk / "tmp").iterdir()), "the end of the temporary file")
-    assert portal.rows("Version") == portal.rows("Model") == 0
+    assert portal.rows("Version") == portal.rows("RegisteredModel") == 0
 
     filler = portal.fill()
     wait_until(lambda: user.get(ready, timeout=30).status_code == 503, "the notice of a full disk")

@@ -19,14 +19,14 @@ from core.lease import Lease, Leased, LeaseLost, LeaseQuerySet
 from core.tests.locked import locked_by_another_program
 from endpoints.models import Endpoint
 from invocations.models import Invocation
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 from tests.together import together
 
 LEASE = timedelta(seconds=30)
 
 
 def _version() -> Version:
-    model, _ = Model.objects.get_or_create(name="digits")
+    model, _ = RegisteredModel.objects.get_or_create(name="digits")
     return Version.objects.create(
         model=model,
         number=model.versions.count() + 1,

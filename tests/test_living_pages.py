@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 from tests.artifacts import constant_archive
 
 PASSWORD = "a good long password"
@@ -52,16 +52,18 @@ def page(browser: Browser, live_server: Any, user_in: Callable[[str], User]) -> 
 
 @pytest.fixture
 def endpoint(transactional_db: None) -> Endpoint:
-    made = Endpoint.objects.create(name="demo", status="Creating", hint="It takes minutes.")
+    made = Endpoint.objects.create(
+        name="demo", state=Endpoint.State.CREATING, hint="It takes minutes."
+    )
     Resource.objects.create(
-        endpoint=made, kind="model", name="demo-r1", status="Created", created_at=MADE
+        endpoint=made, kind="model", name="demo-r1", state=Resource.State.CREATED, created_at=MADE
     )
     return made
 
 
 @pytest.fixture
 def version(transactional_db: None) -> Version:
-    model = Model.objects.create(name="digits")
+    model = RegisteredModel.objects.create(name="digits")
     return Version.objects.create(
         model=model, number=1, size=1, state=Version.State.CHECKING, step=Version.READING
     )
@@ -158,7 +160,7 @@ def test_a_trouble_is_told_until_it_is_over(page: Page, endpoint: Endpoint) -> N
 
 
 def test_a_refused_form_says_to_reload(page: Page, endpoint: Endpoint, version: Version) -> None:
-    Endpoint.objects.update(status="InService")
+    Endpoint.objects.update(state=Endpoint.State.IN_SERVICE)
     Version.objects.update(state=Version.State.READY)
     page.goto("/invoke/")
     token = page.locator("#invoke-form [name=csrfmiddlewaretoken]")

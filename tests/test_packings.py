@@ -24,6 +24,8 @@ from tests import packings as p
 from tests.artifacts import constant_network
 from tests.packings import END, Refused, Tree
 
+pytestmark = pytest.mark.processes  # the programs that are tested
+
 NETWORK = {
     name.encode(): data for name, data in constant_network(labels=["a", "b"], answer=1).items()
 }

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from core import aws
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 from tests.conftest import chromium
 
 PASSWORD = "a good long password"
@@ -104,8 +104,8 @@ def _opened(
 @pytest.fixture
 def filled(transactional_db: None) -> Invocation:
     """One of everything that a page can show."""
-    model = Model.objects.create(name="digits", description="small")
-    Model.objects.create(name="empty")
+    model = RegisteredModel.objects.create(name="digits", description="small")
+    RegisteredModel.objects.create(name="empty")
     version = Version.objects.create(
         model=model,
         number=1,
@@ -130,14 +130,14 @@ def filled(transactional_db: None) -> Invocation:
         reason="It is too big.",
     )
     Version.objects.create(model=model, number=3, key="3", size=1, state=Version.State.CHECKING)
-    endpoint = Endpoint.objects.create(name="demo", status="InService")
-    Endpoint.objects.create(name="coming", status="Creating", hint="It takes minutes.")
+    endpoint = Endpoint.objects.create(name="demo", state=Endpoint.State.IN_SERVICE)
+    Endpoint.objects.create(name="coming", state=Endpoint.State.CREATING, hint="It takes minutes.")
     gone = Endpoint.objects.create(
-        name="gone", status="Gone", wanted="absent", gone_at=timezone.now()
+        name="gone", state=Endpoint.State.GONE, wanted="absent", gone_at=timezone.now()
     )
-    for each, status in ((endpoint, "Created"), (gone, "Gone")):
+    for each, state in ((endpoint, Resource.State.CREATED), (gone, Resource.State.GONE)):
         for kind in ("model", "config", "endpoint"):
-            Resource.objects.create(endpoint=each, kind=kind, name=f"{kind}-r1", status=status)
+            Resource.objects.create(endpoint=each, kind=kind, name=f"{kind}-r1", state=state)
     return Invocation.objects.create(
         endpoint=endpoint,
         version=version,

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text()
 NAMED = re.compile(r"`([\w/]+\.py)(?:::(\w+))?`")
@@ -18,6 +20,7 @@ def _tests() -> list[tuple[str, str]]:
     return [(path, name) for path, name in NAMED.findall(PAGE) if "/test_" in path]
 
 
+@pytest.mark.slow
 def test_every_test_that_the_page_names_exists() -> None:
     named = _tests()
     assert len(named) > 40

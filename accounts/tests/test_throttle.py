@@ -47,6 +47,7 @@ def _later(seconds: float) -> None:
         AccessAttempt.objects.filter(pk=row.pk).update(attempt_time=earlier)
 
 
+@pytest.mark.slow
 def test_the_right_password_after_500_wrong_ones_is_not_taken(
     ada: User, log_in: LogIn, looked_at: list[str]
 ) -> None:
@@ -56,6 +57,7 @@ def test_the_right_password_after_500_wrong_ones_is_not_taken(
     assert len(looked_at) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_500_wrong_passwords_at_the_same_time_are_five(log_in: LogIn, looked_at: list[str]) -> None:
     User.objects.create_user("ada", password=PASSWORD)
@@ -90,6 +92,7 @@ def test_one_address_that_tries_many_names_is_paused_as_a_whole(
     assert log_in("ada", address="192.0.2.2").status_code == 302
 
 
+@pytest.mark.slow
 def test_who_has_an_account_cannot_wipe_out_the_failures_of_its_address(
     ada: User, log_in: LogIn
 ) -> None:
@@ -168,6 +171,7 @@ def test_a_client_that_changes_its_user_agent_makes_no_more_attempts_and_no_more
     assert AccessAttempt.objects.count() == 2
 
 
+@pytest.mark.slow
 def test_a_flood_of_random_names_does_not_fill_the_database(
     ada: User, log_in: LogIn, settings: Any
 ) -> None:

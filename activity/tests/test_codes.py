@@ -9,31 +9,31 @@ from django.db.migrations.executor import MigrationExecutor
 from activity import codes
 from activity.models import Event
 from activity.services import record
-from models_catalog.models import Model
+from models_catalog.models import RegisteredModel
 
 CODE = "test.sized"
 
 
 @pytest.fixture
-def subject(db: None, monkeypatch: pytest.MonkeyPatch) -> Model:
+def subject(db: None, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
     monkeypatch.setattr(codes, "_templates", dict(codes._templates))
     codes.register({CODE: "Sized %(name)s to %(count)s."})
-    return Model.objects.create(name="digits")
+    return RegisteredModel.objects.create(name="digits")
 
 
-def test_the_sentence_is_made_from_the_code_and_its_parameters(subject: Model) -> None:
+def test_the_sentence_is_made_from_the_code_and_its_parameters(subject: RegisteredModel) -> None:
     record(action=CODE, subject=subject, parameters={"name": "a %(count)s b", "count": 3})
     event = Event.objects.get()
     assert (event.text, event.parameters) == ("", {"name": "a %(count)s b", "count": 3})
     assert event.sentence == "Sized a %(count)s b to 3."
 
 
-def test_an_event_with_a_text_keeps_it(subject: Model) -> None:
+def test_an_event_with_a_text_keeps_it(subject: RegisteredModel) -> None:
     assert record(action=CODE, subject=subject, text="Old words.").sentence == "Old words."
 
 
 def test_an_event_whose_code_is_gone_is_still_shown(
-    subject: Model, monkeypatch: pytest.MonkeyPatch
+    subject: RegisteredModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = record(action=CODE, subject=subject, parameters={"name": "x", "count": 3})
     monkeypatch.delitem(codes._templates, CODE)
@@ -52,14 +52,14 @@ def test_an_event_whose_code_is_gone_is_still_shown(
     ],
 )
 def test_parameters_that_do_not_fit_are_refused(
-    subject: Model, action: str, arguments: dict[str, Any], error: type[Exception]
+    subject: RegisteredModel, action: str, arguments: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         record(action=action, subject=subject, **arguments)
     assert not Event.objects.exists()
 
 
-def test_a_long_parameter_is_cut_and_a_nul_is_replaced(subject: Model) -> None:
+def test_a_long_parameter_is_cut_and_a_nul_is_replaced(subject: RegisteredModel) -> None:
     record(action=CODE, subject=subject, parameters={"name": "a\0" + "b" * 5000, "count": None})
     parameters = Event.objects.get().parameters
     assert parameters is not None

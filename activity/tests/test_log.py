@@ -8,12 +8,12 @@ from django.test import Client
 
 from activity.models import Event
 from activity.services import record
-from models_catalog.models import Model
+from models_catalog.models import RegisteredModel
 
 
 @pytest.fixture
 def event(db: None, user_in: Callable[[str], Any]) -> Event:
-    model = Model.objects.create(name="digits")
+    model = RegisteredModel.objects.create(name="digits")
     return record(
         action="model.registered", subject=model, text="Registered it.", actor=user_in("operator")
     )
@@ -37,7 +37,7 @@ def test_an_event_outlives_its_user_and_its_subject(
 ) -> None:
     assert event.actor is not None
     event.actor.delete()
-    Model.objects.all().delete()
+    RegisteredModel.objects.all().delete()
     client = client_of("viewer")
     page = client.get("/activity/").content.decode()
     assert "operator-user" in page

@@ -49,6 +49,7 @@ def test_the_mutants_reach_what_is_behind_the_checks(report: dict[str, Any]) -> 
     assert report["verdicts"].get("died", 0) < COUNT // 50
 
 
+@pytest.mark.slow
 def test_the_long_mode_has_all_its_mutants() -> None:
     for number in range(20_000):
         assert set(mutants.mutant(number)) == set(mutants.mutant(0))

@@ -1,7 +1,6 @@
 """Small things that many templates need; loaded everywhere as builtins."""
 
 from datetime import datetime
-from typing import Any
 
 from django import template
 from django.utils import timezone
@@ -23,7 +22,6 @@ _ICONS = {
     "download": '<path d="M12 4v12m0 0 5-5m-5 5-5-5M4 18v1a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-1"/>',
     "plus": '<path d="M12 5v14M5 12h14"/>',
     "check": '<path d="m5 13 4 4L19 7"/>',
-    "cross": '<path d="M6 6l12 12M18 6 6 18"/>',
     "clock": '<circle cx="12" cy="12" r="9"/><path d="M12 7v5l3 2"/>',
     "warn": '<path d="M12 4 2.5 20h19zM12 10v4m0 3h.01"/>',
     "snow": '<path d="M12 3v18M4.2 7.5l15.6 9M19.8 7.5l-15.6 9"/>',
@@ -75,10 +73,3 @@ def ago(value: datetime | None) -> str:
     if (timezone.now() - value).total_seconds() < 60:
         return "just now"
     return f"{timesince(value, depth=1)} ago"
-
-
-@register.filter
-def short(value: Any, length: int = 12) -> str:
-    """The first ``length`` characters, with an ellipsis where there was more."""
-    text = str(value)
-    return text if len(text) <= length else f"{text[:length]}…"

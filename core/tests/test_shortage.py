@@ -41,7 +41,7 @@ def no_page_left() -> Iterator[None]:
 
 @pytest.fixture
 def endpoint(transactional_db: None) -> Endpoint:
-    return Endpoint.objects.create(name="demo", status="Creating")
+    return Endpoint.objects.create(name="demo", state=Endpoint.State.CREATING)
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ class Account:
     """Models, configs and endpoints; each call can be made to crash, or to fail."""
 
     def __init__(self) -> None:
-        self.models: dict[str, sagemaker.Model] = {}
-        self.configs: dict[str, sagemaker.Config] = {}
-        self.endpoints: dict[str, sagemaker.Endpoint] = {}
+        self.models: dict[str, sagemaker.SageMakerModel] = {}
+        self.configs: dict[str, sagemaker.SageMakerConfig] = {}
+        self.endpoints: dict[str, sagemaker.SageMakerEndpoint] = {}
         self.looks = 2  # how many looks creation and deletion of an endpoint take
         self.left: dict[str, int] = {}
         self.changes: list[str] = []  # changing calls that did something, in order
@@ -70,7 +70,7 @@ class Account:
         if name in self.models:
             raise errors.AlreadyExists(name)
         arn = self._arn("model", name)
-        self.models[name] = sagemaker.Model(name, arn, self._now(), image, data_url, True)
+        self.models[name] = sagemaker.SageMakerModel(name, arn, self._now(), image, data_url, True)
         self.changes.append(f"+model {name}")
         return arn
 
@@ -88,7 +88,7 @@ class Account:
         if model_name not in self.models:
             raise errors.NotFound(model_name)
         arn = self._arn("endpoint-config", name)
-        self.configs[name] = sagemaker.Config(
+        self.configs[name] = sagemaker.SageMakerConfig(
             name, arn, self._now(), model_name, instance_type, instance_count
         )
         self.changes.append(f"+config {name}")
@@ -100,23 +100,23 @@ class Account:
         if config_name not in self.configs or config_name in self.unseen:
             raise errors.NotFound(config_name)
         arn = self._arn("endpoint", name)
-        self.endpoints[name] = sagemaker.Endpoint(
+        self.endpoints[name] = sagemaker.SageMakerEndpoint(
             name, arn, "Creating", config_name, self._now(), ""
         )
         self.left[name] = self.looks
         self.changes.append(f"+endpoint {name}")
         return arn
 
-    def _describe_model(self, name: str) -> sagemaker.Model:
+    def _describe_model(self, name: str) -> sagemaker.SageMakerModel:
         return self._get(self.models, name)
 
-    def _describe_config(self, name: str) -> sagemaker.Config:
+    def _describe_config(self, name: str) -> sagemaker.SageMakerConfig:
         if name in self.unseen:
             raise errors.NotFound(name)
         return self._get(self.configs, name)
 
-    def _describe_endpoint(self, name: str) -> sagemaker.Endpoint:
-        endpoint: sagemaker.Endpoint = self._get(self.endpoints, name)
+    def _describe_endpoint(self, name: str) -> sagemaker.SageMakerEndpoint:
+        endpoint: sagemaker.SageMakerEndpoint = self._get(self.endpoints, name)
         if endpoint.status in {"Creating", "Deleting"}:
             self.left[name] -= 1
             if self.left[name] < 0 and endpoint.status == "Deleting":
@@ -139,7 +139,7 @@ class Account:
         self.changes.append(f"-config {name}")
 
     def _delete_endpoint(self, name: str) -> None:
-        endpoint: sagemaker.Endpoint = self._get(self.endpoints, name)
+        endpoint: sagemaker.SageMakerEndpoint = self._get(self.endpoints, name)
         if endpoint.status in {"Creating", "Deleting"}:
             raise errors.Busy(f"Cannot update in-progress endpoint {name}")
         self.endpoints[name] = replace(endpoint, status="Deleting")

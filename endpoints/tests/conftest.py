@@ -11,7 +11,7 @@ from django.utils import timezone
 from endpoints import reconciler, services
 from endpoints.models import Endpoint
 from endpoints.tests.account import Account
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 
 CREATED = ["+model demo-r1", "+config demo-r1", "+endpoint demo"]
 DELETED = ["-endpoint demo", "-config demo-r1", "-model demo-r1"]
@@ -21,7 +21,7 @@ def step_until(endpoint: Endpoint, done: Callable[[Endpoint], bool]) -> Endpoint
     """Step on with a real AWS, due or not, until ``done``; at most half a minute."""
     deadline = time.monotonic() + 30
     while not done(endpoint):
-        assert time.monotonic() < deadline, f"{endpoint.status} {endpoint.failure} {endpoint.hint}"
+        assert time.monotonic() < deadline, f"{endpoint.state} {endpoint.failure} {endpoint.hint}"
         Endpoint.objects.filter(pk=endpoint.pk).update(check_after=endpoint.created_at)
         reconciler.advance(endpoint.pk)
         time.sleep(0.02)
@@ -68,7 +68,7 @@ def settle(advance: Callable[[Endpoint], Endpoint]) -> Callable[[Endpoint], Endp
             endpoint = advance(endpoint)
             if endpoint.settled:
                 return endpoint
-        raise AssertionError(f"{endpoint} does not settle: {endpoint.status}, {endpoint.hint}")
+        raise AssertionError(f"{endpoint} does not settle: {endpoint.state}, {endpoint.hint}")
 
     return run
 
@@ -84,7 +84,7 @@ def make_version(db: None, settings: Any) -> Callable[..., Version]:
     """Register a ready version in the portal's store."""
 
     def make(name: str = "digits", number: int = 1, **kwargs: Any) -> Version:
-        model, _ = Model.objects.get_or_create(name=name)
+        model, _ = RegisteredModel.objects.get_or_create(name=name)
         values: dict[str, Any] = {
             "bucket": settings.MODEL_BUCKET,
             "prefix": settings.MODEL_PREFIX,

@@ -8,6 +8,7 @@ from django.utils import timezone
 from activity.models import Event
 from endpoints import reconciler, services
 from endpoints.models import Endpoint
+from endpoints.reconciler import writing
 from endpoints.tests.account import Account, Crash
 from endpoints.tests.conftest import CREATED, DELETED
 
@@ -27,11 +28,11 @@ def survive(endpoint, wanted):
         endpoint = Endpoint.objects.get(pk=endpoint.pk)
         if endpoint.settled and (wanted == "present" or endpoint.gone_at):
             return endpoint, crashes
-    raise AssertionError(f"{endpoint.status}: {endpoint.hint} {endpoint.failure}")
+    raise AssertionError(f"{endpoint.state}: {endpoint.hint} {endpoint.failure}")
 
 
 def assert_told_once(endpoint):
-    told = [e.text for e in Event.objects.about("endpoint", endpoint.pk)]
+    told = [e.sentence for e in Event.objects.about("endpoint", endpoint.pk)]
     assert len(told) == len(set(told)), told
     assert not any("outside" in text for text in told), told
 
@@ -46,7 +47,7 @@ def test_a_crash_at_any_call_of_the_creation(endpoint, account, at, after_acting
     account.crash_at, account.crash_after_acting = account.calls + at, after_acting
     endpoint, crashes = survive(endpoint, "present")
     assert crashes == (1 if at < CREATION_CALLS else 0)
-    assert endpoint.status == "InService"
+    assert endpoint.state == Endpoint.State.IN_SERVICE
     assert account.changes == CREATED
     assert (len(account.models), len(account.configs), len(account.endpoints)) == (1, 1, 1)
     assert_told_once(endpoint)
@@ -66,19 +67,19 @@ def test_a_crash_at_any_call_of_the_teardown(serving, account, at, after_acting)
 
 @pytest.mark.parametrize("teardown", [False, True])
 @pytest.mark.parametrize("at", range(9))
-@pytest.mark.parametrize("place", ["_write", "_write_resource", "record"])
+@pytest.mark.parametrize("place", ["write", "_save_resource", "record"])
 def test_a_crash_before_the_commit(endpoint, account, settle, monkeypatch, place, at, teardown):
     if teardown:
         settle(endpoint)
         services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None)
-    real, calls = getattr(reconciler, place), iter(range(1000))
+    real, calls = getattr(writing, place), iter(range(1000))
 
     def crashing(*args, **kwargs):
         if next(calls) == at:
             raise Crash(place)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(reconciler, place, crashing)
+    monkeypatch.setattr(writing, place, crashing)
     endpoint, _ = survive(endpoint, "absent" if teardown else "present")
     assert account.changes == (CREATED + DELETED if teardown else CREATED)
     assert account.empty == teardown

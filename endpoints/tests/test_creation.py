@@ -16,18 +16,18 @@ from endpoints.tests.conftest import CREATED
 
 
 def texts(endpoint):
-    return [e.text for e in Event.objects.about("endpoint", endpoint.pk).order_by("id")]
+    return [e.sentence for e in Event.objects.about("endpoint", endpoint.pk).order_by("id")]
 
 
 def test_it_creates_model_config_and_endpoint_in_this_order(endpoint, account, settle):
     endpoint = settle(endpoint)
     assert account.changes == CREATED
-    assert endpoint.status == "InService"
+    assert endpoint.state == Endpoint.State.IN_SERVICE
     assert endpoint.serving
-    assert {r.kind: r.status for r in endpoint.resources.all()} == {
-        "model": "Created",
-        "config": "Created",
-        "endpoint": "InService",
+    assert {r.kind: r.state for r in endpoint.resources.all()} == {
+        "model": Resource.State.CREATED,
+        "config": Resource.State.CREATED,
+        "endpoint": Resource.State.IN_SERVICE,
     }
     for resource in endpoint.resources.all():
         assert resource.arn.startswith("arn:aws:sagemaker:")
@@ -42,7 +42,7 @@ def test_each_step_makes_at_most_one_changing_call(endpoint, account, advance):
         before = len(account.changes)
         endpoint = advance(endpoint)
         assert len(account.changes) - before <= 1
-    assert endpoint.status == "InService"
+    assert endpoint.state == Endpoint.State.IN_SERVICE
 
 
 def test_each_change_is_told_once(endpoint, settle, advance):
@@ -74,7 +74,7 @@ def test_a_config_that_reads_do_not_show_yet_is_waited_for(endpoint, account, ad
     assert "does not see yet" in endpoint.hint
     assert not endpoint.failure
     account.unseen.clear()
-    assert settle(endpoint).status == "InService"
+    assert settle(endpoint).state == Endpoint.State.IN_SERVICE
     assert account.changes == CREATED
 
 
@@ -88,7 +88,7 @@ def test_throttling_is_waited_out_longer_each_time(endpoint, account, advance, s
     assert "slow down" in endpoint.hint
     assert [t for t in texts(endpoint) if "slow down" in t] == [texts(endpoint)[-1]]
     endpoint = settle(endpoint)
-    assert endpoint.status == "InService"
+    assert endpoint.state == Endpoint.State.IN_SERVICE
     assert (endpoint.attempts, endpoint.hint) == (0, "")
 
 
@@ -109,14 +109,14 @@ def test_a_refusal_stands_with_what_to_do_until_it_is_lifted(
     assert str(error) in endpoint.failure
     assert "five minutes" in endpoint.hint
     assert endpoint.check_after > timezone.now() + timedelta(minutes=4)
-    assert settle(endpoint).status == "InService"
+    assert settle(endpoint).state == Endpoint.State.IN_SERVICE
     assert texts(endpoint).count("What stood in the way is gone; it goes on.") == 1
 
 
 def test_a_failed_endpoint_shows_why_and_can_be_torn_down(endpoint, account, settle):
     account.fail_with = "The container did not pass the ping health check."
     endpoint = settle(endpoint)
-    assert endpoint.status == "Failed"
+    assert endpoint.state == Endpoint.State.FAILED
     assert account.fail_with in endpoint.failure
     assert "Tear it down" in endpoint.hint
     assert sum(account.fail_with in text for text in texts(endpoint)) == 1
@@ -130,7 +130,7 @@ def test_what_somebody_deleted_outside_is_created_again_and_told(serving, accoun
     endpoint = advance(serving)
     assert account.changes[3:] == ["+endpoint demo"]
     assert any("deleted it outside the portal" in text for text in texts(endpoint))
-    assert settle(endpoint).status == "InService"
+    assert settle(endpoint).state == Endpoint.State.IN_SERVICE
     assert sum("outside the portal" in text for text in texts(endpoint)) == 1
 
 
@@ -155,7 +155,7 @@ def test_already_exists_is_done_if_it_is_the_same(endpoint, account, settle, mon
         tags={},
     )
     account.failures["describe_model"] = [errors.NotFound("not yet")]
-    assert settle(endpoint).status == "InService"
+    assert settle(endpoint).state == Endpoint.State.IN_SERVICE
     assert account.changes == CREATED
 
 
@@ -170,12 +170,12 @@ def test_something_else_of_that_name_is_left_alone(endpoint, account, settle):
     endpoint = settle(endpoint)
     assert endpoint.gone_at is not None
     assert list(account.models) == ["demo-r1"]
-    assert endpoint.resources.get(kind="model").status == "Kept"
+    assert endpoint.resources.get(kind="model").state == Resource.State.KEPT
     assert any("left as it is" in text for text in texts(endpoint))
 
 
 def test_a_name_that_the_account_has_is_refused(db, account):
-    account.endpoints["prod"] = sagemaker.Endpoint(
+    account.endpoints["prod"] = sagemaker.SageMakerEndpoint(
         "prod", "arn", "InService", "c", timezone.now(), ""
     )
     with pytest.raises(ValidationError) as caught:
@@ -248,7 +248,7 @@ def test_of_two_who_create_one_endpoint_at_once_the_slower_is_told_the_truth(
     describe = sagemaker.describe_endpoint
     wanted: dict[str, Any] = {"name": "dbl", "instance_type": "ml.m5.large", "instance_count": 1}
 
-    def quicker(name: str) -> sagemaker.Endpoint:
+    def quicker(name: str) -> sagemaker.SageMakerEndpoint:
         monkeypatch.setattr(sagemaker, "describe_endpoint", describe)
         made = services.create_endpoint(**wanted, actor=None)
         for _ in range(3):

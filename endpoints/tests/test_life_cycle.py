@@ -91,7 +91,7 @@ def left(hosting):
 
 
 def test_from_creation_to_teardown(hosting):
-    endpoint = step_until(create("demo"), lambda row: row.status == "InService")
+    endpoint = step_until(create("demo"), lambda row: row.state == Endpoint.State.IN_SERVICE)
     assert [len(things) for things in left(hosting)] == [1, 1, 1]
     for resource in endpoint.resources.all():
         assert resource.arn.startswith("arn:aws:sagemaker:ap-northeast-2:123456789012:")
@@ -105,16 +105,16 @@ def test_from_creation_to_teardown(hosting):
 
 
 def test_a_teardown_during_the_creation(hosting):
-    endpoint = step_until(create("hasty"), lambda row: row.status == "Creating")
+    endpoint = step_until(create("hasty"), lambda row: row.state == Endpoint.State.CREATING)
     tear_down(endpoint)
     assert left(hosting) == ([], [], [])
 
 
 def test_deleted_in_the_console(hosting):
-    endpoint = step_until(create("drift"), lambda row: row.status == "InService")
+    endpoint = step_until(create("drift"), lambda row: row.state == Endpoint.State.IN_SERVICE)
     hosting.client("sagemaker").delete_endpoint(EndpointName="drift")
-    endpoint = step_until(endpoint, lambda row: row.status != "InService")
-    endpoint = step_until(endpoint, lambda row: row.status == "InService")
+    endpoint = step_until(endpoint, lambda row: row.state != Endpoint.State.IN_SERVICE)
+    endpoint = step_until(endpoint, lambda row: row.state == Endpoint.State.IN_SERVICE)
     tear_down(endpoint)
     assert left(hosting) == ([], [], [])
 
@@ -134,7 +134,9 @@ def test_three_workers_race_through_both_directions(hosting):
     for thread in threads:
         thread.start()
     try:
-        servers.wait_for(lambda: Endpoint.objects.get(pk=endpoint.pk).status == "InService")
+        servers.wait_for(
+            lambda: Endpoint.objects.get(pk=endpoint.pk).state == Endpoint.State.IN_SERVICE
+        )
         services.request_teardown(endpoint=endpoint, typed_name="race", actor=None)
         servers.wait_for(lambda: Endpoint.objects.get(pk=endpoint.pk).gone_at)
     finally:
@@ -147,7 +149,7 @@ def test_three_workers_race_through_both_directions(hosting):
 def test_calls(hosting, store, make_version, monkeypatch):
     pool = Pool(threads=2, waiting=2)
     monkeypatch.setattr(invocation_services, "pool", lambda: pool)
-    endpoint = step_until(create("calls"), lambda row: row.status == "InService")
+    endpoint = step_until(create("calls"), lambda row: row.state == Endpoint.State.IN_SERVICE)
     picture = Picture.objects.create(
         sha256="a" * 64, name="x.png", content_type="image/png", data=b"bytes", thumbnail=b"t"
     )

@@ -8,7 +8,9 @@ from django.urls import reverse
 from activity.models import Event
 from core import errors
 from endpoints import reconciler
+from endpoints.forms import NewEndpointForm
 from endpoints.models import Endpoint
+from tests.html import one_line
 
 ROLES = ("viewer", "operator", "admin")
 MAY = {
@@ -149,12 +151,12 @@ def test_the_page_shows_names_arns_states_and_the_log(serving, client_of, make_v
 def test_the_page_polls_until_it_is_settled(endpoint, settle, client_of):
     client = client_of("viewer")
     polls = f'hx-get="{url("live", endpoint)}" hx-trigger="every 1s"'
-    assert polls in client.get(url("detail", endpoint)).content.decode()
-    live = client.get(url("live", endpoint)).content.decode()
+    assert polls in one_line(client.get(url("detail", endpoint)))
+    live = one_line(client.get(url("live", endpoint)))
     assert polls in live
     assert 'id="use"' not in live
     settle(endpoint)
-    live = client.get(url("live", endpoint)).content.decode()
+    live = one_line(client.get(url("live", endpoint)))
     assert polls not in live
     assert 'hx-swap-oob="true"' in live
 
@@ -181,7 +183,7 @@ def test_teardown_wants_the_name_and_lists_what_goes(serving, account, client_of
     assert response.url == serving.get_absolute_url()
     assert settle(serving).gone_at is not None
     page = client.get(url("detail", serving)).content.decode()
-    assert page.count('data-state="Gone"') >= 6
+    assert page.count('data-state="gone"') >= 6
     assert "costs nothing any more" in page
     assert url("teardown", serving) not in page
     assert client.get(url("teardown", serving)).status_code == 302
@@ -220,5 +222,21 @@ def test_it_says_that_objects_which_came_by_other_ways_were_not_validated(
     serving, make_version, client_of
 ):
     make_version()
-    page = client_of("viewer").get(url("detail", serving)).content.decode()
+    page = one_line(client_of("viewer").get(url("detail", serving)))
     assert "Objects that reached the store by other ways are served too" in page
+
+
+@pytest.mark.parametrize(
+    ("most", "count", "valid"), [(10, 10, True), (10, 11, False), (3, 4, False)]
+)
+def test_the_form_itself_refuses_more_instances_than_the_settings_allow(
+    settings, most, count, valid
+):
+    settings.MAX_INSTANCES = most
+    form = NewEndpointForm(
+        {"name": "demo", "instance_type": settings.INSTANCE_TYPES[0], "instance_count": count}
+    )
+    assert form.is_valid() == valid
+    assert form.fields["instance_count"].widget.attrs["max"] == most
+    if not valid:
+        assert form.errors["instance_count"] == [f"Choose a number from 1 to {most}."]

@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from endpoints.management.commands import seed_demo
 from endpoints.models import Endpoint
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 from tests.artifacts import constant_archive
 
 
@@ -58,7 +58,7 @@ def test_a_run_that_was_killed_is_picked_up(
 
 
 def test_a_catalog_in_use_is_left_alone(db: None, account: Any, store: str, demo: Path) -> None:
-    Model.objects.create(name="mine")
+    RegisteredModel.objects.create(name="mine")
     call_command("seed_demo", demo, stdout=StringIO())
     assert not Version.objects.exists()
     assert not Endpoint.objects.exists()

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from activity.models import Event
 from core import errors
 from endpoints import sagemaker, services
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, Resource
 from endpoints.tests.conftest import CREATED, DELETED
 
 
@@ -20,10 +20,10 @@ def test_it_deletes_endpoint_config_and_model_in_this_order(serving, account, se
     assert account.changes == CREATED + DELETED
     assert account.empty
     assert endpoint.gone_at is not None
-    assert endpoint.status == "Gone"
-    assert {r.status for r in endpoint.resources.all()} == {"Gone"}
+    assert endpoint.state == Endpoint.State.GONE
+    assert {r.state for r in endpoint.resources.all()} == {Resource.State.GONE}
     assert all(r.gone_at for r in endpoint.resources.all())
-    told = [e.text for e in Event.objects.about("endpoint", endpoint.pk)]
+    told = [e.sentence for e in Event.objects.about("endpoint", endpoint.pk)]
     assert told[0].startswith("demo is torn down. The artifacts stay in s3://")
 
 
@@ -34,7 +34,7 @@ def test_the_next_is_deleted_only_when_the_last_is_confirmed_gone(serving, accou
     for _ in range(3):
         endpoint = advance(endpoint)
         assert account.changes[3:] == DELETED[:1]
-        assert endpoint.status == "Deleting"
+        assert endpoint.state == Endpoint.State.DELETING
     advance(endpoint)
     assert account.changes[3:] == DELETED[:2]
 
@@ -56,7 +56,7 @@ def test_during_creation_it_waits_until_aws_allows_it(endpoint, account, advance
     account.looks = 4
     for _ in range(4):
         endpoint = advance(endpoint)
-    assert endpoint.status == "Creating"
+    assert endpoint.state == Endpoint.State.CREATING
     tear_down(endpoint)
     endpoint = advance(endpoint)
     assert account.changes == CREATED
@@ -114,7 +114,9 @@ def test_a_denied_deletion_says_so_and_goes_on_when_it_is_allowed(
 
 
 def test_somebody_elses_endpoint_of_the_name_is_left_alone(endpoint, account, settle):
-    account.configs["theirs"] = sagemaker.Config("theirs", "arn", account._now(), "m", "t", 1)
+    account.configs["theirs"] = sagemaker.SageMakerConfig(
+        "theirs", "arn", account._now(), "m", "t", 1
+    )
     sagemaker.create_endpoint(name="demo", config_name="theirs", tags={})
     endpoint = settle(endpoint)
     assert "uses the config theirs" in endpoint.failure
@@ -132,4 +134,4 @@ def test_the_name_is_free_again_and_derived_names_never_come_twice(serving, acco
         name="demo", instance_type="ml.m5.large", instance_count=2, actor=None
     )
     assert again.model_name == "demo-r2"
-    assert settle(again).status == "InService"
+    assert settle(again).state == Endpoint.State.IN_SERVICE

@@ -237,7 +237,7 @@ def test_what_cannot_be_served_is_refused(post, serving, make_version, sagemaker
     assert "not in the store" in text(post(picture=upload(), version=elsewhere.pk))
     rejected = make_version(name="bad", state=Version.State.REJECTED, reason="no")
     assert "not ready" in text(post(picture=upload(), version=rejected.pk))
-    Endpoint.objects.update(status="Creating")
+    Endpoint.objects.update(state=Endpoint.State.CREATING)
     assert "not in service" in text(post(picture=upload()))
     assert not sagemaker_runtime.asked
 
@@ -443,9 +443,9 @@ def test_empty_portals_say_what_to_do(db, account, client_of, make_version):
     client = client_of("operator")
     assert "There is no endpoint to call" in text(client.get("/invoke/"))
     assert reverse("endpoints:new") in text(client.get("/invoke/"))
-    Endpoint.objects.create(name="demo", status="Creating", instance_type="t")
+    Endpoint.objects.create(name="demo", state=Endpoint.State.CREATING, instance_type="t")
     assert "demo is not in service yet" in text(client.get("/invoke/"))
-    Endpoint.objects.update(status="InService")
+    Endpoint.objects.update(state=Endpoint.State.IN_SERVICE)
     assert "There is no version to call" in text(client.get("/invoke/"))
     make_version()
     assert "The answer will be here" in text(client.get("/invoke/"))

@@ -15,6 +15,7 @@ from invocations import runtime, services, views
 from invocations.models import Invocation
 from invocations.pool import Pool
 from invocations.tests.test_invoke import Runtime, upload
+from tests.html import one_line
 from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,7 +48,7 @@ def test_a_model_that_loads_does_not_hold_the_response(
     monkeypatch.setattr(views, "PATIENCE_S", 0.05)
     client = client_of("viewer")
     data = {"endpoint": serving.pk, "version": make_version().pk, "picture": upload()}
-    page = client.post(reverse("invocations:run"), data, HTTP_HX_REQUEST="true").content.decode()
+    page = one_line(client.post(reverse("invocations:run"), data, HTTP_HX_REQUEST="true"))
     call = Invocation.objects.get()
     address = reverse("invocations:result", args=[call.pk])
     assert f'hx-get="{address}"' in page
@@ -109,4 +110,4 @@ def test_racing_to_the_end_makes_one_of_each(endpoint, account):
     for thread in threads:
         thread.join(60)
     assert account.changes == ["+model demo-r1", "+config demo-r1", "+endpoint demo"]
-    assert Endpoint.objects.get().status == "InService"
+    assert Endpoint.objects.get().state == Endpoint.State.IN_SERVICE

@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from localaws.removal import remove
 
 
+@pytest.mark.processes
 def test_folders_deeper_than_python_follows_and_closed_ones_are_removed(tmp_path: Path) -> None:
     """shutil's own removal raises RecursionError, and with it localaws did not start."""
     folder = tmp_path / "instance"

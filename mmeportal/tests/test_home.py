@@ -9,7 +9,7 @@ from django.test import Client
 
 from endpoints.models import Endpoint
 from invocations.models import Invocation
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 
 SECTIONS = {
     "endpoints.view_endpoint": "secret-endpoint",
@@ -20,9 +20,9 @@ SECTIONS = {
 
 @pytest.fixture
 def filled(db: None) -> Endpoint:
-    Model.objects.create(name="secret-model")
-    endpoint = Endpoint.objects.create(name="secret-endpoint", status="InService")
-    other = Model.objects.create(name="other")
+    RegisteredModel.objects.create(name="secret-model")
+    endpoint = Endpoint.objects.create(name="secret-endpoint", state=Endpoint.State.IN_SERVICE)
+    other = RegisteredModel.objects.create(name="other")
     Invocation.objects.create(
         endpoint=Endpoint.objects.create(name="gone", gone_at=endpoint.created_at),
         version=Version.objects.create(model=other, number=1, size=1),

@@ -134,7 +134,7 @@ def test_no_list_is_an_alert_and_what_scrolls_can_be_reached(
     client_of: Callable[[str], Client], db: None
 ) -> None:
     client = client_of("operator")
-    endpoint = Endpoint.objects.create(name="demo", status="InService")
+    endpoint = Endpoint.objects.create(name="demo", state=Endpoint.State.IN_SERVICE)
     texts = [
         client.get(address).content.decode()
         for address in ("/models/new/", "/models/new/name/?name=A", endpoint.get_absolute_url())

@@ -17,8 +17,9 @@ from django.urls import reverse
 
 from core import aws
 from models_catalog import services
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 from tests.artifacts import constant_archive
+from tests.html import one_line
 
 NEW = "models_catalog:new"
 
@@ -26,7 +27,7 @@ NEW = "models_catalog:new"
 @pytest.fixture
 def version(db: None) -> Version:
     """A version that was published."""
-    model = Model.objects.create(name="digits", description="Hand-written digits.")
+    model = RegisteredModel.objects.create(name="digits", description="Hand-written digits.")
     return Version.objects.create(
         model=model,
         number=1,
@@ -133,7 +134,7 @@ def test_what_was_typed_is_kept_where_the_form_is_wrong(
     assert answer.status_code == 422
     assert "not named *.tar.gz" in page
     assert "my note" in page
-    assert not Model.objects.exists()
+    assert not RegisteredModel.objects.exists()
 
 
 def _named(client_of: Callable[[str], Client], file_name: str) -> str:
@@ -213,7 +214,7 @@ def test_a_dead_store_is_told_and_nothing_is_kept(
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "60"
     assert "Nothing was kept" in answer.content.decode()
-    assert not Model.objects.exists()
+    assert not RegisteredModel.objects.exists()
 
 
 def test_a_store_that_hangs_is_told_and_nothing_is_kept(
@@ -236,7 +237,7 @@ def test_a_store_that_hangs_is_told_and_nothing_is_kept(
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "60"
     assert "The store did not take the archive" in answer.content.decode()
-    assert not Model.objects.exists()
+    assert not RegisteredModel.objects.exists()
     assert operator.post(reverse(NEW), _form(path)).status_code == 302
 
 
@@ -266,7 +267,7 @@ def test_what_a_store_without_room_answers_is_told(
     aws.s3.cache_clear()
     assert answer.status_code == status
     assert said in answer.content.decode()
-    assert not Model.objects.exists()
+    assert not RegisteredModel.objects.exists()
 
 
 def test_a_settled_page_does_not_poll(client_of: Callable[[str], Client], version: Version) -> None:
@@ -298,7 +299,7 @@ def test_admins_see_what_held_the_check_and_what_did_not(
         "missing": ["network", "processes"],
     }  # fmt: skip
     version.save()
-    page = client_of(role).get(version.get_absolute_url()).content.decode()
+    page = one_line(client_of(role).get(version.get_absolute_url()))
     assert ("Landlock" in page) is bool(told)
     assert ("Missing: network, processes." in page) is bool(told)
 
@@ -352,7 +353,7 @@ def served(version: Version) -> Version:
 
 
 def test_the_page_says_what_is_served(client_of: Callable[[str], Client], served: Version) -> None:
-    page = client_of("viewer").get(served.get_absolute_url()).content.decode()
+    page = one_line(client_of("viewer").get(served.get_absolute_url()))
     for digits in (served.sha256, served.published_sha256, served.content_sha256):
         assert f'data-copy="{digits}"' in page
     text = html.unescape(page)
@@ -450,7 +451,7 @@ def test_what_is_no_checksum_or_another_one_finds_nothing(
 def test_a_model_is_found_by_a_part_of_its_name(
     client_of: Callable[[str], Client], served: Version
 ) -> None:
-    Model.objects.create(name="faces")
+    RegisteredModel.objects.create(name="faces")
     page = client_of("viewer").get("/models/", {"q": "DIG"}).content.decode()
     assert 'href="/models/digits/"' in page
     assert 'href="/models/faces/"' not in page

@@ -85,6 +85,7 @@ def test_a_folder_that_an_untrusted_program_closed_is_removed_too(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.processes
 def test_a_folder_deeper_than_python_follows_is_removed_too(old: float, tmp_path: Path) -> None:
     with temporary.folder("check") as folder:
         at = folder

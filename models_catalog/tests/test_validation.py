@@ -11,6 +11,8 @@ import pytest
 
 from models_catalog import validation
 
+pytestmark = pytest.mark.processes  # the programs that are tested
+
 GOOD: dict[str, Any] = {
     "ok": True,
     "error": None,

@@ -70,11 +70,12 @@ def test_what_an_earlier_version_left_open_below_the_folder_is_closed(tmp_path: 
     layout = Layout(tmp_path / "local")
     layout.make_folders()
     database, program = layout.local_dir / "db.sqlite3", layout.local_dir / "s3" / "run"
+    logs = layout.local_dir / "logs"
     database.touch()
     program.touch()
     database.chmod(0o644)
     program.chmod(0o755)
-    layout.log_dir.chmod(0o755)
+    logs.chmod(0o755)
     outside = tmp_path / "outside"
     outside.touch()
     outside.chmod(0o644)
@@ -82,7 +83,7 @@ def test_what_an_earlier_version_left_open_below_the_folder_is_closed(tmp_path: 
 
     layout.close_to_others()
 
-    modes = [path.stat().st_mode & 0o777 for path in (database, program, layout.log_dir, outside)]
+    modes = [path.stat().st_mode & 0o777 for path in (database, program, logs, outside)]
     assert modes == [0o600, 0o700, 0o700, 0o644]
 
 

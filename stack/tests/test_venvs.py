@@ -17,6 +17,7 @@ def venv(tmp_path: Path) -> Venv:
     return Venv("test", tmp_path / "venv", (tmp_path / "needs.txt",))
 
 
+@pytest.mark.processes
 def test_a_made_environment_is_current_until_its_requirements_change(venv: Venv) -> None:
     assert not venv.is_current()
     venv.install()
@@ -40,6 +41,7 @@ def test_a_made_environment_is_current_until_its_requirements_change(venv: Venv)
     assert not kept.exists(), "thrown away and made anew"
 
 
+@pytest.mark.processes
 def test_what_needs_network_fails_with_a_sentence(
     venv: Venv, monkeypatch: pytest.MonkeyPatch
 ) -> None:

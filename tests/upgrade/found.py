@@ -15,6 +15,7 @@ django.setup()
 
 from django.apps import apps  # noqa: E402
 from django.contrib.auth.models import User  # noqa: E402
+from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from activity.models import Event  # noqa: E402
@@ -56,11 +57,15 @@ app.loader.import_default_modules()  # the tasks, as a worker imports them
 
 
 def rows() -> dict[str, list[dict[str, Any]]]:
-    """All rows of the portal's tables, by table."""
+    """All rows of the portal's tables as they are stored, by table."""
     found = {}
     for label in ("activity", "models_catalog", "endpoints", "invocations"):
         for model in apps.get_app_config(label).get_models():
-            found[model._meta.db_table] = list(model._default_manager.order_by("pk").values())
+            table = model._meta.db_table
+            with connection.cursor() as cursor:
+                cursor.execute(f'SELECT * FROM "{table}" ORDER BY id')
+                names = [column[0] for column in cursor.description]
+                found[table] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return found
 
 

@@ -15,7 +15,7 @@ from activity.services import record
 from core.errors import AwsError
 from endpoints.models import Endpoint
 from endpoints.services import create_endpoint
-from models_catalog.models import Model, Version
+from models_catalog.models import RegisteredModel, Version
 from models_catalog.services import upload_version
 
 ENDPOINT = "demo"
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         if Event.objects.filter(action="demo.seeded").exists():
             self.stdout.write("The demo was set up before; nothing to do.")
             return
-        if Model.objects.exclude(name__in=names).exists():
+        if RegisteredModel.objects.exclude(name__in=names).exists():
             self.stdout.write("The catalog is in use; the demo stays out of it.")
             return
         try:
@@ -98,7 +98,7 @@ class Command(BaseCommand):
             states = Version.objects.filter(model__name__in=names).values_list("state", flat=True)
             endpoint.refresh_from_db()
             ready = sum(state == Version.State.READY for state in states)
-            line = f"{ready} of {len(states)} versions ready, endpoint {endpoint.status}"
+            line = f"{ready} of {len(states)} versions ready, endpoint {endpoint.state_label}"
             if line != said:
                 self.stdout.write(line)
                 self.stdout.flush()
@@ -109,7 +109,9 @@ class Command(BaseCommand):
             problem = ""
             if found := bad.select_related("model").first():
                 problem = f"{found} was rejected: {found.reason}"
-            elif endpoint.status == "Failed" or (endpoint.failure and time.monotonic() > patience):
+            elif endpoint.state == Endpoint.State.FAILED or (
+                endpoint.failure and time.monotonic() > patience
+            ):
                 problem = f"The endpoint {endpoint} does not come up: {endpoint.failure}"
             elif time.monotonic() > deadline:
                 problem = f"It was not ready after {seconds} s: {line}."

@@ -1,10 +1,10 @@
-"""`/healthz`: the process lives. `/readyz`: the portal can do its work."""
+"""`/healthz`: the process runs. `/readyz`: the portal can do its work."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from mmeportal import readiness
+from core import readiness
 
 LIVES = "/healthz"
 READY = "/readyz"
@@ -26,7 +26,7 @@ class HealthMiddleware:
         if request.path_info == LIVES:
             return _uncached({"status": "ok"}, 200)
         if request.path_info == READY:
-            report = readiness.BOARD.report()
+            report = readiness.board().report()
             status = "ok" if report.ready else "down"
             return _uncached(
                 {"status": status, "clock": report.part("clock").sentence},

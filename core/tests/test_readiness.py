@@ -17,10 +17,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from core import aws, heartbeat
+from core import aws, heartbeat, readiness
+from core.readiness import Board, Check, NotWell, State
 from core.tests.locked import locked_by_another_program
-from mmeportal import readiness
-from mmeportal.readiness import Board, Check, NotWell, State
 from tests.servers import free_port, redis_server
 
 STATUS = {"headers": {"accept": "application/json"}}
@@ -74,7 +73,7 @@ def redis(tmp_path: Path, settings: Any) -> Iterator["subprocess.Popen[bytes]"]:
 def board(monkeypatch: pytest.MonkeyPatch) -> Board:
     """A new board: what other tests found is not held against this one."""
     made = readiness.all_checks()
-    monkeypatch.setattr(readiness, "BOARD", made)
+    monkeypatch.setattr(readiness, "board", lambda: made)
     return made
 
 
@@ -241,7 +240,7 @@ def test_a_database_without_a_migration_is_not_ready(well: None, client: Client)
         cursor.execute(f"DELETE FROM django_migrations WHERE {where}")
         try:
             assert client.get("/readyz").status_code == 503
-            (database,) = [p for p in readiness.BOARD.report().parts if p.name == "database"]
+            (database,) = [p for p in readiness.board().report().parts if p.name == "database"]
             assert "1 migrations are not applied (endpoints.0003" in database.sentence
         finally:
             cursor.execute(
@@ -269,14 +268,14 @@ def test_little_room_is_told_and_the_portal_goes_on(
 ) -> None:
     settings.MIN_FREE_MB = 1 << 40
     assert client.get("/readyz").status_code == 200
-    (disk,) = [part for part in readiness.BOARD.report().parts if part.name == "disk"]
+    (disk,) = [part for part in readiness.board().report().parts if part.name == "disk"]
     assert disk.state == State.DEGRADED
 
 
 def test_a_clock_that_differs_is_told(well: None, redis: Any, settings: Any) -> None:
     with heartbeat.connect() as connected:
         connected.set(heartbeat.key("worker", "late"), '{"at": 1000000000}', px=60_000)
-    (worker,) = [part for part in readiness.BOARD.report().parts if part.name == "worker"]
+    (worker,) = [part for part in readiness.board().report().parts if part.name == "worker"]
     assert worker.state == State.DEGRADED
     assert "The clock of late is" in worker.sentence
 
@@ -336,7 +335,7 @@ def test_a_redis_that_takes_nothing_is_told_and_the_portal_goes_on(
 
 
 def _found(name: str) -> readiness.Found:
-    (part,) = [part for part in readiness.BOARD.report().parts if part.name == name]
+    (part,) = [part for part in readiness.board().report().parts if part.name == name]
     return part
 
 
@@ -345,7 +344,7 @@ def test_a_worker_that_never_reported_is_told(
 ) -> None:
     with heartbeat.connect() as connected:
         connected.delete(heartbeat.key("worker"))
-    (worker,) = [part for part in readiness.BOARD.report().parts if part.name == "worker"]
+    (worker,) = [part for part in readiness.board().report().parts if part.name == "worker"]
     assert worker.sentence == "No worker has reported for 60 s."
 
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('models_catalog', '0006_clock_and_step'),
+        ('models_catalog', '0007_registered_model'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('endpoints', '0005_invocations_moved'),
+        ('endpoints', '0006_states'),
     ]
 
     operations = [

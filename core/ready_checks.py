@@ -1,0 +1,216 @@
+"""The checks of what every app uses: database, disk, Redis, clocks, workers and beat."""
+
+import copy
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache, partial
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.utils import load_backend
+from django.utils import timezone
+
+from core import clock, errors, heartbeat, readiness
+from core.readiness import NotWell, Short
+
+CLOCKS_APART_S = 5.0
+_SIGNATURES_S = 300.0  # AWS takes signatures of the last five minutes
+_FULL_BYTES = 10 << 20
+_FULL_FILES = 100
+
+
+def register_all() -> None:
+    """Register the checks and clocks of this module."""
+    readiness.register("database", look_at_database, vital=True)
+    readiness.register("disk", look_at_disk, vital=True)
+    readiness.register("redis", look_at_redis, vital=False)
+    readiness.register("clock", look_at_clock, vital=False)
+    readiness.register("worker", partial(look_at_heartbeats, "worker"), vital=False)
+    readiness.register("beat", partial(look_at_heartbeats, "beat"), vital=False)
+    readiness.register_clock("the database", _time_of_database)
+    readiness.register_clock("Redis", _time_of_redis)
+
+
+@contextmanager
+def _own_connection() -> Iterator[BaseDatabaseWrapper]:
+    """A connection beside those of the requests, which gives up after a second."""
+    wanted = copy.deepcopy(connection.settings_dict)
+    options = wanted.setdefault("OPTIONS", {})
+    if connection.vendor == "sqlite":
+        options["timeout"] = 1
+    elif connection.vendor == "postgresql":
+        options["connect_timeout"] = 2  # the least that libpq takes
+        options["options"] = "-c statement_timeout=1000 -c lock_timeout=1000"
+        options.pop("pool", None)
+    wanted["CONN_MAX_AGE"] = 0
+    made = load_backend(wanted["ENGINE"]).DatabaseWrapper(wanted, "ready")
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@cache
+def _migrations() -> frozenset[tuple[str, str]]:
+    """All migrations of this program, by app and name."""
+    return frozenset(MigrationLoader(None).graph.nodes)
+
+
+def look_at_database() -> str:
+    """It answers, has all migrations, and takes a row and gives it back."""
+    try:
+        with _own_connection() as own:
+            with own.cursor() as cursor:
+                cursor.execute("SELECT app, name FROM django_migrations")
+                missing = _migrations() - set(cursor.fetchall())
+            if missing:
+                names = ", ".join(sorted(f"{app}.{name}" for app, name in missing)[:3])
+                raise NotWell(
+                    f"{len(missing)} migrations are not applied ({names}); run manage.py migrate."
+                )
+            _write(own)
+    except DatabaseError as error:
+        raise NotWell(f"It does not take a row: {str(error).strip()}") from error
+    return "It has all migrations and takes a row."
+
+
+def _write(own: BaseDatabaseWrapper) -> None:
+    """Write a row and delete it again, in one transaction that is committed.
+
+    A roll-back would write nothing to the disk in SQLite, so a full one would not be noticed.
+    """
+    row = f"readyz-{os.uname().nodename}-{os.getpid()}"[:40]
+    table = own.ops.quote_name("django_session")
+    own.set_autocommit(False)
+    try:
+        with own.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {table} (session_key, session_data, expire_date)"  # noqa: S608
+                " VALUES (%s, %s, %s)",
+                [row, "", own.ops.adapt_datetimefield_value(timezone.now() + timedelta(hours=1))],
+            )
+            cursor.execute(f"DELETE FROM {table} WHERE session_key = %s", [row])  # noqa: S608
+        own.commit()
+    finally:
+        own.rollback()
+
+
+def look_at_disk() -> str:
+    """There is room where uploads lie, and where the database is if that is a file."""
+    folders = [Path(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())]
+    if connection.vendor == "sqlite":
+        folders.append(Path(connection.settings_dict["NAME"]).parent)
+    least = None
+    for folder in dict.fromkeys(folders):
+        try:
+            disk = os.statvfs(folder)
+        except OSError as error:
+            raise NotWell(f"{folder} cannot be used: {error.strerror}.") from error
+        free = disk.f_bavail * disk.f_frsize
+        if disk.f_flag & os.ST_RDONLY:
+            raise NotWell(f"{folder} is read-only.")
+        if free < _FULL_BYTES or (disk.f_files and disk.f_favail < _FULL_FILES):
+            raise NotWell(f"The disk of {folder} is full: {free >> 20:,} MB are free.")
+        least = free if least is None else min(least, free)
+    assert least is not None
+    if least < settings.MIN_FREE_MB << 20:
+        raise Short(
+            f"{least >> 20:,} MB are free, less than the {settings.MIN_FREE_MB} of MIN_FREE_MB."
+        )
+    return f"{least >> 20:,} MB are free."
+
+
+def look_at_redis() -> str:
+    """Redis answers, and takes a key: one that is full or can only be read does not."""
+    try:
+        with heartbeat.connect(1.0) as client:
+            client.set(f"mme:ready:{os.uname().nodename}:{os.getpid()}", "", px=10_000)
+    except redis.ResponseError as error:
+        raise NotWell(
+            "It answers, and takes nothing, so jobs begin only when it does again: "
+            f"{_why_it_refuses(error)}"
+        ) from error
+    except redis.RedisError as error:
+        raise NotWell(
+            f"It does not answer, so jobs begin only when beat has found them: {error}"
+        ) from error
+    return "It answers."
+
+
+def _why_it_refuses(error: redis.ResponseError) -> str:
+    if isinstance(error, redis.exceptions.ReadOnlyError):
+        return "it is a replica, which can only be read. Make it the primary, or name that one."
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return "it is full (maxmemory). Give it more memory, or see who fills it."
+    return f"{error}"
+
+
+def look_at_clock() -> str:
+    """This host's clock beside those that were registered: of the database, Redis and S3.
+
+    Nothing of the portal's own depends on it, and AWS's requests are signed by AWS's clock
+    (core/aws.py); but sessions, certificates and other programs of this host do.
+    """
+    apart = {}
+    for name, look in readiness.clocks().items():
+        began = time.time()
+        try:
+            theirs = look()
+        except (DatabaseError, redis.RedisError, errors.AwsError):
+            continue  # the check of that part says so
+        if theirs is not None:
+            apart[name] = theirs - (began + time.time()) / 2
+    if not apart:
+        raise Short("No other clock could be asked.")
+    told = ", ".join(f"{name} {round(-seconds, 1) + 0.0:+.1f} s" for name, seconds in apart.items())
+    worst = max(apart.values(), key=abs)
+    if abs(worst) <= CLOCKS_APART_S:
+        return f"This host's clock against others: {told}."
+    more = ""
+    if abs(worst) > _SIGNATURES_S:
+        more = " AWS refuses signatures that are so far off; the portal signs by AWS's clock."
+    raise Short(
+        f"This host's clock against others: {told}. Set up NTP on the host that is off.{more}"
+    )
+
+
+def _time_of_database() -> float | None:
+    with _own_connection() as own:
+        return clock.now(own).timestamp()
+
+
+def _time_of_redis() -> float | None:
+    with heartbeat.connect(1.0) as client:
+        return clock.of_redis(client)
+
+
+def look_at_heartbeats(kind: str) -> str:
+    """At least one of a kind reported lately, and no clock is far from Redis's."""
+    try:
+        with heartbeat.connect(1.0) as client:
+            found = heartbeat.read_all(client, kind)
+    except redis.RedisError as error:
+        raise NotWell("Nothing is known of it, as Redis does not answer.") from error
+    if not found:
+        raise NotWell(f"No {kind} has reported for {heartbeat.KEPT_S:.0f} s.")
+    newest = found[0]
+    if newest.late:
+        raise NotWell(f"{newest.host} reported {newest.age_s:.0f} s ago, and no {kind} since.")
+    for beat in found:
+        if abs(beat.ahead_s) > CLOCKS_APART_S:
+            side = "ahead of" if beat.ahead_s > 0 else "behind"
+            raise NotWell(
+                f"The clock of {beat.host} is {abs(beat.ahead_s):.0f} s {side} Redis's. "
+                "Jobs do not depend on it; set up NTP all the same."
+            )
+    apart = max(abs(beat.ahead_s) for beat in found)
+    hosts = f", {len(found)} hosts" if len(found) > 1 else ""
+    return f"Reported {newest.age_s:.0f} s ago{hosts}; the clocks are {apart:.1f} s apart."

@@ -1,0 +1,22 @@
+"""Endpoints and the SageMaker resources that they own."""
+
+from django.apps import AppConfig
+
+from activity import codes, subjects
+from core import readiness
+
+
+class EndpointsConfig(AppConfig):
+    """Registers what other apps show of endpoints."""
+
+    name = "endpoints"
+
+    def ready(self) -> None:
+        """Make the event codes, the subject and the readiness check known."""
+        from endpoints.events import MAX_LENGTH, TEMPLATES
+        from endpoints.models import Endpoint
+        from endpoints.ready_checks import look_at_sagemaker
+
+        codes.register(TEMPLATES, max_length=MAX_LENGTH)
+        subjects.register(Endpoint.activity_kind, Endpoint)
+        readiness.register("sagemaker", look_at_sagemaker, vital=False)

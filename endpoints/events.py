@@ -1,0 +1,110 @@
+"""What the activity log says about endpoints: a sentence for each event code."""
+
+from typing import Final
+
+from django.utils.translation import gettext_noop as _
+
+from activity.codes import Scalar
+from endpoints.models import Endpoint
+
+# Characters of one parameter: what AWS says of a permission is long, and its end says which one.
+MAX_LENGTH = 2000
+
+TEMPLATES: Final = {
+    "endpoint.requested": _(
+        "Asked for the endpoint %(name)s with %(instance_count)s × %(instance_type)s."
+    ),
+    "endpoint.teardown_requested": _("Asked to tear the endpoint %(name)s down."),
+    "endpoint.gone": _("%(name)s is torn down. The artifacts stay in %(store)s."),
+    # A resource changed its state.
+    "endpoint.model.created": _("Created the SageMaker model %(name)s, which serves %(store)s."),
+    "endpoint.model.deleting": _("The SageMaker model %(name)s is being deleted."),
+    "endpoint.model.gone": _("The SageMaker model %(name)s is gone."),
+    "endpoint.config.created": _(
+        "Created the endpoint config %(name)s with %(instance_count)s × %(instance_type)s."
+    ),
+    "endpoint.config.deleting": _("The endpoint config %(name)s is being deleted."),
+    "endpoint.config.gone": _("The endpoint config %(name)s is gone."),
+    "endpoint.endpoint.in_service": _("The endpoint %(name)s is in service."),
+    "endpoint.endpoint.changed": _("The endpoint %(name)s is %(status)s."),
+    "endpoint.endpoint.failed": _("The endpoint failed: %(reason)s"),
+    "endpoint.endpoint.failed_unexplained": _("The endpoint failed: SageMaker gives no reason."),
+    "endpoint.endpoint.deleting": _("The endpoint %(name)s is being deleted."),
+    "endpoint.endpoint.gone": _("The endpoint %(name)s is gone."),
+    # Somebody changed the AWS account outside the portal.
+    "endpoint.model.lost": _(
+        "The SageMaker model %(name)s is no longer in the AWS account, though nobody tore it down "
+        "here: somebody deleted it outside the portal. It is being created again."
+    ),
+    "endpoint.config.lost": _(
+        "The endpoint config %(name)s is no longer in the AWS account, though nobody tore it down "
+        "here: somebody deleted it outside the portal. It is being created again."
+    ),
+    "endpoint.endpoint.lost": _(
+        "The endpoint %(name)s is no longer in the AWS account, though nobody tore it down here: "
+        "somebody deleted it outside the portal. It is being created again."
+    ),
+    "endpoint.model.replaced": _(
+        "The SageMaker model %(name)s is not the one seen before: that one was deleted, and this "
+        "one created, since the last look."
+    ),
+    "endpoint.config.replaced": _(
+        "The endpoint config %(name)s is not the one seen before: that one was deleted, and this "
+        "one created, since the last look."
+    ),
+    "endpoint.endpoint.replaced": _(
+        "The endpoint %(name)s is not the one seen before: that one was deleted, and this one "
+        "created, since the last look."
+    ),
+    # A resource of our name that the portal did not create.
+    "endpoint.model.foreign": _(
+        "The AWS account has a SageMaker model named %(name)s that is not this portal's: it serves "
+        "%(store)s with %(image)s. Nothing of it was changed. Tear this endpoint down (which "
+        "leaves the other alone) and create one under another name."
+    ),
+    "endpoint.config.foreign": _(
+        "The AWS account has an endpoint config named %(name)s that is not this portal's: it says "
+        "%(instance_count)s × %(instance_type)s for the model %(model)s. Nothing of it was "
+        "changed. Tear this endpoint down (which leaves the other alone) and create one under "
+        "another name."
+    ),
+    "endpoint.endpoint.foreign": _(
+        "The AWS account has an endpoint named %(name)s that is not this portal's: it uses the "
+        "config %(config)s. Nothing of it was changed. Tear this endpoint down (which leaves the "
+        "other alone) and create one under another name."
+    ),
+    "endpoint.model.kept": _(
+        "The SageMaker model %(name)s in the AWS account is not the one that this portal created. "
+        "It was left as it is."
+    ),
+    "endpoint.config.kept": _(
+        "The endpoint config %(name)s in the AWS account is not the one that this portal created. "
+        "It was left as it is."
+    ),
+    "endpoint.endpoint.kept": _(
+        "The endpoint %(name)s in the AWS account is not the one that this portal created. It was "
+        "left as it is."
+    ),
+    # AWS does not do what the portal asks.
+    "endpoint.throttled": _(
+        "AWS asks to slow down, or cannot be reached. The portal tries again by itself. (%(error)s)"
+    ),
+    "endpoint.busy": _("AWS is still busy with it. The portal tries again by itself. (%(error)s)"),
+    "endpoint.not_found": _(
+        "AWS does not see yet what was just created. The portal tries again by itself. (%(error)s)"
+    ),
+    "endpoint.already_exists": _(
+        "AWS says that it is there already. The portal tries again by itself. (%(error)s)"
+    ),
+    "endpoint.denied": _("AWS does not allow it: %(error)s"),
+    "endpoint.refused": _("AWS refuses it: %(error)s"),
+    "endpoint.resumed": _("What stood in the way is gone; it goes on."),
+}
+
+
+def size_of(endpoint: Endpoint) -> dict[str, Scalar]:
+    """The parameters that say how large an endpoint is."""
+    return {
+        "instance_count": endpoint.instance_count,
+        "instance_type": endpoint.instance_type,
+    }

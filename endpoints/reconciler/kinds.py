@@ -1,0 +1,158 @@
+"""The three kinds of SageMaker resources that an endpoint owns: one small class each."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+from activity.codes import Scalar
+from endpoints import sagemaker
+from endpoints.models import Endpoint, Resource
+
+
+@dataclass(frozen=True)
+class Found:
+    """A resource as AWS has just described it.
+
+    ``facts`` is what tells ours from somebody else's, under the names of the parameters of the
+    event ``endpoint.KIND.foreign``. Endpoints alone have a ``status`` (SageMaker's word) and a
+    ``failure`` (its FailureReason).
+    """
+
+    arn: str
+    created_at: datetime
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+    status: str = ""
+    failure: str = ""
+
+    @property
+    def state(self) -> Resource.State:
+        """The portal's state for it."""
+        return Resource.State.of_sagemaker(self.status) if self.status else Resource.State.CREATED
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether SageMaker is working on it, and so takes no change of it."""
+        return self.state in Resource.IN_PROGRESS
+
+
+class ResourceKind(ABC):
+    """How the portal describes, creates and deletes one kind, and tells its own from others'."""
+
+    kind: ClassVar[Resource.Kind]
+    noun: ClassVar[str]
+    # The state right after a create.
+    new_state: ClassVar[Resource.State] = Resource.State.CREATED
+
+    @abstractmethod
+    def describe(self, name: str) -> Found:
+        """What is in the AWS account under this name. Raises errors.NotFound or another error."""
+
+    @abstractmethod
+    def create(self, endpoint: Endpoint) -> str:
+        """Create it under its derived name; returns its ARN. Raises errors.AlreadyExists etc."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Delete it, or begin to. Raises errors.NotFound, errors.Busy etc."""
+
+    @abstractmethod
+    def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
+        """Whether what was found is as the portal creates it for this endpoint."""
+
+
+class ModelKind(ResourceKind):
+    """The SageMaker model: the image, and the store that it serves."""
+
+    kind = Resource.Kind.MODEL
+    noun = "SageMaker model"
+
+    def describe(self, name: str) -> Found:
+        found = sagemaker.describe_model(name)
+        image = found.image if found.multi_model else f"{found.image}, as a single model"
+        facts = {"store": found.data_url or "nothing", "image": image}
+        return Found(found.arn, found.created_at, facts)
+
+    def create(self, endpoint: Endpoint) -> str:
+        return sagemaker.create_model(
+            name=endpoint.model_name,
+            image=endpoint.image,
+            role_arn=endpoint.role_arn,
+            data_url=endpoint.model_data_url,
+            tags=_tags(endpoint),
+        )
+
+    def delete(self, name: str) -> None:
+        sagemaker.delete_model(name)
+
+    def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
+        return found.facts == {"store": endpoint.model_data_url, "image": endpoint.image}
+
+
+class ConfigKind(ResourceKind):
+    """The endpoint config: how many instances of which type serve the model."""
+
+    kind = Resource.Kind.CONFIG
+    noun = "endpoint config"
+
+    def describe(self, name: str) -> Found:
+        found = sagemaker.describe_config(name)
+        facts: dict[str, Scalar] = {
+            "model": found.model_name,
+            "instance_type": found.instance_type,
+            "instance_count": found.instance_count,
+        }
+        return Found(found.arn, found.created_at, facts)
+
+    def create(self, endpoint: Endpoint) -> str:
+        return sagemaker.create_config(
+            name=endpoint.config_name,
+            model_name=endpoint.model_name,
+            instance_type=endpoint.instance_type,
+            instance_count=endpoint.instance_count,
+            tags=_tags(endpoint),
+        )
+
+    def delete(self, name: str) -> None:
+        sagemaker.delete_config(name)
+
+    def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
+        return found.facts == {
+            "model": endpoint.model_name,
+            "instance_type": endpoint.instance_type,
+            "instance_count": endpoint.instance_count,
+        }
+
+
+class EndpointKind(ResourceKind):
+    """The endpoint itself: SageMaker takes minutes to create and to delete it."""
+
+    kind = Resource.Kind.ENDPOINT
+    noun = "endpoint"
+    new_state = Resource.State.CREATING
+
+    def describe(self, name: str) -> Found:
+        found = sagemaker.describe_endpoint(name)
+        facts = {"config": found.config_name}
+        return Found(found.arn, found.created_at, facts, found.status, found.failure)
+
+    def create(self, endpoint: Endpoint) -> str:
+        return sagemaker.create_endpoint(
+            name=endpoint.name, config_name=endpoint.config_name, tags=_tags(endpoint)
+        )
+
+    def delete(self, name: str) -> None:
+        sagemaker.delete_endpoint(name)
+
+    def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
+        return found.facts == {"config": endpoint.config_name}
+
+
+MODEL, CONFIG, ENDPOINT = ModelKind(), ConfigKind(), EndpointKind()
+# The order of creation; teardown goes backwards.
+KINDS: tuple[ResourceKind, ...] = (MODEL, CONFIG, ENDPOINT)
+
+
+def _tags(endpoint: Endpoint) -> dict[str, str]:
+    return {"mme-portal:endpoint": endpoint.name}

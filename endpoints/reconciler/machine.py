@@ -1,0 +1,125 @@
+"""The steps toward what the user wants, and what an error of AWS means for them."""
+
+import logging
+
+from core import errors
+from core.lease import LeaseLost
+from endpoints.models import Endpoint, Resource
+from endpoints.reconciler import writing
+from endpoints.reconciler.kinds import ENDPOINT, KINDS
+from endpoints.reconciler.run import AT_ONCE, LEASE, WHEN_SETTLED, NotOurs, Run
+
+logger = logging.getLogger(__name__)
+
+
+def advance(endpoint_id: int) -> bool:
+    """Take one step with an endpoint; False where it is not due or another worker has its lease.
+
+    Never raises for what AWS answers: that is written to the row, and tried again later. Takes the
+    primary key, since the row must be read after its lease was taken.
+    """
+    endpoint = Endpoint.objects.claim(endpoint_id, lease=LEASE)
+    if endpoint is None:
+        return False
+    run = Run(endpoint)
+    try:
+        if run.endpoint.wanted == Endpoint.Wanted.PRESENT:
+            _create_missing(run)
+        else:
+            _delete_all(run)
+    except LeaseLost:
+        logger.info("endpoint %s: the lease was lost before anything was changed", run.endpoint)
+        run.check_in = AT_ONCE
+    except NotOurs as error:
+        run.stop(error.code, error.parameters)
+    except tuple(_RETRIED) as error:
+        code = next(code for kind, code in _RETRIED.items() if isinstance(error, kind))
+        run.retry(code, error)
+    except errors.Denied as error:
+        hint = _STAYS if error.todo else _WHAT_TO_ALLOW
+        run.stop("endpoint.denied", {"error": str(error)}, hint)
+    except errors.AwsError as error:
+        run.stop("endpoint.refused", {"error": str(error)}, _WHAT_TO_CHANGE)
+    writing.write(run)
+    return True
+
+
+def _create_missing(run: Run) -> None:
+    """Create the first resource that is missing, unless SageMaker is working on the endpoint."""
+    found = run.look(ENDPOINT)
+    if found and found.in_progress:
+        run.wait(_IN_PROGRESS[found.state])
+        return
+    for kind in KINDS:
+        if run.look(kind) is None and not run.may_be_unseen(kind):
+            run.create(kind)
+            if kind is ENDPOINT:
+                run.hint = _IN_PROGRESS[kind.new_state]
+            return
+    if found is None:
+        run.hint = "SageMaker has taken the request, but does not show the endpoint yet."
+    elif found.state == Resource.State.FAILED:
+        run.stop_failed(found)
+    else:
+        run.check_in = WHEN_SETTLED
+        if found.state != Resource.State.IN_SERVICE:
+            run.hint = f"SageMaker calls its state {found.status}."
+
+
+def _delete_all(run: Run) -> None:
+    """Delete the last resource that is left; each is confirmed gone before the next one.
+
+    A deletion is asked for once even where the read found nothing: the read may lag behind a
+    create of a moment ago, and a delete that finds nothing does no harm.
+    """
+    for kind in reversed(KINDS):
+        if run.state(kind) in (Resource.State.GONE, Resource.State.KEPT):
+            continue
+        try:
+            found = run.look(kind)
+        except NotOurs:
+            run.keep(kind)
+            continue
+        if found and found.in_progress:
+            deleting = found.state == Resource.State.DELETING
+            run.wait(_STOPPING if deleting else _DELETED_LATER % found.status)
+            return
+        if found is None and run.state(kind) == Resource.State.DELETING:
+            run.note(kind, Resource.State.GONE)
+            continue
+        run.delete(kind)
+        if run.state(kind) == Resource.State.DELETING and kind is ENDPOINT:
+            run.hint = _STOPPING
+        return
+    run.gone = True
+
+
+# Errors that pass by themselves, and the event that says so after some tries.
+_RETRIED: dict[type[errors.AwsError], str] = {
+    errors.Throttled: "endpoint.throttled",
+    errors.Busy: "endpoint.busy",
+    errors.NotFound: "endpoint.not_found",
+    errors.AlreadyExists: "endpoint.already_exists",
+}
+_IN_PROGRESS = {
+    Resource.State.CREATING: "SageMaker starts the instances and the container; on AWS this takes "
+    "2 to 6 minutes.",
+    Resource.State.UPDATING: "SageMaker is updating the endpoint; it goes on serving.",
+    Resource.State.SYSTEM_UPDATING: "SageMaker is doing maintenance; the endpoint goes on serving.",
+    Resource.State.ROLLING_BACK: "SageMaker is going back to the configuration before; it goes on "
+    "serving.",
+    Resource.State.DELETING: "SageMaker is deleting the endpoint, which nobody asked for here. It "
+    "is created again when it is gone.",
+}
+_STOPPING = "SageMaker is stopping the instances."
+_DELETED_LATER = "SageMaker deletes no endpoint that is %s; it is deleted as soon as that is over."
+_STAYS = "What is there stays as it is. The portal tries again by itself every five minutes."
+_WHAT_TO_ALLOW = (
+    "Ask whoever manages the AWS account to give the portal's role this permission; docs/aws.md "
+    "has the whole policy. The portal tries again every five minutes."
+)
+_WHAT_TO_CHANGE = (
+    "Trying the same again will hardly help: read what AWS says, tear this endpoint down, and "
+    "create it with other values. Where it is a quota, ask AWS to raise it; the portal tries "
+    "again every five minutes."
+)

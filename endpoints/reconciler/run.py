@@ -1,0 +1,239 @@
+"""One run of the reconciler with one endpoint: what it sees, what it changes, what follows."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from activity import codes
+from activity.models import Event
+from core import aws, clock, errors
+from endpoints.events import size_of
+from endpoints.models import Endpoint, Resource
+from endpoints.reconciler.kinds import CONFIG, ENDPOINT, MODEL, Found, ResourceKind
+
+logger = logging.getLogger(__name__)
+
+# A little longer than the slowest single AWS call, and no more: after a crash nobody acts on the
+# endpoint before it ends.
+LEASE = timedelta(seconds=settings.AWS_CONNECT_TIMEOUT_S + aws.SAGEMAKER_READ_TIMEOUT_S + 3)
+AT_ONCE = timedelta(0)
+SOON = timedelta(seconds=1)
+WHEN_SETTLED = timedelta(seconds=60)
+WHEN_STOPPED = timedelta(minutes=5)
+# How long a read may still miss what was written (BC: CreateEndpoint on DescribeEndpointConfig).
+READ_LAG = timedelta(seconds=60)
+# Failed runs in a row before the log tells of it.
+RUNS_BEFORE_TELLING = 3
+
+
+class NotOurs(Exception):
+    """What has the name of our resource was not created by this portal."""
+
+    def __init__(self, code: str, parameters: Mapping[str, codes.Scalar]) -> None:
+        super().__init__(codes.render(code, parameters))
+        self.code, self.parameters = code, parameters
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event that is recorded when the run is written."""
+
+    code: str
+    parameters: Mapping[str, codes.Scalar] = field(default_factory=dict)
+    level: str = Event.Level.INFO
+
+
+class Run:
+    """What one run has seen so far, in rows that are not saved yet, and what is to be written.
+
+    ``endpoint`` and ``resources`` are the rows as this run sees them, ``seen`` the kinds to save;
+    ``events`` follow from the differences; ``check_in`` says how long until the next run. ``gone``
+    is set when nothing is left of the endpoint.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.resources: dict[str, Resource] = {r.kind: r for r in endpoint.resources.all()}
+        self.seen: set[ResourceKind] = set()
+        self.events: list[NewEvent] = []
+        self.failure = ""
+        self.failure_event: NewEvent | None = None
+        self.hint = ""
+        self.check_in = SOON
+        self.retrying = False
+        self.gone = False
+        self._found: dict[ResourceKind, Found | None] = {}
+
+    def state(self, kind: ResourceKind) -> str:
+        """The state of a resource, as this run sees it."""
+        return self.resources[kind.kind].state
+
+    def look(self, kind: ResourceKind) -> Found | None:
+        """What AWS has under the resource's name; None where there is nothing.
+
+        Asks once a run. Raises NotOurs, and errors.AwsError where AWS does not answer.
+        """
+        if kind not in self._found:
+            self._found[kind] = self._describe(kind)
+        return self._found[kind]
+
+    def _describe(self, kind: ResourceKind) -> Found | None:
+        resource = self.resources[kind.kind]
+        try:
+            found = kind.describe(resource.name)
+        except errors.NotFound:
+            return None
+        # The very one that was seen before is ours, though somebody may have changed it since.
+        if not kind.is_ours(self.endpoint, found) and found.created_at != resource.created_at:
+            code = f"endpoint.{kind.kind}.foreign"
+            raise NotOurs(code, {"name": resource.name} | dict(found.facts))
+        # A model or config that is being deleted may be read for a while longer.
+        if found.status or resource.state != Resource.State.DELETING:
+            self.note(kind, found.state, found=found)
+        return found
+
+    def may_be_unseen(self, kind: ResourceKind) -> bool:
+        """Whether it was created so recently that a read which misses it says nothing."""
+        resource = self.resources[kind.kind]
+        return (
+            resource.state == kind.new_state
+            and resource.changed_at is not None
+            and clock.now() - resource.changed_at < READ_LAG
+        )
+
+    def note(
+        self,
+        kind: ResourceKind,
+        state: Resource.State,
+        *,
+        arn: str = "",
+        found: Found | None = None,
+    ) -> None:
+        """Note the state of a resource, with the event where it differs from the one before.
+
+        ``found``: what AWS has described; without it, the state follows from a call's success.
+        """
+        resource = self.resources[kind.kind]
+        self.seen.add(kind)
+        created_at = found.created_at if found else None
+        if resource.state != state:
+            self._tell_state(kind, state, found)
+            resource.changed_at = clock.now()
+        elif created_at and resource.created_at and created_at != resource.created_at:
+            self.tell(f"endpoint.{kind.kind}.replaced", kind, level=Event.Level.WARNING)
+        resource.state = state
+        resource.sagemaker_status = found.status if found else ""
+        resource.arn = (found.arn if found else arn) or resource.arn
+        if created_at or state == kind.new_state:
+            # Just after a create it is not known yet; the time of a predecessor would be wrong.
+            resource.created_at = created_at
+        resource.gone_at = clock.now() if state == Resource.State.GONE else None
+        if kind is ENDPOINT and state not in (Resource.State.GONE, Resource.State.KEPT):
+            self.endpoint.state = Endpoint.State(state)
+            self.endpoint.sagemaker_status = resource.sagemaker_status
+
+    def create(self, kind: ResourceKind) -> None:
+        """Create a resource: the one changing call of this run."""
+        resource = self.resources[kind.kind]
+        self.hold()
+        logger.info("endpoint %s: creating the %s %s", self.endpoint, kind.noun, resource.name)
+        arn = kind.create(self.endpoint)
+        if resource.exists:
+            self.tell(f"endpoint.{kind.kind}.lost", kind, level=Event.Level.WARNING)
+        self.note(kind, kind.new_state, arn=arn)
+        self.check_in = SOON if kind is ENDPOINT else AT_ONCE
+
+    def delete(self, kind: ResourceKind) -> None:
+        """Delete a resource: the one changing call of this run."""
+        resource = self.resources[kind.kind]
+        self.hold()
+        logger.info("endpoint %s: deleting the %s %s", self.endpoint, kind.noun, resource.name)
+        self.check_in = AT_ONCE
+        try:
+            kind.delete(resource.name)
+        except errors.NotFound:
+            self.note(kind, Resource.State.GONE)
+        else:
+            self.note(kind, Resource.State.DELETING)
+            if kind is ENDPOINT:
+                self.check_in = SOON
+
+    def hold(self) -> None:
+        """Renew the lease before a changing call.
+
+        Raises LeaseLost, also where the user wants something else by now.
+        """
+        Endpoint.objects.filter(wanted=self.endpoint.wanted).renew(self.endpoint, lease=LEASE)
+
+    def keep(self, kind: ResourceKind) -> None:
+        """Leave alone what is not ours; it counts as done."""
+        self.note(kind, Resource.State.KEPT)
+        self.tell(f"endpoint.{kind.kind}.kept", kind, level=Event.Level.WARNING)
+
+    def wait(self, hint: str) -> None:
+        """Look again at what SageMaker works on: the longer it takes, the later."""
+        changed_at: datetime | None = self.resources[ENDPOINT.kind].changed_at
+        waited = (clock.now() - changed_at).total_seconds() if changed_at else 0.0
+        self.check_in = timedelta(seconds=min(10.0, max(1.0, waited / 15)))
+        self.hint = hint
+
+    def stop(self, code: str, parameters: Mapping[str, codes.Scalar], hint: str = "") -> None:
+        """Stand still for a failure that a person must mend; it is told as an event."""
+        self.failure, self.hint = codes.render(code, parameters), hint
+        self.failure_event = NewEvent(code, parameters, Event.Level.ERROR)
+        self.check_in = WHEN_STOPPED
+
+    def stop_failed(self, found: Found) -> None:
+        """Stand still since SageMaker could not start it; the new state has told it."""
+        reason = found.failure or "it gives no reason."
+        self.failure = f"SageMaker could not start the endpoint: {reason}"
+        self.hint = "A Failed endpoint can only be deleted. Tear it down, then create it anew."
+        self.check_in = WHEN_STOPPED
+
+    def retry(self, code: str, error: errors.AwsError) -> None:
+        """Try again after something that passes, with exponential backoff."""
+        attempts = self.endpoint.attempts
+        event = NewEvent(code, {"error": str(error)}, Event.Level.WARNING)
+        self.retrying = True
+        self.failure, self.hint = self.endpoint.failure, codes.render(code, event.parameters)
+        self.check_in = timedelta(seconds=min(60, 2 ** min(attempts, 6)))
+        if attempts == RUNS_BEFORE_TELLING:
+            self.events.append(event)
+
+    def tell(
+        self,
+        code: str,
+        kind: ResourceKind,
+        level: str = Event.Level.INFO,
+        more: Mapping[str, codes.Scalar] | None = None,
+    ) -> None:
+        """Add an event about a resource, whose name is its first parameter."""
+        parameters = {"name": self.resources[kind.kind].name, **(more or {})}
+        self.events.append(NewEvent(code, parameters, level))
+
+    def _tell_state(self, kind: ResourceKind, state: Resource.State, found: Found | None) -> None:
+        endpoint, states = self.endpoint, Resource.State
+        if state == states.KEPT:
+            return  # told by keep()
+        if state == states.GONE:
+            self.tell(f"endpoint.{kind.kind}.gone", kind, Event.Level.SUCCESS)
+        elif state == states.DELETING:
+            self.tell(f"endpoint.{kind.kind}.deleting", kind)
+        elif kind is MODEL:
+            self.tell("endpoint.model.created", kind, more={"store": endpoint.model_data_url})
+        elif kind is CONFIG:
+            self.tell("endpoint.config.created", kind, more=size_of(endpoint))
+        elif state == states.IN_SERVICE:
+            self.tell("endpoint.endpoint.in_service", kind, Event.Level.SUCCESS)
+        elif state == states.FAILED and found and found.failure:
+            reason = {"reason": found.failure}
+            self.events.append(NewEvent("endpoint.endpoint.failed", reason, Event.Level.ERROR))
+        elif state == states.FAILED:
+            code = "endpoint.endpoint.failed_unexplained"
+            self.events.append(NewEvent(code, level=Event.Level.ERROR))
+        else:
+            status = found.status if found else str(state.label)
+            self.tell("endpoint.endpoint.changed", kind, more={"status": status})

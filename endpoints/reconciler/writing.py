@@ -1,0 +1,56 @@
+"""The end of a run: what it has seen is written in one transaction, and the lease given back."""
+
+import logging
+
+from django.db import transaction
+
+from activity.models import Event
+from activity.services import record
+from core import clock
+from core.jobs import enqueue_on_commit
+from endpoints.models import Endpoint, Resource
+from endpoints.reconciler.run import NewEvent, Run
+
+logger = logging.getLogger(__name__)
+
+
+@transaction.atomic
+def write(run: Run) -> None:
+    """Write the rows and events of a run, if it still has the lease; give the lease back."""
+    now = clock.now()
+    seen = run.endpoint
+    row = Endpoint.objects.select_for_update().held(seen).first()
+    if row is None:
+        logger.warning("endpoint %s: took too long; another worker goes on", seen)
+        return
+    for kind in run.seen:
+        _save_resource(run.resources[kind.kind])
+    events = [*run.events, *_events_of_failure(run, row)]
+    row.state, row.sagemaker_status = seen.state, seen.sagemaker_status
+    row.failure, row.hint = run.failure, run.hint
+    row.attempts = row.attempts + 1 if run.retrying else 0
+    row.checked_at, row.leased_until = now, None
+    # A user who wants something else by now is not kept waiting.
+    row.check_after = now + run.check_in if row.wanted == seen.wanted else now
+    if run.gone:
+        row.state, row.sagemaker_status, row.gone_at = Endpoint.State.GONE, "", now
+        row.failure = row.hint = ""
+        gone = {"name": row.name, "store": row.model_data_url}
+        events.append(NewEvent("endpoint.gone", gone, Event.Level.SUCCESS))
+    row.save()
+    for event in events:
+        record(action=event.code, subject=row, parameters=event.parameters, level=event.level)
+    if not run.gone and row.check_after <= now:
+        enqueue_on_commit("endpoints.tasks.advance", row.pk)
+
+
+def _save_resource(resource: Resource) -> None:
+    resource.save()
+
+
+def _events_of_failure(run: Run, before: Endpoint) -> list[NewEvent]:
+    if run.failure and run.failure != before.failure:
+        return [run.failure_event] if run.failure_event else []
+    if before.failure and not run.failure and not run.retrying:
+        return [NewEvent("endpoint.resumed")]
+    return []

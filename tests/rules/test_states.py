@@ -1,0 +1,202 @@
+"""A state is written as a member of its enumeration, never as a string of its own.
+
+The enumerations are found by themselves: all ``TextChoices`` of all models of the portal. Values of
+an enumeration named ``State`` may stand nowhere else in the code and the templates; values of the
+others (a kind, a level) are ordinary words, and may not be compared with or given to their field.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.db import models
+from django.template.base import Lexer, TokenType
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTAL = ("core", "activity", "accounts", "models_catalog", "endpoints", "invocations", "mmeportal")
+
+# Strings that are no state, though a state has the same value; each with why.
+NO_STATES = {
+    ("endpoints/models.py", "done"): "Resource.progress: a step's look (ol.steps in portal.css)",
+    ("endpoints/models.py", "failed"): "Resource.progress: a step's look (ol.steps in portal.css)",
+    ("endpoints/views.py", "gone"): "a name in a template's context",
+    ("invocations/models.py", "waiting"): "a part of a call's latency (t-waiting in endpoints.css)",
+    ("invocations/urls.py", "kept"): "the name of an address",
+    ("invocations/views.py", "kept"): "a name in a template's context",
+    ("mmeportal/readiness.py", "ready"): "the alias of a database connection",
+    ("models_catalog/models.py", "rejected"): "a constraint in Meta, which does not see State",
+    ("models_catalog/views.py", "done"): "a step's look (ol.steps in portal.css)",
+}
+WHAT_TO_DO = (
+    "Write the member of the enumeration, e.g. Version.State.READY (in templates "
+    "version.State.READY), or ask a property of the row. Where it is no state at all, add it to "
+    "NO_STATES in tests/rules/test_states.py with the reason."
+)
+
+
+def portal_models() -> list[type[models.Model]]:
+    return [model for model in apps.get_models() if model.__module__.split(".")[0] in PORTAL]
+
+
+def enumerations() -> dict[str, type[models.TextChoices]]:
+    """All choices of the portal's models, e.g. Version.State."""
+    return {
+        f"{model.__name__}.{name}": value
+        for model in portal_models()
+        for name, value in vars(model).items()
+        if isinstance(value, type) and issubclass(value, models.TextChoices)
+    }
+
+
+def states() -> dict[str, str]:
+    """Each state's value, with where it belongs."""
+    return {
+        value: f"{name}.{value.upper()}"
+        for name, enumeration in enumerations().items()
+        if name.endswith(".State")
+        for value in enumeration.values
+    }
+
+
+def fields() -> dict[str, set[str]]:
+    """The names of the fields that have choices, with their values."""
+    found: dict[str, set[str]] = {}
+    for model in portal_models():
+        for field in model._meta.get_fields():
+            if choices := getattr(field, "choices", None):
+                found.setdefault(field.name, set()).update(str(value) for value, _ in choices)
+    return found
+
+
+def _strings(node: ast.AST) -> list[ast.Constant]:
+    """The string, or the strings in a tuple, list or set."""
+    nodes = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
+    return [n for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+
+
+def in_code(source: str) -> Iterator[tuple[int, str, str]]:
+    """Line, string, and what it should be, for each state that is written as a string."""
+    tree = ast.parse(source)
+    own = {
+        id(node)
+        for definition in ast.walk(tree)
+        if isinstance(definition, ast.ClassDef)
+        and any(ast.unparse(base).endswith("TextChoices") for base in definition.bases)
+        for node in ast.walk(definition)
+    }
+    by_value, by_field = states(), fields()
+    found: dict[int, tuple[int, str, str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value in by_value:
+            found[id(node)] = (node.lineno, node.value, by_value[node.value])
+        given: list[tuple[str, ast.AST]] = []
+        if isinstance(node, ast.keyword) and node.arg:
+            given = [(re.sub(r"__(in|exact|iexact)$", "", node.arg).split("__")[-1], node.value)]
+        elif isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            names = [side.attr for side in sides if isinstance(side, ast.Attribute)]
+            given = [(name, side) for name in names for side in sides]
+        for name, value in given:
+            for string in _strings(value):
+                if string.value in by_field.get(name, ()):
+                    what = f"a member of the choices of the field {name}"
+                    found[id(string)] = (string.lineno, str(string.value), what)
+    yield from (hit for key, hit in found.items() if key not in own)
+
+
+def in_template(source: str) -> Iterator[tuple[int, str, str]]:
+    """The same for a template: strings in its tags, and fixed values of ``data-state``."""
+    by_value, by_field = states(), fields()
+    for token in Lexer(source).tokenize():
+        if token.token_type in (TokenType.BLOCK, TokenType.VAR):
+            for string in re.findall(r"""["']([\w-]+)["']""", token.contents):
+                if string in by_value:
+                    yield token.lineno or 0, string, by_value[string]
+            for name, string in re.findall(r"""(\w+) [!=]= ["']([\w-]+)["']""", token.contents):
+                if string in by_field.get(name, ()) and string not in by_value:
+                    yield token.lineno or 0, string, f"a member of the choices of {name}"
+        elif token.token_type == TokenType.TEXT:
+            for string in re.findall(r"""data-state=["']?([\w-]+)""", token.contents):
+                if string in by_value:
+                    yield token.lineno or 0, string, by_value[string]
+
+
+def sources() -> list[Path]:
+    """The portal's code and templates, without tests and migrations."""
+    found = [
+        path
+        for app in PORTAL
+        for path in (ROOT / app).rglob("*.py")
+        if not {"tests", "migrations"} & set(path.parts)
+    ]
+    return sorted([*found, *(path for path in (ROOT / "templates").rglob("*") if path.is_file())])
+
+
+def hits(path: Path) -> Iterator[tuple[int, str, str]]:
+    source = path.read_text(encoding="utf-8")
+    return in_code(source) if path.suffix == ".py" else in_template(source)
+
+
+def test_the_enumerations_are_found() -> None:
+    assert {"Version.State", "Endpoint.State", "Resource.State", "Invocation.State"} <= set(
+        enumerations()
+    )
+    assert {"state", "kind", "level", "wanted", "packing"} <= set(fields())
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_state_is_a_member_of_its_enumeration(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    wrong = [
+        f"{name}:{line}: {string!r} is {what}"
+        for line, string, what in hits(path)
+        if (name, string) not in NO_STATES
+    ]
+    assert not wrong, "\n".join([*wrong, WHAT_TO_DO])
+
+
+@pytest.mark.parametrize(("name", "string"), NO_STATES)
+def test_each_exception_is_needed(name: str, string: str) -> None:
+    path = ROOT / name
+    there = {found for _, found, _ in hits(path)} if path.is_file() else set()
+    assert string in there, f"{name} has no {string!r} any more: remove it from NO_STATES here."
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'if version.state == "ready": pass',
+        'rows.filter(state__in=("uploaded", "ready"))',
+        'row.state = "failed"',
+        'text = "in_service"',
+        'match row.state:\n    case "gone": pass',
+        'if resource.kind == "model": pass',
+        'rows.filter(resources__kind="config")',
+        'record(level="error")',
+    ],
+)
+def test_a_string_in_the_code_is_found(code: str) -> None:
+    assert list(in_code(code))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        '{% if version.state == "ready" %}x{% endif %}',
+        "{% if endpoint.wanted == 'present' %}x{% endif %}",
+        '<span data-state="failed">x</span>',
+        '{% firstof call.outcome "loading" %}',
+    ],
+)
+def test_a_string_in_a_template_is_found(template: str) -> None:
+    assert list(in_template(template))
+
+
+def test_the_enumeration_itself_and_other_words_pass() -> None:
+    code = 'class State(models.TextChoices):\n    READY = "ready"\n'
+    code += 'context = {"model": model}\nname = "the model is ready"\n'
+    assert not list(in_code(code))
+    assert not list(in_template('{% icon "model" %}<p data-state="{{ badge.state }}">ready</p>'))

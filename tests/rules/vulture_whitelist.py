@@ -1,0 +1,149 @@
+# ruff: noqa
+# mypy: ignore-errors
+"""Names that frameworks call or read, for vulture (dead_names.py): each section says who does.
+
+A name that vulture would not complain of any more goes from here (test_dead_names.py).
+"""
+
+# Django: management commands, class-based views, the admin, forms, upload handlers, middleware.
+_.help
+_.add_arguments
+_.redirect_authenticated_user
+_.form_class
+_.success_url
+_.has_add_permission
+_.list_display
+_.list_filter
+_.list_select_related
+_.search_fields
+_.default_site
+_.site_header
+_.site_title
+_.index_title
+_.password_change
+_.is_staff
+_.perm
+_.initial
+_.receive_data_chunk
+_.file_complete
+_.upload_interrupted
+_.process_exception
+_.ROOT_URLCONF
+_._has_been_logged
+
+# axes: the methods of a handler, and the parameters of its signals.
+_.is_allowed
+_.user_login_failed
+_.user_logged_in
+_.user_logged_out
+_.get_failures
+_.post_save_access_attempt
+_.post_delete_access_attempt
+_.sender
+_.ip_or_username
+
+# Celery and kombu: a transport, a scheduler, a signal's handler.
+_.do_release
+_.reject
+_.restore_visible
+_._get_client
+_.nowfun
+_.apply_entry
+_.quieten
+_._send_along
+_._take_on
+_._lay_down
+
+# waitress: its channel, loop and tasks.
+_.to_response
+_.parser_class
+_.task_class
+_.error_task_class
+_.maintenance
+_.tempdir
+_.connection_close
+
+# The type checker: names in annotations that are strings.
+_._lru_cache_wrapper
+_.S3Client
+_.SageMakerClient
+_.SageMakerRuntimeClient
+_.ProductionVariantInstanceTypeType
+_.TagTypeDef
+
+# accounts/services.py: what a program calls to manage users; the admin's pages save by themselves.
+_.make_user
+_.set_active
+_.set_superuser
+_.set_role
+
+# Multi Model Server and the libraries of the container.
+_.signum
+_.socket_name
+_.load_model
+_.mtime
+_.MAX_IMAGE_PIXELS
+
+# container/preflight.py writes a report of every field (dataclasses.asdict).
+_.packed_bytes
+
+# localaws: operations by their names in AWS's models (controlplane.py, s3/operations.py).
+_.CreateModel
+_.DescribeModel
+_.ListModels
+_.DeleteModel
+_.CreateEndpointConfig
+_.DescribeEndpointConfig
+_.ListEndpointConfigs
+_.DeleteEndpointConfig
+_.DescribeEndpoint
+_.ListEndpoints
+_.UpdateEndpoint
+_.UpdateEndpointWeightsAndCapacities
+_.DeleteEndpoint
+_.ListInferenceComponents
+_.ListMonitoringSchedules
+_.ListMonitoringExecutions
+_.ListMonitoringAlertHistory
+_.AddTags
+_.ListTags
+_.DeleteTags
+_._list_buckets
+_._create_bucket
+_._delete_bucket
+_._head_bucket
+_._get_bucket_location
+_._list_objects
+_._list_objects_v2
+_._get_object
+_._head_object
+_._put_object
+_._copy_object
+_._delete_object
+_._delete_objects
+_._get_object_tagging
+_._put_object_tagging
+_._delete_object_tagging
+_._create_multipart_upload
+_._upload_part
+_._upload_part_copy
+_._complete_multipart_upload
+_._abort_multipart_upload
+_._list_parts
+_._list_multipart_uploads
+
+# localaws: what http.client, urllib3, tarfile, botocore, moto and CloudWatch's statistics call.
+_.blocksize
+_._new_conn
+_.num_connections
+_._proc_sparse
+_.instances_tracked
+_.sample_count
+_.extended_statistics
+_.trace
+_._headers
+_.headers_to_sign
+_.archive_bytes
+
+# s3transfer: the class of its threads (core/aws.py).
+_.EXECUTOR_CLS
