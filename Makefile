@@ -29,10 +29,10 @@ soak: ## localaws under load for minutes, and while its parts are killed; ARGS="
 
 fuzz: ## 20,000 mutants of networks given to MXNet in the sandbox; ARGS="--count 1000"
 	@$(STACK) install container
-	@.venv-container/bin/python container/tests/fuzz.py $(ARGS)
+	@.venv-container/bin/python -m container.tests.fuzz $(ARGS)
 
 fuzz-requests: ## 2,000 pictures, payloads and headers sent to the container; ARGS="--count 10000 --seed 7"
-	@$(STACK) run container/tests/fuzz_requests.py $(ARGS)
+	@$(STACK) run -m container.tests.fuzz_requests $(ARGS)
 
 lint: ## ruff, mypy, templates, imports, dead names, migrations
 	@$(STACK) run -m ruff check .

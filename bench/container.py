@@ -31,10 +31,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(REPOSITORY / "container" / "tests"), str(REPOSITORY)]
+sys.path.insert(0, str(REPOSITORY))
 
 from PIL import Image  # noqa: E402
-from serving import (  # noqa: E402
+
+from container.tests.serving import (  # noqa: E402
     Server,
     container_python,
     descendants,
@@ -43,7 +44,6 @@ from serving import (  # noqa: E402
     start_server,
     wait_until_ready,
 )
-
 from tests import ending  # noqa: E402
 from tests.artifacts import constant_archive  # noqa: E402
 

@@ -27,10 +27,10 @@ SIDE = 1536
 
 def run_passes(folder: Path) -> None:
     """In a process of its own: warm up, then ``PASSES`` passes, each between marks on stdout."""
-    sys.path.insert(0, str(REPOSITORY / "container"))
     import numpy as np
-    from artifact import read_artifact
-    from network import Network
+
+    from container.artifact import read_artifact
+    from container.network import Network
 
     network = Network(read_artifact(folder))
     rows = np.zeros(network.input_shape, np.float32)

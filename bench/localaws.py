@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "container" / "tests")]
+sys.path.insert(0, str(ROOT))
 
 import urllib3  # noqa: E402
 from botocore.auth import SigV4Auth  # noqa: E402
 from botocore.awsrequest import AWSRequest  # noqa: E402
 from botocore.credentials import Credentials  # noqa: E402
 from PIL import Image  # noqa: E402
-from serving import Server, free_port, start_server  # noqa: E402
 
+from container.tests.serving import Server, free_port, start_server  # noqa: E402
 from localaws.container import ContainerClient  # noqa: E402
 from localaws.keys import Key, KeyRing  # noqa: E402
 from localaws.signature import Request, read_claim, verify  # noqa: E402
@@ -90,9 +90,7 @@ def measure(
 ) -> None:
     sagemaker, s3 = local.client("sagemaker"), local.client("s3")
     runtime = local.client("sagemaker-runtime")
-    s3.create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"}
-    )
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     tiny = constant_archive(home / "tiny.tar.gz", labels=list("abcdef"), answer=0)
     s3.upload_file(str(tiny), BUCKET, "models/tiny.tar.gz")
     for number in range(3):

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "container"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from artifact import Preprocess, read_artifact
-from images import decode
-from network import Network
+from container.artifact import Preprocess, read_artifact
+from container.images import decode
+from container.network import Network
 
 
 def main() -> None:

@@ -18,15 +18,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "container"))
+sys.path.insert(0, str(REPOSITORY))
 
-import processors  # noqa: E402
+from container import processors  # noqa: E402
 
 os.environ.update(processors.environment())
 
 import mxnet as mx  # noqa: E402
-from artifact import MAX_SYMBOL_BYTES, _read_text  # noqa: E402
-from graph import check_outputs, parse  # noqa: E402
+
+from container.artifact import MAX_SYMBOL_BYTES, _read_text  # noqa: E402
+from container.graph import check_outputs, parse  # noqa: E402
 
 
 def plain(path: Path) -> None:
@@ -38,7 +39,7 @@ def checked(path: Path) -> None:
     """As container/network.py does it."""
     graph = parse(_read_text(path, "bad_symbol", MAX_SYMBOL_BYTES))
     symbol = mx.sym.load_json(graph.text())
-    if graph.trusts_more_than_it_says():
+    if graph.needs_mxnets_check():
         check_outputs(json.loads(symbol.tojson(remove_amp_cast=False)))
 
 

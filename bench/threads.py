@@ -20,7 +20,6 @@ sys.path.insert(0, str(REPOSITORY))
 
 from tests import ending  # noqa: E402
 
-CONTAINER = REPOSITORY / "container"
 ROUNDS = 5
 SECONDS = 2.0
 HOW = ("all", "one")
@@ -28,11 +27,11 @@ HOW = ("all", "one")
 
 def passes(folder: Path) -> None:
     """In a process of its own: a line says how to run for a while; answers with passes a second."""
-    sys.path.insert(0, str(CONTAINER))
     import numpy as np
-    from artifact import read_artifact
-    from network import Network
-    from processors import alone
+
+    from container.artifact import read_artifact
+    from container.network import Network
+    from container.processors import alone
 
     network = Network(read_artifact(folder))
     rows = np.zeros(network.input_shape, np.float32)
@@ -47,8 +46,7 @@ def passes(folder: Path) -> None:
 
 
 def main() -> None:
-    sys.path.insert(0, str(CONTAINER))
-    import mms_server
+    from container import mms_server
 
     folder = sys.argv[1]
     environment = os.environ | mms_server.worker_environment(mms_server.settings())

@@ -1,9 +1,9 @@
-"""The one reader of untrusted archives: gzip and tar, strictly, within bounds.
+"""Reads untrusted archives: gzip and tar, strictly and with limits.
 
-Everything of an uploaded ``.tar.gz`` is read here, in the sandbox, and nowhere else. Packings that
-people really have are read: several gzip members, PAX, GNU and ustar headers, sparse files, links
-inside the archive, a folder around everything. Where two readers could understand an archive
-differently it is refused, with a sentence. docs/artifacts.md has the table.
+An uploaded ``.tar.gz`` is read here, in the sandbox, and nowhere else. Usual packings are read:
+several gzip members, PAX, GNU and ustar headers, sparse files, links inside the archive, a folder
+around everything. An archive that two readers could understand differently is refused, with a
+sentence. docs/artifacts.md has the table.
 
 :func:`unpack` writes the files of an archive below a folder, as they are named. :func:`pack`
 finds the network's files among them and writes the canonical tar that is published.
@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import files
-from findings import ArtifactError, Note
+from container import network_files
+from container.findings import ArtifactError, Note
 
 MAX_MEMBERS = 1_000
-# What walks or removes folders follows about a thousand; no network needs more than one.
+# Python can walk and remove about a thousand levels; no network needs more than one.
 MAX_FOLDERS_DEEP = 32
 MAX_HEADER_BYTES = 1024 * 1024
 """Of one record of long names or PAX headers, which is read as a whole."""
@@ -31,7 +31,7 @@ MAX_TARGET_BYTES = 4095  # of a link: Linux's PATH_MAX
 MAX_SPARSE_PARTS = 100_000
 MAX_LINKS_FOLLOWED = 40  # as Linux does
 MAX_EXTRA_BYTES = 1024 * 1024
-"""Files that nothing reads are packed up to this, in all: each instance keeps them with a model."""
+"""Limit of all files that nothing reads, as each instance keeps them on its disk."""
 MANIFEST = "mar-inf"
 """Multi Model Server's folder, which names code to run: never packed."""
 _SLACK_BYTES = 16 * 1024 * 1024  # headers and padding, beyond what the files may hold
@@ -52,8 +52,8 @@ class UnpackedFile:
 # --- gzip ----------------------------------------------------------------------------------------
 
 
-class _Plain:
-    """What a gzip file unpacks to: the bytes of all its members, one after the other."""
+class _Unpacked:
+    """The unpacked bytes of all members of a gzip file, in order."""
 
     def __init__(self, file: BinaryIO, limit: int, max_bytes: int) -> None:
         self._file = file
@@ -67,7 +67,7 @@ class _Plain:
         self.count = 0  # bytes that were taken
 
     def some(self, most: int) -> memoryview:
-        """The next bytes, at most so many; none at the end."""
+        """The next bytes, at most ``most``; none at the end."""
         while not self._out and not self._ended:
             self._fill()
         taken, self._out = self._out[:most], self._out[most:]
@@ -157,7 +157,7 @@ _SIGNED = re.compile(rb" *-?[0-7]+[ \0]*|\0+|[\x80\xff].*", re.DOTALL)
 
 @dataclass(frozen=True)
 class _Member:
-    """One member of a tar archive, as its headers tell it."""
+    """One member of a tar archive, by its headers."""
 
     name: bytes
     kind: str
@@ -171,7 +171,7 @@ class _Member:
 
 @dataclass
 class _Ahead:
-    """What headers before a member's own said of it."""
+    """Values from the extended headers before a member's own header."""
 
     name: bytes | None = None
     target: bytes | None = None
@@ -184,7 +184,7 @@ class _Ahead:
 class _Tar:
     """The members of a tar archive, one after the other; each is read before the next."""
 
-    def __init__(self, plain: _Plain) -> None:
+    def __init__(self, plain: _Unpacked) -> None:
         self._plain = plain
 
     def members(self) -> Iterator[_Member]:
@@ -496,7 +496,7 @@ def _too_many() -> ArtifactError:
 
 @dataclass
 class _Names:
-    """What lies where in an archive: no name twice, nothing below a file or a link."""
+    """The paths of an archive: no name twice, nothing below a file or a link."""
 
     files: dict[str, int] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
@@ -637,7 +637,7 @@ def _read(
                 "not_gzip", "The archive is not gzip: pack it with `tar czf NAME.tar.gz`."
             )
         file.seek(0)
-        tar = _Tar(_Plain(file, max_bytes + _SLACK_BYTES, max_bytes))
+        tar = _Tar(_Unpacked(file, max_bytes + _SLACK_BYTES, max_bytes))
         left = max_bytes
         for count, member in enumerate(tar.members(), start=1):
             if count > MAX_MEMBERS:
@@ -652,7 +652,7 @@ def _read(
 
 
 def _write(out: BinaryIO, member: _Member, data: Iterator[memoryview]) -> None:
-    """Write the member's bytes where ``out`` stands; zeros become holes, which take no room."""
+    """Write the member's bytes at the position of ``out``; zeros become holes."""
     start = out.tell()
     parts = list(member.parts if member.parts is not None else [(0, member.stored)])[::-1]
     at, left = parts.pop() if parts else (0, 0)
@@ -725,7 +725,7 @@ class PackedFile:
 
 @dataclass
 class Contents:
-    """What was found in an uploaded archive; filled in as it is learnt."""
+    """The contents of an uploaded archive; filled in while it is read."""
 
     files: list[PackedFile] = field(default_factory=list)
     unpacked_bytes: int = 0
@@ -797,7 +797,7 @@ def _choose(names: _Names, contents: Contents) -> dict[str, str]:
 
     root = _root([*sources, *links])
     inside = {path[len(root) :]: path for path in (*sources, *links) if path.startswith(root)}
-    network = files.find(inside)
+    network = network_files.find(inside)
     for name in sorted(network.read):
         if inside[name] not in sources:
             raise ArtifactError(
@@ -843,7 +843,7 @@ def _choose(names: _Names, contents: Contents) -> dict[str, str]:
     return {name: sources[inside[name]] for name in kept}
 
 
-def _note_network(contents: Contents, root: str, network: files.NetworkFiles) -> None:
+def _note_network(contents: Contents, root: str, network: network_files.NetworkFiles) -> None:
     if root:
         contents.note(
             "folder",

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import files
-from findings import ArtifactError, Note
-from graph import Graph, GraphError, NotAllowed, parse, reached
+from container import network_files
+from container.findings import ArtifactError, Note
+from container.graph import Graph, GraphError, NotAllowed, parse, reached
 
 MAX_SYMBOL_BYTES = 16 * 1024 * 1024  # ResNet-152's has 0.3 MB
 MAX_JSON_BYTES = 1024 * 1024
@@ -121,8 +121,6 @@ class Artifact:
     tensors: tuple[Tensor, ...]
     layers: dict[str, int]
     arguments: tuple[str, ...]
-    kernels: frozenset[str]
-    """The names of what convolutions multiply by."""
     graph: Graph
     """The network itself, read and checked: MXNet is given this, not the file."""
     written: tuple[Input, ...]
@@ -165,12 +163,12 @@ def read_artifact(directory: Path) -> Artifact:
     Raises :class:`ArtifactError` where a file is missing, doubled, cut short, not what its
     name says, or where the files do not belong together.
     """
-    found = files.find(path.name for path in directory.iterdir() if path.is_file())
+    found = network_files.find(path.name for path in directory.iterdir() if path.is_file())
     symbol_path, params_path = directory / found.symbol, directory / found.params
     symbol = _read_symbol(symbol_path)
     inputs, written, batch_notes = _read_inputs(directory / found.shapes, symbol)
     tensors = read_params_index(params_path)
-    _hold_unused(params_path, tensors, symbol)
+    _limit_unused(params_path, tensors, symbol)
     labels, label_notes = _read_labels(directory / found.labels)
     artifact = Artifact(
         name=found.name,
@@ -185,7 +183,6 @@ def read_artifact(directory: Path) -> Artifact:
         tensors=tensors,
         layers=symbol.layers,
         arguments=symbol.arguments,
-        kernels=symbol.kernels,
         graph=symbol.graph.without_types({one.name for one in inputs}),
         written=written,
         notes=(),
@@ -194,7 +191,7 @@ def read_artifact(directory: Path) -> Artifact:
     return replace(artifact, notes=tuple(notes))
 
 
-def _epoch_notes(found: files.NetworkFiles) -> list[Note]:
+def _epoch_notes(found: network_files.NetworkFiles) -> list[Note]:
     if found.other_epochs:
         count = len(found.other_epochs)
         others = ", ".join(found.other_epochs[:5]) + (", …" if count > 5 else "")
@@ -269,7 +266,6 @@ class _Symbol:
     graph: Graph
     arguments: tuple[str, ...]
     layers: dict[str, int]
-    kernels: frozenset[str]
 
 
 def _read_symbol(path: Path) -> _Symbol:
@@ -292,12 +288,10 @@ def _read_symbol(path: Path) -> _Symbol:
     if len(set(arguments)) != len(arguments):
         twice = next(name for name, count in Counter(arguments).items() if count > 1)
         raise ArtifactError("bad_symbol", f"{path.name} names two arguments {twice!r}.")
-    kernels = (node.inputs[1][0] for node in nodes if node.op == "Convolution" and node.inputs[1:])
     return _Symbol(
         graph=graph,
         arguments=arguments,
         layers=dict(Counter(node.op for node in nodes if node.op != "null").most_common()),
-        kernels=frozenset(nodes[number].name for number in kernels),
     )
 
 
@@ -577,7 +571,7 @@ def _params_index(cursor: _Cursor) -> tuple[Tensor, ...]:
     return tuple(tensors)
 
 
-def _hold_unused(path: Path, tensors: Sequence[Tensor], symbol: _Symbol) -> None:
+def _limit_unused(path: Path, tensors: Sequence[Tensor], symbol: _Symbol) -> None:
     """Allow the weights of layers that were cut off, but not a disk full of nothing."""
     used = set(symbol.arguments)
     unused = [one for one in tensors if one.bare not in used]

@@ -1,273 +1,35 @@
 #!/usr/bin/env python3
-"""The container's entrypoint: ``serve`` starts the model server and stays with it.
+"""Starts every process of the container: ``python -I dockerd-entrypoint.py COMMAND [ARGUMENT …]``.
 
-SageMaker runs ``docker run IMAGE serve``. The same file serves as a plain process beside others
-of its kind, which is how the local stack runs its endpoint instances (see README.md here).
+``serve`` is the command of SageMaker (``docker run IMAGE serve``); ``__main__.py`` has the others.
+
+This script makes the package importable by its own folder, wherever that is. No folder is added to
+the import path: with ``-I`` nothing but this package, the standard library and the packages of the
+virtual environment can be imported. It works in the sandbox too, which shows this folder but not
+its parent.
 """
 
-import ctypes
-import os
-import resource
-import select
-import signal
-import subprocess
+import importlib.util
 import sys
-import time
 from pathlib import Path
 
-CONTAINER = Path(__file__).resolve().parent
-sys.path.insert(0, str(CONTAINER))
 
-import memory  # noqa: E402 - its folder must be on the path first
-import mms_server  # noqa: E402
-from health import Health  # noqa: E402
-from logs import log  # noqa: E402
-
-LOOK_SECONDS = 0.5
-"""How often the host, the disk and the parent are looked after."""
-
-DRAIN_SECONDS = 6.0
-"""How long requests that run at SIGTERM may go on."""
-
-ANSWER_SECONDS = 0.2
-"""From a worker's answer until the JVM has passed it on."""
-
-STOP_SECONDS = 3.0
-"""From then on until what is left is killed; SageMaker itself gives 30 s in all."""
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+def make_importable() -> None:
+    """Let ``import container`` find the package that this script lies in."""
+    folder = Path(__file__).resolve().parent
+    spec = importlib.util.spec_from_file_location(
+        "container", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{folder} holds no package")
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["container"] = package
+    spec.loader.exec_module(package)
 
 
-def serve() -> int:
-    """Run the server until it ends or we are told to stop; returns the exit code."""
-    started = time.monotonic()
-    parent = os.getppid()
-    try:
-        chosen = mms_server.settings()
-        mms_server.prepare_folders(chosen)
-    except (ValueError, OSError) as error:
-        log("start_failed", level="ERROR", message=str(error))
-        return 2
-
-    # The model host holds four descriptors a model and two a worker.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    # MMS's workers outlive a JVM that dies; as the reaper of orphans we see and end them.
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    stopping = False
-
-    def stop(signum: int, _frame: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    wakeup = Wakeup()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-
-    os.environ["MME_SERVER_PID"] = str(os.getpid())  # by it memory.py knows whose it is to count
-    environment = dict(os.environ) | mms_server.worker_environment(chosen)
-    health = Health(chosen.tmp)
-    health.update(None)
-    host = HostKeeper(chosen, environment) if chosen.model_host else None
-    try:
-        server = subprocess.Popen(
-            mms_server.command(chosen), cwd=chosen.home, env=environment, preexec_fn=_die_with_us
-        )
-    except OSError as error:
-        message = f"Java cannot be started ({error}); set JAVA_HOME to a Java 17 runtime."
-        log("start_failed", level="ERROR", message=message)
-        return 2
-    log("server_started", address=chosen.address, pid=server.pid, home=str(chosen.home))
-
-    while server.poll() is None and not stopping:
-        # Not PR_SET_PDEATHSIG: that fires when the starting *thread* ends, and servers are
-        # started from threads. Asking costs nothing.
-        if chosen.die_with_parent and os.getppid() != parent:
-            log("parent_gone", message="The process that started this server is gone.")
-            stopping = True
-        if host is not None:
-            host.look_after()
-        news = health.update(host.trouble() if host is not None else None)
-        if news is not None:
-            level, event = ("ERROR", "unhealthy") if news else ("INFO", "healthy")
-            log(event, level=level, message=news)
-        _reap(server.pid, host.pid if host is not None else 0)
-        wakeup.wait(LOOK_SECONDS)
-
-    if server.returncode is not None:
-        message = "The model server ended by itself; the container ends with it."
-        log("server_died", level="ERROR", code=server.returncode, message=message)
-        _end_all(server, grace=0.0)
-        mms_server.leave(chosen)
-        return 1
-    log("stopping")
-    if health.drain(DRAIN_SECONDS):
-        time.sleep(ANSWER_SECONDS)
-    else:
-        log("drain_timeout", level="WARNING", message="Requests that still ran are cut off.")
-    _end_all(server, grace=STOP_SECONDS)
-    mms_server.leave(chosen)
-    log("stopped", seconds_up=round(time.monotonic() - started, 1))
-    return 0
-
-
-class Wakeup:
-    """A sleep that ends at any signal, the death of a child included.
-
-    ``time.sleep`` goes on after a signal for as long as it was told to.
-    """
-
-    def __init__(self) -> None:
-        self.reader, writer = os.pipe()
-        for end in (self.reader, writer):
-            os.set_blocking(end, False)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        # Children are waited for by hand; the handler is there for the wakeup.
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-
-    def wait(self, seconds: float) -> None:
-        if select.select([self.reader], [], [], seconds)[0]:
-            os.read(self.reader, 4096)
-
-
-class HostKeeper:
-    """Starts the model host, and again when it dies: at once, then at growing intervals.
-
-    While there is none, models are loaded the plain way, which is slower and as right.
-    """
-
-    MAX_PAUSE_SECONDS = 60.0
-    STEADY_SECONDS = 60.0
-    HOPELESS = 3
-    START_SECONDS = 50.0
-    """From then on one that is not ready is taken for hung. Models wait for the first one, and MMS
-    gives them a minute to begin (WorkLoadManager.addServerThread)."""
-    ROOM_SECONDS = 10.0
-    """How long one that follows a dead one waits for its memory. Loads are refused meanwhile, on
-    which SageMaker unloads models; where nobody loads, it is wanted for workers that die."""
-
-    def __init__(self, chosen: mms_server.Settings, environment: dict[str, str]) -> None:
-        self.chosen, self.environment = chosen, environment
-        self.files = chosen.host_files
-        self.starting = self.files.starting
-        self.pause = 0.5
-        self.failures = 0
-        self.starting.touch()  # models that are asked for by now wait for it
-        self.process = self.start()
-
-    def trouble(self) -> str | None:
-        """Why models cannot be loaded any more, as far as the host tells."""
-        if self.failures < self.HOPELESS:
-            return None
-        return f"the model host has died {self.failures} times in a row; see the log"
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def start(self) -> subprocess.Popen[bytes]:
-        self.started = time.monotonic()
-        self.again_at: float | None = None
-        return subprocess.Popen(
-            # One that follows a dead one is to be back soon, and to stay clear of what it died of.
-            mms_server.host_command(self.chosen, prepare_kernels=self.failures == 0),
-            cwd=self.chosen.home,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            preexec_fn=_die_with_us,
-        )
-
-    def look_after(self) -> None:
-        """Note that it is ready, or that it is dead; start it again when its time has come."""
-        if self.starting.exists() and self.files.pid.exists():
-            self.starting.unlink()
-        now = time.monotonic()
-        if self.process.poll() is None:
-            if now - self.started > self.STEADY_SECONDS:
-                self.failures = 0
-            if now - self.started > self.START_SECONDS and not self.files.pid.exists():
-                self.process.kill()
-            return
-        if self.again_at is None:
-            self.starting.unlink(missing_ok=True)
-            self.files.pid.unlink(missing_ok=True)
-            if now - self.started > self.STEADY_SECONDS:
-                self.pause, self.failures = 0.5, 0
-            self.failures += 1
-            self.again_at = now + self.pause
-            self.pause = min(self.pause * 4, self.MAX_PAUSE_SECONDS)
-            message = "The model host died; models import MXNet by themselves until it is back."
-            log("model_host_died", level="ERROR", code=self.process.returncode, message=message)
-        elif now >= self.again_at and (
-            memory.room_for_host() or now >= self.again_at + self.ROOM_SECONDS
-        ):
-            self.process = self.start()
-
-
-def _end_all(server: subprocess.Popen[bytes], *, grace: float) -> None:
-    """End the server and every process that came of it: SIGTERM, then SIGKILL after ``grace``."""
-    deadline = time.monotonic() + grace
-    if server.poll() is None:
-        server.terminate()
-    while time.monotonic() < deadline and (server.poll() is None or _children()):
-        if server.poll() is not None:
-            _signal_all(signal.SIGTERM)
-        _reap(server.pid)
-        time.sleep(0.05)
-    while server.poll() is None or _children():
-        _signal_all(signal.SIGKILL)
-        _reap(server.pid)
-        time.sleep(0.02)
-
-
-def _signal_all(number: signal.Signals) -> None:
-    for pid in _children():
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue
-
-
-def _children() -> list[int]:
-    """Our own children: the JVM, and, once it is gone, its workers, which the kernel gives us."""
-    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
-    return [int(pid) for pid in text.split()]
-
-
-def _reap(*but: int) -> None:
-    """Collect ended orphans; what is in ``but`` is left to its :class:`subprocess.Popen`."""
-    for pid in _children():
-        if pid not in but:
-            try:
-                os.waitpid(pid, os.WNOHANG)
-            except ChildProcessError:
-                continue
-
-
-def _die_with_us() -> None:
-    """In the child, before exec: end with this process even where it is killed outright.
-
-    The death of the starting thread counts, which here is the main thread.
-    """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _prctl(option: int, value: int) -> None:
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-
-
-def main() -> int:
-    if sys.argv[1:] == ["serve"]:
-        return serve()
-    if sys.argv[1:]:
-        # `docker run IMAGE bash` and the like
-        os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606
-    print(__doc__)
-    return 2
-
+make_importable()
 
 if __name__ == "__main__":
+    from container.__main__ import main
+
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""What is said of an archive or a model: why it is refused, and what a person should know of it."""
+"""Findings on an archive or a model: the reason of a refusal, and notes for a person."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 class ArtifactError(Exception):
     """An artifact cannot be served as it is.
 
-    ``code`` is one of the words that the preflight report promises; ``message`` is one
-    sentence a person can act on, naming the file.
+    ``code`` is one of the codes of the preflight's report; ``message`` is one sentence that names
+    the file and says what to do.
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import operators
+from container import operators
 
 MAX_NODES = 200_000
 MAX_LINKS = 1_000_000
@@ -48,15 +48,15 @@ _LOOPS = {
 
 
 class GraphError(Exception):
-    """The file holds no network that may be served; the message is the end of a sentence."""
+    """The file holds no network that can be served; the message is the end of a sentence."""
 
 
 class NotAllowed(GraphError):
-    """It holds one, with something in it that no network may have."""
+    """The network has something that no network may have."""
 
 
 class _OperatorNotAllowed(NotAllowed):
-    """One of the nodes has an operator that no network may have."""
+    """A node has an operator that no network may have."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Graph:
         arguments = [number for number, node in enumerate(self.nodes) if node.op == "null"]
         return {"nodes": nodes, "arg_nodes": arguments, "heads": self.heads}
 
-    def trusts_more_than_it_says(self) -> bool:
+    def needs_mxnets_check(self) -> bool:
         """Whether something in it can be judged only with what MXNet knows of it: links to other
         outputs of a layer than its first, and changes of shape. See :func:`check_outputs` and
         :func:`check_sizes`."""
@@ -171,7 +171,7 @@ def parse(text: str) -> Graph:
 
 
 def check_outputs(saved: Any) -> None:
-    """Hold each link against the number of outputs that MXNet knows of the layer it leads to.
+    """Check each link against the number of outputs that the layer has by MXNet.
 
     ``saved`` is MXNet's own ``tojson(remove_amp_cast=False)`` of the network, parsed: by itself it
     leaves such casts out, with what they are linked to. Raises :class:`GraphError`: what MXNet
@@ -312,7 +312,7 @@ class _Reader:
         if depth and op in _UNCHECKED:  # its sizes are known only while it runs
             raise NotAllowed(f"the operator {op} is not allowed inside a loop or a condition")
         attributes = self._of_layer(given, name, operator)
-        if astray := operators.leads_astray(operator.name, attributes):
+        if astray := operators.unsafe_attribute(operator.name, attributes):
             raise NotAllowed(f"{name!r}: {astray} (operator {op})")
         subgraphs = [self.graph(one, depth + 1) for one in inner]
         node = Node(op, name, attributes, inputs, subgraphs)

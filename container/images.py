@@ -1,9 +1,10 @@
 """From the bytes of a picture to the array that a network takes."""
 
-import decoding
 import numpy as np
-from artifact import Preprocess
 from PIL import Image
+
+from container import decoding
+from container.artifact import Preprocess
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -16,7 +17,7 @@ _FILTERS = {
 
 
 class BadImage(Exception):
-    """The bytes are no picture, or one that is not decoded; the message says how to mend it."""
+    """The bytes are no picture that can be decoded; the message says how to correct it."""
 
 
 def decode(data: bytes, shape: tuple[int, int, int], preprocess: Preprocess) -> np.ndarray:

@@ -1,30 +1,28 @@
-"""The shell script that MMS starts in place of a Python worker.
+"""Writes the shell script that MMS starts in place of a Python worker.
 
-A script, because starting a Python only to reach the model host would take 20 ms of each load and
-5 MB of each model; the shell takes one and a tenth. To MMS it is the worker's process: where it is
-killed, as MMS does to unload the model, the host ends the worker. The host reads its command line,
-environment, working directory, stdout and stderr from /proc, so that all it has to say is that it
-is there.
+To MMS the script is the worker's process: MMS kills it to unload the model, and the host then ends
+the forked worker. It sends its process id to the model host, which reads its command line,
+environment, working directory, stdout and stderr from /proc. When the host dies, it sends its id to
+the next host; where there is none, it becomes a worker that imports MXNet by itself.
 
-It outlives the host: MMS never starts a second one (its thread that watches the process fails as
-the process ends), and without it a worker that dies could not be replaced. It offers itself to the
-next host instead. Where there is none, it becomes the plain worker, which imports MXNet by itself.
+It is a shell script because a Python process in its place takes 20 ms more of each load and 5 MB
+more of each model.
 """
 
 import shlex
 from pathlib import Path
 
 STDOUT = 5
-"""Where the script keeps its stdout for the host: while it speaks to it, 1 is something else."""
+"""The descriptor under which the script keeps its stdout for the host."""
 
 REFUSED_SIGNAL = "USR1"
-"""The host's word for a model that it cannot take."""
+"""The signal by which the host refuses a model."""
 
 SUCCESSOR_TRIES = 60
-"""How often, four times a second, a script looks for the next host when its own has died."""
+"""How often a script looks for the next host, four times a second, when its own has died."""
 
 _SCRIPT = """#!/bin/sh
-# Written at each start by launcher.py, which explains it.
+# Written by launcher.py at each start of the server.
 unset PYTHONPATH
 case "$1" in
   */model_service_worker.py) shift ;;
@@ -60,7 +58,7 @@ exec 3<&- 4>&- {stdout}>&-
 exec {python} -I {worker} "$@"
 """
 
-_PLAIN = """#!/bin/sh
+_SCRIPT_WITHOUT_HOST = """#!/bin/sh
 unset PYTHONPATH
 case "$1" in
   */model_service_worker.py) shift; exec {python} -I {worker} "$@" ;;
@@ -70,20 +68,24 @@ esac
 
 
 class HostFiles:
-    """Where the host and its scripts meet, in the server's temporary folder."""
+    """The files and pipes by which the scripts and the host communicate, in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
+        #: A pipe: scripts write their process ids to it.
         self.requests = folder / "host.requests"
+        #: A pipe that nobody writes to: reading it ends when the host ends.
         self.life = folder / "host.life"
+        #: The host's process id, while it takes requests.
         self.pid = folder / "host.pid"
+        #: Exists while a host starts: scripts wait for it.
         self.starting = folder / "host.starting"
 
 
-def write(path: Path, files: HostFiles, *, python: str, worker: Path, with_host: bool) -> None:
-    """Write the script to ``path``."""
-    text = (_SCRIPT if with_host else _PLAIN).format(
+def write(path: Path, files: HostFiles, *, python: str, entrypoint: Path, with_host: bool) -> None:
+    """Write the script to ``path``, executable by its owner."""
+    text = (_SCRIPT if with_host else _SCRIPT_WITHOUT_HOST).format(
         python=shlex.quote(python),
-        worker=shlex.quote(str(worker)),
+        worker=f"{shlex.quote(str(entrypoint))} worker",
         requests=shlex.quote(str(files.requests)),
         life=shlex.quote(str(files.life)),
         pid_file=shlex.quote(str(files.pid)),

@@ -1,8 +1,8 @@
-"""Whether a model may still be loaded: what it needs against what the container may still use.
+"""Whether a model still fits: compares the memory that it needs with what the container has free.
 
-Asked before loading, because the kernel does not refuse: it lets the memory be taken, and then
-kills whatever it pleases. A refusal is a ``MemoryError``, which MMS answers with 507, on which
-SageMaker unloads another model and tries again.
+This is checked before a load, because the kernel refuses no allocation and kills a process later. A
+model that does not fit raises ``MemoryError``, MMS answers 507, and SageMaker then unloads another
+model and tries again (DG/mms-container-apis).
 """
 
 import contextlib
@@ -15,26 +15,26 @@ from pathlib import Path
 
 MEGABYTE = 1024 * 1024
 SPARE = 48 * MEGABYTE
-"""Kept free for requests in flight: a decoded picture, the JVM's copies of requests and answers."""
+"""Reserved for running requests: a decoded picture, the JVM's copies of requests and answers."""
 
 JVM_GROWN = 96 * MEGABYTE
-"""What the JVM takes after some hundred loads. It begins with half; what it has yet to take is kept
-free, or a container that was just full would be over its limit a day later."""
+"""What the JVM takes after some hundred loads. It begins with half; the rest is reserved, or a full
+container would exceed its limit a day later."""
 
 IMPORT = 112 * MEGABYTE
-"""What a process takes that imports MXNet by itself, and the one that listens beside it."""
+"""What a worker without a model host takes for importing MXNet, with the process that listens."""
 
 HOST = 104 * MEGABYTE
-"""What the model host takes. Kept free while there is none, for the next one."""
+"""What the model host takes. Reserved for the next one while there is none."""
 
 _V2 = Path("/sys/fs/cgroup")
 _V1 = Path("/sys/fs/cgroup/memory")
-_NO_LIMIT = 1 << 60  # cgroup v1 writes an absurd number where there is none
+_NO_LIMIT = 1 << 60  # cgroup v1 writes a larger number where there is no limit
 
 
 @dataclass(frozen=True)
 class Room:
-    """How much memory there is, and how much of it is taken, in bytes; and who says so."""
+    """A memory limit and what is used of it, in bytes; ``source`` is where the limit comes from."""
 
     limit: int
     used: int
@@ -42,7 +42,7 @@ class Room:
 
 
 def rooms() -> list[Room]:
-    """Every limit that holds for this server; the tightest one counts."""
+    """All memory limits of this server; a load must fit within each."""
     found = [read() for read in (_setting, _cgroup_v2, _cgroup_v1, _machine)]
     return [room for room in found if room is not None]
 
@@ -50,7 +50,7 @@ def rooms() -> list[Room]:
 def _setting() -> Room | None:
     """``MME_MEMORY_LIMIT_MB``, for servers that share a machine without containers.
 
-    What counts is the memory of the server's own processes, shared pages in shares.
+    Used is the memory of the server's own processes, in proportional shares (Pss).
     """
     wanted, server = os.environ.get("MME_MEMORY_LIMIT_MB"), os.environ.get("MME_SERVER_PID")
     if not wanted or not server:
@@ -82,7 +82,7 @@ def _cgroup_v1() -> Room | None:
 
 
 def _statistic(path: Path, names: tuple[str, ...]) -> int:
-    """The sum of some lines of memory.stat: pages that the kernel gives back when asked."""
+    """The sum of the lines ``names`` of memory.stat: pages that the kernel can reclaim."""
     lines = (line.split() for line in path.read_text(encoding="ascii").splitlines())
     return sum(int(value) for name, value in lines if name in names)
 
@@ -97,18 +97,20 @@ def _machine() -> Room | None:
 
 
 def _family(pid: int) -> list[int]:
-    """``pid``, its children, theirs, and so on; each with memory of its own."""
+    """``pid`` and its descendants that have memory of their own."""
     found, todo = [], [pid]
     while todo:
         current = todo.pop()
         found.append(current)
-        todo.extend(child for child in _children(current) if not _borrowed(child, current))
+        todo.extend(child for child in _children(current) if not _shares_memory(child, current))
     return found
 
 
-def _borrowed(child: int, parent: int) -> bool:
-    """Whether the memory of ``child`` is its parent's: the JVM's children begin as copies of it
-    by vfork(2), for the moment until they become their program, and counted twice it is 90 MB."""
+def _shares_memory(child: int, parent: int) -> bool:
+    """Whether ``child`` uses the memory of ``parent``.
+
+    A child of the JVM does until it executes its program (vfork(2)); counted twice it is 90 MB.
+    """
     try:
         program = os.readlink(f"/proc/{child}/exe")
         return Path(program).name == "java" and program == os.readlink(f"/proc/{parent}/exe")
@@ -126,8 +128,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _proportional_size(pid: int) -> int:
-    """Resident bytes, each shared page divided by those who share it; pages of files left out,
-    as the kernel gives them back when asked."""
+    """Proportional resident bytes (Pss) without pages of files, which the kernel can reclaim."""
     size = 0
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
@@ -136,7 +137,8 @@ def _proportional_size(pid: int) -> int:
     return size
 
 
-def _jvm_has_yet_to_take() -> int:
+def _reserved_for_jvm() -> int:
+    """What the JVM is expected to grow by."""
     server = os.environ.get("MME_SERVER_PID")
     for pid in _children(int(server)) if server else ():
         with contextlib.suppress(OSError):
@@ -146,61 +148,62 @@ def _jvm_has_yet_to_take() -> int:
 
 
 def _own_size(pid: int) -> int:
-    """Resident bytes that are no file's, of a process that shares none of them: a counter of the
-    kernel's, where the shares of pages take it milliseconds to add up."""
+    """Anonymous resident bytes, shared ones in full: faster to read than Pss, which takes ms."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
     return 0
 
 
-def _host_has_yet_to_take() -> int:
-    """The host's memory while it is away, with models loading the plain way in its room."""
+def _reserved_for_host() -> int:
+    """The memory of the next model host while there is none."""
     if "MME_SERVER_PID" not in os.environ or os.environ.get("MME_MODEL_HOST") == "0":
         return 0
     return 0 if (_folder() / "host.pid").exists() else HOST
 
 
 def room_for_host() -> bool:
-    """Whether what the model host takes is free.
+    """Whether :data:`HOST` is free.
 
-    It may not be where one has died in a full container: the pages that models share with it stay.
+    It may not be where a host has died in a full container: models keep the pages that they shared.
     """
     return all(room.limit - room.used >= HOST for room in rooms())
 
 
 def _folder() -> Path:
     """The server's own temporary folder."""
-    return Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - as it is set
+    return Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - as the entrypoint sets it
 
 
 ending: list[int] = []
-"""Workers of unloaded models that were not gone when this worker was forked (model_host.py). MMS
-answers an unload once the script is gone that stands for the worker; the worker's memory may take
-some milliseconds more."""
+"""Process ids of workers of unloaded models that still ran when this worker was forked
+(model_host.py). MMS answers an unload when the launcher script has ended; the worker's memory may
+be freed some milliseconds later."""
 
 ENDING_SECONDS = 2.0
+"""How long a load waits for the memory of such workers."""
 
 
 @contextlib.contextmanager
 def admitted(need: int, name: str) -> Iterator[None]:
-    """Hold ``need`` bytes for the time of a load; ``MemoryError`` where they are not there.
+    """Reserve ``need`` bytes during the load of ``name``. Raises ``MemoryError`` where they are not
+    free.
 
-    Loads that go on at the same time see each other's needs, by files in TMPDIR that name the
-    process and the bytes, so that two do not both take the last room.
+    A reservation is a file in TMPDIR that names the process and has the bytes, so that two loads at
+    the same time do not both take the last memory.
     """
     folder = _folder()
     mine = folder / f".loading.{os.getpid()}"
     deadline = time.monotonic() + ENDING_SECONDS
     while True:
-        room_to_come = any(Path(f"/proc/{pid}").exists() for pid in ending)
+        will_be_freed = any(Path(f"/proc/{pid}").exists() for pid in ending)
         with _locked(folder / ".loading"):
-            lack = _lack(need, name, _reserved_by_others(folder))
-            if lack is None:
+            refusal = _refusal(need, name, _reserved_by_others(folder))
+            if refusal is None:
                 mine.write_text(str(need), encoding="ascii")
                 break
-        if not room_to_come or time.monotonic() > deadline:
-            raise MemoryError(lack)
+        if not will_be_freed or time.monotonic() > deadline:
+            raise MemoryError(refusal)
         time.sleep(0.02)
     try:
         yield
@@ -208,11 +211,11 @@ def admitted(need: int, name: str) -> Iterator[None]:
         mine.unlink(missing_ok=True)
 
 
-def _lack(need: int, name: str, reserved: int) -> str | None:
+def _refusal(need: int, name: str, reserved: int) -> str | None:
     """The sentence that refuses ``need`` bytes; None where there is room."""
-    kept = SPARE + _jvm_has_yet_to_take() + _host_has_yet_to_take()
+    reserved += SPARE + _reserved_for_jvm() + _reserved_for_host()
     for room in rooms():
-        free = room.limit - room.used - reserved - kept
+        free = room.limit - room.used - reserved
         if need > free:
             return (
                 f"{name} needs about {need // MEGABYTE} MB, but of {room.limit // MEGABYTE} MB "
@@ -245,7 +248,7 @@ def _locked(path: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                # Held for milliseconds; a stopped process must not stop all loading for ever.
+                # Others hold it for milliseconds. A stopped process must not block all loads.
                 if time.monotonic() > deadline:
                     break
                 time.sleep(0.005)

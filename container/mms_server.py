@@ -1,4 +1,4 @@
-"""How the released Multi Model Server is started: its configuration, its command, its folder."""
+"""The settings, folders, configuration and command line of the released Multi Model Server."""
 
 import contextlib
 import hashlib
@@ -10,18 +10,18 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import launcher
-import load_failure
-import processors
 from sagemaker_inference.environment import Environment
 
+from container import launcher, load_failure, processors
+
 CONTAINER = Path(__file__).resolve().parent
+ENTRYPOINT = CONTAINER / "dockerd-entrypoint.py"
 
 MAX_PORT = 32766
-"""MMS takes no higher one (its util/Connector.java), so none that the kernel would choose."""
+"""MMS takes no higher port (its util/Connector.java)."""
 
 MAX_SOCKET_PATH = 107
-"""Bytes; the kernel takes no more (unix(7))."""
+"""Bytes of a path of a Unix socket (unix(7))."""
 
 # Netty's Unix sockets lie at TMPDIR/.mms.sock.9000.
 MAX_SOCKET_FOLDER = 80
@@ -29,8 +29,8 @@ MAX_SOCKET_FOLDER = 80
 MODELS = "/opt/ml/models"
 """Where SageMaker puts models (DG/mms-container-apis)."""
 
-# A server of many models is mostly Python processes: the JVM only passes bytes on, and is to start
-# fast and stay small. UseContainerSupport stays on: the JVM then sees its share of processors.
+# The JVM only passes bytes on, and is to start fast and stay small. UseContainerSupport stays on,
+# so that the JVM sees the container's number of processors.
 JVM_OPTIONS = (
     "-Xmx256m",
     "-Xms32m",
@@ -42,9 +42,7 @@ JVM_OPTIONS = (
     "-XX:+ExitOnOutOfMemoryError",
     "-Xshare:auto",
     "-Djava.awt.headless=true",
-    # Starts a process without starting a helper of the JVM's first: some milliseconds of each load.
-    "-Djdk.lang.Process.launchMechanism=VFORK",
-    # Netty's pools come in pieces of 16 MB a thread; pieces of 1 MB waste less.
+    # Chunks of 1 MB in Netty's pools in place of 16 MB for each thread.
     "-Dio.netty.allocator.maxOrder=7",
 )
 
@@ -55,14 +53,14 @@ loading and answering."""
 
 @dataclass(frozen=True)
 class Settings:
-    """Where and how this server runs. Built once, from the environment, by :func:`settings`."""
+    """The settings of this server, read once from the environment by :func:`settings`."""
 
     home: Path
     tmp: Path
     host: str
     port: int
     socket: Path | None
-    """Where it listens in place of host and port."""
+    """The Unix socket to listen at in place of host and port."""
     models: Path
     """The folder that models may be loaded from."""
     workers: int
@@ -84,7 +82,7 @@ class Settings:
 
 
 def settings() -> Settings:
-    """Read the environment; ``ValueError`` with a sentence where a variable is wrong.
+    """Read the environment. Raises ``ValueError`` with a sentence where a variable is wrong.
 
     The names that SageMaker sets are read by sagemaker-inference, so that they mean here what
     they mean in any other container of SageMaker's.
@@ -94,13 +92,12 @@ def settings() -> Settings:
     port = _whole("SAGEMAKER_BIND_TO_PORT", toolkit.inference_http_port, 1, MAX_PORT)
     workers = _whole("SAGEMAKER_MODEL_SERVER_WORKERS", toolkit.model_server_workers or "1", 1, 64)
     timeout = toolkit.model_server_timeout_seconds or LOAD_TIMEOUT_SECONDS
-    # Workers read these; a bad one is told now.
+    # Workers read these; they are checked at the start.
     if limit := os.environ.get("MME_MEMORY_LIMIT_MB"):
         _whole("MME_MEMORY_LIMIT_MB", limit, 1, 1 << 30)
     if (threads := os.environ.get("OMP_NUM_THREADS")) is not None:
         _whole("OMP_NUM_THREADS", threads, 1, 512)
-    # The toolkit's default vmargs switch off the JVM's sight of the container: only what the
-    # user has set is taken over.
+    # The toolkit's default vmargs switch UseContainerSupport off: only the user's own are used.
     vmargs = shlex.split(os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", ""))
     return Settings(
         home=home,
@@ -131,7 +128,7 @@ def _whole(name: str, value: str, low: int, high: int) -> int:
 
 def _absolute(name: str, value: str) -> Path:
     path = Path(value)
-    # Both are written into files and command lines of MMS's, which have signs of their own.
+    # The path is written into files and command lines, in which some characters have a meaning.
     if not path.is_absolute() or ".." in path.parts or not value.isprintable() or "\\" in value:
         raise ValueError(f"{name} must be an absolute path without '..', not {value!r}.")
     return path
@@ -150,8 +147,8 @@ def _socket(name: str) -> Path | None:
 def _socket_folder(home: Path) -> Path:
     """The server's own temporary folder, short enough for the paths of its sockets.
 
-    Where MME_HOME is too long, a folder below the system's own that is named after it, so that
-    the next start finds and cleans the same one.
+    Where MME_HOME is too long, it is a folder below the system's temporary folder, named by a hash
+    of MME_HOME, so that the next start cleans the same one.
     """
     folder = home / "tmp"
     if len(str(folder)) <= MAX_SOCKET_FOLDER:
@@ -161,7 +158,7 @@ def _socket_folder(home: Path) -> Path:
 
 
 def prepare_folders(chosen: Settings) -> None:
-    """Make the server's folders and clear what an earlier run left in the temporary one.
+    """Make the server's folders, and remove files of an earlier run from the temporary one.
 
     Raises ``ValueError`` where the temporary folder belongs to somebody else.
     """
@@ -173,22 +170,22 @@ def prepare_folders(chosen: Settings) -> None:
         _prepare_socket(chosen.socket)
     clear_leftovers(chosen)
     (chosen.home / "config.properties").write_text(config(chosen), encoding="utf-8")
-    # MMS takes one path for its Python. What it starts with it is the worker of a model, and once
-    # an hour its own metrics script.
+    # MMS has one setting for its Python. It starts the workers of models with it, and once an hour
+    # its own metrics script.
     launcher.write(
         chosen.home / "worker",
         chosen.host_files,
         python=sys.executable,
-        worker=CONTAINER / "worker.py",
+        entrypoint=ENTRYPOINT,
         with_host=chosen.model_host,
     )
 
 
 def _prepare_socket(path: Path) -> None:
-    """Make the folder that the socket is to lie in, for our user alone, and remove a stale socket.
+    """Make the folder of the socket, for our user alone, and remove a stale socket.
 
-    Whoever may enter the folder may give the server orders: the socket asks for no password.
-    Raises ``ValueError`` where others may, or where a server answers there.
+    The socket has no authentication, so the folder's permissions are its protection. Raises
+    ``ValueError`` where others may enter the folder, or where a server answers at the socket.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = path.parent.stat()
@@ -218,13 +215,13 @@ _LEFTOVERS = (
 _PIPES = ("-stdout", "-stderr")  # plain files, where MMS opened one that was gone
 
 
-def leave(chosen: Settings) -> None:
-    """Remove what only a running server needs; also the folder, where it is the system's."""
+def remove_runtime_files(chosen: Settings) -> None:
+    """Remove the files of a running server, and its temporary folder where MME_HOME is too long."""
     clear_leftovers(chosen)
     if chosen.socket is not None and chosen.socket.is_socket():
         chosen.socket.unlink(missing_ok=True)
     if chosen.home not in chosen.tmp.parents:
-        with contextlib.suppress(OSError):  # somebody keeps a file there
+        with contextlib.suppress(OSError):  # there is another file in it
             chosen.tmp.rmdir()
 
 
@@ -254,24 +251,24 @@ def config(chosen: Settings) -> str:
             "default_response_timeout_seconds": chosen.timeout_seconds,
             "unregister_model_timeout": 30,
             "default_service_handler": f"{CONTAINER / 'model_handler.py'}:handle",
-            # MMS waits for a model's process in the thread that serves a share of all connections:
-            # the more threads, the fewer calls wait for somebody else's load. Started when needed.
+            # MMS waits for a model's process in a thread that serves a share of the connections:
+            # with more threads, fewer calls wait for a load. They are started when needed.
             "number_of_netty_threads": 16,
             "decode_input_request": "false",
             "max_request_size": chosen.max_request_bytes,
-            # Its Unix sockets need this, those of the workers too; it is MMS's default.
+            # Unix sockets need this, also those of the workers; it is MMS's default.
             "use_native_io": "true",
-            "model_store": "/",  # what may be loaded is for the guard to say, see plugin/Guard.java
+            "model_store": "/",  # plugin/Guard.java limits what may be loaded
             "load_models": "",
             "enable_envvars_config": "false",
             "preload_model": "false",
-            "metric_time_interval": 3600,  # a whole Python each time, for figures we do not log
+            "metric_time_interval": 3600,  # starts a Python, for metrics that nobody uses
         }.items()
     )
 
 
 def worker_environment(chosen: Settings) -> dict[str, str]:
-    """What the model host and each worker run with, besides what is set outside."""
+    """The variables that are added to the environment for the model host and the workers."""
     return {
         "TMPDIR": str(chosen.tmp),
         load_failure.ADDRESS: chosen.address,
@@ -283,16 +280,15 @@ def worker_environment(chosen: Settings) -> dict[str, str]:
 def host_command(chosen: Settings, *, prepare_kernels: bool) -> list[str]:
     """The model host's command line."""
     further = ["--prepare-kernels"] if prepare_kernels else []
-    return [sys.executable, "-I", str(CONTAINER / "model_host.py"), str(chosen.tmp), *further]
+    return [sys.executable, "-I", str(ENTRYPOINT), "model-host", str(chosen.tmp), *further]
 
 
 def command(chosen: Settings) -> list[str]:
     """The JVM's command line, as mms/model_server.py builds it.
 
-    Built here, because that module keeps its process id in a file in TMPDIR and starts nothing
-    where it finds one, and because sagemaker_inference.model_server writes
-    /etc/sagemaker-mms.properties and refuses to start while any other MMS runs on the machine.
-    Both are right for one server in one container, and wrong for many side by side.
+    That module is not used because it starts nothing where it finds its process id in a file in
+    TMPDIR; nor is sagemaker_inference.model_server, which writes /etc/sagemaker-mms.properties and
+    does not start beside another MMS. Several servers must run on one machine.
     """
     import mms
 

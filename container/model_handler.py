@@ -1,8 +1,8 @@
-"""What MMS calls for a model: ``handle(None, context)`` loads, ``handle(data, context)`` answers.
+"""What MMS calls in a worker: ``handle(None, context)`` loads, ``handle(data, context)`` answers.
 
-Each model lives in a worker process of its own, so this module holds one network. It is a
-function and not a class because MMS swallows what a class's ``initialize`` raises
-(mms/model_loader.py), and a model that could not be loaded would look loaded.
+Each worker has one model, so this module holds one network. ``handle`` is a function, because MMS
+ignores the exceptions of a class's ``initialize`` (mms/model_loader.py), and a model that could not
+be loaded would look loaded.
 """
 
 import csv
@@ -14,22 +14,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import accept
-import memory
-import payload
-from artifact import read_artifact
-from findings import ArtifactError
-from health import Draining, Turn
-from logs import log
-from network import Network, Prediction
-from processors import Share
+from container import accept, memory, payload
+from container.artifact import read_artifact
+from container.findings import ArtifactError
+from container.json_log import log
+from container.network import Network, Prediction
+from container.processors import Share
+from container.serving_state import Draining, RequestLock
 
-# What is offered, in the order of preference.
+# The offered content types, in the order of preference.
 _JSON, _CSV, _PLAIN = "application/json", "text/csv", "text/plain"
 _OFFERED = (_JSON, _CSV, _PLAIN)
 
 _network: Network | None = None
-_turn: Turn | None = None
+_lock: RequestLock | None = None
 _share: Share | None = None
 _load_ms = 0.0
 _cold = True
@@ -40,24 +38,22 @@ def handle(data: list[dict[str, Any]] | None, context: Any) -> list[str] | None:
     if data is None:
         _load(context.model_name, Path(context.system_properties["model_dir"]))
         return None
-    if (
-        _network is None or _turn is None or _share is None
-    ):  # MMS never asks a worker that did not load
+    if _network is None or _lock is None or _share is None:  # MMS never does this
         raise RuntimeError("The worker was asked before it had loaded its model.")
-    with _turn.busy(), _share.taken() as threads:
+    with _lock.busy(), _share.taken() as threads:
         return [
-            _answer(_network, _turn, parameters, context, index, threads)
+            _answer(_network, _lock, parameters, context, index, threads)
             for index, parameters in enumerate(data)
         ]
 
 
 def _load(name: str, directory: Path) -> None:
-    global _network, _turn, _share, _load_ms, _cold
+    global _network, _lock, _share, _load_ms, _cold
     started = time.perf_counter()
-    _turn = Turn()
-    if _turn.draining():
+    _lock = RequestLock()
+    if _lock.draining():
         raise Draining
-    _share = Share(_turn.folder)
+    _share = Share(_lock.folder)
     try:
         with _share.held():
             _network = Network(read_artifact(directory), admit=memory.admitted)
@@ -76,7 +72,7 @@ def _load(name: str, directory: Path) -> None:
 
 def _answer(
     network: Network,
-    turn: Turn,
+    lock: RequestLock,
     parameters: dict[str, Any],
     context: Any,
     index: int,
@@ -90,7 +86,7 @@ def _answer(
         if isinstance(value, str)
     }
     target = headers.get("x-amzn-sagemaker-target-model", "")
-    if turn.draining():
+    if lock.draining():
         return _refuse(payload.ShuttingDown(), target, context, index)
     started = time.perf_counter()
     try:

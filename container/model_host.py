@@ -1,22 +1,15 @@
 """The model host: imports MXNet once, and forks a worker for each model.
 
-A process that forks from it has MXNet at hand without importing it (0.9 s and more), shares the
-library's pages with the others, and gives all its memory back when its model is unloaded.
+MMS starts a shell script (launcher.py) where it expects a Python worker. The script sends its
+process id to the host and waits. The host prints the lines that MMS waits for, listens on the
+model's socket, and forks a worker at each connection of MMS's.
 
-MMS knows nothing of it. It starts a small shell script where it expects a Python worker
-(``launcher.py``); that one tells its process id here, and waits. The host then does what MMS's own
-worker does: it prints the lines that MMS waits for, listens on the model's socket, and forks at
-each connection that MMS makes to it.
-
-The host keeps to one thread: a fork copies only the thread that forks, and a lock that another
-one held would stay locked in the child for ever. Hence MXNet's engine without threads
-(``MXNET_ENGINE_TYPE=NaiveEngine``) and one thread for OpenBLAS; OpenMP's threads begin with the
-first parallel loop, which is in a worker.
+The host has one thread, because a fork copies only the thread that forks, and a lock that another
+thread held would stay locked in the child. README.md says what the host is worth.
 """
 
 import argparse
 import contextlib
-import gc
 import os
 import platform
 import select
@@ -30,60 +23,51 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-CONTAINER = Path(__file__).resolve().parent
-if __name__ == "__main__":
-    sys.path.insert(0, str(CONTAINER))
-
-import heap  # noqa: E402
-import launcher  # noqa: E402
-import load_failure  # noqa: E402
-import memory  # noqa: E402
-import processors  # noqa: E402
-import worker as plain  # noqa: E402
-from logs import keep_the_servers, log  # noqa: E402
+from container import heap, launcher, load_failure, memory, processors
+from container import worker as plain
+from container.json_log import keep_server_stdout, log
 
 POLL_SECONDS = 0.25
-"""How often a script is looked after where the kernel has no pidfd (before Linux 5.3)."""
+"""How often a script is polled where the kernel has no pidfd (before Linux 5.3)."""
 
-HANG_UP_SECONDS = 0.5
-"""From MMS's closing a connection until its worker is killed. It ends by itself, unless it hangs or
-is at a request, whose answer can no longer reach anybody."""
+DISCONNECT_GRACE_SECONDS = 0.5
+"""From when MMS closes a connection until its worker is killed. A worker ends by itself, unless it
+hangs or still computes an answer, which nobody can receive any more."""
 
 _SCRIPT_REFUSED = signal.Signals[f"SIG{launcher.REFUSED_SIGNAL}"]
 _OOM_SCORE = "500"
 
 
 @dataclass(eq=False)
-class Worker:
-    """A forked process that serves one connection of MMS's; ``line`` leads to it.
-
-    ``connection`` is ours as well: MMS sees only the end of both, and why the worker has ended is
-    to be told before. ``pipes`` are its stdout and stderr to MMS, which it removes itself unless it
-    is killed.
-    """
+class ForkedWorker:
+    """A forked process that serves one connection of MMS's."""
 
     pid: int
-    line: socket.socket
+    control: socket.socket
+    """Our end of a socket pair: the worker says on it that its model is loaded."""
     connection: socket.socket
+    """MMS's connection. The host keeps it open too, so that MMS sees it end only after it has been
+    told why the worker ended."""
     loaded: bool = False
     pipes: list[Path] = field(default_factory=list)
+    """The worker's stdout and stderr to MMS. It removes them itself, unless it is killed."""
     kill_at: float | None = None
 
 
 @dataclass(eq=False)
-class Script:
-    """The process that MMS started for a model and takes for its worker."""
+class LauncherScript:
+    """The process of launcher.py's script, which MMS started and takes for the model's worker."""
 
     pid: int
     descriptor: int | None
     """Its pidfd, readable once it has ended; None where the kernel has none."""
 
     @staticmethod
-    def of(pid: int) -> "Script":
+    def of(pid: int) -> "LauncherScript":
         try:
-            return Script(pid, os.pidfd_open(pid))
+            return LauncherScript(pid, os.pidfd_open(pid))
         except OSError:
-            return Script(pid, None)
+            return LauncherScript(pid, None)
 
     def signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -97,17 +81,17 @@ class Script:
 
 
 @dataclass(eq=False)
-class Model:
-    """What one script asked for: a listening socket, and the workers forked for it."""
+class HostedModel:
+    """One load of a model: its script, the socket that MMS connects to, and the forked workers."""
 
     arguments: Any
-    script: Script
+    script: LauncherScript
     folder: str
     environment: dict[bytes, bytes]
     streams: tuple[int, int]
     listener: socket.socket
-    workers: list[Worker] = field(default_factory=list)
-    script_gone: bool = False
+    workers: list[ForkedWorker] = field(default_factory=list)
+    script_ended: bool = False
     kill_at: float | None = None
 
     @property
@@ -121,38 +105,39 @@ class Model:
 
 
 class Host:
-    """The event loop. Every method returns soon; none waits for a model."""
+    """The event loop. No method blocks on a model."""
 
     def __init__(self, files: launcher.HostFiles) -> None:
         self.selector = selectors.DefaultSelector()
-        self.models: list[Model] = []
-        self.heard = b""
-        # A script that saw the last host just before its end waits in opening this for a writer.
+        self.models: list[HostedModel] = []
+        self.unread = b""
+        # A script that saw the last host just before that ended blocks in open() until a writer
+        # opens the pipe.
         with contextlib.suppress(OSError):
             os.close(os.open(files.life, os.O_RDWR | os.O_NONBLOCK))
         for path in (files.requests, files.life):
-            # In one piece: where there is none for a moment, a script that opens it makes a file.
+            # By rename: while there is no pipe, a script that opens it would create a file.
             made = path.with_suffix(f"{path.suffix}.new")
             made.unlink(missing_ok=True)
             os.mkfifo(made, 0o600)
             made.rename(path)
-        # Both for reading and writing: opening does not wait for the other side, and the end of a
-        # script is not the end of the pipe. The scripts read from "life", and their reading ends
-        # when the last writer does, which is this process.
+        # Both for reading and writing: open() does not block, and the pipe stays open when a script
+        # ends. Scripts read from "life", and get end-of-file when its last writer, this process,
+        # has ended.
         self.requests = os.open(files.requests, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self.life = os.open(files.life, os.O_RDWR | os.O_CLOEXEC)
-        self.selector.register(self.requests, selectors.EVENT_READ, self.hear)
-        # Their own, as a selector knows no hangup; and readable they are at each request.
+        self.selector.register(self.requests, selectors.EVENT_READ, self.read_requests)
+        # An epoll of its own for closed connections: a selector cannot wait for a hangup alone.
         self.hangups = select.epoll()
-        self.selector.register(self.hangups, selectors.EVENT_READ, self.hang_up)
-        written = files.pid.with_suffix(".new")  # in one piece, whoever reads it
+        self.selector.register(self.hangups, selectors.EVENT_READ, self.connections_closed)
+        written = files.pid.with_suffix(".new")  # renamed, so that a reader gets all of it
         written.write_text(f"{os.getpid()}\n", encoding="ascii")
         written.rename(files.pid)
 
     def run(self) -> NoReturn:
         while True:
             timeout = None
-            if any(self.killing()):
+            if self.kill_is_due():
                 timeout = 0.05
             elif any(model.script.descriptor is None for model in self.models):
                 timeout = POLL_SECONDS
@@ -162,39 +147,43 @@ class Host:
                     key.data()
             now = time.monotonic()
             for model in list(self.models):
-                unwatched = model.script.descriptor is None and not model.script_gone
+                unwatched = model.script.descriptor is None and not model.script_ended
                 if unwatched and model.script.ended():
-                    self.mourn(model)
+                    self.script_has_ended(model)
                 if model.kill_at is not None and now >= model.kill_at:
                     self.kill_workers(model)
                 for forked in model.workers:
                     if forked.kill_at is not None and now >= forked.kill_at:
                         os.kill(forked.pid, signal.SIGKILL)
 
-    def killing(self) -> Iterator[bool]:
-        """Whether there is something whose time may run out."""
-        for model in self.models:
-            yield model.kill_at is not None
-            for forked in model.workers:
-                yield forked.kill_at is not None
+    def kill_is_due(self) -> bool:
+        """Whether a model or a worker has a time at which it is to be killed."""
+        return any(
+            model.kill_at is not None or any(one.kill_at is not None for one in model.workers)
+            for model in self.models
+        )
 
-    def hear(self) -> None:
-        """The scripts speak, a line each: their process id, for they want a worker."""
+    def read_requests(self) -> None:
+        """Read what scripts have sent: each its process id in a line, to ask for a worker."""
         try:
-            self.heard += os.read(self.requests, 65536)
+            self.unread += os.read(self.requests, 65536)
         except BlockingIOError:
             return
-        *lines, self.heard = self.heard.split(b"\n")
+        *lines, self.unread = self.unread.split(b"\n")
         for line in lines:
             try:
-                self.take(int(line))
+                self.start_model(int(line))
             except (OSError, ValueError, SystemExit) as error:
                 log("model_host_refused", level="ERROR", message=f"{line!r}: {error}")
                 with contextlib.suppress(ValueError, OSError):
                     os.kill(int(line), _SCRIPT_REFUSED)
 
-    def take(self, pid: int) -> None:
-        """A script wants a worker: read what it was started with, and listen for MMS."""
+    def start_model(self, pid: int) -> None:
+        """Read the arguments of the script ``pid`` from /proc, and listen on its model's socket.
+
+        Raises ``ValueError``, ``OSError`` or ``SystemExit`` (argparse) where that is no script of
+        MMS's.
+        """
         process = Path("/proc") / str(pid)
         command = (process / "cmdline").read_bytes().split(b"\0")[:-1]
         arguments = [os.fsdecode(part) for part in command]
@@ -207,7 +196,7 @@ class Host:
         )
         environment = {key: value for key, _, value in pairs if key != b"PYTHONPATH"}
         folder = os.readlink(process / "cwd")
-        script = Script.of(pid)
+        script = LauncherScript.of(pid)
         with contextlib.ExitStack() as undo:
             if script.descriptor is not None:
                 undo.callback(os.close, script.descriptor)
@@ -221,17 +210,17 @@ class Host:
             listener.listen(128)
             listener.setblocking(False)
             out, err = streams
-            model = Model(parsed, script, folder, environment, (out, err), listener)
-            self.greet(model)
+            model = HostedModel(parsed, script, folder, environment, (out, err), listener)
+            self.print_start_messages(model)
             undo.pop_all()
         self.models.append(model)
         if script.descriptor is not None:
             self.selector.register(
-                script.descriptor, selectors.EVENT_READ, lambda: self.mourn(model)
+                script.descriptor, selectors.EVENT_READ, lambda: self.script_has_ended(model)
             )
-        self.selector.register(listener, selectors.EVENT_READ, lambda: self.connect(model))
+        self.selector.register(listener, selectors.EVENT_READ, lambda: self.fork_worker(model))
 
-    def greet(self, model: Model) -> None:
+    def print_start_messages(self, model: HostedModel) -> None:
         """Print what MMS's own worker prints; MMS waits for "MMS worker started."."""
         lines = (
             f"Listening on port: {model.arguments.sock_name}",
@@ -241,13 +230,13 @@ class Host:
         )
         os.write(model.streams[0], ("\n".join(lines) + "\n").encode())
 
-    def connect(self, model: Model) -> None:
-        """MMS has connected to a model's socket: fork the worker that serves it."""
+    def fork_worker(self, model: HostedModel) -> None:
+        """MMS has connected to a model's socket: fork a worker for the connection."""
         try:
             connection, _ = model.listener.accept()
         except BlockingIOError:
             return
-        except OSError as error:  # no descriptor left; it is asked again
+        except OSError as error:  # no descriptor left; the selector calls again
             log("accept_failed", level="ERROR", model=model.name, message=str(error))
             return
         ends: tuple[socket.socket, ...] = ()
@@ -258,21 +247,23 @@ class Host:
             for end in ends:
                 end.close()
             message = f"No process could be started: {error}."
-            load_failure.note(model.name, 507, message)
-            self.tell_load_failed(model, connection, 507, message)
+            load_failure.log_failure(model.name, 507, message)
+            self.report_load_failed(model, connection, 507, message)
             return
         if pid == 0:
             ours.close()
-            self.serve(model, connection, theirs)
+            self.run_worker(model, connection, theirs)
         theirs.close()
         ours.setblocking(False)
-        forked = Worker(pid, ours, connection)
+        forked = ForkedWorker(pid, ours, connection)
         model.workers.append(forked)
         self.hangups.register(connection, select.EPOLLRDHUP)
-        self.selector.register(ours, selectors.EVENT_READ, lambda: self.hear_worker(model, forked))
+        self.selector.register(ours, selectors.EVENT_READ, lambda: self.read_worker(model, forked))
 
-    def serve(self, model: Model, connection: socket.socket, line: socket.socket) -> NoReturn:
-        """In the fork: become the worker of ``model`` and never return."""
+    def run_worker(
+        self, model: HostedModel, connection: socket.socket, control: socket.socket
+    ) -> NoReturn:
+        """In the fork: close what is the host's, and serve ``connection`` to its end."""
         code = 1
         try:
             memory.ending = [
@@ -290,22 +281,24 @@ class Host:
                 if other.script.descriptor is not None:
                     os.close(other.script.descriptor)
                 for sibling in other.workers:
-                    sibling.line.close()
+                    sibling.control.close()
                     sibling.connection.close()
                 if other is not model:
                     os.close(other.streams[0])
                     os.close(other.streams[1])
-            keep_the_servers()
+            keep_server_stdout()
             for number in (1, 2):
                 os.dup2(model.streams[number - 1], number)
                 os.close(model.streams[number - 1])
-            with contextlib.suppress(OSError):  # a sandbox may not let us; nothing depends on it
+            with contextlib.suppress(OSError):  # may be forbidden; nothing depends on it
                 Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
             os.chdir(model.folder)
             os.environb.clear()
             os.environb.update(model.environment)
             code = plain.serve_connection(
-                model.arguments, connection, when_loaded=lambda pipes: _say_loaded(line, pipes)
+                model.arguments,
+                connection,
+                when_loaded=lambda pipes: _report_loaded(control, pipes),
             )
         except BaseException as error:
             log("worker_failed", level="ERROR", model=model.name, message=repr(error))
@@ -313,52 +306,53 @@ class Host:
             sys.stdout.flush()
             os._exit(code)
 
-    def mourn(self, model: Model) -> None:
-        """A script has ended: MMS kills it where it unloads the model."""
-        model.script_gone = True
+    def script_has_ended(self, model: HostedModel) -> None:
+        """End the model of a script that has ended; MMS kills the script to unload the model."""
+        model.script_ended = True
         if model.script.descriptor is not None:
             self.selector.unregister(model.script.descriptor)
             os.close(model.script.descriptor)
             model.script.descriptor = None
         self.stop_listening(model)
         self.kill_workers(model)
-        self.finish(model)
+        self.remove_if_ended(model)
 
-    def hear_worker(self, model: Model, forked: Worker) -> None:
-        """A worker says that its model is loaded, or it has ended."""
+    def read_worker(self, model: HostedModel, forked: ForkedWorker) -> None:
+        """Handle a worker's message that its model is loaded, or its end."""
         try:
-            said = forked.line.recv(4096)
+            message = forked.control.recv(4096)
         except BlockingIOError:
             return
         except ConnectionError:
-            said = b""
-        if said:
+            message = b""
+        if message:
             forked.loaded = True
-            name = Path(model.arguments.tmp_dir) / said.decode()
+            name = Path(model.arguments.tmp_dir) / message.decode()
             forked.pipes = [Path(f"{name}-stdout"), Path(f"{name}-stderr")]
             return
         for pipe in forked.pipes:
             pipe.unlink(missing_ok=True)
-        self.selector.unregister(forked.line)
-        forked.line.close()
+        self.selector.unregister(forked.control)
+        forked.control.close()
         model.workers.remove(forked)
         if forked.kill_at is None:
             self.hangups.unregister(forked.connection)
         _, status = os.waitpid(forked.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        wanted = model.kill_at is not None or forked.kill_at is not None
-        if code < 0 and not wanted:
-            self.explain_death(model, forked, -code)
-        elif code > 0 and not wanted and not forked.loaded:  # one that has told MMS itself says 0
-            message = f"The model's worker ended with code {code} while it loaded; see the log."
-            load_failure.note(model.name, 500, message)
-            self.tell_load_failed(model, forked.connection, 500, message)
+        expected = model.kill_at is not None or forked.kill_at is not None
+        if code < 0 and not expected:
+            self.report_killed(model, forked, -code)
+        elif code > 0 and not expected and not forked.loaded:
+            # A worker that has reported its failure to MMS ends with 0.
+            reason = f"The model's worker ended with code {code} while it loaded; see the log."
+            load_failure.log_failure(model.name, 500, reason)
+            self.report_load_failed(model, forked.connection, 500, reason)
         else:
             forked.connection.close()
-        self.finish(model)
+        self.remove_if_ended(model)
 
-    def explain_death(self, model: Model, forked: Worker, number: int) -> None:
-        """A worker was killed by a signal that is none of ours."""
+    def report_killed(self, model: HostedModel, forked: ForkedWorker, number: int) -> None:
+        """Log and report to MMS that a worker was killed by a signal that the host did not send."""
         when = "while it answered" if forked.loaded else "while it loaded"
         why = ", most likely for want of memory" if number == signal.SIGKILL else ""
         message = f"The model's worker was killed by signal {number}"
@@ -380,22 +374,22 @@ class Host:
                 status=status,
                 unread=int(_unread(forked.connection)),
             )
-            self.tell_mms(path, forked.connection)
+            self.post_to_mms(path, forked.connection)
         else:
             message = f"{message} {when}{why}."
-            load_failure.note(model.name, status, message)
-            self.tell_load_failed(model, forked.connection, status, message)
+            load_failure.log_failure(model.name, status, message)
+            self.report_load_failed(model, forked.connection, status, message)
 
-    def tell_load_failed(
-        self, model: Model, connection: socket.socket, status: int, message: str
+    def report_load_failed(
+        self, model: HostedModel, connection: socket.socket, status: int, message: str
     ) -> None:
         path = load_failure.target(
             "/load-failed", message, model=model.name, port=model.port, status=status
         )
-        self.tell_mms(path, connection)
+        self.post_to_mms(path, connection)
 
-    def tell_mms(self, path: str, connection: socket.socket) -> None:
-        """Say to MMS why ``connection`` ends, and only then let it see that it has ended."""
+    def post_to_mms(self, path: str, connection: socket.socket) -> None:
+        """POST to the plug-in why ``connection`` ends, and close it once MMS has answered."""
         try:
             answer = load_failure.connect(timeout=1)
             answer.sendall(f"POST {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
@@ -411,31 +405,32 @@ class Host:
 
         self.selector.register(answer, selectors.EVENT_READ, done)
 
-    def hang_up(self) -> None:
-        """MMS has closed connections: their workers end by themselves, unless they hang.
+    def connections_closed(self) -> None:
+        """MMS has closed connections: set the time at which their workers are killed.
 
-        MMS closes one, too, when its worker has not answered in time, and has another one forked.
+        MMS also closes a connection when its worker has not answered in time, and then connects
+        again.
         """
         closed = {descriptor for descriptor, _ in self.hangups.poll(0)}
         for model in self.models:
             for forked in model.workers:
                 if forked.connection.fileno() in closed:
                     self.hangups.unregister(forked.connection)
-                    forked.kill_at = time.monotonic() + HANG_UP_SECONDS
+                    forked.kill_at = time.monotonic() + DISCONNECT_GRACE_SECONDS
 
-    def kill_workers(self, model: Model) -> None:
+    def kill_workers(self, model: HostedModel) -> None:
         for forked in model.workers:
-            os.kill(forked.pid, signal.SIGKILL)  # ours and not yet waited for: the pid is its own
+            os.kill(forked.pid, signal.SIGKILL)  # not yet waited for, so not reused
         model.kill_at = time.monotonic() + 1
 
-    def stop_listening(self, model: Model) -> None:
+    def stop_listening(self, model: HostedModel) -> None:
         if model.listener.fileno() != -1:
             self.selector.unregister(model.listener)
             model.listener.close()
-            Path(model.arguments.sock_name).unlink(missing_ok=True)  # MMS leaves it, at times
+            Path(model.arguments.sock_name).unlink(missing_ok=True)  # MMS does not always remove it
 
-    def finish(self, model: Model) -> None:
-        """Where a model is to end and its workers have: let its script end, and forget it."""
+    def remove_if_ended(self, model: HostedModel) -> None:
+        """Remove a model that no longer listens and has no workers; its script can then end."""
         if model.workers or model.listener.fileno() != -1:
             return
         for descriptor in model.streams:
@@ -444,10 +439,10 @@ class Host:
 
 
 def _unread(connection: socket.socket) -> bool:
-    """Whether there is a request of which the worker has read nothing: it was at none when it died.
+    """Whether a whole request waits that the dead worker has read nothing of.
 
-    One of which it has read a part may be what it died of, and is not given to the next one. The
-    first bytes are MMS's word for a request, and the length of its id (mms/protocol).
+    A request that it has read a part of may have killed it, and is not given to the next worker.
+    The bytes compared are MMS's code for a request, and the length of its id (mms/protocol).
     """
     try:
         return connection.recv(4, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"I\0\0\0"
@@ -455,23 +450,24 @@ def _unread(connection: socket.socket) -> bool:
         return False
 
 
-def _say_loaded(line: socket.socket, pipes: str) -> None:
-    """In a worker: tell the host, unless it has died meanwhile."""
+def _report_loaded(control: socket.socket, pipes: str) -> None:
+    """In a worker: tell the host that the model is loaded, unless the host has died meanwhile."""
     with contextlib.suppress(ConnectionError):
-        line.send(pipes.encode())
+        control.send(pipes.encode())
 
 
 def import_mxnet(*, prepare_kernels: bool) -> bool:
     """Import what a worker needs; ``RuntimeError`` where that started a thread.
 
-    Returns whether kernels were prepared, if they were to be: there may be no room to.
+    Returns whether kernels were prepared: they are not where memory is short.
     """
-    import kernels
     import mms.model_loader
     import mms.model_service_worker
     import mms.service  # noqa: F401
 
-    with _silence():
+    from container import kernels
+
+    with _stderr_closed():
         warm_up()
         prepared = prepare_kernels and kernels.there_is_room()
         if prepared:
@@ -480,25 +476,24 @@ def import_mxnet(*, prepare_kernels: bool) -> bool:
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         raise RuntimeError(f"importing MXNet started {threads - 1} threads; forking is not safe")
-    # What is there by now is left alone by the collector: it would write to each page, and so
-    # copy it, in each fork.
-    gc.collect()
-    gc.freeze()
-    heap.settle()
+    heap.fill_gaps()
     return prepared
 
 
 def warm_up() -> None:
-    """Do once what each fork would else do first: readers of pictures, engine, operators."""
+    """Initialise once what each fork would otherwise initialise: Pillow, engine, operators."""
     import io
 
-    import images
-    import kernels
-    import model_handler  # noqa: F401
     import mxnet as mx
-    from artifact import Preprocess
-    from graph import parse
     from PIL import Image
+
+    from container import (
+        images,
+        kernels,
+        model_handler,  # noqa: F401
+    )
+    from container.artifact import Preprocess
+    from container.graph import parse
 
     for kind in ("JPEG", "PNG"):
         picture = io.BytesIO()
@@ -516,8 +511,8 @@ def warm_up() -> None:
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep MXNet's notes on its engine out of the log, which holds one JSON line an event."""
+def _stderr_closed() -> Iterator[None]:
+    """Keep MXNet's messages out of the log, which holds one JSON line for each event."""
     sys.stderr.flush()
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
@@ -529,11 +524,11 @@ def _silence() -> Iterator[None]:
         os.close(nothing)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="The model host; the entrypoint starts it.")
-    parser.add_argument("folder", type=Path, help="where it meets the scripts")
+def main(options: list[str]) -> int:
+    parser = argparse.ArgumentParser("model-host", description="The entrypoint starts it.")
+    parser.add_argument("folder", type=Path, help="the server's temporary folder")
     parser.add_argument("--prepare-kernels", action="store_true", help="see kernels.py")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(options)
     files = launcher.HostFiles(arguments.folder)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = time.monotonic()
@@ -542,7 +537,3 @@ def main() -> int:
     import_ms = round((time.monotonic() - started) * 1000)
     log("model_host_ready", pid=os.getpid(), import_ms=import_ms, kernels_prepared=prepared)
     host.run()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

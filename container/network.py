@@ -1,9 +1,8 @@
-"""A network that is loaded and ready: the symbol bound straight to its parameters.
+"""A loaded network: the symbol bound to parameters that stay in the mapped file.
 
-No Module API, which copies every parameter once more, and no ``mx.nd.load`` either: parameters
-are used where the file lies in memory. MXNet merges each convolution with what follows it, and
-makes its own copy of the merged weights; the pages of the originals are then let go of. So
-ResNet-152 takes 270 MB, where the Module API takes 1,260 and loading with MXNet 500.
+Neither the Module API nor ``mx.nd.load`` is used, as both copy the parameters. MXNet merges each
+convolution with what follows it, and keeps its own copy of the merged weights; the mapped pages of
+the originals are then dropped.
 """
 
 import contextlib
@@ -19,24 +18,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import heap
 import mxnet as mx
 import numpy as np
-import outputs
-import processors
-from artifact import Artifact, picture_shape
-from findings import ArtifactError, Note
-from graph import Graph, GraphError, check_outputs, check_sizes
-from memory import MEGABYTE, Admit
 
-# MXNet's own handler takes memory as it reports a crash, and so waits for ever where the crash was
-# in the taking of memory. And a process that dies of the signal can be told from one that ends.
+from container import heap, outputs
+from container.artifact import Artifact, picture_shape
+from container.findings import ArtifactError, Note
+from container.graph import Graph, GraphError, check_outputs, check_sizes
+from container.memory import MEGABYTE, Admit
+
+# MXNet's own handler allocates memory, and so hangs where the crash was in malloc. And the model
+# host sees by which signal a process died.
 signal.signal(signal.SIGSEGV, signal.SIG_DFL)
 
 Shape = tuple[int, ...]
 
 _SHARED = frozenset({"float32", "float64", "int32", "int64", "uint8"})
-"""Types of values that MXNet takes where they lie."""
+"""Types of values that MXNet uses without a copy."""
 
 _HALF = frozenset({"float16", "bfloat16"})
 """Types of values that MXNet has for other devices; here its layers do not compute with them."""
@@ -44,14 +42,14 @@ _HALF = frozenset({"float16", "bfloat16"})
 
 @dataclass(frozen=True)
 class Prediction:
-    """One label and how probable the network holds it, from 0 to 1."""
+    """A label and its probability, from 0 to 1."""
 
     label: str
     probability: float
 
 
 class Network:
-    """One model in memory. Not for use by two threads at a time."""
+    """One model in memory. Not thread-safe."""
 
     def __init__(self, artifact: Artifact, admit: Admit | None = None) -> None:
         """Load ``artifact``, bind it and warm it up with one forward pass on zeros.
@@ -111,7 +109,7 @@ class Network:
             written = self.artifact.as_written()
             if written is None:
                 raise
-        # A network may hold its batch fast, such as by a Reshape: then with the one that it says.
+        # A network may have a fixed batch, such as by a Reshape: then the file's batch is used.
         self.artifact = written
         found = symbol, *self._shapes(symbol)
         batch = self.input_shape[0]
@@ -158,9 +156,9 @@ class Network:
     def _load(self, graph: Graph) -> Any:
         artifact = self.artifact
         try:
-            # What was checked, not the file: that may say one thing to us and another to MXNet.
+            # The checked graph, not the file, which MXNet may read in another way.
             symbol = mx.sym.load_json(graph.text())
-            if graph.trusts_more_than_it_says():
+            if graph.needs_mxnets_check():
                 check_outputs(json.loads(symbol.tojson(remove_amp_cast=False)))
         except GraphError as error:
             raise ArtifactError("bad_symbol", f"{artifact.symbol.name}: {error}.") from error
@@ -185,7 +183,7 @@ class Network:
                 "bad_shapes",
                 f"{artifact.name}-shapes.json does not say enough: the network has further inputs.",
             )
-        if artifact.graph.trusts_more_than_it_says():
+        if artifact.graph.needs_mxnets_check():
             internals = symbol.get_internals()
             try:
                 check_sizes(
@@ -308,17 +306,15 @@ class Network:
         return index
 
     def _warm_up(self, symbol: Any) -> None:
-        """Pay for the first pass now: graph optimisation, kernels, memory, layout of weights."""
-        if processors.pass_runs_here():  # only then does it allocate from this thread's heap
-            heap.grow(merged_bytes(self.artifact))
+        """Run the first pass, in which MXNet optimises the graph and lays out the weights."""
         first = self._numbers([np.zeros(entry.shape, np.float32) for entry in self.artifact.inputs])
         self._finite.result()
         self.output = self._decide(symbol, first)
-        self._parameters.let_go()
-        heap.trim()
+        self._parameters.drop_pages()
+        heap.release_free()
 
     def _decide(self, symbol: Any, first: np.ndarray) -> outputs.Output:
-        """Decide once what the network's numbers are; see outputs.py."""
+        """Decide what the network's numbers are; see outputs.py."""
         names = [name for name, _ in self.outputs]
         shapes = {entry.name: entry.shape for entry in self.artifact.inputs}
         head = outputs.head(self.artifact.graph, self._index)
@@ -353,8 +349,10 @@ class Network:
         )
 
     def doubt(self) -> Note | None:
-        """What further passes tell against what was decided; for the validation, as each takes as
-        long as a prediction."""
+        """A note where further passes contradict what was decided, else None.
+
+        For the validation only, because each pass takes as long as a prediction.
+        """
         kind, head = self.output.kind, outputs.head(self.artifact.graph, self._index)
         if outputs.certain(kind, head):
             return None
@@ -367,7 +365,7 @@ class Network:
         )
 
     def _tried(self) -> Iterator[np.ndarray]:
-        """What the whole network gives for what it is tried on, as far as it takes it."""
+        """The network's answers to test inputs, without those that it cannot take."""
         for arrays in outputs.inputs([entry.shape for entry in self.artifact.inputs]):
             try:
                 yield self._numbers(arrays)
@@ -438,11 +436,11 @@ def _listed(names: Sequence[str]) -> str:
 
 
 class Parameters:
-    """The arrays of a ``.params`` file, where the file lies in memory: nothing is copied."""
+    """The arrays of a ``.params`` file, mapped in memory and not copied."""
 
     def __init__(self, artifact: Artifact) -> None:
         with artifact.params.open("rb") as file:
-            # Private: whatever MXNet may write goes to pages of its own, never to the file.
+            # Private: what MXNet may write goes to copied pages, not to the file.
             self._map = mmap.mmap(
                 file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE
             )
@@ -464,15 +462,16 @@ class Parameters:
                 return flat.reshape(tensor.shape)
         return None
 
-    def let_go(self) -> None:
-        """Drop the file's pages from this process. What is needed again is read again.
+    def drop_pages(self) -> None:
+        """Drop the file's pages from this process; those that are needed again are read again.
 
-        Only where MXNet has written to none of them, as what it wrote would be lost.
+        Not where MXNet has written to any of them, as its changes would be lost.
         """
         if not self._written():
             self._map.madvise(mmap.MADV_DONTNEED)
 
     def _written(self) -> bool:
+        """Whether any page is a changed copy (/proc/self/pagemap; true where it cannot be read)."""
         address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
         pages = -(-len(self._map) // mmap.PAGESIZE)
         try:
@@ -480,7 +479,7 @@ class Parameters:
                 file.seek(address // mmap.PAGESIZE * 8)
                 entries = np.frombuffer(file.read(pages * 8), np.uint64)
         except OSError:
-            return True  # not to be known here, so nothing is dropped
+            return True
         present, of_file = np.uint64(1 << 63), np.uint64(1 << 61)
         # A page that is there and no longer the file's is a copy, made by a write.
         return bool(((entries & present != 0) & (entries & of_file == 0)).any())
@@ -558,18 +557,6 @@ def memory_needed(artifact: Artifact, symbol: Any, copied: int = 0) -> int:
         + copied
         + _PER_ACTIVATION_BYTE * 4 * largest
     )
-
-
-def merged_bytes(artifact: Artifact) -> int:
-    """What the first pass allocates for merged weights: MXNet's own copy of each convolution's, and
-    for a moment one more of the one at hand; never more than :func:`memory_needed` has for them."""
-    kernels = [
-        tensor.nbytes
-        for tensor in artifact.tensors
-        if tensor.bare in artifact.kernels and tensor.dtype == "float32"
-    ]
-    most = int(_PER_PARAMETER_BYTE * artifact.parameter_bytes)
-    return min(most, sum(kernels) + max(kernels, default=0))
 
 
 def _finite(values: np.ndarray) -> bool:

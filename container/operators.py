@@ -131,7 +131,7 @@ _LENGTHS = {
 _SPLITS = frozenset({"_split_v2", "_npi_dsplit", "_npi_hsplit"})
 
 
-def leads_astray(name: str, attributes: Mapping[str, str]) -> str | None:
+def unsafe_attribute(name: str, attributes: Mapping[str, str]) -> str | None:
     """What of the attributes would make MXNet read or write beyond its arrays, where each by itself
     is of its type; None where nothing does. ``name`` is the operator's own, no alias.
     """

@@ -14,14 +14,15 @@ from typing import Any
 
 import mxnet as mx
 import numpy as np
-from artifact import OUTPUTS, Artifact
-from graph import Graph
+
+from container.artifact import OUTPUTS, Artifact
+from container.graph import Graph
 
 PROBABILITIES, LOGITS, MULTILABEL = OUTPUTS
 
 _TOLERANCE = 1e-3
 _VARIED = 1e-3
-"""Smaller changes of a network's numbers are none: it answers the same whatever it is shown."""
+"""Smaller differences of a network's numbers count as none."""
 
 _SEED = 20
 _MAGNITUDES = (50.0, 5.0, 1.0)
@@ -97,14 +98,14 @@ def decide(
 
 
 def agrees(kind: str, rows: np.ndarray) -> bool:
-    """Whether a network's numbers are what they were decided to be."""
+    """Whether a network's numbers fit the kind that was decided."""
     if kind == LOGITS or not _finite(rows):
         return kind == LOGITS
     return _adds_up(rows) if kind == PROBABILITIES else within(rows)
 
 
 def certain(kind: str, ends_with: str) -> bool:
-    """Whether the network's last operator lets its numbers be nothing else."""
+    """Whether the network's last operator determines the kind."""
     return kind == LOGITS or ends_with in ("softmax", "sigmoid")
 
 
@@ -238,7 +239,7 @@ def _noise(source: np.random.RandomState, shape: Sequence[int]) -> np.ndarray:
 
 
 def inputs(shapes: Sequence[Sequence[int]]) -> Iterator[list[np.ndarray]]:
-    """What the whole network is tried on: noise, pixels, and values that are too large."""
+    """Test inputs of the whole network: noise, pixels, and too large values."""
     noise = np.random.RandomState(_SEED)
     yield [_noise(noise, shape) for shape in shapes]
     yield [np.clip(128 + 64 * _noise(noise, shape), 0, 255) for shape in shapes]

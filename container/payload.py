@@ -1,4 +1,4 @@
-"""From a request as MMS hands it over to the rows that go into the network."""
+"""Converts a request, as MMS passes it on, to the rows for the network."""
 
 import base64
 import binascii
@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import images
 import numpy as np
-from artifact import Preprocess
-from network import Network
+
+from container import images
+from container.artifact import Preprocess
+from container.network import Network
 
 MAX_ROWS = 256
 """Most pictures in one request."""
@@ -43,28 +44,28 @@ _BLANKS = b" \t\r\n\f\v"
 
 
 class BadRequest(Exception):
-    """The caller can put this right; the message says how. Answered with ``status``."""
+    """A fault of the request; the message says how to correct it. Answered with ``status``."""
 
     status = 400
     reason = "Bad Request"
 
 
 class NotAcceptable(BadRequest):
-    """The caller's Accept names nothing that is offered."""
+    """The caller's Accept names no offered content type."""
 
     status = 406
     reason = "Not Acceptable"
 
 
 class UnsupportedMediaType(BadRequest):
-    """The content type is none that the container takes."""
+    """The container does not accept the content type."""
 
     status = 415
     reason = "Unsupported Media Type"
 
 
 class ShuttingDown(BadRequest):
-    """The server is stopping; not the caller's fault, but answered in the same way."""
+    """The server is stopping: no fault of the request, but answered in the same way."""
 
     status = 503
     reason = "Service Unavailable"
@@ -324,7 +325,7 @@ def _base64(text: str) -> bytes:
 
 
 def _arrays(array: np.ndarray, network: Network) -> Request:
-    """Rows of numbers go to the network as they are: the caller has preprocessed them."""
+    """Rows of numbers are passed on unchanged: the caller has preprocessed them."""
     row = network.input_shape[1:]
     if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
         raise BadRequest(f"The array holds {array.dtype}, not numbers.")

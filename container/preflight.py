@@ -1,19 +1,19 @@
-"""Validates an artifact in two runs, each in a sandbox of its own, and reports in JSON.
+"""Validates an archive in two runs, each in a sandbox of its own, and reports in JSON.
 
     python container/preflight.py resnet_18.tar.gz [--image cat.jpg]   both runs, one report
     python container/preflight.py resnet_18.tar.gz --pack resnet_18.tar
     python container/preflight.py packed.tar.gz --packed [--image cat.jpg]
 
-The first run (``--pack``) reads what was uploaded, without MXNet, and writes the canonical tar of
-what it found (archive.py). Whoever started it compresses that. The second (``--packed``) unpacks
-that file, loads it as the server does and predicts once. So a network, once loaded, can change
-neither what is published nor what the first run said of it.
+The first run (``--pack``) reads the upload without MXNet, and writes its files as a canonical tar
+(archive.py), which the caller compresses. The second (``--packed``) unpacks that file, loads it as
+the server does and predicts once. So a network that is loaded can change neither the published
+archive nor the first run's report.
 
-Exit code 0: accepted; 1: refused, and the report says why; 2 or more: the preflight itself could
-not work, and stderr says why; 4 of them: the sandbox lacks a part and ``--require-sandbox`` was
-given. Everything that touches the archive happens in a child process in a sandbox (sandbox.py);
-the report's ``sandbox`` says what held it. Once the sandbox is complete, whatever ends the child
-is a refusal: a signal, the memory, the time.
+Exit codes: 0: accepted; 1: refused, with the reason in the report; 2 or more: the preflight failed,
+with the reason on stderr; of these, 4: the sandbox lacks a part, and ``--require-sandbox`` is set.
+A child process in a sandbox (sandbox.py) does all that reads the archive; ``sandbox`` in the report
+says which mechanism enforced what. Once the sandbox is complete, a child that is ended by a signal,
+by a lack of memory or by a time limit means a refusal.
 """
 
 import argparse
@@ -25,6 +25,7 @@ import json
 import math
 import os
 import re
+import runpy
 import shutil
 import signal
 import stat
@@ -37,18 +38,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-CONTAINER = Path(__file__).resolve().parent
-sys.path.insert(0, str(CONTAINER))
+if not __package__:  # run as a script, as PREFLIGHT_COMMAND names it
+    entrypoint = Path(__file__).resolve().with_name("dockerd-entrypoint.py")
+    sys.argv[:1] = [str(entrypoint), "preflight"]
+    runpy.run_path(str(entrypoint), run_name="__main__")  # ends in sys.exit()
 
-import processors  # noqa: E402
-import sandbox  # noqa: E402
-from findings import ArtifactError  # noqa: E402
-from report_form import well_formed, well_packed  # noqa: E402
+from container import (
+    processors,
+    sandbox,
+)
+from container.findings import ArtifactError
+from container.report_form import well_formed, well_packed
 
 if TYPE_CHECKING:
-    from archive import UnpackedFile
-    from artifact import Artifact
+    from container.archive import UnpackedFile
+    from container.artifact import Artifact
 
+_ENTRYPOINT = Path(__file__).resolve().with_name("dockerd-entrypoint.py")
 _MEGABYTE = 1024 * 1024
 _LACKS_SANDBOX = 4
 _ROOM_BYTES = 16 * _MEGABYTE
@@ -60,8 +66,8 @@ Report = dict[str, Any]
 
 
 def inspect(archive: Path, folder: Path, max_unpacked_bytes: int) -> Report:
-    """The first run's report on ``archive``, made in this very process; packs it in ``folder``."""
-    from archive import Contents, pack, printable
+    """In the sandbox: the first run's report on ``archive``, which it packs in ``folder``."""
+    from container.archive import Contents, pack, printable
 
     contents = Contents()
     try:
@@ -75,7 +81,7 @@ def inspect(archive: Path, folder: Path, max_unpacked_bytes: int) -> Report:
             "message": "Reading the archive needs more memory than is allowed.",
         }
     except Exception as fault:
-        # A fault of ours that this archive alone brings out: its next try would end the same way.
+        # A fault of this code that this archive triggers: a retry would fail in the same way.
         traceback.print_exc()
         error = {
             "code": "not_tar",
@@ -86,14 +92,14 @@ def inspect(archive: Path, folder: Path, max_unpacked_bytes: int) -> Report:
 
 
 def check(archive: Path, folder: Path, image: Path | None, max_unpacked_bytes: int) -> Report:
-    """The second run's report, made in this very process; ``folder`` takes what it unpacks."""
-    from archive import unpack
-    from artifact import read_artifact
+    """In the sandbox: the second run's report on ``archive``, which it unpacks in ``folder``."""
+    from container.archive import unpack
+    from container.artifact import read_artifact
 
     about: Report | None = None
     try:
         files = unpack(archive, folder, max_bytes=max_unpacked_bytes)
-        sandbox.only_read()
+        sandbox.forbid_writing()
         about = _about_files(files)
         artifact = read_artifact(folder)
         about |= _about_artifact(artifact)
@@ -105,7 +111,7 @@ def check(archive: Path, folder: Path, image: Path | None, max_unpacked_bytes: i
             "load_failed", f"The model needs more memory than is allowed. {error}".strip(), about
         )
     except Exception as error:
-        # A fault of ours that this archive alone brings out: its next try would end the same way.
+        # A fault of this code that this archive triggers: a retry would fail in the same way.
         traceback.print_exc()
         return _refusal(
             "load_failed", f"The check failed on it ({type(error).__name__}: {error}).", about
@@ -128,7 +134,7 @@ _TRACE_LINE = re.compile(r"Stack trace|\[bt\]|File \"|Traceback \(most recent ca
 
 
 def _about_files(files: "list[UnpackedFile]") -> Report:
-    """What is known once the archive is unpacked; the rest is filled in as it is learnt."""
+    """The report once the archive is unpacked; later steps fill in the rest."""
     return {
         "name": "", "files": [asdict(file) for file in files],
         "unpacked_bytes": sum(file.bytes for file in files),
@@ -154,7 +160,7 @@ def _about_artifact(artifact: "Artifact") -> Report:
 
 def _try_out(artifact: "Artifact", about: Report, image: Path | None) -> Report:
     """Load the network and predict once, with the code that the server runs."""
-    from network import Network
+    from container.network import Network
 
     before = sandbox.measured_mb()
     network = Network(artifact)
@@ -189,10 +195,11 @@ def _try_out(artifact: "Artifact", about: Report, image: Path | None) -> Report:
 
 
 def _sample(network: Any, image: Path | None) -> tuple[str, Any]:
-    """The picture that is tried: the one given, or a gradient from black to white."""
-    import images
+    """Name and row of the test picture: the given one, or a gradient from black to white."""
     import numpy as np
-    from artifact import Preprocess
+
+    from container import images
+    from container.artifact import Preprocess
 
     shape = network.picture_shape
     if shape is None:
@@ -223,7 +230,7 @@ def run_packing(arguments: argparse.Namespace, target: Path) -> Report:
         if report["ok"]:
             most = arguments.max_unpacked_mb * _MEGABYTE + _HEADERS_BYTES
             try:
-                _bring_out(folder / _PACKED, target, most)
+                _copy_out(folder / _PACKED, target, most)
             except ValueError as error:
                 report = _packing_refusal("not_tar", f"What the check wrote is {error}.")
     return report | {"sandbox": outcome.held}
@@ -268,11 +275,11 @@ def _folder() -> Iterator[Path]:
         sandbox.remove(folder)
 
 
-def _bring_out(source: Path, target: Path, most: int) -> None:
-    """Copy what a sandboxed process wrote, which is not trusted to be what it was to be.
+def _copy_out(source: Path, target: Path, most: int) -> None:
+    """Copy an untrusted file of a sandboxed process.
 
-    No link is followed, and no more than ``most`` bytes are taken. Raises ValueError where it is
-    no plain file, or larger.
+    Links are not followed. Raises ValueError where it is no plain file, or larger than ``most``
+    bytes.
     """
     try:
         came = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -307,7 +314,7 @@ def _run(
     """
     limit_mb = arguments.max_unpacked_mb + (_HEADERS_BYTES // _MEGABYTE if files > 1 else 0)
     program = [
-        str(Path(__file__).resolve()), "--inside", os.path.realpath(folder), "--step", step,
+        str(_ENTRYPOINT), "preflight", "--inside", os.path.realpath(folder), "--step", step,
         os.path.realpath(readable[0]), "--max-unpacked-mb", str(arguments.max_unpacked_mb),
     ]  # fmt: skip
     if len(readable) > 1:
@@ -319,7 +326,7 @@ def _run(
         "TMPDIR": os.path.realpath(folder),
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "JOBLIB_MULTIPROCESSING": "0",  # it would ask for a semaphore, which is a file
+        "JOBLIB_MULTIPROCESSING": "0",  # otherwise it opens a semaphore, which is a file
         **processors.environment(),
     }
     outcome = sandbox.run(
@@ -349,14 +356,14 @@ def _run(
 
 
 class _SandboxLacksError(Exception):
-    """Parts of the sandbox are missing, and it was said that they must not."""
+    """Parts of the sandbox are missing, and ``--require-sandbox`` was given."""
 
     def __init__(self, missing: list[str]) -> None:
         super().__init__(f"The sandbox does not hold: {', '.join(missing)}.")
 
 
 def _packing_reported(outcome: sandbox.Outcome, arguments: argparse.Namespace) -> Report:
-    """The first run's own report, or why it has none."""
+    """The first run's report, or a refusal where it has none."""
     report = outcome.report
     if outcome.ended == "time":
         return _packing_refusal(
@@ -385,7 +392,7 @@ def _packing_refusal(code: str, message: str) -> Report:
 
 
 def _reported(outcome: sandbox.Outcome, arguments: argparse.Namespace) -> Report:
-    """The child's own report, or why it has none: whatever ended it, it was set up by then."""
+    """The child's report, or a refusal where it has none."""
     report = outcome.report
     if outcome.ended == "time":
         message = f"The model did not load and answer within {arguments.wall_s} s."
@@ -431,8 +438,8 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def _arguments(options: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="preflight", description=__doc__.partition("\n")[0])
     parser.add_argument("archive", type=Path, help="the .tar.gz to validate")
     steps = parser.add_mutually_exclusive_group()
     steps.add_argument(
@@ -454,7 +461,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--step", choices=("pack", "load"), help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(options)
 
 
 def _inside(arguments: argparse.Namespace) -> int:
@@ -472,25 +479,25 @@ def _inside(arguments: argparse.Namespace) -> int:
         report = inspect(arguments.archive, arguments.inside, most)
     else:
         report = check(arguments.archive, arguments.inside, arguments.image, most)
-    sandbox.say({"report": report})
+    sandbox.send({"report": report})
     return 0 if report["ok"] else 1
 
 
-def _follow(parent: int) -> None:
+def _end_with_parent(parent: int) -> None:
     """Be sent SIGTERM when ``parent`` ends, which a killed worker cannot do itself."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     if os.getppid() != parent:
         sys.exit("The process that started this check is gone.")
 
 
-def main() -> int:
-    arguments = _arguments()
+def main(options: list[str]) -> int:
+    arguments = _arguments(options)
     if arguments.inside is not None:
         return _inside(arguments)
     # So that the folder goes and the child ends.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if arguments.parent is not None:
-        _follow(arguments.parent)
+        _end_with_parent(arguments.parent)
     for path in (arguments.archive, arguments.image):
         if path is not None and not path.is_file():
             print(f"{path} is not a file.", file=sys.stderr)
@@ -519,4 +526,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

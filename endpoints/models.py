@@ -250,6 +250,10 @@ class Endpoint(OldStatus, Leased):
         return Badge(state, label, spinning=state in self.CHANGING)
 
 
+class ResourceQuerySet(OldStatusQuerySet["Resource"]):
+    """The resources of endpoints."""
+
+
 class Resource(OldStatus):
     """One of the three SageMaker things that an endpoint owns, as last seen."""
 
@@ -326,7 +330,7 @@ class Resource(OldStatus):
     changed_at = models.DateTimeField(null=True, blank=True, help_text="When we saw it change.")
     gone_at = models.DateTimeField(null=True, blank=True)
 
-    objects = OldStatusQuerySet["Resource"].as_manager()
+    objects = ResourceQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]

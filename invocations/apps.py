@@ -4,6 +4,12 @@ from django.apps import AppConfig
 
 
 class InvocationsConfig(AppConfig):
-    """Calls of models."""
+    """Registers what other apps' pages show of calls."""
 
     name = "invocations"
+
+    def ready(self) -> None:
+        """Make the panels known."""
+        from invocations import panels
+
+        panels.register_all()

@@ -48,13 +48,10 @@ class Picture(models.Model):
 class InvocationQuerySet(LeaseQuerySet["Invocation"]):
     """The questions that pages and jobs ask of the invocations."""
 
-    def for_home(self) -> Self:
-        """The newest, with what their line names."""
-        return self.select_related("endpoint", "version__model", "created_by").order_by("-id")
-
     def recent(self) -> Self:
-        """The newest, for a strip of thumbnails; the pictures themselves are fetched one by one."""
-        return self.for_home().defer("thumbnail")
+        """The newest, with what their line names; the pictures themselves are fetched singly."""
+        rows = self.select_related("endpoint", "version__model", "created_by")
+        return rows.order_by("-id").defer("thumbnail")
 
     def cold_before(self, invocation: "Invocation") -> "Invocation | None":
         """The latest cold call of the same model on the same endpoint before this one."""
@@ -172,6 +169,11 @@ class Invocation(Leased):
     def settled(self) -> bool:
         """Whether an answer, or an error, is there."""
         return self.state not in self.UNSETTLED
+
+    @property
+    def loading(self) -> bool:
+        """Whether SageMaker has said that the model is being loaded for it."""
+        return self.state == self.State.LOADING
 
     @property
     def badge(self) -> Badge:

@@ -26,7 +26,7 @@ Chosen = dict[str, int | None]
 # A warm model answers well within this, so that its answer comes with the first response.
 PATIENCE_S = 1.5
 # What the picture's field says of itself.
-_FIELD = {"accept": ACCEPT, "formats": LISTED}
+_FIELD = {"accept": ACCEPT, "formats": LISTED, "max_file_bytes": MAX_FILE_BYTES}
 _may_invoke = require_permission("endpoints.invoke_endpoint", "invoke models")
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+REGION = "ap-northeast-2"
+ACCOUNT = "123456789012"
+"""The account that all resources belong to, as AWS's own examples have it."""
 MAX_PAYLOAD_BYTES = 6_291_456
 """Largest body of an invocation: botocore's model of sagemaker-runtime, shape BodyBlob."""
 
@@ -24,8 +27,8 @@ class Settings:
     keys_file: Path | None = None
     """Keys that requests may be signed with, besides those of the AWS_* variables."""
     verify_signatures: bool = True
-    region: str = "ap-northeast-2"
-    account: str = "123456789012"
+    region: str = REGION
+    account: str = ACCOUNT
     s3_endpoint: str | None = None
     """Where S3 is; None: as boto3's own configuration says."""
     threads: int = 128

@@ -148,6 +148,7 @@ AXES_DISABLE_ACCESS_LOG = True  # the activity log tells of it
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env_str("TIME_ZONE", "UTC")
 
 STATIC_URL = "static/"
@@ -256,9 +257,12 @@ PACK_ZOO_COMMAND = shlex.split(
 
 # --- AWS ---------------------------------------------------------------------------
 # boto3 itself reads credentials and AWS_ENDPOINT_URL_* from the environment.
-AWS_REGION = env_str("AWS_REGION", "ap-northeast-2")
+# Those of localaws, for who sets neither: AWS itself refuses this account.
+REGION = "ap-northeast-2"
+ACCOUNT = "123456789012"
+AWS_REGION = env_str("AWS_REGION", REGION)
 AWS_CONNECT_TIMEOUT_S = env_int("AWS_CONNECT_TIMEOUT_S", 5, least=1)
-MODEL_BUCKET = env_str("MODEL_BUCKET", "sagemaker-ap-northeast-2-123456789012")
+MODEL_BUCKET = env_str("MODEL_BUCKET", f"sagemaker-{REGION}-{ACCOUNT}")
 MODEL_PREFIX = env_str("MODEL_PREFIX", "models").strip("/")
 STAGING_PREFIX = env_str("STAGING_PREFIX", "staging").strip("/")
 ORIGINALS_PREFIX = env_str("ORIGINALS_PREFIX", "originals").strip("/")
@@ -279,9 +283,9 @@ if S3_KMS_KEY_ID and S3_ENCRYPTION != "sse-kms":
     raise ImproperlyConfigured("S3_KMS_KEY_ID needs S3_ENCRYPTION=sse-kms (see docs/settings.md).")
 CONTAINER_IMAGE = env_str(
     "CONTAINER_IMAGE",
-    "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/demo-sagemaker-multimodel:latest",
+    f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/demo-sagemaker-multimodel:latest",
 )
-EXECUTION_ROLE_ARN = env_str("EXECUTION_ROLE_ARN", "arn:aws:iam::123456789012:role/mme-portal")
+EXECUTION_ROLE_ARN = env_str("EXECUTION_ROLE_ARN", f"arn:aws:iam::{ACCOUNT}:role/mme-portal")
 INSTANCE_TYPES = env_list(
     "INSTANCE_TYPES", "ml.m5.large,ml.m5.xlarge,ml.m5.2xlarge,ml.c5.xlarge,ml.c5.2xlarge"
 )

@@ -8,12 +8,8 @@ from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 
-from activity.models import Event
-from core import readiness, request_id, shortage
+from core import panels, readiness, request_id, shortage
 from core.permissions import NotPermitted, require_permission
-from endpoints.models import Endpoint
-from invocations.models import Invocation
-from models_catalog.models import RegisteredModel
 
 log = logging.getLogger(__name__)
 
@@ -21,18 +17,8 @@ log = logging.getLogger(__name__)
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The state of things at a glance, and what to do next."""
-    parts = {
-        "endpoints": ("endpoints.view_endpoint", Endpoint.objects.shown()[:6]),
-        "models": ("models_catalog.view_model", RegisteredModel.objects.with_latest_version()[:6]),
-        "invocations": ("endpoints.invoke_endpoint", Invocation.objects.for_home()[:6]),
-        "events": ("activity.view_event", Event.objects.newest().readable_by(request.user)[:8]),
-    }
-    context = {
-        name: rows
-        for name, (permission, rows) in parts.items()
-        if request.user.has_perm(permission)
-    }
-    return render(request, "home.html", context | {"no_role": not context})
+    no_role = not any(panels.visible(slot, request.user) for slot in ("home", "home.aside"))
+    return render(request, "home.html", {"no_role": no_role})
 
 
 @require_safe

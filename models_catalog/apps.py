@@ -2,7 +2,7 @@
 
 from django.apps import AppConfig
 
-from activity import subjects
+from activity import codes, subjects
 from core import readiness
 
 
@@ -13,11 +13,15 @@ class ModelsCatalogConfig(AppConfig):
     verbose_name = "Catalog"
 
     def ready(self) -> None:
-        """Make the subjects, the readiness check of the store and its clock known."""
+        """Make event codes, subjects, panels, the store's readiness check and clock known."""
+        from models_catalog import panels
+        from models_catalog.events import MAX_LENGTH, TEMPLATES
         from models_catalog.models import RegisteredModel, Version
         from models_catalog.ready_checks import look_at_store, time_of_store
 
+        codes.register(TEMPLATES, max_length=MAX_LENGTH)
         subjects.register(RegisteredModel.activity_kind, RegisteredModel)
         subjects.register(Version.activity_kind, Version)
+        panels.register_all()
         readiness.register("store", look_at_store, vital=True)
         readiness.register_clock("S3", time_of_store)

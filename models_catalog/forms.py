@@ -6,7 +6,14 @@ from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
-from models_catalog.models import RegisteredModel, Version, valid_name
+from models_catalog.models import (
+    NAME_LENGTH,
+    NAME_PATTERN,
+    NAME_RULE,
+    RegisteredModel,
+    Version,
+    valid_name,
+)
 
 #: Letters in the name of an archive's file (Version.file_name).
 MAX_NAME = 255
@@ -15,7 +22,7 @@ MAX_NAME = 255
 class ArrivedForm(forms.Form):
     """What a browser knows of an upload whose answer it has not got."""
 
-    model = forms.CharField(max_length=63)
+    model = forms.CharField(max_length=NAME_LENGTH)
     after = forms.IntegerField(min_value=0)
     size = forms.IntegerField(min_value=1)
     sha256 = forms.RegexField(r"[0-9a-f]{64}", required=False)
@@ -26,8 +33,9 @@ class UploadForm(forms.Form):
     """An archive with a note; for a new model also its name and description."""
 
     name = forms.CharField(
-        max_length=63,
+        max_length=NAME_LENGTH,
         validators=[valid_name],
+        widget=forms.TextInput(attrs={"pattern": NAME_PATTERN, "title": NAME_RULE}),
         help_text="Small letters, digits, dots, hyphens, underscores. It becomes a part of the "
         "S3 key and of TargetModel, and cannot be changed.",
     )

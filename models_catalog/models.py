@@ -18,14 +18,16 @@ from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
-NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$"
+# Browsers read it too (forms.py), and want the hyphen escaped.
+NAME_LENGTH = 63
+NAME_PATTERN = rf"[a-z0-9](?:[a-z0-9._\-]{{0,{NAME_LENGTH - 2}}}[a-z0-9])?"
+NAME_RULE = (
+    f"Use 1 to {NAME_LENGTH} small letters, digits, dots, hyphens and underscores; begin and end "
+    "with a letter or digit."
+)
 # Addresses below /models/ that are no model's.
 RESERVED_NAMES = {"new"}
-matches_pattern = RegexValidator(
-    NAME_PATTERN,
-    "Use 1 to 63 small letters, digits, dots, hyphens and underscores; begin and end with a "
-    "letter or digit.",
-)
+matches_pattern = RegexValidator(rf"^{NAME_PATTERN}$", NAME_RULE)
 
 
 def valid_name(name: str) -> None:
@@ -50,7 +52,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 class RegisteredModel(models.Model):
     """A registered model: a name and what it is for."""
 
-    name = models.CharField(max_length=63, unique=True, validators=[valid_name])
+    name = models.CharField(max_length=NAME_LENGTH, unique=True, validators=[valid_name])
     description = models.TextField(blank=True, max_length=2000)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(

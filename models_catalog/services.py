@@ -51,7 +51,7 @@ def register_model(*, name: str, description: str, actor: User | None) -> Regist
         record(
             action="model.registered",
             subject=model,
-            text=f"Registered the model {name}.",
+            parameters={"name": name},
             actor=actor,
             level=Event.Level.SUCCESS,
         )
@@ -98,7 +98,11 @@ def upload_version(
             record(
                 action="version.uploaded",
                 subject=version,
-                text=f"Uploaded {version} ({file_name}, {hashed.size:,} bytes).",
+                parameters={
+                    "version": str(version),
+                    "file_name": file_name,
+                    "size": f"{hashed.size:,}",
+                },
                 actor=actor,
             )
             enqueue_on_commit(CHECK, version.pk)
@@ -342,14 +346,20 @@ def _settle(version: Version, lease: Lease[Version], *, problem: str) -> None:
             settled_at=clock.now(),
         )
         twin = Version.objects.twins(version).first()
-        record(
-            action="version.published",
-            subject=version,
-            text=f"Checked {version} and published it as {version.target_model}."
-            + (f" It has the {likeness(version, twin)} as {twin}." if twin else "")
-            + (f" The file as uploaded could not be kept: {problem}" if problem else ""),
-            level=Event.Level.WARNING if problem else Event.Level.SUCCESS,
-        )
+        _record_published(version, twin, problem)
+
+
+def _record_published(version: Version, twin: Version | None, problem: str) -> None:
+    code = "version.published"
+    parameters = {"version": str(version), "target_model": version.target_model}
+    if twin:
+        code += f"_{likeness(version, twin).replace(' ', '_')}"
+        parameters["twin"] = str(twin)
+    if problem:
+        code += "_without_upload"
+        parameters["problem"] = problem
+    level = Event.Level.WARNING if problem else Event.Level.SUCCESS
+    record(action=code, subject=version, parameters=parameters, level=level)
 
 
 def likeness(version: Version, twin: Version) -> str:
@@ -375,7 +385,7 @@ def _reject(
         record(
             action="version.rejected",
             subject=version,
-            text=f"Rejected {version}: {reason}",
+            parameters={"version": str(version), "reason": reason},
             level=Event.Level.ERROR,
         )
 

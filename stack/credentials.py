@@ -5,9 +5,9 @@ import secrets
 import string
 from pathlib import Path
 
-from stack.layout import BUCKET, HOST, REGION, Layout
+from stack.layout import ACCOUNT, BUCKET, HOST, REGION, Layout
 
-EXECUTION_ROLE = "arn:aws:iam::123456789012:role/mme-portal-execution"
+EXECUTION_ROLE = f"arn:aws:iam::{ACCOUNT}:role/mme-portal-execution"
 _AWS_ENV_HEAD = """\
 # `source` this file, and boto3, the AWS CLI and the SageMaker SDK speak to this stack.
 # Written anew at each start.

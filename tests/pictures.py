@@ -23,8 +23,8 @@ from invocations import decoding
 from invocations.pictures import NotAPicture, Prepared, prepare
 from invocations.runtime import MAX_PAYLOAD_BYTES
 
-SCRIPT = Path(__file__).with_name("pictures_in_container.py")
-_PYTHON = SCRIPT.parents[1] / ".venv-container" / "bin" / "python"
+ROOT = Path(__file__).resolve().parents[1]
+_PYTHON = ROOT / ".venv-container" / "bin" / "python"
 
 SHAPE = (3, 64, 64)
 """What :func:`difference` has pictures decoded to."""
@@ -41,7 +41,8 @@ class Container:
         # What one picture took goes back to the system, so that the next one's peak is its own.
         environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
         self._process = subprocess.Popen(
-            [python, str(SCRIPT)],
+            [python, "-m", "tests.pictures_in_container"],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

@@ -10,11 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "container"))
-
-import decoding
-import images
-from artifact import Preprocess
+from container import decoding, images
+from container.artifact import Preprocess
 
 
 def _rgb(data: bytes) -> tuple[dict[str, object], bytes]:

@@ -54,11 +54,11 @@ ending.run(main)
 CONTAINER = f"""
 import signal, sys, tempfile
 from pathlib import Path
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "bench")!r}]
+sys.path[:0] = [{str(ROOT)!r}]
 from tests import ending
 
 def main():
-    import container
+    from bench import container
     home = Path(tempfile.mkdtemp(prefix="mme-bench-"))
     for side in ("plain", "container"):
         (home / side).mkdir()
@@ -137,7 +137,7 @@ def test_an_ended_benchmark_leaves_nothing(
     with bench(script, folder) as process:
         before = running(folder)
         assert any("java" in command for command in before.values()), before
-        assert any("model_host.py" in command for command in before.values()), before
+        assert any(" model-host " in command for command in before.values()), before
 
         os.kill(process.pid if victim == "parent" else child_of(process.pid), number)
 

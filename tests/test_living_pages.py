@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation
-from models_catalog.models import RegisteredModel, Version
+from models_catalog.models import RegisteredModel, Version, valid_name
 from tests.artifacts import constant_archive
 
 PASSWORD = "a good long password"
@@ -194,6 +194,25 @@ def test_a_name_that_is_free_again_takes_the_sentence_away(page: Page, version: 
         expect(problem.locator("li")).to_have_count(0)
         # As the answer to an upload that is refused does.
         problem.evaluate("node => { node.dataset.old = 'yes'; node.innerHTML = '<li>Taken</li>'; }")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("ResNet 18 (final)_v3.tar.gz", "resnet-18-final"),
+        ("--a__b..c--.tgz", "a__b..c"),
+        ("ü모델x😀y.tar.gz", "x-y"),
+        (f"{'a' * 62}--b.tar.gz", "a" * 62),
+    ],
+)
+def test_the_suggested_name_follows_the_rule_for_names(page: Page, file: str, name: str) -> None:
+    page.goto("/models/new/")
+    content = {"name": file, "mimeType": "application/gzip", "buffer": b"x"}
+    page.get_by_label("Archive").set_input_files(content)
+    field = page.get_by_label("Name", exact=True)
+    expect(field).to_have_value(name)
+    assert field.evaluate("field => field.checkValidity()")
+    valid_name(name)
 
 
 def test_an_upload_after_the_session_ended_keeps_what_was_entered(

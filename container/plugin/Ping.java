@@ -13,7 +13,7 @@ import software.amazon.ai.mms.servingsdk.http.Response;
 /**
  * The answer to /ping, in place of MMS's own, which is 200 whatever happens.
  *
- * <p>The entrypoint watches the server and keeps a file for as long as all is well; see health.py.
+ * <p>The entrypoint watches the server and keeps a file for as long as all is well; see serving_state.py.
  * MMS finds this class by its plug-in interface: an endpoint of the same name comes first.
  */
 @Endpoint(

@@ -8,15 +8,16 @@ variable ``MME_CONTAINER`` names the folder of sandbox.py where it is not the on
 
 import json
 import os
+import runpy
 import sys
 import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CONTAINER = os.environ.get("MME_CONTAINER", str(HERE.parent))
-sys.path.insert(0, CONTAINER)
+runpy.run_path(f"{CONTAINER}/dockerd-entrypoint.py")  # makes the package importable
 
-import sandbox  # noqa: E402
+from container import sandbox  # noqa: E402
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving import REPOSITORY, container_python
+from container.tests.serving import REPOSITORY, container_python
 
 HERE = Path(__file__).resolve().parent
 ORDINARY = 12345
@@ -47,9 +47,12 @@ def _open_for_others(*, without_proc: bool) -> list[str]:
     Both may lie below a folder of root's that is closed to others.
     """
     python = container_python()
-    asked = "import sandbox; print(sandbox.bubblewrap(), *sandbox.runtime(), sep=chr(10))"
+    asked = (
+        "from container import sandbox; "
+        "print(sandbox.bubblewrap(), *sandbox.runtime(), sep=chr(10))"
+    )
     done = subprocess.run(
-        [python, "-c", asked], cwd=REPOSITORY / "container", capture_output=True, text=True,
+        [python, "-c", asked], cwd=REPOSITORY, capture_output=True, text=True,
         check=True, timeout=60,
     )  # fmt: skip
     program, *paths = done.stdout.split()

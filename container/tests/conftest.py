@@ -1,22 +1,14 @@
 """Fixtures for the container's tests: the real server as a process, artifacts on disk."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-# The container's modules are plain scripts beside each other, as they lie in the image.
-for folder in (REPOSITORY / "container", Path(__file__).resolve().parent):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-
-from pushing import Pushing, moto_server, prepared  # noqa: E402
-from serving import Server, container_python, start, start_server  # noqa: E402
-
-from tests.artifacts import constant_network  # noqa: E402
+from container.tests.pushing import Pushing, moto_server, prepared
+from container.tests.serving import Server, container_python, start, start_server
+from tests.artifacts import constant_network
 
 
 @pytest.fixture(scope="session")

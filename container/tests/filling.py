@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from serving import ImageServer, Server, wait_until
+
+from container.tests.serving import ImageServer, Server, wait_until
 
 
 @dataclass(frozen=True)

@@ -25,22 +25,19 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-CONTAINER = Path(__file__).resolve().parents[1]
-if __name__ == "__main__":
-    sys.path[:0] = [str(CONTAINER), str(CONTAINER.parent)]
-
-import processors  # noqa: E402
+from container import processors
 
 os.environ.update(processors.environment())
 
-import mutants  # noqa: E402
-import mxnet  # noqa: E402, F401
-import numpy as np  # noqa: E402
-import sandbox  # noqa: E402
-from artifact import read_artifact  # noqa: E402
-from findings import ArtifactError  # noqa: E402
-from fuzz_verdicts import Verdict, fault  # noqa: E402
-from network import Network  # noqa: E402
+import mxnet  # noqa: F401
+import numpy as np
+
+from container import sandbox
+from container.artifact import read_artifact
+from container.findings import ArtifactError
+from container.network import Network
+from container.tests import mutants
+from container.tests.fuzz_verdicts import Verdict, fault
 
 CPU_SECONDS = 5
 WALL_SECONDS = 60
@@ -64,8 +61,8 @@ def _child(plan: sandbox.Plan, folder: Path, into: int, silent: int) -> NoReturn
     for number in (0, 1, 2):
         os.dup2(silent, number)
     try:
-        sandbox.close_in(plan)
-        sandbox.only_read(plan)
+        sandbox.confine(plan)
+        sandbox.forbid_writing(plan)
         verdict = load_and_ask(folder)
     except BaseException as error:
         verdict = ("broken", f"{type(error).__name__}: {error}")

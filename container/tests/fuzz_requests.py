@@ -27,22 +27,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-for folder in (REPOSITORY, Path(__file__).resolve().parent):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings")
 
-import hypothesis  # noqa: E402
-from hypothesis import HealthCheck, Phase  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from PIL import Image  # noqa: E402
-from serving import Answer, Server, start_server  # noqa: E402
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
+from PIL import Image
 
-from invocations.pictures import NotAPicture, Prepared, prepare  # noqa: E402
-from invocations.runtime import MAX_PAYLOAD_BYTES  # noqa: E402
-from tests.artifacts import seeing_network  # noqa: E402
-from tests.pictures import chunk, exif, with_exif  # noqa: E402
+from container.tests.serving import Answer, Server, start_server
+from invocations.pictures import NotAPicture, Prepared, prepare
+from invocations.runtime import MAX_PAYLOAD_BYTES
+from tests.artifacts import seeing_network
+from tests.pictures import chunk, exif, with_exif
 
 REFUSALS = (400, 406, 413, 415)
 CLOSE = 0.03

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import resource
+import runpy
 import signal
 import socket
 import struct
@@ -21,9 +22,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, json.loads(sys.argv[1])["container"])
+# Makes the package importable. Its parent folder cannot be read in the sandbox.
+runpy.run_path(f"{json.loads(sys.argv[1])['container']}/dockerd-entrypoint.py")
 
-import sandbox
+from container import sandbox  # noqa: E402
 
 libc = ctypes.CDLL(None, use_errno=True)
 CALLS = {"x86_64": 0, "aarch64": 1}[os.uname().machine]
@@ -338,9 +340,9 @@ def main() -> None:
     Path(about["folder"], "there").write_text("x")
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     seen = ways_to_write(about) if mode == "ways out" else {}
-    sandbox.only_read()
+    sandbox.forbid_writing()
     if mode == "ways out":
-        sandbox.say({"report": seen | ways_out(about)})
+        sandbox.send({"report": seen | ways_out(about)})
     elif mode == "crash":
         ctypes.string_at(struct.calcsize("P"))
     elif mode == "exit":
@@ -370,7 +372,7 @@ def _stay() -> None:
             if os.fork():
                 break
             os.setsid()
-    sandbox.say({"staying": os.getpid()})
+    sandbox.send({"staying": os.getpid()})
     while True:
         time.sleep(3600)
 

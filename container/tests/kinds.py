@@ -8,27 +8,26 @@ import contextlib
 import json
 import os
 import struct
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-CONTAINER = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(CONTAINER))
-
-import processors  # noqa: E402
+from container import processors
 
 os.environ.update(processors.environment())
 
-import model_handler  # noqa: E402
-import mxnet as mx  # noqa: E402
-import numpy as np  # noqa: E402
-import outputs  # noqa: E402
-import preflight  # noqa: E402
-from artifact import read_artifact  # noqa: E402
-from findings import ArtifactError  # noqa: E402
-from network import Network  # noqa: E402
+import mxnet as mx
+import numpy as np
+
+from container import (
+    model_handler,
+    outputs,
+    preflight,
+)
+from container.artifact import read_artifact
+from container.findings import ArtifactError
+from container.network import Network
 
 Files = dict[str, bytes]
 Symbol = Any

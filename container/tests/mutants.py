@@ -12,9 +12,8 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import operators
-from networks import condition, layer, loop, network
-
+from container import operators
+from container.tests.networks import condition, layer, loop, network
 from tests.artifacts import params_bytes
 
 Files = dict[str, bytes]

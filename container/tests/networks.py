@@ -90,17 +90,6 @@ def with_key(number: int, key: str, value: Any) -> Change:
     return change
 
 
-def renamed(old: str, new: str) -> Change:
-    """Have the layer's attributes under another, older key."""
-
-    def change(graph: dict[str, Any]) -> None:
-        for node in graph["nodes"]:
-            if old in node:
-                node[new] = node.pop(old)
-
-    return change
-
-
 def changed(text: bytes | str, *changes: Change) -> bytes:
     graph = json.loads(text)
     for change in changes:

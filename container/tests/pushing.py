@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving import REPOSITORY
-
+from container.tests.serving import REPOSITORY
 from tests.servers import free_port, running, wait_for_port
 
 SCRIPT = REPOSITORY / "container" / "build_and_push.sh"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection
 from functools import partial
 
-from serving import Answer, Server, processor_ticks, stopped, wait_until
+from container.tests.serving import Answer, Server, processor_ticks, stopped, wait_until
 
 
 def slow_request() -> bytes:

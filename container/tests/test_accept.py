@@ -1,7 +1,8 @@
 """Accept, after RFC 9110: weights, ranges, parameters, and what is malformed."""
 
-import accept
 import pytest
+
+from container import accept
 
 JSON, CSV, PLAIN = "application/json", "text/csv", "text/plain"
 OFFERED = (JSON, CSV, PLAIN)

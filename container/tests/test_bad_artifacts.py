@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from serving import Server, wait_until
 
+from container.tests.serving import Server, wait_until
 from tests.artifacts import params_bytes
 
 pytestmark = pytest.mark.xdist_group("container-artifacts")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from serving import Server
+
+from container.tests.serving import Server
 
 pytestmark = pytest.mark.xdist_group("container-requests")
 

@@ -5,8 +5,8 @@ that notes what it is asked for. test_push_image.py has a real engine push the r
 """
 
 import pytest
-from pushing import PASSWORD, REGISTRY, SCRIPT, Pushing, run_script
 
+from container.tests.pushing import PASSWORD, REGISTRY, SCRIPT, Pushing, run_script
 from tests.servers import free_port
 
 pytestmark = pytest.mark.xdist_group("container-push")

@@ -1,13 +1,16 @@
-"""What SageMaker relies on: loading, listing, describing, invoking, unloading, and the codes."""
+"""What SageMaker relies on: loading, listing, describing, invoking, unloading, and the codes.
+
+A full container is in test_memory.py for the plain process and in test_image.py for the image; what
+Accept asks for is in test_requests.py.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from big import big_folder
-from filling import fill
-from serving import Server, alive, check_log, start
+
+from container.tests.serving import Server, alive, check_log, start
 
 pytestmark = pytest.mark.xdist_group("container-contract")
 
@@ -102,24 +105,6 @@ def test_the_first_answer_is_cold_and_says_what_it_cost(
     either.unload("timed")
 
 
-def test_answers_follow_accept(either: Server, unpacked: Unpacked, picture: bytes) -> None:
-    labels = ["one", "two", "three", "four", "five", "six"]
-    either.load("accept", unpacked(labels=labels, answer=4))
-
-    plain = either.invoke("accept", picture, "image/jpeg")
-    assert plain.headers["content-type"] == "application/json"
-    assert len(plain.json) == 5
-    assert plain.json[0] == "probability=0.999773, class=five"
-    for accept in ("*/*", "text/plain"):
-        assert either.invoke("accept", picture, "image/jpeg", Accept=accept).json == plain.json
-
-    objects = either.invoke("accept", picture, "image/jpeg", Accept="application/json").json
-    assert len(objects["predictions"]) == 5
-    assert objects["predictions"][0]["label"] == "five"
-    assert 0.99 < objects["predictions"][0]["probability"] <= 1
-    either.unload("accept")
-
-
 def test_the_log_is_json_and_names_the_model(
     either: Server, unpacked: Unpacked, picture: bytes
 ) -> None:
@@ -138,24 +123,6 @@ def test_the_log_is_json_and_names_the_model(
     assert refused["target_model"] == "animals/logged_v1.tar.gz"
     assert "synset.txt" in either.told("load_failed", "unlogged")["message"]
     check_log(either)
-
-
-def test_a_full_one_says_507_and_takes_again_after_an_unload(
-    kind: str, tmp_path: Path, picture: bytes
-) -> None:
-    folder = big_folder(tmp_path / "big", 1000)
-    with start(kind, tmp_path, memory_mb=600) as server:
-        loaded = fill(server, folder)
-        assert len(loaded) >= 2
-        assert server.models() == sorted(loaded), "the refused model is not on the list"
-        assert "MB are free" in server.said("load_failed")["message"]
-        for name in loaded:
-            assert server.invoke(name, picture, "image/jpeg").status == 200
-
-        assert server.unload(loaded[0]).status == 200
-        assert server.load("again", folder).status == 200
-        assert server.invoke("again", picture, "image/jpeg").status == 200
-        assert not server.events("worker_killed")
 
 
 def test_sigterm_ends_it_within_ten_seconds(kind: str, tmp_path: Path, unpacked: Unpacked) -> None:

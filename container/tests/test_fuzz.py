@@ -10,25 +10,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mutants
 import pytest
-from fuzz_verdicts import fault
-from serving import Server, wait_until
-from test_bad_artifacts import IDLE_PROCESSES
-from test_preflight import preflight
 
+from container.tests import mutants
+from container.tests.fuzz_verdicts import fault
+from container.tests.serving import REPOSITORY, Server, wait_until
+from container.tests.test_bad_artifacts import IDLE_PROCESSES
+from container.tests.test_preflight import preflight
 from tests.artifacts import pack
 
 pytestmark = pytest.mark.xdist_group("container-fuzz")
 
-SCRIPT = Path(__file__).with_name("fuzz.py")
 COUNT = 1_000
 
 
 @pytest.fixture(scope="module")
 def report(python: str) -> dict[str, Any]:
     done = subprocess.run(
-        [python, str(SCRIPT), "--count", str(COUNT)],
+        [python, "-m", "container.tests.fuzz", "--count", str(COUNT)], cwd=REPOSITORY,
         capture_output=True, text=True, timeout=1_200, check=False,
     )  # fmt: skip
     assert done.stdout, done.stderr

@@ -1,7 +1,8 @@
 """Requests out of their pieces: an answer or a sentence, and the same for the page and boto3."""
 
-import fuzz_requests
 import pytest
+
+from container.tests import fuzz_requests
 
 # Pillow warns of what it then reads or refuses.
 pytestmark = [

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import graph
 import pytest
-from artifact import read_artifact
-from findings import ArtifactError
-from networks import DATA, condition, layer, loop, network
 
+from container import graph
+from container.artifact import read_artifact
+from container.findings import ArtifactError
+from container.tests.networks import DATA, condition, layer, loop, network
 from tests.artifacts import constant_network
 
 
@@ -84,8 +84,8 @@ def test_a_change_of_shape_keeps_the_number_of_values() -> None:
     graph.check_sizes(saved, [(1, 3, 8, 8), (3, 64)])
     with pytest.raises(graph.GraphError, match=r"'r' makes the shape \[1, 1\] of .* 192 "):
         graph.check_sizes(saved, [(1, 3, 8, 8), (1, 1)])
-    assert parse(layer("Reshape", attrs={"shape": "(3, 64)"})).trusts_more_than_it_says()
-    assert not parse(layer("relu")).trusts_more_than_it_says()
+    assert parse(layer("Reshape", attrs={"shape": "(3, 64)"})).needs_mxnets_check()
+    assert not parse(layer("relu")).needs_mxnets_check()
     with pytest.raises(graph.NotAllowed, match="not allowed inside a loop"):
         parse(loop(layer("reshape", attrs={"shape": "(3, 64)"})))
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Answer, Server, container_python, free_port, start_server
+
+from container.tests.serving import Answer, Server, container_python, free_port, start_server
 
 pytestmark = pytest.mark.xdist_group("container-guard")
 

@@ -10,10 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from big import big_folder
-from filling import exchange_without_growth, figures, fill
 from PIL import Image
-from serving import ImageServer, engine, start, start_image, wait_for_return, wait_until
+
+from container.tests.big import big_folder
+from container.tests.filling import exchange_without_growth, figures, fill
+from container.tests.serving import (
+    ImageServer,
+    engine,
+    start,
+    start_image,
+    wait_for_return,
+    wait_until,
+)
 
 IMAGE = os.environ["MME_TEST_IMAGE"]
 MAX_BYTES = 1.2e9
@@ -83,6 +91,7 @@ def test_a_hundred_rounds_at_the_limit_leave_nothing_behind(tmp_path: Path) -> N
         assert server.unload("first").status == 200
         empty = figures(server, 0)
         loaded = fill(server, folder)
+        assert "MB are free" in server.said("load_failed")["message"]
         print(f"Empty: {empty}.")
         exchange_without_growth(server, folder, loaded, 10, ROUNDS)
         for name in loaded:

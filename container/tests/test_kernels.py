@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-CONTAINER = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
-_IN_A_FORK = f"""
+_IN_A_FORK = """
 import os, sys
-sys.path.insert(0, {str(CONTAINER)!r})
-import kernels, mxnet as mx
+import mxnet as mx
+from container import kernels
 from mxnet.gluon.model_zoo import vision
 
 if sys.argv[2] == "prepared":
@@ -35,8 +35,8 @@ def compiled(python: str, network: str, how: str) -> tuple[int, int]:
         "MKLDNN_VERBOSE": "2",
     }  # fmt: skip
     done = subprocess.run(
-        [python, "-c", _IN_A_FORK, network, how], env=environment, capture_output=True, text=True,
-        check=True, timeout=120,
+        [python, "-c", _IN_A_FORK, network, how], cwd=REPOSITORY, env=environment,
+        capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     said = done.stdout.partition("fork\n")[2]
     assert "threads 2" in said

@@ -6,11 +6,12 @@ kinds.py makes them, and asks the preflight's and the server's own code, in one 
 import json
 import math
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
-from report_form import well_formed
+
+from container.report_form import well_formed
+from container.tests.serving import REPOSITORY
 
 pytestmark = pytest.mark.xdist_group("container-kinds")
 
@@ -180,7 +181,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 @pytest.fixture(scope="module")
 def found(python: str) -> Found:
     done = subprocess.run(
-        [python, str(Path(__file__).with_name("kinds.py"))],
+        [python, "-m", "container.tests.kinds"], cwd=REPOSITORY,
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -7,11 +7,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import memory
 import pytest
-from big import big_folder
-from filling import exchange_without_growth, figures, fill
-from serving import start_server, wait_until
+
+from container import memory
+from container.tests.big import big_folder
+from container.tests.filling import exchange_without_growth, figures, fill
+from container.tests.serving import start_server, wait_until
 
 pytestmark = pytest.mark.xdist_group("container-memory")
 
@@ -34,6 +35,7 @@ def test_a_full_container_refuses_and_takes_again_after_an_unload(tmp_path: Path
         print(f"Empty: {empty}.")
         late = exchange_without_growth(server, folder, loaded, 4, ROUNDS)
         assert late.megabytes < LIMIT_MB
+        assert not server.events("worker_killed")
 
         for name in loaded:
             assert server.unload(name).status == 200
@@ -89,7 +91,7 @@ def test_the_host_s_room_is_kept_while_it_is_away(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("MME_SERVER_PID", "1")
     monkeypatch.setattr(memory, "rooms", lambda: [memory.Room(free, 0, "test")])
-    monkeypatch.setattr(memory, "_jvm_has_yet_to_take", lambda: 0)
+    monkeypatch.setattr(memory, "_reserved_for_jvm", lambda: 0)
 
     with pytest.raises(MemoryError), memory.admitted(1 << 20, "meanwhile"):
         pass

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import launcher
-import model_host
 import pytest
-from big import big_folder
-from filling import HOST_FILES, open_files
 from PIL import Image
-from serving import Server, alive, start_server, wait_for_return, wait_until
+
+from container import launcher, model_host
+from container.tests.big import big_folder
+from container.tests.filling import HOST_FILES, open_files
+from container.tests.serving import Server, alive, start_server, wait_for_return, wait_until
 
 pytestmark = pytest.mark.xdist_group("container-host")
 

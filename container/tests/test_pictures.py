@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from serving import container_python
 
+from container.tests.serving import container_python
 from invocations import decoding
 from tests import pictures
 from tests.artifacts import constant_network
@@ -161,7 +161,8 @@ def test_a_damaged_tiff_writes_nothing_into_the_log() -> None:
     picture[1000:1040] = b"\xff" * 40
     line = json.dumps({"what": "rgb", "bytes": len(picture)}).encode() + b"\n"
     done = subprocess.run(
-        [container_python(), str(pictures.SCRIPT)],
+        [container_python(), "-m", "tests.pictures_in_container"],
+        cwd=ROOT,
         input=line + picture,
         capture_output=True,
         timeout=60,
@@ -295,7 +296,7 @@ def test_resize_and_crop_are_as_they_were(container: Container) -> None:
 def test_keys_that_cannot_be_meant_are_refused(
     tmp_path: Path, given: dict[str, Any], words: str
 ) -> None:
-    from artifact import ArtifactError, read_artifact
+    from container.artifact import ArtifactError, read_artifact
 
     for name, data in constant_network(labels=["a", "b"], answer=0).items():
         (tmp_path / name).write_bytes(data)
@@ -306,7 +307,7 @@ def test_keys_that_cannot_be_meant_are_refused(
 
 
 def test_the_keys_are_read(tmp_path: Path) -> None:
-    from artifact import read_artifact
+    from container.artifact import read_artifact
 
     for name, data in constant_network(labels=["a", "b"], answer=0).items():
         (tmp_path / name).write_bytes(data)

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import processors
 import pytest
-from artifact import read_artifact
-from big import big_network
-from findings import ArtifactError
-from serving import REPOSITORY, alive, descendants, wait_until
 
+from container import processors
+from container.artifact import read_artifact
+from container.findings import ArtifactError
+from container.tests.big import big_network
+from container.tests.serving import REPOSITORY, alive, descendants, wait_until
 from tests.artifacts import constant_archive, constant_network, pack, params_bytes
 
 pytestmark = pytest.mark.xdist_group("container-preflight")
@@ -128,10 +128,10 @@ def test_the_first_run_does_not_load_mxnet(python: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "mxnet" not in done.stderr.lower()  # which says at once which engine it uses
-    loaded = "import sys, preflight; print(sorted({'mxnet', 'numpy', 'network', 'artifact'} & " \
-        "sys.modules.keys()))"  # fmt: skip
+    loaded = "import sys, container.preflight; print(sorted({'mxnet', 'numpy', " \
+        "'container.network', 'container.artifact'} & sys.modules.keys()))"  # fmt: skip
     asked = subprocess.run(
-        [python, "-c", loaded], cwd=PREFLIGHT.parent, capture_output=True, text=True, check=True,
+        [python, "-c", loaded], cwd=REPOSITORY, capture_output=True, text=True, check=True,
         timeout=60,
     )  # fmt: skip
     assert asked.stdout.strip() == "[]"
@@ -182,19 +182,19 @@ def _out(folder: Path, how: str) -> Path:
     "how", ["a link", "a hard link", "a pipe", "a folder", "a huge file", "nothing"]
 )
 def test_what_the_sandbox_wrote_is_taken_only_as_a_plain_file(how: str, tmp_path: Path) -> None:
-    import preflight as module
+    from container import preflight as module
 
     left, target = _out(tmp_path, how), tmp_path / "target"
     with pytest.raises(ValueError, match=r"file|large"):
-        module._bring_out(left, target, 1 << 20)
+        module._copy_out(left, target, 1 << 20)
     assert not target.exists()
 
 
 def test_what_the_sandbox_wrote_is_copied_whole(tmp_path: Path) -> None:
-    import preflight as module
+    from container import preflight as module
 
     (tmp_path / "left").write_bytes(data := os.urandom(300_000))
-    module._bring_out(tmp_path / "left", tmp_path / "target", 1 << 20)
+    module._copy_out(tmp_path / "left", tmp_path / "target", 1 << 20)
     assert (tmp_path / "target").read_bytes() == data
 
 
@@ -556,7 +556,7 @@ def test_a_network_that_crashes_mxnet_is_refused_with_a_sentence(
 
 
 def test_no_refusal_carries_a_stack_trace() -> None:
-    import preflight as module
+    from container import preflight as module
 
     said = (
         "tiny: MXNet cannot run it: Traceback (most recent call last):\n"
@@ -638,14 +638,14 @@ def test_where_a_part_of_the_sandbox_is_missing_it_says_so_or_checks_nothing(
 ) -> None:
     archive = constant_archive(tmp_path / "t.tar.gz", labels=["a", "b"], answer=0)
     bare = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); import sandbox, preflight; "
+        "import sys; from container import sandbox, preflight; "
         "sandbox.bubblewrap = lambda: None; sandbox._programs = lambda: ('', ''); "
-        "sys.exit(preflight.main())"
+        "sys.exit(preflight.main(sys.argv[1:]))"
     )
 
     def run(*options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [python, "-c", bare, str(PREFLIGHT.parent), str(archive), *options],
+            [python, "-c", bare, str(archive), *options], cwd=REPOSITORY,
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 

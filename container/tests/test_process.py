@@ -12,7 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from serving import (
+
+from container.tests.serving import (
     ENTRYPOINT,
     alive,
     container_python,

@@ -8,19 +8,19 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import processors
 import pytest
-from processors import Share
-from serving import start_server
-from slow import hold
 
-CONTAINER = Path(__file__).resolve().parents[1]
+from container import processors
+from container.processors import Share
+from container.tests.serving import start_server
+from container.tests.slow import hold
 
-_WORKER = f"""
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+_WORKER = """
 import sys
-sys.path.insert(0, {str(CONTAINER)!r})
 from pathlib import Path
-from processors import Share
+from container.processors import Share
 
 share = Share(Path(sys.argv[1]), int(sys.argv[2]))
 for _ in sys.stdin:
@@ -37,6 +37,7 @@ class Worker:
     def __init__(self, folder: Path, count: int, **environment: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", _WORKER, str(folder), str(count)],
+            cwd=REPOSITORY,
             env=os.environ | processors.environment() | {"OMP_NUM_THREADS": "4"} | environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip

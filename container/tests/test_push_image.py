@@ -12,9 +12,10 @@ import shlex
 from pathlib import Path
 
 import pytest
-from pushing import PASSWORD, REGISTRY, SCRIPT, Pushing
-from registry import registry
-from serving import engine
+
+from container.tests.pushing import PASSWORD, REGISTRY, SCRIPT, Pushing
+from container.tests.registry import registry
+from container.tests.serving import engine
 
 pytestmark = [pytest.mark.xdist_group("container-push"), pytest.mark.timeout(900)]
 

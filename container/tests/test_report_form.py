@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import preflight as module
 import pytest
-import sandbox
-from report_form import well_formed, well_packed
-from test_preflight import preflight
 
+from container import preflight as module
+from container import sandbox
+from container.report_form import well_formed, well_packed
+from container.tests.test_preflight import preflight
 from tests.artifacts import constant_archive
 
 pytestmark = pytest.mark.xdist_group("container-preflight")

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from serving import Server
 
+from container.tests.serving import Server
 from tests.artifacts import SEEN, constant_network, params_bytes, seeing_network
 
 pytestmark = pytest.mark.xdist_group("container-requests")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confining import Start, around, outcome, surroundings
-from serving import descendants, wait_until
+
+from container.tests.confining import Start, around, outcome, surroundings
+from container.tests.serving import descendants, wait_until
 
 pytestmark = pytest.mark.xdist_group("container-preflight")
 

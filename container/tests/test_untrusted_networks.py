@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from networks import UNTRUSTED, change_file, changed
-from serving import Server, wait_until
-from test_bad_artifacts import IDLE_PROCESSES
-from test_preflight import preflight
 
+from container.tests.networks import UNTRUSTED, change_file, changed
+from container.tests.serving import Server, wait_until
+from container.tests.test_bad_artifacts import IDLE_PROCESSES
+from container.tests.test_preflight import preflight
 from tests.artifacts import constant_network, pack
 
 pytestmark = pytest.mark.xdist_group("container-untrusted")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from serving import Server, alive, start_server, wait_until
-from slow import Caller, hold
+
+from container.tests.serving import Server, alive, start_server, wait_until
+from container.tests.slow import Caller, hold
 
 pytestmark = pytest.mark.xdist_group("container-workers")
 

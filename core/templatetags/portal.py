@@ -1,12 +1,15 @@
 """Small things that many templates need; loaded everywhere as builtins."""
 
 from datetime import datetime
+from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
+
+from core import panels as registry
 
 register = template.Library()
 
@@ -40,6 +43,23 @@ def icon(name: str) -> SafeString:
         '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{}</svg>',
         mark_safe(_ICONS[name]),  # noqa: S308  (our own constants)
     )
+
+
+@register.simple_tag(takes_context=True)
+def panels(context: template.Context, slot: str, *subject: Any, **more: Any) -> SafeString:
+    """What other apps registered for a slot of this page (core/panels.py).
+
+    ``subject`` and ``more`` are handed to each panel's function.
+    """
+    request, engine = context["request"], context.template.engine  # type: ignore[union-attr]
+    known = {name: context.get(name) for name in ("request", "user", "perms", "csrf_token")}
+    rendered = []
+    for panel in registry.visible(slot, request.user):
+        given = panel.context(request, *subject, **more)
+        if given is not None:
+            inside = context.new({**known, **given})
+            rendered.append(engine.get_template(panel.template).render(inside))
+    return mark_safe("".join(rendered))  # noqa: S308  (rendered by templates, which escape)
 
 
 @register.filter

@@ -10,13 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "container"))
-
-import images
-import network
 import numpy as np
-from archive import unpack
-from artifact import Preprocess, read_artifact
+
+from container import images, network
+from container.archive import unpack
+from container.artifact import Preprocess, read_artifact
 
 
 def ask(archive: Path, pictures: Path) -> dict[str, list[list[Any]]]:

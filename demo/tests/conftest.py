@@ -68,7 +68,7 @@ def ask(run: Run) -> Ask:
 
     def ask(*pairs: tuple[Path, Path]) -> list[Answers]:
         flat = [path for pair in pairs for path in pair]
-        answers: list[Answers] = json.loads(run(HERE / "ask.py", *flat).stdout)
+        answers: list[Answers] = json.loads(run("-m", "demo.tests.ask", *flat).stdout)
         return answers
 
     return ask

@@ -48,9 +48,8 @@ READ = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-import artifact
-read = artifact.read_artifact(Path(sys.argv[2]))
+from container import artifact
+read = artifact.read_artifact(Path(sys.argv[1]))
 print(json.dumps({"taken": asdict(read.preprocess), "known": sorted(artifact._PREPROCESS_KEYS)}))
 """
 
@@ -65,7 +64,7 @@ def test_preprocess_example_is_taken_and_all_keys_are_explained(
     files = constant_network(labels=["a", "b"], answer=1, shape=shape)
     for name, content in (files | {"tiny-preprocess.json": text.encode()}).items():
         (tmp_path / name).write_bytes(content)
-    container = json.loads(run("-c", READ, ROOT / "container", tmp_path).stdout)
+    container = json.loads(run("-c", READ, tmp_path).stdout)
     assert given.items() <= container["taken"].items()
     explained = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
     assert set(container["known"]) <= explained

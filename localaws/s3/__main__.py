@@ -13,6 +13,7 @@ from pathlib import Path
 
 from localaws.guard import BadName, addresses
 from localaws.keys import KeyRing, KeysMissing, own_keys
+from localaws.settings import REGION
 
 from .operations import OPERATIONS, Service
 from .server import Server
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--keys-file", type=Path, help="file with keys, a line ID SECRET, besides AWS_*"
     )
-    parser.add_argument("--region", default="ap-northeast-2", help="the buckets' region")
+    parser.add_argument("--region", default=REGION, help="the buckets' region")
     parser.add_argument(
         "--require-encryption",
         choices=("", "sse-s3", "sse-kms"),

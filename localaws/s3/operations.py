@@ -17,13 +17,14 @@ from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
 from typing import IO, Any
 
+from localaws.settings import ACCOUNT
+
 from . import checksums, xml
 from .body import Body, Received
 from .errors import S3Error, failed_precondition, no_such_key, not_implemented
 from .store import Condition, Description, Found, Store, check_key, copy_bytes
 from .uploads import Listed, Upload, Uploads, check_size
 
-ACCOUNT = "123456789012"
 _MOST_METADATA = 2048
 _MOST_TAGS = 10
 _MOST_KEYS = 1000

@@ -67,19 +67,24 @@ def descendants(pid: int) -> dict[int, str]:
     return {one: line for one in found if (line := command(one))}
 
 
+# In the command lines of the container's processes.
+HOST = "dockerd-entrypoint.py model-host"
+WORKER = "dockerd-entrypoint.py worker"
+
+
 def model_workers(pid: int) -> list[int]:
     """The processes that hold the models of a container: forks of its host, or MMS's own."""
     commands, running = descendants(pid), processes()
-    hosts = {one for one, line in commands.items() if "model_host.py" in line}
+    hosts = {one for one, line in commands.items() if HOST in line}
     forks = [one for one in hosts if one in running and running[one].parent in hosts]
-    return forks or [one for one, line in commands.items() if "worker.py" in line]
+    return forks or [one for one, line in commands.items() if WORKER in line]
 
 
 def model_hosts(pid: int) -> list[int]:
     """The process of a container that its models are forked from: one, or none while it is dead."""
     workers = model_workers(pid)
     commands = descendants(pid)
-    return [one for one, line in commands.items() if "model_host.py" in line and one not in workers]
+    return [one for one, line in commands.items() if HOST in line and one not in workers]
 
 
 @dataclass(frozen=True)

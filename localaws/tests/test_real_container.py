@@ -1,4 +1,8 @@
-"""The runtime with the container that is shipped: MMS, its workers, MXNet."""
+"""The runtime with the container that is shipped: MMS, its workers, MXNet.
+
+What passes between a caller and a container is in test_runtime.py, what the container answers in
+its own tests; here is what only both together can show: loads beside calls, and deaths.
+"""
 
 import json
 import os
@@ -72,21 +76,6 @@ def test_life_and_deaths_of_a_real_container(hosting, picture, tmp_path):
         finally:
             os.kill(host, signal.SIGCONT)
         assert json.loads(held.result()["Body"])[0].endswith("class=m1 label 1")
-    labelled = json.loads(call("m1.tar.gz", Accept="application/json")["Body"])
-    assert labelled["predictions"][0]["label"] == "m1 label 1"
-    table = call("m1.tar.gz", Accept="text/csv;q=0.9, image/png")
-    assert table["ContentType"].startswith("text/csv")
-    assert table["Body"].splitlines()[1].startswith(b"0,m1 label 1,0.99")
-    with pytest.raises(ClientError) as caught:
-        call("m1.tar.gz", Accept="image/png")
-    assert caught.value.response["OriginalStatusCode"] == 406
-    assert "text/csv" in caught.value.response["OriginalMessage"]
-
-    # What the container says reaches the caller.
-    with pytest.raises(ClientError) as caught:
-        hosting.invoke("real", "m0.tar.gz", b"no picture", ContentType="application/x-image")
-    assert caught.value.response["Error"]["Code"] == "ModelError"
-    assert caught.value.response["OriginalStatusCode"] == 400
 
     # A model's worker is killed: the next calls work, the other model never notices.
     (one,) = hosting.process.instances("real")

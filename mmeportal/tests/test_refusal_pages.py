@@ -107,7 +107,7 @@ def test_no_address_begins_a_line_of_its_own_in_the_log(
     client_of: Callable[[str], Client], caplog: pytest.LogCaptureFixture
 ) -> None:
     request = RequestFactory().get("/endpoints/%0aForged/")
-    request.user = User(username="viewer-user")
+    request.user = User.objects.create_user("viewer-user")
     views.denied(request)
     assert caplog.records[-1].getMessage().endswith("GET /endpoints/\\nForged/")
 

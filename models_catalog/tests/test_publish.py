@@ -497,7 +497,7 @@ def test_the_same_content_in_another_packing_is_recognised(
     assert second.published_sha256 == first.published_sha256
     event = Event.objects.about("version", second.pk).first()
     assert event is not None
-    assert event.text.endswith("It has the same content as digits v1.")
+    assert event.sentence.endswith("It has the same content as digits v1.")
     page = client_of("viewer").get(second.get_absolute_url()).content.decode()
     assert 'The same content as <a href="/models/digits/v1/">digits v1</a>' in page
 
@@ -517,7 +517,7 @@ def test_the_same_bytes_are_recognised_before_they_are_validated(
     _published(again)
     event = Event.objects.about("version", again.pk).first()
     assert event is not None
-    assert event.text.endswith("It has the same bytes as digits v1.")
+    assert event.sentence.endswith("It has the same bytes as digits v1.")
 
 
 @pytest.mark.parametrize("choice", ["stored", "compressed"])
@@ -578,7 +578,7 @@ def test_originals_are_never_copied_into_a_store(
     assert version.original_key == ""
     event = Event.objects.about("version", version.pk).first()
     assert event is not None
-    assert "lies inside the store originals/old-store" in event.text
+    assert "lies inside the store originals/old-store" in event.sentence
     assert event.level == "warning"
 
 
@@ -593,7 +593,7 @@ def test_a_store_that_does_not_allow_originals_does_not_hold_a_version_back(
     assert version.original_key == ""
     event = Event.objects.about("version", version.pk).first()
     assert event is not None
-    assert "could not be kept: no right to s3:PutObject" in event.text
+    assert "could not be kept: no right to s3:PutObject" in event.sentence
 
 
 def test_what_aws_refuses_a_validation_is_told_in_whole(
@@ -653,7 +653,7 @@ def test_what_is_in_the_store_is_never_called_rejected(
     assert version.key in keys()
     event = Event.objects.about("version", version.pk).first()
     assert event is not None
-    assert "could not be kept" in event.text
+    assert "could not be kept" in event.sentence
 
 
 def test_what_may_be_in_the_store_is_not_rejected_while_the_store_cannot_be_asked(

@@ -3,8 +3,6 @@
 const field = () => document.querySelector("#picture-field");
 let shown = null; // the object URL of the preview
 
-const MOST = 64 * 1024 * 1024; // as invocations/pictures.py: larger files are refused unread
-
 function showPreview(file) {
   const zone = field();
   if (shown) URL.revokeObjectURL(shown);
@@ -12,8 +10,10 @@ function showPreview(file) {
   const preview = zone.querySelector("[data-preview]");
   zone.querySelector("[data-name]").textContent = file.name || "Pasted picture";
   zone.querySelector(".icon")?.remove();
-  zone.querySelector("input[type=file]").setCustomValidity(
-    file.size > MOST ? "This file is larger than 64 MB. Choose a smaller picture." : "",
+  const input = zone.querySelector("input[type=file]");
+  const most = Number(input.dataset.maxBytes); // larger files are refused unread
+  input.setCustomValidity(
+    file.size > most ? `This file is larger than ${most >> 20} MB. Choose a smaller picture.` : "",
   );
   if (file.type.startsWith("image/")) {
     shown = URL.createObjectURL(file);

@@ -33,6 +33,17 @@ function problem(text, kind = "error") {
   return box;
 }
 
+// The text as the field's pattern allows it: a hyphen for each run of other characters.
+function fitting(text, { pattern, maxLength }) {
+  const rule = new RegExp(`^(?:${pattern})$`, "u");
+  const letters = Array.from(text, (letter) => (rule.test(`a${letter}a`) ? letter : null));
+  let name = letters.map((letter, i) => letter ?? (letters[i - 1] === null ? "" : "-")).join("")
+    .slice(0, maxLength);
+  while (name && !rule.test(name[0])) name = name.slice(1);
+  while (name && !rule.test(name.at(-1))) name = name.slice(0, -1);
+  return name;
+}
+
 function chosen() {
   const file = input.files[0];
   if (!file) return;
@@ -42,8 +53,9 @@ function chosen() {
   say("archive-problem", named ? [] : [`${file.name} is not named *.tar.gz.`]);
   const name = document.getElementById("id_name");
   if (name && !name.value) {
-    name.value = file.name.toLowerCase().replace(/\.(tar\.gz|tgz)$/, "").replace(/_v\d+$/, "")
-      .replace(/[^a-z0-9._-]+/g, "-").replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, "").slice(0, 63);
+    name.value = fitting(
+      file.name.toLowerCase().replace(/\.(tar\.gz|tgz)$/, "").replace(/_v\d+$/, ""), name,
+    );
     name.dispatchEvent(new Event("change", { bubbles: true }));
   }
 }

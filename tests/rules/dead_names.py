@@ -90,7 +90,7 @@ def _assigned(node: ast.stmt) -> set[str]:
 def dead(whitelist: bool = True) -> list[str]:
     """What nothing uses, as "path:line: unused function 'name'"."""
     paths = sources()
-    vulture = Vulture(ignore_decorators=["@receiver", "@admin.register", "@*.task"])
+    vulture = Vulture(ignore_decorators=["@receiver", "@admin.register", "@*.task", "@*.connect"])
     vulture.scavenge([str(path) for path in paths])
     names = named_in_templates() | named_in_strings(paths) | read_by_django(paths)
     vulture.scan("\n".join(f"_.{n}" for n in sorted(names) if not keyword.iskeyword(n)))

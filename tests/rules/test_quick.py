@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 _RUN = """
 import sys, pytest
 from tests.quick import NoProcesses
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:django", "-c", sys.argv[1], sys.argv[2]],
-                     plugins=[NoProcesses()]))
+options = ["-q", "-p", "no:cacheprovider", "-p", "no:django", "-c", *sys.argv[1:]]
+sys.exit(pytest.main(options, plugins=[NoProcesses()]))
 """
 _TESTS = """
 import os, threading, pytest

@@ -42,17 +42,13 @@ _.post_delete_access_attempt
 _.sender
 _.ip_or_username
 
-# Celery and kombu: a transport, a scheduler, a signal's handler.
+# Celery and kombu: a transport, a scheduler.
 _.do_release
 _.reject
 _.restore_visible
 _._get_client
 _.nowfun
 _.apply_entry
-_.quieten
-_._send_along
-_._take_on
-_._lay_down
 
 # waitress: its channel, loop and tasks.
 _.to_response
@@ -62,6 +58,9 @@ _.error_task_class
 _.maintenance
 _.tempdir
 _.connection_close
+
+# s3transfer: the class of its threads.
+_.EXECUTOR_CLS
 
 # The type checker: names in annotations that are strings.
 _._lru_cache_wrapper

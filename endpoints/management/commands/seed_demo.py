@@ -60,7 +60,7 @@ class Command(BaseCommand):
         record(
             action="demo.seeded",
             subject=endpoint,
-            text="Set up the demo: its models and one endpoint.",
+            parameters={},
             level=Event.Level.SUCCESS,
         )
         if options["wait"]:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import health
 import pytest
-from serving import REPOSITORY, Server, start_server, wait_until
-from slow import hold
+
+from container import serving_state
+from container.tests.serving import REPOSITORY, Server, start_server, wait_until
+from container.tests.slow import hold
 
 pytestmark = pytest.mark.xdist_group("container-host")
 
@@ -35,7 +36,7 @@ def test_ping_is_503_while_the_entrypoint_sees_trouble(server: Server) -> None:
 
 
 def test_trouble_is_told_once_and_its_end_too(tmp_path: Path) -> None:
-    state = health.Health(tmp_path)
+    state = serving_state.Health(tmp_path)
     assert state.update(None) is None
     assert (tmp_path / "healthy").exists()
     assert state.update("the host is dead") == "the host is dead"
@@ -46,8 +47,8 @@ def test_trouble_is_told_once_and_its_end_too(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = health.Health(tmp_path)
-    monkeypatch.setattr(health, "MIN_FREE_BYTES", 1 << 60)  # more than any disk has
+    state = serving_state.Health(tmp_path)
+    monkeypatch.setattr(serving_state, "MIN_FREE_BYTES", 1 << 60)  # more than any disk has
     trouble = state.update(None)
     assert trouble is not None
     assert "is full" in trouble
@@ -151,15 +152,11 @@ def test_ping_is_503_where_the_host_keeps_dying(
         assert server.invoke("before", picture, "image/jpeg").status == 200
 
 
-_KEEPER = f"""
-import importlib.util, sys, time
+_KEEPER = """
+import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-sys.path.insert(0, {str(REPOSITORY / "container")!r})
-import launcher, mms_server
-spec = importlib.util.spec_from_file_location("entrypoint", sys.argv[1])
-entrypoint = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(entrypoint)
+from container import entrypoint, launcher, mms_server
 """
 
 _HANGING = f"""{_KEEPER}
@@ -169,26 +166,25 @@ def hanging(chosen, *, prepare_kernels):
 
 mms_server.host_command = hanging
 entrypoint.HostKeeper.START_SECONDS = 0.1
-folder = Path(sys.argv[2])
+folder = Path(sys.argv[1])
 keeper = entrypoint.HostKeeper(
     SimpleNamespace(home=folder, host_files=launcher.HostFiles(folder)), {{}}
 )
 deadline = time.monotonic() + 30
-while keeper.trouble() is None and time.monotonic() < deadline:
+while keeper.problem() is None and time.monotonic() < deadline:
     waiting = keeper.starting.exists()
-    keeper.look_after()
+    keeper.check()
     if waiting and not keeper.starting.exists():
         print("nobody waits any more", flush=True)
     time.sleep(0.01)
-print(keeper.trouble(), flush=True)
+print(keeper.problem(), flush=True)
 """
 
 
 def what_it_says(program: str, python: str, folder: Path) -> list[str]:
     """What a program around the real HostKeeper prints, besides its log."""
-    entrypoint = REPOSITORY / "container" / "dockerd-entrypoint.py"
     done = subprocess.run(
-        [python, "-c", program, str(entrypoint), str(folder)],
+        [python, "-c", program, str(folder)], cwd=REPOSITORY,
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     return [line for line in done.stdout.splitlines() if not line.startswith("{")]
@@ -205,7 +201,7 @@ def test_a_host_that_hangs_as_it_starts_is_killed(tmp_path: Path, python: str) -
 
 
 _FULL = f"""{_KEEPER}
-import memory
+from container import memory
 
 def dying(chosen, *, prepare_kernels):
     print("start", flush=True)
@@ -215,7 +211,7 @@ def used(megabytes):
     memory.rooms = lambda: [memory.Room(1000 << 20, megabytes << 20, "test")]
 
 mms_server.host_command = dying
-folder = Path(sys.argv[2])
+folder = Path(sys.argv[1])
 used(950)
 keeper = entrypoint.HostKeeper(
     SimpleNamespace(home=folder, host_files=launcher.HostFiles(folder)), {{}}
@@ -224,13 +220,13 @@ keeper = entrypoint.HostKeeper(
 def look_until(deaths):
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and keeper.failures < deaths:
-        keeper.look_after()
+        keeper.check()
         time.sleep(0.01)
 
 def look_on():
     for _ in range(20):
         keeper.again_at = min(keeper.again_at, time.monotonic())
-        keeper.look_after()
+        keeper.check()
 
 look_until(1)
 look_on()

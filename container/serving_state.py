@@ -1,8 +1,8 @@
-"""Whether the server can load and serve, and how it stops: shared by entrypoint and workers.
+"""Whether the server is healthy or draining, as the entrypoint and the workers share it.
 
-All of it is files in the server's temporary folder: ``healthy`` is there while all is well, and
-MMS's /ping answers 200 for as long (plugin/Ping.java); ``draining`` is there once the server is to
-stop; ``busy`` is locked by each worker while it answers.
+It is kept in files of the server's temporary folder: ``healthy`` exists while the server can load
+and serve, and /ping then answers 200 (plugin/Ping.java); ``draining`` exists once the server stops;
+each worker locks ``busy`` while it answers a request.
 """
 
 import contextlib
@@ -14,43 +14,45 @@ from pathlib import Path
 from typing import IO
 
 MIN_FREE_BYTES = 4 * 1024 * 1024
-"""Below this, loading a model (its sockets, pipes and logs) is at risk."""
+"""With less free space, sockets, pipes and logs of a model may not be written."""
 
 
 class Draining(Exception):
-    """The server is stopping, and loads no more models."""
+    """The server is stopping, and refuses loads and requests."""
 
     def __init__(self) -> None:
         super().__init__("This instance is shutting down.")
 
 
 class Health:
-    """The entrypoint's side."""
+    """What the entrypoint uses: keeps ``healthy`` up to date, and drains the server."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.mark = folder / "healthy"
+        self._healthy = folder / "healthy"
         (folder / "draining").unlink(missing_ok=True)
-        self.trouble: str | None = None
+        self.problem: str | None = None
 
-    def update(self, trouble: str | None) -> str | None:
-        """Note ``trouble``, or what is wrong with the disk. Returns it where it is news, "" where
-        it has passed."""
-        trouble = trouble or self.disk_trouble()
-        if trouble is None:
+    def update(self, problem: str | None) -> str | None:
+        """Set the state to ``problem``, or to what is wrong with the disk, or to healthy.
+
+        Returns the problem where it is new, "" where it has passed, None where nothing changed.
+        """
+        problem = problem or self.disk_problem()
+        if problem is None:
             try:
-                if not self.mark.exists():
-                    self.mark.touch()
+                if not self._healthy.exists():
+                    self._healthy.touch()
             except OSError as error:
-                trouble = f"{self.folder} cannot be written to: {error}"
-        if trouble is not None:
-            self.mark.unlink(missing_ok=True)
-        if trouble == self.trouble:
+                problem = f"{self.folder} cannot be written to: {error}"
+        if problem is not None:
+            self._healthy.unlink(missing_ok=True)
+        if problem == self.problem:
             return None
-        self.trouble = trouble
-        return trouble or ""
+        self.problem = problem
+        return problem or ""
 
-    def disk_trouble(self) -> str | None:
+    def disk_problem(self) -> str | None:
         space = os.statvfs(self.folder)
         if space.f_bavail * space.f_frsize < MIN_FREE_BYTES:
             return f"the disk that holds {self.folder} is full"
@@ -63,7 +65,7 @@ class Health:
 
         Returns whether they were, within ``seconds``.
         """
-        self.mark.unlink(missing_ok=True)
+        self._healthy.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # on a full disk new requests are not refused
             (self.folder / "draining").touch()
         deadline = time.monotonic() + seconds
@@ -79,21 +81,21 @@ class Health:
                     return True
 
 
-class Turn:
-    """A worker's side: says that it is busy, and hears that it is to stop."""
+class RequestLock:
+    """What a worker uses: marks it as busy, and tells it that the server is draining."""
 
     def __init__(self) -> None:
         self.folder = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - the server's own
-        # Opened by each worker itself: a lock belongs to the opening, and forks would share it.
+        # Each worker opens the file itself: a fork would share the lock of its parent (flock(2)).
         self.file = _open(self.folder)
 
     def draining(self) -> bool:
-        """Whether the server is stopping, and takes no new requests."""
+        """Whether the server is stopping and takes no new requests."""
         return (self.folder / "draining").exists()
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
-        """Hold the server's end off while a request is answered."""
+        """Keep the server from ending while a request is answered."""
         fcntl.flock(self.file, fcntl.LOCK_SH)
         try:
             yield

@@ -1,13 +1,13 @@
-"""Which files of an archive are a network's, told by their names alone.
+"""Finds the files of a network among the names in an archive.
 
-The packing of an archive and its loading both ask this module, so that they choose the same files.
+Packing and loading an archive both use this module, so that they choose the same files.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from findings import ArtifactError
+from container.findings import ArtifactError
 
 # As MXNet's save_checkpoint and export write it: four digits, or more where it needs them.
 _EPOCH = re.compile(r"-(\d{4}|[1-9]\d{4,8})\.params", re.ASCII)

@@ -1,0 +1,96 @@
+"""The container is a package, found by its own folder without a change of the import path."""
+
+import ast
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from container.tests.serving import ENTRYPOINT, REPOSITORY
+from tests.artifacts import constant_archive
+
+SOURCES = sorted((REPOSITORY / "container").glob("*.py"))
+NAMES = {path.stem for path in SOURCES}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_module_changes_the_import_path_or_imports_another_by_its_bare_name(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        assert not (isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path"), (
+            f"{path.name}:{node.lineno}: write 'from container import …' and leave sys.path alone"
+        )
+        bare = []
+        if isinstance(node, ast.Import):
+            bare = [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            bare = [str(node.module)]
+        assert not NAMES.intersection(bare), (
+            f"{path.name}:{node.lineno}: write 'from container import {bare[0]}'"
+        )
+
+
+def test_what_pictures_are_read_with_imports_no_other_module_of_the_container() -> None:
+    """invocations/decoding.py is a link to it, and the portal may not import the container."""
+    source = (REPOSITORY / "container" / "decoding.py").read_text()
+    assert "container" not in {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(source))
+        for name in (
+            [one.name for one in node.names]
+            if isinstance(node, ast.Import)
+            else [str(node.module)]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+
+
+def test_with_dash_i_only_the_package_can_be_imported(python: str, tmp_path: Path) -> None:
+    """Neither the folder that it lies in nor the current one is on the path of the server."""
+    (tmp_path / "json.py").write_text("raise SystemExit('this was imported')")
+    program = (
+        f"import runpy; runpy.run_path({str(ENTRYPOINT)!r}); import json, sys, importlib.util; "
+        "from container import json_log; "
+        "found = [importlib.util.find_spec(name) is not None for name in ('localaws', 'memory')]; "
+        "print(json.dumps([sys.path, found]))"
+    )
+    done = subprocess.run(
+        [python, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+    path, found = json.loads(done.stdout)
+    assert not {str(REPOSITORY), str(REPOSITORY / "container"), str(tmp_path), ""} & set(path)
+    assert found == [False, False]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [str(REPOSITORY / "container" / "preflight.py")],  # as PREFLIGHT_COMMAND names it
+        ["-I", str(REPOSITORY / "container" / "preflight.py")],
+        ["-I", str(ENTRYPOINT), "preflight"],
+    ],
+)
+def test_the_validation_is_started_from_any_folder(
+    python: str, tmp_path: Path, command: list[str]
+) -> None:
+    archive = constant_archive(tmp_path / "t.tar.gz", labels=["a", "b"], answer=0)
+    done = subprocess.run(
+        [python, *command, str(archive)], cwd="/", capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"]
+
+
+@pytest.mark.parametrize("module", ["container", "container.preflight"])
+def test_it_runs_as_a_module_from_the_repository(python: str, tmp_path: Path, module: str) -> None:
+    archive = constant_archive(tmp_path / "t.tar.gz", labels=["a", "b"], answer=0)
+    command = ["preflight"] if module == "container" else []
+    done = subprocess.run(
+        [python, "-m", module, *command, str(archive)], cwd=REPOSITORY,
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"]

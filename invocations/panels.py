@@ -1,0 +1,81 @@
+"""What the pages of models, versions and endpoints, and the home page, show of calls."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from core import panels
+from endpoints.models import Endpoint
+from invocations.models import Invocation
+from models_catalog.models import RegisteredModel, Version
+
+MAY_INVOKE = "endpoints.invoke_endpoint"
+SHOWN = 8
+
+
+def register_all() -> None:
+    """Register the panels of this module, and the link to the page of calls."""
+    panels.register_link("Invoke", "invoke", "invocations:page", permission=MAY_INVOKE, order=30)
+    for slot, context in (
+        ("home.actions", _home_button),
+        ("endpoint.actions", _endpoint_button),
+        ("endpoint.card", _small_endpoint_button),
+        ("endpoint.version", _version_on_endpoint_button),
+        ("model.actions", _model_button),
+        ("version.actions", _version_button),
+    ):
+        panels.register(
+            slot, "invocations/_button.html", permission=MAY_INVOKE, context=context, order=10
+        )
+    panels.register(
+        "home", "invocations/_home.html", permission=MAY_INVOKE, context=_latest_calls, order=30
+    )
+    panels.register(
+        "endpoint", "invocations/_endpoint.html", permission=MAY_INVOKE, context=_calls_of_endpoint
+    )
+
+
+def _button(classes: str, query: str = "", text: str = "Invoke") -> dict[str, Any]:
+    return {"classes": classes, "query": query, "text": text}
+
+
+def _home_button(request: HttpRequest) -> dict[str, Any]:
+    return _button("primary")
+
+
+def _endpoint_button(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any] | None:
+    return _button("primary", f"?endpoint={endpoint.pk}") if endpoint.serving else None
+
+
+def _small_endpoint_button(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any] | None:
+    return _button("small primary", f"?endpoint={endpoint.pk}") if endpoint.serving else None
+
+
+def _version_on_endpoint_button(
+    request: HttpRequest, endpoint: Endpoint, version: Version
+) -> dict[str, Any] | None:
+    if not endpoint.serving:
+        return None
+    return _button("small", f"?endpoint={endpoint.pk}&version={version.pk}")
+
+
+def _model_button(request: HttpRequest, model: RegisteredModel) -> dict[str, Any] | None:
+    latest = model.latest()
+    if latest is None:
+        return None
+    return _button("", f"?version={latest.pk}", f"Invoke v{latest.number}")
+
+
+def _version_button(request: HttpRequest, version: Version) -> dict[str, Any] | None:
+    if version.state != Version.State.READY:
+        return None
+    return _button("primary", f"?version={version.pk}")
+
+
+def _latest_calls(request: HttpRequest) -> dict[str, Any] | None:
+    calls = list(Invocation.objects.recent()[:6])
+    return {"calls": calls} if calls else None
+
+
+def _calls_of_endpoint(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
+    return {"calls": list(Invocation.objects.recent().filter(endpoint=endpoint)[:SHOWN])}

@@ -1,0 +1,119 @@
+"""A constant is written once: where two parts may not import each other, they are held equal."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = (
+    *("accounts", "activity", "core", "endpoints", "invocations", "mmeportal", "models_catalog"),
+    *("bench", "container", "demo", "localaws", "stack"),
+)
+# The same in parts that may not import each other; the values are compared.
+EQUAL = {
+    "MAX_PAYLOAD_BYTES": {"invocations", "localaws"},  # SageMaker's, of InvokeEndpoint
+    "MAX_TARGET_BYTES": {"container", "localaws"},  # what both call a good link in an archive
+    "MODELS": {"container", "localaws"},  # SageMaker's folder in a container
+    "MOST_PARTS": {"localaws", "models_catalog"},  # S3's, of a multipart upload
+    "REGION": {"localaws", "mmeportal"},
+    "ACCOUNT": {"localaws", "mmeportal"},
+}
+# The same name and number by chance, or a unit: each may change alone.
+BY_CHANCE = {"CHUNK", "CLASSES", "LARGEST", "LINGER_BYTES", "MEGABYTE", "SLOWEST"}
+
+
+def _modules() -> Iterator[Path]:
+    for part in OURS:
+        for path in sorted((ROOT / part).rglob("*.py")):
+            if not path.is_symlink() and not {"tests", "migrations"} & set(path.parts):
+                yield path
+
+
+def _value(node: ast.expr) -> Any:
+    """The value of a literal, or of an arithmetic of literals; None for all else."""
+    if any(not isinstance(n, ast.Constant | ast.BinOp | ast.operator) for n in ast.walk(node)):
+        return None
+    return eval(compile(ast.Expression(node), "", "eval"), {"__builtins__": {}})
+
+
+def _worth_it(value: Any) -> bool:
+    """Small numbers and words are the same by chance."""
+    return (isinstance(value, int) and value >= 1000) or (isinstance(value, str) and len(value) > 7)
+
+
+def constants() -> dict[tuple[str, Any], set[str]]:
+    """Name without underscores before it, and value → the modules that write it."""
+    found: dict[tuple[str, Any], set[str]] = defaultdict(set)
+    for path in _modules():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(node, ast.Assign) or not _worth_it(value := _value(node.value)):
+                continue
+            for target in node.targets:
+                if isinstance(target, ast.Name) and target.id.isupper():
+                    found[target.id.lstrip("_"), value].add(str(path.relative_to(ROOT)))
+    return found
+
+
+def test_no_constant_is_written_twice() -> None:
+    found = constants()
+    assert len(found) > 50
+    twice = {
+        name: sorted(modules)
+        for (name, _), modules in found.items()
+        if len(modules) > 1
+        and name not in BY_CHANCE
+        and {module.split("/")[0] for module in modules} != EQUAL.get(name)
+    }
+    assert not twice, (
+        f"Written in two places: {twice}. Import it from one; where the one part may not import "
+        "the other, name it in EQUAL, here."
+    )
+
+
+def test_what_is_written_in_two_parts_is_equal() -> None:
+    for name, parts in EQUAL.items():
+        values: dict[Any, set[str]] = defaultdict(set)
+        for (written, value), modules in constants().items():
+            if written == name:
+                values[value] |= {module.split("/")[0] for module in modules}
+        assert parts in values.values(), (
+            f"{name} is to be one value in {sorted(parts)}, and is {dict(values)}."
+        )
+
+
+def test_account_and_region_are_written_once() -> None:
+    words = {name: str(value) for (name, value) in constants() if name in ("ACCOUNT", "REGION")}
+    assert set(words) == {"ACCOUNT", "REGION"}
+    places = {"localaws/settings.py", "mmeportal/settings.py"}
+    for name, word in words.items():
+        holding = {
+            str(path.relative_to(ROOT))
+            for path in _modules()
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and word in node.value
+            and "\n" not in node.value  # a docstring
+        }
+        assert holding == places, f"Take {name} from one of {sorted(places)}: {holding - places}"
+    for file in ("docker-compose.yml", "Dockerfile", "container/build_and_push.sh"):
+        text = (ROOT / file).read_text(encoding="utf-8")
+        others = set(re.findall(r"\b(?:[a-z]{2}-[a-z]+-\d)\b", text)) - {words["REGION"]}
+        others |= set(re.findall(r"\b\d{12}\b", text)) - {words["ACCOUNT"]}
+        assert not others, f"{file} has another account or region than the settings: {others}"
+
+
+def test_templates_and_scripts_take_rules_and_limits_from_python() -> None:
+    for path in sorted((ROOT / "templates").rglob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r'\bpattern="(?!\{\{)', text), (
+            f"{path.relative_to(ROOT)} writes a pattern. Put it into the form's widget attrs."
+        )
+    for path in sorted((ROOT / "static" / "js").glob("*.js")):
+        limits = re.findall(r"\d[\d_]{6,}|\d+ \* 1024 \* 1024|\d+ << 20", path.read_text())
+        assert not limits, (
+            f"{path.relative_to(ROOT)} writes a limit: {limits}. Hand it over in a data- attribute."
+        )
