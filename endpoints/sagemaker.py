@@ -1,4 +1,4 @@
-"""The calls of SageMaker's control plane that the portal makes, with errors of core.errors.
+"""SageMaker's control plane: create, describe and delete what an endpoint is made of.
 
 SageMaker says "is not there", "is there already" and "not in this state" only in the text of a
 ValidationException. Those texts are matched here and nowhere else.
@@ -194,8 +194,8 @@ def create_endpoint(*, name: str, config_name: str, tags: Mapping[str, str]) -> 
 def look() -> None:
     """Ask SageMaker for an endpoint that is not there, within seconds; raises an AwsError.
 
-    "There is none" is the answer that is hoped for. To describe any endpoint of the account is a
-    right that the portal's role has, where listing them is not (docs/aws.md).
+    NotFound is the answer to expect. The portal's role may describe any endpoint of the account,
+    and may not list them (docs/aws.md).
     """
     try:
         with _translated("asking whether SageMaker answers"):

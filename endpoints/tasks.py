@@ -2,14 +2,14 @@
 
 from celery import shared_task
 
-from endpoints import reconciler, services
+from endpoints import services
 
 
-# A message that waited longer is superseded: the sweep has sent another one.
+# An older message is not needed: the sweep has sent another one.
 @shared_task(expires=10)
 def advance(pk: int) -> None:
     """One step with one endpoint."""
-    reconciler.advance(pk)
+    services.advance(pk)
 
 
 @shared_task
