@@ -3,10 +3,11 @@
 A request without a CSRF token changes nothing, and GET and HEAD change nothing at all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from botocore.client import BaseClient
@@ -207,6 +208,42 @@ def test_what_is_ones_own_is_not_shown_to_a_stranger(site: Site) -> None:
             if shown in texts[1]:
                 wrong.append(f"{url}?{query} shows {shown} to a stranger")
     assert not wrong, _report(wrong, f"Mend these views, or `own` of their entries in {WHERE}.")
+
+
+# What is there for nobody, by the value that is there: a number too large for any column; a name
+# that is free; a text that PostgreSQL takes for none, since it holds a NUL.
+STRANGE_TEXTS = ("nothing-of-this-name", "a\0b", "x" * 3000)
+
+
+def _strange(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, value in arguments.items():
+        for strange in (0, 10**30) if isinstance(value, int) else STRANGE_TEXTS:
+            yield arguments | {name: strange}
+
+
+def test_what_is_not_there_is_answered_with_404(site: Site) -> None:
+    wrong, seen = [], 0
+    for address in addresses():
+        for known in site.rows.arguments(address):
+            access = entry(address, known)
+            for arguments in _strange(known):
+                method = "GET" if access is None or access.get else "POST"
+                url = quote(address.url(arguments))
+                asked: list[Any] = []
+                with connection.execute_wrapper(lambda do, *a, to=asked: to.append(a) or do(*a)):
+                    answer, _ = site.ask(ADMIN, method, url, token=True)
+                seen += 1
+                if answer.status_code not in _not_there(address):
+                    wrong.append(f"{method} {url[:100]}: {answer.status_code}")
+                if any("\0" in str(value) for _, values, *_ in asked for value in values or ()):
+                    wrong.append(f"{method} {url[:100]}: asks the database for a NUL")
+    assert seen > 50
+    assert not wrong, _report(wrong, "Raise Http404, or let a path converter refuse the text.")
+
+
+def _not_there(address: Address) -> set[int]:
+    """Django's admin leads to its first page, with a sentence, or refuses before it looks."""
+    return {302, 403, 404} if address.route.startswith("admin/") else {404}
 
 
 def test_every_entry_of_the_table_is_an_address() -> None:

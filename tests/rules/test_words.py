@@ -31,7 +31,7 @@ FOREIGN = {
     "GLIBC_TUNABLES": "glibc reads it",
     "INTER_CUBIC": "of OpenCV",
     "INTER_LINEAR": "of OpenCV",
-    "SAGEMAKER_MAX_PAYLOAD_IN_MB": "SageMaker hands it to other containers",
+    "SAGEMAKER_MAX_PAYLOAD_IN_MB": "sagemaker_inference reads it",
     "STANDARD_IA": "a storage class of S3",
 }
 _SETTING = re.compile(r"env_(?:str|int|bool|list|secret|choice)\(\s*\"([A-Z_0-9]+)\"")
