@@ -2,14 +2,14 @@
 
 from celery import shared_task
 
-from endpoints import services
+from endpoints import reconciler, services
 
 
 # An older message is not needed: the sweep has sent another one.
 @shared_task(expires=10)
 def advance(pk: int) -> None:
     """One step with one endpoint."""
-    services.advance(pk)
+    reconciler.advance(pk)
 
 
 @shared_task

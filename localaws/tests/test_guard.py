@@ -28,12 +28,13 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from waitress.adjustments import Adjustments
 
-from localaws.environment import NAMES
-from localaws.guard import MOST_BYTES, BadName, Guard, addresses, channel_class, normal_host
+from localaws import guard
+from localaws.container_environment import NAMES
+from localaws.guard import MAX_BYTES, Guard, InvalidHostName, addresses, channel_class, normal_host
 from localaws.keys import Key, KeyRing
 from localaws.tests import processes
 from localaws.tests.conftest import Hosting, Start
-from localaws.tests.servers import KEY, REGION, ROLE, SECRET, LocalAwsProcess, wait_for
+from localaws.tests.servers import KEY, REGION, ROLE, ROOT, SECRET, LocalAwsProcess, wait_for
 
 JSON = "application/x-amz-json-1.1"
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
@@ -234,7 +235,7 @@ def test_addresses_in_all_their_forms() -> None:
     assert normal_host("Name") == "name:80"
     for wrong in ("[::g]:1", "::1", "a b", "a:b", "a/", "*", "a:123456"):
         assert normal_host(wrong) is None, wrong
-    with pytest.raises(BadName):
+    with pytest.raises(InvalidHostName):
         addresses("127.0.0.1", 1, ["http://a"])
 
 
@@ -535,9 +536,17 @@ def many_files(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
+_SHORT = {"CHANNEL_TIMEOUT": 1}  # seconds, in place of 10
+
+
+def test_the_timeout_of_silent_connections_is_the_documented_one() -> None:
+    manual = (ROOT / "docs" / "localaws.md").read_text()
+    assert f"has {guard.CHANNEL_TIMEOUT} s for its headers" in manual
+
+
 @pytest.mark.timeout(120)
 def test_a_thousand_half_sent_requests_do_not_silence_it(start: Start) -> None:
-    local = start()
+    local = start(constants=_SHORT)
     head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{local.port}\r\n"
     body = f"{head}X-Amz-Target: SageMaker.ListModels\r\n"
     body += claimed().replace("\n", "\r\n") + "\r\nContent-Length: 100\r\n\r\n{"
@@ -562,8 +571,9 @@ def test_a_thousand_half_sent_requests_do_not_silence_it(start: Start) -> None:
             assert all(pool.map(closed, held))
 
 
-def test_a_client_that_keeps_its_connection_need_not_hurry(local: LocalAwsProcess) -> None:
-    """boto3 reuses connections that rested: those whose requests were signed stay open."""
+def test_a_client_that_keeps_its_connection_need_not_hurry(start: Start) -> None:
+    """boto3 reuses idle connections: those whose last request was signed stay open."""
+    local = start(constants=_SHORT)
     body = b"{}"
     request = sign(local, body, X_Amz_Target="SageMaker.ListModels", Content_Type=JSON)
     head = "POST / HTTP/1.1\n" + "\n".join(f"{k}: {v}" for k, v in request.headers.items())
@@ -588,7 +598,7 @@ def test_no_mangled_head_breaks_the_guard() -> None:
     ring = KeyRing([Key(KEY, SECRET)])
     guard = Guard(addresses("127.0.0.1", 4566, []), ring, "token-of-the-admin")
     parser_class = channel_class(guard).parser_class
-    adjustments = Adjustments(max_request_body_size=4 * MOST_BYTES)
+    adjustments = Adjustments(max_request_body_size=4 * MAX_BYTES)
     url, headers = "http://127.0.0.1:4566/?a=b", {"X-Amz-Target": "a.b"}
     request = AWSRequest("POST", url, data=b"{}", headers=headers)
     SigV4Auth(Credentials(KEY, SECRET), "sagemaker", REGION).add_auth(request)
@@ -741,9 +751,9 @@ def test_the_containers_process_knows_nothing_of_localaws(
     hosting.create("e")
     (one,) = local.instances("e")
     inside = processes.environment(one["pid"])
-    said = " ".join(f"{key}={value}" for key, value in inside.items())
+    declared = " ".join(f"{key}={value}" for key, value in inside.items())
     for secret in ("marked", KEY, SECRET, local.token, "AWS_", "PYTHON"):
-        assert secret not in said, secret
+        assert secret not in declared, secret
 
 
 def test_an_endpoint_of_before_runs_nothing_either(start: Start, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_what_is_written_in_two_parts_is_equal() -> None:
 def test_account_and_region_are_written_once() -> None:
     words = {name: str(value) for (name, value) in constants() if name in ("ACCOUNT", "REGION")}
     assert set(words) == {"ACCOUNT", "REGION"}
-    places = {"localaws/settings.py", "mmeportal/settings.py"}
+    places = {"localaws/options.py", "mmeportal/settings.py"}
     for name, word in words.items():
         holding = {
             str(path.relative_to(ROOT))

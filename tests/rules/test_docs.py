@@ -205,7 +205,7 @@ def test_each_variable_that_a_page_names_exists(page: Path) -> None:
     )
     assert not unknown, (
         f"No source knows these names; mend the page, or, where a program of others reads them, "
-        f"add them to FOREIGN in tests/rules/test_words.py: {unknown}"
+        f"add them to FOREIGN in tests/rules/test_docs.py: {unknown}"
     )
 
 

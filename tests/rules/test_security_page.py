@@ -47,3 +47,20 @@ def test_every_row_of_what_holds_names_a_test() -> None:
 
 def test_every_file_that_the_page_names_exists() -> None:
     assert not [path for path, _ in NAMED.findall(PAGE) if not (ROOT / path).is_file()]
+
+
+def test_every_name_that_the_page_gives_after_a_file_is_in_that_file() -> None:
+    named = re.findall(r"`([\w/]+\.py)` ((?:[A-Za-z_][\w.]*(?:, | and )?)+)", PAGE)
+    names = [
+        (path, name)
+        for path, listed in named
+        for name in re.split(r", | and ", listed.rstrip(",. "))
+        if re.search(r"_|[a-z][A-Z]|^[A-Z][a-z]+\.", name)  # the rest may be the sentence's words
+    ]
+    assert len(names) > 40
+    missing = [
+        f"{path}: {name}"
+        for path, name in names
+        if not re.search(rf"\b{re.escape(name.split('.')[-1])}\b", (ROOT / path).read_text())
+    ]
+    assert not missing, f"rename them in docs/security.md: {missing}"
