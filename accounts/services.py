@@ -233,8 +233,8 @@ def make_user(
     user = User(username=User.normalize_username(name), email=email)
     validate_password(password, user)
     user.set_password(password)
-    user.full_clean()
     with changing_users(actor=actor):
+        user.full_clean()  # under its lock, so that of two who take one name one is told so
         user.save()
         if role is not None:
             user.groups.set([Group.objects.get(name=role)])

@@ -49,26 +49,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
-# ClientError is for those who read the text of one before it is translated.
-__all__ = [
-    "COPY",
-    "GLANCE",
-    "JOB",
-    "PAGE",
-    "TRANSFER",
-    "ClientError",
-    "Patience",
-    "date_of",
-    "encryption",
-    "from_client_error",
-    "make_now",
-    "s3",
-    "s3_for_browsers",
-    "sagemaker",
-    "sagemaker_runtime",
-    "translated",
-]
-
 logger = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=BaseClient)

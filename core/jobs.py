@@ -1,6 +1,7 @@
 """How services put jobs into the queue."""
 
 import logging
+from importlib import import_module
 from typing import Any
 
 from celery import current_app
@@ -11,21 +12,30 @@ from redis.exceptions import RedisError
 log = logging.getLogger(__name__)
 
 
-def enqueue_on_commit(name: str, *args: Any) -> None:
-    """Queue the task ``name`` (``endpoints.tasks.advance``) once the transaction is through.
+def enqueue_on_commit(task_name: str, *args: Any) -> None:
+    """Queue a task, named as in ``endpoints.tasks.advance``, when the transaction is committed.
 
-    By name: tasks import services, so services cannot import tasks. Raises NotRegistered, a
-    KeyError, where there is no such task.
+    Services name tasks, since tasks import services. The options of the task (``expires``) apply.
+    Raises LookupError or ImportError at once where there is no such task.
 
     Where Redis is away, full or read-only nothing is lost: the row says that it is due, and beat's
     sweep finds it. So that is a line in the log, not an error for the user.
     """
-    task = current_app.tasks[name]
+    task = _task(task_name)
 
     def send() -> None:
         try:
             task.apply_async(args, retry=False)
         except (OperationalError, RedisError, OSError) as error:
-            log.warning("Redis took no job (%s); the sweep will take up %s%r.", error, name, args)
+            log.warning(
+                "Redis took no job (%s); the sweep will take up %s%r.", error, task_name, args
+            )
 
     transaction.on_commit(send)
+
+
+def _task(name: str) -> Any:
+    """The registered task; the module in its name is imported where it was not yet."""
+    if name not in current_app.tasks:
+        import_module(name.rpartition(".")[0])
+    return current_app.tasks[name]

@@ -1,8 +1,13 @@
-"""Leases: how a row is worked on by one worker at a time, and by another one if that one dies.
+"""Leases: one worker at a time works on a row, and another one goes on where that worker dies.
 
-A worker claims a row that is due by one conditional UPDATE, whose count says who won. It renews
-the lease while it works and releases it at the end. A lease that is not renewed runs out, and the
-row is due again. The time is the database's (core/clock.py).
+A leased row has two times, both by the database's clock (:mod:`core.clock`):
+
+- ``check_after``: when it is due, that is, when there is work to do with it;
+- ``leased_until``: until when one worker alone works on it; None while no worker does.
+
+A worker claims a row that is due, renews the lease while it works, and releases it with the UPDATE
+that writes the outcome. Each of the three is one conditional UPDATE whose count says whether the
+worker holds the lease. The lease of a worker that is killed runs out, and the row is due again.
 """
 
 import time
@@ -11,75 +16,95 @@ from typing import Any, Generic, Self, TypeVar
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
 
 from core import clock
 
-M = TypeVar("M", bound="Leased")
+Row = TypeVar("Row", bound="Leased")
 
 
 class LeaseLost(Exception):
-    """The lease ran out and somebody else may work on the row: write nothing more."""
+    """Another worker may work on the row by now: this one must write nothing more to it."""
 
 
-class LeaseQuerySet(models.QuerySet[M]):
-    """The QuerySet of a model with leases."""
+class LeaseQuerySet(models.QuerySet[Row]):
+    """The QuerySet of a model with leases; the model says which rows are unfinished."""
+
+    def unfinished(self) -> Self:
+        """Rows that still have work to do, now or later."""
+        raise NotImplementedError
+
+    def claim_columns(self) -> dict[str, Any]:
+        """What a claim writes besides the lease."""
+        return {}
+
+    def lease_columns(self, until: datetime) -> dict[str, Any]:
+        """The columns that say that a worker holds the row until then, with their values.
+
+        They are written with each claim and renewal, and must be unchanged for the next one.
+        """
+        return {"leased_until": until}
 
     def due(self) -> Self:
-        """Rows with work to do that nobody holds the lease of, the longest waiting first."""
+        """Rows with work to do now that no worker holds the lease of, the longest due first."""
         now = clock.now()
         free = Q(leased_until=None) | Q(leased_until__lte=now)
-        return self.filter(free, check_after__lte=now).order_by("check_after")
+        return self.unfinished().filter(free, check_after__lte=now).order_by("check_after")
 
-    def claim(self, pk: int, *, lease: timedelta, **changes: Any) -> M | None:
-        """Take the lease of a row that is due, for the time ``lease``, and write ``changes``.
+    def claim(self, pk: int, *, lease: timedelta) -> Row | None:
+        """Take the lease of a row that is due, for the time ``lease``.
 
-        Returns the row; None where somebody else has it, or where it is not due.
+        Returns the row, which :meth:`renew` and :meth:`release` take; None where another worker
+        holds the lease, or where the row is not due.
         """
-        until = clock.now() + lease
-        if self.due().filter(pk=pk).update(leased_until=until, **changes) != 1:
+        mine = self.lease_columns(clock.now() + lease)
+        if self.due().filter(pk=pk).update(**self.claim_columns(), **mine) != 1:
             return None
-        return self.filter(leased_until=until).get(pk=pk)
+        return self.filter(pk=pk, **mine).first()
 
-    def held(self, row: M) -> Self:
-        """``row``, if the lease that it was claimed with is still the one in the database."""
+    def held(self, row: Row) -> Self:
+        """``row`` if its lease is still the one that it was claimed with, else nothing.
+
+        A lease that has run out is held until another worker claims the row.
+        """
         if row.leased_until is None:
             return self.none()
-        return self.filter(pk=row.pk, leased_until=row.leased_until)
+        return self.unfinished().filter(pk=row.pk, **self.lease_columns(row.leased_until))
 
-    def renew(self, row: M, *, lease: timedelta, **changes: Any) -> None:
-        """Prolong the lease to ``lease`` from now, and write ``changes``; raises LeaseLost."""
-        until = clock.now() + lease
-        if self.held(row).update(leased_until=until, **changes) != 1:
+    def renew(self, row: Row, *, lease: timedelta, **changes: Any) -> None:
+        """Prolong the lease to ``lease`` from now, writing ``changes`` too; raises LeaseLost."""
+        mine = self.lease_columns(clock.now() + lease)
+        if self.held(row).update(**changes, **mine) != 1:
             raise LeaseLost
-        row.leased_until = until
+        for name, value in mine.items():
+            setattr(row, name, value)
 
-    def release(self, row: M, **changes: Any) -> None:
-        """Give the lease back, and write ``changes``, ``check_after`` among them if the row is to
-        be due again; raises LeaseLost."""
-        if self.held(row).update(leased_until=None, **changes) != 1:
+    def release(self, row: Row, **changes: Any) -> None:
+        """Give the lease back and write ``changes``; raises LeaseLost.
+
+        They hold a ``check_after`` where the row is to be due again.
+        """
+        if self.held(row).update(**changes, leased_until=None) != 1:
             raise LeaseLost
         row.leased_until = None
 
 
 class Leased(models.Model):
-    """A row that workers work on; its manager is of a :class:`LeaseQuerySet`."""
+    """A row that one worker at a time works on; its manager is made of a LeaseQuerySet."""
 
-    check_after = models.DateTimeField(
-        default=clock.now, db_default=Now(), db_index=True, help_text="When it is due."
-    )
-    leased_until: "models.DateTimeField[datetime | None, datetime | None]" = models.DateTimeField(
-        null=True, blank=True, help_text="Until then one worker alone works on it."
+    check_after = models.DateTimeField(default=clock.now, db_index=True)
+    leased_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then one worker alone acts on it."
     )
 
     class Meta:
         abstract = True
 
 
-class Lease(Generic[M]):
-    """The lease of one row, for a worker that takes long: it calls :meth:`keep` again and again."""
+class Lease(Generic[Row]):
+    """The lease of one row, for work that takes longer than a lease: it calls :meth:`keep`."""
 
-    def __init__(self, rows: LeaseQuerySet[M], row: M, length: timedelta) -> None:
+    def __init__(self, rows: LeaseQuerySet[Row], row: Row, length: timedelta) -> None:
+        """``row`` was just claimed, for the time ``length``."""
         self._rows = rows
         self._row = row
         self._length = length
@@ -91,7 +116,7 @@ class Lease(Generic[M]):
         self._renewed = time.monotonic()
 
     def keep(self) -> None:
-        """Prolong it if half of it has gone by; cheap enough to be called all the time."""
+        """Renew it if half of it is over; cheap enough to be called many times a second."""
         if time.monotonic() - self._renewed > self._length.total_seconds() / 2:
             self.renew()
 

@@ -28,8 +28,12 @@ valid_instance_count = MaxValueValidator(
 )
 
 
-# The managers that django-stubs makes of the two bases do not fit each other.
-class EndpointQuerySet(  # type: ignore[override]
+def name_taken(name: str) -> str:
+    """What is said wherever an endpoint of this name exists: by a check, and after a race."""
+    return f"There is an endpoint {name} already. Choose another name, or tear it down."
+
+
+class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin compares the parents
     OldStatusQuerySet["Endpoint"], LeaseQuerySet["Endpoint"]
 ):
     """Queries on endpoints, for pages and jobs."""
@@ -56,9 +60,9 @@ class EndpointQuerySet(  # type: ignore[override]
             old_status__in=old_words(Endpoint.SERVING)
         )
 
-    def due(self) -> Self:
-        """Those to look at now that nobody holds the lease of."""
-        return super().due().filter(gone_at=None)
+    def unfinished(self) -> Self:
+        """Those that are not gone: also one that serves is looked at again and again."""
+        return self.filter(gone_at=None)
 
     def named(self, name: str) -> Self:
         """Endpoints of this name; case is ignored, as CreateEndpoint does."""

@@ -11,7 +11,7 @@ from core import clock, errors
 from core.jobs import enqueue_on_commit
 from endpoints import sagemaker
 from endpoints.events import size_of
-from endpoints.models import Endpoint, Resource, valid_instance_count
+from endpoints.models import Endpoint, Resource, name_taken, valid_instance_count
 
 ADVANCE = "endpoints.tasks.advance"
 
@@ -38,9 +38,7 @@ def create_endpoint(
         created_by=actor,
     )
     endpoint.full_clean(exclude=["created_by"], validate_constraints=False)
-    living = Endpoint.objects.shown().named(name).first()
-    if living is not None:
-        raise _taken(living.name)
+    _refuse_taken(name)
     _check_free_in_account(name)
     try:
         with transaction.atomic():
@@ -54,7 +52,8 @@ def create_endpoint(
             )
             enqueue_on_commit(ADVANCE, endpoint.pk)
     except IntegrityError:
-        raise _taken(name) from None
+        _refuse_taken(name)
+        raise
     return endpoint
 
 
@@ -75,9 +74,7 @@ def _check_free_in_account(name: str) -> None:
     except errors.NotFound:
         return
     # Somebody else may have asked the portal for it since we looked, and the portal made it.
-    living = Endpoint.objects.shown().named(name).first()
-    if living is not None:
-        raise _taken(living.name)
+    _refuse_taken(name)
     raise ValidationError(
         {
             "name": f"The AWS account already has an endpoint {name} ({found.status}) that was "
@@ -86,10 +83,11 @@ def _check_free_in_account(name: str) -> None:
     )
 
 
-def _taken(name: str) -> ValidationError:
-    return ValidationError(
-        {"name": f"There is an endpoint {name} already. Choose another name, or tear it down."}
-    )
+def _refuse_taken(name: str) -> None:
+    """Raise ValidationError where there is an endpoint of this name, in whatever case."""
+    living = Endpoint.objects.filter(gone_at=None).named(name).first()
+    if living is not None:
+        raise ValidationError({"name": name_taken(living.name)}) from None
 
 
 def _resources(endpoint: Endpoint) -> list[Resource]:

@@ -7,6 +7,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -67,7 +68,7 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
             .first()
         )
 
-    def under_way(self) -> Self:
+    def unfinished(self) -> Self:
         """Those that wait in line or run; a row that is settled is never written again."""
         return self.filter(state__in=Invocation.UNSETTLED)
 
@@ -76,17 +77,17 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
 
         Calls of the release before have no lease; their heartbeat is ``seen_at``.
         """
-        seen = Q(leased_until__isnull=False) | Q(seen_at__lt=clock.now() - Invocation.LEASE)
-        return super().due().under_way().filter(seen)
+        lost = Q(leased_until__isnull=False) | Q(seen_at__lt=clock.now() - Invocation.LEASE)
+        return super().due().filter(lost)
 
     def renew_all(self, *, lease: timedelta) -> int:
         """Renew the leases of those that are under way: the heartbeat of their process."""
         now = clock.now()
-        return self.under_way().update(leased_until=now + lease, seen_at=now)
+        return self.unfinished().update(leased_until=now + lease, seen_at=now)
 
     def give_up(self) -> int:
         """Mark those that are under way as failed, since nobody waits for their answers."""
-        return self.under_way().update(
+        return self.unfinished().update(
             state=Invocation.State.FAILED,
             leased_until=None,
             error="The portal was stopped while it waited for the answer. Send the picture again.",
@@ -124,6 +125,8 @@ class Invocation(Leased):
         default=clock.now,
         help_text="When its process renewed the lease; read by the release before.",
     )
+    # The release before writes no value.
+    check_after = models.DateTimeField(default=clock.now, db_default=Now())
     error = models.TextField(blank=True, help_text="What went wrong, as a sentence.")
 
     picture_name = models.CharField(max_length=255, blank=True)

@@ -141,7 +141,7 @@ def sweep() -> None:
 def _run(call: _Call) -> None:
     """Call until there is an answer, an error that will stay, or INVOKE_WAIT_S is over."""
     # What was given up meanwhile stays so: the page has said it.
-    row = Invocation.objects.under_way().filter(pk=call.invocation_pk)
+    row = Invocation.objects.unfinished().filter(pk=call.invocation_pk)
     began = time.perf_counter()
 
     def finish(**fields: object) -> None:

@@ -12,6 +12,7 @@ from models_catalog.models import (
     NAME_RULE,
     RegisteredModel,
     Version,
+    name_taken,
     valid_name,
 )
 
@@ -71,7 +72,7 @@ class UploadForm(forms.Form):
         """Refuse a name that is taken: a new version is uploaded on the model's own page."""
         name: str = self.cleaned_data["name"]
         if RegisteredModel.objects.filter(name=name).exists():
-            raise forms.ValidationError(taken(name))
+            raise forms.ValidationError(name_taken(name))
         return name
 
     def clean_archive(self) -> "UploadedFile[Any]":
@@ -93,11 +94,6 @@ class UploadForm(forms.Form):
         if (file.size or 0) > settings.MAX_ARCHIVE_MB << 20:
             raise forms.ValidationError(too_large())
         return file
-
-
-def taken(name: str) -> str:
-    """What to say where a model of this name exists."""
-    return f"There is a model {name} already. To add a version to it, upload on its own page."
 
 
 def too_large() -> str:

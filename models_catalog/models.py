@@ -1,7 +1,7 @@
 """Registered models and their immutable versions."""
 
 import re
-from datetime import timedelta
+from datetime import datetime
 from typing import Any, Self
 
 from django.conf import settings
@@ -13,7 +13,6 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from core import clock
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 
@@ -35,6 +34,11 @@ def valid_name(name: str) -> None:
     matches_pattern(name)
     if name in RESERVED_NAMES:
         raise ValidationError(f"The name {name} is reserved; choose another one.")
+
+
+def name_taken(name: str) -> str:
+    """What is said wherever a model of this name exists: before an upload, and after a race."""
+    return f"There is a model {name} already. To add a version to it, upload on its own page."
 
 
 class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
@@ -163,26 +167,20 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
             model__name=model, created_by=actor, pk__gt=after, size=size, **same
         ).select_related("model")
 
-    def due(self) -> Self:
-        """Those with work to do that nobody holds the lease of."""
-        return super().due().filter(state__in=Version.UNSETTLED)
+    def unfinished(self) -> Self:
+        """Those that are neither published nor rejected yet."""
+        return self.filter(state__in=Version.UNSETTLED)
 
-    # A worker of the release before knows a lease by ``check_after`` alone, so that is moved too.
+    def claim_columns(self) -> dict[str, Any]:
+        """A claim begins the validation, which counts as an attempt."""
+        return {"state": Version.State.CHECKING, "attempts": models.F("attempts") + 1}
 
-    def claim(self, pk: int, *, lease: timedelta, **changes: Any) -> "Version | None":
-        """Take the lease of one version that is due, which counts as an attempt to check it."""
-        return super().claim(
-            pk,
-            lease=lease,
-            check_after=clock.now() + lease,
-            state=Version.State.CHECKING,
-            attempts=models.F("attempts") + 1,
-            **changes,
-        )
+    def lease_columns(self, until: datetime) -> dict[str, Any]:
+        """With ``check_after``: the release before knows a lease by that column alone.
 
-    def renew(self, row: "Version", *, lease: timedelta, **changes: Any) -> None:
-        """Prolong the lease; raises LeaseLost."""
-        super().renew(row, lease=lease, check_after=clock.now() + lease, **changes)
+        So while its workers still run, neither release claims what a worker of the other holds.
+        """
+        return {**super().lease_columns(until), "check_after": until}
 
 
 class Version(Leased):

@@ -11,7 +11,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Max
 
 from activity.models import Event
@@ -20,7 +20,7 @@ from core import clock, errors
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from models_catalog import packing, s3, temporary, validation
-from models_catalog.models import RegisteredModel, Version
+from models_catalog.models import RegisteredModel, Version, name_taken
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +45,15 @@ class VersionRejected(Exception):
 def register_model(*, name: str, description: str, actor: User | None) -> RegisteredModel:
     """Register a model; raises ValidationError where the name is taken or malformed."""
     model = RegisteredModel(name=name, description=description, created_by=actor)
-    model.full_clean()
+    model.full_clean(validate_unique=False)
     with transaction.atomic():
-        model.save()
+        try:
+            with transaction.atomic():
+                model.save()
+        except IntegrityError:
+            if RegisteredModel.objects.filter(name=name).exists():
+                raise ValidationError({"name": name_taken(name)}, code="unique") from None
+            raise
         record(
             action="model.registered",
             subject=model,
@@ -116,11 +122,17 @@ def _model_for_upload(
     *, name: str, description: str, new: bool | None, actor: User | None
 ) -> RegisteredModel:
     """The model that an upload is for; locked, so that its next number is given once."""
-    model = RegisteredModel.objects.select_for_update().filter(name=name).first()
+    locked = RegisteredModel.objects.select_for_update().filter(name=name)
+    model = locked.first()
     if model is None:
-        return register_model(name=name, description=description, actor=actor)
+        try:
+            return register_model(name=name, description=description, actor=actor)
+        except ValidationError:
+            model = locked.first()  # somebody else may have registered it since
+            if model is None:
+                raise
     if new:
-        raise ValidationError({"name": f"A model {name} was registered in the meantime."})
+        raise ValidationError({"name": name_taken(name)}, code="unique")
     return model
 
 

@@ -17,8 +17,8 @@ from core.body_limits import accepts_body
 from core.errors import AwsError, Full, Throttled
 from core.permissions import actor, require_permission
 from models_catalog import services
-from models_catalog.forms import ArrivedForm, UploadForm, taken, too_large
-from models_catalog.models import RegisteredModel, Version, valid_name
+from models_catalog.forms import ArrivedForm, UploadForm, too_large
+from models_catalog.models import RegisteredModel, Version, name_taken, valid_name
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def check_name(request: HttpRequest) -> HttpResponse:
     except ValidationError as error:
         problem = " ".join(error.messages)
     if not problem and RegisteredModel.objects.filter(name=name).exists():
-        problem = taken(name)
+        problem = name_taken(name)
     return render(request, "models_catalog/_name_problem.html", {"problem": problem, "name": name})
 
 

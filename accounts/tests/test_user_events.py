@@ -14,6 +14,7 @@ from django.test import Client
 from accounts import services, throttle
 from accounts.tests.conftest import PASSWORD, LogIn
 from activity.models import Event
+from tests.together import together
 
 ADD = "/admin/auth/user/add/"
 NEW_PASSWORD = "brand new long password"
@@ -160,6 +161,19 @@ def test_the_services_tell_what_the_pages_tell(user_in: Callable[[str], Any]) ->
     for weak in ("ada ada ada ada", "short", "123456789012", "password1234"):
         with pytest.raises(ValidationError):
             services.make_user(actor=boss, name="ada ada ada", password=weak)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_several_who_make_one_user_at_once_all_but_one_get_the_same_sentence() -> None:
+    def make() -> Any:
+        try:
+            return services.make_user(actor=None, name="eve", password=PASSWORD)
+        except ValidationError as error:
+            return error.message_dict
+
+    outcomes = together([make] * 4)
+    assert outcomes.count({"username": ["A user with that username already exists."]}) == 3
+    assert User.objects.get().username == "eve"
 
 
 # --- log-ins --------------------------------------------------------------------------------

@@ -178,7 +178,8 @@ class Run:
     def hold(self) -> None:
         """Renew the lease before a changing call.
 
-        Raises LeaseLost, also where the user wants something else by now.
+        Raises LeaseLost where another worker acts on the endpoint by now, or where its user wants
+        something else.
         """
         Endpoint.objects.filter(wanted=self.endpoint.wanted).renew(self.endpoint, lease=LEASE)
 

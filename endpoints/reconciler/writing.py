@@ -13,13 +13,18 @@ from endpoints.reconciler.run import NewEvent, Run
 
 logger = logging.getLogger(__name__)
 
+_WRITTEN = (
+    *("state", "sagemaker_status", "failure", "hint", "attempts"),
+    *("checked_at", "check_after", "gone_at"),
+)
+
 
 @transaction.atomic
 def write(run: Run) -> None:
     """Write the rows and events of a run, if it still has the lease; give the lease back."""
     now = clock.now()
     seen = run.endpoint
-    row = Endpoint.objects.select_for_update().held(seen).first()
+    row = Endpoint.objects.held(seen).select_for_update().first()
     if row is None:
         logger.warning("endpoint %s: took too long; another worker goes on", seen)
         return
@@ -29,7 +34,7 @@ def write(run: Run) -> None:
     row.state, row.sagemaker_status = seen.state, seen.sagemaker_status
     row.failure, row.hint = run.failure, run.hint
     row.attempts = row.attempts + 1 if run.retrying else 0
-    row.checked_at, row.leased_until = now, None
+    row.checked_at = now
     # A user who wants something else by now is not kept waiting.
     row.check_after = now + run.check_in if row.wanted == seen.wanted else now
     if run.gone:
@@ -37,7 +42,7 @@ def write(run: Run) -> None:
         row.failure = row.hint = ""
         gone = {"name": row.name, "store": row.model_data_url}
         events.append(NewEvent("endpoint.gone", gone, Event.Level.SUCCESS))
-    row.save()
+    Endpoint.objects.release(row, **{name: getattr(row, name) for name in _WRITTEN})
     for event in events:
         record(action=event.code, subject=row, parameters=event.parameters, level=event.level)
     if not run.gone and row.check_after <= now:

@@ -10,9 +10,10 @@ from django.utils import timezone
 from activity.models import Event
 from core import errors
 from endpoints import reconciler, sagemaker, services
-from endpoints.models import Endpoint, EndpointQuerySet, Resource
+from endpoints.models import Endpoint, EndpointQuerySet, Resource, name_taken
 from endpoints.tests.account import Account
 from endpoints.tests.conftest import CREATED
+from tests.together import together
 
 
 def texts(endpoint):
@@ -195,14 +196,37 @@ def test_a_name_that_is_in_use_here_is_refused_in_any_case(endpoint, name):
     assert "an endpoint demo already" in str(caught.value.message_dict["name"])
 
 
-def test_of_two_at_the_same_time_one_is_refused_in_any_case(endpoint, monkeypatch):
-    monkeypatch.setattr(EndpointQuerySet, "named", lambda self, name: self.none())
+@pytest.mark.parametrize("unseen", [0, 2])
+def test_of_two_at_the_same_time_one_is_refused_in_any_case(endpoint, monkeypatch, unseen):
+    """The sentence is the same where the check finds the row, and where the database does."""
+    named, asked = EndpointQuerySet.named, []
+
+    def late(self, name):  # as if the row came after so many questions
+        asked.append(name)
+        return named(self, name) if len(asked) > unseen else self.none()
+
+    monkeypatch.setattr(EndpointQuerySet, "named", late)
     with pytest.raises(ValidationError) as caught:
         services.create_endpoint(
             name="Demo", instance_type="ml.m5.large", instance_count=1, actor=None
         )
-    assert "already" in str(caught.value.message_dict["name"])
+    assert caught.value.message_dict == {"name": [name_taken("demo")]}
     assert Endpoint.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_several_who_create_one_endpoint_at_once_all_but_one_get_the_same_sentence(account):
+    def create():
+        try:
+            return services.create_endpoint(
+                name="race", instance_type="ml.m5.large", instance_count=1, actor=None
+            )
+        except ValidationError as error:
+            return error.message_dict
+
+    outcomes = together([create] * 4)
+    assert outcomes.count({"name": [name_taken("race")]}) == 3
+    assert Endpoint.objects.get().name == "race"
 
 
 def test_a_name_in_another_case_gets_the_next_revision(endpoint):

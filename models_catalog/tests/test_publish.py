@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import sys
 import tarfile
 from collections.abc import Callable
@@ -24,8 +25,10 @@ from core import aws, errors
 from core.lease import LeaseLost
 from core.tests.test_refusals import error_of
 from models_catalog import packing, s3, services, validation
-from models_catalog.models import Version
+from models_catalog.forms import UploadForm
+from models_catalog.models import Version, name_taken
 from tests.artifacts import constant_archive, constant_network, pack
+from tests.together import together
 
 Upload = Callable[..., Version]
 Keys = Callable[[], set[str]]
@@ -431,10 +434,50 @@ def test_two_new_models_of_one_name_do_not_become_one(
             if turn == 0:
                 upload(file_name="a.tar.gz")
             else:
-                with pytest.raises(ValidationError, match="in the meantime"):
+                with pytest.raises(ValidationError, match=re.escape(name_taken("same"))):
                     upload(file_name="a.tar.gz")
     assert Version.objects.count() == 1
     assert len(keys()) == 1  # nothing of the second upload is left in staging
+
+
+def test_a_name_is_taken_by_one_sentence_whoever_notices(db: None) -> None:
+    register = partial(services.register_model, description="", actor=None)
+    register(name="same")
+    with pytest.raises(ValidationError) as by_the_database:
+        register(name="same")
+    assert by_the_database.value.message_dict == {"name": [name_taken("same")]}
+    form = UploadForm({"name": "same", "packing": "auto"})
+    assert form.errors["name"] == [name_taken("same")]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("new", [True, None])
+def test_of_several_who_upload_one_new_model_at_once_each_is_told_the_same(
+    archives: Path, store: str, keys: Keys, new: bool | None
+) -> None:
+    """Who means a new model is refused; who does not gets the next number, each its own."""
+    data = _archive(archives).read_bytes()
+
+    def upload() -> Any:
+        try:
+            return services.upload_version(
+                name="race",
+                new=new,
+                note="",
+                file=io.BytesIO(data),
+                file_name="a.tar.gz",
+                actor=None,
+            ).number
+        except ValidationError as error:
+            return error.message_dict
+
+    outcomes = together([upload] * 4)
+    if new:
+        assert outcomes.count({"name": [name_taken("race")]}) == 3
+        assert outcomes.count(1) == 1
+    else:
+        assert sorted(outcomes) == [1, 2, 3, 4]
+    assert len(keys()) == Version.objects.count()  # nothing of the losers is left in staging
 
 
 def test_uploads_that_were_cut_off_are_cleared_from_staging_later(
