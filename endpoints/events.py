@@ -7,9 +7,6 @@ from django.utils.translation import gettext_noop as _
 from activity.codes import Scalar
 from endpoints.models import Endpoint
 
-# Characters of one parameter: what AWS says of a permission is long, and its end says which one.
-MAX_LENGTH = 2000
-
 TEMPLATES: Final = {
     "endpoint.requested": _(
         "Asked for the endpoint %(name)s with %(instance_count)s × %(instance_type)s."

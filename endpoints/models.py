@@ -61,7 +61,7 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
         )
 
     def unfinished(self) -> Self:
-        """Those that are not gone: also one that serves is looked at again and again."""
+        """Endpoints that are not gone: also one in service is looked at again."""
         return self.filter(gone_at=None)
 
     def named(self, name: str) -> Self:

@@ -194,8 +194,8 @@ def create_endpoint(*, name: str, config_name: str, tags: Mapping[str, str]) -> 
 def look() -> None:
     """Ask SageMaker for an endpoint that is not there, within seconds; raises an AwsError.
 
-    NotFound is the answer to expect. The portal's role may describe any endpoint of the account,
-    and may not list them (docs/aws.md).
+    "There is none" is the answer that is hoped for. To describe any endpoint of the account is a
+    right that the portal's role has, where listing them is not (docs/aws.md).
     """
     try:
         with _translated("asking whether SageMaker answers"):

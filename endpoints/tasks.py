@@ -1,4 +1,4 @@
-"""What Celery runs: each task calls one service, and may run twice."""
+"""What Celery runs: each task calls one function, and may run twice."""
 
 from celery import shared_task
 

@@ -5,7 +5,6 @@ import pytest
 from activity import codes
 from activity.models import Event
 from core import errors
-from endpoints.events import MAX_LENGTH
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler.kinds import ENDPOINT, KINDS, ResourceKind
 from endpoints.reconciler.run import NotOurs, Run
@@ -73,4 +72,4 @@ def test_what_aws_says_is_told_to_its_end(endpoint: Endpoint, account: Account, 
     assert event is not None
     assert event.sentence == row.failure
     assert event.sentence.endswith("sagemaker:CreateModel")
-    assert len(denied) < MAX_LENGTH
+    assert len(denied) < codes.LONG
