@@ -15,7 +15,6 @@ django.setup()
 
 from django.apps import apps  # noqa: E402
 from django.contrib.auth.models import User  # noqa: E402
-from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from activity.models import Event  # noqa: E402
@@ -57,16 +56,20 @@ app.loader.import_default_modules()  # the tasks, as a worker imports them
 
 
 def rows() -> dict[str, list[dict[str, Any]]]:
-    """All rows of the portal's tables as they are stored, by table."""
+    """All rows of the portal's tables, by table; each by column."""
     found = {}
     for label in ("activity", "models_catalog", "endpoints", "invocations"):
         for model in apps.get_app_config(label).get_models():
-            table = model._meta.db_table
-            with connection.cursor() as cursor:
-                cursor.execute(f'SELECT * FROM "{table}" ORDER BY id')
-                names = [column[0] for column in cursor.description]
-                found[table] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            columns = {field.attname: field.column for field in model._meta.concrete_fields}
+            found[model._meta.db_table] = [
+                {columns[name]: _plain(value) for name, value in row.items()}
+                for row in model._default_manager.order_by("pk").values(*columns)
+            ]
     return found
+
+
+def _plain(value: Any) -> Any:
+    return str(bytes(value)) if isinstance(value, bytes | memoryview) else value
 
 
 def statuses() -> dict[str, int]:
@@ -80,6 +83,17 @@ print(
     json.dumps(
         {
             "rows": rows(),
+            "direct": {
+                user.username: sorted(
+                    f"{right.content_type.app_label}.{right.content_type.model}.{right.codename}"
+                    for right in user.user_permissions.select_related("content_type")
+                )
+                for user in User.objects.all()
+            },
+            "groups": {
+                user.username: sorted(group.name for group in user.groups.all())
+                for user in User.objects.all()
+            },
             "permissions": {
                 user.username: sorted(user.get_all_permissions()) for user in User.objects.all()
             },
