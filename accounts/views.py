@@ -21,7 +21,7 @@ _only_forms = method_decorator(require_http_methods(["GET", "HEAD", "POST"]), na
 
 @_only_forms
 class LoginView(auth.LoginView):
-    """The one door: Django's admin leads here too."""
+    """The only log-in page: Django's admin leads here too."""
 
     redirect_authenticated_user = True
 

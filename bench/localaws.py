@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT)]
 
 import urllib3  # noqa: E402
 from botocore.auth import SigV4Auth  # noqa: E402

@@ -1,4 +1,4 @@
-"""Celery's door to the catalog: each task calls one service."""
+"""The tasks of the catalog: each calls one service."""
 
 import threading
 

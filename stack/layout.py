@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from localaws.options import DEFAULT_ACCOUNT, DEFAULT_REGION
 from localaws.removal import remove
 from stack.stack_error import StackError
 
@@ -16,8 +15,8 @@ PORTAL_VENV = ROOT / ".venv"
 CONTAINER_VENV = ROOT / ".venv-container"
 SDK_VENV = ROOT / ".venv-sdk"
 
-REGION = DEFAULT_REGION
-ACCOUNT = DEFAULT_ACCOUNT  # the account of localaws and of moto in it
+REGION = "ap-northeast-2"
+ACCOUNT = "123456789012"  # the account of localaws and of moto in it
 BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
 HOST = "127.0.0.1"
 REDIS_USER = "portal"

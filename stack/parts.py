@@ -100,8 +100,6 @@ def _portal_settings(layout: Layout) -> dict[str, str]:
             ),
             "PACK_ZOO_COMMAND": shlex.join([_CONTAINER_PYTHON, str(ROOT / "demo" / "zoo.py")]),
             "SAMPLES_DIR": str(layout.local_dir / "demo" / "samples"),
-            # Somebody reads along, though the output passes through the supervisor.
-            "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),
             # For the Procfile.
             "WEB_BIND": f"{HOST}:{layout.port}",
         }

@@ -1,4 +1,4 @@
-"""InvokeEndpoint: what goes over the wire, and each error in our words."""
+"""InvokeEndpoint: what goes over the wire, and each error as one of the portal."""
 
 import io
 
@@ -78,7 +78,7 @@ def test_the_answer_comes_with_what_sagemaker_adds(stub):
         ("AccessDeniedException", 403, "not authorized", errors.Denied, "not authorized"),
     ],
 )
-def test_errors_are_sentences_in_our_words(stub, code, status, text, expected, says):
+def test_errors_are_sentences_of_the_portal(stub, code, status, text, expected, says):
     stub.add_client_error("invoke_endpoint", code, text, status)
     with pytest.raises(errors.AwsError) as caught:
         runtime.invoke(**CALL)

@@ -464,12 +464,12 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_sent(
 ) -> None:
     path, header, limit, service = TARGETS[target]
     host = f"POST {path} HTTP/1.1\nHost: 127.0.0.1:{local.port}\n{header}"
-    known, stranger = claimed(service=service), claimed("AKNOBODY", service)
+    known, unknown = claimed(service=service), claimed("AKNOBODY", service)
     too_long = raw(local, f"{host}{known}\nContent-Length: {limit + 1}")
     assert status(too_long) == 413
     assert str(limit) in too_long
     # Whoever has no key may send nothing at all.
-    for signed in (stranger, "X-None: 1"):
+    for signed in (unknown, "X-None: 1"):
         refused = raw(local, f"{host}{signed}\nContent-Length: {limit}")
         assert status(refused) in (400, 403), refused
     # Not even after it was told to go on.
@@ -579,16 +579,16 @@ def test_a_client_that_keeps_its_connection_need_not_hurry(start: Start) -> None
     head = "POST / HTTP/1.1\n" + "\n".join(f"{k}: {v}" for k, v in request.headers.items())
     head += f"\nHost: 127.0.0.1:{local.port}\nContent-Length: 2"
     wire = head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body
-    stranger = f"GET /_localaws/health HTTP/1.1\r\nHost: 127.0.0.1:{local.port}\r\n\r\n".encode()
+    unknown = f"GET /_localaws/health HTTP/1.1\r\nHost: 127.0.0.1:{local.port}\r\n\r\n".encode()
     with (
         socket.create_connection(("127.0.0.1", local.port), timeout=40) as ours,
         socket.create_connection(("127.0.0.1", local.port), timeout=40) as theirs,
     ):
         ours.sendall(wire)
         assert status(answer_of(ours)) == 200
-        theirs.sendall(stranger)
+        theirs.sendall(unknown)
         assert status(answer_of(theirs)) == 200
-        assert theirs.recv(1) == b"", "an idle connection of a stranger is closed"
+        assert theirs.recv(1) == b"", "an idle connection of an unknown client is closed"
         ours.sendall(wire)
         assert status(answer_of(ours)) == 200
 

@@ -33,7 +33,7 @@ SECRET_TEXT = "a text that nobody may read"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("doors") / "objects"
+    folder = tmp_path_factory.mktemp("ports") / "objects"
     (folder / "bucket").mkdir(parents=True)
     (folder / "bucket" / "kept.txt").write_text(SECRET_TEXT)
     with s3_server(folder) as url:

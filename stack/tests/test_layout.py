@@ -70,11 +70,11 @@ def test_what_an_earlier_version_left_open_below_the_folder_is_closed(tmp_path: 
     layout = Layout(tmp_path / "local")
     layout.make_folders()
     database, program = layout.local_dir / "db.sqlite3", layout.local_dir / "s3" / "run"
-    logs = layout.local_dir / "logs"
     database.touch()
     program.touch()
     database.chmod(0o644)
     program.chmod(0o755)
+    logs = layout.local_dir / "logs"
     logs.chmod(0o755)
     outside = tmp_path / "outside"
     outside.touch()
