@@ -6,16 +6,8 @@ and holds what it finds against this table; an address without an entry here fai
 
 from dataclasses import dataclass
 
-# Who is let in, each with those behind it. USER is logged in and has no role; NOBODY is a
-# superuser, whom no role makes.
-LEVELS = ANYBODY, USER, VIEWER, OPERATOR, ADMIN, NOBODY = (
-    "anybody",
-    "user",
-    "viewer",
-    "operator",
-    "admin",
-    "nobody",
-)
+# Who is let in, each with those behind it. USER is logged in and has no role.
+LEVELS = ANYBODY, USER, VIEWER, OPERATOR, ADMIN = ("anybody", "user", "viewer", "operator", "admin")
 
 #: SQL queries that a page may need, those of session and user included, unless its entry says more.
 QUERIES = 12

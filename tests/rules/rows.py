@@ -244,19 +244,26 @@ def _endpoints(count: int, owner: User) -> Endpoint:
                 image="image:latest",
                 role_arn="arn:aws:iam::123456789012:role/demo",
                 instance_type="ml.m5.large",
-                status="Gone" if gone else "InService",
+                state=Endpoint.State.GONE if gone else Endpoint.State.IN_SERVICE,
                 created_by=owner,
             )
             if gone:
                 Endpoint.objects.filter(pk=endpoint.pk).update(gone_at=endpoint.created_at)
             first = first or endpoint
             Resource.objects.bulk_create(
-                Resource(endpoint=endpoint, kind=kind, name=f"{endpoint.name}-r1", status="Created")
+                Resource(
+                    endpoint=endpoint,
+                    kind=kind,
+                    name=f"{endpoint.name}-r1",
+                    state=Resource.State.CREATED,
+                )
                 for kind in Resource.Kind
             )
     assert first is not None
     Resource.objects.bulk_create(
-        Resource(endpoint=first, kind=Resource.Kind.MODEL, name=f"more-{n}", status="Created")
+        Resource(
+            endpoint=first, kind=Resource.Kind.MODEL, name=f"more-{n}", state=Resource.State.CREATED
+        )
         for n in range(count)
     )
     return first

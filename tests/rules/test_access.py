@@ -31,8 +31,8 @@ TOKEN = "a" * 32
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 SAFE = ("GET", "HEAD", "OPTIONS")
 METHODS = (*SAFE, *UNSAFE)
-STRANGER = "stranger"
-# As whom each address is visited. All rows are the operator's; the stranger is another operator.
+OTHER = "another operator"
+# As whom each address is visited. All rows are the operator's; OTHER has the same role.
 VISITORS = (ANYBODY, USER, VIEWER, OPERATOR, ADMIN)
 LOG_IN, ADMIN_LOG_IN = "/login/?next=", "/admin/login/?next="
 # All that may be said to the database by a request that changes nothing.
@@ -115,10 +115,10 @@ def _visitors() -> tuple[dict[str, str], User]:
     roles.ensure_roles()
     sessions = {}
     users = {}
-    for visitor in (*VISITORS[1:], STRANGER):
+    for visitor in (*VISITORS[1:], OTHER):
         users[visitor] = user = User.objects.create_user(f"{visitor}-visitor")
         if visitor != USER:
-            user.groups.add(Group.objects.get(name=OPERATOR if visitor == STRANGER else visitor))
+            user.groups.add(Group.objects.get(name=OPERATOR if visitor == OTHER else visitor))
         client = Client()
         client.force_login(user)
         sessions[visitor] = client.cookies[django_settings.SESSION_COOKIE_NAME].value
@@ -191,22 +191,22 @@ def test_nothing_is_changed_without_a_csrf_token(site: Site) -> None:
     assert not wrong, _report(wrong, "Leave these to Django's CSRF check, or call csrf_protect.")
 
 
-def test_what_is_ones_own_is_not_shown_to_a_stranger(site: Site) -> None:
+def test_what_is_ones_own_is_not_shown_to_another_user(site: Site) -> None:
     wrong = []
     for address, access, url in _all(site):
         query, shown = site.rows.own(address) if access.own else ("", "")
         answers = [
             site.ask(who, "GET", f"{url}?{query}" if query else url, token=False)[0]
-            for who in (OPERATOR, STRANGER)
+            for who in (OPERATOR, OTHER)
         ]
         if answers[0].status_code != answers[1].status_code:
-            wrong.append(f"{url}: {[one.status_code for one in answers]} for owner and stranger")
+            wrong.append(f"{url}: {[one.status_code for one in answers]} for owner and other")
         if access.own:
             texts = [one.content.decode() for one in answers]
             if shown not in texts[0]:
                 wrong.append(f"{url}?{query} does not show {shown} to its owner")
             if shown in texts[1]:
-                wrong.append(f"{url}?{query} shows {shown} to a stranger")
+                wrong.append(f"{url}?{query} shows {shown} to another user")
     assert not wrong, _report(wrong, f"Mend these views, or `own` of their entries in {WHERE}.")
 
 

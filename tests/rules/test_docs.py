@@ -31,6 +31,7 @@ FOREIGN = {
     "GLIBC_TUNABLES": "glibc reads it",
     "INTER_CUBIC": "of OpenCV",
     "INTER_LINEAR": "of OpenCV",
+    "MADV_POPULATE_WRITE": "of Linux (madvise(2))",
     "SAGEMAKER_MAX_PAYLOAD_IN_MB": "sagemaker_inference reads it",
     "STANDARD_IA": "a storage class of S3",
 }

@@ -11,7 +11,7 @@ from django.conf import settings
 from activity import codes
 
 ROOT = Path(settings.BASE_DIR)
-CODE = re.compile(r"[a-z]+\.[a-z_]+")
+CODE = re.compile(r"[a-z]+(?:\.[a-z_]+)+")
 FILE_ENDINGS = {"html", "txt", "py", "json", "md", "js", "css"}
 
 
@@ -37,6 +37,31 @@ def _calls() -> Iterator[tuple[str, dict[str, ast.expr]]]:
                 arguments = {one.arg: one.value for one in node.keywords if one.arg}
                 if name == "record" and "action" in arguments:
                     yield f"{path}:{node.lineno}", arguments
+
+
+def _slots() -> set[str]:
+    """The places in templates that panels are registered for; they look like codes."""
+    templates = ROOT.glob("templates/**/*.html")
+    return {
+        slot
+        for path in templates
+        for slot in re.findall(r"\{% \w+ \"([a-z._]+)\"", path.read_text(encoding="utf-8"))
+    }
+
+
+def _text(node: ast.expr) -> str:
+    """A regular expression of what a text, or an f-string whose places take words, may be."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) for part in node.values)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return re.escape(node.value)
+    return "[a-z_.]*"
+
+
+def _pattern(node: ast.JoinedStr) -> re.Pattern[str]:
+    """What an f-string may become; nothing where it does not begin with a kind."""
+    text = _text(node)
+    return re.compile(text if re.match(r"[a-z]+\\\.", text) else r"(?!)")
 
 
 def test_each_call_of_record_names_a_code_that_is_registered_or_brings_its_text() -> None:
@@ -68,6 +93,7 @@ def test_every_word_that_looks_like_a_code_has_its_sentence() -> None:
         for _, arguments in _calls()
         if "text" in arguments and isinstance(arguments["action"], ast.Constant)
     }
+    slots = _slots()
     unknown = sorted(
         f"{path}:{node.lineno}: {node.value!r}"
         for path, tree in _sources()
@@ -76,7 +102,8 @@ def test_every_word_that_looks_like_a_code_has_its_sentence() -> None:
         and isinstance(node.value, str)
         and CODE.fullmatch(node.value)
         and node.value.partition(".")[0] in kinds
-        and node.value.partition(".")[2] not in FILE_ENDINGS
+        and node.value.rpartition(".")[2] not in FILE_ENDINGS
+        and node.value not in slots
         and node.value not in _registered()
         and node.value not in with_text
     )
@@ -85,12 +112,27 @@ def test_every_word_that_looks_like_a_code_has_its_sentence() -> None:
 
 def test_every_code_is_used() -> None:
     uses: dict[str, int] = {}
+    built, ends = [], [r"(?!)"]
     for _, tree in _sources():
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 uses[node.value] = uses.get(node.value, 0) + 1
+            elif isinstance(node, ast.JoinedStr):
+                built.append(_pattern(node))
+            elif isinstance(node, ast.AugAssign) and (end := _text(node.value)).startswith("_"):
+                ends.append(end)  # code += "_without_upload"
     # Once where it is registered, once more where it is recorded.
-    idle = sorted(code for code in _registered() if uses.get(code, 0) < 2)
+    more = re.compile(f"(?:{'|'.join(ends)})*")
+    idle = sorted(
+        code
+        for code in _registered()
+        if not any(one.fullmatch(code) for one in built)
+        and not any(
+            code.startswith(used) and more.fullmatch(code.removeprefix(used))
+            for used, times in uses.items()
+            if times > 1
+        )
+    )
     assert not idle, (
         f"Nothing records these; old events are shown by their code, so keep the sentence only "
         f"while there may be any, and say so in events.py: {idle}"
@@ -101,6 +143,7 @@ def test_every_sentence_is_one() -> None:
     odd = [
         f"{code}: {template}"
         for code, template in _registered().items()
-        if not CODE.fullmatch(code) or not template.endswith((".", ".”"))
+        if not CODE.fullmatch(code) or not template.endswith((".", ".”", ")", ")s"))
     ]
-    assert not odd, "\n".join(["A code is kind.what_happened, its sentence ends with a dot:", *odd])
+    advice = "A code is kind.what_happened; its sentence ends with a dot, or with one of another:"
+    assert not odd, "\n".join([advice, *odd])

@@ -27,7 +27,6 @@ NO_STATES = {
     ("invocations/models.py", "waiting"): "a part of a call's latency (t-waiting in endpoints.css)",
     ("invocations/urls.py", "kept"): "the name of an address",
     ("invocations/views.py", "kept"): "a name in a template's context",
-    ("core/ready_checks.py", "ready"): "the alias of a database connection",
     ("models_catalog/models.py", "rejected"): "a constraint in Meta, which does not see State",
     ("models_catalog/views.py", "done"): "a step's look (ol.steps in portal.css)",
 }

@@ -139,3 +139,8 @@ _.instances_tracked
 _.sample_count
 _.extended_statistics
 _.headers_to_sign
+
+# The permission matrix (tests/rules/test_access.py), and Django's path converters.
+_.LEVELS
+_.ACCESS
+_.regex
