@@ -6,13 +6,17 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up manage test quick soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
+.PHONY: help up dev manage test quick soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
 
 help: ## show this
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 up: ## set up what is missing and run the portal on this machine; Ctrl-C ends it
 	@$(STACK) up
+
+dev: ## as up, and reload changed code, templates and styles
+	@$(STACK) install dev container
+	@$(STACK) up --reload
 
 manage: ## manage.py beside the stack; ARGS="pack_zoo resnet18_v1"
 	@$(STACK) manage $(ARGS)
@@ -86,7 +90,7 @@ image-test: ## test the image that was built: the container's contract, and loca
 	CONTAINER_ENGINE="$(CONTAINER_ENGINE)" MME_TEST_IMAGE="$(IMAGE)" $(STACK) run -m pytest -n 0 -rP \
 		container/tests/test_contract.py container/tests/test_image.py \
 		container/tests/test_push_image.py \
-		localaws/tests/test_engine.py $(ARGS)
+		localaws/tests/test_container_engine.py $(ARGS)
 
 clean: ## remove the virtual environments; .local stays
 	rm -rf .venv .venv-container .venv-sdk

@@ -223,7 +223,7 @@ def end_sessions(*, user_id: int) -> int:
     return Session.objects.filter(pk__in=own).delete()[0]
 
 
-# --- what doors call ------------------------------------------------------------------------
+# --- what views and commands call ----------------------------------------------------------
 
 
 def make_user(

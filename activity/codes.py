@@ -13,6 +13,8 @@ from django.utils.translation import gettext
 Scalar = str | int | float | bool | None
 
 MAX_LENGTH = 300  # characters of one parameter, where its app allows no more
+# For sentences of AWS and of the validation: the end of one says which permission, or what to do.
+LONG = 2000
 
 _PLACE = re.compile(r"%\((\w+)\)s")
 _templates: dict[str, str] = {}

@@ -4,8 +4,8 @@
     make bench-container ARGS="--quick"     # fewer repetitions
     make bench-container ARGS="--only squeezenet"
 
-Both sides run the released Multi Model Server on this machine, and are measured in turns, so that
-whatever else the machine does hits both. The plain side is the server as it comes, with a handler
+Both sides run the released Multi Model Server and are measured interleaved, so that other load
+affects both. The plain side is the server as it comes, with a handler
 on the Module API (plain_handler.py). Networks have generated weights and the notebook's layout.
 """
 

@@ -1,11 +1,10 @@
-"""Where the time of a forward pass goes, and how far it is from what the processor can do.
+"""Profile of a forward pass, compared with the processor's peak.
 
     .venv-container/bin/python bench/limit.py bench/out/networks/resnet-18
 
 One thread, no server: oneDNN says how long each of its primitives took (``MKLDNN_VERBOSE``), and
-how large it was; beside them, a plain multiplication of matrices as the processor's own pace. It is
-what remains where every processor is busy with some model: then neither threads nor forks help, as
-there is no idle processor to use, and an answer costs what its arithmetic costs.
+how large it was; a multiplication of matrices gives the processor's peak. This is the limit where
+all processors are busy, so that neither threads nor forks help.
 """
 
 import os
@@ -78,7 +77,7 @@ def main() -> None:
     _, *passes = done.stdout.split("pass\n")
     took = min(float(re.findall(r"took ([\d.]+)", text)[0]) for text in passes) * 1000
 
-    # Each step's fastest time of all passes: the clock runs on while others have the processor.
+    # The minimum of each step over all passes, to leave out other load.
     steps = [[line.split(",") for line in text.splitlines() if ",exec," in line] for text in passes]
     spent: Counter[str] = Counter()
     work = 0.0

@@ -1,4 +1,4 @@
-"""Writes the notebook's networks with generated weights: no download, the real work.
+"""Writes the notebook's networks with generated weights, without downloads.
 
 Run with the container's Python: ``python bench/networks.py FOLDER`` writes FOLDER/resnet-18,
 resnet-152 and squeezenet, each as an unpacked artifact of the notebook's layout.

@@ -1,4 +1,4 @@
-"""What packing an archive costs, stored and compressed, and what a cold start then saves.
+"""The time to pack and unpack an archive, stored and compressed.
 
 ``make bench-packing``, or ``.venv/bin/python bench/packing.py [ARCHIVE] [--rounds N]``. Without an
 archive it takes 240 MB that compress as trained weights do: numbers of 32 bits from a normal

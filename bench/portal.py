@@ -1,4 +1,4 @@
-"""What the portal's page adds to a call: one picture, sent again and again, three ways in turn.
+"""The overhead of the portal's page: one picture, sent in three ways, interleaved.
 
 Needs a running stack (`make up`) with its demo endpoint; reads where it is from LOCAL_DIR.
 
@@ -112,7 +112,7 @@ def main() -> None:
         requests.get(f"{url}/healthz", timeout=30).raise_for_status()
 
     for _ in range(5):
-        direct()  # the first wakes the model
+        direct()  # the first call loads the model
         page.invoke(picture)
     times: dict[str, list[float]] = {"boto3": [], "page": [], "healthz": []}
     for _ in range(calls):

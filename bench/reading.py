@@ -1,10 +1,10 @@
-"""What reading a network's structure costs: checked and written anew, beside MXNet's own reader.
+"""The time to read a network's structure with checks, compared with MXNet's own reader.
 
     .venv-container/bin/python bench/reading.py FOLDER [--rounds 200]
 
 ``FOLDER`` is an unpacked archive. Each reading is done in a fork of a process that has imported
-MXNet, as a cold start does it, the two in turns. In ms of processor time, so that what else the
-machine does counts little.
+MXNet, as a cold start does it, the two in turns. In ms of processor time, which other load
+affects little.
 """
 
 import argparse

@@ -116,7 +116,7 @@ def measure(urls: dict[str, str], file: Path, rounds: int) -> None:
                         raise
                     failed[name] = f"{type(error).__name__}: {error}"[:90]
                     continue
-                if number:  # the first warms up
+                if number:  # the first is a warm-up
                     taken[name].append(megabytes / (time.perf_counter() - start))
         medians = {name: statistics.median(found) for name, found in taken.items() if found}
         for name in clients:
@@ -198,7 +198,7 @@ def copy(s3: Any, file: Path) -> None:
 
 
 def check(data: bytes, file: Path) -> None:
-    """The size alone: a digest would be measured, too. The tests hold the bytes."""
+    """Only the size: a digest would take time. Tests compare the bytes."""
     if len(data) != file.stat().st_size:
         raise RuntimeError("another size")
 

@@ -1,4 +1,4 @@
-"""Why a busy model leaves the other processors alone where other models are busy.
+"""Throughput of several busy models, with all threads and with one thread each.
 
     .venv-container/bin/python bench/threads.py bench/out/networks/squeezenet
 

@@ -1,4 +1,4 @@
-"""What the validation of an archive costs, beside that of another commit.
+"""The time of the validation of an archive, compared with another commit.
 
 ``make bench-validation``, or ``.venv/bin/python bench/validation.py [--commit C] [--rounds N]``.
 Both validate the same demo network in turns, each by its own preflight with the same Python. What
@@ -99,7 +99,7 @@ def processor_seconds() -> float:
 
 
 def show(took: Took, commit: str, archive: Path) -> None:
-    """Print medians and what lies between the quartiles, in milliseconds."""
+    """Print medians and interquartile ranges, in milliseconds."""
     print(f"validation of {archive.name}, {len(took['now'])} of each, in turns")
     for what, which in (("time", 0), ("processor time", 1)):
         values = {name: [one[which] for one in ones] for name, ones in took.items()}

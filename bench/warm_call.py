@@ -1,4 +1,4 @@
-"""A warm call through localaws to its container, beside that of another checkout, in turns.
+"""The latency of a warm call through localaws, compared with another checkout, interleaved.
 
     git worktree add ../before COMMIT && (cd ../before && ./stack/run run -c 0)
     make bench-warm-call ARGS="--against ../before"

@@ -1,4 +1,4 @@
-"""The few ways in which an outside call fails, in our words.
+"""The few ways in which an outside call fails, as errors of the portal.
 
 Every message is a sentence that a person may read on a page.
 """

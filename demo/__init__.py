@@ -1,4 +1,4 @@
-"""Models made on this machine: small trained ones to try the portal with, and networks for tests.
+"""Trains and packs the demo models, and makes networks for tests.
 
 ``python -m demo --out DIR`` trains and packs the demo models, ``demo/zoo.py`` packs a
 pretrained network of MXNet's model zoo, ``demo/networks.py`` writes networks with made-up

@@ -4,5 +4,5 @@ import sys
 
 from demo.train import main
 
-if __name__ == "__main__":  # not where a training process imports its parent's main module
+if __name__ == "__main__":  # spawned training processes import this module too
     sys.exit(main())

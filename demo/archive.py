@@ -21,7 +21,7 @@ Preprocess = Mapping[str, object]
 def with_softmax(net: Any) -> Any:
     """The symbol of a Gluon network with a softmax on top, so that its outputs are probabilities.
 
-    Gluon leaves the softmax to the loss function; whoever serves the network wants it inside.
+    Gluon puts the softmax into the loss function; for serving it must be in the network.
     """
     return mx.sym.softmax(net(mx.sym.var("data")), name="softmax")
 

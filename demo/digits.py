@@ -1,10 +1,9 @@
 """Hand-written digits as people draw and photograph them.
 
-The handwriting is scikit-learn's (1,797 digits of 8 x 8 points, by 43 people). A user's
-picture looks otherwise: large and sharp, dark on light or chalk on a board, off-centre, on
-ruled paper, with a thin pen. So each digit is kept as a smooth field, from which a picture
-of any size, stroke width and lighting is drawn. Pen strokes of our own (:mod:`demo.strokes`)
-are added for training, since 8 x 8 points cannot tell how a thin pen looks.
+The handwriting is scikit-learn's (1,797 digits of 8 x 8 points, by 43 people). Users' pictures are
+different: large, sharp, off-centre, on ruled paper or a board, with thin pens. So each digit is
+stored as a smooth field, from which pictures of any size, stroke width and lighting are drawn.
+Digits drawn by a program (:mod:`demo.strokes`) are added for training, with thin strokes.
 """
 
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ FIELD = 48
 """Points a side of a field; the digit fills the middle 32."""
 
 HELD_OUT = 360
-"""The last fifth is never trained on; the set is in order of writers, so it is other people's."""
+"""The last fifth is held out; the set is ordered by writers, so it is of other people."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def handwriting() -> tuple[Digits, Digits]:
 
 
 def printed() -> Digits:
-    """The digits of Pillow's own typeface: a user may well type one and send a screenshot."""
+    """The digits of Pillow's own typeface, for pictures of printed digits."""
     fields = []
     for number in range(10):
         page = Image.new("L", (FIELD // 2, FIELD // 2))
@@ -94,7 +93,7 @@ def varied(
     edge: tuple[float, float] = (0.3, 0.6),
     height: tuple[float, float] = (0.35, 0.92),
 ) -> Any:
-    """Bytes ``(N, size, size)``: each digit somewhere, somehow, on something.
+    """Bytes ``(N, size, size)``: digits at random places, on random grounds.
 
     ``edge`` is the range of the value at which ink ends: the higher, the thinner the stroke;
     ``height`` that of a digit's share of the picture.
@@ -163,7 +162,7 @@ def _grid(
     cos, sin = np.cos(column(angle)), np.sin(column(angle))
     x, y = x * cos + y * sin, y * cos - x * sin
     x, y = (x + y * column(slant)) / column(aspect), y * column(aspect)
-    if waves is not None:  # a hand that is not steady
+    if waves is not None:  # an unsteady hand
         for _ in range(2):
             fx, fy, phase, much = (
                 column(waves.uniform(low, high, count))
@@ -197,12 +196,12 @@ def _ink(values: Any, *, edge: Any, hardness: Any) -> Any:
 
 
 def _column(value: Any) -> Any:
-    """A number for each picture, or one for all, to reckon with pictures."""
+    """One number for each picture, or for all, shaped to be broadcast over pixels."""
     return np.atleast_1d(np.asarray(value, np.float32))[:, None, None]
 
 
 def _paper(alpha: Any, *, rng: Any) -> Any:
-    """Ink on paper or chalk on a board, lit from somewhere, sometimes ruled; 0 to 1."""
+    """Ink on paper or chalk on a board, with lighting, sometimes with ruled lines; 0 to 1."""
     count, size, _ = alpha.shape
 
     def pick(low: float, high: float) -> Any:
@@ -230,7 +229,7 @@ def _bytes(values: Any) -> Any:
 
 @dataclass(frozen=True)
 class Scene:
-    """How a sample picture is made: which held-out digit, on what, with what, and where."""
+    """How a sample picture is drawn: the held-out digit, colours and position."""
 
     which: int
     ground: tuple[int, int, int]

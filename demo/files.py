@@ -1,4 +1,4 @@
-"""Small files that appear whole or not at all, and their checksums."""
+"""Atomic writes of JSON files, and checksums."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ def sha256(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object that :func:`write_json` wrote; None where it is missing or broken off."""
+    """The object that :func:`write_json` wrote; None where it is missing or cut off."""
     try:
         data = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
@@ -23,7 +23,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def write_json(path: Path, data: object) -> None:
-    """Write JSON so that a reader, or the next run after a kill, finds the whole file or none."""
+    """Write JSON atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")

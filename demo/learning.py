@@ -1,4 +1,4 @@
-"""Training and asking a small Gluon network; pictures come in as bytes (0 to 255)."""
+"""Training and prediction with small Gluon networks; pictures are bytes (0 to 255)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,13 +8,13 @@ import numpy as np
 from mxnet import autograd, gluon
 
 MEAN, STD = 0.5, 0.25
-"""Pixels are brought to 0..1, then to roughly -2..2; ``preprocess.json`` says the same."""
+"""Pixels are scaled to 0..1, then to about -2..2, as ``preprocess.json`` says too."""
 
 BATCH = 64
 
 
 def preprocess(size: int, color: str) -> dict[str, object]:
-    """What the container has to do with a picture before it shows it to these networks."""
+    """The preprocessing that the container applies for these networks."""
     channels = 1 if color == "GRAY" else 3
     return {
         "color": color,
@@ -32,12 +32,12 @@ def normalise(pixels: Any) -> Any:
 
 
 def convolutional(name: str, *, classes: int, halve: bool) -> Any:
-    """Four convolutions that look for the thing anywhere; ``halve`` first for 64 x 64 pixels."""
+    """Four convolutions and a global maximum; ``halve`` the size first for 64 x 64 pixels."""
     net = gluon.nn.HybridSequential(prefix=f"{name}_")
     with net.name_scope():
         if halve:
             net.add(gluon.nn.AvgPool2D(2))
-        # Dim or bright, flat or full of contrast: the same to the rest.
+        # Normalize brightness and contrast.
         net.add(gluon.nn.InstanceNorm(center=False, scale=False))
         for index, channels in enumerate((16, 32, 48, 96)):
             net.add(gluon.nn.Conv2D(channels, 3, padding=1, use_bias=False))
@@ -46,7 +46,7 @@ def convolutional(name: str, *, classes: int, halve: bool) -> Any:
             if index < 3:
                 net.add(gluon.nn.MaxPool2D(2))
             net.add(gluon.nn.BatchNorm(), gluon.nn.Activation("relu"))
-        # Where in the picture does not matter: the strongest response of each feature does.
+        # Independent of the position: the maximum of each feature.
         net.add(gluon.nn.GlobalMaxPool2D(), gluon.nn.Flatten(), gluon.nn.Dense(classes))
     return net
 
@@ -60,7 +60,7 @@ def _absolute(F: Any, x: Any) -> Any:
 
 
 def linear(name: str, *, classes: int) -> Any:
-    """One weight a pixel and class: the simplest network there is."""
+    """A linear network: one weight for each pixel and class."""
     net = gluon.nn.HybridSequential(prefix=f"{name}_")
     with net.name_scope():
         net.add(gluon.nn.Flatten(), gluon.nn.Dense(classes))
@@ -76,7 +76,7 @@ def train(
     rng: Any,
     report: Callable[[int], None],
 ) -> None:
-    """Fit ``net`` with Adam, the learning rate falling to nearly nothing.
+    """Train ``net`` with Adam; the learning rate decays to nearly zero.
 
     ``draw(epoch)`` gives the pictures (bytes, ``(N, C, H, W)``) and labels of an epoch,
     ``report(epoch)`` is called after each, counted from 1.
@@ -102,7 +102,7 @@ def train(
 
 
 def probabilities(net: Any, pictures: Any) -> Any:
-    """What ``net`` says to each picture (bytes, ``(N, C, H, W)``): ``(N, classes)``."""
+    """Probabilities ``(N, classes)`` of pictures (bytes, ``(N, C, H, W)``)."""
     answers = [
         mx.nd.softmax(net(mx.nd.array(normalise(pictures[start : start + 256])))).asnumpy()
         for start in range(0, len(pictures), 256)

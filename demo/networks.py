@@ -1,11 +1,11 @@
-"""Networks of real size and structure with made-up weights, as the example notebook lays them out.
+"""Networks of real structure with generated weights, in the example notebook's layout.
 
 ``demo/networks.py NAME --out DIR [--archive FILE.tar.gz]`` writes ``NAME-symbol.json``,
 ``NAME-0000.params``, ``NAME-shapes.json`` and ``synset.txt`` to ``DIR``; ``NAME`` is
 ``resnet-18``, ``resnet-152`` or ``squeezenet_v1.0``. The structure is that of Gluon's model
 zoo, the head a ``SoftmaxOutput`` with a label, as the notebook's networks have it. Nothing is
-fetched. What they answer means nothing, but differs from picture to picture, so that answers of
-two servers can be compared; equal seeds give equal files.
+downloaded. The predictions are meaningless, but they differ between pictures, so that two servers
+can be compared. Equal seeds give equal files.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def write(name: str, folder: Path, *, seed: int = 1) -> None:
     net = vision.get_model(ZOO_NAMES[name], prefix=f"{name.replace('-', '')}_")
     net.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2))
     net.hybridize()
-    _settle(net)
+    _calibrate(net)
     symbol = mx.sym.SoftmaxOutput(net(mx.sym.var("data")), name="softmax")
     archive.save_network(
         folder,
@@ -68,8 +68,8 @@ def write(name: str, folder: Path, *, seed: int = 1) -> None:
     )
 
 
-def _settle(net: Any) -> None:
-    """Let BatchNorm see pictures, then spread the scores as those of trained networks are.
+def _calibrate(net: Any) -> None:
+    """Run BatchNorm on pictures, then scale the scores as in trained networks.
 
     With the means 0 and variances 1 that BatchNorm starts from, the values of a ResNet-152
     grow from block to block until they are infinite.
@@ -86,7 +86,7 @@ def _settle(net: Any) -> None:
         scores = net(pictures)
     layer = _last_layer(net)
     if isinstance(layer, gluon.nn.Dense):
-        # What the scores of all pictures have in common is taken away, the rest spread.
+        # Subtract the mean score of all pictures, and scale the rest.
         common = scores.mean(axis=0)
         factor = 1 / _spread(scores - common)
         layer.bias.set_data((layer.bias.data() - common) * factor)

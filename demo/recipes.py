@@ -14,7 +14,7 @@ from PIL import Image
 
 from demo import digits, learning, shapes, strokes
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 SHAPES_DRAWN = 4000
 SEED_OF_TEST = 7
@@ -23,19 +23,19 @@ SEED_OF_TEST = 7
 
 @dataclass(frozen=True)
 class Trained:
-    """A network that was trained, and what to say of it."""
+    """A trained network with its accuracy and its description."""
 
     net: Any
     shape: tuple[int, int, int, int]
     labels: tuple[str, ...]
     preprocess: dict[str, object]
     accuracy: dict[str, float]
-    """Shares of held-out pictures named right, 0 to 1, by kind of picture."""
+    """Accuracy on held-out pictures, 0 to 1, by kind of picture."""
     note: str
 
 
-def digits_linear(seed: int, say: Say) -> Trained:
-    """Version 1 of digits: what a first attempt looks like, good on the data set alone."""
+def digits_linear(seed: int, report: Report) -> Trained:
+    """Version 1 of digits: a first attempt, accurate on the data set alone."""
     written, held_out = digits.handwriting()
     pictures = digits.plain(written.fields, size=digits.SIZE)[:, None]
     return _digits(
@@ -45,7 +45,7 @@ def digits_linear(seed: int, say: Say) -> Trained:
         epochs=8,
         rate=0.004,
         seed=seed,
-        say=say,
+        report=report,
         note=(
             "First try: a linear model on the bare pixels, trained on centred black-on-white"
             " digits. Of {count} held-out digits it reads {plain} when they look like that, but"
@@ -54,8 +54,8 @@ def digits_linear(seed: int, say: Say) -> Trained:
     )
 
 
-def digits_convolutional(seed: int, say: Say) -> Trained:
-    """Version 2 of digits: made for the pictures that people take."""
+def digits_convolutional(seed: int, report: Report) -> Trained:
+    """Version 2 of digits: for pictures that people take."""
     written, held_out = digits.handwriting()
     pens = digits.Digits(
         *strokes.fields(1600, rng=np.random.default_rng(seed + 1), size=digits.FIELD)
@@ -68,7 +68,7 @@ def digits_convolutional(seed: int, say: Say) -> Trained:
         epochs=6,
         rate=0.005,
         seed=seed,
-        say=say,
+        report=report,
         note=(
             "A small convolutional network, trained on moved, tilted, dimmed and inverted digits,"
             " and on pen strokes and print drawn by a program. Of {count} held-out digits it reads"
@@ -86,7 +86,7 @@ def _digits(
     epochs: int,
     rate: float,
     seed: int,
-    say: Say,
+    report: Report,
     note: str,
 ) -> Trained:
     plain = digits.plain(held_out.fields, size=digits.SIZE)[:, None]
@@ -98,7 +98,7 @@ def _digits(
             "plain": learning.accuracy(net, plain, held_out.labels),
         }
 
-    _fit(net, draw, epochs, rate, seed, say, lambda: measure()["everyday"])
+    _fit(net, draw, epochs, rate, seed, report, lambda: measure()["everyday"])
     accuracy = measure()
     return Trained(
         net=net,
@@ -114,10 +114,10 @@ def _digits(
     )
 
 
-def shapes_convolutional(seed: int, say: Say) -> Trained:
+def shapes_convolutional(seed: int, report: Report) -> Trained:
     """The one version of shapes."""
     rng = np.random.default_rng(seed)
-    say(f"drawing {SHAPES_DRAWN} pictures")
+    report(f"drawing {SHAPES_DRAWN} pictures")
     pictures, labels = shapes.drawings(SHAPES_DRAWN, rng=rng)
     test, test_labels = shapes.drawings(800, rng=np.random.default_rng(SEED_OF_TEST))
     net = learning.convolutional("shapes", classes=len(shapes.LABELS), halve=True)
@@ -131,7 +131,7 @@ def shapes_convolutional(seed: int, say: Say) -> Trained:
         5,
         0.005,
         seed,
-        say,
+        report,
         measure,
     )
     accuracy = measure()
@@ -154,7 +154,7 @@ def _fit(
     epochs: int,
     rate: float,
     seed: int,
-    say: Say,
+    report: Report,
     measure: Callable[[], float],
 ) -> None:
     mx.random.seed(seed)
@@ -166,7 +166,7 @@ def _fit(
         epochs=epochs,
         rate=rate,
         rng=rng,
-        report=lambda epoch: say(f"epoch {epoch} of {epochs}, accuracy {measure():.2f}"),
+        report=lambda epoch: report(f"epoch {epoch} of {epochs}, accuracy {measure():.2f}"),
     )
 
 
@@ -175,7 +175,7 @@ def _percent(share: float) -> str:
 
 
 class Packed:
-    """A network as it lies in its archive, asked about pictures the way the container does."""
+    """A packed network; it preprocesses pictures as the container does."""
 
     def __init__(self, archive: Path) -> None:
         """Read symbol, parameters, labels and preprocessing from ``archive``."""
@@ -199,7 +199,7 @@ class Packed:
         )
 
     def probability(self, picture: Image.Image, label: str) -> float:
-        """How likely ``picture`` shows ``label``, as a JPEG of it would be answered; 0 to 1."""
+        """The probability of ``label`` for ``picture``, sent as a JPEG; 0 to 1."""
         sent = io.BytesIO()
         picture.save(sent, "JPEG", quality=90)
         seen = (
@@ -214,8 +214,10 @@ class Packed:
         return float(answer.asnumpy()[0][self.labels.index(label)])
 
 
-def digit_samples(size: int, network: Packed, sure: float) -> Iterator[tuple[str, Image.Image]]:
-    """A picture of a held-out digit for each scene, the first that ``network`` is sure of."""
+def digit_samples(
+    size: int, network: Packed, min_probability: float
+) -> Iterator[tuple[str, Image.Image]]:
+    """For each scene the first held-out digit with the required probability."""
     _, held_out = digits.handwriting()
     for label, scene in digits.SCENES.items():
         rng = np.random.default_rng(1)
@@ -224,29 +226,32 @@ def digit_samples(size: int, network: Packed, sure: float) -> Iterator[tuple[str
             digits.sample(held_out.fields[index], scene, size=size, rng=rng)
             for index in np.roll(own, -scene.which)
         )
-        yield label, _first_sure(pictures, label, network, sure)
+        yield label, _first_confident(pictures, label, network, min_probability)
 
 
-def shape_samples(size: int, network: Packed, sure: float) -> Iterator[tuple[str, Image.Image]]:
-    """A new drawing of each shape, the first that ``network`` is sure of."""
+def shape_samples(
+    size: int, network: Packed, min_probability: float
+) -> Iterator[tuple[str, Image.Image]]:
+    """For each shape the first new drawing with the required probability."""
     for label, start in shapes.SAMPLE_SEEDS.items():
         rng = np.random.default_rng(start)
         pictures = (shapes.draw(label, rng=rng, size=2 * size).reduce(2) for _ in range(40))
-        yield label, _first_sure(pictures, label, network, sure)
+        yield label, _first_confident(pictures, label, network, min_probability)
 
 
-def _first_sure(
-    pictures: Iterator[Image.Image], label: str, network: Packed, sure: float
+def _first_confident(
+    pictures: Iterator[Image.Image], label: str, network: Packed, min_probability: float
 ) -> Image.Image:
     for picture in pictures:
-        if network.probability(picture, label) >= sure:
+        if network.probability(picture, label) >= min_probability:
             return picture
     raise RuntimeError(
-        f"The model names no held-out picture of '{label}' with {sure:.0%}: it was trained badly."
+        f"The model names no held-out picture of '{label}' with {min_probability:.0%}: "
+        "it was trained badly."
     )
 
 
-MODELS: dict[str, dict[int, Callable[[int, Say], Trained]]] = {
+MODELS: dict[str, dict[int, Callable[[int, Report], Trained]]] = {
     "digits": {1: digits_linear, 2: digits_convolutional},
     "shapes": {1: shapes_convolutional},
 }

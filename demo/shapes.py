@@ -64,7 +64,7 @@ def _moon(rng: Any) -> Points:
     inner = np.linspace(2 * math.pi - start, start, 40)
     arc = centre + radius * np.stack([np.cos(inner), np.sin(inner)], axis=1)
     moon = np.concatenate([rim, arc])
-    return moon if rng.random() < 0.5 else moon * (-1, 1)  # waning or waxing
+    return moon if rng.random() < 0.5 else moon * (-1, 1)  # either direction
 
 
 def _arrow(rng: Any) -> Points:
@@ -83,7 +83,7 @@ SAMPLE_SEEDS = {
     "moon": 1605,
     "arrow": 1704,
 }
-"""Where the sample picture of a shape begins to be drawn: those that came out pretty."""
+"""Seeds of the sample pictures, chosen by eye."""
 
 OUTLINES: dict[str, Callable[[Any], Points]] = {
     "circle": _circle,
@@ -95,8 +95,8 @@ OUTLINES: dict[str, Callable[[Any], Points]] = {
     "moon": _moon,
     "arrow": _arrow,
 }
-# An arrow may point anywhere; a heart is seldom upside down.
-_TURN = {"arrow": 180.0, "moon": 50.0}
+# Arrows get any angle, other shapes small ones.
+_MAX_ROTATION = {"arrow": 180.0, "moon": 50.0}
 
 
 def drawings(count: int, *, rng: Any) -> tuple[Any, Any]:
@@ -110,7 +110,7 @@ def drawings(count: int, *, rng: Any) -> tuple[Any, Any]:
 
 
 def augmented(pictures: Any, *, rng: Any) -> Any:
-    """The same drawings in other colours, half of them mirrored; labels stay true."""
+    """Augmentation: other colours, and half of the drawings mirrored."""
     out = pictures[:, rng.permutation(3)]
     mirrored = rng.random(len(out)) < 0.5
     out[mirrored] = out[mirrored][..., ::-1]
@@ -120,7 +120,7 @@ def augmented(pictures: Any, *, rng: Any) -> Any:
 
 
 def draw(label: str, *, rng: Any, size: int) -> Image.Image:
-    """One picture of ``size`` x ``size`` pixels: the shape somewhere, somehow, on something."""
+    """One picture of ``size`` x ``size`` pixels: the shape at a random place."""
     ground, colour = _two_colours(rng)
     picture = _ground(ground, avoid=colour, rng=rng, size=size)
     points = _placed(OUTLINES[label](rng), label, rng=rng) * size
@@ -146,15 +146,15 @@ def draw(label: str, *, rng: Any, size: int) -> Image.Image:
 
 
 def _placed(points: Points, label: str, *, rng: Any) -> Points:
-    """Turned, squeezed, wobbled a little, and put where it is seen whole; in 0..1."""
+    """The shape rotated, distorted, and placed inside the picture; in 0..1."""
     if rng.random() < 0.35:  # drawn by hand
         angles = np.arctan2(points[:, 1], points[:, 0])
         for wave in (2, 3, 5):
             much = rng.normal(0, 0.03)
             points = points * (1 + much * np.sin(wave * angles + rng.uniform(0, 6.3)))[:, None]
     points = points * np.exp(rng.normal(0, 0.09, 2))
-    turn = _TURN.get(label, 22.0)
-    angle = math.radians(rng.uniform(-turn, turn))
+    rotation = _MAX_ROTATION.get(label, 22.0)
+    angle = math.radians(rng.uniform(-rotation, rotation))
     cos, sin = math.cos(angle), math.sin(angle)
     points = points @ np.array([[cos, sin], [-sin, cos]])
     points = points * rng.uniform(0.17, 0.44)
@@ -170,7 +170,7 @@ def _outline(pen: Any, corners: list[tuple[float, float]], colour: Colour, width
 
 
 def _ground(colour: Colour, *, avoid: Colour, rng: Any, size: int) -> Image.Image:
-    """Plain, shaded, striped, or strewn with small things; never in the shape's own colour."""
+    """A ground: plain, shaded, striped or with small objects, in other colours than the shape."""
     kind = rng.random()
     if kind < 0.4:
         return Image.new("RGB", (size, size), colour)
@@ -201,7 +201,7 @@ def _ground(colour: Colour, *, avoid: Colour, rng: Any, size: int) -> Image.Imag
 
 
 def _two_colours(rng: Any) -> tuple[Colour, Colour]:
-    """A ground and a colour that a person tells apart from it at a glance."""
+    """A ground and a shape colour with enough contrast."""
     ground = _colour(rng)
     return ground, _readable(ground, rng)
 
@@ -214,7 +214,7 @@ def _readable(ground: Colour, rng: Any) -> Colour:
 
 
 def _colour(rng: Any) -> Colour:
-    if rng.random() < 0.25:  # paper, ink and board are the commonest of all
+    if rng.random() < 0.25:  # paper and board are the most common
         grey = int(rng.choice([rng.integers(225, 256), rng.integers(0, 40)]))
         return (grey, grey, grey)
     red, green, blue = (int(value) for value in rng.integers(0, 256, 3))

@@ -1,4 +1,4 @@
-"""Digits drawn by a program with a pen: outlines of our own, each time a little different."""
+"""Digits drawn by a program as pen strokes, with random variations."""
 
 from typing import Any
 
@@ -78,7 +78,7 @@ def _pen_path(way: Way, *, rng: Any) -> Any:
     """Points close together along all strokes of a digit, in the unit box."""
     narrow = rng.uniform(0.5, 1.0)
     path = []
-    moved: dict[tuple[float, float], Any] = {}  # strokes that meet go on meeting
+    moved: dict[tuple[float, float], Any] = {}  # joined strokes stay joined
     for stroke in way:
         for point in stroke:
             moved.setdefault(point, np.array(point) + rng.normal(0, 0.03, 2))

@@ -1,8 +1,8 @@
 """Train the demo models, pack them, and make sample pictures of what was held out.
 
 ``python -m demo --out DIR`` (or ``demo/train.py --out DIR``) leaves in ``DIR`` the archives,
-``samples/`` and, last of all, ``manifest.json``. Where that is complete, a further run
-returns at once; where a run was killed, the next keeps what was finished and does the rest.
+``samples/`` and, last of all, ``manifest.json``. A run that finds it complete
+returns at once. After a killed run the next one keeps the finished versions.
 """
 
 import argparse
@@ -27,16 +27,16 @@ if not __package__:  # run as `python demo/train.py`
 from demo.files import read_json, sha256, write_json
 
 RECIPE = 1
-"""Raised when models or samples change: a manifest of another recipe is made anew."""
+"""Incremented when models or samples change, which makes them again."""
 
 SEED = 20240
 SAMPLE_SIZE = 320
-SURE = 0.9
-"""A sample is a picture that the newest version names with at least this probability."""
+MIN_PROBABILITY = 0.9
+"""A sample is a picture for which the newest version gives the right label this probability."""
 
 VERSIONS = {"digits": (1, 2), "shapes": (1,)}
-BY_LENGTH = (("digits", 2), ("shapes", 1), ("digits", 1))
-"""The same, the longest training first, so that processors are busy to the end."""
+LONGEST_FIRST = (("digits", 2), ("shapes", 1), ("digits", 1))
+"""The same, longest training first, so that all processors stay busy."""
 
 DESCRIPTIONS = {
     "digits": (
@@ -60,9 +60,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     out = parser.parse_args(argv).out
     out.mkdir(parents=True, exist_ok=True)
-    with _alone(out):
+    with _exclusive(out):
         if is_complete(out):
-            _say(f"Demo models are there already: {out / 'manifest.json'}")
+            _print(f"Demo models are there already: {out / 'manifest.json'}")
         else:
             build(out)
     return 0
@@ -89,15 +89,15 @@ def build(out: Path) -> None:
     (out / "manifest.json").unlink(missing_ok=True)
     for leftover in out.glob("**/*.part"):  # of a run that was killed
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    # Networks as small as these gain nothing from a second thread; two of them at once do.
+    # These networks are too small for a second thread; versions are trained in parallel.
     # OpenMP reads this when MXNet is first imported, here and in the processes below.
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["MXNET_SUBGRAPH_VERBOSE"] = "0"
     _train_missing(out)
-    _say("Making sample pictures")
+    _print("Making sample pictures")
     models = []
     for name, versions in VERSIONS.items():
-        made = [version for number in versions if (version := _made(out, name, number))]
+        made = [version for number in versions if (version := _finished(out, name, number))]
         if len(made) < len(versions):
             raise RuntimeError(f"{out} was changed while the demo models were made; start again.")
         answers = _samples(out, name, made[-1])
@@ -111,24 +111,24 @@ def build(out: Path) -> None:
             }
         )
     write_json(out / "manifest.json", {"recipe": RECIPE, "models": models})
-    _say(f"Demo models are ready after {time.monotonic() - started:.0f} s")
+    _print(f"Demo models are ready after {time.monotonic() - started:.0f} s")
 
 
 def _train_missing(out: Path) -> None:
-    """Train the versions that no earlier run finished, one process for each processor."""
+    """Train the missing versions, with one process for each processor."""
     missing = []
-    for name, number in BY_LENGTH:
-        if _made(out, name, number) is None:
+    for name, number in LONGEST_FIRST:
+        if _finished(out, name, number) is None:
             missing.append((name, number))
         else:
-            _say(f"Keeping {name} version {number} of an earlier run")
+            _print(f"Keeping {name} version {number} of an earlier run")
     if not missing:
         return
-    _say("Loading MXNet")
+    _print("Loading MXNet")
     with ProcessPoolExecutor(
         min(len(missing), len(os.sched_getaffinity(0))),
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_die_with,
+        initializer=_end_with_parent,
         initargs=(os.getpid(),),
     ) as pool:
         trainings = [pool.submit(_train, out, name, number) for name, number in missing]
@@ -136,8 +136,8 @@ def _train_missing(out: Path) -> None:
             training.result()
 
 
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when ``parent`` dies, however it dies."""
+def _end_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when ``parent`` dies (PR_SET_PDEATHSIG)."""
     pr_set_pdeathsig = 1
     if ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
@@ -145,8 +145,8 @@ def _die_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _made(out: Path, name: str, number: int) -> dict[str, Any] | None:
-    """What the manifest says of a version, if this or an earlier run has finished it."""
+def _finished(out: Path, name: str, number: int) -> dict[str, Any] | None:
+    """The manifest's entry of a finished version, else None."""
     record = read_json(_record(out, name, number))
     if record is None or record.get("recipe") != RECIPE:
         return None
@@ -164,7 +164,7 @@ def _train(out: Path, name: str, number: int) -> None:
     from demo import archive, recipes
 
     trained = recipes.MODELS[name][number](
-        SEED + number, lambda line: _say(f"Training {name} version {number}: {line}")
+        SEED + number, lambda line: _print(f"Training {name} version {number}: {line}")
     )
     path = out / f"{name}_v{number}.tar.gz"
     with tempfile.TemporaryDirectory(dir=out, prefix=f"{name}-", suffix=".part") as folder:
@@ -185,40 +185,40 @@ def _train(out: Path, name: str, number: int) -> None:
         "sha256": sha256(path),
     }
     write_json(_record(out, name, number), {"recipe": RECIPE, "version": version})
-    _say(f"Packed {path.name}, {path.stat().st_size / 1000:.0f} kB")
+    _print(f"Packed {path.name}, {path.stat().st_size / 1000:.0f} kB")
 
 
 def _samples(out: Path, name: str, newest: Mapping[str, Any]) -> dict[str, str]:
-    """Write the sample pictures of a model; their names and the right answers."""
+    """Write the sample pictures of a model; returns file names and labels."""
     from demo import recipes
 
     folder = out / "samples"
     folder.mkdir(exist_ok=True)
     answers = {}
     network = recipes.Packed(out / newest["archive"])
-    for label, picture in recipes.SAMPLES[name](SAMPLE_SIZE, network, SURE):
+    for label, picture in recipes.SAMPLES[name](SAMPLE_SIZE, network, MIN_PROBABILITY):
         file = f"{name.removesuffix('s')}-{label}.jpg"
         part = folder / f"{file}.{os.getpid()}.part"
         picture.save(part, "JPEG", quality=90)
         part.replace(folder / file)
         answers[file] = label
-    _say(f"Made {len(answers)} sample pictures for {name}")
+    _print(f"Made {len(answers)} sample pictures for {name}")
     return answers
 
 
 @contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Let one process at a time work in ``out``; the lock goes with the process."""
+def _exclusive(out: Path) -> Iterator[None]:
+    """Lock ``out`` for this process."""
     with (out / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _say(f"Another process is making the demo models in {out}; waiting for it")
+            _print(f"Another process is making the demo models in {out}; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)
 
 

@@ -38,7 +38,7 @@ from demo.files import sha256
 REPOSITORY = model_store.apache_repo_url
 SYNSET = "http://data.mxnet.io/models/imagenet/synset.txt"
 NAMES = ("resnet18_v1", "resnet152_v1", "squeezenet1.0", "resnet50_v1", "mobilenet1.0")
-"""Tried networks. All of the zoo's work alike; these are what ``--help`` speaks of."""
+"""Tested networks, which ``--help`` names. The other networks of the zoo work in the same way."""
 
 PREPROCESS: dict[str, object] = {
     # MXNet's documentation of mxnet.gluon.model_zoo.vision: pixels in [0, 1], then these.
@@ -52,7 +52,7 @@ PREPROCESS: dict[str, object] = {
 CLASSES = 1000
 
 CONNECT_S, READ_S = 10.0, 30.0
-"""Longest waits, in seconds, for a server to take the call and for it to send the next bytes."""
+"""Timeouts in seconds: to connect, and for the next bytes."""
 ATTEMPTS = 3
 CHUNK = 1 << 20
 MAX_SYNSET_BYTES = 1 << 20
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--synset", metavar="FILE_OR_URL", help="the labels, one a line")
     options = parser.parse_args(argv)
     try:
-        result = pack(options.name, options.out, synset=options.synset, say=_say)
+        result = pack(options.name, options.out, synset=options.synset, report=_print)
     except (ZooError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def pack(
-    name: str, out: Path, *, synset: str | None, say: Callable[[str], None]
+    name: str, out: Path, *, synset: str | None, report: Callable[[str], None]
 ) -> dict[str, object]:
     """Fetch the network ``name`` and its labels, and write the archive ``out``.
 
@@ -90,9 +90,9 @@ def pack(
     net = _network(name)
     if not out.parent.is_dir():
         raise ZooError(f"There is no folder {out.parent} to write {out.name} to.")
-    labels = read_labels(synset or default_synset(), say=say)
-    weights = fetch_weights(name, say=say)
-    say(f"Packing {name}")
+    labels = read_labels(synset or default_synset(), report=report)
+    weights = fetch_weights(name, report=report)
+    report(f"Packing {name}")
     try:
         net.load_parameters(str(weights), ctx=mx.cpu())
     except (AssertionError, ValueError, mx.MXNetError) as error:
@@ -112,7 +112,7 @@ def pack(
         archive.pack(Path(folder), out, level=1)
     size = out.stat().st_size
     count = sum(int(value.data().size) for value in net.collect_params().values())
-    say(f"Packed {out} ({size / 1e6:.1f} MB)")
+    report(f"Packed {out} ({size / 1e6:.1f} MB)")
     return {
         "name": name,
         "archive": str(out),
@@ -127,7 +127,7 @@ def pack(
 
 
 def _network(name: str) -> Any:
-    """The network without weights; its parameters are named alike in every run."""
+    """The network without weights; its parameters have the same names in every run."""
     try:
         model_store.short_hash(name)
         return vision.get_model(name, prefix=f"{re.sub('[^a-z0-9]', '_', name)}_")
@@ -150,11 +150,11 @@ def default_synset() -> str:
     return SYNSET
 
 
-def fetch_weights(name: str, *, say: Callable[[str], None]) -> Path:
+def fetch_weights(name: str, *, report: Callable[[str], None]) -> Path:
     """The file of weights of a network, checked; fetched if it is not kept from before.
 
-    MXNet's own ``get_model_file`` does the same, but waits for ever for a server that does
-    not answer and shows no progress; place, name and checksum of the file are its own.
+    As MXNet's ``get_model_file``, with its folder, name and checksum, but with timeouts and
+    progress.
     """
     folder = Path(mx.base.data_dir(), "models").expanduser()
     folder.mkdir(parents=True, exist_ok=True)
@@ -162,12 +162,12 @@ def fetch_weights(name: str, *, say: Callable[[str], None]) -> Path:
     stem = f"{name}-{model_store.short_hash(name)}"
     kept = folder / f"{stem}.params"
     if kept.is_file() and check_sha1(str(kept), expected):
-        say(f"Using {kept} of an earlier download")
+        report(f"Using {kept} of an earlier download")
         return kept
     url = f"{repository()}gluon/models/{stem}.zip"
     with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=folder) as temporary:
         zipped = Path(temporary, "weights.zip")
-        _download(url, zipped, say=say)
+        _download(url, zipped, report=report)
         try:
             with zipfile.ZipFile(zipped) as bundle:
                 fetched = Path(bundle.extract(f"{stem}.params", temporary))
@@ -184,13 +184,13 @@ def fetch_weights(name: str, *, say: Callable[[str], None]) -> Path:
     return kept
 
 
-def read_labels(source: str, *, say: Callable[[str], None]) -> list[str]:
+def read_labels(source: str, *, report: Callable[[str], None]) -> list[str]:
     """ImageNet's labels from a file or an address, one for each of the network's outputs."""
     if re.match("https?://", source):
-        say(f"Fetching labels from {source}")
+        report(f"Fetching labels from {source}")
         with tempfile.TemporaryDirectory(prefix="synset-") as folder:
             path = Path(folder, "synset.txt")
-            _download(source, path, say=say, limit=MAX_SYNSET_BYTES)
+            _download(source, path, report=report, limit=MAX_SYNSET_BYTES)
             content = path.read_bytes()
     else:
         try:
@@ -210,12 +210,12 @@ def read_labels(source: str, *, say: Callable[[str], None]) -> list[str]:
 
 
 def _download(
-    url: str, path: Path, *, say: Callable[[str], None], limit: int | None = None
+    url: str, path: Path, *, report: Callable[[str], None], limit: int | None = None
 ) -> None:
     """Fetch ``url`` to ``path``, trying a few times; no longer than ``limit`` bytes, if given."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _download_once(url, path, say=say, limit=limit)
+            _download_once(url, path, report=report, limit=limit)
             break
         except requests.RequestException as error:
             refused = error.response is not None and error.response.status_code < 500
@@ -225,11 +225,13 @@ def _download(
                     " this machine has internet access and that the address is right"
                     " (MXNET_GLUON_REPO, --synset), then try again."
                 ) from error
-            say(f"{_reason(error)}; trying again")
+            report(f"{_reason(error)}; trying again")
             time.sleep(attempt)
 
 
-def _download_once(url: str, path: Path, *, say: Callable[[str], None], limit: int | None) -> None:
+def _download_once(
+    url: str, path: Path, *, report: Callable[[str], None], limit: int | None
+) -> None:
     with requests.get(url, stream=True, timeout=(CONNECT_S, READ_S)) as answer:
         answer.raise_for_status()
         total = int(answer.headers.get("Content-Length", 0))
@@ -242,11 +244,11 @@ def _download_once(url: str, path: Path, *, say: Callable[[str], None], limit: i
                     raise ZooError(f"{url} is far too large to be a file of labels.")
                 if total > 2 * CHUNK and done / total >= told + 0.1:
                     told = done / total
-                    say(f"Fetching {url}: {done / 1e6:.1f} of {total / 1e6:.1f} MB")
+                    report(f"Fetching {url}: {done / 1e6:.1f} of {total / 1e6:.1f} MB")
 
 
 def _reason(error: requests.RequestException) -> str:
-    """What went wrong in a few words, without urllib3's nested objects."""
+    """A short reason, without urllib3's nested objects."""
     if error.response is not None:
         return f"HTTP {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.ConnectTimeout):
@@ -260,7 +262,7 @@ def _reason(error: requests.RequestException) -> str:
     return found.group(1) if found else type(error).__name__
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)
 
 

@@ -14,11 +14,11 @@ class EndpointsConfig(AppConfig):
     def ready(self) -> None:
         """Make the event codes, the subject, the readiness check and the panels known."""
         from endpoints import panels
-        from endpoints.events import MAX_LENGTH, TEMPLATES
+        from endpoints.events import TEMPLATES
         from endpoints.models import Endpoint
         from endpoints.ready_checks import look_at_sagemaker
 
-        codes.register(TEMPLATES, max_length=MAX_LENGTH)
+        codes.register(TEMPLATES, max_length=codes.LONG)
         subjects.register(Endpoint.activity_kind, Endpoint)
         panels.register_all()
         readiness.register("sagemaker", look_at_sagemaker, vital=False)

@@ -7,9 +7,6 @@ from django.utils.translation import gettext_noop as _
 from activity.codes import Scalar
 from endpoints.models import Endpoint
 
-# Characters of one parameter: what AWS says of a permission is long, and its end says which one.
-MAX_LENGTH = 2000
-
 TEMPLATES: Final = {
     "endpoint.requested": _(
         "Asked for the endpoint %(name)s with %(instance_count)s × %(instance_type)s."
@@ -17,7 +14,7 @@ TEMPLATES: Final = {
     "endpoint.teardown_requested": _("Asked to tear the endpoint %(name)s down."),
     "endpoint.gone": _("%(name)s is torn down. The artifacts stay in %(store)s."),
     "demo.seeded": _("Set up the demo: its models and one endpoint."),
-    # A resource changed its state.
+    # A resource changed its state: endpoint.KIND.STATE, with the values of both enumerations.
     "endpoint.model.created": _("Created the SageMaker model %(name)s, which serves %(store)s."),
     "endpoint.model.deleting": _("The SageMaker model %(name)s is being deleted."),
     "endpoint.model.gone": _("The SageMaker model %(name)s is gone."),
@@ -26,12 +23,29 @@ TEMPLATES: Final = {
     ),
     "endpoint.config.deleting": _("The endpoint config %(name)s is being deleted."),
     "endpoint.config.gone": _("The endpoint config %(name)s is gone."),
+    "endpoint.endpoint.creating": _("The endpoint %(name)s is Creating."),
     "endpoint.endpoint.in_service": _("The endpoint %(name)s is in service."),
-    "endpoint.endpoint.changed": _("The endpoint %(name)s is %(status)s."),
+    "endpoint.endpoint.updating": _("The endpoint %(name)s is Updating."),
+    "endpoint.endpoint.system_updating": _("The endpoint %(name)s is SystemUpdating."),
+    "endpoint.endpoint.rolling_back": _("The endpoint %(name)s is RollingBack."),
+    "endpoint.endpoint.update_rollback_failed": _("The endpoint %(name)s is UpdateRollbackFailed."),
+    "endpoint.endpoint.out_of_service": _("The endpoint %(name)s is OutOfService."),
+    "endpoint.endpoint.unrecognized": _("The endpoint %(name)s is %(status)s."),
     "endpoint.endpoint.failed": _("The endpoint failed: %(reason)s"),
-    "endpoint.endpoint.failed_unexplained": _("The endpoint failed: SageMaker gives no reason."),
     "endpoint.endpoint.deleting": _("The endpoint %(name)s is being deleted."),
     "endpoint.endpoint.gone": _("The endpoint %(name)s is gone."),
+    "endpoint.model.kept": _(
+        "The SageMaker model %(name)s in the AWS account is not the one that this portal created. "
+        "It was left as it is."
+    ),
+    "endpoint.config.kept": _(
+        "The endpoint config %(name)s in the AWS account is not the one that this portal created. "
+        "It was left as it is."
+    ),
+    "endpoint.endpoint.kept": _(
+        "The endpoint %(name)s in the AWS account is not the one that this portal created. It was "
+        "left as it is."
+    ),
     # Somebody changed the AWS account outside the portal.
     "endpoint.model.lost": _(
         "The SageMaker model %(name)s is no longer in the AWS account, though nobody tore it down "
@@ -73,18 +87,6 @@ TEMPLATES: Final = {
         "The AWS account has an endpoint named %(name)s that is not this portal's: it uses the "
         "config %(config)s. Nothing of it was changed. Tear this endpoint down (which leaves the "
         "other alone) and create one under another name."
-    ),
-    "endpoint.model.kept": _(
-        "The SageMaker model %(name)s in the AWS account is not the one that this portal created. "
-        "It was left as it is."
-    ),
-    "endpoint.config.kept": _(
-        "The endpoint config %(name)s in the AWS account is not the one that this portal created. "
-        "It was left as it is."
-    ),
-    "endpoint.endpoint.kept": _(
-        "The endpoint %(name)s in the AWS account is not the one that this portal created. It was "
-        "left as it is."
     ),
     # AWS does not do what the portal asks.
     "endpoint.throttled": _(

@@ -36,18 +36,18 @@ def name_taken(name: str) -> str:
 class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin compares the parents
     OldStatusQuerySet["Endpoint"], LeaseQuerySet["Endpoint"]
 ):
-    """The questions that pages and jobs ask of the endpoints."""
+    """Queries on endpoints, for pages and jobs."""
 
     def shown(self) -> Self:
-        """Those that are not gone, newest first, with their resources."""
+        """Endpoints that are not gone, newest first, with their resources."""
         return self.filter(gone_at=None).order_by("-id").prefetch_related("resources")
 
     def gone(self) -> Self:
-        """Those that were torn down, the last first."""
+        """Endpoints that were torn down, the latest first."""
         return self.exclude(gone_at=None).order_by("-gone_at")
 
     def serving(self) -> Self:
-        """Those that can be invoked now."""
+        """Endpoints that can be invoked now."""
         return self.filter(
             gone_at=None,
             wanted=Endpoint.Wanted.PRESENT,
@@ -55,29 +55,29 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
         ).order_by("name")
 
     def starting(self) -> Self:
-        """Those that are wanted and do not serve yet."""
+        """Endpoints that are wanted and do not serve yet."""
         return self.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT).exclude(
             old_status__in=old_words(Endpoint.SERVING)
         )
 
     def unfinished(self) -> Self:
-        """Those that are not gone: also one that serves is looked at again and again."""
+        """Endpoints that are not gone: also one in service is looked at again."""
         return self.filter(gone_at=None)
 
     def named(self, name: str) -> Self:
-        """Those of this name, in whatever case: CreateEndpoint tells no cases apart."""
+        """Endpoints of this name; case is ignored, as CreateEndpoint does."""
         return self.filter(name__iexact=name)
 
     def next_revision(self, name: str) -> int:
-        """One more than any endpoint of this name ever had, so that no derived name comes twice."""
+        """One more than any endpoint of this name had, so that derived names are never reused."""
         last: int | None = self.named(name).aggregate(last=models.Max("revision"))["last"]
         return (last or 0) + 1
 
 
 class Endpoint(OldStatus, Leased):
-    """What the user asked for, and what was last seen of it.
+    """An endpoint as its user asked for it, and as SageMaker last described it.
 
-    ``wanted`` is the user's word; everything seen is written by the reconciler alone.
+    Users change ``wanted``; the reconciler alone writes what was seen.
     """
 
     class Wanted(models.TextChoices):
@@ -191,12 +191,12 @@ class Endpoint(OldStatus, Leased):
 
     @property
     def model_name(self) -> str:
-        """The SageMaker model's name, derived, so that a crash cannot make two."""
+        """The SageMaker model's name: derived, so that a retry after a crash uses the same."""
         return f"{self.name}-r{self.revision}"
 
     @property
     def config_name(self) -> str:
-        """The endpoint config's name, derived likewise."""
+        """The endpoint config's name, derived in the same way."""
         return f"{self.name}-r{self.revision}"
 
     @property
@@ -210,7 +210,7 @@ class Endpoint(OldStatus, Leased):
 
     @property
     def tearing_down(self) -> bool:
-        """Whether it was asked to go and is not wholly gone."""
+        """Whether a teardown was requested and is not complete."""
         return self.gone_at is None and self.wanted == self.Wanted.ABSENT
 
     @property
@@ -224,12 +224,12 @@ class Endpoint(OldStatus, Leased):
 
     @property
     def may_be_torn_down(self) -> bool:
-        """Whether nobody has asked yet for it to go."""
+        """Whether no teardown was requested yet."""
         return self.wanted == self.Wanted.PRESENT
 
     @property
     def may_be_retried(self) -> bool:
-        """Whether it stands still for something that may pass; a failed one can only be deleted."""
+        """Whether a retry may help; an endpoint that is Failed can only be deleted."""
         return bool(self.failure) and self.state != self.State.FAILED
 
     @property
@@ -259,7 +259,7 @@ class ResourceQuerySet(OldStatusQuerySet["Resource"]):
 
 
 class Resource(OldStatus):
-    """One of the three SageMaker things that an endpoint owns, as last seen."""
+    """One of the three SageMaker resources that an endpoint owns, as last seen."""
 
     class Kind(models.TextChoices):
         """In the order of creation; teardown goes backwards."""

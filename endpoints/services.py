@@ -1,4 +1,4 @@
-"""What users do with endpoints, and what the sweep does for them."""
+"""Create endpoints and tear them down; queue those that are due."""
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -19,7 +19,7 @@ ADVANCE = "endpoints.tasks.advance"
 def create_endpoint(
     *, name: str, instance_type: str, instance_count: int, actor: User | None
 ) -> Endpoint:
-    """Write down that an endpoint is wanted; the reconciler makes it.
+    """Record that an endpoint is wanted; the reconciler creates it.
 
     It serves the portal's store with the image and the role of the settings. Raises
     ValidationError, by field, for what the user can put right; an AwsError where the account
@@ -101,10 +101,10 @@ def _resources(endpoint: Endpoint) -> list[Resource]:
 
 @transaction.atomic
 def request_teardown(*, endpoint: Endpoint, typed_name: str, actor: User | None) -> Endpoint:
-    """Write down that the endpoint is to go; the reconciler takes it away.
+    """Record that the endpoint is to be torn down; the reconciler deletes it.
 
-    ``typed_name`` must be the endpoint's name, else ValidationError. Asking twice is asking
-    once. The artifacts in S3 stay.
+    ``typed_name`` must be the endpoint's name, else ValidationError. Idempotent. The
+    artifacts in S3 stay.
     """
     if typed_name.strip() != endpoint.name:
         raise ValidationError(

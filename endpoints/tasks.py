@@ -1,11 +1,11 @@
-"""What Celery runs: each task calls one service, and may run twice."""
+"""What Celery runs: each task calls one function, and may run twice."""
 
 from celery import shared_task
 
 from endpoints import reconciler, services
 
 
-# A message that waited longer is superseded: the sweep has sent another one.
+# An older message is not needed: the sweep has sent another one.
 @shared_task(expires=10)
 def advance(pk: int) -> None:
     """One step with one endpoint."""

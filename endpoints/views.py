@@ -25,7 +25,7 @@ _may_tear_down = require_permission("endpoints.teardown_endpoint", "tear endpoin
 @require_safe
 @_may_look
 def endpoint_list(request: HttpRequest) -> HttpResponse:
-    """Living endpoints, then the last ones that are gone."""
+    """Endpoints that exist, then the latest ones that were torn down."""
     context = {
         "endpoints": Endpoint.objects.shown(),
         "gone": Endpoint.objects.gone()[:10],
@@ -37,8 +37,8 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
 @_may_create
 def new_endpoint(request: HttpRequest) -> HttpResponse:
     """Ask for an endpoint."""
-    form = NewEndpointForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    form = NewEndpointForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
         try:
             endpoint = services.create_endpoint(**form.cleaned_data, actor=actor(request))
         except ValidationError as error:
@@ -70,7 +70,7 @@ def endpoint_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of the page that changes while something is under way."""
     endpoint = get_object_or_404(Endpoint, pk=pk)
     context = _live_context(endpoint)
-    if endpoint.settled:  # the last time that the page asks: what can be done with it has changed
+    if endpoint.settled:  # the page's last request: what can be done has changed
         context |= _use_context(endpoint) | {"oob": True}
     return render(request, "endpoints/_polled.html", context)
 
@@ -95,12 +95,12 @@ def _live_context(endpoint: Endpoint) -> dict[str, Any]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @_may_tear_down
 def teardown(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what will go and what stays; type the name to go on."""
+    """Say what will be deleted and what stays; the user types the name to confirm."""
     endpoint = get_object_or_404(Endpoint, pk=pk)
     if endpoint.gone_at is not None or endpoint.wanted == Endpoint.Wanted.ABSENT:
         return redirect(endpoint)
-    form = TeardownForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    form = TeardownForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
         try:
             services.request_teardown(endpoint=endpoint, actor=actor(request), **form.cleaned_data)
         except ValidationError as error:
@@ -118,7 +118,7 @@ def teardown(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @_may_create
 def check(request: HttpRequest, pk: int) -> HttpResponse:
-    """Look at the endpoint at once, where a failure would have it wait."""
+    """Retry at once, instead of when the endpoint is due."""
     endpoint = get_object_or_404(Endpoint, pk=pk)
     services.check_now(endpoint=endpoint)
     messages.info(request, "The portal is looking at the endpoint now.")

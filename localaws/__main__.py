@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .faults import BadPlan
-from .guard import BadName
+from .faults import InvalidFaultPlan
+from .guard import InvalidHostName
 from .keys import KeysMissing
+from .options import Options
+from .resource_store import FolderUnusable
 from .server import LocalAws, preload
-from .settings import Settings
-from .store import FolderUnusable
 
 _DESCRIPTION = """\
 A SageMaker for multi-model endpoints on one machine, for any AWS client: boto3, the AWS
@@ -39,22 +39,22 @@ example:
   python -m localaws --data ./localaws-data --s3-endpoint http://127.0.0.1:9000 \\
       --container-command ".venv-container/bin/python -I container/dockerd-entrypoint.py serve"
 
-What is loaded where: GET /_localaws/endpoints/NAME; is it up: GET /_localaws/health; a bad
-day at AWS, on order: PUT /_localaws/faults. SIGTERM or Ctrl-C ends it and its containers;
+What is loaded where: GET /_localaws/endpoints/NAME; is it up: GET /_localaws/health; inject
+faults: PUT /_localaws/faults. SIGTERM or Ctrl-C ends it and its containers;
 endpoints are back in service after the next start with the same --data."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    settings = _settings(arguments)
+    options = _options(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     preload()
     try:
-        local = LocalAws(settings)
-    except (BadName, BadPlan, FolderUnusable, KeysMissing) as error:
+        local = LocalAws(options)
+    except (InvalidHostName, InvalidFaultPlan, FolderUnusable, KeysMissing) as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
-    if not settings.verify_signatures:
+    if not options.verify_signatures:
         logging.warning(
             "SIGNATURES ARE NOT VERIFIED (--no-signatures): every program and every user of this "
             "machine may create endpoints and call them."
@@ -62,22 +62,22 @@ def main(arguments: list[str] | None = None) -> int:
     _raise_open_files()
     ending = threading.Thread(target=local.end_instances, name="ending")
 
-    def on_signal(number: int, frame: object) -> None:
+    def on_signal(_number: int, _frame: object) -> None:
         if ending.ident is not None:
             return
-        # Containers end while waitress, on SystemExit, waits some seconds for open requests.
+        # In a thread of its own: on SystemExit waitress waits some seconds for open requests.
         ending.start()
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    url = f"http://{settings.host}:{settings.port}"
+    url = f"http://{options.host}:{options.port}"
     try:
         local.serve(on_ready=lambda: logging.info("localaws serves at %s", url))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             print(
-                f"localaws: port {settings.port} is taken; choose another with --port.",
+                f"localaws: port {options.port} is taken; choose another with --port.",
                 file=sys.stderr,
             )
             return 1
@@ -91,8 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _settings(arguments: list[str] | None) -> Settings:
-    defaults = Settings(data=Path(), container_command=())
+def _options(arguments: list[str] | None) -> Options:
+    defaults = Options(data=Path(), container_command=())
     parser = argparse.ArgumentParser(
         prog="python -m localaws",
         description=_DESCRIPTION,
@@ -172,11 +172,11 @@ def _settings(arguments: list[str] | None) -> Settings:
     if engine and shutil.which(engine[0]) is None:
         parser.error(f"--container-engine: there is no program {engine[0]}")
     given["data"] = given["data"].resolve()
-    return Settings(**given)
+    return Options(**given)
 
 
 def _raise_open_files() -> None:
-    """Room for all connections that the server takes, besides files and containers."""
+    """Raise the limit of open files, for all connections, files and containers."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -184,7 +184,7 @@ def _raise_open_files() -> None:
 
 
 def _number(kind: type[int] | type[float], least: float, most: float = math.inf) -> Any:
-    """What argparse is to make of a number, and what it says of others."""
+    """An argparse type: a number within limits."""
 
     def parse(text: str) -> int | float:
         try:
@@ -212,6 +212,6 @@ def _text(pattern: str) -> Any:
 if __name__ == "__main__":
     status = main()
     logging.shutdown()
-    # Python would wait for each thread of a pool, and one that reads from an S3 that has stopped
-    # answering waits for minutes. All that has to end in order has ended.
+    # Not sys.exit, which waits for the threads of pools: one that reads from an S3 server that
+    # does not answer takes minutes. Everything that needs an orderly end has ended.
     os._exit(status)

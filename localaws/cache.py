@@ -1,8 +1,8 @@
-"""Which models one instance holds, on disk and in memory, and how one gets there.
+"""The cache of models of one instance, on disk and in memory.
 
-The rules are those of DG/multi-model-endpoints: a model is loaded at its first call;
-where memory is short, models that nobody uses are unloaded, the longest unused first,
-and stay on disk; where disk is short, unused copies on disk go.
+The rules are those of DG/multi-model-endpoints: a model is loaded at its first call. Where memory
+is short, the least recently used model without callers is unloaded; its copy stays on disk. Where
+disk is short, unused copies are deleted.
 """
 
 import contextlib
@@ -17,30 +17,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .container import Answer, ContainerClient, ContainerGone, ContainerTimeout
-from .fetch import Claim, Fetched, FetchError
-from .model import LoadFailed, Model, NotReady, State, Timings
+from .cached_model import CachedModel, ColdStartTimings, ModelLoadError, ModelNotReady, ModelState
+from .container_client import ContainerClient, ContainerGone, ContainerResponse, ContainerTimeout
+from .fetch import Fetched, FetchError, ReserveDisk
 from .removal import remove
 
 log = logging.getLogger(__name__)
 
 _PARALLEL_LOADS = 8
-_LOST = ("Failed to save model", "Failed to start workers")
-"""What MMS answers, with 500, where it lost a load by no fault of the model's: by itself it
-interrupts the thread that starts one model while it removes another (WorkerThread.shutdown). Our
-container keeps it from that, others may not. Worth another try; the model is on its list meanwhile,
-and must be taken off it first."""
-_LOST_TRIES = 3
+_RETRIABLE = ("Failed to save model", "Failed to start workers")
+"""MMS answers so, with 500, where it interrupted a load while it removed another model
+(WorkerThread.shutdown). Our container prevents that, others may not. The load is retried, after the
+model was removed from MMS's list."""
+_LOAD_ATTEMPTS = 3
 _FULL_SECONDS = 10.0
 
 
 class ModelCache:
     """The models of one instance.
 
-    ``fetch(target, folder, claim)`` brings a model to disk; ``path_inside`` is what the
-    container calls a folder; ``metric(name, value)`` counts; ``label`` goes before log lines.
-    Without ``keep`` a model goes from memory and disk as soon as nobody uses it
-    (ModelCacheSetting Disabled).
+    ``fetch(target, folder, claim)`` downloads a model; ``path_inside`` gives the container's path
+    of a folder; ``metric(name, value)`` writes a metric; ``label`` prefixes log lines. Without
+    ``keep`` a model is evicted as soon as it has no callers (ModelCacheSetting Disabled).
     """
 
     def __init__(
@@ -48,7 +46,7 @@ class ModelCache:
         *,
         container: ContainerClient,
         folder: Path,
-        fetch: Callable[[str, Path, Claim], Fetched],
+        fetch: Callable[[str, Path, ReserveDisk], Fetched],
         disk_bytes: int,
         load_timeout: float,
         label: str,
@@ -65,37 +63,37 @@ class ModelCache:
         self._disk_bytes = disk_bytes
         self._load_timeout = load_timeout
         self._label = label
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, CachedModel] = {}
         self._changed = threading.Condition()
         self._loaders = ThreadPoolExecutor(_PARALLEL_LOADS, thread_name_prefix=f"load-{label}")
         self._closed = False
-        self._disk_line = threading.Lock()
-        self._memory_line = threading.Lock()
+        self._disk_queue = threading.Lock()
+        self._memory_queue = threading.Lock()
         self._full = (-_FULL_SECONDS, 0)
-        """When the container last said 507, and how many models it held then."""
+        """When the container last answered 507, and how many models it held then."""
 
     # --- what there is ---------------------------------------------------------------------
 
     def holds(self, target: str) -> bool:
-        """Whether the model is in memory or on its way there."""
+        """Whether the model is in memory or being loaded."""
         model = self._models.get(target)
         return model is not None and model.is_held
 
     def is_loaded(self, target: str) -> bool:
         model = self._models.get(target)
-        return model is not None and model.state is State.LOADED
+        return model is not None and model.state is ModelState.LOADED
 
     def users_of(self, target: str) -> int:
         model = self._models.get(target)
         return model.users if model else 0
 
     def is_hot(self, target: str) -> bool:
-        """Whether calls for the model have been piling up here for a while."""
+        """Whether the model has had many concurrent calls for a while."""
         model = self._models.get(target)
         return model is not None and model.pressure.is_high()
 
     def load_factor(self) -> tuple[int, int]:
-        """Calls under way and models held: what a new model's instance is chosen by."""
+        """Models held and calls under way; a new model goes to the instance with the least."""
         with self._changed:
             models = list(self._models.values())
         held = sum(model.is_held for model in models)
@@ -103,13 +101,15 @@ class ModelCache:
 
     def loaded_count(self) -> int:
         with self._changed:
-            return sum(model.state is State.LOADED for model in self._models.values())
+            return sum(model.state is ModelState.LOADED for model in self._models.values())
 
     def disk_used(self) -> int:
         """Bytes of unpacked models on the instance's disk."""
         with self._changed:
             return sum(
-                model.bytes for model in self._models.values() if model.state is not State.ABSENT
+                model.bytes
+                for model in self._models.values()
+                if model.state is not ModelState.ABSENT
             )
 
     def describe(self) -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ class ModelCache:
             return [model.describe() for model in models]
 
     def close(self) -> None:
-        """The instance goes: whoever waits for a load is told."""
+        """Fail all loads that callers wait for, because the instance is stopped."""
         with self._changed:
             self._closed = True
             waiting = [model.loading for model in self._models.values() if model.loading]
@@ -130,128 +130,130 @@ class ModelCache:
 
     # --- use -------------------------------------------------------------------------------
 
-    def join(self, target: str) -> "Ticket":
-        """Claim a model, starting its load where nobody has; does not wait."""
+    def acquire(self, target: str) -> "ModelReference":
+        """Take a reference to a model and start its load if needed; does not wait."""
         with self._changed:
             if self._closed:
                 raise ContainerGone("the instance was stopped", sent=False)
             model = self._models.get(target)
             if model is None:
                 name = uuid.uuid4().hex
-                model = Model(target, self._folder / name / "model", name)
+                model = CachedModel(target, self._folder / name / "model", name)
                 self._models[target] = model
             model.users += 1
-            cold = model.state is not State.LOADED
+            cold = model.state is not ModelState.LOADED
             if cold and model.loading is None:
                 model.loading = Future()
                 self._loaders.submit(self._load, model, model.loading)
-            return Ticket(self, model, model.loading, cold)
+            return ModelReference(self, model, model.loading, cold)
 
     def prefetch(self, target: str) -> None:
-        """Load a model that no call waits for here; errors are only logged."""
-        ticket = self.join(target)
+        """Load a model before a call asks for it here; errors are only logged."""
+        ticket = self.acquire(target)
         if ticket.loading is None:
-            self.leave(ticket.model)
+            self.release(ticket.model)
         else:
-            ticket.loading.add_done_callback(lambda _: self.leave(ticket.model))
+            ticket.loading.add_done_callback(lambda _: self.release(ticket.model))
 
     def load(self, target: str, timeout: float) -> None:
-        """Bring a model into memory, without a call.
+        """Load a model into memory, without a call.
 
-        Raises NotReady after ``timeout`` seconds, LoadFailed, FetchError or ContainerGone.
+        Raises ModelNotReady after ``timeout`` seconds, ModelLoadError, FetchError or ContainerGone.
         """
-        ticket = self.join(target)
+        ticket = self.acquire(target)
         try:
             if ticket.loading is not None:
                 ticket.loading.result(timeout=timeout)
         except FutureTimeout:
-            raise NotReady(target) from None
+            raise ModelNotReady(target) from None
         finally:
-            self.leave(ticket.model)
+            self.release(ticket.model)
 
-    def leave(self, model: Model) -> None:
+    def release(self, model: CachedModel) -> None:
         with self._changed:
             model.users -= 1
             model.last_used = time.time()
-            self._forget_if_nothing(model)
+            self._drop_if_idle(model)
             self._changed.notify_all()
-            discard = not self._keep and not model.users and model.state is State.LOADED
+            discard = not self._keep and not model.users and model.state is ModelState.LOADED
             discard = discard and not self._closed
             if discard:
-                model.state = State.UNLOADING
+                model.state = ModelState.UNLOADING
         if discard:
             self._loaders.submit(self._discard, model)
 
-    def _discard(self, model: Model, *, loaded: bool = True) -> bool:
+    def _discard(self, model: CachedModel, *, loaded: bool = True) -> bool:
         """Unload a model, whose state is UNLOADING, and delete its copy; False if it stays."""
         unloaded = not loaded or self._unload(model)
         if unloaded:
             remove(model.folder.parent)
         with self._changed:
-            model.state = State.ABSENT if unloaded else State.LOADED
+            model.state = ModelState.ABSENT if unloaded else ModelState.LOADED
             model.bytes = 0 if unloaded else model.bytes
-            self._forget_if_nothing(model)
+            self._drop_if_idle(model)
             self._changed.notify_all()
         return unloaded
 
-    def _forget_if_nothing(self, model: Model) -> None:
-        """Drop what is neither here nor wanted, e.g. a name for which S3 has no object."""
-        idle = not model.users and model.loading is None and model.state is State.ABSENT
+    def _drop_if_idle(self, model: CachedModel) -> None:
+        """Drop a model that is neither stored nor used, for example one that S3 does not have."""
+        idle = not model.users and model.loading is None and model.state is ModelState.ABSENT
         if idle and self._models.get(model.target) is model:
             del self._models[model.target]
 
-    def begin(self, model: Model) -> None:
+    def begin(self, model: CachedModel) -> None:
         with self._changed:
             model.invocations += 1
             model.pressure.change(1)
 
-    def end(self, model: Model) -> None:
+    def end(self, model: CachedModel) -> None:
         with self._changed:
             model.pressure.change(-1)
 
-    def lost(self, model: Model) -> None:
-        """The container does not know the model any more (its worker died, say)."""
+    def mark_unloaded(self, model: CachedModel) -> None:
+        """The container does not have the model any more, for example because its worker died."""
         with self._changed:
-            if model.state is State.LOADED:
-                model.state = State.ON_DISK
+            if model.state is ModelState.LOADED:
+                model.state = ModelState.ON_DISK
                 self._changed.notify_all()
 
     # --- loading ---------------------------------------------------------------------------
 
-    def _load(self, model: Model, done: "Future[None]") -> None:
-        """Get a model into memory; runs on a loader thread, once for all who wait."""
-        timings = Timings()
+    def _load(self, model: CachedModel, done: "Future[None]") -> None:
+        """Load a model into memory; runs on a loader thread, once for all callers that wait."""
+        timings = ColdStartTimings()
         try:
             with self._changed:
-                while model.state is State.UNLOADING:
+                while model.state is ModelState.UNLOADING:
                     self._changed.wait(1)
-                before, model.state = model.state, State.LOADING
-                if before is State.LOADED:  # the container could not unload it
+                before, model.state = model.state, ModelState.LOADING
+                if before is ModelState.LOADED:  # the container failed to unload it
                     model.state, model.loading = before, None
                     self._changed.notify_all()
-            if before is State.LOADED:
-                self._tell(done, None)
+            if before is ModelState.LOADED:
+                self._finish(done, None)
                 return
             deadline = time.monotonic() + self._load_timeout
-            if before is not State.ON_DISK:
-                self._bring(model, timings, deadline)
+            if before is not ModelState.ON_DISK:
+                self._download(model, timings, deadline)
             start = time.perf_counter()
-            self._put_in_memory(model, timings, deadline)
+            self._load_into_memory(model, timings, deadline)
             timings.load_ms = (time.perf_counter() - start) * 1000
         except BaseException as error:
             with self._changed:
-                model.state = State.ON_DISK if model.folder.exists() else State.ABSENT
-                model.bytes = model.bytes if model.state is State.ON_DISK else 0
+                model.state = ModelState.ON_DISK if model.folder.exists() else ModelState.ABSENT
+                model.bytes = model.bytes if model.state is ModelState.ON_DISK else 0
                 model.loading = None
                 self._changed.notify_all()
-            if not isinstance(error, LoadFailed | FetchError | ContainerGone | ContainerTimeout):
+            if not isinstance(
+                error, ModelLoadError | FetchError | ContainerGone | ContainerTimeout
+            ):
                 log.exception("%s: load of %s broke", self._label, model.target)
             else:
                 log.warning("%s: load of %s failed: %s", self._label, model.target, error)
-            self._tell(done, error)
+            self._finish(done, error)
             return
         with self._changed:
-            model.state = State.LOADED
+            model.state = ModelState.LOADED
             model.loading = None
             model.loads += 1
             model.timings = timings
@@ -269,20 +271,20 @@ class ModelCache:
             model.bytes,
             timings.evicted,
         )
-        self._tell(done, None)
+        self._finish(done, None)
 
-    def _tell(self, done: "Future[None]", error: BaseException | None) -> None:
-        with contextlib.suppress(Exception):  # close() may have told them already
+    def _finish(self, done: "Future[None]", error: BaseException | None) -> None:
+        with contextlib.suppress(Exception):  # close() may have set it already
             if error is None:
                 done.set_result(None)
             else:
                 done.set_exception(error)
 
-    def _bring(self, model: Model, timings: Timings, deadline: float) -> None:
-        """Get a model to disk; FetchError where it cannot be had, or is too large for the disk.
+    def _download(self, model: CachedModel, timings: ColdStartTimings, deadline: float) -> None:
+        """Download a model to disk; FetchError where that fails or the disk is too small.
 
-        Where models that are being brought are all that is in each other's way, they give back
-        what they have, and are brought one after the other.
+        Where only concurrent downloads compete for the disk, they give up what they reserved and
+        run one after the other.
         """
         with contextlib.ExitStack() as line:
             is_first = False
@@ -290,16 +292,16 @@ class ModelCache:
                 model.folder.parent.mkdir(parents=True, exist_ok=True)
                 model.fetching = True
                 try:
-                    claim = partial(self._claim_disk, model, is_first, deadline)
+                    claim = partial(self._reserve_disk, model, is_first, deadline)
                     fetched = self._fetch(model.target, model.folder, claim)
                     break
-                except (FetchError, _Crowded) as error:
+                except (FetchError, _DiskContention) as error:
                     remove(model.folder.parent)
-                    self._release_disk(model)
-                    if isinstance(error, _Crowded):
-                        line.enter_context(self._in_line(model, self._disk_line, deadline))
+                    self._free_disk(model)
+                    if isinstance(error, _DiskContention):
+                        line.enter_context(self._queued(model, self._disk_queue, deadline))
                         is_first = True
-                    elif error.kind != "disk" or not self._drop_copy():
+                    elif error.kind != "disk" or not self._evict_from_disk():
                         raise
                 finally:
                     model.fetching = False
@@ -307,12 +309,14 @@ class ModelCache:
         timings.unpack_ms = fetched.unpack_ms
         self._metric("ModelDownloadingTime", (fetched.download_ms + fetched.unpack_ms) * 1000)
 
-    def _claim_disk(self, model: Model, is_first: bool, deadline: float, total: int) -> None:
-        """Let a model that is being brought have ``total`` bytes of disk, once there is room.
+    def _reserve_disk(
+        self, model: CachedModel, is_first: bool, deadline: float, total: int
+    ) -> None:
+        """Reserve ``total`` bytes of disk for a model that is being downloaded.
 
-        Copies that nobody uses go; others are waited for. Raises FetchError where that is too
-        long, _Crowded where there is nothing but models that are being brought, unless
-        ``is_first`` says that those will make way.
+        Evicts unused copies and waits for used ones. Raises FetchError at the deadline, and
+        _DiskContention where only other downloads hold the disk, unless the model ``is_first`` in
+        the queue.
         """
         while True:
             with self._changed:
@@ -324,60 +328,62 @@ class ModelCache:
                     return
                 if self._closed:
                     raise ContainerGone("the instance was stopped", sent=False)
-            if self._drop_copy():
+            if self._evict_from_disk():
                 continue
             if not is_first and all(other.fetching for other in others):
-                raise _Crowded
+                raise _DiskContention
             if time.monotonic() > deadline:
                 raise FetchError("disk", "all that lies on it stayed in use")
             with self._changed:
                 self._changed.wait(0.5)
 
-    def _release_disk(self, model: Model) -> None:
+    def _free_disk(self, model: CachedModel) -> None:
         with self._changed:
             model.bytes = 0
             self._changed.notify_all()
 
     @contextlib.contextmanager
-    def _in_line(self, model: Model, line: threading.Lock, deadline: float) -> Iterator[None]:
-        """Wait until no other load of the same trouble is before this one."""
+    def _queued(self, model: CachedModel, line: threading.Lock, deadline: float) -> Iterator[None]:
+        """Hold the lock ``line``, by which loads that compete run one after the other."""
         with self._changed:
-            model.in_line = True
+            model.is_queued = True
             self._changed.notify_all()
         try:
             if not line.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                raise LoadFailed("Loading took longer than allowed.")
+                raise ModelLoadError("Loading took longer than allowed.")
         finally:
             with self._changed:
-                model.in_line = False
+                model.is_queued = False
         try:
             yield
         finally:
             line.release()
 
-    def _drop_copy(self) -> bool:
-        """Make room on disk: the longest unused model that nobody uses goes; False if none."""
+    def _evict_from_disk(self) -> bool:
+        """Delete the least recently used copy without callers; False if there is none."""
         with self._changed:
             unused = [
                 model
                 for model in self._models.values()
-                if not model.users and model.state in (State.ON_DISK, State.LOADED)
+                if not model.users and model.state in (ModelState.ON_DISK, ModelState.LOADED)
             ]
             if not unused:
                 return False
-            victim = min(unused, key=lambda m: (m.state is State.LOADED, m.last_used))
-            loaded = victim.state is State.LOADED
-            victim.state = State.UNLOADING
-        gone = self._discard(victim, loaded=loaded)
+            evicted = min(unused, key=lambda m: (m.state is ModelState.LOADED, m.last_used))
+            loaded = evicted.state is ModelState.LOADED
+            evicted.state = ModelState.UNLOADING
+        gone = self._discard(evicted, loaded=loaded)
         if gone:
-            log.info("%s: %s left the disk", self._label, victim.target)
+            log.info("%s: %s left the disk", self._label, evicted.target)
         return gone
 
-    def _put_in_memory(self, model: Model, timings: Timings, deadline: float) -> None:
-        """POST /models until the container takes it, unloading others where it says 507.
+    def _load_into_memory(
+        self, model: CachedModel, timings: ColdStartTimings, deadline: float
+    ) -> None:
+        """POST /models until the container accepts, and evict others where it answers 507.
 
-        Loads that find nothing to unload ask again one after the other, so that each has its
-        turn while nothing but models in use is in its way, and learns if it does not fit alone.
+        Loads that find nothing to evict retry one after the other, so that each learns whether
+        the model fits beside the models in use, or not even alone.
         """
         if self._is_likely_full() and self._evict():
             timings.evicted += 1
@@ -385,105 +391,105 @@ class ModelCache:
             is_first = False
             while True:
                 was_alone = self._is_alone(model)
-                answer = self._order(model, deadline)
+                answer = self._request_load(model, deadline)
                 if answer.ok or answer.status == 409:
                     return
                 if answer.status != 507:
-                    raise LoadFailed(answer.text, status=answer.status)
+                    raise ModelLoadError(answer.text, status=answer.status)
                 self._full = (time.monotonic(), self.loaded_count())
                 evicted = self._evict()
                 if not evicted:
                     if was_alone and self._is_alone(model):
-                        raise LoadFailed(
+                        raise ModelLoadError(
                             "The model does not fit into the instance's memory, even alone: "
                             + answer.message,
                             status=507,
                         )
                     if not is_first:
-                        line.enter_context(self._in_line(model, self._memory_line, deadline))
+                        line.enter_context(self._queued(model, self._memory_queue, deadline))
                         is_first = True
                     evicted = self._wait_for_unused(model) and self._evict()
                 timings.evicted += evicted
 
-    def _order(self, model: Model, deadline: float) -> Answer:
-        """The container's answer to a load; one that MMS lost is ordered again."""
-        for attempt in range(1, _LOST_TRIES + 1):
+    def _request_load(self, model: CachedModel, deadline: float) -> ContainerResponse:
+        """The container's response to a load; one that MMS interrupted is retried."""
+        for attempt in range(1, _LOAD_ATTEMPTS + 1):
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                raise LoadFailed("Loading took longer than allowed.")
+                raise ModelLoadError("Loading took longer than allowed.")
             answer = self._container.load(model.name, self._path_inside(model.folder), remaining)
-            if answer.status != 500 or not any(words in answer.text for words in _LOST):
+            if answer.status != 500 or not any(words in answer.text for words in _RETRIABLE):
                 break
-            if attempt < _LOST_TRIES:
+            if attempt < _LOAD_ATTEMPTS:
                 log.warning("%s: the load of %s was lost; again", self._label, model.target)
             self._container.unload(model.name)
         return answer
 
-    def _wait_for_unused(self, model: Model) -> bool:
-        """Wait a little until another model can be unloaded, or no other is left."""
+    def _wait_for_unused(self, model: CachedModel) -> bool:
+        """Wait up to 0.5 s until another model can be evicted, or no other is left."""
         with self._changed:
             found = self._changed.wait_for(
                 lambda: self._unused() or self._is_alone(model) or self._closed, 0.5
             )
         return bool(found)
 
-    def _unused(self) -> list[Model]:
-        return [m for m in self._models.values() if m.state is State.LOADED and not m.users]
+    def _unused(self) -> list[CachedModel]:
+        return [m for m in self._models.values() if m.state is ModelState.LOADED and not m.users]
 
-    def _is_alone(self, model: Model) -> bool:
-        """Whether no other model is in memory or about to be."""
+    def _is_alone(self, model: CachedModel) -> bool:
+        """Whether no other model is in memory or being loaded."""
         with self._changed:
             return not any(
                 other is not model
-                and not other.in_line
-                and other.state in (State.LOADED, State.LOADING, State.UNLOADING)
+                and not other.is_queued
+                and other.state in (ModelState.LOADED, ModelState.LOADING, ModelState.UNLOADING)
                 for other in self._models.values()
             )
 
     def _is_likely_full(self) -> bool:
-        """Whether another model would get 507 again: an attempt that costs the container much."""
+        """Whether the container would probably answer 507 again; asking it is expensive."""
         since, count = self._full
         return time.monotonic() - since < _FULL_SECONDS and self.loaded_count() >= count
 
     def _evict(self) -> bool:
-        """Unload the longest unused model that nobody uses; False if there is none."""
+        """Unload the least recently used model without callers; False if there is none."""
         with self._changed:
             unused = self._unused()
             if not unused:
                 return False
-            victim = min(unused, key=lambda model: model.last_used)
-            victim.state = State.UNLOADING
-        unloaded = self._unload(victim)
+            evicted = min(unused, key=lambda model: model.last_used)
+            evicted.state = ModelState.UNLOADING
+        unloaded = self._unload(evicted)
         with self._changed:
-            victim.state = State.ON_DISK if unloaded else State.LOADED
+            evicted.state = ModelState.ON_DISK if unloaded else ModelState.LOADED
             self._changed.notify_all()
         if unloaded:
-            log.info("%s: %s unloaded to make room", self._label, victim.target)
+            log.info("%s: %s unloaded to make room", self._label, evicted.target)
         return unloaded
 
-    def _unload(self, victim: Model) -> bool:
+    def _unload(self, evicted: CachedModel) -> bool:
         start = time.perf_counter()
         try:
-            answer = self._container.unload(victim.name)
+            answer = self._container.unload(evicted.name)
         except (ContainerGone, ContainerTimeout) as error:
-            log.warning("%s: unload of %s: %s", self._label, victim.target, error)
+            log.warning("%s: unload of %s: %s", self._label, evicted.target, error)
             return False
         if answer.ok or answer.status == 404:
             self._metric("ModelUnloadingTime", (time.perf_counter() - start) * 1e6)
             return True
-        log.warning("%s: unload of %s: %s", self._label, victim.target, answer.text)
+        log.warning("%s: unload of %s: %s", self._label, evicted.target, answer.text)
         return False
 
 
-class _Crowded(Exception):
-    """Models that are being brought to disk at the same time have no room beside each other."""
+class _DiskContention(Exception):
+    """Concurrent downloads do not fit on the disk together."""
 
 
-class Ticket:
-    """A claim on a model: wait for it, use it, leave it."""
+class ModelReference:
+    """A counted reference to a model, which is not evicted while one is held."""
 
     def __init__(
-        self, cache: ModelCache, model: Model, loading: "Future[None] | None", cold: bool
+        self, cache: ModelCache, model: CachedModel, loading: "Future[None] | None", cold: bool
     ) -> None:
         self._cache = cache
         self.loading = loading
@@ -491,10 +497,10 @@ class Ticket:
         self.cold = cold
 
     @contextlib.contextmanager
-    def ready(self, timeout: float) -> Iterator[Model]:
+    def ready(self, timeout: float) -> Iterator[CachedModel]:
         """The model, in memory and kept there while the block runs.
 
-        Raises NotReady after ``timeout`` seconds, LoadFailed or FetchError where the load
+        Raises ModelNotReady after ``timeout`` seconds, ModelLoadError or FetchError where the load
         failed, ContainerGone where the instance died.
         """
         try:
@@ -502,11 +508,11 @@ class Ticket:
                 try:
                     self.loading.result(timeout=timeout)
                 except FutureTimeout:
-                    raise NotReady(self.model.target) from None
+                    raise ModelNotReady(self.model.target) from None
             self._cache.begin(self.model)
             try:
                 yield self.model
             finally:
                 self._cache.end(self.model)
         finally:
-            self._cache.leave(self.model)
+            self._cache.release(self.model)

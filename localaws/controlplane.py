@@ -1,8 +1,8 @@
 """SageMaker's control plane: models, endpoint configurations, endpoints and tags.
 
 Each operation is a method named after it; :func:`ControlPlane.call` checks the request,
-runs the method and shapes its answer. What takes time (starting and stopping
-containers) is handed to :class:`localaws.lifecycle.Lifecycle`.
+runs the method and shapes its answer. Starting and stopping containers
+is done in the background by :class:`localaws.lifecycle.Lifecycle`.
 """
 
 import base64
@@ -15,14 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import environment, rules, shapes
-from .artifact import check_there
-from .errors import AwsError, unknown_operation, validation_exception
+from . import container_environment, rules, shapes
+from .aws_errors import AwsError, unknown_operation, validation_exception
 from .faults import Fault
 from .lifecycle import Lifecycle, pending_deployment, variant_summaries
+from .model_data import check_model_data
 from .naming import arn, parse_model_data_url
-from .settings import Settings
-from .store import Duplicate, Kind, NothingStored, Resource, Store
+from .options import Options
+from .resource_store import Duplicate, EmptyStore, Kind, Resource, ResourceStore
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +39,12 @@ Members = dict[str, Any]
 
 
 class ControlPlane:
-    """The operations; ``call`` is the way in."""
+    """The operations; requests come in by ``call``."""
 
-    def __init__(self, settings: Settings, store: Store, lifecycle: Lifecycle, s3: Any) -> None:
-        self._settings = settings
+    def __init__(
+        self, options: Options, store: ResourceStore, lifecycle: Lifecycle, s3: Any
+    ) -> None:
+        self._options = options
         self._store = store
         self._lifecycle = lifecycle
         self._s3 = s3
@@ -60,11 +62,11 @@ class ControlPlane:
     ) -> bytes:
         """Answer one request; raises AwsError.
 
-        ``faults`` are those to go wrong in it, ``region`` that of the request's signature: what
-        was made in one region is not there in another.
+        ``faults`` are injected, ``region`` is that of the request's signature: a resource exists
+        only in the region in which it was created.
         """
-        if region not in (None, self._settings.region):
-            return self._elsewhere(region or "").call(operation, body, faults)
+        if region not in (None, self._options.region):
+            return self._in_other_region(region or "").call(operation, body, faults)
         method = self.operations.get(operation)
         if method is None:
             known = operation in shapes.service_model().operation_names
@@ -73,20 +75,20 @@ class ControlPlane:
                 f"{operation} {what}. Offered are: {', '.join(sorted(self.operations))}."
             )
         request = shapes.parse(operation, body)
-        doomed = next((fault for fault in faults if fault.action == "capacity"), None)
-        if doomed is not None and operation == "CreateEndpoint":
-            return shapes.answer(operation, self.CreateEndpoint(request, failure=doomed.reason))
+        capacity_fault = next((fault for fault in faults if fault.action == "capacity"), None)
+        if capacity_fault is not None and operation == "CreateEndpoint":
+            return shapes.answer(
+                operation, self.CreateEndpoint(request, failure=capacity_fault.reason)
+            )
         return shapes.answer(operation, method(request))
 
-    def _elsewhere(self, region: str) -> "ControlPlane":
-        """The operations in another region, where there is nothing and nothing can be made."""
-        store = NothingStored(
-            f"This localaws serves the region {self._settings.region} (--region), and this request "
+    def _in_other_region(self, region: str) -> "ControlPlane":
+        """The operations in another region, which has no resources and takes none."""
+        store = EmptyStore(
+            f"This localaws serves the region {self._options.region} (--region), and this request "
             f"is signed for {region}: nothing can be created there."
         )
-        return ControlPlane(
-            replace(self._settings, region=region), store, self._lifecycle, self._s3
-        )
+        return ControlPlane(replace(self._options, region=region), store, self._lifecycle, self._s3)
 
     # --- models --------------------------------------------------------------------------
 
@@ -107,15 +109,15 @@ class ControlPlane:
         multi_model = container.get("Mode") == "MultiModel"
         url = rules.model_data_url(container)
         source = parse_model_data_url(url, is_prefix=multi_model)
-        if not self._settings.container_engine:
+        if not self._options.container_engine:
             try:
-                environment.check(container.get("Environment") or {})
-            except environment.Refused as error:
+                container_environment.check(container.get("Environment") or {})
+            except container_environment.VariableRefused as error:
                 raise validation_exception(str(error)) from None
-        self._store.must_take_new()
+        self._store.check_writable()
         if not multi_model:
-            role, region = request.get("ExecutionRoleArn", ""), self._settings.region
-            check_there(self._s3, source, url, role=role, region=region)
+            role, region = request.get("ExecutionRoleArn", ""), self._options.region
+            check_model_data(self._s3, source, url, role=role, region=region)
         return {"ModelArn": self._create("model", request["ModelName"], request).arn}
 
     def DescribeModel(self, request: Members) -> Members:
@@ -171,7 +173,7 @@ class ControlPlane:
     # --- endpoints -------------------------------------------------------------------------
 
     def CreateEndpoint(self, request: Members, failure: str | None = None) -> Members:
-        """``failure`` is what the endpoint is to fail with, where that was ordered."""
+        """``failure``: an injected FailureReason."""
         config = self._find("endpoint-config", request["EndpointConfigName"])
         wanted = self._wanted_variants(config)
         _check_deployment(request, wanted)
@@ -223,7 +225,7 @@ class ControlPlane:
         wanted = self._wanted_variants(config)
         _check_deployment(request, wanted)
         with self._store.transaction():
-            endpoint = self._changeable(request["EndpointName"])
+            endpoint = self._find_updatable(request["EndpointName"])
             if request.get("RetainAllVariantProperties"):
                 excluded = {
                     item["VariantPropertyType"]
@@ -243,7 +245,7 @@ class ControlPlane:
 
     def UpdateEndpointWeightsAndCapacities(self, request: Members) -> Members:
         with self._store.transaction():
-            endpoint = self._changeable(request["EndpointName"])
+            endpoint = self._find_updatable(request["EndpointName"])
             wanted = json.loads(json.dumps(endpoint.body["variants"]))
             by_name = {variant["VariantName"]: variant for variant in wanted}
             changes = request["DesiredWeightsAndCapacities"]
@@ -276,7 +278,7 @@ class ControlPlane:
         endpoint.body.pop("failure", None)
         self._store.save(endpoint)
 
-    def _changeable(self, name: str) -> Resource:
+    def _find_updatable(self, name: str) -> Resource:
         """An endpoint that may be updated now; a Failed one takes only DeleteEndpoint (BC)."""
         endpoint = self._find("endpoint", name)
         if endpoint.status in _IN_PROGRESS:
@@ -289,7 +291,7 @@ class ControlPlane:
         return endpoint
 
     def _wanted_variants(self, config: Resource) -> list[Members]:
-        """What an endpoint keeps of its configuration and models, which may go before it does."""
+        """The values of configuration and models that an endpoint keeps: both may be deleted."""
         wanted = []
         for variant in config.body["ProductionVariants"]:
             model = self._find("model", variant["ModelName"])
@@ -352,7 +354,7 @@ class ControlPlane:
     # --- common ----------------------------------------------------------------------------
 
     def _arn(self, kind: Kind, name: str) -> str:
-        return arn(self._settings.region, self._settings.account, kind, name)
+        return arn(self._options.region, self._options.account, kind, name)
 
     def _find(self, kind: Kind, name: str) -> Resource:
         resource = self._store.get(kind, name)
@@ -462,7 +464,7 @@ def _matches(row: Resource, request: Members) -> bool:
 
 
 def _has_one_page(request: Members) -> None:
-    """Refuse a NextToken of an operation that gives none out."""
+    """Refuse a NextToken for an operation that has one page."""
     if request.get("NextToken"):
         raise validation_exception("NextToken is not one that was given out.")
 

@@ -1,8 +1,8 @@
-"""Faults on order, so that clients can be tested against a bad day at AWS.
+"""Fault injection, so that clients can be tested against errors of AWS.
 
 A plan is a list of faults, given by ``--faults FILE`` or put at ``/_localaws/faults``
-(docs/localaws.md, section "Faults"). Each request asks :meth:`FaultPlan.next` what is to
-go wrong with it.
+(docs/localaws.md, section "Faults"). Each request asks :meth:`FaultPlan.next` for its
+faults.
 """
 
 import json
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import AwsError
+from .aws_errors import AwsError
 from .shapes import OPERATIONS
 
 Action = Literal["throttle", "error", "capacity", "drop", "delay"]
@@ -25,20 +25,20 @@ _CAPACITY = (
 )
 
 
-class BadPlan(ValueError):
-    """The plan cannot be understood; the text says which part."""
+class InvalidFaultPlan(ValueError):
+    """The plan is invalid; the message says where."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """One thing to go wrong.
+    """One fault.
 
-    It strikes requests of ``operation`` ("*": any), for the resource ``name`` where given,
+    It applies to requests of ``operation`` ("*": any), for the resource ``name`` where given,
     skipping the first ``skip``, then every ``every``-th, ``times`` times (0: for ever).
 
     ``throttle`` answers ThrottlingException; ``error`` what ``code``, ``message`` and
-    ``status`` say; ``capacity`` lets CreateEndpoint begin and then fail for want of
-    machines; ``delay`` waits ``seconds`` first; ``drop`` closes the connection without an
+    ``status`` say; ``capacity`` lets CreateEndpoint begin and then fail for lack of
+    capacity; ``delay`` waits ``seconds`` first; ``drop`` closes the connection without an
     answer, after having acted (or before, where ``before`` is true).
     """
 
@@ -56,7 +56,7 @@ class Fault:
     seen: int = 0
     struck: int = 0
 
-    def strikes(self, operation: str, names: set[str]) -> bool:
+    def applies_to(self, operation: str, names: set[str]) -> bool:
         if self.operation not in ("*", operation) or (self.name and self.name not in names):
             return False
         if self.times and self.struck >= self.times:
@@ -89,16 +89,18 @@ class FaultPlan:
             try:
                 self.replace(file.read_bytes())
             except OSError as error:
-                raise BadPlan(f"The fault plan {file} cannot be read: {error}") from error
+                raise InvalidFaultPlan(f"The fault plan {file} cannot be read: {error}") from error
 
     def replace(self, plan: bytes) -> None:
-        """Put a new plan, ``{"faults": [{…}]}``, in the place of the old; raises BadPlan."""
+        """Replace the plan by ``{"faults": [{…}]}``; raises InvalidFaultPlan."""
         try:
             faults = [_fault(entry) for entry in json.loads(plan)["faults"]]
         except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, BadPlan):
+            if isinstance(error, InvalidFaultPlan):
                 raise
-            raise BadPlan(f'A plan is {{"faults": [{{"action": …}}]}}: {error!r}') from error
+            raise InvalidFaultPlan(
+                f'A plan is {{"faults": [{{"action": …}}]}}: {error!r}'
+            ) from error
         with self._lock:
             self._faults = faults
 
@@ -111,16 +113,16 @@ class FaultPlan:
             return {"faults": [asdict(fault) for fault in self._faults]}
 
     def next(self, operation: str, body: bytes = b"", *, name: str | None = None) -> list[Fault]:
-        """What is to go wrong with this request; counts it."""
+        """The faults of this request, which is counted."""
         with self._lock:
             if not self._faults:
                 return []
             names = _names(body) if name is None else {name}
-            return [fault for fault in self._faults if fault.strikes(operation, names)]
+            return [fault for fault in self._faults if fault.applies_to(operation, names)]
 
 
 def _names(body: bytes) -> set[str]:
-    """The names that a control-plane request is about."""
+    """The resource names in a control-plane request."""
     try:
         members = json.loads(body or b"{}")
     except ValueError:
@@ -134,9 +136,11 @@ def _fault(entry: dict[str, Any]) -> Fault:
     known = {field.name for field in fields(Fault)} - {"seen", "struck"}
     unknown = set(entry) - known
     if unknown:
-        raise BadPlan(f"A fault has no {', '.join(sorted(unknown))}; it has {sorted(known)}.")
+        raise InvalidFaultPlan(
+            f"A fault has no {', '.join(sorted(unknown))}; it has {sorted(known)}."
+        )
     if entry.get("action") not in _ACTIONS:
-        raise BadPlan(
+        raise InvalidFaultPlan(
             f"A fault's action is one of {', '.join(_ACTIONS)}, not {entry.get('action')}."
         )
     if entry["action"] == "capacity":
@@ -145,16 +149,18 @@ def _fault(entry: dict[str, Any]) -> Fault:
     for field in fields(Fault):
         value = getattr(fault, field.name)
         if field.name in entry and not _fits(value, field.type):
-            raise BadPlan(f"A fault's {field.name} is {_KINDS[field.type]}, not {value!r}.")
+            raise InvalidFaultPlan(
+                f"A fault's {field.name} is {_KINDS[field.type]}, not {value!r}."
+            )
     for name, least in _LEAST.items():
         if not least <= getattr(fault, name) < math.inf:
-            raise BadPlan(f"A fault's {name} is {least} or more.")
+            raise InvalidFaultPlan(f"A fault's {name} is {least} or more.")
     if not 400 <= fault.status <= 599:
-        raise BadPlan("A fault's status is that of an error, 400 to 599.")
+        raise InvalidFaultPlan("A fault's status is that of an error, 400 to 599.")
     if fault.operation not in _OPERATIONS:
-        raise BadPlan(f"A fault's operation is one of {', '.join(_OPERATIONS)}.")
+        raise InvalidFaultPlan(f"A fault's operation is one of {', '.join(_OPERATIONS)}.")
     if fault.action == "capacity" and fault.operation != "CreateEndpoint":
-        raise BadPlan("Only CreateEndpoint can find no capacity.")
+        raise InvalidFaultPlan("Only CreateEndpoint can find no capacity.")
     return fault
 
 
@@ -169,7 +175,7 @@ _KINDS: dict[Any, str] = {
 
 def _fits(value: object, kind: Any) -> bool:
     if kind not in _KINDS:
-        return True  # the action, which was looked at before
+        return True  # the action, which was checked before
     if kind is float:
         kind = int | float
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

@@ -1,9 +1,9 @@
-"""Bring a model from S3 to an instance's disk: download and unpack in one stream.
+"""Download a model from S3 and unpack it, in one stream.
 
-The archive is never kept: ranges of it are read ahead in parallel, go through ISA-L's
-decompressor on a thread of its own, and into files.
-Archives are unpacked as a stranger's: whatever would leave the folder, is not a plain
-file or folder, or is too much, is refused, and the folder appears only when complete.
+The archive is not stored: ranges are prefetched in parallel, decompressed by ISA-L on a thread of
+its own, and written to files. The archive is untrusted: paths that leave the folder, members other
+than files, folders and links, and archives that are too large are refused. The folder appears only
+when it is complete.
 """
 
 import collections
@@ -37,45 +37,43 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 1024 * 1024
 _PART = 8 * 1024 * 1024
-_AHEAD = 4
+_PREFETCHED_PARTS = 4
 _MAX_FILES = 10_000
-# Removing a folder follows about a thousand, and an instance must be able to remove each model.
+# shutil.rmtree fails at about a thousand, and each model must be removable.
 _MAX_FOLDERS_DEEP = 32
 _MAX_LINKS_FOLLOWED = 40  # as Linux does
-_MAX_STEPS = 1_000_000  # along the names that all links of an archive lead by
+_MAX_STEPS = 1_000_000  # path components visited to resolve all links of an archive
 _MAX_TARGET_BYTES = 4095  # of a link: Linux's PATH_MAX
 _MAX_HEADER_BYTES = 4 * 1024 * 1024
 _ATTEMPTS = 3
 _NO_SUCH_KEY = {"InvalidArgument", "InvalidBucketName", "InvalidURI", "KeyTooLongError"}
-"""What S3 servers say, with 400, of a name that no object can have ("../a.tar.gz", say)."""
+"""Codes with status 400 for an impossible key, such as "../a.tar.gz"."""
 # isal's stubs call IsalError an instance.
 _BROKEN_ARCHIVE: Any = (tarfile.TarError, EOFError, IsalError, igzip.BadGzipFile)
-# What tarfile lets through of headers that lie: numbers that are none, chains of headers.
+# What tarfile raises for malformed headers: bad numbers, long chains of headers.
 _BROKEN_ARCHIVE += (ValueError, OverflowError, RecursionError)
 
 
 class FetchError(Exception):
-    """The model could not be brought; ``kind`` says whose fault that is."""
+    """The model could not be downloaded or unpacked; ``kind`` says why."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
-        self.kind = kind  # "missing" | "archive" | "storage" | "disk" | "size": more than there is
+        self.kind = kind  # "missing", "archive", "storage", "disk" or "size" (larger than the disk)
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What it took: waiting for S3, everything else, and what lies on disk now."""
+    """Milliseconds of waiting for S3, and of everything else."""
 
     download_ms: float
     unpack_ms: float
-    archive_bytes: int
-    unpacked_bytes: int
 
 
 def s3_client(region: str, endpoint: str | None, key: Key | None = None) -> Any:
     """The one S3 client of the process; boto3's clients may be used from many threads.
 
-    Without ``key`` it has the credentials that boto3 finds.
+    Without ``key`` boto3 finds the credentials.
     """
     config = Config(
         connect_timeout=5,
@@ -94,8 +92,8 @@ def s3_client(region: str, endpoint: str | None, key: Key | None = None) -> Any:
     )
 
 
-Claim = Callable[[int], None]
-"""Told before each file how many bytes there will be in all; what it raises ends the unpacking."""
+ReserveDisk = Callable[[int], None]
+"""Called before each file with the total of bytes; an exception ends the unpacking."""
 
 
 def fetch_model(
@@ -105,7 +103,7 @@ def fetch_model(
     folder: Path,
     *,
     max_bytes: int,
-    claim: Claim = lambda total: None,
+    claim: ReserveDisk = lambda total: None,
 ) -> Fetched:
     """Unpack ``s3://bucket/key`` into ``folder``, which must not exist. Raises FetchError."""
     for attempt in range(1, _ATTEMPTS + 1):
@@ -126,59 +124,57 @@ def fetch_model(
     raise AssertionError("unreachable")
 
 
-def _fetch(s3: Any, bucket: str, key: str, staging: Path, max_bytes: int, claim: Claim) -> Fetched:
+def _fetch(
+    s3: Any, bucket: str, key: str, staging: Path, max_bytes: int, claim: ReserveDisk
+) -> Fetched:
     start = time.perf_counter()
     with contextlib.closing(Download(s3, bucket, key)) as source:
-        unpacked = unpack(source, staging, max_bytes=max_bytes, claim=claim)
+        unpack(source, staging, max_bytes=max_bytes, claim=claim)
         source.drain()
         total = time.perf_counter() - start
     return Fetched(
         download_ms=source.seconds * 1000,
         unpack_ms=(total - source.seconds) * 1000,
-        archive_bytes=source.bytes_read,
-        unpacked_bytes=unpacked,
     )
 
 
 class Download(io.RawIOBase):
-    """An S3 object as a stream, read ahead in parallel ranges.
+    """An S3 object as a stream; ranges are prefetched in parallel.
 
     ``seconds`` is the time that the reader had to wait for S3. Reading and opening raise
-    FetchError. What is read ahead is bounded: ``_AHEAD`` parts of ``_PART`` bytes.
+    FetchError. At most ``_PREFETCHED_PARTS`` parts of ``_PART`` bytes are prefetched.
     """
 
     def __init__(self, s3: Any, bucket: str, key: str) -> None:
         self._get = functools.partial(_get_range, s3, bucket, key)
         self.seconds = 0.0
-        self.bytes_read = 0
         self._part = memoryview(b"")
         self._pool: ThreadPoolExecutor | None = None
-        self._ahead: collections.deque[Future[bytes]] = collections.deque()
+        self._prefetched: collections.deque[Future[bytes]] = collections.deque()
         with self._waiting():
             first, self._size, self._etag = self._get(0, _PART)
-        self._next = len(first)  # where the part that is asked for next begins
+        self._next = len(first)  # offset of the next part to request
         self._part = memoryview(first)
         if self._next < self._size:
-            self._pool = ThreadPoolExecutor(_AHEAD, thread_name_prefix="range")
-            for _ in range(_AHEAD):
-                self._ask()
+            self._pool = ThreadPoolExecutor(_PREFETCHED_PARTS, thread_name_prefix="range")
+            for _ in range(_PREFETCHED_PARTS):
+                self._request_next()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if not self._part and self._ahead:
+        if not self._part and self._prefetched:
             with self._waiting():
-                self._part = memoryview(self._ahead.popleft().result())
-            self._ask()
+                self._part = memoryview(self._prefetched.popleft().result())
+            self._request_next()
         count = min(len(buffer), len(self._part))
         buffer[:count] = self._part[:count]
         self._part = self._part[count:]
-        self.bytes_read += count
         return count
 
     def drain(self) -> None:
-        """Read to the end: what is cut short there is noticed, too."""
+        """Read to the end, to notice an object that is cut short."""
         scratch = bytearray(_CHUNK)
         while self.readinto(scratch):
             pass
@@ -188,14 +184,14 @@ class Download(io.RawIOBase):
             self._pool.shutdown(wait=False, cancel_futures=True)
         super().close()
 
-    def _ask(self) -> None:
+    def _request_next(self) -> None:
         if self._pool is None or self._next >= self._size:
             return
         start, size = self._next, min(_PART, self._size - self._next)
         self._next += size
-        self._ahead.append(self._pool.submit(self._rest, start, size))
+        self._prefetched.append(self._pool.submit(self._read_part, start, size))
 
-    def _rest(self, start: int, size: int) -> bytes:
+    def _read_part(self, start: int, size: int) -> bytes:
         data, total, etag = self._get(start, size)
         if (total, etag) != (self._size, self._etag):
             raise FetchError("storage", "the object was overwritten while it was downloaded")
@@ -235,18 +231,18 @@ def unpack(
     folder: Path,
     *,
     max_bytes: int,
-    claim: Claim = lambda total: None,
+    claim: ReserveDisk = lambda total: None,
 ) -> int:
     """Unpack a gzipped tar stream into ``folder``; the bytes written. Raises FetchError.
 
-    As GNU tar does: all gzip members, sparse files with their holes, the last of two files of one
-    name. What follows the end is refused. Links become the files that they lead to, once all is
-    there; one that leads to no file of the archive leads nowhere, and is left out.
+    As GNU tar does: all gzip members, sparse files, the last of two files of one name. Data after
+    the archive's end is refused. At the end, links are replaced by the files that they lead to; a
+    link to no file of the archive is left out.
     """
     buffered = io.BufferedReader(source, _CHUNK) if isinstance(source, io.RawIOBase) else source
     try:
         with igzip_threaded.open(buffered, "rb", threads=1) as plain:
-            guarded: Any = _Guarded(plain)
+            guarded: Any = _BoundedHeaders(plain)
             with _Tar.open(fileobj=guarded, mode="r|", bufsize=_CHUNK, tarinfo=_Header) as tar:
                 return _members(tar, folder, max_bytes, claim)
     except _BROKEN_ARCHIVE as error:
@@ -254,12 +250,12 @@ def unpack(
     except OSError as error:
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
             raise FetchError("archive", f"the archive's names clash: {error}") from error
-        if error.errno == errno.ENAMETOOLONG:  # no lack of room, for which others would be unloaded
+        if error.errno == errno.ENAMETOOLONG:  # not a lack of room, so nothing is evicted
             raise FetchError("archive", "a name in the archive is too long") from error
         raise FetchError("disk", str(error)) from error
 
 
-def _members(tar: Any, folder: Path, max_bytes: int, claim: Claim) -> int:
+def _members(tar: Any, folder: Path, max_bytes: int, claim: ReserveDisk) -> int:
     written = count = 0
     links: dict[str, str] = {}
     while (member := tar.next()) is not None:
@@ -274,7 +270,7 @@ def _members(tar: Any, folder: Path, max_bytes: int, claim: Claim) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         if name in links or (member.issym() and target.exists()):
             raise FetchError("archive", f"the archive's names clash: {name!r} is a link, and more")
-        target.unlink(missing_ok=True)  # never written to: it may be another name's file as well
+        target.unlink(missing_ok=True)  # not overwritten: it may be a hard link to another file
         if member.issym():
             if not 0 < len(os.fsencode(member.linkname)) <= _MAX_TARGET_BYTES:
                 raise FetchError("archive", f"{name!r} is a link that leads nowhere")
@@ -301,17 +297,17 @@ def _members(tar: Any, folder: Path, max_bytes: int, claim: Claim) -> int:
             raise FetchError("archive", f"the archive's names clash: files below the link {name!r}")
     steps = itertools.count(1)
     for name in links:
-        place = _lead(name, links, folder, steps)
+        place = _resolve_link(name, links, folder, steps)
         if place is not None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             _link(place, folder / name)
     return written
 
 
-class _Guarded:
-    """A stream of which headers take no more than ``_MAX_HEADER_BYTES``, a file's each.
+class _BoundedHeaders:
+    """A stream in which the headers of one member have ``_MAX_HEADER_BYTES`` at most.
 
-    tarfile keeps what they say in memory, however long it is.
+    tarfile keeps them in memory, however long they are.
     """
 
     def __init__(self, plain: Any) -> None:
@@ -328,12 +324,12 @@ class _Guarded:
 
 
 class _Tar(tarfile.TarFile):
-    """An archive whose headers are bounded, and understood by GNU tar and tarfile alike."""
+    """An archive with bounded headers, which GNU tar and tarfile read in the same way."""
 
     def next(self) -> tarfile.TarInfo | None:
         """The next member; None at the end. Raises FetchError."""
         if self.firstmember is not None:  # type: ignore[attr-defined]
-            # It was read and looked at when the archive was opened.
+            # The first member was checked when the archive was opened.
             return super().next()
         self.ahead: set[bytes] = set()
         guarded = self.fileobj.fileobj  # type: ignore[attr-defined]
@@ -343,14 +339,14 @@ class _Tar(tarfile.TarFile):
         finally:
             guarded.left = None
         if member is not None:
-            self._hold_unambiguous(member)
+            self._check_unambiguous(member)
         return member
 
-    def _hold_unambiguous(self, member: Any) -> None:
-        said = {"path": tarfile.GNUTYPE_LONGNAME, "linkpath": tarfile.GNUTYPE_LONGLINK}
-        if any(key in member.pax_headers and kind in self.ahead for key, kind in said.items()):
+    def _check_unambiguous(self, member: Any) -> None:
+        declared = {"path": tarfile.GNUTYPE_LONGNAME, "linkpath": tarfile.GNUTYPE_LONGLINK}
+        if any(key in member.pax_headers and kind in self.ahead for key, kind in declared.items()):
             raise FetchError("archive", "not a sound .tar.gz: two headers tell the same")
-        if said.keys() & self.pax_headers.keys():
+        if declared.keys() & self.pax_headers.keys():
             raise FetchError("archive", "not a sound .tar.gz: one header names all files")
         told = {key for key in member.pax_headers if key.startswith("GNU.sparse")}
         if (told and not member.issparse()) or "GNU.sparse.offset" in told:
@@ -385,13 +381,15 @@ class _Header(tarfile.TarInfo):
         except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]
             raise FetchError("archive", f"not a sound .tar.gz: {error}") from error
         header._map = bytes(buf[386:495])
-        if buf[257:263] != tarfile.POSIX_MAGIC[:6]:  # where others have a prefix, GNU has times
+        if (
+            buf[257:263] != tarfile.POSIX_MAGIC[:6]
+        ):  # GNU headers have times where others have a prefix
             name = bytes(buf[:100]).partition(b"\0")[0].decode(encoding, errors)
             header.name = name.rstrip("/") if header.isdir() else name
         return header
 
     def _proc_sparse(self, archive: Any) -> Self:
-        """The parts of a sparse file; tarfile leaves out the one that says where the file ends."""
+        """The parts of a sparse file, with the one for the end, which tarfile leaves out."""
         block, more, places, parts = self._map, self._map[96], 4, []
         while True:
             for at in range(0, 24 * places, 24):
@@ -412,7 +410,7 @@ class _Header(tarfile.TarInfo):
         return self
 
     def _proc_member(self, archive: Any) -> Self:
-        """Raises FetchError where two headers say the same of one file: readers take either."""
+        """Raises FetchError where two headers of one file conflict."""
         if self.type in _BEFORE_A_MEMBER:
             if self.type in archive.ahead:
                 raise FetchError("archive", "not a sound .tar.gz: two headers tell the same")
@@ -434,11 +432,13 @@ def _link(place: Path, target: Path) -> None:
     os.link(place, target)
 
 
-def _lead(name: str, links: dict[str, str], folder: Path, steps: Iterator[int]) -> Path | None:
-    """The file below ``folder`` that a link leads to by ``links``; None where there is none.
+def _resolve_link(
+    name: str, links: dict[str, str], folder: Path, steps: Iterator[int]
+) -> Path | None:
+    """The file below ``folder`` to which a link resolves by ``links``; None where there is none.
 
-    ``folder`` holds no links itself. ``steps`` counts the names on the ways of all links; raises
-    FetchError where they are too many.
+    ``folder`` itself has no links. ``steps`` counts the path components of all links; raises
+    FetchError where there are too many.
     """
     todo, place, hops = name.split("/")[::-1], list[str](), 0
     while todo:
@@ -465,7 +465,7 @@ def _lead(name: str, links: dict[str, str], folder: Path, steps: Iterator[int]) 
 
 
 def _safe_name(member: tarfile.TarInfo) -> str:
-    """The member's path below the folder; raises FetchError where it is none."""
+    """The member's path below the folder; raises FetchError where it is not valid."""
     if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
         raise FetchError("archive", f"{member.name!r} is neither a file, a folder nor a link")
     if member.size and member.name.endswith("/"):

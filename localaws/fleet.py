@@ -1,7 +1,7 @@
 """The instances behind endpoints: started, watched, replaced, stopped.
 
 A :class:`Variant` keeps as many container processes as its instance count asks for, up
-to the cap of the settings; a :class:`Fleet` knows the variants of every endpoint.
+to the limit of the options; a :class:`Fleet` knows the variants of every endpoint.
 """
 
 import contextlib
@@ -15,29 +15,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from .artifact import failure_reason
-from .cache import ModelCache, Ticket
-from .container import ContainerGone
-from .engine import Engine
-from .fetch import Claim, Fetched, FetchError, fetch_model
+from .cache import ModelCache, ModelReference
+from .cached_model import ModelLoadError, ModelNotReady
+from .container_client import ContainerGone
+from .container_engine import ContainerEngine
+from .fetch import Fetched, FetchError, ReserveDisk, fetch_model
 from .instance import Instance, InstanceDied, Spawner, remove_folder
-from .model import LoadFailed, NotReady
+from .model_data import failure_reason
 from .naming import S3Prefix, parse_model_data_url
+from .options import Options
 from .rules import model_data_url
-from .settings import Settings
 from .telemetry import INSTANCES, INVOCATIONS, OF_MULTI_MODEL, Telemetry
 
 log = logging.getLogger(__name__)
 
 _START_ATTEMPTS = 2
-"""A second go, because another process may have taken the port that was free a moment ago."""
+"""A retry, because another process may have taken the port meanwhile."""
 _MAX_PAUSE = 30.0
 
 Members = dict[str, Any]
 
 
 class StartFailed(Exception):
-    """Instances did not become healthy; the text is fit for FailureReason."""
+    """Instances did not become healthy; the message is the FailureReason."""
 
 
 class NoInstance(Exception):
@@ -61,7 +61,7 @@ class Variant:
 
     def __init__(
         self,
-        settings: Settings,
+        options: Options,
         spawner: Spawner,
         s3: Any,
         telemetry: Telemetry,
@@ -73,15 +73,15 @@ class Variant:
         self.endpoint = endpoint
         self.spec = spec
         self.weight: float = spec["weight"]
-        self._settings = settings
+        self._options = options
         self._spawner = spawner
         self._s3 = s3
-        self._folder = settings.data / "instances"
+        self._folder = options.data / "instances"
         self._changed = threading.Condition()
         self._serving: list[ServingInstance] = []
         self._starting: set[Instance | ServingInstance] = set()
         self._stopped = False
-        self._engine = engine_of(settings)
+        self._engine = container_engine(options)
         container = spec["container"]
         self.multi_model = container.get("Mode") == "MultiModel"
         caching = (container.get("MultiModelConfig") or {}).get("ModelCacheSetting")
@@ -94,7 +94,7 @@ class Variant:
     @property
     def size(self) -> int:
         """Real instances: the count asked for, up to the cap."""
-        return max(1, min(int(self.spec["count"]), self._settings.max_instances))
+        return max(1, min(int(self.spec["count"]), self._options.max_instances))
 
     def instances(self) -> list[ServingInstance]:
         with self._changed:
@@ -103,7 +103,7 @@ class Variant:
     # --- keeping instances -------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start what is missing of ``size``, all at once; raises StartFailed if one fails."""
+        """Start the missing instances in parallel; raises StartFailed if one fails."""
         missing = self.size - len(self.instances())
         if missing <= 0:
             return
@@ -113,7 +113,7 @@ class Variant:
         for error in errors:
             if isinstance(error, FetchError):
                 raise StartFailed(failure_reason(error, self.url)) from error
-            if isinstance(error, InstanceDied | LoadFailed | ContainerGone):
+            if isinstance(error, InstanceDied | ModelLoadError | ContainerGone):
                 raise StartFailed(
                     f"The primary container for production variant {self.name} did not pass "
                     f"the ping health check. {error}"
@@ -122,14 +122,14 @@ class Variant:
                 raise error
 
     def shrink(self) -> None:
-        """Stop what is more than ``size``."""
+        """Stop the instances above ``size``."""
         with self._changed:
             surplus = self._serving[self.size :]
             del self._serving[self.size :]
         _stop_all(surplus)
 
-    def keep_starting(self) -> None:
-        """Start instances again and again until there are enough or the variant is stopped."""
+    def start_with_retries(self) -> None:
+        """Retry with backoff until there are enough instances or the variant is stopped."""
         pause = 1.0
         while not self._stopped:
             try:
@@ -150,16 +150,16 @@ class Variant:
         _stop_all([*serving, *starting])
 
     def _start_one(self) -> None:
-        timeout = float(self.spec.get("startup_timeout") or self._settings.startup_timeout)
+        timeout = float(self.spec.get("startup_timeout") or self._options.startup_timeout)
         for attempt in range(1, _START_ATTEMPTS + 1):
             instance = Instance(
                 spawner=self._spawner,
-                command=self._settings.container_command,
+                command=self._options.container_command,
                 engine=self._engine,
                 image=self.spec["container"]["Image"],
                 folder=self._folder,
                 environment=self.spec["container"].get("Environment") or {},
-                memory_mb=self._settings.memory_mb,
+                memory_mb=self._options.memory_mb,
                 on_death=self._replace,
                 on_log_line=self._log_line,
             )
@@ -192,9 +192,9 @@ class Variant:
             self._replace(instance)
 
     def _load_the_model(self, serving: ServingInstance) -> None:
-        """A container of one model gets it before it is healthy; what fails ends the instance."""
+        """Load the model of a single-model container before it takes calls; stop it on failure."""
         given = self.spec.get("download_timeout")
-        timeout = float(given or self._settings.load_timeout)
+        timeout = float(given or self._options.load_timeout)
         with self._changed:
             stopped = self._stopped
             self._starting.add(serving)
@@ -202,9 +202,9 @@ class Variant:
             if stopped:
                 raise InstanceDied("It was stopped while it was being started.")
             serving.cache.load("", timeout)
-        except NotReady:
+        except ModelNotReady:
             serving.stop()
-            raise LoadFailed(f"Its model was not loaded within {timeout:g} s.") from None
+            raise ModelLoadError(f"Its model was not loaded within {timeout:g} s.") from None
         except BaseException:
             serving.stop()
             raise
@@ -218,8 +218,8 @@ class Variant:
             folder=instance.models,
             path_inside=instance.path_inside,
             fetch=self._fetch,
-            disk_bytes=self._settings.disk_mb * 1024 * 1024,
-            load_timeout=self._settings.load_timeout,
+            disk_bytes=self._options.disk_mb * 1024 * 1024,
+            load_timeout=self._options.load_timeout,
             label=f"{self.endpoint}/{self.name}/{instance.id}",
             metric=self.metric,
             keep=self._keep_models,
@@ -233,9 +233,9 @@ class Variant:
         self._telemetry.line(self.endpoint, f"{self.name}/{instance.id}", line)
 
     def measure(self) -> None:
-        """What AWS writes once a minute for each instance (DG/monitoring-cloudwatch)."""
-        memory = (self._settings.memory_mb or _machine_memory_mb()) * 1024 * 1024
-        disk = self._settings.disk_mb * 1024 * 1024
+        """Write the metrics of each instance (DG/monitoring-cloudwatch)."""
+        memory = (self._options.memory_mb or _machine_memory_mb()) * 1024 * 1024
+        disk = self._options.disk_mb * 1024 * 1024
         for one in self.instances():
             values = {
                 "LoadedModelCount": one.cache.loaded_count(),
@@ -244,13 +244,13 @@ class Variant:
             for name, value in values.items():
                 self.metric(name, value, INSTANCES)
 
-    def _fetch(self, target: str, folder: Path, claim: Claim) -> Fetched:
+    def _fetch(self, target: str, folder: Path, claim: ReserveDisk) -> Fetched:
         key = self.source.key(target) if self.multi_model else self.source.prefix
-        disk = self._settings.disk_mb * 1024 * 1024
+        disk = self._options.disk_mb * 1024 * 1024
         return fetch_model(self._s3, self.source.bucket, key, folder, max_bytes=disk, claim=claim)
 
     def _replace(self, dead: Instance) -> None:
-        """A container died: take its instance out and put a new one in its place."""
+        """Replace an instance whose container died."""
         with self._changed:
             gone = [one for one in self._serving if one.instance is dead]
             self._serving = [one for one in self._serving if one.instance is not dead]
@@ -260,15 +260,15 @@ class Variant:
         gone[0].stop()
         if not stopped:
             log.warning("endpoint %s: instance %s is being replaced", self.endpoint, dead.id)
-            self.keep_starting()
+            self.start_with_retries()
 
     # --- taking calls ------------------------------------------------------------------------
 
-    def claim(self, target: str, timeout: float) -> tuple[ServingInstance, Ticket]:
-        """An instance for a call, and the claim on its model; at once unless none is healthy.
+    def acquire(self, target: str, timeout: float) -> tuple[ServingInstance, ModelReference]:
+        """An instance for a call and a reference to its model; waits only while none is healthy.
 
-        Choosing and claiming are one step, so that concurrent first calls find the same
-        instance. Raises NoInstance after ``timeout`` seconds.
+        Both in one step, so that concurrent first calls of a model get the same instance. Raises
+        NoInstance after ``timeout`` seconds.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -277,13 +277,13 @@ class Variant:
                 if healthy:
                     chosen = _choose(healthy, target)
                     with contextlib.suppress(ContainerGone):
-                        return chosen, chosen.cache.join(target)
+                        return chosen, chosen.cache.acquire(target)
                 if self._stopped or time.monotonic() >= deadline:
                     raise NoInstance(self.name)
                 self._changed.wait(min(0.5, deadline - time.monotonic() + 0.001))
 
 
-class Endpoint:
+class RunningEndpoint:
     """The variants of one endpoint."""
 
     def __init__(self, name: str, variants: list[Variant]) -> None:
@@ -305,28 +305,28 @@ class Endpoint:
 class Fleet:
     """All endpoints that have instances."""
 
-    def __init__(self, settings: Settings, s3: Any, telemetry: Telemetry) -> None:
+    def __init__(self, options: Options, s3: Any, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._settings = settings
+        self._options = options
         self._s3 = s3
         self._spawner = Spawner()
         self._lock = threading.Lock()
-        self._endpoints: dict[str, Endpoint] = {}
-        self._deploying: list[Endpoint] = []
+        self._endpoints: dict[str, RunningEndpoint] = {}
+        self._deploying: list[RunningEndpoint] = []
         self._stopped = False
-        # Nothing in it outlives the process that made it: what is left over is an orphan.
-        engine = engine_of(settings)
+        # Instances end with localaws: what an earlier run left is an orphan.
+        engine = container_engine(options)
         if engine is not None:
             engine.remove_orphans()
-        for orphan in (settings.data / "instances").glob("*"):
+        for orphan in (options.data / "instances").glob("*"):
             remove_folder(orphan)
         threading.Thread(target=self._measure, name="measure", daemon=True).start()
 
-    def get(self, name: str) -> Endpoint | None:
+    def get(self, name: str) -> RunningEndpoint | None:
         return self._endpoints.get(name)
 
     def deploy(self, name: str, specs: list[Members]) -> None:
-        """Start instances for ``specs``; once healthy they take over and the old ones stop.
+        """Blue/green: start instances for ``specs``; when healthy they replace the old ones.
 
         Raises StartFailed, with nothing of the new ones left.
         """
@@ -352,13 +352,13 @@ class Fleet:
             _stop_variants(old.variants)
 
     def restore(self, name: str, specs: list[Members]) -> None:
-        """Bring back an endpoint that was in service: it takes calls at once, which wait."""
+        """Start an endpoint that was in service: calls are accepted at once and wait."""
         endpoint = self._build(name, specs)
         with self._lock:
             self._endpoints[name] = endpoint
         for variant in endpoint.variants:
             threading.Thread(
-                target=variant.keep_starting, name=f"restore-{name}", daemon=True
+                target=variant.start_with_retries, name=f"restore-{name}", daemon=True
             ).start()
 
     def rescale(self, name: str, specs: list[Members]) -> None:
@@ -389,13 +389,13 @@ class Fleet:
             self._endpoints = {}
         _stop_variants([variant for endpoint in endpoints for variant in endpoint.variants])
 
-    def _build(self, name: str, specs: list[Members]) -> Endpoint:
-        shared = (self._settings, self._spawner, self._s3, self._telemetry)
-        return Endpoint(name, [Variant(*shared, name, spec) for spec in specs])
+    def _build(self, name: str, specs: list[Members]) -> RunningEndpoint:
+        shared = (self._options, self._spawner, self._s3, self._telemetry)
+        return RunningEndpoint(name, [Variant(*shared, name, spec) for spec in specs])
 
     def _measure(self) -> None:
         while not self._stopped:
-            time.sleep(self._settings.metrics_seconds)
+            time.sleep(self._options.metrics_seconds)
             for endpoint in list(self._endpoints.values()):
                 for variant in endpoint.variants:
                     try:
@@ -404,8 +404,12 @@ class Fleet:
                         log.exception("measuring endpoint %s failed", endpoint.name)
 
 
-def engine_of(settings: Settings) -> Engine | None:
-    return Engine(settings.container_engine, settings.data) if settings.container_engine else None
+def container_engine(options: Options) -> ContainerEngine | None:
+    return (
+        ContainerEngine(options.container_engine, options.data)
+        if options.container_engine
+        else None
+    )
 
 
 def _machine_memory_mb() -> int:
@@ -413,10 +417,9 @@ def _machine_memory_mb() -> int:
 
 
 def _choose(healthy: list[ServingInstance], target: str) -> ServingInstance:
-    """Who has the model in memory takes the call, else who is loading it, else the idlest.
+    """An instance that has the model in memory, else one that loads it, else the least loaded.
 
-    A model with many calls under way spreads: another instance loads it in the background,
-    and calls go there too once it is loaded.
+    A model with many concurrent calls is also loaded by another instance, in the background.
     """
     loaded = [one for one in healthy if one.cache.is_loaded(target)]
     if loaded:

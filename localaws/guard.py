@@ -1,10 +1,9 @@
-"""What stands in front of everything that localaws serves.
+"""Access checks of every request, before it reaches an application.
 
-A web page may send requests to any address of this machine, and by DNS rebinding under any name;
-other users of the machine may too. So a request is answered only where its ``Host`` is one that
-localaws was told to answer to, where no browser sent it for a page (``Origin``,
-``Sec-Fetch-Site``), and where it is signed. All of that is looked at when the headers are there:
-the body of what is refused, or longer than its operation can have, is never kept.
+Web pages can send requests to this machine (by DNS rebinding under any name), and so can its other
+users. So a request needs a known ``Host``, must not come from a web page (``Origin``,
+``Sec-Fetch-Site``), and must be signed. This is checked when the headers have arrived: the body of
+a refused request, or one that is too long, is not kept.
 """
 
 import functools
@@ -21,41 +20,49 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, get_header_lines
 from waitress.task import WSGITask
 
-from . import wire
+from . import error_responses
+from .invoke_endpoint import payload_too_large
 from .keys import KeyRing
 from .naming import request_id
-from .runtime import payload_too_large
-from .settings import MAX_PAYLOAD_BYTES
-from .signature import Claim, NotSigned, Request, find_key, read_claim, said_claim, verify
+from .options import MAX_PAYLOAD_BYTES
+from .signature import (
+    Request,
+    SignatureClaim,
+    SignatureError,
+    find_key,
+    read_claim,
+    unverified_claim,
+    verify,
+)
 
 ADMIN_SERVICE = "localaws"
 """The service that a signature for the admin address names."""
 TOKEN_HEADER = "x-localaws-token"  # noqa: S105 - its name
 MAX_CONTROL_BYTES = 2 * 1024 * 1024
-"""CreateModel with 100 variables of 2 KB, the longest one, has 1.2 MB where JSON escapes all."""
+"""The largest CreateModel (100 variables of 2 KB, all escaped in JSON) has 1.2 MB."""
 MAX_SERVICE_BYTES = 2 * 1024 * 1024
-"""PutLogEvents and PutMetricData take 1 MiB; JSON may need some more to say it."""
+"""PutLogEvents and PutMetricData take 1 MiB, which JSON may make longer."""
 MAX_ADMIN_BYTES = 1024 * 1024
-MOST_BYTES = max(MAX_PAYLOAD_BYTES, MAX_CONTROL_BYTES, MAX_SERVICE_BYTES, MAX_ADMIN_BYTES)
+MAX_BYTES = max(MAX_PAYLOAD_BYTES, MAX_CONTROL_BYTES, MAX_SERVICE_BYTES, MAX_ADMIN_BYTES)
 
 CHANNEL_TIMEOUT = 10
-"""Seconds within which headers must be there, and that a connection may be silent."""
-_KEPT_ALIVE = 120
+"""Seconds within which headers must arrive, and for which a connection may be idle."""
+_KEEP_ALIVE_SECONDS = 120
 """Seconds that a connection may be idle whose last request was signed."""
-_SLOWEST = 16 * 1024
+_MIN_BYTES_PER_SECOND = 16 * 1024
 """Bytes in a second, on average, that a body must bring."""
 _LINGER_BYTES = 64 * 1024 * 1024
 _LINGER_SECONDS = 5
 
 
-class BadName(ValueError):
-    """A name to answer to that is none."""
+class InvalidHostName(ValueError):
+    """An invalid name in --answer-to."""
 
 
 def addresses(host: str, port: int, others: Iterable[str]) -> frozenset[str]:
-    """The values of ``Host`` that are answered: the address bound to, localhost, ``others``.
+    """The accepted values of ``Host``: the bound address, localhost, and ``others``.
 
-    Others are names or addresses, with a port where it is not ``port``. Raises BadName.
+    Others are names or addresses, with a port where it is not ``port``. Raises InvalidHostName.
     """
     names = [host, "localhost"]
     if host == "0.0.0.0":  # noqa: S104 - that is what is asked
@@ -68,17 +75,17 @@ def addresses(host: str, port: int, others: Iterable[str]) -> frozenset[str]:
         whole = name if re.search(r":\d+$", name) else f"{name}:{port}"
         normal = normal_host(whole)
         if normal is None:
-            raise BadName(f"{name!r} is not a name or an address, with or without a port")
+            raise InvalidHostName(f"{name!r} is not a name or an address, with or without a port")
         found.add(normal)
     return frozenset(found)
 
 
 @functools.lru_cache(maxsize=64)
 def normal_host(value: str) -> str | None:
-    """A value of ``Host`` in one form, with its port; None where it is not well formed.
+    """A normalized value of ``Host``, with its port; None where it is malformed.
 
     Names in lower case, IPv6 addresses as ipaddress writes them, port 80 where there is none. A
-    name that ends with a dot is another name: to a browser it is another origin.
+    name that ends with a dot is another name, as browsers treat it as another origin.
     """
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?", value, re.ASCII)
     if match is None:
@@ -93,31 +100,31 @@ def normal_host(value: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the headers of a request say: ``refusal``, or ``kind`` and ``limit`` of its body."""
+class RequestCheck:
+    """The result of checking a request's headers: its kind, the limit of its body, a refusal."""
 
     request: Request
     kind: str
     limit: int
-    claim: Claim | None = None
-    refusal: wire.Answer | None = None
+    claim: SignatureClaim | None = None
+    refusal: error_responses.HttpResponse | None = None
 
     @property
-    def said_claim(self) -> Claim | None:
-        """The claim, also where none is verified; None where the request is not signed."""
-        return self.claim or said_claim(self.request)
+    def unverified_claim(self) -> SignatureClaim | None:
+        """The claim, verified or not; None where the request is not signed."""
+        return self.claim or unverified_claim(self.request)
 
     @property
     def region(self) -> str | None:
         """The region that the request is signed for; None where it is not signed."""
-        claim = self.said_claim
+        claim = self.unverified_claim
         return claim.region if claim else None
 
 
 class Guard:
-    """Judges requests; see the module.
+    """Checks requests; see the module.
 
-    Without ``verify_signatures`` the admin address still wants one, or the token.
+    Without ``verify_signatures`` the admin address still requires a signature or the token.
     """
 
     def __init__(
@@ -128,51 +135,59 @@ class Guard:
         self._token = token
         self._verifies = verify_signatures
 
-    def judge(self, request: Request, path: str, authority: str, length: int) -> Verdict:
-        """Look at the headers. ``authority`` is that of a target in absolute form."""
+    def check_headers(
+        self, request: Request, path: str, authority: str, length: int
+    ) -> RequestCheck:
+        """Check the headers. ``authority`` is that of a target in absolute form."""
         kind = kind_of(request, path)
         limit = _LIMITS[kind]
         claim = None
-        refusal = self._refuse_page(request, authority)
+        refusal = self._reject_browser(request, authority)
         if refusal is None:
             try:
                 claim = self._claim(request, kind)
-            except NotSigned as error:
+            except SignatureError as error:
                 refusal = self._unsigned(error, request, kind)
         if refusal is None and length > limit:
             refusal = too_large(request, kind, claim)
-        return Verdict(request, kind, limit, claim, refusal)
+        return RequestCheck(request, kind, limit, claim, refusal)
 
-    def verify(self, verdict: Verdict, body: bytes) -> wire.Answer | None:
-        """Hold the signature against what came; an answer where it does not fit."""
+    def verify(self, verdict: RequestCheck, body: bytes) -> error_responses.HttpResponse | None:
+        """Verify the signature with the body; a response where it does not match."""
         if verdict.claim is None:
             return None
         services = {"admin": ADMIN_SERVICE, "control": "sagemaker", "runtime": "sagemaker"}
         service = services.get(verdict.kind)
         try:
             verify(verdict.request, body, verdict.claim, self._keys, service=service)
-        except NotSigned as error:
+        except SignatureError as error:
             return self._unsigned(error, verdict.request, verdict.kind, verdict.claim)
         return None
 
-    def _refuse_page(self, request: Request, authority: str) -> wire.Answer | None:
+    def _reject_browser(
+        self, request: Request, authority: str
+    ) -> error_responses.HttpResponse | None:
         hosts = [value for name, value in request.headers if name == "host"]
         if authority:
             hosts.append(authority)
         if not hosts or any(normal_host(host) not in self._hosts for host in hosts):
-            return wire.plain(
+            return error_responses.plain(
                 403, "localaws does not answer to this name; --answer-to tells it others."
             )
         if request.header("origin") is not None:
-            return wire.plain(403, "localaws does not answer to web pages (there is an Origin).")
+            return error_responses.plain(
+                403, "localaws does not answer to web pages (there is an Origin)."
+            )
         if any(value != "none" for name, value in request.headers if name == "sec-fetch-site"):
-            return wire.plain(403, "localaws does not answer to web pages (see Sec-Fetch-Site).")
+            return error_responses.plain(
+                403, "localaws does not answer to web pages (see Sec-Fetch-Site)."
+            )
         if request.method == "OPTIONS":
-            return wire.plain(405, "No operation of AWS's uses OPTIONS.")
+            return error_responses.plain(405, "No operation of AWS's uses OPTIONS.")
         return None
 
-    def _claim(self, request: Request, kind: str) -> Claim | None:
-        """The claim of the request, where it needs one; raises NotSigned."""
+    def _claim(self, request: Request, kind: str) -> SignatureClaim | None:
+        """The claim of a request that must be signed; raises SignatureError."""
         if kind == "health":
             return None
         if kind == "admin":
@@ -186,15 +201,21 @@ class Guard:
         return claim
 
     def _unsigned(
-        self, error: NotSigned, request: Request, kind: str, claim: Claim | None = None
-    ) -> wire.Answer:
+        self,
+        error: SignatureError,
+        request: Request,
+        kind: str,
+        claim: SignatureClaim | None = None,
+    ) -> error_responses.HttpResponse:
         if kind == "admin":
-            return wire.plain(
+            return error_responses.plain(
                 403,
                 f"{error.message.rstrip('.')}. Sign the request for the service {ADMIN_SERVICE}, "
                 f"or send {TOKEN_HEADER} with the token that lies in the data folder.",
             )
-        return wire.not_signed(error, request, _service(request, kind, claim), request_id())
+        return error_responses.not_signed(
+            error, request, _service(request, kind, claim), request_id()
+        )
 
 
 _LIMITS = {
@@ -207,7 +228,7 @@ _LIMITS = {
 
 
 def kind_of(request: Request, path: str) -> str:
-    """Whose a request is: "health", "admin", "control", "runtime", or of another "service"."""
+    """The kind of a request: "health", "admin", "control", "runtime" or another "service"."""
     if path.startswith(("/_localaws/", "/moto-api", "/latest/")) or path == "/favicon.ico":
         health = path == "/_localaws/health" and request.method in ("GET", "HEAD")
         return "health" if health else "admin"
@@ -216,8 +237,8 @@ def kind_of(request: Request, path: str) -> str:
     return "runtime" if path.startswith("/endpoints/") else "service"
 
 
-def _service(request: Request, kind: str, claim: Claim | None) -> str:
-    """The service's name, as far as the request tells it."""
+def _service(request: Request, kind: str, claim: SignatureClaim | None) -> str:
+    """The service's name, as far as the request has it."""
     if kind in ("control", "runtime"):
         return "sagemaker"
     if claim is not None:
@@ -226,23 +247,27 @@ def _service(request: Request, kind: str, claim: Claim | None) -> str:
     return named[1] if named else "sts"
 
 
-def too_large(request: Request, kind: str, claim: Claim | None) -> wire.Answer:
-    """The refusal of a body that is longer than its operation can have."""
+def too_large(
+    request: Request, kind: str, claim: SignatureClaim | None
+) -> error_responses.HttpResponse:
+    """The response to a body that is longer than its operation allows."""
     if kind == "runtime":
-        return wire.runtime_refusal(payload_too_large(), request_id())
+        return error_responses.runtime_refusal(payload_too_large(), request_id())
     if kind in ("admin", "health"):
-        return wire.plain(413, f"The body is longer than {_LIMITS[kind]} bytes.")
-    return wire.too_large(_LIMITS[kind], request, _service(request, kind, claim), request_id())
+        return error_responses.plain(413, f"The body is longer than {_LIMITS[kind]} bytes.")
+    return error_responses.too_large(
+        _LIMITS[kind], request, _service(request, kind, claim), request_id()
+    )
 
 
 # --- in waitress -------------------------------------------------------------------------------
 
 
 class GuardedParser(HTTPRequestParser):  # type: ignore[misc]
-    """Asks the guard as soon as the headers are there; what it refuses has no body."""
+    """Asks the guard when the headers have arrived; the body of a refused request is dropped."""
 
     guard: Guard
-    verdict: Verdict | None = None
+    verdict: RequestCheck | None = None
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
@@ -256,11 +281,11 @@ class GuardedParser(HTTPRequestParser):  # type: ignore[misc]
         if authority:
             target = re.sub(r"^[^/]*//[^/?]*", "", target) or "/"
         request = Request(self.command.upper(), target.partition("#")[0], headers)
-        self.verdict = self.guard.judge(
+        self.verdict = self.guard.check_headers(
             request, wsgi_path(self.path), authority, self.content_length
         )
         if self.verdict.refusal is not None:
-            self._leave_body()
+            self._drop_body()
 
     def received(self, data: bytes) -> int:
         consumed: int = super().received(data)
@@ -274,14 +299,14 @@ class GuardedParser(HTTPRequestParser):  # type: ignore[misc]
             if len(self.body_rcv) > verdict.limit or raw > 0:
                 self.body_rcv.getbuf().close()
                 refusal = too_large(verdict.request, verdict.kind, verdict.claim)
-                self.verdict = Verdict(
+                self.verdict = RequestCheck(
                     verdict.request, verdict.kind, verdict.limit, verdict.claim, refusal
                 )
-                self._leave_body()
+                self._drop_body()
                 return len(data)
         return consumed
 
-    def _leave_body(self) -> None:
+    def _drop_body(self) -> None:
         self.body_rcv = None
         self.content_length = 0
         self.chunked = False
@@ -292,11 +317,11 @@ class GuardedParser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class GuardedTask(WSGITask):  # type: ignore[misc]
-    """Hands the verdict on to the application, as ``localaws.verdict``."""
+    """Passes the check's result to the application, as ``localaws.check``."""
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
-        environ["localaws.verdict"] = self.request.verdict
+        environ["localaws.check"] = self.request.verdict
         environ["localaws.signed"] = self.channel.note_signed
         if self.request.verdict.refusal is not None:
             self.set_close_on_finish()
@@ -305,10 +330,10 @@ class GuardedTask(WSGITask):  # type: ignore[misc]
 
 
 class GuardedChannel(HTTPChannel):  # type: ignore[misc]
-    """A connection that may not be slow, and that reads on after a refusal.
+    """A connection with a minimum rate, and with a lingering close after a refusal.
 
-    An answer that is sent while the client still writes is lost if the connection is closed at
-    once: what is left of the request is read first, up to a limit, and thrown away.
+    Closing a connection while the client still writes would lose the response, so the rest of the
+    request is read and dropped first, up to a limit.
     """
 
     task_class = GuardedTask
@@ -325,14 +350,14 @@ class GuardedChannel(HTTPChannel):  # type: ignore[misc]
 
     @property
     def last_activity(self) -> float:
-        """What waitress holds against its channel_timeout, at each of its clean-ups."""
+        """The time that waitress compares with its channel_timeout."""
         now = time.time()
         if self.request is not None:
             late = now - self._began - CHANNEL_TIMEOUT
-            if late > 0 and self.request.body_bytes_received < late * _SLOWEST:
+            if late > 0 and self.request.body_bytes_received < late * _MIN_BYTES_PER_SECOND:
                 return 0.0
             return self._last
-        return self._last + (_KEPT_ALIVE - CHANNEL_TIMEOUT if self._signed else 0)
+        return self._last + (_KEEP_ALIVE_SECONDS - CHANNEL_TIMEOUT if self._signed else 0)
 
     @last_activity.setter
     def last_activity(self, value: float) -> None:
@@ -386,7 +411,7 @@ def wsgi_path(path: str) -> str:
 
 
 def without_cors(start_response: Callable[..., Any]) -> Callable[..., Any]:
-    """A start_response that lets no header pass by which a browser would show a page the answer."""
+    """A start_response that removes CORS headers, so that no web page can read the response."""
 
     def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
         kept = [pair for pair in headers if not pair[0].lower().startswith("access-control-")]

@@ -1,10 +1,9 @@
 """One instance of an endpoint: a container process, its folder and where it listens.
 
-On AWS this is a virtual machine with a container on it. Here it is the container's own
-entrypoint as a process group, told by environment variables where to bind and where to
-keep its files. It listens at a Unix socket in a folder for our user alone, as it asks nobody
-who it is; a real container, at a port of the loopback. It ends with localaws, even where that is
-killed with SIGKILL.
+On AWS this is a virtual machine with a container. Here it is the container's entrypoint as a
+process group, configured by environment variables. It has no authentication, so it listens at a
+Unix socket in a folder for our user alone; a real container listens at a port of the loopback. It
+ends with localaws, also where that is killed with SIGKILL.
 """
 
 import collections
@@ -25,10 +24,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO
 
-from . import environment as variables
-from .container import ContainerClient
-from .engine import MODELS, Engine
-from .follow import following
+from . import container_environment as variables
+from .container_client import ContainerClient
+from .container_engine import MODELS, ContainerEngine
+from .parent_death import ending_with_parent
 from .removal import remove
 from .telemetry import ProcessMeter
 
@@ -37,7 +36,7 @@ log = logging.getLogger(__name__)
 PING_TIMEOUT = 2.0  # DG/your-algorithms-inference-code
 PING_INTERVAL = 5.0
 PINGS_MISSED = 6
-"""Missed pings in a row after which a living container is taken for dead."""
+"""Missed pings in a row after which the container is killed and replaced."""
 STOP_GRACE = 10.0
 """Seconds from SIGTERM to SIGKILL; the container promises to be gone within 10."""
 _MAX_HOME = 76
@@ -47,16 +46,16 @@ _SOCKET = "mms.sock"
 _PORTS = (16_384, 32_766)
 _LOG_TAIL_LINES = 40
 _MAX_LINE = 64 * 1024
-"""Bytes; a longer line is taken in parts: a container may write for ever without a line's end."""
+"""Bytes; a longer line is split, as a container may write without line ends."""
 _LOG_BYTES = 8 * 1024 * 1024
 
 
 class InstanceDied(Exception):
-    """The container process ended before it was healthy; the text holds its last log lines."""
+    """The container ended before it was healthy; the message has its last log lines."""
 
 
 class Spawner:
-    """Starts processes, which end with localaws, from one thread that lives as long as it does.
+    """Starts processes that end with localaws, all from one long-lived thread.
 
     Linux sends a process its parent-death signal when the *thread* that started it ends
     (prctl(2), PR_SET_PDEATHSIG), so short-lived threads must not start containers.
@@ -73,7 +72,7 @@ class Spawner:
 
         def start() -> object:
             return subprocess.Popen(
-                following(command),
+                ending_with_parent(command),
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -107,7 +106,7 @@ class Instance:
         *,
         spawner: Spawner,
         command: tuple[str, ...],
-        engine: Engine | None = None,
+        engine: ContainerEngine | None = None,
         image: str = "",
         folder: Path,
         environment: Mapping[str, str],
@@ -123,7 +122,7 @@ class Instance:
         self._command = command
         self._engine = engine
         self._image = image
-        self._environment = environment if engine else variables.without_places(environment)
+        self._environment = environment if engine else variables.without_reserved(environment)
         self._memory_mb = memory_mb
         self._spawner = spawner
         self._on_death = on_death
@@ -146,7 +145,7 @@ class Instance:
         return self._process is not None and not self._gone.is_set()
 
     def utilization(self, memory_bytes: int) -> dict[str, float]:
-        """CPUUtilization and MemoryUtilization, as far as they can be told."""
+        """CPUUtilization and MemoryUtilization, as far as they are known."""
         if self._engine is not None:
             return self._engine.utilization(self._container_name)
         return self._meter.utilization(memory_bytes) if self._meter is not None else {}
@@ -166,7 +165,7 @@ class Instance:
             self.address = str(home / _SOCKET) if self._engine is None else _free_address()
             self.container = ContainerClient(self.address)
             self._process = self._launch(home)
-        except (OSError, ValueError) as error:  # ValueError: of a variable that it may not have
+        except (OSError, ValueError) as error:  # ValueError: a variable that it must not get
             self._clean()
             raise InstanceDied(f"The container could not be started: {error}.") from error
         except BaseException:
@@ -184,10 +183,10 @@ class Instance:
             target=self._watch, args=(pump,), name=f"watch-{self.id}", daemon=True
         ).start()
         deadline = time.monotonic() + timeout
-        ailment: str | None = "was not asked for its health"
+        problem: str | None = "was not asked for its health"
         while not self._gone.is_set() and time.monotonic() < deadline:
-            ailment = self.container.ailment(PING_TIMEOUT)
-            if ailment is None:
+            problem = self.container.health_problem(PING_TIMEOUT)
+            if problem is None:
                 self._meter = ProcessMeter(self._process.pid)
                 self.healthy.set()
                 threading.Thread(
@@ -199,12 +198,12 @@ class Instance:
             code = self._process.returncode
             reason = f"The container ended with exit code {code} before it was healthy."
         else:
-            reason = f"The container {ailment} within {timeout:g} s."
+            reason = f"The container {problem} within {timeout:g} s."
         self.stop()
         raise InstanceDied(f"{reason} Its last log lines:\n{self.log_tail()}")
 
-    def doubt(self) -> None:
-        """A connection broke: take no calls until it is known that the container lives."""
+    def recheck_health(self) -> None:
+        """After a broken connection: take no calls until the container answers a ping."""
         if self.healthy.is_set() and not self.container.ping(PING_TIMEOUT):
             self.healthy.clear()
 
@@ -236,13 +235,13 @@ class Instance:
                 memory_mb=self._memory_mb,
             )
             return self._spawner.popen(command, variables.without_secrets(os.environ))
-        # CreateModel has looked at it, but an endpoint may be older than what is looked for.
+        # CreateModel checked it, but an endpoint may be older than these rules.
         variables.check(self._environment)
         env |= {"MME_BIND_SOCKET": self.address, "MME_MODELS_DIR": str(self.models)}
         env |= {"MME_DIE_WITH_PARENT": "1", "MME_HOME": str(home)}
         if self._memory_mb is not None:
             env["MME_MEMORY_LIMIT_MB"] = str(self._memory_mb)
-        own = variables.passed_on(os.environ)
+        own = variables.inherited(os.environ)
         return self._spawner.popen(self._command, own | env)
 
     @property
@@ -250,13 +249,13 @@ class Instance:
         return f"localaws-{self.id}"
 
     def path_inside(self, folder: Path) -> str:
-        """What the container calls a folder of :attr:`models`."""
+        """The path inside the container of a folder of :attr:`models`."""
         if self._engine is None:
             return str(folder)
         return f"{MODELS}/{folder.relative_to(self.models)}"
 
     def _pump(self, stream: IO[bytes]) -> None:
-        """Copy the container's output to its log file, the tail, and whoever listens."""
+        """Copy the container's output to its log file, the tail and ``on_log_line``."""
         log_file = _BoundedLog(self.folder / "container.log")
         with contextlib.closing(stream), contextlib.closing(log_file):
             while raw := stream.readline(_MAX_LINE):
@@ -267,10 +266,10 @@ class Instance:
                     self._on_log_line(self, line)
 
     def _watch(self, pump: threading.Thread) -> None:
-        """Wait for the container's end, sweep up what it left running, and tell."""
+        """Wait for the container's end, kill what it left running, and report it."""
         assert self._process is not None
         os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
-        # Before the leader is reaped its number cannot be given away: the group is ours.
+        # The process number cannot be reused before the leader is reaped.
         self._signal_group(signal.SIGKILL)
         code = self._process.wait()
         pump.join(2)
@@ -308,7 +307,7 @@ class Instance:
 
 
 class _BoundedLog:
-    """A log file of which the older half goes when it has grown; the folder may go before it."""
+    """A log file that is rotated when it has grown; its folder may be removed before."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -342,8 +341,8 @@ class _BoundedLog:
 def _make_home(folder: Path) -> Path:
     """A folder of the container's own, for our user alone, with a path short enough for sockets.
 
-    Where the instance's folder is too deep, one in the system's temporary folder, noted in
-    the instance's folder so that whoever removes that finds it.
+    Where the instance's folder is too deep, one in the system's temporary folder, whose
+    path is in the instance's folder, so that it is removed with it.
     """
     home = folder / "home"
     if len(str(home)) <= _MAX_HOME:
@@ -364,9 +363,9 @@ def remove_folder(folder: Path) -> None:
 
 
 def _free_address() -> str:
-    """HOST:PORT of the loopback, free a moment ago; if another takes it, the instance is retried.
+    """HOST:PORT of the loopback that was free; if another takes it, the start is retried.
 
-    Not one of the kernel's choosing: MMS takes only ports below 32,767 (Connector.java
+    Not chosen by the kernel: MMS takes only ports below 32,767 (Connector.java
     compares with Short.MAX_VALUE), and Linux gives out those above.
     """
     for _ in range(200):

@@ -1,8 +1,7 @@
 """The keys that requests may be signed with: the stack's own, and those of STS's sessions.
 
-moto's STS hands out keys that are written in its source (GetSessionToken) or drawn from a
-generator that anybody may seed. So its answers get a secret and a token of localaws's own before
-they leave, and only those are taken.
+The keys of moto's STS are in its source (GetSessionToken) or come from a generator that anybody may
+seed. So localaws replaces secret and token in STS's responses, and accepts only its own.
 """
 
 import datetime as dt
@@ -18,7 +17,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-_MOST_SESSIONS = 10_000
+_MAX_SESSIONS = 10_000
 _LETTERS = string.ascii_uppercase + "234567"
 
 
@@ -28,7 +27,7 @@ class KeysMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A pair of keys; those of a session have a ``token`` and an end (seconds since 1970)."""
+    """An access key; a session's has a ``token`` and expires (seconds since 1970)."""
 
     access_key: str
     secret: str
@@ -40,7 +39,7 @@ class Key:
 
 
 class KeyRing:
-    """Every key that is taken, by its id."""
+    """The accepted keys by their ids."""
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self._keys = {key.access_key: key for key in keys}
@@ -51,18 +50,18 @@ class KeyRing:
         return self.find(access_key) is not None
 
     def find(self, access_key: str) -> Key | None:
-        """A key; those of sessions that are over, too, so that the caller can be told."""
+        """A key, also of an expired session, so that the caller gets the right error."""
         return self._keys.get(access_key) or self._sessions.get(access_key)
 
     def add_session(self, key: Key) -> None:
-        """Take a session's key from now on. The oldest go where there are too many."""
+        """Accept a session's key. The oldest are dropped where there are too many."""
         with self._lock:
             self._sessions[key.access_key] = key
-            while len(self._sessions) > _MOST_SESSIONS:
+            while len(self._sessions) > _MAX_SESSIONS:
                 del self._sessions[next(iter(self._sessions))]
 
-    def take_over(self, answer: bytes) -> bytes:
-        """An answer of STS with credentials of our own in place of those in it."""
+    def replace_credentials(self, answer: bytes) -> bytes:
+        """A response of STS with our own credentials in place of moto's."""
         text = answer.decode()
         found = re.search(r"<Credentials>.*?</Credentials>", text, re.DOTALL)
         if found is None:
@@ -73,7 +72,7 @@ class KeyRing:
         if id_given is None or ends is None:
             log.warning("an answer of STS holds no credentials that are known: left as it is")
             return answer
-        # moto tells by the id which role was assumed. Where it gives an id, it gives it once.
+        # moto finds the assumed role by the id, so an id that moto generated stays.
         access_key = id_given[1]
         if not access_key.startswith("ASIA") or access_key in self:
             access_key = "ASIA" + "".join(secrets.choice(_LETTERS) for _ in range(16))
@@ -95,7 +94,7 @@ class KeyRing:
 
 
 def own_keys(file: Path | None, environment: Mapping[str, str]) -> list[Key]:
-    """The stack's keys: of a file, and of the AWS_* variables. Raises KeysMissing.
+    """The keys of a file and of the AWS_* variables. Raises KeysMissing.
 
     A line of the file is the id of a key, a space, and its secret.
     """
@@ -119,5 +118,5 @@ def own_keys(file: Path | None, environment: Mapping[str, str]) -> list[Key]:
     return keys
 
 
-def is_over(key: Key, now: float | None = None) -> bool:
+def is_expired(key: Key, now: float | None = None) -> bool:
     return key.expires is not None and key.expires <= (time.time() if now is None else now)

@@ -1,7 +1,7 @@
 """The status machine of endpoints: what happens between Creating, InService and gone.
 
-Each change runs on a thread of its own and writes what it reached into the store, so a
-localaws that was killed in the middle takes up where the store says it was.
+Each change runs on a thread of its own and writes its progress to the store, from which a restarted
+localaws resumes.
 """
 
 import logging
@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import scaling
+from . import moto_autoscaling
 from .fleet import Fleet, StartFailed
-from .settings import Settings
-from .store import Resource, Store
+from .options import Options
+from .resource_store import Resource, ResourceStore
 
 log = logging.getLogger(__name__)
 
@@ -23,17 +23,17 @@ _MAX_FAILURE_REASON = 1024  # BC: FailureReason
 class Lifecycle:
     """Creates, updates and deletes endpoints in the background."""
 
-    def __init__(self, settings: Settings, store: Store, fleet: Fleet) -> None:
-        self._settings = settings
+    def __init__(self, options: Options, store: ResourceStore, fleet: Fleet) -> None:
+        self._options = options
         self._store = store
         self._fleet = fleet
         self._stopping = threading.Event()
 
     def resume(self) -> None:
-        """After a start: bring back what was in service, finish what was under way.
+        """After a start: start the endpoints in service, and resume changes.
 
-        Instances of before are gone (they die with localaws), so an endpoint in service
-        gets new ones while its status stays InService, and calls wait for them.
+        Instances end with localaws, so an endpoint in service gets new ones. Its status stays
+        InService, and calls wait for them.
         """
         for endpoint in self._store.all("endpoint"):
             match endpoint.status:
@@ -48,11 +48,11 @@ class Lifecycle:
                     self.start_deletion(endpoint.name)
 
     def stop(self) -> None:
-        """Let no change write a status any more: the next start takes up what is under way."""
+        """Stop writing statuses: the next start resumes what is under way."""
         self._stopping.set()
 
     def start_creation(self, name: str, failure: str | None = None) -> None:
-        """Start instances; with ``failure``, fail with that reason in place of it."""
+        """Start instances, or fail with the reason ``failure``, if given."""
         self._run(lambda name: self._create(name, failure), name)
 
     def start_update(self, name: str) -> None:
@@ -80,14 +80,14 @@ class Lifecycle:
                 raise StartFailed(failure)
             self._fleet.deploy(name, wanted)
 
-        self._change(name, deploy, self._settings.create_seconds, self._fail)
+        self._change(name, deploy, self._options.create_seconds, self._fail)
 
     def _update(self, name: str) -> None:
         """Blue/green: the old instances serve until the new ones are healthy."""
-        self._change(name, self._fleet.deploy, self._settings.update_seconds, self._roll_back)
+        self._change(name, self._fleet.deploy, self._options.update_seconds, self._roll_back)
 
     def _rescale(self, name: str) -> None:
-        self._change(name, self._fleet.rescale, self._settings.update_seconds, self._roll_back)
+        self._change(name, self._fleet.rescale, self._options.update_seconds, self._roll_back)
 
     def _change(
         self,
@@ -96,7 +96,7 @@ class Lifecycle:
         seconds: float,
         undo: Callable[[str, str], None],
     ) -> None:
-        """Do ``act`` with what is wanted, taking at least ``seconds``; ``undo`` where it fails."""
+        """Call ``act``, and ``undo`` if it fails; takes ``seconds`` at least."""
         endpoint = self._get(name)
         finish = time.monotonic() + seconds
         try:
@@ -106,18 +106,18 @@ class Lifecycle:
             undo(name, str(error))
             return
         self._wait_until(finish)
-        self._settle(name)
+        self._finish(name)
 
     def _delete(self, name: str) -> None:
-        finish = time.monotonic() + self._settings.delete_seconds
+        finish = time.monotonic() + self._options.delete_seconds
         self._fleet.remove(name)
         self._wait_until(finish)
-        scaling.end(self._settings.account, self._settings.region, name)
+        moto_autoscaling.end(self._options.account, self._options.region, name)
         if not self._stopping.is_set():
             self._store.remove("endpoint", name)
 
-    def _settle(self, name: str) -> None:
-        """What was wanted is there: InService."""
+    def _finish(self, name: str) -> None:
+        """The wanted variants run: InService."""
         with self._store.transaction():
             endpoint = self._get(name)
             endpoint.body["variants"] = endpoint.body.pop("wanted")
@@ -127,7 +127,7 @@ class Lifecycle:
             self._write(endpoint, "InService")
 
     def _roll_back(self, name: str, reason: str) -> None:
-        """An update failed: the old instances, which never stopped, go on; the reason is kept."""
+        """A failed update: the old instances go on; the reason is stored."""
         with self._store.transaction():
             endpoint = self._get(name)
             endpoint.body.pop("wanted", None)
@@ -163,7 +163,7 @@ class Lifecycle:
 
 
 def _shortened(reason: str) -> str:
-    """A FailureReason: its first line says what happened, its end is the log's; the middle goes."""
+    """A FailureReason of at most 1,024 characters: its first line and its end."""
     if len(reason) <= _MAX_FAILURE_REASON:
         return reason
     head = reason.partition("\n")[0][: _MAX_FAILURE_REASON // 2]
@@ -171,7 +171,7 @@ def _shortened(reason: str) -> str:
 
 
 def variant_summaries(endpoint: Resource) -> list[dict[str, Any]]:
-    """``ProductionVariants`` of DescribeEndpoint: current values, and desired ones beside them."""
+    """``ProductionVariants`` of DescribeEndpoint: current and desired values."""
     current = {variant["VariantName"]: variant for variant in endpoint.body["variants"]}
     wanted = {variant["VariantName"]: variant for variant in endpoint.body.get("wanted", [])}
     return [
@@ -197,7 +197,7 @@ def pending_deployment(endpoint: Resource) -> dict[str, Any] | None:
 def _summary(
     endpoint: Resource, now: dict[str, Any] | None, desired: dict[str, Any]
 ) -> dict[str, Any]:
-    """One variant, which is as ``now`` says (None: not there yet) and is to be as ``desired``."""
+    """One variant: ``now`` (None: it does not run yet) and ``desired``."""
     image = desired["container"]["Image"]
     summary: dict[str, Any] = {
         "VariantName": desired["VariantName"],

@@ -5,11 +5,11 @@ import uuid
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from .errors import validation_exception
+from .aws_errors import validation_exception
 
 
 def arn(region: str, account: str, kind: str, name: str) -> str:
-    """The ARN of a resource; SageMaker writes its name in small letters there.
+    """The ARN of a resource, with its name in lower case, as SageMaker writes it.
 
     Seen: gh:aws/amazon-sagemaker-examples#293.
     """
@@ -33,7 +33,7 @@ class S3Prefix:
 
 
 def relative(target_model: str) -> str:
-    """A TargetModel as a path below the prefix: with or without a first slash it is one model."""
+    """A TargetModel as a path below the prefix; a leading slash is ignored."""
     return target_model.removeprefix("/")
 
 

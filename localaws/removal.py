@@ -1,4 +1,4 @@
-"""Removing a folder that an untrusted network, or a stranger's archive, has filled."""
+"""Removes folders with untrusted content, such as an unpacked archive."""
 
 import shutil
 import subprocess
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def remove(folder: Path) -> None:
-    """Remove ``folder`` and all in it, as far as that can be done; none is no error.
+    """Remove ``folder`` and its content, as far as possible. A missing folder is no error.
 
-    Folders may be closed, or lie deeper than Python follows.
+    Folders inside may lack permissions, or be nested deeper than shutil.rmtree can follow.
     """
     try:
         shutil.rmtree(folder)

@@ -1,22 +1,21 @@
-"""Rules of SageMaker's operations that only the text of its API reference gives.
+"""Validation rules that are only in the text of SageMaker's API reference.
 
-What a shape says (lengths, patterns, enumerations) :mod:`localaws.shapes` holds a request against.
-The rest is here: sentences of botocore's documentation of the members, and what localaws does not
-offer. docs/localaws.md, "Members", says of every member what becomes of it. All functions raise
-ValidationException.
+:mod:`localaws.shapes` checks lengths, patterns and enumerations. Here are the rules in the text of
+botocore's documentation of the members, and what localaws does not offer. docs/localaws.md,
+"Members", has each member. All functions raise ValidationException.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .errors import validation_exception
+from .aws_errors import validation_exception
 
 Members = Mapping[str, Any]
 
-MOST_ENVIRONMENT_BYTES = 32 * 1024
+MAX_ENVIRONMENT_BYTES = 32 * 1024
 """BC, ContainerDefinition.Environment: "all keys and values in the map, combined, is 32 KB"."""
-MOST_VARIABLE_BYTES = 1024
+MAX_VARIABLE_BYTES = 1024
 """BC, same place: "of each key and value in the Environment map is 1024 bytes"."""
 _VISIBLE = re.compile(r"[\t\x20-\x7e]*")
 _FREQUENCIES = (10, 30, 60, 120, 180, 240, 300)
@@ -88,16 +87,16 @@ def model_data_url(container: Members) -> str:
 def _check_environment(environment: Mapping[str, str]) -> None:
     sizes = {name: (_bytes(name), _bytes(value)) for name, value in environment.items()}
     for name, (of_name, of_value) in sizes.items():
-        if max(of_name, of_value) > MOST_VARIABLE_BYTES:
+        if max(of_name, of_value) > MAX_VARIABLE_BYTES:
             raise validation_exception(
-                f"Environment: {name[:100]!r} or its value has more than {MOST_VARIABLE_BYTES} "
+                f"Environment: {name[:100]!r} or its value has more than {MAX_VARIABLE_BYTES} "
                 "bytes in UTF-8."
             )
     total = sum(of_name + of_value for of_name, of_value in sizes.values())
-    if total > MOST_ENVIRONMENT_BYTES:
+    if total > MAX_ENVIRONMENT_BYTES:
         raise validation_exception(
             f"Environment has {total} bytes in all, keys and values together; at most "
-            f"{MOST_ENVIRONMENT_BYTES} (32 KB) are allowed."
+            f"{MAX_ENVIRONMENT_BYTES} (32 KB) are allowed."
         )
 
 

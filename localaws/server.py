@@ -1,4 +1,4 @@
-"""The one port: SageMaker, its runtime and the admin pages here, everything else moto's."""
+"""The HTTP server: routes requests to SageMaker, its runtime, the admin pages or moto."""
 
 import http.client
 import io
@@ -15,21 +15,21 @@ import waitress
 from waitress.channel import ClientDisconnected
 from waitress.server import BaseWSGIServer
 
-from . import guard, shapes, wire
-from .admin import Admin, admin_token
+from . import error_responses, guard, shapes
+from .admin_pages import AdminPages, admin_token
+from .aws_errors import AwsError, internal_failure, unknown_operation, validation_error
 from .controlplane import ControlPlane
-from .errors import AwsError, internal_failure, unknown_operation, validation_error
 from .faults import Fault, FaultPlan
 from .fetch import s3_client
 from .fleet import Fleet
-from .guard import Guard, Verdict
+from .guard import Guard, RequestCheck
+from .invoke_endpoint import InvocationHandler, InvokeRequest
 from .keys import KeyRing, KeysMissing, own_keys
 from .lifecycle import Lifecycle
+from .moto_services import MotoServices
 from .naming import request_id
-from .others import Others
-from .runtime import Invocation, Runtime
-from .settings import Settings
-from .store import Store, lock_folder
+from .options import Options
+from .resource_store import ResourceStore, lock_folder
 from .telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -50,52 +50,52 @@ _OTHER_INVOCATION = unknown_operation(
 
 
 class LocalAws:
-    """Everything of one run, put together; ``wsgi`` is its application."""
+    """All parts of one localaws; ``wsgi`` is its application."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises BadPlan, FolderUnusable, KeysMissing, BadName."""
-        self.settings = settings
-        keys = own_keys(settings.keys_file, os.environ)
-        if not keys and settings.verify_signatures:
+    def __init__(self, options: Options) -> None:
+        """Raises InvalidFaultPlan, FolderUnusable, KeysMissing, InvalidHostName."""
+        self.options = options
+        keys = own_keys(options.keys_file, os.environ)
+        if not keys and options.verify_signatures:
             raise KeysMissing(
                 "there is no key to verify requests with: set AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY, or give --keys-file."
             )
         self.keys = KeyRing(keys)
-        hosts = guard.addresses(settings.host, settings.port, settings.answer_to)
-        self.faults = FaultPlan(settings.faults)
-        self._lock = lock_folder(settings.data)
+        hosts = guard.addresses(options.host, options.port, options.answer_to)
+        self.faults = FaultPlan(options.faults)
+        self._lock = lock_folder(options.data)
         self.guard = Guard(
             hosts,
             self.keys,
-            admin_token(settings.data),
-            verify_signatures=settings.verify_signatures,
+            admin_token(options.data),
+            verify_signatures=options.verify_signatures,
         )
-        self.store = Store(settings.data / "state.sqlite3")
-        self.telemetry = Telemetry(settings)
-        s3 = s3_client(settings.region, settings.s3_endpoint, keys[0] if keys else None)
-        self.fleet = Fleet(settings, s3, self.telemetry)
-        self.lifecycle = Lifecycle(settings, self.store, self.fleet)
-        self.control_plane = ControlPlane(settings, self.store, self.lifecycle, s3)
-        self.runtime = Runtime(settings, self.store, self.fleet)
-        self.admin = Admin(settings, self.store, self.fleet, self.faults)
-        self.others = Others(settings.s3_endpoint, self._variants)
+        self.store = ResourceStore(options.data / "state.sqlite3")
+        self.telemetry = Telemetry(options)
+        s3 = s3_client(options.region, options.s3_endpoint, keys[0] if keys else None)
+        self.fleet = Fleet(options, s3, self.telemetry)
+        self.lifecycle = Lifecycle(options, self.store, self.fleet)
+        self.control_plane = ControlPlane(options, self.store, self.lifecycle, s3)
+        self.runtime = InvocationHandler(options, self.store, self.fleet)
+        self.admin = AdminPages(options, self.store, self.fleet, self.faults)
+        self.others = MotoServices(options.s3_endpoint, self._variants)
         self._server: BaseWSGIServer | None = None
 
     def serve(self, on_ready: Callable[[], None] | None = None) -> None:
         """Answer requests until :meth:`stop`."""
         self._server = waitress.create_server(
             self.wsgi,
-            host=self.settings.host,
-            port=self.settings.port,
-            threads=self.settings.threads,
+            host=self.options.host,
+            port=self.options.port,
+            threads=self.options.threads,
             connection_limit=3000,
             asyncore_use_poll=True,
             channel_timeout=guard.CHANNEL_TIMEOUT,
             cleanup_interval=2,
             max_request_header_size=64 * 1024,
-            # The guard has narrower limits; this one holds for the wire form of chunks.
-            max_request_body_size=4 * guard.MOST_BYTES,
+            # The guard has lower limits; this one is for the encoded size of chunks.
+            max_request_body_size=4 * guard.MAX_BYTES,
             ident="localaws",
         )
         for server in getattr(self._server, "map", {None: self._server}).values():
@@ -107,12 +107,12 @@ class LocalAws:
         self._server.run()
 
     def end_instances(self) -> None:
-        """End every instance; statuses stay as they are, for the next start."""
+        """Stop all instances; the stored statuses stay for the next start."""
         self.lifecycle.stop()
         self.fleet.stop()
 
     def stop(self) -> None:
-        """End everything; may follow :meth:`end_instances`."""
+        """Stop everything; may be called after :meth:`end_instances`."""
         self.end_instances()
         if self._server is not None:
             self._server.close()
@@ -123,7 +123,7 @@ class LocalAws:
 
     def wsgi(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         start_response = guard.without_cors(start_response)
-        verdict: Verdict = environ["localaws.verdict"]
+        verdict: RequestCheck = environ["localaws.check"]
         refusal = verdict.refusal
         if refusal is None and verdict.claim is not None:
             refusal = self.guard.verify(verdict, _peek(environ))
@@ -142,7 +142,7 @@ class LocalAws:
             return _refusal(start_response, [("x-amzn-RequestId", request_id())], _OTHER_INVOCATION)
         if path.startswith("/_localaws/"):
             return self.admin.wsgi(environ, start_response)
-        self.telemetry.flush()  # moto answers what has happened until now
+        self.telemetry.flush()  # so that moto's answer is up to date
         claim = verdict.claim
         if not _unpacked(environ, verdict.limit):
             return _send(start_response, guard.too_large(verdict.request, verdict.kind, claim))
@@ -150,15 +150,15 @@ class LocalAws:
             environ["HTTP_AUTHORIZATION"] = claim.as_header  # moto looks for the service there
         status, headers, body = self.others.answer(environ, verdict)
         if status == 200 and claim is not None and claim.service.lower() == "sts":
-            body = self.keys.take_over(body)  # STS, whose keys are to be ours
+            body = self.keys.replace_credentials(body)  # STS, whose keys are replaced by ours
         headers = [pair for pair in headers if pair[0].lower() != "content-length"]
         if environ["REQUEST_METHOD"] == "HEAD":
             body = b""
         return _respond(start_response, status, headers, body)
 
     def _variants(self, endpoint: str, region: str) -> list[str] | None:
-        """The variants of an endpoint; None where there is none, or it ends."""
-        row = self.store.get("endpoint", endpoint) if region == self.settings.region else None
+        """The variants of an endpoint; None where it does not exist or is being deleted."""
+        row = self.store.get("endpoint", endpoint) if region == self.options.region else None
         if row is None or row.status == "Deleting":
             return None
         return [one["VariantName"] for one in row.body["variants"] or row.body.get("wanted", [])]
@@ -171,8 +171,8 @@ class LocalAws:
         sent = _body(environ)
         faults = self.faults.next(operation, sent)
         try:
-            _strike_before(faults)
-            region = environ["localaws.verdict"].region
+            _apply_before(faults)
+            region = environ["localaws.check"].region
             body = self.control_plane.call(operation, sent, faults, region=region)
             status, error_code = 200, ""
         except ClientDisconnected:
@@ -187,7 +187,7 @@ class LocalAws:
         quiet = status == 200 and operation.startswith(("Describe", "List"))
         level = logging.DEBUG if quiet else logging.INFO
         log.log(level, "%s %s %s %.1f ms", operation, status, error_code, milliseconds)
-        _strike_after(faults)
+        _apply_after(faults)
         headers = [("Content-Type", _JSON_PROTOCOL), ("x-amzn-RequestId", request)]
         return _respond(start_response, status, headers, body)
 
@@ -200,10 +200,10 @@ class LocalAws:
             return _respond(start_response, 405, headers, b"Use POST.")
         faults = self.faults.next("InvokeEndpoint", name=name)
         try:
-            _strike_before(faults)
-            _refuse_what_is_not_offered(environ)
+            _apply_before(faults)
+            _check_supported(environ)
             result = self.runtime.invoke(
-                Invocation(
+                InvokeRequest(
                     endpoint=name,
                     body=_body(environ),
                     request_id=request,
@@ -214,7 +214,7 @@ class LocalAws:
                     target_variant=environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT"),
                     inference_id=environ.get("HTTP_X_AMZN_SAGEMAKER_INFERENCE_ID"),
                     prefix_aware_id=environ.get("HTTP_X_AMZN_SAGEMAKER_PREFIX_AWARE_ID"),
-                    region=environ["localaws.verdict"].region,
+                    region=environ["localaws.check"].region,
                 )
             )
         except ClientDisconnected:
@@ -222,16 +222,16 @@ class LocalAws:
         except Exception as caught:
             error = _as_aws_error(caught, "InvokeEndpoint")
             log.info("InvokeEndpoint %s %s %s: %s", name, error.status, error.code, error.message)
-            _strike_after(faults)
+            _apply_after(faults)
             return _refusal(start_response, headers, error)
-        _strike_after(faults)
+        _apply_after(faults)
         headers.append(("Content-Type", result.content_type))
         headers += result.headers.items()
         return _respond(start_response, 200, headers, result.body)
 
 
-def _strike_before(faults: list[Fault]) -> None:
-    """What is to go wrong before anything is done: wait, refuse, or hang up."""
+def _apply_before(faults: list[Fault]) -> None:
+    """Apply the faults that come before the operation: delay, error, or drop."""
     for fault in faults:
         if fault.action == "delay":
             time.sleep(fault.seconds)
@@ -241,8 +241,8 @@ def _strike_before(faults: list[Fault]) -> None:
             raise ClientDisconnected
 
 
-def _strike_after(faults: list[Fault]) -> None:
-    """Hang up after having acted: waitress closes the connection on this exception."""
+def _apply_after(faults: list[Fault]) -> None:
+    """Drop the connection after the operation: waitress closes it on this exception."""
     if any(fault.action == "drop" for fault in faults):
         raise ClientDisconnected
 
@@ -254,8 +254,8 @@ def _as_aws_error(error: Exception, what: str) -> AwsError:
     return internal_failure(f"localaws itself failed: {error!r}")
 
 
-def _refuse_what_is_not_offered(environ: Environ) -> None:
-    """Headers of InvokeEndpoint that ask for another call than the one that would be made."""
+def _check_supported(environ: Environ) -> None:
+    """Refuse headers of InvokeEndpoint that localaws does not support."""
     for member, header in _NOT_OFFERED.items():
         if environ.get(header) is not None:
             raise validation_error(f"localaws does not offer {member}.")
@@ -265,16 +265,18 @@ def _refusal(
     start_response: StartResponse, headers: list[tuple[str, str]], error: AwsError
 ) -> Iterable[bytes]:
     """An error as SageMaker's runtime sends it."""
-    return _send(start_response, wire.runtime_refusal(error, dict(headers)["x-amzn-RequestId"]))
+    return _send(
+        start_response, error_responses.runtime_refusal(error, dict(headers)["x-amzn-RequestId"])
+    )
 
 
-def _send(start_response: StartResponse, answer: wire.Answer) -> Iterable[bytes]:
+def _send(start_response: StartResponse, answer: error_responses.HttpResponse) -> Iterable[bytes]:
     status, headers, body = answer
     return _respond(start_response, status, headers, body)
 
 
 def _peek(environ: Environ) -> bytes:
-    """The body, which stays to be read."""
+    """The body, which can be read again."""
     body = _body(environ)
     environ["wsgi.input"].seek(0)
     return body
@@ -286,9 +288,9 @@ def _body(environ: Environ) -> bytes:
 
 
 def _unpacked(environ: Environ, limit: int) -> bool:
-    """Unpack a body that botocore has compressed (PutMetricData), as moto would without a limit.
+    """Decompress a gzipped body (PutMetricData), with a limit, which moto does not have.
 
-    False where it is longer than ``limit``. What is no gzip is left to moto.
+    False where it is longer than ``limit``. A malformed body is left to moto.
     """
     if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() != "gzip":
         return True
@@ -313,6 +315,6 @@ def _respond(
 
 
 def preload() -> None:
-    """Read the service models before the first request, which would wait for them."""
+    """Load the service models before the first request."""
     shapes.service_model("sagemaker")
     shapes.service_model("sagemaker-runtime")

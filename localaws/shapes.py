@@ -1,9 +1,8 @@
-"""Requests and answers of SageMaker's control plane, held against botocore's service model.
+"""Validates SageMaker's control-plane requests and shapes responses by botocore's service model.
 
-botocore itself checks only types and required members before it sends; SageMaker checks
-lengths, patterns and enumerations too, and answers with the sentences that
-:func:`check` writes ("1 validation error detected: Value … at … failed to satisfy
-constraint: …").
+botocore itself checks only types and required members. SageMaker also checks lengths, patterns and
+enumerations, and answers with the messages that :func:`check` writes ("1 validation error detected:
+Value … at … failed to satisfy constraint: …").
 """
 
 import datetime as dt
@@ -25,7 +24,7 @@ from botocore.model import (
     StructureShape,
 )
 
-from .errors import serialization_exception, validation_exception
+from .aws_errors import serialization_exception, validation_exception
 
 OPERATIONS = (
     "CreateModel",
@@ -119,7 +118,7 @@ def _no_constant(name: str) -> None:
 
 
 def check(shape: Shape, value: Any) -> None:
-    """Raise if ``value`` does not fit ``shape``: all that is wrong, in one sentence each."""
+    """Raise if ``value`` does not fit ``shape``, with a sentence for each problem."""
     problems = list(_problems(shape, value, ""))
     if problems:
         plural = "error" if len(problems) == 1 else "errors"

@@ -1,7 +1,7 @@
-"""AWS's Signature Version 4 as a server sees it: is this request signed with one of our keys?
+"""Verification of AWS's Signature Version 4.
 
-What is signed is computed by botocore's ``SigV4Auth``, as in the clients. Taken are the
-Authorization header and presigned URLs, both with or without a session's token. The rules are
+The string to sign is computed by botocore's ``SigV4Auth``, as in clients. The signature is in the
+Authorization header or in a presigned URL, with or without a session's token. The rules are
 those of AWS ("Signature Version 4", "Create a signed AWS API request"); times may be off by five
 minutes.
 """
@@ -21,11 +21,11 @@ from urllib.parse import quote, unquote
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
 
-from .keys import Key, KeyRing, is_over
+from .keys import Key, KeyRing, is_expired
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW_SECONDS = 300
-_LONGEST_PRESIGNED = 604_800
+_MAX_PRESIGNED = 604_800
 _UNSIGNED = ("UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
 _S3 = ("s3", "s3express", "s3-object-lambda")
 _EMPTY = hashlib.sha256(b"").hexdigest()
@@ -34,8 +34,8 @@ _ONCE |= {"date", "x-amz-target"}
 _TIMESTAMP = "%Y%m%dT%H%M%SZ"
 
 
-class Fault(Enum):
-    """Why a request is not taken: the codes of JSON services, and of query services."""
+class SignatureFault(Enum):
+    """Why a signature is refused: the codes of JSON services, and of query services."""
 
     MISSING = ("MissingAuthenticationTokenException", "MissingAuthenticationToken")
     INCOMPLETE = ("IncompleteSignatureException", "IncompleteSignature")
@@ -44,10 +44,10 @@ class Fault(Enum):
     EXPIRED = ("ExpiredTokenException", "ExpiredToken")
 
 
-class NotSigned(Exception):
-    """The request is not signed as it must be; the text is AWS's where that is known."""
+class SignatureError(Exception):
+    """The signature is missing or wrong; the message is AWS's where that is known."""
 
-    def __init__(self, fault: Fault, message: str) -> None:
+    def __init__(self, fault: SignatureFault, message: str) -> None:
         super().__init__(message)
         self.fault = fault
         self.message = message
@@ -55,7 +55,7 @@ class NotSigned(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came: the target unchanged, names of headers in lower case, in order."""
+    """A request as received: target unchanged, headers in order, their names in lower case."""
 
     method: str
     target: str
@@ -66,8 +66,8 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """What a request says of its own signature; nothing of it is verified yet."""
+class SignatureClaim:
+    """The signature's parameters in a request; nothing is verified yet."""
 
     access_key: str
     date: str
@@ -78,26 +78,28 @@ class Claim:
     timestamp: str
     token: str | None
     expires: int | None = None
-    """Seconds for which a presigned URL holds; None: the request has an Authorization header."""
+    """Seconds for which a presigned URL is valid; None for an Authorization header."""
 
     @property
     def as_header(self) -> str:
-        """The Authorization header that says the same."""
+        """The same as an Authorization header."""
         scope = f"{self.access_key}/{self.date}/{self.region}/{self.service}/aws4_request"
         names = ";".join(sorted(self.signed_headers))
         return f"{ALGORITHM} Credential={scope}, SignedHeaders={names}, Signature={self.signature}"
 
 
-def read_claim(request: Request) -> Claim:
-    """The claim of a request; raises NotSigned where it has none or none that is whole."""
+def read_claim(request: Request) -> SignatureClaim:
+    """The claim of a request; raises SignatureError where it is missing or incomplete."""
     names = [name for name, _ in request.headers]
     for name in _ONCE:
         if names.count(name) > 1:
-            raise NotSigned(Fault.INCOMPLETE, f"The request has more than one header {name}.")
+            raise SignatureError(
+                SignatureFault.INCOMPLETE, f"The request has more than one header {name}."
+            )
     header = request.header("authorization")
     query = dict(_query(request.target))
     if header is None and "X-Amz-Signature" not in query:
-        raise NotSigned(Fault.MISSING, "Missing Authentication Token")
+        raise SignatureError(SignatureFault.MISSING, "Missing Authentication Token")
     if header is not None and "X-Amz-Signature" in query:
         raise _incomplete("it is signed twice, in a header and in its URL")
     if header is not None:
@@ -127,21 +129,21 @@ def read_claim(request: Request) -> Claim:
         raise _incomplete("it has no X-Amz-Date of the form YYYYMMDDTHHMMSSZ")
     signed = frozenset(fields["SignedHeaders"].split(";"))
     access_key, date, region, service, _ = scope
-    return Claim(
+    return SignatureClaim(
         access_key, date, region, service, signed, fields["Signature"], timestamp, token, expires
     )
 
 
-def said_claim(request: Request) -> Claim | None:
-    """The claim of a request that need not be signed; None where it has none that is whole."""
+def unverified_claim(request: Request) -> SignatureClaim | None:
+    """The claim of a request; None where it is missing or incomplete."""
     try:
         return read_claim(request)
-    except NotSigned:
+    except SignatureError:
         return None
 
 
-def find_key(claim: Claim, keys: KeyRing) -> Key:
-    """The key that a claim names; raises NotSigned where that is not one of ours."""
+def find_key(claim: SignatureClaim, keys: KeyRing) -> Key:
+    """The key that a claim names; raises SignatureError where it is unknown."""
     key = keys.find(claim.access_key)
     if key is None:
         raise _unknown()
@@ -151,55 +153,57 @@ def find_key(claim: Claim, keys: KeyRing) -> Key:
 def verify(
     request: Request,
     body: bytes,
-    claim: Claim,
+    claim: SignatureClaim,
     keys: KeyRing,
     *,
     service: str | None = None,
     now: float | None = None,
 ) -> Key:
-    """The key that signed the request; raises NotSigned. ``service``: the only one to be taken."""
+    """The key that signed the request; raises SignatureError. ``service``: the required one."""
     now = time.time() if now is None else now
     key = find_key(claim, keys)
     if not hmac.compare_digest((claim.token or "").encode(), (key.token or "").encode()):
         raise _unknown()
-    if is_over(key, now):
-        raise NotSigned(Fault.EXPIRED, "The security token included in the request is expired")
+    if is_expired(key, now):
+        raise SignatureError(
+            SignatureFault.EXPIRED, "The security token included in the request is expired"
+        )
     if service is not None and claim.service != service:
-        raise NotSigned(
-            Fault.MISMATCH, f"Credential should be scoped to correct service: '{service}'."
+        raise SignatureError(
+            SignatureFault.MISMATCH, f"Credential should be scoped to correct service: '{service}'."
         )
     _check_time(claim, now)
     verify_headers(request, claim, key, _payload(request, claim, body))
     return key
 
 
-def verify_headers(request: Request, claim: Claim, key: Key, payload: str) -> None:
-    """Hold everything but time and body against the signature; raises NotSigned.
+def verify_headers(request: Request, claim: SignatureClaim, key: Key, payload: str) -> None:
+    """Hold everything but time and body against the signature; raises SignatureError.
 
     ``payload`` is what was signed of the body: its digest, or one of S3's words instead of it.
     """
     _check_signed_headers(request, claim)
-    for wire in _readings(request, payload):
+    for wire in _possible_encodings(request, payload):
         auth = (_S3Auth if claim.service in _S3 else _Auth)(claim)
         text = auth.string_to_sign(wire, auth.canonical_request(wire))
         if hmac.compare_digest(sign(text, claim, key).encode(), claim.signature.encode()):
             return
-    raise NotSigned(
-        Fault.MISMATCH,
+    raise SignatureError(
+        SignatureFault.MISMATCH,
         "The request signature we calculated does not match the signature you provided. Check "
         "your AWS Secret Access Key and signing method. Consult the service documentation for "
         "details.",
     )
 
 
-def sign(text: str, claim: Claim, key: Key) -> str:
+def sign(text: str, claim: SignatureClaim, key: Key) -> str:
     """The signature of a string to sign, with the day's key of the claim's scope."""
     signing = _signing_key(key.secret, claim.date, claim.region, claim.service)
     return hmac.new(signing, text.encode(), hashlib.sha256).hexdigest()
 
 
 class _SignedHeaders(dict[str, list[str]]):
-    """What SigV4Auth asks of botocore's own class for headers."""
+    """The part of botocore's class for headers that SigV4Auth uses."""
 
     def get_all(self, name: str) -> list[str]:
         return self[name]
@@ -220,7 +224,7 @@ class _Wire:
 class _Auth(SigV4Auth):
     """SigV4Auth with the headers that the client chose, not those that botocore would choose."""
 
-    def __init__(self, claim: Claim) -> None:
+    def __init__(self, claim: SignatureClaim) -> None:
         super().__init__(cast(Any, None), claim.service, claim.region)
         self._claim = claim
 
@@ -234,13 +238,13 @@ class _Auth(SigV4Auth):
 
 
 class _S3Auth(_Auth, S3SigV4Auth):
-    """S3's paths are signed as they are."""
+    """S3's paths are signed without normalization."""
 
 
-def _readings(request: Request, payload: str) -> list[Any]:
-    """The request with its headers read as Latin-1, and, where that differs, as UTF-8.
+def _possible_encodings(request: Request, payload: str) -> list[Any]:
+    """The request with its headers decoded as Latin-1, and as UTF-8 where that differs.
 
-    HTTP does not say which; botocore sends the one and other clients send the other.
+    HTTP does not define the encoding, and clients differ.
     """
     path = request.target.partition("?")[0]
     query = "&".join(
@@ -263,34 +267,34 @@ def _as_utf8(value: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
-    """The day's key, made of a secret: four digests that are the same for all calls of a day."""
+    """The signing key of a day; cached, as it is the same for all its requests."""
     made = f"AWS4{secret}".encode()
     for part in (date, region, service, "aws4_request"):
         made = hmac.new(made, part.encode(), hashlib.sha256).digest()
     return made
 
 
-def _payload(request: Request, claim: Claim, body: bytes) -> str:
-    """The digest of the body that was signed; raises NotSigned where the body is another one."""
-    said = request.header("x-amz-content-sha256")
+def _payload(request: Request, claim: SignatureClaim, body: bytes) -> str:
+    """The signed digest of the body; raises SignatureError where the body differs."""
+    declared = request.header("x-amz-content-sha256")
     if claim.service in _S3:
-        if said in _UNSIGNED:
-            return said
-        if claim.expires is not None and said is None:
+        if declared in _UNSIGNED:
+            return declared
+        if claim.expires is not None and declared is None:
             return _UNSIGNED[0]
     actual = hashlib.sha256(body).hexdigest() if body else _EMPTY
-    if said is not None and said != actual:
-        raise NotSigned(
-            Fault.MISMATCH,
+    if declared is not None and declared != actual:
+        raise SignatureError(
+            SignatureFault.MISMATCH,
             "The provided x-amz-content-sha256 header does not match what was computed.",
         )
     return actual
 
 
-def _check_time(claim: Claim, now: float) -> None:
+def _check_time(claim: SignatureClaim, now: float) -> None:
     if claim.date != claim.timestamp[:8]:
-        raise NotSigned(
-            Fault.MISMATCH,
+        raise SignatureError(
+            SignatureFault.MISMATCH,
             f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from "
             f"HTTP: '{claim.date}' != '{claim.timestamp[:8]}', from '{claim.timestamp}'.",
         )
@@ -300,32 +304,33 @@ def _check_time(claim: Claim, now: float) -> None:
         raise _incomplete("its X-Amz-Date is no time") from None
     lasts = SKEW_SECONDS if claim.expires is None else claim.expires
     if signed - now > SKEW_SECONDS:
-        raise NotSigned(
-            Fault.MISMATCH,
+        raise SignatureError(
+            SignatureFault.MISMATCH,
             f"Signature not yet current: {claim.timestamp} is still later than "
             f"{_moment(now + SKEW_SECONDS)} ({_moment(now)} + 5 min.)",
         )
     if now - signed > lasts:
         allowed = " - 5 min." if claim.expires is None else f" - {claim.expires} s"
-        raise NotSigned(
-            Fault.MISMATCH,
+        raise SignatureError(
+            SignatureFault.MISMATCH,
             f"Signature expired: {claim.timestamp} is now earlier than {_moment(now - lasts)} "
             f"({_moment(now)}{allowed})",
         )
 
 
-def _check_signed_headers(request: Request, claim: Claim) -> None:
+def _check_signed_headers(request: Request, claim: SignatureClaim) -> None:
     """Host and X-Amz-* must be signed ("Create a signed AWS API request", step 1).
 
-    Not X-Amz-Content-SHA256, which is a part of what is signed in any case, nor the token, which
-    some clients add afterwards and which is compared by itself.
+    Except X-Amz-Content-SHA256, which is part of the string to sign, and the token, which some
+    clients add afterwards and which is compared separately.
     """
     names = {name for name, _ in request.headers}
     must = {"host"} | {name for name in names if name.startswith("x-amz-")}
     must -= {"x-amz-content-sha256", "x-amz-security-token"}
     for name in sorted((must - claim.signed_headers) | (claim.signed_headers - names)):
-        raise NotSigned(
-            Fault.MISMATCH, f"'{name}' must be a header of the request and a 'SignedHeader'."
+        raise SignatureError(
+            SignatureFault.MISMATCH,
+            f"'{name}' must be a header of the request and a 'SignedHeader'.",
         )
 
 
@@ -348,8 +353,8 @@ def _of_date(date: str | None) -> str:
 
 
 def _seconds(text: str) -> int:
-    if not re.fullmatch(r"\d{1,6}", text, re.ASCII) or not 1 <= int(text) <= _LONGEST_PRESIGNED:
-        raise _incomplete(f"X-Amz-Expires is not from 1 to {_LONGEST_PRESIGNED}")
+    if not re.fullmatch(r"\d{1,6}", text, re.ASCII) or not 1 <= int(text) <= _MAX_PRESIGNED:
+        raise _incomplete(f"X-Amz-Expires is not from 1 to {_MAX_PRESIGNED}")
     return int(text)
 
 
@@ -357,9 +362,13 @@ def _moment(seconds: float) -> str:
     return time.strftime(_TIMESTAMP, time.gmtime(seconds))
 
 
-def _unknown() -> NotSigned:
-    return NotSigned(Fault.UNKNOWN_KEY, "The security token included in the request is invalid.")
+def _unknown() -> SignatureError:
+    return SignatureError(
+        SignatureFault.UNKNOWN_KEY, "The security token included in the request is invalid."
+    )
 
 
-def _incomplete(what: str) -> NotSigned:
-    return NotSigned(Fault.INCOMPLETE, f"The request's signature is not complete: {what}.")
+def _incomplete(what: str) -> SignatureError:
+    return SignatureError(
+        SignatureFault.INCOMPLETE, f"The request's signature is not complete: {what}."
+    )

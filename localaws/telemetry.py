@@ -1,10 +1,8 @@
 """The CloudWatch metrics and log lines that SageMaker writes for multi-model endpoints.
 
-They are put into moto's CloudWatch and Logs, which answer on the same port, so that
-``aws cloudwatch get-metric-data`` and ``aws logs tail`` find them. Names, units and
-dimensions are those of DG/multi-model-endpoint-cloudwatch-metrics. As in CloudWatch, a
-metric has one datum a minute; here it grows while the minute lasts. What is kept is
-bounded, and gone when localaws ends.
+They are written to moto's CloudWatch and Logs on the same port. Names, units and dimensions are
+those of DG/multi-model-endpoint-cloudwatch-metrics. A metric has one datum for each minute. Both
+are in memory, bounded, and lost when localaws ends.
 """
 
 import datetime as dt
@@ -18,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .settings import Settings
+from .options import Options
 
 if TYPE_CHECKING:
-    from .logs import LogLines
+    from .moto_logs import LogLines
 
 log = logging.getLogger(__name__)
 
@@ -48,24 +46,23 @@ OF_MULTI_MODEL = frozenset(
         "LoadedModelCount",
     }
 )
-"""Those of DG/multi-model-endpoint-cloudwatch-metrics, which other endpoints have not."""
+"""Metrics that only multi-model endpoints have (DG/multi-model-endpoint-cloudwatch-metrics)."""
 _KEPT = dt.timedelta(hours=3)
 _QUEUE = 50_000
 _IMPORTING = threading.Lock()
 
 
 def import_moto() -> None:
-    """Import what is used of moto; called before each use, by whichever thread.
+    """Import moto's modules; called before each use.
 
-    Its modules import each other in circles, so two threads that begin in different places
-    would each see half of the other's.
+    They have circular imports, so two threads must not import them at the same time.
     """
     with _IMPORTING:
         import moto.cloudwatch.models
         import moto.logs.models
         import moto.moto_server.werkzeug_app  # noqa: F401
 
-        from . import logs, percentiles  # noqa: F401
+        from . import moto_logs, moto_percentiles  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +84,11 @@ class _Line:
 
 
 class Telemetry:
-    """Takes metrics and log lines from any thread at the price of a queue's put."""
+    """Takes metrics and log lines from any thread, through a queue."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._region = settings.region
-        self._account = settings.account
+    def __init__(self, options: Options) -> None:
+        self._region = options.region
+        self._account = options.account
         self._queue: queue.Queue[_Metric | _Line | Callable[[], None]] = queue.Queue(_QUEUE)
         self._current: dict[tuple[str, str, str, str], Any] = {}
         self._minute: dt.datetime | None = None
@@ -110,7 +107,7 @@ class Telemetry:
         self._put(_Line(group, stream, text, time.time()))
 
     def flush(self, timeout: float = 10.0) -> None:
-        """Return when what was put before is to be seen."""
+        """Return when everything that was put before is visible."""
         done = threading.Event()
         self._queue.put(done.set, timeout=timeout)
         done.wait(timeout)
@@ -135,12 +132,12 @@ class Telemetry:
             except Exception:
                 log.exception("telemetry could not be written")
 
-    # moto offers no API to let a datum grow or to forget: this is its memory, moto 5.
+    # moto has no API to change or delete a datum, so this changes its memory (moto 5).
 
     def _add(self, metric: _Metric) -> None:
         from moto.cloudwatch.models import cloudwatch_backends
 
-        from .percentiles import Datum
+        from .moto_percentiles import Datum
 
         minute = dt.datetime.fromtimestamp(metric.at // 60 * 60, dt.UTC).replace(tzinfo=None)
         backend = cloudwatch_backends[self._account][self._region]
@@ -148,7 +145,7 @@ class Telemetry:
             self._minute, self._current = minute, {}
             oldest = minute - _KEPT
             backend.metric_data[:] = [
-                one for one in backend.metric_data if _naive(one.timestamp) >= oldest
+                one for one in backend.metric_data if _naive_utc(one.timestamp) >= oldest
             ]
         key = (metric.namespace, metric.name, metric.endpoint, metric.variant)
         datum = self._current.get(key)
@@ -169,14 +166,14 @@ class Telemetry:
             datum.add(metric.value)
 
     def _append(self, line: _Line) -> None:
-        from .logs import LogLines
+        from .moto_logs import LogLines
 
         if self._logs is None:
             self._logs = LogLines(self._account, self._region)
         self._logs.append(line.group, line.stream, line.text, line.at)
 
 
-def _naive(moment: dt.datetime) -> dt.datetime:
+def _naive_utc(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
@@ -189,7 +186,7 @@ class ProcessMeter:
         self._at = time.monotonic()
 
     def cpu_percent(self) -> float:
-        """Since it was asked last; 100 is one processor, as SageMaker counts."""
+        """Since the last call; 100 is one processor, as on SageMaker."""
         seconds, now = self._cpu_seconds(), time.monotonic()
         percent = 100 * max(0.0, seconds - self._seconds) / max(now - self._at, 0.001)
         self._seconds, self._at = seconds, now
@@ -203,7 +200,7 @@ class ProcessMeter:
         }
 
     def memory_bytes(self) -> int:
-        """Resident memory, what processes share counted in parts (PSS)."""
+        """Resident memory; shared pages are divided among processes (PSS)."""
         total = 0
         for pid in self._pids():
             try:

@@ -1,6 +1,6 @@
 """Settings of the portal: every one comes from an environment variable.
 
-docs/settings.md explains each; a test holds that page and this file together.
+docs/settings.md explains each; a test (tests/rules/test_docs.py) holds both together.
 """
 
 import shlex
@@ -93,12 +93,22 @@ MIDDLEWARE = [
 ROOT_URLCONF = "mmeportal.urls"
 WSGI_APPLICATION = "mmeportal.wsgi.application"
 
+# Django caches templates with DEBUG too; with these loaders the next request shows a change.
+_TEMPLATE_LOADERS = (
+    [
+        "django.template.loaders.filesystem.Loader",
+        "django.template.loaders.app_directories.Loader",
+    ]
+    if DEBUG
+    else None
+)
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
+        "APP_DIRS": _TEMPLATE_LOADERS is None,
         "OPTIONS": {
+            "loaders": _TEMPLATE_LOADERS,
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

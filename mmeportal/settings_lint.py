@@ -9,3 +9,4 @@ from mmeportal.settings_test import INSTALLED_APPS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "django_migration_linter"]
 DATABASES = {"default": {"ENGINE": "tests.serverless_postgresql", "NAME": "none"}}
+LOGGING_CONFIG = None  # the linter logs each migration that it reads

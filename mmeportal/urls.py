@@ -1,10 +1,9 @@
 """The site's addresses; each app brings its own."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from accounts.views import LoginView, PasswordChangeView
+from accounts.views import LoginView, LogoutView, PasswordChangeView
 from mmeportal import views
 
 urlpatterns = [

@@ -15,11 +15,11 @@ class ModelsCatalogConfig(AppConfig):
     def ready(self) -> None:
         """Make event codes, subjects, panels, the store's readiness check and clock known."""
         from models_catalog import panels
-        from models_catalog.events import MAX_LENGTH, TEMPLATES
+        from models_catalog.events import TEMPLATES
         from models_catalog.models import RegisteredModel, Version
         from models_catalog.ready_checks import look_at_store, time_of_store
 
-        codes.register(TEMPLATES, max_length=MAX_LENGTH)
+        codes.register(TEMPLATES, max_length=codes.LONG)
         subjects.register(RegisteredModel.activity_kind, RegisteredModel)
         subjects.register(Version.activity_kind, Version)
         panels.register_all()

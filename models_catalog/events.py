@@ -4,9 +4,6 @@ from typing import Final
 
 from django.utils.translation import gettext_noop as _
 
-# Characters of one parameter: a reason names what is wrong in an archive, and what to do.
-MAX_LENGTH = 2000
-
 TEMPLATES: Final = {
     "model.registered": _("Registered the model %(name)s."),
     "version.uploaded": _("Uploaded %(version)s (%(file_name)s, %(size)s bytes)."),

@@ -8,31 +8,35 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stack import credentials, leftovers, libraries, venvs
+from stack import credentials, leftovers, libraries, reload, venvs
 from stack.console import Console
 from stack.database import password_changed
-from stack.errors import StackError
 from stack.layout import ROOT, Layout
 from stack.parts import ADMIN, environment, parts
+from stack.stack_error import StackError
 from stack.supervisor import Supervisor
 
 _READY_PREFIX = "Ready:"
 
 
-def up(layout: Layout, *, follow: int | None) -> int:
-    """Set up what is missing, start everything, and stay until told to end."""
-    outer = os.umask(0o077)  # what is made from here on, logs and databases, is ours alone
+def up(layout: Layout, *, follow: int | None, reloads: bool = False) -> int:
+    """Set up what is missing, start everything, and stay until told to end.
+
+    With ``reloads`` a part is restarted when its code changes.
+    """
+    outer = os.umask(0o077)  # files from here on are for our user alone
     layout.make_folders()
     lock = _lock(layout.local_dir)
     try:
         if found := leftovers.end(layout.local_dir):
             print(f"Ended {found} processes that an earlier run left behind.", flush=True)
         layout.clear_temporary()
-        layout.close_to_others()
+        layout.remove_access_of_others()
         layout.check_ports_free()
         password = credentials.admin_password(layout)
         credentials.write_aws_env(layout)
-        needed = parts(layout, umask=outer)
+        needed = parts(layout, umask=outer, reloads=reloads)
+        changes = reload.of_checkout().take if reloads else None
         console = Console([part.step for part in needed])
 
         def ready() -> None:
@@ -46,6 +50,7 @@ def up(layout: Layout, *, follow: int | None) -> int:
             environment={},  # each part has its own
             on_ready=ready,
             follow=follow,
+            changes=changes,
         ).run()
     finally:
         os.close(lock)
@@ -61,7 +66,7 @@ def install(names: Sequence[str]) -> None:
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Become the development environment's Python with these arguments."""
+    """Run the development environment's Python in place of this process."""
     install(["dev", "container"])
     os.chdir(ROOT)
     python = str(venvs.DEV.python)
@@ -72,7 +77,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def manage(layout: Layout, arguments: Sequence[str]) -> None:
-    """Become Django's command line, with the environment of the stack in this folder."""
+    """Run manage.py in place of this process, with the environment of the stack."""
     if not (layout.local_dir / "db.sqlite3").exists():
         raise StackError(f"There is no stack in {layout.local_dir} yet: run `make up` first.")
     os.chdir(ROOT)
@@ -82,7 +87,7 @@ def manage(layout: Layout, arguments: Sequence[str]) -> None:
 
 
 def _lock(folder: Path) -> int:
-    """Hold the stack's folder for as long as this process lives."""
+    """Lock the stack's folder for the life of this process."""
     descriptor = os.open(folder / "run" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,18 +103,19 @@ def _lock(folder: Path) -> int:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line. What follows `run` and `manage` is not ours, options included."""
+    """Read the command line. Arguments after `run` and `manage` are passed on."""
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     of_up = commands.add_parser("up", help="set up what is missing and run the whole portal")
     of_up.add_argument(
         "--follow", type=int, metavar="PID", help="end when this process ends (for tests)"
     )
+    of_up.add_argument("--reload", action="store_true", help="restart a part when its code changes")
     of_install = commands.add_parser("install", help="bring virtual environments up to date")
     of_install.add_argument("names", nargs="+", choices=sorted(venvs.ALL))
     commands.add_parser("run", help="run the development environment's Python")
     commands.add_parser("manage", help="run manage.py beside a stack")
-    # argparse would take a leading option of theirs for one of ours, REMAINDER or not.
+    # argparse would parse a leading option of theirs, also with REMAINDER.
     ours, theirs = list(arguments), []
     if ours[:1] in (["run"], ["manage"]):
         ours, theirs = ours[:1], ours[1:]
@@ -120,12 +126,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main() -> int:
     chosen = parse(sys.argv[1:])
-    # A start that is cut short before the supervisor takes over ends like any other.
+    # Until the supervisor installs its handlers, SIGTERM ends the start like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         libraries.check_machine()
         if chosen.command == "up":
-            return up(Layout.from_environment(), follow=chosen.follow)
+            return up(Layout.from_environment(), follow=chosen.follow, reloads=chosen.reload)
         if chosen.command == "install":
             install(chosen.names)
         elif chosen.command == "manage":

@@ -1,7 +1,7 @@
 """What docker-compose.yml runs at each start, once each.
 
 ``python -m stack.compose secrets``: makes the secrets, as root and without a network. SECRETS_DIR
-holds a folder for each who needs some; everybody mounts their own alone.
+holds a folder for each service that needs secrets, which mounts only its own.
 
 ``python -m stack.compose``: the database, the first administrator, the bucket, with the portal's
 settings.
@@ -15,17 +15,17 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from stack import queue
+from stack import redis_config
 from stack.credentials import new_aws_keys, private_file, secret, write_aws_credentials
 
 #: The users that the images run as; postgres reads its own as root.
 _OWNERS = {"portal": 1000, "localaws": 1000, "redis": 999, "postgres": 0, "s3": 1000}
-#: What the compose file gave every database once.
+#: The password that earlier compose files gave every database.
 _KNOWN_PASSWORD = "known-in-this-network-alone"  # noqa: S105 - it is what is replaced
 
 
 def make_secrets(root: Path) -> None:
-    """Make what is missing, for its owners alone, whatever an earlier version left open."""
+    """Make missing secrets, and set owners and modes of all."""
     folders = {name: root / name for name in _OWNERS}
     portal = folders["portal"]
     secret(portal / "secret-key", secrets.token_urlsafe(48))
@@ -43,8 +43,8 @@ def make_secrets(root: Path) -> None:
     private_file(folders["postgres"] / "password", database)
     private_file(folders["redis"] / "password", of_redis)
     (folders["s3"] / "s3.env").unlink(missing_ok=True)  # of an earlier version, with the key
-    # The last, because Redis starts as soon as it is there.
-    queue.write(
+    # Last, because Redis starts as soon as its configuration exists.
+    redis_config.write(
         folders["redis"],
         password=of_redis,
         host="0.0.0.0",  # noqa: S104 - of its own container
@@ -53,28 +53,28 @@ def make_secrets(root: Path) -> None:
         seen_at=Path("/secrets"),
     )
     for name, folder in folders.items():
-        # The folder last: what is in it can be read as soon as it can be found.
+        # The folder last, so that nobody reads a file whose mode is not set yet.
         for path in (*folder.iterdir(), folder):
             path.chmod(0o700 if path.is_dir() else 0o600)
             os.chown(path, _OWNERS[name], _OWNERS[name])
 
 
-def give_objects(folder: Path) -> None:
-    """Give S3's user the objects that an earlier version's server wrote as root."""
+def change_owner_of_objects(folder: Path) -> None:
+    """Change the owner of objects that an earlier version wrote as root to S3's user."""
     owner = _OWNERS["s3"]
     if folder.stat().st_uid == owner:
         return
     for _, folders, files, at in os.fwalk(folder, topdown=False):
         for name in (*folders, *files):
             os.chown(name, owner, owner, dir_fd=at, follow_symlinks=False)
-    # The last: where this is ended half-way, the next start does it again.
+    # Last, so that an interrupted run is repeated at the next start.
     os.chown(folder, owner, owner)
     folder.chmod(0o700)
 
 
 def prepare() -> None:
-    """See to the database, its administrator and the bucket."""
-    # The compose file says that all these are there by now, but not every engine heeds it.
+    """Prepare the database, its administrator and the bucket."""
+    # Not every engine follows depends_on of the compose file.
     for variable in ("SECRET_KEY_FILE", "DATABASE_PASSWORD_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         _wait_for_file(Path(os.environ[variable]))
     for variable in ("DATABASE_URL", "AWS_ENDPOINT_URL_S3"):
@@ -89,7 +89,7 @@ def prepare() -> None:
 
 
 def _wait_for_file(path: Path, seconds: float = 90) -> None:
-    """Return when the file is there for us to read, and holds something."""
+    """Return when the file is readable and not empty."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -99,12 +99,12 @@ def _wait_for_file(path: Path, seconds: float = 90) -> None:
         except OSError as error:
             problem = str(error.strerror)
         if time.monotonic() > deadline:
-            raise SystemExit(f"waited {seconds:.0f} s in vain for {path}: {problem}")
+            raise SystemExit(f"waited {seconds:.0f} s for {path}: {problem}")
         time.sleep(0.2)
 
 
 def _wait_for(url: str, seconds: float = 90) -> None:
-    """Return when the server of this address accepts connections."""
+    """Return when the server at this address accepts connections."""
     address = urlsplit(url)
     deadline = time.monotonic() + seconds
     while True:
@@ -119,7 +119,7 @@ def _wait_for(url: str, seconds: float = 90) -> None:
 
 
 def _replace_known_password() -> None:
-    """Give a database that was made with a password from the compose file the one of its own."""
+    """Replace a password from an earlier compose file by a generated one."""
     import psycopg
     from psycopg import sql
 
@@ -144,7 +144,7 @@ def _replace_known_password() -> None:
         try:
             with connect(password) as connection:
                 if password != wanted:
-                    # Only what PostgreSQL itself would keep of it goes over the network.
+                    # Only the hash that PostgreSQL stores is sent.
                     kept = connection.pgconn.encrypt_password(
                         wanted.encode(), user.encode(), b"scram-sha-256"
                     ).decode()
@@ -179,7 +179,7 @@ def main(arguments: list[str]) -> None:
     if arguments == ["secrets"]:
         os.umask(0o077)
         make_secrets(Path(os.environ["SECRETS_DIR"]))
-        give_objects(Path(os.environ["OBJECTS_DIR"]))
+        change_owner_of_objects(Path(os.environ["OBJECTS_DIR"]))
     elif not arguments:
         prepare()
     else:

@@ -1,4 +1,4 @@
-"""The lines that the person who typed `make up` reads."""
+"""The progress lines of `make up`."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ _REMIND_EVERY_S = 10
 
 
 class Console:
-    """Numbered steps: a line when one begins, a reminder while it lasts, a line when it is done."""
+    """Numbered steps: a line when a step begins, every 10 s, and when it is done."""
 
     def __init__(self, steps: Sequence[str] = (), out: TextIO = sys.stdout) -> None:
         self._numbers = {step: number for number, step in enumerate(dict.fromkeys(steps), 1)}
@@ -21,7 +21,7 @@ class Console:
         try:
             print(line, file=self._out, flush=True)
         except OSError:
-            # Whoever read our output is gone; the stack must be ended in order all the same.
+            # The reader of our output is gone; the stack must still be ended in order.
             self._out = open("/dev/null", "w")  # noqa: SIM115 - as long as the process
 
     def begin(self, step: str) -> None:
@@ -30,7 +30,7 @@ class Console:
             self.say(f"{self._place(step)} {step} …")
 
     def remind(self, step: str, detail: str = "") -> None:
-        """Say now and then that ``step`` goes on, and the ``detail`` where there is one."""
+        """Print every 10 s that ``step`` is still running, with ``detail`` if given."""
         now = time.monotonic()
         if now - self._reminded[step] >= _REMIND_EVERY_S:
             self._reminded[step] = now

@@ -1,4 +1,4 @@
-"""What one stack keeps secret, made at its first start, and the file that lets others use it."""
+"""The secrets of a stack, made at its first start, and aws.env for AWS clients."""
 
 import os
 import secrets
@@ -15,13 +15,13 @@ _AWS_ENV_HEAD = """\
 
 
 def secret(path: Path, value: str) -> str:
-    """What the file holds; made of ``value`` where there is none. For its owner alone."""
+    """The secret in the file, which is created with ``value`` if missing (mode 600)."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         if kept := path.read_text().strip():
             return kept
-        # Empty: we were ended between making the file and filling it.
+        # Empty: an earlier start was killed before it wrote the secret.
         path.write_text(value + "\n")
         return value
     with os.fdopen(descriptor, "w") as file:
@@ -30,7 +30,7 @@ def secret(path: Path, value: str) -> str:
 
 
 def private_file(path: Path, text: str) -> Path:
-    """Have ``path`` hold ``text``, whole or not at all; for its owner alone."""
+    """Write ``text`` to ``path``, atomically, with mode 600."""
     if path.exists() and path.read_text() == text:
         path.chmod(0o600)
         return path
@@ -68,7 +68,7 @@ def admin_password(layout: Layout) -> str:
 
 
 def new_aws_keys() -> tuple[str, str]:
-    """An access key and a secret key like AWS's, and none of its."""
+    """A random access key and secret key in AWS's format."""
     letters = string.ascii_uppercase + string.digits
     made = "LOCAL" + "".join(secrets.choice(letters) for _ in range(15))
     return made, secrets.token_urlsafe(30)
@@ -82,7 +82,7 @@ def aws_keys(layout: Layout) -> tuple[str, str]:
 
 
 def aws_credentials_file(layout: Layout) -> Path:
-    """The keys as AWS clients read them from a file; written anew."""
+    """The file with the keys in the format of AWS clients; written at each call."""
     return write_aws_credentials(layout.local_dir / "aws-credentials", *aws_keys(layout))
 
 
@@ -111,9 +111,9 @@ def aws_addresses(layout: Layout) -> dict[str, str]:
         "AWS_ENDPOINT_URL_S3": layout.s3_url,
         "AWS_ENDPOINT_URL_SAGEMAKER": layout.localaws_url,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": layout.localaws_url,
-        # A user's own setting of it would send requests, and credentials, to the real AWS.
+        # The user's own value could send requests and credentials to the real AWS.
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
-        # No need to look for an EC2 instance's role where there is none.
+        # There is no EC2 instance role to look for.
         "AWS_EC2_METADATA_DISABLED": "true",
         "MME_EXECUTION_ROLE_ARN": EXECUTION_ROLE,
         "MME_BUCKET": BUCKET,
@@ -121,7 +121,7 @@ def aws_addresses(layout: Layout) -> dict[str, str]:
 
 
 def write_aws_env(layout: Layout) -> Path:
-    """Write ``aws.env``, whole or not at all. Its values need no quotes."""
+    """Write ``aws.env``, atomically. Its values need no quotes."""
     path = layout.local_dir / "aws.env"
     lines = [f"export {name}={value}" for name, value in aws_environment(layout).items()]
     lines += [

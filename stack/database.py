@@ -1,7 +1,7 @@
-"""Brings the database up to date and sees to its administrator, in one start of Django.
+"""Migrates the database and creates the administrator, in one start of Django.
 
-Run with the portal's Python and environment: ``python -m stack.database``. As two commands of
-`manage.py` it would take twice as long, at every start.
+Run with the portal's Python and environment: ``python -m stack.database``. Two commands of
+`manage.py` would take twice as long at every start.
 """
 
 import os
@@ -13,7 +13,7 @@ _MARKER = "admin-password-changed"
 
 
 def password_changed(layout: Layout) -> bool:
-    """Whether the administrator has another password by now than the file holds."""
+    """Whether the administrator's password differs from the one in the file."""
     return (layout.local_dir / "run" / _MARKER).exists()
 
 
@@ -30,7 +30,7 @@ def _note_password(layout: Layout) -> None:
 
 
 def prepare() -> None:
-    """Bring the database up to date and see that there is an administrator."""
+    """Migrate the database and create the administrator if missing."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings")
     import django
     from django.core.management import call_command

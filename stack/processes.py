@@ -1,8 +1,7 @@
-"""What /proc tells about processes, and how to end those that belong to a stack.
+"""Finds processes in /proc, and ends those of a stack.
 
-Every program that the supervisor starts carries two environment variables, which its own
-children inherit: so a stack's processes can be told from all others, however deep they are and
-whatever session or process group they made for themselves.
+Every program that the supervisor starts has two environment variables, which its children inherit.
+So all processes of a stack are found, whatever session or process group they are in.
 """
 
 import contextlib
@@ -36,7 +35,7 @@ class Process:
 
 
 def read(pid: int) -> Process | None:
-    """The process, or None where there is none of that number."""
+    """The process with that number, or None."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -46,13 +45,13 @@ def read(pid: int) -> Process | None:
     return Process(pid, int(fields[1]), int(fields[2]), fields[0], int(fields[19]))
 
 
-def everyone() -> list[Process]:
+def all_processes() -> list[Process]:
     pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
     return [process for pid in pids if (process := read(pid)) is not None]
 
 
 def is_alive(pid: int, started: int) -> bool:
-    """Whether this very process, not another that got its number later, still runs."""
+    """Whether this process still runs, and not another one that reuses its number."""
     process = read(pid)
     return process is not None and process.started == started and not process.is_zombie
 
@@ -63,12 +62,12 @@ def marked(stack: Path, part: str | None = None) -> list[Process]:
     if part is not None:
         wanted.add(f"{PART_MARK}={part}".encode())
     found = []
-    for process in everyone():
+    for process in all_processes():
         if process.pid == os.getpid() or process.is_zombie:
             continue
         try:
             environment = Path(f"/proc/{process.pid}/environ").read_bytes()
-        except OSError:  # gone meanwhile, or another user's, which no stack of ours can be
+        except OSError:  # ended meanwhile, or another user's
             continue
         if wanted <= set(environment.split(b"\0")):
             found.append(process)
@@ -76,12 +75,12 @@ def marked(stack: Path, part: str | None = None) -> list[Process]:
 
 
 def children() -> list[Process]:
-    """Direct children of this process, the adopted and the dead but unreaped included."""
-    return [process for process in everyone() if process.parent == os.getpid()]
+    """Direct children of this process, including adopted ones and zombies."""
+    return [process for process in all_processes() if process.parent == os.getpid()]
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of any descendant whose own parent dies (prctl(2))."""
+    """Make this process adopt orphaned descendants (prctl(2), PR_SET_CHILD_SUBREAPER)."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")

@@ -1,6 +1,6 @@
-"""The Procfile: how the web server, the worker and beat are run, here as anywhere.
+"""Reads the Procfile: the commands of the web server, the worker and beat.
 
-``python -m stack.procfile NAME`` becomes the process NAME of it, as the images do.
+``python -m stack.procfile NAME`` runs its process NAME, as the images do.
 """
 
 import os
@@ -17,7 +17,7 @@ def read_procfile(path: Path = ROOT / "Procfile") -> dict[str, str]:
 
 
 def shell(command: str) -> list[str]:
-    """``command`` run by a shell that it replaces, so that signals reach the program itself."""
+    """``command`` in a shell, with exec, so that signals reach the program itself."""
     return ["sh", "-c", f"exec {command}"]
 
 

@@ -1,8 +1,7 @@
 """Starts the parts of a stack in order, keeps them running, and ends every one of them.
 
-One loop, one thread: each turn looks at every part and takes it one step further. A part that
-dies after it was ready is started again, with backoff; one that keeps dying, or was never
-ready, ends the whole with a line that names it.
+One thread runs a loop that checks every part. A part that ends after it was ready is restarted with
+backoff. One that keeps ending, or was never ready, ends the whole stack with a message.
 """
 
 import contextlib
@@ -19,20 +18,21 @@ from enum import Enum
 from pathlib import Path
 from types import FrameType
 
-from localaws.follow import following
+from localaws.parent_death import ending_with_parent
 from stack import leftovers, processes
 from stack.console import Console
-from stack.logs import bound, open_log
+from stack.log_files import open_log, rotate
 from stack.part import Log, Part
 
-_BUSY_TURN_S = 0.05
-_IDLE_TURN_S = 1.0
+_BUSY_INTERVAL_S = 0.05
+_IDLE_INTERVAL_S = 1.0
+_WATCHING_INTERVAL_S = 0.25
 _LAST_LINES = 15
 
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """How often a part may die within ``window_s`` seconds, and the pauses before its restarts."""
+    """How often a part may end within ``window_s`` seconds, and the backoff before its restarts."""
 
     limit: int = 5
     window_s: float = 120
@@ -43,34 +43,38 @@ class RestartPolicy:
         return min(self.longest_pause_s, float(self.first_pause_s * 2 ** (deaths - 1)))
 
 
-class State(Enum):
-    WAITING = "waiting"  # for the parts it comes after, or for the end of a pause
+class PartState(Enum):
+    WAITING = "waiting"  # for other parts, or for its backoff
     STARTING = "starting"
     READY = "ready"  # a service that serves
     DONE = "done"  # a step that has ended well
+    STOPPING = "stopping"  # told to end, to be started again
+    FAILED = "failed"  # until a file changes
 
 
 @dataclass
 class _Running:
     part: Part
     log: Log
-    state: State = State.WAITING
+    state: PartState = PartState.WAITING
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0
     was_ready: bool = False
     not_before: float = 0
+    stopping_since: float = 0
     deaths: deque[float] = field(default_factory=deque)
 
     @property
     def is_ready(self) -> bool:
-        return self.state in (State.READY, State.DONE)
+        return self.state in (PartState.READY, PartState.DONE)
 
 
 class Supervisor:
-    """Runs ``parts`` until it is told to end (SIGTERM, SIGINT, SIGHUP) or one of them fails.
+    """Runs ``parts`` until a signal (SIGTERM, SIGINT, SIGHUP) or until one of them fails.
 
     ``stack_dir`` identifies the stack. ``on_ready`` is called once, when all parts are ready.
-    ``follow``, a process number, makes the stack end when that process does.
+    ``follow``, a process number, makes the stack end when that process does. ``changes`` gives the
+    files that changed since its last call: the parts with ``reload_on`` are restarted for them.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         on_ready: Callable[[], None] = lambda: None,
         follow: int | None = None,
+        changes: Callable[[], set[Path]] | None = None,
     ) -> None:
         self._dir = stack_dir
         self._console = console or Console([part.step for part in parts])
@@ -91,6 +96,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._follow = processes.read(follow) if follow is not None else None
         self._follows = follow is not None
+        self._changes = changes
         self._running = [_Running(part, Log(self._log_path(part), 0)) for part in parts]
         self._by_name = {running.part.name: running for running in self._running}
         self._announced = False
@@ -105,14 +111,14 @@ class Supervisor:
             raise ValueError(f"unknown parts are waited for: {sorted(missing)}")
 
     def run(self) -> int:
-        """Run the stack; 0 after it was told to end, 1 after a part failed."""
+        """Run the stack; returns 0 after a signal, 1 after a part failed."""
         for folder in ("run", "logs"):
             (self._dir / folder).mkdir(parents=True, exist_ok=True)
         processes.adopt_orphans()
-        with self._woken_by_signals() as wakeup:
+        with self._signal_wakeup() as wakeup:
             try:
                 while not self._signals and self._problem is None:
-                    self._turn()
+                    self._step()
                     self._sleep(wakeup)
             finally:
                 self._end_all()
@@ -121,15 +127,17 @@ class Supervisor:
             return 1
         return 0
 
-    # One turn of the loop
+    # One pass of the loop
 
-    def _turn(self) -> None:
+    def _step(self) -> None:
+        if self._changes is not None:
+            self._reload(self._changes())
         now = time.monotonic()
         for running in self._running:
             if self._problem is not None:
                 return
             if running.process is not None:
-                self._look_at(running, now)
+                self._check(running, now)
             elif self._may_start(running, now):
                 self._start(running)
         if not self._announced and all(running.is_ready for running in self._running):
@@ -143,12 +151,12 @@ class Supervisor:
         if now - self._logs_bounded_at > 5:
             self._logs_bounded_at = now
             for running in self._running:
-                bound(running.log.path)
+                rotate(running.log.path)
         self._reap_adopted()
 
     def _may_start(self, running: _Running, now: float) -> bool:
         return (
-            running.state is State.WAITING
+            running.state is PartState.WAITING
             and now >= running.not_before
             and all(self._by_name[name].is_ready for name in running.part.after)
         )
@@ -165,7 +173,7 @@ class Supervisor:
         with open_log(running.log.path, part.name) as (file, start):
             running.log = Log(running.log.path, start)
             running.process = subprocess.Popen(
-                following(tuple(part.command)),
+                ending_with_parent(tuple(part.command)),
                 env=environment,
                 cwd=part.cwd,
                 stdin=subprocess.DEVNULL,
@@ -175,19 +183,22 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C in the terminal is for the supervisor alone
             )
         running.started_at = time.monotonic()
-        running.state = State.STARTING
+        running.state = PartState.STARTING
         (self._dir / "run" / f"{part.name}.pid").write_text(f"{running.process.pid}\n")
         self._record()
 
-    def _look_at(self, running: _Running, now: float) -> None:
+    def _check(self, running: _Running, now: float) -> None:
         part, process = running.part, running.process
         assert process is not None
         code = process.poll()
         if code is not None:
             self._ended(running, code, now)
-        elif running.state is State.STARTING:
+        elif running.state in (PartState.STOPPING, PartState.FAILED):
+            if now - running.stopping_since > part.stop_within_s:
+                process.kill()
+        elif running.state is PartState.STARTING:
             if part.ready is not None and part.ready(running.log) and process.poll() is None:
-                running.state = State.READY
+                running.state = PartState.READY
                 self._became_ready(running)
             elif now - running.started_at > part.ready_within_s:
                 self._fail(
@@ -201,7 +212,8 @@ class Supervisor:
     def _became_ready(self, running: _Running) -> None:
         step = running.part.step
         if running.was_ready:
-            self._console.say(f"{running.part.name} is back.")
+            what = "has run again" if running.part.once else "is back"
+            self._console.say(f"{running.part.name} {what}.")
         elif all(other.is_ready for other in self._running if other.part.step == step):
             self._console.done(step)
         running.was_ready = True
@@ -211,12 +223,18 @@ class Supervisor:
         running.process = None
         (self._dir / "run" / f"{part.name}.pid").unlink(missing_ok=True)
         self._record()
+        if running.state in (PartState.STOPPING, PartState.FAILED):
+            self._end_descendants(part)
+            if running.state is PartState.STOPPING:
+                running.state = PartState.WAITING
+            return
         if part.once and code == 0:
-            running.state = State.DONE
+            running.state = PartState.DONE
             self._became_ready(running)
             return
-        how = _how(code)
-        if not running.was_ready:
+        how = _exit_description(code)
+        at_start = running.state is PartState.STARTING
+        if not running.was_ready or (at_start and part.reload_on is not None):
             what = "failed" if part.once else "did not start"
             self._fail(running, f"{part.name} {what}: it ended with {how}")
             return
@@ -235,18 +253,59 @@ class Supervisor:
             f"{part.name} ended with {how}; starting it again in {pause:g} s "
             f"({len(running.deaths)} of {self._policy.limit}; log: {running.log.path})."
         )
-        # What it had started itself must not stand in the way of its successor.
-        processes.end(lambda: processes.marked(self._dir, part.name), grace_s=1)
-        running.state = State.WAITING
+        self._end_descendants(part)
+        running.state = PartState.WAITING
         running.not_before = time.monotonic() + pause
+
+    def _end_descendants(self, part: Part) -> None:
+        """End what a part that has ended had started: it may hold a port of the next run."""
+        processes.end(lambda: processes.marked(self._dir, part.name), grace_s=1)
 
     def _fail(self, running: _Running, what: str) -> None:
         lines = running.log.last_lines(_LAST_LINES)
         tail = "".join(f"\n    {line}" for line in lines)
-        self._problem = (
-            f"Stopped: {what}. Everything was ended; nothing stored was lost. "
-            f"Its log: {running.log.path}"
-        ) + (f"\nThe last lines of it:{tail}" if tail else "")
+        log = f"Its log: {running.log.path}" + (f"\nThe last lines of it:{tail}" if tail else "")
+        if running.part.reload_on is None:
+            self._problem = f"Stopped: {what}. Everything was ended; nothing stored was lost. {log}"
+            return
+        if running.process is not None:
+            running.process.terminate()
+        running.state, running.stopping_since = PartState.FAILED, time.monotonic()
+        self._console.say(f"Failed: {what}. It is started again when a file changes. {log}")
+
+    # Reloading
+
+    def _reload(self, changed: set[Path]) -> None:
+        """Restart the parts that run a changed file, and those that failed before."""
+        concerned = {
+            running.part.name: {path for path in changed if running.part.reload_on(path)}
+            for running in self._running
+            if running.part.reload_on is not None
+        }
+        files = sorted(set().union(*concerned.values()))
+        if not files:
+            return
+        restarted = [
+            self._by_name[name]
+            for name, paths in concerned.items()
+            if paths or self._by_name[name].state is PartState.FAILED
+        ]
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        names = ", ".join(running.part.name for running in restarted)
+        self._console.say(f"{files[0]}{more} changed; restarting {names}.")
+        for running in restarted:
+            self._restart(running)
+
+    def _restart(self, running: _Running) -> None:
+        running.deaths.clear()
+        running.not_before = 0
+        if running.process is None:
+            running.state = PartState.WAITING
+        elif running.state is not PartState.STOPPING:
+            if running.state is not PartState.FAILED:  # that was told to end already
+                running.process.terminate()
+                running.stopping_since = time.monotonic()
+            running.state = PartState.STOPPING
 
     # The end
 
@@ -257,14 +316,14 @@ class Supervisor:
             self._console.say("Ending …")
         self._end_parts([each for each in running if not each.part.ends_last])
         self._end_parts([each for each in running if each.part.ends_last])
-        # Descendants that left their parent's group and outlived it were adopted by us.
+        # Descendants in other process groups that outlived their parents were adopted by us.
         processes.end(
-            lambda: processes.marked(self._dir) + _living(processes.children()), grace_s=0.5
+            lambda: processes.marked(self._dir) + _not_zombies(processes.children()), grace_s=0.5
         )
         self._reap_adopted()
         for each in self._running:
             (self._dir / "run" / f"{each.part.name}.pid").unlink(missing_ok=True)
-        leftovers.forget(self._dir)
+        leftovers.clear(self._dir)
 
     def _end_parts(self, running: Sequence[_Running]) -> None:
         began = time.monotonic()
@@ -280,7 +339,7 @@ class Supervisor:
                     left.remove(each)
                 elif self._signals > 1 or patience > each.part.stop_within_s:
                     each.process.kill()
-            time.sleep(_BUSY_TURN_S / 2)
+            time.sleep(_BUSY_INTERVAL_S / 2)
         for each in running:
             each.process = None
 
@@ -301,8 +360,8 @@ class Supervisor:
                     os.waitpid(process.pid, os.WNOHANG)
 
     @contextlib.contextmanager
-    def _woken_by_signals(self) -> Iterator[socket.socket]:
-        """While inside, signals wake the loop, and those that ask to end are counted."""
+    def _signal_wakeup(self) -> Iterator[socket.socket]:
+        """In the block signals wake the loop, and those that end the stack are counted."""
         read, write = socket.socketpair()
         read.setblocking(False)
         write.setblocking(False)
@@ -326,18 +385,20 @@ class Supervisor:
             write.close()
 
     def _sleep(self, wakeup: socket.socket) -> None:
-        busy = any(not running.is_ready for running in self._running)
-        ready, _, _ = select.select([wakeup], [], [], _BUSY_TURN_S if busy else _IDLE_TURN_S)
+        settled = (PartState.READY, PartState.DONE, PartState.FAILED)
+        busy = any(running.state not in settled for running in self._running)
+        idle = _IDLE_INTERVAL_S if self._changes is None else _WATCHING_INTERVAL_S
+        ready, _, _ = select.select([wakeup], [], [], _BUSY_INTERVAL_S if busy else idle)
         if ready:
             with contextlib.suppress(BlockingIOError):
                 wakeup.recv(4096)
 
 
-def _living(found: Sequence[processes.Process]) -> list[processes.Process]:
+def _not_zombies(found: Sequence[processes.Process]) -> list[processes.Process]:
     return [process for process in found if not process.is_zombie]
 
 
-def _how(code: int) -> str:
+def _exit_description(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     try:

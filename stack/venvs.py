@@ -1,4 +1,4 @@
-"""The virtual environments: what is in them, whether they are up to date, and making them.
+"""The virtual environments: their requirements, whether they are current, and installing them.
 
 ``python -m stack.venvs NAME`` makes or completes one; the stack runs that as a step of its own.
 """
@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack import libraries
-from stack.errors import StackError
 from stack.layout import CONTAINER_VENV, PORTAL_VENV, ROOT, SDK_VENV
+from stack.stack_error import StackError
 
 _STAMP = "installed.json"  # what was installed, written last of all
-_UNDERWAY = "installing"  # there while an install goes on; found later, it was interrupted
+_UNDERWAY = "installing"  # exists during an install; found at a start, the install was interrupted
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
-#: The Python outside of any virtual environment: what it runs may replace the environments.
+#: The Python outside of virtual environments, so that those can be replaced.
 BASE_PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 NEEDS_VENV = (
     "This Python 3.11 cannot make virtual environments: install its venv package "
@@ -38,7 +38,7 @@ class Venv:
     name: str
     folder: Path
     requirements: tuple[Path, ...]
-    #: Files whose packages these requirements hold too, so that they need no install of their own.
+    #: Requirement files that are included in these, and need no install of their own.
     includes: tuple[Path, ...] = ()
     #: Whether MXNet is in it, which needs libraries linked to it (stack/libraries.py).
     holds_mxnet: bool = False
@@ -60,7 +60,7 @@ class Venv:
         }
 
     def is_current(self) -> bool:
-        """Whether everything that it needs is installed, in these very versions."""
+        """Whether the pinned requirements are installed."""
         try:
             stamp = json.loads((self.folder / _STAMP).read_text())
         except (FileNotFoundError, ValueError):
@@ -73,25 +73,25 @@ class Venv:
         )
 
     def install(self) -> None:
-        """Make or complete it. What an interrupted install left is thrown away first."""
-        with _alone(self.requirements[0].parent):
-            if self.is_current():  # somebody else was quicker
+        """Create or update it. An interrupted install is removed first."""
+        with _exclusive(self.requirements[0].parent):
+            if self.is_current():  # another process has installed it
                 return
             if (self.folder / _UNDERWAY).exists() or not _works(self.python):
-                # pip takes a package that was cut off half-way for installed.
+                # pip takes a partly installed package for installed.
                 _remove(self.folder)
             fresh = not self.folder.exists()
             self.folder.mkdir(exist_ok=True)
             (self.folder / _UNDERWAY).touch()
             if fresh:
                 _create(self.folder)
-            # A stamp that stayed would vouch for what is about to change.
+            # Removed first: an interrupted install must not look current.
             (self.folder / _STAMP).unlink(missing_ok=True)
             _run(_installer(self.python) + _requirement_options(self.requirements), "installing")
             if self.holds_mxnet:
                 libraries.link(self.site)
-            # Compiled here and not by pip: on all cores, and whatever the shell says about
-            # bytecode; importing MXNet takes twice as long without.
+            # Compiled here, not by pip: on all cores, and independent of the user's settings.
+            # Without bytecode importing MXNet takes twice as long.
             compiled = [
                 str(self.python),
                 "-m",
@@ -100,7 +100,7 @@ class Venv:
                 "-qq",
                 str(self.folder / "lib"),
             ]
-            # Packages ship files of other Python versions, which cannot be compiled: no error.
+            # No check: packages have files for other Python versions, which fail to compile.
             subprocess.run(compiled, env=clean_environment(), check=False, timeout=900)
             temporary = self.folder / f"{_STAMP}.tmp"
             temporary.write_text(json.dumps(self.wanted()))
@@ -129,13 +129,13 @@ ALL = {venv.name: venv for venv in (PORTAL, DEV, CONTAINER, SDK)}
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would make Python skip bytecode or import foreign modules."""
+    """The environment without variables that change how Python imports."""
     unwanted = (_NO_BYTECODE, "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
     return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 
 def _create(folder: Path) -> None:
-    """Make an empty environment with the first means that this machine has."""
+    """Create an empty environment with venv, uv or virtualenv."""
     if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv"):
         command = [BASE_PYTHON, "-m", "venv", str(folder)]
     elif shutil.which("uv"):
@@ -181,8 +181,8 @@ def _remove(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold off others that would install from this folder's requirements at the same time."""
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Lock the requirements folder, so that installs run one after the other."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

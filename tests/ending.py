@@ -1,9 +1,9 @@
-"""A command of whose servers and files nothing is left, however it ends.
+"""Runs a command and cleans up its processes and temporary files, however it ends.
 
-``run(main)`` forks. The child runs ``main``, with a temporary folder of its own; the parent waits,
-adopts whatever loses its parent, and at the end kills what is left and removes the folder. Where
-the parent is killed outright, the kernel sends the child SIGTERM (prctl(2), PR_SET_PDEATHSIG), on
-which it clears away by itself. Uses the standard library alone.
+``run(main)`` forks. The child runs ``main`` with a temporary folder of its own. The parent waits,
+adopts orphans, kills what is left at the end, and removes the folder. If the parent is killed, the
+kernel sends the child SIGTERM (prctl(2), PR_SET_PDEATHSIG), which then cleans up itself. It uses
+the standard library alone.
 """
 
 import contextlib
@@ -39,24 +39,24 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        _be_the_child(main, parent, folder)
+        _run_child(main, parent, folder)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    told: list[float] = []
+    signalled: list[float] = []
 
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        told.append(time.monotonic())
+    def forward(number: int, _frame: FrameType | None) -> None:
+        signalled.append(time.monotonic())
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, number)
 
     for number in _SIGNALS:
-        signal.signal(number, pass_on)
+        signal.signal(number, forward)
     status = None
     while status is None:
         pid, found = os.waitpid(-1, os.WNOHANG)
         if pid == child:
             status = found
         elif pid == 0:
-            if told and time.monotonic() > told[0] + CLEAR_SECONDS:
+            if signalled and time.monotonic() > signalled[0] + CLEAR_SECONDS:
                 os.kill(child, signal.SIGKILL)
             time.sleep(0.02)
     _end_descendants()
@@ -65,10 +65,10 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     sys.exit(128 - code if code < 0 else code)
 
 
-def _be_the_child(main: Callable[[], int | None], parent: int, folder: str) -> NoReturn:
+def _run_child(main: Callable[[], int | None], parent: int, folder: str) -> NoReturn:
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     for number in _SIGNALS:
-        signal.signal(number, _leave)
+        signal.signal(number, _exit_on_signal)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     try:
@@ -76,28 +76,28 @@ def _be_the_child(main: Callable[[], int | None], parent: int, folder: str) -> N
             sys.exit(1)
         sys.exit(main())
     finally:
-        for number in _SIGNALS:  # nothing cuts this short
+        for number in _SIGNALS:  # the clean-up is not interrupted
             signal.signal(number, signal.SIG_IGN)
         _end_descendants()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
+def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
     for other in _SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
 def _end_descendants() -> None:
-    """SIGTERM, some seconds, SIGKILL to all that came of this process, and reap it."""
+    """SIGTERM, some seconds later SIGKILL, to all descendants of this process; reaps them."""
     deadline = time.monotonic() + END_SECONDS
-    told: set[int] = set()
+    signalled: set[int] = set()
     while left := _descendants():
         late = time.monotonic() > deadline
-        for pid in left if late else left - told:
+        for pid in left if late else left - signalled:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
-        told |= left
+        signalled |= left
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

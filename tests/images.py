@@ -1,8 +1,8 @@
 """Runs the images that were built: ``python -m tests.images``, called by `.ci/images`.
 
-CONTAINER_ENGINE and COMPOSE are the commands of the engine. The container image has to load and
-answer as SageMaker would ask it; the compose file has to give a portal into which one can log in,
-validate an upload, deploy an endpoint and call it.
+CONTAINER_ENGINE and COMPOSE are the commands of the engine. The container image must follow
+SageMaker's contract; with the compose file a user can log in, upload a model, deploy an endpoint
+and call it.
 """
 
 import configparser

@@ -1,7 +1,7 @@
-"""Archives written byte by byte, as archivers of other people write them, and all who read them.
+"""Archives in the formats of other archivers, written byte by byte, and the readers of archives.
 
 The readers: the validation's own (container/archive.py), localaws's (localaws/fetch.py), and
-GNU tar, which stands for what nobody here can look into.
+GNU tar, which stands for other software.
 """
 
 import gzip
@@ -45,7 +45,7 @@ def header(
     tail: bytes | None = None,
     checksum: int = 0,
 ) -> bytes:
-    """One header block; ``tail`` is what stands from byte 345 on, ``checksum`` is its fault."""
+    """One header block; ``tail`` begins at byte 345, ``checksum`` may be wrong."""
     block = bytearray(BLOCK)
     block[:100] = name[:100].ljust(100, b"\0")
     block[100:108], block[108:116], block[116:124] = mode, owner, owner
@@ -182,7 +182,7 @@ Tree = dict[bytes, bytes]
 
 @dataclass(frozen=True)
 class Refused:
-    """A reader refused the archive, and why."""
+    """A reader refused the archive; the message says why."""
 
     why: str
 

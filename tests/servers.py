@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import redis
 
-from stack import queue
+from stack import redis_config
 
 ROOT = Path(__file__).resolve().parents[1]
 T = TypeVar("T")
@@ -109,7 +109,7 @@ def redis_of_a_stack(port: int, folder: Path) -> Iterator["subprocess.Popen[byte
     """
     kept = folder / "redis"
     kept.mkdir(mode=0o700, exist_ok=True)
-    configuration = queue.write(
+    configuration = redis_config.write(
         kept, password=REDIS_PASSWORD, host="127.0.0.1", port=port, keep_in=str(kept)
     )
     with (kept / "users.acl").open("a") as users:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from stack import processes
@@ -40,12 +41,22 @@ class Stack:
     ``url``: the portal's address. ``admin_password``: of the user ``admin``. ``aws``: environment
     variables for AWS clients (what aws.env exports). ``local_dir``: its LOCAL_DIR.
     ``variables``: what it was started with. ``environment``: what the portal runs with, for
-    `manage.py` commands beside it.
+    `manage.py` commands beside it. ``checkout``: the code that it runs.
+    ``options``: those of the command, besides its own.
     """
 
-    def __init__(self, folder: Path, demo: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        demo: Path | None = None,
+        *,
+        checkout: Path = ROOT,
+        options: Sequence[str] = (),
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.output = folder / "output"
+        self._checkout = checkout
+        self._options = options
         self.local_dir = folder / "local"
         self.variables = {"LOCAL_DIR": str(self.local_dir)} | free_ports()
         #: A secret of other programs in the environment of who starts it; goes nowhere.
@@ -73,8 +84,11 @@ class Stack:
         began = time.monotonic()
         with self.output.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "stack", "up", "--follow", str(os.getpid())],
-                cwd=ROOT,
+                [
+                    *(sys.executable, "-m", "stack", "up", "--follow", str(os.getpid())),
+                    *self._options,
+                ],
+                cwd=self._checkout,
                 env=os.environ | self.variables | {"SOME_API_TOKEN": self.planted},
                 stdin=subprocess.DEVNULL,
                 stdout=file,

@@ -1,4 +1,4 @@
-"""Threads that begin at the same moment, for what several people or machines do at once."""
+"""Runs functions in threads that start at the same moment."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def together(works: Sequence[Callable[[], T]]) -> list[T]:
-    """What each of ``works`` gives, each in a thread of its own; raises the error of one."""
+    """The results of ``works``, each run in its own thread; raises the first error."""
     start = threading.Barrier(len(works))
 
     def run(work: Callable[[], T]) -> T:

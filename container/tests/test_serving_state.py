@@ -68,14 +68,14 @@ def test_the_plug_in_is_built_from_its_sources() -> None:
 
 def test_a_request_whose_worker_is_killed_is_answered(server: Server, unpacked: Unpacked) -> None:
     """As the kernel kills it; test_image.py has the kernel do so."""
-    assert server.load("doomed", unpacked()).status == 200
-    caller, worker = hold(server, "doomed")
+    assert server.load("failing", unpacked()).status == 200
+    caller, worker = hold(server, "failing")
     os.kill(worker, signal.SIGKILL)
     answer = caller.answer()
     assert answer.status == 507
     assert "was killed by signal 9 while it answered" in answer.json["message"]
-    assert server.told("worker_killed", "doomed")
-    server.unload("doomed")
+    assert server.told("worker_killed", "failing")
+    server.unload("failing")
 
 
 def test_at_the_end_running_requests_are_answered_and_new_ones_refused(

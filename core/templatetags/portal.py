@@ -74,9 +74,9 @@ def percent(value: float | None) -> str:
 
 
 @register.filter
-def ms(value: float | None) -> str:
+def ms(value: float | str | None) -> str:
     """Milliseconds as a person reads them: 4.2 ms, 87 ms, 1.3 s."""
-    if value is None:
+    if value is None or isinstance(value, str):  # Django gives "" for what a report does not have
         return "–"
     if 0 < value < 0.05:
         return "< 0.1 ms"

@@ -1,4 +1,4 @@
-"""`/readyz` with real parts, with parts that hang or are full, and what strangers learn of it."""
+"""`/readyz` with real parts, with parts that hang or are full, and what anybody learns of it."""
 
 import json
 import logging

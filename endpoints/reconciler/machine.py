@@ -1,13 +1,14 @@
-"""The steps toward what the user wants, and what an error of AWS means for them."""
+"""Choose the next change of an endpoint; retry or stop where AWS answers with an error."""
 
 import logging
 
+from activity.models import Event
 from core import errors
 from core.lease import LeaseLost
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler import writing
 from endpoints.reconciler.kinds import ENDPOINT, KINDS
-from endpoints.reconciler.run import AT_ONCE, LEASE, WHEN_SETTLED, NotOurs, Run
+from endpoints.reconciler.run import AT_ONCE, LEASE, WHEN_SETTLED, NewEvent, NotOurs, Run
 
 logger = logging.getLogger(__name__)
 
@@ -31,17 +32,25 @@ def advance(endpoint_id: int) -> bool:
         logger.info("endpoint %s: the lease was lost before anything was changed", run.endpoint)
         run.check_in = AT_ONCE
     except NotOurs as error:
-        run.stop(error.code, error.parameters)
-    except tuple(_RETRIED) as error:
-        code = next(code for kind, code in _RETRIED.items() if isinstance(error, kind))
-        run.retry(code, error)
-    except errors.Denied as error:
-        hint = _STAYS if error.todo else _WHAT_TO_ALLOW
-        run.stop("endpoint.denied", {"error": str(error)}, hint)
+        run.stop(error.event)
     except errors.AwsError as error:
-        run.stop("endpoint.refused", {"error": str(error)}, _WHAT_TO_CHANGE)
+        _handle(run, error)
     writing.write(run)
     return True
+
+
+def _handle(run: Run, error: errors.AwsError) -> None:
+    """Try again what passes by itself; stop for what a person must mend."""
+    said = {"error": str(error)}
+    for kind, code in _RETRIED.items():
+        if isinstance(error, kind):
+            run.retry(NewEvent(code, said, Event.Level.WARNING))
+            return
+    if isinstance(error, errors.Denied):
+        denied = NewEvent("endpoint.denied", said, Event.Level.ERROR)
+        run.stop(denied, _STAYS if error.todo else _WHAT_TO_ALLOW)
+    else:
+        run.stop(NewEvent("endpoint.refused", said, Event.Level.ERROR), _WHAT_TO_CHANGE)
 
 
 def _create_missing(run: Run) -> None:
@@ -59,7 +68,8 @@ def _create_missing(run: Run) -> None:
     if found is None:
         run.hint = "SageMaker has taken the request, but does not show the endpoint yet."
     elif found.state == Resource.State.FAILED:
-        run.stop_failed(found)
+        reason = found.failure or "it gives no reason."  # the event of the new state says it too
+        run.stop(f"SageMaker could not start the endpoint: {reason}", _FAILED)
     else:
         run.check_in = WHEN_SETTLED
         if found.state != Resource.State.IN_SERVICE:
@@ -111,6 +121,7 @@ _IN_PROGRESS = {
     Resource.State.DELETING: "SageMaker is deleting the endpoint, which nobody asked for here. It "
     "is created again when it is gone.",
 }
+_FAILED = "A Failed endpoint can only be deleted. Tear it down, then create it anew."
 _STOPPING = "SageMaker is stopping the instances."
 _DELETED_LATER = "SageMaker deletes no endpoint that is %s; it is deleted as soon as that is over."
 _STAYS = "What is there stays as it is. The portal tries again by itself every five minutes."

@@ -10,9 +10,9 @@ from django.conf import settings
 from activity import codes
 from activity.models import Event
 from core import aws, backoff, clock, errors
-from endpoints.events import size_of
+from endpoints.events import TEMPLATES, size_of
 from endpoints.models import Endpoint, Resource
-from endpoints.reconciler.kinds import CONFIG, ENDPOINT, MODEL, Found, ResourceKind
+from endpoints.reconciler.kinds import ENDPOINT, Found, ResourceKind
 
 logger = logging.getLogger(__name__)
 
@@ -25,25 +25,35 @@ WHEN_SETTLED = timedelta(seconds=60)
 WHEN_STOPPED = timedelta(minutes=5)
 # How long a read may still miss what was written (BC: CreateEndpoint on DescribeEndpointConfig).
 READ_LAG = timedelta(seconds=60)
+# Levels of the events that tell a new state.
+_LEVELS = {
+    Resource.State.IN_SERVICE: Event.Level.SUCCESS,
+    Resource.State.GONE: Event.Level.SUCCESS,
+    Resource.State.KEPT: Event.Level.WARNING,
+    Resource.State.FAILED: Event.Level.ERROR,
+}
 # Failed runs in a row before the log tells of it.
 RUNS_BEFORE_TELLING = 3
 
 
-class NotOurs(Exception):
-    """What has the name of our resource was not created by this portal."""
-
-    def __init__(self, code: str, parameters: Mapping[str, codes.Scalar]) -> None:
-        super().__init__(codes.render(code, parameters))
-        self.code, self.parameters = code, parameters
-
-
 @dataclass(frozen=True)
 class NewEvent:
-    """An event that is recorded when the run is written."""
+    """An event that is recorded when the run is written; ``str()`` is its sentence."""
 
     code: str
     parameters: Mapping[str, codes.Scalar] = field(default_factory=dict)
     level: str = Event.Level.INFO
+
+    def __str__(self) -> str:
+        return codes.render(self.code, self.parameters)
+
+
+class NotOurs(Exception):
+    """What has the name of our resource was not created by this portal; ``event`` says it."""
+
+    def __init__(self, event: NewEvent) -> None:
+        super().__init__(str(event))
+        self.event = event
 
 
 class Run:
@@ -88,8 +98,9 @@ class Run:
             return None
         # The very one that was seen before is ours, though somebody may have changed it since.
         if not kind.is_ours(self.endpoint, found) and found.created_at != resource.created_at:
+            facts = {"name": resource.name, **found.facts}
             code = f"endpoint.{kind.kind}.foreign"
-            raise NotOurs(code, {"name": resource.name} | dict(found.facts))
+            raise NotOurs(NewEvent(code, facts, Event.Level.ERROR))
         # A model or config that is being deleted may be read for a while longer.
         if found.status or resource.state != Resource.State.DELETING:
             self.note(kind, found.state, found=found)
@@ -120,7 +131,10 @@ class Run:
         self.seen.add(kind)
         created_at = found.created_at if found else None
         if resource.state != state:
-            self._tell_state(kind, state, found)
+            reason = (found and found.failure) or "SageMaker gives no reason."
+            status = found.status if found else ""
+            level = _LEVELS.get(state, Event.Level.INFO)
+            self.tell(f"endpoint.{kind.kind}.{state}", kind, level, reason=reason, status=status)
             resource.changed_at = clock.now()
         elif created_at and resource.created_at and created_at != resource.created_at:
             self.tell(f"endpoint.{kind.kind}.replaced", kind, level=Event.Level.WARNING)
@@ -172,7 +186,6 @@ class Run:
     def keep(self, kind: ResourceKind) -> None:
         """Leave alone what is not ours; it counts as done."""
         self.note(kind, Resource.State.KEPT)
-        self.tell(f"endpoint.{kind.kind}.kept", kind, level=Event.Level.WARNING)
 
     def wait(self, hint: str) -> None:
         """Look again at what SageMaker works on: the longer it takes, the later."""
@@ -181,62 +194,27 @@ class Run:
         self.check_in = timedelta(seconds=min(10.0, max(1.0, waited / 15)))
         self.hint = hint
 
-    def stop(self, code: str, parameters: Mapping[str, codes.Scalar], hint: str = "") -> None:
-        """Stand still for a failure that a person must mend; it is told as an event."""
-        self.failure, self.hint = codes.render(code, parameters), hint
-        self.failure_event = NewEvent(code, parameters, Event.Level.ERROR)
-        self.check_in = WHEN_STOPPED
+    def stop(self, failure: NewEvent | str, hint: str = "") -> None:
+        """Do nothing more until a person mends a failure; an event tells of it where it is new."""
+        self.failure_event = failure if isinstance(failure, NewEvent) else None
+        self.failure, self.hint, self.check_in = str(failure), hint, WHEN_STOPPED
 
-    def stop_failed(self, found: Found) -> None:
-        """Stand still since SageMaker could not start it; the new state has told it."""
-        reason = found.failure or "it gives no reason."
-        self.failure = f"SageMaker could not start the endpoint: {reason}"
-        self.hint = "A Failed endpoint can only be deleted. Tear it down, then create it anew."
-        self.check_in = WHEN_STOPPED
-
-    def retry(self, code: str, error: errors.AwsError) -> None:
+    def retry(self, problem: NewEvent) -> None:
         """Try again after something that passes, with exponential backoff."""
         attempts = self.endpoint.attempts
-        event = NewEvent(code, {"error": str(error)}, Event.Level.WARNING)
         self.retrying = True
-        self.failure, self.hint = self.endpoint.failure, codes.render(code, event.parameters)
+        self.failure, self.hint = self.endpoint.failure, str(problem)
         self.check_in = backoff.pause(
             attempts, first=timedelta(seconds=1), longest=timedelta(minutes=1)
         )
         if attempts == RUNS_BEFORE_TELLING:
-            self.events.append(event)
+            self.events.append(problem)
 
     def tell(
-        self,
-        code: str,
-        kind: ResourceKind,
-        level: str = Event.Level.INFO,
-        more: Mapping[str, codes.Scalar] | None = None,
+        self, code: str, kind: ResourceKind, level: str = Event.Level.INFO, **facts: codes.Scalar
     ) -> None:
-        """Add an event about a resource, whose name is its first parameter."""
-        parameters = {"name": self.resources[kind.kind].name, **(more or {})}
-        self.events.append(NewEvent(code, parameters, level))
-
-    def _tell_state(self, kind: ResourceKind, state: Resource.State, found: Found | None) -> None:
-        endpoint, states = self.endpoint, Resource.State
-        if state == states.KEPT:
-            return  # told by keep()
-        if state == states.GONE:
-            self.tell(f"endpoint.{kind.kind}.gone", kind, Event.Level.SUCCESS)
-        elif state == states.DELETING:
-            self.tell(f"endpoint.{kind.kind}.deleting", kind)
-        elif kind is MODEL:
-            self.tell("endpoint.model.created", kind, more={"store": endpoint.model_data_url})
-        elif kind is CONFIG:
-            self.tell("endpoint.config.created", kind, more=size_of(endpoint))
-        elif state == states.IN_SERVICE:
-            self.tell("endpoint.endpoint.in_service", kind, Event.Level.SUCCESS)
-        elif state == states.FAILED and found and found.failure:
-            reason = {"reason": found.failure}
-            self.events.append(NewEvent("endpoint.endpoint.failed", reason, Event.Level.ERROR))
-        elif state == states.FAILED:
-            code = "endpoint.endpoint.failed_unexplained"
-            self.events.append(NewEvent(code, level=Event.Level.ERROR))
-        else:
-            status = found.status if found else str(state.label)
-            self.tell("endpoint.endpoint.changed", kind, more={"status": status})
+        """Add an event about a resource, with those of the facts that its sentence names."""
+        name, store = self.resources[kind.kind].name, self.endpoint.model_data_url
+        facts |= {"name": name, "store": store, **size_of(self.endpoint)}
+        named = {key: fact for key, fact in facts.items() if f"%({key})s" in TEMPLATES[code]}
+        self.events.append(NewEvent(code, named, level))

@@ -5,11 +5,17 @@ from django.db import migrations, models
 
 
 def rename_content_types(before, after):
-    """What users may do is kept by content type: permissions follow it to its new app."""
+    """What users may do is kept by content type: permissions follow it to its new app.
+
+    Where there are none yet, as in a new database, Django makes them after the migrations. Where a
+    model has one in each app, as after another release ran in between, both are left.
+    """
 
     def rename(apps, schema_editor):
         content_types = apps.get_model("contenttypes", "ContentType").objects.using(schema_editor.connection.alias)
-        content_types.filter(app_label=before, model__in=["picture", "invocation"]).update(app_label=after)
+        there = content_types.filter(app_label=after).values_list("model", flat=True)
+        moving = {"picture", "invocation"} - set(there)
+        content_types.filter(app_label=before, model__in=moving).update(app_label=after)
 
     return rename
 

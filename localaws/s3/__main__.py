@@ -1,4 +1,4 @@
-"""``python -m localaws.s3``: S3 on a folder, for whoever has the keys."""
+"""``python -m localaws.s3``: S3 on a folder, for clients that have the keys."""
 
 import argparse
 import contextlib
@@ -11,13 +11,13 @@ import socket
 import sys
 from pathlib import Path
 
-from localaws.guard import BadName, addresses
+from localaws.guard import InvalidHostName, addresses
 from localaws.keys import KeyRing, KeysMissing, own_keys
-from localaws.settings import REGION
+from localaws.options import DEFAULT_REGION
 
+from .object_store import FolderInUse, ObjectStore
 from .operations import OPERATIONS, Service
 from .server import Server
-from .store import FolderInUse, Store
 
 _DESCRIPTION = """\
 An S3 server on a folder: DATA/BUCKET/KEY. Requests must be signed (Signature Version 4, in a header
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--keys-file", type=Path, help="file with keys, a line ID SECRET, besides AWS_*"
     )
-    parser.add_argument("--region", default=REGION, help="the buckets' region")
+    parser.add_argument("--region", default=DEFAULT_REGION, help="the buckets' region")
     parser.add_argument(
         "--require-encryption",
         choices=("", "sse-s3", "sse-kms"),
@@ -61,15 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
     if given.require_encryption not in ("", "sse-s3", "sse-kms"):
         parser.error("LOCALAWS_S3_REQUIRE_ENCRYPTION is neither sse-s3 nor sse-kms")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         keys = own_keys(given.keys_file, os.environ)
         if not keys:
             raise KeysMissing("there are no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
         others = tuple(filter(None, re.split(r"[,\s]+", given.answer_to)))
         hosts = addresses(given.host, given.port, others)
-        store = Store(given.data)
-    except (BadName, FolderInUse, KeysMissing, OSError) as error:
+        store = ObjectStore(given.data)
+    except (InvalidHostName, FolderInUse, KeysMissing, OSError) as error:
         print(f"localaws.s3: {error}", file=sys.stderr)
         return 1
     family = socket.AF_INET6 if ":" in given.host else socket.AF_INET

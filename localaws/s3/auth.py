@@ -1,8 +1,8 @@
-"""Who asks, and may the answer be shown: the names answered to, no web pages, the signature.
+"""Access checks of a request: its Host, whether a web page sent it, and its signature.
 
-As localaws's own guard (``localaws.guard``), with S3's codes, its 15 minutes, and one exception for
-browsers: they may follow a link, or a redirection of the portal's, to a presigned GET. Such a
-navigation shows the answer to the person, never to the page that led there.
+The same checks as in ``localaws.guard``, with S3's error codes and its limit of 15 minutes. One
+exception for browsers: they may navigate to a presigned GET, as the portal redirects to it. The
+person then sees the answer, and the page that linked to it cannot read it.
 """
 
 import calendar
@@ -11,10 +11,17 @@ import time
 from dataclasses import dataclass
 
 from localaws.guard import normal_host
-from localaws.keys import Key, KeyRing, is_over
-from localaws.signature import Claim, Fault, NotSigned, Request, read_claim, verify_headers
+from localaws.keys import Key, KeyRing, is_expired
+from localaws.signature import (
+    Request,
+    SignatureClaim,
+    SignatureError,
+    SignatureFault,
+    read_claim,
+    verify_headers,
+)
 
-from .errors import S3Error
+from .s3_errors import S3Error
 
 _SKEW_SECONDS = 900
 """S3 API reference, "Error responses": RequestTimeTooSkewed."""
@@ -26,25 +33,25 @@ STREAMS = {
 }
 """Whether chunks are signed, and whether a trailer follows them."""
 _CODES = {
-    Fault.MISSING: "AccessDenied",
-    Fault.INCOMPLETE: "AuthorizationHeaderMalformed",
-    Fault.UNKNOWN_KEY: "InvalidAccessKeyId",
-    Fault.MISMATCH: "SignatureDoesNotMatch",
-    Fault.EXPIRED: "ExpiredToken",
+    SignatureFault.MISSING: "AccessDenied",
+    SignatureFault.INCOMPLETE: "AuthorizationHeaderMalformed",
+    SignatureFault.UNKNOWN_KEY: "InvalidAccessKeyId",
+    SignatureFault.MISMATCH: "SignatureDoesNotMatch",
+    SignatureFault.EXPIRED: "ExpiredToken",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class AuthenticatedRequest:
     """A request whose headers are signed; ``payload`` is what was signed of its body."""
 
-    claim: Claim
+    claim: SignatureClaim
     key: Key
     payload: str
 
 
 def check_name_and_page(request: Request, hosts: frozenset[str], *, presigned: bool) -> None:
-    """Raises AccessDenied for a Host that is not ours, and for what a web page sends."""
+    """Raises AccessDenied for a Host that is not ours, and for a request that a web page sends."""
     names = [value for name, value in request.headers if name == "host"]
     if len(names) != 1 or normal_host(names[0]) not in hosts:
         raise S3Error(
@@ -70,8 +77,8 @@ def is_presigned(query: dict[str, str]) -> bool:
 
 def authenticate(
     request: Request, query: dict[str, str], keys: KeyRing, now: float | None = None
-) -> Signed:
-    """Hold headers, query and time against the signature. Raises S3Error."""
+) -> AuthenticatedRequest:
+    """Verify the signature of headers and query, and its time. Raises S3Error."""
     now = time.time() if now is None else now
     authorization = request.header("authorization") or ""
     if authorization.startswith("AWS ") or "AWSAccessKeyId" in query:
@@ -92,7 +99,7 @@ def authenticate(
             )
         if not hmac.compare_digest((claim.token or "").encode(), (key.token or "").encode()):
             raise S3Error("InvalidToken", "The provided token is malformed or otherwise invalid.")
-        if is_over(key, now):
+        if is_expired(key, now):
             raise S3Error("ExpiredToken", "The provided token has expired.")
         if claim.service != "s3":
             raise S3Error(
@@ -103,37 +110,37 @@ def authenticate(
         payload = _payload(request, claim, query)
         verify_headers(request, claim, key, payload)
         _check_time(claim, now)
-    except NotSigned as error:
+    except SignatureError as error:
         raise S3Error(_CODES[error.fault], error.message) from None
-    return Signed(claim, key, payload)
+    return AuthenticatedRequest(claim, key, payload)
 
 
-def _payload(request: Request, claim: Claim, query: dict[str, str]) -> str:
-    said = request.header("x-amz-content-sha256")
-    if said is None and claim.expires is not None:
-        said = query.get("X-Amz-Content-Sha256", UNSIGNED)
-    if said is None:
+def _payload(request: Request, claim: SignatureClaim, query: dict[str, str]) -> str:
+    declared = request.header("x-amz-content-sha256")
+    if declared is None and claim.expires is not None:
+        declared = query.get("X-Amz-Content-Sha256", UNSIGNED)
+    if declared is None:
         raise S3Error(
             "InvalidRequest", "Missing required header for this request: x-amz-content-sha256"
         )
-    if said.startswith("STREAMING-AWS4-ECDSA"):
+    if declared.startswith("STREAMING-AWS4-ECDSA"):
         raise S3Error("NotImplemented", "This S3 server does not offer Signature Version 4A.")
-    if said != UNSIGNED and said not in STREAMS and not _is_digest(said):
+    if declared != UNSIGNED and declared not in STREAMS and not _is_digest(declared):
         raise S3Error(
             "InvalidArgument",
             "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
             "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a "
             "valid sha256 value.",
         )
-    return said
+    return declared
 
 
 def _is_digest(text: str) -> bool:
     return len(text) == 64 and not set(text) - set("0123456789abcdef")
 
 
-def _check_time(claim: Claim, now: float) -> None:
-    """S3's rules: 15 minutes off, or a presigned URL's own end."""
+def _check_time(claim: SignatureClaim, now: float) -> None:
+    """S3's rules: at most 15 minutes off, or until a presigned URL expires."""
     if claim.date != claim.timestamp[:8]:
         raise S3Error(
             "AuthorizationHeaderMalformed", "The date in the Credential is not that of X-Amz-Date."

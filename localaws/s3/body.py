@@ -1,4 +1,4 @@
-"""A request's body, written where it belongs and held against all that was said of it."""
+"""A request's body: written to a file and checked against its declared lengths and checksums."""
 
 import base64
 import binascii
@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from . import checksums
-from .auth import STREAMS, UNSIGNED, Signed
-from .errors import S3Error
-from .stream import AwsChunks, ChunkSigner, HttpChunks, Sized, Source, Wire
+from .auth import STREAMS, UNSIGNED, AuthenticatedRequest
+from .s3_errors import S3Error
+from .stream import AwsChunks, BufferedConnection, ChunkedBody, ChunkSigner, SizedBody, Source
 
-MOST_OBJECT = 5 * 1024**3
+MAX_OBJECT = 5 * 1024**3
 """Bytes that one PutObject or UploadPart may bring (S3 UG, "Uploading objects")."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What came: its size, its MD5 in hex, the checksums that it was sent with."""
+    """What was received: its size, its MD5 in hex, the checksums that it was sent with."""
 
     size: int
     md5: str
@@ -28,22 +28,21 @@ class Received:
 
 
 class Body:
-    """The body of a request whose headers are there; nothing of it is read yet. Raises S3Error."""
+    """The body of a request whose headers were read, and nothing else yet. Raises S3Error."""
 
     def __init__(
         self,
-        wire: Wire,
+        wire: BufferedConnection,
         headers: Mapping[str, str],
-        signed: Signed,
+        signed: AuthenticatedRequest,
         *,
         is_described: bool = True,
     ) -> None:
-        """``is_described``: checksums in the headers are those of the body."""
-        self._headers = headers
+        """``is_described``: the checksums in the headers are those of the body."""
         self._signed = signed
         length = headers.get("content-length")
         chunked = headers.get("transfer-encoding")
-        self._source: Source = HttpChunks(wire) if chunked else Sized(wire, int(length or 0))
+        self._source: Source = ChunkedBody(wire) if chunked else SizedBody(wire, int(length or 0))
         self._is_stream = signed.payload in STREAMS
         decoded = headers.get("x-amz-decoded-content-length")
         self.length: int | None = None if length is None else int(length)
@@ -60,15 +59,15 @@ class Body:
         self._trailer: Mapping[str, str] = {}
         self._md5 = _content_md5(headers)
         self.before: Callable[[], None] = lambda: None
-        """Called before the first byte is read: the client may wait for a word."""
+        """Called before the first byte is read, to send 100 Continue."""
         self.has_checksum = bool(self._given or self._announced or self._md5)
 
     @property
     def is_read(self) -> bool:
-        """Whether the next bytes of the connection are those of another request."""
-        return self._source.is_over
+        """Whether the body is read to its end, so that the next request follows."""
+        return self._source.is_exhausted
 
-    def write(self, file: IO[bytes], most: int = MOST_OBJECT) -> Received:
+    def write(self, file: IO[bytes], most: int = MAX_OBJECT) -> Received:
         """Read all of it into ``file``; raises where it is not what was signed or announced."""
         length = self.length
         if length is None:
@@ -79,7 +78,7 @@ class Body:
             raise S3Error(
                 "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size."
             )
-        if not self._source.is_over:
+        if not self._source.is_exhausted:
             self.before()
         md5 = hashlib.md5(usedforsecurity=False)
         names = [*self._given, *self._announced]
@@ -111,7 +110,7 @@ class Body:
         return Received(length, md5.hexdigest(), found)
 
     def document(self, most: int = 4 * 1024 * 1024) -> bytes:
-        """A body that is short: a document of XML, or nothing."""
+        """A short body: an XML document, or nothing."""
         if self.length is None:
             self.length = 0
         if self.length > most:
@@ -163,7 +162,7 @@ def _given(headers: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def _announced(headers: Mapping[str, str]) -> list[str]:
-    """The checksum that is to follow in the trailer."""
+    """The checksum that the trailer will hold."""
     value = headers.get("x-amz-trailer")
     if value is None:
         return []

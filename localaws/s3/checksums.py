@@ -1,8 +1,8 @@
 """The checksums that S3 takes with a body: CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5.
 
 Sources: S3 user guide, "Checking object integrity"; CRC64NVME is that of the NVM Express
-specification ("NVM Command Set", Protection Information). The two CRCs that no library here offers
-are computed with Python's long integers, 100 to 300 MB in a second.
+specification ("NVM Command Set", Protection Information). CRC32C and CRC64NVME are in no
+installed library, so they are computed with Python's long integers, at 100 to 300 MB/s.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Protocol
 
 from isal import isal_zlib
 
-from .errors import S3Error
+from .s3_errors import S3Error
 
 
 class Digest(Protocol):
@@ -39,9 +39,9 @@ class Crc32:
 class ReflectedCrc:
     """A CRC with reflected bits, all ones at the beginning and inverted at the end.
 
-    A block is a polynomial; bit 0 of its first byte is the highest power. Its first half times the
-    power of x that it stands for, modulo the CRC's polynomial, is added to the second half, again
-    and again, until few bytes are left for the usual table.
+    A block is a polynomial; bit 0 of its first byte is the highest power. Its first half, times its
+    power of x modulo the CRC's polynomial, is added to the second half. This repeats until few
+    bytes are left, which go through the usual table.
     """
 
     _FEW = 256
@@ -141,7 +141,7 @@ ALGORITHMS: dict[str, tuple[Callable[[], Digest], int]] = {
     "sha512": (hashlib.sha512, 64),
     "md5": (_md5, 16),
 }
-"""What makes one, and its length in bytes; the header is x-amz-checksum-NAME."""
+"""By name (of the header x-amz-checksum-NAME): the class or function, and the length in bytes."""
 FULL_OBJECT = ("crc32", "crc32c", "crc64nvme")
 """Those that a multipart upload may have over the whole object (S3 UG, "Checking …")."""
 
@@ -152,7 +152,7 @@ def new(algorithm: str) -> Digest:
 
 
 def decoded(algorithm: str, value: str) -> bytes:
-    """A checksum as it stands in a header; raises InvalidRequest where it is none."""
+    """A checksum from its header value; raises InvalidRequest where it is malformed."""
     try:
         raw = base64.b64decode(value.encode(), validate=True)
     except (binascii.Error, UnicodeEncodeError):

@@ -1,8 +1,8 @@
-"""The operations that are offered, each as the S3 API reference says it.
+"""The S3 operations that are offered, as the S3 API reference describes them.
 
-``OPERATIONS`` is the list of all. A request is one of them where method, place and parameters are
-exactly those of an operation; a parameter or an ``x-amz-`` header that it does not know is
-refused with ``NotImplemented``: a sub-resource never falls through to the object itself.
+``OPERATIONS`` lists them. A request must match an operation's method, resource and parameters
+exactly. An unknown parameter or ``x-amz-`` header gets ``NotImplemented``, so that a request for a
+sub-resource is never taken for one of the object itself.
 """
 
 import base64
@@ -17,17 +17,24 @@ from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
 from typing import IO, Any
 
-from localaws.settings import ACCOUNT
+from localaws.options import DEFAULT_ACCOUNT
 
 from . import checksums, xml
 from .body import Body, Received
-from .errors import S3Error, failed_precondition, no_such_key, not_implemented
-from .store import Condition, Description, Found, Store, check_key, copy_bytes
-from .uploads import Listed, Upload, Uploads, check_size
+from .multipart import ListedPart, Upload, Uploads, check_size
+from .object_store import (
+    Condition,
+    ObjectAttributes,
+    ObjectStore,
+    StoredObject,
+    check_key,
+    copy_bytes,
+)
+from .s3_errors import S3Error, failed_precondition, no_such_key, not_implemented
 
-_MOST_METADATA = 2048
-_MOST_TAGS = 10
-_MOST_KEYS = 1000
+_MAX_METADATA = 2048
+_MAX_TAGS = 10
+_MAX_KEYS = 1000
 _LAST = "\U0010ffff"
 SIGNING = frozenset(
     f"X-Amz-{name}"
@@ -65,7 +72,7 @@ _SOURCE_HEADERS = frozenset(
 
 
 @dataclass(slots=True)
-class Call:
+class S3Request:
     """A request whose signature holds."""
 
     method: str
@@ -78,8 +85,8 @@ class Call:
 
 
 @dataclass(slots=True)
-class Answer:
-    """``file`` is sent from ``start``, ``length`` bytes, and closed; without one ``body`` is."""
+class S3Response:
+    """``length`` bytes of ``file`` from ``start`` are sent, or ``body`` where there is no file."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -91,7 +98,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a request must and may have to be this one."""
+    """What a request must have, and may have, to be this operation."""
 
     name: str
     method: str
@@ -224,7 +231,7 @@ _CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-
 def find_operation(
     method: str, bucket: str, key: str, query: Mapping[str, str], headers: Mapping[str, str]
 ) -> Operation:
-    """The operation that a request is, no more and no less. Raises NotImplemented."""
+    """The operation that a request matches exactly. Raises NotImplemented."""
     level = "object" if key else "bucket" if bucket else "service"
     given = set(query) - _ANY_QUERY
     copies = "x-amz-copy-source" in headers
@@ -254,30 +261,30 @@ def find_operation(
 
 
 class Service:
-    """S3 on a store. ``encryption``: "", "sse-s3" or "sse-kms", which writes must ask for."""
+    """S3 on a store. ``encryption``: "sse-s3" or "sse-kms", required of writes; "": none."""
 
-    def __init__(self, store: Store, region: str, encryption: str = "") -> None:
+    def __init__(self, store: ObjectStore, region: str, encryption: str = "") -> None:
         self._store = store
         self._uploads = Uploads(store)
         self._region = region
         self._encryption = encryption
 
-    def answer(self, operation: Operation, call: Call) -> Answer:
-        """Do it. Raises S3Error."""
+    def answer(self, operation: Operation, call: S3Request) -> S3Response:
+        """Run an operation. Raises S3Error."""
         for name in ("x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"):
-            if call.headers.get(name, ACCOUNT) != ACCOUNT:
+            if call.headers.get(name, DEFAULT_ACCOUNT) != DEFAULT_ACCOUNT:
                 raise S3Error("AccessDenied", "Access Denied")
         if call.key:
             check_key(call.key)
         if operation.name not in _WITH_BODY:
             call.body.document(0)
         method = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation.name).lower()
-        handler: Callable[[Call], Answer] = getattr(self, f"_{method}")
+        handler: Callable[[S3Request], S3Response] = getattr(self, f"_{method}")
         return handler(call)
 
     # --- buckets ---------------------------------------------------------------------------------
 
-    def _list_buckets(self, call: Call) -> Answer:
+    def _list_buckets(self, call: S3Request) -> S3Response:
         prefix, token = call.query.get("prefix", ""), call.query.get("continuation-token")
         after = "" if token is None else _after(token)
         is_here = call.query.get("bucket-region", self._region) == self._region
@@ -294,14 +301,14 @@ class Service:
         return _document(
             "ListAllMyBucketsResult",
             [
-                ("Owner", [("ID", ACCOUNT)]),
+                ("Owner", [("ID", DEFAULT_ACCOUNT)]),
                 ("Buckets", buckets),
                 ("Prefix", prefix or None),
                 ("ContinuationToken", following),
             ],
         )
 
-    def _create_bucket(self, call: Call) -> Answer:
+    def _create_bucket(self, call: S3Request) -> S3Response:
         _check_acl(call.headers)
         if call.headers.get("x-amz-object-ownership", "BucketOwnerEnforced") != (
             "BucketOwnerEnforced"
@@ -312,25 +319,25 @@ class Service:
                 if element.tag != "LocationConstraint":
                     raise not_implemented(f"{element.tag} of a bucket")
         self._store.create_bucket(call.bucket)
-        return Answer(headers={"Location": f"/{call.bucket}"})
+        return S3Response(headers={"Location": f"/{call.bucket}"})
 
-    def _delete_bucket(self, call: Call) -> Answer:
+    def _delete_bucket(self, call: S3Request) -> S3Response:
         self._store.delete_bucket(call.bucket)
         self._uploads.abort_all(call.bucket)
-        return Answer(204)
+        return S3Response(204)
 
-    def _head_bucket(self, call: Call) -> Answer:
+    def _head_bucket(self, call: S3Request) -> S3Response:
         self._store.bucket(call.bucket)
-        return Answer(headers={"x-amz-bucket-region": self._region})
+        return S3Response(headers={"x-amz-bucket-region": self._region})
 
-    def _get_bucket_location(self, call: Call) -> Answer:
+    def _get_bucket_location(self, call: S3Request) -> S3Response:
         self._store.bucket(call.bucket)
         # Empty for us-east-1 (S3 API, GetBucketLocation).
         return _document("LocationConstraint", "" if self._region == "us-east-1" else self._region)
 
     # --- lists -----------------------------------------------------------------------------------
 
-    def _list_objects(self, call: Call) -> Answer:
+    def _list_objects(self, call: S3Request) -> S3Response:
         marker = call.query.get("marker", "")
         delimiter = call.query.get("delimiter", "")
         after = marker + (_LAST if delimiter and marker.endswith(delimiter) else "")
@@ -346,7 +353,7 @@ class Service:
             ],
         )
 
-    def _list_objects_v2(self, call: Call) -> Answer:
+    def _list_objects_v2(self, call: S3Request) -> S3Response:
         if call.query["list-type"] != "2":
             raise S3Error("InvalidArgument", "Invalid List Type specified in Query")
         start_after = call.query.get("start-after")
@@ -369,9 +376,9 @@ class Service:
             ],
         )
 
-    def _page(self, call: Call, after: str) -> "Page":
+    def _page(self, call: S3Request, after: str) -> "Page":
         prefix, delimiter = call.query.get("prefix", ""), call.query.get("delimiter", "")
-        most = _count(call.query.get("max-keys"), _MOST_KEYS, "max-keys")
+        most = _count(call.query.get("max-keys"), _MAX_KEYS, "max-keys")
         page = Page(most, _encoder(call))
         keys = self._store.listing(call.bucket, prefix, after, fold=delimiter == "/")
         for key in keys:
@@ -396,7 +403,7 @@ class Service:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    def _get_object(self, call: Call) -> Answer:
+    def _get_object(self, call: S3Request) -> S3Response:
         found, file = self._store.open(call.bucket, call.key)
         try:
             answer = self._read(call, found)
@@ -409,16 +416,16 @@ class Service:
             file.close()
         return answer
 
-    def _head_object(self, call: Call) -> Answer:
+    def _head_object(self, call: S3Request) -> S3Response:
         return self._read(call, self._store.find(call.bucket, call.key))
 
-    def _read(self, call: Call, found: Found) -> Answer:
+    def _read(self, call: S3Request, found: StoredObject) -> S3Response:
         headers = _headers_of(found)
         for parameter, name in _OVERRIDES.items():
             if parameter in call.query:
                 headers[name] = _printable(parameter, call.query[parameter])
-        if not _is_wanted(call.headers, found):
-            return Answer(304, {name: headers[name] for name in ("ETag", "Last-Modified")})
+        if not _in_range(call.headers, found):
+            return S3Response(304, {name: headers[name] for name in ("ETag", "Last-Modified")})
         span = None
         if "partNumber" in call.query:
             if "range" in call.headers:
@@ -434,14 +441,14 @@ class Service:
         if span is not None and length:
             headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{found.size}"
         elif call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
-            # Of the whole object, so never with a part of it.
+            # The checksum is of the whole object, so it is not sent with a range.
             headers |= _checksum_headers(found.description)
         headers["Content-Length"] = str(length)
-        return Answer(206 if span and length else 200, headers, start=start, length=length)
+        return S3Response(206 if span and length else 200, headers, start=start, length=length)
 
     # --- writing ---------------------------------------------------------------------------------
 
-    def _put_object(self, call: Call) -> Answer:
+    def _put_object(self, call: S3Request) -> S3Response:
         description = self._described(call)
         condition = _condition(call.headers)
         self._store.bucket(call.bucket)
@@ -455,9 +462,9 @@ class Service:
             )
         described = found.description
         headers = {"ETag": f'"{described.etag}"'} | _checksum_headers(described)
-        return Answer(headers=headers | described.encryption)
+        return S3Response(headers=headers | described.encryption)
 
-    def _copy_object(self, call: Call) -> Answer:
+    def _copy_object(self, call: S3Request) -> S3Response:
         asked = self._described(call)
         condition = _condition(call.headers)
         algorithm = _algorithm(call.headers)
@@ -482,7 +489,7 @@ class Service:
                 _,
             ):
                 kept = source.description
-                description = Description(
+                description = ObjectAttributes(
                     etag=kept.etag,
                     headers=asked.headers if replaces else kept.headers,
                     metadata=asked.metadata if replaces else kept.metadata,
@@ -498,12 +505,12 @@ class Service:
         ]
         return _document("CopyObjectResult", result, asked.encryption)
 
-    def _delete_object(self, call: Call) -> Answer:
+    def _delete_object(self, call: S3Request) -> S3Response:
         condition = _condition(call.headers)
         self._store.delete(call.bucket, call.key, condition)
-        return Answer(204)
+        return S3Response(204)
 
-    def _delete_objects(self, call: Call) -> Answer:
+    def _delete_objects(self, call: S3Request) -> S3Response:
         if not call.body.has_checksum:
             raise S3Error(
                 "InvalidRequest",
@@ -512,8 +519,8 @@ class Service:
         root = xml.parsed(call.body.document(), "Delete")
         self._store.bucket(call.bucket)
         objects = root.findall("Object")
-        if not 0 < len(objects) <= _MOST_KEYS:
-            raise S3Error("MalformedXML", f"From 1 to {_MOST_KEYS} objects can be deleted at once.")
+        if not 0 < len(objects) <= _MAX_KEYS:
+            raise S3Error("MalformedXML", f"From 1 to {_MAX_KEYS} objects can be deleted at once.")
         is_quiet = (root.findtext("Quiet") or "").strip() == "true"
         results: list[tuple[str, Any]] = []
         for one in objects:
@@ -536,12 +543,12 @@ class Service:
 
     # --- tags ------------------------------------------------------------------------------------
 
-    def _get_object_tagging(self, call: Call) -> Answer:
+    def _get_object_tagging(self, call: S3Request) -> S3Response:
         tags = self._store.find(call.bucket, call.key).description.tags
         listed = [("Tag", [("Key", name), ("Value", value)]) for name, value in tags.items()]
         return _document("Tagging", [("TagSet", listed)])
 
-    def _put_object_tagging(self, call: Call) -> Answer:
+    def _put_object_tagging(self, call: S3Request) -> S3Response:
         root = xml.parsed(call.body.document(), "Tagging")
         pairs = [
             (tag.findtext("Key") or "", tag.findtext("Value") or "")
@@ -549,16 +556,16 @@ class Service:
         ]
         if root.find("TagSet") is None:
             raise S3Error("MalformedXML", "There is no TagSet.")
-        self._store.redescribe(call.bucket, call.key, tags=_tags(pairs))
-        return Answer()
+        self._store.update_attributes(call.bucket, call.key, tags=_tags(pairs))
+        return S3Response()
 
-    def _delete_object_tagging(self, call: Call) -> Answer:
-        self._store.redescribe(call.bucket, call.key, tags={})
-        return Answer(204)
+    def _delete_object_tagging(self, call: S3Request) -> S3Response:
+        self._store.update_attributes(call.bucket, call.key, tags={})
+        return S3Response(204)
 
     # --- multipart uploads -----------------------------------------------------------------------
 
-    def _create_multipart_upload(self, call: Call) -> Answer:
+    def _create_multipart_upload(self, call: S3Request) -> S3Response:
         description = self._described(call)
         call.body.document()
         algorithm = _algorithm(call.headers)
@@ -589,16 +596,16 @@ class Service:
             headers,
         )
 
-    def _upload_part(self, call: Call) -> Answer:
+    def _upload_part(self, call: S3Request) -> S3Response:
         upload = self._upload(call)
         number = _part_number(call)
         with self._written(lambda file: call.body.write(file)) as (path, received):
             part = self._uploads.add(upload, number, path, received)
         headers = {"ETag": f'"{part.etag}"'}
         headers |= {f"x-amz-checksum-{name}": value for name, value in part.checksums.items()}
-        return Answer(headers=headers | upload.description.encryption)
+        return S3Response(headers=headers | upload.description.encryption)
 
-    def _upload_part_copy(self, call: Call) -> Answer:
+    def _upload_part_copy(self, call: S3Request) -> S3Response:
         upload = self._upload(call)
         number = _part_number(call)
         source, file = self._store.open(*_source(call.headers))
@@ -628,7 +635,7 @@ class Service:
             upload.description.encryption,
         )
 
-    def _complete_multipart_upload(self, call: Call) -> Answer:
+    def _complete_multipart_upload(self, call: S3Request) -> S3Response:
         condition = _condition(call.headers)
         root = xml.parsed(call.body.document(), "CompleteMultipartUpload")
         listed = [_listed(part) for part in root.findall("Part")]
@@ -641,10 +648,10 @@ class Service:
         }
         try:
             upload = self._upload(call)
-            self._check_size_said(call, upload, listed)
+            self._check_declared_size(call, upload, listed)
             found = self._uploads.complete(upload, listed, condition, expected)
         except S3Error:
-            # It may have been completed before, or meanwhile, for the same client.
+            # The same client may have completed it already.
             done = self._uploads.completed(call.bucket, call.key, call.query["uploadId"])
             if done is None:
                 raise
@@ -662,22 +669,24 @@ class Service:
             description.encryption,
         )
 
-    def _check_size_said(self, call: Call, upload: Upload, listed: list[Listed]) -> None:
-        said = call.headers.get("x-amz-mp-object-size")
-        if said is None:
+    def _check_declared_size(
+        self, call: S3Request, upload: Upload, listed: list[ListedPart]
+    ) -> None:
+        declared = call.headers.get("x-amz-mp-object-size")
+        if declared is None:
             return
         numbers = {one.number for one in listed}
         size = sum(part.size for part in self._uploads.parts(upload) if part.number in numbers)
-        if said != str(size):
+        if declared != str(size):
             raise S3Error("InvalidRequest", "The provided object size does not match the parts.")
 
-    def _abort_multipart_upload(self, call: Call) -> Answer:
+    def _abort_multipart_upload(self, call: S3Request) -> S3Response:
         self._uploads.abort(self._upload(call))
-        return Answer(204)
+        return S3Response(204)
 
-    def _list_parts(self, call: Call) -> Answer:
+    def _list_parts(self, call: S3Request) -> S3Response:
         upload = self._upload(call)
-        most = _count(call.query.get("max-parts"), _MOST_KEYS, "max-parts")
+        most = _count(call.query.get("max-parts"), _MAX_KEYS, "max-parts")
         after = _count(call.query.get("part-number-marker", "0"), 10_000, "part-number-marker")
         parts = [part for part in self._uploads.parts(upload) if part.number > after]
         shown = parts[:most]
@@ -709,8 +718,8 @@ class Service:
             ],
         )
 
-    def _list_multipart_uploads(self, call: Call) -> Answer:
-        most = _count(call.query.get("max-uploads"), _MOST_KEYS, "max-uploads")
+    def _list_multipart_uploads(self, call: S3Request) -> S3Response:
+        most = _count(call.query.get("max-uploads"), _MAX_KEYS, "max-uploads")
         prefix, marker = call.query.get("prefix", ""), call.query.get("key-marker", "")
         id_marker = call.query.get("upload-id-marker", "")
         encoded = _encoder(call)
@@ -752,12 +761,12 @@ class Service:
 
     # --- within ----------------------------------------------------------------------------------
 
-    def _upload(self, call: Call) -> Upload:
+    def _upload(self, call: S3Request) -> Upload:
         return self._uploads.get(call.bucket, call.key, call.query["uploadId"])
 
     @contextlib.contextmanager
     def _written(self, write: Callable[[IO[bytes]], Any]) -> Iterator[tuple[Any, Any]]:
-        """A file that ``write`` has filled, and what it returned; no file stays behind."""
+        """A temporary file that ``write`` has filled, and what ``write`` returned."""
         path = self._store.temporary()
         try:
             with path.open("wb", buffering=0) as file:
@@ -766,8 +775,8 @@ class Service:
         finally:
             path.unlink(missing_ok=True)
 
-    def _described(self, call: Call) -> Description:
-        """What the headers of a write say of the object."""
+    def _described(self, call: S3Request) -> ObjectAttributes:
+        """The attributes that the headers of a write give the object."""
         headers = call.headers
         _check_acl(headers)
         if headers.get("x-amz-storage-class", "STANDARD") != "STANDARD":
@@ -784,12 +793,12 @@ class Service:
             for name, value in headers.items()
             if name.startswith("x-amz-meta-")
         }
-        if sum(map(len, (*metadata, *metadata.values()))) > _MOST_METADATA:
+        if sum(map(len, (*metadata, *metadata.values()))) > _MAX_METADATA:
             raise S3Error(
                 "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size"
             )
         tags = urllib.parse.parse_qsl(headers.get("x-amz-tagging", ""), keep_blank_values=True)
-        return Description(
+        return ObjectAttributes(
             etag="",
             headers=kept,
             metadata=metadata,
@@ -797,8 +806,8 @@ class Service:
             encryption={name: headers[name] for name in sorted(_ENCRYPTION & set(headers))},
         )
 
-    def _check_encryption(self, call: Call) -> None:
-        """As a bucket policy that denies s3:PutObject without the header would."""
+    def _check_encryption(self, call: S3Request) -> None:
+        """Refuse a write without the header, as a bucket policy would."""
         given = call.headers.get("x-amz-server-side-encryption", "")
         if given not in ("", "AES256", "aws:kms"):
             raise not_implemented(f"the encryption {given}")
@@ -806,7 +815,7 @@ class Service:
         if given != wanted:
             raise S3Error(
                 "AccessDenied",
-                f"User: arn:aws:iam::{ACCOUNT}:user/{call.access_key} is not authorized to "
+                f"User: arn:aws:iam::{DEFAULT_ACCOUNT}:user/{call.access_key} is not authorized to "
                 f"perform: s3:PutObject on resource: "
                 f'"arn:aws:s3:::{call.bucket}/{call.key}" with an explicit deny in a '
                 "resource-based policy",
@@ -819,13 +828,13 @@ class Page:
 
     most: int
     encoded: Callable[[str], str]
-    found: list[Found] = field(default_factory=list)
+    found: list[StoredObject] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
     is_truncated: bool = False
     last: str = ""
     ends_folded: bool = False
 
-    def head(self, call: Call) -> list[tuple[str, Any]]:
+    def head(self, call: S3Request) -> list[tuple[str, Any]]:
         delimiter = call.query.get("delimiter")
         return [
             ("Name", call.bucket),
@@ -847,7 +856,7 @@ class Page:
                     ("ETag", f'"{one.description.etag}"'),
                     *(("ChecksumAlgorithm", name) for name in names),
                     ("Size", one.size),
-                    ("Owner", [("ID", ACCOUNT)] if with_owner else None),
+                    ("Owner", [("ID", DEFAULT_ACCOUNT)] if with_owner else None),
                     ("StorageClass", "STANDARD"),
                 ],
             )
@@ -855,9 +864,9 @@ class Page:
             yield "CommonPrefixes", [("Prefix", self.encoded(name))]
 
 
-def _document(root: str, content: Any, headers: Mapping[str, str] | None = None) -> Answer:
+def _document(root: str, content: Any, headers: Mapping[str, str] | None = None) -> S3Response:
     body = xml.document(root, content)
-    return Answer(headers={"Content-Type": "application/xml", **(headers or {})}, body=body)
+    return S3Response(headers={"Content-Type": "application/xml", **(headers or {})}, body=body)
 
 
 def _token(last: str) -> str:
@@ -875,7 +884,7 @@ def _after(token: str) -> str:
     return after
 
 
-def _encoder(call: Call) -> Callable[[str], str]:
+def _encoder(call: S3Request) -> Callable[[str], str]:
     kind = call.query.get("encoding-type")
     if kind not in (None, "url"):
         raise S3Error("InvalidArgument", "Invalid Encoding Method specified in Request")
@@ -891,7 +900,7 @@ def _count(text: str | None, most: int, name: str) -> int:
 
 
 def _check_acl(headers: Mapping[str, str]) -> None:
-    """There is one owner, who may do everything: more than that cannot be had."""
+    """Accept the ACL "private" alone: there is one owner, who may do everything."""
     if headers.get("x-amz-acl", "private") not in ("private", "bucket-owner-full-control"):
         raise not_implemented("access control lists")
 
@@ -904,7 +913,7 @@ def _algorithm(headers: Mapping[str, str]) -> str:
 
 
 def _directive(headers: Mapping[str, str], name: str) -> bool:
-    """Whether the request's own are to be taken, not those of the source."""
+    """Whether to use the request's own values and not those of the source."""
     value = headers.get(name, "COPY").upper()
     if value not in ("COPY", "REPLACE"):
         raise S3Error("InvalidArgument", f"Unknown {name.removeprefix('x-amz-')}.")
@@ -913,7 +922,7 @@ def _directive(headers: Mapping[str, str], name: str) -> bool:
 
 def _tags(pairs: list[tuple[str, str]]) -> dict[str, str]:
     """Limits: S3 API, PutObjectTagging."""
-    if len(pairs) > _MOST_TAGS:
+    if len(pairs) > _MAX_TAGS:
         raise S3Error("BadRequest", "Object tags cannot be greater than 10")
     for name, value in pairs:
         if not 0 < len(name) <= 128 or len(value) > 256:
@@ -942,7 +951,7 @@ def _source(headers: Mapping[str, str]) -> tuple[str, str]:
     return bucket, key
 
 
-def _check_source(headers: Mapping[str, str], found: Found) -> None:
+def _check_source(headers: Mapping[str, str], found: StoredObject) -> None:
     """The conditions on what is copied (S3 API, CopyObject: how they are combined)."""
     etag, modified = found.description.etag, int(found.modified)
     match = headers.get("x-amz-copy-source-if-match")
@@ -963,7 +972,7 @@ def _condition(headers: Mapping[str, str]) -> Condition:
     if none_match is not None and none_match.strip() != "*":
         raise not_implemented("If-None-Match with anything but * in a write")
 
-    def check(found: Found | None) -> None:
+    def check(found: StoredObject | None) -> None:
         if none_match is not None and found is not None:
             raise failed_precondition()
         if match is not None:
@@ -975,7 +984,7 @@ def _condition(headers: Mapping[str, str]) -> Condition:
     return check
 
 
-def _is_wanted(headers: Mapping[str, str], found: Found) -> bool:
+def _in_range(headers: Mapping[str, str], found: StoredObject) -> bool:
     """False: 304. Raises PreconditionFailed. (S3 API, GetObject: how they are combined.)"""
     etag, modified = found.description.etag, int(found.modified)
     match, none_match = headers.get("if-match"), headers.get("if-none-match")
@@ -1004,7 +1013,7 @@ def _time(header: str | None) -> int | None:
         return None
 
 
-def _may_range(headers: Mapping[str, str], found: Found) -> bool:
+def _may_range(headers: Mapping[str, str], found: StoredObject) -> bool:
     """If-Range (RFC 9110, 13.1.5): the range, if the object is still that one."""
     condition = headers.get("if-range")
     if condition is None:
@@ -1040,7 +1049,7 @@ def _span(header: str, size: int) -> tuple[int, int] | None:
     return start, end - start + 1
 
 
-def _span_of_part(text: str, found: Found) -> tuple[int, int]:
+def _span_of_part(text: str, found: StoredObject) -> tuple[int, int]:
     sizes = found.description.parts or [found.size]
     number = int(text) if re.fullmatch(r"\d{1,5}", text, re.ASCII) else 0
     if not 1 <= number <= len(sizes):
@@ -1057,23 +1066,23 @@ def _span_of_source(header: str, size: int) -> tuple[int, int]:
     return int(match[1]), int(match[2]) - int(match[1]) + 1
 
 
-def _part_number(call: Call) -> int:
+def _part_number(call: S3Request) -> int:
     text = call.query["partNumber"]
     return int(text) if re.fullmatch(r"\d{1,5}", text, re.ASCII) else 0
 
 
-def _listed(part: Any) -> Listed:
+def _listed(part: Any) -> ListedPart:
     number = part.findtext("PartNumber") or ""
     if not re.fullmatch(r"\d{1,5}", number.strip(), re.ASCII):
         raise S3Error("MalformedXML", "A part has no number.")
     etag = (part.findtext("ETag") or "").strip().strip('"')
     given = {name: part.findtext(f"Checksum{name.upper()}") for name in checksums.ALGORITHMS}
-    return Listed(
+    return ListedPart(
         int(number), etag, {name: value.strip() for name, value in given.items() if value}
     )
 
 
-def _headers_of(found: Found) -> dict[str, str]:
+def _headers_of(found: StoredObject) -> dict[str, str]:
     described = found.description
     headers = {
         "ETag": f'"{described.etag}"',
@@ -1088,7 +1097,7 @@ def _headers_of(found: Found) -> dict[str, str]:
     return headers
 
 
-def _checksum_headers(described: Description) -> dict[str, str]:
+def _checksum_headers(described: ObjectAttributes) -> dict[str, str]:
     headers = {f"x-amz-checksum-{name}": value for name, value in described.checksums.items()}
     if headers:
         is_composite = any("-" in value for value in described.checksums.values())
@@ -1104,7 +1113,7 @@ def _checksum_elements(values: Mapping[str, str]) -> list[tuple[str, Any]]:
     return found
 
 
-def _checksums_of_copy(source: Description, algorithm: str, path: str) -> dict[str, str]:
+def _checksums_of_copy(source: ObjectAttributes, algorithm: str, path: str) -> dict[str, str]:
     """Those of the source that hold for its bytes, or the one that was asked for."""
     kept = {name: value for name, value in source.checksums.items() if "-" not in value}
     if not algorithm or algorithm in kept:

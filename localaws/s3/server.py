@@ -1,7 +1,7 @@
-"""HTTP for S3: connections, their limits, and what may reach an operation at all.
+"""HTTP for S3: connections, their limits, and the checks before an operation runs.
 
-A thread for each connection. The body of what is refused is never kept: it is read for a moment,
-so that the client sees the refusal, and thrown away.
+There is one thread for each connection. The body of a refused request is read for some seconds and
+dropped, so that the client sees the error.
 """
 
 import contextlib
@@ -22,29 +22,29 @@ from localaws.signature import Request
 
 from .auth import authenticate, check_name_and_page, is_presigned
 from .body import Body
-from .errors import S3Error
-from .operations import Answer, Call, Service, find_operation
-from .store import Store
-from .stream import Gone, Pace, Slow, Wire
+from .object_store import ObjectStore
+from .operations import S3Request, S3Response, Service, find_operation
+from .s3_errors import S3Error
+from .stream import BufferedConnection, ClientTooSlow, ConnectionClosed, MinimumRate
 
 log = logging.getLogger(__name__)
 
-_MOST_HEAD = 32 * 1024
-_HEAD_SECONDS = 10
-"""Within which a request's headers must be there, and that a new connection may be silent."""
-_KEPT_ALIVE = 120
+_MAX_HEAD = 32 * 1024
+_HEADER_SECONDS = 10
+"""Seconds within which a request's headers, or the first byte of a connection, must arrive."""
+_KEEP_ALIVE_SECONDS = 120
 """Seconds that a connection may be idle whose last request was signed."""
 _SEND_SECONDS = 300
-"""Within which a client must take the next megabyte."""
+"""Seconds within which a client must take the next megabyte."""
 _LINGER_SECONDS = 5
 _LINGER_BYTES = 64 * 1024 * 1024
-_MOST_CONNECTIONS = 512
+_MAX_CONNECTIONS = 512
 _PIECE = 1024 * 1024
 HEALTH = "/_localaws/health"
-"""The one address that wants no signature; no bucket can have such a name."""
+"""The only path without a signature; a bucket cannot have such a name."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _REQUEST = re.compile(r"([A-Z]{1,10}) (/[\x21-\x7e]*) HTTP/1\.([01])", re.ASCII)
-# Of a browser that navigates to an answer: it is shown or saved, and runs and reaches nothing.
+# For browsers that navigate here: the answer is shown or saved, and runs no script.
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -54,7 +54,7 @@ _SAFE = {
 
 
 @dataclass(slots=True)
-class Head:
+class RequestHead:
     """A request's first line and headers."""
 
     request: Request
@@ -70,7 +70,7 @@ class Server:
 
     def __init__(
         self,
-        store: Store,
+        store: ObjectStore,
         service: Service,
         keys: KeyRing,
         hosts: frozenset[str],
@@ -81,7 +81,7 @@ class Server:
         self.keys = keys
         self.hosts = hosts
         self._listener = listener
-        self._slots = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        self._slots = threading.BoundedSemaphore(_MAX_CONNECTIONS)
 
     def serve(self) -> None:
         """Accept connections until the listener is closed or an exception comes."""
@@ -111,8 +111,8 @@ class Server:
             with connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 Connection(self, connection).run()
-        except (Gone, Slow, OSError):
-            pass  # the client went, or sent and took nothing: there is nobody to tell
+        except (ConnectionClosed, ClientTooSlow, OSError):
+            pass  # the client is gone or too slow: there is nobody to answer
         except Exception:
             log.exception("a connection ended")
         finally:
@@ -125,15 +125,15 @@ class Connection:
     def __init__(self, server: Server, connection: socket.socket) -> None:
         self._server = server
         self._connection = connection
-        self._wire = Wire(connection)
+        self._wire = BufferedConnection(connection)
         self._is_signed = False
 
     def run(self) -> None:
-        while self._one():
+        while self._serve_one():
             pass
 
-    def _one(self) -> bool:
-        """Answer one request; whether the connection is still good for another."""
+    def _serve_one(self) -> bool:
+        """Answer one request; True where the connection can serve another."""
         head = self._read_head()
         if head is None:
             return False
@@ -144,9 +144,9 @@ class Connection:
             operation, answer = self._answer(head)
         except S3Error as error:
             operation, answer = "-", _refusal(error, head, request_id)
-        except Slow:
+        except ClientTooSlow:
             operation, answer = "-", _refusal(_timeout(), head, request_id)
-        except Gone:
+        except ConnectionClosed:
             raise
         except Exception:
             log.exception("%s %r", head.request.method, head.path)
@@ -170,26 +170,26 @@ class Connection:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    def _read_head(self) -> Head | None:
-        """The next request; None where the client is done, or sends no HTTP."""
+    def _read_head(self) -> RequestHead | None:
+        """The next request; None where the client closed the connection or sent no HTTP."""
         wire = self._wire
-        idle = _KEPT_ALIVE if self._is_signed else _HEAD_SECONDS
-        wire.patience = lambda: idle
+        idle = _KEEP_ALIVE_SECONDS if self._is_signed else _HEADER_SECONDS
+        wire.read_timeout = lambda: idle
         if not wire.peek():
             return None
-        deadline = time.monotonic() + _HEAD_SECONDS
+        deadline = time.monotonic() + _HEADER_SECONDS
 
-        def patience() -> float:
+        def read_timeout() -> float:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Slow
+                raise ClientTooSlow
             return left
 
-        wire.patience = patience
+        wire.read_timeout = read_timeout
         lines: list[str] = []
         size = 0
         while True:
-            line = _line(wire, _MOST_HEAD - size)
+            line = _line(wire, _MAX_HEAD - size)
             size += len(line)
             if line == b"\r\n":
                 if lines:
@@ -198,16 +198,16 @@ class Connection:
             if not line.endswith(b"\r\n"):
                 return None
             lines.append(line[:-2].decode("latin-1"))
-        wire.patience = Pace(wire)
+        wire.read_timeout = MinimumRate(wire)
         return _head(lines)
 
-    def _answer(self, head: Head) -> tuple[str, Answer]:
+    def _answer(self, head: RequestHead) -> tuple[str, S3Response]:
         if head.problem is not None:
             raise head.problem
         server, request, query = self._server, head.request, head.query
         check_name_and_page(request, server.hosts, presigned=is_presigned(query))
         if request.target == HEALTH and request.method == "GET":
-            return "health", Answer(headers={"Content-Type": "text/plain"}, body=b"ok\n")
+            return "health", S3Response(headers={"Content-Type": "text/plain"}, body=b"ok\n")
         signed = authenticate(request, query, server.keys)
         self._is_signed = True
         if is_presigned(query):
@@ -216,18 +216,20 @@ class Connection:
         operation = find_operation(request.method, bucket, key, query, head.headers)
         body = Body(self._wire, head.headers, signed, is_described=not operation.about_object)
         self._body = body
-        call = Call(request.method, bucket, key, query, head.headers, body, signed.claim.access_key)
+        call = S3Request(
+            request.method, bucket, key, query, head.headers, body, signed.claim.access_key
+        )
         if head.headers.get("expect", "").lower() == "100-continue":
-            body.before = self._go_on
+            body.before = self._send_continue
         return operation.name, server.service.answer(operation, call)
 
-    def _go_on(self) -> None:
+    def _send_continue(self) -> None:
         self._connection.settimeout(_SEND_SECONDS)
         self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     # --- sending ---------------------------------------------------------------------------------
 
-    def _send(self, head: Head, answer: Answer, request_id: str, *, stays: bool) -> None:
+    def _send(self, head: RequestHead, answer: S3Response, request_id: str, *, stays: bool) -> None:
         length = answer.length if answer.file else len(answer.body)
         headers = {
             "Date": formatdate(usegmt=True),
@@ -252,19 +254,19 @@ class Connection:
             self._connection.sendall(data + answer.body)
             return
         self._connection.sendall(data)
-        # On the loopback faster than sendfile, which moves a page at a time.
+        # Faster than sendfile on the loopback, which sends one page at a time.
         buffer = memoryview(bytearray(min(answer.length, _PIECE)))
         start, left = answer.start, answer.length
         while left:
             count = os.preadv(answer.file.fileno(), [buffer[:left]], start)
             if not count:
-                raise Gone  # somebody cut the file short: the answer cannot be whole
+                raise ConnectionClosed  # the file was truncated: the answer cannot be completed
             self._connection.sendall(buffer[:count])
             start += count
             left -= count
 
     def _linger(self) -> None:
-        """Read on for a moment: an answer is lost if a connection with unread bytes is closed."""
+        """Lingering close: closing a connection with unread bytes would lose the answer."""
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_WR)
             deadline = time.monotonic() + _LINGER_SECONDS
@@ -277,8 +279,8 @@ class Connection:
                 left -= len(data)
 
 
-def _line(wire: Wire, most: int) -> bytes:
-    """The next line with its end; what is no line, or too long, has none."""
+def _line(wire: BufferedConnection, most: int) -> bytes:
+    """The next line with its line end; without one where the line is too long or cut off."""
     found = bytearray()
     while len(found) < most:
         view = wire.peek()
@@ -294,8 +296,8 @@ def _line(wire: Wire, most: int) -> bytes:
     return bytes(found)
 
 
-def _head(lines: list[str]) -> Head | None:
-    """A request's head. What is HTTP, and not to be taken, has a problem; None: it is no HTTP."""
+def _head(lines: list[str]) -> RequestHead | None:
+    """A request's head, with ``problem`` where it must be refused; None where it is not HTTP."""
     match = _REQUEST.fullmatch(lines[0])
     if match is None:
         return None
@@ -308,7 +310,7 @@ def _head(lines: list[str]) -> Head | None:
             return None
         pairs.append((name.lower(), value))
     request = Request(method, target, pairs)
-    head = Head(request, "", {}, dict(pairs), minor == "0")
+    head = RequestHead(request, "", {}, dict(pairs), minor == "0")
     try:
         _read_target(head)
         _check_headers(head)
@@ -321,7 +323,7 @@ def _is_header(name: str, value: str) -> bool:
     return bool(_TOKEN.fullmatch(name)) and not re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value)
 
 
-def _read_target(head: Head) -> None:
+def _read_target(head: RequestHead) -> None:
     path, _, query = head.request.target.partition("?")
     try:
         head.path = urllib.parse.unquote(path, errors="strict")
@@ -337,8 +339,8 @@ def _read_target(head: Head) -> None:
         raise S3Error("InvalidURI", "Couldn't parse the specified URI.")
 
 
-def _check_headers(head: Head) -> None:
-    """Raises where two readers of the request could see two requests in it."""
+def _check_headers(head: RequestHead) -> None:
+    """Refuse a request that two parsers could read differently (request smuggling)."""
     names = [name for name, _ in head.request.headers]
     for name in set(names):
         is_one = name.startswith(("x-amz-", "if-", "content-")) or name in _ONCE
@@ -355,12 +357,12 @@ def _check_headers(head: Head) -> None:
         raise S3Error("InvalidRequest", "This expectation cannot be met.")
 
 
-def _take_from_url(head: Head) -> None:
-    """A presigned URL may have, as parameters, headers of S3's that its signer had (S3 API)."""
+def _take_from_url(head: RequestHead) -> None:
+    """Take the S3 headers that a presigned URL has as parameters (S3 API)."""
     for name in [name for name in head.query if name.startswith("x-amz-")]:
         if name in head.headers:
             raise S3Error("InvalidRequest", f"{name} is there twice, as a header and in the URL.")
-        # As a header would have brought it, whose bytes are read as Latin-1.
+        # Decoded as header values are: as Latin-1.
         value = head.query.pop(name).encode().decode("latin-1")
         if not _is_header(name, value):
             raise S3Error("InvalidArgument", f"{name[:100]!r} in the URL cannot be a header.")
@@ -370,10 +372,10 @@ def _take_from_url(head: Head) -> None:
 _ONCE = ("host", "range", "authorization", "transfer-encoding", "expect", "date", "connection")
 
 
-def _refusal(error: S3Error, head: Head, request_id: str) -> Answer:
+def _refusal(error: S3Error, head: RequestHead, request_id: str) -> S3Response:
     resource = head.request.target.partition("?")[0]
     headers = {"Content-Type": "application/xml", **error.headers}
-    return Answer(error.status, headers, error.document(resource, request_id))
+    return S3Response(error.status, headers, error.document(resource, request_id))
 
 
 def _timeout() -> S3Error:

@@ -1,7 +1,7 @@
-"""Bodies of requests as they come: with a length, in HTTP's chunks, in AWS's chunks.
+"""Request bodies: with Content-Length, with Transfer-Encoding chunked, and in AWS's chunks.
 
-AWS's are those of "Signature calculations: transferring payload in multiple chunks" (S3 API
-reference) with and without signatures and trailers. Nothing is kept but one block.
+AWS's chunks are described in "Signature calculations: transferring payload in multiple chunks" (S3
+API reference); they may have signatures and a trailer. One block at a time is in memory.
 """
 
 import hashlib
@@ -12,40 +12,40 @@ import time
 from collections.abc import Callable, Iterator
 
 from localaws.keys import Key
-from localaws.signature import Claim, sign
+from localaws.signature import SignatureClaim, sign
 
-from .errors import S3Error
+from .s3_errors import S3Error
 
 BLOCK = 256 * 1024
-_LONGEST_LINE = 4096
-_MOST_TRAILER = 16 * 1024
+_MAX_LINE = 4096
+_MAX_TRAILER = 16 * 1024
 _EMPTY = hashlib.sha256(b"").hexdigest()
 
 
-class Slow(Exception):
-    """The client sends nothing, or too little."""
+class ClientTooSlow(Exception):
+    """The client sends too little, or nothing."""
 
 
-class Gone(Exception):
+class ConnectionClosed(Exception):
     """The client has closed the connection."""
 
 
 class Source:
-    """Bytes that come from somewhere, seen before they are taken."""
+    """A stream of bytes that can be looked at before they are consumed."""
 
     def peek(self) -> memoryview:
-        """What is there, at least one byte; empty at the end."""
+        """The bytes that have arrived, at least one; empty at the end."""
         raise NotImplementedError
 
     def take(self, count: int) -> None:
-        """Leave out the first ``count`` of what was seen."""
+        """Consume the first ``count`` bytes."""
         raise NotImplementedError
 
-    is_over = False
-    """Whether its last byte was taken, as far as that is known without waiting."""
+    is_exhausted = False
+    """Whether the last byte was consumed, as far as is known without waiting."""
 
     def blocks(self, count: int) -> Iterator[memoryview]:
-        """The next ``count`` bytes; each block holds until the next is asked for."""
+        """The next ``count`` bytes; a block is valid until the next one is asked for."""
         while count:
             view = self.peek()[:count]
             if not view:
@@ -63,38 +63,38 @@ class Source:
         found = bytearray()
         while True:
             view = self.peek()
-            piece = bytes(view[:_LONGEST_LINE])
+            piece = bytes(view[:_MAX_LINE])
             end = piece.find(b"\n")
             taken = piece if end < 0 else piece[: end + 1]
             self.take(len(taken))
             found += taken
             if end >= 0 and found.endswith(b"\r\n"):
                 return bytes(found[:-2])
-            if not taken or end >= 0 or len(found) > _LONGEST_LINE:
+            if not taken or end >= 0 or len(found) > _MAX_LINE:
                 raise S3Error("InvalidRequest", "The body's chunks are not well formed.")
 
 
-class Wire(Source):
-    """A connection. Peeking raises Slow, Gone."""
+class BufferedConnection(Source):
+    """A connection. ``peek`` raises ClientTooSlow and ConnectionClosed."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._buffer = memoryview(bytearray(BLOCK))
         self._start = self._end = 0
         self.received = 0
-        self.patience: Callable[[], float] = lambda: 10.0
-        """Seconds that the next bytes may take; raises Slow."""
+        self.read_timeout: Callable[[], float] = lambda: 10.0
+        """Seconds that the next bytes may take; raises ClientTooSlow."""
 
     def peek(self) -> memoryview:
         if self._start == self._end:
             self._start = self._end = 0
-            self._connection.settimeout(max(0.01, self.patience()))
+            self._connection.settimeout(max(0.01, self.read_timeout()))
             try:
                 self._end = self._connection.recv_into(self._buffer)
             except TimeoutError:
-                raise Slow from None
+                raise ClientTooSlow from None
             except OSError:
-                raise Gone from None
+                raise ConnectionClosed from None
             self.received += self._end
         return self._buffer[self._start : self._end]
 
@@ -102,13 +102,13 @@ class Wire(Source):
         self._start += count
 
 
-class Sized(Source):
+class SizedBody(Source):
     """The body of a request with Content-Length."""
 
-    def __init__(self, wire: Wire, length: int) -> None:
+    def __init__(self, wire: BufferedConnection, length: int) -> None:
         self._wire = wire
         self.left = length
-        self.is_over = not length
+        self.is_exhausted = not length
 
     def peek(self) -> memoryview:
         return self._wire.peek()[: self.left] if self.left else memoryview(b"")
@@ -116,19 +116,19 @@ class Sized(Source):
     def take(self, count: int) -> None:
         self._wire.take(count)
         self.left -= count
-        self.is_over = not self.left
+        self.is_exhausted = not self.left
 
 
-class HttpChunks(Source):
+class ChunkedBody(Source):
     """The body of a request with Transfer-Encoding: chunked (RFC 9112, 7.1)."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: BufferedConnection) -> None:
         self._wire = wire
         self._left = 0
         self._first = True
 
     def peek(self) -> memoryview:
-        if not self._left and not self.is_over:
+        if not self._left and not self.is_exhausted:
             self._next()
         return self._wire.peek()[: self._left] if self._left else memoryview(b"")
 
@@ -142,7 +142,7 @@ class HttpChunks(Source):
         self._first = False
         self._left, _ = _size_of_chunk(self._wire.line())
         if not self._left:
-            self.is_over = True
+            self.is_exhausted = True
             for _ in range(64):
                 if not self._wire.line():
                     return
@@ -157,9 +157,9 @@ def _size_of_chunk(line: bytes) -> tuple[int, bytes]:
 
 
 class ChunkSigner:
-    """The chain of signatures that begins with that of the request's headers."""
+    """Verifies the signatures of chunks, each of which includes the one before."""
 
-    def __init__(self, claim: Claim, key: Key) -> None:
+    def __init__(self, claim: SignatureClaim, key: Key) -> None:
         self._claim = claim
         self._key = key
         self._last = claim.signature
@@ -179,7 +179,7 @@ class ChunkSigner:
 
 
 class AwsChunks:
-    """A body in AWS's chunks; ``trailer`` is there when all blocks were read."""
+    """A body in AWS's chunks; ``trailer`` is filled when all blocks were read."""
 
     def __init__(self, source: Source, signer: ChunkSigner | None, *, has_trailer: bool) -> None:
         self._source = source
@@ -217,7 +217,7 @@ class AwsChunks:
         canonical, signature, size = "", "", 0
         while line := self._source.line():
             size += len(line)
-            if size > _MOST_TRAILER:
+            if size > _MAX_TRAILER:
                 raise S3Error("MalformedTrailerError", "The trailer is too long.")
             name, colon, value = line.decode("latin-1").partition(":")
             name, value = name.strip().lower(), value.strip()
@@ -235,20 +235,20 @@ class AwsChunks:
             self._signer.verify("TRAILER", [digest], signature)
 
 
-class Pace:
-    """How long a client may take: 30 s without a byte, and 16 KB a second on average after that."""
+class MinimumRate:
+    """The minimum rate: a byte within 30 s, and 16 KB/s on average after the first 30 s."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: BufferedConnection) -> None:
         self._wire = wire
         self._began = time.monotonic()
         self._had = wire.received
 
     def __call__(self) -> float:
-        late = time.monotonic() - self._began - _SILENCE
-        if late > 0 and self._wire.received - self._had < late * _SLOWEST:
-            raise Slow
-        return _SILENCE
+        late = time.monotonic() - self._began - _READ_TIMEOUT_SECONDS
+        if late > 0 and self._wire.received - self._had < late * _MIN_BYTES_PER_SECOND:
+            raise ClientTooSlow
+        return _READ_TIMEOUT_SECONDS
 
 
-_SILENCE = 30.0
-_SLOWEST = 16 * 1024
+_READ_TIMEOUT_SECONDS = 30.0
+_MIN_BYTES_PER_SECOND = 16 * 1024

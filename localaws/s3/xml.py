@@ -1,4 +1,4 @@
-"""The few documents of S3's, written and read."""
+"""XML documents of S3: writing and reading."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
-from .errors import S3Error
+from .s3_errors import S3Error
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 Tree = Iterable[tuple[str, Any]]
-"""Names with their content: a text, a number, a truth, a list of the same; None: left out."""
+"""Element names and content: text, number, boolean, list of elements; None is left out."""
 
 
 def document(root: str, content: Tree | str) -> bytes:
@@ -50,7 +50,7 @@ def parsed(body: bytes, root: str) -> ET.Element:
     """The document of a request, names without their namespace. Raises MalformedXML."""
     try:
         text = body.decode("utf-8-sig")
-        if "<!" in text:  # no declarations, and so no entities: S3's documents have none
+        if "<!" in text:  # S3's documents have no declarations, so entities are refused
             raise ValueError
         found = ET.fromstring(text)  # noqa: S314
         for element in found.iter():

@@ -28,19 +28,19 @@ class Chaos(threading.Thread):
         self._s3 = s3
         self._endpoint = endpoint
         self._pause = pause
-        self._dice = random.Random(seed)
+        self._random = random.Random(seed)
         self._over = threading.Event()
 
     def run(self) -> None:
         try:
             while not self._over.is_set():
-                for kind in self._dice.sample(KINDS, len(KINDS)):
-                    if self._over.wait(self._dice.uniform(0.5, 1.5) * self._pause):
+                for kind in self._random.sample(KINDS, len(KINDS)):
+                    if self._over.wait(self._random.uniform(0.5, 1.5) * self._pause):
                         return
-                    if self._strike(kind):
+                    if self._kill(kind):
                         self.done.append(kind)
                         print(f"chaos: {kind}", flush=True)
-        except BaseException as error:  # told to whoever ends it
+        except BaseException as error:  # raised by end()
             self.failure = error
 
     def end(self) -> list[str]:
@@ -50,7 +50,7 @@ class Chaos(threading.Thread):
             raise self.failure
         return self.done
 
-    def _strike(self, kind: str) -> bool:
+    def _kill(self, kind: str) -> bool:
         """Kill one of ``kind``; False where there was none just then."""
         if kind == "localaws":
             self._local.kill()
@@ -58,14 +58,14 @@ class Chaos(threading.Thread):
             return True
         if kind == "s3":
             self._s3.kill()
-            time.sleep(self._dice.uniform(0.5, 3))
+            time.sleep(self._random.uniform(0.5, 3))
             self._s3.start()
             return True
         instances = self._local.instances(self._endpoint)
         if not instances:
             return False
-        leader = int(self._dice.choice(instances)["pid"])
-        victims = self._victims(kind, leader)
+        leader = int(self._random.choice(instances)["pid"])
+        victims = self._processes_of(kind, leader)
         for pid in victims:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -73,12 +73,12 @@ class Chaos(threading.Thread):
                 continue
         return bool(victims)
 
-    def _victims(self, kind: str, leader: int) -> list[int]:
+    def _processes_of(self, kind: str, leader: int) -> list[int]:
         if kind == "instance":
             return [leader]
         inside = descendants(leader)
         workers = sorted(model_workers(leader))
-        worker = [self._dice.choice(workers)] if workers else []
+        worker = [self._random.choice(workers)] if workers else []
         hosts = model_hosts(leader)
         java = [pid for pid, line in inside.items() if line.split()[0].endswith("java")]
         return {

@@ -13,7 +13,7 @@ from localaws.tests.servers import LocalAwsProcess
 from tests.artifacts import pack
 
 # Real containers need an engine and the built image, as in container/tests.
-collect_ignore = [] if os.environ.get("MME_TEST_IMAGE") else ["test_engine.py"]
+collect_ignore = [] if os.environ.get("MME_TEST_IMAGE") else ["test_container_engine.py"]
 
 Start = Callable[..., LocalAwsProcess]
 
@@ -50,7 +50,7 @@ def local(tmp_path_factory: pytest.TempPathFactory, s3_url: str) -> Iterator[Loc
 
 
 class Hosting:
-    """Shorthand for what most tests do with one localaws."""
+    """Helpers for tests of one localaws."""
 
     def __init__(self, process: LocalAwsProcess, bucket: str) -> None:
         self.process = process
@@ -126,7 +126,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def hosting(local: LocalAwsProcess) -> Iterator[Hosting]:
-    """A bucket of the test's own on the module's localaws; what endpoints it left are deleted."""
+    """A bucket for the test on the module's localaws; its endpoints are deleted at the end."""
     hosting = Hosting(local, f"bucket-{next(_numbers)}")
     yield hosting
     for endpoint in hosting.sagemaker.list_endpoints(MaxResults=100)["Endpoints"]:

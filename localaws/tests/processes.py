@@ -1,8 +1,8 @@
-"""What runs on this machine, as tests need to know it: process trees, their memory, what is left.
+"""Process trees, their memory, and processes that were left, for tests.
 
-A *site* is what one run of localaws has started. It is told by a folder: localaws gets a TMPDIR
-below it, which its containers inherit, so the folder's path stands in the environment of each of
-their processes, whoever is its parent by now.
+A *site* is all processes of one run of localaws. It is identified by a folder: localaws gets a
+TMPDIR below it, which its containers inherit, so the path is in the environment of all their
+processes.
 """
 
 import contextlib
@@ -81,7 +81,7 @@ def model_workers(pid: int) -> list[int]:
 
 
 def model_hosts(pid: int) -> list[int]:
-    """The process of a container that its models are forked from: one, or none while it is dead."""
+    """The process of a container from which its models are forked; none while it is restarted."""
     workers = model_workers(pid)
     commands = descendants(pid)
     return [one for one, line in commands.items() if HOST in line and one not in workers]
@@ -89,11 +89,11 @@ def model_hosts(pid: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of a process tree, each shared page divided by those who share it.
+    """Bytes of a process tree (PSS: shared pages are divided among processes).
 
-    ``kept`` is what the kernel cannot give back, and what a limit of memory is about (as in a
-    cgroup's memory.current without its file pages); ``whole`` is the PSS with the pages of mapped
-    files, such as MXNet's library, which the kernel drops when others need the room.
+    ``kept`` is anonymous and shared memory, which counts for a memory limit (as in a cgroup's
+    memory.current without file pages); ``whole`` is the PSS with the pages of mapped files, which
+    the kernel can drop.
     """
 
     kept: int = 0
@@ -118,9 +118,8 @@ def memory(pid: int) -> Memory:
     return Memory(kept, whole)
 
 
-def _borrows_memory(process: Process) -> bool:
-    """Whether it is a child of the JVM's that is about to become its program: until then its memory
-    is the JVM's (vfork(2)), and would be counted twice."""
+def _is_vforked_child(process: Process) -> bool:
+    """Whether it is a child of the JVM before exec, whose memory is still the JVM's (vfork(2))."""
     try:
         program, parents = (
             os.readlink(PROC / str(pid) / "exe") for pid in (process.pid, process.parent)
@@ -132,27 +131,27 @@ def _borrows_memory(process: Process) -> bool:
 
 @dataclass
 class InstanceRecord:
-    """A container that a site has started, by the process that leads its session."""
+    """A container of a site, by its session leader."""
 
     pid: int
     samples: int = 0
     highest: Memory = field(default_factory=Memory)
-    then: list[tuple[int, int, str]] = field(default_factory=list)
-    """What its processes kept when they kept most: bytes, pid and command line of each."""
+    at_highest: list[tuple[int, int, str]] = field(default_factory=list)
+    """At the highest sample: bytes, pid and command line of each process."""
 
 
 def _members(record: InstanceRecord, running: dict[int, Process]) -> list[int]:
     return [
         one.pid
         for one in running.values()
-        if one.session == record.pid and not _borrows_memory(one)
+        if one.session == record.pid and not _is_vforked_child(one)
     ]
 
 
-class Watch(threading.Thread):
-    """Samples the memory of every container of a site, all the time, also while localaws is dead.
+class MemorySampler(threading.Thread):
+    """Samples the memory of every container of a site, also while localaws is restarted.
 
-    ``keep_logs`` is a folder in which the containers' logs stay when their instances go.
+    ``keep_logs`` is a folder for the logs of containers, which instances delete.
     """
 
     def __init__(self, site: Path, keep_logs: Path | None = None) -> None:
@@ -167,7 +166,7 @@ class Watch(threading.Thread):
         try:
             while not self._over.wait(0.2):
                 self._look()
-        except BaseException as error:  # told to whoever ends it
+        except BaseException as error:  # raised by end()
             self.failure = error
 
     def end(self) -> dict[int, InstanceRecord]:
@@ -183,25 +182,24 @@ class Watch(threading.Thread):
         running = processes()
         for one in running.values():
             if one.pid == one.session and one.pid not in self.instances:
-                self._greet(one.pid)
+                self._record_instance(one.pid)
         for record in self.instances.values():
             members = _members(record, running)
             if not members:
                 continue
             sizes = {pid: memory(pid) for pid in members}
             if _members(record, processes()) != members:
-                # What a process shared that ended meanwhile is counted with it and, whole, with
-                # another that was read later.
+                # A process ended meanwhile: pages that it shared would be counted twice.
                 continue
             total = sum(sizes.values(), start=Memory())
             record.samples += 1
             if total.kept > record.highest.kept:
-                record.then = [(size.kept, pid, command(pid)) for pid, size in sizes.items()]
+                record.at_highest = [(size.kept, pid, command(pid)) for pid, size in sizes.items()]
             record.highest = Memory(
                 max(record.highest.kept, total.kept), max(record.highest.whole, total.whole)
             )
 
-    def _greet(self, pid: int) -> None:
+    def _record_instance(self, pid: int) -> None:
         around = environment(pid)
         if "MME_BIND_SOCKET" not in around or str(self._site) not in str(around):
             return
@@ -215,7 +213,7 @@ class Watch(threading.Thread):
                     os.link(log, kept)
 
 
-def of_site(site: Path) -> list[int]:
+def processes_of_site(site: Path) -> list[int]:
     """All processes of a site, found by their environment."""
     mark = str(site)
     return [
@@ -250,16 +248,16 @@ def owner_of_port(port: int) -> int | None:
     return 0
 
 
-def left_of(site: Path, ports: Iterable[int], *, but: int = 0) -> Iterator[str]:
-    """What a site has left running, by name: processes other than ``but``, sockets, ports."""
-    mine = [pid for pid in of_site(site) if pid != but]
+def leftovers_of(site: Path, ports: Iterable[int], *, but: int = 0) -> Iterator[str]:
+    """What a site still has: processes other than ``but``, sockets, ports."""
+    mine = [pid for pid in processes_of_site(site) if pid != but]
     for pid in mine:
         yield f"process {pid} {command(pid)[:120]}"
     for path in sockets_of(site):
         yield f"socket {path}"
     for port in ports:
         owner = owner_of_port(port)
-        if owner == 0 or owner in mine:  # another's process may have taken it by now
+        if owner == 0 or owner in mine:  # otherwise another process has taken it
             yield f"port {port}"
 
 
@@ -268,6 +266,6 @@ def wait_until_nothing_is_left(
 ) -> list[str]:
     """What is still there after at most ``seconds``."""
     deadline = time.monotonic() + seconds
-    while (left := list(left_of(site, ports, but=but))) and time.monotonic() < deadline:
+    while (left := list(leftovers_of(site, ports, but=but))) and time.monotonic() < deadline:
         time.sleep(0.1)
     return left

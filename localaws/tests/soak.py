@@ -2,17 +2,16 @@
 
     python -m localaws.tests.soak [--seconds 180] [--chaos-seconds 180]
 
-runs it twice: left alone, and with its parts being killed at random (:mod:`chaos`). It prints
-what happened and ends with 1 where anything was not as it must be:
+runs it twice: undisturbed, and while its parts are killed at random (:mod:`chaos`). It prints a
+report and exits with 1 where one of these does not hold:
 
-* every answer is that of the model that was asked;
-* callers see no errors but those that AWS would give (:mod:`traffic` lists them);
-* the memory of each container's processes stays under --memory-mb. What is held against it is
-  what the kernel cannot give back, shared pages in shares (Pss_Anon and Pss_Shmem of the whole
-  process tree), which is what the container itself counts, and what a cgroup's limit comes to;
-  pages of mapped files are printed beside it;
-* afterwards every model answers, once each and without an error;
-* after DeleteEndpoint no process, folder, socket or port of any instance is left, and after
+* every response is of the called model;
+* callers see only errors that AWS would give (:mod:`traffic` lists them);
+* the memory of each container's processes stays under --memory-mb: Pss_Anon and Pss_Shmem of the
+  process tree, as the container itself and a cgroup count it; pages of mapped files are printed
+  besides;
+* afterwards every model answers without an error;
+* after DeleteEndpoint no process, folder, socket or port of an instance is left, and after
   localaws has ended none of its own.
 """
 
@@ -34,7 +33,12 @@ from PIL import Image
 
 from localaws.tests import traffic
 from localaws.tests.chaos import Chaos
-from localaws.tests.processes import InstanceRecord, Watch, memory, wait_until_nothing_is_left
+from localaws.tests.processes import (
+    InstanceRecord,
+    MemorySampler,
+    memory,
+    wait_until_nothing_is_left,
+)
 from localaws.tests.servers import REAL, REGION, ROLE, LocalAwsProcess, S3Server, wait_for
 from tests import ending
 from tests.artifacts import constant_archive
@@ -43,8 +47,7 @@ BUCKET, NAME = "soak", "soak"
 MEGABYTE = 1024 * 1024
 INSTANCES = 2
 SETTLE_SECONDS = 180.0
-"""After chaos: MMS waits longer and longer before it starts a worker that died again, and two
-processors have containers to start meanwhile."""
+"""After the kills: MMS restarts workers with backoff, and containers start meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Plan:
 
 @dataclass
 class Report:
-    """What one run was; ``violations`` is empty where all was as it must be."""
+    """The report of one run; ``violations`` is empty where it passed."""
 
     lines: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
@@ -74,7 +77,7 @@ class Report:
 
 
 def run(plan: Plan) -> Report:
-    """One run, from an empty folder to an empty folder."""
+    """One run, which begins and ends with an empty folder."""
     report = Report()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         site = _Site(Path(folder), plan)
@@ -92,7 +95,7 @@ def run(plan: Plan) -> Report:
 
 
 _KEPT = ("state.sqlite3", "lock", "admin-token")
-"""Files of localaws's own that outlive it."""
+"""Files that localaws keeps after its end."""
 
 
 class _Site:
@@ -111,7 +114,7 @@ class _Site:
             container=REAL,
             tmpdir=self.tmp,
         )
-        self.watch = Watch(folder, keep_logs=plan.keep)
+        self.watch = MemorySampler(folder, keep_logs=plan.keep)
         self.answers = {f"m{number:02}.tar.gz": number % 6 for number in range(plan.models)}
         self.runtime: Any = self.local.client("sagemaker-runtime", max_pool_connections=64)
         self.body = b""
@@ -158,7 +161,7 @@ class _Site:
         wait_for(lambda: self.local.admin(f"endpoints/{NAME}")["status"] == "InService", 120)
 
     def is_right(self, target: str, answer: bytes) -> bool:
-        """Five labels of the model that was asked, its own one first."""
+        """Whether the response has five labels of the called model, the right one first."""
         labels = [line.partition("class=")[2] for line in json.loads(answer)]
         first = f"{target} label {self.answers[target]}"
         return len(labels) == 5 and labels[0] == first and all(target in one for one in labels)
@@ -247,7 +250,7 @@ def _print_progress(site: _Site, over: threading.Event) -> None:
 
 
 def _settle(site: _Site, report: Report) -> None:
-    """Wait until what was killed is back, and each model has answered."""
+    """Wait until all parts run again and each model has answered."""
     start = time.monotonic()
     deadline = start + SETTLE_SECONDS
     wait_for(site.is_whole, SETTLE_SECONDS, "all instances to be healthy")
@@ -279,7 +282,7 @@ def _every_model_once(site: _Site, report: Report) -> None:
 
 
 def _delete(site: _Site, report: Report) -> None:
-    """DeleteEndpoint, and what is left of the instances when it is gone."""
+    """DeleteEndpoint; returns what is left of its instances."""
     report.loads = sum(m["loads"] for one in site.local.instances(NAME) for m in one["models"])
     in_use = [m for one in site.local.instances(NAME) for m in one["models"] if m["in_use"]]
     report.violations += [f"still in use: {one}" for one in in_use]
@@ -317,7 +320,7 @@ def _check_memory(plan: Plan, records: dict[int, InstanceRecord], report: Report
         fullest = max(records.values(), key=lambda one: one.highest.kept)
         report.lines += [
             f"  {size / MEGABYTE:5.1f} MB by {pid}: {line[:100]}"
-            for size, pid, line in sorted(fullest.then, reverse=True)
+            for size, pid, line in sorted(fullest.at_highest, reverse=True)
         ]
 
 

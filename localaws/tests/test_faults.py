@@ -8,7 +8,7 @@ import urllib.error
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from localaws.faults import BadPlan, FaultPlan
+from localaws.faults import FaultPlan, InvalidFaultPlan
 from localaws.tests.servers import ROLE, ROOT
 
 
@@ -112,7 +112,7 @@ def test_calls_are_delayed_and_refused(hosting, name, order, tmp_path):
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(plan, sentence):
-    with pytest.raises(BadPlan, match=sentence):
+    with pytest.raises(InvalidFaultPlan, match=sentence):
         FaultPlan().replace(plan)
 
 

@@ -28,12 +28,13 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from waitress.adjustments import Adjustments
 
-from localaws.environment import NAMES
-from localaws.guard import MOST_BYTES, BadName, Guard, addresses, channel_class, normal_host
+from localaws import guard
+from localaws.container_environment import NAMES
+from localaws.guard import MAX_BYTES, Guard, InvalidHostName, addresses, channel_class, normal_host
 from localaws.keys import Key, KeyRing
 from localaws.tests import processes
 from localaws.tests.conftest import Hosting, Start
-from localaws.tests.servers import KEY, REGION, ROLE, SECRET, LocalAwsProcess, wait_for
+from localaws.tests.servers import KEY, REGION, ROLE, ROOT, SECRET, LocalAwsProcess, wait_for
 
 JSON = "application/x-amz-json-1.1"
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
@@ -234,7 +235,7 @@ def test_addresses_in_all_their_forms() -> None:
     assert normal_host("Name") == "name:80"
     for wrong in ("[::g]:1", "::1", "a b", "a:b", "a/", "*", "a:123456"):
         assert normal_host(wrong) is None, wrong
-    with pytest.raises(BadName):
+    with pytest.raises(InvalidHostName):
         addresses("127.0.0.1", 1, ["http://a"])
 
 
@@ -463,12 +464,12 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_sent(
 ) -> None:
     path, header, limit, service = TARGETS[target]
     host = f"POST {path} HTTP/1.1\nHost: 127.0.0.1:{local.port}\n{header}"
-    known, stranger = claimed(service=service), claimed("AKNOBODY", service)
+    known, unknown = claimed(service=service), claimed("AKNOBODY", service)
     too_long = raw(local, f"{host}{known}\nContent-Length: {limit + 1}")
     assert status(too_long) == 413
     assert str(limit) in too_long
     # Whoever has no key may send nothing at all.
-    for signed in (stranger, "X-None: 1"):
+    for signed in (unknown, "X-None: 1"):
         refused = raw(local, f"{host}{signed}\nContent-Length: {limit}")
         assert status(refused) in (400, 403), refused
     # Not even after it was told to go on.
@@ -535,9 +536,17 @@ def many_files(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
+_SHORT = {"CHANNEL_TIMEOUT": 1}  # seconds, in place of 10
+
+
+def test_the_timeout_of_silent_connections_is_the_documented_one() -> None:
+    manual = (ROOT / "docs" / "localaws.md").read_text()
+    assert f"has {guard.CHANNEL_TIMEOUT} s for its headers" in manual
+
+
 @pytest.mark.timeout(120)
 def test_a_thousand_half_sent_requests_do_not_silence_it(start: Start) -> None:
-    local = start()
+    local = start(constants=_SHORT)
     head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{local.port}\r\n"
     body = f"{head}X-Amz-Target: SageMaker.ListModels\r\n"
     body += claimed().replace("\n", "\r\n") + "\r\nContent-Length: 100\r\n\r\n{"
@@ -562,23 +571,24 @@ def test_a_thousand_half_sent_requests_do_not_silence_it(start: Start) -> None:
             assert all(pool.map(closed, held))
 
 
-def test_a_client_that_keeps_its_connection_need_not_hurry(local: LocalAwsProcess) -> None:
-    """boto3 reuses connections that rested: those whose requests were signed stay open."""
+def test_a_client_that_keeps_its_connection_need_not_hurry(start: Start) -> None:
+    """boto3 reuses idle connections: those whose last request was signed stay open."""
+    local = start(constants=_SHORT)
     body = b"{}"
     request = sign(local, body, X_Amz_Target="SageMaker.ListModels", Content_Type=JSON)
     head = "POST / HTTP/1.1\n" + "\n".join(f"{k}: {v}" for k, v in request.headers.items())
     head += f"\nHost: 127.0.0.1:{local.port}\nContent-Length: 2"
     wire = head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body
-    stranger = f"GET /_localaws/health HTTP/1.1\r\nHost: 127.0.0.1:{local.port}\r\n\r\n".encode()
+    unknown = f"GET /_localaws/health HTTP/1.1\r\nHost: 127.0.0.1:{local.port}\r\n\r\n".encode()
     with (
         socket.create_connection(("127.0.0.1", local.port), timeout=40) as ours,
         socket.create_connection(("127.0.0.1", local.port), timeout=40) as theirs,
     ):
         ours.sendall(wire)
         assert status(answer_of(ours)) == 200
-        theirs.sendall(stranger)
+        theirs.sendall(unknown)
         assert status(answer_of(theirs)) == 200
-        assert theirs.recv(1) == b"", "an idle connection of a stranger is closed"
+        assert theirs.recv(1) == b"", "an idle connection of an unknown client is closed"
         ours.sendall(wire)
         assert status(answer_of(ours)) == 200
 
@@ -588,7 +598,7 @@ def test_no_mangled_head_breaks_the_guard() -> None:
     ring = KeyRing([Key(KEY, SECRET)])
     guard = Guard(addresses("127.0.0.1", 4566, []), ring, "token-of-the-admin")
     parser_class = channel_class(guard).parser_class
-    adjustments = Adjustments(max_request_body_size=4 * MOST_BYTES)
+    adjustments = Adjustments(max_request_body_size=4 * MAX_BYTES)
     url, headers = "http://127.0.0.1:4566/?a=b", {"X-Amz-Target": "a.b"}
     request = AWSRequest("POST", url, data=b"{}", headers=headers)
     SigV4Auth(Credentials(KEY, SECRET), "sagemaker", REGION).add_auth(request)
@@ -741,9 +751,9 @@ def test_the_containers_process_knows_nothing_of_localaws(
     hosting.create("e")
     (one,) = local.instances("e")
     inside = processes.environment(one["pid"])
-    said = " ".join(f"{key}={value}" for key, value in inside.items())
+    declared = " ".join(f"{key}={value}" for key, value in inside.items())
     for secret in ("marked", KEY, SECRET, local.token, "AWS_", "PYTHON"):
-        assert secret not in said, secret
+        assert secret not in declared, secret
 
 
 def test_an_endpoint_of_before_runs_nothing_either(start: Start, tmp_path: Path) -> None:

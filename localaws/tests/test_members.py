@@ -10,13 +10,13 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from localaws import rules, shapes
-from localaws.artifact import check_there
-from localaws.errors import AwsError
+from localaws.aws_errors import AwsError
 from localaws.fetch import s3_client
 from localaws.keys import Key
 from localaws.lifecycle import pending_deployment
+from localaws.model_data import check_model_data
 from localaws.naming import S3Prefix
-from localaws.store import Resource
+from localaws.resource_store import Resource
 from localaws.tests.conftest import Hosting
 from localaws.tests.servers import REGION, ROLE, ROOT, free_port, wait_for
 
@@ -480,7 +480,7 @@ def test_an_archive_that_may_not_be_read_is_another_sentence():
     stub = Stubber(s3)
     stub.add_client_error("head_object", "403", "Forbidden", http_status_code=403)
     with stub, pytest.raises(AwsError) as caught:
-        check_there(s3, source, url, role=ROLE, region=REGION)
+        check_model_data(s3, source, url, role=ROLE, region=REGION)
     assert caught.value.message.startswith(f"Could not access model data at {url}. Please ensure ")
     assert f'role "{ROLE}" exists' in caught.value.message
     assert f"the object is located in {REGION}." in caught.value.message
@@ -489,7 +489,7 @@ def test_an_archive_that_may_not_be_read_is_another_sentence():
 def test_an_s3_that_does_not_answer_is_no_fault_of_the_callers():
     s3 = s3_client(REGION, f"http://127.0.0.1:{free_port()}", Key("AKTEST", "secret"))
     with pytest.raises(AwsError) as caught:
-        check_there(s3, S3Prefix("b", "m"), "s3://b/m", role=ROLE, region=REGION)
+        check_model_data(s3, S3Prefix("b", "m"), "s3://b/m", role=ROLE, region=REGION)
     assert (caught.value.code, caught.value.status) == ("ServiceUnavailable", 503)
 
 
@@ -524,8 +524,8 @@ def test_an_archive_that_may_not_be_read(start, name):
                 sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=spec)
 
             hidden, url = "s3://b/hidden/m.tar.gz", "s3://b/seen/m.tar.gz"
-            said = refused(lambda: create(hidden))
-            assert said.startswith(f"Could not access model data at {hidden}. ")
+            declared = refused(lambda: create(hidden))
+            assert declared.startswith(f"Could not access model data at {hidden}. ")
             create(url)
             sagemaker.create_endpoint_config(
                 EndpointConfigName=name, ProductionVariants=[variant(ModelName=name)]

@@ -1,6 +1,6 @@
 import pytest
 
-from localaws.errors import AwsError
+from localaws.aws_errors import AwsError
 from localaws.naming import parse_model_data_url
 
 

@@ -154,21 +154,21 @@ def test_the_notebooks_calls(start, tmp_path):
         text=True,
     )
     try:
-        said = json.loads(notebook.stdout.readline() or "null")
-        assert said, "the notebook's code failed; its traceback is above"
-        assert said["status"] == "Creating"
-        assert len(said["first"]) == 5
-        assert said["first"][0].endswith("class=n02123045 tabby, tabby cat")
+        declared = json.loads(notebook.stdout.readline() or "null")
+        assert declared, "the notebook's code failed; its traceback is above"
+        assert declared["status"] == "Creating"
+        assert len(declared["first"]) == 5
+        assert declared["first"][0].endswith("class=n02123045 tabby, tabby cat")
         # The notebook's own handler writes Python's %f: six decimals.
-        assert re.fullmatch(r"probability=[01]\.[0-9]{6}, class=.*", said["first"][4])
-        assert said["first"] == said["second"]
-        assert said["other"][0].endswith("class=n02123159 tiger cat")
-        assert (said["cold"], said["warm"]) == ("cold=1", "cold=0")
-        assert sum(said["results"].values()) == 100
-        assert {text.partition("class=")[2] for text in said["results"]} <= set(LABELS[:3])
-        assert said["models"] == said["called"] == 12
+        assert re.fullmatch(r"probability=[01]\.[0-9]{6}, class=.*", declared["first"][4])
+        assert declared["first"] == declared["second"]
+        assert declared["other"][0].endswith("class=n02123159 tiger cat")
+        assert (declared["cold"], declared["warm"]) == ("cold=1", "cold=0")
+        assert sum(declared["results"].values()) == 100
+        assert {text.partition("class=")[2] for text in declared["results"]} <= set(LABELS[:3])
+        assert declared["models"] == declared["called"] == 12
 
-        instances = local.instances(said["endpoint"])
+        instances = local.instances(declared["endpoint"])
         assert len(instances) == 2
         held = [model["target_model"] for one in instances for model in one["models"]]
         assert len(held) == len(set(held)) == 12

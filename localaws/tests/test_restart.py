@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localaws.__main__ import main
-from localaws.store import FolderUnusable, lock_folder
+from localaws.resource_store import FolderUnusable, lock_folder
 from localaws.tests.conftest import Hosting
 from localaws.tests.servers import ROOT, S3Server, alive, wait_for
 

@@ -34,14 +34,14 @@ BIG = random.Random(1).randbytes(9 * 1024 * 1024 + 1)
 
 
 def client(url: str, **config: Any) -> Any:
-    settings: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "signature_version": "s3v4"}
+    options: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "signature_version": "s3v4"}
     return boto3.client(
         "s3",
         endpoint_url=url,
         region_name=REGION,
         aws_access_key_id=KEY,
         aws_secret_access_key=SECRET,
-        config=Config(**settings | config),
+        config=Config(**options | config),
     )
 
 
@@ -396,7 +396,7 @@ def test_of_many_that_race_to_create_an_object_one_wins(url: str, s3: Any, bucke
         key = f"race-{round_}"
         start = threading.Barrier(racers)
         won: list[bytes] = []
-        lost: list[str] = []
+        losers: list[str] = []
 
         def race(number: int) -> None:
             body = bytes([65 + number]) * 70_000
@@ -418,7 +418,7 @@ def test_of_many_that_race_to_create_an_object_one_wins(url: str, s3: Any, bucke
                         IfNoneMatch="*",
                     )
             except ClientError as error:
-                lost.append(error.response["Error"]["Code"])  # noqa: B023
+                losers.append(error.response["Error"]["Code"])  # noqa: B023
             else:
                 won.append(body)  # noqa: B023
 
@@ -428,8 +428,8 @@ def test_of_many_that_race_to_create_an_object_one_wins(url: str, s3: Any, bucke
         for thread in threads:
             thread.join()
         assert len(won) == 1
-        assert set(lost) == {"PreconditionFailed"}
-        assert len(lost) == racers - 1
+        assert set(losers) == {"PreconditionFailed"}
+        assert len(losers) == racers - 1
         assert read(s3, bucket, key) == won[0]
 
 

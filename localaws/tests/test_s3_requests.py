@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from localaws.keys import Key, KeyRing
+from localaws.s3.object_store import ObjectAttributes, ObjectStore
 from localaws.s3.operations import OPERATIONS, Service
 from localaws.s3.server import Server
-from localaws.s3.store import Description, Store
 from localaws.tests.servers import KEY, REGION, SECRET
 from localaws.tests.test_s3_streams import CRC, TEXT, Signer, signed_chunks
 
@@ -37,8 +37,8 @@ _BODIES += [b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Store]]:
-    store = Store(tmp_path_factory.mktemp("requests") / "objects")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ObjectStore]]:
+    store = ObjectStore(tmp_path_factory.mktemp("requests") / "objects")
     store.create_bucket("bucket")
     listener = socket.create_server(("127.0.0.1", 0))
     host = f"127.0.0.1:{listener.getsockname()[1]}"
@@ -69,7 +69,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Stor
     body=st.sampled_from(_BODIES),
 )
 def test_whatever_is_asked_is_answered_and_leaves_other_objects_alone(
-    served: tuple[str, Store],
+    served: tuple[str, ObjectStore],
     method: str,
     path: str,
     query: dict[str, str],
@@ -101,7 +101,7 @@ def test_whatever_is_asked_is_answered_and_leaves_other_objects_alone(
 
 
 def test_a_signed_stream_with_bytes_changed_is_never_stored_otherwise(
-    served: tuple[str, Store],
+    served: tuple[str, ObjectStore],
 ) -> None:
     """150 mutants of one request, head and body: what is stored is what was signed, or nothing."""
     host, store = served
@@ -136,9 +136,9 @@ def test_a_signed_stream_with_bytes_changed_is_never_stored_otherwise(
     assert b"403" in answers
 
 
-def _keep(store: Store) -> None:
+def _keep(store: ObjectStore) -> None:
     if "bucket" not in [name for name, _ in store.buckets()]:
         store.create_bucket("bucket")
     path: Path = store.temporary()
     path.write_bytes(KEPT)
-    store.commit("bucket", "kept", path, Description("kept"))
+    store.commit("bucket", "kept", path, ObjectAttributes("kept"))

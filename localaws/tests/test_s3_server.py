@@ -24,8 +24,8 @@ from botocore.exceptions import ClientError
 from localaws.keys import Key, KeyRing
 from localaws.s3 import server as s3_http
 from localaws.s3 import stream as s3_stream
+from localaws.s3.object_store import ObjectStore
 from localaws.s3.operations import Service
-from localaws.s3.store import Store
 from localaws.tests.servers import KEY, REGION, SECRET, s3_server
 
 SECRET_TEXT = "a text that nobody may read"
@@ -33,7 +33,7 @@ SECRET_TEXT = "a text that nobody may read"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("doors") / "objects"
+    folder = tmp_path_factory.mktemp("ports") / "objects"
     (folder / "bucket").mkdir(parents=True)
     (folder / "bucket" / "kept.txt").write_text(SECRET_TEXT)
     with s3_server(folder) as url:
@@ -228,8 +228,8 @@ def test_metadata_of_a_presigned_url_is_that_of_a_header(server: tuple[str, Path
     assert ask(request.url, "PUT", b"x")[0] == 200
     try:
         mine = client(server[0], KEY, SECRET)
-        said = mine.head_object(Bucket="bucket", Key="new.txt")["Metadata"]["a"]
-        assert said.encode("latin-1").decode() == "ü"
+        declared = mine.head_object(Bucket="bucket", Key="new.txt")["Metadata"]["a"]
+        assert declared.encode("latin-1").decode() == "ü"
     finally:
         (server[1] / "new.txt").unlink()
 
@@ -347,9 +347,9 @@ def test_keys_that_are_no_text_are_refused(server: tuple[str, Path], path: str) 
 @pytest.fixture
 def impatient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The port of a server in this process that waits a tenth of a second where it waits 10 s."""
-    monkeypatch.setattr(s3_http, "_HEAD_SECONDS", 0.1)
-    monkeypatch.setattr(s3_stream, "_SILENCE", 0.1)
-    store = Store(tmp_path / "objects")
+    monkeypatch.setattr(s3_http, "_HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(s3_stream, "_READ_TIMEOUT_SECONDS", 0.1)
+    store = ObjectStore(tmp_path / "objects")
     store.create_bucket("bucket")
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]

@@ -227,8 +227,8 @@ def test_chunks_that_are_not_as_signed_leave_the_object_as_it_was(
 def test_a_body_that_differs_from_its_signed_digest_is_refused(server: tuple[str, Path]) -> None:
     host, bucket = server
     (bucket / "kept").write_bytes(b"kept")
-    said = {"x-amz-content-sha256": hashlib.sha256(b"said").hexdigest()}
-    headers = Signer(host, "/bucket/kept", said).headers | {"Content-Length": "4"}
+    declared = {"x-amz-content-sha256": hashlib.sha256(b"said").hexdigest()}
+    headers = Signer(host, "/bucket/kept", declared).headers | {"Content-Length": "4"}
     status, text = send(host, "/bucket/kept", headers, b"sent")
     assert (status, "XAmzContentSHA256Mismatch" in text) == (400, True)
     assert (bucket / "kept").read_bytes() == b"kept"
@@ -250,8 +250,8 @@ def test_a_copy_source_may_have_its_slashes_encoded(server: tuple[str, Path]) ->
 
 def test_a_body_without_a_length_is_refused(server: tuple[str, Path]) -> None:
     host, bucket = server
-    said = {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
-    signed = Signer(host, "/bucket/none", said).headers
+    declared = {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+    signed = Signer(host, "/bucket/none", declared).headers
     assert "MissingContentLength" in send(host, "/bucket/none", signed, b"")[1]
     chunked = signed | {"Transfer-Encoding": "chunked"}
     status, text = send(host, "/bucket/none", chunked, b"1\r\nx\r\n0\r\n\r\n")

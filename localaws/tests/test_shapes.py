@@ -3,8 +3,8 @@ import re
 import pytest
 
 from localaws import shapes
+from localaws.aws_errors import AwsError
 from localaws.controlplane import ControlPlane
-from localaws.errors import AwsError
 
 
 def patterns(shape, seen):

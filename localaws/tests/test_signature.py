@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from localaws.keys import Key, KeyRing, KeysMissing, own_keys
-from localaws.signature import Fault, NotSigned, Request, read_claim, verify
+from localaws.signature import Request, SignatureError, SignatureFault, read_claim, verify
 from localaws.tests.servers import ROOT
 
 KEY = Key("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
@@ -31,8 +31,8 @@ def check(request: Request, body: bytes = b"", key: Key = KEY, **options: Any) -
     return verify(request, body, read_claim(request), KeyRing([key]), **options)
 
 
-def fault(request: Request, body: bytes = b"", key: Key = KEY, **options: Any) -> Fault:
-    with pytest.raises(NotSigned) as caught:
+def fault(request: Request, body: bytes = b"", key: Key = KEY, **options: Any) -> SignatureFault:
+    with pytest.raises(SignatureError) as caught:
         check(request, body, key, **options)
     return caught.value.fault
 
@@ -55,7 +55,7 @@ def test_the_example_of_aws_documentation() -> None:
     ]
     request = Request("GET", "/?Action=ListUsers&Version=2010-05-08", headers)
     assert check(request, now=MOMENT) is KEY
-    assert fault(request, b"another body", now=MOMENT) is Fault.MISMATCH
+    assert fault(request, b"another body", now=MOMENT) is SignatureFault.MISMATCH
 
 
 def test_the_presigned_example_of_s3s_documentation() -> None:
@@ -70,10 +70,10 @@ def test_the_presigned_example_of_s3s_documentation() -> None:
     request = Request("GET", target, [("host", "examplebucket.s3.amazonaws.com")])
     signed = calendar.timegm((2013, 5, 24, 0, 0, 0))
     assert check(request, key=key, now=signed + 86_400) is key
-    assert fault(request, key=key, now=signed + 86_401) is Fault.MISMATCH
-    assert fault(request, key=key, now=signed - 301) is Fault.MISMATCH
+    assert fault(request, key=key, now=signed + 86_401) is SignatureFault.MISMATCH
+    assert fault(request, key=key, now=signed - 301) is SignatureFault.MISMATCH
     longer = dataclasses.replace(request, target=target.replace("86400", "86401"))
-    assert fault(longer, key=key, now=signed) is Fault.MISMATCH
+    assert fault(longer, key=key, now=signed) is SignatureFault.MISMATCH
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +118,11 @@ def test_aws_test_suite(vectors: Path) -> None:
     for case in cases:
         request, body, key = _vector(files, case)
         assert check(request, body, key, now=MOMENT) is key, case
-        assert fault(request, body + b" ", key, now=MOMENT) is Fault.MISMATCH, case
-        assert fault(request, body, key, now=MOMENT + 301) is Fault.MISMATCH, case
-        assert fault(request, body, key, now=MOMENT - 301) is Fault.MISMATCH, case
+        assert fault(request, body + b" ", key, now=MOMENT) is SignatureFault.MISMATCH, case
+        assert fault(request, body, key, now=MOMENT + 301) is SignatureFault.MISMATCH, case
+        assert fault(request, body, key, now=MOMENT - 301) is SignatureFault.MISMATCH, case
         other = dataclasses.replace(key, secret="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ")
-        assert fault(request, body, other, now=MOMENT) is Fault.MISMATCH, case
+        assert fault(request, body, other, now=MOMENT) is SignatureFault.MISMATCH, case
 
 
 def _vector(files: dict[str, str], case: str) -> tuple[Request, bytes, Key]:
@@ -205,16 +205,19 @@ def test_a_header_in_utf_8_is_taken() -> None:
 def test_what_was_changed_after_signing_is_not_taken(change: Any) -> None:
     request = signed(X_Amz_Target="SageMaker.ListModels", Content_Type="application/json")
     assert check(request, b"{}") is KEY
-    assert fault(change(request), b"{}") is Fault.MISMATCH
+    assert fault(change(request), b"{}") is SignatureFault.MISMATCH
 
 
 def test_the_body_is_held_against_its_hash() -> None:
-    assert fault(signed(b"{}"), b"{ }") is Fault.MISMATCH
+    assert fault(signed(b"{}"), b"{ }") is SignatureFault.MISMATCH
     given = signed(b"{}", X_Amz_Content_SHA256=hashlib.sha256(b"other").hexdigest())
-    assert fault(given, b"{}") is Fault.MISMATCH
+    assert fault(given, b"{}") is SignatureFault.MISMATCH
     assert check(signed(b"{}", X_Amz_Content_SHA256=hashlib.sha256(b"{}").hexdigest()), b"{}")
     # Only S3 lets a client leave its body unsigned.
-    assert fault(signed(b"{}", X_Amz_Content_SHA256="UNSIGNED-PAYLOAD"), b"{}") is Fault.MISMATCH
+    assert (
+        fault(signed(b"{}", X_Amz_Content_SHA256="UNSIGNED-PAYLOAD"), b"{}")
+        is SignatureFault.MISMATCH
+    )
     assert check(signed(b"{}", service="s3", X_Amz_Content_SHA256="UNSIGNED-PAYLOAD"), b"any")
 
 
@@ -232,16 +235,16 @@ def test_the_body_is_held_against_its_hash() -> None:
 )
 def test_half_a_signature_is_not_taken(authorization: str) -> None:
     request = changed(signed(), "authorization", authorization)
-    assert fault(request, b"{}") is Fault.INCOMPLETE
+    assert fault(request, b"{}") is SignatureFault.INCOMPLETE
 
 
 def test_no_signature_and_two_of_them_are_not_taken() -> None:
-    assert fault(changed(signed(), "authorization", None), b"{}") is Fault.MISSING
+    assert fault(changed(signed(), "authorization", None), b"{}") is SignatureFault.MISSING
     presigned = signed(b"", method="GET", auth=SigV4QueryAuth)
     both = dataclasses.replace(signed(b"", method="GET"), target=presigned.target)
-    assert fault(both) is Fault.INCOMPLETE
+    assert fault(both) is SignatureFault.INCOMPLETE
     again = changed(signed(), "none", None, ("x-amz-date", "20150830T123600Z"))
-    assert fault(again, b"{}") is Fault.INCOMPLETE
+    assert fault(again, b"{}") is SignatureFault.INCOMPLETE
 
 
 @pytest.mark.parametrize("value", ["", "0" * 64, "x" * 64, "\u00e9"])
@@ -249,13 +252,13 @@ def test_a_forged_signature_is_not_taken(value: str) -> None:
     request = signed()
     header = dict(request.headers)["authorization"]
     forged = header[: header.index("Signature=")] + f"Signature={value}"
-    expected = Fault.MISMATCH if value else Fault.INCOMPLETE
+    expected = SignatureFault.MISMATCH if value else SignatureFault.INCOMPLETE
     assert fault(changed(request, "authorization", forged), b"{}") is expected
 
 
 def test_a_key_that_nobody_gave_out_is_not_taken() -> None:
     request = signed(key=Key("AKIDOTHER", KEY.secret))
-    assert fault(request, b"{}") is Fault.UNKNOWN_KEY
+    assert fault(request, b"{}") is SignatureFault.UNKNOWN_KEY
 
 
 def test_times_may_be_off_by_five_minutes() -> None:
@@ -263,11 +266,13 @@ def test_times_may_be_off_by_five_minutes() -> None:
     now = time.time()
     assert check(request, b"{}", now=now + 298) is KEY
     assert check(request, b"{}", now=now - 298) is KEY
-    assert fault(request, b"{}", now=now + 303) is Fault.MISMATCH
-    assert fault(request, b"{}", now=now - 303) is Fault.MISMATCH
-    with pytest.raises(NotSigned, match=r"^Signature expired: .* is now earlier than .* - 5 min"):
+    assert fault(request, b"{}", now=now + 303) is SignatureFault.MISMATCH
+    assert fault(request, b"{}", now=now - 303) is SignatureFault.MISMATCH
+    with pytest.raises(
+        SignatureError, match=r"^Signature expired: .* is now earlier than .* - 5 min"
+    ):
         check(request, b"{}", now=now + 303)
-    with pytest.raises(NotSigned, match=r"^Signature not yet current: "):
+    with pytest.raises(SignatureError, match=r"^Signature not yet current: "):
         check(request, b"{}", now=now - 303)
 
 
@@ -275,13 +280,13 @@ def test_the_day_of_the_scope_is_that_of_the_date() -> None:
     request = signed()
     header = dict(request.headers)["authorization"]
     yesterday = re.sub(r"/\d{8}/", "/20150830/", header)
-    with pytest.raises(NotSigned, match="Date in Credential scope does not match"):
+    with pytest.raises(SignatureError, match="Date in Credential scope does not match"):
         check(changed(request, "authorization", yesterday), b"{}")
 
 
 def test_a_signature_for_another_service_is_not_taken() -> None:
     assert check(signed(), b"{}", service="sagemaker") is KEY
-    with pytest.raises(NotSigned, match="scoped to correct service: 'localaws'"):
+    with pytest.raises(SignatureError, match="scoped to correct service: 'localaws'"):
         check(signed(), b"{}", service="localaws")
 
 
@@ -291,14 +296,14 @@ def test_a_session_needs_its_token_and_ends(auth: Any) -> None:
     session = Key("ASIASESSION", "secret", "token-of-it", now + 100)
     request = signed(b"", key=session, auth=auth, method="GET")
     assert check(request, key=session) is session
-    assert fault(request, key=session, now=now + 101) is Fault.EXPIRED
+    assert fault(request, key=session, now=now + 101) is SignatureFault.EXPIRED
     for other in ("another", None):
         wrong = dataclasses.replace(session, token=other)
         refused = signed(b"", key=wrong, auth=auth, method="GET")
-        assert fault(refused, key=session) is Fault.UNKNOWN_KEY
+        assert fault(refused, key=session) is SignatureFault.UNKNOWN_KEY
     # A token with a key that is no session's.
     refused = signed(b"", key=dataclasses.replace(KEY, token="any"), auth=auth, method="GET")
-    assert fault(refused) is Fault.UNKNOWN_KEY
+    assert fault(refused) is SignatureFault.UNKNOWN_KEY
 
 
 @pytest.mark.parametrize(("auth", "service"), [(SigV4QueryAuth, "sts"), (S3SigV4QueryAuth, "s3")])
@@ -307,14 +312,14 @@ def test_a_presigned_url_is_taken_until_it_expires(auth: Any, service: str) -> N
     now = time.time()
     assert check(request, now=now) is KEY
     assert check(request, now=now + 3_500) is KEY
-    assert fault(request, now=now + 3_605) is Fault.MISMATCH
+    assert fault(request, now=now + 3_605) is SignatureFault.MISMATCH
     for old, new in (("Action=Get", "Action=Put"), ("Expires=3600", "Expires=3601")):
         assert old in request.target
         other = dataclasses.replace(request, target=request.target.replace(old, new))
-        assert fault(other) is Fault.MISMATCH
+        assert fault(other) is SignatureFault.MISMATCH
     for never in ("0", "604801", "-1", "1e3", "\u0663"):
         target = request.target.replace("Expires=3600", f"Expires={never}")
-        assert fault(dataclasses.replace(request, target=target)) is Fault.INCOMPLETE
+        assert fault(dataclasses.replace(request, target=target)) is SignatureFault.INCOMPLETE
 
 
 # --- keys ----------------------------------------------------------------------------------------
@@ -336,7 +341,7 @@ def test_keys_come_from_a_file_and_from_the_environment(tmp_path: Path) -> None:
 
 
 def test_the_oldest_sessions_go_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("localaws.keys._MOST_SESSIONS", 2)
+    monkeypatch.setattr("localaws.keys._MAX_SESSIONS", 2)
     ring = KeyRing([KEY])
     for name in ("A", "B", "C"):
         ring.add_session(Key(name, "s", "t", 1.0))

@@ -48,36 +48,36 @@ def test_cloudwatch_counts_what_happened(start, tmp_path):
 
     cloudwatch = hosting.process.client("cloudwatch")
 
-    def said(name, stat="Sum", namespace="AWS/SageMaker"):
+    def declared(name, stat="Sum", namespace="AWS/SageMaker"):
         return total(cloudwatch, "counted", name, stat, namespace)
 
-    assert said("Invocations") == 6
-    assert said("InvocationsPerInstance") == 6
-    assert said("Invocation5XXErrors") == 1
-    assert said("Invocation4XXErrors") == 1
-    assert said("ModelCacheHit") == 3
-    assert said("ModelCacheHit", "Average") == 0.5
-    assert said("ModelLatency", "Maximum") >= 100_000  # microseconds
-    assert 0 < said("OverheadLatency", "Minimum") < 1_000_000
-    assert said("ModelLoadingTime", "SampleCount") == 2
-    assert said("ModelLoadingTime", "Maximum") >= 200_000
-    assert said("ModelDownloadingTime", "SampleCount") == 2
-    assert said("ModelUnloadingTime", "SampleCount") == 1
-    assert said("ModelLoadingWaitTime", "Maximum") >= 200_000
-    assert said("ModelCacheHit", "p50") == 0
-    assert said("ModelCacheHit", "p99") == 1
-    assert said("ModelLatency", "Minimum") <= said("ModelLatency", "p50")
-    assert said("ModelLatency", "p50") <= said("ModelLatency", "p99.9")
-    assert said("ModelLatency", "p100") == said("ModelLatency", "Maximum")
-    slowest = said("ModelLoadingTime", "Maximum")
-    assert said("ModelLoadingTime", "p90") == pytest.approx(slowest, rel=0.005)
+    assert declared("Invocations") == 6
+    assert declared("InvocationsPerInstance") == 6
+    assert declared("Invocation5XXErrors") == 1
+    assert declared("Invocation4XXErrors") == 1
+    assert declared("ModelCacheHit") == 3
+    assert declared("ModelCacheHit", "Average") == 0.5
+    assert declared("ModelLatency", "Maximum") >= 100_000  # microseconds
+    assert 0 < declared("OverheadLatency", "Minimum") < 1_000_000
+    assert declared("ModelLoadingTime", "SampleCount") == 2
+    assert declared("ModelLoadingTime", "Maximum") >= 200_000
+    assert declared("ModelDownloadingTime", "SampleCount") == 2
+    assert declared("ModelUnloadingTime", "SampleCount") == 1
+    assert declared("ModelLoadingWaitTime", "Maximum") >= 200_000
+    assert declared("ModelCacheHit", "p50") == 0
+    assert declared("ModelCacheHit", "p99") == 1
+    assert declared("ModelLatency", "Minimum") <= declared("ModelLatency", "p50")
+    assert declared("ModelLatency", "p50") <= declared("ModelLatency", "p99.9")
+    assert declared("ModelLatency", "p100") == declared("ModelLatency", "Maximum")
+    slowest = declared("ModelLoadingTime", "Maximum")
+    assert declared("ModelLoadingTime", "p90") == pytest.approx(slowest, rel=0.005)
 
     instances = "/aws/sagemaker/Endpoints"
-    wait_for(lambda: said("LoadedModelCount", "Maximum", instances) == 1)
+    wait_for(lambda: declared("LoadedModelCount", "Maximum", instances) == 1)
     for name in ("CPUUtilization", "MemoryUtilization", "DiskUtilization"):
-        assert said(name, "Average", instances) >= 0
-        assert said(name, "p50", instances) >= 0
-    assert said("MemoryUtilization", "Maximum", instances) > 0
+        assert declared(name, "Average", instances) >= 0
+        assert declared(name, "p50", instances) >= 0
+    assert declared("MemoryUtilization", "Maximum", instances) > 0
 
     now = dt.datetime.now(dt.UTC)
     question = {
@@ -97,7 +97,7 @@ def test_cloudwatch_counts_what_happened(start, tmp_path):
     assert point["ExtendedStatistics"]["p100"] == point["Maximum"]
     assert 0 < point["ExtendedStatistics"]["p50"] <= point["Maximum"]
     with pytest.raises(ClientError, match="tm99 is not offered"):
-        said("ModelLatency", "tm99")
+        declared("ModelLatency", "tm99")
 
     listed = cloudwatch.list_metrics(Namespace="AWS/SageMaker")["Metrics"]
     assert {"Invocations", "ModelLatency"} <= {metric["MetricName"] for metric in listed}

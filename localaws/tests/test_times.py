@@ -27,13 +27,13 @@ def test_health_update_and_deletion_take_as_long_as_they_are_told(start, tmp_pat
     # Containers that are never healthy make their endpoints Failed.
     hosting.create("ping", wait=False, Environment={"SAGEMAKER_TINY_PING": "500"})
     hosting.create("models", wait=False, Environment={"SAGEMAKER_TINY_MODELS": "404"})
-    for name, ailment in (
+    for name, problem in (
         ("ping", "did not answer GET /ping with 200 within 1.5 s."),
         ("models", "answered GET /models with 404 within 1.5 s."),
     ):
         found = hosting.settled(name)
         assert found["EndpointStatus"] == "Failed"
-        assert f"The container {ailment} Its last log lines:\n" in found["FailureReason"]
+        assert f"The container {problem} Its last log lines:\n" in found["FailureReason"]
         assert found["FailureReason"].endswith("-")  # the last request that it logged
     assert not list((hosting.process.data / "instances").iterdir())
 

@@ -211,10 +211,10 @@ def test_a_client_that_reads_json_gets_json(server: WebServer) -> None:
 def test_nobody_uploads_without_a_session(
     server: WebServer, path: str, length: dict[str, object]
 ) -> None:
-    stranger = server.visitor()
-    stranger.cookies["mme_session"] = "a" * 32
+    anonymous = server.visitor()
+    anonymous.cookies["mme_session"] = "a" * 32
     with server.connect() as client:
-        client.sendall(head(stranger, path, Content_Type=FORM, **length))
+        client.sendall(head(anonymous, path, Content_Type=FORM, **length))
         client.sendall(b"%x\r\n" % (400 * MB))
         push(client, 400 * MB)
         said = rest(client)

@@ -94,7 +94,7 @@ def test_only_operators_and_admins_see_and_reach_the_upload(
         assert (f'href="{url}"'.encode() in pages) == bool(allowed)
 
 
-def test_who_is_not_logged_in_is_sent_to_the_log_in(client: Client, version: Version) -> None:
+def test_anonymous_clients_are_sent_to_the_log_in(client: Client, version: Version) -> None:
     for url in ("/", "/models/", version.get_absolute_url(), reverse(NEW)):
         assert client.get(url).headers["Location"].startswith("/login/")
 

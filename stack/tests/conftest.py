@@ -1,4 +1,4 @@
-"""A supervisor under test, in a process of its own, over small programs of the test."""
+"""Runs a supervisor in a separate process, with small programs as its parts."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
         time.sleep(0.02)
     return value
 
@@ -42,9 +42,9 @@ class Driven:
         self.parts.append({"name": name, "command": command, **options})
 
     def service(self, name: str, program: str = "", **options: Any) -> None:
-        """A service that serves at once, for ever."""
+        """A service that is ready at once and runs until it is ended."""
         endless = f"import os, signal, sys, time\n{program}\nprint('up', flush=True)\n"
-        options = {"ready_when_log_says": "up\n", **options}
+        options = {"ready_when_log_contains": "up\n", **options}
         self.add(name, endless + "while True: time.sleep(60)\n", **options)
 
     def start(self) -> None:
@@ -78,7 +78,7 @@ class Driven:
         return int(wait_until(lambda: path.exists() and path.read_text().strip(), f"{path}"))
 
     def pid_in(self, name: str) -> int:
-        """A process number that a program of the test wrote into a file of its folder."""
+        """The process number that a program of the test wrote to a file."""
         path = self.folder / name
         return int(wait_until(lambda: path.exists() and path.read_text().strip(), f"{path}"))
 

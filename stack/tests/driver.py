@@ -1,12 +1,13 @@
-"""Runs a Supervisor over the parts that a JSON file describes: a program of its own, because it
-handles signals and adopts orphans, which is nothing for the process that runs the tests."""
+"""Runs a Supervisor over the parts that a JSON file describes: a separate process, because
+it handles signals and adopts orphans."""
 
 import json
 import sys
 from pathlib import Path
 
 from stack import leftovers
-from stack.part import Part, log_says
+from stack.part import Part, log_contains
+from stack.reload import Changes
 from stack.supervisor import RestartPolicy, Supervisor
 
 
@@ -14,10 +15,13 @@ def main(folder: Path) -> int:
     plan = json.loads((folder / "plan.json").read_text())
     parts = []
     for part in plan["parts"]:
-        says = part.pop("ready_when_log_says", None)
+        says = part.pop("ready_when_log_contains", None)
         part["after"] = tuple(part.get("after", ()))
+        if plan.get("reloads") and part.pop("reloads", True):
+            program = Path(part["command"][-1]).name
+            part["reload_on"] = lambda path, program=program: path.name == program
         parts.append(
-            Part(step=f"step {part['name']}", ready=log_says(says) if says else None, **part)
+            Part(step=f"step {part['name']}", ready=log_contains(says) if says else None, **part)
         )
     if found := leftovers.end(folder / "stack", grace_s=plan.get("leftovers_s", 10)):
         print(f"Ended {found} processes that an earlier run left behind.", flush=True)
@@ -27,6 +31,7 @@ def main(folder: Path) -> int:
         policy=RestartPolicy(**plan.get("policy", {})),
         on_ready=lambda: print("Ready: all", flush=True),
         follow=plan.get("follow"),
+        changes=Changes(folder, ["."]).take if plan.get("reloads") else None,
     ).run()
 
 

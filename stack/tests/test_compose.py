@@ -108,11 +108,11 @@ def test_objects_of_an_earlier_version_become_those_of_the_user_of_s3(
     (tmp_path / "bucket" / "models" / "m.tar.gz").write_bytes(b"x")
     outside = tmp_path / "bucket" / "link"
     outside.symlink_to("/etc")
-    compose.give_objects(tmp_path)
+    compose.change_owner_of_objects(tmp_path)
     names = [name for name, _ in given]
     assert sorted(names[:-1]) == ["bucket", "link", "m.tar.gz", "models"]
     assert names[-1] == tmp_path.name, "the last, so that a start that was ended is made good"
     monkeypatch.setitem(compose._OWNERS, "s3", tmp_path.stat().st_uid)
     given.clear()
-    compose.give_objects(tmp_path)
+    compose.change_owner_of_objects(tmp_path)
     assert given == []

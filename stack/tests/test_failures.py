@@ -38,7 +38,7 @@ def test_a_service_that_dies_before_it_was_ready_ends_the_whole(driven: Driven) 
 
 def test_a_program_that_is_not_there_is_named(driven: Driven) -> None:
     driven.parts.append(
-        {"name": "s3", "command": ["/no/such/program"], "ready_when_log_says": "up"}
+        {"name": "s3", "command": ["/no/such/program"], "ready_when_log_contains": "up"}
     )
 
     driven.start()
@@ -49,7 +49,7 @@ def test_a_program_that_is_not_there_is_named(driven: Driven) -> None:
 
 
 def test_a_service_that_never_gets_ready_ends_the_whole(driven: Driven) -> None:
-    driven.service("web", ready_when_log_says="never said", ready_within_s=0.5)
+    driven.service("web", ready_when_log_contains="never said", ready_within_s=0.5)
 
     driven.start()
 
@@ -91,13 +91,19 @@ def test_what_a_killed_service_had_started_does_not_outlive_it(driven: Driven) -
 def test_a_service_that_keeps_dying_ends_the_whole(driven: Driven) -> None:
     driven.plan["policy"] = {"limit": 2, "first_pause_s": 0.05}
     driven.service("store")
-    again = driven.folder / "again"
+    again, starts = driven.folder / "again", driven.folder / "starts"
     driven.add(
         "beat",
-        f"import os, time\nprint('up', flush=True)\n"
-        f"while not os.path.exists({str(again)!r}): time.sleep(0.02)\n"
-        "time.sleep(0.3); raise SystemExit(7)",
-        ready_when_log_says="up\n",
+        "import os, time\n"
+        "print('up', flush=True)\n"
+        f"open({str(starts)!r}, 'a').write('.')\n"
+        f"restarts = os.path.getsize({str(starts)!r}) - 1\n"
+        "# It ends each time as soon as the supervisor has seen that it is ready.\n"
+        f"while not os.path.exists({str(again)!r}) or (\n"
+        f"    open({str(driven.output)!r}).read().count('beat is back.') < restarts\n"
+        "): time.sleep(0.02)\n"
+        "raise SystemExit(7)",
+        ready_when_log_contains="up\n",
     )
     driven.start()
     driven.wait_ready()
@@ -116,7 +122,7 @@ def test_a_service_must_have_a_probe(driven: Driven) -> None:
 
 
 def _stubborn_grandchild(driven: Driven, name: str) -> str:
-    """A program that starts another one in a session of its own, which no SIGTERM ends."""
+    """A program that starts another one, in its own session, which ignores SIGTERM."""
     path = driven.folder / name
     inner = (
         "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.errors import StackError
 from stack.layout import BUCKET, ROOT, Layout
+from stack.stack_error import StackError
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -70,18 +70,18 @@ def test_what_an_earlier_version_left_open_below_the_folder_is_closed(tmp_path: 
     layout = Layout(tmp_path / "local")
     layout.make_folders()
     database, program = layout.local_dir / "db.sqlite3", layout.local_dir / "s3" / "run"
-    logs = layout.local_dir / "logs"
     database.touch()
     program.touch()
     database.chmod(0o644)
     program.chmod(0o755)
+    logs = layout.local_dir / "logs"
     logs.chmod(0o755)
     outside = tmp_path / "outside"
     outside.touch()
     outside.chmod(0o644)
     (layout.local_dir / "link").symlink_to(outside)
 
-    layout.close_to_others()
+    layout.remove_access_of_others()
 
     modes = [path.stat().st_mode & 0o777 for path in (database, program, logs, outside)]
     assert modes == [0o600, 0o700, 0o700, 0o644]
@@ -102,7 +102,7 @@ def test_folders_deeper_than_python_follows_do_not_keep_the_stack_from_starting(
         deepest.chmod(0o755)
 
         layout.clear_temporary()
-        layout.close_to_others()
+        layout.remove_access_of_others()
 
         assert list((layout.local_dir / "tmp").iterdir()) == []
         assert deepest.stat().st_mode & 0o777 == 0o700

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stack import libraries, venvs
-from stack.errors import StackError
+from stack.stack_error import StackError
 
 
 @pytest.fixture

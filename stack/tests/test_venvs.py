@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stack import venvs
-from stack.errors import StackError
+from stack.stack_error import StackError
 from stack.venvs import Venv
 
 

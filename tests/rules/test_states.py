@@ -20,13 +20,13 @@ PORTAL = ("core", "activity", "accounts", "models_catalog", "endpoints", "invoca
 
 # Strings that are no state, though a state has the same value; each with why.
 NO_STATES = {
+    ("core/ready_checks.py", "ready"): "the alias of a database connection",
     ("endpoints/models.py", "done"): "Resource.progress: a step's look (ol.steps in portal.css)",
     ("endpoints/models.py", "failed"): "Resource.progress: a step's look (ol.steps in portal.css)",
     ("endpoints/views.py", "gone"): "a name in a template's context",
     ("invocations/models.py", "waiting"): "a part of a call's latency (t-waiting in endpoints.css)",
     ("invocations/urls.py", "kept"): "the name of an address",
     ("invocations/views.py", "kept"): "a name in a template's context",
-    ("mmeportal/readiness.py", "ready"): "the alias of a database connection",
     ("models_catalog/models.py", "rejected"): "a constraint in Meta, which does not see State",
     ("models_catalog/views.py", "done"): "a step's look (ol.steps in portal.css)",
 }

@@ -77,7 +77,6 @@ _.set_superuser
 _.set_role
 
 # Multi Model Server and the libraries of the container.
-_.signum
 _.socket_name
 _.load_model
 _.mtime
@@ -139,7 +138,9 @@ _._proc_sparse
 _.instances_tracked
 _.sample_count
 _.extended_statistics
-_.trace
-_._headers
 _.headers_to_sign
-_.archive_bytes
+
+# The permission matrix (tests/rules/test_access.py), and Django's path converters.
+_.LEVELS
+_.ACCESS
+_.regex

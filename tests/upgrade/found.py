@@ -56,12 +56,20 @@ app.loader.import_default_modules()  # the tasks, as a worker imports them
 
 
 def rows() -> dict[str, list[dict[str, Any]]]:
-    """All rows of the portal's tables, by table."""
+    """All rows of the portal's tables, by table; each by column."""
     found = {}
     for label in ("activity", "models_catalog", "endpoints", "invocations"):
         for model in apps.get_app_config(label).get_models():
-            found[model._meta.db_table] = list(model._default_manager.order_by("pk").values())
+            columns = {field.attname: field.column for field in model._meta.concrete_fields}
+            found[model._meta.db_table] = [
+                {columns[name]: _plain(value) for name, value in row.items()}
+                for row in model._default_manager.order_by("pk").values(*columns)
+            ]
     return found
+
+
+def _plain(value: Any) -> Any:
+    return str(bytes(value)) if isinstance(value, bytes | memoryview) else value
 
 
 def statuses() -> dict[str, int]:
@@ -75,6 +83,17 @@ print(
     json.dumps(
         {
             "rows": rows(),
+            "direct": {
+                user.username: sorted(
+                    f"{right.content_type.app_label}.{right.content_type.model}.{right.codename}"
+                    for right in user.user_permissions.select_related("content_type")
+                )
+                for user in User.objects.all()
+            },
+            "groups": {
+                user.username: sorted(group.name for group in user.groups.all())
+                for user in User.objects.all()
+            },
             "permissions": {
                 user.username: sorted(user.get_all_permissions()) for user in User.objects.all()
             },

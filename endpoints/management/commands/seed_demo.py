@@ -56,7 +56,7 @@ class Command(BaseCommand):
             raise CommandError(f"The demo could not be set up: {error}") from error
         except ValidationError as error:
             raise CommandError(f"The demo was not set up: {' '.join(error.messages)}") from error
-        # From here on the demo is the user's own: what goes wrong is mended on the pages.
+        # From here on users mend what is wrong on the pages: the demo is not seeded again.
         record(
             action="demo.seeded",
             subject=endpoint,
@@ -69,7 +69,7 @@ class Command(BaseCommand):
     def _upload(
         self, model: dict[str, Any], number: int, version: dict[str, Any], at: Path
     ) -> None:
-        # The number tells what an earlier, cut-off run has done: it uploads in order.
+        # Versions are uploaded in order: the number says whether an interrupted run did this one.
         if Version.objects.filter(model__name=model["name"], number=number).exists():
             return
         path = at / version["archive"]
@@ -92,7 +92,7 @@ class Command(BaseCommand):
 
     def _wait(self, names: list[str], endpoint: Endpoint, seconds: int) -> None:
         deadline = time.monotonic() + seconds
-        patience = time.monotonic() + min(seconds, 30)  # a failure may pass by itself
+        fails_after = time.monotonic() + min(seconds, 30)  # a failure may pass by itself
         said = ""
         while True:
             states = Version.objects.filter(model__name__in=names).values_list("state", flat=True)
@@ -110,13 +110,13 @@ class Command(BaseCommand):
             if found := bad.select_related("model").first():
                 problem = f"{found} was rejected: {found.reason}"
             elif endpoint.state == Endpoint.State.FAILED or (
-                endpoint.failure and time.monotonic() > patience
+                endpoint.failure and time.monotonic() > fails_after
             ):
                 problem = f"The endpoint {endpoint} does not come up: {endpoint.failure}"
             elif time.monotonic() > deadline:
                 problem = f"It was not ready after {seconds} s: {line}."
             if problem:
-                # The portal itself is well: no reason to end it, and with it the way to mend this.
+                # The portal itself works, and its pages help to mend this: do not stop it.
                 self.stderr.write(f"The demo is not complete. {problem} Its pages say more.")
                 return
             time.sleep(0.2)

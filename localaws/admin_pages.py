@@ -1,0 +1,128 @@
+"""``/_localaws/``: health, and what is loaded where. Not part of AWS."""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from .faults import FaultPlan, InvalidFaultPlan
+from .fleet import Fleet, Variant
+from .options import Options
+from .resource_store import ResourceStore
+
+
+def admin_token(folder: Path) -> str:
+    """The token of the admin address, from a file that only its owner can read; made if missing."""
+    path = folder / "admin-token"
+    try:
+        kept = path.read_text().strip()
+    except FileNotFoundError:
+        kept = ""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    if len(kept) < 32:
+        kept = secrets.token_urlsafe(32)
+        path.write_text(kept + os.linesep)
+    return kept
+
+
+class AdminPages:
+    def __init__(
+        self, options: Options, store: ResourceStore, fleet: Fleet, faults: FaultPlan
+    ) -> None:
+        self._faults = faults
+        self._options = options
+        self._store = store
+        self._fleet = fleet
+        self._started = time.time()
+
+    def wsgi(
+        self,
+        environ: dict[str, Any],
+        start_response: Callable[[str, list[tuple[str, str]]], Any],
+    ) -> Iterable[bytes]:
+        path = environ["PATH_INFO"].removeprefix("/_localaws/")
+        line = "200 OK"
+        if path.strip("/") == "faults":
+            try:
+                found: dict[str, Any] | None = self._fault_plan(environ)
+            except InvalidFaultPlan as error:
+                line, found = "400 Bad Request", {"message": str(error)}
+        else:
+            found = self._page(path)
+        if found is None:
+            line, found = "404 Not Found", {"message": "There is no such page."}
+        body = json.dumps(found, indent=1).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response(line, headers)
+        return [body]
+
+    def _fault_plan(self, environ: dict[str, Any]) -> dict[str, Any]:
+        match environ["REQUEST_METHOD"]:
+            case "PUT" | "POST":
+                self._faults.replace(environ["wsgi.input"].read())
+            case "DELETE":
+                self._faults.clear()
+        return self._faults.describe()
+
+    def _page(self, path: str) -> dict[str, Any] | None:
+        match path.strip("/").split("/"):
+            case ["health"]:
+                return self._health()
+            case ["status"]:
+                return self._status()
+            case ["endpoints"]:
+                return {"endpoints": [row.name for row in self._store.all("endpoint")]}
+            case ["endpoints", name]:
+                return self._endpoint(name)
+        return None
+
+    def _health(self) -> dict[str, Any]:
+        """The page that needs no signature."""
+        health = {"status": "ok"}
+        if not self._options.verify_signatures:
+            health["warning"] = "Signatures are not verified: anybody may call."
+        return health
+
+    def _status(self) -> dict[str, Any]:
+        rows = self._store.all("endpoint")
+        return {
+            "status": "ok",
+            "region": self._options.region,
+            "account": self._options.account,
+            "uptime_seconds": round(time.time() - self._started, 1),
+            "endpoints": {row.name: row.status for row in rows},
+        }
+
+    def _endpoint(self, name: str) -> dict[str, Any] | None:
+        row = self._store.get("endpoint", name)
+        if row is None:
+            return None
+        endpoint = self._fleet.get(name)
+        return {
+            "endpoint": name,
+            "status": row.status,
+            "failure_reason": row.body.get("failure"),
+            "variants": [_variant(variant) for variant in endpoint.variants] if endpoint else [],
+        }
+
+
+def _variant(variant: Variant) -> dict[str, Any]:
+    return {
+        "variant": variant.name,
+        "weight": variant.weight,
+        "instances": [
+            {
+                "instance": one.instance.id,
+                "healthy": one.instance.healthy.is_set(),
+                "pid": one.instance.pid,
+                "address": one.instance.address,
+                "started": one.instance.started,
+                "models": one.cache.describe(),
+            }
+            for one in variant.instances()
+        ],
+    }
