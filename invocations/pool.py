@@ -56,16 +56,27 @@ class Pool:
             with self._lock:
                 self._idle -= 1
             try:
-                call()
+                _with_connections(call)
                 outcome: BaseException | None = None
             except BaseException as error:  # handed to whoever waits for the future
                 logger.exception("a call in the pool failed")
                 outcome = error
             finally:
-                close_old_connections()  # as Django does after each request
                 with self._lock:
                     self._free += 1
             if outcome is None:
                 future.set_result(None)
             else:
                 future.set_exception(outcome)
+
+
+def _with_connections(call: Callable[[], None]) -> None:
+    """Run ``call`` with this thread's database connections, as Django runs a request.
+
+    CONN_MAX_AGE decides how long they stay open, and one that the server closed is replaced.
+    """
+    close_old_connections()
+    try:
+        call()
+    finally:
+        close_old_connections()

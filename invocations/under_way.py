@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import Error, close_old_connections, connections
 
 from invocations.models import Invocation
 
@@ -45,12 +45,12 @@ class UnderWay:
         try:
             while pks := self._wait():
                 try:
+                    close_old_connections()  # as Django does before and after a request
                     Invocation.objects.filter(pk__in=pks).renew_all(lease=Invocation.LEASE)
-                except DatabaseError:
+                    close_old_connections()
+                except Error:
                     # The next heartbeat tries again; several must fail before a lease runs out.
                     logger.exception("Could not renew the leases of %s calls.", len(pks))
-                finally:
-                    close_old_connections()
         finally:
             connections.close_all()  # the thread ends, and nobody else can use its connection
 

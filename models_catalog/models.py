@@ -285,6 +285,10 @@ class Version(Leased):
         """The version's page."""
         return reverse("models_catalog:version", args=[self.model.name, self.number])
 
+    def likeness(self, twin: "Version") -> str:
+        """What it has in common with another one: the bytes as uploaded, or the content alone."""
+        return "same bytes" if self.sha256 == twin.sha256 else "same content"
+
     @property
     def settled(self) -> bool:
         """Whether the state is final."""

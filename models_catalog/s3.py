@@ -1,4 +1,4 @@
-"""Objects in S3, as plain functions; errors are those of core.errors."""
+"""Objects in S3, as plain functions; their errors are those of core.errors."""
 
 import contextlib
 import os

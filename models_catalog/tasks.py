@@ -1,4 +1,4 @@
-"""The tasks of the catalog: each calls one service."""
+"""What Celery runs: each task calls one function of publication.py, and may run twice."""
 
 import threading
 
@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from models_catalog import services, temporary
+from models_catalog import publication, temporary
 
 # A check may take minutes, and the steps with endpoints run in the same threads: half of them are
 # never taken by checks.
@@ -24,7 +24,7 @@ def check(version_pk: int) -> None:
     if not _places.acquire(blocking=False):
         return
     try:
-        services.check_version(version_pk=version_pk)
+        publication.check_version(version_pk=version_pk)
     finally:
         _places.release()
 
@@ -32,14 +32,14 @@ def check(version_pk: int) -> None:
 @shared_task
 def sweep() -> None:
     """Take up every version whose check was not begun, or was cut off."""
-    services.resume_checks()
+    publication.resume_checks()
 
 
 @shared_task
 def sweep_staging() -> None:
     """Delete what uploads and checks that were cut off left, in staging and on this machine."""
     temporary.clear()
-    services.clear_staging()
+    publication.clear_staging()
 
 
 @worker_ready.connect

@@ -210,7 +210,7 @@ def _no_number(text: str) -> Any:
 def _within_bounds(report: dict[str, Any]) -> None:
     """Raise for what no page and no database takes, anywhere in it: too deep, too large a number.
 
-    NUL and lone surrogates in texts are replaced when it is stored (models_catalog/services.py).
+    NUL and lone surrogates in texts are replaced when it is stored (models_catalog/publication.py).
     """
     level: list[Any] = [report]
     for _ in range(MAX_DEPTH):

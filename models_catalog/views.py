@@ -253,7 +253,7 @@ def _version_context(version: Version) -> dict[str, object]:
             for kind, count in sorted(layers.items(), key=lambda item: (-item[1], item[0]))
         ],
         "twin": twin,
-        "likeness": services.likeness(version, twin) if twin else "",
+        "likeness": version.likeness(twin) if twin else "",
         "packing": _packing(version.report.get("packing")),
         "output": _output(version.artifact.get("output")),
         "left_out": sum(not file["packed"] for file in version.files),

@@ -195,13 +195,31 @@ def test_a_version_that_a_worker_of_the_release_before_validates_is_left_to_it(d
     until = clock.now() + timedelta(minutes=1)
     Version.objects.filter(pk=version.pk).update(state="checking", check_after=until)
     assert Version.objects.claim(version.pk, lease=LEASE) is None
-    # And it does not take what a worker of this release validates: it looks at check_after alone.
+    assert not Version.objects.due().exists()
+    # The worker died: its lease, in check_after, is over.
     Version.objects.filter(pk=version.pk).update(check_after=clock.now())
+    assert Version.objects.claim(version.pk, lease=LEASE) is not None
+
+
+def test_a_worker_of_the_release_before_leaves_a_version_to_one_of_this(db: None) -> None:
+    """It claims by check_after alone, so a claim and each renewal move that as well."""
+    version = _version()
+    old_claim = Version.objects.filter(pk=version.pk, check_after__lte=Now())
     mine = Version.objects.claim(version.pk, lease=LEASE)
     assert mine is not None
-    assert mine.check_after > clock.now()
+    assert not old_claim.exists()
     Version.objects.renew(mine, lease=2 * LEASE)
     assert Version.objects.get(pk=version.pk).check_after > clock.now() + LEASE
+    # Once the lease is over, the old worker takes it, and this one notices.
+    _expire(Version, version.pk)
+    theirs = clock.now() + timedelta(minutes=1)
+    assert old_claim.update(check_after=theirs, attempts=F("attempts") + 1) == 1
+    with pytest.raises(LeaseLost):
+        Version.objects.renew(mine, lease=LEASE)
+    with pytest.raises(LeaseLost):
+        Version.objects.release(mine, state="ready")
+    version.refresh_from_db()
+    assert (version.state, version.check_after) == ("checking", theirs)
 
 
 def test_a_call_of_a_process_of_the_release_before_is_left_to_it(db: None) -> None:

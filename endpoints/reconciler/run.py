@@ -9,7 +9,7 @@ from django.conf import settings
 
 from activity import codes
 from activity.models import Event
-from core import aws, clock, errors
+from core import aws, backoff, clock, errors
 from endpoints.events import TEMPLATES, size_of
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler.kinds import ENDPOINT, Found, ResourceKind
@@ -204,7 +204,9 @@ class Run:
         attempts = self.endpoint.attempts
         self.retrying = True
         self.failure, self.hint = self.endpoint.failure, str(problem)
-        self.check_in = timedelta(seconds=min(60, 2 ** min(attempts, 6)))
+        self.check_in = backoff.pause(
+            attempts, first=timedelta(seconds=1), longest=timedelta(minutes=1)
+        )
         if attempts == RUNS_BEFORE_TELLING:
             self.events.append(problem)
 

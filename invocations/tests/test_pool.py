@@ -1,13 +1,22 @@
 """The pool of threads: bounded, and never in the way of a shutdown."""
 
+import os
+import pwd
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from invocations.pool import Full, Pool
+from invocations.tests.test_invoke_threads import wait_until
 
 
 def test_calls_run_side_by_side_up_to_the_bound():
@@ -76,3 +85,60 @@ def test_a_thread_keeps_its_connection_where_that_is_configured(monkeypatch):
     for _ in range(2):
         pool.submit(call).result(10)
     assert seen[3] is not seen[4]
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[dict[str, Any]]:
+    """The settings of a PostgreSQL server that is started for these tests alone."""
+    # Sockets have short paths; the server refuses to run as root.
+    with tempfile.TemporaryDirectory(prefix="mme-pg-") as name:
+        folder, who = Path(name), {"user": "nobody"} if os.geteuid() == 0 else {}
+        if who:
+            os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
+        made = ["initdb", "--auth=trust", "--username=portal", "--no-sync", str(folder / "data")]
+        subprocess.run(made, check=True, capture_output=True, cwd=folder, **who)
+        serve = ["postgres", "-D", str(folder / "data"), "-k", name, "-c", "listen_addresses="]
+        log = (folder / "log").open("wb")
+        with log, subprocess.Popen(serve, cwd=folder, stderr=log, **who) as server:
+            try:
+                wait_until((folder / ".s.PGSQL.5432").exists)
+                yield {"ENGINE": "django.db.backends.postgresql", "HOST": name, "USER": "portal"}
+            finally:
+                server.send_signal(signal.SIGINT)  # ends its sessions, too
+
+
+@pytest.fixture
+def unblocked(django_db_blocker: Any) -> Iterator[None]:
+    """Connections to a database that is not the tests' own."""
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.mark.skipif(shutil.which("postgres") is None, reason="PostgreSQL is not installed")
+@pytest.mark.usefixtures("unblocked")
+def test_a_connection_that_the_server_closed_is_replaced(
+    postgresql: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = connection.settings_dict | postgresql
+    kept |= {"NAME": "postgres", "OPTIONS": {}, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    monkeypatch.setitem(connections.settings, "pg", kept)
+    pool, seen = Pool(threads=1, waiting=1), []
+
+    def call() -> None:
+        with connections["pg"].cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            seen.append(cursor.fetchone()[0])
+
+    def end(pid: int) -> None:
+        with connections["pg"].cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+        connections["pg"].close()
+
+    for _ in range(2):
+        pool.submit(call).result(20)
+    assert seen[0] == seen[1]
+    Pool(threads=1, waiting=1).submit(lambda: end(seen[0])).result(20)
+    for _ in range(2):
+        pool.submit(call).result(20)
+    assert seen[1] != seen[2] == seen[3]
+    pool.submit(lambda: connections["pg"].close()).result(20)

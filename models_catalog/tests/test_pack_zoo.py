@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from models_catalog import services
+from models_catalog import publication
 from models_catalog.models import Version
 from tests.artifacts import constant_archive
 
@@ -35,7 +35,7 @@ def test_what_was_packed_becomes_a_version_that_is_checked(
     call_command("pack_zoo", "resnet18_v1", "--synset", "labels")
     version = Version.objects.get()
     assert (str(version), version.size) == ("resnet18_v1 v1", packed.stat().st_size)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "ready"
 

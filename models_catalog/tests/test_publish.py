@@ -24,7 +24,7 @@ from activity.models import Event
 from core import aws, errors
 from core.lease import LeaseLost
 from core.tests.test_refusals import error_of
-from models_catalog import packing, s3, services, validation
+from models_catalog import packing, publication, s3, services, validation
 from models_catalog.forms import UploadForm
 from models_catalog.models import Version, name_taken
 from tests.artifacts import constant_archive, constant_network, pack
@@ -87,7 +87,7 @@ def test_a_good_archive_is_validated_and_published(
     assert version.state == "uploaded"
     assert all(key.startswith("staging/") for key in keys())
 
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
 
     version.refresh_from_db()
     assert (version.state, version.reason) == ("ready", "")
@@ -121,7 +121,7 @@ def test_versions_are_numbered_and_never_share_a_key(
 ) -> None:
     for answer in (0, 1):
         version = upload(_archive(archives, answer=answer))
-        services.check_version(version_pk=version.pk)
+        publication.check_version(version_pk=version.pk)
     published = {key for key in keys() if key.startswith("models/")}
     assert published == {"models/digits_v1.tar.gz", "models/digits_v2.tar.gz"}
 
@@ -133,7 +133,7 @@ def test_an_archive_that_leads_outside_is_neither_packed_nor_loaded_nor_stored(
     files = constant_network(labels=["a"], answer=0)
     path = pack(archives / "a.tar.gz", files, prefix="../../")
     version = upload(path)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "rejected"
     assert "outside the archive" in version.reason
@@ -146,7 +146,7 @@ def test_an_archive_that_lacks_a_file_is_rejected_by_the_container_with_its_reas
     files = constant_network(labels=["a"], answer=0)
     del files["synset.txt"]
     version = upload(pack(archives / "a.tar.gz", files))
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "rejected"
     assert "synset.txt" in version.reason
@@ -160,7 +160,7 @@ def test_a_number_that_was_rejected_is_not_given_again(archives: Path, upload: U
     bad = archives / "b.tar.gz"
     bad.write_bytes(b"no archive")
     first = upload(bad)
-    services.check_version(version_pk=first.pk)
+    publication.check_version(version_pk=first.pk)
     assert Version.objects.get().state == "rejected"
     assert upload(_archive(archives)).number == 2
 
@@ -170,7 +170,7 @@ def test_bytes_that_changed_in_staging_are_not_published(
 ) -> None:
     version = upload(_archive(archives))
     aws.s3().put_object(Bucket=store, Key=version.staging_key, Body=b"something else")
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "rejected"
     assert "SHA-256" in version.reason
@@ -182,7 +182,7 @@ def test_an_object_that_is_there_is_never_overwritten(
 ) -> None:
     aws.s3().put_object(Bucket=store, Key="models/digits_v1.tar.gz", Body=b"theirs")
     version = upload(_archive(archives))
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "rejected"
     assert "never overwritten" in version.reason
@@ -242,10 +242,10 @@ def test_a_check_killed_anywhere_is_picked_up_and_done_once(
     with monkeypatch.context() as patch:
         patch.setattr(holder, name, killed)
         with pytest.raises(_Killed):
-            services.check_version(version_pk=version.pk)
+            publication.check_version(version_pk=version.pk)
     _renewable(version)
 
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
 
     version.refresh_from_db()
     assert version.state == "ready"
@@ -266,11 +266,11 @@ def test_two_workers_do_not_check_the_same_version(
 
     def run(path: Path, beat: Callable[[], None]) -> dict[str, Any]:
         calls.append(path)
-        services.check_version(version_pk=version.pk)  # the second worker, in the middle
+        publication.check_version(version_pk=version.pk)  # the second worker, in the middle
         return GOOD
 
     monkeypatch.setattr(validation, "run", run)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     assert len(calls) == 1
 
 
@@ -288,7 +288,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(
         return GOOD
 
     monkeypatch.setattr(validation, "run", run)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "checking"
     assert "models/digits_v1.tar.gz" not in keys()
@@ -299,7 +299,7 @@ def test_a_broken_preflight_is_tried_again_and_not_the_archives_fault(
 ) -> None:
     version = upload(_archive(archives))
     settings.PREFLIGHT_COMMAND = ["/nowhere/python"]
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "checking"
     assert version.attempts == 1
@@ -319,7 +319,7 @@ def test_a_network_that_crashes_mxnet_is_refused_at_once_and_not_tried_twenty_ti
     symbol["heads"].append([5, 0, 0])
     files["tiny-symbol.json"] = json.dumps(symbol).encode()
     version = upload(pack(archives / "a.tar.gz", files))
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert (version.state, version.attempts) == ("rejected", 1)
     assert "Traceback" not in version.reason
@@ -335,9 +335,9 @@ def test_a_version_waits_while_the_sandbox_is_incomplete_and_is_checked_when_it_
                       "sys.exit(4)\n")  # fmt: skip
     settings.PREFLIGHT_COMMAND = [sys.executable, str(script)]
     version = upload(_archive(archives))
-    for _ in range(services.MAX_ATTEMPTS + 2):
+    for _ in range(publication.MAX_ATTEMPTS + 2):
         _renewable(version)
-        services.check_version(version_pk=version.pk)
+        publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert (version.state, version.attempts, version.reason) == ("checking", 0, "")
     assert version.check_after > timezone.now()
@@ -346,7 +346,7 @@ def test_a_version_waits_while_the_sandbox_is_incomplete_and_is_checked_when_it_
 
     settings.PREFLIGHT_COMMAND = real
     _renewable(version)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "ready"
     assert version.report["sandbox"]["missing"] == []
@@ -361,14 +361,14 @@ def test_what_nobody_foresaw_is_said_on_the_page_and_tried_again_then_given_up(
 
     monkeypatch.setattr(validation, "pack", broken)
     version = upload(_archive(archives))
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert (version.state, version.attempts) == ("checking", 1)
     assert version.check_after > timezone.now()
     assert str(error) in version.step
-    Version.objects.update(attempts=services.MAX_ATTEMPTS - 1)
+    Version.objects.update(attempts=publication.MAX_ATTEMPTS - 1)
     _renewable(version)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "rejected"
     assert str(error) in version.reason
@@ -382,11 +382,11 @@ def test_a_check_that_kills_its_worker_each_time_ends(
 
     monkeypatch.setattr(validation, "pack", killed)
     version = upload(_archive(archives))
-    for _ in range(services.MAX_ATTEMPTS):
+    for _ in range(publication.MAX_ATTEMPTS):
         with pytest.raises(_Killed):
-            services.check_version(version_pk=version.pk)
+            publication.check_version(version_pk=version.pk)
         _renewable(version)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "rejected"
     assert "the worker came to its end" in version.reason
@@ -395,17 +395,17 @@ def test_a_check_that_kills_its_worker_each_time_ends(
 def test_a_long_look_keeps_its_lease(
     archives: Path, upload: Upload, quick_validation: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "LEASE", timedelta(seconds=1))
+    monkeypatch.setattr(publication, "LEASE", timedelta(seconds=1))
     version = upload(_archive(archives))
 
     def slow(upload: Path, tar: Path, beat: Callable[[], None]) -> dict[str, Any]:
-        until = timezone.now() + 3 * services.LEASE
+        until = timezone.now() + 3 * publication.LEASE
         while timezone.now() < until:  # as long as a real one, which beats at each second
             beat()
         return _unzipped(upload, tar, beat)
 
     monkeypatch.setattr(validation, "pack", slow)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert (version.state, version.attempts) == ("ready", 1)
 
@@ -417,7 +417,7 @@ def test_what_no_page_can_hold_is_not_kept(
     artifact = {**GOOD["artifact"], "labels": labels}  # type: ignore[dict-item]
     monkeypatch.setattr(validation, "run", lambda path, beat: {**GOOD, "artifact": artifact})
     version = upload(_archive(archives))
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.artifact["labels"] == ["nul \N{REPLACEMENT CHARACTER}", "surrogate ?", "fine é"]
 
@@ -485,10 +485,10 @@ def test_uploads_that_were_cut_off_are_cleared_from_staging_later(
 ) -> None:
     version = upload(_archive(archives))
     aws.s3().put_object(Bucket=store, Key="staging/orphan.tar.gz", Body=b"half")
-    services.clear_staging()
+    publication.clear_staging()
     assert "staging/orphan.tar.gz" in keys()
-    monkeypatch.setattr(services, "STAGING_KEPT", -services.STAGING_KEPT)
-    services.clear_staging()
+    monkeypatch.setattr(publication, "STAGING_KEPT", -publication.STAGING_KEPT)
+    publication.clear_staging()
     assert keys() == {version.staging_key}
 
 
@@ -498,12 +498,12 @@ def test_what_a_settled_version_left_in_staging_is_cleared_at_once(
 ) -> None:
     version, other = upload(_archive(archives)), upload(_archive(archives))
     Version.objects.filter(pk=version.pk).update(state=state)  # and the worker died
-    services.clear_staging()
+    publication.clear_staging()
     assert keys() == {other.staging_key}
 
 
 def _published(version: Version) -> Version:
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert (version.state, version.reason) == ("ready", "")
     return version
@@ -595,7 +595,7 @@ def test_a_network_that_changes_the_file_it_is_loaded_from_is_refused(
 
     monkeypatch.setattr(validation, "run", run)
     version = upload(_archive(archives))
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "rejected"
     assert "was changed" in version.reason
@@ -649,7 +649,7 @@ def test_what_aws_refuses_a_validation_is_told_in_whole(
 
     version = upload(_archive(archives))
     monkeypatch.setattr(s3, "download", denied)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "checking"
     assert refusal.todo in version.step
@@ -664,7 +664,7 @@ def test_a_store_that_is_away_while_the_original_is_copied_is_tried_again(
     with monkeypatch.context() as patch:
         patch.setattr(s3, "copy", away)
         version = upload(_archive(archives))
-        services.check_version(version_pk=version.pk)
+        publication.check_version(version_pk=version.pk)
         version.refresh_from_db()
         assert (version.state, version.attempts) == ("checking", 1)
     monkeypatch.setattr(validation, "pack", lambda *args, **kwargs: pytest.fail("once is enough"))
@@ -686,11 +686,11 @@ def test_what_is_in_the_store_is_never_called_rejected(
 
     monkeypatch.setattr(s3, "copy", broken)
     version = upload(_archive(archives))
-    for _ in range(services.MAX_ATTEMPTS):
+    for _ in range(publication.MAX_ATTEMPTS):
         with contextlib.suppress(_Killed):
-            services.check_version(version_pk=version.pk)
+            publication.check_version(version_pk=version.pk)
         _renewable(version)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert (version.state, version.original_key) == ("ready", "")
     assert version.key in keys()
@@ -708,18 +708,18 @@ def test_what_may_be_in_the_store_is_not_rejected_while_the_store_cannot_be_aske
     version = upload(_archive(archives))
     with monkeypatch.context() as patch:
         patch.setattr(s3, "copy", away)
-        services.check_version(version_pk=version.pk)
+        publication.check_version(version_pk=version.pk)
         patch.setattr(s3, "exists", away)
-        Version.objects.filter(pk=version.pk).update(attempts=services.MAX_ATTEMPTS - 1)
+        Version.objects.filter(pk=version.pk).update(attempts=publication.MAX_ATTEMPTS - 1)
         for _ in range(3):
             _renewable(version)
-            services.check_version(version_pk=version.pk)
+            publication.check_version(version_pk=version.pk)
             version.refresh_from_db()
             assert version.state == "checking"
             assert "away" in version.step
             assert version.check_after > timezone.now()
     _renewable(version)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "ready"
 
@@ -738,10 +738,10 @@ def test_what_another_attempt_published_is_not_taken_for_the_own_where_it_differ
     with monkeypatch.context() as patch:
         patch.setattr(s3, "publish", killed)
         with pytest.raises(_Killed):
-            services.check_version(version_pk=version.pk)
+            publication.check_version(version_pk=version.pk)
     aws.s3().put_object(Bucket=store, Key=version.key, Body=b"theirs")
     _renewable(version)
-    services.check_version(version_pk=version.pk)
+    publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
     assert version.state == "rejected"
     assert "never overwritten" in version.reason

@@ -5,7 +5,7 @@ import threading
 import pytest
 from django.conf import settings
 
-from models_catalog import services, tasks
+from models_catalog import publication, tasks
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def checked(monkeypatch):
         begun.append(version_pk)
         assert gate.wait(20)
 
-    monkeypatch.setattr(services, "check_version", slow)
+    monkeypatch.setattr(publication, "check_version", slow)
     yield gate, begun
     gate.set()
 
@@ -43,7 +43,7 @@ def test_a_check_that_fails_gives_its_place_back(monkeypatch):
     def broken(*, version_pk):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(services, "check_version", broken)
+    monkeypatch.setattr(publication, "check_version", broken)
     for _ in range(settings.WORKER_THREADS + 1):
         with pytest.raises(RuntimeError):
             tasks.check(1)

@@ -42,6 +42,7 @@ def _calls() -> Iterator[tuple[str, str]]:
                         yield where, str(constants.get(ast.unparse(name), ast.unparse(name)))
 
 
+current_app.loader.import_default_modules()  # as a worker does when it starts
 CALLS = list(_calls())
 
 

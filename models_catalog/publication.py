@@ -1,0 +1,346 @@
+"""What the worker does with an uploaded version: validate, pack, publish; and what is left over.
+
+check_version() is the one entry; each of its steps may be cut off and run again.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from activity.models import Event
+from activity.services import record
+from core import backoff, clock, errors
+from core.jobs import enqueue_on_commit
+from core.lease import Lease, LeaseLost
+from models_catalog import packing, s3, temporary, validation
+from models_catalog.models import Version
+
+log = logging.getLogger(__name__)
+
+# A worker whose lease ran out counts as dead, and another one takes the validation over.
+LEASE = timedelta(seconds=60)
+MAX_ATTEMPTS = 20
+STAGING_KEPT = timedelta(hours=24)
+SANDBOX_PAUSE = timedelta(seconds=60)
+# The file names that the preflight sees, and names in its sentences.
+_UPLOAD, _SERVED = "archive.tar.gz", "served.tar.gz"
+
+
+class VersionRejected(Exception):
+    """The version is not to be published; ``str()`` is why. ``report`` is what was found out."""
+
+    def __init__(self, reason: str, report: dict[str, Any] | None = None) -> None:
+        super().__init__(reason)
+        self.report = report
+
+
+def resume_checks() -> None:
+    """Queue a check for each version that is due: new ones that Redis lost, and cut-off ones."""
+    for pk in Version.objects.due().values_list("pk", flat=True)[:50]:
+        enqueue_on_commit("models_catalog.tasks.check", pk)
+
+
+def check_version(*, version_pk: int) -> None:
+    """Check one version and publish or reject it.
+
+    1. claim the row: the lease keeps a second worker out, and runs out if this one dies
+    2. read the staged object into a temporary file, and see that its SHA-256 is still the same
+    3. run 1 of the container's preflight, in a sandbox, reads it and writes what is to be served
+       as a plain tar; where the sandbox is incomplete the version waits, for as long as it takes
+    4. pack the tar, and hash both; no byte of it is parsed here
+    5. run 2 loads that packed file and predicts once, in a sandbox
+    6. write the report and the hashes to the row
+    7. put that very file to its final key, where nothing may be yet
+    8. copy the bytes as uploaded to where originals are kept, on S3's side
+    9. write the outcome and the event in one transaction; then delete the staged object
+
+    Idempotent, and may be killed anywhere: each step looks before it acts.
+    """
+    version = Version.objects.select_related("model").claim(version_pk, lease=LEASE)
+    if version is None:
+        return
+    lease = Lease(Version.objects.all(), version, LEASE)
+    if version.attempts > MAX_ATTEMPTS:  # a check that kills its worker ends here
+        _give_up(version, lease, None)
+        return
+    try:
+        if not _is_published(version, lease):
+            with temporary.folder("check") as folder:
+                _publish(version, _validate(version, folder, lease), lease)
+        _settle(version, lease, problem=_keep_original(version, lease))
+    except VersionRejected as refusal:
+        _reject(version, lease, reason=str(refusal), report=refusal.report)
+    except LeaseLost:
+        log.warning("Another worker has taken over the check of %s.", version)
+        return
+    except validation.SandboxIncomplete as problem:
+        log.error("%s was not checked, as REQUIRE_SANDBOX is on: %s", version, problem)
+        _wait_for_sandbox(version, lease, problem)
+        return
+    except Exception as problem:
+        # AWS, the preflight, this machine's disk, or a fault of ours: not known to be the
+        # archive's. It is said on the page, tried again, and given up in the end.
+        log.exception("The check of %s could not be done (attempt %s)", version, version.attempts)
+        _try_later(version, lease, problem)
+        return
+    s3.delete(bucket=version.bucket, key=version.staging_key)
+
+
+def _is_published(version: Version, lease: Lease[Version]) -> bool:
+    """Whether an earlier attempt validated the version and put it in its place, and died then.
+
+    The row has the SHA-256 of what it validated, from just before it was put there.
+    """
+    if not version.published_sha256 or not s3.exists(bucket=version.bucket, key=version.key):
+        return False
+    return _stored_sha256(version, lease.keep) == version.published_sha256
+
+
+def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
+    """Make what is to be served of the staged bytes; return it once it was loaded and tried out.
+
+    Writes the report and the hashes to the row. Raises VersionRejected.
+    """
+    lease.renew(step=Version.READING)
+    upload, tar, archive = (folder / name for name in (_UPLOAD, "plain.tar", _SERVED))
+    try:
+        digest = _fetch(version, version.staging_key, upload, lease.keep)
+    except errors.NotFound:
+        raise VersionRejected(
+            "The uploaded file is no longer in staging. Please upload it again."
+        ) from None
+    if digest != version.sha256:
+        raise VersionRejected(
+            "The staged file is not the one that was uploaded: its SHA-256 differs."
+        )
+    read: dict[str, Any] = _storable(validation.pack(upload, tar, beat=lease.keep))
+    if not read["ok"]:
+        raise VersionRejected(read["error"]["message"], read)
+    upload.unlink()  # as soon as it is not needed: each may be gigabytes
+    lease.renew(step=Version.PACKING)
+    packed = packing.pack(tar, archive, choice=version.packing_choice, beat=lease.keep)
+    tar.unlink()
+    archive.chmod(0o400)
+    digest = packing.sha256(archive, beat=lease.keep)
+    lease.renew(step=Version.LOADING)
+    loaded: dict[str, Any] = _storable(validation.run(archive, beat=lease.keep))
+    report = loaded | {"archive": read["archive"]}
+    if not loaded["ok"]:
+        raise VersionRejected(loaded["error"]["message"], report)
+    if packing.sha256(archive, beat=lease.keep) != digest:
+        raise VersionRejected("The packed file was changed while the network was loaded.", report)
+    facts = {
+        "report": report | {"packing": packed.facts},
+        "packing": packed.packing,
+        "content_sha256": packed.content_sha256,
+        "published_sha256": digest,
+        "published_size": archive.stat().st_size,
+    }
+    lease.renew(**facts)
+    for name, value in facts.items():
+        setattr(version, name, value)
+    return archive
+
+
+def _storable(value: Any) -> Any:
+    """The report without what no page and no PostgreSQL can hold: NUL and lone surrogates."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list) else value
+
+
+def _fetch(version: Version, key: str, path: Path, beat: Callable[[], None]) -> str:
+    """Download ``key`` to ``path``; return its SHA-256 in hex."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for part in s3.download(bucket=version.bucket, key=key):
+            file.write(part)
+            digest.update(part)
+            beat()
+    return digest.hexdigest()
+
+
+def _stored_sha256(version: Version, beat: Callable[[], None]) -> str:
+    """The SHA-256 of what is at the version's key."""
+    digest = hashlib.sha256()
+    for part in s3.download(bucket=version.bucket, key=version.key):
+        digest.update(part)
+        beat()
+    return digest.hexdigest()
+
+
+def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
+    """Put ``archive`` at the version's key; raises VersionRejected where another object is there.
+
+    The same bytes at the key mean that a worker died between putting them there and its commit.
+    """
+    lease.renew(step=Version.PUBLISHING)
+    try:
+        s3.publish(bucket=version.bucket, key=version.key, path=archive, beat=lease.keep)
+    except errors.AlreadyExists:
+        if _stored_sha256(version, lease.keep) != version.published_sha256:
+            raise VersionRejected(
+                f"Another object is at {version.uri} already; keys are never overwritten. "
+                "Upload the archive again: it will get the next number."
+            ) from None
+
+
+def _keep_original(version: Version, lease: Lease[Version]) -> str:
+    """Copy the bytes as uploaded to where they are kept; return why not, or an empty text.
+
+    The version is published by then, so what passes is tried again, and then it goes without.
+    """
+    if not settings.KEEP_ORIGINALS:
+        return ""
+    # The SHA-256 in the key: nothing else is ever written to it, also not after a lost database.
+    key = f"{settings.ORIGINALS_PREFIX}/{version.original_stem}.tar.gz"
+    for prefix in Version.objects.filter(bucket=version.bucket).values_list("prefix").distinct():
+        if not prefix[0] or key.startswith(f"{prefix[0]}/"):
+            return f"ORIGINALS_PREFIX lies inside the store {prefix[0] or version.bucket}."
+    try:
+        s3.copy(bucket=version.bucket, source_key=version.staging_key, key=key, beat=lease.keep)
+    except errors.Throttled as problem:
+        if version.attempts < MAX_ATTEMPTS:
+            raise
+        return str(problem)
+    except errors.AwsError as problem:
+        log.error("The bytes of %s as uploaded could not be kept: %s", version, problem)
+        return str(problem)
+    version.original_key = key
+    return ""
+
+
+def _shape(inputs: list[dict[str, Any]]) -> str:
+    """The first input as a person reads it."""
+    return f"{inputs[0]['name']}: {' × '.join(str(size) for size in inputs[0]['shape'])}"[:200]
+
+
+def _settle(version: Version, lease: Lease[Version], *, problem: str) -> None:
+    """Say that the version is ready; ``problem`` is why its bytes as uploaded are not kept."""
+    inside = version.artifact
+    with transaction.atomic():
+        lease.release(
+            state=Version.State.READY,
+            parameters=inside["parameters"],
+            input_shape=_shape(inside["inputs"]),
+            original_key=version.original_key,
+            step="",
+            settled_at=clock.now(),
+        )
+        twin = Version.objects.twins(version).first()
+        _record_published(version, twin, problem)
+
+
+def _record_published(version: Version, twin: Version | None, problem: str) -> None:
+    code = "version.published"
+    parameters = {"version": str(version), "target_model": version.target_model}
+    if twin:
+        code += f"_{version.likeness(twin).replace(' ', '_')}"
+        parameters["twin"] = str(twin)
+    if problem:
+        code += "_without_upload"
+        parameters["problem"] = problem
+    level = Event.Level.WARNING if problem else Event.Level.SUCCESS
+    record(action=code, subject=version, parameters=parameters, level=level)
+
+
+def _reject(
+    version: Version, lease: Lease[Version], *, reason: str, report: dict[str, Any] | None = None
+) -> None:
+    """Nothing is served of it, also where it was validated; without ``report`` its own is kept."""
+    with transaction.atomic():
+        lease.release(
+            state=Version.State.REJECTED,
+            reason=reason,
+            report=version.report if report is None else report,
+            published_sha256="",
+            published_size=None,
+            packing="",
+            step="",
+            settled_at=clock.now(),
+        )
+        record(
+            action="version.rejected",
+            subject=version,
+            parameters={"version": str(version), "reason": reason},
+            level=Event.Level.ERROR,
+        )
+
+
+def _try_later(version: Version, lease: Lease[Version], problem: Exception) -> None:
+    """The check could not be done, which is not the archive's fault: come back later."""
+    if version.attempts >= MAX_ATTEMPTS:
+        _give_up(version, lease, problem)
+    else:
+        _pause(version, lease, problem)
+
+
+def _pause(version: Version, lease: Lease[Version], problem: Exception) -> None:
+    pause = backoff.pause(
+        version.attempts, first=timedelta(seconds=5), longest=timedelta(minutes=5)
+    )
+    lease.release(
+        check_after=clock.now() + pause,
+        step=f"The check could not be done; trying again shortly. {_said(problem)}",
+    )
+
+
+def _wait_for_sandbox(version: Version, lease: Lease[Version], problem: Exception) -> None:
+    """Nothing was checked, which counts as no attempt: it waits for as long as that takes."""
+    lease.release(
+        check_after=clock.now() + SANDBOX_PAUSE,
+        attempts=version.attempts - 1,
+        step=f"Waiting for an admin to mend the worker. {_said(problem)} See docs/aws.md.",
+    )
+
+
+def _give_up(version: Version, lease: Lease[Version], problem: Exception | None) -> None:
+    """Reject what could not be checked; what is in the store by now is served, and so it is ready.
+
+    Only what comes after the publication can have failed then. While the store cannot be asked
+    whether it has what was validated, the version is neither: it waits.
+    """
+    try:
+        published = _is_published(version, lease)
+    except errors.AwsError as unknown:
+        _pause(version, lease, unknown)
+        return
+    if published:
+        said = _said(problem) if problem else "each time the worker came to its end."
+        _settle(version, lease, problem=said)
+        return
+    why = f" ({_said(problem)})" if problem else ": each time the worker came to its end"
+    _reject(
+        version,
+        lease,
+        reason=f"The check could not be done in {MAX_ATTEMPTS} attempts{why}. Ask an admin to "
+        "look at the worker's log, then upload the archive again.",
+    )
+
+
+def _said(problem: Exception) -> str:
+    return str(problem) or type(problem).__name__
+
+
+def clear_staging() -> None:
+    """Delete staged objects of settled versions, and those of no version that are a day old.
+
+    The first are of workers that died right after the outcome was written; the second of uploads
+    that were cut off: the row is written after the object.
+    """
+    bucket = settings.MODEL_BUCKET
+    staged = list(s3.listing(bucket=bucket, prefix=f"{settings.STAGING_PREFIX}/"))
+    versions = Version.objects.filter(bucket=bucket, staging_key__in=[item.key for item in staged])
+    settled = {version.staging_key: version.settled for version in versions.defer("report")}
+    limit = clock.now() - STAGING_KEPT
+    for found in staged:
+        if settled.get(found.key, found.modified < limit):
+            s3.delete(bucket=bucket, key=found.key)
