@@ -1,4 +1,4 @@
-"""Which address a request comes from, also behind proxies."""
+"""The address of a request's client, also behind proxies."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from django.http import HttpRequest
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Where a request names no address, as over a Unix socket.
+# The address of a request that has none, as over a Unix socket.
 UNKNOWN = "0.0.0.0"  # noqa: S104 - nothing binds to it
 
-_MOST_HOPS = 20
+_MAX_HOPS = 20
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Addresses and CIDRs as networks; ImproperlyConfigured names the one that is none."""
+    """Parse addresses and CIDRs; raises ImproperlyConfigured for one that is invalid."""
     found = []
     for text in texts:
         try:
@@ -32,18 +32,18 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
 def client_address(request: HttpRequest) -> str:
     """The address of the client.
 
-    That is the peer of the connection. Only where this peer is one of TRUSTED_PROXIES is
-    ``X-Forwarded-For`` read, from the right: each proxy appends the address that it saw, so the
-    right-most address that is no trusted proxy is the last one that somebody we trust has seen.
-    What stands left of it is the client's own word.
+    This is the peer of the connection. If the peer is one of TRUSTED_PROXIES, ``X-Forwarded-For``
+    is read from the right: each proxy appends the address that it saw, so the right-most address
+    that is not a trusted proxy is the last one that a trusted proxy has seen. The client itself may
+    have written everything to the left of it.
     """
     peer = _parse(request.META.get("REMOTE_ADDR", ""))
     if peer is None:
         return UNKNOWN
     if not _trusted(peer):
         return str(peer)
-    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", _MOST_HOPS)
-    for text in reversed(hops[-_MOST_HOPS:]):
+    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", _MAX_HOPS)
+    for text in reversed(hops[-_MAX_HOPS:]):
         hop = _parse(text)
         if hop is None:
             break
@@ -54,7 +54,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def throttled_as(address: str) -> str:
-    """The address under which attempts are counted: of IPv6 the /64, which one client owns."""
+    """The address that attempts are counted by: for IPv6 its /64, which one client may own."""
     parsed = ipaddress.ip_address(address)
     if isinstance(parsed, ipaddress.IPv4Address):
         return address
@@ -76,7 +76,7 @@ def _parse(text: str) -> Address | None:
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address):
-        # The zone is the name of an interface, and no part of the address.
+        # The zone is the name of an interface, not a part of the address.
         address = ipaddress.IPv6Address(address.packed)
         return address.ipv4_mapped or address
     return address

@@ -1,6 +1,7 @@
-"""Users in Django's admin: a portal admin manages users, but makes no superusers.
+"""Users in Django's admin: a portal admin manages users, but cannot create superusers.
 
-The rules are those of accounts/services.py; what they forbid is said above the form.
+The rules are those of accounts/services.py; a change that they forbid gives a message above the
+form.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class RoleAdmin(GroupAdmin):
-    """The roles, to look at: the program has them, and writes them at each start."""
+    """The roles, read-only: the program defines them, and writes them at each start."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody."""
@@ -38,42 +39,42 @@ class RoleAdmin(GroupAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        """Nobody: the users of a deleted role would lose it."""
+        """Nobody: its users would lose the role."""
         return False
 
 
 @admin.register(User)
 class PortalUserAdmin(UserAdminOfUser):
-    """Users with their groups; the flags above the groups are for superusers alone."""
+    """Users with their roles; only superusers may set the flags above the roles."""
 
     list_display = ("username", "email", "roles", "is_active", "last_login")
     list_filter = ("groups", "is_active")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Load the groups in one query, for the list."""
+        """Load the roles of the list in one query."""
         return super().get_queryset(request).prefetch_related("groups")
 
     @admin.display(description="roles")
     def roles(self, user: User) -> str:
-        """The user's groups, or that it is a superuser."""
+        """The user's roles, or "superuser"."""
         if user.is_superuser:
             return "superuser"
         return ", ".join(group.name for group in user.groups.all()) or "none"
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Who is no superuser cannot raise anybody above the roles."""
+        """Only superusers may give rights beyond the roles."""
         if request.user.is_superuser:
             return super().get_readonly_fields(request, obj)
         return ("is_superuser", "is_staff", "user_permissions", "last_login", "date_joined")
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """A superuser's account (and so password) is for superusers alone."""
+        """Only superusers may change a superuser, and so its password."""
         if obj is not None and obj.is_superuser and not request.user.is_superuser:
             return False
         return super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """As for changing."""
+        """Only superusers may delete a superuser."""
         if obj is not None and obj.is_superuser and not request.user.is_superuser:
             return False
         return super().has_delete_permission(request, obj)
@@ -87,7 +88,7 @@ class PortalUserAdmin(UserAdminOfUser):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Make or change a user."""
+        """Create or change a user."""
         view = super().changeform_view
         return _within_the_rules(
             request, object_id, lambda: view(request, object_id, form_url, extra_context)
@@ -110,7 +111,7 @@ class PortalUserAdmin(UserAdminOfUser):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The list, with what a refused action says."""
+        """The list, with a message where an action is refused."""
         try:
             return super().changelist_view(request, extra_context)
         except services.NotAllowed as error:
@@ -123,8 +124,8 @@ class PortalUserAdmin(UserAdminOfUser):
             super().delete_queryset(request, queryset)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """The event of a new user, once its roles are saved."""
-        services.note_made(user=obj, actor=actor(request))
+        """Record the event of a new user; Django calls this once the roles are saved."""
+        services.record_created(user=obj, actor=actor(request))
         return super().log_addition(request, obj, message)
 
 
@@ -140,13 +141,13 @@ def _within_the_rules(
             return view()
     except services.NotAllowed as error:
         if request.session.session_key != session_key:
-            # A new own password began a new session, which was taken back with the password.
+            # A new own password began a new session, which was rolled back with the password.
             request.session = type(request.session)(session_key)
         return _refused(request, error)
 
 
 def _refused(request: HttpRequest, error: services.NotAllowed) -> HttpResponse:
-    # Django's admin has said meanwhile that it was done. Reading messages takes them away.
+    # Django's admin has added a message of success meanwhile. Reading messages removes them.
     list(messages.get_messages(request))
     messages.error(request, str(error))
     return redirect(request.get_full_path())

@@ -1,4 +1,4 @@
-"""Django's admin, opened to the portal's own admins."""
+"""The app configuration of Django's admin, with the portal's admin site."""
 
 from django.contrib.admin.apps import AdminConfig
 

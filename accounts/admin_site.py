@@ -1,4 +1,4 @@
-"""The admin site: for whoever may manage users, staff flag or not."""
+"""The admin site, for users who may manage users, with or without the staff flag."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _only_forms = require_http_methods(["GET", "HEAD", "POST"])
 
 
 class PortalAdminSite(admin.AdminSite):
-    """Django's admin under the portal's name; the group `admin` gets in."""
+    """Django's admin under the portal's name, for the role `admin`."""
 
     site_header = site_title = "MME Portal administration"
     index_title = "Users and roles"
@@ -31,9 +31,9 @@ class PortalAdminSite(admin.AdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Lead to the portal's own log-in, which is throttled.
+        """Redirect to the portal's own log-in, which is throttled.
 
-        Refuses who is logged in already: another log-in would not help a viewer.
+        Raises NotPermitted for a user who is logged in already and may not manage users.
         """
         if self.has_permission(request):
             return redirect("admin:index")
@@ -47,9 +47,9 @@ class PortalAdminSite(admin.AdminSite):
     def password_change(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """Lead to the portal's own page, which is throttled."""
+        """Redirect to the portal's own page, which is throttled."""
         return redirect("password")
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Whoever may change users may use the admin."""
+        """Users who may change users may use the admin."""
         return request.user.is_active and request.user.has_perm("auth.change_user")

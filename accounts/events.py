@@ -1,4 +1,4 @@
-"""What the activity log says about people. No event holds a password, nor a part of one."""
+"""The codes and subjects of events about users. No event holds a password or a part of one."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -41,7 +41,7 @@ TEMPLATES: Final = {
 
 @dataclass(frozen=True)
 class Person:
-    """A user, as an event's subject."""
+    """A user, as the subject of an event."""
 
     pk: int
     name: str
@@ -63,7 +63,7 @@ def user_page(user: User) -> str:
 
 @dataclass(frozen=True)
 class Login:
-    """The log-in itself, as the subject of events that are about no known user."""
+    """The log-in, as the subject of events that are about no known user."""
 
     name: str
     pk: int = 0

@@ -10,18 +10,18 @@ from accounts import throttle
 
 
 class Paused(Exception):
-    """Too many wrong passwords: the prompt is not answered for now."""
+    """Too many wrong passwords: no further attempt is checked for now."""
 
 
 class ThrottledPasswordChangeForm(PasswordChangeForm):
-    """Asks for the old password, as often as the log-in does and no more."""
+    """Asks for the old password, with the same limit of failures as the log-in."""
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._request = request
 
     def clean_old_password(self) -> str:
-        """Count the attempt before the password is looked at. Raises Paused."""
+        """Count the attempt before the password is checked. Raises Paused."""
         name = self.user.get_username()
         result = throttle.reserve(throttle.keys_of(self._request, name, prompt=True))
         self._request.throttle = result  # type: ignore[attr-defined]
@@ -33,5 +33,5 @@ class ThrottledPasswordChangeForm(PasswordChangeForm):
         except forms.ValidationError:
             throttle.failed(self._request, name, result)
             raise
-        throttle.give_back(result)
+        throttle.release(result)
         return str(password)

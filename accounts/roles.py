@@ -1,7 +1,7 @@
-"""The three roles, as Django groups, and what each may do.
+"""The three roles, as Django groups, and their permissions.
 
-A role has its own permissions and those of the roles before it. `manage.py ensure_admin`
-writes them to the database.
+A role has its own permissions and those of the roles before it. `manage.py ensure_admin` writes
+them to the database.
 """
 
 from django.contrib.auth.models import Group, Permission
@@ -33,7 +33,7 @@ _OWN: dict[str, tuple[str, ...]] = {
 
 
 def permissions_of(role: str) -> tuple[str, ...]:
-    """All permissions of ``role`` as ``app.codename``, those of lesser roles included."""
+    """All permissions of ``role`` as ``app.codename``, including those of the roles before it."""
     names: list[str] = []
     for name, own in _OWN.items():
         names += own
@@ -43,7 +43,7 @@ def permissions_of(role: str) -> tuple[str, ...]:
 
 
 def ensure_roles() -> None:
-    """Create the three groups with just their permissions; idempotent."""
+    """Create the three groups with exactly their permissions; idempotent."""
     for role in _OWN:
         group, _ = Group.objects.get_or_create(name=role)
         group.permissions.set(

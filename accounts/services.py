@@ -1,7 +1,7 @@
-"""The rules about users: who may be changed by whom, and what the log says of it.
+"""The rules about users: who may change whom, and which events are recorded.
 
-Every change of users goes through :func:`changing_users`, whoever makes it: the functions below,
-Django's admin, a command.
+Every change of users goes through :func:`changing_users`: that of the functions below, of Django's
+admin and of commands.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ _FIELDS = ("first_name", "last_name", "email")
 
 
 class NotAllowed(Exception):
-    """A rule about users forbids the change; nothing was changed. ``str()`` is fit for a page."""
+    """A rule forbids the change; nothing was changed. ``str()`` may be shown on a page."""
 
 
 class Rank(IntEnum):
@@ -44,7 +44,7 @@ def managers() -> QuerySet[User]:
     of_group = Q(groups__in=Group.objects.filter(permissions__in=_permissions(change)))
     own = Q(user_permissions__in=_permissions(change))
     able = User.objects.filter(Q(is_superuser=True) | of_group | own, is_active=True)
-    # Who has no usable password cannot log in, and so manages nobody.
+    # A user without a usable password cannot log in, and so cannot manage anybody.
     return able.exclude(password__startswith="!").exclude(password="").distinct()  # noqa: S106
 
 
@@ -101,13 +101,14 @@ class _Snapshot:
 
 @contextmanager
 def changing_users(*, actor: User | None, users: Iterable[int] = ()) -> Iterator[None]:
-    """Change users inside this: in one transaction, within the rules, with its events.
+    """Change users in this block: in one transaction, with the rules checked and events recorded.
 
-    ``users`` are the ids of those that may be changed or deleted; one that is made meanwhile is
-    told with :func:`note_made`. ``actor`` is None where the portal acts by itself, or a command.
+    ``users`` are the ids of the users that may be changed or deleted. A user that is created in the
+    block is recorded with :func:`record_created`. ``actor`` is None where the portal itself or a
+    command makes the change.
 
-    Raises NotAllowed, and takes all of it back, where nobody would be left who can manage users (or
-    no superuser, where there was one), or where ``actor`` would take away its own rights.
+    Raises NotAllowed and rolls back where nobody would be left who can manage users (or no
+    superuser, where there was one), or where ``actor`` would remove its own rights.
     """
     with transaction.atomic():
         _lock()
@@ -117,7 +118,7 @@ def changing_users(*, actor: User | None, users: Iterable[int] = ()) -> Iterator
         for old in before:
             new = User.objects.filter(pk=old.pk).first()
             if actor is not None and old.pk == actor.pk:
-                _refuse_own_end(old, new)
+                _refuse_self_removal(old, new)
         if _highest() < highest:
             kind = "superuser" if highest is Rank.SUPERUSER else "user who can manage users"
             raise NotAllowed(
@@ -133,15 +134,15 @@ def changing_users(*, actor: User | None, users: Iterable[int] = ()) -> Iterator
 
 
 def _lock() -> None:
-    """Let nobody else change who manages users until this transaction ends.
+    """Serialize changes of who manages users until this transaction ends.
 
-    SQLite's transactions are one after the other anyway. PostgreSQL locks the rows of the roles:
-    they are always there, and locking the managers' own would miss one that is just being made.
+    SQLite serializes its write transactions itself. On PostgreSQL the rows of the roles are locked:
+    they always exist, and locks on the users would miss one that is being created.
     """
     list(Group.objects.select_for_update().order_by("pk"))
 
 
-def _refuse_own_end(old: _Snapshot, new: User | None) -> None:
+def _refuse_self_removal(old: _Snapshot, new: User | None) -> None:
     if new is None:
         raise NotAllowed("You cannot delete yourself. Nothing was changed; another admin can.")
     if old.active and not new.is_active:
@@ -180,24 +181,24 @@ def _record_changes(old: _Snapshot, user: User, actor: User | None) -> None:
         code = "user.superuser_given" if new.superuser else "user.superuser_taken"
         _record(code, person, actor, Event.Level.WARNING)
     if new.active != old.active:
-        # At the activation once more: a log-in that was under way may have made one meanwhile.
+        # Also at the activation: a log-in that was under way may have created a session.
         end_sessions(user_id=user.pk)
         _record("user.activated" if new.active else "user.deactivated", person, actor)
     if new.password != old.password:
-        note_password(user=user, actor=actor)
+        record_password(user=user, actor=actor)
 
 
-def note_password(*, user: User, actor: User | None) -> None:
-    """Write the event of a new password.
+def record_password(*, user: User, actor: User | None) -> None:
+    """Record the event of a new password.
 
-    The user's sessions end by themselves: each holds a hash of the password that it began with.
+    The user's other sessions become invalid, since Django compares each with the password's hash.
     """
     own = actor is not None and actor.pk == user.pk
     _record("user.password_changed" if own else "user.password_reset", Person.of(user), actor)
 
 
-def note_made(*, user: User, actor: User | None) -> None:
-    """Write the event of a new user, once its roles are set."""
+def record_created(*, user: User, actor: User | None) -> None:
+    """Record the event of a new user; call it once the roles are set."""
     given = ["superuser"] if user.is_superuser else []
     given += sorted(group.name for group in user.groups.all())
     _record(
@@ -210,10 +211,10 @@ def note_made(*, user: User, actor: User | None) -> None:
 
 
 def end_sessions(*, user_id: int) -> int:
-    """Delete all sessions of a user; gives how many.
+    """Delete all sessions of a user; returns how many.
 
-    A session of an inactive user is refused anyway, but would be good again once the user is active
-    again. Sessions know no users, so all are read: this is rare.
+    Django refuses the session of an inactive user, but would accept it once the user is active
+    again. A session row does not name its user, so all sessions are read. This is rare.
     """
     own = [
         session.pk
@@ -223,13 +224,13 @@ def end_sessions(*, user_id: int) -> int:
     return Session.objects.filter(pk__in=own).delete()[0]
 
 
-# --- what views and commands call ----------------------------------------------------------
+# --- called by commands and tests --------------------------------------------------------------
 
 
 def make_user(
     *, actor: User | None, name: str, password: str, role: str | None = None, email: str = ""
 ) -> User:
-    """Make a user; raises ValidationError where the name is taken or the password too weak."""
+    """Create a user; raises ValidationError where the name is taken or the password too weak."""
     user = User(username=User.normalize_username(name), email=email)
     validate_password(password, user)
     user.set_password(password)
@@ -238,12 +239,12 @@ def make_user(
         user.save()
         if role is not None:
             user.groups.set([Group.objects.get(name=role)])
-        note_made(user=user, actor=actor)
+        record_created(user=user, actor=actor)
     return user
 
 
 def set_active(*, actor: User | None, user: User, active: bool) -> None:
-    """Let a user log in, or not any more; its sessions end. Raises NotAllowed."""
+    """Activate or deactivate a user; its sessions end. Raises NotAllowed."""
     with changing_users(actor=actor, users=[user.pk]):
         User.objects.filter(pk=user.pk).update(is_active=active)
     user.is_active = active
@@ -257,7 +258,7 @@ def set_superuser(*, actor: User | None, user: User, superuser: bool) -> None:
 
 
 def set_role(*, actor: User | None, user: User, role: str | None) -> None:
-    """Give a user one role in place of those it has, or none. Raises NotAllowed."""
+    """Replace a user's roles by one role, or by none. Raises NotAllowed."""
     with changing_users(actor=actor, users=[user.pk]):
         user.groups.set(Group.objects.filter(name=role))
 
@@ -265,23 +266,23 @@ def set_role(*, actor: User | None, user: User, role: str | None) -> None:
 def set_password(*, actor: User | None, user: User, password: str) -> None:
     """Set a password; the user's sessions end. Raises ValidationError for a weak one."""
     validate_password(password, user)
-    user.set_password(password)  # takes its time, so it is done before the lock
+    user.set_password(password)  # slow, so it is done before the lock
     with changing_users(actor=actor, users=[user.pk]):
         user.save(update_fields=["password"])
 
 
 def delete_user(*, actor: User | None, user: User) -> None:
-    """Delete a user; what it did stays in the log. Raises NotAllowed."""
+    """Delete a user; its events stay in the log. Raises NotAllowed."""
     with changing_users(actor=actor, users=[user.pk]):
         User.objects.filter(pk=user.pk).delete()
 
 
 def ensure_admin(*, name: str, password: Callable[[], str]) -> str:
-    """See to it that there is an active superuser; gives a sentence that says what was done.
+    """Ensure that there is an active superuser; returns a sentence that says what was done.
 
-    An account that has the name and lost its rights gets them back, and keeps its password if it
-    has one. ``password`` is called only where one is needed. Idempotent, also where several
-    machines run it at the same time.
+    An account of that name that lost its rights gets them back, and keeps its password if it has
+    one. ``password`` is called only where one is needed. Idempotent, also where several machines
+    run it at the same time.
     """
     roles.ensure_roles()
     with transaction.atomic():
@@ -293,26 +294,26 @@ def ensure_admin(*, name: str, password: Callable[[], str]) -> str:
         if user is None:
             user = User.objects.create_superuser(name, password=password())
             user.groups.add(group)
-            note_made(user=user, actor=None)
+            record_created(user=user, actor=None)
             return f"Created the administrator {name!r}."
-        told = "its password is as it was"
+        note = "its password is as it was"
         if not is_password_usable(user.password):
             user.set_password(password())
-            note_password(user=user, actor=None)
-            told = "its password is the one that was set for the first start"
+            record_password(user=user, actor=None)
+            note = "its password is the one that was set for the first start"
         user.is_superuser = user.is_staff = user.is_active = True
         user.save()
         user.groups.add(group)
         _record("user.mended", Person.of(user), None, Event.Level.WARNING)
-        return f"Made {name!r} an active administrator again, as there was no other one; {told}."
+        return f"Made {name!r} an active administrator again, as there was no other one; {note}."
 
 
 def unlock(
     *, actor: User | None, name: str = "", address: str = "", everything: bool = False
 ) -> int:
-    """End pauses of log-ins: of a name, of an address (with all names from there), or all.
+    """End pauses of log-ins: of a name, of an address (with all its names), or all.
 
-    Gives how many were forgotten. An address that is none is a ValueError.
+    Returns how many counts of failures were deleted. Raises ValueError for an invalid address.
     """
     handler = throttle.Handler()
     if everything:
@@ -336,6 +337,6 @@ def unlock(
 
 
 def sweep() -> None:
-    """Delete what is over: counted attempts and sessions."""
+    """Delete expired counts of attempts and expired sessions."""
     throttle.sweep()
     Session.objects.filter(expire_date__lt=clock.now()).delete()

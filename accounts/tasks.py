@@ -1,4 +1,4 @@
-"""What Celery runs for accounts."""
+"""The Celery tasks of accounts."""
 
 from celery import shared_task
 
@@ -7,5 +7,5 @@ from accounts import services
 
 @shared_task
 def sweep() -> None:
-    """Delete what is over; beat calls this every five minutes."""
+    """Delete expired counts and sessions; beat calls this every five minutes."""
     services.sweep()

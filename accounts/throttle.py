@@ -1,19 +1,19 @@
-"""The throttle of passwords: a handler for django-axes, on axes' table.
+"""The throttle of log-ins: a handler for django-axes that uses axes' table.
 
-axes' own database handler does not do here. It checks before the password is hashed and counts
-afterwards, so that as many attempts pass as can be made at the same time; it makes a row for each
-``User-Agent``, which the client chooses; and it stores names as they were typed, and people type
-passwords there. So an attempt is **counted before the password is looked at**, in one transaction
-that locks its rows, and given back where the password was right:
+axes' own database handler is not enough. It checks before the password is hashed and counts
+afterwards, so any number of simultaneous attempts pass. It creates a row for each ``User-Agent``,
+which the client chooses. It stores names as they were typed, and people type passwords there. So an
+attempt is **counted before the password is checked**, in one transaction that locks its rows, and
+released where the password was right. There is
 
 - a row for the name and the address together: LOGIN_FAILURE_LIMIT failures;
 - a row for the address alone: LOGIN_ADDRESS_FAILURE_LIMIT failures;
 - where a logged-in user is asked for the password, a row for the session: LOGIN_FAILURE_LIMIT.
 
-There is none for a name alone: with it, anybody could keep a user out. A row counts for
+There is no row for a name alone: anybody could lock a user out with it. A row counts for
 LOGIN_COOL_OFF_S from its first failure, or from the failure that reached the limit. While it is
-locked nothing is counted, hashed or written, so the pause ends when it was said to end, and one
-address makes at most LOGIN_ADDRESS_FAILURE_LIMIT + 1 rows in a pause.
+locked nothing is counted, hashed or written. So the pause ends at the time that was announced, and
+one address creates at most LOGIN_ADDRESS_FAILURE_LIMIT + 1 rows in a pause.
 
 Names are stored as an HMAC of their normal form.
 """
@@ -42,13 +42,13 @@ from core import clock
 
 log = logging.getLogger(__name__)
 
-# Events of one level within the time of a pause; the log has the rest.
-MOST_EVENTS = 200
+# Events of one level within the time of a pause; further ones are in the web server's log alone.
+MAX_EVENTS = 200
 
 
 @dataclass(frozen=True)
 class Key:
-    """What attempts are counted by: a row of axes' table."""
+    """One count of attempts: the key of a row of axes' table."""
 
     name: str  # an HMAC; empty: the address alone
     address: str
@@ -72,12 +72,12 @@ class Locked:
 
 
 def normal_name(name: str) -> str:
-    """One form for all spellings of a name: NFKC, letter case and spaces do not matter."""
+    """The same text for all spellings of a name that differ in case, spaces or Unicode form."""
     return " ".join(unicodedata.normalize("NFKC", name[:1000]).casefold().split())
 
 
 def name_digest(name: str) -> str:
-    """What stands for a name in the table; it cannot be read without SECRET_KEY."""
+    """An HMAC that stands for a name in the table; it cannot be reversed without SECRET_KEY."""
     return _digest("name", normal_name(name))
 
 
@@ -91,7 +91,7 @@ def cool_off(request: HttpRequest | None = None) -> timedelta:
 
 
 def keys_of(request: HttpRequest, name: str, *, prompt: bool = False) -> tuple[Key, ...]:
-    """By what an attempt is counted, in the order in which the rows are locked."""
+    """The keys that an attempt is counted by, in the order in which their rows are locked."""
     address = throttled_as(client_address(request))
     keys = [
         Key("", address, settings.LOGIN_ADDRESS_FAILURE_LIMIT),
@@ -107,7 +107,7 @@ def reserve(keys: Sequence[Key]) -> Attempt | Locked:
     """Count an attempt by all keys, or by none where one of them is locked."""
     now = clock.now()
     start = now - cool_off()
-    # Most of a flood ends here: one query, and nothing is written.
+    # Most attempts of a flood end here, with one query and without a write.
     if locked := _locked(keys, _rows(keys), start):
         return locked
     with transaction.atomic():
@@ -133,10 +133,10 @@ def reserve(keys: Sequence[Key]) -> Attempt | Locked:
     return Attempt(tuple(keys), failures, tuple(reached))
 
 
-def give_back(attempt: Attempt) -> None:
-    """The password was right: forget the failures of the name, and this attempt of the address.
+def release(attempt: Attempt) -> None:
+    """The password was right: reset the count of the name, and uncount this attempt of the address.
 
-    The address keeps its other failures, or else whoever has an account could wipe them out.
+    The address keeps its other failures; otherwise anybody with an account could reset them.
     """
     for key in attempt.keys:
         row = AccessAttempt.objects.filter(
@@ -165,7 +165,7 @@ def _make_rows(keys: Sequence[Key]) -> None:
             )
             for key in keys
         ],
-        ignore_conflicts=True,  # somebody else may make them just now
+        ignore_conflicts=True,  # another process may create them at the same time
     )
 
 
@@ -183,12 +183,12 @@ def _locked(
 
 
 def sweep() -> int:
-    """Delete the rows that count no more; gives how many."""
+    """Delete the rows that no longer count; returns how many."""
     stale = AccessAttempt.objects.filter(attempt_time__lte=clock.now() - cool_off())
     deleted = 0
     while True:
         with transaction.atomic():
-            # Locked first, in the order of `reserve`: a row that is just counted anew stays.
+            # Locked in the order of `reserve`, so that a row that is being counted again stays.
             ordered = stale.select_for_update().order_by("username", "ip_address")
             batch = [row.pk for row in ordered[:500]]
             deleted += int(AccessAttempt.objects.filter(pk__in=batch).delete()[0])
@@ -196,14 +196,14 @@ def sweep() -> int:
             return deleted
 
 
-# --- who tried, in the log and as events --------------------------------------------------
+# --- failures in the log and as events -----------------------------------------------------
 
 
 def failed(request: HttpRequest, name: str, attempt: Attempt) -> None:
-    """Tell of a failure: a line in the log, and an event for the first and the last.
+    """Log a failure, and record an event for the first one and the one that starts a pause.
 
-    An unknown name is told as ``#`` and a few digits of its HMAC, and never as it was typed: it may
-    be a password. The digits tell whether it is the same one again.
+    An unknown name is shown as ``#`` and a few digits of its HMAC, never as it was typed: it may be
+    a password. The digits show whether it is the same name again.
     """
     address = client_address(request)
     user = User.objects.filter(username=name).first()
@@ -219,22 +219,22 @@ def failed(request: HttpRequest, name: str, attempt: Attempt) -> None:
     subject: Person | Login = Person.of(user) if user else Login("unknown name")
     if attempt.failures == 1:
         code = "login.failed" if user else "login.failed_unknown"
-        _tell(code, subject, {"name": shown, "address": address}, Event.Level.INFO)
+        _record_limited(code, subject, {"name": shown, "address": address}, Event.Level.INFO)
     minutes = -(-settings.LOGIN_COOL_OFF_S // 60)
     for key in attempt.reached:
         pause = {"address": address, "minutes": minutes, "failures": key.limit}
         if key.name:
             log.warning("Log-ins of %r from %s are paused.", shown, address)
-            _tell("login.locked", subject, {"name": shown, **pause}, Event.Level.WARNING)
+            _record_limited("login.locked", subject, {"name": shown, **pause}, Event.Level.WARNING)
         else:
             log.warning("All log-ins from %s are paused.", address)
             if "HTTP_X_FORWARDED_FOR" in request.META and not settings.TRUSTED_PROXIES:
                 log.warning("If %s is a proxy, set TRUSTED_PROXIES (docs/settings.md).", address)
-            _tell("login.address_locked", Login(address), pause, Event.Level.WARNING)
+            _record_limited("login.address_locked", Login(address), pause, Event.Level.WARNING)
 
 
 def refused(request: HttpRequest, locked: Locked) -> None:
-    """Tell the log of an attempt during a pause. The name is left out: nobody looked at it."""
+    """Log an attempt during a pause, without the name, which was not checked."""
     log.warning(
         "Log-in refused: from %s, paused until %s.",
         client_address(request),
@@ -242,14 +242,16 @@ def refused(request: HttpRequest, locked: Locked) -> None:
     )
 
 
-def _tell(code: str, subject: Person | Login, parameters: dict[str, Any], level: str) -> None:
-    # By level, so that a flood of failures does not hide that log-ins were paused.
+def _record_limited(
+    code: str, subject: Person | Login, parameters: dict[str, Any], level: str
+) -> None:
+    # Limited by level, so that many failures do not hide that log-ins were paused.
     count = Event.objects.filter(
         at__gt=clock.now() - cool_off(), action__startswith="login.", level=level
     ).count()
-    if count < MOST_EVENTS:
+    if count < MAX_EVENTS:
         record(action=code, subject=subject, parameters=parameters, level=level)
-    elif count == MOST_EVENTS:
+    elif count == MAX_EVENTS:
         record(action="login.many", subject=Login("log-in"), parameters={}, level=level)
 
 
@@ -257,12 +259,12 @@ def _tell(code: str, subject: Person | Login, parameters: dict[str, Any], level:
 
 
 class Handler(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc] # axes has no types
-    """Joins the throttle to axes' authentication backend and signals (AXES_HANDLER)."""
+    """Connects the throttle with axes' authentication backend and signals (AXES_HANDLER)."""
 
     def is_allowed(self, request: Any, credentials: dict[str, Any] | None = None) -> bool:
-        """Count the attempt; False where it must not be tried. Axes' backend asks this first.
+        """Count the attempt; False where it must not be tried. Axes' backend calls this first.
 
-        ``login()`` gives it back; who calls ``authenticate()`` alone has to call ``give_back``.
+        ``login()`` releases it; code that calls ``authenticate()`` alone has to call ``release``.
         """
         name = str((credentials or {}).get("username") or "")
         result = reserve(keys_of(request, name))
@@ -272,7 +274,7 @@ class Handler(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc] # axe
     def user_login_failed(
         self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any
     ) -> None:
-        """Tell of it; where this failure began a pause, the answer says so (AxesMiddleware)."""
+        """Record it; where this failure began a pause, the answer says so (AxesMiddleware)."""
         result = getattr(request, "throttle", None)
         if isinstance(result, Locked):
             refused(request, result)
@@ -283,17 +285,17 @@ class Handler(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc] # axe
                 request.axes_locked_out = True
 
     def user_logged_in(self, sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
-        """The password was right: give the attempt back."""
+        """The password was right: release the attempt."""
         result = getattr(request, "throttle", None)
         if isinstance(result, Attempt):
-            give_back(result)
+            release(result)
             log.info("%r logged in from %s.", user.get_username(), client_address(request))
 
     def user_logged_out(self, sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
-        """Nothing is kept of it."""
+        """Nothing to do."""
 
     def get_failures(self, request: Any, credentials: dict[str, Any] | None = None) -> int:
-        """How many attempts count for the name and the address."""
+        """The number of attempts that count for the name and the address."""
         name = str((credentials or {}).get("username") or "")
         rows = _rows(keys_of(request, name)).values()
         start = clock.now() - cool_off()
@@ -308,7 +310,7 @@ class Handler(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc] # axe
         username: str | None = None,
         ip_or_username: bool = False,
     ) -> int:
-        """What axes' own commands call; ``manage.py unlock`` also writes an event."""
+        """Called by axes' own commands; ``manage.py unlock`` also records an event."""
         rows = AccessAttempt.objects.all()
         if username:
             rows = rows.filter(username=name_digest(username))

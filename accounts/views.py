@@ -1,4 +1,4 @@
-"""The log-in, its pause, and the own password."""
+"""The log-in page, the page of a pause, and the page to change one's password."""
 
 import math
 from typing import Any
@@ -21,14 +21,14 @@ _only_forms = method_decorator(require_http_methods(["GET", "HEAD", "POST"]), na
 
 @_only_forms
 class LoginView(auth.LoginView):
-    """The only log-in page: Django's admin leads here too."""
+    """The log-in page; Django's admin redirects to it."""
 
     redirect_authenticated_user = True
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        """The form again, as a refusal."""
+        """The form again, with status 400."""
         if getattr(self.request, "axes_locked_out", False):
-            return HttpResponse(status=429)  # AxesMiddleware puts `paused` in its place
+            return HttpResponse(status=429)  # AxesMiddleware replaces it by `paused`
         answer = super().form_invalid(form)
         answer.status_code = 400
         return answer
@@ -39,9 +39,10 @@ def paused(
     original: HttpResponse | None = None,
     credentials: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """429, with when to try again. AxesMiddleware calls this (AXES_LOCKOUT_CALLABLE).
+    """Status 429, with the time of the next attempt. Called by AxesMiddleware.
 
-    It is the same whether there is such a user, and whether the password was right.
+    The answer does not show whether the user exists or the password was right
+    (AXES_LOCKOUT_CALLABLE).
     """
     result = getattr(request, "throttle", None)
     now = clock.now()
@@ -61,30 +62,30 @@ class LogoutView(auth.LogoutView):
 
 @_only_forms
 class PasswordChangeView(auth.PasswordChangeView):
-    """The own password; other sessions end, this one stays."""
+    """Change one's own password; other sessions end, this one stays."""
 
     form_class = ThrottledPasswordChangeForm
     success_url = "/"
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        """The form counts attempts by the request's address and session."""
+        """Give the form the request: it counts attempts by address and session."""
         return {**super().get_form_kwargs(), "request": self.request}
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Refuse during a pause."""
+        """Answer 429 during a pause."""
         try:
             return super().post(request, *args, **kwargs)
         except Paused:
             return paused(request)
 
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
-        """Change it, with the event."""
+        """Change it, and record the event."""
         user = actor(self.request)
         with services.changing_users(actor=user, users=[user.pk]):
             return super().form_valid(form)
 
     def form_invalid(self, form: PasswordChangeForm) -> HttpResponse:
-        """The form again, as a refusal; or the pause, where this failure began one."""
+        """The form again, with status 400; or 429, where this failure began a pause."""
         result = getattr(self.request, "throttle", None)
         if (
             isinstance(result, throttle.Attempt)

@@ -1,7 +1,7 @@
-"""The codes of events: what each one says, in English.
+"""The codes of events, and the sentence of each, in English.
 
-An event is stored as a code and its parameters, and becomes a sentence only when it is shown.
-Each app registers its codes when Django starts (``AppConfig.ready``). The templates are marked with
+An event is stored as a code and its parameters, and is rendered as a sentence when it is shown.
+Each app registers its codes when Django starts (``AppConfig.ready``). The sentences are marked with
 ``gettext_noop``, so that translators find them.
 """
 
@@ -34,7 +34,7 @@ def register(templates: Mapping[str, str], *, max_length: int = MAX_LENGTH) -> N
 
 
 def validated(code: str, parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """The parameters as they are stored: just those of the code, scalars, long texts cut.
+    """The parameters as they are stored: only those of the code, scalars, long texts truncated.
 
     Raises ValueError for an unknown code or other names than its template has, TypeError for
     anything but a text, a number, a truth value or None.
@@ -61,10 +61,10 @@ def _scalar(code: str, name: str, value: Scalar) -> Scalar:
 def render(code: str, parameters: Mapping[str, Scalar]) -> str:
     """The sentence of an event, in the reader's language.
 
-    Old events outlive their code: one that is not known any more is shown as it is stored.
+    The event of a code that is no longer registered is shown as it is stored.
     """
     template = _templates.get(code)
     if template is None or not set(_PLACE.findall(template)) <= set(parameters):
-        told = ", ".join(f"{name}: {value}" for name, value in parameters.items())
-        return f"{code} ({told})" if told else code
+        values = ", ".join(f"{name}: {value}" for name, value in parameters.items())
+        return f"{code} ({values})" if values else code
     return _PLACE.sub(lambda match: str(parameters[match[1]]), gettext(template))

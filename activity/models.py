@@ -1,9 +1,10 @@
-"""Who did what, when: one append-only table, used by every app."""
+"""The events of the activity log: one append-only table for all apps."""
 
 from typing import Any, Never, Protocol, Self
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from activity import codes, subjects
@@ -19,14 +20,14 @@ class Reader(Protocol):
 
 
 class EventQuerySet(models.QuerySet["Event"]):
-    """The questions that pages ask of the log."""
+    """The queries that pages make of the log."""
 
     def newest(self) -> Self:
         """All events, newest first."""
         return self.order_by("-id")
 
     def readable_by(self, reader: Reader) -> Self:
-        """Leave out events about kinds that ``reader`` may not see, as people are to most."""
+        """Leave out events about kinds of subjects that ``reader`` may not see, such as users."""
         hidden = subjects.hidden_from(reader.has_perm)
         return self.exclude(subject_kind__in=hidden) if hidden else self
 
@@ -35,19 +36,19 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(subject_kind=kind, subject_id=subject_id).order_by("-id")
 
     def update(self, **kwargs: Any) -> Never:
-        """Refused: the log is append-only."""
+        """Raises TypeError: the log is append-only."""
         raise TypeError("Events are append-only.")
 
     def delete(self) -> Never:
-        """Refused: the log is append-only."""
+        """Raises TypeError: the log is append-only."""
         raise TypeError("Events are append-only.")
 
 
 class Event(models.Model):
     """One line of the activity log.
 
-    The subject is kept as a kind, an id and the name it had then, not as a foreign key:
-    the log outlives what it tells of. The same holds for the actor's name.
+    The subject is stored as a kind, an id and the name that it had then, not as a foreign key: the
+    event stays when the subject is deleted. So does the actor's name.
     """
 
     class Level(models.TextChoices):
@@ -98,27 +99,24 @@ class Event(models.Model):
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.sentence}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store a new event; refuses to change an old one."""
+        """Store a new event; raises TypeError for an old one."""
         if not self._state.adding:
             raise TypeError("Events are append-only.")
         super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> Never:
-        """Refused: the log is append-only."""
+        """Raises TypeError: the log is append-only."""
         raise TypeError("Events are append-only.")
 
     @property
     def sentence(self) -> str:
-        """What people read: rendered from the code, or the text of an event without parameters."""
+        """The text for people: rendered from the code, or ``text`` without parameters."""
         if self.parameters is None:
             return self.text
         return codes.render(self.action, self.parameters)
 
     def subject_url(self) -> str:
-        """Where the subject's page is; it may be gone by now. Empty where there never was one."""
-        from django.urls import reverse
-
+        """The address of the subject's page, or "" for a subject without one."""
         if not self.subject_id:
             return ""
-
         return reverse("activity:subject", args=[self.subject_kind, self.subject_id])

@@ -1,4 +1,4 @@
-"""The one way to write to the log."""
+"""Record events."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -11,7 +11,7 @@ from core import request_id
 
 
 class Subject(Protocol):
-    """What an event can be about: it has a kind, an id (0: it has no page) and a name."""
+    """The subject of an event: it has a kind, an id (0: it has no page) and a name."""
 
     @property
     def pk(self) -> int:

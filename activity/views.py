@@ -25,7 +25,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 @require_permission("activity.view_event", "read the activity log")
 def subject(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
-    """Go to the page of the thing that an event is about, if it is still there."""
+    """Redirect to the page of an event's subject, if it still exists."""
     known = subjects.kind(kind)
     if known is None or known.model is None:
         raise Http404(f"There is no kind {kind!r}.")

@@ -53,8 +53,8 @@ logger = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=BaseClient)
 
-# Threads may share a client, but not the session that makes it (Boto3 guide, "Multithreading").
-_making = Lock()
+# Threads may share a client, but not the session that creates it (Boto3 guide, "Multithreading").
+_client_lock = Lock()
 
 _THROTTLED = {
     "Throttling",
@@ -69,7 +69,7 @@ _THROTTLED = {
     "InternalError",
     "InternalServerError",
     "RequestTimeout",
-    # What KMS says through S3 of a fault of its own.
+    # Errors of KMS itself, passed on by S3.
     "KMS.ThrottlingException",
     "KMS.KMSInternalException",
     "KMS.DependencyTimeoutException",
@@ -77,9 +77,9 @@ _THROTTLED = {
     "NoSuchUpload",  # the store gave the upload up, as one does whose disk is full
     "ConditionalRequestConflict",  # S3: two conditional writes at once; the loser tries again
 }
-# What S3 servers other than Amazon's answer where their disk or a quota is full.
+# Error codes of other S3 servers whose disk or quota is full.
 _FULL = {"XMinioStorageFull", "StorageFull", "QuotaExceeded"}
-# In place of what a server says of itself, which is the code once more.
+# Replaces a server's text, which only repeats the code.
 _SAID = {"NoSuchUpload": "The store gave the upload up, as one does whose disk is full."}
 _NOT_FOUND = {"404", "NoSuchKey", "NotFound", "ResourceNotFound"}
 # boto3 found no credentials, or could not fetch them.
@@ -94,35 +94,35 @@ _EXISTS = {"412", "PreconditionFailed"}
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a client waits for a connection and for an answer, in seconds, and how often."""
+class Timeouts:
+    """Timeouts of a client for a connection and an answer, in seconds, and its attempts."""
 
     read_s: float
     attempts: int
     connect_s: float | None = None
 
 
-JOB = Patience(60, 4)
-"""For S3 in jobs: a large copy takes its time, and nobody waits."""
-PAGE = Patience(20, 2)
-"""For S3 where a user waits: an answer that is not there within 20 s hardly comes."""
-GLANCE = Patience(1, 1, connect_s=1)
-"""For the question whether a service is there."""
+JOB = Timeouts(60, 4)
+"""For S3 in jobs: a large copy is slow, and no user waits."""
+PAGE = Timeouts(20, 2)
+"""For S3 where a user waits."""
+PROBE = Timeouts(1, 1, connect_s=1)
+"""For readiness checks."""
 
 
 @cache
-def s3(patience: Patience = JOB) -> "S3Client":
-    """The S3 client for those who wait like this."""
-    with _making:
-        return _encrypting(_signing_right(boto3.client("s3", config=_config(patience))))
+def s3(timeouts: Timeouts = JOB) -> "S3Client":
+    """The S3 client with these timeouts."""
+    with _client_lock:
+        return _encrypting(_with_clock_correction(boto3.client("s3", config=_config(timeouts))))
 
 
-def _signing_right(client: C) -> C:
-    events: Any = client.meta.events  # its types know no handler that answers
+def _with_clock_correction(client: C) -> C:
+    events: Any = client.meta.events  # the type stubs have no handler that returns a value
     events.register_last("request-created", _name_request)
     events.register("after-call", _log_call)
-    events.register("before-sign", _note_clock)
-    events.register("needs-retry", _sign_by_their_clock)
+    events.register("before-sign", _note_signing_time)
+    events.register("needs-retry", _correct_clock)
     return client
 
 
@@ -140,7 +140,7 @@ BoundedExecutor.EXECUTOR_CLS = _Threads
 def _name_request(request: Any, **_: Any) -> None:
     """Add the request's id to the User-Agent, which CloudTrail and S3's access logs keep.
 
-    Called last: botocore makes the header anew for each request. It is not signed.
+    Called last: botocore sets the header again for each request. It is not signed.
     """
     given = request_id.current()
     if given:
@@ -159,7 +159,7 @@ def _log_call(http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
 
 
 def encryption() -> dict[str, str]:
-    """What has S3 encrypt an object as the settings want it, for each call that writes one.
+    """The parameters of writes that have S3 encrypt an object as the settings say.
 
     Empty where the bucket decides (S3 API, PutObject: ServerSideEncryption, SSEKMSKeyId).
     """
@@ -172,9 +172,9 @@ def encryption() -> dict[str, str]:
 
 
 def _encrypting(client: C) -> C:
-    """Add it to all writes of the client, boto3's transfers included, so that none forgets it.
+    """Add these parameters to all writes of the client, including boto3's transfers.
 
-    The parts of a multipart upload are encrypted as its beginning said.
+    The parts of a multipart upload are encrypted as CreateMultipartUpload said.
     """
     events: Any = client.meta.events
     for operation in ("PutObject", "CopyObject", "CreateMultipartUpload"):
@@ -190,10 +190,10 @@ def _with_encryption(params: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 # How far AWS's clock is ahead of this host's, in seconds; 0 where they are not far apart.
 _ahead_s = 0.0
-# AWS refuses signatures that are older than 5 minutes, S3 than 15 (IAM User Guide, "Signature
-# Version 4"), and the address of a download is over after one.
+# AWS refuses signatures that are older than 5 minutes, S3 those older than 15 (IAM User Guide,
+# "Signature Version 4"); the address of a download expires after one minute.
 _APART_S = 30.0
-# Some answers begin long before they end (S3 API, CopyObject), and their time is that of the begin.
+# Some answers begin long before they end (S3 API, CopyObject); their Date is that of the beginning.
 _PROMPT_S = 5.0
 _SIGNED = "mme_signed"  # in a request's context: _ahead_s as it was signed, and when that was
 
@@ -203,23 +203,23 @@ def _signing_time(remove_tzinfo: bool = True) -> datetime:
     return at.replace(tzinfo=None) if remove_tzinfo else at
 
 
-# botocore signs by the host's clock, and has no setting for it. (A test holds that this works.)
+# botocore signs by the host's clock and has no setting for it. A test checks that this works.
 setattr(botocore.auth, "get_current_datetime", _signing_time)  # noqa: B010  # it has no types
 
 
-def _note_clock(request: Any = None, **_: Any) -> None:
-    """Note by which clock a request is signed: other threads may put it right meanwhile."""
+def _note_signing_time(request: Any = None, **_: Any) -> None:
+    """Note the clock that a request is signed by, as other threads may correct it meanwhile."""
     request.context[_SIGNED] = _ahead_s, time.monotonic()
 
 
-def _sign_by_their_clock(
+def _correct_clock(
     response: Any = None, attempts: int = 1, request_dict: Any = None, **_: Any
 ) -> int | None:
-    """Sign by AWS's clock from now on where this host's is far from it.
+    """Sign by AWS's clock from now on if this host's is far from it.
 
-    botocore asks this after each answer: None means nothing, a number that the request is sent
-    again after so many seconds, as one is that was refused. Each answer has the server's time in
-    its header Date.
+    botocore calls this after each answer. A returned number means that the request is sent again
+    after so many seconds, which is done for one that was refused; None means nothing. Each answer
+    has the server's time in its header Date.
     """
     global _ahead_s
     server = date_of(response[0].headers) if response else None
@@ -255,27 +255,27 @@ def date_of(headers: Any) -> datetime | None:
 
 @cache
 def s3_for_browsers() -> "S3Client":
-    """The S3 client whose addresses browsers are given: at S3_BROWSER_URL, where there is one.
+    """The S3 client that signs addresses for browsers: at S3_BROWSER_URL, if that is set.
 
-    It calls nothing. Addresses are signed with version 4, which all regions take; for some of them
-    botocore would sign with version 2 by itself. They name the region: a new bucket is not known
-    everywhere at once, and S3 would redirect to an address that is not the signed one
+    It makes no calls. Addresses are signed with version 4, which all regions accept; by default
+    botocore uses version 2 for some. They name the region: a new bucket is not known everywhere at
+    once, and S3 would redirect to an address with another signature
     (S3 User Guide, "Request redirection").
     """
     address = settings.S3_BROWSER_URL or s3(PAGE).meta.endpoint_url
     of_amazon = (urlsplit(address).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
     style: Literal["virtual", "path"] = "virtual" if of_amazon else "path"
     config = _config(PAGE).merge(Config(signature_version="s3v4", s3={"addressing_style": style}))
-    with _making:
+    with _client_lock:
         return boto3.client("s3", endpoint_url=settings.S3_BROWSER_URL, config=config)
 
 
-def _config(patience: Patience) -> Config:
+def _config(timeouts: Timeouts) -> Config:
     return Config(
         region_name=settings.AWS_REGION,
-        connect_timeout=patience.connect_s or settings.AWS_CONNECT_TIMEOUT_S,
-        read_timeout=patience.read_s,
-        retries={"mode": "standard", "total_max_attempts": patience.attempts},
+        connect_timeout=timeouts.connect_s or settings.AWS_CONNECT_TIMEOUT_S,
+        read_timeout=timeouts.read_s,
+        retries={"mode": "standard", "total_max_attempts": timeouts.attempts},
         max_pool_connections=32,
     )
 
@@ -293,34 +293,35 @@ SAGEMAKER_READ_TIMEOUT_S = 10
 
 
 @cache
-def sagemaker(patience: Patience = Patience(SAGEMAKER_READ_TIMEOUT_S, 1)) -> "SageMakerClient":
+def sagemaker(timeouts: Timeouts = Timeouts(SAGEMAKER_READ_TIMEOUT_S, 1)) -> "SageMakerClient":
     """The SageMaker control-plane client.
 
-    No retries of its own: the reconciler comes back anyway, and looks before it acts again;
-    and a call must not outlast the lease that the reconciler holds meanwhile.
+    It does not retry: the reconciler retries by itself, and describes before it acts again; and a
+    call must end before the lease that the reconciler holds.
     """
-    with _making:
-        return _signing_right(boto3.client("sagemaker", config=_config(patience)))
+    with _client_lock:
+        return _with_clock_correction(boto3.client("sagemaker", config=_config(timeouts)))
 
 
 @cache
 def sagemaker_runtime() -> "SageMakerRuntimeClient":
-    """The client for InvokeEndpoint: no retries of its own, and 70 s to read.
+    """The client for InvokeEndpoint, without retries, and with a read timeout of 70 s.
 
     A container has 60 s to answer; clients should read for 70
     (Developer Guide, invoke-multi-model-endpoint).
     """
-    with _making:
-        return _signing_right(boto3.client("sagemaker-runtime", config=_config(Patience(70, 1))))
+    with _client_lock:
+        return _with_clock_correction(
+            boto3.client("sagemaker-runtime", config=_config(Timeouts(70, 1)))
+        )
 
 
-def make_now(*clients: "_lru_cache_wrapper[Any]") -> None:
-    """Make ``clients`` now, where nobody waits for them and no call's time includes it.
+def create_clients(*clients: "_lru_cache_wrapper[Any]") -> None:
+    """Create ``clients`` at the start, so that no request has to wait for it.
 
-    Each takes 0.1 s or more. None has called its service yet, so a process that forks afterwards
-    hands them to its children. What is wrong with the configuration is logged, and raised again
-    where a client is needed. A client made without credentials would never have any: it is made
-    anew where it is needed.
+    Each takes 0.1 s or more. None has opened a connection yet, so a process may fork afterwards. An
+    error of the configuration is logged, and raised again where a client is needed. A client that
+    was created without credentials would never get any, so it is created again when needed.
     """
     for client in clients:
         try:
@@ -362,12 +363,12 @@ def translated(
     except _NO_CREDENTIALS as error:
         raise _refused(aws_refusals.NO_CREDENTIALS, f"{error} (while {doing})") from error
     except Boto3Error as error:
-        # boto3's transfers wrap what went wrong; what they wrapped says more.
+        # boto3's transfers wrap the error of the service, which says more.
         if isinstance(error.__context__, ClientError):
             raise from_client_error(error.__context__, doing) from error
         raise errors.Throttled(f"The transfer failed while {doing}: {error}") from error
     except BotoCoreError as error:
-        # Lost connections and the like are passing; wrong parameters are not.
+        # Lost connections and the like are temporary; wrong parameters are not.
         kind: type[errors.AwsError] = errors.Throttled
         if type(error).__name__ in {"ParamValidationError", "NoRegionError"}:
             kind = errors.Invalid
@@ -384,12 +385,12 @@ _read_again_at = 0.0
 
 
 def _read_credentials_again() -> None:
-    """Let the next call find other credentials, if there are some now; once in ten seconds.
+    """Let the next call read the credentials again; at most once in ten seconds.
 
-    A session keeps those that it found in a file, or that it found none.
+    A session caches the credentials that it found in a file, and also that it found none.
     """
     global _read_again_at
-    with _making:
+    with _client_lock:
         now = time.monotonic()
         if now < _read_again_at:
             return
@@ -406,7 +407,7 @@ def _service_error(error: ClientError) -> ServiceError:
 
 
 def from_client_error(error: ClientError, doing: str) -> errors.AwsError:
-    """Translate by AWS's error code; what no rule knows is :class:`~core.errors.Invalid`."""
+    """Translate by AWS's error code; an unknown one becomes :class:`~core.errors.Invalid`."""
     detail: Any = error.response.get("Error", {})
     code = str(detail.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,8 +1,8 @@
-"""What AWS means where it refuses a call for good, and what a person is to do about it.
+"""Why AWS refused a call permanently, and what a person can do about it.
 
-Used by :mod:`core.aws` alone. AWS says many things only in the text of an error: which policy
-denied a call, that a key of KMS was behind it, that a signature is wrong only because of a clock.
-Those texts are matched here. Their forms are those of the IAM User Guide ("Troubleshoot access
+Only :mod:`core.aws` uses it. AWS says many things only in the text of an error: which policy
+denied a call, that a KMS key caused it, that a signature is wrong because of a clock. These texts
+are matched here. Their forms are those of the IAM User Guide ("Troubleshoot access
 denied error messages"), of the S3 API ("Error responses") and of messages that people have
 published; each is in `core/tests/test_refusals.py`.
 """
@@ -21,7 +21,7 @@ class Refusal:
     what: str
     todo: str
     credentials: bool = False
-    """Whether other credentials would help: the portal reads them anew."""
+    """Whether other credentials would help; if so, the portal reads them again."""
 
 
 _EXPIRED = Refusal(
@@ -127,7 +127,7 @@ _WRITES = {"PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "Up
 
 
 def _denied(text: str, operation: str) -> Refusal:
-    """Of an access that a policy denies."""
+    """The refusal of a call that a policy denies."""
     if _OF_KMS.search(text):
         return _KMS_DENIED
     action = _ACTION.search(text)
@@ -149,7 +149,7 @@ def _denied(text: str, operation: str) -> Refusal:
             "in the role's own policy is not enough.",
         )
     if operation in _WRITES and not asked:
-        # S3 as it was until 2024, and other servers, say nothing but "Access Denied".
+        # S3 until 2024 and other servers say only "Access Denied".
         return Refusal(
             "S3 does not let the portal write this object, and does not say why.",
             f"Either its role lacks a right ({_ROLE}), or the bucket's policy demands encryption: "
@@ -237,7 +237,7 @@ _CODES: dict[str, Refusal | Callable[[str, str], Refusal]] = {
 
 
 def recognised(code: str, text: str, operation: str, status: int = 0) -> Refusal | None:
-    """The refusal that an error is, by its code, its text and the operation; None for others."""
+    """Find the refusal by an error's code, text and operation; None where it is another error."""
     found = _CODES.get(code)
     if found is None and code.startswith("KMS."):
         found = _KMS_KEY
@@ -249,4 +249,4 @@ def recognised(code: str, text: str, operation: str, status: int = 0) -> Refusal
 
 
 NO_CREDENTIALS = _NO_CREDENTIALS
-"""For credentials that boto3 does not find, or cannot fetch."""
+"""For boto3's exceptions about credentials that it cannot find or fetch."""

@@ -1,7 +1,7 @@
-"""How much a request may bring: 1 MB, and more only at addresses that declare it.
+"""The largest request bodies: 1 MB, and more only for views that declare it.
 
-The web server asks here before it reads a body (mmeportal/server/guard.py). A view declares more
-with `accepts_body`; one that declares nothing is guarded without anybody remembering it.
+The web server asks here before it reads a body (mmeportal/server/guard.py). A view declares a
+larger limit with `accepts_body`.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from django.urls import Resolver404, resolve
 
 V = TypeVar("V", bound=Callable[..., Any])
 
-#: Bytes of body that any address takes from anybody: forms fit into it, files do not.
+#: The largest body of any address without a declared limit, in bytes: enough for forms.
 SMALL = 1 << 20
 
 
 @dataclass(frozen=True)
 class BodyLimit:
-    """What a view declares.
+    """The limit that a view declares.
 
     ``megabytes``: the most that a body may have. ``too_large``: the sentence for more.
     ``at_once``: how many such bodies one user may send at the same time. ``permission``: what the
@@ -40,10 +40,10 @@ class BodyLimit:
 def accepts_body(
     *, megabytes: Callable[[], int], too_large: Callable[[], str], at_once: int
 ) -> Callable[[V], V]:
-    """Let POST requests to a view bring up to ``megabytes``, once the user was found allowed to.
+    """Let POST requests of users with the view's permission have bodies up to ``megabytes``.
 
-    Stands above `core.permissions.require_permission`, whose permission is looked at before
-    any of the body is read; TypeError where there is none.
+    Put it above `core.permissions.require_permission`, whose permission is checked before any of
+    the body is read; raises TypeError without it.
     """
 
     def declare(view: V) -> V:
@@ -57,7 +57,7 @@ def accepts_body(
 
 
 def limit_of(method: str, path: str) -> BodyLimit | None:
-    """What the view behind ``path`` declares; None where it declares nothing, or is not there."""
+    """The limit that the view of ``path`` declares; None without one, or without a view."""
     if method != "POST":
         return None
     try:

@@ -1,10 +1,10 @@
-"""The time by the database's clock, for all times that are compared later.
+"""The time of the database's clock, for all times that are stored and compared later.
 
-A lease that one process writes is read by another, which may be on another host, and clocks of
-hosts differ. So each time that is stored to be compared (leases, what is due, heartbeats of calls,
-the throttle's windows) and each time that it is compared with come from here. Times that only
-people read may be of the host that wrote them. How long something takes is measured by the
-monotonic clock of one process, and what lives in Redis ends by Redis's clock.
+A lease that one process writes is read by another, which may be on another host, and the clocks of
+hosts differ. So both sides of such a comparison come from here: leases, due times, heartbeats of
+calls, the throttle's windows. Times that only people read may be of the host that wrote them.
+Durations are measured by the monotonic clock of one process, and keys in Redis expire by Redis's
+clock.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Read settings from environment variables, strictly: a typo stops the start with a sentence."""
+"""Read settings from environment variables; an invalid one raises ImproperlyConfigured."""
 
 import os
 from pathlib import Path
@@ -47,8 +47,8 @@ def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def apart(prefixes: dict[str, str]) -> None:
-    """Raise unless each prefix of keys, by its variable, is there and none lies inside another."""
+def require_disjoint(prefixes: dict[str, str]) -> None:
+    """Raise unless each prefix of keys (by its variable) is set and none lies inside another."""
     for name, prefix in prefixes.items():
         if not prefix:
             raise ImproperlyConfigured(f"{name} must not be empty.")
@@ -64,10 +64,10 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in env_str(name, default or " ").split(",") if part.strip()]
 
 
-def strong(name: str, secret: str) -> str:
-    """Return ``secret`` where it can be one: 32 characters or more, of five kinds, and no default.
+def require_strong(name: str, secret: str) -> str:
+    """Return ``secret`` if it has 32 characters, 5 different ones, and is not Django's default.
 
-    Sessions and password resets are signed with it: whoever guesses it is every user.
+    Sessions are signed with it: whoever guesses it can be any user.
     """
     if len(secret) < 32 or len(set(secret)) < 5 or secret.startswith("django-insecure"):
         raise ImproperlyConfigured(
@@ -92,7 +92,7 @@ def env_secret(name: str, default: str | None = None) -> str:
 
 
 def url_with_password(url: str, password: str) -> str:
-    """``url`` with ``password`` in it, where there is one: it then comes from a file of its own."""
+    """``url`` with ``password`` in it, unless that is empty."""
     if not password:
         return url
     parts = urlsplit(url)

@@ -1,13 +1,13 @@
-"""The few ways in which an outside call fails, as errors of the portal.
+"""The exceptions of calls to AWS.
 
-Every message is a sentence that a person may read on a page.
+Every message is a sentence that may be shown on a page.
 """
 
 
 class AwsError(Exception):
-    """An AWS call failed; the subclasses say how. ``str()`` is fit for a page.
+    """An AWS call failed; the subclasses say how. ``str()`` may be shown on a page.
 
-    ``todo`` says what a person is to do about it, where that is known; ``str()`` says it too.
+    ``todo`` says what a person can do about it, if known; ``str()`` includes it.
     """
 
     def __init__(self, message: str, *, todo: str = "") -> None:
@@ -16,35 +16,35 @@ class AwsError(Exception):
 
 
 class NotFound(AwsError):
-    """The thing is not there."""
+    """The resource or object does not exist."""
 
 
 class AlreadyExists(AwsError):
-    """A thing of that name, or an object of that key, is there already."""
+    """A resource of that name, or an object with that key, exists already."""
 
 
 class Busy(AwsError):
-    """The thing is in a state that does not allow this now; trying later may help."""
+    """The resource's state does not allow this now; a retry later may succeed."""
 
 
 class NotReady(AwsError):
-    """SageMaker is still loading the model (ModelNotReadyException); try again."""
+    """SageMaker is still loading the model (ModelNotReadyException); retry."""
 
 
 class Throttled(AwsError):
-    """AWS asks to slow down, or cannot be reached for the moment; try again."""
+    """AWS throttles the calls, or cannot be reached for the moment; retry with backoff."""
 
 
 class Full(Throttled):
-    """The store has no room left; what was sent is not kept."""
+    """The store has no space left; the object was not stored."""
 
 
 class Denied(AwsError):
-    """AWS does not let the portal do this, until a person changes something there or here."""
+    """AWS denies the call until a person changes permissions or settings."""
 
 
 class Invalid(AwsError):
-    """AWS refuses the request as it stands; trying again will not help."""
+    """AWS rejects the request as invalid; a retry will not help."""
 
 
 class ModelFailed(AwsError):

@@ -11,22 +11,22 @@ READY = "/readyz"
 
 
 class HealthMiddleware:
-    """Answers both before all else: to any host name, in plain HTTP, to anybody.
+    """Answers both addresses before other middleware: for any host name, without HTTPS or log-in.
 
-    A load balancer asks with the machine's address as the host, which is none of ALLOWED_HOSTS.
-    Anybody learns only whether all is well, and how far this host's clock is from the others. The
-    parts, with their addresses, are in the log and on the page `/status/`, for admins.
+    A load balancer sends the machine's address as the host, which is not in ALLOWED_HOSTS. The
+    public answer says only whether all is well, and how far this host's clock is from the others.
+    The parts, with their addresses, are in the log and, for admins, on the page `/status/`.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The state of things, or what the site answers to any other path."""
+        """Answer the two paths, and pass on all others."""
         if request.path_info == LIVES:
             return _uncached({"status": "ok"}, 200)
         if request.path_info == READY:
-            report = readiness.board().report()
+            report = readiness.shared_checks().report()
             status = "ok" if report.ready else "down"
             return _uncached(
                 {"status": status, "clock": report.part("clock").sentence},

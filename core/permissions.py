@@ -1,4 +1,4 @@
-"""Checks of who may do what, for views."""
+"""Permission checks for views."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,7 +20,7 @@ class NotPermitted(PermissionDenied):
 
 
 def actor(request: HttpRequest) -> User:
-    """The user behind a request of a view that only logged-in users reach."""
+    """The user of a request; raises PermissionDenied where nobody is logged in."""
     if not isinstance(request.user, User):
         raise PermissionDenied("Log in first.")
     return request.user
@@ -30,7 +30,7 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 def require_permission(name: str, doing: str) -> Callable[[View[P]], View[P]]:
-    """Let only users with permission ``name`` through; the 403 of others names ``doing``."""
+    """Require permission ``name`` for a view; the 403 page of other users names ``doing``."""
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)

@@ -3,7 +3,7 @@
 Each app registers the checks of its parts when Django starts (``AppConfig.ready``). Each part is
 checked in a thread of its own, one at a time, whoever asks; a result is kept for five seconds. So
 many requests cost no more than one. A check that hangs holds one thread, and no request waits
-longer than :data:`PATIENCE_S` for it: until it answers, its part counts as not well.
+longer than :data:`TIMEOUT_S` for it: until it answers, its part counts as unhealthy.
 """
 
 import logging
@@ -17,29 +17,29 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-HOLDS_S = 5.0
-PATIENCE_S = 1.4
+FRESH_S = 5.0
+TIMEOUT_S = 1.4
 
 
 class State(StrEnum):
-    """How a part is."""
+    """The state of a part."""
 
     OK = "ok"
     DEGRADED = "degraded"  # something is missing, but the portal does its work
     DOWN = "down"
 
 
-class NotWell(Exception):
-    """A check's finding: the sentence that says what is wrong."""
+class Unhealthy(Exception):
+    """A part does not work; ``str()`` says what is wrong."""
 
 
-class Short(NotWell):
-    """As NotWell, but of something with which the portal can still do its work."""
+class Degraded(Unhealthy):
+    """As Unhealthy, but the portal can still do its work, even where the part is vital."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a check found, and when (by the monotonic clock)."""
+class Result:
+    """The result of a check, and its time by the monotonic clock."""
 
     name: str
     state: State
@@ -48,19 +48,19 @@ class Found:
 
     @property
     def age_s(self) -> float:
-        """Seconds since it was found."""
+        """Seconds since the check."""
         return time.monotonic() - self.at
 
 
 @dataclass(frozen=True)
 class Report:
-    """All parts at one time."""
+    """The results of all checks at one time."""
 
-    parts: list[Found]
+    parts: list[Result]
 
     @property
     def state(self) -> State:
-        """That of the part that is worst."""
+        """The worst state of any part."""
         states = {part.state for part in self.parts}
         return next(state for state in (State.DOWN, State.DEGRADED, State.OK) if state in states)
 
@@ -69,12 +69,12 @@ class Report:
         """Whether the portal can do its work."""
         return self.state != State.DOWN
 
-    def part(self, name: str) -> Found:
-        """What was found of one part; KeyError where there is none of that name."""
+    def part(self, name: str) -> Result:
+        """The result of one part; KeyError where no part has that name."""
         return {part.name: part for part in self.parts}[name]
 
     def as_json(self) -> dict[str, Any]:
-        """For whoever may see it all."""
+        """The report as JSON, for admins."""
         return {
             "status": self.state.value,
             "parts": {
@@ -89,26 +89,26 @@ class Report:
 
 
 class Check:
-    """One part: how it is looked at, and what was found last.
+    """The check of one part, and its last result.
 
-    ``look`` returns a sentence where all is well, and raises NotWell where it is not. ``vital``
-    says whether the portal is down without it.
+    ``probe`` returns a sentence where the part works, and raises Unhealthy where it does not.
+    ``vital`` says whether the portal is down without the part.
     """
 
-    def __init__(self, name: str, look: Callable[[], str], *, vital: bool) -> None:
+    def __init__(self, name: str, probe: Callable[[], str], *, vital: bool) -> None:
         self.name = name
-        self._look = look
+        self._probe = probe
         self._vital = vital
         self._lock = threading.Lock()
-        self._found: Found | None = None
-        self._began: float | None = None  # of the look that is under way
+        self._found: Result | None = None
+        self._began: float | None = None  # of the probe that is under way
         self._done = threading.Event()
-        self._told = State.OK
+        self._logged = State.OK
 
     def begin(self) -> None:
-        """See that what was found is fresh, or that somebody looks; does not wait."""
+        """Start the probe, unless it runs or its last result is fresh; does not wait."""
         with self._lock:
-            fresh = self._found is not None and self._found.age_s < HOLDS_S
+            fresh = self._found is not None and self._found.age_s < FRESH_S
             if fresh or self._began is not None:
                 return
             self._began = time.monotonic()
@@ -118,25 +118,25 @@ class Check:
                 thread.start()
             except RuntimeError as error:  # the machine has no thread left
                 self._began = None
-                self._found = Found(
-                    self.name, State.DOWN, f"No thread could look: {error}.", time.monotonic()
+                self._found = Result(
+                    self.name, State.DOWN, f"No thread could probe: {error}.", time.monotonic()
                 )
 
-    def result(self) -> Found:
-        """What was found; waits for a look that is under way, but only as long as it may take."""
+    def result(self) -> Result:
+        """The last result; waits for a probe that runs, but no longer than TIMEOUT_S."""
         with self._lock:
             began, found, done = self._began, self._found, self._done
         if began is not None:
-            done.wait(max(0.0, began + PATIENCE_S - time.monotonic()))
+            done.wait(max(0.0, began + TIMEOUT_S - time.monotonic()))
             with self._lock:
                 found = self._found if self._began != began else None
         if found is not None:
             return found
         waited = time.monotonic() - (began or time.monotonic())
-        late = Found(
+        late = Result(
             self.name, self._bad(), f"It has not answered for {waited:.1f} s.", time.monotonic()
         )
-        self._tell(late)
+        self._log_change(late)
         return late
 
     def _bad(self) -> State:
@@ -145,39 +145,39 @@ class Check:
     def _run(self) -> None:
         state, sentence = State.OK, ""
         try:
-            sentence = self._look()
-        except Short as finding:
+            sentence = self._probe()
+        except Degraded as finding:
             state, sentence = State.DEGRADED, str(finding)
-        except NotWell as finding:
+        except Unhealthy as finding:
             state, sentence = self._bad(), str(finding)
         except Exception as error:
-            # Nobody foresaw it, and the thread must say something; the log has the traceback.
+            # An unexpected error must give a result too; the log has the traceback.
             log.exception("The check of %s failed", self.name)
             state, sentence = self._bad(), f"It could not be checked: {type(error).__name__}."
-        sentence = " ".join(sentence.split())  # a server's answer may have lines
-        found = Found(self.name, state, sentence, time.monotonic())
-        self._tell(found)
+        sentence = " ".join(sentence.split())  # a server's answer may have line breaks
+        found = Result(self.name, state, sentence, time.monotonic())
+        self._log_change(found)
         with self._lock:
             self._found, self._began = found, None
             self._done.set()
 
-    def _tell(self, found: Found) -> None:
-        """Log a change; what stays as it is, is not said again every five seconds."""
+    def _log_change(self, found: Result) -> None:
+        """Log a change of the state, and not every result."""
         with self._lock:
-            before, self._told = self._told, found.state
+            before, self._logged = self._logged, found.state
         if found.state != before:
             level = logging.INFO if found.state == State.OK else logging.WARNING
             log.log(level, "Ready check: %s is %s. %s", self.name, found.state, found.sentence)
 
 
-class Board:
+class Checks:
     """All checks of this process."""
 
     def __init__(self, checks: list[Check]) -> None:
         self._checks = checks
 
     def report(self) -> Report:
-        """How all parts are; within :data:`PATIENCE_S`, whatever hangs."""
+        """The results of all checks; takes at most TIMEOUT_S, even where a probe hangs."""
         for check in self._checks:
             check.begin()
         return Report([check.result() for check in self._checks])
@@ -187,37 +187,37 @@ _registered: dict[str, tuple[Callable[[], str], bool]] = {}
 _clocks: dict[str, Callable[[], float | None]] = {}
 
 
-def register(name: str, look: Callable[[], str], *, vital: bool) -> None:
-    """Make a part known: it is shown under ``name``; of ``look`` and ``vital`` see Check.
+def register(name: str, probe: Callable[[], str], *, vital: bool) -> None:
+    """Register the check of a part, which is shown under ``name``; for the rest see Check.
 
-    A name that has another check already is a ValueError.
+    Raises ValueError for a name that has another check already.
     """
-    if _registered.setdefault(name, (look, vital)) != (look, vital):
+    if _registered.setdefault(name, (probe, vital)) != (probe, vital):
         raise ValueError(f"The part {name!r} is registered twice.")
 
 
-def register_clock(name: str, look: Callable[[], float | None]) -> None:
-    """Make a clock known that this host's is compared with; ``name`` stands in a sentence.
+def register_clock(name: str, probe: Callable[[], float | None]) -> None:
+    """Register a clock that this host's is compared with; ``name`` is shown in a sentence.
 
-    ``look`` returns seconds since 1970, or None where there is no time. It may raise DatabaseError,
-    redis.RedisError and errors.AwsError.
+    ``probe`` returns seconds since 1970, or None where there is no time. It may raise
+    DatabaseError, redis.RedisError and errors.AwsError.
     """
-    if _clocks.setdefault(name, look) != look:
+    if _clocks.setdefault(name, probe) != probe:
         raise ValueError(f"The clock of {name} is registered twice.")
 
 
 def clocks() -> dict[str, Callable[[], float | None]]:
-    """The clocks that were registered, by name."""
+    """The registered clocks, by name."""
     return dict(_clocks)
 
 
-def all_checks() -> Board:
-    """A new board with every registered part, those first that the portal is down without."""
+def all_checks() -> Checks:
+    """New checks of every registered part, the vital ones first."""
     ordered = sorted(_registered.items(), key=lambda item: not item[1][1])
-    return Board([Check(name, look, vital=vital) for name, (look, vital) in ordered])
+    return Checks([Check(name, probe, vital=vital) for name, (probe, vital) in ordered])
 
 
 @cache
-def board() -> Board:
-    """The board that all requests of this process share."""
+def shared_checks() -> Checks:
+    """The checks that all requests of this process share."""
     return all_checks()

@@ -19,7 +19,7 @@ from django.db.utils import load_backend
 from django.utils import timezone
 
 from core import clock, errors, heartbeat, readiness
-from core.readiness import NotWell, Short
+from core.readiness import Degraded, Unhealthy
 
 CLOCKS_APART_S = 5.0
 _SIGNATURES_S = 300.0  # AWS takes signatures of the last five minutes
@@ -29,19 +29,19 @@ _FULL_FILES = 100
 
 def register_all() -> None:
     """Register the checks and clocks of this module."""
-    readiness.register("database", look_at_database, vital=True)
-    readiness.register("disk", look_at_disk, vital=True)
-    readiness.register("redis", look_at_redis, vital=False)
-    readiness.register("clock", look_at_clock, vital=False)
-    readiness.register("worker", partial(look_at_heartbeats, "worker"), vital=False)
-    readiness.register("beat", partial(look_at_heartbeats, "beat"), vital=False)
+    readiness.register("database", probe_database, vital=True)
+    readiness.register("disk", probe_disk, vital=True)
+    readiness.register("redis", probe_redis, vital=False)
+    readiness.register("clock", probe_clock, vital=False)
+    readiness.register("worker", partial(probe_heartbeats, "worker"), vital=False)
+    readiness.register("beat", partial(probe_heartbeats, "beat"), vital=False)
     readiness.register_clock("the database", _time_of_database)
     readiness.register_clock("Redis", _time_of_redis)
 
 
 @contextmanager
 def _own_connection() -> Iterator[BaseDatabaseWrapper]:
-    """A connection beside those of the requests, which gives up after a second."""
+    """A connection apart from those of the requests, with timeouts of a second."""
     wanted = copy.deepcopy(connection.settings_dict)
     options = wanted.setdefault("OPTIONS", {})
     if connection.vendor == "sqlite":
@@ -64,8 +64,8 @@ def _migrations() -> frozenset[tuple[str, str]]:
     return frozenset(MigrationLoader(None).graph.nodes)
 
 
-def look_at_database() -> str:
-    """It answers, has all migrations, and takes a row and gives it back."""
+def probe_database() -> str:
+    """It answers, has all migrations, and a row can be written and deleted."""
     try:
         with _own_connection() as own:
             with own.cursor() as cursor:
@@ -73,19 +73,19 @@ def look_at_database() -> str:
                 missing = _migrations() - set(cursor.fetchall())
             if missing:
                 names = ", ".join(sorted(f"{app}.{name}" for app, name in missing)[:3])
-                raise NotWell(
+                raise Unhealthy(
                     f"{len(missing)} migrations are not applied ({names}); run manage.py migrate."
                 )
             _write(own)
     except DatabaseError as error:
-        raise NotWell(f"It does not take a row: {str(error).strip()}") from error
+        raise Unhealthy(f"It does not take a row: {str(error).strip()}") from error
     return "It has all migrations and takes a row."
 
 
 def _write(own: BaseDatabaseWrapper) -> None:
     """Write a row and delete it again, in one transaction that is committed.
 
-    A roll-back would write nothing to the disk in SQLite, so a full one would not be noticed.
+    With a roll-back SQLite would write nothing, so that a full disk would not be noticed.
     """
     row = f"readyz-{os.uname().nodename}-{os.getpid()}"[:40]
     table = own.ops.quote_name("django_session")
@@ -103,8 +103,8 @@ def _write(own: BaseDatabaseWrapper) -> None:
         own.rollback()
 
 
-def look_at_disk() -> str:
-    """There is room where uploads lie, and where the database is if that is a file."""
+def probe_disk() -> str:
+    """There is free space in the folder of uploads, and in that of a SQLite database."""
     folders = [Path(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())]
     if connection.vendor == "sqlite":
         folders.append(Path(connection.settings_dict["NAME"]).parent)
@@ -113,33 +113,33 @@ def look_at_disk() -> str:
         try:
             disk = os.statvfs(folder)
         except OSError as error:
-            raise NotWell(f"{folder} cannot be used: {error.strerror}.") from error
+            raise Unhealthy(f"{folder} cannot be used: {error.strerror}.") from error
         free = disk.f_bavail * disk.f_frsize
         if disk.f_flag & os.ST_RDONLY:
-            raise NotWell(f"{folder} is read-only.")
+            raise Unhealthy(f"{folder} is read-only.")
         if free < _FULL_BYTES or (disk.f_files and disk.f_favail < _FULL_FILES):
-            raise NotWell(f"The disk of {folder} is full: {free >> 20:,} MB are free.")
+            raise Unhealthy(f"The disk of {folder} is full: {free >> 20:,} MB are free.")
         least = free if least is None else min(least, free)
     assert least is not None
     if least < settings.MIN_FREE_MB << 20:
-        raise Short(
+        raise Degraded(
             f"{least >> 20:,} MB are free, less than the {settings.MIN_FREE_MB} of MIN_FREE_MB."
         )
     return f"{least >> 20:,} MB are free."
 
 
-def look_at_redis() -> str:
-    """Redis answers, and takes a key: one that is full or can only be read does not."""
+def probe_redis() -> str:
+    """Redis answers and a key can be written, which fails if it is full or read-only."""
     try:
         with heartbeat.connect(1.0) as client:
             client.set(f"mme:ready:{os.uname().nodename}:{os.getpid()}", "", px=10_000)
     except redis.ResponseError as error:
-        raise NotWell(
+        raise Unhealthy(
             "It answers, and takes nothing, so jobs begin only when it does again: "
             f"{_why_it_refuses(error)}"
         ) from error
     except redis.RedisError as error:
-        raise NotWell(
+        raise Unhealthy(
             f"It does not answer, so jobs begin only when beat has found them: {error}"
         ) from error
     return "It answers."
@@ -153,11 +153,11 @@ def _why_it_refuses(error: redis.ResponseError) -> str:
     return f"{error}"
 
 
-def look_at_clock() -> str:
-    """This host's clock beside those that were registered: of the database, Redis and S3.
+def probe_clock() -> str:
+    """This host's clock, compared with the registered ones: of the database, Redis and S3.
 
-    Nothing of the portal's own depends on it, and AWS's requests are signed by AWS's clock
-    (core/aws.py); but sessions, certificates and other programs of this host do.
+    The portal does not depend on it, and requests to AWS are signed by AWS's clock (core/aws.py).
+    But sessions, certificates and other programs of this host do.
     """
     apart = {}
     for name, look in readiness.clocks().items():
@@ -165,20 +165,22 @@ def look_at_clock() -> str:
         try:
             theirs = look()
         except (DatabaseError, redis.RedisError, errors.AwsError):
-            continue  # the check of that part says so
+            continue  # the check of that part reports it
         if theirs is not None:
             apart[name] = theirs - (began + time.time()) / 2
     if not apart:
-        raise Short("No other clock could be asked.")
-    told = ", ".join(f"{name} {round(-seconds, 1) + 0.0:+.1f} s" for name, seconds in apart.items())
+        raise Degraded("No other clock could be asked.")
+    others = ", ".join(
+        f"{name} {round(-seconds, 1) + 0.0:+.1f} s" for name, seconds in apart.items()
+    )
     worst = max(apart.values(), key=abs)
     if abs(worst) <= CLOCKS_APART_S:
-        return f"This host's clock against others: {told}."
+        return f"This host's clock against others: {others}."
     more = ""
     if abs(worst) > _SIGNATURES_S:
         more = " AWS refuses signatures that are so far off; the portal signs by AWS's clock."
-    raise Short(
-        f"This host's clock against others: {told}. Set up NTP on the host that is off.{more}"
+    raise Degraded(
+        f"This host's clock against others: {others}. Set up NTP on the host that is off.{more}"
     )
 
 
@@ -192,22 +194,22 @@ def _time_of_redis() -> float | None:
         return clock.of_redis(client)
 
 
-def look_at_heartbeats(kind: str) -> str:
-    """At least one of a kind reported lately, and no clock is far from Redis's."""
+def probe_heartbeats(kind: str) -> str:
+    """At least one process of a kind has reported lately, and no clock is far from Redis's."""
     try:
         with heartbeat.connect(1.0) as client:
             found = heartbeat.read_all(client, kind)
     except redis.RedisError as error:
-        raise NotWell("Nothing is known of it, as Redis does not answer.") from error
+        raise Unhealthy("Nothing is known of it, as Redis does not answer.") from error
     if not found:
-        raise NotWell(f"No {kind} has reported for {heartbeat.KEPT_S:.0f} s.")
+        raise Unhealthy(f"No {kind} has reported for {heartbeat.KEPT_S:.0f} s.")
     newest = found[0]
     if newest.late:
-        raise NotWell(f"{newest.host} reported {newest.age_s:.0f} s ago, and no {kind} since.")
+        raise Unhealthy(f"{newest.host} reported {newest.age_s:.0f} s ago, and no {kind} since.")
     for beat in found:
         if abs(beat.ahead_s) > CLOCKS_APART_S:
             side = "ahead of" if beat.ahead_s > 0 else "behind"
-            raise NotWell(
+            raise Unhealthy(
                 f"The clock of {beat.host} is {abs(beat.ahead_s):.0f} s {side} Redis's. "
                 "Jobs do not depend on it; set up NTP all the same."
             )

@@ -1,4 +1,4 @@
-"""What a page or a mail about an error may show: no password, whatever it stands in."""
+"""Removes passwords from pages and mails about errors."""
 
 import re
 from collections.abc import ItemsView
@@ -12,16 +12,16 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*:[^/\s@]*@")
 
 
 class ReporterFilter(SafeExceptionReporterFilter):
-    """Django's, which goes by names, and besides: passwords in addresses, and local variables.
+    """Also removes passwords in addresses, and those in local variables where DEBUG is on.
 
-    Django shows local variables as they are where DEBUG is on.
+    Django's own filter goes by the names of settings alone.
     """
 
     def cleanse_setting(self, key: int | str, value: Any) -> Any:
-        """``value`` without what is secret of it."""
+        """``value`` without its secrets."""
         cleansed = super().cleanse_setting(key, value)
         if isinstance(cleansed, str):
-            # str(): a lazy one, as django-axes has among its settings, is none to `re`.
+            # str(): `re` takes no lazy string, as django-axes has among its settings.
             return _CREDENTIALS.sub(f"{self.cleansed_substitute}@", str(cleansed))
         return cleansed
 

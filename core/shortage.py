@@ -1,8 +1,8 @@
-"""Short of room or of an answer: disk, database or Redis full, locked or slow.
+"""Answers to requests that fail because disk, database, Redis or store is full, locked or slow.
 
-Such a request fails through no fault of the user's and may be sent again later. It is answered with
-503, or 507 where there is no room, with `Retry-After` and a page that says what happened, what was
-kept and what to do. What a request had begun to write is rolled back with its transaction.
+Such a request fails through no fault of the user and may be retried later. It is answered with 503,
+or 507 where there is no space, with `Retry-After` and a page that says what happened, what was kept
+and what to do. Its transaction is rolled back.
 """
 
 import errno
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Shortage:
-    """What the portal is short of."""
+    """A resource that is missing for now, and the answer that says so."""
 
     what: str
     status: int = 503
@@ -85,20 +85,20 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         if error is None:
             return
         yield error
-        # Django's sessions do not say what caused these two.
+        # Django raises these two without a cause.
         unsaid = isinstance(error, SessionInterrupted | UpdateError)
         error = error.__context__ if unsaid else error.__cause__
 
 
 def shortage(error: BaseException | None) -> Shortage | None:
-    """What the portal was short of where ``error`` came of that; else None."""
+    """The shortage that caused ``error``; None for any other error."""
     found = None
     for each in _chain(error):
-        found = _own(each) or found  # what caused it says more
+        found = _shortage_of(each) or found  # the innermost cause says most
     return found
 
 
-def _own(error: BaseException) -> Shortage | None:
+def _shortage_of(error: BaseException) -> Shortage | None:
     if isinstance(error, sqlite3.Error):
         name = getattr(error, "sqlite_errorname", None) or ""
         return _SQLITE.get(name.removeprefix("SQLITE_").partition("_")[0])
@@ -112,7 +112,7 @@ def _own(error: BaseException) -> Shortage | None:
         return _STORE
     if isinstance(error, RedisError | BrokerError):
         return _QUEUE
-    # psycopg says nothing more where there is no connection.
+    # psycopg gives no SQLSTATE where there is no connection.
     if isinstance(error, OperationalError | InterfaceError) and _lost(error):
         return _AWAY
     return None
@@ -147,17 +147,17 @@ def page(request: HttpRequest, short: Shortage) -> HttpResponse:
 
 
 class ShortageMiddleware:
-    """Answers for a view that failed for a shortage, with one line in the log."""
+    """Answers where a view failed because of a shortage, and logs one line."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Do nothing but what :meth:`process_exception` does."""
+        """Pass the request on; :meth:`process_exception` does the work."""
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """The page of a shortage; None for any other error, which is a fault of ours."""
+        """The page of a shortage; None for any other error, which is a bug."""
         short = shortage(error)
         if short is None:
             return None
@@ -167,7 +167,7 @@ class ShortageMiddleware:
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """The site's handler of all that went wrong elsewhere than in a view, as in a middleware."""
+    """The site's handler of status 500, which also gets errors of middleware."""
     short = shortage(sys.exc_info()[1])
     if short is not None:
         return page(request, short)

@@ -16,9 +16,9 @@ class EndpointsConfig(AppConfig):
         from endpoints import panels
         from endpoints.events import TEMPLATES
         from endpoints.models import Endpoint
-        from endpoints.ready_checks import look_at_sagemaker
+        from endpoints.ready_checks import probe_sagemaker
 
         codes.register(TEMPLATES, max_length=codes.LONG)
         subjects.register(Endpoint.activity_kind, Endpoint)
         panels.register_all()
-        readiness.register("sagemaker", look_at_sagemaker, vital=False)
+        readiness.register("sagemaker", probe_sagemaker, vital=False)

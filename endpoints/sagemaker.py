@@ -199,7 +199,7 @@ def look() -> None:
     """
     try:
         with _translated("asking whether SageMaker answers"):
-            aws.sagemaker(aws.GLANCE).describe_endpoint(EndpointName="mme-portal-readiness")
+            aws.sagemaker(aws.PROBE).describe_endpoint(EndpointName="mme-portal-readiness")
     except errors.NotFound:
         return
 

@@ -1,4 +1,4 @@
-"""The site: settings, URLs, the home page and the web server."""
+"""The site: settings, URLs, the home page, and the web server."""
 
 from mmeportal.celery import app as celery_app
 

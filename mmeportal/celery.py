@@ -1,4 +1,4 @@
-"""The Celery application; workers and beat start with ``celery -A mmeportal``."""
+"""The Celery application; start workers and beat with ``celery -A mmeportal``."""
 
 import os
 import warnings
@@ -20,5 +20,5 @@ app.steps["worker"].add("core.celery_heartbeat:WorkerHeartbeat")
 
 @celeryd_after_setup.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def quieten(**_: object) -> None:
-    """Leave out ten lines at each lost connection, on a default that is meant: jobs go on."""
+    """Silence Celery's warning at each lost connection; that jobs then go on is intended."""
     warnings.simplefilter("ignore", CPendingDeprecationWarning)

@@ -13,14 +13,14 @@ from django.core.exceptions import ImproperlyConfigured
 from accounts.addresses import networks
 from core import logging
 from core.env import (
-    apart,
     env_bool,
     env_choice,
     env_int,
     env_list,
     env_secret,
     env_str,
-    strong,
+    require_disjoint,
+    require_strong,
     url_with_password,
 )
 
@@ -30,7 +30,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = env_bool("DEBUG")
 DEFAULT_EXCEPTION_REPORTER_FILTER = "core.reporting.ReporterFilter"
 # A server refuses to start without a secret.
-SECRET_KEY = strong("SECRET_KEY", env_secret("SECRET_KEY"))
+SECRET_KEY = require_strong("SECRET_KEY", env_secret("SECRET_KEY"))
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 # Behind HTTPS (a load balancer): secure cookies, HSTS and the forwarded scheme.
@@ -47,7 +47,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 CSRF_COOKIE_HTTPONLY = True  # scripts take the token from the page
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "mmeportal.views.out_of_date"
-# Cookies know no ports: two portals on one host (two `make up`) need names of their own.
+# Browsers share cookies between the ports of a host, so two portals on one host need two prefixes.
 COOKIE_PREFIX = env_str("COOKIE_PREFIX", "mme")
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}_session"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}_csrf"
@@ -154,7 +154,7 @@ AXES_COOLOFF_TIME = "accounts.throttle.cool_off"
 # What the handler does, as axes' checks want to read it.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_DISABLE_ACCESS_LOG = True  # the activity log tells of it
+AXES_DISABLE_ACCESS_LOG = True  # the activity log has it
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
@@ -215,7 +215,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Celery's worker and beat end after the hundredth
 # A Redis that answers and refuses is waited for, too.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
-# Nobody may tell a worker what to do but by a job; its health is its heartbeat.
+# Workers take no remote-control commands; their health is in their heartbeat.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -277,7 +277,7 @@ MODEL_PREFIX = env_str("MODEL_PREFIX", "models").strip("/")
 STAGING_PREFIX = env_str("STAGING_PREFIX", "staging").strip("/")
 ORIGINALS_PREFIX = env_str("ORIGINALS_PREFIX", "originals").strip("/")
 # SageMaker serves whatever lies below the store's prefix, so nothing else may lie there.
-apart(
+require_disjoint(
     {
         "MODEL_PREFIX": MODEL_PREFIX,
         "STAGING_PREFIX": STAGING_PREFIX,

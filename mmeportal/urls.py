@@ -1,4 +1,4 @@
-"""The site's addresses; each app brings its own."""
+"""The URL conf of the site; each app has its own."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,4 +1,4 @@
-"""The pages that belong to no app: home, and what a refusal looks like."""
+"""The pages that belong to no app: home, status, and the error pages."""
 
 import logging
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The state of things at a glance, and what to do next."""
+    """The home page: what the apps register for it (core/panels.py)."""
     no_role = not any(panels.visible(slot, request.user) for slot in ("home", "home.aside"))
     return render(request, "home.html", {"no_role": no_role})
 
@@ -24,15 +24,15 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 @require_permission("auth.change_user", "see the state of the portal's parts")
 def status(request: HttpRequest) -> HttpResponse:
-    """What `/readyz` found, part by part, for admins; as JSON to whoever asks for that."""
-    report = readiness.board().report()
+    """The results of the readiness checks, for admins; as JSON where Accept prefers that."""
+    report = readiness.shared_checks().report()
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         return JsonResponse(report.as_json())
     return render(request, "status.html", {"report": report})
 
 
 def denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """A 403 that says which roles may do more; one line in the log says who was refused what."""
+    """Status 403 with the reason; one line in the log names the user and the permission."""
     permission = exception.permission if isinstance(exception, NotPermitted) else "another role"
     log.warning(
         "Refused %s, who needs %s: %s %s",
@@ -48,7 +48,7 @@ def denied(request: HttpRequest, exception: Exception | None = None) -> HttpResp
 
 
 def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """The 403 of a form whose CSRF token is not that of the session; Django logs ``reason``."""
+    """Status 403 for a form whose CSRF token is not the session's; Django logs ``reason``."""
     before = request.headers.get("Referer", "")
     ours = url_has_allowed_host_and_scheme(before, {request.get_host()}, request.is_secure())
     context = {"back": before if ours else "/", "frame": _frame(request)}
@@ -56,14 +56,14 @@ def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """A 404; whoever is not logged in learns nothing from it, not even the store's name."""
+    """Status 404; without a log-in it shows nothing of the portal, such as the store's name."""
     return render(request, "404.html", {"frame": _frame(request)}, status=404)
 
 
 def malformed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """A 400, in the frame that tells nothing: who asks may be nobody, or the host name forged.
+    """Status 400, in the frame for pages without a log-in, as the host name may be forged.
 
-    Django's sessions say "deleted meanwhile" of every trouble with the database; where that was a
+    Django's sessions raise a bad request for every error of the database; where the cause is a
     shortage, the answer is that of a shortage.
     """
     short = shortage.shortage(exception)
@@ -79,5 +79,5 @@ def _frame(request: HttpRequest) -> str:
 
 
 def _line(text: str) -> str:
-    """``text`` without what would begin a new line in the log."""
+    """``text`` with control characters escaped, so that it stays on one line of the log."""
     return text.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-"""The WSGI application that the web server serves (mmeportal/server)."""
+"""The WSGI application, for the web server (mmeportal/server)."""
 
 import os
 
@@ -9,4 +9,4 @@ application = get_wsgi_application()
 
 from core import aws  # noqa: E402 - needs the settings
 
-aws.make_now(aws.s3, aws.sagemaker_runtime)
+aws.create_clients(aws.s3, aws.sagemaker_runtime)

@@ -17,11 +17,11 @@ class ModelsCatalogConfig(AppConfig):
         from models_catalog import panels
         from models_catalog.events import TEMPLATES
         from models_catalog.models import RegisteredModel, Version
-        from models_catalog.ready_checks import look_at_store, time_of_store
+        from models_catalog.ready_checks import probe_store, time_of_store
 
         codes.register(TEMPLATES, max_length=codes.LONG)
         subjects.register(RegisteredModel.activity_kind, RegisteredModel)
         subjects.register(Version.activity_kind, Version)
         panels.register_all()
-        readiness.register("store", look_at_store, vital=True)
+        readiness.register("store", probe_store, vital=True)
         readiness.register_clock("S3", time_of_store)

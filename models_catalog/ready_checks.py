@@ -5,26 +5,26 @@ from datetime import datetime
 from django.conf import settings
 
 from core import errors
-from core.readiness import NotWell
+from core.readiness import Unhealthy
 from models_catalog import s3
 
 
-def look_at_store() -> str:
+def probe_store() -> str:
     """The bucket of the store lists its prefix."""
     try:
-        _look_into_store()
+        _probe_store()
     except errors.AwsError as error:
-        raise NotWell(str(error)) from error
+        raise Unhealthy(str(error)) from error
     return "It lists its keys."
 
 
 def time_of_store() -> float | None:
     """S3's time, in seconds since 1970; None where its answer has none. Raises an AwsError."""
-    date = _look_into_store()
+    date = _probe_store()
     # It has whole seconds: half of one is right on average.
     return None if date is None else date.timestamp() + 0.5
 
 
-def _look_into_store() -> datetime | None:
+def _probe_store() -> datetime | None:
     prefix = settings.MODEL_PREFIX
     return s3.look(bucket=settings.MODEL_BUCKET, prefix=f"{prefix}/" if prefix else "")

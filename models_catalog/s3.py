@@ -1,4 +1,4 @@
-"""Objects in S3, as plain functions; errors are those of core.errors."""
+"""Objects in S3, as plain functions; their errors are those of core.errors."""
 
 import contextlib
 import os
@@ -167,5 +167,5 @@ def look(*, bucket: str, prefix: str) -> datetime | None:
     role has (docs/aws.md).
     """
     with aws.translated(f"looking into s3://{bucket}/{prefix}"):
-        answer = aws.s3(aws.GLANCE).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        answer = aws.s3(aws.PROBE).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
     return aws.date_of(answer["ResponseMetadata"]["HTTPHeaders"])

@@ -243,7 +243,7 @@ def test_no_name_writes_a_line_of_its_own_into_the_log(
 def test_a_flood_from_many_addresses_does_not_fill_the_log_of_events(
     ada: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttle, "MOST_EVENTS", 10)
+    monkeypatch.setattr(throttle, "MAX_EVENTS", 10)
     for number in range(30):
         log_in(f"name-{number}", "wrong", address=f"198.51.100.{number}")
     for _ in range(6):

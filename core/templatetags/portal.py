@@ -1,4 +1,4 @@
-"""Small things that many templates need; loaded everywhere as builtins."""
+"""Template tags and filters of all apps, loaded everywhere as builtins."""
 
 from datetime import datetime
 from typing import Any
@@ -38,7 +38,7 @@ _ICONS = {
 
 @register.simple_tag
 def icon(name: str) -> SafeString:
-    """An inline picture from our small set; it says nothing to a screen reader."""
+    """An inline SVG icon, hidden from screen readers."""
     return format_html(
         '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{}</svg>',
         mark_safe(_ICONS[name]),  # noqa: S308  (our own constants)
@@ -75,7 +75,7 @@ def percent(value: float | None) -> str:
 
 @register.filter
 def ms(value: float | str | None) -> str:
-    """Milliseconds as a person reads them: 4.2 ms, 87 ms, 1.3 s."""
+    """Milliseconds in a readable unit: 4.2 ms, 87 ms, 1.3 s."""
     if value is None or isinstance(value, str):  # Django gives "" for what a report does not have
         return "–"
     if 0 < value < 0.05:

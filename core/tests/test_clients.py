@@ -71,7 +71,7 @@ def test_a_wrong_configuration_is_logged_and_ends_nothing(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "not an address")
     with caplog.at_level(logging.ERROR):
-        aws.make_now(aws.s3, aws.sagemaker_runtime)
+        aws.create_clients(aws.s3, aws.sagemaker_runtime)
     assert "not an address" in caplog.text
     assert aws.sagemaker_runtime.cache_info().currsize == 1
     with pytest.raises(ValueError, match="not an address"):
@@ -86,11 +86,11 @@ def test_clients_without_credentials_are_not_kept(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with caplog.at_level(logging.WARNING):
-        aws.make_now(aws.s3, aws.sagemaker_runtime)
+        aws.create_clients(aws.s3, aws.sagemaker_runtime)
     assert "no credentials" in caplog.text
     assert aws.s3.cache_info().currsize == aws.sagemaker_runtime.cache_info().currsize == 0
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    aws.make_now(aws.s3)
+    aws.create_clients(aws.s3)
     assert aws.s3.cache_info().currsize == 1

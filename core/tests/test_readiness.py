@@ -18,7 +18,7 @@ from django.db import connection
 from django.test import Client
 
 from core import aws, heartbeat, readiness
-from core.readiness import Board, Check, NotWell, State
+from core.readiness import Check, Checks, State, Unhealthy
 from core.tests.locked import locked_by_another_program
 from tests.servers import free_port, redis_server
 
@@ -70,10 +70,10 @@ def redis(tmp_path: Path, settings: Any) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Board:
+def board(monkeypatch: pytest.MonkeyPatch) -> Checks:
     """A new board: what other tests found is not held against this one."""
     made = readiness.all_checks()
-    monkeypatch.setattr(readiness, "board", lambda: made)
+    monkeypatch.setattr(readiness, "shared_checks", lambda: made)
     return made
 
 
@@ -83,7 +83,7 @@ def well(
     store: str,
     redis: "subprocess.Popen[bytes]",
     sagemaker: list[str],
-    board: Board,
+    board: Checks,
     settings: Any,
 ) -> Iterator[None]:
     """A portal to which nothing is missing."""
@@ -104,7 +104,7 @@ def silent() -> Iterator[str]:
 
 def _again(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if five seconds had passed."""
-    monkeypatch.setattr(readiness, "HOLDS_S", 0.0)
+    monkeypatch.setattr(readiness, "FRESH_S", 0.0)
 
 
 def test_all_is_well_and_aws_is_asked_only_what_the_role_may(
@@ -120,7 +120,7 @@ def test_all_is_well_and_aws_is_asked_only_what_the_role_may(
     }
     for part in parts["parts"].values():
         assert part["sentence"]
-        assert part["age_s"] < readiness.HOLDS_S
+        assert part["age_s"] < readiness.FRESH_S
     assert sagemaker == ["SageMaker.DescribeEndpoint"], "both answers are of one look"
 
 
@@ -194,7 +194,7 @@ def test_a_part_that_hangs_is_told_and_the_others_too(
 
 
 def test_a_name_that_is_never_resolved_keeps_nobody(
-    well: None, client: Client, monkeypatch: pytest.MonkeyPatch, board: Board
+    well: None, client: Client, monkeypatch: pytest.MonkeyPatch, board: Checks
 ) -> None:
     released = threading.Event()
 
@@ -240,7 +240,9 @@ def test_a_database_without_a_migration_is_not_ready(well: None, client: Client)
         cursor.execute(f"DELETE FROM django_migrations WHERE {where}")
         try:
             assert client.get("/readyz").status_code == 503
-            (database,) = [p for p in readiness.board().report().parts if p.name == "database"]
+            (database,) = [
+                p for p in readiness.shared_checks().report().parts if p.name == "database"
+            ]
             assert "1 migrations are not applied (endpoints.0003" in database.sentence
         finally:
             cursor.execute(
@@ -268,14 +270,14 @@ def test_little_room_is_told_and_the_portal_goes_on(
 ) -> None:
     settings.MIN_FREE_MB = 1 << 40
     assert client.get("/readyz").status_code == 200
-    (disk,) = [part for part in readiness.board().report().parts if part.name == "disk"]
+    (disk,) = [part for part in readiness.shared_checks().report().parts if part.name == "disk"]
     assert disk.state == State.DEGRADED
 
 
 def test_a_clock_that_differs_is_told(well: None, redis: Any, settings: Any) -> None:
     with heartbeat.connect() as connected:
         connected.set(heartbeat.key("worker", "late"), '{"at": 1000000000}', px=60_000)
-    (worker,) = [part for part in readiness.board().report().parts if part.name == "worker"]
+    (worker,) = [part for part in readiness.shared_checks().report().parts if part.name == "worker"]
     assert worker.state == State.DEGRADED
     assert "The clock of late is" in worker.sentence
 
@@ -334,8 +336,8 @@ def test_a_redis_that_takes_nothing_is_told_and_the_portal_goes_on(
     assert client.get("/readyz").status_code == 200
 
 
-def _found(name: str) -> readiness.Found:
-    (part,) = [part for part in readiness.board().report().parts if part.name == name]
+def _found(name: str) -> readiness.Result:
+    (part,) = [part for part in readiness.shared_checks().report().parts if part.name == name]
     return part
 
 
@@ -344,7 +346,7 @@ def test_a_worker_that_never_reported_is_told(
 ) -> None:
     with heartbeat.connect() as connected:
         connected.delete(heartbeat.key("worker"))
-    (worker,) = [part for part in readiness.board().report().parts if part.name == "worker"]
+    (worker,) = [part for part in readiness.shared_checks().report().parts if part.name == "worker"]
     assert worker.sentence == "No worker has reported for 60 s."
 
 
@@ -357,7 +359,7 @@ def test_many_who_ask_cost_one_look_and_a_look_that_hangs_is_one_thread() -> Non
         released.wait(60)
         return "well"
 
-    board = Board([Check("slow", look, vital=True)])
+    board = Checks([Check("slow", look, vital=True)])
     reports: list[State] = []
     askers = [
         threading.Thread(target=lambda: reports.append(board.report().state)) for _ in range(40)
@@ -386,10 +388,10 @@ def test_a_change_is_logged_once_with_its_reason(
 
     def look() -> str:
         if wrong[0]:
-            raise NotWell("10.0.0.7 refused")
+            raise Unhealthy("10.0.0.7 refused")
         return "well again"
 
-    board = Board([Check("part", look, vital=False)])
+    board = Checks([Check("part", look, vital=False)])
     for _ in range(3):
         board.report()
     wrong[0] = False
@@ -405,7 +407,7 @@ def test_a_check_that_fails_in_an_unforeseen_way_is_down(caplog: pytest.LogCaptu
     def look() -> str:
         raise ZeroDivisionError("10.0.0.7")
 
-    (found,) = Board([Check("part", look, vital=True)]).report().parts
+    (found,) = Checks([Check("part", look, vital=True)]).report().parts
     assert (found.state, found.sentence) == (
         State.DOWN,
         "It could not be checked: ZeroDivisionError.",
@@ -421,7 +423,7 @@ def test_the_row_that_is_written_does_not_stay(well: None, client: Client) -> No
 
 @pytest.mark.parametrize("role", ["viewer", "operator"])
 def test_only_admins_see_the_parts(
-    db: None, board: Board, client: Client, client_of: Callable[[str], Client], role: str
+    db: None, board: Checks, client: Client, client_of: Callable[[str], Client], role: str
 ) -> None:
     assert client.get("/status/").status_code == 302
     assert client_of(role).get("/status/").status_code == 403

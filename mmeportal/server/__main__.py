@@ -1,4 +1,4 @@
-"""The master: binds the address, loads the portal once, and keeps its processes running."""
+"""The master process: binds the address, loads the portal once, and supervises its processes."""
 
 import argparse
 import errno
@@ -16,7 +16,7 @@ from typing import NoReturn
 log = logging.getLogger("mmeportal.server")
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD}
-_HANGS_S = 60.0
+_HANG_TIMEOUT_S = 60.0
 _KILL_AFTER_S = 6.5  # of SIGTERM; the processes themselves take 5 s at most
 _BIND_TRIES_S = 5.0
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=16, help="of each process")
     parser.add_argument("--keep-alive", type=float, default=5, help="seconds between two requests")
     options = parser.parse_args()
-    # From here on they wait until `Master` asks for them, so that none is missed.
+    # Blocked from here on, so that `Master` misses none; it takes them with sigtimedwait.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS - {signal.SIGINT})
     files = _raise_file_limit()
     bound = bind(options.bind)
@@ -47,9 +47,9 @@ def main() -> None:
 
 
 def bind(address: str) -> socket.socket:
-    """A socket bound to ``address``; exits with a sentence where that cannot be had.
+    """A socket bound to ``address``, not listening yet; exits with a sentence on failure.
 
-    Tries for some seconds, as a predecessor may still be ending. Does not listen yet.
+    It retries for some seconds, as the process before may still be ending.
     """
     host, _, port = address.rpartition(":")
     deadline = time.monotonic() + _BIND_TRIES_S
@@ -81,7 +81,7 @@ def _raise_file_limit() -> int:
 
 
 class Master:
-    """Forks the processes, starts one anew where it dies or hangs, and ends them in order."""
+    """Forks the processes, restarts one that dies or hangs, and ends them gracefully."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Master:
         self._threads = threads
         self._keep_alive_s = keep_alive_s
         self._files = files
-        self._beats = mmap.mmap(-1, 8 * processes)
+        self._heartbeats = mmap.mmap(-1, 8 * processes)
         self._children: dict[int, int] = {}  # pid: which of the processes it is
         self._started: dict[int, float] = {}
         self._replaced: set[int] = set()
@@ -125,10 +125,10 @@ class Master:
             if number == signal.SIGHUP:
                 self._replace()
             self._reap()
-            self._end_the_hanging()
+            self._kill_hanging()
 
     def _fork(self, index: int) -> None:
-        self._beat(index)
+        self._heartbeat(index)
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
@@ -158,26 +158,26 @@ class Master:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
-            def beat() -> None:
-                self._beat(index)
-                if os.getppid() != master:  # nobody would end this process
+            def heartbeat() -> None:
+                self._heartbeat(index)
+                if os.getppid() != master:  # the master died, so nobody would end this process
                     server.end()
 
-            server.serve(beat)
+            server.serve(heartbeat)
             code = 0
         except BaseException:
             log.exception("A process of the web server failed.")
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(code)  # its threads are daemons, and what they do is not waited for
+            os._exit(code)  # its threads are daemons, so do not wait for them
 
-    def _beat(self, index: int) -> None:
-        struct.pack_into("d", self._beats, 8 * index, time.monotonic())
+    def _heartbeat(self, index: int) -> None:
+        struct.pack_into("d", self._heartbeats, 8 * index, time.monotonic())
 
     def _replace(self) -> None:
-        """Start all processes anew, one after the other; no request is lost."""
-        log.info("Starting all processes anew.")
+        """Restart all processes, one after the other, without losing a request."""
+        log.info("Restarting all processes.")
         for pid, index in list(self._children.items()):
             if pid not in self._replaced:
                 self._replaced.add(pid)
@@ -197,14 +197,14 @@ class Master:
             code = os.waitstatus_to_exitcode(status)
             log.error("A process of the web server ended with %d; starting another.", code)
             if lived < 1:
-                time.sleep(1)  # one that cannot start must not be forked without a pause
+                time.sleep(1)  # backoff: one that cannot start must not be forked in a busy loop
             self._fork(index)
 
-    def _end_the_hanging(self) -> None:
+    def _kill_hanging(self) -> None:
         now = time.monotonic()
         for pid, index in self._children.items():
-            (beat,) = struct.unpack_from("d", self._beats, 8 * index)
-            if now - beat > _HANGS_S and pid not in self._replaced:
+            (heartbeat,) = struct.unpack_from("d", self._heartbeats, 8 * index)
+            if now - heartbeat > _HANG_TIMEOUT_S and pid not in self._replaced:
                 log.error("A process of the web server hangs; ending it.")
                 os.kill(pid, signal.SIGKILL)
 

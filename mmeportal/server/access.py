@@ -1,4 +1,4 @@
-"""The access log: one line for each answer, on standard output."""
+"""The access log: one line for each response, on standard output."""
 
 import logging
 import sys
@@ -51,5 +51,5 @@ def write(task: Any) -> None:
 
 
 def _plain(text: str) -> str:
-    # No client writes lines or terminal codes of its own into the log.
+    # Clients must not be able to write lines or terminal codes into the log.
     return "".join(c if " " <= c <= "~" and c not in '"\\' else f"\\x{ord(c):02x}" for c in text)

@@ -1,4 +1,4 @@
-"""What the server answers by itself, in the portal's place."""
+"""The responses of the server itself, for requests that do not reach the portal."""
 
 import html
 import json
@@ -8,13 +8,13 @@ from http import HTTPStatus
 from core import request_id
 
 _POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-# As templates/short.html, which is for what goes wrong behind the guard.
+# As templates/short.html, which the portal itself uses.
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">\
 <meta name="viewport" content="width=device-width, initial-scale=1">\
 <meta name="color-scheme" content="light dark"><title>{title} · MME Portal</title>\
 <link rel="stylesheet" href="/static/portal.css"></head>
-<body><main class="gate"><div class="card"><h1>{title}</h1><p id="refusal">{told}</p>\
+<body><main class="gate"><div class="card"><h1>{title}</h1><p id="refusal">{message}</p>\
 <a class="button primary" href="/">Back to the start</a>\
 <p class="muted">Request ID: <code>{id}</code></p></div></main></body></html>
 """
@@ -25,7 +25,7 @@ _TITLES = {413: "Too large", 503: "Not just now", 507: "No room left"}
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer that ends its connection, in the form that waitress takes errors in."""
+    """A response that closes its connection, in the form that waitress takes errors in."""
 
     status: str
     headers: list[tuple[str, str]]
@@ -51,7 +51,7 @@ def refusal(code: int, sentence: str, *, accept: str = "", retry_after: int = 0)
     else:
         kind = "text/html; charset=utf-8"
         body = _PAGE.format(
-            title=_TITLES.get(code, status.phrase), told=html.escape(sentence), id=_ID
+            title=_TITLES.get(code, status.phrase), message=html.escape(sentence), id=_ID
         )
     headers = [
         ("Content-Type", kind),

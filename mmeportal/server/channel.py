@@ -1,4 +1,4 @@
-"""One connection: what is asked before a body is read, how fast it must be, and how it ends."""
+"""One connection: the check before a body is read, minimum rates, timeouts, and its end."""
 
 import logging
 import socket
@@ -17,20 +17,20 @@ from mmeportal.server.parser import Request
 
 log = logging.getLogger(__name__)
 
-HEADERS_S = 10.0  # for a request's headers, from its first byte, or from the connection's start
-HURRIED_S = 1.0  # instead, and between two requests, where no further connection is taken
+HEADERS_S = 10.0  # timeout of a request's headers, from its first byte or the connection's start
+FULL_HEADERS_S = 1.0  # the same, and between two requests, while the connection limit is reached
 PACE_WINDOW_S = 10.0
-PACE = 4096  # bytes a second, of bodies and of answers, over each window
+PACE = 4096  # minimum rate of bodies and responses in each window, in bytes a second
 DRAIN_S = 5.0
 DRAIN_BYTES = 64 << 20
-#: Bodies up to this size are taken from any number of connections …
-FREE = 64 << 10
-#: … and larger ones, up to `SMALL`, from anybody as long as all together have no more than this.
-CROWD = 64 << 20
+#: Bodies up to this size are accepted from any number of connections.
+UNCOUNTED_BYTES = 64 << 10
+#: Larger ones, up to `SMALL`, are accepted without a check while their sum is below this.
+MAX_UNAPPROVED_BYTES = 64 << 20
 
 
 class _Logged:
-    """Writes the access log's line when the answer is complete."""
+    """Writes the line of the access log when the response is complete."""
 
     def service(self) -> None:
         try:
@@ -46,14 +46,14 @@ class _Logged:
 
 
 class Answer(_Logged, WSGITask):  # type: ignore[misc]
-    """An answer of the portal."""
+    """A response of the portal."""
 
 
 class ErrorAnswer(_Logged, ErrorTask):  # type: ignore[misc]
-    """An answer of the server itself."""
+    """A response of the server itself."""
 
     def execute(self) -> None:
-        """Answer, with the request's id."""
+        """Respond, with the request's id."""
         given = request_id.accepted(self.request.headers.get("X_REQUEST_ID"))
         error = self.request.error
         if isinstance(error, Refusal):
@@ -63,8 +63,8 @@ class ErrorAnswer(_Logged, ErrorTask):  # type: ignore[misc]
         super().execute()
 
 
-class Question:
-    """A task for the server's threads: ask the guard about a connection's request."""
+class GuardTask:
+    """A task for the server's threads: check a connection's request with the guard."""
 
     def __init__(self, channel: "Channel", request: Request) -> None:
         self._channel = channel
@@ -78,7 +78,7 @@ class Question:
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection that a slow client cannot hold, and that takes no body unasked."""
+    """A connection with minimum rates, whose large bodies are checked before they are read."""
 
     close_when_flushed: bool = False
     parser_class = Request
@@ -87,26 +87,26 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
         super().__init__(server, sock, addr, adj, map=map)
-        self.asking = False
-        self._quiet_since = time.monotonic()  # of requests; bytes alone do not count
+        self.waiting_for_guard = False
+        self._quiet_since = time.monotonic()  # since the last request; bytes alone do not count
         self._served = False
         self._counted: Request | None = None
         self._body_mark: tuple[Request, float, int] | None = None
         self._sent = 0
         self._sent_mark: tuple[float, int] | None = None
-        self._drained: int | None = None  # bytes thrown away since the refusal was sent
+        self._drained: int | None = None  # bytes discarded since the refusal was sent
         self._drain_until = 0.0
 
-    # --- what comes in -----------------------------------------------------------------
+    # --- receiving -------------------------------------------------------------------
 
     def readable(self) -> bool:
         """Whether more may be read now."""
         if self._drained is not None:
             return not self.will_close
-        return not self.asking and bool(super().readable())
+        return not self.waiting_for_guard and bool(super().readable())
 
     def handle_read(self) -> None:
-        """Read; what follows a refused body's headers is thrown away."""
+        """Read; discard what follows the headers of a refused body."""
         if self._drained is None:
             super().handle_read()
             return
@@ -120,32 +120,34 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self.will_close = True
 
     def received(self, data: bytes) -> bool:
-        """Take bytes; has the guard asked where the request needs it."""
+        """Take bytes; start the check of a request that needs it."""
         try:
             taken = bool(super().received(data))
         except OSError as error:
-            self._has_no_room(error)
+            self._refuse_no_space(error)
             return True
         request = self.request
-        if request is not None and not request.undecided and self._is_one_too_many(request):
+        if request is not None and not request.undecided and self._exceeds_unapproved(request):
             request.hold()
         if request is not None and request.undecided:
-            self.asking = True
-            self.server.add_task(Question(self, request))
+            self.waiting_for_guard = True
+            self.server.add_task(GuardTask(self, request))
         else:
-            self.asking = False
+            self.waiting_for_guard = False
         return taken
 
-    def _has_no_room(self, error: OSError) -> None:
-        """Answer a request whose body cannot be written to the disk, and free what was."""
+    def _refuse_no_space(self, error: OSError) -> None:
+        """Refuse a request whose body cannot be written to the disk, and free its part."""
         request = self.request
         if request is None:
             raise error
         log.error("A body of %s could not be kept: %s", request.path, error)
         request.close()
-        told = "The portal's disk is full, so that it takes no files. Nothing was kept; try later."
+        message = (
+            "The portal's disk is full, so that it takes no files. Nothing was kept; try later."
+        )
         accept = request.headers.get("ACCEPT", "")
-        self._refuse(request, refusal(507, told, accept=accept, retry_after=60))
+        self._refuse(request, refusal(507, message, accept=accept, retry_after=60))
 
     def _refuse(self, request: Request, answer: Refusal) -> None:
         with self.requests_lock:
@@ -154,38 +156,44 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self.requests.append(request)
             if len(self.requests) == 1:
                 self.server.add_task(self)
-            self.asking = False
+            self.waiting_for_guard = False
 
-    def _is_one_too_many(self, request: Request) -> bool:
-        if request is self._counted or request.approval or request.body_bytes_received <= FREE:
+    def _exceeds_unapproved(self, request: Request) -> bool:
+        if (
+            request is self._counted
+            or request.approval
+            or request.body_bytes_received <= UNCOUNTED_BYTES
+        ):
             return False
         self._counted = request
-        return bool(self.server.crowd() > CROWD)
+        return bool(self.server.unapproved_bytes() > MAX_UNAPPROVED_BYTES)
 
-    def crowding(self) -> int:
-        """Bytes that bodies of this connection have or will have that nobody was asked about."""
-        # A copy: threads take requests away meanwhile.
+    def unapproved_bytes(self) -> int:
+        """The bytes of this connection's bodies that were not checked, including those to come."""
+        # A copy, since threads remove requests meanwhile.
         requests = [*self.requests, *([self.request] if self.request else [])]
         return sum(
             request.most
             for request in requests
-            if request.approval is None and request.body_bytes_received > FREE
+            if request.approval is None and request.body_bytes_received > UNCOUNTED_BYTES
         )
 
     def ask(self, request: Request) -> None:
-        """Ask the guard, in a thread of the server's, and go on as it says."""
+        """Check the request with the guard, in a thread of the server, and apply its decision."""
         environ = request.environ(self.server.effective_port, self.addr[0])
         length = None if request.chunked else request.content_length
         small = request.content_length <= SMALL and request.body_bytes_received < SMALL
         try:
-            if small:  # one of a crowd
+            if small:  # held only because of the sum of unchecked bodies
                 decision = self.server.guard.may_send(environ, length)
             else:
                 decision = self.server.guard.ask(environ, length)
         except Exception:
             log.exception("The guard of %s failed.", request.path)
-            told = "Whether you may send this could not be found out. Try again in some seconds."
-            decision = refusal(503, told, accept=request.headers.get("ACCEPT", ""), retry_after=10)
+            message = "Whether you may send this could not be found out. Try again in some seconds."
+            decision = refusal(
+                503, message, accept=request.headers.get("ACCEPT", ""), retry_after=10
+            )
         self._decided(request, decision)
 
     def _decided(self, request: Request, decision: Approval | Refusal) -> None:
@@ -195,29 +203,29 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         early, request.early = request.early, b""
         with self.requests_lock:
             request.approve(decision)
-            # Where an answer is on its way, `service` sends it after that.
+            # While a response is being sent, `service` sends it after that.
             if request.expect_continue and not self.requests and not self.sent_continue:
                 self.send_continue()
-        # Nothing is read while `asking`, so this thread is alone with the request.
+        # Nothing is read while `waiting_for_guard`, so no other thread uses the request.
         if early:
             self.received(early)
         else:
-            self.asking = False
+            self.waiting_for_guard = False
         if self.connected:
             self.server.pull_trigger()
         else:
-            request.close()  # it ended meanwhile, when there was no place yet to give back
+            request.close()  # the connection ended before there was a slot to release
 
-    # --- what goes out ------------------------------------------------------------------
+    # --- sending ---------------------------------------------------------------------
 
     def send(self, data: bytes, do_close: bool = True) -> int:
-        """Send what the client takes now; returns how many bytes that were."""
+        """Send what the client takes now; returns the number of bytes."""
         count: int = super().send(data, do_close=do_close)
         self._sent += count
         return count
 
     def service(self) -> None:
-        """Answer the oldest request."""
+        """Respond to the oldest request."""
         refused = self.requests[0].error is not None
         if refused and self._drained is None:
             self._drain_until = float("inf")
@@ -228,9 +236,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self._quiet_since = time.monotonic()
 
     def handle_write(self) -> None:
-        """Send; after a refusal, read on for a while, so that the client gets to see it.
+        """Send; after a refusal, keep reading for a while, so that the client receives it.
 
-        A connection that is closed with bytes unread is reset, and the reset overtakes the answer.
+        A connection that is closed with unread bytes is reset, and the client loses the response.
         """
         if self._drain_until and self._drained is None and self.close_when_flushed:
             self._flush_exception(self._flush_some)
@@ -248,28 +256,28 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         super().handle_write()
 
     def handle_close(self) -> None:
-        """Close, and free what an unfinished request has."""
+        """Close, and free the resources of an unfinished request."""
         super().handle_close()
         request = self.request
-        if request is not None and not self.asking:
+        if request is not None and not self.waiting_for_guard:
             request.close()
 
-    # --- pace -----------------------------------------------------------------------------
+    # --- rates and timeouts ------------------------------------------------------------
 
-    def check_pace(self, now: float, *, hurried: bool) -> None:
+    def check_pace(self, now: float, *, full: bool) -> None:
         """Close the connection where it is too slow; called once a second, ``now`` is monotonic."""
         if self._drained is not None:
             if now > self._drain_until:
                 self.will_close = True
             return
         if self._answer_is_taken_too_slowly(now):
-            self.handle_close()  # not `will_close`: that waits for a socket that takes something
+            self.handle_close()  # `will_close` would wait until the client takes something
             return
-        if self.requests or self.asking or self.total_outbufs_len:
+        if self.requests or self.waiting_for_guard or self.total_outbufs_len:
             return
         request = self.request
         if request is None or not request.in_body:
-            self._check_headers(now, request, hurried=hurried)
+            self._check_headers(now, request, full=full)
             return
         if self._body_mark is None or self._body_mark[0] is not request:
             self._body_mark = (request, now, request.body_bytes_received)
@@ -279,12 +287,12 @@ class Channel(HTTPChannel):  # type: ignore[misc]
                 self.will_close = True
             self._body_mark = (request, now, request.body_bytes_received)
 
-    def _check_headers(self, now: float, request: Request | None, *, hurried: bool) -> None:
+    def _check_headers(self, now: float, request: Request | None, *, full: bool) -> None:
         if request is not None:
             since, most = request.began, HEADERS_S
         else:
             since, most = self._quiet_since, self.server.keep_alive_s if self._served else HEADERS_S
-        if now - since > (HURRIED_S if hurried else most):
+        if now - since > (FULL_HEADERS_S if full else most):
             self.will_close = True
 
     def _answer_is_taken_too_slowly(self, now: float) -> bool:
@@ -300,5 +308,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return self._sent - had < PACE_WINDOW_S * PACE
 
     def is_idle(self) -> bool:
-        """Whether closing it loses nothing that anybody waits for."""
-        return not (self.requests or self.asking or self.request or self.total_outbufs_len)
+        """Whether no request is under way, so that it may be closed."""
+        return not (
+            self.requests or self.waiting_for_guard or self.request or self.total_outbufs_len
+        )

@@ -1,8 +1,8 @@
-"""Who may send a large body: asked of the portal itself before any of it is read.
+"""Checks who may send a large body, before any of it is read.
 
-The request's headers go through Django's whole chain of middleware, as those of any request do, but
-end at `_approve` in the view's place. So a refusal is the same redirect or page that the view
-would give, and no rule of the portal is written twice.
+The request's headers pass Django's whole chain of middleware, as those of any request do, but
+`_approve` takes the place of the view. So a refusal is the same redirect or page as the view's, and
+no rule of the portal is written twice.
 """
 
 import fcntl
@@ -25,16 +25,16 @@ from mmeportal.server.answers import Refusal, refusal
 
 _LIMIT = "mmeportal.body_limit"
 _USER = "mmeportal.user"
-_MOST_AT_ONCE = 64
-# A body is on the disk as it was received, and its files as Django hands them on.
+_MAX_AT_ONCE = 64
+# A body is on the disk twice: as it was received, and as the files that Django passes to the view.
 _COPIES = 2
 
 
 class Slots:
-    """Places for the large bodies of each user, shared by the server's processes.
+    """Slots for the large bodies of each user, shared by the server's processes.
 
-    A place is a byte of a nameless file that a process holds a lock on; the kernel frees it with
-    the process. Made before the processes are forked.
+    A slot is a byte of an unnamed file that a process holds a lock on; the kernel releases it with
+    the process. Created before the processes are forked.
     """
 
     def __init__(self) -> None:
@@ -43,8 +43,8 @@ class Slots:
         self._lock = threading.Lock()
 
     def take(self, user: int, at_once: int) -> Callable[[], None] | None:
-        """Take one of the user's ``at_once`` places; returns what gives it back, or None."""
-        for place in range(user * _MOST_AT_ONCE, user * _MOST_AT_ONCE + at_once):
+        """Take one of the user's ``at_once`` slots; returns what releases it, or None."""
+        for place in range(user * _MAX_AT_ONCE, user * _MAX_AT_ONCE + at_once):
             with self._lock:
                 if place in self._taken:  # locks do not hold within one process
                     continue
@@ -65,7 +65,7 @@ class Slots:
 
 @dataclass(frozen=True)
 class Approval:
-    """The body may come: up to ``size`` bytes. ``give_back`` frees its place; call it once."""
+    """A body of up to ``size`` bytes is allowed. ``give_back`` releases its slot; call it once."""
 
     size: int
     give_back: Callable[[], None] = field(default=lambda: None)
@@ -73,7 +73,7 @@ class Approval:
 
 
 class Guard:
-    """Decides about large bodies. Its questions reach the database: never ask in the loop."""
+    """Decides about large bodies. It uses the database, so never call it in the event loop."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
@@ -81,46 +81,46 @@ class Guard:
         self._lock = threading.Lock()
 
     def ask(self, environ: dict[str, Any], length: int | None) -> Approval | Refusal:
-        """Whether a body of ``length`` bytes (None: not told) may come with these headers."""
+        """Decide on a body of ``length`` bytes (None: unknown) with these headers."""
         accept = environ.get("HTTP_ACCEPT", "")
         limit = limit_of(environ["REQUEST_METHOD"], _path(environ))
         if limit is None:
             return refusal(413, too_large(SMALL), accept=accept)
-        refused = _ask_portal(environ | {_LIMIT: limit, _USER: (user := _User())})
+        refused = _run_middleware(environ | {_LIMIT: limit, _USER: (user := _User())})
         if user.pk is None:
             if "application/json" in accept.lower() and refused.status.startswith("3"):
                 return refusal(401, "Log in first. Nothing was kept.", accept=accept)
             return refused
         if length is not None and length > limit.size:
             return refusal(413, limit.too_large(), accept=accept)
-        if self._short_of_room(length or 0):
-            told = (
+        if self._lacks_disk_space(length or 0):
+            message = (
                 "The portal's disk is full, or too full for this file. "
                 "Nothing was kept; try again later."
             )
-            return refusal(507, told, accept=accept, retry_after=60)
+            return refusal(507, message, accept=accept, retry_after=60)
         give_back = self._slots.take(user.pk, limit.at_once)
         if give_back is None:
-            told = f"You are sending {limit.at_once} files already. Wait until one has arrived."
-            return refusal(503, told, accept=accept, retry_after=10)
-        return Approval(limit.size, self._expect(length or 0, give_back), limit.too_large())
+            message = f"You are sending {limit.at_once} files already. Wait until one has arrived."
+            return refusal(503, message, accept=accept, retry_after=10)
+        return Approval(limit.size, self._reserve(length or 0, give_back), limit.too_large())
 
     def may_send(self, environ: dict[str, Any], length: int | None) -> Approval | Refusal:
-        """Whether a body of up to `SMALL` may come, where others fill the memory for such."""
+        """Decide on a body of up to `SMALL` while the memory for such bodies is full."""
         if limit_of(environ["REQUEST_METHOD"], _path(environ)) is not None:
             return self.ask(environ, length)
-        _ask_portal(environ | {_LIMIT: None, _USER: (user := _User())})
+        _run_middleware(environ | {_LIMIT: None, _USER: (user := _User())})
         if user.pk is None:
-            told = "Too many large requests are under way. Try again in some seconds."
-            return refusal(503, told, accept=environ.get("HTTP_ACCEPT", ""), retry_after=10)
+            message = "Too many large requests are under way. Try again in some seconds."
+            return refusal(503, message, accept=environ.get("HTTP_ACCEPT", ""), retry_after=10)
         return Approval(SMALL, too_large=too_large(SMALL))
 
-    def _short_of_room(self, length: int) -> bool:
+    def _lacks_disk_space(self, length: int) -> bool:
         with self._lock:
             expected = _COPIES * (sum(self._expected.values()) + length)
         return free_bytes() - expected < settings.UPLOAD_DISK_RESERVE_MB << 20
 
-    def _expect(self, length: int, give_back: Callable[[], None]) -> Callable[[], None]:
+    def _reserve(self, length: int, give_back: Callable[[], None]) -> Callable[[], None]:
         key = object()
         with self._lock:
             self._expected[key] = length
@@ -140,12 +140,12 @@ def _path(environ: dict[str, Any]) -> str:
 
 
 def free_bytes() -> int:
-    """What is free on the disk that bodies are written to."""
+    """Free bytes on the disk that bodies are written to."""
     return shutil.disk_usage(tempfile.gettempdir()).free
 
 
 def too_large(size: int) -> str:
-    """What to say where a body has more than ``size`` bytes."""
+    """The sentence for a body with more than ``size`` bytes."""
     return (
         f"The request is larger than {size >> 20:,} MB, the most that this address takes. "
         "Nothing of it was kept."
@@ -154,42 +154,42 @@ def too_large(size: int) -> str:
 
 @dataclass
 class _User:
-    """Who was found allowed to send; ``pk`` is None as long as nobody was."""
+    """The user who may send the body; ``pk`` is None until one was approved."""
 
     pk: int | None = None
 
 
 def _approve(request: HttpRequest) -> HttpResponse:
-    from core.permissions import NotPermitted  # knows users: Django must be set up
+    from core.permissions import NotPermitted  # imports models, so Django must be set up
 
     limit: BodyLimit | None = request.META[_LIMIT]
     if limit is not None and not request.user.has_perm(limit.permission):
-        told = f"Your role does not allow you to {limit.doing}."
-        raise NotPermitted(told, permission=limit.permission)
+        message = f"Your role does not allow you to {limit.doing}."
+        raise NotPermitted(message, permission=limit.permission)
     request.META[_USER].pk = request.user.pk
     return HttpResponse()
 
 
-# A token in the header is looked at now; one in the body's form is looked at by the view.
+# A CSRF token in the header is checked now; one in the body is checked by the view.
 _approve_without_token = csrf_exempt(_approve)
 
 
-class _Gate(WSGIHandler):
-    """The portal up to its views, none of which it calls."""
+class _HeaderCheck(WSGIHandler):
+    """The portal's middleware, without its views."""
 
     def resolve_request(self, request: HttpRequest) -> Any:
-        super().resolve_request(request)  # middleware may look at the match; 404 stays 404
+        super().resolve_request(request)  # for middleware that reads the match, and for 404
         with_token = settings.CSRF_HEADER_NAME in request.META
         return (_approve if with_token else _approve_without_token), (), {}
 
 
 @cache
-def _gate() -> _Gate:
-    return _Gate()
+def _header_check() -> _HeaderCheck:
+    return _HeaderCheck()
 
 
-def _ask_portal(environ: dict[str, Any]) -> Refusal:
-    """Send the headers through the portal; what it answers matters where nobody was approved."""
+def _run_middleware(environ: dict[str, Any]) -> Refusal:
+    """Pass the headers through the middleware; the response counts where nobody was approved."""
     began: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:
@@ -197,7 +197,7 @@ def _ask_portal(environ: dict[str, Any]) -> Refusal:
 
     # The body has not been read and must not be.
     environ |= {"wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"}
-    answer = _gate()(environ, start_response)  # type: ignore[arg-type]
+    answer = _header_check()(environ, start_response)  # type: ignore[arg-type]
     body = b"".join(answer)
     answer.close()
     status, headers = began[0]

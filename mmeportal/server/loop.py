@@ -1,4 +1,4 @@
-"""One process of the server: its loop, and its end without the loss of a request."""
+"""One process of the server: its event loop, and its graceful end."""
 
 import logging
 import os
@@ -18,14 +18,14 @@ from mmeportal.server.threads import Threads
 
 log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS = 3000
+MAX_CONNECTIONS = 3000
 GRACE_S = 5.0
-_TURN_S = 1.0
+_POLL_S = 1.0
 _SPARE_FILES = 512  # descriptors for bodies, the database, Redis, AWS
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]
-    """waitress on a socket that is bound already, with `Channel` for its connections."""
+    """waitress on a bound socket, with `Channel` for its connections."""
 
     channel_class = Channel
 
@@ -49,10 +49,10 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             inbuf_overflow=(1 << 20) + (64 << 10),
             max_request_header_size=32 << 10,
             max_request_body_size=1 << 62,  # Request and Guard bound it
-            connection_limit=max(64, min(MOST_CONNECTIONS, files - _SPARE_FILES)),
+            connection_limit=max(64, min(MAX_CONNECTIONS, files - _SPARE_FILES)),
             cleanup_interval=1,
             asyncore_use_poll=True,
-            log_socket_errors=False,  # a client that goes away is no error of ours
+            log_socket_errors=False,  # a client that disconnects is not an error of the server
             # Django decides about X-Forwarded-*: SECURE_PROXY_SSL_HEADER and the like.
             clear_untrusted_proxy_headers=False,
         )
@@ -72,31 +72,31 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
     def maintenance(self, now: float) -> None:
         """Close the connections that are too slow; called once a second."""
-        hurried = len(self._map) >= self.adj.connection_limit
+        full = len(self._map) >= self.adj.connection_limit
         for channel in list(self.active_channels.values()):
-            channel.check_pace(time.monotonic(), hurried=hurried)
+            channel.check_pace(time.monotonic(), full=full)
 
-    def crowd(self) -> int:
-        """Bytes of the larger bodies that nobody was asked about, in this process."""
-        return sum(channel.crowding() for channel in list(self.active_channels.values()))
+    def unapproved_bytes(self) -> int:
+        """The bytes of larger bodies that were not checked, in this process."""
+        return sum(channel.unapproved_bytes() for channel in list(self.active_channels.values()))
 
-    def serve(self, beat: Callable[[], None]) -> None:
-        """Serve until `end` is called; ``beat`` is called at least once a second or so."""
+    def serve(self, heartbeat: Callable[[], None]) -> None:
+        """Serve until `end` is called; calls ``heartbeat`` about once a second or more often."""
         while not self.ending:
-            beat()
-            self._turn(_TURN_S)
-        self._finish(beat)
+            heartbeat()
+            self._poll(_POLL_S)
+        self._finish(heartbeat)
 
     def end(self) -> None:
-        """Take no new connection, and finish what is under way; may be called by a signal."""
+        """Accept no new connection, and finish the requests under way; safe in a signal handler."""
         self.ending = True
         self.pull_trigger()
 
-    def _turn(self, seconds: float) -> None:
+    def _poll(self, seconds: float) -> None:
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
 
-    def _finish(self, beat: Callable[[], None]) -> None:
-        for _ in range(self.adj.backlog):  # who is in the kernel's queue is let in
+    def _finish(self, heartbeat: Callable[[], None]) -> None:
+        for _ in range(self.adj.backlog):  # accept what is in the kernel's queue
             before = len(self.active_channels)
             self.handle_accept()
             if len(self.active_channels) == before:
@@ -104,24 +104,24 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.del_channel()
         self.socket.close()
         deadline = time.monotonic() + GRACE_S
-        self._turn(0)
+        self._poll(0)
         while self.active_channels and time.monotonic() < deadline:
-            beat()
+            heartbeat()
             for channel in list(self.active_channels.values()):
-                channel.check_pace(time.monotonic(), hurried=False)
+                channel.check_pace(time.monotonic(), full=False)
                 if channel.is_idle():
                     channel.will_close = True
-            self._turn(0.05)
+            self._poll(0.05)
         if self.active_channels:
             log.warning("%d connections did not end in time.", len(self.active_channels))
 
 
 def complete(application: Any) -> Any:
-    """``application`` with what waitress leaves to it.
+    """``application`` with bodies of HEAD removed and Content-Length added.
 
-    An answer to HEAD has no body (RFC 9110, section 9.3.2); Django leaves that to the server too.
-    And waitress closes the connection after an answer that has no Content-Length, which the
-    answers of Django's outermost middleware have not.
+    A response to HEAD has no body (RFC 9110, section 9.3.2), which Django leaves to the server. And
+    waitress closes the connection after a response without Content-Length, which responses of
+    Django's outermost middleware do not have.
     """
 
     def completed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -141,7 +141,7 @@ def complete(application: Any) -> Any:
 
 
 def use_temporary_folder(folder: str | None) -> None:
-    """Write bodies to ``folder``, which is made where it is not there."""
+    """Write bodies to ``folder``, and create it if needed."""
     if folder:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         tempfile.tempdir = folder

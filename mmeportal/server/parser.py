@@ -1,4 +1,4 @@
-"""One HTTP request as it arrives: strict about its form, and about how much of it is taken."""
+"""Parse one HTTP request as it arrives, with strict limits of form and size."""
 
 import contextlib
 import re
@@ -12,20 +12,20 @@ from core.body_limits import SMALL
 from mmeportal.server.answers import Refusal, refusal
 from mmeportal.server.guard import Approval, too_large
 
-# A chunk's size line and the lines after the last chunk; waitress itself bounds neither.
+# Limits of a chunk's size line and of the trailer; waitress has none.
 _MAX_CHUNK_LINE = 4096
 _MAX_TRAILER = 16 << 10
-#: Chunked bodies may spend on sizes and line ends what they bring, and this much more.
+#: The framing of a chunked body may have as many bytes as its content, and this many more.
 _SPARE_FRAMING = 64 << 10
 _FOLDED = re.compile(rb"\r\n[ \t]")
 _TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
 
 class Request(HTTPRequestParser):  # type: ignore[misc]
-    """A request that takes at most `SMALL` bytes of body until it is approved of.
+    """A request that takes at most `SMALL` bytes of body until it is approved.
 
-    ``undecided``: more is to come, and the guard has not yet said whether it may. What arrives
-    meanwhile, at most one read, waits in ``early``.
+    ``undecided``: the body is larger, and the guard has not decided yet. Bytes that arrive
+    meanwhile, at most one read, are buffered in ``early``.
     """
 
     undecided = False
@@ -40,16 +40,16 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
 
     @property
     def most(self) -> int:
-        """The most bytes of body that it may bring without being asked about."""
+        """The most bytes of body that it may send without a check."""
         return SMALL if self.chunked else min(self.content_length, SMALL)
 
     @property
     def in_body(self) -> bool:
-        """Whether its headers are there and its body is not."""
+        """Whether its headers are complete and its body is not."""
         return bool(self.headers_finished and not self.completed)
 
     def received(self, data: bytes) -> int:
-        """Take what belongs to this request; returns how many bytes that were."""
+        """Take the bytes that belong to this request; returns their number."""
         if self.undecided:
             self.early += data
             return len(data)
@@ -78,13 +78,13 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             self.refuse(BadRequest("The chunks are too small, or their lines too long"))
         elif self.approval is not None and arrived > self.approval.size:
             accept = self.headers.get("ACCEPT", "")
-            told = self.approval.too_large or too_large(self.approval.size)
-            self.refuse(refusal(413, told, accept=accept))
+            message = self.approval.too_large or too_large(self.approval.size)
+            self.refuse(refusal(413, message, accept=accept))
         elif self.approval is None and arrived >= SMALL and not self.completed:
             self.hold()
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Parse the header; refuses what two servers may understand in two ways.
+        """Parse the header; refuses what two servers may interpret differently.
 
         Raises ParsingError for folded lines, more than one length, and transfer encodings but
         `chunked` (RFC 9112, sections 5.2 and 6.1 to 6.3).
@@ -101,18 +101,18 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("Only one of Content-Length and Transfer-Encoding: chunked is taken")
 
     def hold(self) -> None:
-        """Take no more until the guard has decided, nor ask the client to go on."""
+        """Take no more, and send no 100 Continue, until the guard has decided."""
         self.undecided = True
         self._wants_continue, self.expect_continue = self.expect_continue, False
 
     def approve(self, approval: Approval) -> None:
-        """Go on."""
+        """Continue with the body."""
         self.approval = approval
         self.undecided = False
         self.expect_continue = self._wants_continue
 
     def refuse(self, error: "Refusal | BadRequest") -> None:
-        """Answer with ``error``, whatever of it may still come."""
+        """Respond with ``error``, whatever may still arrive."""
         self.undecided = self.expect_continue = False
         self.early = b""
         self.error = error
@@ -135,8 +135,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
         return environ | {f"HTTP_{name}": value for name, value in self.headers.items()}
 
     def close(self) -> None:
-        """Free its body and its place."""
-        with contextlib.suppress(OSError):  # what is still to be written may not fit
+        """Free its body, and release its slot."""
+        with contextlib.suppress(OSError):  # the buffer may not fit on a full disk
             super().close()
         if self.approval is not None:
             self.approval.give_back()

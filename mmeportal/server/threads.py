@@ -1,4 +1,4 @@
-"""The server's threads: no more than are needed, and the one that worked last first."""
+"""The server's thread pool: starts threads when needed, and reuses the last one that was busy."""
 
 import logging
 import threading
@@ -12,14 +12,14 @@ class Task(Protocol):
     """What waitress hands to a thread."""
 
     def service(self) -> None:
-        """Do it."""
+        """Run the task."""
 
 
 class Threads:
-    """Runs tasks in up to ``most`` threads; takes the place of waitress's own dispatcher.
+    """Runs tasks in up to ``most`` threads; replaces waitress's own dispatcher.
 
-    That one wakes its threads in turn, so that each keeps a database connection and none is warm;
-    here a thread is started when all others are busy, and the last that became idle works first.
+    That one wakes its threads in turn, so that each keeps a database connection open. Here a thread
+    is started when all others are busy, and the one that became idle last works first.
     """
 
     def __init__(self, most: int) -> None:
@@ -41,7 +41,7 @@ class Threads:
                 self._queue.append(task)
 
     def next(self, thread: "_Thread") -> Task | None:
-        """What waits in line; None where nothing does, and ``thread`` is woken for what comes."""
+        """The next queued task; None if there is none, and ``thread`` is woken for the next one."""
         with self._lock:
             if self._queue:
                 return self._queue.popleft()

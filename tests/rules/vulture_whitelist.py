@@ -20,7 +20,6 @@ _.default_site
 _.site_header
 _.site_title
 _.index_title
-_.password_change
 _.is_staff
 _.perm
 _.initial

@@ -1,4 +1,4 @@
-"""`manage.py changepassword`: Django's, with an event."""
+"""`manage.py changepassword`: Django's command, which also records an event."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from accounts import services
 
 
 class Command(changepassword.Command):
-    """Writes an event for the user whose password was set."""
+    """Records an event for the user whose password was set."""
 
     def handle(self, *args: Any, **options: Any) -> str | None:
-        """Compare what was before and after: the command asks for the password itself.
+        """Compare the users before and after, since the command asks for the password itself.
 
-        Not in one transaction, which would keep all others from writing while somebody types.
+        This is not one transaction: it would block all writes while somebody types.
         """
         before = dict(User.objects.values_list("pk", "password"))
         answer = super().handle(*args, **options)
         for user in User.objects.all():
             if before.get(user.pk, user.password) != user.password:
-                services.note_password(user=user, actor=None)
+                services.record_password(user=user, actor=None)
         return answer

@@ -1,4 +1,4 @@
-"""`manage.py createsuperuser`: Django's, with an event."""
+"""`manage.py createsuperuser`: Django's command, which also records an event."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from accounts import services
 
 
 class Command(createsuperuser.Command):
-    """Writes an event for the user that was made."""
+    """Records an event for the user that was created."""
 
     def handle(self, *args: Any, **options: Any) -> str | None:
-        """Compare who was there before and after: the command asks for the name itself."""
+        """Compare the users before and after, since the command asks for the name itself."""
         before = set(User.objects.values_list("pk", flat=True))
         answer = super().handle(*args, **options)
         for user in User.objects.filter(is_superuser=True).exclude(pk__in=before):
-            services.note_made(user=user, actor=None)
+            services.record_created(user=user, actor=None)
         return answer

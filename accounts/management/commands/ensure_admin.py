@@ -9,7 +9,7 @@ from core.env import env_secret, env_str
 
 
 class Command(BaseCommand):
-    """Safe to run at every start: an account that exists keeps its password."""
+    """Idempotent: it runs at every start, and an account that exists keeps its password."""
 
     help = (
         "Writes the roles (viewer, operator, admin) to the database and, where no active superuser "
@@ -20,5 +20,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Do both."""
         name = env_str("ADMIN_USER", "admin")
-        told = services.ensure_admin(name=name, password=lambda: env_secret("ADMIN_PASSWORD"))
-        self.stdout.write(told)
+        done = services.ensure_admin(name=name, password=lambda: env_secret("ADMIN_PASSWORD"))
+        self.stdout.write(done)

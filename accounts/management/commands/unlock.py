@@ -10,7 +10,7 @@ from accounts import services
 
 
 class Command(BaseCommand):
-    """Forgets counted failures; writes an event."""
+    """Deletes counts of failures; records an event."""
 
     help = (
         "Ends the pause of log-ins after too many wrong passwords: of a name (from every "
