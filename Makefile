@@ -9,7 +9,7 @@ IMAGE ?= demo-sagemaker-multimodel:latest
 .PHONY: help up dev manage test quick soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
 
 help: ## show this
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 up: ## set up what is missing and run the portal on this machine; Ctrl-C ends it
 	@$(STACK) up

@@ -9,8 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_http_methods
 
 from core.permissions import NotPermitted
+
+_only_forms = require_http_methods(["GET", "HEAD", "POST"])
 
 
 class PortalAdminSite(admin.AdminSite):
@@ -19,7 +22,12 @@ class PortalAdminSite(admin.AdminSite):
     site_header = site_title = "MME Portal administration"
     index_title = "Users and roles"
 
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Refuse methods that no page of the admin uses: Django's views take them for GET."""
+        return _only_forms(super().admin_view(view, cacheable))
+
     @method_decorator(login_not_required)
+    @method_decorator(_only_forms)
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

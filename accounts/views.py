@@ -7,13 +7,19 @@ from django.contrib.auth import views as auth
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services, throttle
 from accounts.forms import Paused, ThrottledPasswordChangeForm
 from core import clock
 from core.permissions import actor
 
+# Django's class of forms would take a PUT for a POST.
+_only_forms = method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")
 
+
+@_only_forms
 class LoginView(auth.LoginView):
     """The log-in page; Django's admin redirects to it."""
 
@@ -49,6 +55,12 @@ def paused(
     return answer
 
 
+@method_decorator(require_POST, name="dispatch")
+class LogoutView(auth.LogoutView):
+    """The way out."""
+
+
+@_only_forms
 class PasswordChangeView(auth.PasswordChangeView):
     """Change one's own password; other sessions end, this one stays."""
 

@@ -96,7 +96,7 @@ OUTLINES: dict[str, Callable[[Any], Points]] = {
     "arrow": _arrow,
 }
 # Arrows get any angle, other shapes small ones.
-_TURN = {"arrow": 180.0, "moon": 50.0}
+_MAX_ROTATION = {"arrow": 180.0, "moon": 50.0}
 
 
 def drawings(count: int, *, rng: Any) -> tuple[Any, Any]:
@@ -153,8 +153,8 @@ def _placed(points: Points, label: str, *, rng: Any) -> Points:
             much = rng.normal(0, 0.03)
             points = points * (1 + much * np.sin(wave * angles + rng.uniform(0, 6.3)))[:, None]
     points = points * np.exp(rng.normal(0, 0.09, 2))
-    turn = _TURN.get(label, 22.0)
-    angle = math.radians(rng.uniform(-turn, turn))
+    rotation = _MAX_ROTATION.get(label, 22.0)
+    angle = math.radians(rng.uniform(-rotation, rotation))
     cos, sin = math.cos(angle), math.sin(angle)
     points = points @ np.array([[cos, sin], [-sin, cos]])
     points = points * rng.uniform(0.17, 0.44)

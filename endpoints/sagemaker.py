@@ -1,4 +1,4 @@
-"""The calls of SageMaker's control plane that the portal makes, with errors of core.errors.
+"""SageMaker's control plane: create, describe and delete what an endpoint is made of.
 
 SageMaker says "is not there", "is there already" and "not in this state" only in the text of a
 ValidationException. Those texts are matched here and nowhere else.

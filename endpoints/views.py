@@ -37,8 +37,8 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
 @_may_create
 def new_endpoint(request: HttpRequest) -> HttpResponse:
     """Ask for an endpoint."""
-    form = NewEndpointForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    form = NewEndpointForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
         try:
             endpoint = services.create_endpoint(**form.cleaned_data, actor=actor(request))
         except ValidationError as error:
@@ -99,8 +99,8 @@ def teardown(request: HttpRequest, pk: int) -> HttpResponse:
     endpoint = get_object_or_404(Endpoint, pk=pk)
     if endpoint.gone_at is not None or endpoint.wanted == Endpoint.Wanted.ABSENT:
         return redirect(endpoint)
-    form = TeardownForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    form = TeardownForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
         try:
             services.request_teardown(endpoint=endpoint, actor=actor(request), **form.cleaned_data)
         except ValidationError as error:

@@ -369,12 +369,12 @@ class ModelCache:
             ]
             if not unused:
                 return False
-            victim = min(unused, key=lambda m: (m.state is ModelState.LOADED, m.last_used))
-            loaded = victim.state is ModelState.LOADED
-            victim.state = ModelState.UNLOADING
-        gone = self._discard(victim, loaded=loaded)
+            evicted = min(unused, key=lambda m: (m.state is ModelState.LOADED, m.last_used))
+            loaded = evicted.state is ModelState.LOADED
+            evicted.state = ModelState.UNLOADING
+        gone = self._discard(evicted, loaded=loaded)
         if gone:
-            log.info("%s: %s left the disk", self._label, victim.target)
+            log.info("%s: %s left the disk", self._label, evicted.target)
         return gone
 
     def _load_into_memory(
@@ -457,27 +457,27 @@ class ModelCache:
             unused = self._unused()
             if not unused:
                 return False
-            victim = min(unused, key=lambda model: model.last_used)
-            victim.state = ModelState.UNLOADING
-        unloaded = self._unload(victim)
+            evicted = min(unused, key=lambda model: model.last_used)
+            evicted.state = ModelState.UNLOADING
+        unloaded = self._unload(evicted)
         with self._changed:
-            victim.state = ModelState.ON_DISK if unloaded else ModelState.LOADED
+            evicted.state = ModelState.ON_DISK if unloaded else ModelState.LOADED
             self._changed.notify_all()
         if unloaded:
-            log.info("%s: %s unloaded to make room", self._label, victim.target)
+            log.info("%s: %s unloaded to make room", self._label, evicted.target)
         return unloaded
 
-    def _unload(self, victim: CachedModel) -> bool:
+    def _unload(self, evicted: CachedModel) -> bool:
         start = time.perf_counter()
         try:
-            answer = self._container.unload(victim.name)
+            answer = self._container.unload(evicted.name)
         except (ContainerGone, ContainerTimeout) as error:
-            log.warning("%s: unload of %s: %s", self._label, victim.target, error)
+            log.warning("%s: unload of %s: %s", self._label, evicted.target, error)
             return False
         if answer.ok or answer.status == 404:
             self._metric("ModelUnloadingTime", (time.perf_counter() - start) * 1e6)
             return True
-        log.warning("%s: unload of %s: %s", self._label, victim.target, answer.text)
+        log.warning("%s: unload of %s: %s", self._label, evicted.target, answer.text)
         return False
 
 

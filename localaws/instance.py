@@ -341,8 +341,8 @@ class _BoundedLog:
 def _make_home(folder: Path) -> Path:
     """A folder of the container's own, for our user alone, with a path short enough for sockets.
 
-    Where the instance's folder is too deep, one in the system's temporary folder, noted in
-    the instance's folder so that whoever removes that finds it.
+    Where the instance's folder is too deep, one in the system's temporary folder, whose
+    path is in the instance's folder, so that it is removed with it.
     """
     home = folder / "home"
     if len(str(home)) <= _MAX_HOME:

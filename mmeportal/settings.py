@@ -1,6 +1,6 @@
 """Settings of the portal: every one comes from an environment variable.
 
-docs/settings.md explains each; a test holds that page and this file together.
+docs/settings.md explains each; a test (tests/rules/test_docs.py) holds both together.
 """
 
 import shlex

@@ -1,10 +1,9 @@
 """The URL conf of the site; each app has its own."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from accounts.views import LoginView, PasswordChangeView
+from accounts.views import LoginView, LogoutView, PasswordChangeView
 from mmeportal import views
 
 urlpatterns = [

@@ -1,8 +1,18 @@
 """Addresses of the catalog."""
 
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from models_catalog import views
+
+
+class NameConverter(StringConverter):
+    """The name of a model in an address; PostgreSQL takes no text with a NUL."""
+
+    regex = r"[^/\x00]+"
+
+
+register_converter(NameConverter, "model_name")
 
 app_name = "models_catalog"
 urlpatterns = [
@@ -10,15 +20,15 @@ urlpatterns = [
     path("new/", views.new_model, name="new"),
     path("new/name/", views.check_name, name="check-name"),
     path("new/arrived/", views.arrived, name="arrived"),
-    path("<str:name>/", views.model_page, name="model"),
-    path("<str:name>/upload/", views.new_version, name="upload"),
-    path("<str:name>/v<int:number>/", views.version_page, name="version"),
-    path("<str:name>/v<int:number>/download/", views.download, name="download"),
+    path("<model_name:name>/", views.model_page, name="model"),
+    path("<model_name:name>/upload/", views.new_version, name="upload"),
+    path("<model_name:name>/v<int:number>/", views.version_page, name="version"),
+    path("<model_name:name>/v<int:number>/download/", views.download, name="download"),
     path(
-        "<str:name>/v<int:number>/download/original/",
+        "<model_name:name>/v<int:number>/download/original/",
         views.download_original,
         name="download-original",
     ),
-    path("<str:name>/v<int:number>/live/", views.version_live, name="version-live"),
-    path("<str:name>/live/", views.versions_live, name="versions-live"),
+    path("<model_name:name>/v<int:number>/live/", views.version_live, name="version-live"),
+    path("<model_name:name>/live/", views.versions_live, name="versions-live"),
 ]

@@ -121,7 +121,7 @@ def test_a_mistake_does_not_end_the_loop_and_the_next_save_mends_it(
 
 def test_changed_code_of_localaws_restarts_it_alone(dev: Stack, checkout: Path) -> None:
     web, back = dev.pid_of("web"), _back(dev, "localaws")
-    admin = checkout / "localaws" / "admin.py"
+    admin = checkout / "localaws" / "admin_pages.py"
 
     text = admin.read_text()
     assert '{"status": "ok"}' in text

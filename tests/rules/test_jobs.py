@@ -52,6 +52,7 @@ def test_there_are_some() -> None:
 
 @pytest.mark.parametrize(("where", "name"), CALLS, ids=[where for where, _ in CALLS])
 def test_the_task_is_registered(where: str, name: str) -> None:
+    current_app.loader.import_default_modules()
     assert name in current_app.tasks, (
         f"{where} queues {name!r}, which no task has: name a task of an app's tasks.py, by a text "
         "or by a constant of that module."

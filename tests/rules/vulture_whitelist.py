@@ -20,7 +20,6 @@ _.default_site
 _.site_header
 _.site_title
 _.index_title
-_.password_change
 _.is_staff
 _.perm
 _.initial
@@ -139,3 +138,8 @@ _.instances_tracked
 _.sample_count
 _.extended_statistics
 _.headers_to_sign
+
+# The permission matrix (tests/rules/test_access.py), and Django's path converters.
+_.LEVELS
+_.ACCESS
+_.regex

@@ -1,0 +1,116 @@
+"""Who may do what at which address: the site's addresses (mmeportal/urls.py) as one table.
+
+tests/rules/test_access.py visits every address of the URL conf with every method, as everybody,
+and holds what it finds against this table; an address without an entry here fails there.
+"""
+
+from dataclasses import dataclass
+
+# Who is let in, each with those behind it. USER is logged in and has no role.
+LEVELS = ANYBODY, USER, VIEWER, OPERATOR, ADMIN = ("anybody", "user", "viewer", "operator", "admin")
+
+#: SQL queries that a page may need, those of session and user included, unless its entry says more.
+QUERIES = 12
+
+
+@dataclass(frozen=True)
+class Access:
+    """What one address answers.
+
+    ``least``: who is let in; those below are refused. ``get``, ``post``: the status codes for whom
+    is let in, of a request without arguments or body; empty: 405. HEAD goes with GET; nothing
+    takes another method. ``refused``: the status for a user below ``least`` (the admin leads to
+    its log-in, which refuses). ``own``: it shows whoever asks only what is their own; otherwise
+    things belong to all, and whoever may see one may see those of others.
+    ``queries``: how many SQL queries the page may need, ``why`` it needs more than QUERIES.
+    """
+
+    least: str
+    get: tuple[int, ...] = (200,)
+    post: tuple[int, ...] = ()
+    refused: int = 403
+    own: bool = False
+    queries: int = QUERIES
+    why: str = ""
+
+
+def _admin(
+    least: str,
+    get: tuple[int, ...] = (200,),
+    post: tuple[int, ...] = (),
+    queries: int = QUERIES,
+    why: str = "",
+) -> Access:
+    return Access(least, get, post, refused=302, queries=queries, why=why)
+
+
+# By the name of the address, or its route where it has none. What follows a blank narrows an entry
+# to one value of an argument.
+ACCESS: dict[str, Access] = {
+    # --- the site
+    "home": Access(USER),
+    "login": Access(ANYBODY, get=(200, 302), post=(400, 302)),
+    "logout": Access(USER, get=(), post=(302,)),
+    "password": Access(USER, post=(400,)),
+    "status": Access(ADMIN),
+    # --- models and versions
+    "models_catalog:list": Access(VIEWER),
+    "models_catalog:new": Access(OPERATOR, post=(422,)),
+    "models_catalog:check-name": Access(OPERATOR),
+    "models_catalog:arrived": Access(OPERATOR, get=(400,), own=True),
+    "models_catalog:model": Access(VIEWER),
+    "models_catalog:upload": Access(OPERATOR, post=(422,)),
+    "models_catalog:version": Access(VIEWER),
+    "models_catalog:version-live": Access(VIEWER),
+    "models_catalog:versions-live": Access(VIEWER),
+    "models_catalog:download": Access(OPERATOR, get=(302,)),
+    "models_catalog:download-original": Access(OPERATOR, get=(302,)),
+    # --- endpoints
+    "endpoints:list": Access(VIEWER),
+    "endpoints:new": Access(OPERATOR, post=(400,)),
+    "endpoints:detail": Access(VIEWER),
+    "endpoints:live": Access(VIEWER),
+    "endpoints:check": Access(OPERATOR, get=(), post=(302,)),
+    "endpoints:teardown": Access(ADMIN, post=(400,)),
+    # --- calls
+    "invocations:page": Access(VIEWER),
+    "invocations:run": Access(VIEWER, get=(), post=(400,)),
+    "invocations:result": Access(VIEWER),
+    "invocations:thumbnail": Access(VIEWER),
+    "invocations:kept": Access(VIEWER),
+    "invocations:sample": Access(VIEWER),
+    # --- the activity log
+    "activity:list": Access(VIEWER),
+    "activity:subject": Access(VIEWER, get=(302,)),
+    "activity:subject kind=user": Access(ADMIN, get=(302,)),
+    # --- Django's admin: its pages take a POST for a GET where there is nothing to save
+    "admin:index": _admin(ADMIN, post=(200,)),
+    "admin:login": Access(ADMIN, get=(302,), post=(302,)),
+    "admin:logout": _admin(ADMIN, get=(), post=(302,)),
+    "admin:password_change": _admin(ADMIN, get=(302,), post=(302,)),
+    "admin:password_change_done": _admin(ADMIN),
+    "admin:autocomplete": _admin(ADMIN, get=(403,)),
+    "admin:jsi18n": _admin(ADMIN),
+    "admin:view_on_site": _admin(ADMIN, get=(302,), post=(302,)),
+    "admin:app_list": _admin(ADMIN, post=(200,)),
+    "admin/<url>": _admin(ADMIN, get=(404,), post=(404,)),
+    "admin:auth_user_changelist": _admin(ADMIN, post=(200,)),
+    "admin:auth_user_add": _admin(ADMIN, post=(200,)),
+    "admin:auth_user_change": _admin(ADMIN, post=(200,)),
+    "admin:auth_user_delete": _admin(ADMIN, post=(200,)),
+    "admin:auth_user_history": _admin(ADMIN, post=(200,)),
+    "admin:auth_user_password_change": _admin(ADMIN, post=(200,)),
+    "admin/auth/user/<path:object_id>/": _admin(ADMIN, get=(302,), post=(302,)),
+    "admin:auth_group_changelist": _admin(ADMIN, post=(200,)),
+    "admin:auth_group_add": _admin(ADMIN, get=(403,), post=(403,)),
+    "admin:auth_group_change": _admin(ADMIN, post=(403,)),
+    "admin:auth_group_delete": _admin(ADMIN, get=(403,), post=(403,)),
+    "admin:auth_group_history": _admin(ADMIN, post=(200,)),
+    "admin/auth/group/<path:object_id>/": _admin(ADMIN, get=(302,), post=(302,)),
+    "admin:models_catalog_version_changelist": _admin(ADMIN, post=(200,)),
+    "admin:models_catalog_version_add": _admin(ADMIN, get=(403,), post=(403,)),
+    "admin:models_catalog_version_change": _admin(ADMIN, post=(403,)),
+    "admin:models_catalog_version_delete": _admin(ADMIN, get=(403,), post=(403,)),
+    "admin:models_catalog_version_history": _admin(ADMIN, post=(200,)),
+    "admin/models_catalog/version/<path:object_id>/": _admin(ADMIN, get=(302,), post=(302,)),
+}

@@ -1,0 +1,296 @@
+"""Rows of everything that pages show, for rules that visit every address.
+
+Whoever adds a model, or an address with an argument, adds it here; the rules say so by themselves.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model as AnyModel
+from PIL import Image
+
+from activity.models import Event
+from endpoints.models import Endpoint, Resource
+from invocations.models import Invocation, Picture
+from models_catalog.models import Version
+from tests.rules.subjects import Address
+
+# The catalog's model of models, by whatever name.
+Registered: Any = Version._meta.get_field("model").related_model
+
+#: Models of others that pages show, beside all of the project's own.
+SHOWN_TOO = (User, Group, LogEntry)
+
+_REPORT: dict[str, Any] = {
+    "ok": True,
+    "load_ms": 12.0,
+    "infer_ms": 1.0,
+    "memory_mb": 80,
+    "artifact": {
+        "inputs": [{"name": "data", "shape": [1, 1, 28, 28]}],
+        "outputs": [],
+        "parameters": 61706,
+        "parameter_bytes": 246824,
+        "labels": ["zero", "one"],
+        "label_count": 2,
+        "layers": {"Convolution": 2, "FullyConnected": 1},
+        "files": [{"name": "digits-symbol.json", "bytes": 10}],
+        "unpacked_bytes": 300000,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that were built: the first of each is what addresses with an argument show."""
+
+    version: Any
+    endpoint: Endpoint
+    invocation: Invocation
+    picture: Picture
+    sample: str
+    person: User
+
+    def arguments(self, address: Address) -> list[dict[str, Any]]:
+        """What to visit an address with: one set of arguments, or one for each kind of thing.
+
+        Raises KeyError, as a sentence, where there is an argument that this file knows nothing of.
+        """
+        if not address.converters:
+            return [{}]
+        if address.name == "activity:subject":
+            return [{"kind": kind, "pk": one.pk} for kind, one in self._subjects()]
+        known = self._known(address)
+        unknown = [name for name in address.converters if name not in known]
+        if unknown:
+            raise KeyError(
+                f"The address {address.name} ({address.route}) takes {unknown}, of which "
+                "tests/rules/rows.py knows nothing: say in Rows._known what to visit it with."
+            )
+        return [{name: known[name] for name in address.converters}]
+
+    def own(self, address: Address) -> tuple[str, str]:
+        """A query string that asks an address for what is the owner's own, and a text of it.
+
+        Raises KeyError, as a sentence, for an address that this file knows nothing of.
+        """
+        if address.name == "models_catalog:arrived":
+            version = self.version
+            question = {
+                "model": version.model.name,
+                "after": version.pk - 1,
+                "size": version.size,
+                "sha256": version.sha256,
+                "file_name": version.file_name,
+            }
+            return urlencode(question), version.get_absolute_url()
+        raise KeyError(
+            f"tests/rules/rows.py does not know what of {address.name} is its owner's own: say in "
+            "Rows.own what to ask it, and what it shows."
+        )
+
+    def _known(self, address: Address) -> dict[str, Any]:
+        version = {"name": self.version.model.name, "number": self.version.number}
+        match address.route.split("/"):
+            case ["models", *_]:
+                return version
+            case ["endpoints", *_]:
+                return {"pk": self.endpoint.pk}
+            case ["invoke", "samples", *_]:
+                return {"name": self.sample}
+            case ["invoke", *_]:
+                return {"pk": self.invocation.pk, "sha256": self.picture.sha256}
+            case ["admin", "r", *_]:
+                kind = ContentType.objects.get_for_model(type(self.version))
+                return {"content_type_id": kind.pk, "object_id": self.version.pk}
+            case ["admin", "auth", "user", *_]:
+                return {"object_id": self.person.pk, "id": self.person.pk}
+            case ["admin", app, model, *_] if "<" not in app + model:
+                return {"object_id": apps.get_model(app, model)._default_manager.all()[0].pk}
+            case ["admin", *_]:
+                return {"app_label": "auth", "url": "nothing/of/the/kind"}
+        return {}
+
+    def _subjects(self) -> Iterator[tuple[str, AnyModel]]:
+        """One thing of each kind that events can be about."""
+        yield "user", self.person
+        for model in apps.get_models():
+            kind = getattr(model, "activity_kind", None)
+            if kind is not None:
+                yield kind, model._default_manager.order_by("pk")[0]
+
+
+def models_shown() -> list[type[AnyModel]]:
+    """Every model of which `build` makes rows."""
+    root = Path(settings.BASE_DIR)
+    ours = [
+        model
+        for config in apps.get_app_configs()
+        if Path(config.path).parent == root
+        for model in config.get_models()
+    ]
+    return [*ours, *SHOWN_TOO]
+
+
+def build(count: int, *, owner: User, samples: Path) -> Rows:
+    """Make ``count`` rows of everything, all of them ``owner``'s; what hangs on others, too.
+
+    So many versions, resources, calls and events hang on the first of their kind; and there are so
+    many of each kind. ``samples`` is a folder for the sample pictures (SAMPLES_DIR).
+    """
+    picture = _jpeg()
+    for number in range(count):
+        (samples / f"sample-{number}.jpg").write_bytes(picture)
+    people = User.objects.bulk_create(User(username=f"person-{n}") for n in range(count))
+    groups = [*Group.objects.all()]
+    for n in range(len(groups), count):
+        groups.append(Group.objects.create(name=f"group-{n}"))
+    for person in people:
+        person.groups.set(groups[:1])
+    version, versions = _versions(count, owner)
+    endpoint = _endpoints(count, owner)
+    Picture.objects.bulk_create(
+        Picture(
+            sha256=f"{n:064}",
+            name=f"digit-{n}.png",
+            content_type="image/png",
+            data=picture,
+            thumbnail=picture,
+        )
+        for n in range(count)
+    )
+    Invocation.objects.bulk_create(
+        Invocation(
+            endpoint=endpoint,
+            version=versions[n],
+            target_model=versions[n].target_model,
+            created_by=owner,
+            state=Invocation.State.DONE,
+            picture_name=f"digit-{n}.png",
+            picture_sha256=f"{n:064}",
+            thumbnail=picture,
+            predictions=[{"label": "zero", "probability": 0.9}],
+            cold=False,
+            latency_ms=12.0,
+            attempts=1,
+        )
+        for n in range(count)
+    )
+    rows = Rows(
+        version=version,
+        endpoint=endpoint,
+        invocation=Invocation.objects.order_by("-pk")[0],
+        picture=Picture.objects.order_by("pk")[0],
+        sample="sample-0.jpg",
+        person=people[0],
+    )
+    _events(count, owner, rows)
+    return rows
+
+
+def _jpeg() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG")
+    return file.getvalue()
+
+
+def _versions(count: int, owner: User) -> tuple[Any, list[Any]]:
+    """``count`` models with a version each, and ``count`` versions of the first."""
+    models = [Registered.objects.create(name=f"digits-{n}", created_by=owner) for n in range(count)]
+    wanted = [(models[0], n + 1) for n in range(count)] + [(model, 1) for model in models[1:]]
+    prefix = settings.MODEL_PREFIX
+    versions = Version.objects.bulk_create(
+        Version(
+            model=model,
+            number=number,
+            note="A note.",
+            created_by=owner,
+            bucket=settings.MODEL_BUCKET,
+            prefix=prefix,
+            key=f"{prefix}/{model.name}_v{number}.tar.gz",
+            original_key=f"originals/{model.name}_v{number}.tar.gz",
+            file_name="digits.tar.gz",
+            size=1000,
+            sha256="0" * 64,
+            content_sha256="1" * 64,
+            state=Version.State.READY,
+            parameters=61706,
+            input_shape="data: 1 × 1 × 28 × 28",
+            report=_REPORT,
+        )
+        for model, number in wanted
+    )
+    return versions[0], versions
+
+
+def _endpoints(count: int, owner: User) -> Endpoint:
+    """``count`` that serve, and as many that are gone; the first has ``count`` more resources."""
+    first = None
+    for n in range(count):
+        for gone in (False, True):
+            endpoint = Endpoint.objects.create(
+                name=f"{'gone' if gone else 'demo'}-{n}",
+                bucket=settings.MODEL_BUCKET,
+                prefix=settings.MODEL_PREFIX,
+                image="image:latest",
+                role_arn="arn:aws:iam::123456789012:role/demo",
+                instance_type="ml.m5.large",
+                state=Endpoint.State.GONE if gone else Endpoint.State.IN_SERVICE,
+                created_by=owner,
+            )
+            if gone:
+                Endpoint.objects.filter(pk=endpoint.pk).update(gone_at=endpoint.created_at)
+            first = first or endpoint
+            Resource.objects.bulk_create(
+                Resource(
+                    endpoint=endpoint,
+                    kind=kind,
+                    name=f"{endpoint.name}-r1",
+                    state=Resource.State.CREATED,
+                )
+                for kind in Resource.Kind
+            )
+    assert first is not None
+    Resource.objects.bulk_create(
+        Resource(
+            endpoint=first, kind=Resource.Kind.MODEL, name=f"more-{n}", state=Resource.State.CREATED
+        )
+        for n in range(count)
+    )
+    return first
+
+
+def _events(count: int, owner: User, rows: Rows) -> None:
+    """``count`` about one thing of each kind, and so many changes of a person in the admin."""
+    for kind, about in rows._subjects():
+        Event.objects.bulk_create(
+            Event(
+                actor=owner,
+                actor_name=owner.username,
+                action="test.text",
+                subject_kind=kind,
+                subject_id=about.pk,
+                subject_name=str(about),
+                text=f"Changed it, time {n}.",
+            )
+            for n in range(count)
+        )
+    LogEntry.objects.bulk_create(
+        LogEntry(
+            user=owner,
+            content_type=ContentType.objects.get_for_model(User),
+            object_id=str(rows.person.pk),
+            object_repr=str(rows.person),
+            action_flag=CHANGE,
+        )
+        for _ in range(count)
+    )
