@@ -59,9 +59,9 @@ _under_way = UnderWay()
 
 
 def _give_up_the_rest() -> None:
-    """At a shutdown: nobody will wait for these answers, so say so now.
+    """At a shutdown: mark this process's calls as failed, as no thread waits for them any more.
 
-    After a kill the sweep does the same, half a minute later.
+    After a kill the sweep does the same, when their leases are over.
     """
     Invocation.objects.filter(pk__in=_under_way.pks()).give_up()
 

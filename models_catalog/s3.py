@@ -126,7 +126,7 @@ def copy(*, bucket: str, source_key: str, key: str, beat: Callable[[], None]) ->
 
 
 def browser_address(*, bucket: str, key: str, name: str) -> str:
-    """An address at which whoever has it may download the object as ``name``, for a minute.
+    """An address at which anybody who has it may download the object as ``name``, for a minute.
 
     ``name`` is of letters that need no quoting. A download that has begun goes on.
     """
