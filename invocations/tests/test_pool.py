@@ -1,22 +1,17 @@
 """The pool of threads: bounded, and never in the way of a shutdown."""
 
-import os
-import pwd
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import dj_database_url
 import pytest
 from django.db import connection, connections
 
 from invocations.pool import Full, Pool
-from invocations.tests.test_invoke_threads import wait_until
+from tests.upgrade import postgresql
 
 
 def test_calls_run_side_by_side_up_to_the_bound():
@@ -87,26 +82,6 @@ def test_a_thread_keeps_its_connection_where_that_is_configured(monkeypatch):
     assert seen[3] is not seen[4]
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[dict[str, Any]]:
-    """The settings of a PostgreSQL server that is started for these tests alone."""
-    # Sockets have short paths; the server refuses to run as root.
-    with tempfile.TemporaryDirectory(prefix="mme-pg-") as name:
-        folder, who = Path(name), {"user": "nobody"} if os.geteuid() == 0 else {}
-        if who:
-            os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
-        made = ["initdb", "--auth=trust", "--username=portal", "--no-sync", str(folder / "data")]
-        subprocess.run(made, check=True, capture_output=True, cwd=folder, **who)
-        serve = ["postgres", "-D", str(folder / "data"), "-k", name, "-c", "listen_addresses="]
-        log = (folder / "log").open("wb")
-        with log, subprocess.Popen(serve, cwd=folder, stderr=log, **who) as server:
-            try:
-                wait_until((folder / ".s.PGSQL.5432").exists)
-                yield {"ENGINE": "django.db.backends.postgresql", "HOST": name, "USER": "portal"}
-            finally:
-                server.send_signal(signal.SIGINT)  # ends its sessions, too
-
-
 @pytest.fixture
 def unblocked(django_db_blocker: Any) -> Iterator[None]:
     """Connections to a database that is not the tests' own."""
@@ -114,14 +89,19 @@ def unblocked(django_db_blocker: Any) -> Iterator[None]:
         yield
 
 
-@pytest.mark.skipif(shutil.which("postgres") is None, reason="PostgreSQL is not installed")
+@pytest.mark.skipif(not postgresql.installed(), reason="PostgreSQL is not installed")
 @pytest.mark.usefixtures("unblocked")
 def test_a_connection_that_the_server_closed_is_replaced(
-    postgresql: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    kept = connection.settings_dict | postgresql
-    kept |= {"NAME": "postgres", "OPTIONS": {}, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    monkeypatch.setitem(connections.settings, "pg", kept)
+    with postgresql.server() as url:
+        kept = connection.settings_dict | {"OPTIONS": {}} | dj_database_url.parse(url)
+        kept |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+        monkeypatch.setitem(connections.settings, "pg", kept)
+        _check_a_closed_connection()
+
+
+def _check_a_closed_connection() -> None:
     pool, seen = Pool(threads=1, waiting=1), []
 
     def call() -> None:
