@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""InvokeEndpoint: what goes over the wire, and each error as one of the portal's."""
-=======
 """InvokeEndpoint: what goes over the wire, and each error as one of the portal."""
->>>>>>> lease
 
 import io
 
