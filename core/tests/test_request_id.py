@@ -20,7 +20,7 @@ from core.tests.worker import Worker
 from invocations.pool import Pool
 from mmeportal.celery import app
 from models_catalog import s3
-from models_catalog.models import Model
+from models_catalog.models import RegisteredModel
 from tests.servers import free_port, redis_of_a_stack
 
 GIVEN = "from-the-load-balancer_1.2"
@@ -85,7 +85,7 @@ def test_log_lines_have_it(db: None, client: Client):
 
 
 def test_the_event_has_it(db: None):
-    model = Model.objects.create(name="m")
+    model = RegisteredModel.objects.create(name="m")
     with request_id.bound(GIVEN):
         inside = record(action="model.noted", subject=model, text="Something.")
     outside = record(action="model.noted", subject=model, text="Something.")
@@ -169,7 +169,7 @@ def test_aws_gets_it_in_the_user_agent_also_from_the_threads_of_a_transfer(store
 
 
 def test_the_activity_page_shows_what_one_request_did(client_of: Any):
-    model = Model.objects.create(name="m")
+    model = RegisteredModel.objects.create(name="m")
     with request_id.bound(GIVEN):
         record(action="model.noted", subject=model, text="In the request.")
     record(action="model.noted", subject=model, text="Another time.")
