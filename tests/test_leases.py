@@ -4,13 +4,18 @@ Each is claimed by one worker, is due again when that one dies, and takes nothin
 whose lease ran out.
 """
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import OperationalError, connection
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -155,6 +160,17 @@ def test_a_row_that_is_released_is_due_when_it_says(model: Any, row: Any) -> Non
     assert model.objects.claim(row.pk, lease=LEASE) is None
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_release_that_is_rolled_back_leaves_the_lease_held(model: Any) -> None:
+    row = MAKE[model]()
+    mine = model.objects.claim(row.pk, lease=LEASE)
+    with transaction.atomic():
+        model.objects.release(mine, attempts=99)
+        transaction.set_rollback(True)  # as where the event cannot be written
+    assert model.objects.get(pk=row.pk).attempts != 99
+    model.objects.release(mine, check_after=clock.now())
+
+
 def test_who_never_claimed_holds_nothing(model: Any, row: Any) -> None:
     model.objects.filter(pk=row.pk).update(leased_until=None)
     row.refresh_from_db()
@@ -176,6 +192,48 @@ def test_a_lease_is_kept_when_half_of_it_is_gone(
     now[0] += 2
     lease.keep()
     assert mine.leased_until > first + LEASE / 4
+
+
+# Claims a row and is killed before it releases it.
+_KILLED = """
+import os, signal, sys
+from datetime import timedelta
+import django
+django.setup()
+from django.apps import apps
+model = apps.get_model(sys.argv[1])
+row = model.objects.claim(int(sys.argv[2]), lease=timedelta(seconds=float(sys.argv[3])))
+print(row.leased_until.isoformat(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_row_of_a_killed_worker_is_due_when_its_lease_is_over_and_not_before(
+    model: Any,
+) -> None:
+    row = MAKE[model]()
+    name = connection.settings_dict["NAME"]
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, model._meta.label, str(row.pk), "3"],
+        env=os.environ | {"DATABASE_URL": f"sqlite:///{name}", "SECRET_KEY": settings.SECRET_KEY},
+        cwd=settings.BASE_DIR,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    leased_until = datetime.fromisoformat(done.stdout.strip())
+    early, heir = 0, None
+    while heir is None:
+        before = clock.now()
+        assert before < leased_until + LEASE, "nobody could claim it after the lease was over"
+        heir = model.objects.claim(row.pk, lease=LEASE)
+        early += heir is None
+    assert early > 0, "it could be claimed while the lease was held"
+    assert clock.now() > leased_until
+    assert heir.pk == row.pk
 
 
 @pytest.mark.django_db(transaction=True)

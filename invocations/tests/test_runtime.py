@@ -1,4 +1,4 @@
-"""InvokeEndpoint: what goes over the wire, and each error as one of the portal's."""
+"""InvokeEndpoint: what goes over the wire, and each error as one of the portal."""
 
 import io
 

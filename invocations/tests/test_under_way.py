@@ -4,9 +4,11 @@ import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
+from core.tests.locked import locked_by_another_program
 from invocations import runtime, services, views
 from invocations.models import Invocation
 from invocations.pool import Pool
@@ -71,3 +73,40 @@ def test_what_is_settled_is_not_touched(serving, make_version, under_way):
     assert Invocation.objects.get(pk=settled.pk).seen_at == settled.seen_at
     for call in (settled, running):
         under_way.discard(call.pk)
+
+
+def test_heartbeats_go_on_after_a_lock_of_the_database(
+    serving, make_version, under_way, monkeypatch, caplog
+):
+    call = Invocation.objects.create(endpoint=serving, version=make_version(), target_model="t")
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
+    with locked_by_another_program():
+        under_way.add(call.pk)
+        wait_until(lambda: "Could not renew the leases of 1 calls" in caplog.text)
+    wait_until(lambda: Invocation.objects.get(pk=call.pk).leased_until is not None)
+    first = Invocation.objects.get(pk=call.pk).leased_until
+    wait_until(lambda: Invocation.objects.get(pk=call.pk).leased_until > first)
+    services.sweep()
+    assert Invocation.objects.get(pk=call.pk).state == "running"
+    under_way.discard(call.pk)
+
+
+def test_the_answer_of_a_call_whose_lease_ran_out_is_not_written(
+    serving, make_version, client_of, under_way, monkeypatch
+):
+    """The process was frozen for so long that the sweep has told the user that it is gone."""
+    frozen = UnderWay(every_s=3600)
+    monkeypatch.setattr(services, "_under_way", frozen)
+
+    def late(**call):
+        past = timezone.now() - LONG_AGO
+        Invocation.objects.update(leased_until=past, seen_at=past)
+        services.sweep()
+        return Runtime().invoke(**call)
+
+    monkeypatch.setattr(runtime, "invoke", late)
+    data = {"endpoint": serving.pk, "version": make_version().pk, "picture": upload()}
+    client_of("viewer").post(reverse("invocations:run"), data, HTTP_HX_REQUEST="true")
+    wait_until(lambda: not frozen.pks())
+    call = Invocation.objects.get()
+    assert (call.state, call.predictions, call.leased_until) == ("failed", [], None)
