@@ -1,7 +1,8 @@
-"""The pause before a retry, after AWS throttled a call or did not answer: exponential backoff.
+"""The pause after AWS throttled a call, or did not answer: exponential backoff.
 
-The retries within one call are botocore's (:mod:`core.aws`). This is how long a row then waits
-until it is due again.
+This is how long an endpoint or a version then waits until it is due again. The retries within one
+AWS call are botocore's (:mod:`core.aws`). A call of a model is retried after one second
+(``BETWEEN_TRIES_S`` in invocations/services.py), as a user waits for it.
 """
 
 from datetime import timedelta

@@ -1,18 +1,17 @@
-"""Celery's way to Redis, for workers that live on whatever is in it, and whatever becomes of it.
+"""kombu's Redis transport, changed so that no fault of Redis and no message ends a worker.
 
-kombu 5.7 gives messages that it holds back, and acknowledges them, over a connection that Celery
-5.7 has closed already, and the worker ends of an AttributeError. Here it hears of a lost
-connection, as kombu's callers expect. Nothing is lost by it: the database says what is due.
+kombu 5.7 puts messages back, and acknowledges them, over a connection that Celery 5.7 has closed
+already, and the worker ends with an AttributeError. Here that raises a lost connection, which
+kombu's callers handle. Nothing is lost: the database says what is due.
 
-A Redis that answers and refuses (it can only be read, it is full, it lets the portal's user do too
-little) is a connection that was lost: the worker connects anew, some seconds later, and finds the
-one that took its place, or the same one, well again. What it cannot note in Redis meanwhile, it
-does not note.
+Where Redis answers with a refusal (it is read-only or full, or the ACL of the portal's user allows
+too little), that counts as a lost connection too: the worker reconnects some seconds later, to the
+same Redis or to the one that replaced it. Notes that Redis refuses meanwhile are not written.
 
-A message that is none of ours is refused as it comes (:mod:`core.job_messages`): it is a line in
-the log, and gone. So is one that is too old, by Redis's clock: no other clock is asked.
+A message that the portal cannot have sent is refused on arrival (:mod:`core.job_messages`): it is
+logged and dropped. So is a message that is too old, by Redis's clock alone.
 
-And nothing here makes Redis run a script, so that the portal's user needs no right to.
+Nothing here makes Redis run a script, so the portal's user needs no right to do so.
 """
 
 import functools
@@ -39,46 +38,46 @@ _PAUSE_S = 2.0
 _SAY_AGAIN_S = 60.0
 
 
-class Complaints:
-    """What Redis refuses, told once a minute: it may refuse many times a second."""
+class RefusalLog:
+    """Logs what Redis refuses, once a minute: it may refuse many times a second."""
 
     def __init__(self) -> None:
-        self._told: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
 
-    def tell(self, doing: str, error: Exception) -> None:
+    def warn(self, doing: str, error: Exception) -> None:
         """Log it unless the same was logged within the last minute."""
         what = f"{doing}: {type(error).__name__}"
         now = time.monotonic()
-        if now - self._told.get(what, -_SAY_AGAIN_S) >= _SAY_AGAIN_S:
-            self._told[what] = now
+        if now - self._logged.get(what, -_SAY_AGAIN_S) >= _SAY_AGAIN_S:
+            self._logged[what] = now
             log.warning("Redis refuses %s: %s", doing, error)
 
 
-complaints = Complaints()
+refusal_log = RefusalLog()
 
 
 @contextmanager
-def _as_lost(doing: str, *, pause: bool) -> Iterator[None]:
-    """Make of a refusal a lost connection.
+def _refusal_as_lost_connection(doing: str, *, pause: bool) -> Iterator[None]:
+    """Raise LostConnection where Redis refuses.
 
-    A worker connects anew at once, so it pauses first; a sender does not, as a user waits for it.
+    A worker reconnects at once, so it pauses first. A sender does not, as a user waits for it.
     """
     try:
         yield
     except redis.ResponseError as error:
-        complaints.tell(doing, error)
+        refusal_log.warn(doing, error)
         if pause:
             time.sleep(_PAUSE_S)
         raise LostConnection(f"Redis refuses {doing}: {error}") from error
 
 
 @contextmanager
-def _as_may_be(doing: str) -> Iterator[None]:
-    """Go on without what Redis refuses: the database says what is due."""
+def _refusal_ignored(doing: str) -> Iterator[None]:
+    """Log what Redis refuses, and go on without it: the database says what is due."""
     try:
         yield
     except redis.ResponseError as error:
-        complaints.tell(doing, error)
+        refusal_log.warn(doing, error)
 
 
 class PlainLock(Lock):
@@ -120,7 +119,7 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
         """Note that a message was taken."""
         where = message.delivery_info
         note = kombu_redis.dumps([message._raw, where["exchange"], where["routing_key"]])
-        with _as_may_be("a note of a message that was taken"), self.pipe_or_acquire() as pipe:
+        with _refusal_ignored("a note of a message that was taken"), self.pipe_or_acquire() as pipe:
             at = self.channel.redis_time() or time.time()
             pipe.zadd(self.unacked_index_key, {delivery_tag: at})
             pipe.hset(self.unacked_key, delivery_tag, note)
@@ -129,13 +128,13 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
 
     def ack(self, delivery_tag: str) -> None:
         """Forget a message that was worked on."""
-        with _as_may_be("to forget a message that was worked on"):
+        with _refusal_ignored("to forget a message that was worked on"):
             self._remove_from_indices(delivery_tag).execute()
         super(kombu_redis.QoS, self).ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Forget a message, or put it back."""
-        with _as_may_be("to forget a message, or to put it back"):
+        with _refusal_ignored("to forget a message, or to put it back"):
             if requeue:
                 self.restore_by_tag(delivery_tag, leftmost=True)
             else:
@@ -144,7 +143,7 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
 
     def restore_unacked(self, client: Any = None) -> None:
         """Put all messages back that this worker has taken and not worked on."""
-        with _as_may_be("to put messages back"):
+        with _refusal_ignored("to put messages back"):
             super().restore_unacked(client)
         self._delivered.clear()
 
@@ -154,7 +153,7 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
         if (self._vrestore_count - 1) % (interval or 1):
             return
         with (
-            _as_may_be("to put back what dead workers held"),
+            _refusal_ignored("to put back what killed workers held"),
             self.channel.conn_or_acquire() as redis_,
         ):
             ceiling = (self.channel.redis_time() or time.time()) - self.visibility_timeout
@@ -181,7 +180,7 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
 
 
 class Channel(kombu_redis.Channel):  # type: ignore[misc]
-    """A channel that takes from the queue what is ours, and drops the rest.
+    """A channel that takes the portal's messages from the queue, and drops all others.
 
     Its commands fail with a connection error once its connection is closed.
     """
@@ -199,7 +198,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
                 return clock.of_redis(client)
         except redis.exceptions.NoPermissionError as error:
             self._tells_time = False  # until the next connection
-            complaints.tell("to tell its time (the command TIME; docs/aws.md)", error)
+            refusal_log.warn("to tell its time (the command TIME; docs/aws.md)", error)
             return None
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
@@ -210,12 +209,12 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
         try:
             super()._put(queue, message, **options)
         except redis.ResponseError:
-            # Another server may have its address by now.
+            # Another server may have its address meanwhile.
             self.pool.disconnect()
             raise
 
     def _queue_bind(self, *arguments: Any) -> None:
-        with _as_lost("the queue", pause=self.connection.of_worker):
+        with _refusal_as_lost_connection("the queue", pause=self.connection.of_worker):
             super()._queue_bind(*arguments)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
@@ -228,7 +227,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
         return Client
 
     def basic_consume(self, queue: str, *arguments: Any, **options: Any) -> Any:
-        """As kombu does, with a look at each message before it is taken for one."""
+        """As kombu does, but each message is checked first."""
         made = super().basic_consume(queue, *arguments, **options)
         callbacks = self.connection._callbacks
         callbacks[queue] = functools.partial(self._take, callbacks[queue])
@@ -249,14 +248,14 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
     def _brpop_read(self, **options: Any) -> Any:
         self._handed_on = False
         try:
-            with _as_lost("to hand out messages", pause=True):
+            with _refusal_as_lost_connection("to hand out messages", pause=True):
                 return super()._brpop_read(**options)
         except (Empty, redis.RedisError, OSError):
             raise
         except Exception as error:
             if self._handed_on:
                 raise
-            # It is out of the queue already, and not even JSON.
+            # The message is not JSON, and no longer in the queue.
             log.warning(
                 "A message in the queue was refused: it cannot be read (%s).",
                 type(error).__name__,
@@ -269,15 +268,15 @@ class Transport(kombu_redis.Transport):  # type: ignore[misc]
 
     Channel = Channel
     of_worker = False
-    """Whether a worker takes messages by it; senders have connections of their own."""
+    """Whether a worker receives over it; senders have connections of their own."""
 
     def register_with_event_loop(self, *arguments: Any) -> None:
-        """Let the worker's event loop take messages by this connection."""
+        """Let the worker's event loop receive messages over this connection."""
         self.of_worker = True
         super().register_with_event_loop(*arguments)
 
 
 def use() -> None:
-    """Let every connection of kombu's to Redis that is made from now on be of this kind."""
+    """Use this transport for all connections of kombu to Redis that are made from now on."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:{Transport.__name__}"

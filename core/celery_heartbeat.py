@@ -12,7 +12,7 @@ from celery import bootsteps
 from celery.beat import Scheduler as CeleryScheduler
 from celery.beat import SchedulingError
 
-from core.broker import complaints
+from core.broker import refusal_log
 from core.heartbeat import EVERY_S, Writer
 
 _started_at, _started = datetime.now(UTC), time.monotonic()
@@ -70,7 +70,7 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc]
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
-            complaints.tell(f"the job {entry.task}", error)
+            refusal_log.warn(f"the job {entry.task}", error)
 
     def tick(self, *arguments: Any, **options: Any) -> Any:
         """Send what is due, and report; returns the seconds until the next look."""

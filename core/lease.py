@@ -81,11 +81,11 @@ class LeaseQuerySet(models.QuerySet[Row]):
     def release(self, row: Row, **changes: Any) -> None:
         """Give the lease back and write ``changes``; raises LeaseLost.
 
-        They hold a ``check_after`` where the row is to be due again.
+        They hold a ``check_after`` where the row is to be due again. ``row`` stays as it is, so
+        that the lease can still be used where the transaction is rolled back.
         """
         if self.held(row).update(**changes, leased_until=None) != 1:
             raise LeaseLost
-        row.leased_until = None
 
 
 class Leased(models.Model):

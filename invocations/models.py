@@ -69,24 +69,28 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
         )
 
     def unfinished(self) -> Self:
-        """Those that wait in line or run; a row that is settled is never written again."""
+        """Calls that wait in the queue or run; a finished row is never written again."""
         return self.filter(state__in=Invocation.UNSETTLED)
 
     def due(self) -> Self:
-        """Those under way whose process has not renewed their lease: nobody waits for them.
+        """Unfinished calls whose process no longer renews their lease, so that they have failed.
 
-        Calls of the release before have no lease; their heartbeat is ``seen_at``.
+        A call that the release before has started has no lease; its heartbeat is ``seen_at``.
         """
         lost = Q(leased_until__isnull=False) | Q(seen_at__lt=clock.now() - Invocation.LEASE)
         return super().due().filter(lost)
 
     def renew_all(self, *, lease: timedelta) -> int:
-        """Renew the leases of those that are under way: the heartbeat of their process."""
+        """Renew the leases of all that are unfinished: the heartbeat of their process.
+
+        It needs no earlier lease, as renew() does: the only one to take a call over is the sweep,
+        which finishes it in the same UPDATE.
+        """
         now = clock.now()
         return self.unfinished().update(leased_until=now + lease, seen_at=now)
 
     def give_up(self) -> int:
-        """Mark those that are under way as failed, since nobody waits for their answers."""
+        """Mark the unfinished ones as failed: no process waits for their answers."""
         return self.unfinished().update(
             state=Invocation.State.FAILED,
             leased_until=None,

@@ -1,7 +1,7 @@
 """A bounded pool of daemon threads for calls that may take minutes.
 
-The standard executor joins its threads at exit, so that a call which waits for a model would
-hold a server's shutdown for as long; these threads are simply ended with the process.
+The standard executor joins its threads at exit, so a call that waits for a model would delay the
+shutdown of the server. Daemon threads end with the process.
 """
 
 import logging
@@ -22,7 +22,7 @@ class Full(Exception):
 
 
 class Pool:
-    """At most ``threads`` calls run, and at most ``waiting`` more stand in the queue."""
+    """Runs at most ``threads`` calls at a time, and holds at most ``waiting`` more in a queue."""
 
     def __init__(self, *, threads: int, waiting: int) -> None:
         self._most = threads

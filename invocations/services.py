@@ -28,18 +28,20 @@ from models_catalog.models import Version
 
 logger = logging.getLogger(__name__)
 
+# The pause before a call is retried, after SageMaker throttled it or while the model loads.
 BETWEEN_TRIES_S = 1.0
-WRITE_FOR_S = 120.0
 _THROTTLED_TRIES = 4
+# How long an answer is kept while the database is locked, full or away.
+WRITE_FOR_S = 120.0
 
 
 class CallRefused(Exception):
-    """It was not even tried; ``str()`` says why."""
+    """The call was not made; ``str()`` says why."""
 
 
 @dataclass(frozen=True)
 class _Call:
-    """What a thread needs, without the database."""
+    """What a thread of the pool needs to make a call, so that it reads no row."""
 
     invocation_pk: int
     endpoint_name: str
@@ -59,9 +61,9 @@ _under_way = UnderWay()
 
 
 def _give_up_the_rest() -> None:
-    """At a shutdown: nobody will wait for these answers, so say so now.
+    """At a shutdown: mark this process's calls as failed, as no thread waits for them any more.
 
-    After a kill the sweep does the same, half a minute later.
+    After a kill the sweep does the same, when their leases are over.
     """
     Invocation.objects.filter(pk__in=_under_way.pks()).give_up()
 

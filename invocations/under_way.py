@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 class UnderWay:
-    """Ids of the calls that wait in line or run; while there are any, a thread renews their leases.
+    """The primary keys of the calls that wait or run; a thread renews their leases.
 
-    Every ``every_s`` seconds, in one UPDATE for all of them. A call whose lease ran out has
-    therefore lost its process, however long it has waited.
+    It does so every ``every_s`` seconds, in one UPDATE for all of them, and ends when there are
+    none. So a call whose lease ran out has lost its process, and has not just waited for long.
     """
 
     def __init__(self, *, every_s: float = 5.0) -> None:
@@ -24,20 +24,20 @@ class UnderWay:
         self._beating = False
 
     def add(self, pk: int) -> None:
-        """From now on this process answers for the call ``pk``."""
+        """Renew the lease of the call ``pk`` from now on."""
         with self._lock:
             self._pks.add(pk)
             if not self._beating:
                 self._beating = True
-                threading.Thread(target=self._beat, name="invoke-alive", daemon=True).start()
+                threading.Thread(target=self._beat, name="invoke-heartbeat", daemon=True).start()
 
     def discard(self, pk: int) -> None:
-        """The call is settled, or was never begun."""
+        """Stop renewing: the call is finished, or was never begun."""
         with self._lock:
             self._pks.discard(pk)
 
     def pks(self) -> list[int]:
-        """All of them now."""
+        """The calls whose leases are renewed now."""
         with self._lock:
             return sorted(self._pks)
 
@@ -55,7 +55,7 @@ class UnderWay:
             connections.close_all()  # the thread ends, and nobody else can use its connection
 
     def _wait(self) -> list[int]:
-        """The calls that are under way when the pause is over; none ends the thread."""
+        """Pause, then return the calls that are under way; the thread ends if there are none."""
         threading.Event().wait(self._every_s)
         with self._lock:
             self._beating = bool(self._pks)

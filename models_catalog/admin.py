@@ -15,7 +15,7 @@ else:
 
 @admin.register(Version)
 class VersionAdmin(AdminOfVersion):
-    """Nobody writes here: versions are immutable, and the portal alone writes their state."""
+    """Read-only: versions are immutable, and only the portal writes their state."""
 
     list_display = ("__str__", "state", "packing", "published_size", "created_by", "created_at")
     list_filter = ("state", "packing")
@@ -24,13 +24,13 @@ class VersionAdmin(AdminOfVersion):
     exclude = ("report",)  # it may hold thousands of labels, and its page shows it
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody: a version is uploaded."""
+        """No: a version is made by an upload."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Version | None = None) -> bool:
-        """Nobody."""
+        """No: versions are immutable."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Version | None = None) -> bool:
-        """Nobody: numbers are never given again."""
+        """No: numbers are never given again."""
         return False

@@ -3,8 +3,8 @@
 The tar comes out of the sandbox (container/preflight.py, ``--pack``). To the worker it is opaque
 bytes: they are hashed and packed here, and never parsed.
 
-``stored`` is gzip without compression. A network's parameters hardly compress, so it costs a little
-room in S3 and spares every cold start the time that gunzip would take.
+``stored`` is gzip without compression. A network's parameters hardly compress, so it takes a
+little more room in S3, and each cold start saves the time of gunzip.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ _TURNS = 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """What both packings of a tar come to, in bytes and in seconds to gunzip.
+    """The size of a tar in both packings, in bytes, and the time to read each, in seconds.
 
     ``sampled`` is how many bytes of the tar were compressed for it. The seconds are measured on
     the same bytes, on this machine, and scaled to the whole.
@@ -113,7 +113,7 @@ def sha256(path: Path, *, beat: Callable[[], None]) -> str:
 
 
 def _estimate(tar: Path, beat: Callable[[], None]) -> Estimate:
-    """Compress blocks from all over the tar: of 240 MB a third of a second, in place of nine."""
+    """Compress blocks from all parts of the tar: 0.3 s of 240 MB, in place of 9 s."""
     size = tar.stat().st_size
     sampled = compressed = 0
     seconds = {"stored": 0.0, "compressed": 0.0}
@@ -183,7 +183,7 @@ def _write(tar: Path, archive: Path, packing: Packing, beat: Callable[[], None])
 
 
 def _store(parts: Iterator[bytes], size: int, out: IO[bytes]) -> None:
-    """Deflate's stored blocks, written here: zlib's own cuts differ between its versions."""
+    """Deflate's stored blocks, written here since zlib's block sizes differ between versions."""
     left = size
     for part in parts:
         for start in range(0, len(part), _BLOCK):

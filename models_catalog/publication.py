@@ -56,19 +56,30 @@ def check_version(*, version_pk: int) -> None:
     4. pack the tar, and hash both; no byte of it is parsed here
     5. run 2 loads that packed file and predicts once, in a sandbox
     6. write the report and the hashes to the row
-    7. put that very file to its final key, where nothing may be yet
+    7. write that file to its final key, which must not exist yet
     8. copy the bytes as uploaded to where originals are kept, on S3's side
     9. write the outcome and the event in one transaction; then delete the staged object
 
-    Idempotent, and may be killed anywhere: each step looks before it acts.
+    Idempotent: an earlier attempt may have been killed at any step, and each step looks first at
+    what it left.
     """
     version = Version.objects.select_related("model").claim(version_pk, lease=LEASE)
     if version is None:
         return
-    lease = Lease(Version.objects.all(), version, LEASE)
-    if version.attempts > MAX_ATTEMPTS:  # a check that kills its worker ends here
-        _give_up(version, lease, None)
+    try:
+        settled = _check(version, Lease(Version.objects.all(), version, LEASE))
+    except LeaseLost:
+        log.warning("Another worker has taken over the check of %s.", version)
         return
+    if settled:
+        s3.delete(bucket=version.bucket, key=version.staging_key)
+
+
+def _check(version: Version, lease: Lease[Version]) -> bool:
+    """Do what check_version() says; False where it is to be tried again. Raises LeaseLost."""
+    if version.attempts > MAX_ATTEMPTS:  # each attempt so far has killed its worker
+        _give_up(version, lease, None)
+        return False
     try:
         if not _is_published(version, lease):
             with temporary.folder("check") as folder:
@@ -77,25 +88,24 @@ def check_version(*, version_pk: int) -> None:
     except VersionRejected as refusal:
         _reject(version, lease, reason=str(refusal), report=refusal.report)
     except LeaseLost:
-        log.warning("Another worker has taken over the check of %s.", version)
-        return
+        raise
     except validation.SandboxIncomplete as problem:
         log.error("%s was not checked, as REQUIRE_SANDBOX is on: %s", version, problem)
         _wait_for_sandbox(version, lease, problem)
-        return
+        return False
     except Exception as problem:
-        # AWS, the preflight, this machine's disk, or a fault of ours: not known to be the
-        # archive's. It is said on the page, tried again, and given up in the end.
+        # AWS, the preflight, the disk or a bug of the portal: it is not known that the archive is
+        # at fault. So the page says it, and it is retried a limited number of times.
         log.exception("The check of %s could not be done (attempt %s)", version, version.attempts)
         _try_later(version, lease, problem)
-        return
-    s3.delete(bucket=version.bucket, key=version.staging_key)
+        return False
+    return True
 
 
 def _is_published(version: Version, lease: Lease[Version]) -> bool:
-    """Whether an earlier attempt validated the version and put it in its place, and died then.
+    """Whether an earlier attempt validated and published the version, and was killed then.
 
-    The row has the SHA-256 of what it validated, from just before it was put there.
+    The SHA-256 of what was validated is written to the row right before the publication.
     """
     if not version.published_sha256 or not s3.exists(bucket=version.bucket, key=version.key):
         return False
@@ -103,7 +113,7 @@ def _is_published(version: Version, lease: Lease[Version]) -> bool:
 
 
 def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
-    """Make what is to be served of the staged bytes; return it once it was loaded and tried out.
+    """Make the archive to serve from the staged bytes, load it and predict with it; return it.
 
     Writes the report and the hashes to the row. Raises VersionRejected.
     """
@@ -122,7 +132,7 @@ def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
     read: dict[str, Any] = _storable(validation.pack(upload, tar, beat=lease.keep))
     if not read["ok"]:
         raise VersionRejected(read["error"]["message"], read)
-    upload.unlink()  # as soon as it is not needed: each may be gigabytes
+    upload.unlink()  # at once, as it may be gigabytes
     lease.renew(step=Version.PACKING)
     packed = packing.pack(tar, archive, choice=version.packing_choice, beat=lease.keep)
     tar.unlink()
@@ -149,7 +159,7 @@ def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
 
 
 def _storable(value: Any) -> Any:
-    """The report without what no page and no PostgreSQL can hold: NUL and lone surrogates."""
+    """The report without NUL and lone surrogates: neither pages nor PostgreSQL can store them."""
     if isinstance(value, str):
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
     if isinstance(value, Mapping):
@@ -180,7 +190,7 @@ def _stored_sha256(version: Version, beat: Callable[[], None]) -> str:
 def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
     """Put ``archive`` at the version's key; raises VersionRejected where another object is there.
 
-    The same bytes at the key mean that a worker died between putting them there and its commit.
+    The same bytes at the key mean that a worker was killed between the write and its commit.
     """
     lease.renew(step=Version.PUBLISHING)
     try:
@@ -196,11 +206,12 @@ def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
 def _keep_original(version: Version, lease: Lease[Version]) -> str:
     """Copy the bytes as uploaded to where they are kept; return why not, or an empty text.
 
-    The version is published by then, so what passes is tried again, and then it goes without.
+    The version is published already. So passing errors are retried, and after the last attempt the
+    version is ready without the copy.
     """
     if not settings.KEEP_ORIGINALS:
         return ""
-    # The SHA-256 in the key: nothing else is ever written to it, also not after a lost database.
+    # With the SHA-256, so that other bytes get another key, even after the database was lost.
     key = f"{settings.ORIGINALS_PREFIX}/{version.original_stem}.tar.gz"
     for prefix in Version.objects.filter(bucket=version.bucket).values_list("prefix").distinct():
         if not prefix[0] or key.startswith(f"{prefix[0]}/"):
@@ -219,7 +230,7 @@ def _keep_original(version: Version, lease: Lease[Version]) -> str:
 
 
 def _shape(inputs: list[dict[str, Any]]) -> str:
-    """The first input as a person reads it."""
+    """The first input, for people: ``data: 1 × 3 × 224 × 224``."""
     return f"{inputs[0]['name']}: {' × '.join(str(size) for size in inputs[0]['shape'])}"[:200]
 
 
@@ -255,7 +266,7 @@ def _record_published(version: Version, twin: Version | None, problem: str) -> N
 def _reject(
     version: Version, lease: Lease[Version], *, reason: str, report: dict[str, Any] | None = None
 ) -> None:
-    """Nothing is served of it, also where it was validated; without ``report`` its own is kept."""
+    """Write that nothing of it is served; without ``report`` the row keeps the report it has."""
     with transaction.atomic():
         lease.release(
             state=Version.State.REJECTED,
@@ -276,7 +287,7 @@ def _reject(
 
 
 def _try_later(version: Version, lease: Lease[Version], problem: Exception) -> None:
-    """The check could not be done, which is not the archive's fault: come back later."""
+    """The check failed for a reason other than the archive: retry, up to the last attempt."""
     if version.attempts >= MAX_ATTEMPTS:
         _give_up(version, lease, problem)
     else:
@@ -294,7 +305,7 @@ def _pause(version: Version, lease: Lease[Version], problem: Exception) -> None:
 
 
 def _wait_for_sandbox(version: Version, lease: Lease[Version], problem: Exception) -> None:
-    """Nothing was checked, which counts as no attempt: it waits for as long as that takes."""
+    """Wait until an admin has repaired the sandbox; this counts as no attempt."""
     lease.release(
         check_after=clock.now() + SANDBOX_PAUSE,
         attempts=version.attempts - 1,
@@ -303,10 +314,10 @@ def _wait_for_sandbox(version: Version, lease: Lease[Version], problem: Exceptio
 
 
 def _give_up(version: Version, lease: Lease[Version], problem: Exception | None) -> None:
-    """Reject what could not be checked; what is in the store by now is served, and so it is ready.
+    """After the last attempt: reject the version, or call it ready if it is published already.
 
-    Only what comes after the publication can have failed then. While the store cannot be asked
-    whether it has what was validated, the version is neither: it waits.
+    If it is published, only a later step has failed. While S3 does not say whether it is, the
+    version waits.
     """
     try:
         published = _is_published(version, lease)
@@ -331,10 +342,10 @@ def _said(problem: Exception) -> str:
 
 
 def clear_staging() -> None:
-    """Delete staged objects of settled versions, and those of no version that are a day old.
+    """Delete staged objects of settled versions, and objects of no version that are a day old.
 
-    The first are of workers that died right after the outcome was written; the second of uploads
-    that were cut off: the row is written after the object.
+    The first were left by workers that were killed after they wrote the outcome. The second were
+    left by uploads that were cut off: the row is written after the object.
     """
     bucket = settings.MODEL_BUCKET
     staged = list(s3.listing(bucket=bucket, prefix=f"{settings.STAGING_PREFIX}/"))

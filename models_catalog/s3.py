@@ -54,10 +54,9 @@ def publish(*, bucket: str, key: str, path: Path, beat: Callable[[], None]) -> N
     """Put the file at ``path`` to ``key`` where nothing is yet; raises AlreadyExists.
 
     ``beat`` is called before each part; what it raises ends the upload, and nothing is there then.
-    S3 refuses the write by itself (If-None-Match; S3 API PutObject, CompleteMultipartUpload) even
-    where two callers race. Servers that take no notice of the condition get the look beforehand;
-    there it is the database, with one row for a key and one lease for a row, that keeps two callers
-    apart.
+    S3 refuses the write itself (If-None-Match; S3 API PutObject, CompleteMultipartUpload), also
+    where two callers race. For servers that ignore the condition, it is looked first whether the
+    object exists; there two callers are kept apart by the lease of the version's row.
     """
     if exists(bucket=bucket, key=key):
         raise AlreadyExists(f"There is an object at s3://{bucket}/{key} already.")
@@ -73,7 +72,7 @@ def publish(*, bucket: str, key: str, path: Path, beat: Callable[[], None]) -> N
 def _put_in_parts(
     bucket: str, key: str, file: IO[bytes], part_bytes: int, beat: Callable[[], None]
 ) -> None:
-    """As boto3's transfers do, which know no condition for the end of an upload."""
+    """As boto3's transfers do; those cannot set the condition when they complete an upload."""
     client = aws.s3()
     upload_id = client.create_multipart_upload(
         Bucket=bucket,
@@ -126,7 +125,7 @@ def copy(*, bucket: str, source_key: str, key: str, beat: Callable[[], None]) ->
 
 
 def browser_address(*, bucket: str, key: str, name: str) -> str:
-    """An address at which whoever has it may download the object as ``name``, for a minute.
+    """An address at which anybody who has it may download the object as ``name``, for a minute.
 
     ``name`` is of letters that need no quoting. A download that has begun goes on.
     """

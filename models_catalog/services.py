@@ -90,7 +90,7 @@ def upload_version(
             )
             enqueue_on_commit("models_catalog.tasks.check", version.pk)
     except (ValidationError, DatabaseError):
-        s3.delete(bucket=bucket, key=staging_key)  # nobody would ask for it
+        s3.delete(bucket=bucket, key=staging_key)  # no row names it
         raise
     return version
 
@@ -105,7 +105,7 @@ def _model_for_upload(
         try:
             return register_model(name=name, description=description, actor=actor)
         except ValidationError:
-            model = locked.first()  # somebody else may have registered it since
+            model = locked.first()  # another upload may have registered it meanwhile
             if model is None:
                 raise
     if new:
@@ -122,7 +122,7 @@ def _next_version(model: RegisteredModel) -> Version:
 
 
 class _Hashed:
-    """A file that is hashed and counted while somebody else reads it."""
+    """A file that is hashed and counted while it is read."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -8,8 +8,8 @@ from django.conf import settings
 
 from models_catalog import publication, temporary
 
-# A check may take minutes, and the steps with endpoints run in the same threads: half of them are
-# never taken by checks.
+# A check may take minutes, and the steps of endpoints run in the same threads. So checks use at
+# most half of the threads.
 _places = threading.BoundedSemaphore(settings.WORKER_THREADS // 2)
 
 
@@ -18,8 +18,8 @@ _places = threading.BoundedSemaphore(settings.WORKER_THREADS // 2)
 def check(version_pk: int) -> None:
     """Check and publish one uploaded version.
 
-    Where as many as may be are under way, the message is let go: the row is still due, and the
-    sweep sends another one within seconds.
+    Where the maximum of checks is running, the message is dropped: the row is still due, and the
+    sweep sends another message within seconds.
     """
     if not _places.acquire(blocking=False):
         return
@@ -44,5 +44,5 @@ def sweep_staging() -> None:
 
 @worker_ready.connect
 def clear_temporary(**_: object) -> None:
-    """A new worker clears away what killed ones left on this machine."""
+    """Remove what killed workers left on this machine, when a new one starts."""
     temporary.clear()

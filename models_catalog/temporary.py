@@ -50,11 +50,11 @@ def clear(now: float | None = None) -> int:
     removed = 0
     for path in (path for kind in get_args(Kind) for path in within.glob(f"{_prefix(kind)}*")):
         try:
-            if path.lstat().st_mtime < limit and _unclaimed(path):
+            if path.lstat().st_mtime < limit and _is_abandoned(path):
                 _remove(path)
                 removed += 1
         except FileNotFoundError:
-            continue  # its owner was quicker
+            continue  # its process has removed it
         except OSError as error:
             log.warning("Could not remove what a killed process left, %s: %s", path, error)
     if removed:
@@ -66,8 +66,8 @@ def _prefix(kind: str) -> str:
     return f"mme-{kind}-"
 
 
-def _unclaimed(path: Path) -> bool:
-    """Whether ``path`` is a folder of ours and no process has it locked."""
+def _is_abandoned(path: Path) -> bool:
+    """Whether ``path`` is a folder of this user's that no process has locked."""
     about = path.lstat()
     if about.st_uid != os.geteuid() or not stat.S_ISDIR(about.st_mode):
         return False

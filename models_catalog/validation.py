@@ -6,7 +6,7 @@ of each run (container/preflight.py documents it):
 1. ``UPLOAD --pack TAR`` reads the upload and writes what is to be served as a plain tar.
 2. ``ARCHIVE --packed`` loads what the portal packed of it, and predicts once.
 
-Whatever the portal gets from them is untrusted: both have handled somebody's bytes.
+The reports are untrusted: both runs have parsed what a user uploaded.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ _KEYS = {
     *("ok", "error", "archive", "artifact", "load_ms", "infer_ms", "memory_mb"),
     *("sample", "sandbox"),
 }
-# The preflight's own time limit strikes first, and its report says so; it has this long for it.
+# The preflight has a time limit of its own, and this much longer to report that it was exceeded.
 GRACE_S = 15
 _END_S = 5
 _LACKS_SANDBOX = 4
@@ -159,7 +159,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and whatever it started, be it ended itself or not.
+    """End the process and all that it started, also where it has ended itself.
 
     Asked first: it ends what it runs in the sandbox, which has a session of its own, and removes
     what that wrote. Where it is killed all the same, the kernel ends the sandbox with it.
@@ -195,12 +195,12 @@ def _report(out: Path, err: Path, form: Callable[[Any], None]) -> dict[str, Any]
             _of_refusal(report)
     except _Malformed as error:
         raise PreflightBroken(f"its report has not the form of one: {error}") from error
-    # What the portal adds to it has other keys, and nobody else may write those.
+    # What the portal adds to it has other keys, and only the portal may write those.
     return {key: value for key, value in report.items() if key in _KEYS}
 
 
 class _Malformed(Exception):
-    """A report has not the form of one; ``str()`` says what of it."""
+    """A report is malformed; ``str()`` says where."""
 
 
 def _no_number(text: str) -> Any:
@@ -208,7 +208,7 @@ def _no_number(text: str) -> Any:
 
 
 def _within_bounds(report: dict[str, Any]) -> None:
-    """Raise for what no page and no database takes, anywhere in it: too deep, too large a number.
+    """Raise for what cannot be stored or shown: it is nested too deep, or a number is too large.
 
     NUL and lone surrogates in texts are replaced when it is stored (models_catalog/publication.py).
     """

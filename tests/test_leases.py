@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -158,6 +158,17 @@ def test_a_row_that_is_released_is_due_when_it_says(model: Any, row: Any) -> Non
     assert again is not None
     model.objects.release(again, check_after=clock.now() + timedelta(minutes=1))
     assert model.objects.claim(row.pk, lease=LEASE) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_release_that_is_rolled_back_leaves_the_lease_held(model: Any) -> None:
+    row = MAKE[model]()
+    mine = model.objects.claim(row.pk, lease=LEASE)
+    with transaction.atomic():
+        model.objects.release(mine, attempts=99)
+        transaction.set_rollback(True)  # as where the event cannot be written
+    assert model.objects.get(pk=row.pk).attempts != 99
+    model.objects.release(mine, check_after=clock.now())
 
 
 def test_who_never_claimed_holds_nothing(model: Any, row: Any) -> None:
