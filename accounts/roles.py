@@ -1,35 +1,31 @@
 """The three roles, as Django groups, and their permissions.
 
-A role has its own permissions and those of the roles before it. `manage.py ensure_admin` writes
-them to the database.
+A role has its own permissions and those of the roles before it. Each app registers the permissions
+of its pages when Django starts (``AppConfig.ready``); `manage.py ensure_admin` writes them to the
+database.
 """
 
 from django.contrib.auth.models import Group, Permission
 
 VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"
 
-_OWN: dict[str, tuple[str, ...]] = {
-    VIEWER: (
-        "models_catalog.view_model",
-        "models_catalog.view_version",
-        "endpoints.view_endpoint",
-        "endpoints.invoke_endpoint",
-        "activity.view_event",
-    ),
-    OPERATOR: (
-        "models_catalog.add_model",
-        "models_catalog.add_version",
-        "endpoints.add_endpoint",
-    ),
-    ADMIN: (
-        "endpoints.teardown_endpoint",
+# Of Django's own apps, and of activity, which is below this app and so cannot register.
+_OWN: dict[str, list[str]] = {
+    VIEWER: ["activity.view_event"],
+    OPERATOR: [],
+    ADMIN: [
         "auth.view_user",
         "auth.add_user",
         "auth.change_user",
         "auth.delete_user",
         "auth.view_group",
-    ),
+    ],
 }
+
+
+def grant(role: str, *permissions: str) -> None:
+    """Give ``role``, and the roles after it, permissions (``app.codename``)."""
+    _OWN[role] += [name for name in permissions if name not in _OWN[role]]
 
 
 def permissions_of(role: str) -> tuple[str, ...]:

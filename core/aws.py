@@ -375,7 +375,7 @@ def translated(
         raise kind(f"The call failed while {doing}: {error}") from error
 
 
-def _refused(refusal: aws_refusals.Refusal, text: str) -> errors.Denied:
+def _refused(refusal: aws_refusals.AwsRefusal, text: str) -> errors.Denied:
     if refusal.credentials:
         _read_credentials_again()
     return errors.Denied(f"{refusal.what} {refusal.todo} AWS says: {text}", todo=refusal.todo)
@@ -414,7 +414,7 @@ def from_client_error(error: ClientError, doing: str) -> errors.AwsError:
     message = _SAID.get(code) or str(detail.get("Message", "")) or code
     text = f"{message} ({code}, while {doing})"
     if code in _FULL or status == 507:
-        return errors.Full(text)
+        return errors.StorageFull(text)
     if code in _THROTTLED or status in {429, 500, 502, 503, 504}:
         return errors.Throttled(text)
     refusal = aws_refusals.recognised(code, message, error.operation_name, status)

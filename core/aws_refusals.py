@@ -15,7 +15,7 @@ _ROLE = "docs/aws.md has the portal's whole policy"
 
 
 @dataclass(frozen=True)
-class Refusal:
+class AwsRefusal:
     """Why a call was refused, and what to do: two sentences or a few."""
 
     what: str
@@ -24,73 +24,73 @@ class Refusal:
     """Whether other credentials would help; if so, the portal reads them again."""
 
 
-_EXPIRED = Refusal(
+_EXPIRED = AwsRefusal(
     "The portal's AWS credentials have expired.",
     "Give it new ones where it reads them; a role of the machine or the task is renewed by itself. "
     "The portal reads them again at the next try, except for those in environment variables, for "
     "which it must be started again.",
     credentials=True,
 )
-_UNKNOWN_KEY = Refusal(
+_UNKNOWN_KEY = AwsRefusal(
     "AWS does not know the portal's access key, or the session token that came with it.",
     "The key was deleted or made inactive, is of another partition, or a token of another session "
     "is used with it. Give the portal valid credentials.",
     credentials=True,
 )
-_WRONG_SECRET = Refusal(
+_WRONG_SECRET = AwsRefusal(
     "AWS finds the signature wrong: the portal's secret access key does not belong to its access "
     "key, or a proxy changes requests on their way.",
     "Give the portal the key and the secret that belong together, without spaces around them; see "
     "that no proxy changes headers or the path.",
     credentials=True,
 )
-_CLOCK = Refusal(
+_CLOCK = AwsRefusal(
     "The clock of the portal's host is too far from AWS's: AWS takes signatures of the last 5 "
     "minutes, S3 of 15.",
     "Set the host's clock, with NTP. The page Status says how far off it is.",
 )
-_NO_CREDENTIALS = Refusal(
+_NO_CREDENTIALS = AwsRefusal(
     "There are no AWS credentials.",
     "Give the portal's processes a role, a credentials file or the variables that boto3 reads.",
     credentials=True,
 )
-_ACCOUNT = Refusal(
+_ACCOUNT = AwsRefusal(
     "The AWS account itself may not use this service.",
     "See in the console whether the account is suspended, unpaid, or not signed up for the service "
     "or the region.",
 )
-_NO_BUCKET = Refusal(
+_NO_BUCKET = AwsRefusal(
     "There is no such bucket, or it is in another partition.",
     "Create it, or name the right one in MODEL_BUCKET and start the portal again. Nothing was "
     "lost: what waits goes on when the bucket is there.",
 )
-_WRONG_REGION = Refusal(
+_WRONG_REGION = AwsRefusal(
     "The bucket or the endpoint is in another region than the one that was asked.",
     "Set AWS_REGION to the region of the bucket, in which the endpoints must be too, and start the "
     "portal again.",
 )
-_KMS_DENIED = Refusal(
+_KMS_DENIED = AwsRefusal(
     "KMS does not let the portal use the key that encrypts the bucket's objects.",
     "Allow the portal's role kms:GenerateDataKey and kms:Decrypt, and SageMaker's execution role "
     "kms:Decrypt, both in the role's policy and in the key's own (docs/aws.md, Encryption).",
 )
-_KMS_KEY = Refusal(
+_KMS_KEY = AwsRefusal(
     "The KMS key that encrypts the bucket's objects is disabled, is being deleted, or is not "
     "there.",
     "Enable the key or cancel its deletion; or name another one, with its whole ARN and of the "
     "bucket's region, in S3_KMS_KEY_ID. Objects stay encrypted with the key that wrote them.",
 )
-_ENCRYPT = Refusal(
+_ENCRYPT = AwsRefusal(
     "A policy denies this write. Most such policies demand that objects are encrypted on the "
     "server's side in a certain way.",
     "Set S3_ENCRYPTION to sse-s3 or sse-kms, and S3_KMS_KEY_ID where the policy names a key "
     "(docs/aws.md, Encryption). If it is set rightly, the policy names something else: read it.",
 )
-_PASS_ROLE = Refusal(
+_PASS_ROLE = AwsRefusal(
     "The portal may not give the execution role to SageMaker.",
     f"Allow its role iam:PassRole on EXECUTION_ROLE_ARN; {_ROLE}.",
 )
-_EXECUTION_ROLE = Refusal(
+_EXECUTION_ROLE = AwsRefusal(
     "SageMaker cannot take the execution role on, or that role may not do what it must.",
     "See that EXECUTION_ROLE_ARN is right, that the role's trust policy names "
     "sagemaker.amazonaws.com, and that it may read the store (and its KMS key) and pull the image; "
@@ -126,7 +126,7 @@ _OF_ROLE = re.compile(
 _WRITES = {"PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy"}
 
 
-def _denied(text: str, operation: str) -> Refusal:
+def _denied(text: str, operation: str) -> AwsRefusal:
     """The refusal of a call that a policy denies."""
     if _OF_KMS.search(text):
         return _KMS_DENIED
@@ -139,36 +139,36 @@ def _denied(text: str, operation: str) -> Refusal:
     if found := _NO_ALLOW.search(text):
         policy, right = found[1].lower(), found[2]
         if policy == "identity-based policy":
-            return Refusal(
+            return AwsRefusal(
                 f"The portal's role is not allowed {right}.",
                 f"Ask whoever manages the AWS account to give it this right; {_ROLE}.",
             )
-        return Refusal(
+        return AwsRefusal(
             f"The portal is not allowed {right}: {_EXPLICIT[policy]} does not name it.",
             f"Ask {_WHO.get(policy, 'whoever manages the AWS account')} to allow it there; a right "
             "in the role's own policy is not enough.",
         )
     if operation in _WRITES and not asked:
         # S3 until 2024 and other servers say only "Access Denied".
-        return Refusal(
+        return AwsRefusal(
             "S3 does not let the portal write this object, and does not say why.",
             f"Either its role lacks a right ({_ROLE}), or the bucket's policy demands encryption: "
             "then set S3_ENCRYPTION and S3_KMS_KEY_ID.",
         )
     right = asked or "what it asked for"
-    return Refusal(
+    return AwsRefusal(
         f"The portal is not allowed {right}.",
         f"Ask whoever manages the AWS account to give its role this permission; {_ROLE}.",
     )
 
 
-def _explicit(policy: str, asked: str, operation: str) -> Refusal:
+def _explicit(policy: str, asked: str, operation: str) -> AwsRefusal:
     writes = asked.lower() == "s3:putobject" or (not asked and operation in _WRITES)
     if writes and policy in {
         "resource-based policy", "resource control policy", "service control policy"
     }:  # fmt: skip
         return _ENCRYPT
-    return Refusal(
+    return AwsRefusal(
         f"An explicit deny forbids the portal {asked or 'this'}: {_EXPLICIT[policy]}.",
         f"No right that is given to the role helps against it. Ask "
         f"{_WHO.get(policy, 'whoever manages the AWS account')} to take this portal out of the "
@@ -176,15 +176,15 @@ def _explicit(policy: str, asked: str, operation: str) -> Refusal:
     )
 
 
-def _signature(text: str, operation: str) -> Refusal:
+def _signature(text: str, operation: str) -> AwsRefusal:
     return _CLOCK if _OF_CLOCK.search(text) else _WRONG_SECRET
 
 
-def _request_expired(text: str, operation: str) -> Refusal:
+def _request_expired(text: str, operation: str) -> AwsRefusal:
     return _EXPIRED if "token" in text.lower() or "session" in text.lower() else _CLOCK
 
 
-_CODES: dict[str, Refusal | Callable[[str, str], Refusal]] = {
+_CODES: dict[str, AwsRefusal | Callable[[str, str], AwsRefusal]] = {
     **dict.fromkeys(["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"], _EXPIRED),
     **dict.fromkeys(
         [
@@ -236,7 +236,7 @@ _CODES: dict[str, Refusal | Callable[[str, str], Refusal]] = {
 }
 
 
-def recognised(code: str, text: str, operation: str, status: int = 0) -> Refusal | None:
+def recognised(code: str, text: str, operation: str, status: int = 0) -> AwsRefusal | None:
     """Find the refusal by an error's code, text and operation; None where it is another error."""
     found = _CODES.get(code)
     if found is None and code.startswith("KMS."):

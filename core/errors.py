@@ -35,7 +35,7 @@ class Throttled(AwsError):
     """AWS throttles the calls, or cannot be reached for the moment; retry with backoff."""
 
 
-class Full(Throttled):
+class StorageFull(Throttled):
     """The store has no space left; the object was not stored."""
 
 

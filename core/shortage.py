@@ -106,7 +106,7 @@ def _shortage_of(error: BaseException) -> Shortage | None:
         return _POSTGRES.get(state) or (_AWAY if str(state).startswith("08") else None)
     if isinstance(error, OSError) and error.errno in _ERRNO:
         return _ERRNO[error.errno]
-    if isinstance(error, errors.Full):
+    if isinstance(error, errors.StorageFull):
         return _STORE_FULL
     if isinstance(error, errors.Throttled):
         return _STORE

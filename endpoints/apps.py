@@ -12,7 +12,8 @@ class EndpointsConfig(AppConfig):
     name = "endpoints"
 
     def ready(self) -> None:
-        """Make the event codes, the subject, the readiness check and the panels known."""
+        """Register events, the subject, panels, rights of the roles, and SageMaker's check."""
+        from accounts import roles
         from endpoints import panels
         from endpoints.events import TEMPLATES
         from endpoints.models import Endpoint
@@ -21,4 +22,7 @@ class EndpointsConfig(AppConfig):
         codes.register(TEMPLATES, max_length=codes.LONG)
         subjects.register(Endpoint.activity_kind, Endpoint)
         panels.register_all()
+        roles.grant(roles.VIEWER, "endpoints.view_endpoint", "endpoints.invoke_endpoint")
+        roles.grant(roles.OPERATOR, "endpoints.add_endpoint")
+        roles.grant(roles.ADMIN, "endpoints.teardown_endpoint")
         readiness.register("sagemaker", probe_sagemaker, vital=False)

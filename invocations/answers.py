@@ -9,12 +9,12 @@ _LINE = re.compile(r"^probability=([0-9.eE+-]+), class=(.*)$")
 _TOP = 5
 
 
-class Unreadable(Exception):
+class UnreadableAnswer(Exception):
     """The answer is not one of this portal's containers; ``str()`` is a sentence."""
 
 
 def predictions(body: bytes) -> list[dict[str, Any]]:
-    """The labels with their probabilities, best first, five at most. Raises Unreadable.
+    """The labels with their probabilities, best first, five at most. Raises UnreadableAnswer.
 
     Both of the container's forms are read: ``{"predictions": [{"label", "probability"}]}`` and
     the notebook's list of ``probability=0.553012, class=n02123045 tabby``.
@@ -25,7 +25,7 @@ def predictions(body: bytes) -> list[dict[str, Any]]:
         found = [_row(row) for row in rows[:_TOP]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         start = body[:120].decode(errors="replace")
-        raise Unreadable(
+        raise UnreadableAnswer(
             f"The model answered, but not with labels and probabilities; it begins: {start!r}"
         ) from error
     return found

@@ -17,7 +17,7 @@ from django.db import close_old_connections
 logger = logging.getLogger(__name__)
 
 
-class Full(Exception):
+class PoolFull(Exception):
     """As many calls as may wait are waiting already."""
 
 
@@ -33,10 +33,10 @@ class Pool:
         self._idle = 0
 
     def submit(self, call: Callable[[], None]) -> "Future[None]":
-        """Run ``call`` in a thread; raises Full."""
+        """Run ``call`` in a thread; raises PoolFull."""
         with self._lock:
             if self._free <= 0:
-                raise Full
+                raise PoolFull
             self._free -= 1
             future: Future[None] = Future()
             # With the context of who submits it: the log lines of the call have its request's id.

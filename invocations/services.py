@@ -22,7 +22,7 @@ from endpoints.models import Endpoint
 from invocations import answers, runtime
 from invocations.models import Invocation, Picture
 from invocations.pictures import Prepared
-from invocations.pool import Full, Pool
+from invocations.pool import Pool, PoolFull
 from invocations.under_way import UnderWay
 from models_catalog.models import Version
 
@@ -107,7 +107,7 @@ def start(
     _under_way.add(invocation.pk)
     try:
         return invocation, pool().submit(partial(_run, call))
-    except Full:
+    except PoolFull:
         _under_way.discard(invocation.pk)
         invocation.delete()
         raise CallRefused(
@@ -157,7 +157,7 @@ def _run(call: _Call) -> None:
         _try_until_answered(call, began, note, finish)
     except errors.ModelFailed as error:
         finish(state=Invocation.State.FAILED, error=_model_said(error))
-    except (errors.AwsError, answers.Unreadable) as error:
+    except (errors.AwsError, answers.UnreadableAnswer) as error:
         finish(state=Invocation.State.FAILED, error=str(error))
     except BaseException:
         finish(

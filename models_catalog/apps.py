@@ -13,7 +13,8 @@ class ModelsCatalogConfig(AppConfig):
     verbose_name = "Catalog"
 
     def ready(self) -> None:
-        """Make event codes, subjects, panels, the store's readiness check and clock known."""
+        """Register events, subjects, panels, rights of the roles, the store's check and clock."""
+        from accounts import roles
         from models_catalog import panels
         from models_catalog.events import TEMPLATES
         from models_catalog.models import RegisteredModel, Version
@@ -23,5 +24,7 @@ class ModelsCatalogConfig(AppConfig):
         subjects.register(RegisteredModel.activity_kind, RegisteredModel)
         subjects.register(Version.activity_kind, Version)
         panels.register_all()
+        roles.grant(roles.VIEWER, "models_catalog.view_model", "models_catalog.view_version")
+        roles.grant(roles.OPERATOR, "models_catalog.add_model", "models_catalog.add_version")
         readiness.register("store", probe_store, vital=True)
         readiness.register_clock("S3", time_of_store)

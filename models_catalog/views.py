@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from activity.models import Event
 from core.body_limits import accepts_body
-from core.errors import AwsError, Full, Throttled
+from core.errors import AwsError, StorageFull, Throttled
 from core.permissions import actor, require_permission
 from models_catalog import services
 from models_catalog.forms import ArrivedForm, UploadForm, too_large
@@ -201,7 +201,7 @@ def _upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse
             )
         except ValidationError as error:
             form.add_error("name" if "name" in form.fields else None, error.messages)
-        except Full as error:
+        except StorageFull as error:
             status = 507
             problem = f"The store has no room left, and nothing was kept. Ask an admin. {error}"
         except Throttled as error:

@@ -433,3 +433,18 @@ def test_the_page_shows_each_part(well: None, client_of: Callable[[str], Client]
     text = client_of("admin").get("/status/").content.decode()
     assert text.count("<tr>") == 1 + 8
     assert "It has all migrations and takes a row." in text
+
+
+def test_a_part_and_a_clock_are_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "_registered", {})
+    monkeypatch.setattr(readiness, "_clocks", {})
+    for _ in range(2):  # the very same again is no second one
+        readiness.register("later", str, vital=False)
+        readiness.register("vital", str, vital=True)
+        readiness.register_clock("a clock", float)
+    assert list(readiness.clocks()) == ["a clock"]
+    assert [part.name for part in readiness.all_checks().report().parts] == ["vital", "later"]
+    with pytest.raises(ValueError, match="registered twice"):
+        readiness.register("later", repr, vital=False)
+    with pytest.raises(ValueError, match="registered twice"):
+        readiness.register_clock("a clock", int)

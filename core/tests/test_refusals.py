@@ -285,7 +285,7 @@ def test_no_two_kinds_have_the_same_advice() -> None:
         ("SlowDown", 503, errors.Throttled),
         ("KMS.ThrottlingException", 400, errors.Throttled),
         ("KMS.KMSInternalException", 500, errors.Throttled),
-        ("QuotaExceeded", 403, errors.Full),  # as Ceph says it
+        ("QuotaExceeded", 403, errors.StorageFull),  # as Ceph says it
         ("NoSuchKey", 404, errors.NotFound),
         ("PreconditionFailed", 412, errors.AlreadyExists),
         ("EntityTooLarge", 400, errors.Invalid),

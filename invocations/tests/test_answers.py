@@ -29,7 +29,7 @@ NAN = b'{"predictions": [{"label": "cat", "probability": NaN}]}'
     "body", [b"", b"<html>", b"7", b'{"a": 1}', b'["x"]', b'[{"label": 1}]', NAN]
 )
 def test_anything_else_is_told(body):
-    with pytest.raises(answers.Unreadable, match="not with labels and probabilities"):
+    with pytest.raises(answers.UnreadableAnswer, match="not with labels and probabilities"):
         answers.predictions(body)
 
 

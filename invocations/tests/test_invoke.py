@@ -18,7 +18,7 @@ from invocations import runtime, services
 from invocations.decoding import LISTED
 from invocations.models import Invocation, Picture
 from invocations.pictures import ACCEPT
-from invocations.pool import Full
+from invocations.pool import PoolFull
 from invocations.under_way import UnderWay
 from models_catalog.models import Version
 
@@ -245,7 +245,7 @@ def test_what_cannot_be_served_is_refused(post, serving, make_version, sagemaker
 def test_a_full_pool_is_told(post, monkeypatch):
     class NoRoom:
         def submit(self, call):
-            raise Full
+            raise PoolFull
 
     monkeypatch.setattr(services, "pool", NoRoom)
     assert "too many calls are waiting" in text(post(picture=upload()))

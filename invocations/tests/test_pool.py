@@ -10,7 +10,7 @@ import dj_database_url
 import pytest
 from django.db import connection, connections
 
-from invocations.pool import Full, Pool
+from invocations.pool import Pool, PoolFull
 from tests.upgrade import postgresql
 
 
@@ -26,7 +26,7 @@ def test_calls_run_side_by_side_up_to_the_bound():
     assert seen.acquire(timeout=10)
     assert seen.acquire(timeout=10)
     assert not seen.acquire(timeout=0.1)  # the third waits
-    with pytest.raises(Full):
+    with pytest.raises(PoolFull):
         pool.submit(call)
     gate.set()
     for future in futures:

@@ -94,11 +94,11 @@ class Master:
     ) -> None:
         from django.conf import settings
 
-        from mmeportal.server import access, loop
+        from mmeportal.server import access_log, loop
         from mmeportal.server.guard import Slots
         from mmeportal.wsgi import application  # loaded once, before the processes are forked
 
-        access.set_up(as_json=settings.LOG_AS_JSON)
+        access_log.set_up(as_json=settings.LOG_AS_JSON)
         loop.use_temporary_folder(settings.FILE_UPLOAD_TEMP_DIR)
         self._application = application
         self._slots = Slots()

@@ -10,10 +10,10 @@ from waitress.task import ErrorTask, WSGITask
 
 from core import request_id
 from core.body_limits import SMALL
-from mmeportal.server import access
-from mmeportal.server.answers import Refusal, refusal
+from mmeportal.server import access_log
 from mmeportal.server.guard import Approval
 from mmeportal.server.parser import Request
+from mmeportal.server.refusals import Refusal, refusal
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class _Logged:
         try:
             super().service()  # type: ignore[misc]
         finally:
-            access.write(self)
+            access_log.write(self)
 
     def build_response_header(self) -> bytes:
         if self.channel.server.ending:  # type: ignore[attr-defined]
@@ -45,11 +45,11 @@ class _Logged:
         return header
 
 
-class Answer(_Logged, WSGITask):  # type: ignore[misc]
+class PortalTask(_Logged, WSGITask):  # type: ignore[misc]
     """A response of the portal."""
 
 
-class ErrorAnswer(_Logged, ErrorTask):  # type: ignore[misc]
+class RefusalTask(_Logged, ErrorTask):  # type: ignore[misc]
     """A response of the server itself."""
 
     def execute(self) -> None:
@@ -66,7 +66,7 @@ class ErrorAnswer(_Logged, ErrorTask):  # type: ignore[misc]
 class GuardTask:
     """A task for the server's threads: check a connection's request with the guard."""
 
-    def __init__(self, channel: "Channel", request: Request) -> None:
+    def __init__(self, channel: "PortalChannel", request: Request) -> None:
         self._channel = channel
         self._request = request
 
@@ -77,13 +77,13 @@ class GuardTask:
         self._channel.cancel()
 
 
-class Channel(HTTPChannel):  # type: ignore[misc]
+class PortalChannel(HTTPChannel):  # type: ignore[misc]
     """A connection with minimum rates, whose large bodies are checked before they are read."""
 
     close_when_flushed: bool = False
     parser_class = Request
-    task_class = Answer
-    error_task_class = ErrorAnswer
+    task_class = PortalTask
+    error_task_class = RefusalTask
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
         super().__init__(server, sock, addr, adj, map=map)

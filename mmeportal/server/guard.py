@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from core.body_limits import SMALL, BodyLimit, limit_of
-from mmeportal.server.answers import Refusal, refusal
+from mmeportal.server.refusals import Refusal, refusal
 
 _LIMIT = "mmeportal.body_limit"
 _USER = "mmeportal.user"

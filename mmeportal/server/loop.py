@@ -12,7 +12,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from mmeportal.server.channel import Channel
+from mmeportal.server.channel import PortalChannel
 from mmeportal.server.guard import Guard
 from mmeportal.server.threads import Threads
 
@@ -25,9 +25,9 @@ _SPARE_FILES = 512  # descriptors for bodies, the database, Redis, AWS
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]
-    """waitress on a bound socket, with `Channel` for its connections."""
+    """waitress on a bound socket, with `PortalChannel` for its connections."""
 
-    channel_class = Channel
+    channel_class = PortalChannel
 
     def __init__(
         self,

@@ -9,8 +9,8 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest
 
 from core.body_limits import SMALL
-from mmeportal.server.answers import Refusal, refusal
 from mmeportal.server.guard import Approval, too_large
+from mmeportal.server.refusals import Refusal, refusal
 
 # Limits of a chunk's size line and of the trailer; waitress has none.
 _MAX_CHUNK_LINE = 4096

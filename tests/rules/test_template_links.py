@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 
 from tests.rules.subjects import Address, addresses
@@ -114,8 +115,21 @@ def _strings(path: Path) -> set[str]:
     }
 
 
-def test_code_names_no_address_and_no_template_of_the_apps_above_its_own() -> None:
-    known, templates = by_name(), set(template_names())
+def permissions() -> set[str]:
+    """Every permission of a model, as ``app.codename``."""
+    return {
+        f"{model._meta.app_label}.{codename}"
+        for model in apps.get_models()
+        for codename in (
+            *(f"{action}_{model._meta.model_name}" for action in model._meta.default_permissions),
+            *(codename for codename, _ in model._meta.permissions),
+        )
+    }
+
+
+def test_code_names_nothing_of_the_apps_above_its_own() -> None:
+    known, templates, rights = by_name(), set(template_names()), permissions()
+    assert "endpoints.invoke_endpoint" in rights
     wrong = []
     for path in modules():
         room = path.relative_to(ROOT).parts[0]
@@ -125,9 +139,12 @@ def test_code_names_no_address_and_no_template_of_the_apps_above_its_own() -> No
                 wrong.append(f"{path.relative_to(ROOT)} names the address {text!r}")
             if text in templates and above(room, room_of_template(text)):
                 wrong.append(f"{path.relative_to(ROOT)} names the template {text!r}")
+            app = text.partition(".")[0]
+            if text in rights and above(room, app):
+                wrong.append(f"{path.relative_to(ROOT)} names the permission {text!r}")
     assert not wrong, (
         f"{'; '.join(wrong)}. An app must not know those above it: let the upper one register what "
-        "is shown (core/panels.py, activity/subjects.py)."
+        "is shown (core/panels.py, activity/subjects.py) or who may do it (accounts/roles.py)."
     )
 
 
