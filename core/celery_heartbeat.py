@@ -1,4 +1,4 @@
-"""Lets Celery's worker and beat report that they live: see :mod:`core.heartbeat`.
+"""Heartbeats of Celery's worker and beat; :mod:`core.heartbeat` writes them to Redis.
 
 Each reports from the loop in which it works, not from a thread beside it, so that one whose loop
 hangs falls silent.
@@ -39,7 +39,7 @@ class WorkerHeartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery 
         self._timer = parent.timer.call_repeatedly(EVERY_S, self._writer.beat)
 
     def stop(self, parent: Any) -> None:
-        """Report no more; the key runs out."""
+        """Stop reporting; the key in Redis expires."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -56,7 +56,7 @@ class Scheduler(CeleryScheduler):  # type: ignore[misc]
         super().__init__(*arguments, **options)
 
     def setup_schedule(self) -> None:
-        """Read the schedule; what is due is told by a clock that nobody sets back."""
+        """Read the schedule; a monotonic clock decides what is due."""
         super().setup_schedule()
         for entry in self.schedule.values():
             entry.schedule.nowfun = steady_now

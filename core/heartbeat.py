@@ -46,7 +46,7 @@ class Heartbeat:
 
     @property
     def late(self) -> bool:
-        """Whether so much time has passed that something is wrong with it."""
+        """Whether it is so old that something is wrong with its process."""
         return self.age_s > LATE_S
 
 
@@ -67,7 +67,7 @@ def key(kind: str, host: str | None = None) -> str:
 
 
 class Writer:
-    """Reports that this process lives; one for each process, used by one thread."""
+    """Writes the heartbeat of this process; one for each process, used by one thread."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -77,7 +77,7 @@ class Writer:
         self._client: redis.Redis | None = None
 
     def beat(self) -> None:
-        """Write the heartbeat. A Redis that does not answer is a line in the log, once."""
+        """Write the heartbeat. Where Redis does not answer, that is logged once."""
         value = json.dumps({"at": time.time(), "pid": os.getpid(), "started": self._started})
         self._client = self._client or connect()
         try:

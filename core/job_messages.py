@@ -1,9 +1,9 @@
 """What a worker takes from the queue: a known job with arguments of the declared types.
 
-Whoever can write to Redis can write any message: a task of Celery's own that starts others,
-callbacks, a time to wait for, a million digits. So none is handed to Celery as it came. It is read,
-and a new one is made of what a job consists of here: its name, its id and its arguments. A message
-with anything that the portal never sends is refused.
+An attacker who can write to Redis can write any message: a task of Celery's own that starts other
+tasks, callbacks, an ETA, a million digits. So no message is handed to Celery unchanged. It is
+parsed, and a new one is made from the name, the id and the arguments. A message with anything that
+the portal never sends is refused.
 
 A message is dropped when it is older than its sender said it may become. Its age is by Redis's
 clock alone: the sender notes Redis's time in it (:mod:`core.broker`). Celery's own ``expires``
@@ -28,7 +28,7 @@ SENT_AT = "mme_sent_at"
 _MILLISECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
 _LARGEST = 2**63 - 1  # of a primary key: BigAutoField
 _LONGEST = 1000
-# Headers by which a message asks for more than to be run once, now; unset in all that we send.
+# Headers that ask for more than one run, now; they are unset in all messages of the portal.
 _ASKING = (
     *("eta", "group", "retries", "shadow", "chord", "chain", "callbacks", "errbacks"),
     *("stamped_headers", "replaced_task_nesting", "compression"),
@@ -36,7 +36,7 @@ _ASKING = (
 
 
 class Refused(Exception):
-    """The message is none of ours; says why, in one line."""
+    """The portal cannot have sent this message; ``str()`` says why, in one line."""
 
 
 class Expired(Exception):
@@ -54,7 +54,7 @@ def read(raw: Any, tasks: Mapping[str, Any], now: float | None = None) -> dict[s
     headers = _mapping(raw.get("headers"), "its headers")
     properties = _mapping(raw.get("properties"), "its properties")
     name = headers.get("task")
-    # Celery brings tasks of its own, which run what their arguments say.
+    # Celery registers tasks of its own, which run what their arguments say.
     if not isinstance(name, str) or name not in tasks or name.startswith("celery."):
         raise Refused(f"there is no job {_shown(name)}")
     for header in _ASKING:
@@ -182,7 +182,7 @@ def _message(name: str, identifier: str, arguments: list[Any], request: str) -> 
             "delivery_info": {"exchange": "", "routing_key": "celery"},
             "priority": 0,
             "body_encoding": "base64",
-            # Not the sender's: two messages with one tag would be taken for one.
+            # A new tag: two messages with the sender's tag would count as one.
             "delivery_tag": str(uuid.uuid4()),
         },
     }

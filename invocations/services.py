@@ -18,6 +18,7 @@ from django.contrib.auth.models import User
 from django.db import InterfaceError, InternalError, OperationalError, connection
 
 from core import clock, errors
+from core.lease import LeaseLost
 from endpoints.models import Endpoint
 from invocations import answers, runtime
 from invocations.models import Invocation, Picture
@@ -141,17 +142,30 @@ def sweep() -> None:
 
 
 def _run(call: _Call) -> None:
-    """Call until there is an answer, an error that will stay, or INVOKE_WAIT_S is over."""
-    # What was given up meanwhile stays so: the page has said it.
+    """Call until the row is finished; stop where the sweep has given the call up meanwhile."""
+    try:
+        _call_until_finished(call)
+    except LeaseLost:
+        logger.warning("call %s was given up before it had an answer", call.invocation_pk)
+    finally:
+        _under_way.discard(call.invocation_pk)
+
+
+def _call_until_finished(call: _Call) -> None:
+    """Call until there is an answer, a permanent error, or INVOKE_WAIT_S is over.
+
+    Raises LeaseLost where the row is finished by then: the page has shown that it failed.
+    """
     row = Invocation.objects.unfinished().filter(pk=call.invocation_pk)
     began = time.perf_counter()
 
-    def finish(**fields: object) -> None:
-        fields |= {"latency_ms": (time.perf_counter() - began) * 1000, "leased_until": None}
-        _write(lambda: row.update(**fields))
-
     def note(**fields: object) -> None:
-        _write(lambda: row.update(**fields))
+        if _write(lambda: row.update(**fields)) != 1:
+            raise LeaseLost
+
+    def finish(**fields: object) -> None:
+        latency_ms = (time.perf_counter() - began) * 1000
+        note(latency_ms=latency_ms, leased_until=None, **fields)
 
     try:
         _try_until_answered(call, began, note, finish)
@@ -159,27 +173,26 @@ def _run(call: _Call) -> None:
         finish(state=Invocation.State.FAILED, error=_model_said(error))
     except (errors.AwsError, answers.UnreadableAnswer) as error:
         finish(state=Invocation.State.FAILED, error=str(error))
+    except LeaseLost:
+        raise
     except BaseException:
         finish(
             state=Invocation.State.FAILED,
             error="The portal itself failed; its log says why. Send the picture again.",
         )
         raise
-    finally:
-        _under_way.discard(call.invocation_pk)
 
 
-def _write(write: Callable[[], object]) -> None:
-    """Write to the database; again where it is locked, full or away, for two minutes.
+def _write(write: Callable[[], int]) -> int:
+    """Write to the database, and return what ``write`` does.
 
-    An answer that SageMaker gave must not be lost to a backup that locks the database. Raises what
-    the last try raised.
+    Retried for two minutes where the database is locked, full or away: a backup that locks it must
+    not lose an answer of SageMaker. Raises what the last try raised.
     """
     until = time.monotonic() + WRITE_FOR_S
     while True:
         try:
-            write()
-            return
+            return write()
         except (OperationalError, InternalError, InterfaceError) as error:
             if time.monotonic() > until:
                 raise

@@ -285,3 +285,31 @@ def test_a_call_of_a_process_of_the_release_before_is_left_to_it(db: None) -> No
     assert not Invocation.objects.due().exists()
     Invocation.objects.filter(pk=call.pk).update(seen_at=Now() - timedelta(seconds=27))
     assert Invocation.objects.due().exists()
+
+
+def test_the_release_before_can_insert_rows_that_have_leases_now(db: None) -> None:
+    """It does not know the columns of this release; they have defaults in the database, or NULL."""
+    call = Invocation.objects.create(endpoint=_endpoint(), version=_version(), target_model="m")
+    _insert_copy(call, {"check_after", "leased_until"}, {})
+    _insert_copy(call.version, {"leased_until"}, {"number": 99, "key": "models/99"})
+    copy = Invocation.objects.exclude(pk=call.pk).get()
+    assert copy.check_after <= clock.now()
+    assert not Invocation.objects.due().exists()
+    assert Version.objects.due().filter(number=99).exists()
+
+
+def _insert_copy(row: Any, unknown: set[str], changed: dict[str, Any]) -> None:
+    """Insert the row again, as a release does that does not know all columns."""
+    values = type(row).objects.filter(pk=row.pk).values().get() | changed
+    fields = [
+        field
+        for field in row._meta.concrete_fields
+        if not field.primary_key and field.column not in unknown
+    ]
+    names = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    marks = ", ".join(["%s"] * len(fields))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {row._meta.db_table} ({names}) VALUES ({marks})",
+            [field.get_db_prep_save(values[field.attname], connection) for field in fields],
+        )

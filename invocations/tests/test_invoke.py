@@ -309,6 +309,20 @@ def test_a_call_that_was_given_up_stays_so(post, monkeypatch):
     assert "was stopped" in call.error
 
 
+def test_a_call_that_was_given_up_is_not_retried(post, monkeypatch):
+    calls = []
+
+    def loading(**call):
+        calls.append(call)
+        Invocation.objects.give_up()
+        raise errors.NotReady("the model is loading")
+
+    monkeypatch.setattr(runtime, "invoke", loading)
+    post(picture=upload())
+    assert len(calls) == 1
+    assert Invocation.objects.get().state == "failed"
+
+
 def test_a_bug_leaves_no_call_running(post, sagemaker_runtime):
     sagemaker_runtime.script = [RuntimeError("a bug")]
     with pytest.raises(RuntimeError):
