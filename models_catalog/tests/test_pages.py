@@ -230,7 +230,7 @@ def test_a_store_that_hangs_is_told_and_nothing_is_kept(
         monkeypatch.context() as patch,
     ):
         patch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        patch.setattr(aws, "PAGE", aws.Patience(0.5, 1))
+        patch.setattr(aws, "PAGE", aws.Timeouts(0.5, 1))
         aws.s3.cache_clear()
         answer = operator.post(reverse(NEW), _form(path))
     aws.s3.cache_clear()
