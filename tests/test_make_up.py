@@ -191,7 +191,7 @@ def what_is_there(stack: Stack) -> object:
         "from models_catalog.models import Version; from endpoints.models import Endpoint\n"
         "from activity.models import Event\n"
         "print(sorted(Version.objects.values_list('model__name', 'number', 'state', 'sha256')))\n"
-        "print(list(Endpoint.objects.values_list('name', 'status', 'gone_at')))\n"
+        "print(list(Endpoint.objects.values_list('name', 'state', 'gone_at')))\n"
         "print(list(Event.objects.order_by('pk').values_list('pk', 'text')))\n",
     )
     client = boto3.client("sagemaker", **_client(stack, "AWS_ENDPOINT_URL_SAGEMAKER"))

@@ -1,0 +1,323 @@
+"""Every page that a crawler reaches is accessible, fits its window, and reports no error.
+
+The crawler logs in as an admin and follows every link of the portal's own, in an empty portal and
+in a full one. axe-core looks at each page in light and dark, and at 1280 and 390 px.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.urls import Resolver404, resolve
+from django.utils import timezone
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from accounts import roles
+from activity.models import Event
+from activity.services import record
+from endpoints.models import Endpoint, Resource
+from invocations.models import Invocation
+from models_catalog.models import RegisteredModel, Version
+from tests.rules import rows
+from tests.test_page_policies import _database_beside_playwright, _opened, browser
+
+__all__ = ["_database_beside_playwright", "browser"]
+
+SCHEMES = ("light", "dark")
+SIZES = ((1280, 900), (390, 844))
+#: Pages that no link of an admin's leads to.
+PAGES_WITHOUT_LINKS = ("/no/such/page/", "/models/no-such-model/")
+#: Not looked at: pages of Django's own templates, whose faults are not ours to mend.
+NOT_OURS = ("/admin/", "/favicon.ico")  # Django's admin names no icon, so browsers ask for this
+#: Names of addresses that lead to a file in S3 and show no page.
+DOWNLOADS = {"models_catalog:download", "models_catalog:download-original"}
+#: Addresses of one pattern look alike; so many of each are looked at.
+MOST_OF_A_PATTERN = 9
+LONG = "a-very-long-name-that-goes-on-and-on-until-there-is-no-room-left"
+
+# What axe is asked: WCAG 2.2 A and AA, and its own best practices.
+_RUN = """
+async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"]});
+  const faults = found.violations.flatMap((one) => one.nodes.map((node) => ({
+    rule: one.id, element: node.target.join(" "), help: one.help,
+    why: node.failureSummary.split("\\n").slice(1).join(" ").trim(),
+  })));
+  const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  if (wide > 0) {
+    const beyond = [...document.querySelectorAll("body *:not(svg *)")].filter((one) =>
+      one.getBoundingClientRect().right > document.documentElement.clientWidth + 1);
+    const names = beyond.map((one) => `${one.localName}.${one.getAttribute("class")}`);
+    const element = names.length ? `${names[0]} … ${names.at(-1)}` : "html";
+    faults.push({rule: "overflow", element, help: "the page is wider than the window",
+      why: `by ${wide} px`});
+  }
+  return faults.concat(window.violations.map((text) => (
+    {rule: "CSP", element: text, help: "the Content-Security-Policy forbids it", why: ""})));
+}
+"""
+
+
+@cache
+def _axe() -> str:
+    spec = find_spec("axe_playwright_python")
+    assert spec is not None
+    assert spec.origin is not None
+    return (Path(spec.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+@dataclass
+class Crawl:
+    """What was looked at, and what was found."""
+
+    url: str
+    page: Page
+    seen: dict[str, int] = field(default_factory=dict)
+    patterns: dict[str, int] = field(default_factory=dict)
+    audits: int = 0
+    faults: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        def note(message: ConsoleMessage) -> None:
+            if message.type == "error" and not urlsplit(message.location["url"]).path.startswith(
+                (*NOT_OURS, *(f"{settings.STATIC_URL}{app[1:]}" for app in NOT_OURS))
+            ):
+                self.console.append(f"{message.text} ({message.location['url']})")
+
+        self.page.on("console", note)
+        self.page.on("pageerror", lambda error: self.console.append(str(error)))
+
+    def run(self, *paths: str) -> None:
+        """Look at ``paths`` and at whatever they lead to."""
+        waiting = [*paths]
+        while waiting:
+            path = waiting.pop(0)
+            if path in self.seen or not self._wanted(path):
+                continue
+            waiting += self._visit(path)
+
+    def _wanted(self, path: str) -> bool:
+        if path.startswith(NOT_OURS):
+            return False
+        try:
+            match = resolve(urlsplit(path).path)
+            if match.view_name in DOWNLOADS:
+                return False
+            pattern = match.route
+        except Resolver404:
+            pattern = path
+        self.patterns[pattern] = self.patterns.get(pattern, 0) + 1
+        return self.patterns[pattern] <= MOST_OF_A_PATTERN
+
+    def _visit(self, path: str) -> list[str]:
+        with self.page.expect_response(lambda answer: answer.request.is_navigation_request()) as at:
+            try:
+                self.page.goto(path)
+            except Exception as error:
+                if "Download is starting" not in str(error) and "ERR_ABORTED" not in str(error):
+                    raise
+        answer = at.value
+        self.seen[path] = answer.status
+        if "html" not in answer.headers.get("content-type", ""):
+            return []
+        expected = 404 if path in PAGES_WITHOUT_LINKS else 200
+        if answer.status != expected and not 300 <= answer.status < 400:
+            self.faults.append(f"{path}: answered with {answer.status}")
+        if urlsplit(self.page.url).path.startswith(NOT_OURS):
+            self.console.clear()
+            return []
+        self.look(path)
+        told = [text for text in self.console if str(expected) not in text or expected == 200]
+        self.faults += [f"{path}: the console has an error: {text}" for text in told]
+        self.console.clear()
+        links = self.page.eval_on_selector_all("a[href]", "nodes => nodes.map(one => one.href)")
+        return [self._path(link) for link in links if link.startswith(self.url)]
+
+    def _path(self, link: str) -> str:
+        parts = urlsplit(link)
+        return parts.path + (f"?{parts.query}" if parts.query else "")
+
+    def look(self, path: str) -> None:
+        """axe-core on the page as it is, in each scheme and size, without loading it again."""
+        self.page.evaluate(_axe())
+        for scheme in SCHEMES:
+            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            for width, height in SIZES:
+                self.page.set_viewport_size({"width": width, "height": height})
+                # A part that is being asked for anew is paler for as long.
+                self.page.locator(".htmx-request").wait_for(state="detached")
+                self.audits += 1
+                for fault in self.page.evaluate(_RUN):
+                    self.faults.append(
+                        f"{path} ({scheme}, {width} px): {fault['rule']} at {fault['element']}: "
+                        f"{fault['help']}. {fault['why']}"
+                    )
+
+
+@pytest.fixture
+def admin(transactional_db: None) -> User:
+    roles.ensure_roles()
+    user = User.objects.create_user("an-admin", password="a good long password")
+    user.groups.add(Group.objects.get(name="admin"))
+    return user
+
+
+@pytest.fixture
+def crawl(
+    browser: Browser, live_server: Any, admin: User, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Crawl]:
+    monkeypatch.setattr("core.context.WATCH.problem", lambda: "No worker has reported.")
+    with _opened(browser, live_server.url, admin) as context:
+        yield Crawl(live_server.url, _page(context))
+
+
+def _page(context: BrowserContext) -> Page:
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    return page
+
+
+def _variety(owner: User) -> None:
+    """Rows of every state, with long names and texts."""
+    for state in Endpoint.State:
+        endpoint = Endpoint.objects.create(
+            name=f"e-{state.replace('_', '-')}-{'x' * 30}"[:53],
+            bucket="bucket",
+            prefix="models",
+            image=f"123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/{LONG}:latest",
+            role_arn=f"arn:aws:iam::123456789012:role/{LONG}",
+            instance_type="ml.m5.large",
+            instance_count=10,
+            state=state,
+            failure=f"It failed: {LONG * 4}" if state == Endpoint.State.FAILED else "",
+            hint="SageMaker starts the instances.",
+            gone_at=timezone.now() if state == Endpoint.State.GONE else None,
+            created_by=owner,
+        )
+        for kind in Resource.Kind:
+            Resource.objects.create(endpoint=endpoint, kind=kind, name=f"{endpoint.name}-r1")
+    model = RegisteredModel.objects.create(name=LONG[:63], description=f"{LONG} " * 20)
+    for number, state in enumerate(Version.State, start=1):
+        version = Version.objects.create(
+            model=model,
+            number=number,
+            note=LONG * 5,
+            bucket="bucket",
+            key=f"models/{LONG}-{number}",
+            file_name=f"{LONG * 3}.tar.gz",
+            size=10**9,
+            sha256=f"{number:064x}",
+            state=state,
+            reason=f"There is no synset.txt in {LONG * 3}."
+            if state == Version.State.REJECTED
+            else "",
+            created_by=owner,
+        )
+    serving = Endpoint.objects.filter(state=Endpoint.State.IN_SERVICE).first()
+    assert serving is not None
+    for cold in (True, False):
+        for state in Invocation.State:
+            Invocation.objects.create(
+                endpoint=serving,
+                version=version,
+                target_model=LONG,
+                state=state,
+                cold=cold,
+                error=f"The container failed: {LONG * 3}" if state == "failed" else "",
+                picture_name=f"{LONG}.png",
+                predictions=[{"label": LONG, "probability": 0.5}, {"label": "b", "probability": 0}],
+                latency_ms=1234.5,
+                timings={"load_ms": 700.0, "decode_ms": 3.0, "infer_ms": 20.0},
+                thumbnail=rows._jpeg(),
+                created_by=owner,
+            )
+    for level in Event.Level:
+        record(action="x.y", subject=model, text=f"{level}: {LONG * 3}", level=level, actor=owner)
+
+
+def _say(crawl: Crawl) -> str:
+    return "\n".join(
+        [
+            f"{len(crawl.faults)} faults on {len(crawl.seen)} pages, in {crawl.audits} audits. "
+            "Mend the template or the style; dequeuniversity.com/rules/axe explains each rule.",
+            *crawl.faults,
+        ]
+    )
+
+
+@pytest.mark.browser
+def test_pages_of_an_empty_portal(crawl: Crawl) -> None:
+    crawl.run("/", "/password/", *PAGES_WITHOUT_LINKS)
+    assert len(crawl.seen) > 10
+    assert not crawl.faults, _say(crawl)
+
+
+@pytest.mark.browser
+def test_pages_of_a_full_portal(crawl: Crawl, admin: User, tmp_path: Path, settings: Any) -> None:
+    settings.SAMPLES_DIR = str(tmp_path)
+    rows.build(30, owner=admin, samples=tmp_path)
+    _variety(admin)
+    crawl.run("/", "/password/", *PAGES_WITHOUT_LINKS)
+    assert len(crawl.seen) > 40
+    assert not crawl.faults, _say(crawl)
+
+
+@pytest.mark.browser
+def test_pages_of_who_is_not_logged_in(browser: Browser, live_server: Any, db: None) -> None:
+    with _opened(browser, live_server.url) as context:
+        crawl = Crawl(live_server.url, _page(context))
+        crawl.run("/login/", "/no/such/page/")
+        page = crawl.page
+        page.goto("/login/")
+        page.get_by_label("User name").fill("nobody")
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("alert").first.wait_for()
+        crawl.look("/login/ with a wrong password")
+        assert not crawl.faults, _say(crawl)
+
+
+@pytest.mark.browser
+def test_forms_with_their_errors(crawl: Crawl, admin: User) -> None:
+    page = crawl.page
+    for path, button in (("/endpoints/new/", "Create"), ("/password/", "Change")):
+        page.goto(path)
+        page.eval_on_selector_all("form", "forms => forms.forEach(one => one.noValidate = true)")
+        page.locator("main form button.primary, main form button[type=submit]").first.click()
+        page.wait_for_load_state()
+        crawl.look(f"{path} with its errors ({button})")
+    assert not crawl.faults, _say(crawl)
+
+
+@pytest.mark.browser
+def test_pages_of_who_has_no_role(browser: Browser, live_server: Any, db: None) -> None:
+    user = User.objects.create_user("no-role", password="a good long password")
+    with _opened(browser, live_server.url, user) as context:
+        crawl = Crawl(live_server.url, _page(context))
+        crawl.page.goto("/")
+        crawl.look("/ without a role")
+        crawl.page.goto("/models/")
+        crawl.look("/models/ without a role (403)")
+        assert not crawl.faults, _say(crawl)
+
+
+def test_axe_finds_what_is_wrong(browser: Browser, live_server: Any, db: None) -> None:
+    """The rule can fail: a picture without a text, a page that is too wide."""
+    with _opened(browser, live_server.url) as context:
+        crawl = Crawl(live_server.url, _page(context))
+        crawl.page.goto("/login/")
+        crawl.page.evaluate(
+            "() => { document.querySelector('main').append(document.createElement('img'));"
+            " document.body.style.width = '3000px'; }"
+        )
+        crawl.look("/login/")
+        for rule in ("image-alt", "overflow"):
+            assert any(rule in fault for fault in crawl.faults), crawl.faults
