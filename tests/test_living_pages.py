@@ -132,7 +132,7 @@ def test_what_is_new_is_announced_once_and_the_seconds_are_not(
     expect(status).to_have_text("")
     Invocation.objects.update(state="loading")
     expect(status).to_have_text("The model is loading")
-    page.evaluate("document.querySelector('[role=status]').textContent = ''")
+    page.evaluate("document.querySelector('[role=status].visually-hidden').textContent = ''")
     shown = seconds.text_content()
     expect(seconds).not_to_have_text(shown or "")
     expect(status).to_have_text("")
