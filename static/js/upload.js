@@ -175,6 +175,11 @@ form.addEventListener("input", () => { if (!request) send.disabled = false; });
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (request || send.disabled) return;
+  // Where the browser does not hold the field's `required`.
+  if (!input.files.length) {
+    say("archive-problem", ["Choose an archive first."]);
+    return;
+  }
   send.disabled = true;
   try {
     if (again && !(await takeNewToken())) {

@@ -18,6 +18,7 @@ from django.contrib.auth.models import Group, User
 from django.urls import Resolver404, resolve
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from accounts import roles
 from activity.models import Event
@@ -26,7 +27,7 @@ from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation
 from models_catalog.models import RegisteredModel, Version
 from tests.rules import rows
-from tests.test_page_policies import _database_beside_playwright, _opened, browser
+from tests.test_page_policies import REPORT, _database_beside_playwright, _opened, browser
 
 __all__ = ["_database_beside_playwright", "browser"]
 
@@ -38,8 +39,10 @@ PAGES_WITHOUT_LINKS = ("/no/such/page/", "/models/no-such-model/")
 NOT_OURS = ("/admin/", "/favicon.ico")  # Django's admin names no icon, so browsers ask for this
 #: Names of addresses that lead to a file in S3 and show no page.
 DOWNLOADS = {"models_catalog:download", "models_catalog:download-original"}
-#: Addresses of one pattern look alike; so many of each are looked at.
-MOST_OF_A_PATTERN = 9
+#: Addresses of one pattern look alike; so many of each that links lead to are looked at.
+MOST_OF_A_PATTERN = 4
+#: Where a page tells what is wrong with what was sent.
+ERRORS = ".errors li:visible, .callout.error:visible"
 LONG = "a-very-long-name-that-goes-on-and-on-until-there-is-no-room-left"
 
 # What axe is asked: WCAG 2.2 A and AA, and its own best practices.
@@ -65,6 +68,17 @@ async () => {
 """
 
 
+# The first field that a person fills in, of the forms that change something.
+_FIELDS = "main form[method=post] :is(input:not([type=hidden]), select, textarea)"
+_CLICK = """
+(field) => {
+  field.form.noValidate = true;
+  field.form.querySelector("button:not([type=button], [name])").click();
+}
+"""
+_SUBMIT = "(field) => field.form.submit()"  # which runs no script of the page's
+
+
 @cache
 def _axe() -> str:
     spec = find_spec("axe_playwright_python")
@@ -82,6 +96,7 @@ class Crawl:
     seen: dict[str, int] = field(default_factory=dict)
     patterns: dict[str, int] = field(default_factory=dict)
     audits: int = 0
+    audited: bool = True
     faults: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
 
@@ -96,11 +111,11 @@ class Crawl:
         self.page.on("pageerror", lambda error: self.console.append(str(error)))
 
     def run(self, *paths: str) -> None:
-        """Look at ``paths`` and at whatever they lead to."""
+        """Look at each of ``paths``, and at what they lead to: at some of each pattern."""
         waiting = [*paths]
         while waiting:
             path = waiting.pop(0)
-            if path in self.seen or not self._wanted(path):
+            if path in self.seen or not (self._wanted(path) or path in paths):
                 continue
             waiting += self._visit(path)
 
@@ -147,6 +162,8 @@ class Crawl:
 
     def look(self, path: str) -> None:
         """axe-core on the page as it is, in each scheme and size, without loading it again."""
+        if not self.audited:
+            return
         self.page.evaluate(_axe())
         for scheme in SCHEMES:
             self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -243,6 +260,22 @@ def _variety(owner: User) -> None:
         record(action="x.y", subject=model, text=f"{level}: {LONG * 3}", level=level, actor=owner)
 
 
+def _one_of_each_state() -> list[str]:
+    """The newest endpoint, version and call of each state; links alone lead to some of them."""
+    paths = []
+    for model in (Endpoint, Version):
+        for state in model.State:
+            newest = model._default_manager.filter(state=state).order_by("-pk").first()
+            assert newest is not None, f"Let _variety make a {model.__name__} that is {state}."
+            paths.append(newest.get_absolute_url())
+    for state in Invocation.State:
+        for cold in (True, False):
+            call = Invocation.objects.filter(state=state, cold=cold).order_by("-pk").first()
+            assert call is not None, f"Let _variety make a call that is {state}, cold: {cold}."
+            paths.append(f"/invoke/{call.pk}/")
+    return paths
+
+
 def _say(crawl: Crawl) -> str:
     return "\n".join(
         [
@@ -265,7 +298,11 @@ def test_pages_of_a_full_portal(crawl: Crawl, admin: User, tmp_path: Path, setti
     settings.SAMPLES_DIR = str(tmp_path)
     rows.build(30, owner=admin, samples=tmp_path)
     _variety(admin)
-    crawl.run("/", "/password/", *PAGES_WITHOUT_LINKS)
+    # A report of everything; those of the other versions are short.
+    Version.objects.filter(state=Version.State.READY, model__name=LONG[:63]).update(report=REPORT)
+    each_state = _one_of_each_state()
+    crawl.run("/", "/password/", "/models/?q=nothing", *PAGES_WITHOUT_LINKS, *each_state)
+    assert {path: crawl.seen.get(path) for path in each_state} == dict.fromkeys(each_state, 200)
     assert len(crawl.seen) > 40
     assert not crawl.faults, _say(crawl)
 
@@ -286,14 +323,40 @@ def test_pages_of_who_is_not_logged_in(browser: Browser, live_server: Any, db: N
 
 
 @pytest.mark.browser
-def test_forms_with_their_errors(crawl: Crawl, admin: User) -> None:
+def test_forms_with_their_errors(crawl: Crawl, admin: User, tmp_path: Path, settings: Any) -> None:
+    """Each form that the crawler reaches is sent empty, by its button and without scripts."""
+    settings.SAMPLES_DIR = str(tmp_path)
+    rows.build(2, owner=admin, samples=tmp_path)
+    crawl.audited = False
+    crawl.run("/", "/password/")
+    crawl.audited = True
     page = crawl.page
-    for path, button in (("/endpoints/new/", "Create"), ("/password/", "Change")):
+    sent = set()
+    for path, status in sorted(crawl.seen.items()):
+        pattern = resolve(urlsplit(path).path).route
+        if status != 200 or pattern in sent:
+            continue
         page.goto(path)
-        page.eval_on_selector_all("form", "forms => forms.forEach(one => one.noValidate = true)")
-        page.locator("main form button.primary, main form button[type=submit]").first.click()
-        page.wait_for_load_state()
-        crawl.look(f"{path} with its errors ({button})")
+        if page.locator(_FIELDS).count() == 0:
+            continue
+        sent.add(pattern)
+        for how, send in (("its button", _CLICK), ("no script", _SUBMIT)):
+            page.goto(path)
+            page.locator(_FIELDS).first.evaluate(send)
+            try:
+                page.locator(ERRORS).first.wait_for()
+            except PlaywrightTimeoutError:
+                crawl.faults.append(
+                    f"{path} sent empty by {how}: no error is told (none of: {ERRORS}); it is at "
+                    f"{page.url}, and says: {page.locator('main').inner_text()[:200]!r}"
+                )
+            page.wait_for_load_state()
+            crawl.look(f"{path} sent empty by {how}")
+        told = [text for text in crawl.console if "responded with a status of 4" not in text]
+        crawl.faults += [f"{path} sent empty: the console has an error: {text}" for text in told]
+        crawl.console.clear()
+    assert {"password/", "endpoints/new/", "models/new/", "invoke/"} <= sent
+    assert len(sent) >= 6, sent
     assert not crawl.faults, _say(crawl)
 
 
