@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 HOLDS_S = 5.0
 STALE_S = 20.0
 PATIENCE_S = 0.3
-# A worker that has just begun, or whose key was flushed, reports again within ten seconds.
+# A worker that begins beside this process, or whose key was flushed, reports within ten seconds.
 GRACE_S = 20.0
 
 NO_WORKER = (
@@ -56,7 +56,8 @@ class WorkerWatch:
         self._looking: threading.Event | None = None
         self._looked_at = float("-inf")
         self._found = ""
-        self._bad_since: float | None = None
+        # When a worker was last known to be there; at first, when this process began.
+        self._well_at = clock()
 
     def problem(self) -> str:
         """What to tell on a page: a sentence, or "" where all is well or nothing is known yet."""
@@ -65,9 +66,8 @@ class WorkerWatch:
             looking.wait(PATIENCE_S)
         with self._lock:
             now = self._clock()
-            if self._bad_since is None or now - self._looked_at > STALE_S:
-                return ""
-            return self._found if now - self._bad_since >= GRACE_S else ""
+            known = now - self._looked_at <= STALE_S
+            return self._found if known and now - self._well_at >= GRACE_S else ""
 
     def _begin(self) -> threading.Event:
         with self._lock:
@@ -90,9 +90,7 @@ class WorkerWatch:
         with self._lock:
             self._found, self._looked_at, self._looking = found, self._clock(), None
             if not found:
-                self._bad_since = None
-            elif self._bad_since is None:
-                self._bad_since = self._looked_at
+                self._well_at = self._looked_at
         done.set()
 
 

@@ -44,10 +44,24 @@ def test_a_worker_that_is_away_for_long_is_told_and_one_that_is_back_is_not():
     assert watched.problem(0) == ""
     watched.found = NO_WORKER
     assert watched.problem(HOLDS_S) == ""
-    assert watched.problem(GRACE_S - 1) == ""
+    assert watched.problem(GRACE_S - HOLDS_S - 1) == ""
     assert watched.problem(HOLDS_S) == NO_WORKER
     watched.found = ""
     assert watched.problem(HOLDS_S) == ""
+
+
+def test_the_first_page_after_hours_tells_it():
+    watched = Watched()
+    assert watched.problem(0) == ""
+    watched.found = NO_WORKER
+    assert watched.problem(3600) == NO_WORKER
+
+
+def test_a_worker_that_begins_with_the_portal_has_time_to_report():
+    watched = Watched()
+    watched.found = NO_WORKER
+    assert watched.problem(1) == ""
+    assert watched.problem(GRACE_S) == NO_WORKER
 
 
 def test_an_old_finding_is_not_told():

@@ -8,7 +8,7 @@ from activity.models import Event
 from activity.services import record
 from core import clock
 from core.jobs import enqueue_on_commit
-from endpoints.models import Endpoint, Resource
+from endpoints.models import Endpoint
 from endpoints.reconciler.run import NewEvent, Run
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def write(run: Run) -> None:
         logger.warning("endpoint %s: took too long; another worker goes on", seen)
         return
     for kind in run.seen:
-        _save_resource(run.resources[kind.kind])
+        run.resources[kind.kind].save()
     events = [*run.events, *_events_of_failure(run, row)]
     row.state, row.sagemaker_status = seen.state, seen.sagemaker_status
     row.failure, row.hint = run.failure, run.hint
@@ -47,10 +47,6 @@ def write(run: Run) -> None:
         record(action=event.code, subject=row, parameters=event.parameters, level=event.level)
     if not run.gone and row.check_after <= now:
         enqueue_on_commit("endpoints.tasks.advance", row.pk)
-
-
-def _save_resource(resource: Resource) -> None:
-    resource.save()
 
 
 def _events_of_failure(run: Run, before: Endpoint) -> list[NewEvent]:

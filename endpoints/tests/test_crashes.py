@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from activity.models import Event
 from endpoints import reconciler, services
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, Resource
 from endpoints.reconciler import writing
 from endpoints.tests.account import Account, Crash
 from endpoints.tests.conftest import CREATED, DELETED
@@ -67,19 +67,23 @@ def test_a_crash_at_any_call_of_the_teardown(serving, account, at, after_acting)
 
 @pytest.mark.parametrize("teardown", [False, True])
 @pytest.mark.parametrize("at", range(9))
-@pytest.mark.parametrize("place", ["write", "_save_resource", "record"])
-def test_a_crash_before_the_commit(endpoint, account, settle, monkeypatch, place, at, teardown):
+@pytest.mark.parametrize(
+    ("owner", "place"), [(writing, "write"), (Resource, "save"), (writing, "record")]
+)
+def test_a_crash_before_the_commit(
+    endpoint, account, settle, monkeypatch, owner, place, at, teardown
+):
     if teardown:
         settle(endpoint)
         services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None)
-    real, calls = getattr(writing, place), iter(range(1000))
+    real, calls = getattr(owner, place), iter(range(1000))
 
     def crashing(*args, **kwargs):
         if next(calls) == at:
             raise Crash(place)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(writing, place, crashing)
+    monkeypatch.setattr(owner, place, crashing)
     endpoint, _ = survive(endpoint, "absent" if teardown else "present")
     assert account.changes == (CREATED + DELETED if teardown else CREATED)
     assert account.empty == teardown
