@@ -10,6 +10,7 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the checks known."""
-        from core import ready_checks
+        # worker_watch: its time begins with the process, not with the first page.
+        from core import ready_checks, worker_watch  # noqa: F401
 
         ready_checks.register_all()

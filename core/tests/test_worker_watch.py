@@ -1,10 +1,14 @@
 """The banner while no worker is there, with a clock that the test moves."""
 
+import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
 import pytest
 import redis
+from django.conf import settings
 from django.test import Client
 
 from core import heartbeat, worker_watch
@@ -114,3 +118,22 @@ def test_pages_show_it_to_who_is_logged_in(client_of: Any, monkeypatch: pytest.M
     assert NO_WORKER not in Client().get("/login/").content.decode()
     monkeypatch.setattr("core.context.WATCH.problem", lambda: "")
     assert 'id="worker-problem"' not in client_of("operator").get("/").content.decode()
+
+
+def test_the_time_of_the_watch_begins_with_the_process():
+    """Not with the first page, which would then be shown without the banner."""
+    program = "import django, sys; django.setup(); print('core.worker_watch' in sys.modules)"
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "mmeportal.settings",
+        "SECRET_KEY": settings.SECRET_KEY,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == "True"

@@ -136,3 +136,12 @@ def test_redis_is_told_its_password_in_files_of_their_owner_alone(layout: Layout
         assert (folder / name).stat().st_mode & 0o777 == 0o600
         assert password not in (folder / name).read_text(), "a hash of it alone"
     assert layout.redis_url == "redis://portal@127.0.0.1:6380/0"
+
+
+def test_the_portals_log_is_for_people_unless_the_caller_wants_another_form(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOG_FORMAT", raising=False)
+    assert environment(layout)["LOG_FORMAT"] == "console"
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    assert environment(layout)["LOG_FORMAT"] == "json"
