@@ -10,6 +10,7 @@ thread held would stay locked in the child. README.md says what the host is wort
 
 import argparse
 import contextlib
+import gc
 import os
 import platform
 import select
@@ -476,6 +477,10 @@ def import_mxnet(*, prepare_kernels: bool) -> bool:
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         raise RuntimeError(f"importing MXNet started {threads - 1} threads; forking is not safe")
+    # A worker's garbage collector writes to every object that it looks at, and the kernel then copies
+    # the page. Frozen objects are not looked at.
+    gc.collect()
+    gc.freeze()
     heap.fill_gaps()
     return prepared
 

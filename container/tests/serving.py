@@ -137,8 +137,9 @@ class Server:
     def events(self, event: str) -> list[dict[str, Any]]:
         """The JSON lines of the log that tell of ``event``."""
         found = []
-        for line in self.log().splitlines():
-            if line.startswith("{"):
+        for line in self.log().splitlines(keepends=True):
+            # The last line may be half written.
+            if line.startswith("{") and line.endswith("\n"):
                 entry = json.loads(line)
                 if entry.get("event") == event:
                     found.append(entry)
