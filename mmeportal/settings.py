@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "core.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.languages.LanguageMiddleware",
     "core.middleware.NoStoreMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -115,7 +116,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "core.context.site",
             ],
-            "builtins": ["core.templatetags.portal"],
+            "builtins": ["core.templatetags.portal", "django.templatetags.i18n"],
         },
     },
 ]
@@ -158,7 +159,16 @@ AXES_DISABLE_ACCESS_LOG = True  # the activity log has it
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
-LOCALE_PATHS = [BASE_DIR / "locale"]
+# --- languages and times (docs/development.md, "Languages") --------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ko", "한국어")]
+# Django finds those of the installed apps by itself.
+LOCALE_PATHS = [BASE_DIR / "mmeportal" / "locale"]
+LANGUAGE_COOKIE_NAME = f"{COOKIE_PREFIX}_language"
+LANGUAGE_COOKIE_AGE = 31_536_000  # s
+LANGUAGE_COOKIE_SECURE = HTTPS
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = env_str("TIME_ZONE", "UTC")
 
 STATIC_URL = "static/"
