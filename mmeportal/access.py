@@ -53,6 +53,8 @@ ACCESS: dict[str, Access] = {
     "logout": Access(USER, get=(), post=(302,)),
     "password": Access(USER, post=(400,)),
     "status": Access(ADMIN),
+    "preferences": Access(USER, post=(302,), own=True),
+    "language": Access(ANYBODY, get=(), post=(400,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),
