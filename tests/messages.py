@@ -9,6 +9,7 @@ The files are in the order of their sentences, without line numbers and dates, s
 shows only what was changed.
 """
 
+import contextlib
 import functools
 import io
 import re
@@ -46,6 +47,10 @@ _ALIASES = dict.fromkeys(
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
     **_ALIASES,
+    # Of core/sentences.py, and what names an action in the refusal of a permission.
+    "plural": (1, 2),
+    "phrase": (1,),
+    "require_permission": (2,),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3)),
 }
@@ -113,9 +118,9 @@ def _read(path: Path) -> Iterator[tuple[Ident, Sequence[str], str | None]]:
         # Django looks a template's text up with its percent signs doubled.
         text = re.sub(rb"(?<!\{)%(?!\})", b"%%", text)
         method = extract_django
-    for _, message, comments, context in extract(
-        method, io.BytesIO(text), KEYWORDS, ("Translators:",)
-    ):
+    with contextlib.redirect_stderr(io.StringIO()):  # Babel warns of f-strings in any argument
+        found = list(extract(method, io.BytesIO(text), KEYWORDS, ("Translators:",)))
+    for _, message, comments, context in found:
         if message:
             yield (
                 tuple(message) if isinstance(message, tuple | list) else message,
