@@ -167,8 +167,8 @@ def update(root: Path, room: str, language: str, elsewhere: dict[Key, Message]) 
     for ident, one in found_in(root, room).items():
         context, text = ident
         known = old.get(ident)
-        if known is None or not known.string:
-            known = elsewhere.get(ident)
+        if known is None or not translated(known):
+            known = elsewhere.get(ident, known)
         flags = known.flags - {"python-format", "python-brace-format"} if known else ()
         new.add(
             text,
