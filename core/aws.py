@@ -416,18 +416,18 @@ def _service_error(error: ClientError) -> ServiceError:
     return ServiceError(code, message, cast("Mapping[str, Any]", error.response))
 
 
+def told(text: Sentence | str, code: str, doing: Sentence | str) -> Sentence:
+    """What a service answered, quoted, with its code and what was tried."""
+    return phrase("%(text)s (%(code)s, while %(doing)s)", text=text, code=code, doing=doing)
+
+
 def from_client_error(error: ClientError, doing: Sentence | str) -> errors.AwsError:
     """Translate by AWS's error code; an unknown one becomes :class:`~core.errors.Invalid`."""
     detail: Any = error.response.get("Error", {})
     code = str(detail.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     message = str(detail.get("Message", "")) or code
-    text = phrase(
-        "%(text)s (%(code)s, while %(doing)s)",
-        text=_SAID.get(code, message),
-        code=code,
-        doing=doing,
-    )
+    text = told(_SAID.get(code, message), code, doing)
     if code in _FULL or status == 507:
         return errors.StorageFull(text)
     if code in _THROTTLED or status in {429, 500, 502, 503, 504}:

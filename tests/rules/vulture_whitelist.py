@@ -27,7 +27,6 @@ _.receive_data_chunk
 _.file_complete
 _.upload_interrupted
 _.process_exception
-_.english
 _.ROOT_URLCONF
 _._has_been_logged
 
