@@ -53,6 +53,8 @@ ACCESS: dict[str, Access] = {
     "logout": Access(USER, get=(), post=(302,)),
     "password": Access(USER, post=(400,)),
     "status": Access(ADMIN),
+    "search": Access(USER),
+    "styleguide": Access(USER),  # 404 where the setting STYLEGUIDE is off
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from accounts.views import LoginView, LogoutView, PasswordChangeView
+from core import views as core_views
 from mmeportal import views
 
 urlpatterns = [
@@ -16,6 +17,8 @@ urlpatterns = [
     path("invoke/", include("invocations.urls")),
     path("status/", views.status, name="status"),
     path("activity/", include("activity.urls")),
+    path("search/", core_views.search, name="search"),
+    path("styleguide/", core_views.styleguide, name="styleguide"),
     path("admin/", admin.site.urls),
 ]
 
