@@ -78,11 +78,13 @@ MIDDLEWARE = [
     "core.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.languages.LanguageMiddleware",
     "core.middleware.NoStoreMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.preferences.PreferencesMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -164,7 +166,15 @@ AXES_DISABLE_ACCESS_LOG = True  # the activity log has it
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
-LOCALE_PATHS = [BASE_DIR / "locale"]
+# --- languages and times (docs/development.md, "Languages") --------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ko", "한국어")]
+# Django finds those of the installed apps by itself.
+LOCALE_PATHS = [BASE_DIR / "mmeportal" / "locale"]
+LANGUAGE_COOKIE_NAME = f"{COOKIE_PREFIX}_language"
+LANGUAGE_COOKIE_AGE = 31_536_000  # s
+TIME_ZONE_COOKIE_NAME = f"{COOKIE_PREFIX}_timezone"  # the browser's; static/js/portal.js sets it
+FORMAT_MODULE_PATH = ["core.formats"]
 TIME_ZONE = env_str("TIME_ZONE", "UTC")
 
 STATIC_URL = "static/"

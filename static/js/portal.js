@@ -37,6 +37,13 @@ document.addEventListener("click", async (event) => {
   }, 1500);
 });
 
+// The next page comes in the browser's time zone.
+const { zoneCookie } = document.documentElement.dataset;
+if (zoneCookie) {
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  document.cookie = `${zoneCookie}=${timeZone}; path=/; max-age=31536000; samesite=lax`;
+}
+
 // Times come in the server's zone, which they name, and are shown in the reader's.
 const SHOWN = {
   minute: { dateStyle: "medium", timeStyle: "short" },
