@@ -53,6 +53,7 @@ ACCESS: dict[str, Access] = {
     "logout": Access(USER, get=(), post=(302,)),
     "password": Access(USER, post=(400,)),
     "status": Access(ADMIN),
+    "glossary": Access(USER),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),

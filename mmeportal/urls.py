@@ -15,6 +15,7 @@ urlpatterns = [
     path("endpoints/", include("endpoints.urls")),
     path("invoke/", include("invocations.urls")),
     path("status/", views.status, name="status"),
+    path("glossary/", views.glossary_page, name="glossary"),
     path("activity/", include("activity.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -6,9 +6,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
-from core import panels, readiness, request_id, shortage
+from core import glossary, panels, readiness, request_id, shortage
 from core.permissions import NotPermitted, require_permission
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,16 @@ def home(request: HttpRequest) -> HttpResponse:
     """The home page: what the apps register for it (core/panels.py)."""
     no_role = not any(panels.visible(slot, request.user) for slot in ("home", "home.aside"))
     return render(request, "home.html", {"no_role": no_role})
+
+
+@require_safe
+def glossary_page(request: HttpRequest) -> HttpResponse:
+    """What the portal's words mean (core/glossary.py)."""
+    context = {
+        "glossary": glossary.GLOSSARY,
+        "introduction": gettext(glossary.INTRODUCTION),
+    }
+    return render(request, "mmeportal/glossary.html", context)
 
 
 @require_safe
