@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Term:
-    """A word: its name, its meaning in one sentence, and a little more; in the reader's language."""
+    """A word, its meaning in one sentence, and a little more; in the reader's language."""
 
     name: "StrPromise"
     sentence: "StrPromise"
@@ -168,12 +168,12 @@ GLOSSARY: dict[str, Term] = {
     "checksum": Term(
         _("Checksum"),
         _("A short text, SHA-256, that is different for every different file."),
-        _("Compare it with `sha256sum FILE` to know that a download is the file you mean."),
+        _("Compare it with “sha256sum FILE” to know that a download is the file you mean."),
     ),
     "local-stack": Term(
         _("Local stack"),
         _("All parts of the portal on one machine, with localaws in the place of AWS."),
-        _("Nothing of it is on AWS, and nothing costs money. `make up` starts it."),
+        _("Nothing of it is on AWS, and nothing costs money. The command “make up” starts it."),
     ),
 }
 

@@ -54,6 +54,7 @@ ACCESS: dict[str, Access] = {
     "password": Access(USER, post=(400,)),
     "status": Access(ADMIN),
     "glossary": Access(USER),
+    "hide-first-steps": Access(USER, get=(), post=(302,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),
@@ -66,6 +67,7 @@ ACCESS: dict[str, Access] = {
     "models_catalog:versions-live": Access(VIEWER),
     "models_catalog:download": Access(OPERATOR, get=(302,)),
     "models_catalog:download-original": Access(OPERATOR, get=(302,)),
+    "models_catalog:dismiss": Access(OPERATOR, get=(), post=(302,)),
     # --- endpoints
     "endpoints:list": Access(VIEWER),
     "endpoints:new": Access(OPERATOR, post=(400,)),

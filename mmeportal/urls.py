@@ -16,6 +16,7 @@ urlpatterns = [
     path("invoke/", include("invocations.urls")),
     path("status/", views.status, name="status"),
     path("glossary/", views.glossary_page, name="glossary"),
+    path("first-steps/hide/", views.hide_first_steps, name="hide-first-steps"),
     path("activity/", include("activity.urls")),
     path("admin/", admin.site.urls),
 ]
