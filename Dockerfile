@@ -46,7 +46,8 @@ LABEL org.opencontainers.image.vendor=mme-portal
 COPY --from=portal-packages /app/.venv .venv
 COPY . .
 # Here, because the user below may write nothing of the program.
-RUN .venv/bin/python -m compileall -q -x '/\.venv' .
+RUN .venv/bin/python -m compileall -q -x '/\.venv' . \
+    && .venv/bin/python -m core.catalogs
 ENV PATH=/app/.venv/bin:$PATH \
     LANG=C.UTF-8 \
     PYTHONUNBUFFERED=1 \

@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up dev manage test quick soak fuzz fuzz-requests lint glossary audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
+.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests lint glossary audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -20,6 +20,9 @@ dev: ## as up, and reload changed code, templates and styles
 
 manage: ## manage.py beside the stack; ARGS="pack_zoo resnet18_v1"
 	@$(STACK) manage $(ARGS)
+
+messages: ## find what the pages say, bring every room's catalog (.po) up to date, and compile them
+	@$(STACK) run -m tests.messages
 
 test: ## all tests; ARGS="-k upload" for some
 	@$(STACK) install sdk

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core import catalogs
 from tests import quick
 
 # pytest-django has read the settings of the tests by now (pyproject.toml). A process that a test
@@ -19,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    catalogs.compile_changed()  # before Django reads them
     if config.getoption("--quick"):
         config.pluginmanager.register(quick.NoProcesses(), "no-processes")
 

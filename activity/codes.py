@@ -7,10 +7,14 @@ Each app registers its codes when Django starts (``AppConfig.ready``). The sente
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from django.utils.translation import gettext
 
-Scalar = str | int | float | bool | None
+from core.sentences import Sentence
+
+#: What a parameter is given as. A sentence is stored as its code, and read in any language.
+Scalar = str | int | float | bool | Sentence | None
 
 MAX_LENGTH = 300  # characters of one parameter, where its app allows no more
 # For sentences of AWS and of the validation: the end of one says which permission, or what to do.
@@ -33,11 +37,11 @@ def register(templates: Mapping[str, str], *, max_length: int = MAX_LENGTH) -> N
             raise ValueError(f"The event code {code!r} is registered twice.")
 
 
-def validated(code: str, parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
+def validated(code: str, parameters: Mapping[str, Scalar]) -> dict[str, Any]:
     """The parameters as they are stored: only those of the code, scalars, long texts truncated.
 
     Raises ValueError for an unknown code or other names than its template has, TypeError for
-    anything but a text, a number, a truth value or None.
+    anything but a text, a number, a truth value, a sentence or None.
     """
     if code not in _templates:
         raise ValueError(f"The event code {code!r} is not registered.")
@@ -47,7 +51,9 @@ def validated(code: str, parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
     return {name: _scalar(code, name, value) for name, value in parameters.items()}
 
 
-def _scalar(code: str, name: str, value: Scalar) -> Scalar:
+def _scalar(code: str, name: str, value: Scalar) -> Any:
+    if isinstance(value, Sentence):
+        return value.as_json()
     if isinstance(value, str):
         # PostgreSQL stores no NUL in a text.
         clean = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
@@ -58,13 +64,18 @@ def _scalar(code: str, name: str, value: Scalar) -> Scalar:
     raise TypeError(f"The parameter {name!r} of the event {code!r} is no scalar: {type(value)}.")
 
 
-def render(code: str, parameters: Mapping[str, Scalar]) -> str:
+def render(code: str, stored: Mapping[str, Any]) -> str:
     """The sentence of an event, in the reader's language.
 
     The event of a code that is no longer registered is shown as it is stored.
     """
     template = _templates.get(code)
+    parameters = {name: _shown(value) for name, value in stored.items()}
     if template is None or not set(_PLACE.findall(template)) <= set(parameters):
         values = ", ".join(f"{name}: {value}" for name, value in parameters.items())
         return f"{code} ({values})" if values else code
-    return _PLACE.sub(lambda match: str(parameters[match[1]]), gettext(template))
+    return _PLACE.sub(lambda match: parameters[match[1]], gettext(template))
+
+
+def _shown(value: Any) -> str:
+    return str(Sentence.from_json(value, str(value)) if isinstance(value, dict) else value)

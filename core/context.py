@@ -3,17 +3,20 @@
 from django.conf import settings
 from django.http import HttpRequest
 
-from core import request_id, where
+from core import languages, request_id, where
 from core.worker_watch import WATCH
 
 
 def site(request: HttpRequest) -> dict[str, object]:
-    """Where this portal works, the largest upload, and what is amiss with it.
+    """Where this portal works, the largest upload, the reader's zone, and what is amiss.
 
     ``worker_problem`` and ``where`` are functions, so that only pages that show them ask.
     """
     return {
         "request_id": request_id.current(),
+        "time_zone": languages.zone_of(request),
+        "time_zone_cookie": settings.TIME_ZONE_COOKIE_NAME,
+        "languages": settings.LANGUAGES,
         "worker_problem": WATCH.problem,
         "where": where.chip,
         "aws_region": settings.AWS_REGION,

@@ -3,15 +3,19 @@
 Every message is a sentence that may be shown on a page.
 """
 
+from core.sentences import Sentence
+
 
 class AwsError(Exception):
     """An AWS call failed; the subclasses say how. ``str()`` may be shown on a page.
 
-    ``todo`` says what a person can do about it, if known; ``str()`` includes it.
+    ``sentence`` is what a row stores (core/sentences.py); ``str()`` is the same in the reader's
+    language. ``todo`` says what a person can do about it, if known; ``str()`` includes it.
     """
 
-    def __init__(self, message: str, *, todo: str = "") -> None:
+    def __init__(self, message: Sentence | str, *, todo: Sentence | str = "") -> None:
         super().__init__(message)
+        self.sentence = Sentence.of(message)
         self.todo = todo
 
 
@@ -53,6 +57,6 @@ class ModelFailed(AwsError):
     ``status`` is the container's HTTP status (InvokeEndpoint's OriginalStatusCode).
     """
 
-    def __init__(self, message: str, *, status: int) -> None:
+    def __init__(self, message: Sentence | str, *, status: int) -> None:
         super().__init__(message)
         self.status = status

@@ -53,6 +53,10 @@ ACCESS: dict[str, Access] = {
     "logout": Access(USER, get=(), post=(302,)),
     "password": Access(USER, post=(400,)),
     "status": Access(ADMIN),
+    "search": Access(USER),
+    "styleguide": Access(USER),  # 404 where the setting STYLEGUIDE is off
+    "preferences": Access(USER, post=(302,), own=True),
+    "language": Access(ANYBODY, get=(), post=(400,)),
     "glossary": Access(USER),
     "hide-first-steps": Access(USER, get=(), post=(302,)),
     # --- models and versions

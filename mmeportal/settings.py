@@ -28,6 +28,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- the site -----------------------------------------------------------------
 DEBUG = env_bool("DEBUG")
+# The page of all elements, for who changes them.
+STYLEGUIDE = env_bool("STYLEGUIDE", default=DEBUG)
 DEFAULT_EXCEPTION_REPORTER_FILTER = "core.reporting.ReporterFilter"
 # A server refuses to start without a secret.
 SECRET_KEY = require_strong("SECRET_KEY", env_secret("SECRET_KEY"))
@@ -76,11 +78,13 @@ MIDDLEWARE = [
     "core.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.languages.LanguageMiddleware",
     "core.middleware.NoStoreMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.preferences.PreferencesMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -115,7 +119,11 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "core.context.site",
             ],
-            "builtins": ["core.templatetags.portal"],
+            "builtins": [
+                "django.templatetags.i18n",
+                "core.templatetags.portal",
+                "core.templatetags.elements",
+            ],
         },
     },
 ]
@@ -158,7 +166,15 @@ AXES_DISABLE_ACCESS_LOG = True  # the activity log has it
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
-LOCALE_PATHS = [BASE_DIR / "locale"]
+# --- languages and times (docs/development.md, "Languages") --------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ko", "한국어")]
+# Django finds those of the installed apps by itself.
+LOCALE_PATHS = [BASE_DIR / "mmeportal" / "locale"]
+LANGUAGE_COOKIE_NAME = f"{COOKIE_PREFIX}_language"
+LANGUAGE_COOKIE_AGE = 31_536_000  # s
+TIME_ZONE_COOKIE_NAME = f"{COOKIE_PREFIX}_timezone"  # the browser's; static/js/portal.js sets it
+FORMAT_MODULE_PATH = ["core.formats"]
 TIME_ZONE = env_str("TIME_ZONE", "UTC")
 
 STATIC_URL = "static/"

@@ -3,7 +3,9 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts import preferences
 from accounts.views import LoginView, LogoutView, PasswordChangeView
+from core import views as core_views
 from mmeportal import views
 
 urlpatterns = [
@@ -11,6 +13,8 @@ urlpatterns = [
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("password/", PasswordChangeView.as_view(), name="password"),
+    path("preferences/", preferences.page, name="preferences"),
+    path("language/", preferences.language, name="language"),
     path("models/", include("models_catalog.urls")),
     path("endpoints/", include("endpoints.urls")),
     path("invoke/", include("invocations.urls")),
@@ -18,6 +22,8 @@ urlpatterns = [
     path("glossary/", views.glossary_page, name="glossary"),
     path("first-steps/hide/", views.hide_first_steps, name="hide-first-steps"),
     path("activity/", include("activity.urls")),
+    path("search/", core_views.search, name="search"),
+    path("styleguide/", core_views.styleguide, name="styleguide"),
     path("admin/", admin.site.urls),
 ]
 

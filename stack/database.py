@@ -1,4 +1,4 @@
-"""Migrates the database and creates the administrator, in one start of Django.
+"""Compiles the catalogs, migrates the database, creates the administrator: in one start of Django.
 
 Run with the portal's Python and environment: ``python -m stack.database``. Two commands of
 `manage.py` would take twice as long at every start.
@@ -30,12 +30,13 @@ def _note_password(layout: Layout) -> None:
 
 
 def prepare() -> None:
-    """Migrate the database and create the administrator if missing."""
+    """Compile the catalogs, migrate the database, and create the administrator if missing."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings")
     import django
     from django.core.management import call_command
 
     django.setup()
+    call_command("compile_catalogs")
     call_command("migrate", interactive=False)
     call_command("ensure_admin")
 

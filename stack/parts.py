@@ -126,12 +126,12 @@ def parts(layout: Layout, *, umask: int = 0o022, reloads: bool = False) -> list[
 
 #: The files whose change restarts a part.
 _RELOAD_ON: dict[str, Callable[[Path], bool]] = {
-    "migrate": reload.is_migration,
+    "migrate": reload.is_prepared,
     "s3": reload.is_s3,
     "localaws": reload.is_localaws,
     "worker": reload.is_portal,
     "beat": reload.is_portal,
-    "web": reload.is_portal,
+    "web": reload.is_page,
 }
 
 

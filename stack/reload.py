@@ -36,6 +36,21 @@ def is_portal(path: Path) -> bool:
     return is_code(path) and path.parts[0] not in _OTHERS
 
 
+def is_catalog(path: Path) -> bool:
+    """Texts of the portal in a language, which are compiled before the web server starts again."""
+    return path.suffix == ".po" and path.parts[0] not in _OTHERS
+
+
+def is_page(path: Path) -> bool:
+    """Code of the portal, or its texts: restarts the web server."""
+    return is_portal(path) or is_catalog(path)
+
+
+def is_prepared(path: Path) -> bool:
+    """What ``stack.database`` has to prepare: a migration, or a catalog."""
+    return is_migration(path) or is_catalog(path)
+
+
 def is_migration(path: Path) -> bool:
     """A migration, which is run before the portal starts again."""
     return is_portal(path) and path.parts[-2] == "migrations"

@@ -1,62 +1,46 @@
-"""Labels have a translation, and the compiled catalogs are those of their sources."""
+"""What the pages say is in the catalogs, and labels have a translation."""
 
-import ast
-import gettext
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.utils import translation
 
 from activity.models import Event
+from core import catalogs
 from endpoints.models import Endpoint, Resource
+from tests import messages
+from tests.rules.test_imports import APPS
 from tests.rules.test_states import enumerations
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted((ROOT / "locale").rglob("*.po"))
+_RUN = "Run `make messages`, and translate what is new."
 
 
-def catalog(source: Path) -> dict[str, str]:
-    """The texts of a .po file without plurals and contexts, which the portal does not use yet."""
-    texts: dict[str, str] = {}
-    which, parts = "", {"msgid": "", "msgstr": ""}
-    for line in [*source.read_text(encoding="utf-8").splitlines(), 'msgid ""']:
-        word, _, quoted = line.partition(" ")
-        if word == "msgid" and which == "msgstr":
-            texts[parts["msgid"]] = parts["msgstr"]
-        if word in parts:
-            which, parts[word] = word, str(ast.literal_eval(quoted))
-        elif line.startswith('"'):
-            parts[which] += str(ast.literal_eval(line))
-        else:
-            assert not line or line.startswith("#"), f"{source}: {line!r} is not understood here"
-    return {text: told for text, told in texts.items() if told}
+def by_room() -> Iterator[tuple[str, str]]:
+    """Every room in every language."""
+    for language in messages.LANGUAGES:
+        for room in messages.ROOMS:
+            yield room, language
 
 
-def test_there_is_a_korean_catalog() -> None:
-    assert [path.parent.parent.name for path in SOURCES] == ["ko"]
+def test_every_room_and_every_language_has_a_catalog() -> None:
+    assert set(messages.ROOMS) == set(APPS), "Name the app in ROOMS of tests/messages.py."
+    languages = {code for code, _ in settings.LANGUAGES}
+    assert languages == {"en", *messages.LANGUAGES}, "Name it in LANGUAGES of tests/messages.py."
+    wanted = {messages.catalog_path(ROOT, *each) for each in by_room()}
+    assert set(catalogs.sources()) == wanted, _RUN
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.parent.parent.name)
-def test_the_compiled_catalog_is_that_of_its_source(source: Path) -> None:
-    with source.with_suffix(".mo").open("rb") as file:
-        compiled = gettext.GNUTranslations(file)
-    found = {text: compiled.gettext(text) for text in catalog(source)}
-    count = len(compiled._catalog)  # type: ignore[attr-defined]
-    assert (found, count) == (catalog(source), len(catalog(source))), (
-        f"Compile {source.relative_to(ROOT)} anew, in its folder: msgfmt -o django.mo django.po"
-    )
-
-
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.parent.parent.name)
 @pytest.mark.parametrize("name", enumerations())
-def test_each_label_has_a_translation(name: str, source: Path) -> None:
+def test_each_label_has_a_translation(name: str) -> None:
     with translation.override(None):
         texts = {str(label) for label in enumerations()[name].labels}
-    missing = sorted(texts - catalog(source).keys())
-    assert not missing, (
-        f"{source.relative_to(ROOT)} lacks {', '.join(missing)}, labels of {name}: add them and "
-        "compile it (msgfmt -o django.mo django.po). A label must be marked with gettext_lazy."
-    )
+    for language in messages.LANGUAGES:
+        known = {text for _, text in messages.translations(ROOT, language)}
+        missing = sorted(texts - known)
+        assert not missing, f"{language}: {missing}, labels of {name}. {_RUN}"
 
 
 @pytest.mark.django_db

@@ -1,0 +1,1 @@
+"""English: the day first, and 24 hours."""

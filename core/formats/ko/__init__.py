@@ -1,0 +1,1 @@
+"""Korean: year, month and day, and 24 hours."""

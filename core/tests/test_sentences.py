@@ -1,0 +1,87 @@
+"""Sentences as codes with parameters: stored, and read in the reader's language."""
+
+import json
+
+import pytest
+from django.utils import translation
+
+from core import sentences
+from core.sentences import Sentence
+
+
+@pytest.fixture(autouse=True)
+def _codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sentences, "_templates", dict(sentences._templates))
+    sentences.register(
+        {
+            "test.warning": "Warning",  # the log's levels have a translation
+            "test.error": "Error",
+            "test.said": "It says: %(text)s",
+            "test.files": sentences.plural("%(n)s file.", "%(n)s files.", "n"),
+        }
+    )
+
+
+def test_it_is_read_in_the_readers_language_and_logged_in_english() -> None:
+    said = Sentence("test.warning")
+    assert str(said) == "Warning"
+    with translation.override("ko"):
+        assert str(said) == "경고"
+        assert said.english() == "Warning"
+        assert str(said) == "경고"
+
+
+def test_what_is_inside_and_behind_it_is_in_the_readers_language_too() -> None:
+    said = Sentence("test.said", text=Sentence("test.error")) + Sentence("test.warning")
+    assert str(said) == "It says: Error Warning"
+    with translation.override("ko"):
+        assert str(said) == "It says: 오류 경고"
+
+
+def test_it_is_the_same_after_it_was_stored() -> None:
+    said = Sentence("test.said", text=Sentence("test.error")) + "AccessDenied"
+    back = Sentence.from_json(json.loads(json.dumps(said.as_json())))
+    assert back == said
+    with translation.override("ko"):
+        assert str(back) == "It says: 오류 AccessDenied"
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        None,
+        {},
+        [],
+        "x",
+        {"code": "gone", "parameters": {}},
+        {"code": "test.said", "parameters": {}},
+    ],
+)
+def test_a_row_without_a_known_code_keeps_its_text(stored: object) -> None:
+    assert str(Sentence.from_json(stored, "Of before.")) == "Of before."
+
+
+def test_one_and_many() -> None:
+    assert [str(Sentence("test.files", n=n)) for n in (1, 2)] == ["1 file.", "2 files."]
+
+
+def test_a_percent_sign_of_somebody_else_is_no_place() -> None:
+    text = "100 % of %(n)s"
+    assert str(Sentence.verbatim(text)) == text
+    assert str(Sentence("test.said", text=text)) == f"It says: {text}"
+
+
+def test_a_code_has_its_parameters_and_no_others() -> None:
+    with pytest.raises(ValueError, match="takes"):
+        Sentence("test.said")
+    with pytest.raises(ValueError, match="not registered"):
+        Sentence("test.unknown")
+    with pytest.raises(ValueError, match="two sentences"):
+        sentences.register({"test.error": "Another"})
+    sentences.register({"test.error": "Error"})
+
+
+def test_a_long_text_is_cut_and_has_no_nul() -> None:
+    stored = Sentence.verbatim("\0" + "x" * 5000).as_json()["parameters"]["text"]
+    assert len(stored) == sentences.MAX_LENGTH
+    assert "\0" not in stored

@@ -1,0 +1,210 @@
+"""`make messages`: finds the sentences of each room, and brings its catalogs up to date.
+
+A room is an app of the portal: it holds the sentences of its Python code and of its templates.
+Babel reads Python, enmerkar the templates; gettext is not needed. A translation is kept where the
+English sentence is unchanged, and never guessed from a similar one. What no code has any more is
+removed. A new sentence that another room has translated gets that translation.
+
+The files are in the order of their sentences, without line numbers and dates, so that a change
+shows only what was changed.
+"""
+
+import functools
+import io
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import DEFAULT_KEYWORDS, extract
+from babel.messages.pofile import read_po, write_po
+
+from core import catalogs
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # enmerkar asks setuptools for its version
+    from enmerkar.extract import extract_django
+
+ROOT = Path(__file__).resolve().parents[1]
+LANGUAGES = ("ko",)
+# Each with those whose templates are in folders of other names.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "core": ("ui", "styleguide"),
+    "activity": (),
+    "accounts": ("registration",),
+    "models_catalog": (),
+    "endpoints": (),
+    "invocations": (),
+    "mmeportal": (),
+}
+_ALIASES = dict.fromkeys(
+    ("_", "N_", "gettext", "gettext_lazy", "gettext_noop", "noop"), None
+) | dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2))
+KEYWORDS = {
+    **DEFAULT_KEYWORDS,
+    **_ALIASES,
+    **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
+    **dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3)),
+}
+_HEADER = """# {language} texts of {room}. `make messages` keeps it up to date.
+msgid ""
+msgstr ""
+"Language: {language}\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=UTF-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"Plural-Forms: {plurals};\\n"
+
+"""
+
+#: A sentence, or its singular and plural; and the context that tells two of the same text apart.
+Ident = str | tuple[str, ...]
+Key = tuple[str | None, Ident]
+
+
+@dataclass
+class Found:
+    """One sentence in the source: the files that have it, and what they tell translators."""
+
+    files: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+
+
+def files(root: Path, room: str) -> list[Path]:
+    """The files whose sentences a room's catalogs hold."""
+    code = [
+        path
+        for path in (root / room).rglob("*.py")
+        if not {"tests", "migrations"} & set(path.relative_to(root).parts)
+    ]
+    folders = [room, *ROOMS[room]]
+    pages = [page for name in folders for page in (root / "templates" / name).rglob("*.html")]
+    if room == "core":
+        # Those of no app, and those of a folder that is no room's.
+        rooms = {name for one, others in ROOMS.items() for name in (one, *others)}
+        pages += [
+            page
+            for page in (root / "templates").rglob("*.html")
+            if page.relative_to(root / "templates").parts[0] not in rooms
+        ]
+    return sorted({*code, *pages})
+
+
+def found_in(root: Path, room: str) -> dict[Key, Found]:
+    """Every sentence of the room that is marked for translation."""
+    found: dict[Key, Found] = {}
+    for path in files(root, room):
+        for message, comments, context in _read(path):
+            one = found.setdefault((context, message), Found())
+            name = path.relative_to(root).as_posix()
+            if name not in one.files:
+                one.files.append(name)
+            one.comments += [text for text in comments if text not in one.comments]
+    return found
+
+
+def _read(path: Path) -> Iterator[tuple[Ident, Sequence[str], str | None]]:
+    text = path.read_bytes()
+    method = "python"
+    if path.suffix == ".html":
+        # Django looks a template's text up with its percent signs doubled.
+        text = re.sub(rb"(?<!\{)%(?!\})", b"%%", text)
+        method = extract_django
+    for _, message, comments, context in extract(
+        method, io.BytesIO(text), KEYWORDS, ("Translators:",)
+    ):
+        if message:
+            yield (
+                tuple(message) if isinstance(message, tuple | list) else message,
+                comments,
+                context,
+            )
+
+
+def catalog_path(root: Path, room: str, language: str) -> Path:
+    """Where the room's catalog of a language is."""
+    return root / room / "locale" / language / "LC_MESSAGES" / "django.po"
+
+
+@functools.cache
+def _parsed(path: Path, changed_at: int) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file, locale=path.parts[-3], abort_invalid=True)
+
+
+def catalog(path: Path) -> Catalog:
+    """A .po file as it is; empty where there is none."""
+    if not path.exists():
+        return Catalog(locale=path.parts[-3])
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+def key(message: Message) -> Key:
+    """What the sentence is found by."""
+    text = message.id
+    return message.context, tuple(text) if isinstance(text, list | tuple) else text
+
+
+def translated(message: Message) -> bool:
+    """Whether the message has all of its forms, and nobody doubts it."""
+    strings = message.string if isinstance(message.string, list | tuple) else [message.string]
+    return bool(strings) and all(strings) and not message.fuzzy
+
+
+def update(root: Path, room: str, language: str, elsewhere: dict[Key, Message]) -> str:
+    """The text of the room's catalog, up to date."""
+    path = catalog_path(root, room, language)
+    old = {key(message): message for message in catalog(path) if message.id}
+    new = Catalog(locale=language, fuzzy=False)
+    for ident, one in found_in(root, room).items():
+        context, text = ident
+        known = old.get(ident)
+        if known is None or not known.string:
+            known = elsewhere.get(ident)
+        flags = known.flags - {"python-format", "python-brace-format"} if known else ()
+        new.add(
+            text,
+            known.string if known else None,
+            locations=[(name, None) for name in one.files],
+            auto_comments=one.comments,
+            user_comments=known.user_comments if known else (),
+            flags=flags,
+            context=context,
+        )
+    body = io.BytesIO()
+    write_po(body, new, width=100, omit_header=True, sort_output=True, include_lineno=False)
+    header = _HEADER.format(language=language, room=room, plurals=new.plural_forms.rstrip(";"))
+    return header + body.getvalue().decode().lstrip("\n")
+
+
+def translations(root: Path, language: str, rooms: Iterable[str] = ROOMS) -> dict[Key, Message]:
+    """What any room has translated; where two do, the first."""
+    found: dict[Key, Message] = {}
+    for room in rooms:
+        for message in catalog(catalog_path(root, room, language)):
+            if message.id and translated(message):
+                found.setdefault(key(message), message)
+    return found
+
+
+def main(root: Path = ROOT) -> None:
+    """Write every catalog, compile them, and say what there is to translate."""
+    for language in LANGUAGES:
+        elsewhere = translations(root, language)
+        for room in ROOMS:
+            path = catalog_path(root, room, language)
+            text = update(root, room, language, elsewhere)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                path.write_text(text, encoding="utf-8")
+            messages = [message for message in catalog(path) if message.id]
+            missing = sum(not translated(message) for message in messages)
+            print(f"{path.relative_to(root)}: {len(messages)} sentences, {missing} to translate")
+    catalogs.compile_changed(root)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
