@@ -82,7 +82,7 @@ def _upload(version: Version | None) -> Step:
         _("You uploaded %(version)s.") % {"version": version}
         if version
         else _(
-            "A .tar.gz with a network, its weights and its labels. You have none? Try this one:"
+            "A .tar.gz with a network, its weights and its labels."
         ),
         version is not None,
         "" if version else reverse("models_catalog:new"),
