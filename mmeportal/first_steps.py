@@ -81,9 +81,7 @@ def _upload(version: Version | None) -> Step:
         _("Upload a model"),
         _("You uploaded %(version)s.") % {"version": version}
         if version
-        else _(
-            "A .tar.gz with a network, its weights and its labels."
-        ),
+        else _("A .tar.gz with a network, its weights and its labels."),
         version is not None,
         "" if version else reverse("models_catalog:new"),
         _("Upload a model"),

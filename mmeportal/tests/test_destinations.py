@@ -22,7 +22,9 @@ def test_each_role_finds_what_it_may_use(user_in: Callable[[str], User]) -> None
     assert admin - operator == {"Status"}
 
 
-def test_a_part_of_the_name_finds_it_in_the_readers_language(user_in: Callable[[str], User]) -> None:
+def test_a_part_of_the_name_finds_it_in_the_readers_language(
+    user_in: Callable[[str], User],
+) -> None:
     user = user_in("admin")
     assert _labels(user, "gloss") == {"Glossary"}
     with translation.override("ko"):
