@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from accounts import preferences
 from accounts.views import LoginView, LogoutView, PasswordChangeView
+from core import views as core_views
 from mmeportal import views
 
 urlpatterns = [
@@ -18,7 +19,11 @@ urlpatterns = [
     path("endpoints/", include("endpoints.urls")),
     path("invoke/", include("invocations.urls")),
     path("status/", views.status, name="status"),
+    path("glossary/", views.glossary_page, name="glossary"),
+    path("first-steps/hide/", views.hide_first_steps, name="hide-first-steps"),
     path("activity/", include("activity.urls")),
+    path("search/", core_views.search, name="search"),
+    path("styleguide/", core_views.styleguide, name="styleguide"),
     path("admin/", admin.site.urls),
 ]
 
