@@ -41,8 +41,9 @@ _SMALL = """
 # Buttons, badges and heads whose text is longer than they are.
 _CUT = """
 () => [...document.querySelectorAll(
-  ".button, .badge, .tabs a, .nav a, th:not(.select), .count")].filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0
-).map((one) => `${one.className} ${one.textContent.trim().slice(0, 30)}`)
+  ".button, .badge, .tabs a, .nav a, th:not(.select), .count")].filter((one) =>
+    one.checkVisibility() && one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1
+  ).map((one) => `${one.className} ${one.textContent.trim().slice(0, 30)}`)
 """
 _WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
