@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load pictures image image-test clean
+.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests lint glossary audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load pictures image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -50,6 +50,9 @@ lint: ## ruff, mypy, templates, imports, dead names, migrations
 	@$(STACK) run -m tests.rules.dead_names
 	@$(STACK) run manage.py makemigrations --check --dry-run --settings mmeportal.settings_lint
 	@$(STACK) run manage.py lintmigrations --no-cache --quiet ok ignore --settings mmeportal.settings_lint
+
+glossary: ## write docs/glossary.md and docs/glossary.ko.md from core/glossary.py
+	@$(STACK) run manage.py write_glossary --settings mmeportal.settings_lint
 
 # --strict: behind a mirror that has no vulnerability data pip-audit would skip all, and be content.
 audit: ## hold every pinned package against the known vulnerabilities; asks the package index

@@ -57,6 +57,8 @@ ACCESS: dict[str, Access] = {
     "styleguide": Access(USER),  # 404 where the setting STYLEGUIDE is off
     "preferences": Access(USER, post=(302,), own=True),
     "language": Access(ANYBODY, get=(), post=(400,)),
+    "glossary": Access(USER),
+    "hide-first-steps": Access(USER, get=(), post=(302,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),
@@ -69,6 +71,7 @@ ACCESS: dict[str, Access] = {
     "models_catalog:versions-live": Access(VIEWER),
     "models_catalog:download": Access(OPERATOR, get=(302,)),
     "models_catalog:download-original": Access(OPERATOR, get=(302,)),
+    "models_catalog:dismiss": Access(OPERATOR, get=(), post=(302,)),
     # --- endpoints
     "endpoints:list": Access(VIEWER),
     "endpoints:new": Access(OPERATOR, post=(400,)),

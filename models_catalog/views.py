@@ -10,13 +10,13 @@ from django.db.models import Max, Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
 from core.body_limits import accepts_body
 from core.errors import AwsError, StorageFull, Throttled
 from core.permissions import actor, require_permission
-from models_catalog import services
+from models_catalog import attention, services
 from models_catalog.forms import ArrivedForm, UploadForm, too_large
 from models_catalog.models import RegisteredModel, Version, name_taken, valid_name
 
@@ -229,6 +229,14 @@ def _form_page(
     last = Version.objects.aggregate(last=Max("pk"))["last"] or 0
     context = {"form": form, "model": form.model, "problem": problem, "last_version": last}
     return render(request, "models_catalog/upload.html", context, status=status)
+
+
+@require_POST
+@may_upload
+def dismiss(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Take a rejected version off Today."""
+    attention.dismiss(version=_version(name, number), actor=actor(request))
+    return redirect("/")
 
 
 def _model(name: str) -> RegisteredModel:
