@@ -65,7 +65,7 @@ def _table(request: HttpRequest, rows: list[Row], name: str, per_page: int = 50)
             Column("name", "Model", sort="name"),
             Column("state", "State"),
             Column("size", "Parameters", sort="size", numeric=True),
-            Column("created", "Uploaded", sort="created_at", numeric=True),
+            Column("when", "Uploaded", sort="created_at", numeric=True),
             Column("sha", "SHA-256"),
             Column("actions", ""),
         ],
@@ -75,7 +75,7 @@ def _table(request: HttpRequest, rows: list[Row], name: str, per_page: int = 50)
             Choice("one", "Version", [(row.pk, row.name) for row in rows], field="pk"),
             Day("day", "Day", field="created_at"),
         ],
-        default_sort="-created",
+        default_sort="-when",
         per_page=per_page,
         name=name,
     )
