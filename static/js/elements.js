@@ -43,6 +43,9 @@ document.addEventListener("keydown", (event) => {
   if (palette.open) palette.close();
   else openDialog(palette);
 });
+if (/Mac|iPhone|iPad/.test(navigator.platform)) {
+  for (const key of document.querySelectorAll(".search-button > kbd")) key.textContent = "⌘ K";
+}
 palette?.addEventListener("keydown", (event) => {
   if (event.isComposing) return; // Enter ends a Korean syllable first
   const links = [...palette.querySelectorAll("#palette-results a")];
