@@ -57,7 +57,7 @@ def _rows(now: datetime) -> list[Row]:
     ]
 
 
-def _table(request: HttpRequest, rows: list[Row], name: str, per_page: int = 50) -> Table:
+def _table(request: HttpRequest, rows: list[Row]) -> Table:
     return Table(
         request,
         rows,
@@ -76,8 +76,7 @@ def _table(request: HttpRequest, rows: list[Row], name: str, per_page: int = 50)
             Day("day", "Day", field="created_at"),
         ],
         default_sort="-when",
-        per_page=per_page,
-        name=name,
+        per_page=12,
     )
 
 
@@ -87,8 +86,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     here = reverse("styleguide")
     rows = _rows(now)
     return {
-        "table": _table(request, rows, "", per_page=12),
-        "nothing": _table(request, [], "none"),
+        "table": _table(request, rows),
         "tabs": [
             Tab("Overview", here, True),
             Tab("Models", f"{here}?tab=models", False, 1151),
