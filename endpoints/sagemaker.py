@@ -70,7 +70,11 @@ class SageMakerConfig:
 
 @dataclass(frozen=True)
 class SageMakerEndpoint:
-    """An endpoint; ``status`` is SageMaker's word (BC: EndpointStatus)."""
+    """An endpoint; ``status`` is SageMaker's word (BC: EndpointStatus).
+
+    ``instance_count``: how many instances run now (BC: ProductionVariantSummary,
+    CurrentInstanceCount); None where SageMaker does not say.
+    """
 
     name: str
     arn: str
@@ -78,6 +82,7 @@ class SageMakerEndpoint:
     config_name: str
     created_at: datetime
     failure: str
+    instance_count: int | None = None
 
 
 def _translated(doing: str) -> AbstractContextManager[None]:
@@ -208,6 +213,7 @@ def describe_endpoint(name: str) -> SageMakerEndpoint:
     """What is there under this name; raises NotFound."""
     with _translated(f"looking at the endpoint {name}"):
         answer = aws.sagemaker().describe_endpoint(EndpointName=name)
+    counts = [one.get("CurrentInstanceCount") for one in answer.get("ProductionVariants", [])]
     return SageMakerEndpoint(
         name=name,
         arn=answer["EndpointArn"],
@@ -215,6 +221,7 @@ def describe_endpoint(name: str) -> SageMakerEndpoint:
         config_name=answer.get("EndpointConfigName", ""),
         created_at=answer["CreationTime"],
         failure=answer.get("FailureReason", ""),
+        instance_count=counts[0] if counts else None,
     )
 
 
