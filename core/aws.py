@@ -345,10 +345,10 @@ def identity() -> Identity:
     GetCallerIdentity needs no permission (STS API); where iam:ListAccountAliases is denied, or IAM
     cannot be reached, there is no alias. Takes a few seconds at most. Raises core.errors.
     """
-    with translated("looking up the account"):
+    with translated(phrase("looking up the account")):
         caller = _sts().get_caller_identity()
     try:
-        with translated("looking up the account's alias"):
+        with translated(phrase("looking up the account's alias")):
             aliases = [str(one) for one in _iam().list_account_aliases()["AccountAliases"]]
     except errors.AwsError as error:
         logger.info("The account's number is shown, as its alias is not known: %s", error)
