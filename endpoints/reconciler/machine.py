@@ -41,7 +41,7 @@ def advance(endpoint_id: int) -> bool:
 
 def _handle(run: Run, error: errors.AwsError) -> None:
     """Try again what passes by itself; stop for what a person must mend."""
-    said = {"error": str(error)}
+    said = {"error": error.sentence}
     for kind, code in _RETRIED.items():
         if isinstance(error, kind):
             run.retry(NewEvent(code, said, Event.Level.WARNING))
