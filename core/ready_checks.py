@@ -211,7 +211,7 @@ def probe_heartbeats(kind: str) -> str:
             side = "ahead of" if beat.ahead_s > 0 else "behind"
             raise Unhealthy(
                 f"The clock of {beat.host} is {abs(beat.ahead_s):.0f} s {side} Redis's. "
-                "Jobs do not depend on it; set up NTP all the same."
+                "Jobs do not depend on it; set up NTP anyway."
             )
     apart = max(abs(beat.ahead_s) for beat in found)
     hosts = f", {len(found)} hosts" if len(found) > 1 else ""
