@@ -167,8 +167,8 @@ def _sent(opened: decoding.Opened, data: bytes, name: str) -> Prepared:
         )
     elif smaller:
         scaled = phrase(
-            "Turned from %(from)s into %(to)s, and scaled down from %(before)s, %(before_px)s px to "
-            "%(after)s, %(after_px)s px",
+            "Turned from %(from)s into %(to)s, and scaled down from %(before)s, %(before_px)s px "
+            "to %(after)s, %(after_px)s px",
             **{"from": opened.kind},
             to=kind,
             **before,
