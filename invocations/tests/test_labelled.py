@@ -92,7 +92,7 @@ def test_a_viewer_stores_the_right_label_of_a_wrong_answer(
     assert (row.version, row.model) == (answer.version, answer.version.model)
     assert (bytes(row.data), row.key, row.size) == (JPEG, "", len(JPEG))
     assert row.flagged_by_name == "viewer-user"
-    assert Event.objects.get().sentence == (
+    assert Event.objects.get(action="test_set.flagged").sentence == (
         "Flagged an answer of digits v1 as wrong: it said “eight”, right is “three”."
     )
     page = _text(client.get(_set(answer)))
