@@ -28,20 +28,20 @@ def _forms() -> tuple[tuple[re.Pattern[str], str], ...]:
         _("The picture takes more memory than there is."),
         _("The picture is damaged or cut short. Save it anew as JPEG or PNG, or copy it again."),
         _(
-            "The picture is damaged or cut short: more than a tenth of its data is missing. Save it "
-            "anew as JPEG or PNG, or copy it again."
+            "The picture is damaged or cut short: more than a tenth of its data is missing. Save "
+            "it anew as JPEG or PNG, or copy it again."
         ),
         _(
-            "The picture is %(width)s x %(height)s pixels; at most %(most)s million of a %(kind)s are "
-            "decoded. Scale it down and send it again."
+            "The picture is %(width)s x %(height)s pixels; at most %(most)s million of a %(kind)s "
+            "are decoded. Scale it down and send it again."
         ),
         _(
-            "The picture is %(width)s x %(height)s pixels; at most %(most)s million are decoded. Scale "
-            "it down and send it again."
+            "The picture is %(width)s x %(height)s pixels; at most %(most)s million are decoded. "
+            "Scale it down and send it again."
         ),
         _(
-            "The picture is %(width)s x %(height)s pixels; at most %(most)s a side are decoded. Cut it "
-            "into parts or scale it down."
+            "The picture is %(width)s x %(height)s pixels; at most %(most)s a side are decoded. "
+            "Cut it into parts or scale it down."
         ),
         _("Pictures of the kind %(kind)s are not read here: save it as RGB, 8 bits a colour."),
         _("The picture's values are not finite numbers: save it anew without them."),
