@@ -41,14 +41,16 @@ NOT_OURS = ("/admin/", "/favicon.ico")  # Django's admin names no icon, so brows
 DOWNLOADS = {"models_catalog:download", "models_catalog:download-original"}
 #: Addresses of one pattern look alike; so many of each that links lead to are looked at.
 MOST_OF_A_PATTERN = 4
+#: Rows of each kind in the full portal: more than any list that is cut off shows.
+ROWS = 12
 #: Where a page tells what is wrong with what was sent.
 ERRORS = ".errors li:visible, .callout.error:visible"
 LONG = "a-very-long-name-that-goes-on-and-on-until-there-is-no-room-left"
 
 # What axe is asked: WCAG 2.2 A and AA, and its own best practices.
 _RUN = """
-async () => {
-  const found = await axe.run(document, {resultTypes: ["violations"]});
+async (options) => {
+  const found = await axe.run(document, {resultTypes: ["violations"], ...options});
   const faults = found.violations.flatMap((one) => one.nodes.map((node) => ({
     rule: one.id, element: node.target.join(" "), help: one.help,
     why: node.failureSummary.split("\\n").slice(1).join(" ").trim(),
@@ -66,8 +68,10 @@ async () => {
     {rule: "CSP", element: text, help: "the Content-Security-Policy forbids it", why: ""})));
 }
 """
-
-
+# What may be wrong in one scheme and right in the other.
+_COLOURS = {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+}
 # The first field that a person fills in, of the forms that change something.
 _FIELDS = "main form[method=post] :is(input:not([type=hidden]), select, textarea)"
 _CLICK = """
@@ -161,7 +165,10 @@ class Crawl:
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
     def look(self, path: str) -> None:
-        """axe-core on the page as it is, in each scheme and size, without loading it again."""
+        """axe-core on the page as it is, in each scheme and size, without loading it again.
+
+        The second scheme changes colours alone, so only what is said of colours is asked again.
+        """
         if not self.audited:
             return
         self.page.evaluate(_axe())
@@ -172,7 +179,8 @@ class Crawl:
                 # A part that is being asked for anew is paler for as long.
                 self.page.locator(".htmx-request").wait_for(state="detached")
                 self.audits += 1
-                for fault in self.page.evaluate(_RUN):
+                options = {} if scheme == SCHEMES[0] else _COLOURS
+                for fault in self.page.evaluate(_RUN, options):
                     self.faults.append(
                         f"{path} ({scheme}, {width} px): {fault['rule']} at {fault['element']}: "
                         f"{fault['help']}. {fault['why']}"
@@ -296,7 +304,7 @@ def test_pages_of_an_empty_portal(crawl: Crawl) -> None:
 @pytest.mark.browser
 def test_pages_of_a_full_portal(crawl: Crawl, admin: User, tmp_path: Path, settings: Any) -> None:
     settings.SAMPLES_DIR = str(tmp_path)
-    rows.build(30, owner=admin, samples=tmp_path)
+    rows.build(ROWS, owner=admin, samples=tmp_path)
     _variety(admin)
     # A report of everything; those of the other versions are short.
     Version.objects.filter(state=Version.State.READY, model__name=LONG[:63]).update(report=REPORT)
@@ -373,14 +381,18 @@ def test_pages_of_who_has_no_role(browser: Browser, live_server: Any, db: None) 
 
 
 def test_axe_finds_what_is_wrong(browser: Browser, live_server: Any, db: None) -> None:
-    """The rule can fail: a picture without a text, a page that is too wide."""
+    """The rule can fail: a picture without a text, a page too wide, a colour in the dark."""
     with _opened(browser, live_server.url) as context:
         crawl = Crawl(live_server.url, _page(context))
         crawl.page.goto("/login/")
         crawl.page.evaluate(
             "() => { document.querySelector('main').append(document.createElement('img'));"
-            " document.body.style.width = '3000px'; }"
+            " document.body.style.width = '3000px';"
+            " const dark = matchMedia('(prefers-color-scheme: dark)');"
+            " dark.addEventListener('change', () => { if (dark.matches)"
+            " document.querySelector('main label').style.cssText ="
+            " 'background: #000; color: #222' }); }"
         )
         crawl.look("/login/")
-        for rule in ("image-alt", "overflow"):
+        for rule in ("image-alt", "overflow", "(dark, 390 px): color-contrast"):
             assert any(rule in fault for fault in crawl.faults), crawl.faults
