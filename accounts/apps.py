@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from activity import codes, subjects
+from core import palette, panels
 
 
 class AccountsConfig(AppConfig):
@@ -16,8 +17,13 @@ class AccountsConfig(AppConfig):
         from django.contrib.auth.models import User
 
         from accounts.events import TEMPLATES, user_page
+        from accounts.people import found
 
         codes.register(TEMPLATES)
+        palette.register(found)
+        panels.register_link(
+            _("People"), "user", "accounts:people", permission="auth.view_user", order=50
+        )
         see, doing = "auth.view_user", "see users"
         subjects.register(
             "user", User, url=user_page, permission=see, doing=doing, label=_("People")

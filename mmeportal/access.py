@@ -59,6 +59,16 @@ ACCESS: dict[str, Access] = {
     "language": Access(ANYBODY, get=(), post=(400,)),
     "glossary": Access(USER),
     "hide-first-steps": Access(USER, get=(), post=(302,)),
+    # --- people
+    "accounts:people": Access(ADMIN),
+    "accounts:invite": Access(ADMIN, post=(400,)),
+    "accounts:person": Access(ADMIN),
+    "accounts:role": Access(ADMIN, get=(), post=(302,)),
+    "accounts:active": Access(ADMIN, get=(), post=(302,)),
+    "accounts:link": Access(ADMIN, get=(), post=(200,)),
+    "accounts:revoke-link": Access(ADMIN, get=(), post=(302,)),
+    "accounts:unlock": Access(ADMIN, get=(), post=(302,)),
+    "accounts:welcome": Access(ANYBODY, get=(404,), post=(404,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),

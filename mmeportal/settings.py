@@ -30,6 +30,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = env_bool("DEBUG")
 # The page of all elements, for who changes them.
 STYLEGUIDE = env_bool("STYLEGUIDE", default=DEBUG)
+# Django's admin at /admin/; people have pages of the portal's own (accounts/people.py).
+DJANGO_ADMIN = env_bool("DJANGO_ADMIN")
 DEFAULT_EXCEPTION_REPORTER_FILTER = "core.reporting.ReporterFilter"
 # A server refuses to start without a secret.
 SECRET_KEY = require_strong("SECRET_KEY", env_secret("SECRET_KEY"))
@@ -128,6 +130,16 @@ TEMPLATES = [
         },
     },
 ]
+
+# Links to set a password are mailed where a server is named; an admin sees them anyway.
+EMAIL_HOST = env_str("EMAIL_HOST", "")
+EMAIL_PORT = env_int("EMAIL_PORT", 587, least=1)
+EMAIL_HOST_USER = env_str("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env_secret("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10  # seconds that an admin waits for it
+DEFAULT_FROM_EMAIL = env_str("DEFAULT_FROM_EMAIL", "mme-portal@localhost")
+PASSWORD_LINK_DAYS = env_int("PASSWORD_LINK_DAYS", 7, least=1)
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
