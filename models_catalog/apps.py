@@ -1,6 +1,7 @@
 """Models and versions."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy
 
 from activity import codes, subjects
 from core import readiness
@@ -26,5 +27,5 @@ class ModelsCatalogConfig(AppConfig):
         panels.register_all()
         roles.grant(roles.VIEWER, "models_catalog.view_model", "models_catalog.view_version")
         roles.grant(roles.OPERATOR, "models_catalog.add_model", "models_catalog.add_version")
-        readiness.register("store", probe_store, vital=True)
+        readiness.register("store", probe_store, vital=True, label=gettext_lazy("Store"))
         readiness.register_clock("S3", time_of_store)
