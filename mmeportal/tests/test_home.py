@@ -160,6 +160,22 @@ def test_rejected_versions_and_stopped_endpoints_are_listed(
     assert "dismiss" not in page.lower()  # a viewer changes nothing
 
 
+def test_an_endpoint_that_was_changed_outside_is_listed(
+    client_of: Callable[[str], Client],
+) -> None:
+    endpoint = Endpoint.objects.create(
+        name="demo",
+        state=Endpoint.State.IN_SERVICE,
+        instance_type="ml.m5.large",
+        config_in_use="demo-r1",
+        running_count=3,
+    )
+    assert endpoint.changed_outside
+    page = _page(client_of("viewer"))
+    assert "1 endpoint changed outside the portal" in page
+    assert "It runs on 3 × ml.m5.large; 1 × ml.m5.large was requested here." in page
+
+
 def test_a_rejected_version_leaves_the_list_when_a_newer_one_was_uploaded(
     client_of: Callable[[str], Client],
 ) -> None:
