@@ -52,9 +52,9 @@ def _failed(endpoint: Endpoint) -> Item:
 
 def _changed(endpoint: Endpoint) -> Item:
     text = _("%(endpoint)s was changed outside the portal.") % {"endpoint": endpoint}
-    more = _("It runs on %(running)s; %(requested)s was requested here.") % {
-        "running": endpoint.running,
-        "requested": endpoint.requested,
+    more = _("It runs on %(now)s; %(wanted)s was requested here.") % {
+        "now": endpoint.running,
+        "wanted": endpoint.requested,
     }
     return Item(text, endpoint.get_absolute_url(), more)
 
