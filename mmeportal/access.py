@@ -59,6 +59,7 @@ ACCESS: dict[str, Access] = {
     "language": Access(ANYBODY, get=(), post=(400,)),
     "glossary": Access(USER),
     "hide-first-steps": Access(USER, get=(), post=(302,)),
+    "show-first-steps": Access(USER, get=(), post=(302,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),

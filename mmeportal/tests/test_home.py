@@ -274,7 +274,12 @@ def test_what_others_did_is_no_step_of_the_user(operator: User) -> None:
 def test_the_steps_can_be_hidden_by_each_user(operator: User) -> None:
     client = _client(operator)
     assert client.post("/first-steps/hide/").status_code == 302
-    assert _states(_page(client)) == []
+    page = _page(client)
+    assert _states(page) == []
+    assert 'action="/first-steps/show/"' in page  # Undo
+    client.post("/first-steps/show/")
+    assert len(_states(_page(client))) == 4
+    client.post("/first-steps/hide/")
     client.force_login(User.objects.create_superuser("another"))  # in the same browser
     assert len(_states(_page(client))) == 4
 
