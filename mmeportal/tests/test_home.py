@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from activity.models import Event
+from core import panels
 from endpoints.models import Endpoint
 from invocations.models import Invocation
 from invocations.today import Calls, calls_today
@@ -261,6 +262,22 @@ def test_a_rejected_upload_leads_to_its_reason(operator: User) -> None:
     assert _states(page) == ["done", "todo", "todo", "todo"]
     assert "digits v1 was rejected." in page
     assert "See the reason" in page
+
+
+def test_archives_to_try_are_offered_until_something_was_uploaded(
+    operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panels, "_slots", dict(panels._slots) | {"first-steps.try": []})
+    panels.register(
+        "first-steps.try",
+        "invocations/_button.html",
+        permission="models_catalog.add_version",
+        context=lambda request: {"classes": "", "query": "", "text": "An archive to try"},
+    )
+    client = _client(operator)
+    assert "An archive to try" in _page(client)
+    _version("digits", created_by=operator)
+    assert "An archive to try" not in _page(client)
 
 
 def test_what_others_did_is_no_step_of_the_user(operator: User) -> None:
