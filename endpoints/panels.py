@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from core import attention, panels
-from endpoints.attention import running, stopped
+from endpoints.attention import running, waiting
 
 MAY_LOOK = "endpoints.view_endpoint"
 SHOWN = 8
@@ -17,7 +17,7 @@ def register_all() -> None:
     panels.register(
         "home", "endpoints/_home.html", permission=MAY_LOOK, context=_endpoints, order=10
     )
-    attention.register(stopped, permission=MAY_LOOK, order=10)
+    attention.register(waiting, permission=MAY_LOOK, order=10)
 
 
 def _endpoints(request: HttpRequest) -> dict[str, Any]:

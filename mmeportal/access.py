@@ -59,6 +59,7 @@ ACCESS: dict[str, Access] = {
     "language": Access(ANYBODY, get=(), post=(400,)),
     "glossary": Access(USER),
     "hide-first-steps": Access(USER, get=(), post=(302,)),
+    "show-first-steps": Access(USER, get=(), post=(302,)),
     # --- people
     "accounts:people": Access(ADMIN),
     "accounts:invite": Access(ADMIN, post=(400,)),
