@@ -55,7 +55,7 @@ ACCESS: dict[str, Access] = {
     "status": Access(ADMIN),
     "search": Access(USER),
     "styleguide": Access(USER),  # 404 where the setting STYLEGUIDE is off
-    "preferences": Access(USER, post=(302,), own=True),
+    "preferences": Access(USER, post=(400,), own=True),
     "language": Access(ANYBODY, get=(), post=(400,)),
     "glossary": Access(USER),
     "hide-first-steps": Access(USER, get=(), post=(302,)),

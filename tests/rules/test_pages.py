@@ -70,13 +70,23 @@ async () => {
 
 # The first field that a person fills in, of the forms that change something.
 _FIELDS = "main form[method=post] :is(input:not([type=hidden]), select, textarea)"
-_CLICK = """
-(field) => {
+# A select that has a choice from the start, and a field that is filled in, are emptied, too.
+_EMPTY = """
+  for (const one of field.form.elements) {
+    if (one.matches("select, textarea, input:not([type=hidden], [type=radio], [type=checkbox])")) {
+      one.value = "";
+    }
+  }
+"""
+_CLICK = f"""
+(field) => {{
+  {_EMPTY}
   field.form.noValidate = true;
   field.form.querySelector("button:not([type=button], [name])").click();
-}
+}}
 """
-_SUBMIT = "(field) => field.form.submit()"  # which runs no script of the page's
+# Which runs no script of the page's.
+_SUBMIT = f"(field) => {{ {_EMPTY} field.form.submit(); }}"
 
 
 @cache
