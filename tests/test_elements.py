@@ -85,6 +85,51 @@ def test_nothing_is_wider_than_the_page_cut_or_too_small_to_aim_at(
     assert page.evaluate(_SMALL, TARGET_PX) == []
 
 
+# As an account on AWS with a long name, a user with one, and more links would have it.
+_FILL_THE_BAR = """
+() => {
+  const nav = document.querySelector(".nav");
+  const link = nav.lastElementChild.cloneNode(true);
+  link.lastChild.textContent = "People and roles";
+  nav.append(link);
+  document.querySelector(".where").textContent =
+    "AWS · production-account-of-a-large-company · ap-northeast-2 · mme-portal-execution-role";
+  document.querySelector(".who .name").textContent = "min-ji.kim.of.the.vision.team@example.com";
+}
+"""
+_OVERLAPS = """
+() => {
+  const found = [];
+  for (const row of [".topbar-inner", ".nav", ".who"]) {
+    const boxes = [...document.querySelectorAll(`${row} > *`)]
+      .filter((one) => one.checkVisibility() && !one.matches(".menu"))
+      .map((one) => [one.textContent.trim().slice(0, 20), one.getBoundingClientRect()]);
+    for (const [n, [name, a]] of boxes.entries()) {
+      for (const [other, b] of boxes.slice(n + 1)) {
+        if (a.left < b.right - 1 && b.left < a.right - 1
+            && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+          found.push(`${name} | ${other}`);
+      }
+    }
+  }
+  return found;
+}
+"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_in_the_bar_overlaps_at_any_width(context: BrowserContext, language: str) -> None:
+    context.set_extra_http_headers({"Accept-Language": language})
+    page = context.new_page()
+    page.goto("/styleguide/")
+    page.evaluate(_FILL_THE_BAR)
+    for width in (1600, 1280, 1241, 1240, 1100, 1021, 1020, 900, 768, 641, 640, 390, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(_OVERLAPS) == [], width
+        assert page.evaluate(_WIDER) <= 0, width
+        assert page.evaluate("document.querySelector('.topbar').offsetHeight") < 120, width
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("size", SIZES)
 def test_rows_are_40_px_high_whatever_they_hold(

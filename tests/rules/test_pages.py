@@ -99,11 +99,12 @@ def axe_source() -> str:
 
 @dataclass
 class Crawl:
-    """What was looked at, and what was found."""
+    """What was looked at, and what was found. ``seen``: the status of each page."""
 
     url: str
     page: Page
     seen: dict[str, int] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)  # what links lead to and is no page
     patterns: dict[str, int] = field(default_factory=dict)
     audits: int = 0
     audited: bool = True
@@ -125,7 +126,7 @@ class Crawl:
         waiting = [*paths]
         while waiting:
             path = waiting.pop(0)
-            if path in self.seen or not (self._wanted(path) or path in paths):
+            if path in self.seen or path in self.files or not (self._wanted(path) or path in paths):
                 continue
             waiting += self._visit(path)
 
@@ -150,9 +151,10 @@ class Crawl:
                 if "Download is starting" not in str(error) and "ERR_ABORTED" not in str(error):
                     raise
         answer = at.value
-        self.seen[path] = answer.status
         if "html" not in answer.headers.get("content-type", ""):
+            self.files.add(path)
             return []
+        self.seen[path] = answer.status
         expected = 404 if path in PAGES_WITHOUT_LINKS else 200
         if answer.status != expected and not 300 <= answer.status < 400:
             self.faults.append(f"{path}: answered with {answer.status}")
