@@ -55,6 +55,8 @@ ACCESS: dict[str, Access] = {
     "status": Access(ADMIN),
     "preferences": Access(USER, post=(302,), own=True),
     "language": Access(ANYBODY, get=(), post=(400,)),
+    "search": Access(USER),
+    "styleguide": Access(USER),  # 404 where the setting STYLEGUIDE is off
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),

@@ -28,6 +28,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- the site -----------------------------------------------------------------
 DEBUG = env_bool("DEBUG")
+# The page of all elements, for who changes them.
+STYLEGUIDE = env_bool("STYLEGUIDE", default=DEBUG)
 DEFAULT_EXCEPTION_REPORTER_FILTER = "core.reporting.ReporterFilter"
 # A server refuses to start without a secret.
 SECRET_KEY = require_strong("SECRET_KEY", env_secret("SECRET_KEY"))
@@ -117,7 +119,11 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "core.context.site",
             ],
-            "builtins": ["core.templatetags.portal", "django.templatetags.i18n"],
+            "builtins": [
+                "django.templatetags.i18n",
+                "core.templatetags.portal",
+                "core.templatetags.elements",
+            ],
         },
     },
 ]

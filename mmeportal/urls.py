@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from accounts import preferences
 from accounts.views import LoginView, LogoutView, PasswordChangeView
+from core import views as core_views
 from mmeportal import views
 
 urlpatterns = [
@@ -19,6 +20,8 @@ urlpatterns = [
     path("invoke/", include("invocations.urls")),
     path("status/", views.status, name="status"),
     path("activity/", include("activity.urls")),
+    path("search/", core_views.search, name="search"),
+    path("styleguide/", core_views.styleguide, name="styleguide"),
     path("admin/", admin.site.urls),
 ]
 

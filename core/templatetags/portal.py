@@ -9,39 +9,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 
+from core import icons
 from core import panels as registry
 
 register = template.Library()
 
-# Drawn on a grid of 24, stroked with the text's own colour.
-# ruff: noqa: E501
-_ICONS = {
-    "model": '<path d="M12 3 4 7v10l8 4 8-4V7z"/><path d="m4 7 8 4 8-4M12 11v10"/>',
-    "endpoint": '<rect x="3" y="4" width="18" height="7" rx="2"/><rect x="3" y="13" width="18" height="7" rx="2"/><path d="M7 7.5h.01M7 16.5h.01"/>',
-    "config": '<path d="M4 7h10M18 7h2M4 17h2M10 17h10"/><circle cx="16" cy="7" r="2"/><circle cx="8" cy="17" r="2"/>',
-    "invoke": '<path d="M13 3 5 14h6l-1 7 8-11h-6z"/>',
-    "activity": '<path d="M3 12h4l3-8 4 16 3-8h4"/>',
-    "upload": '<path d="M12 16V4m0 0L7 9m5-5 5 5M4 16v3a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-3"/>',
-    "download": '<path d="M12 4v12m0 0 5-5m-5 5-5-5M4 18v1a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-1"/>',
-    "plus": '<path d="M12 5v14M5 12h14"/>',
-    "check": '<path d="m5 13 4 4L19 7"/>',
-    "clock": '<circle cx="12" cy="12" r="9"/><path d="M12 7v5l3 2"/>',
-    "warn": '<path d="M12 4 2.5 20h19zM12 10v4m0 3h.01"/>',
-    "snow": '<path d="M12 3v18M4.2 7.5l15.6 9M19.8 7.5l-15.6 9"/>',
-    "flame": '<path d="M12 3c1 4 5 5.5 5 10a5 5 0 0 1-10 0c0-2 1-3 2-4 .5 2 1.5 2.5 2 2.5C12 9 11 6 12 3z"/>',
-    "image": '<rect x="3" y="4" width="18" height="16" rx="2"/><circle cx="9" cy="10" r="1.8"/><path d="m4 18 5-5 4 4 3-3 4 4"/>',
-    "trash": '<path d="M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13"/>',
-    "user": '<circle cx="12" cy="8" r="4"/><path d="M4 21c1-5 4-7 8-7s7 2 8 7"/>',
-    "out": '<path d="M14 4h4a2 2 0 0 1 2 2v12a2 2 0 0 1-2 2h-4M10 8l-4 4 4 4M6 12h9"/>',
-}
-
 
 @register.simple_tag
 def icon(name: str) -> SafeString:
-    """An inline SVG icon, hidden from screen readers."""
+    """An inline SVG icon, hidden from screen readers; see core/icons.py for the names."""
     return format_html(
         '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{}</svg>',
-        mark_safe(_ICONS[name]),  # noqa: S308  (our own constants)
+        mark_safe(icons.drawing(name)),  # noqa: S308  (of a package, not of a user)
     )
 
 

@@ -1,23 +1,40 @@
 // Small helps that every page may use; each page works without them.
 
+// Sentences stand in templates/_words.html, in the reader's language.
+const wordOf = (name, values = {}) => {
+  const text = document.getElementById("words")?.dataset[name] ?? "";
+  return text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
+};
+
 // A copy button: <button data-copy="text">; without a text it copies the <pre> of its snippet.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   event.preventDefault();
-  const before = button.textContent;
+  let told = wordOf("copied");
   try {
     const text = button.dataset.copy || button.closest(".snippet").querySelector("pre").textContent;
     await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
+    button.classList.add("copied");
   } catch {
     // No clipboard without a secure origin: select the text, so that the keyboard can copy it.
     const around = button.closest(".snippet") ?? button.parentElement;
     const source = around.querySelector("code, pre");
     if (source) window.getSelection().selectAllChildren(source);
-    button.textContent = "Press Ctrl+C";
+    told = wordOf("pressCopy");
   }
-  setTimeout(() => { button.textContent = before; }, 1500);
+  announcer.textContent = told;
+  const icons = button.matches(".icon-button");
+  const before = icons ? button.title : button.textContent;
+  const show = (text) => { if (icons) button.title = text; else button.textContent = text; };
+  if (icons) button.dataset.told = told;
+  if (before !== told) show(told);
+  setTimeout(() => {
+    show(before);
+    delete button.dataset.told;
+    button.classList.remove("copied");
+    announcer.textContent = "";
+  }, 1500);
 });
 
 // The next page comes in the browser's time zone.
@@ -33,13 +50,16 @@ const SHOWN = {
   second: { dateStyle: "medium", timeStyle: "medium" },
   clock: { timeStyle: "medium" },
 };
+// The user's zone, where they chose one; else the browser's.
+const ZONE = document.documentElement.dataset.zone || undefined;
+const LANGUAGE = { en: "en-GB" }[document.documentElement.lang] ?? document.documentElement.lang;
 function localTimes() {
   for (const node of document.querySelectorAll("time[datetime]")) {
     const when = new Date(node.getAttribute("datetime"));
     if (Number.isNaN(when.getTime())) continue;
-    node.title = when.toLocaleString();
     const style = SHOWN[node.dataset.local]; // relative times have none, and stay as they are
-    if (style) node.textContent = new Intl.DateTimeFormat("en-GB", style).format(when);
+    if (style || !node.title) node.title = when.toLocaleString(LANGUAGE, { timeZone: ZONE });
+    if (style) node.textContent = new Intl.DateTimeFormat(LANGUAGE, { ...style, timeZone: ZONE }).format(when);
   }
 }
 
@@ -131,7 +151,7 @@ let trouble = null;
 function tell(verb, kind, text, id) {
   const box = document.createElement("div");
   box.className = `callout ${kind}`;
-  box.textContent = id ? `${text} Request ID: ${id}` : text;
+  box.textContent = id ? `${text} ${wordOf("requestId")} ${id}` : text;
   trouble = { verb, text };
   troubles.className = "";
   troubles.replaceChildren(box);
@@ -139,24 +159,21 @@ function tell(verb, kind, text, id) {
 }
 document.addEventListener("htmx:sendError", (event) => {
   const { verb } = event.detail.requestConfig;
-  const text = verb === "get"
-    ? "The portal does not answer. This page goes on by itself when it is back."
-    : "The portal does not answer, so nothing was sent. What you entered is still here; try again in a moment.";
+  const text = wordOf(verb === "get" ? "noAnswerGet" : "noAnswerPost");
   if (trouble?.text !== text) tell(verb, "warn", text);
 });
 document.addEventListener("htmx:responseError", (event) => {
   const { verb } = event.detail.requestConfig;
   const { status } = event.detail.xhr;
-  const next = verb === "get" ? "This page tries again by itself." : "What you entered is still here; try again in a moment.";
-  let text = `The portal did not accept this (${status}). Nothing was changed or lost. Reload the page, then try again.`;
+  let text = wordOf("notAccepted", { status });
   if (status === 403) {
-    text = "The portal refused this (403): since this page was loaded, you have logged in anew, or your role has changed. Nothing was changed or lost. Reload the page, then try again.";
+    text = wordOf("refused");
   } else if (status === 404) {
-    text = "What this part of the page shows is no longer there (404). Nothing else was changed. Reload the page.";
+    text = wordOf("notThere");
   } else if ((status === 503 || status === 507) && event.detail.xhr.getResponseHeader("content-type")?.startsWith("text/plain")) {
     text = event.detail.xhr.responseText; // the portal says itself what it is short of
   } else if (status >= 500) {
-    text = `Something went wrong in the portal (${status}); its log says what. Nothing that was saved is lost. ${next}`;
+    text = wordOf(verb === "get" ? "failedGet" : "failedPost", { status });
   }
   const id = event.detail.xhr.getResponseHeader("X-Request-ID");
   if (trouble?.text !== text) tell(verb, "error", text, id);

@@ -288,7 +288,7 @@ def _say(crawl: Crawl) -> str:
 
 @pytest.mark.browser
 def test_pages_of_an_empty_portal(crawl: Crawl) -> None:
-    crawl.run("/", "/password/", *PAGES_WITHOUT_LINKS)
+    crawl.run("/", "/password/", "/styleguide/", "/search/?q=e", *PAGES_WITHOUT_LINKS)
     assert len(crawl.seen) > 10
     assert not crawl.faults, _say(crawl)
 

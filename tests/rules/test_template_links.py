@@ -23,8 +23,8 @@ TEMPLATES = ROOT / "templates"
 SITE = {"base.html", "home.html", "status.html", "_worker_problem.html"}
 # Every page may stand in these two; which address they link to is the site's business.
 FRAMES = {"base.html", "gate.html"}
-# Folders that Django names.
-FOLDERS = {"registration": "accounts"}
+# Folders that Django names, and that of the elements.
+FOLDERS = {"registration": "accounts", "ui": "core"}
 
 _TAG = re.compile(r"\{%\s*(url|include|extends)\s+(\S+)")
 _PERMISSION = re.compile(r"\bperms\.(\w+)\.\w+")

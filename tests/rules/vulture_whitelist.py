@@ -6,7 +6,6 @@ A name that vulture would not complain of any more goes from here (test_dead_nam
 """
 
 # Django: management commands, class-based views, the admin, forms, upload handlers, middleware.
-_.help
 _.add_arguments
 _.redirect_authenticated_user
 _.form_class
@@ -28,6 +27,7 @@ _.file_complete
 _.upload_interrupted
 _.process_exception
 _.english
+_.child_nodelists
 _.ROOT_URLCONF
 _._has_been_logged
 

@@ -1,0 +1,207 @@
+"""The elements that pages are made of, as tags: tables, tabs, times, help marks, code, toasts.
+
+/styleguide/ shows each in all its states. The templates are in templates/ui/.
+"""
+
+import re
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.contrib.messages.storage.base import Message
+from django.template.base import FilterExpression, NodeList, Parser, Token
+from django.utils import formats, timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from core.glossary import GLOSSARY
+from core.tables import Table
+from core.templatetags.portal import ago
+from core.ui import Tab, undo_url
+
+register = template.Library()
+
+#: The page of all words; it is of an app above this one.
+GLOSSARY_PAGE = "/glossary/"
+
+
+def _render(context: template.Context, name: str, **values: Any) -> SafeString:
+    """A template of templates/ui/ with these values, and with those that every page has."""
+    known = {key: context.get(key) for key in ("request", "user", "perms", "csrf_token")}
+    engine = context.template.engine  # type: ignore[union-attr]
+    found = engine.get_template(f"ui/{name}.html")
+    return found.render(context.new({**known, **values}))
+
+
+def _identity(context: template.Context) -> str:
+    """What ids end in: unlike on one page, also in a part that is asked for by itself.
+
+    The same for the same request, as parts are only replaced where the answer differs.
+    """
+    request = context.get("request")
+    numbers: dict[str, Any] = context.render_context.dicts[0]  # type: ignore[assignment]
+    numbers["core.elements"] = n = numbers.get("core.elements", 0) + 1
+    path = request.path if request is not None else ""
+    return f"{zlib.crc32(path.encode()):x}-{n}"
+
+
+@register.simple_tag(takes_context=True)
+def table_filters(context: template.Context, table: Table) -> SafeString:
+    """The form above a table: its filters, and how many rows they leave."""
+    return _render(context, "table_filters", table=table)
+
+
+@register.simple_tag(takes_context=True)
+def table_head(context: template.Context, table: Table, select: bool = False) -> SafeString:
+    """The ``<thead>``; ``select``: with a column of checkboxes before the others."""
+    return _render(context, "table_head", table=table, select=select)
+
+
+@register.simple_tag(takes_context=True)
+def table_pages(context: template.Context, table: Table) -> SafeString:
+    """Which rows of how many are shown, and links to the pages before and after."""
+    return _render(context, "table_pages", table=table, page=table.page)
+
+
+@register.simple_tag(takes_context=True)
+def tabs(context: template.Context, items: Sequence[Tab], label: str = "") -> SafeString:
+    """Links to pages that belong together; ``label`` names the group for screen readers."""
+    return _render(context, "tabs", items=items, label=label or _("Sections"))
+
+
+@register.simple_tag(takes_context=True)
+def when(context: template.Context, value: datetime | None, form: str = "") -> SafeString:
+    """A time: how long ago, with the absolute one beside it or in its title.
+
+    ``form``: "absolute" for the absolute one alone, "second" for one with seconds. Times are in
+    the user's zone.
+    """
+    return _render(
+        context,
+        "when",
+        value=value,
+        form=form,
+        relative=ago(value),
+        absolute=absolute(value, seconds=form == "second"),
+        full=absolute(value, seconds=True, zone=True),
+    )
+
+
+def absolute(value: datetime | None, *, seconds: bool = False, zone: bool = False) -> str:
+    """A time in the user's zone and language, to the minute or the second."""
+    if value is None:
+        return ""
+    # Translators: a date and a time, in Django's letters for the filter "date".
+    pattern = _("j M Y, H:i:s") if seconds else _("j M Y, H:i")
+    here = timezone.localtime(value) if timezone.is_aware(value) else value
+    return str(formats.date_format(here, f"{pattern} T" if zone else pattern))
+
+
+@register.simple_tag(takes_context=True)
+def help(context: template.Context, term: str) -> SafeString:
+    """A mark that explains a word of core/glossary.py in one sentence, with a link to more.
+
+    Raises KeyError for a word that is not there.
+    """
+    return _render(
+        context,
+        "help",
+        href=f"{GLOSSARY_PAGE}#{term}",
+        term=GLOSSARY[term],
+        identity=_identity(context),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def copy(context: template.Context, value: object, short: int = 0, label: str = "") -> SafeString:
+    """A value with a button that copies it; ``short``: only so many letters of it are shown."""
+    text = str(value)
+    shown = f"{text[:short]}…" if short and len(text) > short + 1 else text
+    return _render(context, "copy", value=text, shown=shown, label=label or _("Copy"))
+
+
+@register.simple_tag(takes_context=True)
+def toasts(context: template.Context, messages: Sequence[Message] | None) -> SafeString:
+    """Django's messages; one of core.ui.undo has a button."""
+    items = [{"message": one, "undo_url": undo_url(one)} for one in messages or ()]
+    return _render(context, "toasts", items=items)
+
+
+@register.filter
+def number(value: float | str | None) -> str:
+    """A number as the user's language groups its digits; a dash where there is none."""
+    if value is None or value == "":
+        return "–"
+    return str(formats.number_format(value, force_grouping=True))
+
+
+@register.simple_tag
+def rows_shown(table: Table) -> str:
+    """Which rows of how many a page of a table shows, as a sentence."""
+    page = table.page
+    if page.paginator.num_pages < 2:
+        return ngettext("%(n)s row", "%(n)s rows", table.total) % {"n": number(table.total)}
+    return _("%(first)s–%(last)s of %(total)s") % {
+        "first": number(page.start_index()),
+        "last": number(page.end_index()),
+        "total": number(table.total),
+    }
+
+
+class _Block(template.Node):
+    """What stands between a tag and its end, rendered into a template of templates/ui/."""
+
+    child_nodelists = ("nodelist",)
+
+    def __init__(self, name: str, nodelist: NodeList, options: dict[str, FilterExpression]) -> None:
+        self.name = name
+        self.nodelist = nodelist
+        self.options = options
+
+    def render(self, context: template.Context) -> SafeString:
+        values = {key: value.resolve(context) for key, value in self.options.items()}
+        return _render(context, self.name, body=self.inside(context), **values)
+
+    def inside(self, context: template.Context) -> SafeString:
+        """What stands between, rendered."""
+        return self.nodelist.render(context)
+
+
+class _Code(_Block):
+    def inside(self, context: template.Context) -> SafeString:
+        text = self.nodelist.render(context)
+        return type(text)(re.sub(r"^\n|\s+$", "", text))
+
+
+def _block(parser: Parser, token: Token, node: type[_Block], *known: str) -> _Block:
+    name, *given = token.split_contents()
+    options = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not equals or key not in known:
+            raise template.TemplateSyntaxError(f"{name} knows no {one!r}, but {', '.join(known)}.")
+        options[key] = parser.compile_filter(value)
+    nodelist = parser.parse((f"end{name}",))
+    parser.delete_first_token()
+    return node(name, nodelist, options)
+
+
+@register.tag
+def code(parser: Parser, token: Token) -> _Block:
+    """Code with a button that copies it: ``{% code label="AWS CLI" %}…{% endcode %}``.
+
+    It is HTML, as all of a template is: write ``&lt;`` for ``<``. Variables are escaped.
+    """
+    return _block(parser, token, _Code, "label")
+
+
+@register.tag
+def bulk_bar(parser: Parser, token: Token) -> _Block:
+    """A bar with the buttons for the rows that are ticked: ``{% bulk_bar action=url %}``.
+
+    It is the form "bulk", which the checkboxes name; each button may have its ``formaction``.
+    """
+    return _block(parser, token, _Block, "action")

@@ -1,0 +1,36 @@
+"""Small parts of pages that views make and templates render: tabs, and messages with Undo."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.messages.storage.base import Message
+from django.http import HttpRequest
+
+#: Begins the extra tags of a message that has an Undo button; its address follows.
+UNDO = "undo "
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One tab: a link to a page of its own. ``count``: how many things it shows, if that helps."""
+
+    label: Any
+    url: str
+    current: bool
+    count: int | None = None
+
+
+def undo(request: HttpRequest, text: Any, url_of_post: str) -> None:
+    """Tell that something was done, with a button that takes it back.
+
+    ``url_of_post``: an address of the portal's own; the button sends it a POST with ``next``, the
+    page to go back to. The view checks again whether the user may do it.
+    """
+    messages.success(request, text, extra_tags=f"{UNDO}{url_of_post}")
+
+
+def undo_url(message: Message) -> str:
+    """Where the message's Undo button posts to; empty where it has none."""
+    tags = message.extra_tags or ""
+    return tags.removeprefix(UNDO) if tags.startswith(UNDO) else ""
