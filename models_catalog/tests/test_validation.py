@@ -35,7 +35,7 @@ GOOD: dict[str, Any] = {
         "notes": [{"code": "epochs", "message": "The highest epoch is served."}],
     },
     "load_ms": 1.5,
-    "infer_ms": 1,
+    "first_ms": 1,
     "memory_mb": 10,
 }
 READ: dict[str, Any] = {
