@@ -69,6 +69,8 @@ ACCESS: dict[str, Access] = {
     "models_catalog:versions-live": Access(VIEWER),
     "models_catalog:download": Access(OPERATOR, get=(302,)),
     "models_catalog:download-original": Access(OPERATOR, get=(302,)),
+    "models_catalog:delete": Access(OPERATOR, post=(409,)),  # its version was published
+    "models_catalog:try": Access(OPERATOR, get=(200, 404)),  # 404 without DEMO_ARCHIVE
     # --- endpoints
     "endpoints:list": Access(VIEWER),
     "endpoints:new": Access(OPERATOR, post=(400,)),

@@ -323,6 +323,7 @@ MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
 INVOKE_WAIT_S = env_int("INVOKE_WAIT_S", 360, least=1)
 INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
 SAMPLES_DIR = env_str("SAMPLES_DIR", "")
+DEMO_ARCHIVE = env_str("DEMO_ARCHIVE", "")
 
 # --- logs ------------------------------------------------------------------------------
 LOG_AS_JSON = logging.is_json(
