@@ -36,7 +36,9 @@ GOOD: dict[str, Any] = {
     },
     "load_ms": 1.5,
     "first_ms": 1,
+    "warm_ms": 0.5,
     "memory_mb": 10,
+    "sample": {"image": "star", "predictions": [{"label": "a", "probability": 1.0000001}]},
 }
 READ: dict[str, Any] = {
     "ok": True,
@@ -167,6 +169,12 @@ def _nested(depth: int) -> Any:
         ("artifact.anything", _nested(validation.MAX_DEPTH)),
         ("artifact.anything", 1e300),
         ("load_ms", "1"),
+        ("warm_ms", None),
+        ("sample", None),
+        ("sample", {"image": "star", "predictions": []}),
+        ("sample", {"image": "star", "predictions": [{"label": "a", "probability": 2}]}),
+        ("sample", {"image": "star", "predictions": [{"label": 1, "probability": 0.5}]}),
+        ("sample", {"image": 1, "predictions": [{"label": "a", "probability": 0.5}]}),
         ("sandbox", "bubblewrap"),
         ("sandbox", {"files": 1}),
         ("sandbox", {"missing": "network"}),
