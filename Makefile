@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests lint audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web image image-test clean
+.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests lint glossary audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web pictures image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -51,6 +51,9 @@ lint: ## ruff, mypy, templates, imports, dead names, migrations
 	@$(STACK) run manage.py makemigrations --check --dry-run --settings mmeportal.settings_lint
 	@$(STACK) run manage.py lintmigrations --no-cache --quiet ok ignore --settings mmeportal.settings_lint
 
+glossary: ## write docs/glossary.md and docs/glossary.ko.md from core/glossary.py
+	@$(STACK) run manage.py write_glossary --settings mmeportal.settings_lint
+
 # --strict: behind a mirror that has no vulnerability data pip-audit would skip all, and be content.
 audit: ## hold every pinned package against the known vulnerabilities; asks the package index
 	@failed=; for file in requirements/*.txt container/requirements.txt; do \
@@ -84,6 +87,9 @@ bench-warm-call: ## a warm call beside another checkout's, ARGS="--against FOLDE
 
 bench-web: ## the web server beside another checkout's, ARGS="--against FOLDER"; needs a running stack
 	@$(STACK) run bench/web.py $(ARGS)
+
+pictures: ## a contact sheet of all pages, from the running stack or one of its own; ARGS="--readme" for the README's
+	@$(STACK) run -m tests.contact_sheet $(ARGS)
 
 image: ## build the container image with CONTAINER_ENGINE (docker, podman)
 	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) --tag $(IMAGE) container

@@ -33,7 +33,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _no_real_aws() -> Iterator[None]:
     """Tests must never reach a real account: credentials that are none, and no local profile."""
+    from core import aws, where
+
     patch = pytest.MonkeyPatch()
+    # Each page shows the account (core/where.py), and would have a thread ask STS for it.
+    patch.setattr(where.WATCH, "_look", lambda: aws.Identity("123456789012", "", "tests"))
     patch.setenv("AWS_ACCESS_KEY_ID", "test-access-key")
     patch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret-key")
     patch.setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -477,8 +477,8 @@ def import_mxnet(*, prepare_kernels: bool) -> bool:
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         raise RuntimeError(f"importing MXNet started {threads - 1} threads; forking is not safe")
-    # A worker's garbage collector writes to every object that it looks at, and the kernel then copies
-    # the page. Frozen objects are not looked at.
+    # The garbage collector of a worker writes to every object that it looks at, and the kernel then
+    # copies the page. It does not look at frozen objects.
     gc.collect()
     gc.freeze()
     heap.fill_gaps()

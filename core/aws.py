@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+    from mypy_boto3_sts import STSClient
 
 logger = logging.getLogger(__name__)
 
@@ -316,6 +317,55 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
         )
 
 
+@cache
+def _sts() -> "STSClient":
+    with _client_lock:
+        return _with_clock_correction(boto3.client("sts", config=_config(PROBE)))
+
+
+@cache
+def _iam() -> Any:  # its type stubs are not installed
+    with _client_lock:
+        return _with_clock_correction(boto3.client("iam", config=_config(PROBE)))
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whose credentials the portal has: the account, its alias ("" without one), and the role."""
+
+    account: str
+    alias: str
+    role: str
+
+
+def identity() -> Identity:
+    """Ask STS whose credentials these are, and IAM for the account's alias.
+
+    GetCallerIdentity needs no permission (STS API); where iam:ListAccountAliases is denied, or IAM
+    cannot be reached, there is no alias. Takes a few seconds at most. Raises core.errors.
+    """
+    with translated("looking up the account"):
+        caller = _sts().get_caller_identity()
+    try:
+        with translated("looking up the account's alias"):
+            aliases = [str(one) for one in _iam().list_account_aliases()["AccountAliases"]]
+    except errors.AwsError as error:
+        logger.info("The account's number is shown, as its alias is not known: %s", error)
+        aliases = []
+    return Identity(caller["Account"], aliases[0] if aliases else "", _role(caller["Arn"]))
+
+
+def _role(arn: str) -> str:
+    """Who is named by an ARN: ``x`` of ``assumed-role/x/session`` and of ``user/path/x``.
+
+    IAM User Guide, "IAM identifiers".
+    """
+    kind, *names = arn.split(":", 5)[-1].split("/")
+    if kind == "assumed-role":
+        return names[0]
+    return names[-1] if names else kind
+
+
 def create_clients(*clients: "_lru_cache_wrapper[Any]") -> None:
     """Create ``clients`` at the start, so that no request has to wait for it.
 
@@ -396,7 +446,7 @@ def _read_credentials_again() -> None:
             return
         _read_again_at = now + 10
         boto3.DEFAULT_SESSION = None
-        for client in (s3, s3_for_browsers, sagemaker, sagemaker_runtime):
+        for client in (s3, s3_for_browsers, sagemaker, sagemaker_runtime, _sts, _iam):
             client.cache_clear()
 
 

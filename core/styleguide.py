@@ -115,5 +115,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
             Message(constants.WARNING, "The worker has not reported for 20 s."),
             Message(constants.ERROR, f"SageMaker refused it: {LONG} already exists."),
         ],
-        "columns": [(12 * n, 4 + (n * 37) % 60) for n in range(24)],
+        "columns": [
+            (12 * n, 70 - height, height) for n in range(24) for height in [4 + n * 37 % 60]
+        ],
     }

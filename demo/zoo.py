@@ -8,7 +8,8 @@ Weights come from ``MXNET_GLUON_REPO`` (by default MXNet's own, see :data:`REPOS
 checked against the SHA-1 that MXNet knows for them; they are kept below ``MXNET_HOME``
 (``~/.mxnet``) and not fetched twice. The labels of ImageNet come from ``--synset``, or from
 ``models/imagenet/synset.txt`` below ``MXNET_GLUON_REPO`` where that is set, or from
-:data:`SYNSET`, where the example notebook has them from.
+:data:`SYNSET`, where the example notebook has them from. MXNet was retired in 2023, and since 2024
+its hosts refuse to give out files, so set a mirror, or keep the weights from before.
 """
 
 import argparse
@@ -221,12 +222,24 @@ def _download(
             refused = error.response is not None and error.response.status_code < 500
             if attempt == ATTEMPTS or refused:
                 raise ZooError(
-                    f"{url} cannot be fetched ({_reason(error)}). Nothing was written. Check that"
-                    " this machine has internet access and that the address is right"
-                    " (MXNET_GLUON_REPO, --synset), then try again."
+                    f"{url} cannot be fetched ({_reason(error)}). Nothing was written."
+                    f"{_advice(url)}"
                 ) from error
             report(f"{_reason(error)}; trying again")
             time.sleep(attempt)
+
+
+def _advice(url: str) -> str:
+    if url.startswith((REPOSITORY, SYNSET)):
+        return (
+            " MXNet was retired in 2023, and its hosts no longer give out files. Set"
+            " MXNET_GLUON_REPO to a mirror that you have, or put the weights into ~/.mxnet/models"
+            " and name a file of labels with --synset: see docs/artifacts.md."
+        )
+    return (
+        " Check that this machine has internet access and that the address is right"
+        " (MXNET_GLUON_REPO, --synset), then try again."
+    )
 
 
 def _download_once(

@@ -1,22 +1,25 @@
-"""What the home page and the navigation show of endpoints."""
+"""What Today and the navigation show of endpoints."""
 
 from typing import Any
 
 from django.http import HttpRequest
 
-from core import panels
-from endpoints.models import Endpoint
+from core import attention, panels
+from endpoints.attention import running, stopped
 
 MAY_LOOK = "endpoints.view_endpoint"
+SHOWN = 8
 
 
 def register_all() -> None:
-    """Register the panels of this module."""
+    """Register the panels of this module, and what needs somebody."""
     panels.register_link("Endpoints", "endpoint", "endpoints:list", permission=MAY_LOOK, order=20)
     panels.register(
         "home", "endpoints/_home.html", permission=MAY_LOOK, context=_endpoints, order=10
     )
+    attention.register(stopped, permission=MAY_LOOK, order=10)
 
 
 def _endpoints(request: HttpRequest) -> dict[str, Any]:
-    return {"endpoints": Endpoint.objects.shown()[:6]}
+    found = running(request)
+    return {"endpoints": found[:SHOWN], "more": max(0, len(found) - SHOWN)}

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from core import panels
 from endpoints.models import Endpoint
 from invocations.models import Invocation
+from invocations.today import calls_today
 from models_catalog.models import RegisteredModel, Version
 
 MAY_INVOKE = "endpoints.invoke_endpoint"
@@ -27,8 +28,13 @@ def register_all() -> None:
         panels.register(
             slot, "invocations/_button.html", permission=MAY_INVOKE, context=context, order=10
         )
+    panels.register("home.strip", "invocations/_today.html", permission=MAY_INVOKE, context=_today)
     panels.register(
-        "home", "invocations/_home.html", permission=MAY_INVOKE, context=_latest_calls, order=30
+        "home.more",
+        "invocations/_home.html",
+        permission=MAY_INVOKE,
+        context=_latest_calls,
+        order=10,
     )
     panels.register(
         "endpoint", "invocations/_endpoint.html", permission=MAY_INVOKE, context=_calls_of_endpoint
@@ -70,6 +76,10 @@ def _version_button(request: HttpRequest, version: Version) -> dict[str, Any] | 
     if version.state != Version.State.READY:
         return None
     return _button("primary", f"?version={version.pk}")
+
+
+def _today(request: HttpRequest) -> dict[str, Any]:
+    return {"calls": calls_today()}
 
 
 def _latest_calls(request: HttpRequest) -> dict[str, Any] | None:

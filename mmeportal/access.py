@@ -53,10 +53,12 @@ ACCESS: dict[str, Access] = {
     "logout": Access(USER, get=(), post=(302,)),
     "password": Access(USER, post=(400,)),
     "status": Access(ADMIN),
-    "preferences": Access(USER, post=(302,), own=True),
-    "language": Access(ANYBODY, get=(), post=(400,)),
     "search": Access(USER),
     "styleguide": Access(USER),  # 404 where the setting STYLEGUIDE is off
+    "preferences": Access(USER, post=(302,), own=True),
+    "language": Access(ANYBODY, get=(), post=(400,)),
+    "glossary": Access(USER),
+    "hide-first-steps": Access(USER, get=(), post=(302,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),
@@ -69,6 +71,7 @@ ACCESS: dict[str, Access] = {
     "models_catalog:versions-live": Access(VIEWER),
     "models_catalog:download": Access(OPERATOR, get=(302,)),
     "models_catalog:download-original": Access(OPERATOR, get=(302,)),
+    "models_catalog:dismiss": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:delete": Access(OPERATOR, post=(409,)),  # its version was published
     "models_catalog:try": Access(OPERATOR, get=(200, 404)),  # 404 without DEMO_ARCHIVE
     # --- endpoints

@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "models_catalog",
     "endpoints",
     "invocations",
+    "mmeportal",
 ]
 
 MIDDLEWARE = [

@@ -19,6 +19,8 @@ urlpatterns = [
     path("endpoints/", include("endpoints.urls")),
     path("invoke/", include("invocations.urls")),
     path("status/", views.status, name="status"),
+    path("glossary/", views.glossary_page, name="glossary"),
+    path("first-steps/hide/", views.hide_first_steps, name="hide-first-steps"),
     path("activity/", include("activity.urls")),
     path("search/", core_views.search, name="search"),
     path("styleguide/", core_views.styleguide, name="styleguide"),

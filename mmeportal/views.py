@@ -3,22 +3,54 @@
 import logging
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_safe
+from django.utils.translation import gettext
+from django.views.decorators.http import require_POST, require_safe
 
-from core import panels, readiness, request_id, shortage
-from core.permissions import NotPermitted, require_permission
+from core import attention, glossary, panels, readiness, request_id, shortage
+from core.permissions import NotPermitted, actor, require_permission
+from mmeportal import first_steps
 
 log = logging.getLogger(__name__)
+
+# Where the apps show something on Today; who sees nothing of it has no role.
+_ROOMS = ("home", "home.strip", "home.more", "home.aside")
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The home page: what the apps register for it (core/panels.py)."""
-    no_role = not any(panels.visible(slot, request.user) for slot in ("home", "home.aside"))
-    return render(request, "home.html", {"no_role": no_role})
+    """Today: what runs, what was called, and what needs whoever looks."""
+    user = actor(request)
+    no_role = not any(panels.visible(slot, user) for slot in _ROOMS)
+    steps = first_steps.steps(request, user)
+    context = {
+        "no_role": no_role,
+        "groups": attention.groups(request, user),
+        "steps": steps,
+        "current": next((step for step in steps if not step.done), None),
+        "archives": first_steps.archives(),
+    }
+    return render(request, "mmeportal/home.html", context)
+
+
+@require_POST
+def hide_first_steps(request: HttpRequest) -> HttpResponse:
+    """Show the first steps no longer."""
+    answer = redirect("home")
+    first_steps.hide(answer, actor(request))
+    return answer
+
+
+@require_safe
+def glossary_page(request: HttpRequest) -> HttpResponse:
+    """What the portal's words mean (core/glossary.py)."""
+    context = {
+        "glossary": glossary.GLOSSARY,
+        "introduction": gettext(glossary.INTRODUCTION),
+    }
+    return render(request, "mmeportal/glossary.html", context)
 
 
 @require_safe

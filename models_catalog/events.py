@@ -34,4 +34,5 @@ TEMPLATES: Final = {
         "%(twin)s. The file as uploaded could not be kept: %(problem)s"
     ),
     "version.rejected": _("Rejected %(version)s: %(reason)s"),
+    "version.dismissed": _("Took the rejected version %(version)s off the page Today."),
 }

@@ -1,20 +1,21 @@
-"""What the home page and the navigation show of models."""
+"""What Today and the navigation show of models."""
 
 from typing import Any
 
 from django.http import HttpRequest
 
-from core import panels
-from models_catalog.models import RegisteredModel
+from core import attention, panels
+from models_catalog.attention import MAY_LOOK, rejected
+from models_catalog.models import Version
 
-MAY_LOOK = "models_catalog.view_model"
+SHOWN = 6
 
 
 def register_all() -> None:
-    """Register the panels of this module."""
+    """Register the panels of this module, and what needs somebody."""
     panels.register_link("Models", "model", "models_catalog:list", permission=MAY_LOOK, order=10)
     panels.register(
-        "home", "models_catalog/_home.html", permission=MAY_LOOK, context=_models, order=20
+        "home.more", "models_catalog/_home.html", permission=MAY_LOOK, context=_uploads, order=20
     )
     panels.register(
         "home.actions",
@@ -22,10 +23,12 @@ def register_all() -> None:
         permission="models_catalog.add_version",
         context=_nothing_more,
     )
+    attention.register(rejected, permission=MAY_LOOK, order=20)
 
 
-def _models(request: HttpRequest) -> dict[str, Any]:
-    return {"models": RegisteredModel.objects.with_latest_version()[:6]}
+def _uploads(request: HttpRequest) -> dict[str, Any]:
+    newest = Version.objects.defer("report").select_related("model", "created_by").order_by("-pk")
+    return {"versions": newest[:SHOWN]}
 
 
 def _nothing_more(request: HttpRequest) -> dict[str, Any]:

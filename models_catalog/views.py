@@ -12,14 +12,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
 from core.body_limits import accepts_body
 from core.errors import AwsError, StorageFull, Throttled
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Search, Table
-from models_catalog import services, trying, validation_result
+from models_catalog import attention, services, trying, validation_result
 from models_catalog.forms import ArrivedForm, UploadForm, too_large
 from models_catalog.models import (
     RegisteredModel,
@@ -357,6 +357,14 @@ def _form_page(
         "try": trying.available(),
     }
     return render(request, "models_catalog/upload.html", context, status=status)
+
+
+@require_POST
+@may_upload
+def dismiss(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Take a rejected version off Today."""
+    attention.dismiss(version=_version(name, number), actor=actor(request))
+    return redirect("/")
 
 
 def _model(name: str) -> RegisteredModel:

@@ -42,6 +42,8 @@ def up(layout: Layout, *, follow: int | None, reloads: bool = False) -> int:
         def ready() -> None:
             known = "the password that you chose" if password_changed(layout) else password
             console.say(f"{_READY_PREFIX} {layout.url}  ({ADMIN} / {known})")
+            for line in next_steps(layout, known == password):
+                console.say(line)
 
         return Supervisor(
             needed,
@@ -54,6 +56,25 @@ def up(layout: Layout, *, follow: int | None, reloads: bool = False) -> int:
         ).run()
     finally:
         os.close(lock)
+
+
+def next_steps(layout: Layout, has_first_password: bool) -> list[str]:
+    """What to do when the stack is ready, as lines for a terminal."""
+    where = _for_people(credentials.admin_password_file(layout))
+    kept = f" The password is in {where}, too." if has_first_password else ""
+    digits = layout.local_dir / "demo" / "digits_v2.tar.gz"
+    upload = f" {_for_people(digits)} is one to try." if digits.exists() else ""
+    return [
+        f"  1. Open {layout.url} in a browser and log in as {ADMIN}.{kept}",
+        "  2. Choose “Call a model”, a picture and a model, and see the answer.",
+        f"  3. Choose “Upload a model” and upload an archive.{upload}",
+        "  The page “Today” shows the rest. Ctrl-C ends everything; nothing is lost.",
+    ]
+
+
+def _for_people(path: Path) -> str:
+    """A path as one types it in the checkout."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def install(names: Sequence[str]) -> None:

@@ -43,9 +43,9 @@ def check_machine() -> None:
 
 def _unsupported(why: str) -> StackError:
     return StackError(
-        "MXNet is built for Linux on x86-64 with glibc "
-        f"{_GLIBC[0]}.{_GLIBC[1]} or later alone, and {why}: use such a machine or a container of "
-        "that kind. Nothing was downloaded."
+        "MME Portal needs Linux on x86-64 with glibc "
+        f"{_GLIBC[0]}.{_GLIBC[1]} or later, because MXNet is built for nothing else, and {why}: "
+        "README.md says what to do on a Mac and on Windows. Nothing was downloaded."
     )
 
 

@@ -51,6 +51,8 @@ class Part:
     ready: Probe | None = None
     ready_within_s: float = 60
     stop_within_s: float = 5
+    #: Whether the last line of its log says how far it is, so that the progress lines may show it.
+    tells_progress: bool = False
     #: The umask of its process.
     umask: int = 0o077
     #: Ended after all others, which use it until their end.

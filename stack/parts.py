@@ -262,6 +262,7 @@ def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part
         after=installed,
         once=True,
         ready_within_s=600,
+        tells_progress=True,
     )
     everything = ("train", "redis", "s3", "localaws", "worker", "beat", "web")
     at = shlex.quote(str(folder))
@@ -277,6 +278,7 @@ def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part
         after=everything,
         once=True,
         ready_within_s=600,
+        tells_progress=True,
     )
     return [train, seed]
 

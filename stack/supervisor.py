@@ -206,7 +206,7 @@ class Supervisor:
                     f"{part.name} was not ready within {part.ready_within_s:.0f} s",
                 )
             elif not running.was_ready:
-                last = running.log.last_lines(1) if part.once else []
+                last = running.log.last_lines(1) if part.tells_progress else []
                 self._console.remind(part.step, last[0][:100] if last else "")
 
     def _became_ready(self, running: _Running) -> None:

@@ -92,12 +92,9 @@ class Venv:
                 libraries.link(self.site)
             # Compiled here, not by pip: on all cores, and independent of the user's settings.
             # Without bytecode importing MXNet takes twice as long.
+            # Warnings are about the packages' own code, which nobody here can change.
             compiled = [
-                str(self.python),
-                "-m",
-                "compileall",
-                "-j0",
-                "-qq",
+                *(str(self.python), "-W", "ignore", "-m", "compileall", "-j0", "-qq"),
                 str(self.folder / "lib"),
             ]
             # No check: packages have files for other Python versions, which fail to compile.

@@ -23,6 +23,9 @@ from tests.stack import Stack
 #: A missing browser is a failure (else its tests are skipped); so is any skipped test.
 REQUIRE_BROWSER = os.environ.get("REQUIRE_BROWSER") == "1"
 NO_SKIPS = os.environ.get("NO_SKIPS") == "1"
+_LONG = ("stack", "slow", "processes")
+"""Marks of tests that take long, the longest first."""
+
 _NO_BROWSER = (
     "Browser tests need Chromium: install it (Debian: apt-get install chromium) "
     "or run `.venv/bin/playwright install chromium`."
@@ -116,6 +119,7 @@ def pytest_report_header() -> str:
     return f"browser: {browser_path() or f'none, so browser tests are skipped. {_NO_BROWSER}'}"
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         uses = getattr(item, "fixturenames", ())
@@ -126,10 +130,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "stack" in uses:
             item.add_marker(pytest.mark.stack)
         if item.get_closest_marker("xdist_group") is None:
-            group = "stack" if item.get_closest_marker("stack") else str(item.path)
+            group = "stack" if item.get_closest_marker("stack") else item.nodeid.split("::")[0]
             item.add_marker(pytest.mark.xdist_group(group))
-    # The longest first: the others fill the second worker meanwhile.
-    items.sort(key=lambda item: item.get_closest_marker("stack") is None)
+    # The longest first, so that no worker is idle at the end.
+    items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in _LONG])
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

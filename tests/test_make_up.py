@@ -50,10 +50,20 @@ class Visitor:
             return str(answer.read().decode())
 
 
-def test_the_last_line_gives_address_and_password(stack: Stack) -> None:
-    last = stack.says().strip().splitlines()[-1]
+def test_the_ready_line_gives_address_and_password_and_more_lines_what_to_do(
+    stack: Stack,
+) -> None:
+    lines = stack.says().strip().splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("Ready: "))
 
-    assert last == f"Ready: {stack.url}  (admin / {stack.admin_password})"
+    assert lines[at] == f"Ready: {stack.url}  (admin / {stack.admin_password})"
+    todo = " ".join(lines[at + 1 :])
+    assert f"Open {stack.url} in a browser" in todo
+    assert f"{stack.local_dir / 'admin-password'}" in todo
+    assert "digits_v2.tar.gz is one to try" in todo
+    # Steps run at the same time, and are told in the order of their numbers.
+    steps = [int(line[1]) for line in lines if line.startswith("[")]
+    assert steps == sorted(steps)
     assert "Sign out" in Visitor(stack).log_in() or "Log out" in Visitor(stack).log_in()
 
 

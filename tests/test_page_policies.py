@@ -287,6 +287,7 @@ def test_back_after_a_log_out_shows_nothing_of_before(
         page.get_by_role("link", name="Activity", exact=True).click()
         page.get_by_role("link", name="Models", exact=True).click()
         expect(page.locator("main")).to_contain_text("digits")
+        page.get_by_role("button", name="Account").click()
         page.get_by_role("button", name="Log out").click()
         page.wait_for_url("**/login/")
         for _ in range(3):

@@ -29,11 +29,15 @@ GLOSSARY_PAGE = "/glossary/"
 
 
 def _render(context: template.Context, name: str, **values: Any) -> SafeString:
-    """A template of templates/ui/ with these values, and with those that every page has."""
+    """A template of templates/ui/ with these values, and with those that every page has.
+
+    Without the white space around it, which would be seen between words.
+    """
     known = {key: context.get(key) for key in ("request", "user", "perms", "csrf_token")}
     engine = context.template.engine  # type: ignore[union-attr]
     found = engine.get_template(f"ui/{name}.html")
-    return found.render(context.new({**known, **values}))
+    rendered = found.render(context.new({**known, **values}))
+    return SafeString(rendered.strip())  # of a template, which escapes
 
 
 def _identity(context: template.Context) -> str:

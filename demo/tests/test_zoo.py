@@ -212,6 +212,20 @@ def test_without_internet_it_says_so(run: Run, tmp_path: Path) -> None:
         MXNET_HOME=str(tmp_path / "home"),
     )
     assert "cannot be fetched (Connection refused). Nothing was written." in done.stderr
+    assert "MXNET_GLUON_REPO, --synset" in done.stderr
+
+
+def test_without_a_mirror_it_says_that_the_zoo_is_closed(run: Run, tmp_path: Path) -> None:
+    done = run(
+        *("demo/zoo.py", NAME, "--out", tmp_path / "x.tar.gz"),
+        code=1,
+        MXNET_HOME=str(tmp_path / "home"),
+        HTTP_PROXY="http://127.0.0.1:1",
+        HTTPS_PROXY="http://127.0.0.1:1",
+        NO_PROXY="",
+    )
+    assert "MXNet was retired in 2023" in done.stderr
+    assert "see docs/artifacts.md" in done.stderr
     assert not (tmp_path / "x.tar.gz").exists()
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from stack import leftovers
+from stack.console import Console
 from stack.part import Part, log_contains
 from stack.reload import Changes
 from stack.supervisor import RestartPolicy, Supervisor
@@ -28,6 +29,9 @@ def main(folder: Path) -> int:
     return Supervisor(
         parts,
         stack_dir=folder / "stack",
+        console=Console(
+            [part.step for part in parts], remind_every_s=plan.get("remind_every_s", 10)
+        ),
         policy=RestartPolicy(**plan.get("policy", {})),
         on_ready=lambda: print("Ready: all", flush=True),
         follow=plan.get("follow"),

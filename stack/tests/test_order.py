@@ -1,5 +1,8 @@
 """Parts start when those before them are ready; Ready comes last."""
 
+import io
+
+from stack.console import Console
 from stack.tests.conftest import Driven
 
 
@@ -29,6 +32,49 @@ def test_parts_that_need_not_wait_for_each_other_start_together(driven: Driven) 
 
     driven.start()
     driven.wait_ready()
+
+
+def test_the_lines_of_steps_at_the_same_time_are_in_the_order_of_their_numbers() -> None:
+    out = io.StringIO()
+    console = Console(["install", "start", "train", "upload"], out)
+    console.begin("train")  # it waits for nothing
+    console.begin("install")
+    console.done("train")
+    console.remind("train", "a line of a step that was not told yet")
+    console.done("install")
+    console.begin("start")
+    console.done("start")
+    console.begin("upload")
+    console.done("upload")
+
+    lines = [line.split(": done")[0] for line in out.getvalue().splitlines()]
+    assert lines == [
+        *("[1/4] install …", "[1/4] install"),
+        *("[2/4] start …", "[2/4] start"),
+        *("[3/4] train …", "[3/4] train"),
+        *("[4/4] upload …", "[4/4] upload"),
+    ]
+
+
+def test_only_parts_that_tell_their_progress_are_quoted(driven: Driven) -> None:
+    """The last line of pip's log may be a warning about the code of a package."""
+    driven.plan["remind_every_s"] = 0.05
+    for name, line, seen, tells in (
+        ("install", "assert gpus is not", "step install … 0 s", False),
+        ("train", "epoch 3", "epoch 3", True),
+    ):
+        driven.add(
+            name,
+            f"import time\nprint({line!r}, flush=True)\n"
+            f"while {seen!r} not in open({str(driven.output)!r}).read(): time.sleep(0.02)",
+            once=True,
+            tells_progress=tells,
+        )
+
+    driven.start()
+    driven.wait_ready()
+
+    assert "assert gpus" not in driven.says()
 
 
 def test_progress_is_told_in_numbered_steps(driven: Driven) -> None:

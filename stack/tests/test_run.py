@@ -90,7 +90,8 @@ def test_where_there_is_none_one_sentence_says_what_to_install(checkout: Path) -
         "needs Python 3.11, as MXNet's packages run on no later one: install python3.11"
         in done.stderr
     )
-    assert "or uv" in done.stderr
+    assert "elsewhere install uv, which brings Python" in done.stderr
+    assert "run `make up` again" in done.stderr
 
 
 def test_a_machine_with_another_python_alone_is_told_which_and_what_to_do(checkout: Path) -> None:
@@ -116,3 +117,20 @@ def test_uv_downloads_no_python_for_another_processor(checkout: Path) -> None:
     done = run(checkout)
     assert (done.returncode, done.stdout) == (1, "")
     assert "this is Linux aarch64" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("machine", "told"),
+    [
+        ("Darwin arm64", "On a Mac, run it in a Linux container"),
+        ("MINGW64_NT-10.0-22631 x86_64", "On Windows, run it in WSL2"),
+    ],
+)
+def test_a_mac_and_windows_are_told_what_to_do(checkout: Path, machine: str, told: str) -> None:
+    put(checkout / "bin", "python3", works=False)
+    (checkout / "bin" / "uname").write_text(f"#!/bin/sh\necho {machine}\n")
+    (checkout / "bin" / "uname").chmod(0o755)
+    done = run(checkout)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1

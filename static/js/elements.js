@@ -47,7 +47,10 @@ palette?.addEventListener("keydown", (event) => {
   if (event.isComposing) return; // Enter ends a Korean syllable first
   const links = [...palette.querySelectorAll("#palette-results a")];
   const at = links.indexOf(document.activeElement);
-  if (event.key === "ArrowDown" && links.length) {
+  if (event.key === "Escape") { // which would empty the field first
+    event.preventDefault();
+    palette.close();
+  } else if (event.key === "ArrowDown" && links.length) {
     event.preventDefault();
     links[(at + 1) % links.length].focus();
   } else if (event.key === "ArrowUp" && links.length) {
@@ -276,3 +279,10 @@ function comboboxes() {
 }
 comboboxes();
 document.addEventListener("htmx:afterSwap", comboboxes);
+
+// --- a row of links that scrolls to the side starts where the reader is
+for (const link of document.querySelectorAll(":is(.nav, .tabs) [aria-current]")) {
+  const row = link.parentElement;
+  const beyond = link.offsetLeft + link.offsetWidth - row.offsetLeft - row.clientWidth;
+  if (beyond > 0) row.scrollLeft = beyond + 24;
+}

@@ -52,7 +52,8 @@ const SHOWN = {
 };
 // The user's zone, where they chose one; else the browser's.
 const ZONE = document.documentElement.dataset.zone || undefined;
-const LANGUAGE = { en: "en-GB" }[document.documentElement.lang] ?? document.documentElement.lang;
+const { lang } = document.documentElement;
+const LANGUAGE = lang.startsWith("en") ? "en-GB" : lang; // 1 Feb 2026, not Feb 1
 function localTimes() {
   for (const node of document.querySelectorAll("time[datetime]")) {
     const when = new Date(node.getAttribute("datetime"));

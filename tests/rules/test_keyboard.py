@@ -232,6 +232,8 @@ def test_a_job_by_keyboard_alone(
                 expect(page.locator(".errors li").first).to_be_visible()
         page.wait_for_url(re.compile(r"/endpoints/\d+/$"))
         assert Endpoint.objects.get(name=name).wanted == Endpoint.Wanted.ABSENT
+        _tab_to(page, "button", "Account: an-admin")
+        page.keyboard.press("Enter")
         _tab_to(page, "button", "Log out")
         page.keyboard.press("Enter")
         page.wait_for_url("**/login/")

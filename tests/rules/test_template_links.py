@@ -20,7 +20,7 @@ from tests.rules.test_imports import APPS
 ROOT = Path(settings.BASE_DIR)
 TEMPLATES = ROOT / "templates"
 # Of the templates beside the apps' folders, these are the site's; the others are core's.
-SITE = {"base.html", "home.html", "status.html", "_worker_problem.html"}
+SITE = {"base.html", "status.html", "_worker_problem.html"}
 # Every page may stand in these two; which address they link to is the site's business.
 FRAMES = {"base.html", "gate.html"}
 # Folders that Django names, and that of the elements.

@@ -26,8 +26,8 @@ _.receive_data_chunk
 _.file_complete
 _.upload_interrupted
 _.process_exception
-_.english
 _.child_nodelists
+_.english
 _.ROOT_URLCONF
 _._has_been_logged
 

@@ -1,0 +1,148 @@
+"""The four steps from an upload to its first call, which Today shows until a user has made them.
+
+They end with a cookie, so that the page asks the database for them no longer.
+"""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db.models import Case, Value, When
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from core import where
+from endpoints.attention import running
+from invocations.models import Invocation
+from models_catalog.models import Version
+
+COOKIE_AGE_S = 365 * 24 * 3600
+MAY_UPLOAD = "models_catalog.add_version"
+MAY_CREATE = "endpoints.add_endpoint"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what to do, whether it is done, and the button that leads there ("" without)."""
+
+    title: str
+    text: str
+    done: bool
+    url: str = ""
+    button: str = ""
+    tries: bool = False  # whether archives to try are offered
+
+
+def steps(request: HttpRequest, user: User) -> list[Step]:
+    """The steps; empty where ``user`` has made them, has hidden them, or may not upload."""
+    if request.COOKIES.get(_cookie()) == str(user.pk) or not user.has_perm(MAY_UPLOAD):
+        return []
+    own = Invocation.objects.filter(created_by=user, version__created_by=user)
+    if own.filter(state=Invocation.State.DONE).exists():
+        return []
+    version = _furthest(user)
+    ready = version is not None and version.state == Version.State.READY
+    endpoint = next((one for one in running(request) if one.serving), None)
+    return [
+        _upload(version),
+        _validation(version, ready),
+        Step(
+            _("Have an endpoint"),
+            _("%(endpoint)s is in service. It can call your version without a change.")
+            % {"endpoint": endpoint}
+            if endpoint
+            else _create_text(),
+            endpoint is not None,
+            reverse("endpoints:new") if not endpoint and user.has_perm(MAY_CREATE) else "",
+            _("Create an endpoint"),
+        ),
+        Step(
+            _("Call your model"),
+            _("Choose a picture. The answer comes with its time, cold or warm."),
+            False,
+            f"{reverse('invocations:page')}?version={version.pk}"
+            if version and ready and endpoint
+            else "",
+            _("Call the model"),
+        ),
+    ]
+
+
+def _furthest(user: User) -> Version | None:
+    """The newest of the user's versions that are ready; else the newest of all."""
+    first = Case(When(state=Version.State.READY, then=Value(0)), default=Value(1))
+    found = Version.objects.filter(created_by=user).defer("report").select_related("model")
+    return found.order_by(first, "-pk").first()
+
+
+def _upload(version: Version | None) -> Step:
+    return Step(
+        _("Upload a model"),
+        _("You uploaded %(version)s.") % {"version": version}
+        if version
+        else _("A .tar.gz with a network, its weights and its labels."),
+        version is not None,
+        "" if version else reverse("models_catalog:new"),
+        _("Upload a model"),
+        tries=version is None,
+    )
+
+
+def _validation(version: Version | None, ready: bool) -> Step:
+    title = _("Wait for its validation")
+    if version is None:
+        return Step(
+            title,
+            _("The portal loads the model in the serving container and calls it once."),
+            False,
+        )
+    url = version.get_absolute_url()
+    if ready:
+        return Step(title, _("%(version)s is ready.") % {"version": version}, True)
+    if version.state == Version.State.REJECTED:
+        text = _("%(version)s was rejected. Its page says why, and how to fix the archive.")
+        return Step(title, text % {"version": version}, False, url, _("See the reason"))
+    text = _("%(version)s is being validated.")
+    return Step(title, text % {"version": version}, False, url, _("Watch it"))
+
+
+def _create_text() -> str:
+    if where.is_local():
+        return _(
+            "No endpoint is in service. On this local stack one starts in seconds, and costs "
+            "nothing."
+        )
+    return _(
+        "No endpoint is in service. Creating one takes minutes, and AWS charges for every hour "
+        "that it exists."
+    )
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive to try an upload with."""
+
+    url: str
+    label: str
+
+
+def archives() -> list[Archive]:
+    """What the catalog offers to try an upload with."""
+    return []
+
+
+def hide(response: HttpResponse, user: User) -> None:
+    """Show the steps no longer to ``user`` in this browser."""
+    response.set_cookie(
+        _cookie(),
+        str(user.pk),
+        max_age=COOKIE_AGE_S,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _cookie() -> str:
+    return f"{settings.COOKIE_PREFIX}_first_steps"

@@ -1,0 +1,68 @@
+"""Rejected versions, which Today shows until somebody uploads the next one or dismisses it."""
+
+from django.contrib.auth.models import User
+from django.db.models import Exists, OuterRef
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from activity.models import Event
+from activity.services import record
+from core.attention import SHOWN, Group, Item
+from models_catalog.models import Version, VersionQuerySet
+
+MAY_LOOK = "models_catalog.view_model"
+MAY_DISMISS = "models_catalog.add_version"
+# So many are counted; nobody reads on after them.
+COUNTED = 100
+
+
+def needing_somebody() -> VersionQuerySet:
+    """Rejected versions without a newer version of their model that nobody has dismissed."""
+    newer = Version.objects.filter(model=OuterRef("model"), number__gt=OuterRef("number"))
+    dismissed = Event.objects.filter(
+        action="version.dismissed",
+        subject_kind=Version.activity_kind,
+        subject_id=OuterRef("pk"),
+    )
+    return (
+        Version.objects.filter(~Exists(newer), ~Exists(dismissed), state=Version.State.REJECTED)
+        .defer("report")
+        .select_related("model")
+        .order_by("-pk")
+    )
+
+
+def dismiss(*, version: Version, actor: User | None) -> None:
+    """Take a rejected version off Today, for everybody; idempotent."""
+    if needing_somebody().filter(pk=version.pk).exists():
+        record(
+            action="version.dismissed",
+            subject=version,
+            parameters={"version": str(version)},
+            actor=actor,
+        )
+
+
+def rejected(request: HttpRequest) -> list[Group]:
+    """The rejected versions, as Today shows them."""
+    found = list(needing_somebody()[:COUNTED])
+    if not found:
+        return []
+    may_dismiss = request.user.has_perm(MAY_DISMISS)
+    items = [
+        Item(
+            _("%(version)s was rejected.") % {"version": version},
+            version.get_absolute_url(),
+            version.reason,
+            reverse("models_catalog:dismiss", args=[version.model.name, version.number])
+            if may_dismiss
+            else "",
+        )
+        for version in found[:SHOWN]
+    ]
+    summary = ngettext("%(count)s version rejected", "%(count)s versions rejected", len(found)) % {
+        "count": f"{COUNTED}+" if len(found) == COUNTED else len(found)
+    }
+    return [Group(summary, items, reverse("models_catalog:list") if len(found) > SHOWN else "")]

@@ -1,0 +1,11 @@
+"""Tests of one module run in one process, so that what they share is made once."""
+
+import pytest
+
+
+def test_a_module_is_a_group_of_its_own(request: pytest.FixtureRequest) -> None:
+    dist = getattr(request.config, "workerinput", {}).get("mainargv", [])
+    if "loadgroup" in " ".join(dist):  # as in `make test`
+        assert request.node.nodeid.endswith("@tests/test_groups.py")
+    (marker,) = request.node.iter_markers("xdist_group")
+    assert marker.args == ("tests/test_groups.py",)
