@@ -88,8 +88,6 @@ class Guard:
             return refusal(413, too_large(SMALL), accept=accept)
         refused = _run_middleware(environ | {_LIMIT: limit, _USER: (user := _User())})
         if user.pk is None:
-            if "application/json" in accept.lower() and refused.status.startswith("3"):
-                return refusal(401, "Log in first. Nothing was kept.", accept=accept)
             return refused
         if length is not None and length > limit.size:
             return refusal(413, limit.too_large(), accept=accept)
