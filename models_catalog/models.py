@@ -133,6 +133,11 @@ class RegisteredModel(models.Model):
         return Badge(state, str(Version.State(state).label), spinning=state in Version.UNSETTLED)
 
     @property
+    def shape(self) -> str:
+        """The input of a row of for_table(), without its name: ``1 × 3 × 224 × 224``."""
+        return str(getattr(self, "ready_shape", None) or "").rpartition(": ")[2]
+
+    @property
     def deletable(self) -> bool:
         """Whether nothing of it was ever published, from what was loaded; see delete_model()."""
         return all(version.state == Version.State.REJECTED for version in self.versions.all())
