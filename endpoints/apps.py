@@ -25,4 +25,4 @@ class EndpointsConfig(AppConfig):
         roles.grant(roles.VIEWER, "endpoints.view_endpoint", "endpoints.invoke_endpoint")
         roles.grant(roles.OPERATOR, "endpoints.add_endpoint")
         roles.grant(roles.ADMIN, "endpoints.teardown_endpoint")
-        readiness.register("sagemaker", probe_sagemaker, vital=False)
+        readiness.register("sagemaker", probe_sagemaker, vital=False, label="SageMaker")

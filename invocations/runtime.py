@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from core import aws, errors
+from core.sentences import phrase
 
 MAX_PAYLOAD_BYTES = 6_291_456
 """Largest body of an invocation (BC: sagemaker-runtime, BodyBlob)."""
@@ -41,7 +42,8 @@ def invoke(*, endpoint_name: str, target_model: str, body: bytes, content_type: 
             f"The request has {len(body):,} bytes; SageMaker takes {MAX_PAYLOAD_BYTES:,} at most."
         )
     known = partial(_known_error, endpoint_name=endpoint_name, target_model=target_model)
-    with aws.translated(f"invoking {target_model} on {endpoint_name}", known):
+    doing = phrase("calling %(model)s on %(endpoint)s", model=target_model, endpoint=endpoint_name)
+    with aws.translated(doing, known):
         response = aws.sagemaker_runtime().invoke_endpoint(
             EndpointName=endpoint_name,
             TargetModel=target_model,

@@ -1,6 +1,7 @@
 """Models and versions."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy
 
 from activity import codes, subjects
 from core import palette, readiness
@@ -34,5 +35,5 @@ class ModelsCatalogConfig(AppConfig):
             "models_catalog.add_version",
             "models_catalog.delete_model",
         )
-        readiness.register("store", probe_store, vital=True)
+        readiness.register("store", probe_store, vital=True, label=gettext_lazy("Store"))
         readiness.register_clock("S3", time_of_store)

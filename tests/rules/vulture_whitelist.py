@@ -27,7 +27,6 @@ _.file_complete
 _.upload_interrupted
 _.process_exception
 _.child_nodelists
-_.english
 _.ROOT_URLCONF
 _._has_been_logged
 
