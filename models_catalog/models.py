@@ -66,8 +66,8 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         """With what the list shows of each: its newest version that is ready, and its newest.
 
         ``versions_count``, ``last_upload``; of the newest version ``newest_number``,
-        ``newest_state`` and ``newest_by``; of the newest that is ready ``ready_number``,
-        ``ready_parameters``, ``ready_shape`` and ``ready_size``.
+        ``newest_state``; of the newest that is ready ``ready_parameters``, ``ready_shape`` and
+        ``ready_size``.
         """
         every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
         ready = every.filter(state=Version.State.READY)
@@ -80,8 +80,6 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             last_upload=models.Max("versions__created_at"),
             newest_number=of(every, "number"),
             newest_state=of(every, "state"),
-            newest_by=of(every, "created_by__username"),
-            ready_number=of(ready, "number"),
             ready_parameters=of(ready, "parameters"),
             ready_shape=of(ready, "input_shape"),
             ready_size=of(ready, "published_size"),

@@ -47,8 +47,8 @@ def _by_name_or_checksum(models: RegisteredModelQuerySet, text: str) -> Register
     return models.filter(found | Q(pk__in=versions))
 
 
-def _of_state(models: RegisteredModelQuerySet, state: str) -> RegisteredModelQuerySet:
-    """Models whose newest version has the state; those of no version are `none`."""
+def _of_state(models: Any, state: str) -> Any:
+    """Rows of for_table() whose newest version has the state; `none`: there is no version."""
     if state == NO_VERSION:
         return models.filter(newest_state=None)
     if state == IN_PROGRESS:
