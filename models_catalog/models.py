@@ -56,12 +56,6 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             models.F("last_upload").desc(nulls_last=True), "name"
         )
 
-    def with_latest_version(self) -> Self:
-        """Newest activity first, versions loaded, so that a list costs two queries."""
-        return self.newest_first().prefetch_related(
-            models.Prefetch("versions", queryset=Version.objects.for_lists())
-        )
-
     def for_table(self) -> Self:
         """With what the list shows of each: its newest version that is ready, and its newest.
 

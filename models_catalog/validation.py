@@ -100,6 +100,7 @@ def _preflight(
             said = Sentence("rejected.crashed", signal=signal.Signals(-code).name)
             return _refused("load_failed", said)
         if code == _LACKS_SANDBOX:
+            # untranslated: as the preflight itself says it, to admins
             raise SandboxIncomplete(_tail(err) or "A part of the sandbox is missing.")
         if code not in {0, 1}:
             raise PreflightBroken(_tail(err) or f"exit code {code}")
@@ -192,7 +193,7 @@ def _report(out: Path, err: Path, form: Callable[[Any], None]) -> dict[str, Any]
     return {key: value for key, value in report.items() if key in _KEYS}
 
 
-class _Malformed(Exception):
+class _Malformed(Exception):  # untranslated: the log
     """A report is malformed; ``str()`` says where."""
 
 

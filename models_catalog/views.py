@@ -172,7 +172,7 @@ def try_archive(request: HttpRequest, kind: str) -> HttpResponse:
     """An archive to try an upload with; 404 where this portal has none (DEMO_ARCHIVE)."""
     found = trying.archive(kind)
     if found is None:
-        raise Http404("There is no archive to try here.")
+        raise Http404("no archive to try")
     name, data = found
     answer = HttpResponse(data, content_type="application/gzip")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -218,7 +218,7 @@ def _to_store(request: HttpRequest, version: Version, *, original: bool) -> Http
         messages.error(request, text % {"version": version, "problem": error})
         return redirect(version)
     if address is None:
-        raise Http404("There is nothing to download of this version.")
+        raise Http404("nothing to download")
     return HttpResponseRedirect(address)
 
 
