@@ -108,6 +108,8 @@ class Rows:
     def _known(self, address: Address) -> dict[str, Any]:
         version = {"name": self.version.model.name, "number": self.version.number}
         match address.route.split("/"):
+            case ["models", "new", "try", *_]:
+                return {"kind": "good"}
             case ["models", *_]:
                 return version
             case ["people", *_]:
