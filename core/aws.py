@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
-    from mypy_boto3_sts import STSClient
 
 logger = logging.getLogger(__name__)
 
@@ -319,13 +318,13 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
 
 
 @cache
-def _sts() -> "STSClient":
+def _sts() -> Any:
     with _client_lock:
         return _with_clock_correction(boto3.client("sts", config=_config(PROBE)))
 
 
 @cache
-def _iam() -> Any:  # its type stubs are not installed
+def _iam() -> Any:
     with _client_lock:
         return _with_clock_correction(boto3.client("iam", config=_config(PROBE)))
 
@@ -345,10 +344,10 @@ def identity() -> Identity:
     GetCallerIdentity needs no permission (STS API); where iam:ListAccountAliases is denied, or IAM
     cannot be reached, there is no alias. Takes a few seconds at most. Raises core.errors.
     """
-    with translated("looking up the account"):
+    with translated(phrase("looking up the account")):
         caller = _sts().get_caller_identity()
     try:
-        with translated("looking up the account's alias"):
+        with translated(phrase("looking up the account's alias")):
             aliases = [str(one) for one in _iam().list_account_aliases()["AccountAliases"]]
     except errors.AwsError as error:
         logger.info("The account's number is shown, as its alias is not known: %s", error)

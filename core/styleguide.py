@@ -3,6 +3,8 @@
 The texts are English: they stand for what users enter.
 """
 
+# untranslated file: for developers
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any

@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from core.attention import SHOWN, Group, Item
+from core.attention import SHOWN, Item, ItemGroup
 from endpoints.models import Endpoint
 
 # So many are loaded: more than anybody runs, so that one query serves the list of what runs too.
@@ -21,7 +21,7 @@ def running(request: HttpRequest) -> list[Endpoint]:
     return known
 
 
-def stopped(request: HttpRequest) -> list[Group]:
+def stopped(request: HttpRequest) -> list[ItemGroup]:
     """The endpoints that failed or stopped, as Today shows them."""
     found = [endpoint for endpoint in running(request) if endpoint.failure]
     if not found:
@@ -29,7 +29,7 @@ def stopped(request: HttpRequest) -> list[Group]:
     summary = ngettext(
         "%(count)s endpoint needs a decision", "%(count)s endpoints need a decision", len(found)
     ) % {"count": len(found)}
-    return [Group(summary, [_item(one) for one in found[:SHOWN]], _all(found), error=True)]
+    return [ItemGroup(summary, [_item(one) for one in found[:SHOWN]], _all(found), error=True)]
 
 
 def _item(endpoint: Endpoint) -> Item:

@@ -59,6 +59,10 @@ TEMPLATES: Final = {
         "The endpoint %(name)s is no longer in the AWS account, though nobody tore it down here: "
         "somebody deleted it outside the portal. It is being created again."
     ),
+    "endpoint.updated_outside": _(
+        "Somebody changed the endpoint %(name)s outside the portal: it uses the endpoint config "
+        "%(config)s now."
+    ),
     "endpoint.model.replaced": _(
         "The SageMaker model %(name)s is not the one seen before: that one was deleted, and this "
         "one created, since the last look."

@@ -1,5 +1,6 @@
 """Endpoints with the SageMaker resources that they own."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
@@ -31,6 +32,17 @@ valid_instance_count = MaxValueValidator(
 def name_taken(name: str) -> str:
     """What is said wherever an endpoint of this name exists: by a check, and after a race."""
     return f"There is an endpoint {name} already. Choose another name, or tear it down."
+
+
+@dataclass(frozen=True)
+class Running:
+    """How many instances of which type; 0 and an empty type where SageMaker does not say."""
+
+    instance_count: int
+    instance_type: str
+
+    def __str__(self) -> str:
+        return f"{self.instance_count} × {self.instance_type}".rstrip()
 
 
 class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin compares the parents
@@ -150,6 +162,16 @@ class Endpoint(OldStatus, Leased):
         editable=False,
         help_text="What the release before reads and writes.",
     )
+    config_in_use = models.CharField(
+        max_length=63,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The endpoint config that SageMaker says it uses, as last seen.",
+    )
+    running_count = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many instances SageMaker says run, as last seen."
+    )
     failure = models.TextField(blank=True, help_text="Why it stands still, as a sentence.")
     hint = models.TextField(blank=True, help_text="What is being waited for, or to do next.")
     attempts = models.PositiveIntegerField(default=0, help_text="Failed steps in a row.")
@@ -198,6 +220,35 @@ class Endpoint(OldStatus, Leased):
     def config_name(self) -> str:
         """The endpoint config's name, derived in the same way."""
         return f"{self.name}-r{self.revision}"
+
+    @property
+    def outside_config(self) -> str:
+        """The config that it uses where somebody gave it another one outside the portal."""
+        return "" if self.config_in_use in ("", self.config_name) else self.config_in_use
+
+    @property
+    def requested(self) -> "Running":
+        """What was requested in the portal."""
+        return Running(self.instance_count, self.instance_type)
+
+    @property
+    def running(self) -> "Running":
+        """What runs now, as last seen; what was asked for where nothing was seen yet."""
+        count, kind = self.instance_count, self.instance_type
+        if self.outside_config:
+            # In Python, since lists have fetched the resources of all their rows at once.
+            rows = [r for r in self.resources.all() if r.name == self.outside_config]
+            configs = [r for r in rows if r.kind == Resource.Kind.CONFIG]
+            if configs:
+                count, kind = configs[0].instance_count or 0, configs[0].instance_type
+        return Running(self.running_count if self.running_count is not None else count, kind)
+
+    @property
+    def changed_outside(self) -> bool:
+        """Whether what runs is not what was asked for here, in number, type or config."""
+        if self.gone_at is not None or not self.config_in_use:
+            return False
+        return bool(self.outside_config) or (self.serving and self.running != self.requested)
 
     @property
     def settled(self) -> bool:
@@ -257,9 +308,18 @@ class Endpoint(OldStatus, Leased):
 class ResourceQuerySet(OldStatusQuerySet["Resource"]):
     """The resources of endpoints."""
 
+    def by_deletion(self) -> list["Resource"]:
+        """In the order of the teardown: endpoint, outside configs, config, model."""
+        order = list(reversed(Resource.Kind.values))
+        return sorted(self, key=lambda resource: (order.index(resource.kind), -resource.pk))
+
 
 class Resource(OldStatus):
-    """One of the three SageMaker resources that an endpoint owns, as last seen."""
+    """One of the SageMaker resources that an endpoint owns, as last seen.
+
+    There are three from the beginning. A config that somebody gave the endpoint outside the portal
+    is one more (an outside config): it is removed at the teardown, too.
+    """
 
     class Kind(models.TextChoices):
         """In the order of creation; teardown goes backwards."""
@@ -329,6 +389,12 @@ class Resource(OldStatus):
         db_default="Waiting",
         editable=False,
         help_text="What the release before reads and writes.",
+    )
+    instance_type = models.CharField(
+        max_length=40, blank=True, default="", db_default="", help_text="Of an outside config."
+    )
+    instance_count = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of an outside config."
     )
     created_at = models.DateTimeField(null=True, blank=True, help_text="SageMaker's time.")
     changed_at = models.DateTimeField(null=True, blank=True, help_text="When we saw it change.")

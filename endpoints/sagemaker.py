@@ -71,7 +71,11 @@ class SageMakerConfig:
 
 @dataclass(frozen=True)
 class SageMakerEndpoint:
-    """An endpoint; ``status`` is SageMaker's word (BC: EndpointStatus)."""
+    """An endpoint; ``status`` is SageMaker's word (BC: EndpointStatus).
+
+    ``instance_count``: how many instances run now (BC: ProductionVariantSummary,
+    CurrentInstanceCount); None where SageMaker does not say.
+    """
 
     name: str
     arn: str
@@ -79,6 +83,7 @@ class SageMakerEndpoint:
     config_name: str
     created_at: datetime
     failure: str
+    instance_count: int | None = None
 
 
 def _translated(doing: Sentence) -> AbstractContextManager[None]:
@@ -209,6 +214,7 @@ def describe_endpoint(name: str) -> SageMakerEndpoint:
     """What is there under this name; raises NotFound."""
     with _translated(phrase("looking at the endpoint %(name)s", name=name)):
         answer = aws.sagemaker().describe_endpoint(EndpointName=name)
+    counts = [one.get("CurrentInstanceCount") for one in answer.get("ProductionVariants", [])]
     return SageMakerEndpoint(
         name=name,
         arn=answer["EndpointArn"],
@@ -216,6 +222,7 @@ def describe_endpoint(name: str) -> SageMakerEndpoint:
         config_name=answer.get("EndpointConfigName", ""),
         created_at=answer["CreationTime"],
         failure=answer.get("FailureReason", ""),
+        instance_count=counts[0] if counts else None,
     )
 
 

@@ -261,7 +261,7 @@ def teardown(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "form": form,
         "endpoint": endpoint,
-        "resources": reversed(endpoint.resources.order_by("id")),
+        "resources": endpoint.resources.all().by_deletion(),
     }
     return render(request, "endpoints/teardown.html", context, status=400 if form.errors else 200)
 

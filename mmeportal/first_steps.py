@@ -34,10 +34,13 @@ class Step:
     tries: bool = False  # whether archives to try are offered
 
 
+def wanted(request: HttpRequest, user: User) -> bool:
+    """Whether ``user`` may upload, and neither made the steps nor hid them in this browser."""
+    return request.COOKIES.get(_cookie()) != str(user.pk) and user.has_perm(MAY_UPLOAD)
+
+
 def steps(request: HttpRequest, user: User) -> list[Step]:
-    """The steps; empty where ``user`` has made them, has hidden them, or may not upload."""
-    if request.COOKIES.get(_cookie()) == str(user.pk) or not user.has_perm(MAY_UPLOAD):
-        return []
+    """The steps; empty where ``user`` has called an own model already."""
     own = Invocation.objects.filter(created_by=user, version__created_by=user)
     if own.filter(state=Invocation.State.DONE).exists():
         return []

@@ -24,7 +24,8 @@ def home(request: HttpRequest) -> HttpResponse:
     """Today: what runs, what was called, and what needs whoever looks."""
     user = actor(request)
     no_role = not any(panels.visible(slot, user) for slot in _ROOMS)
-    steps = first_steps.steps(request, user)
+    wanted = first_steps.wanted(request, user)
+    steps = first_steps.steps(request, user) if wanted else []
     context = {
         "no_role": no_role,
         "groups": attention.groups(request, user),
@@ -32,7 +33,10 @@ def home(request: HttpRequest) -> HttpResponse:
         "current": next((step for step in steps if not step.done), None),
         "archives": first_steps.archives(),
     }
-    return render(request, "mmeportal/home.html", context)
+    answer = render(request, "mmeportal/home.html", context)
+    if wanted and not steps:
+        first_steps.hide(answer, user)  # made: the database is not asked for them again
+    return answer
 
 
 @require_POST

@@ -86,7 +86,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     _log_in(page, "admin", "wrong")
     expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
     _log_in(page, "admin", stack.admin_password)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Today")
     expect(page.get_by_role("banner")).to_contain_text("admin")
     _make_user(page, "olive", "operator")
     _make_user(page, "vera", "viewer")

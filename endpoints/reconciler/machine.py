@@ -7,7 +7,7 @@ from core import errors
 from core.lease import LeaseLost
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler import writing
-from endpoints.reconciler.kinds import ENDPOINT, KINDS
+from endpoints.reconciler.kinds import CONFIG, ENDPOINT, KINDS, MODEL
 from endpoints.reconciler.run import AT_ONCE, LEASE, WHEN_SETTLED, NewEvent, NotOurs, Run
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,10 @@ def _create_missing(run: Run) -> None:
         return
     for kind in KINDS:
         if run.look(kind) is None and not run.may_be_unseen(kind):
+            if kind is CONFIG and found and run.endpoint.outside_config:
+                if run.state(kind) != Resource.State.GONE:  # the endpoint uses another one
+                    run.note(kind, Resource.State.GONE)
+                continue
             run.create(kind)
             if kind is ENDPOINT:
                 run.hint = _IN_PROGRESS[kind.new_state]
@@ -79,10 +83,13 @@ def _create_missing(run: Run) -> None:
 def _delete_all(run: Run) -> None:
     """Delete the last resource that is left; each is confirmed gone before the next one.
 
+    A config that the endpoint was given outside the portal is deleted as well. It is written down
+    before anything is deleted, since the endpoint alone tells of it.
+
     A deletion is asked for once even where the read found nothing: the read may lag behind a
     create of a moment ago, and a delete that finds nothing does no harm.
     """
-    for kind in reversed(KINDS):
+    for kind in (ENDPOINT, *run.outside_configs, CONFIG, MODEL):
         if run.state(kind) in (Resource.State.GONE, Resource.State.KEPT):
             continue
         try:
@@ -93,6 +100,9 @@ def _delete_all(run: Run) -> None:
         if found and found.in_progress:
             deleting = found.state == Resource.State.DELETING
             run.wait(_STOPPING if deleting else _DELETED_LATER % found.status)
+            return
+        if run.found_outside_config:
+            run.check_in = AT_ONCE
             return
         if found is None and run.state(kind) == Resource.State.DELETING:
             run.note(kind, Resource.State.GONE)

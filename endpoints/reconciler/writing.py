@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 _WRITTEN = (
     *("state", "sagemaker_status", "failure", "hint", "attempts"),
-    *("checked_at", "check_after", "gone_at"),
+    *("checked_at", "check_after", "gone_at", "config_in_use", "running_count"),
 )
 
 
@@ -29,9 +29,10 @@ def write(run: Run) -> None:
         logger.warning("endpoint %s: took too long; another worker goes on", seen)
         return
     for kind in run.seen:
-        run.resources[kind.kind].save()
+        run.resources[kind.key].save()
     events = [*run.events, *_events_of_failure(run, row)]
     row.state, row.sagemaker_status = seen.state, seen.sagemaker_status
+    row.config_in_use, row.running_count = seen.config_in_use, seen.running_count
     row.failure, row.hint = run.failure, run.hint
     row.attempts = row.attempts + 1 if run.retrying else 0
     row.checked_at = now

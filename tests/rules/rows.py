@@ -18,6 +18,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model as AnyModel
 from PIL import Image
 
+from accounts.models import Preferences
 from activity.models import Event
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation, Picture
@@ -27,6 +28,8 @@ from tests.rules.subjects import Address
 # The catalog's model of models, by whatever name.
 Registered: Any = Version._meta.get_field("model").related_model
 
+#: The time zone that the owner of the rows chose.
+ZONE = "Asia/Seoul"
 #: Models of others that pages show, beside all of the project's own.
 SHOWN_TOO = (User, Group, LogEntry)
 
@@ -93,6 +96,8 @@ class Rows:
                 "file_name": version.file_name,
             }
             return urlencode(question), version.get_absolute_url()
+        if address.name == "preferences":
+            return "", f'<option value="{ZONE}" selected>'
         raise KeyError(
             f"tests/rules/rows.py does not know what of {address.name} is its owner's own: say in "
             "Rows.own what to ask it, and what it shows."
@@ -156,6 +161,10 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         groups.append(Group.objects.create(name=f"group-{n}"))
     for person in people:
         person.groups.set(groups[:1])
+    Preferences.objects.bulk_create(
+        Preferences(user=user, time_zone=ZONE if user == owner else "UTC")
+        for user in (owner, *people)
+    )
     version, versions = _versions(count, owner)
     endpoint = _endpoints(count, owner)
     Picture.objects.bulk_create(

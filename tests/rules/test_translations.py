@@ -190,6 +190,7 @@ def test_a_script_holds_no_sentences(name: str) -> None:
         ('{{ at|date:"j M Y" }}{{ at|date:"c" }}{{ at|date:"DATE_FORMAT" }}', 1),
         ('{{ name|default:"nobody" }}{{ name|default:"–" }}', 1),
         ('{% include "_card.html" with title="Latest calls" id="calls" %}', 1),
+        ("{# untranslated file: for developers #}\n<p>Nothing here</p>", 0),
         ("<p>{% if a %}Yes sir{% else %}{{ b }}{% endif %}</p>", 1),
     ],
 )

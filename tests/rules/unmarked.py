@@ -25,6 +25,9 @@ _CODE = {"code", "pre", "script", "style", "kbd", "samp", "svg", "template"}
 _HOLE = "\N{OBJECT REPLACEMENT CHARACTER}"  # where a template puts something in
 
 
+_EXEMPT_FILE = re.compile(r"(?m)^(# |\{#|\{% comment %\}).*untranslated file: \w")
+
+
 def words(text: str) -> list[str]:
     """The words of a text that somebody would have to translate."""
     return [word for word in _WORD.findall(text) if word not in NAMES]
@@ -43,7 +46,12 @@ _TECHNICAL = {"block", "endblock", "extends", "load", "url", "static", "if", "el
 
 
 def in_template(text: str) -> list[str]:
-    """What a template shows that is not marked for translation."""
+    """What a template shows that is not marked for translation.
+
+    A template with a comment ``untranslated file: REASON`` is exempt.
+    """
+    if _EXEMPT_FILE.search(text):
+        return []
     found: list[tuple[int, str]] = []
     html: list[str] = []
     inside = ""  # of which block: its text is a comment, or marked
@@ -129,11 +137,13 @@ MARKS = {
 _FOR_DEVELOPERS = {
     *("ValueError", "TypeError", "KeyError", "RuntimeError", "AssertionError", "LookupError"),
     *("NotImplementedError", "ImproperlyConfigured", "CommandError", "SystemExit"),
+    "TemplateSyntaxError",
     *("BadRequest", "ParsingError"),  # of waitress: a client that speaks no HTTP
 }
 _LOGS = {"log", "logger", "logging", "warnings", "sys"}  # sys.exit("…")
 # Arguments that are shown, also where they are one word: by name, or by function and place.
 _SHOWN_ARGUMENTS = {"label", "empty_label", "doing"}
+_LEVELS = {"success", "info", "warning", "error"}  # django.contrib.messages
 _SHOWN_PLACES = {
     "Badge": 1,
     "register_link": 0,
@@ -142,7 +152,10 @@ _SHOWN_PLACES = {
     "PermissionDenied": 0,
     "translated": 0,
     "_translated": 0,
-    **dict.fromkeys(("success", "info", "warning", "error"), 1),  # django.contrib.messages
+    **dict.fromkeys(("Column", "Choice", "Day", "Search"), 1),  # core/tables.py
+    **dict.fromkeys(("Tab", "Hit"), 0),  # core/ui.py, core/palette.py
+    "undo": 1,
+    **dict.fromkeys(_LEVELS, 1),
 }
 _SQL = re.compile(r"(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|PRAGMA|WITH|SET) ")
 
@@ -162,8 +175,10 @@ def in_python(text: str) -> list[str]:
     A sentence is found wherever it stands, unless it is a docstring, goes to the log, or is of an
     error for developers. A label is found where something shows it. A statement whose comment says
     ``untranslated: REASON`` is exempt (a terminal reads it, say), and so are the errors of a class
-    that has the comment.
+    that has the comment, and a module with ``untranslated file: REASON``.
     """
+    if _EXEMPT_FILE.search(text):
+        return []
     tree = ast.parse(text)
     found: list[tuple[int, str]] = []
     _look(tree, found, shown=False, untold=_FOR_DEVELOPERS | _exempt_classes(tree, text))
@@ -234,7 +249,7 @@ def _look_at_call(node: ast.Call, found: list[tuple[int, str]], untold: Set[str]
     if owner is not None:
         _look(owner, found, shown=False, untold=untold)
     place = _SHOWN_PLACES.get(name, -1)
-    if place == 1 and name != "Badge" and owner_name != "messages":
+    if name in _LEVELS and owner_name != "messages":
         place = -1
     for at, child in enumerate(node.args):
         _look(child, found, shown=at == place, untold=untold)
