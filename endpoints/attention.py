@@ -32,9 +32,23 @@ def stopped(request: HttpRequest) -> list[ItemGroup]:
     return [ItemGroup(summary, [_item(one) for one in found[:SHOWN]], _all(found), error=True)]
 
 
+def changed_outside(request: HttpRequest) -> list[ItemGroup]:
+    """The endpoints that somebody changed outside the portal."""
+    found = [endpoint for endpoint in running(request) if endpoint.changed_outside]
+    if not found:
+        return []
+    summary = ngettext(
+        "%(count)s endpoint changed outside the portal",
+        "%(count)s endpoints changed outside the portal",
+        len(found),
+    ) % {"count": len(found)}
+    items = [Item(str(one), one.get_absolute_url()) for one in found[:SHOWN]]
+    return [ItemGroup(summary, items, _all(found))]
+
+
 def _item(endpoint: Endpoint) -> Item:
     text = _("%(endpoint)s: %(state)s.") % {"endpoint": endpoint, "state": endpoint.badge.label}
-    return Item(text, endpoint.get_absolute_url(), endpoint.failure)
+    return Item(text, endpoint.get_absolute_url(), str(endpoint.failure_said))
 
 
 def _all(found: list[Endpoint]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from core import attention, panels
-from endpoints.attention import running, stopped
+from endpoints.attention import changed_outside, running, stopped
 
 MAY_LOOK = "endpoints.view_endpoint"
 SHOWN = 8
@@ -18,6 +18,7 @@ def register_all() -> None:
         "home", "endpoints/_home.html", permission=MAY_LOOK, context=_endpoints, order=10
     )
     attention.register(stopped, permission=MAY_LOOK, order=10)
+    attention.register(changed_outside, permission=MAY_LOOK, order=20)
 
 
 def _endpoints(request: HttpRequest) -> dict[str, Any]:
