@@ -277,6 +277,11 @@ class Endpoint(OldStatus, Leased):
         self.hint_code = hint.as_json() if hint else None
 
     @property
+    def kept(self) -> list["Resource"]:
+        """What a teardown left in the AWS account, since it is not this portal's."""
+        return [r for r in self.resources.all() if r.state == Resource.State.KEPT]
+
+    @property
     def normal(self) -> bool:
         """Whether it is as it should be, so that its state needs no attention."""
         return self.serving and self.settled and not self.failure
