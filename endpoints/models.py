@@ -486,11 +486,11 @@ class Resource(OldStatus):
         return "now"
 
     @property
-    def in_state_since(self) -> datetime | None:
-        """When the state began, where ``created_at`` and ``gone_at`` do not say it already."""
-        if self.gone_at is not None or self.state == self.State.CREATED:
-            return None
-        return self.changed_at
+    def since(self) -> datetime | None:
+        """When its state began, as far as it is known; for a model or config, SageMaker's time."""
+        if self.state == self.State.CREATED:
+            return self.created_at
+        return self.gone_at or self.changed_at
 
 
 def _said(code: object, text: str) -> Sentence:

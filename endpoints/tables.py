@@ -44,7 +44,7 @@ def running(request: HttpRequest) -> Table:
             Column("name", _("Endpoint"), sort="name"),
             Column("state", _("State"), sort="state"),
             Column("size", _("Runs on"), sort=("instance_type", "instance_count")),
-            Column("versions", _("Can serve"), numeric=True),
+            Column("versions", _("Versions"), numeric=True),
             Column("called", _("Last call"), sort="last_call_order"),
             Column("by", _("Created by"), sort="created_by__username"),
             Column("created", _("Created"), sort="created_at"),

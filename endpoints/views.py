@@ -202,7 +202,7 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
     }
     if part is _OVERVIEW:
         events = Event.objects.about(Endpoint.activity_kind, endpoint.pk)
-        context["events"] = events[:LATEST_EVENTS]
+        context |= {"latest": True, "events": events[:LATEST_EVENTS]}
     elif part is _MODELS:
         context["table"] = tables.versions(request, endpoint)
     elif part is _USE:
