@@ -1,6 +1,7 @@
 """Users: who may log in, what they may do, and the throttle of the log-in."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 from activity import codes, subjects
 
@@ -18,5 +19,7 @@ class AccountsConfig(AppConfig):
 
         codes.register(TEMPLATES)
         see, doing = "auth.view_user", "see users"
-        subjects.register("user", User, url=user_page, permission=see, doing=doing)
-        subjects.register("login", None, permission=see, doing=doing)
+        subjects.register(
+            "user", User, url=user_page, permission=see, doing=doing, label=_("People")
+        )
+        subjects.register("login", None, permission=see, doing=doing, label=_("Log-ins"))

@@ -1,6 +1,7 @@
 """Endpoints and the SageMaker resources that they own."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 from activity import codes, subjects
 from core import palette, readiness
@@ -20,7 +21,7 @@ class EndpointsConfig(AppConfig):
         from endpoints.ready_checks import probe_sagemaker
 
         codes.register(TEMPLATES, max_length=codes.LONG)
-        subjects.register(Endpoint.activity_kind, Endpoint)
+        subjects.register(Endpoint.activity_kind, Endpoint, label=_("Endpoints"))
         panels.register_all()
         palette.register(search.hits)
         roles.grant(roles.VIEWER, "endpoints.view_endpoint", "endpoints.invoke_endpoint")

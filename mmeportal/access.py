@@ -93,6 +93,7 @@ ACCESS: dict[str, Access] = {
     "invocations:sample": Access(VIEWER),
     # --- the activity log
     "activity:list": Access(VIEWER),
+    "activity:export": Access(VIEWER),
     "activity:subject": Access(VIEWER, get=(302,)),
     "activity:subject kind=user": Access(ADMIN, get=(302,)),
     # --- Django's admin: its pages take a POST for a GET where there is nothing to save

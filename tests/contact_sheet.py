@@ -107,6 +107,9 @@ def crawl(page: Any, base: str) -> list[str]:
         answer = page.goto(path)
         if answer is None or "html" not in answer.headers.get("content-type", ""):
             continue
+        if kind(page.url.removeprefix(base)) != kind(path):  # it leads to another page
+            waiting.append(urlsplit(page.url).path)
+            continue
         if path == "/styleguide/" and answer.status == 404:
             print("No styleguide: start the stack with STYLEGUIDE=1 to have it on the sheet.")
             continue

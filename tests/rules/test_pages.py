@@ -46,7 +46,7 @@ ERRORS = ".errors li:visible, .callout.error:visible"
 LONG = "a-very-long-name-that-goes-on-and-on-until-there-is-no-room-left"
 
 # What axe is asked: WCAG 2.2 A and AA, and its own best practices.
-_RUN = """
+AUDIT = """
 async () => {
   const found = await axe.run(document, {resultTypes: ["violations"]});
   const faults = found.violations.flatMap((one) => one.nodes.map((node) => ({
@@ -80,7 +80,7 @@ _SUBMIT = "(field) => field.form.submit()"  # which runs no script of the page's
 
 
 @cache
-def _axe() -> str:
+def axe_source() -> str:
     spec = find_spec("axe_playwright_python")
     assert spec is not None
     assert spec.origin is not None
@@ -164,7 +164,7 @@ class Crawl:
         """axe-core on the page as it is, in each scheme and size, without loading it again."""
         if not self.audited:
             return
-        self.page.evaluate(_axe())
+        self.page.evaluate(axe_source())
         for scheme in SCHEMES:
             self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             for width, height in SIZES:
@@ -172,7 +172,7 @@ class Crawl:
                 # A part that is being asked for anew is paler for as long.
                 self.page.locator(".htmx-request").wait_for(state="detached")
                 self.audits += 1
-                for fault in self.page.evaluate(_RUN):
+                for fault in self.page.evaluate(AUDIT):
                     self.faults.append(
                         f"{path} ({scheme}, {width} px): {fault['rule']} at {fault['element']}: "
                         f"{fault['help']}. {fault['why']}"
