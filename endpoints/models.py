@@ -197,7 +197,7 @@ class Endpoint(OldStatus, Leased):
 
     class Meta:
         ordering = ["-id"]
-        permissions = [
+        permissions = [  # untranslated: names in the database
             ("invoke_endpoint", "Can invoke models on an endpoint"),
             ("teardown_endpoint", "Can tear an endpoint down"),
         ]

@@ -171,7 +171,7 @@ def test_the_page_polls_until_it_is_settled(endpoint, settle, client_of):
     for tab in ("overview", "models", "use"):
         part = one_line(client.get(f"{live}?tab={tab}"))
         assert "hx-trigger" not in part
-        assert ('hx-swap-oob="true"' in part) == (tab != "overview")
+        assert f'id="{"latest" if tab == "overview" else tab}" hx-swap-oob="true"' in part
 
 
 def test_the_part_that_is_polled_shows_the_page_of_the_table_that_is_open(
