@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
 
 from core import panels
+from endpoints import last_calls
 from endpoints.models import Endpoint
 from invocations.models import Invocation
 from invocations.today import calls_today
@@ -36,6 +38,7 @@ def register_all() -> None:
         context=_latest_calls,
         order=10,
     )
+    last_calls.register(_last_call)
     panels.register(
         "endpoint", "invocations/_endpoint.html", permission=MAY_INVOKE, context=_calls_of_endpoint
     )
@@ -89,3 +92,8 @@ def _latest_calls(request: HttpRequest) -> dict[str, Any] | None:
 
 def _calls_of_endpoint(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
     return {"calls": list(Invocation.objects.recent().filter(endpoint=endpoint)[:SHOWN])}
+
+
+def _last_call() -> Subquery:
+    calls = Invocation.objects.filter(endpoint=OuterRef("pk")).order_by("-id")
+    return Subquery(calls.values("created_at")[:1])
