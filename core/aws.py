@@ -41,6 +41,7 @@ from django.conf import settings
 from s3transfer.futures import BoundedExecutor
 
 from core import aws_refusals, errors, request_id
+from core.sentences import Sentence, phrase
 
 if TYPE_CHECKING:
     from functools import _lru_cache_wrapper
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
-    from mypy_boto3_sts import STSClient
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ _THROTTLED = {
 # Error codes of other S3 servers whose disk or quota is full.
 _FULL = {"XMinioStorageFull", "StorageFull", "QuotaExceeded"}
 # Replaces a server's text, which only repeats the code.
-_SAID = {"NoSuchUpload": "The store gave the upload up, as one does whose disk is full."}
+_SAID = {"NoSuchUpload": phrase("The store gave the upload up, as one does whose disk is full.")}
 _NOT_FOUND = {"404", "NoSuchKey", "NotFound", "ResourceNotFound"}
 # boto3 found no credentials, or could not fetch them.
 _NO_CREDENTIALS = (
@@ -318,13 +318,13 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
 
 
 @cache
-def _sts() -> "STSClient":
+def _sts() -> Any:
     with _client_lock:
         return _with_clock_correction(boto3.client("sts", config=_config(PROBE)))
 
 
 @cache
-def _iam() -> Any:  # its type stubs are not installed
+def _iam() -> Any:
     with _client_lock:
         return _with_clock_correction(boto3.client("iam", config=_config(PROBE)))
 
@@ -344,10 +344,10 @@ def identity() -> Identity:
     GetCallerIdentity needs no permission (STS API); where iam:ListAccountAliases is denied, or IAM
     cannot be reached, there is no alias. Takes a few seconds at most. Raises core.errors.
     """
-    with translated("looking up the account"):
+    with translated(phrase("looking up the account")):
         caller = _sts().get_caller_identity()
     try:
-        with translated("looking up the account's alias"):
+        with translated(phrase("looking up the account's alias")):
             aliases = [str(one) for one in _iam().list_account_aliases()["AccountAliases"]]
     except errors.AwsError as error:
         logger.info("The account's number is shown, as its alias is not known: %s", error)
@@ -396,9 +396,9 @@ class ServiceError:
 
 @contextmanager
 def translated(
-    doing: str, first: Callable[[ServiceError], errors.AwsError | None] | None = None
+    doing: Sentence | str, first: Callable[[ServiceError], errors.AwsError | None] | None = None
 ) -> Iterator[None]:
-    """Turn botocore's exceptions into :mod:`core.errors`; ``doing`` says what was tried.
+    """Turn botocore's exceptions into :mod:`core.errors`; ``doing`` says what was tried: a phrase.
 
     SageMaker says some things only in the text of a ValidationException. ``first`` is asked about
     each error that a service answered with; where it returns None, the rules of this module apply.
@@ -409,26 +409,35 @@ def translated(
         known = first(_service_error(error)) if first else None
         raise known or from_client_error(error, doing) from error
     except (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError) as error:
-        raise errors.Throttled(f"AWS did not answer while {doing}: {error}") from error
+        said = phrase(
+            "AWS did not answer while %(doing)s: %(error)s", doing=doing, error=str(error)
+        )
+        raise errors.Throttled(said) from error
     except _NO_CREDENTIALS as error:
-        raise _refused(aws_refusals.NO_CREDENTIALS, f"{error} (while {doing})") from error
+        said = phrase("%(error)s (while %(doing)s)", error=str(error), doing=doing)
+        raise _refused(aws_refusals.NO_CREDENTIALS, said) from error
     except Boto3Error as error:
         # boto3's transfers wrap the error of the service, which says more.
         if isinstance(error.__context__, ClientError):
             raise from_client_error(error.__context__, doing) from error
-        raise errors.Throttled(f"The transfer failed while {doing}: {error}") from error
+        said = phrase(
+            "The transfer failed while %(doing)s: %(error)s", doing=doing, error=str(error)
+        )
+        raise errors.Throttled(said) from error
     except BotoCoreError as error:
         # Lost connections and the like are temporary; wrong parameters are not.
         kind: type[errors.AwsError] = errors.Throttled
         if type(error).__name__ in {"ParamValidationError", "NoRegionError"}:
             kind = errors.Invalid
-        raise kind(f"The call failed while {doing}: {error}") from error
+        said = phrase("The call failed while %(doing)s: %(error)s", doing=doing, error=str(error))
+        raise kind(said) from error
 
 
-def _refused(refusal: aws_refusals.AwsRefusal, text: str) -> errors.Denied:
+def _refused(refusal: aws_refusals.AwsRefusal, text: Sentence) -> errors.Denied:
     if refusal.credentials:
         _read_credentials_again()
-    return errors.Denied(f"{refusal.what} {refusal.todo} AWS says: {text}", todo=refusal.todo)
+    said = refusal.what + refusal.todo + phrase("AWS says: %(text)s", text=text)
+    return errors.Denied(said, todo=refusal.todo)
 
 
 _read_again_at = 0.0
@@ -456,13 +465,18 @@ def _service_error(error: ClientError) -> ServiceError:
     return ServiceError(code, message, cast("Mapping[str, Any]", error.response))
 
 
-def from_client_error(error: ClientError, doing: str) -> errors.AwsError:
+def told(text: Sentence | str, code: str, doing: Sentence | str) -> Sentence:
+    """What a service answered, quoted, with its code and what was tried."""
+    return phrase("%(text)s (%(code)s, while %(doing)s)", text=text, code=code, doing=doing)
+
+
+def from_client_error(error: ClientError, doing: Sentence | str) -> errors.AwsError:
     """Translate by AWS's error code; an unknown one becomes :class:`~core.errors.Invalid`."""
     detail: Any = error.response.get("Error", {})
     code = str(detail.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    message = _SAID.get(code) or str(detail.get("Message", "")) or code
-    text = f"{message} ({code}, while {doing})"
+    message = str(detail.get("Message", "")) or code
+    text = told(_SAID.get(code, message), code, doing)
     if code in _FULL or status == 507:
         return errors.StorageFull(text)
     if code in _THROTTLED or status in {429, 500, 502, 503, 504}:

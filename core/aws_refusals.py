@@ -11,105 +11,140 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_ROLE = "docs/aws.md has the portal's whole policy"
+from core.sentences import Sentence, phrase
 
 
 @dataclass(frozen=True)
 class AwsRefusal:
     """Why a call was refused, and what to do: two sentences or a few."""
 
-    what: str
-    todo: str
+    what: Sentence
+    todo: Sentence
     credentials: bool = False
     """Whether other credentials would help; if so, the portal reads them again."""
 
 
 _EXPIRED = AwsRefusal(
-    "The portal's AWS credentials have expired.",
-    "Give it new ones where it reads them; a role of the machine or the task is renewed by itself. "
-    "The portal reads them again at the next try, except for those in environment variables, for "
-    "which it must be started again.",
+    phrase("The portal's AWS credentials have expired."),
+    phrase(
+        "Give it new ones where it reads them; a role of the machine or the task is renewed by "
+        "itself. The portal reads them again at the next try, except for those in environment "
+        "variables, for which it must be started again."
+    ),
     credentials=True,
 )
 _UNKNOWN_KEY = AwsRefusal(
-    "AWS does not know the portal's access key, or the session token that came with it.",
-    "The key was deleted or made inactive, is of another partition, or a token of another session "
-    "is used with it. Give the portal valid credentials.",
+    phrase("AWS does not know the portal's access key, or the session token that came with it."),
+    phrase(
+        "The key was deleted or made inactive, is of another partition, or a token of another "
+        "session is used with it. Give the portal valid credentials."
+    ),
     credentials=True,
 )
 _WRONG_SECRET = AwsRefusal(
-    "AWS finds the signature wrong: the portal's secret access key does not belong to its access "
-    "key, or a proxy changes requests on their way.",
-    "Give the portal the key and the secret that belong together, without spaces around them; see "
-    "that no proxy changes headers or the path.",
+    phrase(
+        "AWS finds the signature wrong: the portal's secret access key does not belong to its "
+        "access key, or a proxy changes requests on their way."
+    ),
+    phrase(
+        "Give the portal the key and the secret that belong together, without spaces around them; "
+        "see that no proxy changes headers or the path."
+    ),
     credentials=True,
 )
 _CLOCK = AwsRefusal(
-    "The clock of the portal's host is too far from AWS's: AWS takes signatures of the last 5 "
-    "minutes, S3 of 15.",
-    "Set the host's clock, with NTP. The page Status says how far off it is.",
+    phrase(
+        "The clock of the portal's host is too far from AWS's: AWS takes signatures of the last 5 "
+        "minutes, S3 of 15."
+    ),
+    phrase("Set the host's clock, with NTP. The page Status says how far off it is."),
 )
 _NO_CREDENTIALS = AwsRefusal(
-    "There are no AWS credentials.",
-    "Give the portal's processes a role, a credentials file or the variables that boto3 reads.",
+    phrase("There are no AWS credentials."),
+    phrase(
+        "Give the portal's processes a role, a credentials file or the variables that boto3 reads."
+    ),
     credentials=True,
 )
 _ACCOUNT = AwsRefusal(
-    "The AWS account itself may not use this service.",
-    "See in the console whether the account is suspended, unpaid, or not signed up for the service "
-    "or the region.",
+    phrase("The AWS account itself may not use this service."),
+    phrase(
+        "See in the console whether the account is suspended, unpaid, or not signed up for the "
+        "service or the region."
+    ),
 )
 _NO_BUCKET = AwsRefusal(
-    "There is no such bucket, or it is in another partition.",
-    "Create it, or name the right one in MODEL_BUCKET and start the portal again. Nothing was "
-    "lost: what waits goes on when the bucket is there.",
+    phrase("There is no such bucket, or it is in another partition."),
+    phrase(
+        "Create it, or name the right one in MODEL_BUCKET and start the portal again. Nothing was "
+        "lost: what waits goes on when the bucket is there."
+    ),
 )
 _WRONG_REGION = AwsRefusal(
-    "The bucket or the endpoint is in another region than the one that was asked.",
-    "Set AWS_REGION to the region of the bucket, in which the endpoints must be too, and start the "
-    "portal again.",
+    phrase("The bucket or the endpoint is in another region than the one that was asked."),
+    phrase(
+        "Set AWS_REGION to the region of the bucket, in which the endpoints must be too, and start "
+        "the portal again."
+    ),
 )
 _KMS_DENIED = AwsRefusal(
-    "KMS does not let the portal use the key that encrypts the bucket's objects.",
-    "Allow the portal's role kms:GenerateDataKey and kms:Decrypt, and SageMaker's execution role "
-    "kms:Decrypt, both in the role's policy and in the key's own (docs/aws.md, Encryption).",
+    phrase("KMS does not let the portal use the key that encrypts the bucket's objects."),
+    phrase(
+        "Allow the portal's role kms:GenerateDataKey and kms:Decrypt, and SageMaker's execution "
+        "role kms:Decrypt, both in the role's policy and in the key's own (docs/aws.md, "
+        "Encryption)."
+    ),
 )
 _KMS_KEY = AwsRefusal(
-    "The KMS key that encrypts the bucket's objects is disabled, is being deleted, or is not "
-    "there.",
-    "Enable the key or cancel its deletion; or name another one, with its whole ARN and of the "
-    "bucket's region, in S3_KMS_KEY_ID. Objects stay encrypted with the key that wrote them.",
+    phrase(
+        "The KMS key that encrypts the bucket's objects is disabled, is being deleted, or is not "
+        "there."
+    ),
+    phrase(
+        "Enable the key or cancel its deletion; or name another one, with its whole ARN and of the "
+        "bucket's region, in S3_KMS_KEY_ID. Objects stay encrypted with the key that wrote them."
+    ),
 )
 _ENCRYPT = AwsRefusal(
-    "A policy denies this write. Most such policies demand that objects are encrypted on the "
-    "server's side in a certain way.",
-    "Set S3_ENCRYPTION to sse-s3 or sse-kms, and S3_KMS_KEY_ID where the policy names a key "
-    "(docs/aws.md, Encryption). If it is set rightly, the policy names something else: read it.",
+    phrase(
+        "A policy denies this write. Most such policies demand that objects are encrypted on the "
+        "server's side in a certain way."
+    ),
+    phrase(
+        "Set S3_ENCRYPTION to sse-s3 or sse-kms, and S3_KMS_KEY_ID where the policy names a key "
+        "(docs/aws.md, Encryption). If it is set rightly, the policy names something else: read it."
+    ),
 )
 _PASS_ROLE = AwsRefusal(
-    "The portal may not give the execution role to SageMaker.",
-    f"Allow its role iam:PassRole on EXECUTION_ROLE_ARN; {_ROLE}.",
+    phrase("The portal may not give the execution role to SageMaker."),
+    phrase(
+        "Allow its role iam:PassRole on EXECUTION_ROLE_ARN; docs/aws.md has the portal's "
+        "whole policy.",
+    ),
 )
 _EXECUTION_ROLE = AwsRefusal(
-    "SageMaker cannot take the execution role on, or that role may not do what it must.",
-    "See that EXECUTION_ROLE_ARN is right, that the role's trust policy names "
-    "sagemaker.amazonaws.com, and that it may read the store (and its KMS key) and pull the image; "
-    "docs/aws.md has its whole policy.",
+    phrase("SageMaker cannot take the execution role on, or that role may not do what it must."),
+    phrase(
+        "See that EXECUTION_ROLE_ARN is right, that the role's trust policy names "
+        "sagemaker.amazonaws.com, and that it may read the store (and its KMS key) and pull the "
+        "image; docs/aws.md has its whole policy."
+    ),
 )
 
+_ACCOUNT_OWNER = phrase("whoever manages the AWS account")
 _EXPLICIT = {
-    "service control policy": "the organization (a service control policy)",
-    "resource control policy": "the organization (a resource control policy)",
-    "resource-based policy": "the policy of the bucket, the key or the endpoint itself",
-    "identity-based policy": "a policy of the portal's own role or user",
-    "permissions boundary": "the permissions boundary of the portal's role",
-    "session policy": "the policy of the session with which the role was taken on",
-    "vpc endpoint policy": "the policy of the VPC endpoint through which the call went",
+    "service control policy": phrase("the organization (a service control policy)"),
+    "resource control policy": phrase("the organization (a resource control policy)"),
+    "resource-based policy": phrase("the policy of the bucket, the key or the endpoint itself"),
+    "identity-based policy": phrase("a policy of the portal's own role or user"),
+    "permissions boundary": phrase("the permissions boundary of the portal's role"),
+    "session policy": phrase("the policy of the session with which the role was taken on"),
+    "vpc endpoint policy": phrase("the policy of the VPC endpoint through which the call went"),
 }
 _WHO = {
-    "service control policy": "whoever manages the organization",
-    "resource control policy": "whoever manages the organization",
-    "vpc endpoint policy": "whoever manages the network",
+    "service control policy": phrase("whoever manages the organization"),
+    "resource control policy": phrase("whoever manages the organization"),
+    "vpc endpoint policy": phrase("whoever manages the network"),
 }
 _POLICIES = "|".join(_EXPLICIT)
 _DENY = re.compile(rf"with an explicit deny in an? ({_POLICIES})", re.I)
@@ -140,25 +175,46 @@ def _denied(text: str, operation: str) -> AwsRefusal:
         policy, right = found[1].lower(), found[2]
         if policy == "identity-based policy":
             return AwsRefusal(
-                f"The portal's role is not allowed {right}.",
-                f"Ask whoever manages the AWS account to give it this right; {_ROLE}.",
+                phrase(
+                    "The portal's role is not allowed %(right)s.",
+                    right=right,
+                ),
+                phrase(
+                    "Ask whoever manages the AWS account to give it this right; docs/aws.md has "
+                    "the portal's whole policy.",
+                ),
             )
         return AwsRefusal(
-            f"The portal is not allowed {right}: {_EXPLICIT[policy]} does not name it.",
-            f"Ask {_WHO.get(policy, 'whoever manages the AWS account')} to allow it there; a right "
-            "in the role's own policy is not enough.",
+            phrase(
+                "The portal is not allowed %(right)s: %(policy)s does not name it.",
+                right=right,
+                policy=_EXPLICIT[policy],
+            ),
+            phrase(
+                "Ask %(who)s to allow it there; a right in the role's own policy is not enough.",
+                who=_WHO.get(policy, _ACCOUNT_OWNER),
+            ),
         )
     if operation in _WRITES and not asked:
         # S3 until 2024 and other servers say only "Access Denied".
         return AwsRefusal(
-            "S3 does not let the portal write this object, and does not say why.",
-            f"Either its role lacks a right ({_ROLE}), or the bucket's policy demands encryption: "
-            "then set S3_ENCRYPTION and S3_KMS_KEY_ID.",
+            phrase("S3 does not let the portal write this object, and does not say why."),
+            phrase(
+                "Either its role lacks a right (docs/aws.md has the portal's whole policy), or "
+                "the bucket's policy demands encryption: then set S3_ENCRYPTION and "
+                "S3_KMS_KEY_ID.",
+            ),
         )
-    right = asked or "what it asked for"
+    right = asked or phrase("what it asked for")
     return AwsRefusal(
-        f"The portal is not allowed {right}.",
-        f"Ask whoever manages the AWS account to give its role this permission; {_ROLE}.",
+        phrase(
+            "The portal is not allowed %(right)s.",
+            right=right,
+        ),
+        phrase(
+            "Ask whoever manages the AWS account to give its role this permission; "
+            "docs/aws.md has the portal's whole policy.",
+        ),
     )
 
 
@@ -169,10 +225,16 @@ def _explicit(policy: str, asked: str, operation: str) -> AwsRefusal:
     }:  # fmt: skip
         return _ENCRYPT
     return AwsRefusal(
-        f"An explicit deny forbids the portal {asked or 'this'}: {_EXPLICIT[policy]}.",
-        f"No right that is given to the role helps against it. Ask "
-        f"{_WHO.get(policy, 'whoever manages the AWS account')} to take this portal out of the "
-        "deny.",
+        phrase(
+            "An explicit deny forbids the portal %(action)s: %(policy)s.",
+            action=asked or phrase("this"),
+            policy=_EXPLICIT[policy],
+        ),
+        phrase(
+            "No right that is given to the role helps against it. Ask %(who)s to take this "
+            "portal out of the deny.",
+            who=_WHO.get(policy, _ACCOUNT_OWNER),
+        ),
     )
 
 

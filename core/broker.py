@@ -97,7 +97,9 @@ class PlainLock(Lock):
                     pass
                 else:
                     return
-        raise LockNotOwnedError("The lock ran out meanwhile.", self.name)
+        raise LockNotOwnedError(
+            "The lock ran out meanwhile.", self.name
+        )  # untranslated: for the log
 
 
 class Client(redis.Redis):
@@ -237,7 +239,9 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         if self.connection is None or self.connection.client is None:
-            raise LostConnection("The connection to Redis was closed meanwhile.")
+            raise LostConnection(
+                "The connection to Redis was closed meanwhile."
+            )  # untranslated: for the log
         parameters: dict[str, Any] = super()._connparams(asynchronous)
         return parameters
 

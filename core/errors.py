@@ -10,13 +10,18 @@ class AwsError(Exception):
     """An AWS call failed; the subclasses say how. ``str()`` may be shown on a page.
 
     ``sentence`` is what a row stores (core/sentences.py); ``str()`` is the same in the reader's
-    language. ``todo`` says what a person can do about it, if known; ``str()`` includes it.
+    language. ``todo`` is what a person can do about it, if known; ``str()`` includes it.
     """
 
     def __init__(self, message: Sentence | str, *, todo: Sentence | str = "") -> None:
         super().__init__(message)
         self.sentence = Sentence.of(message)
-        self.todo = todo
+        self._todo = todo
+
+    @property
+    def todo(self) -> str:
+        """What a person can do about it, in the reader's language; "" where nothing is known."""
+        return str(self._todo)
 
 
 class NotFound(AwsError):

@@ -29,7 +29,7 @@ class HealthMiddleware:
             report = readiness.shared_checks().report()
             status = "ok" if report.ready else "down"
             return _uncached(
-                {"status": status, "clock": report.part("clock").sentence},
+                {"status": status, "clock": report.part("clock").english},
                 200 if report.ready else 503,
             )
         return self.get_response(request)

@@ -133,10 +133,13 @@ def check(kind: str) -> str | None:
         with connect() as client:
             found = read(client, kind)
     except redis.RedisError as error:
+        # untranslated: a terminal
         return f"Redis does not answer, so nothing is known of the {kind}: {error}"
     if found is None:
+        # untranslated: a terminal
         return f"The {kind} of this host has not reported for {KEPT_S:.0f} s, or never."
     if found.late:
+        # untranslated: a terminal
         return (
             f"The {kind} of this host reported {found.age_s:.0f} s ago; {LATE_S:.0f} is the most."
         )

@@ -35,11 +35,11 @@ _ASKING = (
 )
 
 
-class Refused(Exception):
+class Refused(Exception):  # untranslated: for the log
     """The portal cannot have sent this message; ``str()`` says why, in one line."""
 
 
-class Expired(Exception):
+class Expired(Exception):  # untranslated: for the log
     """The message is older than it may be: another one was sent meanwhile."""
 
 

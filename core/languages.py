@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, parse_cookie
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.utils.translation.trans_real import parse_accept_lang_header
@@ -68,6 +68,12 @@ def of_accept_language(header: str) -> str:
         except LookupError:
             continue
     return str(settings.LANGUAGE_CODE)
+
+
+def of_headers(accept_language: str, cookies: str) -> str:
+    """The language of a request by its headers alone, where Django has not seen it."""
+    chosen = parse_cookie(cookies).get(settings.LANGUAGE_COOKIE_NAME, "")
+    return chosen if chosen in codes() else of_accept_language(accept_language)
 
 
 def remember(answer: HttpResponse, code: str) -> None:

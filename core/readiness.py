@@ -15,6 +15,11 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from core.sentences import Sentence, phrase
+
 log = logging.getLogger(__name__)
 
 FRESH_S = 5.0
@@ -28,9 +33,18 @@ class State(StrEnum):
     DEGRADED = "degraded"  # something is missing, but the portal does its work
     DOWN = "down"
 
+    @property
+    def label(self) -> Promise:
+        """The state on a page, in the reader's language."""
+        return {"ok": _("ok"), "degraded": _("degraded"), "down": _("down")}[self.value]
+
 
 class Unhealthy(Exception):
-    """A part does not work; ``str()`` says what is wrong."""
+    """A part does not work; ``said``, and ``str()``, is what is wrong."""
+
+    def __init__(self, said: Sentence | str) -> None:
+        super().__init__(said)
+        self.said = Sentence.of(said)
 
 
 class Degraded(Unhealthy):
@@ -39,12 +53,26 @@ class Degraded(Unhealthy):
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a check, and its time by the monotonic clock."""
+    """The result of a check, and its time by the monotonic clock.
+
+    ``name`` is the same in every language; ``label`` is what a page shows for it.
+    """
 
     name: str
     state: State
-    sentence: str
+    said: Sentence
     at: float
+    label: Promise | str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What was found, on one line, in the reader's language."""
+        return " ".join(str(self.said).split())  # a server's answer may have line breaks
+
+    @property
+    def english(self) -> str:
+        """The same in English, for the log and programs."""
+        return " ".join(self.said.english().split())
 
     @property
     def age_s(self) -> float:
@@ -80,7 +108,7 @@ class Report:
             "parts": {
                 part.name: {
                     "state": part.state.value,
-                    "sentence": part.sentence,
+                    "sentence": part.english,
                     "age_s": round(part.age_s, 1),
                 }
                 for part in self.parts
@@ -95,8 +123,16 @@ class Check:
     ``vital`` says whether the portal is down without the part.
     """
 
-    def __init__(self, name: str, probe: Callable[[], str], *, vital: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        probe: Callable[[], Sentence | str],
+        *,
+        vital: bool,
+        label: Promise | str = "",
+    ) -> None:
         self.name = name
+        self._label = label or name
         self._probe = probe
         self._vital = vital
         self._lock = threading.Lock()
@@ -118,9 +154,8 @@ class Check:
                 thread.start()
             except RuntimeError as error:  # the machine has no thread left
                 self._began = None
-                self._found = Result(
-                    self.name, State.DOWN, f"No thread could probe: {error}.", time.monotonic()
-                )
+                said = phrase("No thread could look: %(error)s", error=str(error))
+                self._found = self._result(State.DOWN, said)
 
     def result(self) -> Result:
         """The last result; waits for a probe that runs, but no longer than TIMEOUT_S."""
@@ -133,29 +168,32 @@ class Check:
         if found is not None:
             return found
         waited = time.monotonic() - (began or time.monotonic())
-        late = Result(
-            self.name, self._bad(), f"It has not answered for {waited:.1f} s.", time.monotonic()
+        late = self._result(
+            self._bad(), phrase("It has not answered for %(seconds)s s.", seconds=f"{waited:.1f}")
         )
         self._log_change(late)
         return late
+
+    def _result(self, state: State, said: Sentence) -> Result:
+        return Result(self.name, state, said, time.monotonic(), self._label)
 
     def _bad(self) -> State:
         return State.DOWN if self._vital else State.DEGRADED
 
     def _run(self) -> None:
-        state, sentence = State.OK, ""
+        state, said = State.OK, Sentence.verbatim("")
         try:
-            sentence = self._probe()
+            said = Sentence.of(self._probe())
         except Degraded as finding:
-            state, sentence = State.DEGRADED, str(finding)
+            state, said = State.DEGRADED, finding.said
         except Unhealthy as finding:
-            state, sentence = self._bad(), str(finding)
+            state, said = self._bad(), finding.said
         except Exception as error:
             # An unexpected error must give a result too; the log has the traceback.
             log.exception("The check of %s failed", self.name)
-            state, sentence = self._bad(), f"It could not be checked: {type(error).__name__}."
-        sentence = " ".join(sentence.split())  # a server's answer may have line breaks
-        found = Result(self.name, state, sentence, time.monotonic())
+            state = self._bad()
+            said = phrase("It could not be checked: %(error)s.", error=type(error).__name__)
+        found = self._result(state, said)
         self._log_change(found)
         with self._lock:
             self._found, self._began = found, None
@@ -167,7 +205,7 @@ class Check:
             before, self._logged = self._logged, found.state
         if found.state != before:
             level = logging.INFO if found.state == State.OK else logging.WARNING
-            log.log(level, "Ready check: %s is %s. %s", self.name, found.state, found.sentence)
+            log.log(level, "Ready check: %s is %s. %s", self.name, found.state, found.english)
 
 
 class Checks:
@@ -183,20 +221,21 @@ class Checks:
         return Report([check.result() for check in self._checks])
 
 
-_registered: dict[str, tuple[Callable[[], str], bool]] = {}
-_clocks: dict[str, Callable[[], float | None]] = {}
+_Probe = Callable[[], Sentence | str]
+_registered: dict[str, tuple[_Probe, bool, Promise | str]] = {}
+_clocks: dict[Promise | str, Callable[[], float | None]] = {}
 
 
-def register(name: str, probe: Callable[[], str], *, vital: bool) -> None:
-    """Register the check of a part, which is shown under ``name``; for the rest see Check.
+def register(name: str, probe: _Probe, *, vital: bool, label: Promise | str = "") -> None:
+    """Register the check of a part, by a ``name`` for programs; for the rest see Check.
 
-    Raises ValueError for a name that has another check already.
+    ``label`` is shown on the page. Raises ValueError for a name that has another check already.
     """
-    if _registered.setdefault(name, (probe, vital)) != (probe, vital):
+    if _registered.setdefault(name, (probe, vital, label))[:2] != (probe, vital):
         raise ValueError(f"The part {name!r} is registered twice.")
 
 
-def register_clock(name: str, probe: Callable[[], float | None]) -> None:
+def register_clock(name: Promise | str, probe: Callable[[], float | None]) -> None:
     """Register a clock that this host's is compared with; ``name`` is shown in a sentence.
 
     ``probe`` returns seconds since 1970, or None where there is no time. It may raise
@@ -206,7 +245,7 @@ def register_clock(name: str, probe: Callable[[], float | None]) -> None:
         raise ValueError(f"The clock of {name} is registered twice.")
 
 
-def clocks() -> dict[str, Callable[[], float | None]]:
+def clocks() -> dict[Promise | str, Callable[[], float | None]]:
     """The registered clocks, by name."""
     return dict(_clocks)
 
@@ -214,7 +253,9 @@ def clocks() -> dict[str, Callable[[], float | None]]:
 def all_checks() -> Checks:
     """New checks of every registered part, the vital ones first."""
     ordered = sorted(_registered.items(), key=lambda item: not item[1][1])
-    return Checks([Check(name, probe, vital=vital) for name, (probe, vital) in ordered])
+    return Checks(
+        [Check(name, probe, vital=vital, label=label) for name, (probe, vital, label) in ordered]
+    )
 
 
 @cache

@@ -14,6 +14,9 @@ and stores ``Sentence("version.too_large", size="3 GB", most="2 GB").as_json()``
 beside the English text, ``sentence.english()``, for logs, the API and older readers. A page shows
 ``Sentence.from_json(row.reason_code, row.reason)``: rows from before have no code, and keep their
 text. What somebody else said (AWS, a container) is a parameter, and is quoted as it is.
+
+A part of a sentence without a code of its own is a phrase: ``phrase("reading %(uri)s", uri=uri)``.
+Its English is what is stored, and is shown where it is not in the catalogs any more.
 """
 
 import re
@@ -22,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils import translation
+from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 
 Scalar = str | int | float | bool | None
@@ -30,9 +34,8 @@ Scalar = str | int | float | bool | None
 MAX_LENGTH = 2000
 
 _PLACE = re.compile(r"%\((\w+)\)s")
-_VERBATIM = (
-    "text"  # the code of a sentence that is somebody else's, or from before there were codes
-)
+_VERBATIM = "text"  # the code of what somebody else said, or of a text from before there were codes
+_PHRASE = "phrase"  # the code of a phrase
 
 
 @dataclass(frozen=True)
@@ -90,19 +93,31 @@ def fill(template: Template, parameters: Mapping[str, object]) -> str:
 class Sentence:
     """A code with parameters; ``str()`` is the sentence in the reader's language.
 
-    Parameters are texts, numbers, or sentences themselves. ``one + another`` are two sentences, one
-    after the other. Raises ValueError for an unknown code, or other parameters than it has.
+    Parameters are texts, numbers, or sentences themselves; lazy texts where it is not stored.
+    ``one + another`` are two sentences, one after the other. Raises ValueError
+    for an unknown code, or other parameters than it has.
     """
 
-    def __init__(self, code: str, /, **parameters: "Scalar | Sentence") -> None:
+    def __init__(self, code: str, /, **parameters: "Scalar | Sentence | Promise") -> None:
         if code not in _templates:
             raise ValueError(f"The code {code!r} is not registered.")
-        wanted = places(_templates[code])
+        self._set(code, _templates[code], parameters)
+
+    def _set(
+        self,
+        code: str,
+        template: Template,
+        parameters: "Mapping[str, Scalar | Sentence | Promise]",
+        more: "tuple[Sentence, ...]" = (),
+    ) -> "Sentence":
+        wanted = places(template)
         if set(parameters) != wanted:
             raise ValueError(f"{code!r} takes {sorted(wanted)}, not {sorted(parameters)}.")
         self.code = code
+        self.template = template
         self.parameters = parameters
-        self.more: tuple[Sentence, ...] = ()
+        self.more = more
+        return self
 
     @classmethod
     def verbatim(cls, text: str) -> "Sentence":
@@ -115,7 +130,7 @@ class Sentence:
         return said if isinstance(said, Sentence) else cls.verbatim(said)
 
     def __str__(self) -> str:
-        first = fill(_templates[self.code], self.parameters)
+        first = fill(self.template, self.parameters)
         return " ".join(filter(None, [first, *map(str, self.more)]))
 
     def __repr__(self) -> str:
@@ -128,9 +143,9 @@ class Sentence:
         return hash((self.code, tuple(sorted(self.parameters))))
 
     def __add__(self, other: "Sentence | str") -> "Sentence":
-        joined = Sentence(self.code, **self.parameters)
-        joined.more = (*self.more, Sentence.of(other))
-        return joined
+        joined = Sentence.__new__(Sentence)
+        more = (*self.more, Sentence.of(other))
+        return joined._set(self.code, self.template, self.parameters, more)
 
     def english(self) -> str:
         """The sentence in English, for logs and the API."""
@@ -143,6 +158,8 @@ class Sentence:
             "code": self.code,
             "parameters": {name: _stored(value) for name, value in self.parameters.items()},
         }
+        if self.code == _PHRASE:
+            stored["template"] = str(self.template)
         if self.more:
             stored["more"] = [each.as_json() for each in self.more]
         return stored
@@ -161,12 +178,21 @@ class Sentence:
             name: cls._from_json(value) if isinstance(value, dict) else value
             for name, value in stored["parameters"].items()
         }
-        found = cls(stored["code"], **parameters)
-        found.more = tuple(cls._from_json(each) for each in stored.get("more", ()))
-        return found
+        code = str(stored["code"])
+        template = str(stored["template"]) if code == _PHRASE else _templates[code]
+        more = tuple(cls._from_json(each) for each in stored.get("more", ()))
+        return cls.__new__(cls)._set(code, template, parameters, more)
 
 
-def _stored(value: Scalar | Sentence) -> Any:
+def phrase(template: str, /, **parameters: "Scalar | Sentence | Promise") -> Sentence:
+    """A sentence or a part of one, by its English; `make messages` finds it here.
+
+    Raises ValueError for other parameters than it has.
+    """
+    return Sentence.__new__(Sentence)._set(_PHRASE, template, parameters)
+
+
+def _stored(value: Scalar | Sentence | Promise) -> Any:
     if isinstance(value, Sentence):
         return value.as_json()
     if isinstance(value, str):

@@ -17,6 +17,9 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
@@ -29,25 +32,27 @@ log = logging.getLogger(__name__)
 class Shortage:
     """A resource that is missing for now, and the answer that says so."""
 
-    what: str
+    what: Promise
     status: int = 503
     retry_after_s: int = 10
 
 
-_BUSY = Shortage("The database is being used by another program for longer than the portal waits.")
-_FULL = Shortage("The disk of the database is full.", 507, 60)
-_READ_ONLY = Shortage("The database can only be read at the moment.", 503, 30)
-_AWAY = Shortage("The database does not answer.")
-_DISK = Shortage("The disk of the portal is full.", 507, 60)
-_FILES = Shortage("The portal has too many files and connections open.")
-_QUEUE = Shortage("Redis, which holds the queue of jobs, does not answer.")
-_STORE = Shortage("The store does not answer, or asks to slow down.")
-_STORE_FULL = Shortage("The store has no room left.", 507, 60)
+_BUSY = Shortage(
+    _("The database is being used by another program for longer than the portal waits.")
+)
+_FULL = Shortage(_("The disk of the database is full."), 507, 60)
+_READ_ONLY = Shortage(_("The database can only be read at the moment."), 503, 30)
+_AWAY = Shortage(_("The database does not answer."))
+_DISK = Shortage(_("The disk of the portal is full."), 507, 60)
+_FILES = Shortage(_("The portal has too many files and connections open."))
+_QUEUE = Shortage(_("Redis, which holds the queue of jobs, does not answer."))
+_STORE = Shortage(_("The store does not answer, or asks to slow down."))
+_STORE_FULL = Shortage(_("The store has no room left."), 507, 60)
 
 _ERRNO = {
     errno.ENOSPC: _DISK,
     errno.EDQUOT: _DISK,
-    errno.EROFS: Shortage("The disk of the portal can only be read at the moment.", 503, 30),
+    errno.EROFS: Shortage(_("The disk of the portal can only be read at the moment."), 503, 30),
     errno.EMFILE: _FILES,
     errno.ENFILE: _FILES,
 }
@@ -58,16 +63,16 @@ _SQLITE = {
     "LOCKED": _BUSY,
     "FULL": _FULL,
     "READONLY": _READ_ONLY,
-    "IOERR": Shortage("The disk of the database does not take what is written.", 503, 30),
-    "CANTOPEN": Shortage("The file of the database cannot be opened.", 503, 30),
-    "NOMEM": Shortage("The machine has too little memory."),
+    "IOERR": Shortage(_("The disk of the database does not take what is written."), 503, 30),
+    "CANTOPEN": Shortage(_("The file of the database cannot be opened."), 503, 30),
+    "NOMEM": Shortage(_("The machine has too little memory.")),
 }
 # PostgreSQL's SQLSTATE (its manual, appendix A).
 _POSTGRES = {
     "53100": _FULL,
-    "53200": Shortage("The database has too little memory."),
-    "53300": Shortage("The database has no connection left."),
-    "53400": Shortage("The database has reached a limit of its configuration."),
+    "53200": Shortage(_("The database has too little memory.")),
+    "53300": Shortage(_("The database has no connection left.")),
+    "53400": Shortage(_("The database has reached a limit of its configuration.")),
     "25006": _READ_ONLY,
     "55P03": _BUSY,  # lock_not_available
     "57014": _BUSY,  # query_canceled: its time was over
@@ -81,7 +86,7 @@ _POSTGRES = {
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """The error and what caused it, at most ten deep."""
-    for _ in range(10):
+    for __ in range(10):
         if error is None:
             return
         yield error
@@ -126,13 +131,13 @@ def _lost(error: DatabaseError | InterfaceError) -> bool:
 def page(request: HttpRequest, short: Shortage) -> HttpResponse:
     """The answer to a request that failed for a shortage; asks the database nothing."""
     if request.method in {"GET", "HEAD"}:
-        kept = "Nothing was changed or lost."
-        todo = "Reload the page in a moment."
+        kept = gettext("Nothing was changed or lost.")
+        todo = gettext("Reload the page in a moment.")
     else:
-        kept = "What was saved before is still there; what you just sent was not taken."
-        todo = "Go back, and try again in a moment."
+        kept = gettext("What was saved before is still there; what you just sent was not taken.")
+        todo = gettext("Go back, and try again in a moment.")
     if short.status == 507:
-        todo = f"{todo} If it stays so, ask an admin to make room."
+        todo += " " + gettext("If it stays so, ask an admin to make room.")
     sentences = f"{short.what} {kept} {todo}"
     if request.headers.get("HX-Request") == "true":
         answer = HttpResponse(sentences, content_type="text/plain; charset=utf-8")

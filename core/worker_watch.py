@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 
 import redis
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from core import heartbeat
 
@@ -21,17 +23,17 @@ PATIENCE_S = 0.3
 # A worker that begins beside this process, or whose key was flushed, reports within ten seconds.
 GRACE_S = 20.0
 
-NO_WORKER = (
+NO_WORKER = _(
     "No worker has reported for a minute. Until one runs, uploads are not validated and endpoints "
     "do not change. Nothing is lost: what waits goes on then."
 )
-NO_REDIS = (
+NO_REDIS = _(
     "Redis does not answer, so workers get no jobs: uploads are not validated and endpoints do not "
     "change. Nothing is lost: what waits goes on when it answers again."
 )
 
 
-def look() -> str:
+def look() -> Promise | str:
     """What is wrong now, as a sentence for a page; empty where a worker reported lately.
 
     A heartbeat is kept for a minute (core/heartbeat.py), so none at all means that no worker was
@@ -48,18 +50,18 @@ class WorkerWatch:
     """What this process knows of the workers; ``look`` and ``clock`` are given by tests alone."""
 
     def __init__(
-        self, look: Callable[[], str] = look, clock: Callable[[], float] = time.monotonic
+        self, look: Callable[[], Promise | str] = look, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._look = look
         self._clock = clock
         self._lock = threading.Lock()
         self._looking: threading.Event | None = None
         self._looked_at = float("-inf")
-        self._found = ""
+        self._found: Promise | str = ""
         # When a worker was last known to be there; at first, when this process began.
         self._well_at = clock()
 
-    def problem(self) -> str:
+    def problem(self) -> Promise | str:
         """What to tell on a page: a sentence, or "" where all is well or nothing is known yet."""
         looking = self._begin()
         if self._clock() - self._looked_at > STALE_S:

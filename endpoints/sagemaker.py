@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from core import aws, errors
+from core.sentences import Sentence, phrase
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
@@ -70,7 +71,11 @@ class SageMakerConfig:
 
 @dataclass(frozen=True)
 class SageMakerEndpoint:
-    """An endpoint; ``status`` is SageMaker's word (BC: EndpointStatus)."""
+    """An endpoint; ``status`` is SageMaker's word (BC: EndpointStatus).
+
+    ``instance_count``: how many instances run now (BC: ProductionVariantSummary,
+    CurrentInstanceCount); None where SageMaker does not say.
+    """
 
     name: str
     arn: str
@@ -78,16 +83,17 @@ class SageMakerEndpoint:
     config_name: str
     created_at: datetime
     failure: str
+    instance_count: int | None = None
 
 
-def _translated(doing: str) -> AbstractContextManager[None]:
+def _translated(doing: Sentence) -> AbstractContextManager[None]:
     """Turn what SageMaker answers into core.errors; ``doing`` says what was tried."""
 
     def first(error: aws.ServiceError) -> errors.AwsError | None:
         kind = _CODES.get(error.code)
         if kind is None and error.code == "ValidationException":
             kind = next((kind for words, kind in _SENTENCES if words.search(error.message)), None)
-        return kind(f"{error.message} ({error.code}, while {doing})") if kind else None
+        return kind(aws.told(error.message, error.code, doing)) if kind else None
 
     return aws.translated(doing, first)
 
@@ -103,7 +109,7 @@ def create_model(
 
     Raises AlreadyExists, or any other of :mod:`core.errors`.
     """
-    with _translated(f"creating the SageMaker model {name}"):
+    with _translated(phrase("creating the SageMaker model %(name)s", name=name)):
         answer = aws.sagemaker().create_model(
             ModelName=name,
             PrimaryContainer={"Image": image, "ModelDataUrl": data_url, "Mode": "MultiModel"},
@@ -115,7 +121,7 @@ def create_model(
 
 def describe_model(name: str) -> SageMakerModel:
     """What is there under this name; raises NotFound."""
-    with _translated(f"looking at the SageMaker model {name}"):
+    with _translated(phrase("looking at the SageMaker model %(name)s", name=name)):
         answer = aws.sagemaker().describe_model(ModelName=name)
     container = answer.get("PrimaryContainer") or {}
     return SageMakerModel(
@@ -130,7 +136,7 @@ def describe_model(name: str) -> SageMakerModel:
 
 def delete_model(name: str) -> None:
     """Delete it; raises NotFound. The artifacts in S3 stay."""
-    with _translated(f"deleting the SageMaker model {name}"):
+    with _translated(phrase("deleting the SageMaker model %(name)s", name=name)):
         aws.sagemaker().delete_model(ModelName=name)
 
 
@@ -148,7 +154,7 @@ def create_config(
         "InitialInstanceCount": instance_count,
         "InitialVariantWeight": 1.0,
     }
-    with _translated(f"creating the endpoint config {name}"):
+    with _translated(phrase("creating the endpoint config %(name)s", name=name)):
         answer = aws.sagemaker().create_endpoint_config(
             EndpointConfigName=name, ProductionVariants=[variant], Tags=_tags(tags)
         )
@@ -160,7 +166,7 @@ def describe_config(name: str) -> SageMakerConfig:
 
     Eventually consistent: one that was just created may not be found yet (BC: CreateEndpoint).
     """
-    with _translated(f"looking at the endpoint config {name}"):
+    with _translated(phrase("looking at the endpoint config %(name)s", name=name)):
         answer = aws.sagemaker().describe_endpoint_config(EndpointConfigName=name)
     variant = answer["ProductionVariants"][0]
     return SageMakerConfig(
@@ -175,7 +181,7 @@ def describe_config(name: str) -> SageMakerConfig:
 
 def delete_config(name: str) -> None:
     """Delete it; raises NotFound."""
-    with _translated(f"deleting the endpoint config {name}"):
+    with _translated(phrase("deleting the endpoint config %(name)s", name=name)):
         aws.sagemaker().delete_endpoint_config(EndpointConfigName=name)
 
 
@@ -184,7 +190,7 @@ def create_endpoint(*, name: str, config_name: str, tags: Mapping[str, str]) -> 
 
     Raises AlreadyExists; NotFound where the config cannot be seen (yet).
     """
-    with _translated(f"creating the endpoint {name}"):
+    with _translated(phrase("creating the endpoint %(name)s", name=name)):
         answer = aws.sagemaker().create_endpoint(
             EndpointName=name, EndpointConfigName=config_name, Tags=_tags(tags)
         )
@@ -198,7 +204,7 @@ def look() -> None:
     right that the portal's role has, where listing them is not (docs/aws.md).
     """
     try:
-        with _translated("asking whether SageMaker answers"):
+        with _translated(phrase("asking whether SageMaker answers")):
             aws.sagemaker(aws.PROBE).describe_endpoint(EndpointName="mme-portal-readiness")
     except errors.NotFound:
         return
@@ -206,8 +212,9 @@ def look() -> None:
 
 def describe_endpoint(name: str) -> SageMakerEndpoint:
     """What is there under this name; raises NotFound."""
-    with _translated(f"looking at the endpoint {name}"):
+    with _translated(phrase("looking at the endpoint %(name)s", name=name)):
         answer = aws.sagemaker().describe_endpoint(EndpointName=name)
+    counts = [one.get("CurrentInstanceCount") for one in answer.get("ProductionVariants", [])]
     return SageMakerEndpoint(
         name=name,
         arn=answer["EndpointArn"],
@@ -215,10 +222,11 @@ def describe_endpoint(name: str) -> SageMakerEndpoint:
         config_name=answer.get("EndpointConfigName", ""),
         created_at=answer["CreationTime"],
         failure=answer.get("FailureReason", ""),
+        instance_count=counts[0] if counts else None,
     )
 
 
 def delete_endpoint(name: str) -> None:
     """Begin to delete it; raises NotFound, or Busy while something else is under way."""
-    with _translated(f"deleting the endpoint {name}"):
+    with _translated(phrase("deleting the endpoint %(name)s", name=name)):
         aws.sagemaker().delete_endpoint(EndpointName=name)

@@ -6,16 +6,17 @@ from django.conf import settings
 
 from core import errors
 from core.readiness import Unhealthy
+from core.sentences import Sentence, phrase
 from models_catalog import s3
 
 
-def probe_store() -> str:
+def probe_store() -> Sentence:
     """The bucket of the store lists its prefix."""
     try:
         _probe_store()
     except errors.AwsError as error:
-        raise Unhealthy(str(error)) from error
-    return "It lists its keys."
+        raise Unhealthy(error.sentence) from error
+    return phrase("It lists its keys.")
 
 
 def time_of_store() -> float | None:

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from core import aws
 from core.errors import AlreadyExists, AwsError
+from core.sentences import phrase
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
@@ -31,13 +32,13 @@ class StoredObject:
 
 def upload(*, bucket: str, key: str, file: IO[bytes]) -> None:
     """Stream ``file`` to ``key`` in parts; nothing is there until all of it is. A user waits."""
-    with aws.translated(f"uploading to s3://{bucket}/{key}"):
+    with aws.translated(phrase("uploading to %(uri)s", uri=f"s3://{bucket}/{key}")):
         aws.s3(aws.PAGE).upload_fileobj(file, bucket, key, Config=aws.TRANSFER)
 
 
 def download(*, bucket: str, key: str) -> Iterator[bytes]:
     """The object's bytes, in order, in parts of up to 1 MiB. Raises NotFound at the first."""
-    with aws.translated(f"reading s3://{bucket}/{key}"):
+    with aws.translated(phrase("reading %(uri)s", uri=f"s3://{bucket}/{key}")):
         yield from aws.s3().get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(1 << 20)
 
 
@@ -59,8 +60,13 @@ def publish(*, bucket: str, key: str, path: Path, beat: Callable[[], None]) -> N
     object exists; there two callers are kept apart by the lease of the version's row.
     """
     if exists(bucket=bucket, key=key):
-        raise AlreadyExists(f"There is an object at s3://{bucket}/{key} already.")
-    with aws.translated(f"publishing s3://{bucket}/{key}"), path.open("rb") as file:
+        raise AlreadyExists(
+            phrase("There is an object at %(uri)s already.", uri=f"s3://{bucket}/{key}")
+        )
+    with (
+        aws.translated(phrase("publishing %(uri)s", uri=f"s3://{bucket}/{key}")),
+        path.open("rb") as file,
+    ):
         beat()
         size = os.fstat(file.fileno()).st_size
         if size <= _PART_BYTES:
@@ -101,7 +107,7 @@ def _put_in_parts(
         )
     except BaseException:
         # Its parts would be paid for. Where this fails too, the bucket's lifecycle removes them.
-        with contextlib.suppress(AwsError), aws.translated("giving an upload up"):
+        with contextlib.suppress(AwsError), aws.translated(phrase("giving an upload up")):
             client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
         raise
 
@@ -114,7 +120,7 @@ def copy(*, bucket: str, source_key: str, key: str, beat: Callable[[], None]) ->
 
     def work() -> None:
         source: CopySourceTypeDef = {"Bucket": bucket, "Key": source_key}
-        with aws.translated(f"copying to s3://{bucket}/{key}"):
+        with aws.translated(phrase("copying to %(uri)s", uri=f"s3://{bucket}/{key}")):
             aws.s3().copy(source, bucket, key, Config=aws.COPY)
 
     with ThreadPoolExecutor(1) as threads:
@@ -129,7 +135,7 @@ def browser_address(*, bucket: str, key: str, name: str) -> str:
 
     ``name`` is of letters that need no quoting. A download that has begun goes on.
     """
-    with aws.translated(f"signing an address of s3://{bucket}/{key}"):
+    with aws.translated(phrase("signing an address of %(uri)s", uri=f"s3://{bucket}/{key}")):
         return aws.s3_for_browsers().generate_presigned_url(
             "get_object",
             Params={
@@ -144,13 +150,13 @@ def browser_address(*, bucket: str, key: str, name: str) -> str:
 
 def delete(*, bucket: str, key: str) -> None:
     """Delete ``key``; no error where it is not there."""
-    with aws.translated(f"deleting s3://{bucket}/{key}"):
+    with aws.translated(phrase("deleting %(uri)s", uri=f"s3://{bucket}/{key}")):
         aws.s3().delete_object(Bucket=bucket, Key=key)
 
 
 def listing(*, bucket: str, prefix: str) -> Iterator[StoredObject]:
     """All objects whose keys begin with ``prefix``, page by page."""
-    with aws.translated(f"listing s3://{bucket}/{prefix}"):
+    with aws.translated(phrase("listing %(uri)s", uri=f"s3://{bucket}/{prefix}")):
         pages = aws.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for page in pages:
             for item in page.get("Contents", []):
@@ -165,6 +171,6 @@ def look(*, bucket: str, prefix: str) -> datetime | None:
     Gives S3's time, to the second. It needs no right but to list that prefix, which the portal's
     role has (docs/aws.md).
     """
-    with aws.translated(f"looking into s3://{bucket}/{prefix}"):
+    with aws.translated(phrase("looking into %(uri)s", uri=f"s3://{bucket}/{prefix}")):
         answer = aws.s3(aws.PROBE).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
     return aws.date_of(answer["ResponseMetadata"]["HTTPHeaders"])

@@ -9,9 +9,11 @@ The files are in the order of their sentences, without line numbers and dates, s
 shows only what was changed.
 """
 
+import contextlib
 import functools
 import io
 import re
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,6 +48,10 @@ _ALIASES = dict.fromkeys(
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
     **_ALIASES,
+    # Of core/sentences.py, and what names an action in the refusal of a permission.
+    "plural": (1, 2),
+    "phrase": (1,),
+    "require_permission": (2,),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3)),
 }
@@ -79,6 +85,7 @@ def files(root: Path, room: str) -> list[Path]:
         path
         for path in (root / room).rglob("*.py")
         if not {"tests", "migrations"} & set(path.relative_to(root).parts)
+        and not path.is_symlink()  # of the container, whose words are quoted as they are
     ]
     folders = [room, *ROOMS[room]]
     pages = [page for name in folders for page in (root / "templates" / name).rglob("*.html")]
@@ -113,9 +120,9 @@ def _read(path: Path) -> Iterator[tuple[Ident, Sequence[str], str | None]]:
         # Django looks a template's text up with its percent signs doubled.
         text = re.sub(rb"(?<!\{)%(?!\})", b"%%", text)
         method = extract_django
-    for _, message, comments, context in extract(
-        method, io.BytesIO(text), KEYWORDS, ("Translators:",)
-    ):
+    with contextlib.redirect_stderr(io.StringIO()):  # Babel warns of f-strings in any argument
+        found = list(extract(method, io.BytesIO(text), KEYWORDS, ("Translators:",)))
+    for _, message, comments, context in found:
         if message:
             yield (
                 tuple(message) if isinstance(message, tuple | list) else message,
@@ -142,6 +149,33 @@ def catalog(path: Path) -> Catalog:
     return _parsed(path, path.stat().st_mtime_ns)
 
 
+def mend_conflict(path: Path) -> None:
+    """Where a merge left both sides in a .po file, take what either has translated.
+
+    Where both have, ours stands. The next step drops what no code says any more.
+    """
+    if not path.exists() or b"\n<<<<<<< " not in b"\n" + path.read_bytes():
+        return
+    ours, theirs = (
+        read_po(io.BytesIO(_side(path, stage)), locale=path.parts[-3], abort_invalid=True)
+        for stage in (2, 3)  # of git's index (git-show(1), gitrevisions(7))
+    )
+    for message in theirs:
+        known = ours.get(message.id, message.context)
+        if message.id and (known is None or not translated(known)):
+            if known is not None:
+                ours.delete(message.id, message.context)
+            ours[message.id] = message
+    with path.open("wb") as file:
+        write_po(file, ours, width=100, sort_output=True, include_lineno=False)
+
+
+def _side(path: Path, stage: int) -> bytes:
+    name = f":{stage}:./{path.name}"
+    done = subprocess.run(["git", "show", name], cwd=path.parent, check=True, capture_output=True)
+    return done.stdout
+
+
 def key(message: Message) -> Key:
     """What the sentence is found by."""
     text = message.id
@@ -162,8 +196,8 @@ def update(root: Path, room: str, language: str, elsewhere: dict[Key, Message]) 
     for ident, one in found_in(root, room).items():
         context, text = ident
         known = old.get(ident)
-        if known is None or not known.string:
-            known = elsewhere.get(ident)
+        if known is None or not translated(known):
+            known = elsewhere.get(ident, known)
         flags = known.flags - {"python-format", "python-brace-format"} if known else ()
         new.add(
             text,
@@ -193,6 +227,8 @@ def translations(root: Path, language: str, rooms: Iterable[str] = ROOMS) -> dic
 def main(root: Path = ROOT) -> None:
     """Write every catalog, compile them, and say what there is to translate."""
     for language in LANGUAGES:
+        for room in ROOMS:
+            mend_conflict(catalog_path(root, room, language))
         elsewhere = translations(root, language)
         for room in ROOMS:
             path = catalog_path(root, room, language)

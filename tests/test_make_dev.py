@@ -40,9 +40,14 @@ def dev(checkout: Path) -> Iterator[Stack]:
     assert not stack.left()
 
 
-def _get(stack: Stack, path: str = _PAGE) -> tuple[int, str]:
+def _get(
+    stack: Stack, path: str = _PAGE, language: str = "en", body: bytes | None = None
+) -> tuple[int, str]:
+    """Status and page; of a POST where there is a body."""
+    headers = {"Accept-Language": language}
+    asked = urllib.request.Request(f"{stack.url}{path}", data=body, headers=headers)
     try:
-        with urllib.request.urlopen(f"{stack.url}{path}", timeout=30) as answer:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -117,6 +122,19 @@ def test_a_mistake_does_not_end_the_loop_and_the_next_save_mends_it(
     views.write_text(sound)
     _wait(back, dev, "the restart")
     assert _get(dev)[0] == 200
+
+
+def test_a_changed_translation_is_seen_after_some_seconds(dev: Stack, checkout: Path) -> None:
+    worker, back = dev.pid_of("worker"), _back(dev, "web")
+    catalog = checkout / "core" / "locale" / "ko" / "LC_MESSAGES" / "django.po"
+    status, text = _get(dev, language="ko", body=b"no token")
+    assert (status, "오래된 페이지입니다" in text) == (403, True)
+
+    catalog.write_text(catalog.read_text().replace("오래된 페이지입니다", "바뀐 번역"))
+
+    _wait(back, dev, "the restart")
+    assert "바뀐 번역" in _get(dev, language="ko", body=b"no token")[1]
+    assert dev.pid_of("worker") == worker
 
 
 def test_changed_code_of_localaws_restarts_it_alone(dev: Stack, checkout: Path) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
 
 from core import icons
 from core import panels as registry
@@ -48,8 +50,8 @@ def percent(value: float | None) -> str:
         return "–"
     shown = 100 * value
     if 99.95 <= shown < 100:
-        return "> 99.9 %"
-    return f"{shown:.1f} %"
+        return f"> {number_format('99.9')} %"
+    return f"{number_format(f'{shown:.1f}')} %"
 
 
 @register.filter
@@ -58,10 +60,14 @@ def ms(value: float | str | None) -> str:
     if value is None or isinstance(value, str):  # Django gives "" for what a report does not have
         return "–"
     if 0 < value < 0.05:
-        return "< 0.1 ms"
+        return _("< %(number)s ms") % {"number": number_format("0.1")}
+    if value >= 60_000:
+        return _("%(number)s min") % {"number": number_format(f"{value / 60_000:.1f}")}
     if value >= 1000:
-        return f"{value / 1000:.1f} s" if value < 60_000 else f"{value / 60_000:.1f} min"
-    return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+        return _("%(number)s s") % {"number": number_format(f"{value / 1000:.1f}")}
+    return _("%(number)s ms") % {
+        "number": number_format(f"{value:.1f}" if value < 10 else f"{value:.0f}")
+    }
 
 
 @register.filter
@@ -70,5 +76,5 @@ def ago(value: datetime | None) -> str:
     if value is None:
         return ""
     if (timezone.now() - value).total_seconds() < 60:
-        return "just now"
-    return f"{timesince(value, depth=1)} ago"
+        return _("just now")
+    return _("%(time)s ago") % {"time": timesince(value, depth=1)}

@@ -243,7 +243,7 @@ def test_a_database_without_a_migration_is_not_ready(well: None, client: Client)
             (database,) = [
                 p for p in readiness.shared_checks().report().parts if p.name == "database"
             ]
-            assert "1 migrations are not applied (endpoints.0003" in database.sentence
+            assert "1 migration is not applied (endpoints.0003" in database.sentence
         finally:
             cursor.execute(
                 "INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, %s)", row
@@ -322,7 +322,7 @@ def test_a_redis_that_may_not_be_asked_for_its_time_is_left_out(well: None) -> N
     ("command", "words"),
     [
         (("REPLICAOF", "127.0.0.1", "1"), "can only be read"),
-        (("CONFIG", "SET", "maxmemory", "1"), "it is full"),
+        (("CONFIG", "SET", "maxmemory", "1"), "It is full"),
     ],
 )
 def test_a_redis_that_takes_nothing_is_told_and_the_portal_goes_on(

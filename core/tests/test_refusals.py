@@ -337,7 +337,7 @@ def _key_ids() -> set[str]:
 def test_credentials_that_cannot_be_fetched_have_their_advice() -> None:
     with pytest.raises(errors.Denied) as caught, aws.translated("writing"):
         raise CredentialRetrievalError(provider="container-role", error_msg="timed out")
-    assert aws_refusals.NO_CREDENTIALS.todo in str(caught.value)
+    assert str(aws_refusals.NO_CREDENTIALS.todo) in str(caught.value)
     assert "timed out" in str(caught.value)
 
 

@@ -112,10 +112,10 @@ def test_it_asks_redis(client: "redis.Redis", monkeypatch: pytest.MonkeyPatch): 
 
 def test_pages_show_it_to_who_is_logged_in(client_of: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("core.context.WATCH.problem", lambda: NO_WORKER)
-    assert NO_WORKER in client_of("viewer").get("/").content.decode()
+    assert str(NO_WORKER) in client_of("viewer").get("/").content.decode()
     admin = client_of("admin").get("/").content.decode()
-    assert NO_WORKER in admin
-    assert NO_WORKER not in Client().get("/login/").content.decode()
+    assert str(NO_WORKER) in admin
+    assert str(NO_WORKER) not in Client().get("/login/").content.decode()
     monkeypatch.setattr("core.context.WATCH.problem", lambda: "")
     assert 'id="worker-problem"' not in client_of("operator").get("/").content.decode()
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from activity.codes import Scalar
+from core.sentences import phrase
 from endpoints import sagemaker
 from endpoints.models import Endpoint, Resource
 
@@ -16,8 +17,8 @@ class Found:
     """A resource as AWS has just described it.
 
     ``facts`` is what tells ours from somebody else's, under the names of the parameters of the
-    event ``endpoint.KIND.foreign``. Endpoints alone have a ``status`` (SageMaker's word) and a
-    ``failure`` (its FailureReason).
+    event ``endpoint.KIND.foreign``. Endpoints alone have a ``status`` (SageMaker's word), a
+    ``failure`` (its FailureReason) and a ``running_count`` (instances).
     """
 
     arn: str
@@ -25,6 +26,7 @@ class Found:
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     status: str = ""
     failure: str = ""
+    running_count: int | None = None
 
     @property
     def state(self) -> Resource.State:
@@ -44,6 +46,13 @@ class ResourceKind(ABC):
     noun: ClassVar[str]
     # The state right after a create.
     new_state: ClassVar[Resource.State] = Resource.State.CREATED
+    # Whether one that was seen before is ours, though somebody changed it since.
+    ours_once_seen: ClassVar[bool] = True
+
+    @property
+    def key(self) -> str:
+        """What tells the endpoint's row of this kind from its other rows."""
+        return str(self.kind)
 
     @abstractmethod
     def describe(self, name: str) -> Found:
@@ -70,8 +79,11 @@ class ModelKind(ResourceKind):
 
     def describe(self, name: str) -> Found:
         found = sagemaker.describe_model(name)
-        image = found.image if found.multi_model else f"{found.image}, as a single model"
-        facts = {"store": found.data_url or "nothing", "image": image}
+        single = phrase("%(image)s, as a single model", image=found.image)
+        facts: dict[str, Scalar] = {
+            "store": found.data_url or phrase("no store"),
+            "image": found.image if found.multi_model else single,
+        }
         return Found(found.arn, found.created_at, facts)
 
     def create(self, endpoint: Endpoint) -> str:
@@ -94,7 +106,7 @@ class ConfigKind(ResourceKind):
     """The endpoint config: how many instances of which type serve the model."""
 
     kind = Resource.Kind.CONFIG
-    noun = "endpoint config"
+    noun = "configuration"
 
     def describe(self, name: str) -> Found:
         found = sagemaker.describe_config(name)
@@ -125,6 +137,35 @@ class ConfigKind(ResourceKind):
         }
 
 
+class OutsideConfigKind(ConfigKind):
+    """A config that somebody gave the endpoint outside the portal. The portal creates none.
+
+    It is the endpoint's own where it serves the endpoint's SageMaker model: without that model it
+    is of no use to anybody.
+    """
+
+    ours_once_seen = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    def fill(self, row: Resource) -> None:
+        """Write what the config says to its row, unsaved. Raises errors.NotFound and others."""
+        found = sagemaker.describe_config(self.name)
+        row.arn, row.created_at = found.arn, found.created_at
+        row.instance_type, row.instance_count = found.instance_type, found.instance_count
+
+    def create(self, endpoint: Endpoint) -> str:
+        raise NotImplementedError("nobody but who changed the endpoint creates its outside config")
+
+    def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
+        return found.facts["model"] == endpoint.model_name
+
+
 class EndpointKind(ResourceKind):
     """The endpoint itself: SageMaker takes minutes to create and to delete it."""
 
@@ -134,8 +175,14 @@ class EndpointKind(ResourceKind):
 
     def describe(self, name: str) -> Found:
         found = sagemaker.describe_endpoint(name)
-        facts = {"config": found.config_name}
-        return Found(found.arn, found.created_at, facts, found.status, found.failure)
+        return Found(
+            found.arn,
+            found.created_at,
+            {"config": found.config_name},
+            found.status,
+            found.failure,
+            found.instance_count,
+        )
 
     def create(self, endpoint: Endpoint) -> str:
         return sagemaker.create_endpoint(

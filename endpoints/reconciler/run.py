@@ -10,9 +10,10 @@ from django.conf import settings
 from activity import codes
 from activity.models import Event
 from core import aws, backoff, clock, errors
+from core.sentences import Sentence, phrase
 from endpoints.events import TEMPLATES, size_of
 from endpoints.models import Endpoint, Resource
-from endpoints.reconciler.kinds import ENDPOINT, Found, ResourceKind
+from endpoints.reconciler.kinds import CONFIG, ENDPOINT, Found, OutsideConfigKind, ResourceKind
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ _LEVELS = {
     Resource.State.KEPT: Event.Level.WARNING,
     Resource.State.FAILED: Event.Level.ERROR,
 }
+NO_REASON = phrase("SageMaker gives no reason.")
 # Failed runs in a row before the log tells of it.
 RUNS_BEFORE_TELLING = 3
 
@@ -47,6 +49,11 @@ class NewEvent:
     def __str__(self) -> str:
         return codes.render(self.code, self.parameters)
 
+    @property
+    def sentence(self) -> Sentence:
+        """The same sentence, as a row keeps it."""
+        return phrase(TEMPLATES[self.code], **self.parameters)
+
 
 class NotOurs(Exception):
     """What has the name of our resource was not created by this portal; ``event`` says it."""
@@ -61,25 +68,33 @@ class Run:
 
     ``endpoint`` and ``resources`` are the rows as this run sees them, ``seen`` the kinds to save;
     ``events`` follow from the differences; ``check_in`` says how long until the next run. ``gone``
-    is set when nothing is left of the endpoint.
+    is set when nothing is left of the endpoint; ``found_outside_config`` when the endpoint uses a
+    config that no row names yet.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.resources: dict[str, Resource] = {r.kind: r for r in endpoint.resources.all()}
+        self.resources: dict[str, Resource] = {}
+        self.outside_configs: list[OutsideConfigKind] = []
+        for resource in endpoint.resources.order_by("pk"):
+            if resource.kind == CONFIG.kind and resource.name != endpoint.config_name:
+                self._add_outside_config(resource)
+            else:
+                self.resources[resource.kind] = resource
         self.seen: set[ResourceKind] = set()
         self.events: list[NewEvent] = []
-        self.failure = ""
+        self.failure: Sentence | None = None
         self.failure_event: NewEvent | None = None
-        self.hint = ""
+        self.hint: Sentence | None = None
         self.check_in = SOON
         self.retrying = False
         self.gone = False
+        self.found_outside_config = False
         self._found: dict[ResourceKind, Found | None] = {}
 
     def state(self, kind: ResourceKind) -> str:
         """The state of a resource, as this run sees it."""
-        return self.resources[kind.kind].state
+        return self.resources[kind.key].state
 
     def look(self, kind: ResourceKind) -> Found | None:
         """What AWS has under the resource's name; None where there is nothing.
@@ -91,24 +106,59 @@ class Run:
         return self._found[kind]
 
     def _describe(self, kind: ResourceKind) -> Found | None:
-        resource = self.resources[kind.kind]
+        resource = self.resources[kind.key]
         try:
             found = kind.describe(resource.name)
         except errors.NotFound:
             return None
-        # The very one that was seen before is ours, though somebody may have changed it since.
-        if not kind.is_ours(self.endpoint, found) and found.created_at != resource.created_at:
+        known = kind.ours_once_seen and found.created_at == resource.created_at
+        if not known and not kind.is_ours(self.endpoint, found):
             facts = {"name": resource.name, **found.facts}
             code = f"endpoint.{kind.kind}.foreign"
             raise NotOurs(NewEvent(code, facts, Event.Level.ERROR))
         # A model or config that is being deleted may be read for a while longer.
         if found.status or resource.state != Resource.State.DELETING:
             self.note(kind, found.state, found=found)
+        if kind is ENDPOINT:
+            self._note_running(found)
         return found
+
+    def _note_running(self, found: Found) -> None:
+        """Note which config the endpoint uses, and how many instances run.
+
+        Somebody may have given it another config outside the portal (UpdateEndpoint). That one is
+        described once: a config never changes (API: CreateEndpointConfig).
+        """
+        config, before = str(found.facts["config"]), self.endpoint.config_in_use
+        if found.running_count is not None:
+            self.endpoint.running_count = found.running_count
+        if config == before:
+            return
+        if config != self.endpoint.config_name and f"{CONFIG.kind} {config}" not in self.resources:
+            row = Resource(endpoint=self.endpoint, kind=CONFIG.kind, name=config)
+            row.state = Resource.State.CREATED
+            outside = self._add_outside_config(row)
+            try:
+                outside.fill(row)
+            except errors.NotFound:  # SageMaker goes on serving without it
+                row.state = Resource.State.GONE
+            self.seen.add(outside)
+            self.found_outside_config = True
+        self.endpoint.config_in_use = config
+        if before or self.endpoint.outside_config:
+            facts = {"name": self.endpoint.name, "config": config}
+            event = NewEvent("endpoint.updated_outside", facts, Event.Level.WARNING)
+            self.events.append(event)
+
+    def _add_outside_config(self, row: Resource) -> OutsideConfigKind:
+        outside = OutsideConfigKind(row.name)
+        self.outside_configs.append(outside)
+        self.resources[outside.key] = row
+        return outside
 
     def may_be_unseen(self, kind: ResourceKind) -> bool:
         """Whether it was created so recently that a read which misses it says nothing."""
-        resource = self.resources[kind.kind]
+        resource = self.resources[kind.key]
         return (
             resource.state == kind.new_state
             and resource.changed_at is not None
@@ -127,11 +177,11 @@ class Run:
 
         ``found``: what AWS has described; without it, the state follows from a call's success.
         """
-        resource = self.resources[kind.kind]
+        resource = self.resources[kind.key]
         self.seen.add(kind)
         created_at = found.created_at if found else None
         if resource.state != state:
-            reason = (found and found.failure) or "SageMaker gives no reason."
+            reason = (found and found.failure) or NO_REASON
             status = found.status if found else ""
             level = _LEVELS.get(state, Event.Level.INFO)
             self.tell(f"endpoint.{kind.kind}.{state}", kind, level, reason=reason, status=status)
@@ -151,18 +201,20 @@ class Run:
 
     def create(self, kind: ResourceKind) -> None:
         """Create a resource: the one changing call of this run."""
-        resource = self.resources[kind.kind]
+        resource = self.resources[kind.key]
         self.hold()
         logger.info("endpoint %s: creating the %s %s", self.endpoint, kind.noun, resource.name)
         arn = kind.create(self.endpoint)
         if resource.exists:
             self.tell(f"endpoint.{kind.kind}.lost", kind, level=Event.Level.WARNING)
         self.note(kind, kind.new_state, arn=arn)
+        if kind is ENDPOINT:
+            self.endpoint.config_in_use, self.endpoint.running_count = "", None
         self.check_in = SOON if kind is ENDPOINT else AT_ONCE
 
     def delete(self, kind: ResourceKind) -> None:
         """Delete a resource: the one changing call of this run."""
-        resource = self.resources[kind.kind]
+        resource = self.resources[kind.key]
         self.hold()
         logger.info("endpoint %s: deleting the %s %s", self.endpoint, kind.noun, resource.name)
         self.check_in = AT_ONCE
@@ -187,23 +239,25 @@ class Run:
         """Leave alone what is not ours; it counts as done."""
         self.note(kind, Resource.State.KEPT)
 
-    def wait(self, hint: str) -> None:
+    def wait(self, hint: Sentence) -> None:
         """Look again at what SageMaker works on: the longer it takes, the later."""
-        changed_at: datetime | None = self.resources[ENDPOINT.kind].changed_at
+        changed_at: datetime | None = self.resources[ENDPOINT.key].changed_at
         waited = (clock.now() - changed_at).total_seconds() if changed_at else 0.0
         self.check_in = timedelta(seconds=min(10.0, max(1.0, waited / 15)))
         self.hint = hint
 
-    def stop(self, failure: NewEvent | str, hint: str = "") -> None:
-        """Do nothing more until a person mends a failure; an event tells of it where it is new."""
+    def stop(self, failure: NewEvent | Sentence, hint: Sentence | None = None) -> None:
+        """Do nothing more until a person fixes a failure; an event tells of it where it is new."""
         self.failure_event = failure if isinstance(failure, NewEvent) else None
-        self.failure, self.hint, self.check_in = str(failure), hint, WHEN_STOPPED
+        self.failure = failure.sentence if isinstance(failure, NewEvent) else failure
+        self.hint, self.check_in = hint, WHEN_STOPPED
 
     def retry(self, problem: NewEvent) -> None:
         """Try again after something that passes, with exponential backoff."""
         attempts = self.endpoint.attempts
         self.retrying = True
-        self.failure, self.hint = self.endpoint.failure, str(problem)
+        self.failure = self.endpoint.failure_said if self.endpoint.failure else None
+        self.hint = problem.sentence
         self.check_in = backoff.pause(
             attempts, first=timedelta(seconds=1), longest=timedelta(minutes=1)
         )
@@ -214,7 +268,7 @@ class Run:
         self, code: str, kind: ResourceKind, level: str = Event.Level.INFO, **facts: codes.Scalar
     ) -> None:
         """Add an event about a resource, with those of the facts that its sentence names."""
-        name, store = self.resources[kind.kind].name, self.endpoint.model_data_url
+        name, store = self.resources[kind.key].name, self.endpoint.model_data_url
         facts |= {"name": name, "store": store, **size_of(self.endpoint)}
         named = {key: fact for key, fact in facts.items() if f"%({key})s" in TEMPLATES[code]}
         self.events.append(NewEvent(code, named, level))

@@ -117,6 +117,9 @@ class Account:
 
     def _describe_endpoint(self, name: str) -> sagemaker.SageMakerEndpoint:
         endpoint: sagemaker.SageMakerEndpoint = self._get(self.endpoints, name)
+        if endpoint.config_name in self.configs:
+            count = self.configs[endpoint.config_name].instance_count
+            endpoint = replace(endpoint, instance_count=count)
         if endpoint.status in {"Creating", "Deleting"}:
             self.left[name] -= 1
             if self.left[name] < 0 and endpoint.status == "Deleting":
@@ -145,6 +148,13 @@ class Account:
         self.endpoints[name] = replace(endpoint, status="Deleting")
         self.left[name] = self.looks
         self.changes.append(f"-endpoint {name}")
+
+    def update_outside(self, name: str, config: str, *, model: str, count: int) -> None:
+        """Give an endpoint another config, as somebody does outside the portal."""
+        self.configs[config] = sagemaker.SageMakerConfig(
+            config, self._arn("endpoint-config", config), self._now(), model, "ml.c5.xlarge", count
+        )
+        self.endpoints[name] = replace(self.endpoints[name], config_name=config)
 
     @staticmethod
     def _get(things: dict[str, Any], name: str) -> Any:

@@ -9,7 +9,7 @@ from django.db import connections
 
 from core import aws, errors
 from endpoints import reconciler, sagemaker, services
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, Running
 from endpoints.tests.conftest import step_until
 from invocations import services as invocation_services
 from invocations.models import Picture
@@ -115,6 +115,33 @@ def test_deleted_in_the_console(hosting):
     hosting.client("sagemaker").delete_endpoint(EndpointName="drift")
     endpoint = step_until(endpoint, lambda row: row.state != Endpoint.State.IN_SERVICE)
     endpoint = step_until(endpoint, lambda row: row.state == Endpoint.State.IN_SERVICE)
+    tear_down(endpoint)
+    assert left(hosting) == ([], [], [])
+
+
+def test_updated_outside_the_portal(hosting):
+    endpoint = step_until(create("resized"), lambda row: row.state == Endpoint.State.IN_SERVICE)
+    assert not endpoint.changed_outside
+    client = hosting.client("sagemaker")
+    client.create_endpoint_config(
+        EndpointConfigName="two",
+        ProductionVariants=[
+            {
+                "VariantName": "AllTraffic",
+                "ModelName": endpoint.model_name,
+                "InstanceType": "ml.m5.large",
+                "InitialInstanceCount": 2,
+            }
+        ],
+    )
+    client.update_endpoint(EndpointName="resized", EndpointConfigName="two")
+    endpoint = step_until(
+        endpoint,
+        lambda row: (
+            row.running == Running(2, "ml.m5.large") and row.state == Endpoint.State.IN_SERVICE
+        ),
+    )
+    assert (endpoint.config_in_use, endpoint.changed_outside) == ("two", True)
     tear_down(endpoint)
     assert left(hosting) == ([], [], [])
 

@@ -5,6 +5,7 @@ import socket
 import time
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
@@ -13,7 +14,7 @@ from core.body_limits import SMALL
 from mmeportal.server import access_log
 from mmeportal.server.guard import Approval
 from mmeportal.server.parser import Request
-from mmeportal.server.refusals import Refusal, refusal
+from mmeportal.server.refusals import Recipient, Refusal, refusal
 
 log = logging.getLogger(__name__)
 
@@ -143,11 +144,9 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
             raise error
         log.error("A body of %s could not be kept: %s", request.path, error)
         request.close()
-        message = (
-            "The portal's disk is full, so that it takes no files. Nothing was kept; try later."
-        )
-        accept = request.headers.get("ACCEPT", "")
-        self._refuse(request, refusal(507, message, accept=accept, retry_after=60))
+        message = _("The portal's disk is full, so it takes no files. Nothing was kept; try later.")
+        recipient = Recipient.of_headers(request.headers)
+        self._refuse(request, refusal(507, message, recipient=recipient, retry_after=60))
 
     def _refuse(self, request: Request, answer: Refusal) -> None:
         with self.requests_lock:
@@ -190,10 +189,11 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
                 decision = self.server.guard.ask(environ, length)
         except Exception:
             log.exception("The guard of %s failed.", request.path)
-            message = "Whether you may send this could not be found out. Try again in some seconds."
-            decision = refusal(
-                503, message, accept=request.headers.get("ACCEPT", ""), retry_after=10
+            message = _(
+                "Whether you may send this could not be found out. Try again in some seconds."
             )
+            recipient = Recipient.of_headers(request.headers)
+            decision = refusal(503, message, recipient=recipient, retry_after=10)
         self._decided(request, decision)
 
     def _decided(self, request: Request, decision: Approval | Refusal) -> None:

@@ -18,10 +18,14 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 
 from core.body_limits import SMALL, BodyLimit, limit_of
-from mmeportal.server.refusals import Refusal, refusal
+from mmeportal.server.refusals import Recipient, Refusal, refusal
 
 _LIMIT = "mmeportal.body_limit"
 _USER = "mmeportal.user"
@@ -82,27 +86,32 @@ class Guard:
 
     def ask(self, environ: dict[str, Any], length: int | None) -> Approval | Refusal:
         """Decide on a body of ``length`` bytes (None: unknown) with these headers."""
-        accept = environ.get("HTTP_ACCEPT", "")
+        recipient = Recipient.of_environ(environ)
+        with translation.override(recipient.language):
+            return self._ask(environ, length, recipient)
+
+    def _ask(
+        self, environ: dict[str, Any], length: int | None, recipient: Recipient
+    ) -> Approval | Refusal:
         limit = limit_of(environ["REQUEST_METHOD"], _path(environ))
         if limit is None:
-            return refusal(413, too_large(SMALL), accept=accept)
+            return refusal(413, too_large(SMALL), recipient=recipient)
         refused = _run_middleware(environ | {_LIMIT: limit, _USER: (user := _User())})
         if user.pk is None:
-            if "application/json" in accept.lower() and refused.status.startswith("3"):
-                return refusal(401, "Log in first. Nothing was kept.", accept=accept)
             return refused
         if length is not None and length > limit.size:
-            return refusal(413, limit.too_large(), accept=accept)
+            return refusal(413, limit.too_large(), recipient=recipient)
         if self._lacks_disk_space(length or 0):
-            message = (
+            message = _(
                 "The portal's disk is full, or too full for this file. "
                 "Nothing was kept; try again later."
             )
-            return refusal(507, message, accept=accept, retry_after=60)
+            return refusal(507, message, recipient=recipient, retry_after=60)
         give_back = self._slots.take(user.pk, limit.at_once)
         if give_back is None:
-            message = f"You are sending {limit.at_once} files already. Wait until one has arrived."
-            return refusal(503, message, accept=accept, retry_after=10)
+            message = _("You are sending %(count)s files already. Wait until one has arrived.")
+            message %= {"count": limit.at_once}
+            return refusal(503, message, recipient=recipient, retry_after=10)
         return Approval(limit.size, self._reserve(length or 0, give_back), limit.too_large())
 
     def may_send(self, environ: dict[str, Any], length: int | None) -> Approval | Refusal:
@@ -111,9 +120,11 @@ class Guard:
             return self.ask(environ, length)
         _run_middleware(environ | {_LIMIT: None, _USER: (user := _User())})
         if user.pk is None:
-            message = "Too many large requests are under way. Try again in some seconds."
-            return refusal(503, message, accept=environ.get("HTTP_ACCEPT", ""), retry_after=10)
-        return Approval(SMALL, too_large=too_large(SMALL))
+            message = gettext_lazy(
+                "Too many large requests are under way. Try again in some seconds."
+            )
+            return refusal(503, message, recipient=Recipient.of_environ(environ), retry_after=10)
+        return Approval(SMALL)
 
     def _lacks_disk_space(self, length: int) -> bool:
         with self._lock:
@@ -144,12 +155,13 @@ def free_bytes() -> int:
     return shutil.disk_usage(tempfile.gettempdir()).free
 
 
-def too_large(size: int) -> str:
-    """The sentence for a body with more than ``size`` bytes."""
-    return (
-        f"The request is larger than {size >> 20:,} MB, the most that this address takes. "
+def too_large(size: int) -> Promise | str:
+    """The sentence for a body with more than ``size`` bytes, when it is shown."""
+    text = gettext_lazy(
+        "The request is larger than %(most)s MB, the most that this address takes. "
         "Nothing of it was kept."
     )
+    return text % {"most": f"{size >> 20:,}"}
 
 
 @dataclass
@@ -160,12 +172,11 @@ class _User:
 
 
 def _approve(request: HttpRequest) -> HttpResponse:
-    from core.permissions import NotPermitted  # imports models, so Django must be set up
+    from core.permissions import not_permitted  # imports models, so Django must be set up
 
     limit: BodyLimit | None = request.META[_LIMIT]
     if limit is not None and not request.user.has_perm(limit.permission):
-        message = f"Your role does not allow you to {limit.doing}."
-        raise NotPermitted(message, permission=limit.permission)
+        raise not_permitted(limit.permission, limit.doing)
     request.META[_USER].pk = request.user.pk
     return HttpResponse()
 

@@ -116,6 +116,8 @@ def test_a_part_that_crashes_is_still_restarted_by_itself(reloading: Driven) -> 
         ("endpoints/views.py", {"web", "worker", "beat"}),
         ("a_new_app/services.py", {"web", "worker", "beat"}),
         ("accounts/migrations/0009_more.py", {"migrate", "web", "worker", "beat"}),
+        ("endpoints/locale/ko/LC_MESSAGES/django.po", {"migrate", "web"}),
+        ("endpoints/locale/ko/LC_MESSAGES/django.mo", set()),
         ("localaws/server.py", {"localaws", "s3"}),
         ("localaws/s3/server.py", {"s3"}),
         ("container/preflight.py", {"localaws"}),

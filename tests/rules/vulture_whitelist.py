@@ -26,8 +26,8 @@ _.receive_data_chunk
 _.file_complete
 _.upload_interrupted
 _.process_exception
+_.get_user
 _.child_nodelists
-_.english
 _.ROOT_URLCONF
 _._has_been_logged
 
@@ -143,4 +143,7 @@ _.headers_to_sign
 # The permission matrix (tests/rules/test_access.py), and Django's path converters.
 _.LEVELS
 _.ACCESS
+_.leads_to_login
+_.LED_TO_LOG_IN
+_.UNAUTHORIZED
 _.regex

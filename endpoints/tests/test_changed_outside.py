@@ -1,0 +1,155 @@
+"""An endpoint that somebody gave another config outside the portal: what is shown and removed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from activity.models import Event
+from endpoints import services
+from endpoints.models import Endpoint, Resource, Running
+from endpoints.tests.account import Account
+from endpoints.tests.conftest import CREATED
+from endpoints.tests.test_crashes import survive
+
+Step = Callable[[Endpoint], Endpoint]
+
+
+def _tear_down(endpoint: Endpoint) -> None:
+    services.request_teardown(endpoint=endpoint, typed_name=endpoint.name, actor=None)
+
+
+def _told(endpoint: Endpoint) -> list[str]:
+    return [event.action for event in Event.objects.about("endpoint", endpoint.pk)]
+
+
+def test_what_runs_is_shown_at_the_next_look(
+    serving: Endpoint, account: Account, advance: Step
+) -> None:
+    assert serving.running == Running(1, "ml.m5.large")
+    assert (serving.config_in_use, serving.changed_outside) == ("demo-r1", False)
+    account.update_outside("demo", "two", model="demo-r1", count=2)
+    endpoint = advance(serving)
+    assert endpoint.running == Running(2, "ml.c5.xlarge")
+    assert (endpoint.config_in_use, endpoint.changed_outside) == ("two", True)
+    (event,) = [e for e in Event.objects.about("endpoint", endpoint.pk) if "outside" in e.action]
+    assert "it uses the configuration two now" in event.sentence
+    advance(endpoint)
+    assert _told(endpoint).count("endpoint.updated_outside") == 1
+    assert account.changes == CREATED  # nothing was changed
+
+
+def test_a_config_of_the_portals_that_is_no_longer_used_is_not_created_again(
+    serving: Endpoint, account: Account, advance: Step
+) -> None:
+    account.update_outside("demo", "two", model="demo-r1", count=2)
+    del account.configs["demo-r1"]
+    long_ago = serving.created_at - timedelta(minutes=5)  # no read lags as far behind
+    serving.resources.filter(kind="config").update(changed_at=long_ago)
+    endpoint = advance(advance(serving))
+    assert list(account.configs) == ["two"]
+    assert endpoint.resources.get(name="demo-r1", kind="config").state == Resource.State.GONE
+    assert _told(endpoint).count("endpoint.config.gone") == 1
+
+
+def test_back_to_the_portals_own_config(serving: Endpoint, account: Account, advance: Step) -> None:
+    account.update_outside("demo", "two", model="demo-r1", count=2)
+    endpoint = advance(serving)
+    account.endpoints["demo"] = replace(account.endpoints["demo"], config_name="demo-r1")
+    endpoint = advance(endpoint)
+    assert not endpoint.changed_outside
+    assert endpoint.running == Running(1, "ml.m5.large")
+    assert _told(endpoint).count("endpoint.updated_outside") == 2
+
+
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_a_teardown_removes_both_configs(
+    serving: Endpoint, account: Account, advance: Step, settle: Step, seen_before: bool
+) -> None:
+    account.update_outside("demo", "two", model="demo-r1", count=2)
+    if seen_before:
+        advance(serving)
+    _tear_down(serving)
+    endpoint = settle(serving)
+    assert endpoint.gone_at is not None
+    assert account.empty
+    assert account.changes[3:] == [
+        "-endpoint demo", "-config two", "-config demo-r1", "-model demo-r1",
+    ]  # fmt: skip
+    assert {r.state for r in endpoint.resources.all()} == {Resource.State.GONE}
+
+
+@pytest.mark.parametrize("after_acting", [False, True])
+@pytest.mark.parametrize("at", range(17))
+def test_a_crash_at_any_call_of_the_teardown_leaves_no_config(
+    serving: Endpoint, account: Account, at: int, after_acting: bool
+) -> None:
+    account.update_outside("demo", "two", model="demo-r1", count=2)
+    account.looks = 0  # the endpoint is gone before another worker looks at it again
+    _tear_down(serving)
+    account.crash_at, account.crash_after_acting = account.calls + at, after_acting
+    survive(serving, "absent")
+    assert account.empty
+
+
+def test_a_config_that_serves_somebody_elses_model_is_left_and_said_so(
+    serving: Endpoint, account: Account, settle: Step
+) -> None:
+    account.update_outside("demo", "theirs", model="another-model", count=1)
+    _tear_down(serving)
+    endpoint = settle(serving)
+    assert endpoint.gone_at is not None
+    assert list(account.configs) == ["theirs"]
+    assert endpoint.resources.get(name="theirs").state == Resource.State.KEPT
+    assert "endpoint.config.kept" in _told(endpoint)
+
+
+def test_a_config_that_is_deleted_while_it_is_used(
+    serving: Endpoint, account: Account, advance: Step, settle: Step
+) -> None:
+    account.update_outside("demo", "two", model="demo-r1", count=2)
+    del account.configs["two"]
+    endpoint = advance(serving)
+    assert endpoint.changed_outside
+    _tear_down(endpoint)
+    assert settle(endpoint).gone_at is not None
+    assert account.empty
+
+
+def test_one_that_is_created_again_is_not_called_changed(
+    serving: Endpoint, account: Account, advance: Step, settle: Step
+) -> None:
+    account.update_outside("demo", "two", model="demo-r1", count=2)
+    endpoint = advance(serving)
+    del account.endpoints["demo"]
+    endpoint = settle(advance(endpoint))
+    assert (endpoint.config_in_use, endpoint.changed_outside) == ("demo-r1", False)
+    assert _told(endpoint).count("endpoint.updated_outside") == 1
+
+
+def test_another_number_of_instances_alone(
+    serving: Endpoint, account: Account, advance: Step
+) -> None:
+    """UpdateEndpointWeightsAndCapacities and auto scaling change no config."""
+    account.configs["demo-r1"] = replace(account.configs["demo-r1"], instance_count=3)
+    endpoint = advance(serving)
+    assert endpoint.running == Running(3, "ml.m5.large")
+    assert endpoint.changed_outside
+
+
+def test_pages_say_what_runs_now(
+    serving: Endpoint, account: Account, advance: Step, client_of: Any
+) -> None:
+    account.update_outside("demo", "two", model="demo-r1", count=2)
+    endpoint = advance(serving)
+    client = client_of("admin")
+    for address in (endpoint.get_absolute_url(), "/endpoints/"):
+        text = client.get(address).content.decode()
+        assert "2 × ml.c5.xlarge" in text, address
+    page = client.get(endpoint.get_absolute_url()).content.decode()
+    assert "Changed outside the portal" in page
+    assert "two" in client.get(f"{endpoint.get_absolute_url()}teardown/").content.decode()
+    names = [resource.name for resource in endpoint.resources.all().by_deletion()]
+    assert names == ["demo", "two", "demo-r1", "demo-r1"]
