@@ -47,7 +47,7 @@ def waiting(request: HttpRequest) -> list[ItemGroup]:
 
 def _failed(endpoint: Endpoint) -> Item:
     text = _("%(endpoint)s: %(state)s.") % {"endpoint": endpoint, "state": endpoint.badge.label}
-    return Item(text, endpoint.get_absolute_url(), endpoint.failure)
+    return Item(text, endpoint.get_absolute_url(), str(endpoint.failure_said))
 
 
 def _changed(endpoint: Endpoint) -> Item:

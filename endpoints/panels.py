@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from core import attention, panels
 from endpoints.attention import running, waiting
@@ -13,7 +14,9 @@ SHOWN = 8
 
 def register_all() -> None:
     """Register the panels of this module, and what needs somebody."""
-    panels.register_link("Endpoints", "endpoint", "endpoints:list", permission=MAY_LOOK, order=20)
+    panels.register_link(
+        _("Endpoints"), "endpoint", "endpoints:list", permission=MAY_LOOK, order=20
+    )
     panels.register(
         "home", "endpoints/_home.html", permission=MAY_LOOK, context=_endpoints, order=10
     )

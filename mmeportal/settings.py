@@ -88,7 +88,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.preferences.PreferencesMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "core.login_required.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -308,12 +308,14 @@ MODEL_BUCKET = env_str("MODEL_BUCKET", f"sagemaker-{REGION}-{ACCOUNT}")
 MODEL_PREFIX = env_str("MODEL_PREFIX", "models").strip("/")
 STAGING_PREFIX = env_str("STAGING_PREFIX", "staging").strip("/")
 ORIGINALS_PREFIX = env_str("ORIGINALS_PREFIX", "originals").strip("/")
+TEST_SETS_PREFIX = env_str("TEST_SETS_PREFIX", "test-sets").strip("/")
 # SageMaker serves whatever lies below the store's prefix, so nothing else may lie there.
 require_disjoint(
     {
         "MODEL_PREFIX": MODEL_PREFIX,
         "STAGING_PREFIX": STAGING_PREFIX,
         "ORIGINALS_PREFIX": ORIGINALS_PREFIX,
+        "TEST_SETS_PREFIX": TEST_SETS_PREFIX,
     }
 )
 # Where browsers reach S3 under another address than the portal does, as in containers.
@@ -339,6 +341,12 @@ MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
 INVOKE_WAIT_S = env_int("INVOKE_WAIT_S", 360, least=1)
 INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
 SAMPLES_DIR = env_str("SAMPLES_DIR", "")
+DEMO_ARCHIVE = env_str("DEMO_ARCHIVE", "")
+# Whether "Wrong?" keeps a picture for a model's test set: longer than the day of other pictures,
+# so on AWS somebody decides it; `make up` switches it on.
+TEST_SETS = env_bool("TEST_SETS", default=False)
+TEST_SET_PICTURES = env_int("TEST_SET_PICTURES", 1000, least=1)
+TEST_SET_MB = env_int("TEST_SET_MB", 500, least=1)
 
 # --- logs ------------------------------------------------------------------------------
 LOG_AS_JSON = logging.is_json(

@@ -10,7 +10,16 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
-from core import attention, glossary, panels, readiness, request_id, shortage, ui
+from core import (
+    attention,
+    glossary,
+    login_required,
+    panels,
+    readiness,
+    request_id,
+    shortage,
+    ui,
+)
 from core.permissions import NotPermitted, actor, require_permission
 from mmeportal import first_steps
 
@@ -93,7 +102,12 @@ def denied(request: HttpRequest, exception: Exception | None = None) -> HttpResp
 
 
 def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Status 403 for a form whose CSRF token is not the session's; Django logs ``reason``."""
+    """Status 403 for a form whose CSRF token is not the session's; Django logs ``reason``.
+
+    Without a session it is 401: the form is out of date as its session has ended.
+    """
+    if login_required.needs_login(request):
+        return login_required.unauthorized(request)
     before = request.headers.get("Referer", "")
     ours = url_has_allowed_host_and_scheme(before, {request.get_host()}, request.is_secure())
     context = {"back": before if ours else "/", "frame": _frame(request)}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from core import attention, panels
 from models_catalog.attention import MAY_LOOK, rejected
@@ -13,7 +14,7 @@ SHOWN = 6
 
 def register_all() -> None:
     """Register the panels of this module, and what needs somebody."""
-    panels.register_link("Models", "model", "models_catalog:list", permission=MAY_LOOK, order=10)
+    panels.register_link(_("Models"), "model", "models_catalog:list", permission=MAY_LOOK, order=10)
     panels.register(
         "home.more", "models_catalog/_home.html", permission=MAY_LOOK, context=_uploads, order=20
     )

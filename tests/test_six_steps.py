@@ -104,7 +104,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     page.get_by_label("Description").fill("Tells animals apart.")
     _upload(page, constant_archive(tmp_path / "a.tar.gz", labels=LABELS, answer=0), "says cat")
     expect(page).to_have_url(re.compile("/models/animals/v1/$"))
-    expect(page.locator("#state")).to_have_text("ready", timeout=LIVE)
+    expect(page.locator("#state")).to_have_text("Ready", timeout=LIVE)
     inside = page.locator("#version")
     for shown in ("data 1 × 3 × 8 × 8", "1,158", "FullyConnected", "animals_v1.tar.gz", "fish"):
         expect(inside).to_contain_text(shown)
@@ -168,7 +168,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     page.get_by_role("link", name="Upload a version").click()
     _upload(page, constant_archive(tmp_path / "b.tar.gz", labels=LABELS, answer=3), "says bird")
     expect(page).to_have_url(re.compile("/models/animals/v3/$"))
-    expect(page.locator("#state")).to_have_text("ready", timeout=LIVE)
+    expect(page.locator("#state")).to_have_text("Ready", timeout=LIVE)
     for version, label in (("animals v3", "bird"), ("animals v1", "cat")):
         answer = _invoke(page, version, "zoo", picture)
         expect(answer.locator(".bars li").first).to_contain_text(label, timeout=LIVE)

@@ -98,8 +98,6 @@ class Guard:
             return refusal(413, too_large(SMALL), recipient=recipient)
         refused = _run_middleware(environ | {_LIMIT: limit, _USER: (user := _User())})
         if user.pk is None:
-            if recipient.wants_json and refused.status.startswith("3"):
-                return refusal(401, _("Log in first. Nothing was kept."), recipient=recipient)
             return refused
         if length is not None and length > limit.size:
             return refusal(413, limit.too_large(), recipient=recipient)

@@ -23,7 +23,7 @@ from PIL import Image
 from accounts.models import PasswordLink, Preferences
 from activity.models import Event
 from endpoints.models import Endpoint, Resource
-from invocations.models import Invocation, Picture
+from invocations.models import Invocation, LabelledPicture, Picture
 from models_catalog.models import Version
 from tests.rules.subjects import Address
 
@@ -62,6 +62,7 @@ class Rows:
     endpoint: Endpoint
     invocation: Invocation
     picture: Picture
+    labelled: LabelledPicture
     sample: str
     person: User
 
@@ -108,6 +109,8 @@ class Rows:
     def _known(self, address: Address) -> dict[str, Any]:
         version = {"name": self.version.model.name, "number": self.version.number}
         match address.route.split("/"):
+            case ["models", "new", "try", *_]:
+                return {"kind": "good"}
             case ["models", *_]:
                 return version
             case ["people", *_]:
@@ -119,7 +122,12 @@ class Rows:
             case ["invoke", "samples", *_]:
                 return {"name": self.sample}
             case ["invoke", *_]:
-                return {"pk": self.invocation.pk, "sha256": self.picture.sha256}
+                return {
+                    "pk": self.invocation.pk,
+                    "sha256": self.picture.sha256,
+                    "model": self.labelled.model.name,
+                    "test_pk": self.labelled.pk,
+                }
             case ["admin", "r", *_]:
                 kind = ContentType.objects.get_for_model(type(self.version))
                 return {"content_type_id": kind.pk, "object_id": self.version.pk}
@@ -205,11 +213,30 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         )
         for n in range(count)
     )
+    LabelledPicture.objects.bulk_create(
+        LabelledPicture(
+            model=version.model,
+            version=versions[n],
+            label="one",
+            predicted="zero",
+            probability=0.9,
+            flagged_by=owner,
+            flagged_by_name=owner.username,
+            sha256=f"{n:064}",
+            name=f"digit-{n}.png",
+            content_type="image/png",
+            size=len(picture),
+            data=picture,
+            thumbnail=picture,
+        )
+        for n in range(count)
+    )
     rows = Rows(
         version=version,
         endpoint=endpoint,
         invocation=Invocation.objects.order_by("-pk")[0],
         picture=Picture.objects.order_by("pk")[0],
+        labelled=LabelledPicture.objects.order_by("pk")[0],
         sample="sample-0.jpg",
         person=people[0],
     )
