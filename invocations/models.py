@@ -17,7 +17,6 @@ from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence, phrase
 
-
 LEAST_SHOWN = 0.001
 """Labels of less are not drawn: a bar of 0.0 % says nothing."""
 LABEL_LENGTH = 200
