@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from core import attention, panels
+from models_catalog import trying
 from models_catalog.attention import MAY_LOOK, rejected
 from models_catalog.models import Version
 
@@ -24,6 +25,12 @@ def register_all() -> None:
         permission="models_catalog.add_version",
         context=_nothing_more,
     )
+    panels.register(
+        "first-steps.try",
+        "models_catalog/_try.html",
+        permission="models_catalog.add_version",
+        context=_archives_to_try,
+    )
     attention.register(rejected, permission=MAY_LOOK, order=20)
 
 
@@ -34,3 +41,7 @@ def _uploads(request: HttpRequest) -> dict[str, Any]:
 
 def _nothing_more(request: HttpRequest) -> dict[str, Any]:
     return {}
+
+
+def _archives_to_try(request: HttpRequest) -> dict[str, Any] | None:
+    return {} if trying.available() else None
