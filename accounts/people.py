@@ -76,7 +76,7 @@ def people(request: HttpRequest) -> HttpResponse:
             Column("email", _("Mail"), sort="email"),
             Column("role", _("Role")),
             Column("seen", _("Last log-in"), sort="last_login"),
-            Column("joined", _("Since"), sort="date_joined"),
+            Column("joined", _("Joined"), sort="date_joined"),
             Column("state", _("State")),
         ],
         filters=[

@@ -305,6 +305,7 @@ def ensure_admin(*, name: str, password: Callable[[], str]) -> str:
     with transaction.atomic():
         _lock()
         if _highest() is Rank.SUPERUSER:
+            # untranslated: a terminal
             return "The roles are in place; an administrator exists already."
         user = User.objects.filter(username=name).first()
         group = Group.objects.get(name=roles.ADMIN)
@@ -312,6 +313,7 @@ def ensure_admin(*, name: str, password: Callable[[], str]) -> str:
             user = User.objects.create_superuser(name, password=password())
             user.groups.add(group)
             record_created(user=user, actor=None)
+            # untranslated: a terminal
             return f"Created the administrator {name!r}."
         note = "its password is as it was"
         if not is_password_usable(user.password):
@@ -322,6 +324,7 @@ def ensure_admin(*, name: str, password: Callable[[], str]) -> str:
         user.save()
         user.groups.add(group)
         _record("user.mended", Person.of(user), None, Event.Level.WARNING)
+        # untranslated: a terminal
         return f"Made {name!r} an active administrator again, as there was no other one; {note}."
 
 
