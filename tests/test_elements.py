@@ -166,8 +166,13 @@ def test_a_table_without_room_scrolls_in_its_own_box(page: Page) -> None:
 
 
 def test_the_list_of_44_models_shows_16_of_them_on_800_px(
-    context: BrowserContext, admin_user: User, tmp_path: Path, settings: Any
+    context: BrowserContext,
+    admin_user: User,
+    tmp_path: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("core.context.WATCH.problem", lambda: "")  # no banner: no worker runs here
     settings.SAMPLES_DIR = str(tmp_path)
     rows.build(44, owner=admin_user, samples=tmp_path)
     page = context.new_page()
