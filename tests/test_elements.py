@@ -5,6 +5,7 @@ Sizes and overlaps are compared, not pixels: fonts differ from machine to machin
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from core import palette
 from core.palette import Hit
+from tests.rules import rows
 from tests.rules.test_pages import AUDIT, axe_source
 from tests.test_page_policies import _database_beside_playwright, _opened, browser
 
@@ -140,8 +142,8 @@ def test_rows_are_40_px_high_whatever_they_hold(
     width, height = SIZES[size]
     page.set_viewport_size({"width": width, "height": height})
     page.goto("/styleguide/")
-    rows = page.locator(".table.dense tbody tr")
-    heights = rows.evaluate_all("rows => rows.map((row) => row.getBoundingClientRect().height)")
+    found = page.locator(".table.dense tbody tr")
+    heights = found.evaluate_all("rows => rows.map((row) => row.getBoundingClientRect().height)")
     assert len(heights) > 12
     assert {round(one) for one in heights} == {ROW_PX}
 
@@ -161,6 +163,26 @@ def test_a_table_without_room_scrolls_in_its_own_box(page: Page) -> None:
     box = page.locator("#tables > .table-scroll")
     assert box.evaluate("box => box.scrollWidth > box.clientWidth")
     assert page.evaluate(_WIDER) <= 0
+
+
+def test_the_list_of_44_models_shows_16_of_them_on_800_px(
+    context: BrowserContext,
+    admin_user: User,
+    tmp_path: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.context.WATCH.problem", lambda: "")  # no banner: no worker runs here
+    settings.SAMPLES_DIR = str(tmp_path)
+    rows.build(44, owner=admin_user, samples=tmp_path)
+    page = context.new_page()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto("/models/")
+    ends = page.locator("main tbody tr").evaluate_all(
+        "rows => rows.map((row) => row.getBoundingClientRect().bottom)"
+    )
+    assert len(ends) == 44
+    assert sum(end <= 800 for end in ends) >= 16
 
 
 def test_numbers_end_at_one_line(page: Page) -> None:
