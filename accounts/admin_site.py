@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from core.permissions import NotPermitted
@@ -39,7 +40,7 @@ class PortalAdminSite(admin.AdminSite):
             return redirect("admin:index")
         if request.user.is_authenticated:
             raise NotPermitted(
-                "Your role does not allow you to manage users.", permission="auth.change_user"
+                _("Your role does not allow you to manage users."), permission="auth.change_user"
             )
         wanted = request.GET.get("next") or reverse("admin:index")
         return redirect_to_login(wanted)

@@ -30,7 +30,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Group:
+class ItemGroup:
     """Things of one kind: ``summary`` counts them, ``error`` says whether something does not work.
 
     ``url`` leads to all of them; "" where the items are all.
@@ -42,7 +42,7 @@ class Group:
     error: bool = False
 
 
-Source = Callable[[HttpRequest], Sequence[Group]]
+Source = Callable[[HttpRequest], Sequence[ItemGroup]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def register(source: Source, *, permission: str, order: int = 0) -> None:
     _sources.sort(key=lambda one: one.order)
 
 
-def groups(request: HttpRequest, user: Viewer) -> list[Group]:
+def groups(request: HttpRequest, user: Viewer) -> list[ItemGroup]:
     """What needs ``user``, in the order of the sources; empty where all is quiet."""
     return [
         group for one in _sources if user.has_perm(one.permission) for group in one.source(request)

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
-    from mypy_boto3_sts import STSClient
 
 logger = logging.getLogger(__name__)
 
@@ -319,13 +318,13 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
 
 
 @cache
-def _sts() -> "STSClient":
+def _sts() -> Any:
     with _client_lock:
         return _with_clock_correction(boto3.client("sts", config=_config(PROBE)))
 
 
 @cache
-def _iam() -> Any:  # its type stubs are not installed
+def _iam() -> Any:
     with _client_lock:
         return _with_clock_correction(boto3.client("iam", config=_config(PROBE)))
 

@@ -8,7 +8,7 @@ from core.worker_watch import WATCH
 
 
 def site(request: HttpRequest) -> dict[str, object]:
-    """Where this portal works, the largest upload, the reader's zone, and what is amiss.
+    """Where this portal works, the largest upload, the reader's zone, and what does not work.
 
     ``worker_problem`` and ``where`` are functions, so that only pages that show them ask.
     """

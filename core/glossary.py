@@ -4,23 +4,20 @@ One word for one thing. Pages, docs, events and errors use these words and no ot
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from django.utils import translation
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
 
 @dataclass(frozen=True)
 class Term:
     """A word, its meaning in one sentence, and a little more; in the reader's language."""
 
-    name: "StrPromise"
-    sentence: "StrPromise"
-    more: "StrPromise"
+    name: Any
+    sentence: Any
+    more: Any
 
 
 INTRODUCTION = gettext_noop(

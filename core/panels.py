@@ -7,10 +7,13 @@ them when Django starts (``AppConfig.ready``). So no app's template needs to kno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.http import HttpRequest
 from django.urls import reverse
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as StrPromise
 
 
 class Viewer(Protocol):
@@ -54,13 +57,17 @@ def register(
     found.sort(key=lambda panel: panel.order)
 
 
-def register_link(label: str, icon: str, address: str, *, permission: str, order: int) -> None:
+def register_link(
+    label: "str | StrPromise", icon: str, address: str, *, permission: str, order: int
+) -> None:
     """Add a link to the navigation: ``address`` is an URL's name, of the app that it marks."""
     context = partial(_link, label=label, icon_name=icon, address=address)
     register("navigation", "_nav_link.html", permission=permission, context=context, order=order)
 
 
-def _link(request: HttpRequest, *, label: str, icon_name: str, address: str) -> dict[str, Any]:
+def _link(
+    request: HttpRequest, *, label: "str | StrPromise", icon_name: str, address: str
+) -> dict[str, Any]:
     match = request.resolver_match  # None where no address was found
     current = match is not None and match.app_name == address.partition(":")[0]
     return {"label": label, "icon_name": icon_name, "href": reverse(address), "current": current}

@@ -269,7 +269,7 @@ def probe_heartbeats(kind: str) -> Sentence:
                 said = phrase("The clock of %(host)s is %(seconds)s s ahead of Redis's.", **facts)
             else:
                 said = phrase("The clock of %(host)s is %(seconds)s s behind Redis's.", **facts)
-            raise Unhealthy(said + phrase("Jobs do not depend on it; set up NTP all the same."))
+            raise Unhealthy(said + phrase("Jobs do not depend on it; set up NTP anyway."))
     apart = max(abs(beat.ahead_s) for beat in found)
     return Sentence(
         "ready.heartbeats",

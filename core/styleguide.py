@@ -59,7 +59,7 @@ def _rows(now: datetime) -> list[Row]:
     ]
 
 
-def _table(request: HttpRequest, rows: list[Row], name: str, per_page: int = 50) -> Table:
+def _table(request: HttpRequest, rows: list[Row]) -> Table:
     return Table(
         request,
         rows,
@@ -67,7 +67,7 @@ def _table(request: HttpRequest, rows: list[Row], name: str, per_page: int = 50)
             Column("name", "Model", sort="name"),
             Column("state", "State"),
             Column("size", "Parameters", sort="size", numeric=True),
-            Column("created", "Uploaded", sort="created_at", numeric=True),
+            Column("when", "Uploaded", sort="created_at", numeric=True),
             Column("sha", "SHA-256"),
             Column("actions", ""),
         ],
@@ -77,9 +77,8 @@ def _table(request: HttpRequest, rows: list[Row], name: str, per_page: int = 50)
             Choice("one", "Version", [(row.pk, row.name) for row in rows], field="pk"),
             Day("day", "Day", field="created_at"),
         ],
-        default_sort="-created",
-        per_page=per_page,
-        name=name,
+        default_sort="-when",
+        per_page=12,
     )
 
 
@@ -89,8 +88,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     here = reverse("styleguide")
     rows = _rows(now)
     return {
-        "table": _table(request, rows, "", per_page=12),
-        "nothing": _table(request, [], "none"),
+        "table": _table(request, rows),
         "tabs": [
             Tab("Overview", here, True),
             Tab("Models", f"{here}?tab=models", False, 1151),

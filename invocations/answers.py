@@ -5,12 +5,18 @@ import math
 import re
 from typing import Any
 
+from core.sentences import Sentence, phrase
+
 _LINE = re.compile(r"^probability=([0-9.eE+-]+), class=(.*)$")
 _TOP = 5
 
 
 class UnreadableAnswer(Exception):
-    """The answer is not one of this portal's containers; ``str()`` is a sentence."""
+    """The answer is not one of this portal's containers; ``sentence`` says what it is."""
+
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
 
 
 def predictions(body: bytes) -> list[dict[str, Any]]:
@@ -26,7 +32,11 @@ def predictions(body: bytes) -> list[dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         start = body[:120].decode(errors="replace")
         raise UnreadableAnswer(
-            f"The model answered, but not with labels and probabilities; it begins: {start!r}"
+            phrase(
+                "The model answered, but not with labels and probabilities. The answer begins: "
+                "“%(start)s”",
+                start=start,
+            )
         ) from error
     return found
 

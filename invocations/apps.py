@@ -4,12 +4,20 @@ from django.apps import AppConfig
 
 
 class InvocationsConfig(AppConfig):
-    """Registers what other apps' pages show of calls."""
+    """Registers what other apps show of calls and test sets."""
 
     name = "invocations"
 
     def ready(self) -> None:
-        """Make the panels known."""
-        from invocations import panels
+        """Register events, rights of the roles, panels, and what the search finds."""
+        from accounts import roles
+        from activity import codes
+        from core import palette
+        from invocations import found, panels
+        from invocations.events import TEMPLATES
 
+        codes.register(TEMPLATES)
+        roles.grant(roles.ADMIN, "invocations.empty_test_set")
         panels.register_all()
+        palette.register(found.pages)
+        palette.register(found.versions)

@@ -15,6 +15,12 @@ from django.utils.translation import gettext_lazy as _
 from core import clock
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
+from core.sentences import Sentence, phrase
+
+LEAST_SHOWN = 0.001
+"""Labels of less are not drawn: a bar of 0.0 % says nothing."""
+LABEL_LENGTH = 200
+"""Characters of a right label that somebody gives."""
 
 
 class PictureQuerySet(models.QuerySet["Picture"]):
@@ -33,7 +39,11 @@ class Picture(models.Model):
     content_type = models.CharField(max_length=40)
     data = models.BinaryField()
     thumbnail = models.BinaryField()
+    preview = models.BinaryField(
+        null=True, help_text="A larger JPEG, for the answer; None in rows of the release before."
+    )
     scaled = models.CharField(max_length=200, blank=True)
+    scaled_code = models.JSONField(null=True, help_text="The same as a code with parameters.")
     used_at = models.DateTimeField(default=clock.now, db_index=True)
 
     objects = PictureQuerySet.as_manager()
@@ -51,8 +61,12 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
 
     def recent(self) -> Self:
         """The newest, with what their line names; the pictures themselves are fetched singly."""
+        return self.listed().order_by("-id")
+
+    def listed(self) -> Self:
+        """With what a line of a list names; the pictures themselves are fetched singly."""
         rows = self.select_related("endpoint", "version__model", "created_by")
-        return rows.order_by("-id").defer("thumbnail")
+        return rows.defer("thumbnail", "version__report", "version__model__description")
 
     def cold_before(self, invocation: "Invocation") -> "Invocation | None":
         """The latest cold call of the same model on the same endpoint before this one."""
@@ -91,10 +105,11 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
 
     def give_up(self) -> int:
         """Mark the unfinished ones as failed: no process waits for their answers."""
+        said = phrase(
+            "The portal was stopped while it waited for the answer. Call the model again."
+        )
         return self.unfinished().update(
-            state=Invocation.State.FAILED,
-            leased_until=None,
-            error="The portal was stopped while it waited for the answer. Send the picture again.",
+            state=Invocation.State.FAILED, leased_until=None, **Invocation.told(said)
         )
 
 
@@ -120,7 +135,7 @@ class Invocation(Leased):
         "models_catalog.Version", on_delete=models.PROTECT, related_name="invocations"
     )
     target_model = models.CharField(max_length=1024)
-    created_at = models.DateTimeField(default=clock.now, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False, db_index=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -131,7 +146,11 @@ class Invocation(Leased):
     )
     # The release before writes no value.
     check_after = models.DateTimeField(default=clock.now, db_default=Now())
-    error = models.TextField(blank=True, help_text="What went wrong, as a sentence.")
+    error = models.TextField(blank=True, help_text="What went wrong, as a sentence in English.")
+    error_code = models.JSONField(
+        null=True,
+        help_text="The same as a code with parameters; None in rows of the release before.",
+    )
 
     picture_name = models.CharField(max_length=255, blank=True)
     picture_sha256 = models.CharField(max_length=64, blank=True)
@@ -140,6 +159,7 @@ class Invocation(Leased):
     scaled = models.CharField(
         max_length=200, blank=True, help_text="How the picture was made smaller, if it was."
     )
+    scaled_code = models.JSONField(null=True, help_text="The same as a code with parameters.")
 
     predictions = models.JSONField(
         default=list, help_text='Best first: [{"label": str, "probability": float}].'
@@ -172,6 +192,23 @@ class Invocation(Leased):
         """The page with the answer."""
         return reverse("invocations:result", args=[self.pk])
 
+    @staticmethod
+    def told(said: Sentence) -> dict[str, Any]:
+        """The columns that say what went wrong."""
+        return {"error": said.english(), "error_code": said.as_json()}
+
+    @property
+    def said(self) -> Sentence | None:
+        """What went wrong, in the reader's language; None where nothing did."""
+        if not self.error:
+            return None
+        return Sentence.from_json(self.error_code, self.error)
+
+    @property
+    def scaled_said(self) -> Sentence:
+        """How the picture was made smaller, in the reader's language; empty if it was not."""
+        return Sentence.from_json(self.scaled_code, self.scaled)
+
     @property
     def settled(self) -> bool:
         """Whether an answer, or an error, is there."""
@@ -193,13 +230,29 @@ class Invocation(Leased):
         if self.cold is None:
             return None
         if self.cold:
-            return Badge("cold", gettext("cold"), icon="snow")
-        return Badge("warm", gettext("warm"), icon="flame")
+            return Badge("cold", gettext("Cold start"), icon="snow")
+        return Badge("warm", gettext("Warm"), icon="flame")
 
     @property
     def best(self) -> dict[str, Any] | None:
         """The first prediction."""
         return self.predictions[0] if self.predictions else None
+
+    @property
+    def others(self) -> list[dict[str, Any]]:
+        """The other labels that a page can show as bars: those of 0.1 % and more."""
+        return [row for row in self.predictions[1:] if row["probability"] >= LEAST_SHOWN]
+
+    @property
+    def tiny(self) -> int:
+        """How many of the other labels have less than 0.1 %."""
+        return len(self.predictions[1:]) - len(self.others)
+
+    @property
+    def load_ms(self) -> float | None:
+        """How long the container took to load the model, where this call waited for it."""
+        found = self.timings.get("load_ms") if self.cold else None
+        return float(found) if found is not None else None
 
     @property
     def waiting_s(self) -> int:
@@ -215,14 +268,17 @@ class Invocation(Leased):
         if self.latency_ms is None:
             return []
         waited = self.timings.get("waited_ms", 0.0) if self.attempts > 1 else 0.0
-        parts = [("waiting", "Waiting while the model was loaded", waited)]
+        parts = [("waiting", gettext("Waiting while the model was loaded"), waited)]
         if self.cold and not waited:
-            parts.append(("load", "Loading it into memory", self.timings.get("load_ms", 0.0)))
-        parts.append(("decode", "Decoding the picture", self.timings.get("decode_ms", 0.0)))
-        parts.append(("infer", "The network itself", self.timings.get("infer_ms", 0.0)))
+            load_ms = self.timings.get("load_ms", 0.0)
+            parts.append(("load", gettext("Loading the model into memory"), load_ms))
+        decode_ms = self.timings.get("decode_ms", 0.0)
+        parts.append(("decode", gettext("Decoding the picture"), decode_ms))
+        parts.append(("infer", gettext("The model itself"), self.timings.get("infer_ms", 0.0)))
         rest = max(0.0, self.latency_ms - sum(ms for _, _, ms in parts))
-        cold_rest = "Fetching, unpacking and starting it; the way there"
-        parts.insert(0, ("rest", cold_rest if self.cold else "SageMaker and the way there", rest))
+        warm_rest = gettext("SageMaker and network")
+        cold_rest = gettext("Fetching and unpacking the archive, starting it, network")
+        parts.insert(0, ("rest", cold_rest if self.cold else warm_rest, rest))
         whole = sum(ms for _, _, ms in parts) or 1.0
         return [Span(kind, label, ms, 100 * ms / whole) for kind, label, ms in parts if ms > 0]
 
@@ -235,3 +291,61 @@ class Span:
     label: str
     ms: float
     share: float
+
+
+class LabelledPictureQuerySet(models.QuerySet["LabelledPicture"]):
+    """The questions that pages ask of the test sets."""
+
+    def listed(self) -> Self:
+        """With what a line of a list names, without the pictures."""
+        return self.select_related("version__model").defer(
+            "data", "thumbnail", "version__report", "version__model__description"
+        )
+
+
+class LabelledPicture(models.Model):
+    """A picture of a model's test set, with its right label, and what the model said.
+
+    The bytes lie in ``data`` up to 64 KB (invocations/labelled.py), larger ones in S3 at ``key``.
+    The row keeps its model and version from being deleted; names stay when a user is deleted.
+    """
+
+    model = models.ForeignKey(
+        "models_catalog.RegisteredModel", on_delete=models.PROTECT, related_name="test_set"
+    )
+    version = models.ForeignKey(
+        "models_catalog.Version", on_delete=models.PROTECT, related_name="+"
+    )
+    invocation = models.ForeignKey(
+        Invocation, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    label = models.CharField(max_length=LABEL_LENGTH, help_text="The right one.")
+    predicted = models.TextField(help_text="The label that the model gave.")
+    probability = models.FloatField(help_text="Of the predicted label.")
+    flagged_at = models.DateTimeField(default=clock.now)
+    flagged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    flagged_by_name = models.CharField(max_length=150, blank=True)
+
+    sha256 = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=40)
+    size = models.PositiveIntegerField(help_text="Bytes.")
+    data = models.BinaryField(blank=True)
+    thumbnail = models.BinaryField()
+    bucket = models.CharField(max_length=63, blank=True)
+    key = models.CharField(max_length=1024, blank=True)
+
+    objects = LabelledPictureQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+        permissions = [("empty_test_set", "Can empty a model's test set")]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "sha256"], name="one_label_a_picture"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.label}"

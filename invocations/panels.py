@@ -2,21 +2,29 @@
 
 from typing import Any
 
+from django.conf import settings
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core import panels
+from endpoints import last_calls
 from endpoints.models import Endpoint
-from invocations.models import Invocation
+from invocations.models import Invocation, LabelledPicture
 from invocations.today import calls_today
 from models_catalog.models import RegisteredModel, Version
 
 MAY_INVOKE = "endpoints.invoke_endpoint"
 SHOWN = 8
+PICTURES = 12
 
 
 def register_all() -> None:
     """Register the panels of this module, and the link to the page of calls."""
-    panels.register_link("Invoke", "invoke", "invocations:page", permission=MAY_INVOKE, order=30)
+    panels.register_link(
+        _("Call a model"), "invoke", "invocations:page", permission=MAY_INVOKE, order=30
+    )
     for slot, context in (
         ("home.actions", _home_button),
         ("endpoint.actions", _endpoint_button),
@@ -36,13 +44,17 @@ def register_all() -> None:
         context=_latest_calls,
         order=10,
     )
+    last_calls.register(_last_call)
+    panels.register(
+        "model", "invocations/_test_set.html", permission=MAY_INVOKE, context=_test_set, order=20
+    )
     panels.register(
         "endpoint", "invocations/_endpoint.html", permission=MAY_INVOKE, context=_calls_of_endpoint
     )
 
 
-def _button(classes: str, query: str = "", text: str = "Invoke") -> dict[str, Any]:
-    return {"classes": classes, "query": query, "text": text}
+def _button(classes: str, query: str = "", text: str = "") -> dict[str, Any]:
+    return {"classes": classes, "query": query, "text": text or gettext("Call a model")}
 
 
 def _home_button(request: HttpRequest) -> dict[str, Any]:
@@ -54,7 +66,9 @@ def _endpoint_button(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]
 
 
 def _small_endpoint_button(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any] | None:
-    return _button("small primary", f"?endpoint={endpoint.pk}") if endpoint.serving else None
+    return (
+        _button("small", f"?endpoint={endpoint.pk}", gettext("Call")) if endpoint.serving else None
+    )
 
 
 def _version_on_endpoint_button(
@@ -62,20 +76,31 @@ def _version_on_endpoint_button(
 ) -> dict[str, Any] | None:
     if not endpoint.serving:
         return None
-    return _button("small", f"?endpoint={endpoint.pk}&version={version.pk}")
+    return _button("small", f"?endpoint={endpoint.pk}&version={version.pk}", gettext("Call"))
 
 
 def _model_button(request: HttpRequest, model: RegisteredModel) -> dict[str, Any] | None:
     latest = model.latest()
     if latest is None:
         return None
-    return _button("", f"?version={latest.pk}", f"Invoke v{latest.number}")
+    return _button(
+        "", f"?version={latest.pk}", gettext("Call v%(number)s") % {"number": latest.number}
+    )
 
 
 def _version_button(request: HttpRequest, version: Version) -> dict[str, Any] | None:
     if version.state != Version.State.READY:
         return None
-    return _button("primary", f"?version={version.pk}")
+    return _button("primary", f"?version={version.pk}", gettext("Call this version"))
+
+
+def _test_set(request: HttpRequest, model: RegisteredModel) -> dict[str, Any] | None:
+    """The newest pictures of the model's test set; nothing where there is none, nor may be."""
+    rows = LabelledPicture.objects.filter(model=model).listed()
+    count = rows.count()
+    if not count and not settings.TEST_SETS:
+        return None
+    return {"model": model, "count": count, "pictures": rows[:PICTURES] if count else []}
 
 
 def _today(request: HttpRequest) -> dict[str, Any]:
@@ -88,4 +113,10 @@ def _latest_calls(request: HttpRequest) -> dict[str, Any] | None:
 
 
 def _calls_of_endpoint(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
-    return {"calls": list(Invocation.objects.recent().filter(endpoint=endpoint)[:SHOWN])}
+    calls = Invocation.objects.recent().filter(endpoint=endpoint)
+    return {"calls": list(calls[:SHOWN]), "endpoint": endpoint}
+
+
+def _last_call() -> Subquery:
+    calls = Invocation.objects.filter(endpoint=OuterRef("pk")).order_by("-id")
+    return Subquery(calls.values("created_at")[:1])

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import BinaryIO
 
+from django.utils.translation import gettext as _
 from PIL import Image
 
+from core.sentences import Sentence, phrase
 from invocations import decoding
 from invocations.runtime import MAX_PAYLOAD_BYTES
 
@@ -20,6 +22,8 @@ SENT_SIDE = 2048
 SENT_SHORT_SIDE = 512
 """Of a very long one the shorter side: the network would see nothing of it else."""
 THUMBNAIL_SIDE = 192
+PREVIEW_SIDE = 480
+"""Longest side of what an answer shows while the picture is kept."""
 _TYPES = {
     "JPEG": "image/jpeg",
     "PNG": "image/png",
@@ -54,7 +58,7 @@ _RE_ENCODED_PIXELS = 8_000_000
 
 
 class NotAPicture(Exception):
-    """The file cannot be used; ``str()`` is a sentence for the page."""
+    """The file cannot be used; ``str()`` is a sentence for the page, in the reader's language."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,10 @@ class Prepared:
     content_type: str
     thumbnail: bytes
     """A small JPEG."""
-    scaled: str
-    """How the picture was made smaller or turned into another format; empty if it was not."""
+    preview: bytes
+    """A larger one."""
+    scaled: Sentence | None
+    """How the picture was made smaller or turned into another format; None if it was not."""
 
     @property
     def sha256(self) -> str:
@@ -81,7 +87,7 @@ def prepare(file: BinaryIO, name: str) -> Prepared:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if not size:
-        raise NotAPicture(f"{name} is empty. Choose a picture.")
+        raise NotAPicture(_("%(name)s is empty. Choose a picture.") % {"name": name})
     if size > MAX_FILE_BYTES:
         raise NotAPicture(too_large(name))
     try:
@@ -91,7 +97,8 @@ def prepare(file: BinaryIO, name: str) -> Prepared:
         return _prepare(file.read(), name)
     except decoding.NoPicture:
         raise NotAPicture(
-            f"{name} is not a picture, whatever its name says. Choose a {decoding.LISTED} file."
+            _("%(name)s is not a picture, whatever its name says. Choose a file of: %(formats)s.")
+            % {"name": name, "formats": decoding.LISTED}
         ) from None
     except decoding.Unreadable as error:
         raise NotAPicture(str(error)) from error
@@ -99,7 +106,10 @@ def prepare(file: BinaryIO, name: str) -> Prepared:
 
 def too_large(name: str) -> str:
     """What to say of a file that is not even looked at."""
-    return f"{name} is larger than {MAX_FILE_BYTES >> 20} MB. Choose a smaller one."
+    return _("%(name)s is larger than %(most)s MB. Choose a smaller one.") % {
+        "name": name,
+        "most": MAX_FILE_BYTES >> 20,
+    }
 
 
 def _prepare(data: bytes, name: str) -> Prepared:
@@ -117,37 +127,56 @@ def _sent(opened: decoding.Opened, data: bytes, name: str) -> Prepared:
     as_it_is = fits and opened.kind in _TYPES
     smaller = not fits or width * height > _RE_ENCODED_PIXELS
     if as_it_is:
-        least = _within(opened.size, 2 * THUMBNAIL_SIDE, 1)
+        least = _within(opened.size, PREVIEW_SIDE, 1)
     else:
         least = _within(opened.size, SENT_SIDE, SENT_SHORT_SIDE) if smaller else opened.size
     try:
         picture = opened.upright(_shrunk(opened.load(least), least))
         if smaller and not as_it_is:
             picture = _scaled(picture, _within(picture.size, SENT_SIDE, SENT_SHORT_SIDE))
-        thumbnail = _shrunk(picture, _within(picture.size, 2 * THUMBNAIL_SIDE, 1))
-        thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-        thumbnail_bytes = _encoded(thumbnail, "JPEG", quality=82)
+        small = _shrunk(picture, _within(picture.size, PREVIEW_SIDE, 1))
+        small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+        preview = _encoded(small, "JPEG", quality=82)
+        small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        thumbnail = _encoded(small, "JPEG", quality=82)
         if as_it_is:
-            return Prepared(name, data, _TYPES[opened.kind], thumbnail_bytes, "")
+            return Prepared(name, data, _TYPES[opened.kind], thumbnail, preview, None)
         picture, sent = _jpeg(picture) if not fits else _lossless(picture)
     except decoding.Unreadable:
         raise
     except MemoryError as error:
-        raise NotAPicture(f"{name} takes more memory than there is. Scale it down.") from error
+        raise NotAPicture(
+            _("%(name)s takes more memory than there is. Scale it down.") % {"name": name}
+        ) from error
     except Exception as error:  # of Pillow, which was given a picture of any proportions
         raise NotAPicture(
-            f"{name} cannot be made ready to be sent ({error}). Save it anew as JPEG or PNG."
+            _("%(name)s cannot be prepared for the call. Save it again as JPEG or PNG. (%(error)s)")
+            % {"name": name, "error": error}
         ) from error
     content_type = "image/jpeg" if sent.startswith(b"\xff\xd8") else "image/png"
-    scaled = f"{opened.kind} turned into {content_type.removeprefix('image/').upper()}"
-    before = f"{_size(len(data))}, {width:,} × {height:,} px"
-    after = f"{_size(len(sent))}, {picture.width:,} × {picture.height:,} px"
+    kind = content_type.removeprefix("image/").upper()
+    before = {"before": _size(len(data)), "before_px": f"{width:,} × {height:,}"}
+    after = {"after": _size(len(sent)), "after_px": f"{picture.width:,} × {picture.height:,}"}
     if not fits:
-        most = f"SageMaker takes {_size(MAX_PAYLOAD_BYTES)} at most"
-        scaled = f"{before}, scaled down to a smaller {after}: {most}"
+        scaled = phrase(
+            "Scaled down from %(before)s, %(before_px)s px to %(after)s, %(after_px)s px: SageMaker "
+            "takes %(most)s at most",
+            **before,
+            **after,
+            most=_size(MAX_PAYLOAD_BYTES),
+        )
     elif smaller:
-        scaled = f"{scaled}, scaled down: {before} to {after}"
-    return Prepared(name, sent, content_type, thumbnail_bytes, scaled)
+        scaled = phrase(
+            "Turned from %(from)s into %(to)s, and scaled down from %(before)s, %(before_px)s px to "
+            "%(after)s, %(after_px)s px",
+            **{"from": opened.kind},
+            to=kind,
+            **before,
+            **after,
+        )
+    else:
+        scaled = phrase("Turned from %(from)s into %(to)s", **{"from": opened.kind}, to=kind)
+    return Prepared(name, sent, content_type, thumbnail, preview, scaled)
 
 
 def _within(size: tuple[int, int], longer: int, shorter: int) -> tuple[int, int]:

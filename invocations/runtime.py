@@ -39,7 +39,11 @@ def invoke(*, endpoint_name: str, target_model: str, body: bytes, content_type: 
     """
     if len(body) > MAX_PAYLOAD_BYTES:
         raise errors.Invalid(
-            f"The request has {len(body):,} bytes; SageMaker takes {MAX_PAYLOAD_BYTES:,} at most."
+            phrase(
+                "The request has %(bytes)s bytes; SageMaker takes %(most)s at most.",
+                bytes=f"{len(body):,}",
+                most=f"{MAX_PAYLOAD_BYTES:,}",
+            )
         )
     known = partial(_known_error, endpoint_name=endpoint_name, target_model=target_model)
     doing = phrase("calling %(model)s on %(endpoint)s", model=target_model, endpoint=endpoint_name)
@@ -67,19 +71,39 @@ def _known_error(
     if code == "ModelError":
         return _model_failed(error.response, text)
     if code == "ModelNotReadyException":
-        return errors.NotReady(f"SageMaker is still loading {target_model}. ({text})")
+        return errors.NotReady(
+            phrase(
+                "SageMaker is still loading %(model)s. SageMaker says: “%(said)s”",
+                model=target_model,
+                said=text,
+            )
+        )
     if code in {"ValidationError", "ValidationException"}:
         if _NO_ARTIFACT.search(text):
             return errors.NotFound(
-                f"SageMaker could not fetch the artifact {target_model} from the endpoint's "
-                f"store. Is it still there, and may the execution role read it? ({text})"
+                phrase(
+                    "SageMaker could not fetch the archive %(model)s from the endpoint's store. See "
+                    "that it is still there, and that the execution role may read it. SageMaker "
+                    "says: “%(said)s”",
+                    model=target_model,
+                    said=text,
+                )
             )
         if _NO_ENDPOINT.search(text):
             return errors.NotFound(
-                f"AWS knows no endpoint {endpoint_name}; its page says what became of it. ({text})"
+                phrase(
+                    "AWS has no endpoint %(name)s. Its page says what became of it. SageMaker "
+                    "says: “%(said)s”",
+                    name=endpoint_name,
+                    said=text,
+                )
             )
     if code in _PASSING:
-        return errors.Throttled(f"SageMaker could not take the request just now. ({text or code})")
+        return errors.Throttled(
+            phrase(
+                "SageMaker could not take the call just now. It says: “%(said)s”", said=text or code
+            )
+        )
     return None
 
 

@@ -16,9 +16,11 @@ from functools import cache, partial
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import InterfaceError, InternalError, OperationalError, connection
+from django.utils.translation import gettext as _
 
 from core import clock, errors
 from core.lease import LeaseLost
+from core.sentences import Sentence, phrase
 from endpoints.models import Endpoint
 from invocations import answers, runtime
 from invocations.models import Invocation, Picture
@@ -37,7 +39,7 @@ WRITE_FOR_S = 120.0
 
 
 class CallRefused(Exception):
-    """The call was not made; ``str()`` says why."""
+    """The call was not made; ``str()`` says why, in the reader's language."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,21 @@ def start(
     """
     if not endpoint.serving:
         raise CallRefused(
-            f"The endpoint {endpoint.name} is not in service now. Its page says why; choose "
-            "another one, or try again when it is."
+            _(
+                "The endpoint %(name)s is not in service now. Its page says why. Choose another "
+                "endpoint, or try again later."
+            )
+            % {"name": endpoint.name}
         )
     if version.state != Version.State.READY:
-        raise CallRefused(f"{version} is not ready to be called.")
+        raise CallRefused(
+            _("%(version)s cannot be called: it is not ready.") % {"version": version}
+        )
     if (version.bucket, version.prefix) != (endpoint.bucket, endpoint.prefix):
-        raise CallRefused(f"{version} is not in the store that {endpoint.name} serves.")
+        raise CallRefused(
+            _("%(version)s is not in the store of the endpoint %(name)s. Choose another endpoint.")
+            % {"version": version, "name": endpoint.name}
+        )
     invocation = Invocation.objects.create(
         endpoint=endpoint,
         version=version,
@@ -96,6 +106,7 @@ def start(
         thumbnail=bytes(picture.thumbnail),
         sent_bytes=len(picture.data),
         scaled=picture.scaled,
+        scaled_code=picture.scaled_code,
         leased_until=clock.now() + Invocation.LEASE,
     )
     call = _Call(
@@ -112,20 +123,22 @@ def start(
         _under_way.discard(invocation.pk)
         invocation.delete()
         raise CallRefused(
-            "The portal is busy: too many calls are waiting for an answer. Try again in a moment."
+            _("Too many calls are waiting for an answer. Try again in a moment.")
         ) from None
 
 
 def keep(picture: Prepared) -> Picture:
     """Keep the picture for a day, so that it can be sent again."""
-    kept, _ = Picture.objects.update_or_create(
+    kept, _created = Picture.objects.update_or_create(
         sha256=picture.sha256,
         defaults={
             "name": picture.name,
             "content_type": picture.content_type,
             "data": picture.data,
             "thumbnail": picture.thumbnail,
-            "scaled": picture.scaled,
+            "preview": picture.preview,
+            "scaled": picture.scaled.english()[:200] if picture.scaled else "",
+            "scaled_code": picture.scaled.as_json() if picture.scaled else None,
             "used_at": clock.now(),
         },
     )
@@ -167,19 +180,19 @@ def _call_until_finished(call: _Call) -> None:
         latency_ms = (time.perf_counter() - began) * 1000
         note(latency_ms=latency_ms, leased_until=None, **fields)
 
+    def fail(said: Sentence, request_id: str = "") -> None:
+        finish(state=Invocation.State.FAILED, request_id=request_id, **Invocation.told(said))
+
     try:
         _try_until_answered(call, began, note, finish)
     except errors.ModelFailed as error:
-        finish(state=Invocation.State.FAILED, error=_model_said(error))
+        fail(_model_said(error), _request_id(error))
     except (errors.AwsError, answers.UnreadableAnswer) as error:
-        finish(state=Invocation.State.FAILED, error=str(error))
+        fail(error.sentence, _request_id(error))
     except LeaseLost:
         raise
     except BaseException:
-        finish(
-            state=Invocation.State.FAILED,
-            error="The portal itself failed; its log says why. Send the picture again.",
-        )
+        fail(phrase("The portal failed; its log says why. Call the model again."))
         raise
 
 
@@ -219,8 +232,11 @@ def _try_until_answered(
         except errors.NotReady:
             if time.perf_counter() - began >= settings.INVOKE_WAIT_S:
                 raise errors.NotReady(
-                    f"The model was still loading after {settings.INVOKE_WAIT_S} s. SageMaker "
-                    "gives up by then too: the endpoint's log says what its container is doing."
+                    phrase(
+                        "The model was still loading after %(seconds)s s, when SageMaker gives up "
+                        "too. The endpoint's log says what its container is doing.",
+                        seconds=settings.INVOKE_WAIT_S,
+                    )
                 ) from None
         except errors.Throttled:
             throttled += 1
@@ -235,6 +251,7 @@ def _try_until_answered(
     finish(
         state=Invocation.State.DONE,
         error="",
+        error_code=None,
         predictions=answers.predictions(answer.body),
         cold=cold,
         attempts=attempts,
@@ -244,18 +261,33 @@ def _try_until_answered(
     )
 
 
-def _model_said(error: errors.ModelFailed) -> str:
+def _request_id(error: Exception) -> str:
+    """SageMaker's id of the request that failed, where it answered at all."""
+    response = getattr(error.__cause__, "response", None) or {}
+    return str(response.get("ResponseMetadata", {}).get("RequestId", ""))[:64]
+
+
+def _model_said(error: errors.ModelFailed) -> Sentence:
+    """What the container said, quoted, with what it means."""
+    text = _text(error)
     if error.status in (400, 413, 415):
-        return f"The model cannot take this picture: {_sentence(error)}"
-    if error.status == 507:
-        return (
-            "There is not enough memory on the endpoint's instances for this model, though "
-            f"others were unloaded. Choose a larger instance type. ({_sentence(error)})"
+        return phrase(
+            "The model cannot take this picture. The container says: “%(said)s”", said=text
         )
-    return f"The model's container failed with status {error.status}: {_sentence(error)}"
+    if error.status == 507:
+        return phrase(
+            "The endpoint's instances have too little memory for this model, even without other "
+            "models. Choose a larger instance type. The container says: “%(said)s”",
+            said=text,
+        )
+    return phrase(
+        "The model's container failed with status %(status)s. It says: “%(said)s”",
+        status=error.status,
+        said=text,
+    )
 
 
-def _sentence(error: errors.ModelFailed) -> str:
+def _text(error: errors.ModelFailed) -> str:
     """What MMS's JSON error says, or the text itself."""
     try:
         given = json.loads(str(error))

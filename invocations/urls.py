@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from invocations import set_views as test_sets
 from invocations import views
 
 app_name = "invocations"
@@ -12,4 +13,12 @@ urlpatterns = [
     path("<int:pk>/thumbnail/", views.thumbnail, name="thumbnail"),
     path("kept/<slug:sha256>/", views.kept, name="kept"),
     path("samples/<str:name>", views.sample, name="sample"),
+    path("calls/", views.calls, name="calls"),
+    path("<int:pk>/picture/", views.picture, name="picture"),
+    path("<int:pk>/wrong/", test_sets.wrong, name="wrong"),
+    path("test-sets/<str:model>/", test_sets.page, name="test-set"),
+    path("test-sets/<str:model>/download/", test_sets.download, name="test-set-download"),
+    path("test-sets/<str:model>/empty/", test_sets.empty, name="test-set-empty"),
+    path("test-pictures/<int:test_pk>/", test_sets.picture, name="test-picture"),
+    path("test-pictures/<int:test_pk>/thumbnail/", test_sets.thumbnail, name="test-thumbnail"),
 ]

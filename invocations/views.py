@@ -5,33 +5,38 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
 from typing import Any, cast
 
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from core.body_limits import accepts_body
 from core.permissions import actor, require_permission
+from core.tables import Choice, Column, Day, Table
 from endpoints.models import Endpoint
 from invocations import samples, services
 from invocations.decoding import LISTED
 from invocations.models import Invocation, Picture
 from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, prepare, too_large
-from models_catalog.models import Version
+from models_catalog.models import RegisteredModel, Version
 
 # Ids by name; the form's own choices.
 Chosen = dict[str, int | None]
 
 # A warm model answers well within this, so that its answer comes with the first response.
 PATIENCE_S = 1.5
+RECENT = 10
 # What the picture's field says of itself.
 _FIELD = {"accept": ACCEPT, "formats": LISTED, "max_file_bytes": MAX_FILE_BYTES}
-_may_invoke = require_permission("endpoints.invoke_endpoint", "invoke models")
+may_invoke = require_permission("endpoints.invoke_endpoint", "call models")
 
 
 @require_safe
-@_may_invoke
+@may_invoke
 def page(request: HttpRequest) -> HttpResponse:
     """The form, preset by ``?endpoint=`` and ``?version=`` (ids)."""
     chosen = {name: _number(request.GET.get(name)) for name in ("endpoint", "version")}
@@ -41,16 +46,16 @@ def page(request: HttpRequest) -> HttpResponse:
 # The CSRF check reads the whole body; so the user's role and the size are looked at before it.
 @accepts_body(
     megabytes=lambda: (MAX_FILE_BYTES >> 20) + 1,
-    too_large=lambda: too_large("The picture"),
+    too_large=lambda: too_large(_("The picture")),
     at_once=16,
 )
 @csrf_exempt
 @require_POST
-@_may_invoke
+@may_invoke
 def run(request: HttpRequest) -> HttpResponse:
     """Send the picture. What goes wrong is told beside the form, which keeps its choices."""
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_FILE_BYTES + 1_000_000:
-        return _problem(request, too_large("The picture"))
+        return _problem(request, too_large(_("The picture")))
     return _run(request)
 
 
@@ -75,7 +80,7 @@ def _run(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@_may_invoke
+@may_invoke
 def result(request: HttpRequest, pk: int) -> HttpResponse:
     """One call: its answer, or how long it has been waited for; for htmx that part alone."""
     if _is_htmx(request):
@@ -88,44 +93,90 @@ def result(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-@_may_invoke
+@may_invoke
 @cache_control(private=True, max_age=86_400, immutable=True)
 def thumbnail(request: HttpRequest, pk: int) -> HttpResponse:
     """The small JPEG of what was sent."""
     data = bytes(get_object_or_404(Invocation, pk=pk).thumbnail)
     if not data:
-        raise Http404("This call has no picture.")
+        raise Http404(_("This call has no picture."))
     return HttpResponse(data, content_type="image/jpeg")
 
 
 @require_safe
-@_may_invoke
+@may_invoke
+@cache_control(private=True, max_age=3600)
+def picture(request: HttpRequest, pk: int) -> HttpResponse:
+    """What was sent, as a larger JPEG while it is kept; then the small one."""
+    invocation = get_object_or_404(Invocation.objects.only("picture_sha256"), pk=pk)
+    kept = Picture.objects.filter(sha256=invocation.picture_sha256).only("preview").first()
+    if kept is not None and kept.preview:
+        return HttpResponse(bytes(kept.preview), content_type="image/jpeg")
+    return thumbnail(request, pk)
+
+
+@require_safe
+@may_invoke
 @cache_control(private=True, max_age=86_400, immutable=True)
 def kept(request: HttpRequest, sha256: str) -> HttpResponse:
-    """The small JPEG of a picture that can be sent again."""
-    data = bytes(get_object_or_404(Picture, sha256=sha256).thumbnail)
+    """The JPEG of a picture that can be sent again."""
+    found = get_object_or_404(Picture.objects.only("preview", "thumbnail"), sha256=sha256)
+    data = bytes(found.preview or found.thumbnail)
     return HttpResponse(data, content_type="image/jpeg")
 
 
 @require_safe
-@_may_invoke
+@may_invoke
 @cache_control(private=True, max_age=3600)
 def sample(request: HttpRequest, name: str) -> HttpResponse:
     """One of the pictures that come with the portal."""
     path = samples.path_of(name)
     if path is None:
-        raise Http404("There is no such sample.")
-    kind, _ = mimetypes.guess_type(path.name)
+        raise Http404(_("There is no such sample."))
+    kind, _encoding = mimetypes.guess_type(path.name)
     return HttpResponse(path.read_bytes(), content_type=kind or "application/octet-stream")
+
+
+@require_safe
+@may_invoke
+def calls(request: HttpRequest) -> HttpResponse:
+    """All calls that were made on these pages, newest first."""
+    named = Endpoint.objects.values_list("pk", "name").order_by("name", "pk")
+    models = RegisteredModel.objects.values_list("pk", "name").order_by("name")
+    callers = User.objects.filter(pk__in=Invocation.objects.values("created_by"))
+    table = Table(
+        request,
+        Invocation.objects.listed(),
+        columns=[
+            Column("picture", _("Picture"), hidden_label=True),
+            Column("answer", _("Answer")),
+            Column("version", _("Version"), sort=("version__model__name", "version__number")),
+            Column("endpoint", _("Endpoint"), sort="endpoint__name"),
+            Column("person", _("By"), sort="created_by__username"),
+            Column("when", _("When"), sort="created_at"),
+            Column("time", _("Time"), sort="latency_ms", numeric=True),
+            Column("cold", _("Cold or warm"), sort="cold"),
+        ],
+        filters=[
+            Choice("model", _("Model"), models, field="version__model"),
+            Choice("endpoint", _("Endpoint"), named),
+            Choice("state", _("State"), Invocation.State.choices),
+            Choice("cold", _("Cold or warm"), [("1", _("Cold start")), ("0", _("Warm"))]),
+            Choice("by", _("Person"), callers.values_list("pk", "username"), field="created_by"),
+            Day("day", _("Day"), "created_at"),
+        ],
+        default_sort="-when",
+    )
+    return render(request, "invocations/calls.html", {"table": table})
 
 
 def _targets(chosen: Chosen) -> tuple[Endpoint, Version]:
     endpoint = Endpoint.objects.filter(pk=chosen["endpoint"] or 0).first()
     version = Version.objects.select_related("model").filter(pk=chosen["version"] or 0).first()
     if endpoint is None:
-        raise services.CallRefused("Choose an endpoint.")
+        raise services.CallRefused(_("Choose an endpoint."))
     if version is None:
-        raise services.CallRefused("Choose a version.")
+        raise services.CallRefused(_("Choose a version."))
     return endpoint, version
 
 
@@ -135,7 +186,7 @@ def _picture(request: HttpRequest) -> Picture:
     if name:
         path = samples.path_of(name)
         if path is None:
-            raise NotAPicture("That sample is no longer there. Choose another picture.")
+            raise NotAPicture(_("That sample is no longer there. Choose another picture."))
         with path.open("rb") as file:
             return services.keep(prepare(file, name))
     upload = request.FILES.get("picture")
@@ -143,10 +194,12 @@ def _picture(request: HttpRequest) -> Picture:
         return services.keep(prepare(cast(Any, upload), upload.name or ""))
     again = request.POST.get("again")
     if not again:
-        raise NotAPicture("Choose a picture first, or click one of the samples.")
+        raise NotAPicture(_("Choose a picture first, or click one of the samples."))
     kept = Picture.objects.filter(sha256=again).first()
     if kept is None:
-        raise NotAPicture("That picture is kept for a day only, and is gone. Choose it again.")
+        raise NotAPicture(
+            _("That picture is no longer here: pictures are kept for a day. Choose it again.")
+        )
     return kept
 
 
@@ -162,10 +215,13 @@ def _problem(
 ) -> HttpResponse:
     if _is_htmx(request):
         # 200: htmx puts no error answers into the page.
-        kept = "your choices are as they were."
+        kept = _("Nothing was sent. Your choices are as they were.")
         return render(request, "invocations/_problem.html", {"problem": problem, "kept": kept})
     # A page that is loaded anew can be preset with all but the file, and with what was read alone.
-    kept = "version and endpoint are as you chose them." if chosen else "choose again."
+    if chosen:
+        kept = _("Nothing was sent. Version and endpoint are as you chose them.")
+    else:
+        kept = _("Nothing was sent. Choose again.")
     chosen = chosen or {"endpoint": None, "version": None}
     context = _page_context(chosen, picture) | {"problem": problem, "kept": kept}
     return render(request, "invocations/page.html", context, status=400)
@@ -175,7 +231,7 @@ def _result_fragment(request: HttpRequest, pk: int) -> HttpResponse:
     invocation = _invocation(pk)
     context = _result_context(invocation) | _FIELD
     if invocation.settled:
-        context["recent"] = Invocation.objects.recent()[:12]
+        context["recent"] = Invocation.objects.recent()[:RECENT]
     context["picture"] = Picture.objects.filter(sha256=invocation.picture_sha256).first()
     return render(request, "invocations/_answer.html", context)
 
@@ -187,12 +243,17 @@ def _result_context(invocation: Invocation) -> dict[str, Any]:
     times = None
     if cold is not None and cold.latency_ms and invocation.latency_ms:
         times = cold.latency_ms / invocation.latency_ms
-    return {"invocation": invocation, "cold_one": cold, "times": times}
+    return {
+        "invocation": invocation,
+        "cold_one": cold,
+        "times": times,
+        "test_sets": settings.TEST_SETS,
+        "region": settings.AWS_REGION,
+    }
 
 
 def _invocation(pk: int) -> Invocation:
-    rows = Invocation.objects.select_related("endpoint", "version__model", "created_by")
-    return get_object_or_404(rows.defer("thumbnail"), pk=pk)
+    return get_object_or_404(Invocation.objects.listed(), pk=pk)
 
 
 def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, Any]:
@@ -210,7 +271,7 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
         "chosen": chosen,
         "picture": picture,
         "samples": samples.grouped(),
-        "recent": Invocation.objects.recent()[:12],
+        "recent": Invocation.objects.recent()[:RECENT],
         **_FIELD,
     }
 

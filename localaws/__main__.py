@@ -133,7 +133,7 @@ def _options(arguments: list[str] | None) -> Options:
         "--no-signatures",
         dest="verify_signatures",
         action="store_false",
-        help="verify no signatures: whoever reaches the port may do everything",
+        help="verify no signatures: everybody who reaches the port may do everything",
     )
     option(
         "region",
@@ -147,7 +147,7 @@ def _options(arguments: list[str] | None) -> Options:
         _text("https?://[^/]+/?"),
     )
     option("threads", "requests answered at a time", _number(int, 4))
-    option("max_instances", "real containers a variant, whatever count is asked for", count)
+    option("max_instances", "the most real containers of a variant", count)
     option("memory_mb", "memory of an instance, passed on as MME_MEMORY_LIMIT_MB", count)
     option("disk_mb", "disk of an instance for unpacked models", count)
     option("create_seconds", "least seconds that creating an endpoint takes", least)

@@ -50,7 +50,7 @@ class Fault:
     times: int = 1
     seconds: float = 0.0
     code: str = "InternalFailure"
-    message: str = "A fault that was asked for."
+    message: str = "A requested fault."
     status: int = 500
     before: bool = False
     seen: int = 0

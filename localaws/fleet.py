@@ -93,7 +93,7 @@ class Variant:
 
     @property
     def size(self) -> int:
-        """Real instances: the count asked for, up to the cap."""
+        """Real instances: the requested count, up to the cap."""
         return max(1, min(int(self.spec["count"]), self._options.max_instances))
 
     def instances(self) -> list[ServingInstance]:

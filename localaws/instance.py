@@ -183,7 +183,7 @@ class Instance:
             target=self._watch, args=(pump,), name=f"watch-{self.id}", daemon=True
         ).start()
         deadline = time.monotonic() + timeout
-        problem: str | None = "was not asked for its health"
+        problem: str | None = "has not been checked yet"
         while not self._gone.is_set() and time.monotonic() < deadline:
             problem = self.container.health_problem(PING_TIMEOUT)
             if problem is None:

@@ -34,7 +34,7 @@ class Options:
     threads: int = 128
     """Requests answered at a time; an invocation that waits for its model holds one."""
     max_instances: int = 2
-    """Limit of real containers for each variant, whatever instance count was asked for."""
+    """Limit of real containers for each variant, whatever the requested instance count."""
     memory_mb: int | None = None
     """Memory of an instance, handed to the container as MME_MEMORY_LIMIT_MB."""
     disk_mb: int = 20_480

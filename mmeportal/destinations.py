@@ -1,6 +1,7 @@
 """The pages and actions that the search (Ctrl+K) finds, each for who may use it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
@@ -13,7 +14,7 @@ from core.palette import Hit, matches
 class Destination:
     """A page: its label, the name of its address, its icon, and who may see it ("": all)."""
 
-    label: str
+    label: Any
     address: str
     icon: str
     permission: str = ""
@@ -51,5 +52,5 @@ def _found(one: Destination, user: User | AnonymousUser, query: str) -> bool:
     return may and matches(one.label, query)
 
 
-def _hit(one: Destination, kind: str) -> Hit:
+def _hit(one: Destination, kind: Any) -> Hit:
     return Hit(one.label, reverse(one.address), one.icon, kind)

@@ -34,10 +34,13 @@ class Step:
     tries: bool = False  # whether archives to try are offered
 
 
+def wanted(request: HttpRequest, user: User) -> bool:
+    """Whether ``user`` may upload, and neither made the steps nor hid them in this browser."""
+    return request.COOKIES.get(_cookie()) != str(user.pk) and user.has_perm(MAY_UPLOAD)
+
+
 def steps(request: HttpRequest, user: User) -> list[Step]:
-    """The steps; empty where ``user`` has made them, has hidden them, or may not upload."""
-    if request.COOKIES.get(_cookie()) == str(user.pk) or not user.has_perm(MAY_UPLOAD):
-        return []
+    """The steps; empty where ``user`` has called an own model already."""
     own = Invocation.objects.filter(created_by=user, version__created_by=user)
     if own.filter(state=Invocation.State.DONE).exists():
         return []
@@ -119,19 +122,6 @@ def _create_text() -> str:
     )
 
 
-@dataclass(frozen=True)
-class Archive:
-    """An archive to try an upload with."""
-
-    url: str
-    label: str
-
-
-def archives() -> list[Archive]:
-    """What the catalog offers to try an upload with."""
-    return []
-
-
 def hide(response: HttpResponse, user: User) -> None:
     """Show the steps no longer to ``user`` in this browser."""
     response.set_cookie(
@@ -142,6 +132,11 @@ def hide(response: HttpResponse, user: User) -> None:
         httponly=True,
         samesite="Lax",
     )
+
+
+def show(response: HttpResponse) -> None:
+    """Show the steps again in this browser."""
+    response.delete_cookie(_cookie(), samesite="Lax")
 
 
 def _cookie() -> str:

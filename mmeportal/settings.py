@@ -30,6 +30,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = env_bool("DEBUG")
 # The page of all elements, for who changes them.
 STYLEGUIDE = env_bool("STYLEGUIDE", default=DEBUG)
+# Django's admin at /admin/; people have pages of the portal's own (accounts/people.py).
+DJANGO_ADMIN = env_bool("DJANGO_ADMIN")
 DEFAULT_EXCEPTION_REPORTER_FILTER = "core.reporting.ReporterFilter"
 # A server refuses to start without a secret.
 SECRET_KEY = require_strong("SECRET_KEY", env_secret("SECRET_KEY"))
@@ -129,11 +131,23 @@ TEMPLATES = [
     },
 ]
 
+# Links to set a password are mailed where a server is named; an admin sees them anyway.
+EMAIL_HOST = env_str("EMAIL_HOST", "")
+EMAIL_PORT = env_int("EMAIL_PORT", 587, least=1)
+EMAIL_HOST_USER = env_str("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env_secret("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10  # seconds that an admin waits for it
+DEFAULT_FROM_EMAIL = env_str("DEFAULT_FROM_EMAIL", "mme-portal@localhost")
+PASSWORD_LINK_DAYS = env_int("PASSWORD_LINK_DAYS", 7, least=1)
+
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # asks the throttle first
+    "accounts.backends.PortalBackend",
+    # Sessions from before there was another one name it.
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -294,12 +308,14 @@ MODEL_BUCKET = env_str("MODEL_BUCKET", f"sagemaker-{REGION}-{ACCOUNT}")
 MODEL_PREFIX = env_str("MODEL_PREFIX", "models").strip("/")
 STAGING_PREFIX = env_str("STAGING_PREFIX", "staging").strip("/")
 ORIGINALS_PREFIX = env_str("ORIGINALS_PREFIX", "originals").strip("/")
+TEST_SETS_PREFIX = env_str("TEST_SETS_PREFIX", "test-sets").strip("/")
 # SageMaker serves whatever lies below the store's prefix, so nothing else may lie there.
 require_disjoint(
     {
         "MODEL_PREFIX": MODEL_PREFIX,
         "STAGING_PREFIX": STAGING_PREFIX,
         "ORIGINALS_PREFIX": ORIGINALS_PREFIX,
+        "TEST_SETS_PREFIX": TEST_SETS_PREFIX,
     }
 )
 # Where browsers reach S3 under another address than the portal does, as in containers.
@@ -326,6 +342,11 @@ INVOKE_WAIT_S = env_int("INVOKE_WAIT_S", 360, least=1)
 INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
 SAMPLES_DIR = env_str("SAMPLES_DIR", "")
 DEMO_ARCHIVE = env_str("DEMO_ARCHIVE", "")
+# Whether "Wrong?" keeps a picture for a model's test set: longer than the day of other pictures,
+# so on AWS somebody decides it; `make up` switches it on.
+TEST_SETS = env_bool("TEST_SETS", default=False)
+TEST_SET_PICTURES = env_int("TEST_SET_PICTURES", 1000, least=1)
+TEST_SET_MB = env_int("TEST_SET_MB", 500, least=1)
 
 # --- logs ------------------------------------------------------------------------------
 LOG_AS_JSON = logging.is_json(

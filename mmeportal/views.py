@@ -5,11 +5,21 @@ import logging
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
-from core import attention, glossary, login_required, panels, readiness, request_id, shortage
+from core import (
+    attention,
+    glossary,
+    login_required,
+    panels,
+    readiness,
+    request_id,
+    shortage,
+    ui,
+)
 from core.permissions import NotPermitted, actor, require_permission
 from mmeportal import first_steps
 
@@ -24,22 +34,34 @@ def home(request: HttpRequest) -> HttpResponse:
     """Today: what runs, what was called, and what needs whoever looks."""
     user = actor(request)
     no_role = not any(panels.visible(slot, user) for slot in _ROOMS)
-    steps = first_steps.steps(request, user)
+    wanted = first_steps.wanted(request, user)
+    steps = first_steps.steps(request, user) if wanted else []
     context = {
         "no_role": no_role,
         "groups": attention.groups(request, user),
         "steps": steps,
         "current": next((step for step in steps if not step.done), None),
-        "archives": first_steps.archives(),
     }
-    return render(request, "mmeportal/home.html", context)
+    answer = render(request, "mmeportal/home.html", context)
+    if wanted and not steps:
+        first_steps.hide(answer, user)  # made: the database is not asked for them again
+    return answer
 
 
 @require_POST
 def hide_first_steps(request: HttpRequest) -> HttpResponse:
-    """Show the first steps no longer."""
+    """Show the first steps no longer; the page that follows offers to undo it."""
+    ui.undo(request, gettext("The steps are hidden."), reverse("show-first-steps"))
     answer = redirect("home")
     first_steps.hide(answer, actor(request))
+    return answer
+
+
+@require_POST
+def show_first_steps(request: HttpRequest) -> HttpResponse:
+    """Show the first steps again."""
+    answer = redirect("home")
+    first_steps.show(answer)
     return answer
 
 

@@ -22,8 +22,10 @@ class ModelsCatalogConfig(AppConfig):
         from models_catalog.ready_checks import probe_store, time_of_store
 
         codes.register(TEMPLATES, max_length=codes.LONG)
-        subjects.register(RegisteredModel.activity_kind, RegisteredModel)
-        subjects.register(Version.activity_kind, Version)
+        subjects.register(
+            RegisteredModel.activity_kind, RegisteredModel, label=gettext_lazy("Models")
+        )
+        subjects.register(Version.activity_kind, Version, label=gettext_lazy("Versions"))
         panels.register_all()
         reasons.register()
         palette.register(finding.models)

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 
 from activity.models import Event
 from activity.services import record
-from core.attention import SHOWN, Group, Item
+from core.attention import SHOWN, Item, ItemGroup
 from models_catalog.models import Version, VersionQuerySet
 
 MAY_LOOK = "models_catalog.view_model"
@@ -45,7 +45,7 @@ def dismiss(*, version: Version, actor: User | None) -> None:
         )
 
 
-def rejected(request: HttpRequest) -> list[Group]:
+def rejected(request: HttpRequest) -> list[ItemGroup]:
     """The rejected versions, as Today shows them."""
     found = list(needing_somebody()[:COUNTED])
     if not found:
@@ -65,4 +65,4 @@ def rejected(request: HttpRequest) -> list[Group]:
     summary = ngettext("%(count)s version rejected", "%(count)s versions rejected", len(found)) % {
         "count": f"{COUNTED}+" if len(found) == COUNTED else len(found)
     }
-    return [Group(summary, items, reverse("models_catalog:list") if len(found) > SHOWN else "")]
+    return [ItemGroup(summary, items, reverse("models_catalog:list") if len(found) > SHOWN else "")]

@@ -11,8 +11,8 @@ _REMIND_EVERY_S = 10
 class Console:
     """Numbered steps: a line when a step begins, now and then, and when it is done.
 
-    Steps may run at the same time. Their lines are in the order of their numbers all the same: what
-    a later step has to say waits until the steps before it are done.
+    Steps may run at the same time. Their lines are printed in the order of their numbers: the
+    lines of a later step wait until the steps before it are done.
     """
 
     def __init__(

@@ -68,7 +68,7 @@ def is_s3(path: Path) -> bool:
 
 
 class Changes:
-    """The files below ``folders`` that changed since they were last asked for."""
+    """The files below ``folders`` that changed since the last call."""
 
     def __init__(self, root: Path, folders: Iterable[str]) -> None:
         """Begin to watch; raises StackError where the package for it is not installed."""

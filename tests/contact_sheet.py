@@ -46,7 +46,8 @@ ACROSS = {1280: 5, 390: 10}
 GAP, TITLE = 24, 28
 MOST_BYTES = 200_000
 NO_FONT = (
-    "Chromium has no Korean font: install one (Debian: apt-get install fonts-nanum) and try again."
+    "Chromium has no Korean font: install one (Debian: apt-get install fontconfig fonts-nanum) "
+    "and try again."
 )
 
 
@@ -106,6 +107,9 @@ def crawl(page: Any, base: str) -> list[str]:
         kinds.add(kind(path))
         answer = page.goto(path)
         if answer is None or "html" not in answer.headers.get("content-type", ""):
+            continue
+        if kind(page.url.removeprefix(base)) != kind(path):  # it leads to another page
+            waiting.append(urlsplit(page.url).path)
             continue
         if path == "/styleguide/" and answer.status == 404:
             print("No styleguide: start the stack with STYLEGUIDE=1 to have it on the sheet.")

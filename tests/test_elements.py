@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from core import palette
 from core.palette import Hit
+from tests.rules.test_pages import AUDIT, axe_source
 from tests.test_page_policies import _database_beside_playwright, _opened, browser
 
 __all__ = ["_database_beside_playwright", "browser"]
@@ -41,8 +42,9 @@ _SMALL = """
 # Buttons, badges and heads whose text is longer than they are.
 _CUT = """
 () => [...document.querySelectorAll(
-  ".button, .badge, .tabs a, .nav a, th:not(.select), .count")].filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0
-).map((one) => `${one.className} ${one.textContent.trim().slice(0, 30)}`)
+  ".button, .badge, .tabs a, .nav a, th:not(.select), .count")].filter((one) =>
+    one.checkVisibility() && one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1
+  ).map((one) => `${one.className} ${one.textContent.trim().slice(0, 30)}`)
 """
 _WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -83,10 +85,61 @@ def test_nothing_is_wider_than_the_page_cut_or_too_small_to_aim_at(
     assert page.evaluate(_SMALL, TARGET_PX) == []
 
 
+# As an account on AWS with a long name, a user with one, and more links would have it.
+_FILL_THE_BAR = """
+() => {
+  const nav = document.querySelector(".nav");
+  const link = nav.lastElementChild.cloneNode(true);
+  link.lastChild.textContent = "People and roles";
+  nav.append(link);
+  document.querySelector(".where").textContent =
+    "AWS · production-account-of-a-large-company · ap-northeast-2 · mme-portal-execution-role";
+  document.querySelector(".who .name").textContent = "min-ji.kim.of.the.vision.team@example.com";
+}
+"""
+_OVERLAPS = """
+() => {
+  const found = [];
+  for (const row of [".topbar-inner", ".nav", ".who"]) {
+    const boxes = [...document.querySelectorAll(`${row} > *`)]
+      .filter((one) => one.checkVisibility() && !one.matches(".menu"))
+      .map((one) => [one.textContent.trim().slice(0, 20), one.getBoundingClientRect()]);
+    for (const [n, [name, a]] of boxes.entries()) {
+      for (const [other, b] of boxes.slice(n + 1)) {
+        if (a.left < b.right - 1 && b.left < a.right - 1
+            && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+          found.push(`${name} | ${other}`);
+      }
+    }
+  }
+  return found;
+}
+"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_in_the_bar_overlaps_at_any_width(context: BrowserContext, language: str) -> None:
+    context.set_extra_http_headers({"Accept-Language": language})
+    page = context.new_page()
+    page.goto("/styleguide/")
+    page.evaluate(_FILL_THE_BAR)
+    for width in (1600, 1280, 1241, 1240, 1100, 1021, 1020, 900, 768, 641, 640, 390, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(_OVERLAPS) == [], width
+        assert page.evaluate(_WIDER) <= 0, width
+        assert page.evaluate("document.querySelector('.topbar').offsetHeight") < 120, width
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("size", SIZES)
-def test_rows_are_40_px_high_whatever_they_hold(page: Page, size: str) -> None:
+def test_rows_are_40_px_high_whatever_they_hold(
+    context: BrowserContext, size: str, language: str
+) -> None:
+    context.set_extra_http_headers({"Accept-Language": language})
+    page = context.new_page()
     width, height = SIZES[size]
     page.set_viewport_size({"width": width, "height": height})
+    page.goto("/styleguide/")
     rows = page.locator(".table.dense tbody tr")
     heights = rows.evaluate_all("rows => rows.map((row) => row.getBoundingClientRect().height)")
     assert len(heights) > 12
@@ -354,3 +407,47 @@ def test_without_scripts_the_search_is_a_page(page: Page) -> None:
     page.get_by_role("main").get_by_role("button", name="Search").click()
     page.get_by_role("main").get_by_role("link", name="digits-1").click()
     expect(page).to_have_url(re.compile("q=digits-1$"))
+
+
+# --- what opens -----------------------------------------------------------------------------------
+
+
+def _open_menu(page: Page) -> None:
+    page.get_by_role("button", name="Account: admin").click()
+
+
+def _open_help(page: Page) -> None:
+    page.get_by_role("button", name="What is this: Warm").click()
+
+
+def _open_dialog(page: Page) -> None:
+    page.get_by_role("link", name="Tear down").click()
+
+
+def _open_combobox(page: Page) -> None:
+    page.get_by_role("combobox", name="Version, of 150").click()
+
+
+def _open_search(page: Page) -> None:
+    page.keyboard.press("Control+k")
+    page.keyboard.type("digits")
+    expect(page.get_by_role("dialog", name="Search").get_by_role("link")).to_have_count(3)
+
+
+def _tick(page: Page) -> None:
+    page.locator("#tables td.select input").first.check()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "open_it", [_open_menu, _open_help, _open_dialog, _open_combobox, _open_search, _tick]
+)
+@pytest.mark.usefixtures("sources")
+def test_what_opens_is_accessible_and_fits(page: Page, size: str, open_it: Any) -> None:
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    open_it(page)
+    page.evaluate(axe_source())
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        assert page.evaluate(AUDIT) == []

@@ -48,18 +48,23 @@ def _milliseconds(figure: str) -> float:
 
 
 def _make_user(page: Page, name: str, role: str) -> None:
-    page.goto("/")
-    page.get_by_role("link", name="Users").click()
-    page.get_by_role("link", name="Users", exact=True).click()
-    page.get_by_role("link", name="Add user").first.click()
-    page.locator("#id_username").fill(name)
-    page.locator("#id_password1").fill(PASSWORD)
-    page.locator("#id_password2").fill(PASSWORD)
-    page.get_by_role("button", name="Save", exact=True).click()
-    page.locator("#id_groups_from").select_option(label=role)
-    page.locator("#id_groups_add, #id_groups_add_link").first.click()
-    page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("#result_list")).to_contain_text(name)
+    """An admin invites a person, who chooses a password with the link, in another browser."""
+    page.goto("/people/")
+    page.get_by_role("link", name="Invite a person").click()
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Role").select_option(value=role)
+    page.get_by_role("button", name="Create the account").click()
+    link = page.locator("#link code").inner_text().strip()
+    assert page.context.browser is not None
+    guest = page.context.browser.new_page()
+    guest.goto(link)
+    guest.get_by_label("New password", exact=True).fill(PASSWORD)
+    guest.get_by_label("New password confirmation").fill(PASSWORD)
+    guest.get_by_role("button", name="Set the password").click()
+    expect(guest.get_by_role("status")).to_contain_text("Your password is set")
+    guest.close()
+    page.goto("/people/")
+    expect(page.get_by_role("main")).to_contain_text(name)
 
 
 def _upload(page: Page, archive: Path, note: str) -> None:
@@ -86,7 +91,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     _log_in(page, "admin", "wrong")
     expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
     _log_in(page, "admin", stack.admin_password)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Today")
     expect(page.get_by_role("banner")).to_contain_text("admin")
     _make_user(page, "olive", "operator")
     _make_user(page, "vera", "viewer")

@@ -98,8 +98,7 @@ def absolute(value: datetime | None, *, seconds: bool = False, zone: bool = Fals
     """A time in the user's zone and language, to the minute or the second."""
     if value is None:
         return ""
-    # Translators: a date and a time, in Django's letters for the filter "date".
-    pattern = _("j M Y, H:i:s") if seconds else _("j M Y, H:i")
+    pattern = formats.get_format("DATETIME_FORMAT") + (":s" if seconds else "")
     here = timezone.localtime(value) if timezone.is_aware(value) else value
     return str(formats.date_format(here, f"{pattern} T" if zone else pattern))
 

@@ -43,6 +43,9 @@ document.addEventListener("keydown", (event) => {
   if (palette.open) palette.close();
   else openDialog(palette);
 });
+if (/Mac|iPhone|iPad/.test(navigator.platform)) {
+  for (const key of document.querySelectorAll(".search-button > kbd")) key.textContent = "⌘ K";
+}
 palette?.addEventListener("keydown", (event) => {
   if (event.isComposing) return; // Enter ends a Korean syllable first
   const links = [...palette.querySelectorAll("#palette-results a")];
@@ -82,7 +85,13 @@ function expire(toast) {
   for (const kind of ["pointerleave", "focusout"]) toast.addEventListener(kind, start);
   start();
 }
-for (const toast of document.querySelectorAll(".toasts > [data-toast]")) expire(toast);
+const toasts = [...document.querySelectorAll(".toasts > [data-toast]")];
+for (const toast of toasts) expire(toast);
+// What stands there when the page comes is read by itself by no screen reader.
+if (toasts.length) {
+  const told = toasts.map((toast) => toast.querySelector("p").textContent.trim()).join(". ");
+  setTimeout(() => { announcer.textContent = told; }, 200);
+}
 document.addEventListener("click", (event) => {
   event.target.closest("[data-close-toast]")?.closest("[data-toast]").remove();
 });

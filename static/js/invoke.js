@@ -8,13 +8,11 @@ function showPreview(file) {
   if (shown) URL.revokeObjectURL(shown);
   shown = null;
   const preview = zone.querySelector("[data-preview]");
-  zone.querySelector("[data-name]").textContent = file.name || "Pasted picture";
-  zone.querySelector(".icon")?.remove();
   const input = zone.querySelector("input[type=file]");
+  zone.querySelector("[data-name]").textContent = file.name || input.dataset.pasted;
+  zone.querySelector(".icon")?.remove();
   const most = Number(input.dataset.maxBytes); // larger files are refused unread
-  input.setCustomValidity(
-    file.size > most ? `This file is larger than ${most >> 20} MB. Choose a smaller picture.` : "",
-  );
+  input.setCustomValidity(file.size > most ? input.dataset.tooLarge : "");
   if (file.type.startsWith("image/")) {
     shown = URL.createObjectURL(file);
     preview.src = shown;
@@ -84,3 +82,14 @@ document.addEventListener("htmx:afterSwap", (event) => {
     answer.scrollIntoView({ behavior: "smooth", block: "start" });
   }
 });
+
+// A picture of a few pixels, such as a digit, is shown with its pixels instead of blurred.
+function showPixels() {
+  for (const picture of document.querySelectorAll("[data-picture]")) {
+    const mark = () => picture.classList.toggle("pixels", picture.naturalWidth < 100);
+    if (picture.complete) mark();
+    else picture.addEventListener("load", mark, { once: true });
+  }
+}
+document.addEventListener("htmx:afterSwap", showPixels);
+showPixels();

@@ -41,7 +41,7 @@ document.addEventListener("click", async (event) => {
 const { zoneCookie } = document.documentElement.dataset;
 if (zoneCookie) {
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-  document.cookie = `${zoneCookie}=${timeZone}; path=/; max-age=31536000; samesite=lax`;
+  document.cookie = `${zoneCookie}=${timeZone}; path=/; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
 }
 
 // Times come in the server's zone, which they name, and are shown in the reader's.

@@ -6,6 +6,7 @@ Whoever adds a model, or an address with an argument, adds it here; the rules sa
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,12 +17,13 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model as AnyModel
+from django.utils import timezone
 from PIL import Image
 
-from accounts.models import Preferences
+from accounts.models import PasswordLink, Preferences
 from activity.models import Event
 from endpoints.models import Endpoint, Resource
-from invocations.models import Invocation, Picture
+from invocations.models import Invocation, LabelledPicture, Picture
 from models_catalog.models import Version
 from tests.rules.subjects import Address
 
@@ -60,6 +62,7 @@ class Rows:
     endpoint: Endpoint
     invocation: Invocation
     picture: Picture
+    labelled: LabelledPicture
     sample: str
     person: User
 
@@ -110,12 +113,21 @@ class Rows:
                 return {"kind": "good"}
             case ["models", *_]:
                 return version
+            case ["people", *_]:
+                return {"pk": self.person.pk}
+            case ["welcome", *_]:
+                return {"secret": "no-such-secret"}
             case ["endpoints", *_]:
                 return {"pk": self.endpoint.pk}
             case ["invoke", "samples", *_]:
                 return {"name": self.sample}
             case ["invoke", *_]:
-                return {"pk": self.invocation.pk, "sha256": self.picture.sha256}
+                return {
+                    "pk": self.invocation.pk,
+                    "sha256": self.picture.sha256,
+                    "model": self.labelled.model.name,
+                    "test_pk": self.labelled.pk,
+                }
             case ["admin", "r", *_]:
                 kind = ContentType.objects.get_for_model(type(self.version))
                 return {"content_type_id": kind.pk, "object_id": self.version.pk}
@@ -163,6 +175,11 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         groups.append(Group.objects.create(name=f"group-{n}"))
     for person in people:
         person.groups.set(groups[:1])
+    later = timezone.now() + timedelta(days=1)
+    PasswordLink.objects.bulk_create(
+        PasswordLink(user=person, digest=f"{n:064x}", expires_at=later)
+        for n, person in enumerate(people)
+    )
     Preferences.objects.bulk_create(
         Preferences(user=user, time_zone=ZONE if user == owner else "UTC")
         for user in (owner, *people)
@@ -196,11 +213,30 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         )
         for n in range(count)
     )
+    LabelledPicture.objects.bulk_create(
+        LabelledPicture(
+            model=version.model,
+            version=versions[n],
+            label="one",
+            predicted="zero",
+            probability=0.9,
+            flagged_by=owner,
+            flagged_by_name=owner.username,
+            sha256=f"{n:064}",
+            name=f"digit-{n}.png",
+            content_type="image/png",
+            size=len(picture),
+            data=picture,
+            thumbnail=picture,
+        )
+        for n in range(count)
+    )
     rows = Rows(
         version=version,
         endpoint=endpoint,
         invocation=Invocation.objects.order_by("-pk")[0],
         picture=Picture.objects.order_by("pk")[0],
+        labelled=LabelledPicture.objects.order_by("pk")[0],
         sample="sample-0.jpg",
         person=people[0],
     )

@@ -46,7 +46,7 @@ ERRORS = ".errors li:visible, .callout.error:visible"
 LONG = "a-very-long-name-that-goes-on-and-on-until-there-is-no-room-left"
 
 # What axe is asked: WCAG 2.2 A and AA, and its own best practices.
-_RUN = """
+AUDIT = """
 async () => {
   const found = await axe.run(document, {resultTypes: ["violations"]});
   const faults = found.violations.flatMap((one) => one.nodes.map((node) => ({
@@ -70,17 +70,27 @@ async () => {
 
 # The first field that a person fills in, of the forms that change something.
 _FIELDS = "main form[method=post] :is(input:not([type=hidden]), select, textarea)"
-_CLICK = """
-(field) => {
+# A select that has a choice from the start, and a field that is filled in, are emptied, too.
+_EMPTY = """
+  for (const one of field.form.elements) {
+    if (one.matches("select, textarea, input:not([type=hidden], [type=radio], [type=checkbox])")) {
+      one.value = "";
+    }
+  }
+"""
+_CLICK = f"""
+(field) => {{
+  {_EMPTY}
   field.form.noValidate = true;
   field.form.querySelector("button:not([type=button], [name])").click();
-}
+}}
 """
-_SUBMIT = "(field) => field.form.submit()"  # which runs no script of the page's
+# Which runs no script of the page's.
+_SUBMIT = f"(field) => {{ {_EMPTY} field.form.submit(); }}"
 
 
 @cache
-def _axe() -> str:
+def axe_source() -> str:
     spec = find_spec("axe_playwright_python")
     assert spec is not None
     assert spec.origin is not None
@@ -89,11 +99,12 @@ def _axe() -> str:
 
 @dataclass
 class Crawl:
-    """What was looked at, and what was found."""
+    """What was looked at, and what was found. ``seen``: the status of each page."""
 
     url: str
     page: Page
     seen: dict[str, int] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)  # what links lead to and is no page
     patterns: dict[str, int] = field(default_factory=dict)
     audits: int = 0
     audited: bool = True
@@ -115,7 +126,7 @@ class Crawl:
         waiting = [*paths]
         while waiting:
             path = waiting.pop(0)
-            if path in self.seen or not (self._wanted(path) or path in paths):
+            if path in self.seen or path in self.files or not (self._wanted(path) or path in paths):
                 continue
             waiting += self._visit(path)
 
@@ -140,9 +151,10 @@ class Crawl:
                 if "Download is starting" not in str(error) and "ERR_ABORTED" not in str(error):
                     raise
         answer = at.value
-        self.seen[path] = answer.status
         if "html" not in answer.headers.get("content-type", ""):
+            self.files.add(path)
             return []
+        self.seen[path] = answer.status
         expected = 404 if path in PAGES_WITHOUT_LINKS else 200
         if answer.status != expected and not 300 <= answer.status < 400:
             self.faults.append(f"{path}: answered with {answer.status}")
@@ -164,7 +176,7 @@ class Crawl:
         """axe-core on the page as it is, in each scheme and size, without loading it again."""
         if not self.audited:
             return
-        self.page.evaluate(_axe())
+        self.page.evaluate(axe_source())
         for scheme in SCHEMES:
             self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             for width, height in SIZES:
@@ -172,7 +184,7 @@ class Crawl:
                 # A part that is being asked for anew is paler for as long.
                 self.page.locator(".htmx-request").wait_for(state="detached")
                 self.audits += 1
-                for fault in self.page.evaluate(_RUN):
+                for fault in self.page.evaluate(AUDIT):
                     self.faults.append(
                         f"{path} ({scheme}, {width} px): {fault['rule']} at {fault['element']}: "
                         f"{fault['help']}. {fault['why']}"

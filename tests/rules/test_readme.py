@@ -67,7 +67,7 @@ def test_they_lead_to_the_pages_of_their_language() -> None:
 def test_the_korean_one_is_korean() -> None:
     prose = re.sub(r"^```.*?^```", "", _text(KOREAN), flags=re.M | re.S)
     # A paragraph of one word is a name: the title, and the link to the English page.
-    paragraphs = [text for text in prose.split("\n\n") if len(text.split()) > 2]
+    paragraphs = [text for text in prose.split("\n\n") if len(text.split()) > 3]
     foreign = [text for text in paragraphs if not re.search(r"[가-힣]", text)]
     assert len(paragraphs) > 15
     assert not foreign, f"Translate these: {foreign}"

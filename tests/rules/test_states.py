@@ -20,7 +20,18 @@ PORTAL = ("core", "activity", "accounts", "models_catalog", "endpoints", "invoca
 
 # Strings that are no state, though a state has the same value; each with why.
 NO_STATES = {
+    ("core/glossary.py", "ready"): "an anchor of the glossary",
     ("core/ready_checks.py", "ready"): "the alias of a database connection",
+    # The page of elements shows the looks of badges and steps; its rows are made up.
+    **{
+        ("core/styleguide.py", look): "a badge's look (.badge in portal.css)"
+        for look in (
+            *("uploaded", "checking", "ready", "rejected"),
+            *("in_service", "failed", "gone"),
+        )
+    },
+    ("templates/styleguide.html", "done"): "a step's look (ol.steps in portal.css)",
+    ("templates/styleguide.html", "failed"): "a step's look (ol.steps in portal.css)",
     ("endpoints/models.py", "done"): "Resource.progress: a step's look (ol.steps in portal.css)",
     ("endpoints/models.py", "failed"): "Resource.progress: a step's look (ol.steps in portal.css)",
     ("endpoints/views.py", "gone"): "a name in a template's context",

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 
 ROOT = Path(__file__).resolve().parents[2]
 # What is avoided, as a pattern, and what to say.
@@ -25,6 +26,18 @@ AVOIDED = {
     r"hopeless(ly)?": "permanent, not retried",
     r"betray(s|ed)?": "reveal, show",
     r"(living|dead) and (living|dead)": "running and ended",
+}
+# What is avoided in what users read: pages, events, errors, the manual. The glossary has the words.
+AVOIDED_ON_PAGES = {
+    r"proofs?|proved?s?|proven": "validation, validated",
+    r"mend(s|ed|ing)?": "fix, repair",
+    r"at work": "Working…",
+    r"asked once": "called once",
+    r"used up": "say what to do instead, such as: choose another number",
+    r"(do|does) not fit together": "Wrong name or password",
+    r"hostile": "untrusted",
+    r"amiss": "what does not work",
+    r"tells? of (each|it|them)": "shows, says",
 }
 _KINDS = {".py", ".html", ".js", ".css", ".md", ".sh", ".toml", ".yml"}
 # Where the words are named, and where releases say what they were called.
@@ -57,6 +70,29 @@ def test_the_word_is_not_used(word: str) -> None:
         if _PATTERNS[word].search(line)
     ]
     assert not found, f"Say instead: {AVOIDED[word]}.\n" + "\n".join(found)
+
+
+def _for_users() -> list[tuple[str, str]]:
+    """What users read, each with its place: sentences of the catalogs, templates, the manual."""
+    found = []
+    for path in sorted(ROOT.glob("*/locale/ko/LC_MESSAGES/django.po")):
+        with path.open("rb") as file:
+            for message in read_po(file):
+                ids = message.id if isinstance(message.id, tuple | list) else (message.id,)
+                found += [(str(path.relative_to(ROOT)), text) for text in ids if text]
+    for path in texts():
+        name = str(path.relative_to(ROOT))
+        if name.startswith(("templates/", "docs/")) or name == "README.md":
+            lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+            found += [(f"{name}:{number}", re.sub(r"`[^`]*`", "", line)) for number, line in lines]
+    return found
+
+
+@pytest.mark.parametrize("word", AVOIDED_ON_PAGES)
+def test_users_do_not_read_the_word(word: str) -> None:
+    pattern = re.compile(rf"(?<![a-zA-Z_-])(?:{word})(?![a-z_-])", re.IGNORECASE)
+    found = [f"{place}: {text[:100]}" for place, text in _for_users() if pattern.search(text)]
+    assert not found, f"Say instead: {AVOIDED_ON_PAGES[word]}.\n" + "\n".join(found)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ _.receive_data_chunk
 _.file_complete
 _.upload_interrupted
 _.process_exception
+_.get_user
 _.child_nodelists
 _.ROOT_URLCONF
 _._has_been_logged

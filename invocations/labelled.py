@@ -1,0 +1,258 @@
+"""Test sets: pictures that a model answered wrongly, each with its right label.
+
+Bytes up to 64 KB lie in the row, larger ones in S3 below ``TEST_SETS_PREFIX``, outside the stores
+that endpoints serve. An object is written before its row and deleted before it, so a row that is
+there has its picture; what a crash in between leaves is an object that nothing names.
+"""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import PurePath
+from uuid import uuid4
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Sum
+from django.utils.translation import gettext as _
+
+from activity.services import record
+from core import clock
+from core.errors import AwsError
+from invocations.models import LABEL_LENGTH, Invocation, LabelledPicture, Picture
+from models_catalog import s3
+from models_catalog.models import RegisteredModel, Version
+
+INLINE_BYTES = 64 * 1024
+"""Larger pictures lie in S3: rows are read, backed up and replicated whole."""
+_SUFFIX = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/gif": "gif",
+    "image/bmp": "bmp",
+    "image/webp": "webp",
+}
+# What spreadsheets take for the beginning of a formula (OWASP, CSV Injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+class FlagRefused(Exception):
+    """The picture was not stored; ``str()`` says why, in the reader's language."""
+
+
+def labels_of(version: Version) -> list[str]:
+    """The labels that the version knows, in their order, as far as the report has them."""
+    found = version.artifact.get("labels") or []
+    return list(dict.fromkeys(str(label) for label in found))
+
+
+def size_of(model: RegisteredModel) -> tuple[int, int]:
+    """How many pictures the model's test set has, and how many bytes."""
+    found = LabelledPicture.objects.filter(model=model).aggregate(n=Count("pk"), bytes=Sum("size"))
+    return found["n"], found["bytes"] or 0
+
+
+def flag(*, invocation: Invocation, label: str, actor: User) -> tuple[LabelledPicture, bool]:
+    """Store the call's picture and its right label; returns the row, and whether it is new.
+
+    A picture has one right label in a model: flagged again, its label changes. Raises FlagRefused,
+    with nothing stored, and AwsError where S3 does not take a picture.
+    """
+    label = label.replace("\0", "").strip()
+    picture = _picture(invocation, label)
+    values = {
+        "version": invocation.version,
+        "invocation": invocation,
+        "label": label,
+        "predicted": invocation.predictions[0]["label"],
+        "probability": invocation.predictions[0]["probability"],
+        "flagged_at": clock.now(),
+        "flagged_by": actor,
+        "flagged_by_name": actor.get_username(),
+    }
+    model = invocation.version.model
+    same = LabelledPicture.objects.filter(model=model, sha256=picture.sha256)
+    if not (known := same.update(**values)):
+        _check_room(model, len(picture.data))
+        known = not _create(model, picture, values) and same.update(**values)
+    record(
+        action="test_set.flagged",
+        subject=model,
+        parameters={
+            "version": str(invocation.version),
+            "predicted": str(values["predicted"])[:LABEL_LENGTH],
+            "label": label,
+        },
+        actor=actor,
+    )
+    return same.get(), not known
+
+
+def _picture(invocation: Invocation, label: str) -> Picture:
+    """The picture that was sent; FlagRefused where this answer cannot be flagged."""
+    if not settings.TEST_SETS:
+        raise FlagRefused(_("Test sets are switched off on this portal. Nothing was stored."))
+    if not invocation.predictions:
+        raise FlagRefused(_("This call has no answer that could be wrong. Nothing was stored."))
+    if not label:
+        raise FlagRefused(_("Choose or type the right label. Nothing was stored."))
+    if len(label) > LABEL_LENGTH:
+        raise FlagRefused(
+            _("The label has more than %(most)s characters. Type a shorter one.")
+            % {"most": LABEL_LENGTH}
+        )
+    if label == invocation.predictions[0]["label"].strip():
+        raise FlagRefused(
+            _("The model answered “%(label)s” itself. Choose another label; nothing was stored.")
+            % {"label": label}
+        )
+    picture = Picture.objects.filter(sha256=invocation.picture_sha256).first()
+    if picture is None:
+        raise FlagRefused(
+            _(
+                "The picture is no longer here: pictures are kept for a day. Call the model with it "
+                "again, then flag the new answer."
+            )
+        )
+    return picture
+
+
+def _check_room(model: RegisteredModel, more: int) -> None:
+    count, size = size_of(model)
+    if count >= settings.TEST_SET_PICTURES or size + more > settings.TEST_SET_MB << 20:
+        raise FlagRefused(
+            _(
+                "The test set of %(model)s is full: %(count)s pictures, %(size)s MB. Nothing was "
+                "stored. Ask an admin to download and empty it."
+            )
+            % {"model": model.name, "count": count, "size": size >> 20}
+        )
+
+
+def _create(model: RegisteredModel, picture: Picture, values: dict[str, object]) -> bool:
+    """Store a picture that the set did not have; False where somebody else just did."""
+    data = bytes(picture.data)
+    bucket = key = ""
+    if len(data) > INLINE_BYTES:
+        bucket = settings.MODEL_BUCKET
+        key = f"{settings.TEST_SETS_PREFIX}/{model.name}/{uuid4().hex}"
+        s3.upload(bucket=bucket, key=key, file=io.BytesIO(data))
+    try:
+        with transaction.atomic():
+            LabelledPicture.objects.create(
+                model=model,
+                sha256=picture.sha256,
+                name=picture.name,
+                content_type=picture.content_type,
+                size=len(data),
+                data=b"" if key else data,
+                thumbnail=bytes(picture.thumbnail),
+                bucket=bucket,
+                key=key,
+                **values,
+            )
+    except IntegrityError:
+        if key:
+            s3.delete(bucket=bucket, key=key)
+        return False
+    return True
+
+
+def content(row: LabelledPicture) -> bytes:
+    """The picture, as it was sent. Raises an AwsError where S3 does not give it."""
+    if not row.key:
+        return bytes(row.data)
+    return b"".join(s3.download(bucket=row.bucket, key=row.key))
+
+
+def empty(*, model: RegisteredModel, actor: User) -> int:
+    """Delete the model's test set; returns how many pictures it had.
+
+    Raises AwsError where S3 does not delete one: those before it are gone, the rest is kept, and
+    the next call goes on. What is flagged meanwhile stays.
+    """
+    rows = LabelledPicture.objects.filter(model=model)
+    gone = 0
+    try:
+        for row in rows.only("pk", "bucket", "key").order_by("pk"):
+            if row.key:
+                s3.delete(bucket=row.bucket, key=row.key)
+            gone += rows.filter(pk=row.pk).delete()[0]
+    finally:
+        if gone:
+            record(
+                action="test_set.emptied",
+                subject=model,
+                parameters={"name": model.name, "count": gone},
+                actor=actor,
+                level="warning",
+            )
+    return gone
+
+
+def archive(model: RegisteredModel) -> Iterator[bytes]:
+    """The test set as a zip, in parts: ``pictures/…``, and ``labels.csv`` with what is known.
+
+    The names of files are made here and hold nothing that a user wrote. A picture that S3 does not
+    give is named in the CSV with an empty file.
+    """
+    sink = _Sink()
+    table = io.StringIO(newline="")
+    lines = csv.writer(table)
+    lines.writerow(
+        ["file", "label", "predicted", "probability", "version", "flagged_at", "flagged_by", "name"]
+    )
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as packed:
+        rows = LabelledPicture.objects.filter(model=model).listed()
+        for number, row in enumerate(rows.order_by("pk"), 1):
+            suffix = _SUFFIX.get(row.content_type, "bin")
+            file = f"pictures/{number:05}-{row.sha256[:12]}.{suffix}"
+            try:
+                packed.writestr(file, content(row))
+            except AwsError:
+                file = ""
+            lines.writerow(
+                [
+                    file,
+                    safe_cell(row.label),
+                    safe_cell(row.predicted),
+                    f"{row.probability:.6f}",
+                    safe_cell(str(row.version)),
+                    row.flagged_at.isoformat(),
+                    safe_cell(row.flagged_by_name),
+                    safe_cell(PurePath(row.name).name),
+                ]
+            )
+            yield sink.taken()
+        packed.writestr("labels.csv", "\ufeff" + table.getvalue())
+    yield sink.taken()
+
+
+def safe_cell(text: str) -> str:
+    """A text that spreadsheets show as it is: they run what begins like a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+class _Sink(io.RawIOBase):
+    """A file that can be written alone; what was written is taken from it in parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Keep the bytes until they are taken."""
+        part = bytes(data)  # type: ignore[call-overload]
+        self._parts.append(part)
+        return len(part)
+
+    def taken(self) -> bytes:
+        """What was written since the last time."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)

@@ -1,0 +1,153 @@
+"""Pages of test sets: "Wrong?" under an answer, what a model's set holds, download, empty."""
+
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_http_methods, require_safe
+
+from core.errors import AwsError, NotFound
+from core.permissions import actor, require_permission
+from core.tables import Column, Search, Table
+from invocations import labelled
+from invocations.models import Invocation, LabelledPicture
+from invocations.views import may_invoke
+from models_catalog.models import RegisteredModel
+
+MAY_EMPTY = "invocations.empty_test_set"
+# A version of a thousand labels: all can be typed, so many are offered.
+MOST_OFFERED = 2000
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_invoke
+def wrong(request: HttpRequest, pk: int) -> HttpResponse:
+    """The form for the right label of an answer; a POST stores picture and label."""
+    rows = Invocation.objects.select_related("version__model", "endpoint").defer("thumbnail")
+    invocation = get_object_or_404(rows, pk=pk)
+    model = invocation.version.model
+    problem = ""
+    if request.method == "POST":
+        # A button of one of the answer's other labels, or what was typed.
+        label = request.POST.get("other") or request.POST.get("label", "")
+        try:
+            row, new = labelled.flag(invocation=invocation, label=label, actor=actor(request))
+        except (labelled.FlagRefused, AwsError) as error:
+            problem = str(error)
+        else:
+            said = {"label": row.label, "model": model.name}
+            text = (
+                _("Stored in the test set of %(model)s: this picture is “%(label)s”.")
+                if new
+                else _("The picture was in the test set of %(model)s. It is now “%(label)s”.")
+            ) % said
+            if not _is_htmx(request):
+                messages.success(request, text)
+                return redirect(invocation)
+            stored = {"invocation": invocation, "stored": text, "model": model}
+            return render(request, "invocations/_wrong.html", stored)
+    context = {
+        "invocation": invocation,
+        "model": model,
+        "problem": problem,
+        "labels": labelled.labels_of(invocation.version)[:MOST_OFFERED],
+        "known": LabelledPicture.objects.filter(model=model, sha256=invocation.picture_sha256)
+        .only("label")
+        .first(),
+    }
+    if _is_htmx(request):
+        return render(request, "invocations/_wrong.html", context)
+    return render(request, "invocations/wrong.html", context, status=400 if problem else 200)
+
+
+@require_safe
+@may_invoke
+def page(request: HttpRequest, model: str) -> HttpResponse:
+    """What the model's test set holds."""
+    found = get_object_or_404(RegisteredModel, name=model)
+    table = Table(
+        request,
+        LabelledPicture.objects.filter(model=found).listed(),
+        columns=[
+            Column("picture", _("Picture"), hidden_label=True),
+            Column("label", _("Right label"), sort="label"),
+            Column("predicted", _("Answer"), sort="predicted"),
+            Column("version", _("Version"), sort="version__number"),
+            Column("by", _("Flagged by"), sort="flagged_by_name"),
+            Column("when", _("When"), sort="flagged_at"),
+            Column("size", _("Size"), sort="size", numeric=True),
+        ],
+        filters=[Search("q", _("Label"), fields=("label__icontains", "predicted__icontains"))],
+        default_sort="-when",
+    )
+    count, size = labelled.size_of(found)
+    context = {
+        "model": found,
+        "table": table,
+        "count": count,
+        "size": size,
+        "most": settings.TEST_SET_PICTURES,
+        "on": settings.TEST_SETS,
+    }
+    return render(request, "invocations/test_set.html", context)
+
+
+@require_safe
+@may_invoke
+def download(request: HttpRequest, model: str) -> HttpResponse:
+    """The test set as a zip."""
+    found = get_object_or_404(RegisteredModel, name=model)
+    answer = StreamingHttpResponse(labelled.archive(found), content_type="application/zip")
+    answer["Content-Disposition"] = f'attachment; filename="{found.name}-test-set.zip"'
+    return cast(HttpResponse, answer)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_permission(MAY_EMPTY, "empty a model's test set")
+def empty(request: HttpRequest, model: str) -> HttpResponse:
+    """Ask first; a POST deletes all pictures of the set."""
+    found = get_object_or_404(RegisteredModel, name=model)
+    if request.method != "POST":
+        count, size = labelled.size_of(found)
+        context = {"model": found, "count": count, "size": size}
+        return render(request, "invocations/test_set_empty.html", context)
+    try:
+        gone = labelled.empty(model=found, actor=actor(request))
+    except AwsError as error:
+        said = _("Not all pictures could be deleted; the rest is kept. Try again. (%(error)s)")
+        messages.error(request, said % {"error": error})
+    else:
+        said = _("The test set of %(model)s is empty. Pictures deleted: %(count)s.")
+        messages.success(request, said % {"model": found.name, "count": gone})
+    return redirect(reverse("invocations:test-set", args=[found.name]))
+
+
+@require_safe
+@may_invoke
+@cache_control(private=True, max_age=3600)
+def picture(request: HttpRequest, test_pk: int) -> HttpResponse:
+    """A picture of a test set, as it was sent."""
+    row = get_object_or_404(LabelledPicture, pk=test_pk)
+    try:
+        return HttpResponse(labelled.content(row), content_type=row.content_type)
+    except NotFound:
+        raise Http404(_("The picture is no longer in the store.")) from None
+
+
+@require_safe
+@may_invoke
+@cache_control(private=True, max_age=86_400, immutable=True)
+def thumbnail(request: HttpRequest, test_pk: int) -> HttpResponse:
+    """The small JPEG of a picture of a test set."""
+    rows = LabelledPicture.objects.only("thumbnail")
+    data = bytes(get_object_or_404(rows, pk=test_pk).thumbnail)
+    return HttpResponse(data, content_type="image/jpeg")
+
+
+def _is_htmx(request: HttpRequest) -> bool:
+    return bool(cast(Any, request).htmx)
