@@ -152,11 +152,7 @@ def _model_for_upload(
             if model is None:
                 raise
     if new:
-        said = gettext(
-            "The model %(name)s was registered while this archive was sent, and nothing of the "
-            "upload was kept. To add a version to that model, upload on its own page."
-        ) % {"name": name}
-        raise ValidationError({"name": said}, code="unique")
+        raise ValidationError({"name": name_taken(name)}, code="unique")
     return model
 
 
