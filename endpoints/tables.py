@@ -47,7 +47,7 @@ def running(request: HttpRequest) -> Table:
             Column("versions", _("Versions"), numeric=True),
             Column("called", _("Last call"), sort="last_call_order"),
             Column("by", _("Created by"), sort="created_by__username"),
-            Column("created", _("Created"), sort="created_at"),
+            Column("made", _("Created"), sort="created_at"),
             Column("actions", ""),
         ],
         filters=[
@@ -64,7 +64,7 @@ def running(request: HttpRequest) -> Table:
                 narrow=_in_condition,
             ),
         ],
-        default_sort="-created",
+        default_sort="-made",
     )
 
 
@@ -77,7 +77,7 @@ def torn_down(request: HttpRequest) -> Table:
             Column("name", _("Endpoint"), sort="name"),
             Column("size", _("Ran on"), sort=("instance_type", "instance_count")),
             Column("by", _("Created by"), sort="created_by__username"),
-            Column("created", _("Created"), sort="created_at"),
+            Column("made", _("Created"), sort="created_at"),
             Column("ended", _("Torn down"), sort="gone_at"),
         ],
         filters=[Search("q", _("Name"), fields=("name__icontains",))],
@@ -114,7 +114,7 @@ def versions(request: HttpRequest, endpoint: Endpoint) -> Table:
             Column("version", _("Version"), sort=("model__name", "number")),
             Column("target", _("Target model")),
             Column("size", _("Size"), sort="published_size", numeric=True),
-            Column("uploaded", _("Uploaded"), sort="created_at"),
+            Column("added", _("Uploaded"), sort="created_at"),
             Column("actions", ""),
         ],
         filters=[
@@ -126,7 +126,7 @@ def versions(request: HttpRequest, endpoint: Endpoint) -> Table:
                 narrow=_newest_of_each_model,
             ),
         ],
-        default_sort="-uploaded",
+        default_sort="-added",
     )
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
@@ -99,17 +100,14 @@ class _Part:
 
     name: str
     address: str
-    template: str
     live: bool
 
 
-_OVERVIEW = _Part("overview", "endpoints:detail", "endpoints/_overview.html", live=True)
-_MODELS = _Part("models", "endpoints:models", "endpoints/_models.html", live=False)
-_USE = _Part("use", "endpoints:use", "endpoints/_use.html", live=False)
-_CONFIGURATION = _Part(
-    "configuration", "endpoints:configuration", "endpoints/_configuration.html", live=True
-)
-_HISTORY = _Part("history", "endpoints:history", "endpoints/_history.html", live=True)
+_OVERVIEW = _Part("overview", "endpoints:detail", live=True)
+_MODELS = _Part("models", "endpoints:models", live=False)
+_USE = _Part("use", "endpoints:use", live=False)
+_CONFIGURATION = _Part("configuration", "endpoints:configuration", live=True)
+_HISTORY = _Part("history", "endpoints:history", live=True)
 _PARTS = (_OVERVIEW, _MODELS, _USE, _CONFIGURATION, _HISTORY)
 
 
@@ -219,7 +217,7 @@ def _tabs(endpoint: Endpoint, part: _Part, versions: int) -> list[Tab]:
         _MODELS: _("Models"),
         _USE: _("Use"),
         _CONFIGURATION: _("Configuration"),
-        _HISTORY: _("History"),
+        _HISTORY: pgettext("of an endpoint", "History"),
     }
     return [
         Tab(

@@ -125,9 +125,10 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     page.get_by_role("navigation").get_by_role("link", name="Endpoints").click()
     page.get_by_role("link", name="zoo").first.click()
     expect(page.locator("main")).to_contain_text("InService", timeout=LIVE)
+    endpoint_page = page.url
+    page.get_by_role("link", name="Configuration", exact=True).click()
     for shown in ("endpoint/zoo", "endpoint-config/zoo-r1", "model/zoo-r1"):
         expect(page.locator("main")).to_contain_text(shown)
-    endpoint_page = page.url
 
     # 4. Invokes it: cold, then warm beside it.
     picture = tmp_path / "picture.jpg"

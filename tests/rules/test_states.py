@@ -34,7 +34,6 @@ NO_STATES = {
     ("templates/styleguide.html", "failed"): "a step's look (ol.steps in portal.css)",
     ("endpoints/models.py", "done"): "Resource.progress: a step's look (ol.steps in portal.css)",
     ("endpoints/models.py", "failed"): "Resource.progress: a step's look (ol.steps in portal.css)",
-    ("endpoints/views.py", "gone"): "a name in a template's context",
     ("invocations/models.py", "waiting"): "a part of a call's latency (t-waiting in endpoints.css)",
     ("invocations/urls.py", "kept"): "the name of an address",
     ("invocations/views.py", "kept"): "a name in a template's context",
