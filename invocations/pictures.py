@@ -159,16 +159,16 @@ def _sent(opened: decoding.Opened, data: bytes, name: str) -> Prepared:
     after = {"after": _size(len(sent)), "after_px": f"{picture.width:,} × {picture.height:,}"}
     if not fits:
         scaled = phrase(
-            "Scaled down from %(before)s, %(before_px)s px to %(after)s, %(after_px)s px: SageMaker "
-            "takes %(most)s at most",
+            "Scaled down from %(before)s, %(before_px)s px to %(after)s, %(after_px)s px: "
+            "SageMaker takes %(most)s at most",
             **before,
             **after,
             most=_size(MAX_PAYLOAD_BYTES),
         )
     elif smaller:
         scaled = phrase(
-            "Turned from %(from)s into %(to)s, and scaled down from %(before)s, %(before_px)s px to "
-            "%(after)s, %(after_px)s px",
+            "Turned from %(from)s into %(to)s, and scaled down from %(before)s, %(before_px)s px "
+            "to %(after)s, %(after_px)s px",
             **{"from": opened.kind},
             to=kind,
             **before,

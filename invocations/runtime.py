@@ -82,9 +82,9 @@ def _known_error(
         if _NO_ARTIFACT.search(text):
             return errors.NotFound(
                 phrase(
-                    "SageMaker could not fetch the archive %(model)s from the endpoint's store. See "
-                    "that it is still there, and that the execution role may read it. SageMaker "
-                    "says: “%(said)s”",
+                    "SageMaker could not fetch the archive %(model)s from the endpoint's store. "
+                    "See that it is still there, and that the execution role may read it. "
+                    "SageMaker says: “%(said)s”",
                     model=target_model,
                     said=text,
                 )

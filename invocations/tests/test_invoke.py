@@ -195,7 +195,7 @@ def test_a_text_file_renamed_jpg_gets_a_sentence_and_the_choices_stay(
     assert response.status_code == 400
     assert "cat.jpg is not a picture" in page
     assert f'<option value="{other.pk}" selected>' in page
-    assert "version and endpoint are as you chose them" in page
+    assert "Version and endpoint are as you chose them" in page
     assert not sagemaker_runtime.asked
     assert not Invocation.objects.exists()
 
@@ -222,7 +222,7 @@ def test_a_picture_before_is_kept_when_the_next_is_none(post):
     ("data", "says"),
     [
         ({}, "Choose a picture first"),
-        ({"again": "f" * 64}, "kept for a day only"),
+        ({"again": "f" * 64}, "kept for a day"),
         ({"again": "f" * 64, "version": ""}, "Choose a version"),
         ({"endpoint": "999999"}, "Choose an endpoint"),
         ({"endpoint": "x; drop table"}, "Choose an endpoint"),
@@ -248,7 +248,7 @@ def test_a_full_pool_is_told(post, monkeypatch):
             raise PoolFull
 
     monkeypatch.setattr(services, "pool", NoRoom)
-    assert "too many calls are waiting" in text(post(picture=upload()))
+    assert "Too many calls are waiting" in text(post(picture=upload()))
     assert not Invocation.objects.exists()
 
 
@@ -280,7 +280,7 @@ def test_throttling_is_tried_again_but_not_for_ever(post, sagemaker_runtime):
         (errors.NotFound("SageMaker could not fetch the artifact."), "could not fetch"),
         (
             errors.ModelFailed('{"code":400,"message":"Scale it down."}', status=400),
-            "The model cannot take this picture: Scale it down.",
+            "The model cannot take this picture. The container says: “Scale it down.”",
         ),
         (errors.ModelFailed("out of memory", status=507), "Choose a larger instance type"),
         (errors.ModelFailed("Prediction failed", status=503), "failed with status 503"),
@@ -328,7 +328,7 @@ def test_a_bug_leaves_no_call_running(post, sagemaker_runtime):
     with pytest.raises(RuntimeError):
         post(picture=upload())
     call = Invocation.objects.get()
-    assert (call.state, "the portal itself failed" in call.error.lower()) == ("failed", True)
+    assert (call.state, "the portal failed" in call.error.lower()) == ("failed", True)
 
 
 def test_a_shutdown_gives_up_what_is_under_way_and_says_so(serving, version, monkeypatch):
@@ -365,7 +365,7 @@ def test_a_picture_over_the_limit_is_scaled_and_says_so(post, sagemaker_runtime)
     noise = Image.frombytes("RGB", (1800, 1400), random.Random(1).randbytes(1800 * 1400 * 3))
     out = io.BytesIO()
     noise.save(out, "BMP")
-    assert "scaled down to a smaller" in text(post(picture=upload(out.getvalue(), "big.bmp")))
+    assert "Scaled down from" in text(post(picture=upload(out.getvalue(), "big.bmp")))
     assert len(sagemaker_runtime.asked[0]["body"]) <= runtime.MAX_PAYLOAD_BYTES
 
 
@@ -423,7 +423,7 @@ def test_who_has_no_role_may_not(serving, version, client, django_user_model):
 
 
 def test_a_file_that_is_far_too_large_is_refused_before_it_is_read(post):
-    for header, kept in ((HTMX, "your choices are as they were"), ({}, "choose again")):
+    for header, kept in ((HTMX, "Your choices are as they were"), ({}, "Choose again")):
         response = post.client.post(
             reverse("invocations:run"),
             data=b"never read",
@@ -432,7 +432,7 @@ def test_a_file_that_is_far_too_large_is_refused_before_it_is_read(post):
             **header,
         )
         assert "larger than 64 MB" in text(response)
-        assert f"Nothing was sent; {kept}." in text(response)
+        assert f"Nothing was sent. {kept}." in text(response)
 
 
 def test_the_csrf_token_is_needed(serving, version, user_in, sagemaker_runtime):
@@ -462,4 +462,4 @@ def test_empty_portals_say_what_to_do(db, account, client_of, make_version):
     Endpoint.objects.update(state=Endpoint.State.IN_SERVICE)
     assert "There is no version to call" in text(client.get("/invoke/"))
     make_version()
-    assert "The answer will be here" in text(client.get("/invoke/"))
+    assert "No answer yet" in text(client.get("/invoke/"))

@@ -129,7 +129,7 @@ def test_a_models_page_offers_its_latest_version_that_is_ready(
     make_version(number=2, state=Version.State.REJECTED, reason="It is empty.")
     page = _page(client_of("viewer"), ready.model.get_absolute_url())
     assert f'href="/invoke/?version={ready.pk}"' in page
-    assert "Invoke v1<" in page
+    assert "Call v1<" in page
 
 
 def test_an_endpoint_offers_calls_while_it_serves(
@@ -153,7 +153,7 @@ def test_an_endpoint_offers_calls_while_it_serves(
     [
         ("/models/", "Models"),
         ("/endpoints/", "Endpoints"),
-        ("/invoke/", "Invoke"),
+        ("/invoke/", "Call a model"),
         ("/activity/", "Activity"),
     ],
 )
@@ -166,7 +166,7 @@ def test_the_navigation_marks_the_page_that_is_shown(
     assert [link.rpartition("</a>")[0].rpartition(">")[2].strip() for link in links] == [
         "Models",
         "Endpoints",
-        "Invoke",
+        "Call a model",
         "Activity",
     ]
     assert [link for link in links if "aria-current" in link] == [

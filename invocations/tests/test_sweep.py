@@ -30,7 +30,7 @@ def test_the_sweep_marks_lost_calls(serving, make_version):
     for row in lost:
         row.refresh_from_db()
         assert row.state == Invocation.State.FAILED
-        assert "Send the picture again" in row.error
+        assert "Call the model again" in row.error
     for row in kept:
         state = row.state
         row.refresh_from_db()

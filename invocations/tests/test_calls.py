@@ -1,0 +1,165 @@
+"""The page of all calls, what an answer leads with, and errors in the reader's language."""
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import translation
+
+from core.palette import search
+from core.sentences import phrase
+from endpoints.models import Endpoint
+from invocations.models import Invocation
+from models_catalog.models import Version
+from tests.html import one_line
+
+
+@pytest.fixture
+def call(serving: Endpoint, make_version: Callable[..., Version]) -> Callable[..., Invocation]:
+    """Make a call."""
+    version = make_version()
+
+    def make(**values: Any) -> Invocation:
+        default: dict[str, Any] = {
+            "endpoint": serving,
+            "version": version,
+            "target_model": version.target_model,
+            "state": Invocation.State.DONE,
+            "picture_name": "three.png",
+            "predictions": [{"label": "three", "probability": 0.75}],
+            "latency_ms": 12.0,
+            "cold": False,
+        }
+        return Invocation.objects.create(**default | values)
+
+    return make
+
+
+def _page(client: Client, address: str, **headers: str) -> str:
+    answer = client.get(address, headers=headers)
+    assert answer.status_code == 200
+    return html.unescape(one_line(answer))
+
+
+def test_all_calls_are_filtered_by_the_address(
+    call: Callable[..., Invocation],
+    client_of: Callable[[str], Client],
+    serving: Endpoint,
+    make_version: Callable[..., Version],
+) -> None:
+    client = client_of("viewer")
+    other = Endpoint.objects.create(name="elsewhere")
+    dogs = make_version(name="dogs")
+    rows = {
+        "plain": call(),
+        "cold": call(cold=True),
+        "failed": call(state="failed", predictions=[], error="It broke.", cold=None),
+        "elsewhere": call(endpoint=other),
+        "dogs": call(version=dogs),
+    }
+
+    def shown(query: str) -> set[str]:
+        page = _page(client, f"/invoke/calls/?{query}")
+        return {name for name, row in rows.items() if f'href="/invoke/{row.pk}/"' in page}
+
+    assert shown("") == set(rows)
+    assert shown("cold=1") == {"cold"}
+    assert shown("state=failed") == {"failed"}
+    assert shown(f"endpoint={other.pk}") == {"elsewhere"}
+    assert shown(f"model={dogs.model_id}") == {"dogs"}
+    assert shown("day=2001-01-01") == set()
+    assert shown("endpoint=nonsense&sort=nonsense") == set(rows)
+
+
+def test_fifty_calls_a_page_for_as_many_queries(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    client = client_of("viewer")
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            _page(client, "/invoke/calls/")
+        return len(captured)
+
+    call()
+    few = queries()
+    for _ in range(55):
+        call()
+    assert queries() == few <= 12
+    assert _page(client, "/invoke/calls/").count("/thumbnail/") == 50
+    assert _page(client, "/invoke/calls/?page=2").count("/thumbnail/") == 6
+
+
+def test_the_answer_leads_and_labels_of_nothing_have_no_bar(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    rows = [("three", 0.9989), ("eight", 0.001), ("nine", 0.0001), ("one", 0.0), ("two", 0.0)]
+    answer = call(predictions=[{"label": label, "probability": p} for label, p in rows])
+    page = _page(client_of("viewer"), answer.get_absolute_url())
+    assert '<h2 class="headline">three</h2>' in page
+    bars = page.partition('<ul class="bars">')[2].partition("</ul>")[0]
+    assert bars.count("<li>") == 1
+    assert "eight" in bars
+    assert "The rest: each below 0.1 %." in page
+    assert 'TargetModel="digits_v1.tar.gz"' in page
+    assert "--endpoint-name demo" in page
+
+
+@pytest.mark.parametrize(
+    ("cold", "timings", "says"),
+    [
+        (True, {"load_ms": 410.0}, "Cold start: the model was loaded for this call, 410 ms."),
+        (True, {}, "Cold start: the model was loaded for this call."),
+        (False, {}, "Warm: the model was in memory already."),
+    ],
+)
+def test_cold_and_warm_are_said_in_plain_words(
+    call: Callable[..., Invocation],
+    client_of: Callable[[str], Client],
+    cold: bool,
+    timings: dict[str, float],
+    says: str,
+) -> None:
+    answer = call(cold=cold, timings=timings)
+    assert says in _page(client_of("viewer"), answer.get_absolute_url())
+
+
+def test_an_error_is_told_in_the_readers_language_and_quotes_the_container(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    said = phrase(
+        "The model's container failed with status %(status)s. It says: “%(said)s”",
+        status=500,
+        said="Prediction failed",
+    )
+    answer = call(state="failed", predictions=[], **Invocation.told(said))
+    assert answer.error.startswith("The model's container failed with status 500.")
+    with translation.override("ko"):
+        korean = str(answer.said)
+    assert korean != answer.error
+    assert "Prediction failed" in korean
+    page = _page(client_of("viewer"), answer.get_absolute_url(), accept_language="ko")
+    assert korean in page
+    old = call(state="failed", predictions=[], error="As it was written then.")
+    assert "As it was written then." in _page(client_of("operator"), old.get_absolute_url())
+
+
+def test_the_search_finds_the_page_and_the_newest_version_to_call(
+    make_version: Callable[..., Version], user_in: Callable[[str], Any], db: None
+) -> None:
+    make_version()
+    newest = make_version(number=2)
+    make_version(number=3, state=Version.State.REJECTED, reason="no")
+
+    def found(query: str) -> dict[str, str]:
+        groups = search(user_in_viewer, query)
+        return {str(hit.label): hit.url for group in groups for hit in group.hits}
+
+    user_in_viewer = user_in("viewer")
+    assert found("call a")["Call a model"] == "/invoke/"
+    assert found("digi")["Call digits v2"] == f"/invoke/?version={newest.pk}"
+    assert "Call digits v1" not in found("digi")

@@ -1,0 +1,260 @@
+"""Test sets: "Wrong?" under an answer, what a set holds, its zip, and its end."""
+
+import csv
+import html
+import io
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db.models import ProtectedError
+from django.test import Client
+from django.urls import reverse
+
+from activity.models import Event
+from core.errors import Throttled
+from endpoints.models import Endpoint
+from invocations import labelled
+from invocations.models import Invocation, LabelledPicture, Picture
+from models_catalog import s3
+from models_catalog.models import Version
+
+HTMX = {"HTTP_HX_REQUEST": "true"}
+JPEG = b"\xff\xd8 a picture"
+
+
+@pytest.fixture(autouse=True)
+def _on(settings: Any) -> None:
+    settings.TEST_SETS = True
+
+
+@pytest.fixture
+def call(serving: Endpoint, make_version: Callable[..., Version]) -> Callable[..., Invocation]:
+    """Make a call whose picture is kept: ``call(b"bytes")``."""
+    version = make_version(report={"artifact": {"labels": ["three", "eight", "nine"]}})
+
+    def make(data: bytes = JPEG, number: int = 0, **values: Any) -> Invocation:
+        sha256 = f"{number:064}"
+        Picture.objects.get_or_create(
+            sha256=sha256,
+            defaults={
+                "name": "=evil().png",
+                "content_type": "image/jpeg",
+                "data": data,
+                "thumbnail": JPEG,
+            },
+        )
+        default: dict[str, Any] = {
+            "endpoint": serving,
+            "version": version,
+            "target_model": version.target_model,
+            "state": Invocation.State.DONE,
+            "picture_name": "three.png",
+            "picture_sha256": sha256,
+            "predictions": [
+                {"label": "eight", "probability": 0.75},
+                {"label": "three", "probability": 0.25},
+            ],
+            "latency_ms": 12.0,
+        }
+        return Invocation.objects.create(**default | values)
+
+    return make
+
+
+def _text(response: Any) -> str:
+    return html.unescape(" ".join(response.content.decode().split()))
+
+
+def _wrong(call: Invocation) -> str:
+    return reverse("invocations:wrong", args=[call.pk])
+
+
+def _set(call: Invocation, name: str = "test-set") -> str:
+    return reverse(f"invocations:{name}", args=[call.version.model.name])
+
+
+def test_a_viewer_stores_the_right_label_of_a_wrong_answer(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    client, answer = client_of("viewer"), call()
+    page = _text(client.get(answer.get_absolute_url()))
+    assert f'href="{_wrong(answer)}"' in page
+    form = _text(client.get(_wrong(answer), **HTMX))
+    assert '<option value="nine">' in form, "the model's labels are offered"
+    assert 'name="other" value="three"' in form
+    assert "<html" not in form
+    said = _text(client.post(_wrong(answer), {"other": "three"}, **HTMX))
+    assert "this picture is “three”" in said
+    row = LabelledPicture.objects.get()
+    assert (row.label, row.predicted, row.probability) == ("three", "eight", 0.75)
+    assert (row.version, row.model) == (answer.version, answer.version.model)
+    assert (bytes(row.data), row.key, row.size) == (JPEG, "", len(JPEG))
+    assert row.flagged_by_name == "viewer-user"
+    assert Event.objects.get(action="test_set.flagged").sentence == (
+        "Flagged an answer of digits v1 as wrong: it said “eight”, right is “three”."
+    )
+    page = _text(client.get(_set(answer)))
+    assert "<strong>three</strong>" in page
+    assert f'href="{answer.get_absolute_url()}">eight</a>' in page
+
+
+def test_without_javascript_the_form_is_a_page(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    client, answer = client_of("viewer"), call()
+    assert "<html" in _text(client.get(_wrong(answer)))
+    response = client.post(_wrong(answer), {"label": "  nine "})
+    assert response.url == answer.get_absolute_url()
+    assert LabelledPicture.objects.get().label == "nine"
+
+
+def test_a_picture_has_one_right_label(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    client, answer = client_of("viewer"), call()
+    client.post(_wrong(answer), {"label": "nine"}, **HTMX)
+    assert "It is now “three”" in _text(client.post(_wrong(answer), {"label": "three"}, **HTMX))
+    assert LabelledPicture.objects.get().label == "three"
+
+
+@pytest.mark.parametrize(
+    ("label", "change", "says"),
+    [
+        ("", {}, "Choose or type the right label"),
+        ("x" * 201, {}, "more than 200 characters"),
+        ("eight", {}, "answered “eight” itself"),
+        ("nine", {"state": "failed", "predictions": []}, "no answer that could be wrong"),
+        ("nine", {"picture_sha256": "f" * 64}, "kept for a day"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(
+    call: Callable[..., Invocation],
+    client_of: Callable[[str], Client],
+    label: str,
+    change: dict[str, Any],
+    says: str,
+) -> None:
+    answer = call(**change)
+    response = client_of("viewer").post(_wrong(answer), {"label": label})
+    assert response.status_code == 400
+    assert says in _text(response)
+    assert not LabelledPicture.objects.exists()
+
+
+def test_switched_off_nothing_is_offered_or_stored_and_the_set_stays(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client], settings: Any
+) -> None:
+    client, answer = client_of("viewer"), call()
+    client.post(_wrong(answer), {"label": "nine"})
+    settings.TEST_SETS = False
+    assert _wrong(answer) not in _text(client.get(answer.get_absolute_url()))
+    assert "switched off" in _text(client.post(_wrong(answer), {"label": "three"}))
+    assert LabelledPicture.objects.get().label == "nine"
+    assert "nine" in _text(client.get(_set(answer)))
+
+
+@pytest.mark.parametrize(("setting", "most"), [("TEST_SET_PICTURES", 1), ("TEST_SET_MB", 0)])
+def test_a_full_set_takes_no_more_and_labels_still_change(
+    call: Callable[..., Invocation],
+    client_of: Callable[[str], Client],
+    settings: Any,
+    setting: str,
+    most: int,
+) -> None:
+    client, first, second = client_of("viewer"), call(), call(number=1)
+    client.post(_wrong(first), {"label": "nine"})
+    setattr(settings, setting, most)
+    assert "is full" in _text(client.post(_wrong(second), {"label": "nine"}))
+    client.post(_wrong(first), {"label": "three"})
+    assert LabelledPicture.objects.get().label == "three"
+
+
+def test_large_pictures_lie_in_s3_and_go_with_their_row(
+    store: str, call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    data = JPEG + bytes(labelled.INLINE_BYTES)
+    answer = call(data)
+    client = client_of("admin")
+    client.post(_wrong(answer), {"label": "nine"})
+    row = LabelledPicture.objects.get()
+    assert (bytes(row.data), row.size) == (b"", len(data))
+    assert row.key.startswith("test-sets/digits/")
+    response = client.get(reverse("invocations:test-picture", args=[row.pk]))
+    assert (response.content, response["Content-Type"]) == (data, "image/jpeg")
+    assert "Pictures to delete, with their labels: 1" in _text(
+        client.get(_set(answer, "test-set-empty"))
+    )
+    assert client.post(_set(answer, "test-set-empty")).url == _set(answer)
+    assert not LabelledPicture.objects.exists()
+    assert not list(s3.listing(bucket=store, prefix="test-sets/"))
+    assert Event.objects.order_by("pk").last().sentence == (  # type: ignore[union-attr]
+        "Emptied the test set of digits. Pictures deleted: 1."
+    )
+
+
+def test_s3_away_keeps_the_rows_and_says_so(
+    call: Callable[..., Invocation],
+    client_of: Callable[[str], Client],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, answer = client_of("admin"), call()
+    client.post(_wrong(answer), {"label": "nine"})
+    LabelledPicture.objects.update(bucket="b", key="k", data=b"")
+
+    def away(**asked: Any) -> None:
+        raise Throttled("S3 is away.")
+
+    monkeypatch.setattr(s3, "delete", away)
+    page = _text(client.post(_set(answer, "test-set-empty"), follow=True))
+    assert "the rest is kept" in page
+    assert LabelledPicture.objects.count() == 1
+    monkeypatch.setattr(s3, "upload", away)
+    refused = client.post(_wrong(call(bytes(70_000), number=1)), {"label": "nine"})
+    assert "S3 is away." in _text(refused)
+    assert LabelledPicture.objects.count() == 1
+
+
+def test_the_zip_has_the_pictures_and_a_table_without_formulas(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    client, answer = client_of("viewer"), call()
+    client.post(_wrong(answer), {"label": '=HYPERLINK("http://evil.example")'})
+    response = client.get(_set(answer, "test-set-download"))
+    assert response["Content-Disposition"] == 'attachment; filename="digits-test-set.zip"'
+    packed = zipfile.ZipFile(io.BytesIO(b"".join(response.streaming_content)))  # type: ignore[attr-defined]
+    picture = "pictures/00001-000000000000.jpg"
+    assert packed.namelist() == [picture, "labels.csv"]
+    assert packed.read(picture) == JPEG
+    lines = list(csv.DictReader(io.StringIO(packed.read("labels.csv").decode("utf-8-sig"))))
+    assert [line["file"] for line in lines] == [picture]
+    assert lines[0]["label"] == '\'=HYPERLINK("http://evil.example")'
+    assert lines[0]["name"] == "'=evil().png"
+    assert (lines[0]["predicted"], lines[0]["version"]) == ("eight", "digits v1")
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_only_admins_empty_a_set(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client], role: str
+) -> None:
+    client, answer = client_of(role), call()
+    client.post(_wrong(answer), {"label": "nine"})
+    assert _set(answer, "test-set-empty") not in _text(client.get(_set(answer)))
+    assert client.post(_set(answer, "test-set-empty")).status_code == 403
+    assert LabelledPicture.objects.exists()
+
+
+def test_who_leaves_stays_by_name_and_a_model_with_a_set_is_not_deleted(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    client, answer = client_of("viewer"), call()
+    client.post(_wrong(answer), {"label": "nine"})
+    assert answer.created_by is None
+    LabelledPicture.objects.get().flagged_by.delete()  # type: ignore[union-attr]
+    row = LabelledPicture.objects.get()
+    assert (row.flagged_by, row.flagged_by_name) == (None, "viewer-user")
+    answer.endpoint.delete()
+    assert LabelledPicture.objects.get().invocation is None
+    with pytest.raises(ProtectedError):
+        answer.version.model.delete()
