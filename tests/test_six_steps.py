@@ -196,6 +196,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     page.get_by_role("link", name="Tear down").click()
     page.locator("form input[type=text]").first.fill("zoo")
     page.get_by_role("button", name="Tear down").click()
+    page.get_by_role("link", name="Configuration", exact=True).click()
     expect(page.locator(".badge[data-state=gone]")).to_have_count(4, timeout=LIVE)
     aws = {
         "aws_access_key_id": stack.aws["AWS_ACCESS_KEY_ID"],
