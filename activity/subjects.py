@@ -2,12 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db.models import Model
-
-if TYPE_CHECKING:
-    from django.utils.functional import _StrPromise as StrPromise
 
 
 def _own_page(found: Any) -> str:
@@ -28,7 +25,7 @@ class Kind:
     url: Callable[[Any], str] = _own_page
     permission: str = ""
     doing: str = ""
-    label: "str | StrPromise" = ""
+    label: Any = ""
 
 
 _kinds: dict[str, Kind] = {}
@@ -41,7 +38,7 @@ def register(
     url: Callable[[Any], str] = _own_page,
     permission: str = "",
     doing: str = "",
-    label: "str | StrPromise" = "",
+    label: Any = "",
 ) -> None:
     """Make a kind known: ``name`` is the ``activity_kind`` of its subjects. See Kind for the rest.
 
@@ -62,7 +59,7 @@ def hidden_from(has_perm: Callable[[str], bool]) -> list[str]:
     return [name for name, k in _kinds.items() if k.permission and not has_perm(k.permission)]
 
 
-def labels(has_perm: Callable[[str], bool]) -> list[tuple[str, "str | StrPromise"]]:
+def labels(has_perm: Callable[[str], bool]) -> list[tuple[str, Any]]:
     """Name and label of each kind that somebody may read events about."""
     hidden = hidden_from(has_perm)
     return [(name, k.label) for name, k in _kinds.items() if k.label and name not in hidden]

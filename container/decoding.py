@@ -108,11 +108,11 @@ _silence()
 Image.MAX_IMAGE_PIXELS = None
 
 
-class Unreadable(Exception):
+class Unreadable(Exception):  # untranslated: invocations/unreadable.py does it
     """The bytes are not decoded; ``str()`` is a sentence that says how to mend it."""
 
 
-class NoPicture(Unreadable):
+class NoPicture(Unreadable):  # untranslated: the portal has a sentence of its own
     """The bytes are none of the formats that are known."""
 
 

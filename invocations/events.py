@@ -5,8 +5,9 @@ from typing import Final
 from django.utils.translation import gettext_noop as _
 
 TEMPLATES: Final = {
-    "test_set.flagged": _(
-        "Flagged an answer of %(version)s as wrong: it said “%(predicted)s”, right is “%(label)s”."
+    "model.answer_flagged": _(
+        "Flagged an answer of %(version)s as wrong: it said “%(predicted)s”, the right label is "
+        "“%(label)s”."
     ),
-    "test_set.emptied": _("Emptied the test set of %(name)s. Pictures deleted: %(count)s."),
+    "model.test_set_emptied": _("Emptied the test set of %(name)s (pictures deleted: %(count)s)."),
 }

@@ -6,9 +6,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from core.palette import MOST_OF_A_SOURCE, Hit, matches
+from invocations.panels import MAY_INVOKE
 from models_catalog.models import Version
-
-MAY_INVOKE = "endpoints.invoke_endpoint"
 
 
 def pages(user: Any, query: str) -> list[Hit]:

@@ -18,6 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Sum
 from django.utils.translation import gettext as _
 
+from activity.models import Event
 from activity.services import record
 from core import clock
 from core.errors import AwsError
@@ -78,7 +79,7 @@ def flag(*, invocation: Invocation, label: str, actor: User) -> tuple[LabelledPi
         _check_room(model, len(picture.data))
         known = not _create(model, picture, values) and same.update(**values)
     record(
-        action="test_set.flagged",
+        action="model.answer_flagged",
         subject=model,
         parameters={
             "version": str(invocation.version),
@@ -183,11 +184,11 @@ def empty(*, model: RegisteredModel, actor: User) -> int:
     finally:
         if gone:
             record(
-                action="test_set.emptied",
+                action="model.test_set_emptied",
                 subject=model,
                 parameters={"name": model.name, "count": gone},
                 actor=actor,
-                level="warning",
+                level=Event.Level.WARNING,
             )
     return gone
 

@@ -342,7 +342,7 @@ class LabelledPicture(models.Model):
     class Meta:
         ordering = ["-id"]
         default_permissions = ()
-        permissions = [("empty_test_set", "Can empty a model's test set")]
+        permissions = [("empty_test_set", _("Can empty a model's test set"))]
         constraints = [
             models.UniqueConstraint(fields=["model", "sha256"], name="one_label_a_picture"),
         ]

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from PIL import Image
 
 from core.sentences import Sentence, phrase
-from invocations import decoding
+from invocations import decoding, unreadable
 from invocations.runtime import MAX_PAYLOAD_BYTES
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -101,7 +101,7 @@ def prepare(file: BinaryIO, name: str) -> Prepared:
             % {"name": name, "formats": decoding.LISTED}
         ) from None
     except decoding.Unreadable as error:
-        raise NotAPicture(str(error)) from error
+        raise NotAPicture(unreadable.told(str(error))) from error
 
 
 def too_large(name: str) -> str:
@@ -167,7 +167,7 @@ def _sent(opened: decoding.Opened, data: bytes, name: str) -> Prepared:
         )
     elif smaller:
         scaled = phrase(
-            "Turned from %(from)s into %(to)s, and scaled down from %(before)s, %(before_px)s px "
+            "Format changed: %(from)s to %(to)s; scaled down from %(before)s, %(before_px)s px "
             "to %(after)s, %(after_px)s px",
             **{"from": opened.kind},
             to=kind,
@@ -175,7 +175,7 @@ def _sent(opened: decoding.Opened, data: bytes, name: str) -> Prepared:
             **after,
         )
     else:
-        scaled = phrase("Turned from %(from)s into %(to)s", **{"from": opened.kind}, to=kind)
+        scaled = phrase("Format changed: %(from)s to %(to)s", **{"from": opened.kind}, to=kind)
     return Prepared(name, sent, content_type, thumbnail, preview, scaled)
 
 

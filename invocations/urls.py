@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+import models_catalog.urls  # noqa: F401  (knows how a model is named in an address)
 from invocations import set_views as test_sets
 from invocations import views
 
@@ -16,9 +17,9 @@ urlpatterns = [
     path("calls/", views.calls, name="calls"),
     path("<int:pk>/picture/", views.picture, name="picture"),
     path("<int:pk>/wrong/", test_sets.wrong, name="wrong"),
-    path("test-sets/<str:model>/", test_sets.page, name="test-set"),
-    path("test-sets/<str:model>/download/", test_sets.download, name="test-set-download"),
-    path("test-sets/<str:model>/empty/", test_sets.empty, name="test-set-empty"),
+    path("test-sets/<model_name:model>/", test_sets.page, name="test-set"),
+    path("test-sets/<model_name:model>/download/", test_sets.download, name="test-set-download"),
+    path("test-sets/<model_name:model>/empty/", test_sets.empty, name="test-set-empty"),
     path("test-pictures/<int:test_pk>/", test_sets.picture, name="test-picture"),
     path("test-pictures/<int:test_pk>/thumbnail/", test_sets.thumbnail, name="test-thumbnail"),
 ]

@@ -21,6 +21,7 @@ from endpoints.models import Endpoint
 from invocations import samples, services
 from invocations.decoding import LISTED
 from invocations.models import Invocation, Picture
+from invocations.panels import MAY_INVOKE
 from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, prepare, too_large
 from models_catalog.models import RegisteredModel, Version
 
@@ -32,7 +33,7 @@ PATIENCE_S = 1.5
 RECENT = 10
 # What the picture's field says of itself.
 _FIELD = {"accept": ACCEPT, "formats": LISTED, "max_file_bytes": MAX_FILE_BYTES}
-may_invoke = require_permission("endpoints.invoke_endpoint", "call models")
+may_invoke = require_permission(MAY_INVOKE, "call models")
 
 
 @require_safe

@@ -190,7 +190,6 @@ LANGUAGE_COOKIE_NAME = f"{COOKIE_PREFIX}_language"
 LANGUAGE_COOKIE_AGE = 31_536_000  # s
 TIME_ZONE_COOKIE_NAME = f"{COOKIE_PREFIX}_timezone"  # the browser's; static/js/portal.js sets it
 FORMAT_MODULE_PATH = ["core.formats"]
-USE_THOUSAND_SEPARATOR = False  # ids in links would get commas; |intcomma is for quantities
 TIME_ZONE = env_str("TIME_ZONE", "UTC")
 
 STATIC_URL = "static/"

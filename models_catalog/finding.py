@@ -6,9 +6,9 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from core.palette import MOST_OF_A_SOURCE, Hit
+from models_catalog.attention import MAY_LOOK
 from models_catalog.models import RegisteredModel, Version
 
-MAY_LOOK = "models_catalog.view_model"
 _VERSION = re.compile(r"(\S+)\s+v?(\d{1,9})")
 
 

@@ -21,7 +21,7 @@ PICTURES = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class SampleAnswer:
     """One label with its probability, 0 to 1."""
 
     label: str
@@ -34,14 +34,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Result:
+class ValidationResult:
     """What the network did with the sample; None where the report does not tell.
 
     ``picture``: the address of the picture, or empty where it was shown none of ours. Times are in
     ms; ``first_ms`` with the picture's decoding, ``prediction_ms`` without (older reports).
     """
 
-    answers: list[Answer]
+    answers: list[SampleAnswer]
     picture: str
     shows: str
     load_ms: float | None
@@ -51,20 +51,20 @@ class Result:
     memory_mb: float | None
 
     @property
-    def best(self) -> Answer | None:
+    def best(self) -> SampleAnswer | None:
         """The answer with the highest probability."""
         return self.answers[0] if self.answers else None
 
 
-def of_report(report: Mapping[str, Any]) -> Result | None:
+def of_report(report: Mapping[str, Any]) -> ValidationResult | None:
     """The result in a report of an accepted version; None of others."""
     if not report.get("ok"):
         return None
     sample = report.get("sample") or {}
     name = str(sample.get("image", ""))
-    return Result(
+    return ValidationResult(
         answers=[
-            Answer(str(one["label"]), float(one["probability"]))
+            SampleAnswer(str(one["label"]), float(one["probability"]))
             for one in sample.get("predictions") or []
         ],
         picture=static(f"validation/{name}.png") if name in PICTURES else "",

@@ -92,8 +92,8 @@ def test_a_viewer_stores_the_right_label_of_a_wrong_answer(
     assert (row.version, row.model) == (answer.version, answer.version.model)
     assert (bytes(row.data), row.key, row.size) == (JPEG, "", len(JPEG))
     assert row.flagged_by_name == "viewer-user"
-    assert Event.objects.get(action="test_set.flagged").sentence == (
-        "Flagged an answer of digits v1 as wrong: it said “eight”, right is “three”."
+    assert Event.objects.get(action="model.answer_flagged").sentence == (
+        "Flagged an answer of digits v1 as wrong: it said “eight”, the right label is “three”."
     )
     page = _text(client.get(_set(answer)))
     assert "<strong>three</strong>" in page
@@ -190,7 +190,7 @@ def test_large_pictures_lie_in_s3_and_go_with_their_row(
     assert not LabelledPicture.objects.exists()
     assert not list(s3.listing(bucket=store, prefix="test-sets/"))
     assert Event.objects.order_by("pk").last().sentence == (  # type: ignore[union-attr]
-        "Emptied the test set of digits. Pictures deleted: 1."
+        "Emptied the test set of digits (pictures deleted: 1)."
     )
 
 

@@ -75,7 +75,7 @@ def test_other_formats_are_turned_into_png(kind):
     picture = prepared(encoded(SMALL, kind))
     assert picture.content_type == "image/png"
     assert opened(picture.data).format == "PNG"
-    assert "into PNG" in str(picture.scaled)
+    assert "to PNG" in str(picture.scaled)
 
 
 def test_sixteen_bit_greys_are_scaled_not_clipped():
@@ -147,7 +147,7 @@ def test_what_is_re_encoded_is_made_smaller_where_it_is_large():
     data = encoded(Image.new("L", (4000, 3000), 90), "TIFF", compression="tiff_lzw")
     picture = prepared(data)
     assert opened(picture.data).size == (2048, 1536)
-    assert "Turned from TIFF into PNG, and scaled down" in str(picture.scaled)
+    assert "Format changed: TIFF to PNG; scaled down" in str(picture.scaled)
 
 
 _MEASURE = """

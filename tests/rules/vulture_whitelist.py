@@ -72,9 +72,7 @@ _.TagTypeDef
 
 # accounts/services.py: what a program calls to manage users; the admin's pages save by themselves.
 _.make_user
-_.set_active
 _.set_superuser
-_.set_role
 
 # Multi Model Server and the libraries of the container.
 _.socket_name
