@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from core.attention import SHOWN, Item, ItemGroup
+from endpoints import tables
 from endpoints.models import Endpoint
 
 # So many are loaded: more than anybody runs, so that one query serves the list of what runs too.
@@ -33,7 +34,7 @@ def waiting(request: HttpRequest) -> list[ItemGroup]:
             len(failed),
         ) % {"count": len(failed)}
         items = [_failed(one) for one in failed[:SHOWN]]
-        groups.append(ItemGroup(summary, items, _all(failed), error=True))
+        groups.append(ItemGroup(summary, items, _all(failed, tables.HALTED), error=True))
     if changed:
         summary = ngettext(
             "%(count)s endpoint changed outside the portal",
@@ -41,7 +42,7 @@ def waiting(request: HttpRequest) -> list[ItemGroup]:
             len(changed),
         ) % {"count": len(changed)}
         items = [_changed(one) for one in changed[:SHOWN]]
-        groups.append(ItemGroup(summary, items, _all(changed)))
+        groups.append(ItemGroup(summary, items, _all(changed, tables.CHANGED)))
     return groups
 
 
@@ -59,5 +60,5 @@ def _changed(endpoint: Endpoint) -> Item:
     return Item(text, endpoint.get_absolute_url(), more)
 
 
-def _all(found: list[Endpoint]) -> str:
-    return reverse("endpoints:list") if len(found) > SHOWN else ""
+def _all(found: list[Endpoint], state: str) -> str:
+    return f"{reverse('endpoints:list')}?state={state}" if len(found) > SHOWN else ""

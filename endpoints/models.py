@@ -37,6 +37,13 @@ def name_taken(name: str) -> str:
     ) % {"name": name}
 
 
+def name_taken_until_gone(name: str) -> str:
+    """What is said where the endpoint of this name is being torn down."""
+    return gettext(
+        "The endpoint %(name)s is being torn down. Choose another name, or wait until it is gone."
+    ) % {"name": name}
+
+
 @dataclass(frozen=True)
 class Running:
     """How many instances of which type; 0 and an empty type where SageMaker does not say."""

@@ -15,7 +15,13 @@ from core.jobs import enqueue_on_commit
 from core.sentences import phrase
 from endpoints import sagemaker
 from endpoints.events import size_of
-from endpoints.models import Endpoint, Resource, name_taken, valid_instance_count
+from endpoints.models import (
+    Endpoint,
+    Resource,
+    name_taken,
+    name_taken_until_gone,
+    valid_instance_count,
+)
 
 ADVANCE = "endpoints.tasks.advance"
 # Who opens a page sees what AWS said at most so long ago, or is told that it is being asked.
@@ -91,7 +97,8 @@ def _refuse_taken(name: str) -> None:
     """Raise ValidationError where there is an endpoint of this name, in whatever case."""
     living = Endpoint.objects.filter(gone_at=None).named(name).first()
     if living is not None:
-        raise ValidationError({"name": name_taken(living.name)}) from None
+        said = name_taken_until_gone if living.tearing_down else name_taken
+        raise ValidationError({"name": said(living.name)}) from None
 
 
 def _resources(endpoint: Endpoint) -> list[Resource]:

@@ -14,16 +14,17 @@ from endpoints.models import Endpoint, EndpointQuerySet
 from models_catalog.models import Version, VersionQuerySet
 
 # The values of the filters, as they stand in the address.
-_ANSWERING, _UNDER_WAY, _HALTED, _CHANGED = "answering", "under-way", "halted", "changed"
+_ANSWERING, _UNDER_WAY = "answering", "under-way"
+HALTED, CHANGED = "halted", "changed"
 _NEWEST = "newest"
 
 
 def _in_condition(rows: EndpointQuerySet, condition: str) -> EndpointQuerySet:
     if condition == _ANSWERING:
         return rows.serving()
-    if condition == _HALTED:
+    if condition == HALTED:
         return rows.exclude(failure="")
-    fits = _differs if condition == _CHANGED else _is_under_way
+    fits = _differs if condition == CHANGED else _is_under_way
     return rows.filter(pk__in=[row.pk for row in rows if fits(row)])
 
 
@@ -58,8 +59,8 @@ def running(request: HttpRequest) -> Table:
                 [
                     (_ANSWERING, _("Can be called")),
                     (_UNDER_WAY, _("Working…")),
-                    (_HALTED, _("Stopped")),
-                    (_CHANGED, _("Changed outside the portal")),
+                    (HALTED, _("Stopped")),
+                    (CHANGED, _("Changed outside the portal")),
                 ],
                 narrow=_in_condition,
             ),

@@ -224,7 +224,7 @@ def _tabs(endpoint: Endpoint, part: _Part, versions: int) -> list[Tab]:
             labels[one],
             reverse(one.address, args=[endpoint.pk]),
             one is part,
-            versions if one is _MODELS else None,
+            versions if one is _MODELS and endpoint.gone_at is None else None,
         )
         for one in _PARTS
     ]

@@ -187,6 +187,16 @@ def test_a_name_that_the_account_has_is_refused(db, account):
     assert not Endpoint.objects.exists()
 
 
+def test_a_name_that_is_being_torn_down_here_is_told_so(serving):
+    services.request_teardown(endpoint=serving, typed_name="demo", actor=None)
+    with pytest.raises(ValidationError) as caught:
+        services.create_endpoint(
+            name="demo", instance_type="ml.m5.large", instance_count=1, actor=None
+        )
+    (said,) = caught.value.message_dict["name"]
+    assert "is being torn down" in said
+
+
 @pytest.mark.parametrize("name", ["demo", "DEMO"])
 def test_a_name_that_is_in_use_here_is_refused_in_any_case(endpoint, name):
     with pytest.raises(ValidationError) as caught:
