@@ -9,6 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from core.permissions import NotPermitted
@@ -19,8 +21,8 @@ _only_forms = require_http_methods(["GET", "HEAD", "POST"])
 class PortalAdminSite(admin.AdminSite):
     """Django's admin under the portal's name, for the role `admin`."""
 
-    site_header = site_title = "MME Portal administration"
-    index_title = "Users and roles"
+    site_header = site_title = gettext_lazy("MME Portal administration")
+    index_title = gettext_lazy("Users and roles")
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Refuse methods that no page of the admin uses: Django's views take them for GET."""
@@ -39,7 +41,7 @@ class PortalAdminSite(admin.AdminSite):
             return redirect("admin:index")
         if request.user.is_authenticated:
             raise NotPermitted(
-                "Your role does not allow you to manage users.", permission="auth.change_user"
+                _("Your role does not allow you to manage users."), permission="auth.change_user"
             )
         wanted = request.GET.get("next") or reverse("admin:index")
         return redirect_to_login(wanted)

@@ -1,8 +1,10 @@
 """Users: who may log in, what they may do, and the throttle of the log-in."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 from activity import codes, subjects
+from core import palette, panels
 
 
 class AccountsConfig(AppConfig):
@@ -15,8 +17,15 @@ class AccountsConfig(AppConfig):
         from django.contrib.auth.models import User
 
         from accounts.events import TEMPLATES, user_page
+        from accounts.people import found
 
         codes.register(TEMPLATES)
+        palette.register(found)
+        panels.register_link(
+            _("People"), "user", "accounts:people", permission="auth.view_user", order=50
+        )
         see, doing = "auth.view_user", "see users"
-        subjects.register("user", User, url=user_page, permission=see, doing=doing)
-        subjects.register("login", None, permission=see, doing=doing)
+        subjects.register(
+            "user", User, url=user_page, permission=see, doing=doing, label=_("People")
+        )
+        subjects.register("login", None, permission=see, doing=doing, label=_("Log-ins"))

@@ -22,6 +22,8 @@ TEMPLATES: Final = {
     "user.superuser_taken": _("%(name)s is no longer a superuser."),
     "user.password_changed": _("Changed the own password; other sessions of %(name)s ended."),
     "user.password_reset": _("Set a new password for %(name)s; its sessions ended."),
+    "user.link_made": _("Made a link with which %(name)s can set a password."),
+    "user.link_revoked": _("Revoked the link with which %(name)s could set a password."),
     "user.mended": _("Made %(name)s an active administrator again: there was no other one."),
     "login.failed": _("A log-in of %(name)s from %(address)s failed."),
     "login.failed_unknown": _("A log-in with an unknown name (%(name)s) from %(address)s failed."),
@@ -57,8 +59,8 @@ class Person:
 
 
 def user_page(user: User) -> str:
-    """The address of a user's page, in Django's admin."""
-    return reverse("admin:auth_user_change", args=[user.pk])
+    """The address of a user's page."""
+    return reverse("accounts:person", args=[user.pk])
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
-"""Forms that ask for a password."""
+"""The forms of people and of passwords."""
 
 from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
-from accounts import throttle
+from accounts import roles, throttle
 
 
 class Paused(Exception):
@@ -35,3 +38,48 @@ class ThrottledPasswordChangeForm(PasswordChangeForm):
             raise
         throttle.release(result)
         return str(password)
+
+
+def role_of(user: User) -> str:
+    """The name of a user's role; empty for none. Of several, which old rows may have, the most."""
+    names = {group.name for group in user.groups.all()}
+    return next((role for role in reversed(roles.ALL) if role in names), "")
+
+
+def _role_choices() -> list[tuple[str, Any]]:
+    return [
+        (roles.VIEWER, _("viewer: looks at everything, and calls models")),
+        (roles.OPERATOR, _("operator: also uploads models and creates endpoints")),
+        (roles.ADMIN, _("admin: also tears down endpoints, and manages people")),
+    ]
+
+
+class InviteForm(forms.Form):
+    """Who is invited, and with which role."""
+
+    name = forms.CharField(
+        label=_("User name"),
+        max_length=150,
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off"}),
+        help_text=_("Letters, digits and @ . + - _; it is shown on what this person makes."),
+    )
+    email = forms.EmailField(label=_("Mail"), required=False)
+    role = forms.ChoiceField(label=_("Role"), choices=_role_choices)
+
+    def add_errors(self, error: ValidationError) -> None:
+        """Take the errors of the service, under the names of the form's fields."""
+        names = {"username": "name", "email": "email"}
+        for field, found in error.error_dict.items():
+            self.add_error(names.get(field), found)
+
+
+NO_ROLE = "none"
+
+
+class RoleForm(forms.Form):
+    """One role, or none."""
+
+    role = forms.ChoiceField(
+        label=_("Role"),
+        choices=lambda: [*_role_choices(), (NO_ROLE, _("no role: may log in, and see nothing"))],
+    )

@@ -24,3 +24,25 @@ class Preferences(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id}: {self.language or 'browser'}, {self.time_zone or 'browser'}"
+
+
+class PasswordLink(models.Model):
+    """A link with which a user sets a password, once: for an invitation, and for a reset.
+
+    A user has one at most. Only a digest of what is secret in it is kept.
+    """
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="password_link",
+    )
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256, in hexadecimal.")
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user_id}, until {self.expires_at:%Y-%m-%d %H:%M}"

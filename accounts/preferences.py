@@ -10,7 +10,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.forms.models import model_to_dict
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils import translation
@@ -22,6 +22,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.models import Preferences
 from core import languages
 from core.permissions import actor
+
+
+def of_user(user: User) -> Preferences | None:
+    """What a user chose; without a query where the user was read with it (accounts/backends.py)."""
+    try:
+        return user.preferences
+    except Preferences.DoesNotExist:
+        return None
 
 
 class PreferencesMiddleware:
@@ -37,7 +45,7 @@ class PreferencesMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Take the user's choice, if there is one."""
         if request.user.is_authenticated:
-            chosen = Preferences.objects.filter(user_id=request.user.pk).first()
+            chosen = of_user(request.user)
             if chosen is not None:
                 if chosen.language in languages.codes():
                     translation.activate(chosen.language)
@@ -45,19 +53,20 @@ class PreferencesMiddleware:
         return self.get_response(request)
 
 
+_BROWSER = "browser"
+
+
 class PreferencesForm(forms.Form):
-    """Both choices; the first of each is the browser's."""
+    """Both choices; the first of each is the browser's, of which nothing is kept."""
 
     language = forms.ChoiceField(
         label=gettext_lazy("Language"),
-        required=False,
-        choices=lambda: [("", _("As the browser asks")), *settings.LANGUAGES],
+        choices=lambda: [(_BROWSER, _("As the browser asks")), *settings.LANGUAGES],
     )
     time_zone = forms.ChoiceField(
         label=gettext_lazy("Time zone"),
-        required=False,
         choices=lambda: [
-            ("", _("As the browser says")),
+            (_BROWSER, _("As the browser says")),
             *((name, name.replace("_", " ")) for name in languages.zones()),
         ],
         widget=forms.Select(attrs={"data-combobox": ""}),
@@ -69,13 +78,20 @@ def page(request: HttpRequest) -> HttpResponse:
     """Show and save the preferences of whoever asks."""
     user = actor(request)
     if request.method != "POST":
-        chosen = Preferences.objects.filter(user_id=user.pk).first() or Preferences(user=user)
-        form = PreferencesForm(initial=model_to_dict(chosen, fields=["language", "time_zone"]))
+        chosen = of_user(user) or Preferences()
+        form = PreferencesForm(
+            initial={
+                "language": chosen.language or _BROWSER,
+                "time_zone": chosen.time_zone or _BROWSER,
+            }
+        )
         return render(request, "accounts/preferences.html", {"form": form})
     form = PreferencesForm(request.POST)
     if not form.is_valid():
         return render(request, "accounts/preferences.html", {"form": form}, status=400)
-    wanted: dict[str, str] = form.cleaned_data
+    wanted = {
+        name: "" if value == _BROWSER else str(value) for name, value in form.cleaned_data.items()
+    }
     Preferences.objects.update_or_create(user=user, defaults=wanted)
     answer = redirect("preferences")
     languages.remember(answer, wanted["language"])

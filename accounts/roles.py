@@ -7,7 +7,7 @@ database.
 
 from django.contrib.auth.models import Group, Permission
 
-VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"
+ALL = VIEWER, OPERATOR, ADMIN = ("viewer", "operator", "admin")
 
 # Of Django's own apps, and of activity, which is below this app and so cannot register.
 _OWN: dict[str, list[str]] = {

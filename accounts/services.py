@@ -15,9 +15,11 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from accounts import roles, throttle
 from accounts.events import Login, Person
+from accounts.models import PasswordLink
 from activity.codes import Scalar
 from activity.models import Event
 from activity.services import record
@@ -120,9 +122,13 @@ def changing_users(*, actor: User | None, users: Iterable[int] = ()) -> Iterator
             if actor is not None and old.pk == actor.pk:
                 _refuse_self_removal(old, new)
         if _highest() < highest:
-            kind = "superuser" if highest is Rank.SUPERUSER else "user who can manage users"
             raise NotAllowed(
-                f"This is the last active {kind}. Nothing was changed: make another one first."
+                _("This is the last active superuser. Nothing was changed: make another one first.")
+                if highest is Rank.SUPERUSER
+                else _(
+                    "This is the last active user who can manage users. Nothing was changed: make "
+                    "another one first."
+                )
             )
         for old in before:
             new = User.objects.filter(pk=old.pk).first()
@@ -142,16 +148,25 @@ def _lock() -> None:
     list(Group.objects.select_for_update().order_by("pk"))
 
 
+def refuse_superuser(actor: User, user: User) -> None:
+    """Raise NotAllowed where ``user`` is a superuser and ``actor`` is none."""
+    if user.is_superuser and not actor.is_superuser:
+        raise NotAllowed(_("Only a superuser may change a superuser. Nothing was changed."))
+
+
 def _refuse_self_removal(old: _Snapshot, new: User | None) -> None:
     if new is None:
-        raise NotAllowed("You cannot delete yourself. Nothing was changed; another admin can.")
+        raise NotAllowed(_("You cannot delete yourself. Nothing was changed; another admin can."))
     if old.active and not new.is_active:
-        raise NotAllowed("You cannot deactivate yourself. Nothing was changed; another admin can.")
-    if rank_of(new) < old.rank:
         raise NotAllowed(
-            "You cannot take away your own right to manage users. Nothing was changed; "
-            "another admin can."
+            _("You cannot deactivate yourself. Nothing was changed; another admin can.")
         )
+    if rank_of(new) < old.rank:
+        said = _(
+            "You cannot take away your own right to manage users. Nothing was changed; another "
+            "admin can."
+        )
+        raise NotAllowed(said)
 
 
 def _record(
@@ -164,6 +179,8 @@ def _record(
 def _record_changes(old: _Snapshot, user: User, actor: User | None) -> None:
     new = _Snapshot.of(user)
     person = Person.of(user)
+    if not new.active:
+        PasswordLink.objects.filter(user=user).delete()
     if new.name != old.name:
         _record("user.renamed", person, actor, before=old.name)
     pairs = zip(_FIELDS, old.fields, new.fields, strict=True)
@@ -288,6 +305,7 @@ def ensure_admin(*, name: str, password: Callable[[], str]) -> str:
     with transaction.atomic():
         _lock()
         if _highest() is Rank.SUPERUSER:
+            # untranslated: a terminal
             return "The roles are in place; an administrator exists already."
         user = User.objects.filter(username=name).first()
         group = Group.objects.get(name=roles.ADMIN)
@@ -295,6 +313,7 @@ def ensure_admin(*, name: str, password: Callable[[], str]) -> str:
             user = User.objects.create_superuser(name, password=password())
             user.groups.add(group)
             record_created(user=user, actor=None)
+            # untranslated: a terminal
             return f"Created the administrator {name!r}."
         note = "its password is as it was"
         if not is_password_usable(user.password):
@@ -305,6 +324,7 @@ def ensure_admin(*, name: str, password: Callable[[], str]) -> str:
         user.save()
         user.groups.add(group)
         _record("user.mended", Person.of(user), None, Event.Level.WARNING)
+        # untranslated: a terminal
         return f"Made {name!r} an active administrator again, as there was no other one; {note}."
 
 

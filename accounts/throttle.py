@@ -200,7 +200,7 @@ def sweep() -> int:
 
 
 def failed(request: HttpRequest, name: str, attempt: Attempt) -> None:
-    """Log a failure, and record an event for the first one and the one that starts a pause.
+    """Log a failure and record its event, and that of a pause which it begins.
 
     An unknown name is shown as ``#`` and a few digits of its HMAC, never as it was typed: it may be
     a password. The digits show whether it is the same name again.
@@ -217,9 +217,8 @@ def failed(request: HttpRequest, name: str, attempt: Attempt) -> None:
         settings.LOGIN_FAILURE_LIMIT,
     )
     subject: Person | Login = Person.of(user) if user else Login("unknown name")
-    if attempt.failures == 1:
-        code = "login.failed" if user else "login.failed_unknown"
-        _record_limited(code, subject, {"name": shown, "address": address}, Event.Level.INFO)
+    code = "login.failed" if user else "login.failed_unknown"
+    _record_limited(code, subject, {"name": shown, "address": address}, Event.Level.INFO)
     minutes = -(-settings.LOGIN_COOL_OFF_S // 60)
     for key in attempt.reached:
         pause = {"address": address, "minutes": minutes, "failures": key.limit}

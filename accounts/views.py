@@ -3,11 +3,13 @@
 import math
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth import views as auth
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services, throttle
@@ -82,7 +84,12 @@ class PasswordChangeView(auth.PasswordChangeView):
         """Change it, and record the event."""
         user = actor(self.request)
         with services.changing_users(actor=user, users=[user.pk]):
-            return super().form_valid(form)
+            answer = super().form_valid(form)
+        messages.success(
+            self.request,
+            _("Your password is changed. You are logged out in all other browsers."),
+        )
+        return answer
 
     def form_invalid(self, form: PasswordChangeForm) -> HttpResponse:
         """The form again, with status 400; or 429, where this failure began a pause."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from activity.models import Event
 from core import panels
@@ -12,7 +13,7 @@ MAY_LOOK = "activity.view_event"
 
 def register_all() -> None:
     """Register the panels of this module."""
-    panels.register_link("Activity", "activity", "activity:list", permission=MAY_LOOK, order=40)
+    panels.register_link(_("Activity"), "activity", "activity:list", permission=MAY_LOOK, order=40)
     panels.register("home.aside", "activity/_home.html", permission=MAY_LOOK, context=_events)
 
 

@@ -17,13 +17,15 @@ class Kind:
 
     ``model``: where its rows are; None for what has no page. ``url``: the address of a row's page.
     ``permission``: what a user needs to read events about it, beside the right to read events at
-    all; empty where that is enough. ``doing`` names it in a refusal: "see users".
+    all; empty where that is enough. ``doing`` names it in a refusal: "see users". ``label`` names
+    the kind in the filter of the log; the kind is no choice there without one.
     """
 
     model: type[Model] | None
     url: Callable[[Any], str] = _own_page
     permission: str = ""
     doing: str = ""
+    label: Any = ""
 
 
 _kinds: dict[str, Kind] = {}
@@ -36,12 +38,13 @@ def register(
     url: Callable[[Any], str] = _own_page,
     permission: str = "",
     doing: str = "",
+    label: Any = "",
 ) -> None:
     """Make a kind known: ``name`` is the ``activity_kind`` of its subjects. See Kind for the rest.
 
     A name that stands for another kind already is a ValueError.
     """
-    kind = Kind(model, url, permission, doing)
+    kind = Kind(model, url, permission, doing, label)
     if _kinds.setdefault(name, kind) != kind:
         raise ValueError(f"The kind {name!r} is registered twice.")
 
@@ -54,3 +57,9 @@ def kind(name: str) -> Kind | None:
 def hidden_from(has_perm: Callable[[str], bool]) -> list[str]:
     """The kinds that somebody may not read events about."""
     return [name for name, k in _kinds.items() if k.permission and not has_perm(k.permission)]
+
+
+def labels(has_perm: Callable[[str], bool]) -> list[tuple[str, Any]]:
+    """Name and label of each kind that somebody may read events about."""
+    hidden = hidden_from(has_perm)
+    return [(name, k.label) for name, k in _kinds.items() if k.label and name not in hidden]

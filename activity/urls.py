@@ -7,5 +7,6 @@ from activity import views
 app_name = "activity"
 urlpatterns = [
     path("", views.event_list, name="list"),
+    path("export.csv", views.export, name="export"),
     path("<slug:kind>/<int:pk>/", views.subject, name="subject"),
 ]

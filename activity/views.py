@@ -1,25 +1,37 @@
 """Pages of the activity log."""
 
-from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from activity import subjects
-from activity.models import Event
-from core.permissions import NotPermitted, require_permission
+from activity import log, subjects
+from core.permissions import not_permitted, require_permission
 
 
 @require_safe
 @require_permission("activity.view_event", "read the activity log")
 def event_list(request: HttpRequest) -> HttpResponse:
-    """All events, newest first, fifty a page; with ``?request=ID`` those of one request."""
-    events = Event.objects.newest().readable_by(request.user)
-    of_request = request.GET.get("request", "").strip()
-    if of_request:
-        events = events.filter(request_id=of_request)
-    page = Paginator(events, 50).get_page(request.GET.get("page"))
-    return render(request, "activity/list.html", {"page": page, "of_request": of_request})
+    """Events, newest first, fifty a page, by day; with ``?request=ID`` those of one request."""
+    table = log.table(request, request.user)
+    context = {
+        "table": table,
+        "days": log.by_day(table.rows),
+        "of_request": request.GET.get("request", "").strip(),
+        "export_query": table.href(page=""),
+        "most_exported": log.MOST_EXPORTED,
+    }
+    return render(request, "activity/list.html", context)
+
+
+@require_safe
+@require_permission("activity.view_event", "read the activity log")
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    """The same events as a CSV file."""
+    lines = log.exported(request, request.user)
+    answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = 'attachment; filename="activity.csv"'
+    return answer
 
 
 @require_safe
@@ -28,12 +40,10 @@ def subject(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     """Redirect to the page of an event's subject, if it still exists."""
     known = subjects.kind(kind)
     if known is None or known.model is None:
-        raise Http404(f"There is no kind {kind!r}.")
+        raise Http404(_("Events of this kind are not known."))
     if known.permission and not request.user.has_perm(known.permission):
-        raise NotPermitted(
-            f"Your role does not allow you to {known.doing}.", permission=known.permission
-        )
+        raise not_permitted(known.permission, known.doing)
     found = known.model._default_manager.filter(pk=pk).first()
     if found is None:
-        raise Http404("What this event is about is no longer in the portal.")
+        raise Http404(_("What this event is about is no longer in the portal."))
     return redirect(known.url(found))

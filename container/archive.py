@@ -797,7 +797,8 @@ def _choose(names: _Names, contents: Contents) -> dict[str, str]:
 
     root = _root([*sources, *links])
     inside = {path[len(root) :]: path for path in (*sources, *links) if path.startswith(root)}
-    network = network_files.find(inside)
+    outside = [path for path in (*sources, *links) if not path.startswith(root)]
+    network = network_files.find(inside, outside)
     for name in sorted(network.read):
         if inside[name] not in sources:
             raise ArtifactError(
@@ -911,10 +912,13 @@ def _root(paths: list[str]) -> str:
     folder = common if common in holders or not holders else min(holders)
     if folder != common and len(holders) > 1:
         told = ", ".join(shown(one or ".") for one in sorted(holders)[:4])
+        first = printable(min(holders) or ".")
         raise ArtifactError(
             "missing_file",
             f"There are networks in {len(holders)} folders ({told}): one archive holds one "
-            "network.",
+            f"network. Pack one of them with: {network_files.pack_command(first)}",
+            folders=[shown(one or ".") for one in sorted(holders)[:4]],
+            command=network_files.pack_command(first),
         )
     return f"{folder}/" if folder else ""
 

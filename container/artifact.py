@@ -8,11 +8,13 @@ import codecs
 import json
 import math
 import mmap
+import os
 import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -157,13 +159,27 @@ class Artifact:
         return sum(tensor.nbytes for tensor in self.tensors)
 
 
+#: Of the names of files in an unpacked archive, how many are looked at for a refusal.
+MAX_NAMES = 1_000
+
+
+def _below(directory: Path) -> Iterator[str]:
+    """The paths of all files below ``directory``, without following links to folders."""
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            yield os.path.relpath(os.path.join(folder, name), directory)
+
+
 def read_artifact(directory: Path) -> Artifact:
     """Read and check the artifact unpacked in ``directory``.
 
     Raises :class:`ArtifactError` where a file is missing, doubled, cut short, not what its
     name says, or where the files do not belong together.
     """
-    found = network_files.find(path.name for path in directory.iterdir() if path.is_file())
+    try:
+        found = network_files.find(path.name for path in directory.iterdir() if path.is_file())
+    except ArtifactError:  # with what lies in folders, it can say where the files are
+        found = network_files.find(islice(_below(directory), MAX_NAMES))
     symbol_path, params_path = directory / found.symbol, directory / found.params
     symbol = _read_symbol(symbol_path)
     inputs, written, batch_notes = _read_inputs(directory / found.shapes, symbol)

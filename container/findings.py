@@ -7,13 +7,15 @@ class ArtifactError(Exception):
     """An artifact cannot be served as it is.
 
     ``code`` is one of the codes of the preflight's report; ``message`` is one sentence that names
-    the file and says what to do.
+    the file and says what to do. ``parameters`` are what the message tells, where a reader may want
+    to say it in another language.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, **parameters: str | list[str]) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.parameters = parameters
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,7 +74,7 @@ def inspect(archive: Path, folder: Path, max_unpacked_bytes: int) -> Report:
         pack(archive, folder, folder / _PACKED, max_bytes=max_unpacked_bytes, contents=contents)
         error = None
     except ArtifactError as refused:
-        error = {"code": refused.code, "message": printable(sentence(refused.message))}
+        error = _error(refused.code, printable(sentence(refused.message)), refused.parameters)
     except MemoryError:
         error = {
             "code": "too_large",
@@ -105,7 +105,7 @@ def check(archive: Path, folder: Path, image: Path | None, max_unpacked_bytes: i
         about |= _about_artifact(artifact)
         return {"ok": True, "error": None, "artifact": about} | _try_out(artifact, about, image)
     except ArtifactError as error:
-        return _refusal(error.code, error.message, about)
+        return _refusal(error.code, error.message, about, error.parameters)
     except MemoryError as error:
         return _refusal(
             "load_failed", f"The model needs more memory than is allowed. {error}".strip(), about
@@ -118,9 +118,27 @@ def check(archive: Path, folder: Path, image: Path | None, max_unpacked_bytes: i
         )
 
 
-def _refusal(code: str, message: str, about: Report | None) -> Report:
-    error = {"code": code, "message": sentence(message)}
+def _refusal(
+    code: str,
+    message: str,
+    about: Report | None,
+    parameters: Mapping[str, str | list[str]] | None = None,
+) -> Report:
+    error = _error(code, sentence(message), parameters or {})
     return {"ok": False, "error": error, "artifact": about}
+
+
+def _error(code: str, message: str, parameters: Mapping[str, str | list[str]]) -> Report:
+    """The reason of a refusal; with ``parameters`` where its message has some."""
+    from container.archive import printable
+
+    if not parameters:
+        return {"code": code, "message": message}
+    told = {
+        name: printable(value) if isinstance(value, str) else [printable(one) for one in value]
+        for name, value in parameters.items()
+    }
+    return {"code": code, "message": message, "parameters": told}
 
 
 def sentence(message: str) -> str:
@@ -170,11 +188,15 @@ def _try_out(artifact: "Artifact", about: Report, image: Path | None) -> Report:
     about["notes"] = [asdict(note) for note in notes]
     about["output"] = asdict(network.output)
     about["outputs"] = [{"name": name, "shape": list(shape)} for name, shape in network.outputs]
-    name, rows = _sample(network, image)
+    name, make_rows = _sample(network, image)
+    times = []
     try:
-        started = time.perf_counter()
-        predictions = network.predict_rows(rows)[0]
-        infer_ms = (time.perf_counter() - started) * 1000
+        for _ in range(2):  # as a first call and a warm one: decoded, and run
+            started = time.perf_counter()
+            predictions = network.predict_rows(make_rows())[0]
+            times.append((time.perf_counter() - started) * 1000)
+    except ArtifactError:
+        raise
     except MemoryError:
         raise
     except Exception as error:
@@ -188,32 +210,35 @@ def _try_out(artifact: "Artifact", about: Report, image: Path | None) -> Report:
         )
     return {
         "load_ms": round(network.load_ms, 1),
-        "infer_ms": round(infer_ms, 2),
+        "first_ms": round(times[0], 2),
+        "warm_ms": round(times[1], 2),
         "memory_mb": round(max(0.0, sandbox.measured_mb() - before), 1),
         "sample": {"image": name, "predictions": [asdict(item) for item in predictions]},
     }
 
 
-def _sample(network: Any, image: Path | None) -> tuple[str, Any]:
-    """Name and row of the test picture: the given one, or a gradient from black to white."""
+def _sample(network: Any, image: Path | None) -> tuple[str, Callable[[], Any]]:
+    """Name of the test picture, the given one or ours, and what makes the network's row of it."""
     import numpy as np
 
-    from container import images
+    from container import images, sample_pictures
     from container.artifact import Preprocess
 
     shape = network.picture_shape
     if shape is None:
-        return "zeros", np.zeros((1, *network.input_shape[1:]), np.float32)
+        return "zeros", lambda: np.zeros((1, *network.input_shape[1:]), np.float32)
     preprocess = network.artifact.preprocess or Preprocess()
-    if image is not None:
+    name = image.name if image else sample_pictures.name_for(shape[0])
+    data = image.read_bytes() if image else sample_pictures.png(name)
+
+    def row() -> Any:
         try:
-            picture = images.decode(image.read_bytes(), shape, preprocess)
+            picture = images.decode(data, shape, preprocess)
         except images.BadImage as error:
-            raise ArtifactError("predict_failed", f"{image.name}: {error}") from error
-        return image.name, network.from_picture(picture)[None]
-    ramp = np.linspace(0, 255, shape[2], dtype=np.float32)
-    gradient = images.normalise(np.broadcast_to(ramp, shape), preprocess)
-    return "grey gradient", network.from_picture(gradient)[None]
+            raise ArtifactError("predict_failed", f"{name}: {error}") from error
+        return network.from_picture(picture)[None]
+
+    return name, row
 
 
 # --- the parent of the sandbox -----------------------------------------------------------------

@@ -26,9 +26,16 @@ _OUTPUT = {
     "name": _TEXT, "index": _COUNT, "kind": _TEXT, "chosen": _TEXT, "others": [_TEXT],
 }  # fmt: skip
 _OUTPUT_KINDS = ("probabilities", "logits", "multilabel")
+_MAX_PARAMETERS = 10  # of a refusal
 _MAX_NOTES_OF_A_NETWORK = 100  # there are a dozen kinds
 _SAMPLE = {"image": _TEXT, "predictions": [{"label": _TEXT, "probability": _NUMBER}]}
-_MEASURED = {"load_ms": _NUMBER, "infer_ms": _NUMBER, "memory_mb": _NUMBER, "sample": _SAMPLE}
+_MEASURED = {
+    "load_ms": _NUMBER,
+    "first_ms": _NUMBER,
+    "warm_ms": _NUMBER,
+    "memory_mb": _NUMBER,
+    "sample": _SAMPLE,
+}
 
 _ARCHIVE = {
     "files": [{"name": _TEXT, "bytes": _COUNT, "packed": _FLAG, "read": _FLAG}],
@@ -52,8 +59,7 @@ def well_packed(report: Any) -> bool:
         return False
     if report["ok"] is True:
         return error is None and about is not None and any(one["read"] for one in about["files"])
-    refused = _fits(error, {"code": _TEXT, "message": _TEXT}) and bool(error["message"])
-    return report["ok"] is False and refused
+    return report["ok"] is False and _refusal(error)
 
 
 def well_formed(report: Any) -> bool:
@@ -70,8 +76,25 @@ def well_formed(report: Any) -> bool:
             and about["output"] is not None
             and _fits(rest, _MEASURED)
         )
-    refused = _fits(error, {"code": _TEXT, "message": _TEXT}) and bool(error["message"])
-    return ok is False and refused and not rest and (about is None or _about(about))
+    return ok is False and _refusal(error) and not rest and (about is None or _about(about))
+
+
+def _refusal(error: Any) -> bool:
+    """Whether it says why an archive was refused: a code, a message, and what that tells of."""
+    if not isinstance(error, dict):
+        return False
+    rest = dict(error)
+    parameters = rest.pop("parameters", {})
+    return (
+        _fits(rest, {"code": _TEXT, "message": _TEXT})
+        and bool(rest["message"])
+        and isinstance(parameters, dict)
+        and len(parameters) <= _MAX_PARAMETERS
+        and all(
+            _fits(name, _TEXT) and (_fits(value, _TEXT) or _fits(value, [_TEXT]))
+            for name, value in parameters.items()
+        )
+    )
 
 
 def _about(about: Any) -> bool:

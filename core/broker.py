@@ -2,7 +2,8 @@
 
 kombu 5.7 puts messages back, and acknowledges them, over a connection that Celery 5.7 has closed
 already, and the worker ends with an AttributeError. Here that raises a lost connection, which
-kombu's callers handle. Nothing is lost: the database says what is due.
+kombu's callers handle. Nothing is lost: the database says what is due. kombu also counts a message
+as held for ever that it cannot acknowledge; here its place is free.
 
 Where Redis answers with a refusal (it is read-only or full, or the ACL of the portal's user allows
 too little), that counts as a lost connection too: the worker reconnects some seconds later, to the
@@ -130,18 +131,35 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
 
     def ack(self, delivery_tag: str) -> None:
         """Forget a message that was worked on."""
-        with _refusal_ignored("to forget a message that was worked on"):
+        with (
+            self._place_freed(delivery_tag),
+            _refusal_ignored("to forget a message that was worked on"),
+        ):
             self._remove_from_indices(delivery_tag).execute()
-        super(kombu_redis.QoS, self).ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Forget a message, or put it back."""
-        with _refusal_ignored("to forget a message, or to put it back"):
+        with (
+            self._place_freed(delivery_tag),
+            _refusal_ignored("to forget a message, or to put it back"),
+        ):
             if requeue:
                 self.restore_by_tag(delivery_tag, leftmost=True)
             else:
                 self._remove_from_indices(delivery_tag).execute()
-        super(kombu_redis.QoS, self).ack(delivery_tag)
+
+    @contextmanager
+    def _place_freed(self, delivery_tag: str) -> Iterator[None]:
+        """Let another message be taken instead of this one, also where the block fails.
+
+        kombu does so only where Redis answers. A worker whose messages all end while Redis is away
+        would never take another one: it reads nothing while it holds as many as it may, so it does
+        not see either that its connection is lost.
+        """
+        try:
+            yield
+        finally:
+            super(kombu_redis.QoS, self).ack(delivery_tag)
 
     def restore_unacked(self, client: Any = None) -> None:
         """Put all messages back that this worker has taken and not worked on."""

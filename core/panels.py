@@ -55,7 +55,10 @@ def register(
 
 
 def register_link(label: Any, icon: str, address: str, *, permission: str, order: int) -> None:
-    """Add a link to the navigation: ``address`` is an URL's name, of the app that it marks."""
+    """Add a link to the navigation: ``address`` is an URL's name, of the app that it marks.
+
+    ``label`` may be lazy, to be in the reader's language.
+    """
     context = partial(_link, label=label, icon_name=icon, address=address)
     register("navigation", "_nav_link.html", permission=permission, context=context, order=order)
 

@@ -95,6 +95,10 @@ class Choice:
     any_label: Any = ""
     kind: str = dataclasses.field(default="choice", init=False)
 
+    def __post_init__(self) -> None:
+        # Read once: they may come from the database, or from a generator.
+        object.__setattr__(self, "choices", tuple(self.choices))
+
     @property
     def options(self) -> list[tuple[str, Any]]:
         """The pairs, values as they stand in the address."""

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.messages.storage.base import Message
 from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
 
 #: Begins the extra tags of a message that has an Undo button; its address follows.
 UNDO = "undo "
@@ -34,3 +35,13 @@ def undo_url(message: Message) -> str:
     """Where the message's Undo button posts to; empty where it has none."""
     tags = message.extra_tags or ""
     return tags.removeprefix(UNDO) if tags.startswith(UNDO) else ""
+
+
+def back(request: HttpRequest, otherwise: str) -> str:
+    """Where an Undo, and any form that sends ``next``, leads back to: a page of the portal's own.
+
+    ``otherwise``: where it leads if ``next`` is missing or is an address of another site.
+    """
+    wanted = request.POST.get("next", "")
+    ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, request.is_secure())
+    return wanted if ours else otherwise

@@ -55,6 +55,8 @@ CLASSES = 1000
 CONNECT_S, READ_S = 10.0, 30.0
 """Timeouts in seconds: to connect, and for the next bytes."""
 ATTEMPTS = 3
+PAUSE_S = 1.0
+"""Seconds before the second attempt; there are twice as many before the third."""
 CHUNK = 1 << 20
 MAX_SYNSET_BYTES = 1 << 20
 
@@ -226,7 +228,7 @@ def _download(
                     f"{_advice(url)}"
                 ) from error
             report(f"{_reason(error)}; trying again")
-            time.sleep(attempt)
+            time.sleep(attempt * PAUSE_S)
 
 
 def _advice(url: str) -> str:

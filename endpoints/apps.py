@@ -1,9 +1,10 @@
 """Endpoints and the SageMaker resources that they own."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 from activity import codes, subjects
-from core import readiness
+from core import palette, readiness
 
 
 class EndpointsConfig(AppConfig):
@@ -14,14 +15,15 @@ class EndpointsConfig(AppConfig):
     def ready(self) -> None:
         """Register events, the subject, panels, rights of the roles, and SageMaker's check."""
         from accounts import roles
-        from endpoints import panels
+        from endpoints import panels, search
         from endpoints.events import TEMPLATES
         from endpoints.models import Endpoint
         from endpoints.ready_checks import probe_sagemaker
 
         codes.register(TEMPLATES, max_length=codes.LONG)
-        subjects.register(Endpoint.activity_kind, Endpoint)
+        subjects.register(Endpoint.activity_kind, Endpoint, label=_("Endpoints"))
         panels.register_all()
+        palette.register(search.hits)
         roles.grant(roles.VIEWER, "endpoints.view_endpoint", "endpoints.invoke_endpoint")
         roles.grant(roles.OPERATOR, "endpoints.add_endpoint")
         roles.grant(roles.ADMIN, "endpoints.teardown_endpoint")

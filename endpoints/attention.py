@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from core.attention import SHOWN, Item, ItemGroup
+from endpoints import tables
 from endpoints.models import Endpoint
 
 # So many are loaded: more than anybody runs, so that one query serves the list of what runs too.
@@ -13,29 +14,51 @@ MOST = 200
 
 
 def running(request: HttpRequest) -> list[Endpoint]:
-    """The endpoints that are not gone; queried once for a request."""
+    """The endpoints that are not gone, with their resources; queried once for a request."""
     known = getattr(request, "_running_endpoints", None)
     if known is None:
-        known = list(Endpoint.objects.filter(gone_at=None).order_by("-id")[:MOST])
+        known = list(Endpoint.objects.shown()[:MOST])
         request._running_endpoints = known  # type: ignore[attr-defined]
     return known
 
 
-def stopped(request: HttpRequest) -> list[ItemGroup]:
-    """The endpoints that failed or stopped, as Today shows them."""
-    found = [endpoint for endpoint in running(request) if endpoint.failure]
-    if not found:
-        return []
-    summary = ngettext(
-        "%(count)s endpoint needs a decision", "%(count)s endpoints need a decision", len(found)
-    ) % {"count": len(found)}
-    return [ItemGroup(summary, [_item(one) for one in found[:SHOWN]], _all(found), error=True)]
+def waiting(request: HttpRequest) -> list[ItemGroup]:
+    """The endpoints that failed or stopped, and those changed outside, as Today shows them."""
+    failed = [one for one in running(request) if one.failure]
+    changed = [one for one in running(request) if one.changed_outside and not one.failure]
+    groups = []
+    if failed:
+        summary = ngettext(
+            "%(count)s endpoint needs a decision",
+            "%(count)s endpoints need a decision",
+            len(failed),
+        ) % {"count": len(failed)}
+        items = [_failed(one) for one in failed[:SHOWN]]
+        groups.append(ItemGroup(summary, items, _all(failed, tables.HALTED), error=True))
+    if changed:
+        summary = ngettext(
+            "%(count)s endpoint changed outside the portal",
+            "%(count)s endpoints changed outside the portal",
+            len(changed),
+        ) % {"count": len(changed)}
+        items = [_changed(one) for one in changed[:SHOWN]]
+        groups.append(ItemGroup(summary, items, _all(changed, tables.CHANGED)))
+    return groups
 
 
-def _item(endpoint: Endpoint) -> Item:
+def _failed(endpoint: Endpoint) -> Item:
     text = _("%(endpoint)s: %(state)s.") % {"endpoint": endpoint, "state": endpoint.badge.label}
-    return Item(text, endpoint.get_absolute_url(), endpoint.failure)
+    return Item(text, endpoint.get_absolute_url(), str(endpoint.failure_said))
 
 
-def _all(found: list[Endpoint]) -> str:
-    return reverse("endpoints:list") if len(found) > SHOWN else ""
+def _changed(endpoint: Endpoint) -> Item:
+    text = _("%(endpoint)s was changed outside the portal.") % {"endpoint": endpoint}
+    more = _("It runs on %(now)s; %(wanted)s was requested here.") % {
+        "now": endpoint.running,
+        "wanted": endpoint.requested,
+    }
+    return Item(text, endpoint.get_absolute_url(), more)
+
+
+def _all(found: list[Endpoint], state: str) -> str:
+    return f"{reverse('endpoints:list')}?state={state}" if len(found) > SHOWN else ""

@@ -9,20 +9,20 @@ from endpoints.models import Endpoint
 
 TEMPLATES: Final = {
     "endpoint.requested": _(
-        "Asked for the endpoint %(name)s with %(instance_count)s × %(instance_type)s."
+        "Requested the endpoint %(name)s with %(instance_count)s × %(instance_type)s."
     ),
-    "endpoint.teardown_requested": _("Asked to tear the endpoint %(name)s down."),
-    "endpoint.gone": _("%(name)s is torn down. The artifacts stay in %(store)s."),
+    "endpoint.teardown_requested": _("Requested to tear down the endpoint %(name)s."),
+    "endpoint.gone": _("%(name)s is torn down. The archives are kept in %(store)s."),
     "demo.seeded": _("Set up the demo: its models and one endpoint."),
     # A resource changed its state: endpoint.KIND.STATE, with the values of both enumerations.
     "endpoint.model.created": _("Created the SageMaker model %(name)s, which serves %(store)s."),
     "endpoint.model.deleting": _("The SageMaker model %(name)s is being deleted."),
     "endpoint.model.gone": _("The SageMaker model %(name)s is gone."),
     "endpoint.config.created": _(
-        "Created the endpoint config %(name)s with %(instance_count)s × %(instance_type)s."
+        "Created the configuration %(name)s with %(instance_count)s × %(instance_type)s."
     ),
-    "endpoint.config.deleting": _("The endpoint config %(name)s is being deleted."),
-    "endpoint.config.gone": _("The endpoint config %(name)s is gone."),
+    "endpoint.config.deleting": _("The configuration %(name)s is being deleted."),
+    "endpoint.config.gone": _("The configuration %(name)s is gone."),
     "endpoint.endpoint.creating": _("The endpoint %(name)s is Creating."),
     "endpoint.endpoint.in_service": _("The endpoint %(name)s is in service."),
     "endpoint.endpoint.updating": _("The endpoint %(name)s is Updating."),
@@ -39,7 +39,7 @@ TEMPLATES: Final = {
         "It was left as it is."
     ),
     "endpoint.config.kept": _(
-        "The endpoint config %(name)s in the AWS account is not the one that this portal created. "
+        "The configuration %(name)s in the AWS account is not the one that this portal created. "
         "It was left as it is."
     ),
     "endpoint.endpoint.kept": _(
@@ -48,64 +48,63 @@ TEMPLATES: Final = {
     ),
     # Somebody changed the AWS account outside the portal.
     "endpoint.model.lost": _(
-        "The SageMaker model %(name)s is no longer in the AWS account, though nobody tore it down "
-        "here: somebody deleted it outside the portal. It is being created again."
+        "The SageMaker model %(name)s is no longer in the AWS account. Somebody deleted it outside "
+        "the portal. It is being created again."
     ),
     "endpoint.config.lost": _(
-        "The endpoint config %(name)s is no longer in the AWS account, though nobody tore it down "
-        "here: somebody deleted it outside the portal. It is being created again."
+        "The configuration %(name)s is no longer in the AWS account. Somebody deleted it outside "
+        "the portal. It is being created again."
     ),
     "endpoint.endpoint.lost": _(
-        "The endpoint %(name)s is no longer in the AWS account, though nobody tore it down here: "
-        "somebody deleted it outside the portal. It is being created again."
+        "The endpoint %(name)s is no longer in the AWS account. Somebody deleted it outside "
+        "the portal. It is being created again."
     ),
     "endpoint.updated_outside": _(
-        "Somebody changed the endpoint %(name)s outside the portal: it uses the endpoint config "
+        "Somebody changed the endpoint %(name)s outside the portal: it uses the configuration "
         "%(config)s now."
     ),
     "endpoint.model.replaced": _(
-        "The SageMaker model %(name)s is not the one seen before: that one was deleted, and this "
-        "one created, since the last look."
+        "The SageMaker model %(name)s is not the one seen before. Somebody deleted that one and "
+        "created this one outside the portal."
     ),
     "endpoint.config.replaced": _(
-        "The endpoint config %(name)s is not the one seen before: that one was deleted, and this "
-        "one created, since the last look."
+        "The configuration %(name)s is not the one seen before. Somebody deleted that one and "
+        "created this one outside the portal."
     ),
     "endpoint.endpoint.replaced": _(
-        "The endpoint %(name)s is not the one seen before: that one was deleted, and this one "
-        "created, since the last look."
+        "The endpoint %(name)s is not the one seen before. Somebody deleted that one and "
+        "created this one outside the portal."
     ),
     # A resource of our name that the portal did not create.
     "endpoint.model.foreign": _(
-        "The AWS account has a SageMaker model named %(name)s that is not this portal's: it serves "
-        "%(store)s with %(image)s. Nothing of it was changed. Tear this endpoint down (which "
-        "leaves the other alone) and create one under another name."
+        "The AWS account has a SageMaker model named %(name)s that is not this portal's. It serves "
+        "%(store)s with %(image)s. It was not changed. Tear this endpoint down (the other one is "
+        "kept) and create one with another name."
     ),
     "endpoint.config.foreign": _(
-        "The AWS account has an endpoint config named %(name)s that is not this portal's: it says "
-        "%(instance_count)s × %(instance_type)s for the model %(model)s. Nothing of it was "
-        "changed. Tear this endpoint down (which leaves the other alone) and create one under "
-        "another name."
+        "The AWS account has a configuration named %(name)s that is not this portal's. It has "
+        "%(instance_count)s × %(instance_type)s for the model %(model)s. It was not changed. Tear "
+        "this endpoint down (the other one is kept) and create one with another name."
     ),
     "endpoint.endpoint.foreign": _(
-        "The AWS account has an endpoint named %(name)s that is not this portal's: it uses the "
-        "config %(config)s. Nothing of it was changed. Tear this endpoint down (which leaves the "
-        "other alone) and create one under another name."
+        "The AWS account has an endpoint named %(name)s that is not this portal's. It uses the "
+        "configuration %(config)s. It was not changed. Tear this endpoint down (the other one is "
+        "kept) and create one with another name."
     ),
     # AWS does not do what the portal asks.
     "endpoint.throttled": _(
-        "AWS asks to slow down, or cannot be reached. The portal tries again by itself. (%(error)s)"
+        "AWS asks to slow down, or cannot be reached. The portal retries by itself. (%(error)s)"
     ),
-    "endpoint.busy": _("AWS is still busy with it. The portal tries again by itself. (%(error)s)"),
+    "endpoint.busy": _("AWS is still busy with it. The portal retries by itself. (%(error)s)"),
     "endpoint.not_found": _(
-        "AWS does not see yet what was just created. The portal tries again by itself. (%(error)s)"
+        "AWS does not see yet what was just created. The portal retries by itself. (%(error)s)"
     ),
     "endpoint.already_exists": _(
-        "AWS says that it is there already. The portal tries again by itself. (%(error)s)"
+        "AWS says that it exists already. The portal retries by itself. (%(error)s)"
     ),
     "endpoint.denied": _("AWS does not allow it: %(error)s"),
     "endpoint.refused": _("AWS refuses it: %(error)s"),
-    "endpoint.resumed": _("What stood in the way is gone; it goes on."),
+    "endpoint.resumed": _("The problem is solved. Work on the endpoint goes on."),
 }
 
 

@@ -3,6 +3,8 @@
 from django import forms
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from endpoints.models import Endpoint, valid_endpoint_name, valid_instance_count
 
@@ -11,22 +13,28 @@ class NewEndpointForm(forms.Form):
     """What a user says about a new endpoint; the rest is preset."""
 
     name = forms.CharField(
+        label=_("Name"),
         max_length=53,
         validators=[valid_endpoint_name],
-        help_text="Letters, digits and hyphens. Programs call the endpoint by this name.",
+        help_text=_("Letters, digits and hyphens. Programs call the endpoint by this name."),
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "demo"}
         ),
     )
     instance_type = forms.ChoiceField(
-        help_text="The memory of an instance says how many models stay warm at the same time.",
+        label=_("Instance type"),
+        help_text=_("The kind of machine. More memory keeps more models warm at the same time."),
+        widget=forms.Select(attrs={"data-combobox": True}),
     )
     instance_count = forms.IntegerField(
         min_value=1,
         validators=[valid_instance_count],
         initial=1,
-        label="Instances",
-        help_text="Each has its own cache of models; two or more survive the loss of one.",
+        label=_("Number of instances"),
+        help_text=_(
+            "How many of these machines share the calls. With two or more, calls go on when one "
+            "fails. Each loads models into its own memory."
+        ),
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -47,18 +55,18 @@ class NewEndpointForm(forms.Form):
                 self.add_error(name, problems)
                 continue
             preset = getattr(Endpoint._meta.get_field(name), "verbose_name", name)
+            said = gettext(
+                "Nothing was created, because a setting of the portal is wrong. %(setting)s: "
+                "%(problem)s Ask whoever runs the portal."
+            )
             for message in ValidationError(problems).messages:
-                self.add_error(
-                    None,
-                    "Nothing was created, since the portal's own settings are wrong. "
-                    f"The {preset}: {message} Ask whoever runs the portal.",
-                )
+                self.add_error(None, said % {"setting": preset, "problem": message})
 
 
 class TeardownForm(forms.Form):
     """The name, typed again."""
 
     typed_name = forms.CharField(
-        label="Name of the endpoint",
+        label=_("Name of the endpoint"),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )

@@ -15,23 +15,33 @@ from django.utils.translation import gettext_lazy as _
 
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
+from core.sentences import Sentence
 from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
 valid_endpoint_name = RegexValidator(
     r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,52}$",
-    "Use 1 to 53 letters, digits and hyphens; begin and end with a letter or digit.",
+    _("Use 1 to 53 letters, digits and hyphens; begin and end with a letter or digit."),
 )
 
 # Read when it is needed: the setting is not known while this module is loaded.
 valid_instance_count = MaxValueValidator(
-    lambda: settings.MAX_INSTANCES, "Choose a number from 1 to %(limit_value)s."
+    lambda: settings.MAX_INSTANCES, _("Choose a number from 1 to %(limit_value)s.")
 )
 
 
 def name_taken(name: str) -> str:
     """What is said wherever an endpoint of this name exists: by a check, and after a race."""
-    return f"There is an endpoint {name} already. Choose another name, or tear it down."
+    return gettext(
+        "There is an endpoint %(name)s already. Choose another name, or tear it down."
+    ) % {"name": name}
+
+
+def name_taken_until_gone(name: str) -> str:
+    """What is said where the endpoint of this name is being torn down."""
+    return gettext(
+        "The endpoint %(name)s is being torn down. Choose another name, or wait until it is gone."
+    ) % {"name": name}
 
 
 @dataclass(frozen=True)
@@ -172,8 +182,14 @@ class Endpoint(OldStatus, Leased):
     running_count = models.PositiveIntegerField(
         null=True, blank=True, help_text="How many instances SageMaker says run, as last seen."
     )
-    failure = models.TextField(blank=True, help_text="Why it stands still, as a sentence.")
+    failure = models.TextField(blank=True, help_text="Why it stopped, as an English sentence.")
+    failure_code = models.JSONField(
+        null=True, blank=True, help_text="The same as a code with parameters (core/sentences.py)."
+    )
     hint = models.TextField(blank=True, help_text="What is being waited for, or to do next.")
+    hint_code = models.JSONField(
+        null=True, blank=True, help_text="The same as a code with parameters."
+    )
     attempts = models.PositiveIntegerField(default=0, help_text="Failed steps in a row.")
 
     created_at = models.DateTimeField(auto_now_add=True)
@@ -188,7 +204,7 @@ class Endpoint(OldStatus, Leased):
 
     class Meta:
         ordering = ["-id"]
-        permissions = [
+        permissions = [  # untranslated: names in the database
             ("invoke_endpoint", "Can invoke models on an endpoint"),
             ("teardown_endpoint", "Can tear an endpoint down"),
         ]
@@ -249,6 +265,33 @@ class Endpoint(OldStatus, Leased):
         if self.gone_at is not None or not self.config_in_use:
             return False
         return bool(self.outside_config) or (self.serving and self.running != self.requested)
+
+    @property
+    def failure_said(self) -> Sentence:
+        """Why it stopped, in the reader's language; what AWS said in its own."""
+        return _said(self.failure_code, self.failure)
+
+    @property
+    def hint_said(self) -> Sentence:
+        """What is being waited for, or what to do next, in the reader's language."""
+        return _said(self.hint_code, self.hint)
+
+    def say(self, *, failure: Sentence | None, hint: Sentence | None) -> None:
+        """Set why it stopped and what comes next, each as a code and in English."""
+        self.failure = failure.english() if failure else ""
+        self.failure_code = failure.as_json() if failure else None
+        self.hint = hint.english() if hint else ""
+        self.hint_code = hint.as_json() if hint else None
+
+    @property
+    def kept(self) -> list["Resource"]:
+        """What a teardown left in the AWS account, since it is not this portal's."""
+        return [r for r in self.resources.all() if r.state == Resource.State.KEPT]
+
+    @property
+    def normal(self) -> bool:
+        """Whether it is as it should be, so that its state needs no attention."""
+        return self.serving and self.settled and not self.failure
 
     @property
     def settled(self) -> bool:
@@ -325,7 +368,7 @@ class Resource(OldStatus):
         """In the order of creation; teardown goes backwards."""
 
         MODEL = "model", _("Model")
-        CONFIG = "config", _("Endpoint config")
+        CONFIG = "config", _("Configuration")
         ENDPOINT = "endpoint", _("Endpoint")
 
     class State(models.TextChoices):
@@ -450,11 +493,20 @@ class Resource(OldStatus):
         return "now"
 
     @property
-    def in_state_since(self) -> datetime | None:
-        """When the state began, where ``created_at`` and ``gone_at`` do not say it already."""
-        if self.gone_at is not None or self.state == self.State.CREATED:
-            return None
-        return self.changed_at
+    def since(self) -> datetime | None:
+        """When its state began, as far as it is known; for a model or config, SageMaker's time."""
+        if self.state == self.State.CREATED:
+            return self.created_at
+        return self.gone_at or self.changed_at
+
+
+def _said(code: object, text: str) -> Sentence:
+    """The sentence of a stored code; the text itself where the code says another one.
+
+    Rows from before have no code, and the release before writes a text and leaves the code.
+    """
+    said = Sentence.from_json(code, text)
+    return said if said.english() == text else Sentence.verbatim(text)
 
 
 def _label(row: Endpoint | Resource) -> str:

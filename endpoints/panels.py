@@ -3,9 +3,10 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from core import attention, panels
-from endpoints.attention import running, stopped
+from endpoints.attention import running, waiting
 
 MAY_LOOK = "endpoints.view_endpoint"
 SHOWN = 8
@@ -13,11 +14,13 @@ SHOWN = 8
 
 def register_all() -> None:
     """Register the panels of this module, and what needs somebody."""
-    panels.register_link("Endpoints", "endpoint", "endpoints:list", permission=MAY_LOOK, order=20)
+    panels.register_link(
+        _("Endpoints"), "endpoint", "endpoints:list", permission=MAY_LOOK, order=20
+    )
     panels.register(
         "home", "endpoints/_home.html", permission=MAY_LOOK, context=_endpoints, order=10
     )
-    attention.register(stopped, permission=MAY_LOOK, order=10)
+    attention.register(waiting, permission=MAY_LOOK, order=10)
 
 
 def _endpoints(request: HttpRequest) -> dict[str, Any]:

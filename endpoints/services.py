@@ -1,19 +1,31 @@
 """Create endpoints and tear them down; queue those that are due."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from activity.models import Event
 from activity.services import record
 from core import clock, errors
 from core.jobs import enqueue_on_commit
+from core.sentences import phrase
 from endpoints import sagemaker
 from endpoints.events import size_of
-from endpoints.models import Endpoint, Resource, name_taken, valid_instance_count
+from endpoints.models import (
+    Endpoint,
+    Resource,
+    name_taken,
+    name_taken_until_gone,
+    valid_instance_count,
+)
 
 ADVANCE = "endpoints.tasks.advance"
+# Who opens a page sees what AWS said at most so long ago, or is told that it is being asked.
+STALE = timedelta(seconds=10)
 
 
 def create_endpoint(
@@ -59,9 +71,8 @@ def create_endpoint(
 
 def _check_size(instance_type: str, instance_count: int) -> None:
     if instance_type not in settings.INSTANCE_TYPES:
-        raise ValidationError(
-            {"instance_type": f"Choose one of: {', '.join(settings.INSTANCE_TYPES)}."}
-        )
+        known = {"types": ", ".join(settings.INSTANCE_TYPES)}
+        raise ValidationError({"instance_type": _("Choose one of: %(types)s.") % known})
     try:
         valid_instance_count(instance_count)
     except ValidationError as error:
@@ -75,19 +86,19 @@ def _check_free_in_account(name: str) -> None:
         return
     # Somebody else may have asked the portal for it since we looked, and the portal made it.
     _refuse_taken(name)
-    raise ValidationError(
-        {
-            "name": f"The AWS account already has an endpoint {name} ({found.status}) that was "
-            "not created here. Choose another name."
-        }
+    said = _(
+        "The AWS account already has an endpoint %(name)s (%(state)s) that was not created here. "
+        "Choose another name."
     )
+    raise ValidationError({"name": said % {"name": name, "state": found.status}})
 
 
 def _refuse_taken(name: str) -> None:
     """Raise ValidationError where there is an endpoint of this name, in whatever case."""
     living = Endpoint.objects.filter(gone_at=None).named(name).first()
     if living is not None:
-        raise ValidationError({"name": name_taken(living.name)}) from None
+        said = name_taken_until_gone if living.tearing_down else name_taken
+        raise ValidationError({"name": said(living.name)}) from None
 
 
 def _resources(endpoint: Endpoint) -> list[Resource]:
@@ -107,16 +118,16 @@ def request_teardown(*, endpoint: Endpoint, typed_name: str, actor: User | None)
     artifacts in S3 stay.
     """
     if typed_name.strip() != endpoint.name:
-        raise ValidationError(
-            {"typed_name": f"Type the endpoint's name, {endpoint.name}, to tear it down."}
-        )
+        said = _("Type the name of the endpoint, %(name)s, to tear it down.")
+        raise ValidationError({"typed_name": said % {"name": endpoint.name}})
     row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
     if row.gone_at is not None or row.wanted == Endpoint.Wanted.ABSENT:
         return row
     row.wanted = Endpoint.Wanted.ABSENT
-    row.failure, row.attempts, row.check_after = "", 0, clock.now()
-    row.hint = "The teardown begins within seconds."
-    row.save(update_fields=["wanted", "failure", "attempts", "check_after", "hint"])
+    row.attempts, row.check_after = 0, clock.now()
+    row.say(failure=None, hint=phrase("The teardown starts in a few seconds."))
+    told = ("failure", "failure_code", "hint", "hint_code")
+    row.save(update_fields=["wanted", "attempts", "check_after", *told])
     record(
         action="endpoint.teardown_requested",
         subject=row,
@@ -134,6 +145,24 @@ def check_now(*, endpoint: Endpoint) -> None:
         check_after=clock.now(), attempts=0
     )
     enqueue_on_commit(ADVANCE, endpoint.pk)
+
+
+def look_if_old(*, endpoint: Endpoint) -> bool:
+    """Queue a look at an endpoint that nobody has looked at for STALE; True where one is queued.
+
+    So a page that is opened shows what AWS says, also of a settled endpoint: else it is looked at
+    once a minute. It is queued once, however many people open the page. Where AWS was asked
+    in vain the backoff is kept.
+    """
+    if not endpoint.settled or endpoint.gone_at is not None or endpoint.attempts:
+        return False
+    now = clock.now()
+    if endpoint.checked_at is None or endpoint.checked_at > now - STALE:
+        return False
+    rows = Endpoint.objects.filter(pk=endpoint.pk, gone_at=None, check_after__gt=now)
+    if rows.update(check_after=now):
+        enqueue_on_commit(ADVANCE, endpoint.pk)
+    return True
 
 
 def sweep() -> int:

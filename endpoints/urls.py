@@ -7,8 +7,13 @@ from endpoints import views
 app_name = "endpoints"
 urlpatterns = [
     path("", views.endpoint_list, name="list"),
+    path("torn-down/", views.torn_down, name="torn-down"),
     path("new/", views.new_endpoint, name="new"),
-    path("<int:pk>/", views.endpoint_page, name="detail"),
+    path("<int:pk>/", views.overview, name="detail"),
+    path("<int:pk>/models/", views.servable, name="models"),
+    path("<int:pk>/use/", views.use, name="use"),
+    path("<int:pk>/configuration/", views.configuration, name="configuration"),
+    path("<int:pk>/history/", views.history, name="history"),
     path("<int:pk>/live/", views.endpoint_live, name="live"),
     path("<int:pk>/check/", views.check, name="check"),
     path("<int:pk>/teardown/", views.teardown, name="teardown"),

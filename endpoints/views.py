@@ -1,5 +1,6 @@
 """Pages of the endpoints."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -7,12 +8,16 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
 from core import errors
 from core.permissions import actor, require_permission
-from endpoints import services
+from core.ui import Tab
+from endpoints import services, tables
 from endpoints.forms import NewEndpointForm, TeardownForm
 from endpoints.models import Endpoint
 from models_catalog.models import Version
@@ -21,22 +26,51 @@ _may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
 _may_create = require_permission("endpoints.add_endpoint", "create endpoints")
 _may_tear_down = require_permission("endpoints.teardown_endpoint", "tear endpoints down")
 
+# So many times a page asks, one second apart, what came of the look that its opening queued.
+LOOKS_AWAITED = 10
+LATEST_EVENTS = 5
+
 
 @require_safe
 @_may_look
 def endpoint_list(request: HttpRequest) -> HttpResponse:
-    """Endpoints that exist, then the latest ones that were torn down."""
+    """The endpoints that are not torn down."""
+    table = tables.running(request)
+    stores = tables.versions_by_store()
+    for endpoint in table.rows:
+        endpoint.servable = stores[endpoint.bucket, endpoint.prefix]
+    torn_down = Endpoint.objects.gone().count()
     context = {
-        "endpoints": Endpoint.objects.shown(),
-        "gone": Endpoint.objects.gone()[:10],
+        "table": table,
+        "none": not table.filtered and not table.total,
+        "tabs": _list_tabs(request, torn_down=torn_down),
+        "any_torn_down": torn_down > 0,
     }
     return render(request, "endpoints/list.html", context)
+
+
+@require_safe
+@_may_look
+def torn_down(request: HttpRequest) -> HttpResponse:
+    """The endpoints that were torn down, the latest first."""
+    table = tables.torn_down(request)
+    context = {"table": table, "tabs": _list_tabs(request, torn_down=None)}
+    return render(request, "endpoints/torn_down.html", context)
+
+
+def _list_tabs(request: HttpRequest, *, torn_down: int | None) -> list[Tab]:
+    running = reverse("endpoints:list")
+    ended = reverse("endpoints:torn-down")
+    return [
+        Tab(_("Running"), running, request.path == running),
+        Tab(_("Torn down"), ended, request.path == ended, torn_down),
+    ]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @_may_create
 def new_endpoint(request: HttpRequest) -> HttpResponse:
-    """Ask for an endpoint."""
+    """Request an endpoint."""
     form = NewEndpointForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
@@ -44,7 +78,8 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             form.add_errors(error)
         except errors.AwsError as error:
-            form.add_error(None, f"Nothing was created, since the account cannot be asked: {error}")
+            said = _("Nothing was created, because AWS could not be asked: %(error)s")
+            form.add_error(None, said % {"error": error})
         else:
             return redirect(endpoint)
     context = {
@@ -55,41 +90,154 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
     return render(request, "endpoints/new.html", context, status=400 if form.errors else 200)
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A tab of an endpoint's page.
+
+    ``live``: whether its content is replaced while something is under way. Where it is not, people
+    type or search there.
+    """
+
+    name: str
+    address: str
+    live: bool
+
+
+_OVERVIEW = _Part("overview", "endpoints:detail", live=True)
+_MODELS = _Part("models", "endpoints:models", live=False)
+_USE = _Part("use", "endpoints:use", live=False)
+_CONFIGURATION = _Part("configuration", "endpoints:configuration", live=True)
+_HISTORY = _Part("history", "endpoints:history", live=True)
+_PARTS = (_OVERVIEW, _MODELS, _USE, _CONFIGURATION, _HISTORY)
+
+
 @require_safe
 @_may_look
-def endpoint_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """One endpoint: its three resources, its log, how to call it, what it can serve."""
+def overview(request: HttpRequest, pk: int) -> HttpResponse:
+    """One endpoint: its state, what runs, and its calls."""
+    return _page(request, pk, _OVERVIEW)
+
+
+@require_safe
+@_may_look
+def servable(request: HttpRequest, pk: int) -> HttpResponse:
+    """All that an endpoint can serve."""
+    return _page(request, pk, _MODELS)
+
+
+@require_safe
+@_may_look
+def use(request: HttpRequest, pk: int) -> HttpResponse:
+    """How programs call an endpoint."""
+    return _page(request, pk, _USE)
+
+
+@require_safe
+@_may_look
+def configuration(request: HttpRequest, pk: int) -> HttpResponse:
+    """What runs, what was requested, and the names of the resources in SageMaker."""
+    return _page(request, pk, _CONFIGURATION)
+
+
+@require_safe
+@_may_look
+def history(request: HttpRequest, pk: int) -> HttpResponse:
+    """What happened to an endpoint."""
+    return _page(request, pk, _HISTORY)
+
+
+def _page(request: HttpRequest, pk: int, part: _Part) -> HttpResponse:
     endpoint = get_object_or_404(Endpoint, pk=pk)
-    context = _live_context(endpoint) | _use_context(endpoint)
+    query = request.GET.copy()
+    query["tab"] = part.name
+    looking = services.look_if_old(endpoint=endpoint)
+    if looking:
+        query["looks"] = str(LOOKS_AWAITED)
+        query["seen"] = _seen(endpoint)
+    context = _context(request, endpoint, part) | {
+        "looking": looking,
+        "live_query": query.urlencode(),
+    }
     return render(request, "endpoints/detail.html", context)
 
 
 @require_safe
 @_may_look
 def endpoint_live(request: HttpRequest, pk: int) -> HttpResponse:
-    """The part of the page that changes while something is under way."""
+    """The part of the page that changes while something is under way, or is being looked at."""
     endpoint = get_object_or_404(Endpoint, pk=pk)
-    context = _live_context(endpoint)
-    if endpoint.settled:  # the page's last request: what can be done has changed
-        context |= _use_context(endpoint) | {"oob": True}
+    query = request.GET.copy()
+    part = next((one for one in _PARTS if one.name == query.get("tab")), _OVERVIEW)
+    asked = query.get("looks", "")
+    looks = int(asked) - 1 if asked.isascii() and asked.isdigit() and len(asked) < 4 else 0
+    looking = 0 < looks <= LOOKS_AWAITED and query.get("seen") == _seen(endpoint)
+    query["looks"] = str(looks)
+    if not looking:
+        query.pop("looks", None)
+        query.pop("seen", None)
+    context = _context(request, endpoint, part) | {
+        "looking": looking,
+        "live_query": query.urlencode(),
+        # The page's last request: what can be done there has changed.
+        "oob": endpoint.settled and not part.live,
+    }
     return render(request, "endpoints/_polled.html", context)
 
 
-def _use_context(endpoint: Endpoint) -> dict[str, Any]:
-    versions = Version.objects.ready().filter(bucket=endpoint.bucket, prefix=endpoint.prefix)
-    return {
-        "versions": versions[:50],
-        "example": versions.first(),
-        "region": settings.AWS_REGION,
-    }
+def _seen(endpoint: Endpoint) -> str:
+    return endpoint.checked_at.isoformat() if endpoint.checked_at else "-"
 
 
-def _live_context(endpoint: Endpoint) -> dict[str, Any]:
-    return {
+def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str, Any]:
+    """What the head of each tab shows, and what this tab shows."""
+    versions = tables.servable(endpoint).count()
+    context: dict[str, Any] = {
         "endpoint": endpoint,
+        "part": part,
+        "versions": versions,
+        "tabs": _tabs(endpoint, part, versions),
         "resources": list(endpoint.resources.order_by("id")),
-        "events": Event.objects.about(Endpoint.activity_kind, endpoint.pk)[:60],
     }
+    if part is _OVERVIEW:
+        events = Event.objects.about(Endpoint.activity_kind, endpoint.pk)
+        context |= {"latest": True, "events": events[:LATEST_EVENTS]}
+    elif part is _MODELS:
+        context["table"] = tables.versions(request, endpoint)
+    elif part is _USE:
+        context |= _use_context(request, endpoint)
+    elif part is _HISTORY:
+        table = tables.events(request, endpoint)
+        context |= {"table": table, "events": table.rows}
+    return context
+
+
+def _tabs(endpoint: Endpoint, part: _Part, versions: int) -> list[Tab]:
+    labels = {
+        _OVERVIEW: _("Overview"),
+        _MODELS: _("Models"),
+        _USE: _("Use"),
+        _CONFIGURATION: _("Configuration"),
+        _HISTORY: pgettext("of an endpoint", "History"),
+    }
+    return [
+        Tab(
+            labels[one],
+            reverse(one.address, args=[endpoint.pk]),
+            one is part,
+            versions if one is _MODELS and endpoint.gone_at is None else None,
+        )
+        for one in _PARTS
+    ]
+
+
+def _use_context(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
+    """The version that the examples call: the one that was chosen, else the newest."""
+    known = tables.servable(endpoint).only("number", "bucket", "prefix", "key", "model__name")
+    versions: list[Version] = list(known)
+    newest = max(versions, key=lambda version: version.pk, default=None)
+    chosen = request.GET.get("version", "")
+    example = next((one for one in versions if str(one.pk) == chosen), newest)
+    return {"choices": versions, "example": example, "region": settings.AWS_REGION}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -99,6 +247,7 @@ def teardown(request: HttpRequest, pk: int) -> HttpResponse:
     endpoint = get_object_or_404(Endpoint, pk=pk)
     if endpoint.gone_at is not None or endpoint.wanted == Endpoint.Wanted.ABSENT:
         return redirect(endpoint)
+    services.look_if_old(endpoint=endpoint)
     form = TeardownForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
@@ -121,5 +270,5 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
     """Retry at once, instead of when the endpoint is due."""
     endpoint = get_object_or_404(Endpoint, pk=pk)
     services.check_now(endpoint=endpoint)
-    messages.info(request, "The portal is looking at the endpoint now.")
+    messages.info(request, _("The portal is asking AWS about the endpoint now."))
     return redirect(endpoint)

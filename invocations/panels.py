@@ -3,11 +3,13 @@
 from typing import Any
 
 from django.conf import settings
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core import panels
+from endpoints import last_calls
 from endpoints.models import Endpoint
 from invocations.models import Invocation, LabelledPicture
 from invocations.today import calls_today
@@ -42,6 +44,7 @@ def register_all() -> None:
         context=_latest_calls,
         order=10,
     )
+    last_calls.register(_last_call)
     panels.register(
         "model", "invocations/_test_set.html", permission=MAY_INVOKE, context=_test_set, order=20
     )
@@ -112,3 +115,8 @@ def _latest_calls(request: HttpRequest) -> dict[str, Any] | None:
 def _calls_of_endpoint(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
     calls = Invocation.objects.recent().filter(endpoint=endpoint)
     return {"calls": list(calls[:SHOWN]), "endpoint": endpoint}
+
+
+def _last_call() -> Subquery:
+    calls = Invocation.objects.filter(endpoint=OuterRef("pk")).order_by("-id")
+    return Subquery(calls.values("created_at")[:1])

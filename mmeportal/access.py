@@ -9,6 +9,11 @@ from dataclasses import dataclass
 # Who is let in, each with those behind it. USER is logged in and has no role.
 LEVELS = ANYBODY, USER, VIEWER, OPERATOR, ADMIN = ("anybody", "user", "viewer", "operator", "admin")
 
+#: What an address that wants a log-in answers to somebody without one: a redirect to the log-in
+#: for GET, HEAD and OPTIONS; to all else, and to whoever asks for JSON or brings a token, 401,
+#: which no program takes for success.
+LED_TO_LOG_IN, UNAUTHORIZED = 302, 401
+
 #: SQL queries that a page may need, those of session and user included, unless its entry says more.
 QUERIES = 12
 
@@ -21,7 +26,8 @@ class Access:
     is let in, of a request without arguments or body; empty: 405. HEAD goes with GET; nothing
     takes another method. ``refused``: the status for a user below ``least`` (the admin leads to
     its log-in, which refuses). ``own``: it shows whoever asks only what is their own; otherwise
-    things belong to all, and whoever may see one may see those of others.
+    things belong to all, and whoever may see one may see those of others. ``leads_to_login``: it is
+    a log-in that leads to the portal's, for whoever has none, by GET and POST.
     ``queries``: how many SQL queries the page may need, ``why`` it needs more than QUERIES.
     """
 
@@ -30,6 +36,7 @@ class Access:
     post: tuple[int, ...] = ()
     refused: int = 403
     own: bool = False
+    leads_to_login: bool = False
     queries: int = QUERIES
     why: str = ""
 
@@ -55,10 +62,21 @@ ACCESS: dict[str, Access] = {
     "status": Access(ADMIN),
     "search": Access(USER),
     "styleguide": Access(USER),  # 404 where the setting STYLEGUIDE is off
-    "preferences": Access(USER, post=(302,), own=True),
+    "preferences": Access(USER, post=(400,), own=True),
     "language": Access(ANYBODY, get=(), post=(400,)),
     "glossary": Access(USER),
     "hide-first-steps": Access(USER, get=(), post=(302,)),
+    "show-first-steps": Access(USER, get=(), post=(302,)),
+    # --- people
+    "accounts:people": Access(ADMIN),
+    "accounts:invite": Access(ADMIN, post=(400,)),
+    "accounts:person": Access(ADMIN),
+    "accounts:role": Access(ADMIN, get=(), post=(400,)),
+    "accounts:active": Access(ADMIN, get=(), post=(302,)),
+    "accounts:link": Access(ADMIN, get=(), post=(200,)),
+    "accounts:revoke-link": Access(ADMIN, get=(), post=(302,)),
+    "accounts:unlock": Access(ADMIN, get=(), post=(302,)),
+    "accounts:welcome": Access(ANYBODY, get=(404,), post=(404,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),
@@ -72,10 +90,17 @@ ACCESS: dict[str, Access] = {
     "models_catalog:download": Access(OPERATOR, get=(302,)),
     "models_catalog:download-original": Access(OPERATOR, get=(302,)),
     "models_catalog:dismiss": Access(OPERATOR, get=(), post=(302,)),
+    "models_catalog:delete": Access(OPERATOR, post=(409,)),  # its version was published
+    "models_catalog:try": Access(OPERATOR, get=(200, 404)),  # 404 without DEMO_ARCHIVE
     # --- endpoints
     "endpoints:list": Access(VIEWER),
     "endpoints:new": Access(OPERATOR, post=(400,)),
     "endpoints:detail": Access(VIEWER),
+    "endpoints:torn-down": Access(VIEWER),
+    "endpoints:models": Access(VIEWER),
+    "endpoints:use": Access(VIEWER),
+    "endpoints:configuration": Access(VIEWER),
+    "endpoints:history": Access(VIEWER),
     "endpoints:live": Access(VIEWER),
     "endpoints:check": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:teardown": Access(ADMIN, post=(400,)),
@@ -96,11 +121,12 @@ ACCESS: dict[str, Access] = {
     "invocations:test-thumbnail": Access(VIEWER),
     # --- the activity log
     "activity:list": Access(VIEWER),
+    "activity:export": Access(VIEWER),
     "activity:subject": Access(VIEWER, get=(302,)),
     "activity:subject kind=user": Access(ADMIN, get=(302,)),
     # --- Django's admin: its pages take a POST for a GET where there is nothing to save
     "admin:index": _admin(ADMIN, post=(200,)),
-    "admin:login": Access(ADMIN, get=(302,), post=(302,)),
+    "admin:login": Access(ADMIN, get=(302,), post=(302,), leads_to_login=True),
     "admin:logout": _admin(ADMIN, get=(), post=(302,)),
     "admin:password_change": _admin(ADMIN, get=(302,), post=(302,)),
     "admin:password_change_done": _admin(ADMIN),

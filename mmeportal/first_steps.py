@@ -122,19 +122,6 @@ def _create_text() -> str:
     )
 
 
-@dataclass(frozen=True)
-class Archive:
-    """An archive to try an upload with."""
-
-    url: str
-    label: str
-
-
-def archives() -> list[Archive]:
-    """What the catalog offers to try an upload with."""
-    return []
-
-
 def hide(response: HttpResponse, user: User) -> None:
     """Show the steps no longer to ``user`` in this browser."""
     response.set_cookie(
@@ -145,6 +132,11 @@ def hide(response: HttpResponse, user: User) -> None:
         httponly=True,
         samesite="Lax",
     )
+
+
+def show(response: HttpResponse) -> None:
+    """Show the steps again in this browser."""
+    response.delete_cookie(_cookie(), samesite="Lax")
 
 
 def _cookie() -> str:

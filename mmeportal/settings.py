@@ -30,6 +30,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = env_bool("DEBUG")
 # The page of all elements, for who changes them.
 STYLEGUIDE = env_bool("STYLEGUIDE", default=DEBUG)
+# Django's admin at /admin/; people have pages of the portal's own (accounts/people.py).
+DJANGO_ADMIN = env_bool("DJANGO_ADMIN")
 DEFAULT_EXCEPTION_REPORTER_FILTER = "core.reporting.ReporterFilter"
 # A server refuses to start without a secret.
 SECRET_KEY = require_strong("SECRET_KEY", env_secret("SECRET_KEY"))
@@ -86,7 +88,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.preferences.PreferencesMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "core.login_required.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -129,11 +131,23 @@ TEMPLATES = [
     },
 ]
 
+# Links to set a password are mailed where a server is named; an admin sees them anyway.
+EMAIL_HOST = env_str("EMAIL_HOST", "")
+EMAIL_PORT = env_int("EMAIL_PORT", 587, least=1)
+EMAIL_HOST_USER = env_str("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env_secret("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10  # seconds that an admin waits for it
+DEFAULT_FROM_EMAIL = env_str("DEFAULT_FROM_EMAIL", "mme-portal@localhost")
+PASSWORD_LINK_DAYS = env_int("PASSWORD_LINK_DAYS", 7, least=1)
+
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # asks the throttle first
+    "accounts.backends.PortalBackend",
+    # Sessions from before there was another one name it.
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -176,7 +190,6 @@ LANGUAGE_COOKIE_NAME = f"{COOKIE_PREFIX}_language"
 LANGUAGE_COOKIE_AGE = 31_536_000  # s
 TIME_ZONE_COOKIE_NAME = f"{COOKIE_PREFIX}_timezone"  # the browser's; static/js/portal.js sets it
 FORMAT_MODULE_PATH = ["core.formats"]
-USE_THOUSAND_SEPARATOR = False  # ids in links would get commas; |intcomma is for quantities
 TIME_ZONE = env_str("TIME_ZONE", "UTC")
 
 STATIC_URL = "static/"
@@ -327,6 +340,7 @@ MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
 INVOKE_WAIT_S = env_int("INVOKE_WAIT_S", 360, least=1)
 INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
 SAMPLES_DIR = env_str("SAMPLES_DIR", "")
+DEMO_ARCHIVE = env_str("DEMO_ARCHIVE", "")
 # Whether "Wrong?" keeps a picture for a model's test set: longer than the day of other pictures,
 # so on AWS somebody decides it; `make up` switches it on.
 TEST_SETS = env_bool("TEST_SETS", default=False)

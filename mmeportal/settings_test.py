@@ -15,6 +15,7 @@ with mock.patch.dict(os.environ, {"SECRET_KEY": os.environ.get("SECRET_KEY") or 
     from mmeportal.settings import *  # noqa: F403
     from mmeportal.settings import DATABASES
 
+DJANGO_ADMIN = True  # its pages are in the tests' tables, too
 STYLEGUIDE = True  # the tests of the elements look at them there
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
 CELERY_BROKER_URL = "memory://"  # never into the queue of a running stack

@@ -1,5 +1,6 @@
 """The URL conf of the site; each app has its own."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
@@ -15,17 +16,20 @@ urlpatterns = [
     path("password/", PasswordChangeView.as_view(), name="password"),
     path("preferences/", preferences.page, name="preferences"),
     path("language/", preferences.language, name="language"),
+    path("", include("accounts.urls")),
     path("models/", include("models_catalog.urls")),
     path("endpoints/", include("endpoints.urls")),
     path("invoke/", include("invocations.urls")),
     path("status/", views.status, name="status"),
     path("glossary/", views.glossary_page, name="glossary"),
     path("first-steps/hide/", views.hide_first_steps, name="hide-first-steps"),
+    path("first-steps/show/", views.show_first_steps, name="show-first-steps"),
     path("activity/", include("activity.urls")),
     path("search/", core_views.search, name="search"),
     path("styleguide/", core_views.styleguide, name="styleguide"),
-    path("admin/", admin.site.urls),
 ]
+if settings.DJANGO_ADMIN:
+    urlpatterns.append(path("admin/", admin.site.urls))
 
 handler403 = "mmeportal.views.denied"
 handler400 = "mmeportal.views.malformed"

@@ -5,11 +5,21 @@ import logging
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
-from core import attention, glossary, panels, readiness, request_id, shortage
+from core import (
+    attention,
+    glossary,
+    login_required,
+    panels,
+    readiness,
+    request_id,
+    shortage,
+    ui,
+)
 from core.permissions import NotPermitted, actor, require_permission
 from mmeportal import first_steps
 
@@ -31,7 +41,6 @@ def home(request: HttpRequest) -> HttpResponse:
         "groups": attention.groups(request, user),
         "steps": steps,
         "current": next((step for step in steps if not step.done), None),
-        "archives": first_steps.archives(),
     }
     answer = render(request, "mmeportal/home.html", context)
     if wanted and not steps:
@@ -41,9 +50,18 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def hide_first_steps(request: HttpRequest) -> HttpResponse:
-    """Show the first steps no longer."""
+    """Show the first steps no longer; the page that follows offers to undo it."""
+    ui.undo(request, gettext("The steps are hidden."), reverse("show-first-steps"))
     answer = redirect("home")
     first_steps.hide(answer, actor(request))
+    return answer
+
+
+@require_POST
+def show_first_steps(request: HttpRequest) -> HttpResponse:
+    """Show the first steps again."""
+    answer = redirect("home")
+    first_steps.show(answer)
     return answer
 
 
@@ -84,7 +102,12 @@ def denied(request: HttpRequest, exception: Exception | None = None) -> HttpResp
 
 
 def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Status 403 for a form whose CSRF token is not the session's; Django logs ``reason``."""
+    """Status 403 for a form whose CSRF token is not the session's; Django logs ``reason``.
+
+    Without a session it is 401: the form is out of date as its session has ended.
+    """
+    if login_required.needs_login(request):
+        return login_required.unauthorized(request)
     before = request.headers.get("Referer", "")
     ours = url_has_allowed_host_and_scheme(before, {request.get_host()}, request.is_secure())
     context = {"back": before if ours else "/", "frame": _frame(request)}

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy
 
 from activity import codes, subjects
-from core import readiness
+from core import palette, readiness
 
 
 class ModelsCatalogConfig(AppConfig):
@@ -16,16 +16,26 @@ class ModelsCatalogConfig(AppConfig):
     def ready(self) -> None:
         """Register events, subjects, panels, rights of the roles, the store's check and clock."""
         from accounts import roles
-        from models_catalog import panels
+        from models_catalog import finding, panels, reasons
         from models_catalog.events import TEMPLATES
         from models_catalog.models import RegisteredModel, Version
         from models_catalog.ready_checks import probe_store, time_of_store
 
         codes.register(TEMPLATES, max_length=codes.LONG)
-        subjects.register(RegisteredModel.activity_kind, RegisteredModel)
-        subjects.register(Version.activity_kind, Version)
+        subjects.register(
+            RegisteredModel.activity_kind, RegisteredModel, label=gettext_lazy("Models")
+        )
+        subjects.register(Version.activity_kind, Version, label=gettext_lazy("Versions"))
         panels.register_all()
+        reasons.register()
+        palette.register(finding.models)
+        palette.register(finding.versions)
         roles.grant(roles.VIEWER, "models_catalog.view_model", "models_catalog.view_version")
-        roles.grant(roles.OPERATOR, "models_catalog.add_model", "models_catalog.add_version")
+        roles.grant(
+            roles.OPERATOR,
+            "models_catalog.add_model",
+            "models_catalog.add_version",
+            "models_catalog.delete_model",
+        )
         readiness.register("store", probe_store, vital=True, label=gettext_lazy("Store"))
         readiness.register_clock("S3", time_of_store)

@@ -55,7 +55,7 @@ def rejected(request: HttpRequest) -> list[ItemGroup]:
         Item(
             _("%(version)s was rejected.") % {"version": version},
             version.get_absolute_url(),
-            version.reason,
+            str(version.said),
             reverse("models_catalog:dismiss", args=[version.model.name, version.number])
             if may_dismiss
             else "",

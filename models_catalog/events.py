@@ -6,27 +6,31 @@ from django.utils.translation import gettext_noop as _
 
 TEMPLATES: Final = {
     "model.registered": _("Registered the model %(name)s."),
+    "model.deleted": _(
+        "Deleted the model %(name)s, of which nothing was published (rejected versions: "
+        "%(versions)s)."
+    ),
     "version.uploaded": _("Uploaded %(version)s (%(file_name)s, %(size)s bytes)."),
-    "version.published": _("Checked %(version)s and published it as %(target_model)s."),
+    "version.published": _("Validated %(version)s and published it as %(target_model)s."),
     "version.published_same_bytes": _(
-        "Checked %(version)s and published it as %(target_model)s. It has the same bytes as "
+        "Validated %(version)s and published it as %(target_model)s. It has the same bytes as "
         "%(twin)s."
     ),
     "version.published_same_content": _(
-        "Checked %(version)s and published it as %(target_model)s. It has the same content as "
+        "Validated %(version)s and published it as %(target_model)s. It has the same content as "
         "%(twin)s."
     ),
     # The same three, where the bytes as uploaded are not kept.
     "version.published_without_upload": _(
-        "Checked %(version)s and published it as %(target_model)s. The file as uploaded could not "
-        "be kept: %(problem)s"
+        "Validated %(version)s and published it as %(target_model)s. The file as uploaded could "
+        "not be kept: %(problem)s"
     ),
     "version.published_same_bytes_without_upload": _(
-        "Checked %(version)s and published it as %(target_model)s. It has the same bytes as "
+        "Validated %(version)s and published it as %(target_model)s. It has the same bytes as "
         "%(twin)s. The file as uploaded could not be kept: %(problem)s"
     ),
     "version.published_same_content_without_upload": _(
-        "Checked %(version)s and published it as %(target_model)s. It has the same content as "
+        "Validated %(version)s and published it as %(target_model)s. It has the same content as "
         "%(twin)s. The file as uploaded could not be kept: %(problem)s"
     ),
     "version.rejected": _("Rejected %(version)s: %(reason)s"),

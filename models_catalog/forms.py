@@ -5,6 +5,8 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from models_catalog.models import (
     NAME_LENGTH,
@@ -37,28 +39,35 @@ class UploadForm(forms.Form):
         max_length=NAME_LENGTH,
         validators=[valid_name],
         widget=forms.TextInput(attrs={"pattern": NAME_PATTERN, "title": NAME_RULE}),
-        help_text="Small letters, digits, dots, hyphens, underscores. It becomes a part of the "
-        "S3 key and of TargetModel, and cannot be changed.",
+        label=_("Name"),
+        help_text=_(
+            "Small letters, digits, dots, hyphens, underscores. It becomes a part of the S3 key "
+            "and of TargetModel, and cannot be changed."
+        ),
     )
     description = forms.CharField(
         max_length=2000,
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="What the model is for, for those who find it in the list.",
+        label=_("Description"),
+        help_text=_("What the model is for, for those who find it in the list."),
     )
     note = forms.CharField(
         max_length=500,
         required=False,
-        label="Version note",
-        help_text="What is new in this version.",
+        label=_("Version note"),
+        help_text=_("What is new in this version."),
     )
     packing = forms.ChoiceField(
         choices=Version.PackingChoice,
         required=False,
-        help_text="How the portal packs what is served. Stored is larger in S3 and quicker in each "
-        "cold start; automatic stores where compression would save less than 15 %.",
+        label=_("Packing"),
+        help_text=_(
+            "How the portal packs what is served. Stored is larger in S3 and quicker in each cold "
+            "start; automatic stores where compression would save less than 15 %."
+        ),
     )
-    archive = forms.FileField(label="Archive", allow_empty_file=False)
+    archive = forms.FileField(label=_("Archive"), allow_empty_file=False)
 
     def __init__(self, *args: Any, model: RegisteredModel | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -83,13 +92,19 @@ class UploadForm(forms.Form):
         shown = name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}"
         if not name.lower().endswith((".tar.gz", ".tgz")):
             raise forms.ValidationError(
-                f"{shown} is not named *.tar.gz. Pack the model's files with: "
-                "tar -czf NAME.tar.gz -C FOLDER ."
+                gettext(
+                    "%(name)s is not named *.tar.gz. Pack the model's files with: tar -C FOLDER "
+                    "-czf NAME.tar.gz ."
+                )
+                % {"name": shown}
             )
         if len(name) > MAX_NAME:
             raise forms.ValidationError(
-                f"The name {shown} has {len(name)} letters, and may have {MAX_NAME}. "
-                "Give the file a shorter name."
+                gettext(
+                    "The name %(name)s has %(count)s letters, and may have %(most)s. Give the "
+                    "file a shorter name."
+                )
+                % {"name": shown, "count": len(name), "most": MAX_NAME}
             )
         if (file.size or 0) > settings.MAX_ARCHIVE_MB << 20:
             raise forms.ValidationError(too_large())
@@ -98,7 +113,7 @@ class UploadForm(forms.Form):
 
 def too_large() -> str:
     """What to say where an upload is larger than MAX_ARCHIVE_MB."""
-    return (
-        f"The archive is larger than {settings.MAX_ARCHIVE_MB:,} MB, the most that is allowed "
-        "here (MAX_ARCHIVE_MB). Nothing was kept."
-    )
+    return gettext(
+        "The archive is larger than %(size)s MB, the most that is allowed here (MAX_ARCHIVE_MB). "
+        "Nothing was kept."
+    ) % {"size": f"{settings.MAX_ARCHIVE_MB:,}"}

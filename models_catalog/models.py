@@ -11,18 +11,20 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_noop, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
+from core.sentences import Sentence
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 # Browsers read it too (forms.py), and want the hyphen escaped.
 NAME_LENGTH = 63
 NAME_PATTERN = rf"[a-z0-9](?:[a-z0-9._\-]{{0,{NAME_LENGTH - 2}}}[a-z0-9])?"
-NAME_RULE = (
-    f"Use 1 to {NAME_LENGTH} small letters, digits, dots, hyphens and underscores; begin and end "
-    "with a letter or digit."
+NAME_RULE = _(
+    "Use 1 to 63 small letters, digits, dots, hyphens and underscores; begin and end with a letter "
+    "or digit."
 )
 # Addresses below /models/ that are no model's.
 RESERVED_NAMES = {"new"}
@@ -33,23 +35,48 @@ def valid_name(name: str) -> None:
     """Raise ValidationError, with what is wrong, for what cannot be a model's name."""
     matches_pattern(name)
     if name in RESERVED_NAMES:
-        raise ValidationError(f"The name {name} is reserved; choose another one.")
+        raise ValidationError(
+            gettext("The name %(name)s is reserved; choose another one.") % {"name": name}
+        )
 
 
 def name_taken(name: str) -> str:
     """What is said wherever a model of this name exists: before an upload, and after a race."""
-    return f"There is a model {name} already. To add a version to it, upload on its own page."
+    return gettext(
+        "There is a model %(name)s already. To add a version to it, upload on its own page."
+    ) % {"name": name}
 
 
 class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     """The questions that pages ask of the catalog."""
 
-    def with_latest_version(self) -> Self:
-        """Newest activity first, versions loaded, so that a list costs two queries."""
-        return (
-            self.annotate(last_upload=models.Max("versions__created_at"))
-            .order_by(models.F("last_upload").desc(nulls_last=True), "name")
-            .prefetch_related(models.Prefetch("versions", queryset=Version.objects.for_lists()))
+    def newest_first(self) -> Self:
+        """Those with the newest upload first."""
+        return self.annotate(last_upload=models.Max("versions__created_at")).order_by(
+            models.F("last_upload").desc(nulls_last=True), "name"
+        )
+
+    def for_table(self) -> Self:
+        """With what the list shows of each: its newest version that is ready, and its newest.
+
+        ``versions_count``, ``last_upload``; of the newest version ``newest_number``,
+        ``newest_state``; of the newest that is ready ``ready_parameters``, ``ready_shape`` and
+        ``ready_size``.
+        """
+        every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
+        ready = every.filter(state=Version.State.READY)
+
+        def of(rows: "VersionQuerySet", name: str) -> models.Subquery:
+            return models.Subquery(rows.values(name)[:1])
+
+        return self.annotate(
+            versions_count=models.Count("versions"),
+            last_upload=models.Max("versions__created_at"),
+            newest_number=of(every, "number"),
+            newest_state=of(every, "state"),
+            ready_parameters=of(ready, "parameters"),
+            ready_shape=of(ready, "input_shape"),
+            ready_size=of(ready, "published_size"),
         )
 
 
@@ -88,6 +115,24 @@ class RegisteredModel(models.Model):
     def checking(self) -> bool:
         """Whether a version is still on its way, from what was loaded."""
         return any(not version.settled for version in self.versions.all())
+
+    @property
+    def newest_badge(self) -> Badge | None:
+        """The state of the newest version, of a row of for_table(); None where it is ready."""
+        state = getattr(self, "newest_state", None)
+        if state is None or state == Version.State.READY:
+            return None
+        return Badge(state, str(Version.State(state).label), spinning=state in Version.UNSETTLED)
+
+    @property
+    def shape(self) -> str:
+        """The input of a row of for_table(), without its name: ``1 × 3 × 224 × 224``."""
+        return str(getattr(self, "ready_shape", None) or "").rpartition(": ")[2]
+
+    @property
+    def deletable(self) -> bool:
+        """Whether nothing of it was ever published, from what was loaded; see delete_model()."""
+        return all(version.state == Version.State.REJECTED for version in self.versions.all())
 
     def latest(self) -> "Version | None":
         """The version with the highest number that may be invoked, from what was loaded."""
@@ -194,7 +239,7 @@ class Version(Leased):
         """How far the version has come."""
 
         UPLOADED = "uploaded", _("Uploaded")
-        CHECKING = "checking", _("Checking")
+        CHECKING = "checking", _("Validating")
         READY = "ready", _("Ready")
         REJECTED = "rejected", _("Rejected")
 
@@ -214,10 +259,10 @@ class Version(Leased):
         COMPRESSED = "compressed", _("Compressed")
 
     # What is being done, as the page says it.
-    READING = "Reading it in the sandbox"
-    PACKING = "Packing what is served"
-    LOADING = "Loading it in the container"
-    PUBLISHING = "Publishing"
+    READING = gettext_noop("Reading it in the sandbox")
+    PACKING = gettext_noop("Packing what is served")
+    LOADING = gettext_noop("Loading it in the container")
+    PUBLISHING = gettext_noop("Publishing")
     STEPS = (READING, PACKING, LOADING, PUBLISHING)
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
@@ -256,8 +301,10 @@ class Version(Leased):
     )
 
     state = models.CharField(max_length=10, choices=State, default=State.UPLOADED, db_index=True)
-    step = models.TextField(blank=True, help_text="What the check is doing, or waits for.")
+    step = models.TextField(blank=True, help_text="What the validation does, or waits for.")
+    step_code = models.JSONField(null=True, blank=True, help_text="The same, for each language.")
     reason = models.TextField(blank=True, help_text="Why it was rejected, as a sentence.")
+    reason_code = models.JSONField(null=True, blank=True, help_text="The same, for each language.")
     attempts = models.PositiveIntegerField(default=0)
     settled_at = models.DateTimeField(null=True, blank=True)
     report = models.JSONField(default=dict, blank=True, help_text="The preflight's report.")
@@ -287,7 +334,21 @@ class Version(Leased):
 
     def likeness(self, twin: "Version") -> str:
         """What it has in common with another one: the bytes as uploaded, or the content alone."""
-        return "same bytes" if self.sha256 == twin.sha256 else "same content"
+        return "same_bytes" if self.sha256 == twin.sha256 else "same_content"
+
+    @property
+    def said(self) -> Sentence:
+        """Why it was rejected, in the reader's language; what the container said is quoted."""
+        return Sentence.from_json(self.reason_code, self.reason)
+
+    @property
+    def doing(self) -> str:
+        """What its validation does or waits for, in the reader's language."""
+        if not self.step:
+            return gettext("Waiting for a worker")
+        if self.step in self.STEPS:
+            return gettext(self.step)
+        return str(Sentence.from_json(self.step_code, self.step))
 
     @property
     def settled(self) -> bool:
@@ -297,7 +358,7 @@ class Version(Leased):
     @property
     def badge(self) -> Badge:
         """What lists and the version's page show of its state."""
-        return Badge(self.state, self.get_state_display().lower(), spinning=not self.settled)
+        return Badge(self.state, self.get_state_display(), spinning=not self.settled)
 
     @property
     def target_model(self) -> str:
@@ -313,13 +374,18 @@ class Version(Leased):
     def checksums(self) -> list[tuple[str, str]]:
         """Its SHA-256 sums, each with whose it is; the upload's alone before it is validated."""
         if self.published_sha256 and self.published_sha256 == self.sha256:
-            return [("as uploaded and as served", self.sha256)]
+            return [(pgettext("checksum", "as uploaded and as served"), self.sha256)]
         sums = [
-            ("as uploaded", self.sha256),
-            ("as served", self.published_sha256),
-            ("content, the tar inside", self.content_sha256),
+            (pgettext("checksum", "as uploaded"), self.sha256),
+            (pgettext("checksum", "as served"), self.published_sha256),
+            (pgettext("checksum", "content, the tar inside"), self.content_sha256),
         ]
         return [(whose, digits) for whose, digits in sums if digits]
+
+    @property
+    def current_sha256(self) -> str:
+        """Of what is served, or of the upload before it is published."""
+        return self.published_sha256 or self.sha256
 
     @property
     def original_stem(self) -> str:
@@ -343,7 +409,7 @@ class Version(Leased):
 
     @property
     def sandbox(self) -> list[tuple[str, str]]:
-        """What held files, network, processes and limits while it was checked; "" where nothing."""
+        """What held files, network, processes and limits at the validation; "" where nothing."""
         held = self.report.get("sandbox") or {}
         return [(part, str(held.get(part, ""))) for part in SANDBOX_PARTS]
 

@@ -18,7 +18,8 @@ from activity.services import record
 from core import backoff, clock, errors
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
-from models_catalog import packing, s3, temporary, validation
+from core.sentences import Sentence
+from models_catalog import packing, reasons, s3, temporary, validation
 from models_catalog.models import Version
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,9 @@ _UPLOAD, _SERVED = "archive.tar.gz", "served.tar.gz"
 class VersionRejected(Exception):
     """The version is not to be published; ``str()`` is why. ``report`` is what was found out."""
 
-    def __init__(self, reason: str, report: dict[str, Any] | None = None) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: Sentence, report: dict[str, Any] | None = None) -> None:
+        super().__init__(reason.english())
+        self.reason = reason
         self.report = report
 
 
@@ -86,7 +88,7 @@ def _check(version: Version, lease: Lease[Version]) -> bool:
                 _publish(version, _validate(version, folder, lease), lease)
         _settle(version, lease, problem=_keep_original(version, lease))
     except VersionRejected as refusal:
-        _reject(version, lease, reason=str(refusal), report=refusal.report)
+        _reject(version, lease, reason=refusal.reason, report=refusal.report)
     except LeaseLost:
         raise
     except validation.SandboxIncomplete as problem:
@@ -122,16 +124,12 @@ def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
     try:
         digest = _fetch(version, version.staging_key, upload, lease.keep)
     except errors.NotFound:
-        raise VersionRejected(
-            "The uploaded file is no longer in staging. Please upload it again."
-        ) from None
+        raise VersionRejected(Sentence("rejected.not_staged")) from None
     if digest != version.sha256:
-        raise VersionRejected(
-            "The staged file is not the one that was uploaded: its SHA-256 differs."
-        )
+        raise VersionRejected(Sentence("rejected.staged_differs"))
     read: dict[str, Any] = _storable(validation.pack(upload, tar, beat=lease.keep))
     if not read["ok"]:
-        raise VersionRejected(read["error"]["message"], read)
+        raise VersionRejected(reasons.of_error(read["error"]), read)
     upload.unlink()  # at once, as it may be gigabytes
     lease.renew(step=Version.PACKING)
     packed = packing.pack(tar, archive, choice=version.packing_choice, beat=lease.keep)
@@ -142,9 +140,9 @@ def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
     loaded: dict[str, Any] = _storable(validation.run(archive, beat=lease.keep))
     report = loaded | {"archive": read["archive"]}
     if not loaded["ok"]:
-        raise VersionRejected(loaded["error"]["message"], report)
+        raise VersionRejected(reasons.of_error(loaded["error"]), report)
     if packing.sha256(archive, beat=lease.keep) != digest:
-        raise VersionRejected("The packed file was changed while the network was loaded.", report)
+        raise VersionRejected(Sentence("rejected.changed"), report)
     facts = {
         "report": report | {"packing": packed.facts},
         "packing": packed.packing,
@@ -197,36 +195,34 @@ def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
         s3.publish(bucket=version.bucket, key=version.key, path=archive, beat=lease.keep)
     except errors.AlreadyExists:
         if _stored_sha256(version, lease.keep) != version.published_sha256:
-            raise VersionRejected(
-                f"Another object is at {version.uri} already; keys are never overwritten. "
-                "Upload the archive again: it will get the next number."
-            ) from None
+            raise VersionRejected(Sentence("rejected.key_taken", uri=version.uri)) from None
 
 
-def _keep_original(version: Version, lease: Lease[Version]) -> str:
-    """Copy the bytes as uploaded to where they are kept; return why not, or an empty text.
+def _keep_original(version: Version, lease: Lease[Version]) -> Sentence | None:
+    """Copy the bytes as uploaded to where they are kept; return why not.
 
     The version is published already. So passing errors are retried, and after the last attempt the
     version is ready without the copy.
     """
     if not settings.KEEP_ORIGINALS:
-        return ""
+        return None
     # With the SHA-256, so that other bytes get another key, even after the database was lost.
     key = f"{settings.ORIGINALS_PREFIX}/{version.original_stem}.tar.gz"
     for prefix in Version.objects.filter(bucket=version.bucket).values_list("prefix").distinct():
         if not prefix[0] or key.startswith(f"{prefix[0]}/"):
-            return f"ORIGINALS_PREFIX lies inside the store {prefix[0] or version.bucket}."
+            store = prefix[0] or version.bucket
+            return Sentence("validation.originals_in_store", store=store)
     try:
         s3.copy(bucket=version.bucket, source_key=version.staging_key, key=key, beat=lease.keep)
     except errors.Throttled as problem:
         if version.attempts < MAX_ATTEMPTS:
             raise
-        return str(problem)
+        return problem.sentence
     except errors.AwsError as problem:
         log.error("The bytes of %s as uploaded could not be kept: %s", version, problem)
-        return str(problem)
+        return problem.sentence
     version.original_key = key
-    return ""
+    return None
 
 
 def _shape(inputs: list[dict[str, Any]]) -> str:
@@ -234,7 +230,7 @@ def _shape(inputs: list[dict[str, Any]]) -> str:
     return f"{inputs[0]['name']}: {' × '.join(str(size) for size in inputs[0]['shape'])}"[:200]
 
 
-def _settle(version: Version, lease: Lease[Version], *, problem: str) -> None:
+def _settle(version: Version, lease: Lease[Version], *, problem: Sentence | None) -> None:
     """Say that the version is ready; ``problem`` is why its bytes as uploaded are not kept."""
     inside = version.artifact
     with transaction.atomic():
@@ -244,17 +240,21 @@ def _settle(version: Version, lease: Lease[Version], *, problem: str) -> None:
             input_shape=_shape(inside["inputs"]),
             original_key=version.original_key,
             step="",
+            step_code=None,
             settled_at=clock.now(),
         )
         twin = Version.objects.twins(version).first()
         _record_published(version, twin, problem)
 
 
-def _record_published(version: Version, twin: Version | None, problem: str) -> None:
+def _record_published(version: Version, twin: Version | None, problem: Sentence | None) -> None:
     code = "version.published"
-    parameters = {"version": str(version), "target_model": version.target_model}
+    parameters: dict[str, str | Sentence] = {
+        "version": str(version),
+        "target_model": version.target_model,
+    }
     if twin:
-        code += f"_{version.likeness(twin).replace(' ', '_')}"
+        code += f"_{version.likeness(twin)}"
         parameters["twin"] = str(twin)
     if problem:
         code += "_without_upload"
@@ -264,18 +264,24 @@ def _record_published(version: Version, twin: Version | None, problem: str) -> N
 
 
 def _reject(
-    version: Version, lease: Lease[Version], *, reason: str, report: dict[str, Any] | None = None
+    version: Version,
+    lease: Lease[Version],
+    *,
+    reason: Sentence,
+    report: dict[str, Any] | None = None,
 ) -> None:
     """Write that nothing of it is served; without ``report`` the row keeps the report it has."""
     with transaction.atomic():
         lease.release(
             state=Version.State.REJECTED,
-            reason=reason,
+            reason=reason.english(),
+            reason_code=reason.as_json(),
             report=version.report if report is None else report,
             published_sha256="",
             published_size=None,
             packing="",
             step="",
+            step_code=None,
             settled_at=clock.now(),
         )
         record(
@@ -298,18 +304,18 @@ def _pause(version: Version, lease: Lease[Version], problem: Exception) -> None:
     pause = backoff.pause(
         version.attempts, first=timedelta(seconds=5), longest=timedelta(minutes=5)
     )
-    lease.release(
-        check_after=clock.now() + pause,
-        step=f"The check could not be done; trying again shortly. {_said(problem)}",
-    )
+    said = Sentence("validation.again", problem=_said(problem))
+    lease.release(check_after=clock.now() + pause, step=said.english(), step_code=said.as_json())
 
 
 def _wait_for_sandbox(version: Version, lease: Lease[Version], problem: Exception) -> None:
     """Wait until an admin has repaired the sandbox; this counts as no attempt."""
+    said = Sentence("validation.no_sandbox", problem=_said(problem))
     lease.release(
         check_after=clock.now() + SANDBOX_PAUSE,
         attempts=version.attempts - 1,
-        step=f"Waiting for an admin to mend the worker. {_said(problem)} See docs/aws.md.",
+        step=said.english(),
+        step_code=said.as_json(),
     )
 
 
@@ -324,21 +330,18 @@ def _give_up(version: Version, lease: Lease[Version], problem: Exception | None)
     except errors.AwsError as unknown:
         _pause(version, lease, unknown)
         return
+    why = _said(problem) if problem else Sentence("validation.worker_ended")
     if published:
-        said = _said(problem) if problem else "each time the worker came to its end."
-        _settle(version, lease, problem=said)
+        _settle(version, lease, problem=why)
         return
-    why = f" ({_said(problem)})" if problem else ": each time the worker came to its end"
-    _reject(
-        version,
-        lease,
-        reason=f"The check could not be done in {MAX_ATTEMPTS} attempts{why}. Ask an admin to "
-        "look at the worker's log, then upload the archive again.",
-    )
+    reason = Sentence("rejected.gave_up", attempts=MAX_ATTEMPTS, problem=why)
+    _reject(version, lease, reason=reason)
 
 
-def _said(problem: Exception) -> str:
-    return str(problem) or type(problem).__name__
+def _said(problem: Exception) -> Sentence:
+    if isinstance(problem, errors.AwsError):
+        return problem.sentence
+    return Sentence.verbatim(str(problem) or type(problem).__name__)
 
 
 def clear_staging() -> None:

@@ -60,7 +60,9 @@ def publish(*, bucket: str, key: str, path: Path, beat: Callable[[], None]) -> N
     object exists; there two callers are kept apart by the lease of the version's row.
     """
     if exists(bucket=bucket, key=key):
-        raise AlreadyExists(f"There is an object at s3://{bucket}/{key} already.")
+        raise AlreadyExists(
+            phrase("There is an object at %(uri)s already.", uri=f"s3://{bucket}/{key}")
+        )
     with (
         aws.translated(phrase("publishing %(uri)s", uri=f"s3://{bucket}/{key}")),
         path.open("rb") as file,

@@ -4,6 +4,7 @@ The worker's part, from the upload to the published version, is models_catalog/p
 """
 
 import hashlib
+import logging
 import uuid
 from typing import IO
 
@@ -12,12 +13,16 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Max
+from django.utils.translation import gettext
 
 from activity.models import Event
 from activity.services import record
+from core.errors import AwsError
 from core.jobs import enqueue_on_commit
 from models_catalog import s3
 from models_catalog.models import RegisteredModel, Version, name_taken
+
+log = logging.getLogger(__name__)
 
 
 def register_model(*, name: str, description: str, actor: User | None) -> RegisteredModel:
@@ -55,7 +60,8 @@ def upload_version(
     """Stage ``file`` and make it the next version of model ``name``, registering that if it is new.
 
     ``new`` says whether the user means a new model: ValidationError where it is there already,
-    by somebody else's upload of the same minute. None takes it either way. ``packing_choice`` is
+    by somebody else's upload of the same minute, or is not there any more. None takes it either
+    way. ``packing_choice`` is
     one of packing.CHOICES; without it the setting PACKING decides.
 
     Returns the version in state `uploaded`; a job then checks it. The bytes are staged before
@@ -95,12 +101,49 @@ def upload_version(
     return version
 
 
+class NotDeletable(Exception):
+    """A model has a version that was published, or that is being validated; nothing was deleted."""
+
+
+def delete_model(*, name: str, actor: User | None) -> None:
+    """Delete a model of which nothing was ever published, with its rejected versions.
+
+    Its name is free then, and the numbers of its versions begin at 1 again. What is left of the
+    uploads in staging goes too. Raises NotDeletable, and RegisteredModel.DoesNotExist.
+    """
+    with transaction.atomic():
+        # Locked, so that no upload makes a version of it meanwhile.
+        model = RegisteredModel.objects.select_for_update().get(name=name)
+        versions = list(model.versions.defer("report"))
+        if any(version.state != Version.State.REJECTED for version in versions):
+            raise NotDeletable(name)
+        record(
+            action="model.deleted",
+            subject=model,
+            parameters={"name": name, "versions": len(versions)},
+            actor=actor,
+            level=Event.Level.WARNING,
+        )
+        model.versions.all().delete()
+        model.delete()
+    for version in versions:
+        try:
+            s3.delete(bucket=version.bucket, key=version.staging_key)
+        except AwsError as problem:  # it is swept later (publication.clear_staging)
+            log.warning("What is staged of %s %s stays a day: %s", name, version.number, problem)
+
+
 def _model_for_upload(
     *, name: str, description: str, new: bool | None, actor: User | None
 ) -> RegisteredModel:
     """The model that an upload is for; locked, so that its next number is given once."""
     locked = RegisteredModel.objects.select_for_update().filter(name=name)
     model = locked.first()
+    if model is None and new is False:
+        raise ValidationError(
+            gettext("The model %(name)s was deleted meanwhile. Upload it as a new model.")
+            % {"name": name}
+        )
     if model is None:
         try:
             return register_model(name=name, description=description, actor=actor)

@@ -4,7 +4,7 @@ The portal does not import the container; it runs `PREFLIGHT_COMMAND` twice and 
 of each run (container/preflight.py documents it):
 
 1. ``UPLOAD --pack TAR`` reads the upload and writes what is to be served as a plain tar.
-2. ``ARCHIVE --packed`` loads what the portal packed of it, and predicts once.
+2. ``ARCHIVE --packed`` loads what the portal packed of it, and predicts twice on one picture.
 
 The reports are untrusted: both runs have parsed what a user uploaded.
 """
@@ -23,6 +23,7 @@ from typing import Any
 
 from django.conf import settings
 
+from core.sentences import Sentence
 from models_catalog import temporary
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,14 @@ MAX_REPORT_BYTES = 16 << 20
 MAX_DEPTH = 12
 MAX_FILES = 1000  # as the container has it (container/archive.py)
 MAX_NOTES = 1000
+MAX_ANSWERS = 10  # of the network to the sample picture; the container gives five
+MAX_PARAMETERS = 10  # of a refusal
+_ROUNDING = 1e-3
 _LARGEST = 2**63 - 1  # of a database's whole numbers
 _HEADERS_BYTES = 16 << 20  # of a tar with so many files, with room to spare
 # Of a report (container/preflight.py), both runs together.
 _KEYS = {
-    *("ok", "error", "archive", "artifact", "load_ms", "infer_ms", "memory_mb"),
+    *("ok", "error", "archive", "artifact", "load_ms", "first_ms", "warm_ms", "memory_mb"),
     *("sample", "sandbox"),
 }
 # The preflight has a time limit of its own, and this much longer to report that it was exceeded.
@@ -84,25 +88,19 @@ def _preflight(
         out = folder / "report.json"
         err = folder / "stderr.txt"
         code = _run([str(path), *words], folder, out, err, beat)
-        if code != 0 and (said := _tail(err)):
-            log.info("The preflight of %s wrote (exit code %s): %s", path.name, code, said)
+        if code != 0 and (wrote := _tail(err)):
+            log.info("The preflight of %s wrote (exit code %s): %s", path.name, code, wrote)
         if code is None:
-            return _refused(
-                "timeout",
-                f"The model did not load and answer within {settings.PREFLIGHT_TIMEOUT_S} s.",
-            )
+            said = Sentence("rejected.timed_out", seconds=settings.PREFLIGHT_TIMEOUT_S)
+            return _refused("timeout", said)
         if code in {-signal.SIGKILL, -signal.SIGXCPU, 128 + signal.SIGKILL}:
-            return _refused(
-                "out_of_memory",
-                "The system ended the check: the model needs more memory or processor time than "
-                f"it was given ({settings.PREFLIGHT_MEMORY_MB:,} MB).",
-            )
+            said = Sentence("rejected.memory", megabytes=f"{settings.PREFLIGHT_MEMORY_MB:,}")
+            return _refused("out_of_memory", said)
         if code < 0:
-            return _refused(
-                "load_failed",
-                f"Loading the model crashed the process (signal {signal.Signals(-code).name}).",
-            )
+            said = Sentence("rejected.crashed", signal=signal.Signals(-code).name)
+            return _refused("load_failed", said)
         if code == _LACKS_SANDBOX:
+            # untranslated: as the preflight itself says it, to admins
             raise SandboxIncomplete(_tail(err) or "A part of the sandbox is missing.")
         if code not in {0, 1}:
             raise PreflightBroken(_tail(err) or f"exit code {code}")
@@ -175,11 +173,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _report(out: Path, err: Path, form: Callable[[Any], None]) -> dict[str, Any]:
     if out.stat().st_size > MAX_REPORT_BYTES:
-        return _refused(
-            "too_large",
-            "What there is to say of this archive is more than 16 MB: its labels are too many or "
-            "too long.",
-        )
+        return _refused("too_large", Sentence("rejected.too_much_to_say"))
     try:
         report = json.loads(out.read_text(), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
@@ -199,7 +193,7 @@ def _report(out: Path, err: Path, form: Callable[[Any], None]) -> dict[str, Any]
     return {key: value for key, value in report.items() if key in _KEYS}
 
 
-class _Malformed(Exception):
+class _Malformed(Exception):  # untranslated: the log
     """A report is malformed; ``str()`` says where."""
 
 
@@ -240,10 +234,23 @@ def _of_refusal(report: dict[str, Any]) -> None:
     _text(report, "error", "message")
     if not report["error"]["message"]:
         raise _Malformed("it refuses without a reason")
+    for key in report["error"].keys() - {"code", "message"}:
+        if key != "parameters":
+            raise _Malformed(f"`error.{key}`")  # `sentence` is the portal's own
+        _parameters(_dict(report, "error", key))
     if report.get("archive") is not None:
         _of_archive(report)
     if report.get("artifact") is not None:
         _of_artifact(report)
+
+
+def _parameters(told: dict[str, Any]) -> None:
+    """What a refusal tells of: texts, and lists of texts."""
+    if len(told) > MAX_PARAMETERS:
+        raise _Malformed(f"{len(told)} parameters")
+    for key, value in told.items():
+        for text in value if isinstance(value, list) else [value]:
+            _is(text, str, f"`error.parameters.{key}`")
 
 
 def _of_run_1(report: dict[str, Any]) -> None:
@@ -267,10 +274,19 @@ def _of_archive(report: dict[str, Any], *, least: int = 0) -> None:
 
 def _of_run_2(report: dict[str, Any]) -> None:
     _of_artifact(report, least=1)
-    for key in ("load_ms", "infer_ms", "memory_mb"):
+    for key in ("load_ms", "first_ms", "warm_ms", "memory_mb"):
         _is(report.get(key), (int, float), f"`{key}`")
         if not abs(report[key]) <= _LARGEST:  # 1e400 is read as infinity
             raise _Malformed(f"`{key}` is too large")
+    _text(report, "sample", "image")
+    answers = _list(report, "sample", "predictions")
+    if not 1 <= len(answers) <= MAX_ANSWERS:
+        raise _Malformed(f"{len(answers)} answers to the sample")
+    for answer in answers:
+        _text(answer, "label")
+        chance = _is(_at(answer, ("probability",)), (int, float), "`probability`")
+        if not 0 <= chance <= 1 + _ROUNDING:
+            raise _Malformed("`probability`")
 
 
 def _of_artifact(report: dict[str, Any], *, least: int = 0) -> None:
@@ -351,8 +367,9 @@ def _is(value: Any, kind: type | tuple[type, ...], what: str) -> Any:
     return value
 
 
-def _refused(code: str, message: str) -> dict[str, Any]:
-    return {"ok": False, "error": {"code": code, "message": message}}
+def _refused(code: str, said: Sentence) -> dict[str, Any]:
+    error = {"code": code, "message": said.english(), "sentence": said.as_json()}
+    return {"ok": False, "error": error}
 
 
 def _tail(path: Path) -> str:

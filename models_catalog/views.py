@@ -6,9 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Max, Prefetch
+from django.db.models import Max, Prefetch, Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -16,33 +18,89 @@ from activity.models import Event
 from core.body_limits import accepts_body
 from core.errors import AwsError, StorageFull, Throttled
 from core.permissions import actor, require_permission
-from models_catalog import attention, services
+from core.tables import Choice, Column, Search, Table
+from models_catalog import attention, services, trying, validation_result
 from models_catalog.forms import ArrivedForm, UploadForm, too_large
-from models_catalog.models import RegisteredModel, Version, name_taken, valid_name
+from models_catalog.models import (
+    RegisteredModel,
+    RegisteredModelQuerySet,
+    Version,
+    VersionQuerySet,
+    name_taken,
+    valid_name,
+)
 
 log = logging.getLogger(__name__)
 
-MAX_QUERY = 100
 MAX_FOUND = 50
 
 may_view = require_permission("models_catalog.view_model", "look at the catalog")
 may_upload = require_permission("models_catalog.add_version", "upload models")
 may_download = require_permission("models_catalog.add_version", "download archives")
+may_delete = require_permission("models_catalog.delete_model", "delete models")
+
+
+def _by_name_or_checksum(models: RegisteredModelQuerySet, text: str) -> RegisteredModelQuerySet:
+    """Models of which the name, the description or a checksum has the text."""
+    found = Q(name__icontains=text) | Q(description__icontains=text)
+    versions = Version.objects.with_checksum(text).values("model")
+    return models.filter(found | Q(pk__in=versions))
+
+
+def _of_state(models: Any, state: str) -> Any:
+    """Rows of for_table() whose newest version has the state; `none`: there is no version."""
+    if state == NO_VERSION:
+        return models.filter(newest_state=None)
+    if state == IN_PROGRESS:
+        return models.filter(newest_state__in=Version.UNSETTLED)
+    return models.filter(newest_state=state)
+
+
+NO_VERSION, IN_PROGRESS = "none", "validating"
 
 
 @require_safe
 @may_view
 def model_list(request: HttpRequest) -> HttpResponse:
     """All models, newest upload first; or what a search for a name or a checksum finds."""
-    # No name holds a NUL, and PostgreSQL takes none.
-    query = request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY]
-    models = RegisteredModel.objects.with_latest_version()
-    context: dict[str, object] = {"models": models, "query": query}
-    if query:
-        context["models"] = models.filter(name__icontains=query)
-        context["versions"] = (
-            Version.objects.with_checksum(query).for_lists().select_related("model")[:MAX_FOUND]
-        )
+    table = Table(
+        request,
+        RegisteredModel.objects.for_table(),
+        columns=[
+            Column("name", _("Model"), sort="name"),
+            Column("description", _("Description")),
+            Column("newest", _("Newest version"), sort="newest_number", numeric=True),
+            Column("versions", _("Versions"), sort="versions_count", numeric=True),
+            Column("input", _("Input"), sort="ready_shape"),
+            Column("parameters", _("Parameters"), sort="ready_parameters", numeric=True),
+            Column("size", _("Size"), sort="ready_size", numeric=True),
+            Column("uploaded", _("Uploaded"), sort="last_upload"),
+        ],
+        filters=[
+            Search("q", _("Name, or the beginning of a SHA-256"), narrow=_by_name_or_checksum),
+            Choice(
+                "state",
+                _("Any state"),
+                [
+                    (Version.State.READY, Version.State.READY.label),
+                    (IN_PROGRESS, Version.State.CHECKING.label),
+                    (Version.State.REJECTED, Version.State.REJECTED.label),
+                    (NO_VERSION, _("No version")),
+                ],
+                narrow=_of_state,
+            ),
+        ],
+        default_sort="-last_upload",
+    )
+    query = next(one.value for one in table.filters if one.name == "q")
+    versions = Version.objects.with_checksum(query).for_lists().select_related("model")
+    context = {
+        "table": table,
+        "query": query,
+        "versions": versions[:MAX_FOUND] if query else [],
+        "no_models": not table.filtered and not table.total,
+        "try": trying.available(),
+    }
     return render(request, "models_catalog/list.html", context)
 
 
@@ -51,15 +109,74 @@ def model_list(request: HttpRequest) -> HttpResponse:
 def model_page(request: HttpRequest, name: str) -> HttpResponse:
     """One model and its versions."""
     model = _model(name)
-    context = {"model": model, "events": Event.objects.about("model", model.pk)[:20]}
+    context = _versions_context(request, model) | {
+        "events": Event.objects.about("model", model.pk)[:20]
+    }
     return render(request, "models_catalog/model.html", context)
 
 
 @require_safe
 @may_view
 def versions_live(request: HttpRequest, name: str) -> HttpResponse:
-    """The model's table of versions, for the page to replace while a check goes on."""
-    return render(request, "models_catalog/_versions.html", {"model": _model(name)})
+    """The model's table of versions, for the page to replace while a validation goes on."""
+    context = _versions_context(request, _model(name))
+    return render(request, "models_catalog/_versions.html", context)
+
+
+def _versions_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
+    table = Table(
+        request,
+        model.versions.defer("report").select_related("created_by", "model"),
+        columns=[
+            Column("version", _("Version"), sort="number", numeric=True),
+            Column("note", _("Note"), sort="note"),
+            Column("parameters", _("Parameters"), sort="parameters", numeric=True),
+            Column("size", _("Size"), sort="published_size", numeric=True),
+            Column("checksum", _("SHA-256")),
+            Column("by", _("Uploaded by"), sort="created_by__username"),
+            Column("uploaded", _("Uploaded"), sort="created_at"),
+        ],
+        filters=[
+            Search("q", _("Note, or the beginning of a SHA-256"), narrow=_by_note_or_checksum),
+            Choice("state", _("Any state"), Version.State.choices),
+        ],
+        default_sort="-version",
+    )
+    return {"model": model, "table": table, "query": request.GET.urlencode()}
+
+
+def _by_note_or_checksum(versions: VersionQuerySet, text: str) -> VersionQuerySet:
+    same = Version.objects.with_checksum(text).values("pk")
+    return versions.filter(Q(note__icontains=text) | Q(pk__in=same))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_delete
+def delete_model(request: HttpRequest, name: str) -> HttpResponse:
+    """Ask, and delete a model of which nothing was published."""
+    model = _model(name)
+    if request.method == "POST":
+        try:
+            services.delete_model(name=name, actor=actor(request))
+        except (services.NotDeletable, RegisteredModel.DoesNotExist):
+            context = {"model": _model(name)}
+            return render(request, "models_catalog/delete.html", context, status=409)
+        messages.success(request, _("The model %(name)s was deleted.") % {"name": name})
+        return redirect("models_catalog:list")
+    return render(request, "models_catalog/delete.html", {"model": model})
+
+
+@require_safe
+@may_upload
+def try_archive(request: HttpRequest, kind: str) -> HttpResponse:
+    """An archive to try an upload with; 404 where this portal has none (DEMO_ARCHIVE)."""
+    found = trying.archive(kind)
+    if found is None:
+        raise Http404("no archive to try")
+    name, data = found
+    answer = HttpResponse(data, content_type="application/gzip")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 @require_safe
@@ -73,7 +190,7 @@ def version_page(request: HttpRequest, name: str, number: int) -> HttpResponse:
 @require_safe
 @may_view
 def version_live(request: HttpRequest, name: str, number: int) -> HttpResponse:
-    """What of a version's page changes while its check goes on."""
+    """What of a version's page changes while its validation goes on."""
     version = _version(name, number)
     return render(request, "models_catalog/_version.html", _version_context(version))
 
@@ -97,10 +214,11 @@ def _to_store(request: HttpRequest, version: Version, *, original: bool) -> Http
         address = services.download_address(version, original=original)
     except AwsError as error:
         log.warning("There is no address to download %s: %s", version, error)
-        messages.error(request, f"{version} cannot be downloaded now. {error}")
+        text = _("%(version)s cannot be downloaded now. %(problem)s")
+        messages.error(request, text % {"version": version, "problem": error})
         return redirect(version)
     if address is None:
-        raise Http404("There is nothing to download of this version.")
+        raise Http404("nothing to download")
     return HttpResponseRedirect(address)
 
 
@@ -138,7 +256,7 @@ def arrived(request: HttpRequest) -> JsonResponse:
             "version": {
                 "name": str(version),
                 "url": version.get_absolute_url(),
-                "state": version.get_state_display().lower(),
+                "state": version.get_state_display(),
             }
         }
     )
@@ -203,16 +321,20 @@ def _upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse
             form.add_error("name" if "name" in form.fields else None, error.messages)
         except StorageFull as error:
             status = 507
-            problem = f"The store has no room left, and nothing was kept. Ask an admin. {error}"
+            problem = _(
+                "The store has no room left, and nothing was kept. Ask an admin. %(problem)s"
+            ) % {"problem": error}
         except Throttled as error:
             status = 503
-            problem = (
+            problem = _(
                 "The store did not take the archive: it does not answer, or its disk is full. "
-                f"Nothing was kept; try again in a minute, then ask an admin. {error}"
-            )
+                "Nothing was kept; try again in a minute, then ask an admin. %(problem)s"
+            ) % {"problem": error}
         except AwsError as error:
             status = 502
-            problem = f"The archive could not be stored, and nothing was kept. {error}"
+            problem = _("The archive could not be stored, and nothing was kept. %(problem)s") % {
+                "problem": error
+            }
         else:
             return redirect(version)
     if problem:
@@ -227,7 +349,13 @@ def _form_page(
     request: HttpRequest, form: UploadForm, *, problem: str = "", status: int = 200
 ) -> HttpResponse:
     last = Version.objects.aggregate(last=Max("pk"))["last"] or 0
-    context = {"form": form, "model": form.model, "problem": problem, "last_version": last}
+    context = {
+        "form": form,
+        "model": form.model,
+        "problem": problem,
+        "last_version": last,
+        "try": trying.available(),
+    }
     return render(request, "models_catalog/upload.html", context, status=status)
 
 
@@ -251,15 +379,16 @@ def _version(name: str, number: int) -> Version:
 
 def _version_context(version: Version) -> dict[str, object]:
     layers = version.artifact.get("layers") or {}
-    most = max(layers.values(), default=1)
     twin = Version.objects.twins(version).first()
+    others = version.model.versions.values_list("number", flat=True)
     return {
         "version": version,
+        "previous": others.filter(number__lt=version.number).order_by("-number").first(),
+        "next": others.filter(number__gt=version.number).order_by("number").first(),
         "steps": _steps(version),
-        "layers": [
-            {"kind": kind, "count": count, "share": 100 * count / most}
-            for kind, count in sorted(layers.items(), key=lambda item: (-item[1], item[0]))
-        ],
+        "result": validation_result.of_report(version.report),
+        "preprocessing": validation_result.preprocessing(version.artifact),
+        "layers": sorted(layers.items(), key=lambda item: (-item[1], item[0])),
         "twin": twin,
         "likeness": version.likeness(twin) if twin else "",
         "packing": _packing(version.report.get("packing")),
@@ -270,16 +399,16 @@ def _version_context(version: Version) -> dict[str, object]:
 
 
 def _steps(version: Version) -> list[tuple[str, str]]:
-    """What is done, is being done, and is to come, with the state of each; while it is checked."""
-    now = version.step or "Waiting for a worker"
+    """What of the validation is done, is being done, and is to come, with the state of each."""
+    now = version.step
     reached = version.STEPS.index(now) if now in version.STEPS else None
-    steps = [("Uploaded", "done")]
+    steps = [(_("Uploaded"), "done")]
     if reached is None:
-        steps.append((now, "now"))
+        steps.append((version.doing, "now"))
     for number, text in enumerate(version.STEPS):
         place = number - (-1 if reached is None else reached)
-        steps.append((text, "done" if place < 0 else "now" if place == 0 else ""))
-    return [*steps, ("Ready", "")]
+        steps.append((_(text), "done" if place < 0 else "now" if place == 0 else ""))
+    return [*steps, (_("Ready"), "")]
 
 
 def _packing(facts: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -297,13 +426,13 @@ def _packing(facts: dict[str, Any] | None) -> dict[str, Any] | None:
 
 # What becomes of a network's output, by what it is.
 _KINDS = {
-    "probabilities": "probabilities, taken as they are",
-    "logits": "logits; the container applies a softmax",
-    "multilabel": "a probability for each label by itself",
+    "probabilities": gettext_lazy("probabilities, taken as they are"),
+    "logits": gettext_lazy("logits; the container applies a softmax"),
+    "multilabel": gettext_lazy("a probability for each label by itself"),
 }
 _CHOSEN = {
-    "probes": "found out by trying it with several inputs",
-    "preprocess.json": "said by NAME-preprocess.json",
+    "probes": gettext_lazy("found out by trying it with several inputs"),
+    "preprocess.json": gettext_lazy("said by NAME-preprocess.json"),
 }
 
 

@@ -100,6 +100,7 @@ def _portal_settings(layout: Layout) -> dict[str, str]:
             ),
             "PACK_ZOO_COMMAND": shlex.join([_CONTAINER_PYTHON, str(ROOT / "demo" / "zoo.py")]),
             "SAMPLES_DIR": str(layout.local_dir / "demo" / "samples"),
+            "DEMO_ARCHIVE": str(layout.local_dir / "demo" / "digits_v2.tar.gz"),
             "TEST_SETS": os.environ.get("TEST_SETS", "1"),
             # A person reads it, though it passes through the supervisor and is no terminal.
             "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),

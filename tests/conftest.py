@@ -25,6 +25,20 @@ REQUIRE_BROWSER = os.environ.get("REQUIRE_BROWSER") == "1"
 NO_SKIPS = os.environ.get("NO_SKIPS") == "1"
 _LONG = ("stack", "slow", "processes")
 """Marks of tests that take long, the longest first."""
+LONGEST = (
+    "tests/rules/test_pages.py",
+    "localaws/tests/test_soak.py",
+    "mmeportal/tests/test_web_server.py",
+    "demo/tests/test_trained_models.py",
+    "tests/upgrade/test_upgrade.py",
+    "demo/tests/test_zoo.py",
+    "container/tests/test_fuzz.py",
+    "stack/tests/test_venvs.py",
+    "tests/test_redis_lost.py",
+    "tests/rules/test_keyboard.py",
+)
+"""Modules that take longest; they begin after those of the stack. What takes 20 s and more in
+`make test ARGS=--durations=150` belongs here, or one worker is idle while it runs as the last."""
 
 _NO_BROWSER = (
     "Browser tests need Chromium: install it (Debian: apt-get install chromium) "
@@ -133,7 +147,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             group = "stack" if item.get_closest_marker("stack") else item.nodeid.split("::")[0]
             item.add_marker(pytest.mark.xdist_group(group))
     # The longest first, so that no worker is idle at the end.
-    items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in _LONG])
+    items.sort(key=_order)
+
+
+def _order(item: pytest.Item) -> tuple[bool, int, list[bool]]:
+    stack, *others = (item.get_closest_marker(mark) is None for mark in _LONG)
+    module = item.nodeid.split("::")[0]
+    return stack, LONGEST.index(module) if module in LONGEST else len(LONGEST), others
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

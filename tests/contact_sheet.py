@@ -46,7 +46,8 @@ ACROSS = {1280: 5, 390: 10}
 GAP, TITLE = 24, 28
 MOST_BYTES = 200_000
 NO_FONT = (
-    "Chromium has no Korean font: install one (Debian: apt-get install fonts-nanum) and try again."
+    "Chromium has no Korean font: install one (Debian: apt-get install fontconfig fonts-nanum) "
+    "and try again."
 )
 
 

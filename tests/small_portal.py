@@ -6,6 +6,7 @@ do is done by `manage.py shell`. Each process may have a clock that is off.
 
 import contextlib
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -32,6 +33,7 @@ class SmallPortal:
         self.folder = folder
         self.redis_port = free_port()
         self.database = folder / "db.sqlite3"
+        self._programs: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("AWS_")
         } | {
@@ -72,7 +74,19 @@ class SmallPortal:
                 ["sh", "-c", f"exec {command}"], cwd=ROOT, env=environment, stdout=log, stderr=log
             ) as process,
         ):
+            self._programs[name] = process
             yield process
+
+    def _tell_where_the_worker_is(self) -> None:
+        """Have a worker that runs write its threads' stacks into its log: Celery's SIGUSR1."""
+        worker = self._programs.get("worker")
+        if worker is None or worker.poll() is not None:
+            return
+        before = len(self.said("worker"))
+        worker.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + 5
+        while len(self.said("worker")) == before and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
@@ -103,11 +117,15 @@ class SmallPortal:
             return tuple(database.execute(query).fetchone() or ())
 
     def wait(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-        """Until ``condition`` holds; an AssertionError with the logs where it does not."""
+        """Until ``condition`` holds; an AssertionError with the logs where it does not.
+
+        The worker's log then ends with the stacks of its threads, or it cannot even tell them.
+        """
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                logs = [f"{path.name}:\n{path.read_text()[-3000:]}" for path in self._logs()]
+                self._tell_where_the_worker_is()
+                logs = [f"{path.name}:\n{path.read_text()[-30_000:]}" for path in self._logs()]
                 raise AssertionError(f"waited for {what}\n" + "\n".join(logs))
             time.sleep(0.05)
 

@@ -5,6 +5,7 @@ Sizes and overlaps are compared, not pixels: fonts differ from machine to machin
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from core import palette
 from core.palette import Hit
+from tests.rules import rows
 from tests.rules.test_pages import AUDIT, axe_source
 from tests.test_page_policies import _database_beside_playwright, _opened, browser
 
@@ -85,6 +87,51 @@ def test_nothing_is_wider_than_the_page_cut_or_too_small_to_aim_at(
     assert page.evaluate(_SMALL, TARGET_PX) == []
 
 
+# As an account on AWS with a long name, a user with one, and more links would have it.
+_FILL_THE_BAR = """
+() => {
+  const nav = document.querySelector(".nav");
+  const link = nav.lastElementChild.cloneNode(true);
+  link.lastChild.textContent = "People and roles";
+  nav.append(link);
+  document.querySelector(".where").textContent =
+    "AWS · production-account-of-a-large-company · ap-northeast-2 · mme-portal-execution-role";
+  document.querySelector(".who .name").textContent = "min-ji.kim.of.the.vision.team@example.com";
+}
+"""
+_OVERLAPS = """
+() => {
+  const found = [];
+  for (const row of [".topbar-inner", ".nav", ".who"]) {
+    const boxes = [...document.querySelectorAll(`${row} > *`)]
+      .filter((one) => one.checkVisibility() && !one.matches(".menu"))
+      .map((one) => [one.textContent.trim().slice(0, 20), one.getBoundingClientRect()]);
+    for (const [n, [name, a]] of boxes.entries()) {
+      for (const [other, b] of boxes.slice(n + 1)) {
+        if (a.left < b.right - 1 && b.left < a.right - 1
+            && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+          found.push(`${name} | ${other}`);
+      }
+    }
+  }
+  return found;
+}
+"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_in_the_bar_overlaps_at_any_width(context: BrowserContext, language: str) -> None:
+    context.set_extra_http_headers({"Accept-Language": language})
+    page = context.new_page()
+    page.goto("/styleguide/")
+    page.evaluate(_FILL_THE_BAR)
+    for width in (1600, 1280, 1241, 1240, 1100, 1021, 1020, 900, 768, 641, 640, 390, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(_OVERLAPS) == [], width
+        assert page.evaluate(_WIDER) <= 0, width
+        assert page.evaluate("document.querySelector('.topbar').offsetHeight") < 120, width
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("size", SIZES)
 def test_rows_are_40_px_high_whatever_they_hold(
@@ -95,8 +142,8 @@ def test_rows_are_40_px_high_whatever_they_hold(
     width, height = SIZES[size]
     page.set_viewport_size({"width": width, "height": height})
     page.goto("/styleguide/")
-    rows = page.locator(".table.dense tbody tr")
-    heights = rows.evaluate_all("rows => rows.map((row) => row.getBoundingClientRect().height)")
+    found = page.locator(".table.dense tbody tr")
+    heights = found.evaluate_all("rows => rows.map((row) => row.getBoundingClientRect().height)")
     assert len(heights) > 12
     assert {round(one) for one in heights} == {ROW_PX}
 
@@ -116,6 +163,26 @@ def test_a_table_without_room_scrolls_in_its_own_box(page: Page) -> None:
     box = page.locator("#tables > .table-scroll")
     assert box.evaluate("box => box.scrollWidth > box.clientWidth")
     assert page.evaluate(_WIDER) <= 0
+
+
+def test_the_list_of_44_models_shows_16_of_them_on_800_px(
+    context: BrowserContext,
+    admin_user: User,
+    tmp_path: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.context.WATCH.problem", lambda: "")  # no banner: no worker runs here
+    settings.SAMPLES_DIR = str(tmp_path)
+    rows.build(44, owner=admin_user, samples=tmp_path)
+    page = context.new_page()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto("/models/")
+    ends = page.locator("main tbody tr").evaluate_all(
+        "rows => rows.map((row) => row.getBoundingClientRect().bottom)"
+    )
+    assert len(ends) == 44
+    assert sum(end <= 800 for end in ends) >= 16
 
 
 def test_numbers_end_at_one_line(page: Page) -> None:

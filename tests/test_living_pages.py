@@ -151,12 +151,12 @@ def test_a_session_that_ends_leads_to_the_login_and_back(page: Page, endpoint: E
 
 def test_a_trouble_is_told_until_it_is_over(page: Page, endpoint: Endpoint) -> None:
     page.goto(endpoint.get_absolute_url())
-    page.route("**/live/", lambda route: route.fulfill(status=502, body="bad gateway"))
+    page.route(re.compile("/live/"), lambda route: route.fulfill(status=502, body="bad gateway"))
     alert = page.locator("main > [role=alert]")
     expect(alert).to_contain_text("Something went wrong in the portal (502)")
     expect(alert).to_contain_text("tries again by itself")
     expect(alert.locator(".callout")).to_have_count(1)
-    page.unroute("**/live/")
+    page.unroute(re.compile("/live/"))
     expect(alert.locator(".callout")).to_have_count(0)
 
 
@@ -172,16 +172,18 @@ def test_a_refused_form_says_to_reload(page: Page, endpoint: Endpoint, version: 
 
 
 def test_times_are_the_readers(page: Page, endpoint: Endpoint) -> None:
+    Endpoint.objects.update(checked_at=MADE)
+    page.goto("/glossary/")  # the first page of a browser tells the server its zone
     page.goto(endpoint.get_absolute_url())
-    created = page.locator("#live time[data-local=second]").first
-    expect(created).to_have_text("1 Feb 2026, 05:05:09")
+    checked = page.locator("#live dd time:not(.when)")
+    expect(checked).to_have_text("1 Feb 2026, 05:05:09")
     _hint("Something else now")
     expect(page.locator("#live")).to_contain_text("Something else now")
-    expect(created).to_have_text("1 Feb 2026, 05:05:09")
+    expect(checked).to_have_text("1 Feb 2026, 05:05:09")
     without = Client()
     without.force_login(User.objects.get())
     text = without.get(endpoint.get_absolute_url()).content.decode()
-    assert "31 Jan 2026, 20:05:09 UTC" in text
+    assert "31 Jan 2026, 20:05:09" in text
 
 
 def test_a_name_that_is_free_again_takes_the_sentence_away(page: Page, version: Version) -> None:

@@ -585,7 +585,7 @@ def test_the_highest_epoch_is_read_and_noted(
                    for name, data in NETWORK.items())),
             "unsafe_path: The name",
         ),
-        (pack(file(b"a")), "missing_file: NAME-symbol.json is missing"),
+        (pack(file(b"a")), "missing_file: 4 files are missing: NAME-symbol.json"),
         (pack(), "missing_file: The archive is empty"),
     ],
 )  # fmt: skip
@@ -611,7 +611,8 @@ def test_one_link_is_noted_as_one(tmp_path: Path) -> None:
 def test_a_network_in_the_folder_of_a_manifest_is_none(tmp_path: Path) -> None:
     (tmp_path / "archive.tar.gz").write_bytes(pack(network(b"MAR-INF/")))
     contents, tar = canonical(tmp_path)
-    assert "NAME-symbol.json is missing" in contents.why
+    assert "4 files are missing: NAME-symbol.json" in contents.why
+    assert "Found" not in contents.why
     assert tar == b""
 
 

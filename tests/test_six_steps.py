@@ -48,18 +48,23 @@ def _milliseconds(figure: str) -> float:
 
 
 def _make_user(page: Page, name: str, role: str) -> None:
-    page.goto("/")
-    page.get_by_role("link", name="Users").click()
-    page.get_by_role("link", name="Users", exact=True).click()
-    page.get_by_role("link", name="Add user").first.click()
-    page.locator("#id_username").fill(name)
-    page.locator("#id_password1").fill(PASSWORD)
-    page.locator("#id_password2").fill(PASSWORD)
-    page.get_by_role("button", name="Save", exact=True).click()
-    page.locator("#id_groups_from").select_option(label=role)
-    page.locator("#id_groups_add, #id_groups_add_link").first.click()
-    page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("#result_list")).to_contain_text(name)
+    """An admin invites a person, who chooses a password with the link, in another browser."""
+    page.goto("/people/")
+    page.get_by_role("link", name="Invite a person").click()
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Role").select_option(value=role)
+    page.get_by_role("button", name="Create the account").click()
+    link = page.locator("#link code").inner_text().strip()
+    assert page.context.browser is not None
+    guest = page.context.browser.new_page()
+    guest.goto(link)
+    guest.get_by_label("New password", exact=True).fill(PASSWORD)
+    guest.get_by_label("New password confirmation").fill(PASSWORD)
+    guest.get_by_role("button", name="Set the password").click()
+    expect(guest.get_by_role("status")).to_contain_text("Your password is set")
+    guest.close()
+    page.goto("/people/")
+    expect(page.get_by_role("main")).to_contain_text(name)
 
 
 def _upload(page: Page, archive: Path, note: str) -> None:
@@ -99,7 +104,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     page.get_by_label("Description").fill("Tells animals apart.")
     _upload(page, constant_archive(tmp_path / "a.tar.gz", labels=LABELS, answer=0), "says cat")
     expect(page).to_have_url(re.compile("/models/animals/v1/$"))
-    expect(page.locator("#state")).to_have_text("ready", timeout=LIVE)
+    expect(page.locator("#state")).to_have_text("Ready", timeout=LIVE)
     inside = page.locator("#version")
     for shown in ("data 1 × 3 × 8 × 8", "1,158", "FullyConnected", "animals_v1.tar.gz", "fish"):
         expect(inside).to_contain_text(shown)
@@ -120,9 +125,10 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     page.get_by_role("navigation").get_by_role("link", name="Endpoints").click()
     page.get_by_role("link", name="zoo").first.click()
     expect(page.locator("main")).to_contain_text("InService", timeout=LIVE)
+    endpoint_page = page.url
+    page.get_by_role("link", name="Configuration", exact=True).click()
     for shown in ("endpoint/zoo", "endpoint-config/zoo-r1", "model/zoo-r1"):
         expect(page.locator("main")).to_contain_text(shown)
-    endpoint_page = page.url
 
     # 4. Invokes it: cold, then warm beside it.
     picture = tmp_path / "picture.jpg"
@@ -162,7 +168,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     page.get_by_role("link", name="Upload a version").click()
     _upload(page, constant_archive(tmp_path / "b.tar.gz", labels=LABELS, answer=3), "says bird")
     expect(page).to_have_url(re.compile("/models/animals/v3/$"))
-    expect(page.locator("#state")).to_have_text("ready", timeout=LIVE)
+    expect(page.locator("#state")).to_have_text("Ready", timeout=LIVE)
     for version, label in (("animals v3", "bird"), ("animals v1", "cat")):
         answer = _invoke(page, version, "zoo", picture)
         expect(answer.locator(".headline")).to_have_text(label, timeout=LIVE)
@@ -189,6 +195,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     page.get_by_role("link", name="Tear down").click()
     page.locator("form input[type=text]").first.fill("zoo")
     page.get_by_role("button", name="Tear down").click()
+    page.get_by_role("link", name="Configuration", exact=True).click()
     expect(page.locator(".badge[data-state=gone]")).to_have_count(4, timeout=LIVE)
     aws = {
         "aws_access_key_id": stack.aws["AWS_ACCESS_KEY_ID"],

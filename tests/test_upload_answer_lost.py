@@ -147,7 +147,7 @@ def test_an_upload_that_arrived_is_found_by_its_bytes(
     proxy.fault = fault
     _send(page, archive, name)
 
-    page.get_by_text(f"{name} v1 (uploaded)").wait_for()
+    page.get_by_text(f"{name} v1 (Uploaded)").wait_for()
     assert why in page.inner_text("#problem")
     assert "Nothing was kept" not in page.inner_text("#problem")
     assert page.is_disabled("#send"), "a second click would upload it again"
@@ -162,7 +162,7 @@ def test_it_is_found_without_tls_too_where_a_browser_hashes_nothing(
     page.evaluate("Object.defineProperty(window.crypto, 'subtle', {value: undefined})")
     proxy.fault = "504 after it arrived"
     _send(page, constant_archive(tmp_path / "plain.tar.gz", labels=["a", "b"], answer=0), "plain")
-    page.get_by_text("plain v1 (uploaded)").wait_for()
+    page.get_by_text("plain v1 (Uploaded)").wait_for()
 
 
 def test_a_proxys_413_is_told_and_no_more_is_claimed_than_was_seen(

@@ -36,7 +36,7 @@ def test_who_was_logged_out_is_told_so_and_may_try_again(
     page.context.clear_cookies(name="mme_session")
     page.click("#send")
     page.wait_for_selector("#problem .callout")
-    assert "You are not allowed to upload, or were logged out" in page.inner_text("#problem")
+    assert "You were logged out, and nothing was kept." in page.inner_text("#problem")
     assert list(server.temporary.iterdir()) == []
 
     page.context.add_cookies(cookies)

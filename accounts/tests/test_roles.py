@@ -44,10 +44,10 @@ def test_only_admins_manage_users(
     client_of: Callable[[str], Client], role: str, allowed: int
 ) -> None:
     client = client_of(role)
-    for path in ("/admin/", "/admin/auth/user/", "/admin/auth/user/add/"):
+    for path in ("/people/", "/people/invite/", "/admin/", "/admin/auth/user/add/"):
         status = client.get(path, follow=True).status_code
         assert status == (200 if allowed else 403)
-    assert (b'href="/admin/"' in client.get("/").content) == bool(allowed)
+    assert (b'href="/people/"' in client.get("/").content) == bool(allowed)
 
 
 def test_an_admin_makes_users_but_no_superusers(

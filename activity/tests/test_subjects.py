@@ -45,4 +45,4 @@ def test_events_about_users_are_for_who_may_see_users(
     if status == 403:
         assert "Your role does not allow you to see users." in answer.content.decode()
     else:
-        assert answer.headers["Location"] == f"/admin/auth/user/{event.subject_id}/change/"
+        assert answer.headers["Location"] == f"/people/{event.subject_id}/"

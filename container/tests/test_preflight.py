@@ -71,7 +71,8 @@ def test_it_accepts_a_sound_archive_and_tells_what_is_inside(
     assert report["sample"]["image"] == "red.jpg"
     assert report["sample"]["predictions"][0]["label"] == "dog"
     assert report["load_ms"] > 0
-    assert report["infer_ms"] > 0
+    assert report["first_ms"] > 0
+    assert report["warm_ms"] > 0
     assert report["memory_mb"] > 0
 
 
@@ -198,10 +199,44 @@ def test_what_the_sandbox_wrote_is_copied_whole(tmp_path: Path) -> None:
     assert (tmp_path / "target").read_bytes() == data
 
 
-def test_without_a_picture_it_draws_one(python: str, tmp_path: Path) -> None:
-    archive = constant_archive(tmp_path / "t.tar.gz", labels=["a", "b"], answer=0)
+@pytest.mark.parametrize(("channels", "drawn"), [(1, "digit"), (3, "star")])
+def test_without_a_picture_it_draws_one(
+    python: str, tmp_path: Path, channels: int, drawn: str
+) -> None:
+    archive = constant_archive(
+        tmp_path / "t.tar.gz", labels=["a", "b"], answer=0, shape=(1, channels, 8, 8)
+    )
     _, report = preflight(python, archive)
-    assert report["sample"]["image"] == "grey gradient"
+    assert report["sample"]["image"] == drawn
+    assert report["sample"]["predictions"][0]["label"] == "a"
+
+
+def test_all_files_that_are_missing_are_told_at_once(python: str, tmp_path: Path) -> None:
+    only = {name: data for name, data in NETWORK.items() if name.endswith("-symbol.json")}
+    code, report = preflight(python, pack(tmp_path / "t.tar.gz", only))
+    error = report["error"]
+    assert (code, error["code"]) == (1, "missing_file")
+    assert error["parameters"]["missing"] == ["tiny-0000.params", "tiny-shapes.json", "synset.txt"]
+    assert all(name in error["message"] for name in error["parameters"]["missing"])
+
+    code, report = preflight(python, pack(tmp_path / "u.tar.gz", {"README": b"x"}))
+    wanted = ["NAME-symbol.json", "NAME-0000.params", "NAME-shapes.json", "synset.txt"]
+    assert report["error"]["parameters"]["missing"] == wanted
+
+
+def test_two_folders_with_networks_are_told_how_to_pack_one(python: str, tmp_path: Path) -> None:
+    files = {f"{at}/{name}": data for at in ("my a", "b") for name, data in NETWORK.items()}
+    _, report = preflight(python, pack(tmp_path / "t.tar.gz", files))
+    assert report["error"]["parameters"]["command"] == "tar -C b -czf NAME.tar.gz ."
+    assert report["error"]["message"].endswith("Pack one of them with: tar -C b -czf NAME.tar.gz .")
+
+
+def test_a_file_that_lies_in_another_folder_is_pointed_at(python: str, tmp_path: Path) -> None:
+    files = {("labels/" if name == "synset.txt" else "net/") + name: data
+             for name, data in NETWORK.items()}  # fmt: skip
+    _, report = preflight(python, pack(tmp_path / "t.tar.gz", files))
+    assert report["error"]["parameters"]["missing"] == ["synset.txt"]
+    assert report["error"]["parameters"]["found"] == ["labels/synset.txt"]
 
 
 def tar_gz(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
@@ -655,3 +690,13 @@ def test_where_a_part_of_the_sandbox_is_missing_it_says_so_or_checks_nothing(
     refused = run("--require-sandbox")
     assert (refused.returncode, refused.stdout) == (4, "")
     assert "does not hold: network, processes" in refused.stderr
+
+
+def test_an_unpacked_archive_with_a_folder_around_is_told_how_to_pack_it(tmp_path: Path) -> None:
+    (folder := tmp_path / "resnet 18").mkdir()
+    for name, data in NETWORK.items():
+        (folder / name).write_bytes(data)
+    with pytest.raises(ArtifactError) as refused:
+        read_artifact(tmp_path)
+    assert "in a folder; pack with: tar -C 'resnet 18' -czf NAME.tar.gz ." in str(refused.value)
+    assert refused.value.parameters["folder"] == "resnet 18"

@@ -70,10 +70,11 @@ FORGERIES: dict[str, Callable[[Report], object]] = {
         notes=[{"code": "x", "message": "y"}] * 101
     ),
     "no number": lambda it: it.update(load_ms=float("nan")),
-    "endless": lambda it: it.update(infer_ms=float("inf")),
+    "endless": lambda it: it.update(first_ms=float("inf")),
     "400 digits": lambda it: it.update(load_ms=10**400),
     "400 digits, inside": lambda it: it["artifact"].update(preprocess={"scale": 10**400}),
     "true for a number": lambda it: it.update(memory_mb=True),
+    "no warm time": lambda it: it.pop("warm_ms"),
     "no sample": lambda it: it.pop("sample"),
     "what the first run says": lambda it: it.update(archive={"files": [], "notes": []}),
     "something besides": lambda it: it.update(more="\0"),
@@ -95,6 +96,10 @@ def test_a_forged_report_is_a_refusal_with_a_sentence(sound: Report, forgery: st
 def test_a_refusal_without_a_reason_is_none(sound: Report) -> None:
     assert not well_formed(REFUSAL | {"error": {"code": "x", "message": ""}})
     assert not well_formed(REFUSAL | {"error": "No."})
+    told = {"code": "x", "message": "y"}
+    assert well_formed(REFUSAL | {"error": told | {"parameters": {"missing": ["a"], "to": "b"}}})
+    for odd in (1, [], {"a": 1}, {"a": [1]}, {"a": "\0"}, dict.fromkeys("abcdefghijk", "")):
+        assert not well_formed(REFUSAL | {"error": told | {"parameters": odd}}), odd
     assert not well_formed(REFUSAL | {"load_ms": 1})
     assert not well_formed([sound])
     assert not well_formed(None)

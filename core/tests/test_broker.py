@@ -52,6 +52,26 @@ def test_a_worker_outlives_a_redis_that_dies_while_it_holds_a_message(
             worker.wait_for((worker.folder / "later").exists, "the worker to go on")
 
 
+def test_a_worker_whose_every_task_ends_while_redis_is_away_takes_the_next_one(
+    worker: Worker, redis_port: int
+) -> None:
+    names = [f"held-{number}" for number in range(worker.CONCURRENCY)]
+    with redis_of_a_stack(redis_port, worker.folder) as redis, worker.run():
+        for name in names:
+            worker.send("hold", name)
+        for name in names:
+            worker.wait_for((worker.folder / f"{name}.begun").exists, f"{name} to begin")
+        redis.kill()
+        redis.wait()
+        for name in names:
+            (worker.folder / f"{name}.release").touch()
+        worker.wait_for(lambda: worker.said().count("Couldn't ack") == len(names), "their end")
+        worker.wait_for(lambda: "Connection to broker lost" in worker.said(), "the loss")
+        with redis_of_a_stack(redis_port, worker.folder):
+            worker.send("touch", "after")
+            worker.wait_for((worker.folder / "after").exists, "a task after it")
+
+
 def _refused(watcher: "redis.Redis") -> set[tuple[str, str]]:
     """What Redis refused the portal's user so far."""
     return {

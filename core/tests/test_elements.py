@@ -167,3 +167,18 @@ def test_undo_is_a_form_that_leads_back_to_the_page() -> None:
 def test_a_message_of_others_has_no_button() -> None:
     assert ui.undo_url(Message(messages.INFO, "text", extra_tags="safe")) == ""
     assert ui.undo_url(Message(messages.INFO, "text")) == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "led_to"),
+    [
+        ("/models/?page=2", "/models/?page=2"),
+        ("", "/"),
+        ("https://example.com/", "/"),
+        ("//example.com/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("http://testserver/models/", "http://testserver/models/"),
+    ],
+)
+def test_a_form_leads_back_to_the_portal_alone(wanted: str, led_to: str) -> None:
+    assert ui.back(RequestFactory().post("/undo/", {"next": wanted}), "/") == led_to

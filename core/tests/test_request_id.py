@@ -63,7 +63,7 @@ def test_error_pages_show_it(client_of: Any, path: str, status: int):
 def test_the_page_of_a_fault_shows_it(client_of: Any, monkeypatch: pytest.MonkeyPatch):
     client = client_of("viewer")
     client.raise_request_exception = False
-    monkeypatch.setattr(Event.objects.__class__, "newest", lambda self: 1 / 0)
+    monkeypatch.setattr(Event.objects.__class__, "readable_by", lambda self, reader: 1 / 0)
     answer = client.get(reverse("activity:list"), headers={"X-Request-ID": GIVEN})
     assert answer.status_code == 500
     assert f"<code>{GIVEN}</code>" in answer.content.decode()
@@ -178,5 +178,5 @@ def test_the_activity_page_shows_what_one_request_did(client_of: Any):
     assert "In the request." in page
     assert "Another time." not in page
     nothing = client.get(reverse("activity:list"), {"request": "<b>"}).content.decode()
-    assert "No event has this request id" in nothing
+    assert "No event has this request ID" in nothing
     assert "<code>&lt;b&gt;</code>" in nothing

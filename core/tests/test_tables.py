@@ -83,6 +83,19 @@ def test_a_day_is_one_in_the_users_zone() -> None:
         assert _table("day=2026-02-01").total == 0
 
 
+def test_choices_may_be_read_once_only() -> None:
+    active = Choice("active", "Active", ((one, str(one)) for one in (True, False)), "is_active")
+    table = _table("active=False", filters=[active])
+    assert _names(table) == ["5"]
+    assert [value for value, _ in table.filters[0].options] == ["True", "False"]
+
+
+def test_many_choices_can_be_searched() -> None:
+    few, many = (Choice("n", "N", [(n, n) for n in range(count)]) for count in (12, 13))
+    text = [_rendered("{% table_filters table %}", _table(filters=[one])) for one in (few, many)]
+    assert ["data-combobox" in one for one in text] == [False, True]
+
+
 def test_filtered_tells_a_filter_that_is_set_from_none() -> None:
     assert not _table().filtered
     assert not _table("active=maybe&day=never&q=%20").filtered

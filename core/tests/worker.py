@@ -35,6 +35,9 @@ def touch(name: str) -> None:
 class Worker:
     """The portal's Celery with two tasks more, as the Procfile starts it; its log and its pid."""
 
+    CONCURRENCY = 4
+    """Tasks that it works on at the same time; it holds no message more."""
+
     def __init__(self, folder: Path, redis_port: int) -> None:
         self.folder = folder
         self._environment = os.environ | {
@@ -50,7 +53,7 @@ class Worker:
     @contextmanager
     def run(self) -> Iterator[None]:
         command = [sys.executable, "-m", "celery", "-A", "held", "worker", "--pool", "threads"]
-        command += ["--concurrency", "4", "--loglevel", "INFO"]
+        command += ["--concurrency", str(self.CONCURRENCY), "--loglevel", "INFO"]
         command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         with (
             self._log.open("wb") as log,

@@ -56,6 +56,7 @@ def run(sha1: str, read_s: str, arguments: list[str]) -> int:
 
     model_store._model_sha1[arguments[0]] = sha1
     zoo.READ_S = float(read_s)
+    zoo.PAUSE_S = 0.1
     return zoo.main(arguments)
 
 

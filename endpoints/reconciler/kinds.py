@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from activity.codes import Scalar
+from core.sentences import phrase
 from endpoints import sagemaker
 from endpoints.models import Endpoint, Resource
 
@@ -78,8 +79,11 @@ class ModelKind(ResourceKind):
 
     def describe(self, name: str) -> Found:
         found = sagemaker.describe_model(name)
-        image = found.image if found.multi_model else f"{found.image}, as a single model"
-        facts = {"store": found.data_url or "nothing", "image": image}
+        single = phrase("%(image)s, as a single model", image=found.image)
+        facts: dict[str, Scalar] = {
+            "store": found.data_url or phrase("no store"),
+            "image": found.image if found.multi_model else single,
+        }
         return Found(found.arn, found.created_at, facts)
 
     def create(self, endpoint: Endpoint) -> str:
@@ -102,7 +106,7 @@ class ConfigKind(ResourceKind):
     """The endpoint config: how many instances of which type serve the model."""
 
     kind = Resource.Kind.CONFIG
-    noun = "endpoint config"
+    noun = "configuration"
 
     def describe(self, name: str) -> Found:
         found = sagemaker.describe_config(name)

@@ -5,10 +5,19 @@ import logging
 from activity.models import Event
 from core import errors
 from core.lease import LeaseLost
+from core.sentences import Sentence, phrase
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler import writing
 from endpoints.reconciler.kinds import CONFIG, ENDPOINT, KINDS, MODEL
-from endpoints.reconciler.run import AT_ONCE, LEASE, WHEN_SETTLED, NewEvent, NotOurs, Run
+from endpoints.reconciler.run import (
+    AT_ONCE,
+    LEASE,
+    NO_REASON,
+    WHEN_SETTLED,
+    NewEvent,
+    NotOurs,
+    Run,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -70,14 +79,17 @@ def _create_missing(run: Run) -> None:
                 run.hint = _IN_PROGRESS[kind.new_state]
             return
     if found is None:
-        run.hint = "SageMaker has taken the request, but does not show the endpoint yet."
+        run.hint = phrase("SageMaker accepted the request, but does not show the endpoint yet.")
     elif found.state == Resource.State.FAILED:
-        reason = found.failure or "it gives no reason."  # the event of the new state says it too
-        run.stop(f"SageMaker could not start the endpoint: {reason}", _FAILED)
+        # The event of the new state says the reason too.
+        reason = Sentence.verbatim(found.failure) if found.failure else NO_REASON
+        run.stop(
+            phrase("SageMaker could not start the endpoint: %(reason)s", reason=reason), _FAILED
+        )
     else:
         run.check_in = WHEN_SETTLED
         if found.state != Resource.State.IN_SERVICE:
-            run.hint = f"SageMaker calls its state {found.status}."
+            run.hint = phrase("State in SageMaker: %(state)s.", state=found.status)
 
 
 def _delete_all(run: Run) -> None:
@@ -99,7 +111,7 @@ def _delete_all(run: Run) -> None:
             continue
         if found and found.in_progress:
             deleting = found.state == Resource.State.DELETING
-            run.wait(_STOPPING if deleting else _DELETED_LATER % found.status)
+            run.wait(_STOPPING if deleting else _deleted_later(found.status))
             return
         if run.found_outside_config:
             run.check_in = AT_ONCE
@@ -122,25 +134,40 @@ _RETRIED: dict[type[errors.AwsError], str] = {
     errors.AlreadyExists: "endpoint.already_exists",
 }
 _IN_PROGRESS = {
-    Resource.State.CREATING: "SageMaker starts the instances and the container; on AWS this takes "
-    "2 to 6 minutes.",
-    Resource.State.UPDATING: "SageMaker is updating the endpoint; it goes on serving.",
-    Resource.State.SYSTEM_UPDATING: "SageMaker is doing maintenance; the endpoint goes on serving.",
-    Resource.State.ROLLING_BACK: "SageMaker is going back to the configuration before; it goes on "
-    "serving.",
-    Resource.State.DELETING: "SageMaker is deleting the endpoint, which nobody asked for here. It "
-    "is created again when it is gone.",
+    Resource.State.CREATING: phrase(
+        "SageMaker is starting the instances and the container. On AWS this takes 2 to 6 minutes."
+    ),
+    Resource.State.UPDATING: phrase(
+        "SageMaker is updating the endpoint. It can be called meanwhile."
+    ),
+    Resource.State.SYSTEM_UPDATING: phrase(
+        "SageMaker is doing maintenance. The endpoint can be called meanwhile."
+    ),
+    Resource.State.ROLLING_BACK: phrase(
+        "SageMaker is going back to the configuration before. The endpoint can be called meanwhile."
+    ),
+    Resource.State.DELETING: phrase(
+        "SageMaker is deleting the endpoint, but nobody requested that here. The portal creates it "
+        "again when it is gone."
+    ),
 }
-_FAILED = "A Failed endpoint can only be deleted. Tear it down, then create it anew."
-_STOPPING = "SageMaker is stopping the instances."
-_DELETED_LATER = "SageMaker deletes no endpoint that is %s; it is deleted as soon as that is over."
-_STAYS = "What is there stays as it is. The portal tries again by itself every five minutes."
-_WHAT_TO_ALLOW = (
-    "Ask whoever manages the AWS account to give the portal's role this permission; docs/aws.md "
-    "has the whole policy. The portal tries again every five minutes."
+_FAILED = phrase("A failed endpoint can only be deleted. Tear it down, then create it again.")
+_STOPPING = phrase("SageMaker is stopping the instances.")
+_STAYS = phrase("What exists stays as it is. The portal retries every five minutes.")
+_WHAT_TO_ALLOW = phrase(
+    "Ask whoever manages the AWS account to give the portal’s role this permission. docs/aws.md "
+    "has the whole policy. The portal retries every five minutes."
 )
-_WHAT_TO_CHANGE = (
-    "Trying the same again will hardly help: read what AWS says, tear this endpoint down, and "
-    "create it with other values. Where it is a quota, ask AWS to raise it; the portal tries "
-    "again every five minutes."
+_WHAT_TO_CHANGE = phrase(
+    "A retry alone will probably not help. Read what AWS says, tear this endpoint down, and create "
+    "it with other values. If it is a quota, ask AWS to raise it. The portal retries every five "
+    "minutes."
 )
+
+
+def _deleted_later(status: str) -> Sentence:
+    return phrase(
+        "SageMaker cannot delete an endpoint in the state %(state)s. The portal deletes it as soon "
+        "as that is over.",
+        state=status,
+    )

@@ -10,6 +10,7 @@ from django.conf import settings
 from activity import codes
 from activity.models import Event
 from core import aws, backoff, clock, errors
+from core.sentences import Sentence, phrase
 from endpoints.events import TEMPLATES, size_of
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler.kinds import CONFIG, ENDPOINT, Found, OutsideConfigKind, ResourceKind
@@ -32,6 +33,7 @@ _LEVELS = {
     Resource.State.KEPT: Event.Level.WARNING,
     Resource.State.FAILED: Event.Level.ERROR,
 }
+NO_REASON = phrase("SageMaker gives no reason.")
 # Failed runs in a row before the log tells of it.
 RUNS_BEFORE_TELLING = 3
 
@@ -46,6 +48,11 @@ class NewEvent:
 
     def __str__(self) -> str:
         return codes.render(self.code, self.parameters)
+
+    @property
+    def sentence(self) -> Sentence:
+        """The same sentence, as a row keeps it."""
+        return phrase(TEMPLATES[self.code], **self.parameters)
 
 
 class NotOurs(Exception):
@@ -76,9 +83,9 @@ class Run:
                 self.resources[resource.kind] = resource
         self.seen: set[ResourceKind] = set()
         self.events: list[NewEvent] = []
-        self.failure = ""
+        self.failure: Sentence | None = None
         self.failure_event: NewEvent | None = None
-        self.hint = ""
+        self.hint: Sentence | None = None
         self.check_in = SOON
         self.retrying = False
         self.gone = False
@@ -174,7 +181,7 @@ class Run:
         self.seen.add(kind)
         created_at = found.created_at if found else None
         if resource.state != state:
-            reason = (found and found.failure) or "SageMaker gives no reason."
+            reason = (found and found.failure) or NO_REASON
             status = found.status if found else ""
             level = _LEVELS.get(state, Event.Level.INFO)
             self.tell(f"endpoint.{kind.kind}.{state}", kind, level, reason=reason, status=status)
@@ -232,23 +239,25 @@ class Run:
         """Leave alone what is not ours; it counts as done."""
         self.note(kind, Resource.State.KEPT)
 
-    def wait(self, hint: str) -> None:
+    def wait(self, hint: Sentence) -> None:
         """Look again at what SageMaker works on: the longer it takes, the later."""
         changed_at: datetime | None = self.resources[ENDPOINT.key].changed_at
         waited = (clock.now() - changed_at).total_seconds() if changed_at else 0.0
         self.check_in = timedelta(seconds=min(10.0, max(1.0, waited / 15)))
         self.hint = hint
 
-    def stop(self, failure: NewEvent | str, hint: str = "") -> None:
-        """Do nothing more until a person mends a failure; an event tells of it where it is new."""
+    def stop(self, failure: NewEvent | Sentence, hint: Sentence | None = None) -> None:
+        """Do nothing more until a person fixes a failure; an event tells of it where it is new."""
         self.failure_event = failure if isinstance(failure, NewEvent) else None
-        self.failure, self.hint, self.check_in = str(failure), hint, WHEN_STOPPED
+        self.failure = failure.sentence if isinstance(failure, NewEvent) else failure
+        self.hint, self.check_in = hint, WHEN_STOPPED
 
     def retry(self, problem: NewEvent) -> None:
         """Try again after something that passes, with exponential backoff."""
         attempts = self.endpoint.attempts
         self.retrying = True
-        self.failure, self.hint = self.endpoint.failure, str(problem)
+        self.failure = self.endpoint.failure_said if self.endpoint.failure else None
+        self.hint = problem.sentence
         self.check_in = backoff.pause(
             attempts, first=timedelta(seconds=1), longest=timedelta(minutes=1)
         )

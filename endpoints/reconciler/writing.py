@@ -14,7 +14,7 @@ from endpoints.reconciler.run import NewEvent, Run
 logger = logging.getLogger(__name__)
 
 _WRITTEN = (
-    *("state", "sagemaker_status", "failure", "hint", "attempts"),
+    *("state", "sagemaker_status", "failure", "failure_code", "hint", "hint_code", "attempts"),
     *("checked_at", "check_after", "gone_at", "config_in_use", "running_count"),
 )
 
@@ -33,14 +33,14 @@ def write(run: Run) -> None:
     events = [*run.events, *_events_of_failure(run, row)]
     row.state, row.sagemaker_status = seen.state, seen.sagemaker_status
     row.config_in_use, row.running_count = seen.config_in_use, seen.running_count
-    row.failure, row.hint = run.failure, run.hint
+    row.say(failure=run.failure, hint=run.hint)
     row.attempts = row.attempts + 1 if run.retrying else 0
     row.checked_at = now
     # A user who wants something else by now is not kept waiting.
     row.check_after = now + run.check_in if row.wanted == seen.wanted else now
     if run.gone:
         row.state, row.sagemaker_status, row.gone_at = Endpoint.State.GONE, "", now
-        row.failure = row.hint = ""
+        row.say(failure=None, hint=None)
         gone = {"name": row.name, "store": row.model_data_url}
         events.append(NewEvent("endpoint.gone", gone, Event.Level.SUCCESS))
     Endpoint.objects.release(row, **{name: getattr(row, name) for name in _WRITTEN})
@@ -51,7 +51,7 @@ def write(run: Run) -> None:
 
 
 def _events_of_failure(run: Run, before: Endpoint) -> list[NewEvent]:
-    if run.failure and run.failure != before.failure:
+    if run.failure and run.failure.english() != before.failure:
         return [run.failure_event] if run.failure_event else []
     if before.failure and not run.failure and not run.retrying:
         return [NewEvent("endpoint.resumed")]

@@ -35,7 +35,7 @@ def test_what_runs_is_shown_at_the_next_look(
     assert endpoint.running == Running(2, "ml.c5.xlarge")
     assert (endpoint.config_in_use, endpoint.changed_outside) == ("two", True)
     (event,) = [e for e in Event.objects.about("endpoint", endpoint.pk) if "outside" in e.action]
-    assert "it uses the endpoint config two now" in event.sentence
+    assert "it uses the configuration two now" in event.sentence
     advance(endpoint)
     assert _told(endpoint).count("endpoint.updated_outside") == 1
     assert account.changes == CREATED  # nothing was changed
@@ -149,7 +149,7 @@ def test_pages_say_what_runs_now(
         text = client.get(address).content.decode()
         assert "2 × ml.c5.xlarge" in text, address
     page = client.get(endpoint.get_absolute_url()).content.decode()
-    assert "changed outside the portal" in page
+    assert "Changed outside the portal" in page
     assert "two" in client.get(f"{endpoint.get_absolute_url()}teardown/").content.decode()
     names = [resource.name for resource in endpoint.resources.all().by_deletion()]
     assert names == ["demo", "two", "demo-r1", "demo-r1"]

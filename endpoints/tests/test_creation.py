@@ -50,9 +50,9 @@ def test_each_change_is_told_once(endpoint, settle, advance):
     endpoint = settle(endpoint)
     told = texts(endpoint)
     assert told == [
-        "Asked for the endpoint demo with 1 × ml.m5.large.",
+        "Requested the endpoint demo with 1 × ml.m5.large.",
         f"Created the SageMaker model demo-r1, which serves {endpoint.model_data_url}.",
-        "Created the endpoint config demo-r1 with 1 × ml.m5.large.",
+        "Created the configuration demo-r1 with 1 × ml.m5.large.",
         "The endpoint demo is Creating.",
         "The endpoint demo is in service.",
     ]
@@ -111,7 +111,7 @@ def test_a_refusal_stands_with_what_to_do_until_it_is_lifted(
     assert "five minutes" in endpoint.hint
     assert endpoint.check_after > timezone.now() + timedelta(minutes=4)
     assert settle(endpoint).state == Endpoint.State.IN_SERVICE
-    assert texts(endpoint).count("What stood in the way is gone; it goes on.") == 1
+    assert texts(endpoint).count("The problem is solved. Work on the endpoint goes on.") == 1
 
 
 def test_a_failed_endpoint_shows_why_and_can_be_torn_down(endpoint, account, settle):
@@ -185,6 +185,16 @@ def test_a_name_that_the_account_has_is_refused(db, account):
         )
     assert "was not created here" in str(caught.value.message_dict["name"])
     assert not Endpoint.objects.exists()
+
+
+def test_a_name_that_is_being_torn_down_here_is_told_so(serving):
+    services.request_teardown(endpoint=serving, typed_name="demo", actor=None)
+    with pytest.raises(ValidationError) as caught:
+        services.create_endpoint(
+            name="demo", instance_type="ml.m5.large", instance_count=1, actor=None
+        )
+    (said,) = caught.value.message_dict["name"]
+    assert "is being torn down" in said
 
 
 @pytest.mark.parametrize("name", ["demo", "DEMO"])

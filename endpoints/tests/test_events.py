@@ -25,8 +25,9 @@ EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 
 def sentences(run: Run) -> list[str]:
     for event in run.events:
-        assert codes.validated(event.code, event.parameters) == event.parameters
-    return [codes.render(event.code, event.parameters) for event in run.events]
+        stored = codes.validated(event.code, event.parameters)
+        assert codes.render(event.code, stored) == str(event) == str(event.sentence)
+    return [str(event) for event in run.events]
 
 
 @pytest.mark.parametrize(("kind", "state"), NOTED, ids=lambda value: getattr(value, "kind", value))

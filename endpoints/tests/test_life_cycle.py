@@ -197,10 +197,10 @@ def test_calls(hosting, store, make_version, monkeypatch):
 
     row, _ = call("quick")
     # The tests' own container is none of ours, and its answer is told as what it is.
-    assert 'it begins: \'{"answer": "cat"' in row.error
+    assert 'The answer begins: “{"answer": "cat"' in row.error
     assert row.latency_ms > 0
     row, states = call("slow")
-    assert 'it begins: \'{"answer": "dog"' in row.error
+    assert 'The answer begins: “{"answer": "dog"' in row.error
     assert "loading" in states  # SageMaker's ModelNotReadyException, waited out
     row, _ = call("missing")
     assert "could not fetch the artifact missing_v1.tar.gz" in row.error

@@ -15,7 +15,12 @@ from tests.html import one_line
 ROLES = ("viewer", "operator", "admin")
 MAY = {
     "list": ("get", ROLES),
+    "torn-down": ("get", ROLES),
     "detail": ("get", ROLES),
+    "models": ("get", ROLES),
+    "use": ("get", ROLES),
+    "configuration": ("get", ROLES),
+    "history": ("get", ROLES),
     "live": ("get", ROLES),
     "new": ("get", ("operator", "admin")),
     "teardown": ("get", ("admin",)),
@@ -24,7 +29,8 @@ MAY = {
 
 
 def url(name, endpoint):
-    return reverse(f"endpoints:{name}", args=[] if name in ("list", "new") else [endpoint.pk])
+    of_none = name in ("list", "torn-down", "new")
+    return reverse(f"endpoints:{name}", args=[] if of_none else [endpoint.pk])
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -74,7 +80,7 @@ def test_an_empty_list_says_what_to_do(db, client_of):
     assert reverse("endpoints:new") in page
     page = client_of("viewer").get("/endpoints/").content.decode()
     assert reverse("endpoints:new") not in page
-    assert "ask an operator" in page
+    assert "Ask an operator" in page
 
 
 def test_creating_one_leads_to_its_page(db, account, client_of):
@@ -119,7 +125,7 @@ def test_a_preset_that_is_wrong_is_told(db, account, client_of, settings):
     response = client_of("operator").post("/endpoints/new/", data)
     assert response.status_code == 400
     page = html.unescape(response.content.decode())
-    assert "The image: Ensure this value has at most 255 characters" in page
+    assert "image: Ensure this value has at most 255 characters" in page
     assert 'value="demo"' in page
 
 
@@ -131,34 +137,87 @@ def test_an_account_that_cannot_be_asked_is_told(db, account, client_of):
     assert not Endpoint.objects.exists()
 
 
-def test_the_page_shows_names_arns_states_and_the_log(serving, client_of, make_version):
+def test_the_tabs_show_states_names_arns_and_the_log(serving, client_of, make_version):
     make_version()
-    page = client_of("viewer").get(url("detail", serving)).content.decode()
-    for text in (
-        "demo-r1",
-        "arn:aws:sagemaker:ap-northeast-2:123456789012:model/demo-r1",
-        "arn:aws:sagemaker:ap-northeast-2:123456789012:endpoint-config/demo-r1",
-        "arn:aws:sagemaker:ap-northeast-2:123456789012:endpoint/demo",
-        "InService",
-        "The endpoint demo is in service.",
-        'EndpointName="demo"',
-        'TargetModel="digits_v1.tar.gz"',
-        "--target-model digits_v1.tar.gz",
-    ):
-        assert text in page
+    client = client_of("viewer")
+    arn = "arn:aws:sagemaker:ap-northeast-2:123456789012"
+    for name, texts in {
+        "detail": ("InService", "The endpoint demo is in service.", "1 version"),
+        "models": ("digits v1", "digits_v1.tar.gz"),
+        "use": ('EndpointName="demo"', 'TargetModel="digits_v1.tar.gz"'),
+        "configuration": (
+            f"{arn}:model/demo-r1",
+            f"{arn}:endpoint-config/demo-r1",
+            f"{arn}:endpoint/demo",
+        ),
+        "history": ("Requested the endpoint demo with", "The endpoint demo is in service."),
+    }.items():
+        page = html.unescape(client.get(url(name, serving)).content.decode())
+        for text in texts:
+            assert text in page, (name, text)
+        for tab in ("detail", "models", "use", "configuration", "history"):
+            assert f'href="{url(tab, serving)}"' in page, (name, tab)
 
 
 def test_the_page_polls_until_it_is_settled(endpoint, settle, client_of):
     client = client_of("viewer")
-    polls = f'hx-get="{url("live", endpoint)}" hx-trigger="every 1s"'
-    assert polls in one_line(client.get(url("detail", endpoint)))
-    live = one_line(client.get(url("live", endpoint)))
-    assert polls in live
-    assert 'id="use"' not in live
+    live = url("live", endpoint)
+    for name, tab in {"detail": "overview", "models": "models", "use": "use"}.items():
+        polls = f'hx-get="{live}?tab={tab}" hx-trigger="every 1s"'
+        assert polls in one_line(client.get(url(name, endpoint)))
+        assert polls in one_line(client.get(f"{live}?tab={tab}"))
+    assert 'id="use"' not in one_line(client.get(f"{live}?tab=use"))
     settle(endpoint)
-    live = one_line(client.get(url("live", endpoint)))
-    assert polls not in live
-    assert 'hx-swap-oob="true"' in live
+    for tab in ("overview", "models", "use"):
+        part = one_line(client.get(f"{live}?tab={tab}"))
+        assert "hx-trigger" not in part
+        assert f'id="{"latest" if tab == "overview" else tab}" hx-swap-oob="true"' in part
+
+
+def test_the_part_that_is_polled_shows_the_page_of_the_table_that_is_open(
+    serving, client_of, make_version
+):
+    make_version("cats")
+    make_version("dogs")
+    part = one_line(client_of("viewer").get(f"{url('live', serving)}?tab=models&q=cat"))
+    assert "cats v1" in part
+    assert "dogs v1" not in part
+
+
+def test_all_that_it_can_serve_is_shown_searched_and_sorted(serving, client_of, make_version):
+    """The page once showed 50 of 151 versions and called them every version."""
+    for number in range(1, 151):
+        make_version("shapes", number)
+    make_version("animals", 1)
+    make_version("elsewhere", 1, bucket="another-bucket")
+    client = client_of("viewer")
+    shown = set()
+    for page in (1, 2, 3, 4):
+        answer = client.get(f"{url('models', serving)}?page={page}&sort=version")
+        rows = answer.context["table"].rows
+        shown |= {str(row) for row in rows}
+        assert len(rows) == (50 if page < 4 else 1)
+        assert answer.context["versions"] == 151
+    assert len(shown) == 151
+    assert "elsewhere v1" not in shown
+    found = client.get(f"{url('models', serving)}?q=animal").context["table"]
+    assert [str(row) for row in found.rows] == ["animals v1"]
+    newest = client.get(f"{url('models', serving)}?show=newest&sort=version").context["table"]
+    assert [str(row) for row in newest.rows] == ["animals v1", "shapes v150"]
+    choices = client.get(url("use", serving)).context["choices"]
+    assert len(choices) == 151
+
+
+def test_the_examples_call_the_newest_version_or_the_one_chosen(serving, client_of, make_version):
+    first = make_version("zebra", 1)
+    make_version("animals", 7)
+    client = client_of("viewer")
+    assert "--target-model animals_v7.tar.gz" in client.get(url("use", serving)).content.decode()
+    chosen = client.get(f"{url('use', serving)}?version={first.pk}").content.decode()
+    assert "--target-model zebra_v1.tar.gz" in chosen
+    for bad in ("x", "0", "999999", "1%00"):
+        page = client.get(f"{url('use', serving)}?version={bad}").content.decode()
+        assert "--target-model animals_v7.tar.gz" in page
 
 
 def test_looking_changes_nothing(endpoint, account, client_of):
@@ -175,19 +234,22 @@ def test_teardown_wants_the_name_and_lists_what_goes(serving, account, client_of
     page = client.get(url("teardown", serving)).content.decode()
     order = [page.index(f"<code>{name}</code>") for name in ("demo", "demo-r1")]
     assert order == sorted(order)
-    assert "Every artifact in" in page
+    assert "Every archive in" in page
     response = client.post(url("teardown", serving), {"typed_name": "dem"})
     assert response.status_code == 400
-    assert "Type the endpoint" in response.content.decode()
+    assert "Type the name of the endpoint" in response.content.decode()
     response = client.post(url("teardown", serving), {"typed_name": "demo"})
     assert response.url == serving.get_absolute_url()
     assert settle(serving).gone_at is not None
     page = client.get(url("detail", serving)).content.decode()
-    assert page.count('data-state="gone"') >= 6
     assert "costs nothing any more" in page
+    settings_page = client.get(url("configuration", serving)).content.decode()
+    assert settings_page.count('data-state="gone"') >= 6
     assert url("teardown", serving) not in page
     assert client.get(url("teardown", serving)).status_code == 302
-    assert "Torn down" in client.get("/endpoints/").content.decode()
+    assert "demo" not in [str(row) for row in client.get("/endpoints/").context["table"].rows]
+    assert url("torn-down", serving) in client.get("/endpoints/").content.decode()
+    assert serving.get_absolute_url() in client.get(url("torn-down", serving)).content.decode()
 
 
 def test_forms_need_the_csrf_token(serving, user_in):
@@ -204,7 +266,7 @@ def test_a_failure_is_shown_with_what_to_do(endpoint, account, settle, client_of
     settle(endpoint)
     page = client_of("operator").get(url("detail", endpoint)).content.decode()
     assert "no sagemaker:CreateModel" in page
-    assert "tries again every five minutes" in page
+    assert "retries every five minutes" in page
     assert url("check", endpoint) in page
     client_of_viewer = client_of("viewer").get(url("detail", endpoint)).content.decode()
     assert url("check", endpoint) not in client_of_viewer
@@ -222,8 +284,8 @@ def test_it_says_that_objects_which_came_by_other_ways_were_not_validated(
     serving, make_version, client_of
 ):
     make_version()
-    page = one_line(client_of("viewer").get(url("detail", serving)))
-    assert "Objects that reached the store by other ways are served too" in page
+    page = one_line(client_of("viewer").get(url("models", serving)))
+    assert "put into the store in other ways are served too" in page
 
 
 @pytest.mark.parametrize(
@@ -240,3 +302,45 @@ def test_the_form_itself_refuses_more_instances_than_the_settings_allow(
     assert form.fields["instance_count"].widget.attrs["max"] == most
     if not valid:
         assert form.errors["instance_count"] == [f"Choose a number from 1 to {most}."]
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_that_it_costs_money_is_said_only_where_it_does(
+    serving, settle, client_of, monkeypatch, local
+):
+    address = "http://127.0.0.1:1" if local else ""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    for service in ("S3", "SAGEMAKER", "SAGEMAKER_RUNTIME"):
+        monkeypatch.delenv(f"AWS_ENDPOINT_URL_{service}", raising=False)
+    client = client_of("admin")
+    assert ("It costs money on AWS" in one_line(client.get("/endpoints/new/"))) != local
+    client.post(url("teardown", serving), {"typed_name": "demo"})
+    assert settle(serving).gone_at is not None
+    assert ("costs nothing any more" in one_line(client.get(url("detail", serving)))) != local
+
+
+def test_what_a_teardown_left_is_named(serving, account, settle, client_of):
+    account.update_outside("demo", "theirs", model="another-model", count=1)
+    client = client_of("admin")
+    client.post(url("teardown", serving), {"typed_name": "demo"})
+    assert settle(serving).gone_at is not None
+    page = one_line(client.get(url("detail", serving)))
+    assert "Not everything was deleted" in page
+    assert "Configuration <code>theirs</code>" in page
+    assert "costs nothing any more" not in page
+
+
+def test_why_it_stopped_is_said_in_the_readers_language(endpoint, account, settle, client_of):
+    account.failures["create_model"] = [errors.Denied("no sagemaker:CreateModel")]
+    settled = settle(endpoint)
+    client = client_of("operator")
+    page = client.get(url("detail", endpoint), headers={"accept-language": "ko"}).content.decode()
+    assert "no sagemaker:CreateModel" in page  # what AWS said
+    assert "AWS does not allow it" not in page
+    assert "retries every five minutes" not in page
+    assert settled.failure.startswith("AWS does not allow it: ")
+    # The release before writes a text alone; rows from before have no code.
+    for code in (settled.failure_code, None):
+        Endpoint.objects.update(failure="An older text.", failure_code=code)
+        page = client.get(url("detail", endpoint), headers={"accept-language": "ko"})
+        assert "An older text." in page.content.decode()

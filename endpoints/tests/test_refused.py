@@ -24,6 +24,6 @@ def test_an_endpoints_page_has_the_advice_and_what_is_kept(
     account.failures["create_model"] = [aws.from_client_error(error_of(what), "creating it")]
     row = advance(endpoint)
     assert all(word in row.failure for word in REFUSALS[what][4])
-    assert row.hint.startswith("What is there stays as it is.")
+    assert row.hint.startswith("What exists stays as it is.")
     page = client_of("viewer").get(endpoint.get_absolute_url()).content.decode()  # type: ignore[attr-defined]
     assert REFUSALS[what][4][0] in page.replace("&#x27;", "'")

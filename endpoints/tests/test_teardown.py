@@ -24,7 +24,7 @@ def test_it_deletes_endpoint_config_and_model_in_this_order(serving, account, se
     assert {r.state for r in endpoint.resources.all()} == {Resource.State.GONE}
     assert all(r.gone_at for r in endpoint.resources.all())
     told = [e.sentence for e in Event.objects.about("endpoint", endpoint.pk)]
-    assert told[0].startswith("demo is torn down. The artifacts stay in s3://")
+    assert told[0].startswith("demo is torn down. The archives are kept in s3://")
 
 
 def test_the_next_is_deleted_only_when_the_last_is_confirmed_gone(serving, account, advance):
@@ -119,7 +119,7 @@ def test_somebody_elses_endpoint_of_the_name_is_left_alone(endpoint, account, se
     )
     sagemaker.create_endpoint(name="demo", config_name="theirs", tags={})
     endpoint = settle(endpoint)
-    assert "uses the config theirs" in endpoint.failure
+    assert "uses the configuration theirs" in endpoint.failure
     tear_down(endpoint)
     endpoint = settle(endpoint)
     assert list(account.endpoints) == ["demo"]

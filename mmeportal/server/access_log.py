@@ -1,6 +1,7 @@
 """The access log: one line for each response, on standard output."""
 
 import logging
+import re
 import sys
 import time
 from typing import Any
@@ -15,6 +16,9 @@ _COMBINED = (
     '%(client)s - - [%(when)s] "%(message)s" %(status)s %(bytes)s "%(referrer)s" "%(agent)s" '
     '"%(request_id)s"'
 )
+
+# Whoever has such a link can set a password (accounts/links.py); also in a referrer.
+_SECRET_LINK = re.compile(r"(/welcome/)[^/?\s]+")
 
 
 def set_up(*, as_json: bool) -> None:
@@ -36,18 +40,22 @@ def write(task: Any) -> None:
     _log.info(
         "%s %s HTTP/%s",
         _plain(getattr(request, "command", "-")),
-        _plain(getattr(request, "request_uri", "-")),
+        _without_secrets(getattr(request, "request_uri", "-")),
         request.version,
         extra={
             "client": task.channel.addr[0],
             "when": time.strftime("%d/%b/%Y:%H:%M:%S %z"),
             "status": int(task.status.partition(" ")[0]),
             "bytes": task.content_bytes_written or task.content_length or 0,
-            "referrer": _plain(headers.get("REFERER", "-")),
+            "referrer": _without_secrets(headers.get("REFERER", "-")),
             "agent": _plain(headers.get("USER_AGENT", "-")),
             "request_id": ids[0] if ids else "-",
         },
     )
+
+
+def _without_secrets(address: str) -> str:
+    return _plain(_SECRET_LINK.sub(r"\1...", address))
 
 
 def _plain(text: str) -> str:

@@ -14,7 +14,7 @@ from core.body_limits import SMALL
 from mmeportal.server import access_log
 from mmeportal.server.guard import Approval
 from mmeportal.server.parser import Request
-from mmeportal.server.refusals import Reader, Refusal, refusal
+from mmeportal.server.refusals import Recipient, Refusal, refusal
 
 log = logging.getLogger(__name__)
 
@@ -145,8 +145,8 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         log.error("A body of %s could not be kept: %s", request.path, error)
         request.close()
         message = _("The portal's disk is full, so it takes no files. Nothing was kept; try later.")
-        reader = Reader.of_headers(request.headers)
-        self._refuse(request, refusal(507, message, reader=reader, retry_after=60))
+        recipient = Recipient.of_headers(request.headers)
+        self._refuse(request, refusal(507, message, recipient=recipient, retry_after=60))
 
     def _refuse(self, request: Request, answer: Refusal) -> None:
         with self.requests_lock:
@@ -192,8 +192,8 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
             message = _(
                 "Whether you may send this could not be found out. Try again in some seconds."
             )
-            reader = Reader.of_headers(request.headers)
-            decision = refusal(503, message, reader=reader, retry_after=10)
+            recipient = Recipient.of_headers(request.headers)
+            decision = refusal(503, message, recipient=recipient, retry_after=10)
         self._decided(request, decision)
 
     def _decided(self, request: Request, decision: Approval | Refusal) -> None:

@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 
 from core.body_limits import SMALL, BodyLimit, limit_of
-from mmeportal.server.refusals import Reader, Refusal, refusal
+from mmeportal.server.refusals import Recipient, Refusal, refusal
 
 _LIMIT = "mmeportal.body_limit"
 _USER = "mmeportal.user"
@@ -86,34 +86,32 @@ class Guard:
 
     def ask(self, environ: dict[str, Any], length: int | None) -> Approval | Refusal:
         """Decide on a body of ``length`` bytes (None: unknown) with these headers."""
-        reader = Reader.of_environ(environ)
-        with translation.override(reader.language):
-            return self._ask(environ, length, reader)
+        recipient = Recipient.of_environ(environ)
+        with translation.override(recipient.language):
+            return self._ask(environ, length, recipient)
 
     def _ask(
-        self, environ: dict[str, Any], length: int | None, reader: Reader
+        self, environ: dict[str, Any], length: int | None, recipient: Recipient
     ) -> Approval | Refusal:
         limit = limit_of(environ["REQUEST_METHOD"], _path(environ))
         if limit is None:
-            return refusal(413, too_large(SMALL), reader=reader)
+            return refusal(413, too_large(SMALL), recipient=recipient)
         refused = _run_middleware(environ | {_LIMIT: limit, _USER: (user := _User())})
         if user.pk is None:
-            if reader.wants_json and refused.status.startswith("3"):
-                return refusal(401, _("Log in first. Nothing was kept."), reader=reader)
             return refused
         if length is not None and length > limit.size:
-            return refusal(413, limit.too_large(), reader=reader)
+            return refusal(413, limit.too_large(), recipient=recipient)
         if self._lacks_disk_space(length or 0):
             message = _(
                 "The portal's disk is full, or too full for this file. "
                 "Nothing was kept; try again later."
             )
-            return refusal(507, message, reader=reader, retry_after=60)
+            return refusal(507, message, recipient=recipient, retry_after=60)
         give_back = self._slots.take(user.pk, limit.at_once)
         if give_back is None:
             message = _("You are sending %(count)s files already. Wait until one has arrived.")
             message %= {"count": limit.at_once}
-            return refusal(503, message, reader=reader, retry_after=10)
+            return refusal(503, message, recipient=recipient, retry_after=10)
         return Approval(limit.size, self._reserve(length or 0, give_back), limit.too_large())
 
     def may_send(self, environ: dict[str, Any], length: int | None) -> Approval | Refusal:
@@ -125,7 +123,7 @@ class Guard:
             message = gettext_lazy(
                 "Too many large requests are under way. Try again in some seconds."
             )
-            return refusal(503, message, reader=Reader.of_environ(environ), retry_after=10)
+            return refusal(503, message, recipient=Recipient.of_environ(environ), retry_after=10)
         return Approval(SMALL)
 
     def _lacks_disk_space(self, length: int) -> bool:

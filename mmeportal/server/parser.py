@@ -10,7 +10,7 @@ from waitress.utilities import BadRequest
 
 from core.body_limits import SMALL
 from mmeportal.server.guard import Approval, too_large
-from mmeportal.server.refusals import Reader, Refusal, refusal
+from mmeportal.server.refusals import Recipient, Refusal, refusal
 
 # Limits of a chunk's size line and of the trailer; waitress has none.
 _MAX_CHUNK_LINE = 4096
@@ -78,7 +78,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             self.refuse(BadRequest("The chunks are too small, or their lines too long"))
         elif self.approval is not None and arrived > self.approval.size:
             message = self.approval.too_large or too_large(self.approval.size)
-            self.refuse(refusal(413, message, reader=Reader.of_headers(self.headers)))
+            self.refuse(refusal(413, message, recipient=Recipient.of_headers(self.headers)))
         elif self.approval is None and arrived >= SMALL and not self.completed:
             self.hold()
 

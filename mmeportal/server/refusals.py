@@ -51,24 +51,24 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Reader:
+class Recipient:
     """Who reads a refusal: the types that the client accepts, and its language."""
 
     accept: str
     language: str
 
     @classmethod
-    def of_environ(cls, environ: Mapping[str, Any]) -> "Reader":
+    def of_environ(cls, environ: Mapping[str, Any]) -> "Recipient":
         """By the request's WSGI environment."""
         return cls._of(environ, "HTTP_")
 
     @classmethod
-    def of_headers(cls, headers: Mapping[str, str]) -> "Reader":
+    def of_headers(cls, headers: Mapping[str, str]) -> "Recipient":
         """By the headers as waitress keeps them."""
         return cls._of(headers, "")
 
     @classmethod
-    def _of(cls, found: Mapping[str, Any], prefix: str) -> "Reader":
+    def _of(cls, found: Mapping[str, Any], prefix: str) -> "Recipient":
         accept, wish, cookies = (
             found.get(f"{prefix}{name}", "") for name in ("ACCEPT", "ACCEPT_LANGUAGE", "COOKIE")
         )
@@ -80,20 +80,22 @@ class Reader:
         return "application/json" in self.accept.lower()
 
 
-def refusal(code: int, sentence: Promise | str, *, reader: Reader, retry_after: int = 0) -> Refusal:
+def refusal(
+    code: int, sentence: Promise | str, *, recipient: Recipient, retry_after: int = 0
+) -> Refusal:
     """A refusal with a sentence, in the reader's language: JSON for programs, else a plain page."""
-    with translation.override(reader.language):
-        return _refusal(code, str(sentence), reader, retry_after)
+    with translation.override(recipient.language):
+        return _refusal(code, str(sentence), recipient, retry_after)
 
 
-def _refusal(code: int, sentence: str, reader: Reader, retry_after: int) -> Refusal:
+def _refusal(code: int, sentence: str, recipient: Recipient, retry_after: int) -> Refusal:
     status = HTTPStatus(code)
-    if reader.wants_json:
+    if recipient.wants_json:
         kind, body = "application/json", json.dumps({"error": sentence, "request_id": _ID})
     else:
         kind = "text/html; charset=utf-8"
         body = _PAGE.format(
-            language=reader.language,
+            language=recipient.language,
             title=_TITLES.get(code, status.phrase),
             message=html.escape(sentence),
             back=gettext("Back to the start"),
@@ -102,7 +104,7 @@ def _refusal(code: int, sentence: str, reader: Reader, retry_after: int) -> Refu
         )
     headers = [
         ("Content-Type", kind),
-        ("Content-Language", reader.language),
+        ("Content-Language", recipient.language),
         ("Vary", "Accept-Language, Cookie"),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),

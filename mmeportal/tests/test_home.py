@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from activity.models import Event
+from core import panels
 from endpoints.models import Endpoint
 from invocations.models import Invocation
 from invocations.today import Calls, calls_today
@@ -160,6 +161,22 @@ def test_rejected_versions_and_stopped_endpoints_are_listed(
     assert "dismiss" not in page.lower()  # a viewer changes nothing
 
 
+def test_an_endpoint_that_was_changed_outside_is_listed(
+    client_of: Callable[[str], Client],
+) -> None:
+    endpoint = Endpoint.objects.create(
+        name="demo",
+        state=Endpoint.State.IN_SERVICE,
+        instance_type="ml.m5.large",
+        config_in_use="demo-r1",
+        running_count=3,
+    )
+    assert endpoint.changed_outside
+    page = _page(client_of("viewer"))
+    assert "1 endpoint changed outside the portal" in page
+    assert "It runs on 3 × ml.m5.large; 1 × ml.m5.large was requested here." in page
+
+
 def test_a_rejected_version_leaves_the_list_when_a_newer_one_was_uploaded(
     client_of: Callable[[str], Client],
 ) -> None:
@@ -247,6 +264,22 @@ def test_a_rejected_upload_leads_to_its_reason(operator: User) -> None:
     assert "See the reason" in page
 
 
+def test_archives_to_try_are_offered_until_something_was_uploaded(
+    operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panels, "_slots", dict(panels._slots) | {"first-steps.try": []})
+    panels.register(
+        "first-steps.try",
+        "invocations/_button.html",
+        permission="models_catalog.add_version",
+        context=lambda request: {"classes": "", "query": "", "text": "An archive to try"},
+    )
+    client = _client(operator)
+    assert "An archive to try" in _page(client)
+    _version("digits", created_by=operator)
+    assert "An archive to try" not in _page(client)
+
+
 def test_what_others_did_is_no_step_of_the_user(operator: User) -> None:
     other = User.objects.create_user("other")
     endpoint = Endpoint.objects.create(name="demo", state=Endpoint.State.IN_SERVICE)
@@ -258,7 +291,12 @@ def test_what_others_did_is_no_step_of_the_user(operator: User) -> None:
 def test_the_steps_can_be_hidden_by_each_user(operator: User) -> None:
     client = _client(operator)
     assert client.post("/first-steps/hide/").status_code == 302
-    assert _states(_page(client)) == []
+    page = _page(client)
+    assert _states(page) == []
+    assert 'action="/first-steps/show/"' in page  # Undo
+    client.post("/first-steps/show/")
+    assert len(_states(_page(client))) == 4
+    client.post("/first-steps/hide/")
     client.force_login(User.objects.create_superuser("another"))  # in the same browser
     assert len(_states(_page(client))) == 4
 

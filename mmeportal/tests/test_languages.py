@@ -18,7 +18,7 @@ from core import errors, readiness
 from core.sentences import Sentence, phrase
 from endpoints.models import Endpoint
 from mmeportal.server import guard
-from mmeportal.server.refusals import Reader, refusal
+from mmeportal.server.refusals import Recipient, refusal
 
 KOREAN = {"accept-language": "ko-KR,ko;q=0.9"}
 HANGUL = re.compile("[가-힣]{2,}")
@@ -167,9 +167,11 @@ def test_an_error_of_aws_is_told_in_the_readers_language_and_quoted_as_it_is() -
 def test_a_refusal_of_the_server_is_in_the_readers_language(
     headers: dict[str, str], language: str
 ) -> None:
-    reader = Reader.of_headers(headers)
-    assert reader == Reader.of_environ({f"HTTP_{name}": told for name, told in headers.items()})
-    answer = refusal(413, guard.too_large(1 << 20), reader=reader)
+    recipient = Recipient.of_headers(headers)
+    assert recipient == Recipient.of_environ(
+        {f"HTTP_{name}": told for name, told in headers.items()}
+    )
+    answer = refusal(413, guard.too_large(1 << 20), recipient=recipient)
     text = answer.body.decode()
     assert f'<html lang="{language}">' in text
     assert ("Content-Language", language) in answer.headers
@@ -178,6 +180,6 @@ def test_a_refusal_of_the_server_is_in_the_readers_language(
 
 
 def test_a_program_gets_the_sentence_as_json() -> None:
-    reader = Reader.of_headers({"ACCEPT": "application/json", "ACCEPT_LANGUAGE": "ko"})
-    answer = refusal(507, gettext_lazy("No room left"), reader=reader)
+    recipient = Recipient.of_headers({"ACCEPT": "application/json", "ACCEPT_LANGUAGE": "ko"})
+    answer = refusal(507, gettext_lazy("No room left"), recipient=recipient)
     assert json.loads(answer.body)["error"] == "남은 공간이 없습니다"

@@ -11,6 +11,7 @@ from django.test import Client, RequestFactory
 
 from endpoints.models import Endpoint
 from mmeportal import views
+from tests.html import one_line
 
 PASSWORD = "a good long password"
 INSIDE = ("s3://", "Region", "123456789012", "Log out", "topbar")
@@ -79,8 +80,8 @@ def test_a_form_that_is_out_of_date_says_so_and_how_to_go_on(
     answer = client.post(address, {"csrfmiddlewaretoken": "a" * 64}, headers={"referer": before})
     text = answer.content.decode()
     assert answer.status_code == 403
-    assert "Since it was loaded you have logged in or out anew" in text
-    assert "Go back, reload the page, and send the form again." in text
+    assert "Since this page was loaded you have logged in again" in text
+    assert "Nothing was changed, and nothing of the form was kept." in one_line(answer)
     assert f'href="{before}"' in text
     assert "CSRF verification failed" not in text
 

@@ -1,5 +1,6 @@
 // The elements that do more with JavaScript: dialogs, Ctrl+K, toasts, comboboxes, tables.
 // Each works without: a dialog's button is a link, a combobox a select, a toast a message.
+import { announcer } from "./portal.js";
 
 // --- dialogs: <a href="/page/" data-dialog="id"> or <button data-dialog="id"> opens <dialog id="id">
 document.addEventListener("click", (event) => {

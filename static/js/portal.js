@@ -1,4 +1,5 @@
-// Small helps that every page may use; each page works without them.
+// Small helps that every page may use; each page works without them. A module, so that its names
+// are not those of a page's own script.
 
 // Sentences stand in templates/_words.html, in the reader's language.
 const wordOf = (name, values = {}) => {
@@ -41,7 +42,7 @@ document.addEventListener("click", async (event) => {
 const { zoneCookie } = document.documentElement.dataset;
 if (zoneCookie) {
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-  document.cookie = `${zoneCookie}=${timeZone}; path=/; max-age=31536000; samesite=lax`;
+  document.cookie = `${zoneCookie}=${timeZone}; path=/; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
 }
 
 // Times come in the server's zone, which they name, and are shown in the reader's.
@@ -75,7 +76,7 @@ setInterval(countSeconds, 1000);
 
 // What is told to a screen reader stands in nodes that stay: one for what a part of the page says
 // anew (its [data-say] elements), one for troubles, which everybody sees.
-const announcer = document.createElement("div");
+export const announcer = document.createElement("div");
 announcer.className = "visually-hidden";
 announcer.setAttribute("role", "status");
 const troubles = document.createElement("div");

@@ -6,6 +6,9 @@ const input = document.getElementById("id_archive");
 const drop = document.getElementById("drop");
 const progress = document.getElementById("progress");
 const send = document.getElementById("send");
+// Every sentence stands in the page, in the reader's language; {parts} are put in here.
+const words = document.getElementById("upload-words").dataset;
+const tell = (key, parts = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => parts[name] ?? "");
 let request = null;
 let again = false; // whether something was sent from this page before
 
@@ -50,7 +53,7 @@ function chosen() {
   document.getElementById("chosen").textContent = file.name;
   document.getElementById("chosen-size").textContent = readable(file.size);
   const named = /\.(tar\.gz|tgz)$/i.test(file.name);
-  say("archive-problem", named ? [] : [`${file.name} is not named *.tar.gz.`]);
+  say("archive-problem", named ? [] : [tell("notNamed", { name: file.name })]);
   const name = document.getElementById("id_name");
   if (name && !name.value) {
     name.value = fitting(
@@ -77,15 +80,25 @@ function idle() {
 
 const atLogin = (address) => new URL(address).pathname === "/login/";
 
+function link(box, text, href, newTab = false) {
+  const element = document.createElement("a");
+  element.href = href;
+  element.textContent = text;
+  if (newTab) element.target = "_blank";
+  box.append(" ", element);
+}
+
+// In a new tab, so that what was typed and chosen stays here.
 function askToLogIn() {
-  problem("You are not allowed to upload, or were logged out. Nothing was kept. Log in in another tab and try again; what you entered is still here.");
+  const next = encodeURIComponent(window.location.pathname);
+  link(problem(tell("loggedOut")), tell("logIn"), `/login/?next=${next}`, true);
 }
 
 // Before a second try: whoever logged in anew got a new CSRF token, and whoever did not need not
 // send a large file in vain.
 async function takeNewToken() {
   const answer = await fetch(window.location.href);
-  if (!answer.ok || atLogin(answer.url)) return false;
+  if (!answer.ok || atLogin(answer.url)) return false; // a page leads to the log-in
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   form.elements.csrfmiddlewaretoken.value = page.querySelector("#upload [name=csrfmiddlewaretoken]").value;
   return true;
@@ -119,7 +132,7 @@ async function lookFor(question, seconds, signal) {
   for (;;) {
     try {
       const answer = await fetch(`${form.dataset.arrived}?${question}`, { signal });
-      if (atLogin(answer.url) || answer.status === 403) return "logged out";
+      if (atLogin(answer.url) || [401, 403].includes(answer.status)) return "logged out";
       if (answer.ok) {
         const { version } = await answer.json();
         if (version) return version;
@@ -139,29 +152,26 @@ async function findOut(why, file, sent, seconds) {
   let there = false;
   const text = document.getElementById("progress-text");
   progress.querySelector("progress").removeAttribute("value");
-  problem(`${why} Looking whether it arrived …`, "warn");
-  text.textContent = "Looking for it in the portal";
+  problem(`${why} ${tell("looking")}`, "warn");
+  text.textContent = tell("lookingFor");
   try {
     const question = new URLSearchParams({ ...sent, sha256: await sha256(file) });
     const found = await lookFor(question, seconds, looking.signal);
     if (found === "logged out") {
-      problem(`${why} You were logged out, so it is not known whether it arrived. Log in in another tab, and look at the list of models before you upload it again.`);
+      problem(`${why} ${tell("foundLoggedOut")}`);
     } else if (found === "not asked") {
-      problem(`${why} The portal does not answer, so it is not known whether it arrived. Look at the list of models before you upload it again; what you entered is still here.`);
+      problem(`${why} ${tell("foundNobody")}`);
     } else if (found) {
-      const box = problem(`${why} It did arrive: these ${readable(file.size)} are ${found.name} (${found.state}). `, "success");
-      const link = document.createElement("a");
-      link.href = found.url;
-      link.textContent = `Open ${found.name}`;
-      box.append(link);
+      const parts = { size: readable(file.size), name: found.name, state: found.state };
+      link(problem(`${why} ${tell("found", parts)}`, "success"), tell("open", parts), found.url);
       there = true;
     } else {
-      const when = seconds ? `after ${seconds} s` : "yet";
-      problem(`${why} The portal has no version of these ${readable(file.size)} ${when}. They may still be on their way to the store: look at the list of models before you upload them again. What you entered is still here.`);
+      const parts = { size: readable(file.size), seconds };
+      problem(`${why} ${tell(seconds ? "notFoundAfter" : "notFoundYet", parts)}`);
     }
   } catch (error) {
     if (!looking.signal.aborted) throw error;
-    problem(`${why} You ended the search, so it is not known whether it arrived. Look at the list of models before you upload it again.`);
+    problem(`${why} ${tell("ended")}`);
   } finally {
     looking = null;
     idle();
@@ -177,7 +187,7 @@ form.addEventListener("submit", async (event) => {
   if (request || send.disabled) return;
   // Where the browser does not hold the field's `required`.
   if (!input.files.length) {
-    say("archive-problem", ["Choose an archive first."]);
+    say("archive-problem", [tell("chooseFirst")]);
     return;
   }
   send.disabled = true;
@@ -188,7 +198,7 @@ form.addEventListener("submit", async (event) => {
       return;
     }
   } catch {
-    problem("The portal does not answer. Nothing was sent; try again.");
+    problem(tell("noAnswer"));
     idle();
     return;
   }
@@ -213,12 +223,14 @@ form.addEventListener("submit", async (event) => {
     if (!step.lengthComputable) return;
     bar.value = (100 * step.loaded) / step.total;
     const speed = step.loaded / ((performance.now() - began) / 1000);
-    text.textContent = `${Math.floor(bar.value)} %, ${readable(step.loaded)} of ${readable(step.total)}, ${readable(speed)}/s`;
+    text.textContent = tell("progress", {
+      percent: Math.floor(bar.value), sent: readable(step.loaded), total: readable(step.total), speed: readable(speed),
+    });
   });
   request.upload.addEventListener("load", () => {
     complete = true;
     bar.removeAttribute("value");
-    text.textContent = "It has arrived and is being stored";
+    text.textContent = tell("storing");
   });
   request.addEventListener("load", () => {
     const here = form.action || window.location.href;
@@ -239,18 +251,20 @@ form.addEventListener("submit", async (event) => {
         if (from) document.getElementById(id)?.replaceWith(from);
       }
       if (!form.querySelector(".errors li, .callout.error")) {
-        problem("The form was not accepted. Please look at what you entered.");
+        problem(tell("notAccepted"));
       }
+    } else if (out || request.status === 401) {
+      askToLogIn();
     } else if (told) {
       problem(told);
-    } else if (out || request.status === 401 || request.status === 403) {
-      askToLogIn();
+    } else if (request.status === 403) {
+      problem(tell("refused")); // another role, or another session: the next try takes its token
     } else if (request.status === 413) {
       // A proxy's: it may have sent this before or after it handed the bytes on.
-      findOut("A server in front of the portal answered that the archive is too large (413); ask an admin to raise its limit.", file, sent, 0);
+      findOut(tell("proxyTooLarge"), file, sent, 0);
       return;
     } else {
-      findOut(`An answer ${request.status} came that says nothing of the upload: the portal's own was lost, or it failed.`, file, sent, LOOK_FOR_S);
+      findOut(tell("otherAnswer", { status: request.status }), file, sent, LOOK_FOR_S);
       return;
     }
     idle();
@@ -263,18 +277,18 @@ form.addEventListener("submit", async (event) => {
       askToLogIn();
       idle();
     } else if (complete) {
-      findOut("The connection ended after the last byte was sent, before the portal's answer came.", file, sent, LOOK_FOR_S);
+      findOut(tell("endedLate"), file, sent, LOOK_FOR_S);
     } else {
-      problem("The connection was lost before the upload was complete. Nothing was kept; try again.");
+      problem(tell("endedEarly"));
       idle();
     }
   });
   request.addEventListener("abort", () => {
     if (complete) {
-      findOut("Cancelled after the last byte was sent.", file, sent, LOOK_FOR_S);
+      findOut(tell("cancelledLate"), file, sent, LOOK_FOR_S);
       return;
     }
-    problem("Cancelled. Nothing was kept.");
+    problem(tell("cancelled"));
     idle();
   });
   request.send(new FormData(form));

@@ -6,6 +6,7 @@ Whoever adds a model, or an address with an argument, adds it here; the rules sa
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,9 +17,10 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model as AnyModel
+from django.utils import timezone
 from PIL import Image
 
-from accounts.models import Preferences
+from accounts.models import PasswordLink, Preferences
 from activity.models import Event
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation, LabelledPicture, Picture
@@ -107,8 +109,14 @@ class Rows:
     def _known(self, address: Address) -> dict[str, Any]:
         version = {"name": self.version.model.name, "number": self.version.number}
         match address.route.split("/"):
+            case ["models", "new", "try", *_]:
+                return {"kind": "good"}
             case ["models", *_]:
                 return version
+            case ["people", *_]:
+                return {"pk": self.person.pk}
+            case ["welcome", *_]:
+                return {"secret": "no-such-secret"}
             case ["endpoints", *_]:
                 return {"pk": self.endpoint.pk}
             case ["invoke", "samples", *_]:
@@ -167,6 +175,11 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         groups.append(Group.objects.create(name=f"group-{n}"))
     for person in people:
         person.groups.set(groups[:1])
+    later = timezone.now() + timedelta(days=1)
+    PasswordLink.objects.bulk_create(
+        PasswordLink(user=person, digest=f"{n:064x}", expires_at=later)
+        for n, person in enumerate(people)
+    )
     Preferences.objects.bulk_create(
         Preferences(user=user, time_zone=ZONE if user == owner else "UTC")
         for user in (owner, *people)

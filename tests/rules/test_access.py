@@ -21,7 +21,19 @@ from django.test import Client
 
 from accounts import roles
 from endpoints.tests.account import Account
-from mmeportal.access import ACCESS, ADMIN, ANYBODY, LEVELS, OPERATOR, QUERIES, USER, VIEWER, Access
+from mmeportal.access import (
+    ACCESS,
+    ADMIN,
+    ANYBODY,
+    LED_TO_LOG_IN,
+    LEVELS,
+    OPERATOR,
+    QUERIES,
+    UNAUTHORIZED,
+    USER,
+    VIEWER,
+    Access,
+)
 from tests.rules import rows as rows_of
 from tests.rules.rows import Rows
 from tests.rules.subjects import Address, addresses
@@ -132,8 +144,10 @@ def _let_in(access: Access, visitor: str) -> bool:
 def _expected(access: Access, visitor: str, method: str) -> set[int]:
     """The status codes that the table allows, for a request with a CSRF token."""
     answers = {"GET": access.get, "HEAD": access.get, "POST": access.post}.get(method, ())
+    if visitor == ANYBODY and access.leads_to_login:
+        return set(answers) or {405}
     if visitor == ANYBODY and access.least != ANYBODY:
-        return {302} if answers else {302, 405}
+        return {LED_TO_LOG_IN} if method in SAFE else {UNAUTHORIZED}
     if not _let_in(access, visitor):
         return {access.refused} if answers else {access.refused, 405}
     return set(answers) or {405}
@@ -183,7 +197,9 @@ def test_nothing_is_changed_without_a_csrf_token(site: Site) -> None:
     for _, access, url in _all(site):
         for visitor, method in [*product(VISITORS, ("POST",)), *product((ADMIN,), UNSAFE[1:])]:
             answer, written = site.ask(visitor, method, url, token=False)
-            allowed = {403} if _let_in(access, visitor) else {302, 403}
+            allowed = {403} if _let_in(access, visitor) else {access.refused, 403}
+            if visitor == ANYBODY and access.least != ANYBODY and not access.leads_to_login:
+                allowed = {UNAUTHORIZED}
             if not (method == "POST" and access.post):
                 allowed.add(405)
             if answer.status_code not in allowed or written:

@@ -37,18 +37,20 @@ SIZES = ((1280, 900), (390, 844))
 PAGES_WITHOUT_LINKS = ("/no/such/page/", "/models/no-such-model/")
 #: Not looked at: pages of Django's own templates, whose faults are not ours to mend.
 NOT_OURS = ("/admin/", "/favicon.ico")  # Django's admin names no icon, so browsers ask for this
-#: Names of addresses that lead to a file in S3 and show no page.
-DOWNLOADS = {"models_catalog:download", "models_catalog:download-original"}
+#: Names of addresses that lead to a file and show no page.
+DOWNLOADS = {"activity:export", "models_catalog:download", "models_catalog:download-original"}
 #: Addresses of one pattern look alike; so many of each that links lead to are looked at.
 MOST_OF_A_PATTERN = 4
+#: Rows of each kind in the full portal: more than any list that is cut off shows.
+ROWS = 12
 #: Where a page tells what is wrong with what was sent.
 ERRORS = ".errors li:visible, .callout.error:visible"
 LONG = "a-very-long-name-that-goes-on-and-on-until-there-is-no-room-left"
 
 # What axe is asked: WCAG 2.2 A and AA, and its own best practices.
 AUDIT = """
-async () => {
-  const found = await axe.run(document, {resultTypes: ["violations"]});
+async (options) => {
+  const found = await axe.run(document, {resultTypes: ["violations"], ...options});
   const faults = found.violations.flatMap((one) => one.nodes.map((node) => ({
     rule: one.id, element: node.target.join(" "), help: one.help,
     why: node.failureSummary.split("\\n").slice(1).join(" ").trim(),
@@ -66,17 +68,29 @@ async () => {
     {rule: "CSP", element: text, help: "the Content-Security-Policy forbids it", why: ""})));
 }
 """
-
-
+# What may be wrong in one scheme and right in the other.
+_COLOURS = {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+}
 # The first field that a person fills in, of the forms that change something.
 _FIELDS = "main form[method=post] :is(input:not([type=hidden]), select, textarea)"
-_CLICK = """
-(field) => {
+# A select that has a choice from the start, and a field that is filled in, are emptied, too.
+_EMPTY = """
+  for (const one of field.form.elements) {
+    if (one.matches("select, textarea, input:not([type=hidden], [type=radio], [type=checkbox])")) {
+      one.value = "";
+    }
+  }
+"""
+_CLICK = f"""
+(field) => {{
+  {_EMPTY}
   field.form.noValidate = true;
   field.form.querySelector("button:not([type=button], [name])").click();
-}
+}}
 """
-_SUBMIT = "(field) => field.form.submit()"  # which runs no script of the page's
+# Which runs no script of the page's.
+_SUBMIT = f"(field) => {{ {_EMPTY} field.form.submit(); }}"
 
 
 @cache
@@ -89,11 +103,12 @@ def axe_source() -> str:
 
 @dataclass
 class Crawl:
-    """What was looked at, and what was found."""
+    """What was looked at, and what was found. ``seen``: the status of each page."""
 
     url: str
     page: Page
     seen: dict[str, int] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)  # what links lead to and is no page
     patterns: dict[str, int] = field(default_factory=dict)
     audits: int = 0
     audited: bool = True
@@ -115,7 +130,7 @@ class Crawl:
         waiting = [*paths]
         while waiting:
             path = waiting.pop(0)
-            if path in self.seen or not (self._wanted(path) or path in paths):
+            if path in self.seen or path in self.files or not (self._wanted(path) or path in paths):
                 continue
             waiting += self._visit(path)
 
@@ -140,9 +155,10 @@ class Crawl:
                 if "Download is starting" not in str(error) and "ERR_ABORTED" not in str(error):
                     raise
         answer = at.value
-        self.seen[path] = answer.status
         if "html" not in answer.headers.get("content-type", ""):
+            self.files.add(path)
             return []
+        self.seen[path] = answer.status
         expected = 404 if path in PAGES_WITHOUT_LINKS else 200
         if answer.status != expected and not 300 <= answer.status < 400:
             self.faults.append(f"{path}: answered with {answer.status}")
@@ -161,7 +177,10 @@ class Crawl:
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
     def look(self, path: str) -> None:
-        """axe-core on the page as it is, in each scheme and size, without loading it again."""
+        """axe-core on the page as it is, in each scheme and size, without loading it again.
+
+        The second scheme changes colours alone, so only what is said of colours is asked again.
+        """
         if not self.audited:
             return
         self.page.evaluate(axe_source())
@@ -172,7 +191,8 @@ class Crawl:
                 # A part that is being asked for anew is paler for as long.
                 self.page.locator(".htmx-request").wait_for(state="detached")
                 self.audits += 1
-                for fault in self.page.evaluate(AUDIT):
+                options = {} if scheme == SCHEMES[0] else _COLOURS
+                for fault in self.page.evaluate(AUDIT, options):
                     self.faults.append(
                         f"{path} ({scheme}, {width} px): {fault['rule']} at {fault['element']}: "
                         f"{fault['help']}. {fault['why']}"
@@ -296,7 +316,7 @@ def test_pages_of_an_empty_portal(crawl: Crawl) -> None:
 @pytest.mark.browser
 def test_pages_of_a_full_portal(crawl: Crawl, admin: User, tmp_path: Path, settings: Any) -> None:
     settings.SAMPLES_DIR = str(tmp_path)
-    rows.build(30, owner=admin, samples=tmp_path)
+    rows.build(ROWS, owner=admin, samples=tmp_path)
     _variety(admin)
     # A report of everything; those of the other versions are short.
     Version.objects.filter(state=Version.State.READY, model__name=LONG[:63]).update(report=REPORT)
@@ -373,14 +393,18 @@ def test_pages_of_who_has_no_role(browser: Browser, live_server: Any, db: None) 
 
 
 def test_axe_finds_what_is_wrong(browser: Browser, live_server: Any, db: None) -> None:
-    """The rule can fail: a picture without a text, a page that is too wide."""
+    """The rule can fail: a picture without a text, a page too wide, a colour in the dark."""
     with _opened(browser, live_server.url) as context:
         crawl = Crawl(live_server.url, _page(context))
         crawl.page.goto("/login/")
         crawl.page.evaluate(
             "() => { document.querySelector('main').append(document.createElement('img'));"
-            " document.body.style.width = '3000px'; }"
+            " document.body.style.width = '3000px';"
+            " const dark = matchMedia('(prefers-color-scheme: dark)');"
+            " dark.addEventListener('change', () => { if (dark.matches)"
+            " document.querySelector('main label').style.cssText ="
+            " 'background: #000; color: #222' }); }"
         )
         crawl.look("/login/")
-        for rule in ("image-alt", "overflow"):
+        for rule in ("image-alt", "overflow", "(dark, 390 px): color-contrast"):
             assert any(rule in fault for fault in crawl.faults), crawl.faults

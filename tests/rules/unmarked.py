@@ -41,6 +41,8 @@ _FILTER = re.compile(r"\|(default|default_if_none|yesno|add|join):(?:\"([^\"]*)\
 _DATE = re.compile(r"\|(?:date|time):(?:\"([^\"]*)\"|'([^']*)')")
 #: Formats that are not for people, or that each language has its own of.
 _FORMATS = re.compile(r"c|U|(SHORT_)?(DATE|TIME|DATETIME|MONTH_DAY|YEAR_MONTH)_FORMAT")
+# What stands between these tags is code.
+_CODE_TAGS = {"code": "<pre>", "endcode": "</pre>"}
 # Tags whose arguments name things of the program.
 _TECHNICAL = {"block", "endblock", "extends", "load", "url", "static", "if", "elif", "icon", "for"}
 
@@ -70,7 +72,7 @@ def in_template(text: str) -> list[str]:
         elif token.token_type != TokenType.COMMENT:
             found += [(token.lineno or 0, one) for one in _of_tag(token, tag)]
             shows = token.token_type == TokenType.VAR or tag in {"translate", "trans"}
-            html.append((_HOLE if shows else "") + lines)
+            html.append((_HOLE if shows else _CODE_TAGS.get(tag, "")) + lines)
     reader = _Reader()
     reader.feed("".join(html))
     reader.close()

@@ -26,6 +26,7 @@ _.receive_data_chunk
 _.file_complete
 _.upload_interrupted
 _.process_exception
+_.get_user
 _.child_nodelists
 _.ROOT_URLCONF
 _._has_been_logged
@@ -71,9 +72,7 @@ _.TagTypeDef
 
 # accounts/services.py: what a program calls to manage users; the admin's pages save by themselves.
 _.make_user
-_.set_active
 _.set_superuser
-_.set_role
 
 # Multi Model Server and the libraries of the container.
 _.socket_name
@@ -142,4 +141,7 @@ _.headers_to_sign
 # The permission matrix (tests/rules/test_access.py), and Django's path converters.
 _.LEVELS
 _.ACCESS
+_.leads_to_login
+_.LED_TO_LOG_IN
+_.UNAUTHORIZED
 _.regex

@@ -1,0 +1,272 @@
+"""People in the portal's own pages: list, invitation, role, reset and deactivation."""
+
+import html
+import re
+import smtplib
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.db import connections
+from django.test import Client
+from django.urls import clear_url_caches, resolve
+from django.utils import timezone
+
+from accounts import links, services
+from accounts.models import PasswordLink
+from activity.models import Event
+from mmeportal.server.access_log import _without_secrets
+
+GOOD = "correct horse battery"
+
+
+@pytest.fixture
+def admin(client_of: Callable[[str], Client]) -> Client:
+    return client_of("admin")
+
+
+@pytest.fixture
+def vera(db: None, user_in: Callable[[str], Any]) -> User:
+    found: User = user_in("viewer")
+    return found
+
+
+def _link(page: str) -> str:
+    """The path of the link that a page shows."""
+    (found,) = set(re.findall(r"http://testserver(/welcome/[\w-]+/)", html.unescape(page)))
+    return str(found)
+
+
+def _actions() -> list[str]:
+    return list(Event.objects.order_by("pk").values_list("action", flat=True))
+
+
+def _invite(admin: Client, name: str = "ada", **more: str) -> str:
+    answer = admin.post("/people/invite/", {"name": name, "role": "operator", **more})
+    assert answer.status_code == 200, answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
+    return _link(answer.content.decode())
+
+
+def test_an_invited_person_chooses_a_password_once_and_logs_in(admin: Client) -> None:
+    path = _invite(admin)
+    user = User.objects.get(username="ada")
+    assert not user.has_usable_password()
+    assert services.roles.OPERATOR in {group.name for group in user.groups.all()}
+    assert "Invited" in admin.get("/people/").content.decode()
+    guest = Client()
+    assert "ada" in guest.get(path).content.decode()
+    weak = guest.post(path, {"new_password1": "12345", "new_password2": "12345"})
+    assert weak.status_code == 400
+    done = guest.post(path, {"new_password1": GOOD, "new_password2": GOOD}, follow=True)
+    assert "Your password is set" in done.content.decode()
+    user.refresh_from_db()
+    assert user.check_password(GOOD)
+    assert guest.get(path).status_code == 404
+    assert guest.post(path, {"new_password1": GOOD, "new_password2": GOOD}).status_code == 404
+    assert _actions() == ["user.made", "user.link_made", "user.password_changed"]
+
+
+def test_the_secret_is_kept_nowhere(admin: Client) -> None:
+    secret = _invite(admin).split("/")[2]
+    kept = [*PasswordLink.objects.values(), *Event.objects.values(), *User.objects.values()]
+    assert secret not in str(kept)
+    assert _without_secrets(f"/welcome/{secret}/?a=1") == "/welcome/.../?a=1"
+    assert secret not in _without_secrets(f"http://host/welcome/{secret}/")
+
+
+def test_a_taken_name_and_a_wrong_mail_are_told_by_the_field(admin: Client, vera: User) -> None:
+    answer = admin.post(
+        "/people/invite/", {"name": vera.username, "role": "viewer", "email": "no mail"}
+    )
+    assert answer.status_code == 400
+    assert "valid email" in answer.content.decode()
+    answer = admin.post("/people/invite/", {"name": vera.username, "role": "viewer"})
+    assert "already exists" in answer.content.decode()
+    assert User.objects.count() == 2
+
+
+def test_of_two_who_use_a_link_at_once_one_sets_the_password(
+    transactional_db: None, user_in: Callable[[str], Any]
+) -> None:
+    _, secret = links.invite(actor=user_in("admin"), name="ada", email="", role="viewer")
+    start, results = threading.Barrier(2), []
+
+    def use(password: str) -> None:
+        start.wait()
+        try:
+            links.use(secret=secret, password=password)
+            results.append(password)
+        except links.Gone:
+            results.append("")
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=use, args=(f"{GOOD} {n}",)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (password,) = filter(None, results)
+    assert User.objects.get(username="ada").check_password(password)
+
+
+def test_a_reset_keeps_the_password_until_it_is_used_and_ends_sessions_then(
+    admin: Client, vera: User, client_of: Callable[[str], Client]
+) -> None:
+    session = Client()
+    session.force_login(vera)
+    path = _link(admin.post(f"/people/{vera.pk}/link/").content.decode())
+    newer = _link(admin.post(f"/people/{vera.pk}/link/").content.decode())
+    assert Client().get(path).status_code == 404  # replaced
+    assert session.get("/models/").status_code == 200
+    Client().post(newer, {"new_password1": GOOD, "new_password2": GOOD})
+    assert session.get("/models/").status_code == 302
+    vera.refresh_from_db()
+    assert vera.check_password(GOOD)
+
+
+@pytest.mark.parametrize("how", ["expired", "revoked", "deactivated", "wrong"])
+def test_a_link_that_ended_does_nothing(admin: Client, vera: User, how: str) -> None:
+    path = _link(admin.post(f"/people/{vera.pk}/link/").content.decode())
+    if how == "expired":
+        PasswordLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    elif how == "revoked":
+        admin.post(f"/people/{vera.pk}/link/revoke/")
+        assert _actions()[-1] == "user.link_revoked"
+    elif how == "deactivated":
+        admin.post(f"/people/{vera.pk}/active/", {"active": "0"})
+        admin.post(f"/people/{vera.pk}/active/", {"active": "1"})
+    else:
+        path = path[:-3] + "xx/"
+    answer = Client().post(path, {"new_password1": GOOD, "new_password2": GOOD})
+    assert answer.status_code == 404
+    assert "Ask an admin for a new link" in answer.content.decode()
+    vera.refresh_from_db()
+    assert not vera.check_password(GOOD)
+
+
+def test_role_and_deactivation(admin: Client, vera: User) -> None:
+    session = Client()
+    session.force_login(vera)
+    admin.post(f"/people/{vera.pk}/role/", {"role": "operator"})
+    assert [group.name for group in vera.groups.all()] == ["operator"]
+    admin.post(f"/people/{vera.pk}/role/", {"role": "emperor"})
+    assert [group.name for group in vera.groups.all()] == ["operator"]
+    page = admin.post(f"/people/{vera.pk}/active/", {"active": "0"}, follow=True)
+    assert "is deactivated" in page.content.decode()
+    assert session.get("/models/").status_code == 302
+    admin.post(f"/people/{vera.pk}/active/", {"active": "1"})
+    assert session.get("/models/").status_code == 302  # sessions do not come back
+    assert _actions() == [
+        "user.role_given", "user.role_taken", "user.deactivated", "user.activated",
+    ]  # fmt: skip
+
+
+def test_the_last_admin_and_oneself_stay(admin: Client) -> None:
+    own = User.objects.get(username="admin-user")
+    for path, data in ((f"/people/{own.pk}/active/", {"active": "0"}),
+                       (f"/people/{own.pk}/role/", {"role": "viewer"})):  # fmt: skip
+        page = admin.post(path, data, follow=True).content.decode()
+        assert "Nothing was changed" in page
+    own.refresh_from_db()
+    assert own.is_active
+    assert admin.get("/people/").status_code == 200
+    assert "on its own page" in admin.post(f"/people/{own.pk}/link/", follow=True).content.decode()
+
+
+@pytest.mark.parametrize("what", ["role", "active", "link", "link/revoke", "unlock"])
+def test_an_admin_changes_no_superuser(admin: Client, what: str) -> None:
+    root = User.objects.create_superuser("root", password=GOOD)
+    data = {"role": "viewer", "active": "0"}
+    page = admin.post(f"/people/{root.pk}/{what}/", data, follow=True).content.decode()
+    assert "Only a superuser may change a superuser" in page
+    root.refresh_from_db()
+    assert root.is_active
+    assert not PasswordLink.objects.exists()
+
+
+def test_the_list_is_searched_filtered_and_sorted(admin: Client, vera: User) -> None:
+    _invite(admin, "ada", email="ada@example.com")
+
+    def names(query: str) -> list[str]:
+        page = admin.get(f"/people/{query}").content.decode()
+        return re.findall(r'<a href="/people/\d+/">([\w-]+)</a>', page)
+
+    assert names("") == ["ada", "admin-user", "viewer-user"]
+    assert names("?sort=-name") == ["viewer-user", "admin-user", "ada"]
+    assert names("?q=EXAMPLE") == ["ada"]
+    assert names("?role=viewer") == ["viewer-user"]
+    assert names("?state=invited") == ["ada"]
+    assert names("?state=off") == []
+
+
+def test_a_mail_is_sent_where_there_is_a_server(admin: Client, settings: Any) -> None:
+    settings.EMAIL_HOST = "mail.example.com"
+    path = _invite(admin, email="ada@example.com")
+    (sent,) = mail.outbox
+    assert sent.to == ["ada@example.com"]
+    assert f"http://testserver{path}" in sent.body
+
+
+def test_a_mail_that_cannot_be_sent_is_told_and_the_link_shown(
+    admin: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EMAIL_HOST = "mail.example.com"
+
+    def fail(*arguments: Any, **more: Any) -> None:
+        raise smtplib.SMTPConnectError(421, "not now")
+
+    monkeypatch.setattr("accounts.people.send_mail", fail)
+    answer = admin.post(
+        "/people/invite/", {"name": "ada", "role": "viewer", "email": "ada@example.com"}
+    )
+    page = answer.content.decode()
+    assert "could not be sent" in page
+    assert _link(page)
+
+
+def test_without_a_server_no_mail_is_sent(admin: Client, settings: Any) -> None:
+    settings.EMAIL_HOST = ""
+    _invite(admin, email="ada@example.com")
+    assert mail.outbox == []
+
+
+def test_a_host_that_is_not_the_portals_makes_no_link(admin: Client, vera: User) -> None:
+    answer = admin.post(f"/people/{vera.pk}/link/", headers={"host": "evil.example"})
+    assert answer.status_code == 400
+    assert not PasswordLink.objects.exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_djangos_admin_is_there_by_a_setting_alone(settings: Any, there: bool) -> None:
+    import importlib
+
+    from mmeportal import urls
+
+    settings.DJANGO_ADMIN = there
+    try:
+        importlib.reload(urls)
+        clear_url_caches()
+        found = [str(p.pattern) for p in urls.urlpatterns]
+        assert ("admin/" in found) == there
+    finally:
+        settings.DJANGO_ADMIN = True
+        importlib.reload(urls)
+        clear_url_caches()
+    assert resolve("/admin/")
+
+
+def test_a_changed_password_is_confirmed(vera: User) -> None:
+    vera.set_password(GOOD)
+    vera.save()
+    client = Client()
+    client.force_login(vera)
+    sent = {"old_password": GOOD, "new_password1": GOOD + "!", "new_password2": GOOD + "!"}
+    assert (
+        "Your password is changed" in client.post("/password/", sent, follow=True).content.decode()
+    )

@@ -1,0 +1,18 @@
+"""Addresses of people; log-in, log-out and the own password are in mmeportal/urls.py."""
+
+from django.urls import path
+
+from accounts import people
+
+app_name = "accounts"
+urlpatterns = [
+    path("people/", people.people, name="people"),
+    path("people/invite/", people.invite, name="invite"),
+    path("people/<int:pk>/", people.person, name="person"),
+    path("people/<int:pk>/role/", people.set_role, name="role"),
+    path("people/<int:pk>/active/", people.set_active, name="active"),
+    path("people/<int:pk>/link/", people.make_link, name="link"),
+    path("people/<int:pk>/link/revoke/", people.revoke_link, name="revoke-link"),
+    path("people/<int:pk>/unlock/", people.unlock, name="unlock"),
+    path("welcome/<str:secret>/", people.welcome, name="welcome"),
+]

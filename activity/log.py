@@ -1,0 +1,109 @@
+"""The activity log as its page and its export show it: filtered, by day."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Any, cast
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from activity import subjects
+from activity.models import Event, EventQuerySet
+from core import spreadsheet
+from core.tables import Choice, Day, Search, Table
+
+MOST_EXPORTED = 10_000
+"""Events in one file, the newest; filters choose others."""
+MOST_PEOPLE = 300
+PORTAL = "-"
+"""The person in the address for what the portal did by itself: no user name is so short."""
+
+
+@dataclass(frozen=True)
+class DayOfEvents:
+    """The events of one day in the reader's time zone, newest first."""
+
+    day: date
+    events: list[Event]
+
+    @property
+    def title(self) -> str:
+        """Today, Yesterday, or empty: then the date alone."""
+        ago = (timezone.localdate() - self.day).days
+        return {0: _("Today"), 1: _("Yesterday")}.get(ago, "")
+
+
+def table(request: HttpRequest, reader: User | AnonymousUser) -> Table:
+    """The events that ``reader`` may see, narrowed by what the address says."""
+    events = Event.objects.readable_by(reader)
+    of_request = request.GET.get("request", "").strip()
+    if of_request and "\0" not in of_request:
+        events = events.filter(request_id=of_request)
+    return Table(
+        request,
+        events,
+        columns=[],
+        filters=[
+            Choice("person", _("Person"), _people(reader), narrow=_by_person),
+            Choice("kind", _("Subject"), _kinds(reader), field="subject_kind"),
+            Choice("level", _("Level"), Event.Level.choices),
+            Day("day", _("Day"), field="at"),
+            Search("about", _("Name of the subject"), fields=("subject_name__icontains",)),
+        ],
+        default_sort="-pk",
+        keep=("request",),
+    )
+
+
+def by_day(events: list[Event]) -> list[DayOfEvents]:
+    """The events of a page, grouped by day."""
+    return [
+        DayOfEvents(day, list(found))
+        for day, found in groupby(events, key=lambda event: timezone.localtime(event.at).date())
+    ]
+
+
+def exported(request: HttpRequest, reader: User | AnonymousUser) -> Iterator[str]:
+    """The lines of a CSV file of the events that the address chooses, the newest first.
+
+    They are made while they are sent, when the request's own language is no longer set.
+    """
+    events = cast(EventQuerySet, table(request, reader).matching)[:MOST_EXPORTED]
+    language = translation.get_language()
+
+    def rows() -> Iterator[list[Any]]:
+        for event in events.iterator(chunk_size=500):
+            with translation.override(language):
+                sentence = event.sentence
+            yield [
+                event.at.isoformat(),
+                event.actor_name,
+                event.subject_kind,
+                event.subject_name,
+                event.action,
+                event.level,
+                sentence,
+                event.request_id,
+            ]
+
+    head = [_("Time"), _("Person"), _("Subject"), _("Name of the subject"), _("Code"), _("Level"),
+            _("What happened"), _("Request ID")]  # fmt: skip
+    return spreadsheet.lines(head, rows())
+
+
+def _people(reader: User | AnonymousUser) -> list[tuple[str, str]]:
+    events = Event.objects.readable_by(reader).exclude(actor_name="")
+    names = events.order_by("actor_name").values_list("actor_name", flat=True).distinct()
+    return [(PORTAL, _("The portal itself")), *((name, name) for name in names[:MOST_PEOPLE])]
+
+
+def _by_person(events: EventQuerySet, value: str) -> EventQuerySet:
+    return events.filter(actor_name="" if value == PORTAL else value)
+
+
+def _kinds(reader: User | AnonymousUser) -> list[tuple[str, str]]:
+    return [(name, str(label)) for name, label in subjects.labels(reader.has_perm)]

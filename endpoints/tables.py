@@ -1,0 +1,137 @@
+"""The tables of the endpoint pages: endpoints, what one can serve, and what happened to it."""
+
+from collections import Counter
+from typing import Any
+
+from django.db.models import Count, OuterRef, Subquery
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from activity.models import Event
+from core.tables import Choice, Column, Search, Table
+from endpoints import last_calls
+from endpoints.models import Endpoint, EndpointQuerySet
+from models_catalog.models import Version, VersionQuerySet
+
+# The values of the filters, as they stand in the address.
+_ANSWERING, _UNDER_WAY = "answering", "under-way"
+HALTED, CHANGED = "halted", "changed"
+_NEWEST = "newest"
+
+
+def _in_condition(rows: EndpointQuerySet, condition: str) -> EndpointQuerySet:
+    if condition == _ANSWERING:
+        return rows.serving()
+    if condition == HALTED:
+        return rows.exclude(failure="")
+    fits = _differs if condition == CHANGED else _is_under_way
+    return rows.filter(pk__in=[row.pk for row in rows if fits(row)])
+
+
+def _differs(endpoint: Endpoint) -> bool:
+    return endpoint.changed_outside
+
+
+def _is_under_way(endpoint: Endpoint) -> bool:
+    return not endpoint.settled
+
+
+def running(request: HttpRequest) -> Table:
+    """The endpoints that are not torn down."""
+    return Table(
+        request,
+        Endpoint.objects.shown().select_related("created_by").annotate(**last_calls.columns()),
+        columns=[
+            Column("name", _("Endpoint"), sort="name"),
+            Column("state", _("State"), sort="state"),
+            Column("size", _("Runs on"), sort=("instance_type", "instance_count")),
+            Column("versions", _("Versions"), numeric=True),
+            Column("called", _("Last call"), sort="last_call_order"),
+            Column("by", _("Created by"), sort="created_by__username"),
+            Column("made", _("Created"), sort="created_at"),
+            Column("actions", ""),
+        ],
+        filters=[
+            Search("q", _("Name"), fields=("name__icontains",)),
+            Choice(
+                "state",
+                _("Any state"),
+                [
+                    (_ANSWERING, _("Can be called")),
+                    (_UNDER_WAY, _("Working…")),
+                    (HALTED, _("Stopped")),
+                    (CHANGED, _("Changed outside the portal")),
+                ],
+                narrow=_in_condition,
+            ),
+        ],
+        default_sort="-made",
+    )
+
+
+def torn_down(request: HttpRequest) -> Table:
+    """The endpoints that were torn down."""
+    return Table(
+        request,
+        Endpoint.objects.gone().select_related("created_by"),
+        columns=[
+            Column("name", _("Endpoint"), sort="name"),
+            Column("size", _("Ran on"), sort=("instance_type", "instance_count")),
+            Column("by", _("Created by"), sort="created_by__username"),
+            Column("made", _("Created"), sort="created_at"),
+            Column("ended", _("Torn down"), sort="gone_at"),
+        ],
+        filters=[Search("q", _("Name"), fields=("name__icontains",))],
+        default_sort="-ended",
+    )
+
+
+def versions_by_store() -> Counter[tuple[str, str]]:
+    """How many versions are in each store: by bucket and prefix."""
+    stores = Version.objects.ready().order_by().values("bucket", "prefix")
+    counted = stores.annotate(versions=Count("pk")).values_list("bucket", "prefix", "versions")
+    return Counter({(bucket, prefix): versions for bucket, prefix, versions in counted})
+
+
+def servable(endpoint: Endpoint) -> VersionQuerySet:
+    """The versions in the endpoint's store: it can serve all of them."""
+    found: VersionQuerySet = Version.objects.ready().filter(
+        bucket=endpoint.bucket, prefix=endpoint.prefix
+    )
+    return found
+
+
+def _newest_of_each_model(rows: Any, value: str) -> Any:
+    same_model = rows.filter(model=OuterRef("model")).order_by("-number")
+    return rows.filter(number=Subquery(same_model.values("number")[:1]))
+
+
+def versions(request: HttpRequest, endpoint: Endpoint) -> Table:
+    """All that an endpoint can serve."""
+    return Table(
+        request,
+        servable(endpoint),
+        columns=[
+            Column("version", _("Version"), sort=("model__name", "number")),
+            Column("target", _("Target model")),
+            Column("size", _("Size"), sort="published_size", numeric=True),
+            Column("added", _("Uploaded"), sort="created_at"),
+            Column("actions", ""),
+        ],
+        filters=[
+            Search("q", _("Name of the model"), fields=("model__name__icontains",)),
+            Choice(
+                "show",
+                _("All versions"),
+                [(_NEWEST, _("The newest of each model"))],
+                narrow=_newest_of_each_model,
+            ),
+        ],
+        default_sort="-added",
+    )
+
+
+def events(request: HttpRequest, endpoint: Endpoint) -> Table:
+    """What happened to an endpoint, newest first; it has only its pages of a table."""
+    rows = Event.objects.about(Endpoint.activity_kind, endpoint.pk)
+    return Table(request, rows, columns=[], default_sort="-id")

@@ -1,0 +1,150 @@
+"""The list of endpoints: its columns, its filters, and its order."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from core import clock
+from endpoints import services
+from endpoints.models import Endpoint
+from invocations.models import Invocation
+
+
+def _made(name: str, **values: Any) -> Endpoint:
+    state = values.pop("state", Endpoint.State.IN_SERVICE)
+    given = {"bucket": "b", "instance_type": "ml.m5.large"} | values
+    return Endpoint.objects.create(name=name, state=state, **given)
+
+
+def _names(client: Any, query: str = "") -> list[str]:
+    return [row.name for row in client.get(f"/endpoints/{query}").context["table"].rows]
+
+
+@pytest.fixture
+def some(db: None) -> dict[str, Endpoint]:
+    owner = User.objects.create_user("min-ji")
+    return {
+        "b": _made("b", created_by=owner, instance_count=3),
+        "a": _made("a", failure="AWS does not allow it."),
+        "c": _made("c", state=Endpoint.State.CREATING),
+        "d": _made("d", config_in_use="another"),
+        "gone": _made("gone", state=Endpoint.State.GONE, gone_at=timezone.now()),
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["d", "c", "a", "b"]),
+        ("?sort=name", ["a", "b", "c", "d"]),
+        ("?sort=-name", ["d", "c", "b", "a"]),
+        ("?sort=-size", ["b", "d", "c", "a"]),
+        ("?q=B", ["b"]),
+        ("?state=halted", ["a"]),
+        ("?state=under-way", ["c"]),
+        ("?state=changed", ["d"]),
+        ("?state=answering&sort=name", ["a", "b", "d"]),
+        ("?state=nonsense&sort=nonsense&page=99", ["d", "c", "a", "b"]),
+    ],
+)
+def test_order_and_filters_stand_in_the_address(
+    some: dict[str, Endpoint], client_of: Any, query: str, names: list[str]
+) -> None:
+    assert _names(client_of("viewer"), query) == names
+
+
+def test_who_made_it_and_what_it_can_serve(
+    some: dict[str, Endpoint], client_of: Any, make_version: Any, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(1, 4):
+        make_version("digits", number, bucket="b", prefix="", key=f"digits_v{number}.tar.gz")
+    client = client_of("viewer")
+    with django_assert_max_num_queries(12):
+        answer = client.get("/endpoints/")
+    page = answer.content.decode()
+    assert {row.servable for row in answer.context["table"].rows} == {3}
+    assert "min-ji" in page
+    assert 'title="AWS does not allow it."' in page
+
+
+def test_the_last_call_is_shown_and_sorted_by(
+    some: dict[str, Endpoint], client_of: Any, make_version: Any
+) -> None:
+    version = make_version()
+    now = clock.now()
+    for name, ago in (("a", 50), ("a", 9), ("c", 2), ("b", 5)):
+        Invocation.objects.create(
+            endpoint=some[name],
+            version=version,
+            target_model="t",
+            created_at=now - timedelta(minutes=ago),
+        )
+    client = client_of("viewer")
+    assert _names(client, "?sort=-called") == ["c", "b", "a", "d"]
+    assert _names(client, "?sort=called") == ["d", "a", "b", "c"]
+    rows = client.get("/endpoints/").context["table"].rows
+    last = {row.name: row.last_call_at for row in rows}
+    assert last["d"] is None
+    assert last["a"] == now - timedelta(minutes=9)
+
+
+def test_one_that_is_as_it_should_be_has_no_badge(
+    some: dict[str, Endpoint], client_of: Any
+) -> None:
+    rows = client_of("viewer").get("/endpoints/").context["table"].rows
+    assert {row.name for row in rows if row.normal} == {"b", "d"}
+
+
+@pytest.mark.parametrize(
+    ("role", "query", "labels"),
+    [
+        ("operator", "creat", ["Create an endpoint"]),
+        ("viewer", "creat", []),
+        ("viewer", "gon", ["gone"]),
+        ("viewer", "", ["d", "c", "b", "a"]),
+    ],
+)
+def test_the_search_finds_endpoints_and_the_action(
+    some: dict[str, Endpoint], client_of: Any, role: str, query: str, labels: list[str]
+) -> None:
+    from endpoints.search import hits
+
+    client = client_of(role)
+    user = client.get("/endpoints/").wsgi_request.user
+    assert sorted(str(hit.label) for hit in hits(user, query)) == sorted(labels)
+    for hit in hits(user, query):
+        assert client.get(hit.url).status_code == 200
+
+
+def test_an_opened_page_queues_one_look_where_the_last_one_is_old(
+    serving: Endpoint, client_of: Any
+) -> None:
+    client = client_of("viewer")
+    address = serving.get_absolute_url()
+    assert "checking again" not in client.get(address).content.decode()
+    assert not Endpoint.objects.due().exists()
+    Endpoint.objects.update(checked_at=clock.now() - services.STALE - timedelta(seconds=1))
+    page = client.get(address)
+    assert "checking again" in page.content.decode()
+    assert Endpoint.objects.due().exists()
+    before = Endpoint.objects.values().get()
+    client.get(address)
+    assert Endpoint.objects.values().get() == before
+    # The page asks what came of it, and stops when something did, or after some seconds.
+    live = f"{address}live/?{page.context['live_query']}"
+    assert "checking again" in client.get(live).content.decode()
+    last = live.replace("looks=10", "looks=1")
+    assert "checking again" not in client.get(last).content.decode()
+    Endpoint.objects.update(checked_at=clock.now())
+    assert "hx-trigger" not in client.get(live).content.decode()
+
+
+def test_a_look_at_one_that_waits_after_errors_is_not_hurried(
+    serving: Endpoint, client_of: Any
+) -> None:
+    Endpoint.objects.update(checked_at=clock.now() - timedelta(minutes=5), attempts=4)
+    client_of("viewer").get(serving.get_absolute_url())
+    assert not Endpoint.objects.due().exists()

@@ -1,0 +1,44 @@
+"""Archives for a newcomer to try an upload with: a good one, and a broken one made of it."""
+
+import io
+import tarfile
+from pathlib import Path
+
+from django.conf import settings
+
+GOOD, BROKEN = "good", "broken"
+KINDS = (GOOD, BROKEN)
+
+# What the broken one lacks, so that its rejection names two files.
+_LEFT_OUT = ("-shapes.json", "synset.txt")
+_MOST_BYTES = 32 << 20
+
+
+def available() -> bool:
+    """Whether there is one here: the setting DEMO_ARCHIVE names a file that exists."""
+    return bool(settings.DEMO_ARCHIVE) and Path(settings.DEMO_ARCHIVE).is_file()
+
+
+def archive(kind: str) -> tuple[str, bytes] | None:
+    """The name and the bytes of the archive of this kind; None where there is none."""
+    if kind not in KINDS or not available():
+        return None
+    path = Path(settings.DEMO_ARCHIVE)
+    if path.stat().st_size > _MOST_BYTES:
+        return None
+    good = path.read_bytes()
+    stem = path.name.removesuffix(".tar.gz").partition("_v")[0]
+    return (f"{stem}.tar.gz", good) if kind == GOOD else (f"{stem}-broken.tar.gz", _broken(good))
+
+
+def _broken(good: bytes) -> bytes:
+    """The same archive without two of the files that every network has."""
+    out = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(good), mode="r:gz") as source,
+        tarfile.open(fileobj=out, mode="w:gz") as target,
+    ):
+        for member in source:
+            if member.isfile() and not member.name.endswith(_LEFT_OUT):
+                target.addfile(member, source.extractfile(member))
+    return out.getvalue()
