@@ -200,7 +200,7 @@ def test_calls(hosting, store, make_version, monkeypatch):
     assert 'The answer begins: “{"answer": "cat"' in row.error
     assert row.latency_ms > 0
     row, states = call("slow")
-    assert 'it begins: \'{"answer": "dog"' in row.error
+    assert 'The answer begins: “{"answer": "dog"' in row.error
     assert "loading" in states  # SageMaker's ModelNotReadyException, waited out
     row, _ = call("missing")
     assert "could not fetch the artifact missing_v1.tar.gz" in row.error
