@@ -73,11 +73,13 @@ class InviteForm(forms.Form):
             self.add_error(names.get(field), found)
 
 
+NO_ROLE = "none"
+
+
 class RoleForm(forms.Form):
     """One role, or none."""
 
     role = forms.ChoiceField(
         label=_("Role"),
-        required=False,
-        choices=lambda: [*_role_choices(), ("", _("no role: may log in, and see nothing"))],
+        choices=lambda: [*_role_choices(), (NO_ROLE, _("no role: may log in, and see nothing"))],
     )

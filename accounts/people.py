@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import links, services
-from accounts.forms import InviteForm, RoleForm, role_of
+from accounts.forms import NO_ROLE, InviteForm, RoleForm, role_of
 from activity.models import Event
 from core.badges import Badge
 from core.palette import Hit, matches
@@ -144,10 +144,11 @@ def _mail(user: User, address: str) -> str:
 def person(request: HttpRequest, pk: int) -> HttpResponse:
     """One person: role, log-in, what was changed, and what can be done."""
     user = get_object_or_404(User, pk=pk)
-    return render(request, "accounts/person.html", _person_context(request, user))
+    form = RoleForm(initial={"role": role_of(user) or NO_ROLE})
+    return render(request, "accounts/person.html", _person_context(request, user, form))
 
 
-def _person_context(request: HttpRequest, user: User) -> dict[str, Any]:
+def _person_context(request: HttpRequest, user: User, form: RoleForm) -> dict[str, Any]:
     asks = actor(request)
     link = getattr(user, "password_link", None)
     own = user.pk == asks.pk
@@ -158,7 +159,7 @@ def _person_context(request: HttpRequest, user: User) -> dict[str, Any]:
         "link": link,
         "may_change": asks.has_perm("auth.change_user")
         and (asks.is_superuser or not user.is_superuser),
-        "role_form": RoleForm(initial={"role": role_of(user)}),
+        "role_form": form,
         "events": Event.objects.about("user", user.pk)[:30],
         "user": asks,
     }
@@ -183,9 +184,9 @@ def set_role(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a person another role, or none."""
     form = RoleForm(request.POST)
     if not form.is_valid():
-        messages.error(request, _("Choose one of the roles. Nothing was changed."))
-        return redirect("accounts:person", pk=pk)
-    role = form.cleaned_data["role"] or None
+        context = _person_context(request, get_object_or_404(User, pk=pk), form)
+        return render(request, "accounts/person.html", context, status=400)
+    role = None if form.cleaned_data["role"] == NO_ROLE else form.cleaned_data["role"]
     return _change(
         request,
         pk,

@@ -9,6 +9,8 @@ before Pillow sees it, the size is judged by the header, and whatever Pillow rai
 sentence.
 """
 
+# untranslated file: invocations/unreadable.py tells its sentences in the reader's language
+
 import ctypes
 import io
 import math

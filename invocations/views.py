@@ -98,6 +98,10 @@ def result(request: HttpRequest, pk: int) -> HttpResponse:
 @cache_control(private=True, max_age=86_400, immutable=True)
 def thumbnail(request: HttpRequest, pk: int) -> HttpResponse:
     """The small JPEG of what was sent."""
+    return _thumbnail(pk)
+
+
+def _thumbnail(pk: int) -> HttpResponse:
     data = bytes(get_object_or_404(Invocation, pk=pk).thumbnail)
     if not data:
         raise Http404(_("This call has no picture."))
@@ -113,7 +117,7 @@ def picture(request: HttpRequest, pk: int) -> HttpResponse:
     kept = Picture.objects.filter(sha256=invocation.picture_sha256).only("preview").first()
     if kept is not None and kept.preview:
         return HttpResponse(bytes(kept.preview), content_type="image/jpeg")
-    return thumbnail(request, pk)
+    return _thumbnail(pk)
 
 
 @require_safe

@@ -71,7 +71,7 @@ ACCESS: dict[str, Access] = {
     "accounts:people": Access(ADMIN),
     "accounts:invite": Access(ADMIN, post=(400,)),
     "accounts:person": Access(ADMIN),
-    "accounts:role": Access(ADMIN, get=(), post=(302,)),
+    "accounts:role": Access(ADMIN, get=(), post=(400,)),
     "accounts:active": Access(ADMIN, get=(), post=(302,)),
     "accounts:link": Access(ADMIN, get=(), post=(200,)),
     "accounts:revoke-link": Access(ADMIN, get=(), post=(302,)),

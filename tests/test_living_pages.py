@@ -96,7 +96,7 @@ def _loading(text: str) -> None:
         ("/endpoints/{endpoint}/", "#live [data-copy=demo-r1]", _hint),
         ("/models/digits/v1/", "#version .crumbs a[href='/models/digits/']", _step),
         ("/models/digits/", "#versions td a", _note),
-        ("/invoke/{call}/", "#answer a >> nth=2", _loading),
+        ("/invoke/{call}/", "#answer a >> nth=1", _loading),
     ],
 )
 def test_the_keyboard_stays_where_it_was(
@@ -166,7 +166,7 @@ def test_a_refused_form_says_to_reload(page: Page, endpoint: Endpoint, version: 
     page.goto("/invoke/")
     token = page.locator("#invoke-form [name=csrfmiddlewaretoken]")
     token.evaluate("node => { node.value = 'stale'; }")
-    page.locator("#invoke-form").get_by_role("button", name="Invoke").click()
+    page.locator("#invoke-form").get_by_role("button", name="Call the model").click()
     alert = page.locator("main > [role=alert]")
     expect(alert).to_contain_text("Reload the page, then try again")
 

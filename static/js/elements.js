@@ -183,7 +183,7 @@ function combobox(select) {
   select.before(box);
   box.append(select, input, list);
 
-  const shown = () => select.selectedOptions[0]?.textContent.trim() ?? "";
+  const shown = () => select.selectedOptions[0]?.textContent.replace(/\s+/g, " ").trim() ?? "";
   let active = -1;
   const options = () => [...list.querySelectorAll("[role=option]")];
   function mark(index) {
