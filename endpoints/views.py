@@ -178,8 +178,9 @@ def endpoint_live(request: HttpRequest, pk: int) -> HttpResponse:
     context = _context(request, endpoint, part) | {
         "looking": looking,
         "live_query": query.urlencode(),
-        # The page's last request: what can be done there has changed.
-        "oob": endpoint.settled and not part.live,
+        # The page's last request: what can be done there has changed. Where it only awaited a look,
+        # nothing has, and somebody may be typing there.
+        "oob": endpoint.settled and not part.live and not asked,
     }
     return render(request, "endpoints/_polled.html", context)
 
