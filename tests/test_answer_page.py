@@ -1,4 +1,4 @@
-"""The page of an answer in a real browser: what leads, "Wrong?" in place, versions found by name."""
+"""An answer in a real browser: what leads, "Wrong?" in place, versions found by name."""
 
 import io
 from collections.abc import Callable, Iterator
