@@ -96,6 +96,9 @@ def test_a_viewer_stores_the_right_label_of_a_wrong_answer(
     assert Event.objects.get(action="model.answer_flagged").sentence == (
         "Flagged an answer of digits v1 as wrong: it said “eight”, the right label is “three”."
     )
+    on_model = _text(client.get(answer.version.model.get_absolute_url()))
+    assert f'href="{_set(answer)}"' in on_model
+    assert reverse("invocations:test-thumbnail", args=[row.pk]) in on_model
     page = _text(client.get(_set(answer)))
     assert "<strong>three</strong>" in page
     assert f'href="{answer.get_absolute_url()}">eight</a>' in page
