@@ -54,7 +54,7 @@ def _make_user(page: Page, name: str, role: str) -> None:
     page.get_by_label("User name").fill(name)
     page.get_by_label("Role").select_option(value=role)
     page.get_by_role("button", name="Create the account").click()
-    link = page.locator("#link code").inner_text().strip()
+    link = page.locator("#link pre").inner_text().strip()
     assert page.context.browser is not None
     guest = page.context.browser.new_page()
     guest.goto(link)

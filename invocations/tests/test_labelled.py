@@ -85,6 +85,7 @@ def test_a_viewer_stores_the_right_label_of_a_wrong_answer(
     assert '<option value="nine">' in form, "the model's labels are offered"
     assert 'name="other" value="three"' in form
     assert "<html" not in form
+    assert ">Store the label</button>" in form
     said = _text(client.post(_wrong(answer), {"other": "three"}, **HTMX))
     assert "this picture is “three”" in said
     row = LabelledPicture.objects.get()

@@ -1,0 +1,132 @@
+"""The page of an answer in a real browser: what leads, "Wrong?" in place, versions found by name."""
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from endpoints.models import Endpoint
+from invocations.models import Invocation, LabelledPicture, Picture
+from models_catalog.models import RegisteredModel, Version
+
+SIZES = [(1280, "light"), (390, "dark")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _database_beside_playwright() -> Iterator[None]:
+    """Playwright runs an event loop in this thread, which never waits for the database."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: Any, user_in: Callable[[str], User]) -> Iterator[Page]:
+    """A page of a viewer, whose every script error fails the test."""
+    client = Client()
+    client.force_login(user_in("viewer"))
+    name = settings.SESSION_COOKIE_NAME
+    context = browser.new_context(base_url=live_server.url)
+    context.add_cookies(
+        [{"name": name, "value": client.cookies[name].value, "url": live_server.url}]
+    )
+    context.set_default_timeout(15_000)
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    yield opened
+    context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def call(transactional_db: None) -> Invocation:
+    """An answer of the newest of 60 versions, whose picture is kept."""
+    file = io.BytesIO()
+    Image.new("RGB", (28, 28), "white").save(file, "JPEG")
+    endpoint = Endpoint.objects.create(name="demo", state=Endpoint.State.IN_SERVICE)
+    model = RegisteredModel.objects.create(name="digits")
+    versions = [
+        Version.objects.create(
+            model=model,
+            number=number,
+            size=1,
+            key=f"models/digits_v{number}.tar.gz",
+            state=Version.State.READY,
+            report={"artifact": {"labels": ["three", "eight", "nine"]}},
+        )
+        for number in range(1, 61)
+    ]
+    kept = {"content_type": "image/jpeg", "data": file.getvalue(), "thumbnail": file.getvalue()}
+    Picture.objects.create(sha256="a" * 64, name="three.jpg", **kept)
+    return Invocation.objects.create(
+        endpoint=endpoint,
+        version=versions[-1],
+        target_model="digits_v60.tar.gz",
+        state=Invocation.State.DONE,
+        picture_name="three.jpg",
+        picture_sha256="a" * 64,
+        thumbnail=file.getvalue(),
+        predictions=[
+            {"label": "eight", "probability": 0.7},
+            {"label": "three", "probability": 0.3},
+        ],
+        latency_ms=12.0,
+        cold=False,
+    )
+
+
+@pytest.mark.parametrize(("width", "scheme"), SIZES)
+def test_the_winning_label_is_the_largest_text_of_the_page(
+    page: Page, call: Invocation, width: int, scheme: Any
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.goto(call.get_absolute_url())
+    largest = page.evaluate(
+        """() => [...document.querySelectorAll("main *")]
+          .filter((one) => one.checkVisibility()
+            && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+          .sort((a, b) => parseFloat(getComputedStyle(b).fontSize)
+            - parseFloat(getComputedStyle(a).fontSize))[0].textContent"""
+    )
+    assert largest == "eight"
+    picture = page.locator(".answer-picture img").bounding_box()
+    assert picture is not None
+    assert picture["width"] >= 240
+    expect(page.locator(".answer-picture img")).to_have_class("pixels")  # 28 px, not blurred
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_wrong_is_said_in_place_by_one_of_the_other_labels_or_a_typed_one(
+    page: Page, call: Invocation, settings: Any
+) -> None:
+    settings.TEST_SETS = True
+    page.goto(call.get_absolute_url())
+    page.get_by_role("link", name="Wrong?").click()
+    page.get_by_label("Another label").fill("nine")
+    page.get_by_role("button", name="Store the label").click()
+    expect(page.locator("#wrong")).to_contain_text("this picture is “nine”")
+    page.get_by_role("link", name="Wrong?").click()
+    page.get_by_role("button", name="three", exact=True).click()
+    expect(page.locator("#wrong")).to_contain_text("It is now “three”")
+    assert LabelledPicture.objects.get().label == "three"
+    page.get_by_role("link", name="Open the test set").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_a_version_among_many_is_found_by_typing(page: Page, call: Invocation) -> None:
+    page.goto("/invoke/")
+    field = page.get_by_role("combobox", name="Version")
+    field.fill("v17")
+    page.get_by_role("option", name="digits v17").click()
+    chosen = Version.objects.get(number=17).pk
+    expect(page.locator("#version")).to_have_value(str(chosen))
+    expect(field).to_have_value("digits v17")
