@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """The page of an answer in a browser: what leads, "Wrong?" in place, versions found by name."""
-=======
-"""An answer in a real browser: what leads, "Wrong?" in place, versions found by name."""
->>>>>>> invoke
 
 import io
 from collections.abc import Callable, Iterator

@@ -79,7 +79,8 @@ class Keyboard(Hands):
     def choose(self, field: Locator, text: str) -> None:
         if field.get_attribute("role") == "combobox":
             self.type(field, text)
-            expect(self.page.get_by_role("option", selected=True)).to_contain_text(text)
+            listed = self.page.locator("[role=listbox]:not([hidden]) [role=option]")
+            expect(listed.first).to_contain_text(text)
             self.page.keyboard.press("Enter")
             return
         self._reach(field)
