@@ -110,13 +110,21 @@ def changing_users(*, actor: User | None, users: Iterable[int] = ()) -> Iterator
     command makes the change.
 
     Raises NotAllowed and rolls back where nobody would be left who can manage users (or no
-    superuser, where there was one), or where ``actor`` would remove its own rights.
+    superuser, where there was one), where ``actor`` would remove its own rights, and where it is no
+    superuser and would change one or make one.
     """
     with transaction.atomic():
         _lock()
         highest = _highest()
         before = [_Snapshot.of(user) for user in User.objects.filter(pk__in=list(users))]
+        others = [old for old in before if actor is None or old.pk != actor.pk]
+        may = actor is None or User.objects.filter(pk=actor.pk, is_superuser=True).exists()
+        if not may and any(old.superuser for old in others):
+            raise NotAllowed(_("Only a superuser may change a superuser. Nothing was changed."))
+        superusers = _superusers()
         yield
+        if not may and not _superusers() <= superusers:
+            raise NotAllowed(_("Only a superuser may make a superuser. Nothing was changed."))
         for old in before:
             new = User.objects.filter(pk=old.pk).first()
             if actor is not None and old.pk == actor.pk:
@@ -137,6 +145,10 @@ def changing_users(*, actor: User | None, users: Iterable[int] = ()) -> Iterator
                 _record("user.deleted", Person(old.pk, old.name), actor, Event.Level.WARNING)
             else:
                 _record_changes(old, new, actor)
+
+
+def _superusers() -> set[int]:
+    return set(User.objects.filter(is_superuser=True).values_list("pk", flat=True))
 
 
 def _lock() -> None:

@@ -19,8 +19,8 @@ from core.tables import Choice, Day, Search, Table
 MOST_EXPORTED = 10_000
 """Events in one file, the newest; filters choose others."""
 MOST_PEOPLE = 300
-PORTAL = "-"
-"""The person in the address for what the portal did by itself: no user name is so short."""
+PORTAL = "~portal"
+"""The person in the address for what the portal did by itself: no user name has a tilde."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def table(request: HttpRequest, reader: User | AnonymousUser) -> Table:
         events,
         columns=[],
         filters=[
-            Choice("person", _("Person"), _people(reader), narrow=_by_person),
+            Choice("person", _("Person"), _people(request, reader), narrow=_by_person),
             Choice("kind", _("Subject"), _kinds(reader), field="subject_kind"),
             Choice("level", _("Level"), Event.Level.choices),
             Day("day", _("Day"), field="at"),
@@ -95,10 +95,15 @@ def exported(request: HttpRequest, reader: User | AnonymousUser) -> Iterator[str
     return spreadsheet.lines(head, rows())
 
 
-def _people(reader: User | AnonymousUser) -> list[tuple[str, str]]:
+def _people(request: HttpRequest, reader: User | AnonymousUser) -> list[tuple[str, str]]:
+    """Everybody who did something; and who is asked for, who may have done nothing."""
     events = Event.objects.readable_by(reader).exclude(actor_name="")
     names = events.order_by("actor_name").values_list("actor_name", flat=True).distinct()
-    return [(PORTAL, _("The portal itself")), *((name, name) for name in names[:MOST_PEOPLE])]
+    known = list(names[:MOST_PEOPLE])
+    asked = request.GET.get("person", "").replace("\0", "")[:150]
+    if asked and asked != PORTAL and asked not in known:
+        known.append(asked)
+    return [(PORTAL, _("The portal itself")), *((name, name) for name in known)]
 
 
 def _by_person(events: EventQuerySet, value: str) -> EventQuerySet:

@@ -314,3 +314,24 @@ def test_a_changed_password_is_confirmed(vera: User) -> None:
     assert (
         "Your password is changed" in client.post("/password/", sent, follow=True).content.decode()
     )
+
+
+def test_the_service_itself_lets_no_admin_change_or_make_a_superuser(
+    admin: Client, vera: User
+) -> None:
+    actor = User.objects.get(username="admin-user")
+    root = User.objects.create_superuser("root", password=GOOD)
+    for change in (
+        lambda: services.set_active(actor=actor, user=root, active=False),
+        lambda: services.set_password(actor=actor, user=root, password=f"{GOOD}!"),
+        lambda: services.set_superuser(actor=actor, user=vera, superuser=True),
+        lambda: services.set_superuser(actor=actor, user=actor, superuser=True),
+    ):
+        with pytest.raises(services.NotAllowed, match="Only a superuser"):
+            change()
+    root.refresh_from_db()
+    assert root.is_active
+    assert root.check_password(GOOD)
+    assert User.objects.filter(is_superuser=True).count() == 1
+    services.set_superuser(actor=root, user=vera, superuser=True)
+    assert User.objects.filter(is_superuser=True).count() == 2

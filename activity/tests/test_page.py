@@ -42,8 +42,9 @@ def _shown(client: Client, query: str) -> set[str]:
     [
         ("", {"cat", "dog", "fish"}),
         ("?person=operator-user", {"dog"}),
-        ("?person=-", {"cat", "fish"}),
-        ("?person=nobody", {"cat", "dog", "fish"}),  # not a choice
+        ("?person=~portal", {"cat", "fish"}),
+        ("?person=nobody", set()),
+        ("?level=loud", {"cat", "dog", "fish"}),  # not a choice
         ("?level=error", {"fish"}),
         ("?kind=model&about=DO", {"dog"}),
         ("?kind=endpoint", set()),

@@ -49,7 +49,7 @@ ADDRESSES = (
     "/activity/model/1/",
     "/activity/version/3/",
     "/activity/endpoint/3/",
-    "/admin/",
+    "/people/",
 )
 
 app.loader.import_default_modules()  # the tasks, as a worker imports them
