@@ -1,7 +1,9 @@
 """Links with which a person sets a password once: invitations and resets.
 
 The secret of a link has 256 random bits. It is shown once, and kept as a digest. A new link of a
-person replaces the one before; using it, and deactivating the person, deletes it.
+person replaces the one before. It is deleted when it is used, when the person is deactivated,
+gets another password, or becomes a superuser or no longer one, and when whoever made it may no
+longer manage users.
 """
 
 import hashlib
@@ -80,7 +82,8 @@ def make(*, actor: User, user: User) -> str:
 
 def _make(*, user: User, actor: User) -> str:
     secret = secrets.token_urlsafe(32)
-    values = {"digest": _digest(secret), "expires_at": clock.now() + lifetime()}
+    expires_at = clock.now() + lifetime()
+    values = {"digest": _digest(secret), "expires_at": expires_at, "made_by": actor}
     PasswordLink.objects.update_or_create(user=user, defaults=values)
     person = Person.of(user)
     record(action="user.link_made", subject=person, parameters={"name": person.name}, actor=actor)

@@ -40,6 +40,13 @@ class PasswordLink(models.Model):
     )
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256, in hexadecimal.")
     expires_at = models.DateTimeField()
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="Who has seen the link; it ends where they may no longer manage users.",
+    )
 
     class Meta:
         default_permissions = ()

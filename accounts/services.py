@@ -179,8 +179,11 @@ def _record(
 def _record_changes(old: _Snapshot, user: User, actor: User | None) -> None:
     new = _Snapshot.of(user)
     person = Person.of(user)
-    if not new.active:
+    # Whoever made a link must not take over an account with it that was given more rights since.
+    if not new.active or new.password != old.password or new.superuser != old.superuser:
         PasswordLink.objects.filter(user=user).delete()
+    if new.rank < old.rank:
+        PasswordLink.objects.filter(made_by=user).delete()
     if new.name != old.name:
         _record("user.renamed", person, actor, before=old.name)
     pairs = zip(_FIELDS, old.fields, new.fields, strict=True)

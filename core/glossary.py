@@ -106,6 +106,14 @@ GLOSSARY: dict[str, Term] = {
         _("The kind of machine that an endpoint runs on, such as ml.m5.large: 2 CPUs, 8 GiB."),
         _("Larger types hold more models in memory and cost more for each hour on AWS."),
     ),
+    "instance-count": Term(
+        _("Number of instances"),
+        _("How many machines of the instance type an endpoint runs on, such as 2."),
+        _(
+            "They share the calls. With two or more, calls go on when one machine fails. On AWS "
+            "each costs money."
+        ),
+    ),
     "container": Term(
         _("Container"),
         _("The program that loads models and answers calls; this project ships it."),

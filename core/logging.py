@@ -5,6 +5,7 @@ job that it belongs to (core/request_id.py).
 """
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -28,6 +29,16 @@ _ADDED = (
     _without_request,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
+
+
+# Whoever has such a link can set a password (accounts/links.py). Django logs the path of a request
+# that it refuses, and a link still works after a weak password or a missing CSRF token.
+_SECRET_LINK = re.compile(r"(/welcome/)[^/?\s\"'\\]+")
+
+
+def without_secrets(text: str) -> str:
+    """``text`` with the secret of each link to set a password left out."""
+    return _SECRET_LINK.sub(r"\1...", text)
 
 
 class Formatter(structlog.stdlib.ProcessorFormatter):
@@ -57,9 +68,9 @@ class Formatter(structlog.stdlib.ProcessorFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """The text of ``record``; in English, whatever language its request's user reads."""
         if not apps.ready:  # translations are not loaded yet
-            return super().format(record)
+            return without_secrets(super().format(record))
         with translation.override("en"):
-            return super().format(record)
+            return without_secrets(super().format(record))
 
 
 def is_json(wanted: str, *, debug: bool) -> bool:

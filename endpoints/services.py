@@ -151,10 +151,12 @@ def look_if_old(*, endpoint: Endpoint) -> bool:
     """Queue a look at an endpoint that nobody has looked at for STALE; True where one is queued.
 
     So a page that is opened shows what AWS says, also of a settled endpoint: else it is looked at
-    once a minute. It is queued once, however many people open the page. Where AWS was asked
-    in vain the backoff is kept.
+    once a minute. It is queued once, however many people open the page. One that stopped, or that
+    waits after errors, is retried in its own time.
     """
-    if not endpoint.settled or endpoint.gone_at is not None or endpoint.attempts:
+    if not endpoint.settled or endpoint.gone_at is not None:
+        return False
+    if endpoint.failure or endpoint.attempts:
         return False
     now = clock.now()
     if endpoint.checked_at is None or endpoint.checked_at > now - STALE:

@@ -178,8 +178,9 @@ def endpoint_live(request: HttpRequest, pk: int) -> HttpResponse:
     context = _context(request, endpoint, part) | {
         "looking": looking,
         "live_query": query.urlencode(),
-        # The page's last request: what can be done there has changed.
-        "oob": endpoint.settled and not part.live,
+        # The page's last request: what can be done there has changed. Where it only awaited a look,
+        # nothing has, and somebody may be typing there.
+        "oob": endpoint.settled and not part.live and not asked,
     }
     return render(request, "endpoints/_polled.html", context)
 
@@ -198,8 +199,11 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         "tabs": _tabs(endpoint, part, versions),
         "resources": list(endpoint.resources.order_by("id")),
     }
+    events = Event.objects.about(Endpoint.activity_kind, endpoint.pk)
+    if not endpoint.may_be_torn_down:
+        asked = events.filter(action="endpoint.teardown_requested")
+        context["teardown_event"] = asked.first()
     if part is _OVERVIEW:
-        events = Event.objects.about(Endpoint.activity_kind, endpoint.pk)
         context |= {"latest": True, "events": events[:LATEST_EVENTS]}
     elif part is _MODELS:
         context["table"] = tables.versions(request, endpoint)

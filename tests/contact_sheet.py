@@ -37,7 +37,9 @@ LANGUAGES = {"en": "en-GB", "ko": "ko-KR"}
 SCHEMES = ("light", "dark")
 WIDTHS = {1280: 800, 390: 844}
 #: Not taken: Django's own pages, what is a file, and what changes something.
-LEFT_OUT = re.compile(r"^/(admin|logout|static)/|/(download|sample|thumbnail|kept)|\.(csv|json)$")
+LEFT_OUT = re.compile(
+    r"^/(admin|logout|static)/|/(try|download|sample|thumbnail|kept)|\.(csv|json)$"
+)
 #: Pages that no link leads to.
 WITHOUT_LINKS = ("/styleguide/", "/search/?q=d", "/no/such/page/")
 #: No page of the sheet is shown longer than this, in pixels.

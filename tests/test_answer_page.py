@@ -1,4 +1,4 @@
-"""An answer in a real browser: what leads, "Wrong?" in place, versions found by name."""
+"""The page of an answer in a browser: what leads, "Wrong?" in place, versions found by name."""
 
 import io
 from collections.abc import Callable, Iterator

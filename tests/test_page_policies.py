@@ -276,7 +276,7 @@ def test_bars_are_as_long_as_what_they_show(
     with _opened(browser, live_server.url, viewer, java_script_enabled=scripts) as context:
         page = context.new_page()
         page.goto(f"/invoke/{filled.pk}/")
-        # The first label is the headline, and has no bar.
+        # The first label is the headline, without a bar.
         assert shares(page, ".bars .bar > svg", ".bars .bar") == [0.2]
         assert shares(page, ".split > svg", ".split") == [0.5, 0.2, 0.2]
         page.goto("/models/digits/v1/")

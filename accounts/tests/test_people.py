@@ -19,6 +19,7 @@ from django.utils import timezone
 from accounts import links, services
 from accounts.models import PasswordLink
 from activity.models import Event
+from core.logging import Formatter
 from mmeportal.server.access_log import _without_secrets
 
 GOOD = "correct horse battery"
@@ -128,6 +129,49 @@ def test_a_reset_keeps_the_password_until_it_is_used_and_ends_sessions_then(
     assert session.get("/models/").status_code == 302
     vera.refresh_from_db()
     assert vera.check_password(GOOD)
+
+
+@pytest.mark.parametrize(
+    "change", ["own password", "superuser", "maker deactivated", "maker demoted", "maker deleted"]
+)
+def test_a_link_ends_where_it_would_give_more_than_when_it_was_made(
+    vera: User, user_in: Callable[[str], User], change: str
+) -> None:
+    maker = user_in("admin")
+    root = User.objects.create_superuser("root", password=GOOD)
+    secret = links.make(actor=maker, user=vera)
+    match change:
+        case "own password":
+            services.set_password(actor=vera, user=vera, password=f"another {GOOD}")
+        case "superuser":
+            services.set_superuser(actor=root, user=vera, superuser=True)
+        case "maker deactivated":
+            services.set_active(actor=root, user=maker, active=False)
+        case "maker demoted":
+            services.set_role(actor=root, user=maker, role="viewer")
+        case "maker deleted":
+            services.delete_user(actor=root, user=maker)
+    with pytest.raises(links.Gone):
+        links.use(secret=secret, password=GOOD)
+
+
+@pytest.mark.parametrize("how", ["weak", "without a token", "another method"])
+def test_a_refused_request_with_a_link_writes_no_secret_into_the_log(
+    vera: User, user_in: Callable[[str], User], caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    secret = links.make(actor=user_in("admin"), user=vera)
+    client = Client(enforce_csrf_checks=how == "without a token")
+    path = f"/welcome/{secret}/"
+    if how == "another method":
+        client.put(path)
+    else:
+        client.post(path, {"new_password1": "short", "new_password2": "short"})
+    assert Client().get(path).status_code == 200  # it still works
+    for as_json in (True, False):
+        formatter = Formatter(as_json=as_json)
+        written = [formatter.format(record) for record in caplog.records]
+        assert any("/welcome/.../" in line for line in written)
+        assert not any(secret in line for line in written)
 
 
 @pytest.mark.parametrize("how", ["expired", "revoked", "deactivated", "wrong"])

@@ -203,9 +203,9 @@ def test_calls(hosting, store, make_version, monkeypatch):
     assert 'The answer begins: “{"answer": "dog"' in row.error
     assert "loading" in states  # SageMaker's ModelNotReadyException, waited out
     row, _ = call("missing")
-    assert "could not fetch the artifact missing_v1.tar.gz" in row.error
+    assert "could not fetch the archive missing_v1.tar.gz" in row.error
     with pytest.raises(errors.NotFound):
         sagemaker.describe_endpoint("nobody")
     tear_down(endpoint)
     row, _ = call("other")
-    assert "knows no endpoint calls" in row.error
+    assert "AWS has no endpoint calls" in row.error

@@ -133,6 +133,10 @@ def test_an_opened_page_queues_one_look_where_the_last_one_is_old(
     before = Endpoint.objects.values().get()
     client.get(address)
     assert Endpoint.objects.values().get() == before
+    # A table that somebody searches meanwhile is left alone.
+    table = f"{address}live/?tab=models&seen={page.context['live_query'].split('seen=')[1]}"
+    assert "hx-swap-oob" not in client.get(f"{table}&looks=5").content.decode()
+    assert "hx-swap-oob" in client.get(f"{address}live/?tab=models").content.decode()
     # The page asks what came of it, and stops when something did, or after some seconds.
     live = f"{address}live/?{page.context['live_query']}"
     assert "checking again" in client.get(live).content.decode()
@@ -142,9 +146,10 @@ def test_an_opened_page_queues_one_look_where_the_last_one_is_old(
     assert "hx-trigger" not in client.get(live).content.decode()
 
 
+@pytest.mark.parametrize("values", [{"attempts": 4}, {"failure": "AWS does not allow it."}])
 def test_a_look_at_one_that_waits_after_errors_is_not_hurried(
-    serving: Endpoint, client_of: Any
+    serving: Endpoint, client_of: Any, values: dict[str, Any]
 ) -> None:
-    Endpoint.objects.update(checked_at=clock.now() - timedelta(minutes=5), attempts=4)
+    Endpoint.objects.update(checked_at=clock.now() - timedelta(minutes=5), **values)
     client_of("viewer").get(serving.get_absolute_url())
     assert not Endpoint.objects.due().exists()

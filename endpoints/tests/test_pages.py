@@ -240,6 +240,8 @@ def test_teardown_wants_the_name_and_lists_what_goes(serving, account, client_of
     assert "Type the name of the endpoint" in response.content.decode()
     response = client.post(url("teardown", serving), {"typed_name": "demo"})
     assert response.url == serving.get_absolute_url()
+    for tab in ("detail", "use"):
+        assert "Teardown requested by admin-user." in one_line(client.get(url(tab, serving)))
     assert settle(serving).gone_at is not None
     page = client.get(url("detail", serving)).content.decode()
     assert "costs nothing any more" in page

@@ -1,13 +1,12 @@
 """The access log: one line for each response, on standard output."""
 
 import logging
-import re
 import sys
 import time
 from typing import Any
 
 from core import request_id
-from core.logging import Formatter
+from core.logging import Formatter, without_secrets
 
 _log = logging.getLogger("mmeportal.access")
 
@@ -16,9 +15,6 @@ _COMBINED = (
     '%(client)s - - [%(when)s] "%(message)s" %(status)s %(bytes)s "%(referrer)s" "%(agent)s" '
     '"%(request_id)s"'
 )
-
-# Whoever has such a link can set a password (accounts/links.py); also in a referrer.
-_SECRET_LINK = re.compile(r"(/welcome/)[^/?\s]+")
 
 
 def set_up(*, as_json: bool) -> None:
@@ -55,7 +51,7 @@ def write(task: Any) -> None:
 
 
 def _without_secrets(address: str) -> str:
-    return _plain(_SECRET_LINK.sub(r"\1...", address))
+    return _plain(without_secrets(address))
 
 
 def _plain(text: str) -> str:
