@@ -8,7 +8,7 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from core import aws, errors
-from invocations import runtime
+from invocations import runtime, services
 
 CALL = {
     "endpoint_name": "demo",
@@ -102,3 +102,18 @@ def test_a_model_error_carries_the_containers_status_and_words(stub):
 def test_more_than_sagemaker_takes_is_not_sent(stub):
     with pytest.raises(errors.Invalid, match="6,291,456"):
         runtime.invoke(**CALL | {"body": bytes(runtime.MAX_PAYLOAD_BYTES + 1)})
+
+
+def test_sagemakers_id_of_a_request_that_failed_is_known(stub):
+    stub.add_client_error(
+        "invoke_endpoint",
+        service_error_code="ModelError",
+        service_message="Prediction failed",
+        http_status_code=424,
+        response_meta={"RequestId": "r-failed"},
+        expected_params=SENT,
+    )
+    with pytest.raises(errors.ModelFailed) as raised:
+        runtime.invoke(**CALL)
+    assert services._request_id(raised.value) == "r-failed"
+    assert services._request_id(errors.Throttled("AWS did not answer.")) == ""

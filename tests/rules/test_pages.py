@@ -38,7 +38,13 @@ PAGES_WITHOUT_LINKS = ("/no/such/page/", "/models/no-such-model/")
 #: Not looked at: pages of Django's own templates, whose faults are not ours to mend.
 NOT_OURS = ("/admin/", "/favicon.ico")  # Django's admin names no icon, so browsers ask for this
 #: Names of addresses that lead to a file and show no page.
-DOWNLOADS = {"activity:export", "models_catalog:download", "models_catalog:download-original"}
+DOWNLOADS = {
+    "activity:export",
+    "models_catalog:download",
+    "models_catalog:download-original",
+    "invocations:test-set-download",
+    "invocations:test-picture",
+}
 #: Addresses of one pattern look alike; so many of each that links lead to are looked at.
 MOST_OF_A_PATTERN = 4
 #: Rows of each kind in the full portal: more than any list that is cut off shows.
