@@ -102,7 +102,7 @@ def test_a_worker_killed_in_a_deploy_and_in_a_teardown(stack: Stack, sagemaker: 
     _wait(lambda: f"The endpoint {NAME} is in service." in portal.get(page), "InService", 0.2)
     assert _owned(sagemaker) == {"endpoint": 1, "config": 1, "model": 1}
     shown = portal.get(page)
-    for sentence in ("Created the SageMaker model", "Created the endpoint config", "is in service"):
+    for sentence in ("Created the SageMaker model", "Created the configuration", "is in service"):
         assert _shown_once(shown, sentence), sentence
 
     # In the middle of the teardown: the endpoint is going, config and model are still there.

@@ -27,8 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings")
+# The page's sentences are translated, which takes settings; these need no environment.
+os.environ["DJANGO_SETTINGS_MODULE"] = "mmeportal.settings_test"
 
+import django
 import hypothesis
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
@@ -39,6 +41,8 @@ from invocations.pictures import NotAPicture, Prepared, prepare
 from invocations.runtime import MAX_PAYLOAD_BYTES
 from tests.artifacts import seeing_network
 from tests.pictures import chunk, exif, with_exif
+
+django.setup()
 
 REFUSALS = (400, 406, 413, 415)
 CLOSE = 0.03
