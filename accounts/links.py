@@ -15,7 +15,6 @@ from django.contrib.auth.models import Group, User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
@@ -71,12 +70,12 @@ def make(*, actor: User, user: User) -> str:
     Raises NotAllowed for a superuser, unless ``actor`` is one, for oneself, and for who is
     deactivated.
     """
-    services.refuse_superuser(actor, user)
     if user.pk == actor.pk:
         raise services.NotAllowed(_("Change your own password on its own page."))
-    if not user.is_active:
-        raise services.NotAllowed(_("Activate the account first. Nothing was changed."))
-    with transaction.atomic():
+    # Under the lock, so that nobody becomes a superuser, or is deactivated, in between.
+    with services.changing_users(actor=actor, users=[user.pk]):
+        if not User.objects.filter(pk=user.pk, is_active=True).exists():
+            raise services.NotAllowed(_("Activate the account first. Nothing was changed."))
         return _make(user=user, actor=actor)
 
 
@@ -91,9 +90,8 @@ def _make(*, user: User, actor: User) -> str:
 
 
 def revoke(*, actor: User, user: User) -> None:
-    """Delete the link of a user, if there is one. Raises NotAllowed as `make` does."""
-    services.refuse_superuser(actor, user)
-    with transaction.atomic():
+    """Delete the link of a user, if there is one. Raises NotAllowed for a superuser's link."""
+    with services.changing_users(actor=actor, users=[user.pk]):
         if PasswordLink.objects.filter(user=user).delete()[0]:
             person = Person.of(user)
             record(

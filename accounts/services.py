@@ -160,12 +160,6 @@ def _lock() -> None:
     list(Group.objects.select_for_update().order_by("pk"))
 
 
-def refuse_superuser(actor: User, user: User) -> None:
-    """Raise NotAllowed where ``user`` is a superuser and ``actor`` is none."""
-    if user.is_superuser and not actor.is_superuser:
-        raise NotAllowed(_("Only a superuser may change a superuser. Nothing was changed."))
-
-
 def _refuse_self_removal(old: _Snapshot, new: User | None) -> None:
     if new is None:
         raise NotAllowed(_("You cannot delete yourself. Nothing was changed; another admin can."))
@@ -348,7 +342,8 @@ def unlock(
 ) -> int:
     """End pauses of log-ins: of a name, of an address (with all its names), or all.
 
-    Returns how many counts of failures were deleted. Raises ValueError for an invalid address.
+    Returns how many counts of failures were deleted. Raises ValueError for an invalid address, and
+    NotAllowed where an ``actor`` who is no superuser would do it for a superuser.
     """
     handler = throttle.Handler()
     if everything:
@@ -363,8 +358,10 @@ def unlock(
             actor=actor,
         )
     else:
-        count = handler.reset_attempts(username=name)
         user = User.objects.filter(username=name).first()
+        if actor is not None and not actor.is_superuser and user is not None and user.is_superuser:
+            raise NotAllowed(_("Only a superuser may change a superuser. Nothing was changed."))
+        count = handler.reset_attempts(username=name)
         subject = Person.of(user) if user else Login("unknown name")
         shown = name if user else f"#{throttle.name_digest(name)[:8]}"
         record(action="login.unlocked", subject=subject, parameters={"name": shown}, actor=actor)

@@ -5,7 +5,6 @@ that endpoints serve. An object is written before its row and deleted before it,
 there has its picture; what a crash in between leaves is an object that nothing names.
 """
 
-import csv
 import io
 import zipfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from activity.models import Event
 from activity.services import record
-from core import clock
+from core import clock, spreadsheet
 from core.errors import AwsError
 from invocations.models import LABEL_LENGTH, Invocation, LabelledPicture, Picture
 from models_catalog import s3
@@ -35,8 +34,6 @@ _SUFFIX = {
     "image/bmp": "bmp",
     "image/webp": "webp",
 }
-# What spreadsheets take for the beginning of a formula (OWASP, CSV Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class FlagRefused(Exception):
@@ -200,11 +197,17 @@ def archive(model: RegisteredModel) -> Iterator[bytes]:
     give is named in the CSV with an empty file.
     """
     sink = _Sink()
-    table = io.StringIO(newline="")
-    lines = csv.writer(table)
-    lines.writerow(
-        ["file", "label", "predicted", "probability", "version", "flagged_at", "flagged_by", "name"]
-    )
+    head = [
+        "file",
+        "label",
+        "predicted",
+        "probability",
+        "version",
+        "flagged_at",
+        "flagged_by",
+        "name",
+    ]
+    table: list[list[object]] = []
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as packed:
         rows = LabelledPicture.objects.filter(model=model).listed()
         for number, row in enumerate(rows.order_by("pk"), 1):
@@ -214,26 +217,21 @@ def archive(model: RegisteredModel) -> Iterator[bytes]:
                 packed.writestr(file, content(row))
             except AwsError:
                 file = ""
-            lines.writerow(
+            table.append(
                 [
                     file,
-                    safe_cell(row.label),
-                    safe_cell(row.predicted),
+                    row.label,
+                    row.predicted,
                     f"{row.probability:.6f}",
-                    safe_cell(str(row.version)),
+                    row.version,
                     row.flagged_at.isoformat(),
-                    safe_cell(row.flagged_by_name),
-                    safe_cell(PurePath(row.name).name),
+                    row.flagged_by_name,
+                    PurePath(row.name).name,
                 ]
             )
             yield sink.taken()
-        packed.writestr("labels.csv", "\ufeff" + table.getvalue())
+        packed.writestr("labels.csv", "".join(spreadsheet.lines(head, table)))
     yield sink.taken()
-
-
-def safe_cell(text: str) -> str:
-    """A text that spreadsheets show as it is: they run what begins like a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 class _Sink(io.RawIOBase):
