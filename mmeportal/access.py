@@ -65,6 +65,8 @@ ACCESS: dict[str, Access] = {
     "preferences": Access(USER, post=(400,), own=True),
     "language": Access(ANYBODY, get=(), post=(400,)),
     "glossary": Access(USER),
+    "problem": Access(ANYBODY, get=(200, 404)),
+    "problems": Access(ANYBODY),
     "hide-first-steps": Access(USER, get=(), post=(302,)),
     "show-first-steps": Access(USER, get=(), post=(302,)),
     # --- people

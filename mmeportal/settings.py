@@ -77,6 +77,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
+    "core.api.middleware.ApiMiddleware",
     "core.health.HealthMiddleware",
     "core.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",

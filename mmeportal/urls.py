@@ -8,6 +8,7 @@ from accounts import preferences
 from accounts.views import LoginView, LogoutView, PasswordChangeView
 from core import views as core_views
 from mmeportal import views
+from mmeportal.api import api_urls
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -25,6 +26,9 @@ urlpatterns = [
     path("first-steps/hide/", views.hide_first_steps, name="hide-first-steps"),
     path("first-steps/show/", views.show_first_steps, name="show-first-steps"),
     path("activity/", include("activity.urls")),
+    path("api/v1/", api_urls()),
+    path("problems/<slug:code>", views.problem, name="problem"),
+    path("problems/", views.problem_list, name="problems"),
     path("search/", core_views.search, name="search"),
     path("styleguide/", core_views.styleguide, name="styleguide"),
 ]

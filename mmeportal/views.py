@@ -2,7 +2,8 @@
 
 import logging
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -20,6 +21,7 @@ from core import (
     shortage,
     ui,
 )
+from core.api.problems import CODES
 from core.permissions import NotPermitted, actor, require_permission
 from mmeportal import first_steps
 
@@ -73,6 +75,26 @@ def glossary_page(request: HttpRequest) -> HttpResponse:
         "introduction": gettext(glossary.INTRODUCTION),
     }
     return render(request, "mmeportal/glossary.html", context)
+
+
+@require_safe
+@login_not_required
+def problem(request: HttpRequest, code: str) -> HttpResponse:
+    """What a problem of the API means, and what to do: where its ``type`` leads."""
+    kind = CODES.get(code)
+    if kind is None:
+        raise Http404
+    context = {"code": code, "kind": kind, "frame": _frame(request)}
+    return render(request, "mmeportal/problem.html", context)
+
+
+@require_safe
+@login_not_required
+def problem_list(request: HttpRequest) -> HttpResponse:
+    """Every kind of problem that the API answers with."""
+    kinds = sorted(CODES.items(), key=lambda one: (one[1].status, one[0]))
+    context = {"kinds": kinds, "frame": _frame(request)}
+    return render(request, "mmeportal/problems.html", context)
 
 
 @require_safe

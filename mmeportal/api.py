@@ -1,0 +1,136 @@
+"""The API at /api/v1: joins the operations of the rooms.
+
+What an operation asks of its caller is in core/api/operations.py.
+"""
+
+import json
+from functools import cache
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver
+from ninja import NinjaAPI, Router
+from ninja.openapi.schema import OpenAPISchema
+
+from core.api import operations, problems
+from core.api.operations import operation
+from core.body_limits import BodyLimit
+from core.version import VERSION
+from mmeportal import site_api
+
+_TITLE = "MME Portal"
+_DESCRIPTION = (
+    "Upload model archives, serve them on SageMaker multi-model endpoints, and call them. "
+    "Every operation goes through the same services as the pages. docs/api.md is the guide."
+)
+_SECURITY = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of the page Tokens: `Authorization: Bearer mme_…`.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "mme_session",
+        "description": "The log-in of the pages. What changes something needs X-CSRFToken, too.",
+    },
+}
+
+
+class PortalAPI(NinjaAPI):
+    """ninja's API with problems as answers to what goes wrong."""
+
+    def on_exception(self, request: HttpRequest, exc: Any) -> HttpResponse:
+        """The problem that ``exc`` is; what is a fault of the portal goes on to Django."""
+        answer = operations.problem_response(request, exc)
+        if answer is None:
+            raise exc
+        return answer
+
+    def get_openapi_schema(self, **arguments: Any) -> OpenAPISchema:
+        """ninja's document, with the content type that problems have."""
+        document = super().get_openapi_schema(**arguments)
+        document["components"]["securitySchemes"] = _SECURITY
+        for methods in document["paths"].values():
+            for found in methods.values():
+                for status, answer in found["responses"].items():
+                    if int(status) >= 400 and "content" in answer:
+                        schema = answer["content"].pop("application/json")
+                        answer["content"][problems.CONTENT_TYPE] = schema
+        return document
+
+
+_own = Router(tags=["site"])
+
+
+@operation(
+    _own,
+    "GET",
+    "/openapi.json",
+    id="openapi_get",
+    scope=None,
+    response={200: dict[str, Any]},
+)
+def openapi(request: HttpRequest) -> HttpResponse:
+    """This document: what the API offers, as OpenAPI 3.1."""
+    return HttpResponse(document(), content_type="application/json")
+
+
+@cache
+def document() -> bytes:
+    """The OpenAPI document as it is served, and as docs/openapi.json has it."""
+    text = json.dumps(api.get_openapi_schema(), indent=2, ensure_ascii=False)
+    return text.encode() + b"\n"
+
+
+def routers() -> list[Router]:
+    """The routers of the rooms, in the order of the document."""
+    return [site_api.router, _own]
+
+
+def make() -> PortalAPI:
+    """The API with the operations of all rooms."""
+    api = PortalAPI(
+        title=_TITLE,
+        version=VERSION,
+        description=_DESCRIPTION,
+        urls_namespace="api",
+        docs_url=None,
+        openapi_url=None,
+        openapi_extra={"security": [{"token": []}, {"session": []}]},
+    )
+    for router in routers():
+        api.add_router("", router)
+    return api
+
+
+api = make()
+
+
+def api_urls() -> tuple[list[URLPattern | URLResolver], str, str]:
+    """The addresses, with what middleware and the web server's guard read of a view."""
+    patterns, app_name, namespace = api.urls
+    limits = _limits()
+    for pattern in patterns:
+        view: Any = getattr(pattern, "callback", None)
+        if view is None:
+            continue
+        # An operation says itself who may call it.
+        view.login_required = False
+        view.body_limits = limits.get(str(pattern.pattern), {})
+    return patterns, app_name, namespace
+
+
+def _limits() -> dict[str, dict[str, BodyLimit]]:
+    """The larger bodies that are taken, by route and method."""
+    found: dict[str, dict[str, BodyLimit]] = {}
+    for bound in api._get_bound_routers():
+        patterns = iter(bound.urls_paths(bound.prefix))
+        for view in bound.path_operations.values():
+            for one in view.operations:  # ninja has a pattern for each; the first one answers all
+                route = found.setdefault(str(next(patterns).pattern), {})
+                rules = operations.OPERATIONS[str(one.operation_id)]
+                if rules.takes is not None:
+                    route.update(dict.fromkeys(one.methods, rules.takes))
+    return found
