@@ -1,5 +1,8 @@
 """What the portal keeps about a user, besides Django's own table."""
 
+import secrets
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -53,3 +56,68 @@ class PasswordLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id}, until {self.expires_at:%Y-%m-%d %H:%M}"
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+class TokenQuerySet(models.QuerySet["Token"]):
+    """The questions that the portal asks about tokens."""
+
+    def living(self, now: datetime) -> "TokenQuerySet":
+        """Those that count at ``now`` (core.clock.now), as far as the rows say."""
+        return self.filter(revoked_at=None, expires_at__gt=now)
+
+    def ended_before(self, at: datetime) -> "TokenQuerySet":
+        """Those that expired or were revoked before ``at``."""
+        return self.filter(models.Q(expires_at__lt=at) | models.Q(revoked_at__lt=at))
+
+
+class Token(models.Model):
+    """A token of the API. Only a digest of it is kept; rows of ended ones stay for some weeks.
+
+    ``id`` is random, so that it does not tell how many tokens there are.
+    """
+
+    class State(models.TextChoices):
+        """Whether it counts."""
+
+        ACTIVE = "active", _("Active")
+        EXPIRED = "expired", _("Expired")
+        REVOKED = "revoked", _("Revoked")
+
+    id = models.CharField(primary_key=True, max_length=16, default=_new_id, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tokens"
+    )
+    name = models.CharField(_("Name"), max_length=100)
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256, in hexadecimal.")
+    scopes = models.JSONField(default=list, help_text="Those that were asked for.")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    last_used_from = models.GenericIPAddressField(null=True)
+    made_with = models.ForeignKey(
+        "self",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The token with which it was made; it is revoked with it.",
+    )
+
+    objects = TokenQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        indexes = (models.Index(fields=["user", "-created_at"], name="token_of_user"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user_id}, until {self.expires_at:%Y-%m-%d %H:%M}"
+
+    def state(self, now: datetime) -> State:
+        """Whether it counts at ``now``, as far as the row says."""
+        if self.revoked_at is not None:
+            return self.State.REVOKED
+        return self.State.ACTIVE if now < self.expires_at else self.State.EXPIRED

@@ -28,6 +28,11 @@ def grant(role: str, *permissions: str) -> None:
     _OWN[role] += [name for name in permissions if name not in _OWN[role]]
 
 
+def own_permissions(role: str) -> tuple[str, ...]:
+    """The permissions that ``role`` adds to those of the roles before it."""
+    return tuple(_OWN[role])
+
+
 def permissions_of(role: str) -> tuple[str, ...]:
     """All permissions of ``role`` as ``app.codename``, including those of the roles before it."""
     names: list[str] = []

@@ -7,6 +7,7 @@ admin and of commands.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum
 
 from django.contrib.auth.hashers import is_password_usable
@@ -19,12 +20,14 @@ from django.utils.translation import gettext as _
 
 from accounts import roles, throttle
 from accounts.events import Login, Person
-from accounts.models import PasswordLink
+from accounts.models import PasswordLink, Token
 from activity.codes import Scalar
 from activity.models import Event
 from activity.services import record
 from core import clock
 
+# So long a token that ended is still told from one that never was.
+KEEP_ENDED_TOKENS = timedelta(days=30)
 _FIELDS = ("first_name", "last_name", "email")
 
 
@@ -188,6 +191,8 @@ def _record_changes(old: _Snapshot, user: User, actor: User | None) -> None:
     # Whoever made a link must not take over an account with it that was given more rights since.
     if not new.active or new.password != old.password or new.superuser != old.superuser:
         PasswordLink.objects.filter(user=user).delete()
+    if not new.active:
+        revoke_tokens(user=user, actor=actor)
     if new.rank < old.rank:
         PasswordLink.objects.filter(made_by=user).delete()
     if new.name != old.name:
@@ -218,9 +223,23 @@ def record_password(*, user: User, actor: User | None) -> None:
     """Record the event of a new password.
 
     The user's other sessions become invalid, since Django compares each with the password's hash.
+    The user's tokens are revoked: whoever knew the old password may have made them.
     """
+    revoke_tokens(user=user, actor=actor)
     own = actor is not None and actor.pk == user.pk
     _record("user.password_changed" if own else "user.password_reset", Person.of(user), actor)
+
+
+def revoke_tokens(*, user: User, actor: User | None) -> int:
+    """Revoke all tokens of the API that ``user`` has; returns how many."""
+    now = clock.now()
+    living = Token.objects.living(now).filter(user=user)
+    names = list(living.order_by("created_at").values_list("name", flat=True))
+    if names:
+        living.update(revoked_at=now)
+        tokens = ", ".join(names)
+        _record("token.all_revoked", Person.of(user), actor, Event.Level.WARNING, tokens=tokens)
+    return len(names)
 
 
 def record_created(*, user: User, actor: User | None) -> None:
@@ -369,6 +388,7 @@ def unlock(
 
 
 def sweep() -> None:
-    """Delete expired counts of attempts and expired sessions."""
+    """Delete expired counts of attempts and sessions, and tokens that ended some weeks ago."""
     throttle.sweep()
+    Token.objects.ended_before(clock.now() - KEEP_ENDED_TOKENS).delete()
     Session.objects.filter(expire_date__lt=clock.now()).delete()

@@ -241,6 +241,26 @@ def refused(request: HttpRequest, locked: Locked) -> None:
     )
 
 
+def wrong_token(request: HttpRequest) -> Locked | None:
+    """Count a token of the API that is none, by its address; the pause, where there is one.
+
+    It has a count of its own: a program with an old token must not keep people from logging in. A
+    pause is for wrong tokens alone, as nobody finds one of 2^256 by trying: whoever shares an
+    address with somebody who tries goes on working.
+    """
+    address = client_address(request)
+    key = Key(_digest("token", ""), throttled_as(address), settings.LOGIN_ADDRESS_FAILURE_LIMIT)
+    result = reserve([key])
+    if isinstance(result, Locked):
+        return result
+    log.warning("A wrong token from %s, %d of %d.", address, result.failures, key.limit)
+    if result.reached:
+        minutes = -(-settings.LOGIN_COOL_OFF_S // 60)
+        pause = {"address": address, "minutes": minutes, "failures": key.limit}
+        _record_limited("login.tokens_paused", Login(address), pause, Event.Level.WARNING)
+    return None
+
+
 def _record_limited(
     code: str, subject: Person | Login, parameters: dict[str, Any], level: str
 ) -> None:

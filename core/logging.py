@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
+from urllib.parse import unquote
 
 import structlog
 from django.apps import apps
@@ -34,11 +35,24 @@ _ADDED = (
 # Whoever has such a link can set a password (accounts/links.py). Django logs the path of a request
 # that it refuses, and a link still works after a weak password or a missing CSRF token.
 _SECRET_LINK = re.compile(r"(/welcome/)[^/?\s\"'\\]+")
+# A token of the API (accounts/tokens.py), also a part of one, and where `_` is percent-encoded. A
+# shorter text may be a word: a cookie is called mme_session.
+_TOKEN = re.compile(r"(mme(?:_|%5[Ff]))[A-Za-z0-9]{16,}")
+_TOKEN_PARAMETER = re.compile(r"(token=mme(?:_|%5[Ff]))[A-Za-z0-9]+")
 
 
 def without_secrets(text: str) -> str:
-    """``text`` with the secret of each link to set a password left out."""
-    return _SECRET_LINK.sub(r"\1...", text)
+    """``text`` without the secrets of links to set a password, and of tokens of the API."""
+    text = _SECRET_LINK.sub(r"\1...", text)
+    return _TOKEN.sub(r"\1...", _TOKEN_PARAMETER.sub(r"\1...", text))
+
+
+def address_without_secrets(address: str) -> str:
+    """The same for an address as a client wrote it, where any character may be percent-encoded."""
+    shown = without_secrets(address)
+    plain = unquote(address)
+    # Such a spelling is no browser's: what is logged then is the decoded address.
+    return shown if without_secrets(unquote(shown)) == unquote(shown) else without_secrets(plain)
 
 
 class Formatter(structlog.stdlib.ProcessorFormatter):

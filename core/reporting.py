@@ -1,4 +1,4 @@
-"""Removes passwords from pages and mails about errors."""
+"""Removes passwords and tokens from pages and mails about errors."""
 
 import re
 from collections.abc import ItemsView
@@ -6,7 +6,10 @@ from types import FrameType
 from typing import Any
 
 from django.http import HttpRequest
-from django.views.debug import SafeExceptionReporterFilter
+from django.utils.safestring import SafeString
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
+
+from core.logging import without_secrets
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*:[^/\s@]*@")
 
@@ -31,3 +34,18 @@ class ReporterFilter(SafeExceptionReporterFilter):
         """The local variables of a frame, each cleansed as a setting of its name would be."""
         found = super().get_traceback_frame_variables(request, tb_frame)
         return {name: self.cleanse_setting(name, value) for name, value in found}.items()
+
+
+class Reporter(ExceptionReporter):
+    """Django's own, without tokens and links that set a password, wherever they stand.
+
+    A value of any kind may hold one: the address, a header, a local variable, the message.
+    """
+
+    def get_traceback_html(self) -> SafeString:
+        """The page about an error."""
+        return SafeString(without_secrets(super().get_traceback_html()))
+
+    def get_traceback_text(self) -> SafeString:
+        """The text about an error."""
+        return SafeString(without_secrets(super().get_traceback_text()))

@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI, Router
 from ninja.openapi.schema import OpenAPISchema
 
+from accounts import api as accounts_api
 from core.api import operations, problems
 from core.api.operations import operation
 from core.body_limits import BodyLimit
@@ -86,7 +87,7 @@ def document() -> bytes:
 
 def routers() -> list[Router]:
     """The routers of the rooms, in the order of the document."""
-    return [site_api.router, _own]
+    return [site_api.router, accounts_api.router, _own]
 
 
 def make() -> PortalAPI:

@@ -32,6 +32,7 @@ DEBUG = env_bool("DEBUG")
 STYLEGUIDE = env_bool("STYLEGUIDE", default=DEBUG)
 # Django's admin at /admin/; people have pages of the portal's own (accounts/people.py).
 DJANGO_ADMIN = env_bool("DJANGO_ADMIN")
+DEFAULT_EXCEPTION_REPORTER = "core.reporting.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "core.reporting.ReporterFilter"
 # A server refuses to start without a secret.
 SECRET_KEY = require_strong("SECRET_KEY", env_secret("SECRET_KEY"))
@@ -88,6 +89,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.token_auth.TokenMiddleware",
     "accounts.preferences.PreferencesMiddleware",
     "core.login_required.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -141,6 +143,12 @@ EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=True)
 EMAIL_TIMEOUT = 10  # seconds that an admin waits for it
 DEFAULT_FROM_EMAIL = env_str("DEFAULT_FROM_EMAIL", "mme-portal@localhost")
 PASSWORD_LINK_DAYS = env_int("PASSWORD_LINK_DAYS", 7, least=1)
+
+# Tokens of the API: how long they count unless their owner says otherwise, and at most.
+API_TOKEN_DAYS = env_int("API_TOKEN_DAYS", 90, least=1)
+API_TOKEN_MAX_DAYS = env_int("API_TOKEN_MAX_DAYS", 365, least=1)
+if API_TOKEN_DAYS > API_TOKEN_MAX_DAYS:
+    raise ImproperlyConfigured("API_TOKEN_DAYS is more than API_TOKEN_MAX_DAYS.")
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"

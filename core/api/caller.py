@@ -17,6 +17,10 @@ class Scope(TextChoices):
     ADMIN = "admin", _("Admin: what only admins may do")
 
 
+#: In place of a scope: any token may, whatever its scopes.
+ANY = "any"
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who calls. ``scopes`` is None for a session, which may do all that the user's role allows.
@@ -31,4 +35,4 @@ class Caller:
 
     def may(self, scope: str) -> bool:
         """Whether the token has the scope; a session has all."""
-        return self.scopes is None or scope in self.scopes
+        return self.scopes is None or scope == ANY or scope in self.scopes

@@ -244,7 +244,7 @@ def caller_of(request: HttpRequest) -> Caller:
     """
     problem: str = getattr(request, "token_problem", "")
     if problem:
-        raise Problem(problem)
+        raise Problem(problem, headers=getattr(request, "token_headers", {}))
     caller: Caller | None = getattr(request, "caller", None)
     if caller is not None:
         return caller

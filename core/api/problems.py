@@ -108,6 +108,32 @@ CODES: dict[str, Kind] = {
         503, _("Not just now"), _("Try again after the seconds that Retry-After names.")
     ),
     "no-space": Kind(507, _("No room left"), _("Ask an admin to make room, then try again.")),
+    "bad-token": Kind(
+        401,
+        _("There is no such token"),
+        _("Look for a typing error or a missing end, or make a new token on the page Tokens."),
+    ),
+    "token-expired": Kind(
+        401, _("The token has expired"), _("Make a new token on the page Tokens.")
+    ),
+    "token-revoked": Kind(
+        401,
+        _("The token was revoked"),
+        _("Its owner or an admin did it, or the owner got a new password. Make a new token."),
+    ),
+    "token-in-address": Kind(
+        400,
+        _("A token does not belong into an address"),
+        _(
+            "Addresses are kept in logs and histories: revoke this token, make a new one, and send "
+            "it in the header Authorization."
+        ),
+    ),
+    "too-many-wrong-tokens": Kind(
+        429,
+        _("Too many wrong tokens from your address"),
+        _("Wait for the seconds that Retry-After names. Tokens that are right still count."),
+    ),
 }
 
 #: What is said of an answer that is no problem yet, as Django itself gave it.

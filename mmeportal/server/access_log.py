@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from core import request_id
-from core.logging import Formatter, without_secrets
+from core.logging import Formatter, address_without_secrets, without_secrets
 
 _log = logging.getLogger("mmeportal.access")
 
@@ -17,10 +17,17 @@ _COMBINED = (
 )
 
 
+class _Combined(logging.Formatter):
+    """Lines in the combined format; a client may have put a token into any part of them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
 def set_up(*, as_json: bool) -> None:
     """Write to standard output: JSON objects, or lines in the combined format and the id."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(Formatter(as_json=True) if as_json else logging.Formatter(_COMBINED))
+    handler.setFormatter(Formatter(as_json=True) if as_json else _Combined(_COMBINED))
     _log.handlers = [handler]
     _log.propagate = False
     _log.setLevel(logging.INFO)
@@ -51,7 +58,7 @@ def write(task: Any) -> None:
 
 
 def _without_secrets(address: str) -> str:
-    return _plain(without_secrets(address))
+    return _plain(address_without_secrets(address))
 
 
 def _plain(text: str) -> str:
