@@ -47,6 +47,15 @@ def _no_real_aws() -> Iterator[None]:
     patch.undo()
 
 
+@pytest.fixture(autouse=True)
+def _tokens_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test takes a token from the process's memory, or leaves a thread that writes its use."""
+    from accounts import token_auth
+
+    token_auth.CACHE.clear()
+    monkeypatch.setattr(token_auth.USES, "note", lambda *_: None)
+
+
 @pytest.fixture
 def user_in(db: None) -> Callable[[str], Any]:
     """Make a user of a role: ``user_in("viewer")``."""

@@ -6,7 +6,6 @@ from typing import Any, Literal
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from ninja import Query, Router, Status
@@ -136,7 +135,7 @@ def make(request: HttpRequest, body: TokenIn) -> Any:
     token, secret = tokens.make(
         user=caller.user, name=body.name, scopes=body.scopes, days=body.days, within=within
     )
-    set_header(request, "Location", reverse("api:tokens_get", args=[token.pk]))
+    set_header(request, "Location", f"{request.path}/{token.pk}")
     return Status(201, {**_shown(token, clock.now()), "token": secret})
 
 

@@ -26,12 +26,14 @@ class Uses:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._writing = False
+        self._ends = False
 
     def note(self, token_id: str, address: str) -> None:
         """Write soon that the token was used from ``address``."""
         with self._changed:
             self._waiting[token_id] = address
             if self._thread is None:
+                self._ends = False
                 self._thread = threading.Thread(target=self._work, name="token-uses", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -43,12 +45,20 @@ class Uses:
                 lambda: not self._waiting and not self._writing, timeout_s
             )
 
+    def end(self) -> None:
+        """End the thread, once it has written what was noted; a later use begins another one."""
+        with self._changed:
+            thread, self._ends = self._thread, True
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join()
+
     def _work(self) -> None:
         while True:
             with self._changed:
                 self._writing = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._waiting, _IDLE_S)
+                self._changed.wait_for(lambda: self._waiting or self._ends, _IDLE_S)
                 if not self._waiting:
                     self._thread = None
                     connection.close()

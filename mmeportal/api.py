@@ -20,10 +20,12 @@ from core.version import VERSION
 from mmeportal import site_api
 
 _TITLE = "MME Portal"
+# untranslated: OpenAPI is in English
 _DESCRIPTION = (
     "Upload model archives, serve them on SageMaker multi-model endpoints, and call them. "
     "Every operation goes through the same services as the pages. docs/api.md is the guide."
 )
+# untranslated: OpenAPI is in English
 _SECURITY = {
     "token": {
         "type": "http",

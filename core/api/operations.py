@@ -76,6 +76,9 @@ class Rules:
     function: Callable[..., Any] = field(default=lambda: None, compare=False)
 
 
+# untranslated: OpenAPI is in English
+_REPEAT = "The same key and body within a day get the same answer, and change nothing twice."
+_ETAG = "The ETag that this address had."  # untranslated: likewise
 #: Every operation by its id, in the order of the code.
 OPERATIONS: dict[str, Rules] = {}
 
@@ -168,15 +171,10 @@ def _extra(rules: Rules, extra: dict[str, Any]) -> dict[str, Any]:
     """What OpenAPI says beside the function's signature."""
     headers = []
     if rules.method == "POST":
-        headers.append(
-            _header(
-                "Idempotency-Key",
-                "The same key and body within a day get the same answer, and change nothing twice.",
-            )
-        )
+        headers.append(_header("Idempotency-Key", _REPEAT))
     if rules.etag:
         name = "If-None-Match" if rules.method == "GET" else "If-Match"
-        headers.append(_header(name, "An ETag of this address."))
+        headers.append(_header(name, _ETAG))
     found: dict[str, Any] = {"parameters": headers} | extra
     if "parameters" in extra:
         found["parameters"] = headers + extra["parameters"]

@@ -32,7 +32,7 @@ CONTENT_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProblemKind:
     """A kind of problem: its status, its title, and what a client should do."""
 
     status: int
@@ -40,88 +40,90 @@ class Kind:
     todo: Promise
 
 
-CODES: dict[str, Kind] = {
-    "bad-request": Kind(
-        400, _("Malformed request"), _("Mend the request; a retry alone does not help.")
+CODES: dict[str, ProblemKind] = {
+    "bad-request": ProblemKind(
+        400, _("Malformed request"), _("Fix the request; a retry alone does not help.")
     ),
-    "malformed-json": Kind(
+    "malformed-json": ProblemKind(
         400, _("The body is no JSON"), _("Send a JSON document, or none where none is taken.")
     ),
-    "not-authenticated": Kind(
+    "not-authenticated": ProblemKind(
         401, _("Log in first"), _("Send a token: `Authorization: Bearer mme_…`.")
     ),
-    "not-allowed": Kind(
+    "not-allowed": ProblemKind(
         403,
         _("Not allowed"),
         _("Your role does not allow this. Ask an admin for another role."),
     ),
-    "scope-missing": Kind(
+    "scope-missing": ProblemKind(
         403,
         _("The token lacks a scope"),
         _("Make a token with the scope that the sentence names."),
     ),
-    "csrf": Kind(
+    "csrf": ProblemKind(
         403,
         _("The CSRF token is missing or old"),
         _("Programs send a token and no cookie; pages send the header X-CSRFToken."),
     ),
-    "not-found": Kind(404, _("Not found"), _("Look at the address, and at the list above it.")),
-    "method-not-allowed": Kind(
+    "not-found": ProblemKind(404, _("Not found"), _("Look at the address, and the list above it.")),
+    "method-not-allowed": ProblemKind(
         405, _("Method not allowed"), _("The header Allow names the methods of this address.")
     ),
-    "not-acceptable": Kind(
+    "not-acceptable": ProblemKind(
         406, _("Not offered in this form"), _("Accept application/json, or send no Accept.")
     ),
-    "conflict": Kind(
+    "conflict": ProblemKind(
         409,
         _("Not possible in this state"),
         _("Read the thing again; try when its state allows it."),
     ),
-    "changed-meanwhile": Kind(
+    "changed-meanwhile": ProblemKind(
         412,
         _("Changed meanwhile"),
         _("Read it again, decide again, and send the new ETag in If-Match."),
     ),
-    "too-large": Kind(413, _("Too large"), _("Send less; the sentence names the most.")),
-    "unsupported-media-type": Kind(
+    "too-large": ProblemKind(413, _("Too large"), _("Send less; the sentence names the most.")),
+    "unsupported-media-type": ProblemKind(
         415, _("Content type not taken"), _("Send the content type that the sentence names.")
     ),
-    "invalid": Kind(
+    "invalid": ProblemKind(
         422,
         _("Some values are not valid"),
         _("`errors` names each field or parameter, and what is wrong with it."),
     ),
-    "internal": Kind(
+    "internal": ProblemKind(
         500,
         _("The portal failed"),
         _("It is a fault of the portal. The log has the request's id. Try again later."),
     ),
-    "aws-denied": Kind(
+    "aws-denied": ProblemKind(
         502,
         _("AWS denied the call"),
         _("The sentence says what the portal's role lacks; an admin can grant it."),
     ),
-    "aws-failed": Kind(
+    "aws-failed": ProblemKind(
         502, _("AWS refused the call"), _("AWS's own words are in the sentence; an admin decides.")
     ),
-    "unavailable": Kind(
+    "unavailable": ProblemKind(
         503, _("Not just now"), _("Try again after the seconds that Retry-After names.")
     ),
-    "no-space": Kind(507, _("No room left"), _("Ask an admin to make room, then try again.")),
-    "bad-token": Kind(
+    "no-space": ProblemKind(
+        507, _("No room left"), _("Ask an admin to make room. Then try again.")
+    ),
+    "bad-token": ProblemKind(
         401,
         _("There is no such token"),
         _("Look for a typing error or a missing end, or make a new token on the page Tokens."),
     ),
-    "token-expired": Kind(
+    "token-expired": ProblemKind(
         401, _("The token has expired"), _("Make a new token on the page Tokens.")
     ),
-    "token-revoked": Kind(
+    "token-revoked": ProblemKind(
         401,
         _("The token was revoked"),
         _("Its owner or an admin did it, or the owner got a new password. Make a new token."),
     ),
-    "token-in-address": Kind(
+    "token-in-address": ProblemKind(
         400,
         _("A token does not belong into an address"),
         _(
@@ -129,7 +131,7 @@ CODES: dict[str, Kind] = {
             "it in the header Authorization."
         ),
     ),
-    "too-many-wrong-tokens": Kind(
+    "too-many-wrong-tokens": ProblemKind(
         429,
         _("Too many wrong tokens from your address"),
         _("Wait for the seconds that Retry-After names. Tokens that are right still count."),

@@ -1,7 +1,5 @@
 """The bases of what operations take and answer."""
 
-from typing import Any
-
 from ninja import Schema as NinjasSchema
 from pydantic import ConfigDict, Field
 
@@ -33,6 +31,7 @@ class ListParameters(Parameters):
 class ProblemOut(NinjasSchema):
     """A refusal or failure, as RFC 9457 has it."""
 
+    # untranslated: OpenAPI is in English
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
@@ -51,6 +50,3 @@ class ProblemOut(NinjasSchema):
     detail: str = Field(description="What happened, what was kept, and what to do.")
     instance: str = Field(description="The id of the request, also in X-Request-ID and in the log.")
     errors: dict[str, list[str]] | None = Field(None, description="Sentences by field.")
-
-
-JSON = dict[str, Any]

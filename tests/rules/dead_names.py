@@ -20,6 +20,10 @@ CONFIDENCE = 60  # percent; vulture gives 60 to what it cannot be sure of
 _OUTSIDE = {"tests", "migrations"}
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:[.:][A-Za-z_]\w*)+")
 _FILE = re.compile(r".*\.(?:html|json|py|css|js|md|txt|gz|sqlite3|sock)")
+# What registers a function with a framework, which calls it.
+_REGISTERING = ["@receiver", "@admin.register", "@*.task", "@*.connect", "@operation"]
+# The bases of what the API takes and answers (core/api/schema.py): pydantic reads their fields.
+_SCHEMAS = ("Schema", "Input", "Parameters", "ListParameters")
 _DJANGO = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 # Read by name: by Django (forms, URL confs, error pages), by Celery, axes and whitenoise.
 _BY_CONVENTION = re.compile(
@@ -59,7 +63,7 @@ def named_in_strings(paths: list[Path]) -> set[str]:
 
 
 def read_by_django(paths: list[Path]) -> set[str]:
-    """Settings, columns, members of choices, what stands in Meta, and the classes of apps.py."""
+    """Settings, columns, choices, what stands in Meta or a schema, and the classes of apps.py."""
     found = {name for name in dir(global_settings) if name.isupper()}
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -69,7 +73,8 @@ def read_by_django(paths: list[Path]) -> set[str]:
                 continue
             if path.name == "apps.py":
                 found.add(node.name)
-            if node.name == "Meta" or any(ast.unparse(b).endswith("Choices") for b in node.bases):
+            bases = [ast.unparse(base) for base in node.bases]
+            if node.name == "Meta" or any(one.endswith(("Choices", *_SCHEMAS)) for one in bases):
                 for inner in node.body:
                     found |= _assigned(inner)
     return found
@@ -90,7 +95,7 @@ def _assigned(node: ast.stmt) -> set[str]:
 def dead(whitelist: bool = True) -> list[str]:
     """What nothing uses, as "path:line: unused function 'name'"."""
     paths = sources()
-    vulture = Vulture(ignore_decorators=["@receiver", "@admin.register", "@*.task", "@*.connect"])
+    vulture = Vulture(ignore_decorators=_REGISTERING)
     vulture.scavenge([str(path) for path in paths])
     names = named_in_templates() | named_in_strings(paths) | read_by_django(paths)
     vulture.scan("\n".join(f"_.{n}" for n in sorted(names) if not keyword.iskeyword(n)))

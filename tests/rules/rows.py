@@ -113,6 +113,8 @@ class Rows:
                 return {"kind": "good"}
             case ["models", *_]:
                 return version
+            case ["problems", *_]:
+                return {"code": "not-found"}
             case ["people", *_]:
                 return {"pk": self.person.pk}
             case ["welcome", *_]:

@@ -258,6 +258,8 @@ def _look_at_call(node: ast.Call, found: list[tuple[int, str]], untold: Set[str]
     for keyword in node.keywords:
         if keyword.arg == "help_text" and owner_name == "models":
             continue  # of a database's column: for developers
+        if name == "Field" and keyword.arg in {"description", "examples"}:
+            continue  # of the OpenAPI document, which is in English
         _look(keyword.value, found, shown=keyword.arg in _SHOWN_ARGUMENTS, untold=untold)
 
 

@@ -143,5 +143,6 @@ _.LEVELS
 _.ACCESS
 _.leads_to_login
 _.LED_TO_LOG_IN
-_.UNAUTHORIZED
 _.regex
+# ninja calls it with what an operation raised.
+_.on_exception
