@@ -50,10 +50,10 @@ def _no_real_aws() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _tokens_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test takes a token from the process's memory, or leaves a thread that writes its use."""
-    from accounts import token_auth
+    from accounts import token_auth, token_uses
 
     token_auth.CACHE.clear()
-    monkeypatch.setattr(token_auth.USES, "note", lambda *_: None)
+    monkeypatch.setattr(token_uses.USES, "note", lambda *_: None)
 
 
 @pytest.fixture

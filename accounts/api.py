@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -113,9 +112,9 @@ def me(request: HttpRequest) -> Any:
 def list_tokens(request: HttpRequest, query: Query[TokenParameters]) -> Any:
     """Your tokens, the newest first. Those that ended stay for 30 days."""
     owner = _owner(request, query.person, "auth.view_user", gettext_noop("see people"))
-    rows = _in_state(Token.objects.filter(user=owner).select_related("user"), query.state)
-    found = page(request, rows, query, order=("-created_at", "-pk"))
     now = clock.now()
+    rows = Token.objects.filter(user=owner).select_related("user").in_state(query.state, now)
+    found = page(request, rows, query, order=("-created_at", "-pk"))
     return {**found, "items": [_shown(token, now) for token in found["items"]]}
 
 
@@ -202,18 +201,6 @@ def _token(owner: User, id: str) -> Token:
     if found is None:
         raise Http404
     return found
-
-
-def _in_state(rows: QuerySet[Token], state: str) -> QuerySet[Token]:
-    now = clock.now()
-    match state:
-        case Token.State.ACTIVE:
-            return rows.filter(revoked_at=None, expires_at__gt=now)
-        case Token.State.EXPIRED:
-            return rows.filter(Q(revoked_at=None), expires_at__lte=now)
-        case Token.State.REVOKED:
-            return rows.exclude(revoked_at=None)
-    return rows
 
 
 def _shown(token: Token, now: datetime) -> dict[str, Any]:

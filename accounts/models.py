@@ -69,6 +69,17 @@ class TokenQuerySet(models.QuerySet["Token"]):
         """Those that count at ``now`` (core.clock.now), as far as the rows say."""
         return self.filter(revoked_at=None, expires_at__gt=now)
 
+    def in_state(self, state: str, now: datetime) -> "TokenQuerySet":
+        """Those of a `Token.State` at ``now``; all of them for an empty text."""
+        match state:
+            case Token.State.ACTIVE:
+                return self.living(now)
+            case Token.State.EXPIRED:
+                return self.filter(revoked_at=None, expires_at__lte=now)
+            case Token.State.REVOKED:
+                return self.exclude(revoked_at=None)
+        return self
+
     def ended_before(self, at: datetime) -> "TokenQuerySet":
         """Those that expired or were revoked before ``at``."""
         return self.filter(models.Q(expires_at__lt=at) | models.Q(revoked_at__lt=at))

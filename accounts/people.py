@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import links, services
+from accounts import links, services, token_pages
 from accounts.forms import NO_ROLE, InviteForm, RoleForm, role_of
 from activity.models import Event
 from core.badges import Badge
@@ -160,6 +160,7 @@ def _person_context(request: HttpRequest, user: User, form: RoleForm) -> dict[st
         "may_change": asks.has_perm("auth.change_user")
         and (asks.is_superuser or not user.is_superuser),
         "role_form": form,
+        "tokens": token_pages.of_person(user),
         "events": Event.objects.about("user", user.pk)[:30],
         "user": asks,
     }

@@ -38,8 +38,8 @@ from core.logging import without_secrets
 PREFIX = "mme_"
 #: The tokens that a person may have at a time.
 MOST = 100
-#: The times that the form offers; the API takes any number of days.
-DAYS = (7, 30, 90, 180, 365)
+# The days that the form offers; the API takes any number.
+_DAYS = (7, 30, 90, 180, 365)
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM, _CHECKSUM = 43, 6  # characters
@@ -85,6 +85,12 @@ def _base62(number: int, length: int) -> str:
         number, digit = divmod(number, len(_DIGITS))
         digits.append(_DIGITS[digit])
     return "".join(reversed(digits))
+
+
+def offered_days() -> list[int]:
+    """For how many days the form offers tokens: API_TOKEN_DAYS is among them."""
+    most = settings.API_TOKEN_MAX_DAYS
+    return sorted({min(days, most) for days in (*_DAYS, settings.API_TOKEN_DAYS)})
 
 
 # --- what they may be used for -----------------------------------------------------------------

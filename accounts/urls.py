@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import people
+from accounts import people, token_pages
 
 app_name = "accounts"
 urlpatterns = [
@@ -14,5 +14,12 @@ urlpatterns = [
     path("people/<int:pk>/link/", people.make_link, name="link"),
     path("people/<int:pk>/link/revoke/", people.revoke_link, name="revoke-link"),
     path("people/<int:pk>/unlock/", people.unlock, name="unlock"),
+    path(
+        "people/<int:pk>/tokens/<slug:id>/revoke/",
+        token_pages.revoke_of_person,
+        name="revoke-token-of-person",
+    ),
+    path("tokens/", token_pages.page, name="tokens"),
+    path("tokens/<slug:id>/revoke/", token_pages.revoke, name="revoke-token"),
     path("welcome/<str:secret>/", people.welcome, name="welcome"),
 ]

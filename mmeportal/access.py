@@ -78,6 +78,9 @@ ACCESS: dict[str, Access] = {
     "accounts:link": Access(ADMIN, get=(), post=(200,)),
     "accounts:revoke-link": Access(ADMIN, get=(), post=(302,)),
     "accounts:unlock": Access(ADMIN, get=(), post=(302,)),
+    "accounts:revoke-token-of-person": Access(ADMIN, get=(), post=(302,)),
+    "accounts:tokens": Access(USER, post=(400,), own=True),
+    "accounts:revoke-token": Access(USER, get=(), post=(302, 404)),  # 404: another one's
     "accounts:welcome": Access(ANYBODY, get=(404,), post=(404,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),

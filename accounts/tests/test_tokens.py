@@ -255,7 +255,7 @@ def test_a_revoked_token_ends_at_once_with_those_that_it_made(
     answer = _ask(secret, "/api/v1/tokens", "post", data=body, content_type="application/json")
     assert answer.status_code == 201, answer.content
     child = json.loads(answer.content)["token"]
-    other, other_secret = _make(vera, name="other")
+    _, other_secret = _make(vera, name="other")
     for one in (secret, child, other_secret):
         assert _ask(one).status_code == 200
     tokens.revoke(actor=vera, token=token)
@@ -309,7 +309,7 @@ def test_a_deleted_owners_token_is_none(vera: User, user_in: UserIn) -> None:
 
 
 def test_ended_tokens_stay_for_a_month(vera: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    expired, _ = _make(vera, days=1)
+    _make(vera, days=1)
     revoked, _ = _make(vera)
     living, _ = _make(vera)
     tokens.revoke(actor=vera, token=revoked)

@@ -20,7 +20,7 @@ from django.db.models import Model as AnyModel
 from django.utils import timezone
 from PIL import Image
 
-from accounts.models import PasswordLink, Preferences
+from accounts.models import PasswordLink, Preferences, Token
 from activity.models import Event
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation, LabelledPicture, Picture
@@ -65,6 +65,8 @@ class Rows:
     labelled: LabelledPicture
     sample: str
     person: User
+    token: Token
+    token_of_person: Token
 
     def arguments(self, address: Address) -> list[dict[str, Any]]:
         """What to visit an address with: one set of arguments, or one for each kind of thing.
@@ -101,6 +103,8 @@ class Rows:
             return urlencode(question), version.get_absolute_url()
         if address.name == "preferences":
             return "", f'<option value="{ZONE}" selected>'
+        if address.name == "accounts:tokens":
+            return "", self.token.name
         raise KeyError(
             f"tests/rules/rows.py does not know what of {address.name} is its owner's own: say in "
             "Rows.own what to ask it, and what it shows."
@@ -116,7 +120,9 @@ class Rows:
             case ["problems", *_]:
                 return {"code": "not-found"}
             case ["people", *_]:
-                return {"pk": self.person.pk}
+                return {"pk": self.person.pk, "id": self.token_of_person.pk}
+            case ["tokens", *_]:
+                return {"id": self.token.pk}
             case ["welcome", *_]:
                 return {"secret": "no-such-secret"}
             case ["endpoints", *_]:
@@ -186,6 +192,20 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         Preferences(user=user, time_zone=ZONE if user == owner else "UTC")
         for user in (owner, *people)
     )
+    for user in (owner, people[0]):
+        Token.objects.bulk_create(
+            Token(
+                user=user,
+                name=f"Token {n} of {user.username}",
+                digest=f"{user.pk}-{n:050x}",
+                scopes=["read", "invoke"],
+                created_at=timezone.now(),
+                expires_at=later,
+                last_used_at=timezone.now(),
+                last_used_from="192.0.2.7",
+            )
+            for n in range(count)
+        )
     version, versions = _versions(count, owner)
     endpoint = _endpoints(count, owner)
     Picture.objects.bulk_create(
@@ -241,6 +261,8 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         labelled=LabelledPicture.objects.order_by("pk")[0],
         sample="sample-0.jpg",
         person=people[0],
+        token=Token.objects.filter(user=owner)[0],
+        token_of_person=Token.objects.filter(user=people[0])[0],
     )
     _events(count, owner, rows)
     return rows
