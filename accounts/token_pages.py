@@ -151,7 +151,8 @@ def revoke(request: HttpRequest, id: str) -> HttpResponse:
 @_may_change
 def revoke_of_person(request: HttpRequest, pk: int, id: str) -> HttpResponse:
     """Revoke a token of somebody else."""
-    token = get_object_or_404(Token.objects.select_related("user"), pk=id, user=pk)
+    user = get_object_or_404(User, pk=pk)
+    token = get_object_or_404(Token.objects.select_related("user"), pk=id, user=user)
     try:
         tokens.revoke(actor=actor(request), token=token)
     except services.NotAllowed as error:

@@ -143,7 +143,9 @@ ACCESS: dict[str, Access] = {
     "admin:auth_user_changelist": _admin(ADMIN, post=(200,)),
     "admin:auth_user_add": _admin(ADMIN, post=(200,)),
     "admin:auth_user_change": _admin(ADMIN, post=(200,)),
-    "admin:auth_user_delete": _admin(ADMIN, post=(200,)),
+    "admin:auth_user_delete": _admin(
+        ADMIN, post=(200,), queries=13, why="It asks for each kind of row that goes with the user."
+    ),
     "admin:auth_user_history": _admin(ADMIN, post=(200,)),
     "admin:auth_user_password_change": _admin(ADMIN, post=(200,)),
     "admin/auth/user/<path:object_id>/": _admin(ADMIN, get=(302,), post=(302,)),
