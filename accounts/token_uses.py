@@ -25,7 +25,6 @@ class Uses:
         self._waiting: dict[str, str] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._writing = False
         self._ends = False
 
     def note(self, token_id: str, address: str) -> None:
@@ -38,13 +37,6 @@ class Uses:
                 self._thread.start()
             self._changed.notify_all()
 
-    def wait_until_written(self, timeout_s: float) -> bool:
-        """Whether all that was noted so far was written, or given up, in time."""
-        with self._changed:
-            return self._changed.wait_for(
-                lambda: not self._waiting and not self._writing, timeout_s
-            )
-
     def end(self) -> None:
         """End the thread, once it has written what was noted; a later use begins another one."""
         with self._changed:
@@ -56,15 +48,12 @@ class Uses:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._writing = False
-                self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting or self._ends, _IDLE_S)
                 if not self._waiting:
                     self._thread = None
                     connection.close()
                     return
                 uses, self._waiting = self._waiting, {}
-                self._writing = True
             close_old_connections()
             try:
                 _write(uses)

@@ -23,6 +23,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -185,11 +186,12 @@ def make(
     scopes: Iterable[str],
     days: int | None = None,
     within: Bounds | None = None,
+    by_command: bool = False,
 ) -> tuple[Token, str]:
     """Make a token of ``user``; returns it, and the secret, which is shown once.
 
-    Without ``days`` it counts for API_TOKEN_DAYS, or as long as the token of ``within``. Raises
-    ValidationError by field.
+    Without ``days`` it counts for API_TOKEN_DAYS, or as long as the token of ``within``.
+    ``by_command``: the event names nobody as who made it. Raises ValidationError by field.
     """
     wanted = [scope.value for scope in Scope if scope.value in set(scopes)]
     _check(user=user, name=name, given=set(scopes), wanted=wanted, days=days, within=within)
@@ -230,9 +232,22 @@ def make(
                 "scopes": ", ".join(wanted),
                 "until": f"{expires_at:%Y-%m-%d}",
             },
-            actor=user,
+            actor=None if by_command else user,
         )
     return token, secret
+
+
+def renew(*, user: User, name: str, days: int, old: str) -> str:
+    """Replace the token whose secret is ``old``, if it is one, by a new one with all scopes.
+
+    Both happen or neither. For commands; raises ValidationError where ``user`` has no role.
+    """
+    with transaction.atomic():
+        before = Token.objects.filter(digest=digest(old)).select_related("user").first()
+        if before is not None:
+            revoke(actor=None, token=before)
+        _, secret = make(user=user, name=name, scopes=scopes_of(user), days=days, by_command=True)
+    return secret
 
 
 def _check(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stack import credentials, leftovers, libraries, reload, venvs
 from stack.console import Console
-from stack.database import password_changed
+from stack.database import password_changed, portal_env
 from stack.layout import ROOT, Layout
 from stack.parts import ADMIN, environment, parts
 from stack.stack_error import StackError
@@ -64,10 +64,14 @@ def next_steps(layout: Layout, has_first_password: bool) -> list[str]:
     kept = f" The password is in {where}, too." if has_first_password else ""
     digits = layout.local_dir / "demo" / "digits_v2.tar.gz"
     upload = f" {_for_people(digits)} is one to try." if digits.exists() else ""
+    of_api = _for_people(portal_env(layout))
+    digit = _for_people(layout.local_dir / "demo" / "samples" / "digit-three.jpg")
     return [
         f"  1. Open {layout.url} in a browser and log in as {ADMIN}.{kept}",
         "  2. Choose “Call a model”, a picture and a model, and see the answer.",
         f"  3. Choose “Upload a model” and upload an archive.{upload}",
+        "  4. Or call it from a shell, as this does with a token of yours:",
+        f"     . {of_api} && .venv/bin/mme invoke demo digits:2 {digit} --json",
         "  The page “Today” shows the rest. Ctrl-C ends everything; nothing is lost.",
     ]
 

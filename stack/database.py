@@ -1,4 +1,4 @@
-"""Compiles the catalogs, migrates the database, creates the administrator: in one start of Django.
+"""Compiles catalogs, migrates, creates the administrator and its token: in one start of Django.
 
 Run with the portal's Python and environment: ``python -m stack.database``. Two commands of
 `manage.py` would take twice as long at every start.
@@ -29,6 +29,11 @@ def _note_password(layout: Layout) -> None:
         marker.touch()
 
 
+def portal_env(layout: Layout) -> Path:
+    """The file that a shell sources to call the API: MME_URL and MME_TOKEN."""
+    return layout.local_dir / "portal.env"
+
+
 def prepare() -> None:
     """Compile the catalogs, migrate the database, and create the administrator if missing."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings")
@@ -42,8 +47,12 @@ def prepare() -> None:
 
 
 def main() -> None:
+    from django.core.management import call_command
+
     prepare()
-    _note_password(Layout.from_environment())
+    layout = Layout.from_environment()
+    call_command("local_token", str(portal_env(layout)), url=layout.url)
+    _note_password(layout)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ _.site_title
 _.index_title
 _.is_staff
 _.perm
-_.initial
 _.receive_data_chunk
 _.file_complete
 _.upload_interrupted
