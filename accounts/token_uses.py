@@ -7,7 +7,7 @@ anew each second, and notes a use only where the row's is older.
 import logging
 import threading
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import Error, close_old_connections, connection
 from django.db.models import Q
 
 from accounts.models import Token
@@ -57,7 +57,7 @@ class Uses:
             close_old_connections()
             try:
                 _write(uses)
-            except DatabaseError as error:
+            except Error as error:
                 # The next use notes it again.
                 log.warning("The last use of %d tokens was not written: %s", len(uses), error)
             finally:

@@ -61,14 +61,17 @@ class WebServer:
         ):
             database.backup(copy)
 
-    def manage(self, *arguments: str) -> None:
-        subprocess.run(
+    def manage(self, *arguments: str) -> str:
+        """Run a command of manage.py; returns what it prints."""
+        done = subprocess.run(
             [sys.executable, str(ROOT / "manage.py"), *arguments],
             env=self.environment,
             check=True,
             timeout=120,
             capture_output=True,
+            text=True,
         )
+        return done.stdout
 
     @property
     def command(self) -> list[str]:
