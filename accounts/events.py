@@ -29,7 +29,7 @@ TEMPLATES: Final = {
     "token.revoked": _("Revoked the token %(token)s of %(name)s."),
     "token.all_revoked": _("Revoked all tokens of %(name)s: %(tokens)s."),
     "login.tokens_paused": _(
-        "Answered no wrong tokens from %(address)s for %(minutes)s minutes: %(failures)s of them."
+        "Paused wrong tokens from %(address)s for %(minutes)s minutes: %(failures)s failures."
     ),
     "login.failed": _("A log-in of %(name)s from %(address)s failed."),
     "login.failed_unknown": _("A log-in with an unknown name (%(name)s) from %(address)s failed."),

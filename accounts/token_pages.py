@@ -94,7 +94,7 @@ def _list(request: HttpRequest, user: User, form: TokenForm, status: int = 200) 
         Token.objects.filter(user=user),
         columns=[
             Column("name", _("Name"), sort="name"),
-            Column("scopes", _("For")),
+            Column("scopes", _("Scopes")),
             Column("created", _("Created"), sort="created_at"),
             Column("expires", _("Expires"), sort="expires_at"),
             Column("used", _("Last used"), sort="last_used_at"),
@@ -163,4 +163,4 @@ def revoke_of_person(request: HttpRequest, pk: int, id: str) -> HttpResponse:
 
 
 def _revoked() -> Promise | str:
-    return _("The token %(name)s is revoked: within a second nothing takes it any more.")
+    return _("The token %(name)s is revoked. It stops working within a second.")

@@ -125,7 +125,7 @@ CODES: dict[str, ProblemKind] = {
     ),
     "token-in-address": ProblemKind(
         400,
-        _("A token does not belong into an address"),
+        _("There is a token in the address"),
         _(
             "Addresses are kept in logs and histories: revoke this token, make a new one, and send "
             "it in the header Authorization."
