@@ -144,7 +144,7 @@ def revoke(request: HttpRequest, id: str) -> HttpResponse:
     token = get_object_or_404(Token.objects.select_related("user"), pk=id, user=user)
     tokens.revoke(actor=user, token=token)
     messages.success(request, _revoked() % {"name": token.name})
-    return redirect("accounts:tokens")
+    return redirect("tokens")
 
 
 @require_POST

@@ -1,4 +1,4 @@
-"""Addresses of people; log-in, log-out and the own password are in mmeportal/urls.py."""
+"""Addresses of people; log-in, log-out, own password and tokens are in mmeportal/urls.py."""
 
 from django.urls import path
 
@@ -19,7 +19,5 @@ urlpatterns = [
         token_pages.revoke_of_person,
         name="revoke-token-of-person",
     ),
-    path("tokens/", token_pages.page, name="tokens"),
-    path("tokens/<slug:id>/revoke/", token_pages.revoke, name="revoke-token"),
     path("welcome/<str:secret>/", people.welcome, name="welcome"),
 ]

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services, throttle
 from accounts.forms import Paused, ThrottledPasswordChangeForm
+from accounts.models import Token
 from core import clock
 from core.permissions import actor
 
@@ -72,6 +73,11 @@ class PasswordChangeView(auth.PasswordChangeView):
     def get_form_kwargs(self) -> dict[str, Any]:
         """Give the form the request: it counts attempts by address and session."""
         return {**super().get_form_kwargs(), "request": self.request}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """How many tokens are revoked with the old password, too."""
+        living = Token.objects.living(clock.now()).filter(user=actor(self.request))
+        return {**super().get_context_data(**kwargs), "tokens": living.count()}
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer 429 during a pause."""

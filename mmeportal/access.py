@@ -63,6 +63,8 @@ ACCESS: dict[str, Access] = {
     "search": Access(USER),
     "styleguide": Access(USER),  # 404 where the setting STYLEGUIDE is off
     "preferences": Access(USER, post=(400,), own=True),
+    "tokens": Access(USER, post=(400,), own=True),
+    "revoke-token": Access(USER, get=(), post=(302, 404)),  # 404: another one's
     "language": Access(ANYBODY, get=(), post=(400,)),
     "glossary": Access(USER),
     "problem": Access(ANYBODY, get=(200, 404)),
@@ -79,8 +81,6 @@ ACCESS: dict[str, Access] = {
     "accounts:revoke-link": Access(ADMIN, get=(), post=(302,)),
     "accounts:unlock": Access(ADMIN, get=(), post=(302,)),
     "accounts:revoke-token-of-person": Access(ADMIN, get=(), post=(302,)),
-    "accounts:tokens": Access(USER, post=(400,), own=True),
-    "accounts:revoke-token": Access(USER, get=(), post=(302, 404)),  # 404: another one's
     "accounts:welcome": Access(ANYBODY, get=(404,), post=(404,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
@@ -144,7 +144,11 @@ ACCESS: dict[str, Access] = {
     "admin:auth_user_add": _admin(ADMIN, post=(200,)),
     "admin:auth_user_change": _admin(ADMIN, post=(200,)),
     "admin:auth_user_delete": _admin(
-        ADMIN, post=(200,), queries=13, why="It asks for each kind of row that goes with the user."
+        ADMIN,
+        post=(200,),
+        queries=13,
+        # untranslated: only for who reads this table
+        why="It asks for each kind of row that goes with the user.",
     ),
     "admin:auth_user_history": _admin(ADMIN, post=(200,)),
     "admin:auth_user_password_change": _admin(ADMIN, post=(200,)),

@@ -29,7 +29,7 @@ PAGES = (
     Destination(_("Glossary"), "glossary", "help"),
     Destination(_("Status"), "status", "check", "auth.change_user"),
     Destination(_("Preferences"), "preferences", "config"),
-    Destination(_("Tokens"), "accounts:tokens", "terminal"),
+    Destination(_("Tokens"), "tokens", "terminal"),
 )
 ACTIONS = (
     Destination(_("Upload a model"), "models_catalog:new", "upload", "models_catalog.add_version"),

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from accounts import preferences
+from accounts import preferences, token_pages
 from accounts.views import LoginView, LogoutView, PasswordChangeView
 from core import views as core_views
 from mmeportal import views
@@ -16,6 +16,8 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("password/", PasswordChangeView.as_view(), name="password"),
     path("preferences/", preferences.page, name="preferences"),
+    path("tokens/", token_pages.page, name="tokens"),
+    path("tokens/<slug:id>/revoke/", token_pages.revoke, name="revoke-token"),
     path("language/", preferences.language, name="language"),
     path("", include("accounts.urls")),
     path("models/", include("models_catalog.urls")),

@@ -103,7 +103,7 @@ class Rows:
             return urlencode(question), version.get_absolute_url()
         if address.name == "preferences":
             return "", f'<option value="{ZONE}" selected>'
-        if address.name == "accounts:tokens":
+        if address.name == "tokens":
             return "", self.token.name
         raise KeyError(
             f"tests/rules/rows.py does not know what of {address.name} is its owner's own: say in "
