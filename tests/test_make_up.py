@@ -1,6 +1,7 @@
 """The promises on the whole stack: its ready line, its return as it was left, its end."""
 
 import http.cookiejar
+import json
 import os
 import re
 import signal
@@ -61,6 +62,8 @@ def test_the_ready_line_gives_address_and_password_and_more_lines_what_to_do(
     assert f"Open {stack.url} in a browser" in todo
     assert f"{stack.local_dir / 'admin-password'}" in todo
     assert "digits_v2.tar.gz is one to try" in todo
+    digit = f"{stack.local_dir}/demo/samples/digit-three.jpg --json"
+    assert f". {stack.local_dir}/portal.env && .venv/bin/mme invoke demo digits:2 {digit}" in todo
     # Steps run at the same time, and are told in the order of their numbers.
     steps = [int(line[1]) for line in lines if line.startswith("[")]
     assert steps == sorted(steps)
@@ -88,6 +91,29 @@ def test_any_aws_client_can_use_it_after_sourcing_aws_env(stack: Stack) -> None:
 
     assert out[:2] == ["123456789012", "InService"]
     assert {"models/digits_v1.tar.gz", "models/digits_v2.tar.gz"} <= set(out[2:])
+
+
+def test_a_shell_calls_the_api_after_sourcing_portal_env(stack: Stack) -> None:
+    assert (stack.local_dir / "portal.env").stat().st_mode & 0o777 == 0o600
+    program = (
+        "import os, urllib.request as u\n"
+        "headers = {'Authorization': f'Bearer {os.environ[\"MME_TOKEN\"]}'}\n"
+        "asked = u.Request(os.environ['MME_URL'] + '/api/v1/me', headers=headers)\n"
+        "print(u.urlopen(asked, timeout=30).read().decode())\n"
+    )
+    script = f'. {stack.local_dir}/portal.env && exec "$0" -c "$1"'
+    # The proxy is none: the file says that this machine needs no other.
+    outer = {"PATH": os.environ["PATH"], "http_proxy": "http://127.0.0.1:1"}
+    out = subprocess.run(
+        ["sh", "-c", script, str(ROOT / ".venv/bin/python"), program],
+        env=outer,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    me = json.loads(out)
+    assert (me["name"], me["scopes"][0]) == ("admin", "read")
 
 
 @pytest.mark.parametrize("name", PARTS)

@@ -31,7 +31,10 @@ _IN_FILE = {
     "aws-keys": {"AWS key"},
     "aws-credentials": {"AWS key"},
     "aws.env": {"AWS key"},
+    "portal.env": {"API token"},
 }
+# Without the prefix, which is what logs keep.
+_API_TOKEN = re.compile(r"^export MME_TOKEN=mme_(\w+)$", re.MULTILINE)
 
 
 def _secrets(stack: Stack) -> dict[str, bytes]:
@@ -43,6 +46,7 @@ def _secrets(stack: Stack) -> dict[str, bytes]:
         "admin's password": content("admin-password"),
         "Redis password": content("redis-password"),
         "AWS key": content("aws-keys").partition(" ")[2],
+        "API token": _API_TOKEN.findall(content("portal.env"))[0],
         "the caller's token": stack.planted,
     }
     assert all(len(value) > 9 for value in found.values())
