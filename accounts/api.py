@@ -1,7 +1,7 @@
 """The operations of people's own things: who calls, and their tokens."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest
@@ -52,7 +52,7 @@ class TokenOut(Schema):
     name: str
     person: str = Field(description="The user name of its owner.")
     scopes: list[str] = Field(description="As asked for; the owner's role may allow less now.")
-    state: str = Field(description="active, expired or revoked")
+    state: str = Field(description="valid, expired or revoked")
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None
@@ -85,7 +85,7 @@ class PersonParameter(Parameters):
 class TokenParameters(ListParameters, PersonParameter):
     """Which tokens."""
 
-    state: Literal["", "active", "expired", "revoked"] = ""
+    state: Token.State | None = None
 
 
 @operation(router, "GET", "/me", id="me_get", scope=ANY, response={200: MeOut})

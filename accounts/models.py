@@ -69,10 +69,10 @@ class TokenQuerySet(models.QuerySet["Token"]):
         """Those that count at ``now`` (core.clock.now), as far as the rows say."""
         return self.filter(revoked_at=None, expires_at__gt=now)
 
-    def in_state(self, state: str, now: datetime) -> "TokenQuerySet":
-        """Those of a `Token.State` at ``now``; all of them for an empty text."""
+    def in_state(self, state: str | None, now: datetime) -> "TokenQuerySet":
+        """Those of a `Token.State` at ``now``; all of them without one."""
         match state:
-            case Token.State.ACTIVE:
+            case Token.State.VALID:
                 return self.living(now)
             case Token.State.EXPIRED:
                 return self.filter(revoked_at=None, expires_at__lte=now)
@@ -94,7 +94,7 @@ class Token(models.Model):
     class State(models.TextChoices):
         """Whether it counts."""
 
-        ACTIVE = "active", _("Active")
+        VALID = "valid", _("Valid")
         EXPIRED = "expired", _("Expired")
         REVOKED = "revoked", _("Revoked")
 
@@ -131,4 +131,4 @@ class Token(models.Model):
         """Whether it counts at ``now``, as far as the row says."""
         if self.revoked_at is not None:
             return self.State.REVOKED
-        return self.State.ACTIVE if now < self.expires_at else self.State.EXPIRED
+        return self.State.VALID if now < self.expires_at else self.State.EXPIRED

@@ -26,7 +26,7 @@ from core.tables import Choice, Column, Table
 
 _may_change = require_permission("auth.change_user", "change people")
 
-_COLOURS = {Token.State.ACTIVE: "ok", Token.State.EXPIRED: "off", Token.State.REVOKED: "off"}
+_COLOURS = {Token.State.VALID: "ok", Token.State.EXPIRED: "off", Token.State.REVOKED: "off"}
 
 
 class TokenForm(forms.Form):
@@ -95,7 +95,7 @@ def _list(request: HttpRequest, user: User, form: TokenForm, status: int = 200) 
         columns=[
             Column("name", _("Name"), sort="name"),
             Column("scopes", _("Scopes")),
-            Column("created", _("Created"), sort="created_at"),
+            Column("made", _("Created"), sort="created_at"),
             Column("expires", _("Expires"), sort="expires_at"),
             Column("used", _("Last used"), sort="last_used_at"),
             Column("state", _("State")),
@@ -127,7 +127,7 @@ def shown(rows: Any, now: datetime) -> list[dict[str, Any]]:
     for token in rows:
         state = token.state(now)
         badge = Badge(_COLOURS[state], str(state.label))
-        found.append({"token": token, "badge": badge, "living": state is Token.State.ACTIVE})
+        found.append({"token": token, "badge": badge, "living": state is Token.State.VALID})
     return found
 
 

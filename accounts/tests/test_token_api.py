@@ -78,7 +78,7 @@ def test_a_token_is_made_with_a_session_shown_once_and_used(user_in: UserIn) -> 
     status, one = api.ask("GET", f"{PATH}/{made['id']}")
     assert status == 200
     assert "token" not in one
-    assert one["state"] == "active"
+    assert one["state"] == Token.State.VALID
     headers = {"Authorization": f"Bearer {made['token']}"}
     assert Client().get(PATH, headers=headers).status_code == 200
 

@@ -425,3 +425,13 @@ def test_a_use_that_cannot_be_written_stops_nothing(
     token.refresh_from_db()
     assert token.last_used_from == "192.0.2.7"
     assert "token-uses" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_call_within_the_second_asks_the_database_nothing_about_its_caller(vera: User) -> None:
+    _, secret = _make(vera)
+    assert _ask(secret, "/api/v1/status").status_code == 200
+    with CaptureQueriesContext(connection) as asked:
+        assert _ask(secret, "/api/v1/status").status_code == 200
+    tables = ("accounts_token", "auth_user", "auth_permission", "accounts_preferences", "session")
+    about = [one["sql"] for one in asked.captured_queries if any(t in one["sql"] for t in tables)]
+    assert not about
