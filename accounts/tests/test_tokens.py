@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 import string
 import threading
 import zlib
@@ -14,7 +15,7 @@ from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -25,6 +26,7 @@ from accounts.token_uses import Uses
 from activity.models import Event
 from core import clock
 from core.api.caller import Scope
+from tests.together import together
 
 UserIn = Callable[[str], Any]
 ALL = {scope.value for scope in Scope}
@@ -407,8 +409,6 @@ def test_the_last_use_is_written_once_a_minute_beside_the_call(
 def test_a_use_that_cannot_be_written_stops_nothing(
     transactional_db: None, user_in: UserIn, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    from django.db import OperationalError
-
     uses = Uses()
     token, _ = _make(user_in("viewer"))
 
@@ -435,3 +435,32 @@ def test_a_call_within_the_second_asks_the_database_nothing_about_its_caller(ver
     tables = ("accounts_token", "auth_user", "auth_permission", "accounts_preferences", "session")
     about = [one["sql"] for one in asked.captured_queries if any(t in one["sql"] for t in tables)]
     assert not about
+
+
+def test_a_database_that_is_busy_is_told_as_such(
+    vera: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, secret = _make(vera)
+
+    def busy(*_: Any, **__: Any) -> None:
+        cause = sqlite3.OperationalError("database is locked")
+        cause.sqlite_errorname = "SQLITE_BUSY"
+        raise OperationalError from cause
+
+    monkeypatch.setattr(tokens, "find", busy)
+    client = Client(raise_request_exception=False)
+    answer = client.get("/api/v1/me", headers={"Authorization": f"Bearer {secret}"})
+    assert (answer.status_code, _code(answer)) == (503, "unavailable")
+    assert answer.headers["Retry-After"]
+
+
+def test_many_threads_use_one_token_at_once(
+    transactional_db: None, user_in: UserIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = [_make(user_in("viewer"))[1]]
+    secrets += [_make(User.objects.get())[1] for _ in range(3)]
+    cache = token_auth.Cache(most=2, keep_s=0.0)  # each look reads, and most push another one out
+    found = together([lambda s=s: cache.find(s)[0].token_id for s in secrets * 4])
+    kept = dict(Token.objects.values_list("digest", "pk"))
+    assert found == [kept[tokens.digest(secret)] for secret in secrets] * 4
+    assert len(cache) == 2
