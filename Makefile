@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests lint glossary audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load pictures image image-test clean
+.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests fuzz-api lint glossary openapi audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load pictures image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -41,6 +41,9 @@ fuzz: ## 20,000 mutants of networks given to MXNet in the sandbox; ARGS="--count
 fuzz-requests: ## 2,000 pictures, payloads and headers sent to the container; ARGS="--count 10000 --seed 7"
 	@$(STACK) run -m container.tests.fuzz_requests $(ARGS)
 
+fuzz-api: ## requests of every kind to every operation of the API, for long; ARGS="--examples 500 --seed 7"
+	@$(STACK) run -m tests.fuzz_api $(ARGS)
+
 lint: ## ruff, mypy, templates, imports, dead names, migrations
 	@$(STACK) run -m ruff check .
 	@$(STACK) run -m ruff format --check .
@@ -53,6 +56,9 @@ lint: ## ruff, mypy, templates, imports, dead names, migrations
 
 glossary: ## write docs/glossary.md and docs/glossary.ko.md from core/glossary.py
 	@$(STACK) run manage.py write_glossary --settings mmeportal.settings_lint
+
+openapi: ## write docs/openapi.json and docs/problems.md; ARGS="--baseline" accepts a breaking change
+	@$(STACK) run manage.py write_openapi --settings mmeportal.settings_lint $(ARGS)
 
 # --strict: behind a mirror that has no vulnerability data pip-audit would skip all, and be content.
 audit: ## hold every pinned package against the known vulnerabilities; asks the package index

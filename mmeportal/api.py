@@ -41,6 +41,19 @@ _SECURITY = {
 }
 
 
+class PortalDocument(OpenAPISchema):
+    """ninja's document. ninja keeps one of two schemas with the same name, and says nothing."""
+
+    def add_schema_definitions(self, definitions: dict[str, Any]) -> None:
+        """Add schemas; two that have one name and differ are a fault of the code."""
+        for name, schema in definitions.items():
+            if self.schemas.setdefault(name, schema) != schema:
+                raise ValueError(
+                    f"Two schemas of the API have the name {name!r}: rename the newer class; of "
+                    "an enum that rows have, a Literal of its values does, too."
+                )
+
+
 class PortalAPI(NinjaAPI):
     """ninja's API with problems as answers to what goes wrong."""
 
@@ -53,7 +66,8 @@ class PortalAPI(NinjaAPI):
 
     def get_openapi_schema(self, **arguments: Any) -> OpenAPISchema:
         """ninja's document, with the content type that problems have."""
-        document = super().get_openapi_schema(**arguments)
+        prefix = arguments.get("path_prefix")
+        document = PortalDocument(self, self.get_root_path({}) if prefix is None else prefix)
         document["components"]["securitySchemes"] = _SECURITY
         for methods in document["paths"].values():
             for found in methods.values():
