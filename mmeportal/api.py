@@ -133,8 +133,11 @@ def api_urls() -> tuple[list[URLPattern | URLResolver], str, str]:
         view: Any = getattr(pattern, "callback", None)
         if view is None:
             continue
-        # An operation says itself who may call it.
+        # An operation says itself who may call it. ninja's own root is 404, for every method: no
+        # redirect leads there, and no CSRF check stands before it.
         view.login_required = False
+        view.should_append_slash = False
+        view.csrf_exempt = True
         view.body_limits = limits.get(str(pattern.pattern), {})
     return patterns, app_name, namespace
 

@@ -7,9 +7,9 @@ from core.api.problems import CODES
 _HEAD = """\
 # Problems of the API
 
-Every refusal and failure below `/api/` is a document of RFC 9457, `application/problem+json`. The last
-part of its `type` is one of these codes. Codes are stable; sentences are not, and are in the language
-of `Accept-Language`. Each code has a page in the portal, `/problems/CODE`.
+Every refusal and failure below `/api/` is a document of RFC 9457, `application/problem+json`. The
+last part of its `type` is one of these codes. Codes are stable; sentences are not, and are in the
+language of `Accept-Language`. Each code has a page in the portal, `/problems/CODE`.
 
 `make openapi` writes this page from `core/api/problems.py`.
 

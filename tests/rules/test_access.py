@@ -3,24 +3,15 @@
 A request without a CSRF token changes nothing, and GET and HEAD change nothing at all.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from botocore.client import BaseClient
-from botocore.exceptions import EndpointConnectionError
-from celery import Celery
-from celery.app.task import Task
-from django.conf import settings as django_settings
-from django.contrib.auth.models import Group, User
-from django.db import connection, transaction
-from django.test import Client
+from django.db import connection
 
-from accounts import roles
-from endpoints.tests.account import Account
 from mmeportal.access import (
     ACCESS,
     ADMIN,
@@ -30,25 +21,17 @@ from mmeportal.access import (
     OPERATOR,
     QUERIES,
     UNAUTHORIZED,
-    USER,
-    VIEWER,
     Access,
 )
 from tests.rules import rows as rows_of
-from tests.rules.rows import Rows
+from tests.rules.site import OTHER, VISITORS, Site, make
 from tests.rules.subjects import Address, addresses
 
 WHERE = "mmeportal/access.py"
-TOKEN = "a" * 32
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 SAFE = ("GET", "HEAD", "OPTIONS")
 METHODS = (*SAFE, *UNSAFE)
-OTHER = "another operator"
-# As whom each address is visited. All rows are the operator's; OTHER has the same role.
-VISITORS = (ANYBODY, USER, VIEWER, OPERATOR, ADMIN)
 LOG_IN, ADMIN_LOG_IN = "/login/?next=", "/admin/login/?next="
-# All that may be said to the database by a request that changes nothing.
-READS = ("SELECT", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT", "PRAGMA", "EXPLAIN")
 
 
 def entry(address: Address, arguments: dict[str, Any]) -> Access | None:
@@ -60,81 +43,10 @@ def entry(address: Address, arguments: dict[str, Any]) -> Access | None:
     return ACCESS.get(address.name)
 
 
-class Site:
-    """The site with one row of everything, as each visitor sees it."""
-
-    def __init__(self, rows: Rows, sessions: dict[str, str]) -> None:
-        self.rows = rows
-        self.sessions = sessions
-        self.sent: list[str] = []  # jobs, and calls of AWS that write
-        # One for all: each new one reads the list of static files anew.
-        self._client = Client(enforce_csrf_checks=True)
-
-    def ask(self, visitor: str, method: str, url: str, *, token: bool) -> tuple[Any, list[str]]:
-        """The answer, and what the request wrote: statements, jobs, calls. All is taken back.
-
-        ``token``: whether the request brings a CSRF token.
-        """
-        client = self._client
-        client.cookies.clear()
-        if visitor in self.sessions:
-            client.cookies[django_settings.SESSION_COOKIE_NAME] = self.sessions[visitor]
-        headers = {}
-        if token:
-            client.cookies[django_settings.CSRF_COOKIE_NAME] = TOKEN
-            headers["X-CSRFToken"] = TOKEN
-        written: list[str] = []
-
-        def watch(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-            if not sql.lstrip(" (").upper().startswith(READS):
-                written.append(sql)
-            return execute(sql, *rest)
-
-        self.sent.clear()
-        before = len(connection.run_on_commit)
-        with transaction.atomic():
-            with connection.execute_wrapper(watch):
-                answer = getattr(client, method.lower())(url, headers=headers)
-            written += [f"on commit: {one[1]!r}" for one in connection.run_on_commit[before:]]
-            transaction.set_rollback(True)
-        return answer, written + self.sent
-
-
 @pytest.fixture
 def site(db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Site:
     """One row of everything, an account in memory, and a queue that only notes what it is given."""
-    settings.SAMPLES_DIR = str(tmp_path)
-    Account().install(monkeypatch)
-    sessions, operator = _visitors()
-    site = Site(rows_of.build(1, owner=operator, samples=tmp_path), sessions)
-
-    def queued(task: Any, *args: Any, **kwargs: Any) -> None:
-        site.sent.append(f"job {getattr(task, 'name', args[:1])}")
-
-    def called(client: Any, operation: str, parameters: Any) -> None:
-        if not operation.startswith(("Describe", "Get", "Head", "List")):
-            site.sent.append(f"AWS {operation}")
-        raise EndpointConnectionError(endpoint_url="none in tests")
-
-    monkeypatch.setattr(Task, "apply_async", queued)
-    monkeypatch.setattr(Celery, "send_task", queued)
-    monkeypatch.setattr(BaseClient, "_make_api_call", called)
-    return site
-
-
-def _visitors() -> tuple[dict[str, str], User]:
-    """Sessions of all who have a log-in, and the operator."""
-    roles.ensure_roles()
-    sessions = {}
-    users = {}
-    for visitor in (*VISITORS[1:], OTHER):
-        users[visitor] = user = User.objects.create_user(f"{visitor}-visitor")
-        if visitor != USER:
-            user.groups.add(Group.objects.get(name=OPERATOR if visitor == OTHER else visitor))
-        client = Client()
-        client.force_login(user)
-        sessions[visitor] = client.cookies[django_settings.SESSION_COOKIE_NAME].value
-    return sessions, users[OPERATOR]
+    return make(tmp_path, settings, monkeypatch)
 
 
 def _let_in(access: Access, visitor: str) -> bool:

@@ -1,4 +1,4 @@
-"""The API's document: it is valid, the committed file is what is served, and it breaks no client."""
+"""The API's document is valid, is the committed file, and breaks no client."""
 
 import copy
 import json

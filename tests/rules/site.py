@@ -1,0 +1,129 @@
+"""The site with one row of everything, and what a request to it writes; for rules about access."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import EndpointConnectionError
+from celery import Celery
+from celery.app.task import Task
+from django.conf import settings as django_settings
+from django.contrib.auth.models import Group, User
+from django.db import connection, transaction
+from django.test import Client
+
+from accounts import roles, token_auth
+from endpoints.tests.account import Account
+from mmeportal.access import ADMIN, ANYBODY, OPERATOR, USER, VIEWER
+from tests.rules import rows as rows_of
+from tests.rules.rows import Rows
+
+TOKEN = "a" * 32
+OTHER = "another operator"
+# As whom each address is visited. All rows are the operator's; OTHER has the same role.
+VISITORS = (ANYBODY, USER, VIEWER, OPERATOR, ADMIN)
+# All that may be said to the database by a request that changes nothing.
+READS = ("SELECT", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT", "PRAGMA", "EXPLAIN")
+
+
+class Site:
+    """The site with one row of everything, as each visitor sees it."""
+
+    def __init__(self, rows: Rows, sessions: dict[str, str]) -> None:
+        self.rows = rows
+        self.sessions = sessions
+        self.sent: list[str] = []  # jobs, and calls of AWS that write
+        # One for all: each new one reads the list of static files anew.
+        self._client = Client(enforce_csrf_checks=True)
+
+    def ask(
+        self,
+        visitor: str,
+        method: str,
+        url: str,
+        *,
+        token: bool,
+        bearer: str = "",
+        content: tuple[str, bytes] | None = None,
+    ) -> tuple[Any, list[str]]:
+        """The answer, and what the request wrote: statements, jobs, calls. All is taken back.
+
+        ``token``: whether the request brings a CSRF token; ``bearer``: one of the API.
+        ``content``: the type of a body, and the body.
+        """
+        client = self._client
+        client.cookies.clear()
+        if visitor in self.sessions:
+            client.cookies[django_settings.SESSION_COOKIE_NAME] = self.sessions[visitor]
+        headers = {}
+        if token:
+            client.cookies[django_settings.CSRF_COOKIE_NAME] = TOKEN
+            headers["X-CSRFToken"] = TOKEN
+        if bearer:
+            headers["Authorization"] = f"Bearer {bearer}"
+            token_auth.CACHE.clear()  # what it keeps may be what was taken back
+        more: dict[str, Any] = {}
+        if content is not None:
+            more = {"content_type": content[0], "data": content[1]}
+        written: list[str] = []
+
+        def watch(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+            if not sql.lstrip(" (").upper().startswith(READS):
+                written.append(sql)
+            return execute(sql, *rest)
+
+        self.sent.clear()
+        before = len(connection.run_on_commit)
+        with transaction.atomic():
+            with connection.execute_wrapper(watch):
+                answer = (
+                    client.generic(method, url, headers=headers, **more)
+                    if more
+                    else getattr(client, method.lower())(url, headers=headers)
+                )
+            written += [f"on commit: {one[1]!r}" for one in connection.run_on_commit[before:]]
+            transaction.set_rollback(True)
+        return answer, written + self.sent
+
+
+def make(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, owner: str = OPERATOR
+) -> Site:
+    """One row of everything, an account in memory, and a queue that only notes what it is given.
+
+    ``owner``: which visitor's the rows are.
+    """
+    settings.SAMPLES_DIR = str(tmp_path)
+    Account().install(monkeypatch)
+    sessions, users = _visitors()
+    site = Site(rows_of.build(1, owner=users[owner], samples=tmp_path), sessions)
+
+    def queued(task: Any, *args: Any, **kwargs: Any) -> None:
+        site.sent.append(f"job {getattr(task, 'name', args[:1])}")
+
+    def called(client: Any, operation: str, parameters: Any) -> None:
+        if not operation.startswith(("Describe", "Get", "Head", "List")):
+            site.sent.append(f"AWS {operation}")
+        raise EndpointConnectionError(endpoint_url="none in tests")
+
+    monkeypatch.setattr(Task, "apply_async", queued)
+    monkeypatch.setattr(Celery, "send_task", queued)
+    monkeypatch.setattr(BaseClient, "_make_api_call", called)
+    return site
+
+
+def _visitors() -> tuple[dict[str, str], dict[str, User]]:
+    """Sessions of all who have a log-in, and who they are."""
+    roles.ensure_roles()
+    sessions = {}
+    users = {}
+    for visitor in (*VISITORS[1:], OTHER):
+        users[visitor] = user = User.objects.create_user(f"{visitor}-visitor")
+        if visitor != USER:
+            user.groups.add(Group.objects.get(name=OPERATOR if visitor == OTHER else visitor))
+        client = Client()
+        client.force_login(user)
+        sessions[visitor] = client.cookies[django_settings.SESSION_COOKIE_NAME].value
+    return sessions, users

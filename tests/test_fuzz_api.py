@@ -1,0 +1,169 @@
+"""Requests of every kind to every operation, as three roles: no fault, nothing undocumented.
+
+schemathesis makes them from the API's document, valid and not, single and in sequences in which one
+answer's ids are the next request's. `make fuzz-api` runs it for long.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from celery import Celery
+from celery.app.task import Task
+from django.contrib.auth.models import User
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import checks
+from schemathesis.core.failures import Failure
+from schemathesis.generation import GenerationMode
+
+from accounts import token_auth, tokens
+from core.api.caller import Scope
+from core.api.problems import CONTENT_TYPE
+from endpoints.tests.account import Account
+from mmeportal.access import ADMIN, OPERATOR, VIEWER
+from tests import api_hooks
+from tests.rules import rows as rows_of
+
+EXAMPLES = int(os.environ.get("MME_API_EXAMPLES", "10"))
+SEED = int(os.environ.get("MME_API_SEED", "1"))
+#: Statuses above 500 that say what is so: AWS refused, a part is away, or no room is left.
+IN_TRUTH = (502, 503, 507)
+
+
+class Fault(Failure):
+    """An answer that no client should get."""
+
+    def __init__(self, operation: str, message: str) -> None:
+        super().__init__(operation=operation, title="Fault", message=message)
+
+
+@schemathesis.check
+def no_fault(ctx: Any, response: Any, case: Any) -> None:
+    """No 5xx but those that say what is so, and no refusal but as a problem."""
+    status = response.status_code
+    name = case.operation.label
+    if status >= 500 and status not in IN_TRUTH:
+        raise Fault(name, f"{name} answers {status}: {response.content[:500]!r}")
+    if status >= 400 and response.headers["content-type"] != [CONTENT_TYPE]:
+        raise Fault(name, f"{name} answers {status} as {response.headers['content-type']}")
+
+
+CHECKS = [
+    no_fault,
+    checks.load_all_checks() or checks.CHECKS.get_one("status_code_conformance"),
+    *(
+        checks.CHECKS.get_one(name)
+        for name in (
+            "content_type_conformance",
+            "response_headers_conformance",
+            "response_schema_conformance",
+            "negative_data_rejection",
+        )
+    ),
+]
+
+
+def _settings(examples: int, **more: Any) -> settings:
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        **more,
+    )
+
+
+@pytest.fixture
+def headers(
+    store: str,
+    tmp_path: Path,
+    settings: Any,
+    user_in: Callable[[str], User],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[str], dict[str, str]]:
+    """The headers of a role's new token with all scopes that it may have.
+
+    The store is a real S3 server; SageMaker is an account in memory; jobs are queued and not done.
+    """
+    settings.SAMPLES_DIR = str(tmp_path)
+    Account().install(monkeypatch)
+    monkeypatch.setattr(Task, "apply_async", lambda *_, **__: None)
+    monkeypatch.setattr(Celery, "send_task", lambda *_, **__: None)
+    users = {role: user_in(role) for role in (VIEWER, OPERATOR, ADMIN)}
+    rows_of.build(2, owner=users[OPERATOR], samples=tmp_path)
+    allowed = {
+        role: [scope for scope in Scope if scope in tokens.scopes_of(user)]
+        for role, user in users.items()
+    }
+
+    def make(role: str) -> dict[str, str]:
+        tokens.Token.objects.filter(user=users[role]).delete()
+        token_auth.CACHE.clear()
+        _, secret = tokens.make(user=users[role], name="fuzz", scopes=allowed[role])
+        return {"Authorization": f"Bearer {secret}"}
+
+    return make
+
+
+@pytest.fixture
+def schema(db: None) -> Iterator[Any]:
+    """The API as its own document has it, called in this process and this test's transaction."""
+    api_hooks.register()
+    # Django's own test client does likewise.
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield schemathesis.openapi.from_wsgi("/api/v1/openapi.json", get_wsgi_application())
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.parametrize("role", [VIEWER, OPERATOR, ADMIN])
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_every_operation_answers_as_documented(
+    schema: Any, headers: Callable[[str], dict[str, str]], role: str, mode: GenerationMode
+) -> None:
+    called = 0
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        of_role = headers(role)
+
+        @seed(SEED)
+        @_settings(EXAMPLES)
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def ask(case: Any, of_role: dict[str, str] = of_role) -> None:
+            nonlocal called
+            called += 1
+            case.call_and_validate(headers=of_role, checks=CHECKS)
+
+        ask()
+    assert called > EXAMPLES
+
+
+@pytest.mark.parametrize("role", [VIEWER, OPERATOR, ADMIN])
+def test_sequences_of_operations_answer_as_documented(
+    schema: Any, headers: Callable[[str], dict[str, str]], role: str
+) -> None:
+    """What one answer names is what the next request asks for."""
+    followed: list[str] = []
+
+    class Sequence(schema.as_state_machine()):  # type: ignore[misc]
+        def setup(self) -> None:
+            self.of_role = headers(role)
+
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+            followed.append(case.operation.label)
+            return {"headers": self.of_role}
+
+        def validate_response(self, response: Any, case: Any, **more: Any) -> None:
+            case.validate_response(response, headers=self.of_role, checks=CHECKS)
+
+    seed(SEED)(Sequence)
+    Sequence.run(settings=_settings(EXAMPLES, stateful_step_count=8))
+    assert len(set(followed)) > 3, followed
