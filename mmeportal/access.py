@@ -69,6 +69,7 @@ ACCESS: dict[str, Access] = {
     "glossary": Access(USER),
     "problem": Access(ANYBODY, get=(200, 404)),
     "problems": Access(ANYBODY),
+    "api-docs": Access(USER),
     "hide-first-steps": Access(USER, get=(), post=(302,)),
     "show-first-steps": Access(USER, get=(), post=(302,)),
     # --- people

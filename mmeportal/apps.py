@@ -4,14 +4,20 @@ from django.apps import AppConfig
 
 
 class SiteConfig(AppConfig):
-    """Registers what the search (Ctrl+K) finds of the site: pages and actions."""
+    """Registers what the search (Ctrl+K) and the pages of the rooms show of the site."""
 
     name = "mmeportal"
 
     def ready(self) -> None:
-        """Let the search find the pages and actions."""
-        from core import palette
+        """Let the search find the pages and actions, and the page of tokens lead to the API's."""
+        from core import palette, panels
         from mmeportal import destinations
 
         palette.register(destinations.pages)
         palette.register(destinations.actions)
+        panels.register(
+            "tokens.head",
+            "mmeportal/_tokens_head.html",
+            permission="models_catalog.view_model",
+            context=lambda request: {},
+        )

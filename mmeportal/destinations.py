@@ -30,6 +30,7 @@ PAGES = (
     Destination(_("Status"), "status", "check", "auth.change_user"),
     Destination(_("Preferences"), "preferences", "config"),
     Destination(_("Tokens"), "tokens", "terminal"),
+    Destination(_("API operations"), "api-docs", "terminal"),
 )
 ACTIONS = (
     Destination(_("Upload a model"), "models_catalog:new", "upload", "models_catalog.add_version"),

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "axes",
     "django_htmx",
+    "ninja",  # its static files are the page of the API's operations
     "core",
     "activity",
     "models_catalog",

@@ -31,6 +31,7 @@ urlpatterns = [
     path("api/v1/", api_urls()),
     path("problems/<slug:code>", views.problem, name="problem"),
     path("problems/", views.problem_list, name="problems"),
+    path("docs/api/", views.api_page, name="api-docs"),
     path("search/", core_views.search, name="search"),
     path("styleguide/", core_views.styleguide, name="styleguide"),
 ]

@@ -98,6 +98,12 @@ def problem_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+def api_page(request: HttpRequest) -> HttpResponse:
+    """The operations of the API, to read and to try: Swagger UI, from django-ninja's package."""
+    return render(request, "mmeportal/api_docs.html", {"document": reverse("api:openapi")})
+
+
+@require_safe
 @require_permission("auth.change_user", "see the state of the portal's parts")
 def status(request: HttpRequest) -> HttpResponse:
     """The results of the readiness checks, for admins; as JSON where Accept prefers that."""

@@ -35,8 +35,12 @@ SCHEMES = ("light", "dark")
 SIZES = ((1280, 900), (390, 844))
 #: Pages that no link of an admin's leads to.
 PAGES_WITHOUT_LINKS = ("/no/such/page/", "/models/no-such-model/")
-#: Not looked at: pages of Django's own templates, whose faults are not ours to mend.
-NOT_OURS = ("/admin/", "/favicon.ico")  # Django's admin names no icon, so browsers ask for this
+#: Not looked at: pages of Django's own templates and Swagger UI, whose faults are not ours to mend.
+NOT_OURS = (
+    "/admin/",
+    "/docs/api/",
+    "/favicon.ico",
+)  # Django's admin names no icon, so browsers ask for this
 #: Names of addresses that lead to a file and show no page.
 DOWNLOADS = {
     "activity:export",

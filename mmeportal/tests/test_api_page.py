@@ -1,0 +1,78 @@
+"""The page of the API's operations, in a browser: under the policy, with a session and a token."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+from playwright.sync_api import Page, expect
+
+from accounts import tokens
+from accounts.models import Token
+from tests.test_page_policies import _database_beside_playwright, _opened, browser
+
+__all__ = ["_database_beside_playwright", "browser"]
+
+
+def _run(page: Page, operation: str, body: str = "") -> Any:
+    """Open an operation of the page and execute it; gives what the portal answers."""
+    block = page.locator(f"[id$='-{operation}']")
+    block.locator(".opblock-summary-control").click()
+    block.get_by_role("button", name="Try it out").click()
+    if body:
+        block.locator("textarea").fill(body)
+    with page.expect_response(lambda one: "/api/v1/" in one.url) as answered:
+        block.get_by_role("button", name="Execute").click()
+    block.locator(".opblock-summary-control").click()
+    return answered.value
+
+
+def test_the_page_calls_with_the_session_and_with_a_token(
+    browser: Any, live_server: Any, transactional_db: None, user_in: Callable[[str], Any]
+) -> None:
+    user = user_in("operator")
+    _, secret = tokens.make(user=user, name="pipeline", scopes=["read"])
+    with _opened(browser, live_server.url, user) as context:
+        page = context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto("/docs/api/")
+        expect(page.locator("[id$='-me_get']")).to_be_visible()
+
+        me = _run(page, "me_get")
+        assert (me.status, me.json()["token"]) == (200, None)
+        made = _run(page, "tokens_create", '{"name": "tried", "scopes": ["read"]}')
+        assert made.status == 201, made.text()
+        assert Token.objects.filter(user=user, name="tried").exists()
+
+        page.get_by_role("button", name="Authorize").first.click()
+        page.locator("#auth-bearer-value").fill(secret)
+        page.locator(".auth-btn-wrapper").first.get_by_role(
+            "button", name="Apply credentials"
+        ).click()
+        page.get_by_role("button", name="Close").first.click()
+        page.locator("[id$='-me_get'] .opblock-summary-control").click()
+        with page.expect_response(lambda one: "/api/v1/me" in one.url) as answered:
+            page.locator("[id$='-me_get']").get_by_role("button", name="Execute").click()
+        assert answered.value.json()["token"]["name"] == "pipeline"
+        assert not faults
+
+
+def test_the_page_needs_a_log_in_and_has_its_files(client_of: Callable[[str], Client]) -> None:
+    assert Client().get("/docs/api/").status_code == 302
+    client = client_of("viewer")
+    html = client.get("/docs/api/").content.decode()
+    for name in ("ninja/swagger-ui.css", "ninja/swagger-ui-bundle.js", "js/api_docs.js"):
+        assert f"/static/{name}" in html
+        assert finders.find(name)
+        assert client.get(f"/static/{name}").status_code == 200
+    assert 'data-document="/api/v1/openapi.json"' in html
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "API operations"), ("ko", "API 작업")])
+def test_the_page_speaks_both_languages(
+    client_of: Callable[[str], Client], language: str, title: str
+) -> None:
+    answer = client_of("viewer").get("/docs/api/", headers={"Accept-Language": language})
+    assert f"<h1>{title}</h1>" in answer.content.decode()
