@@ -145,3 +145,7 @@ _.LED_TO_LOG_IN
 _.regex
 # ninja calls it with what an operation raised.
 _.on_exception
+
+# ninja calls or Django reads these (mmeportal/api.py)
+_.add_schema_definitions
+_.should_append_slash

@@ -1,0 +1,119 @@
+"""Each operation has a command of `mme`, a page and a recipe; what a page changes has an operation.
+
+The table is tests/rules/ways.py; this says which of them one lacks.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from core.api.operations import OPERATIONS
+from mmeportal.access import ACCESS
+from tests.rules.subjects import addresses
+from tests.rules.ways import PAGES_ALONE, WAYS, Ways, Without
+
+ROOT = Path(settings.BASE_DIR)
+COMMANDS = ROOT / "client" / "mme_client" / "commands.py"
+TABLE = "tests/rules/ways.py"
+
+
+def commands(source: str) -> set[str]:
+    """The commands of a Typer application, as they are typed: those of ``token_app`` with token."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        for decorator in getattr(node, "decorator_list", ()):
+            called = getattr(decorator, "func", None)
+            if not isinstance(called, ast.Attribute) or called.attr != "command":
+                continue
+            named = [one.value for one in decorator.args if isinstance(one, ast.Constant)]
+            group = ast.unparse(called.value).removesuffix("app").replace("_", " ")
+            found.add(group + str(named[0] if named else node.name.replace("_", "-")))
+    return found
+
+
+def _held() -> dict[str, Ways]:
+    """The entries of nouns that have an operation."""
+    nouns = {id.partition("_")[0] for id in OPERATIONS}
+    return {id: ways for id, ways in WAYS.items() if id.partition("_")[0] in nouns}
+
+
+def test_every_operation_is_in_the_table() -> None:
+    missing = sorted(set(OPERATIONS) - set(WAYS))
+    assert not missing, f"Say in {TABLE} which command, page and recipe do what these do: {missing}"
+
+
+def test_every_entry_of_the_table_is_an_operation() -> None:
+    gone = sorted(set(_held()) - set(OPERATIONS))
+    assert not gone, f"{TABLE} has entries without an operation: {gone}"
+
+
+def test_every_page_of_the_table_is_there() -> None:
+    names = {one.name for one in addresses()}
+    gone = [
+        f"{id}: {ways.page}"
+        for id, ways in _held().items()
+        if not isinstance(ways.page, Without) and ways.page not in names
+    ]
+    assert not gone, f"These operations lack their page; mend {TABLE}, or add the page: {gone}"
+
+
+def test_every_recipe_of_the_table_is_there() -> None:
+    gone = []
+    for id, ways in _held().items():
+        if isinstance(ways.recipe, Without):
+            continue
+        name, _, heading = ways.recipe.partition("#")
+        file = ROOT / "docs" / name
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        if not any(line.lstrip("#").strip() == heading and line[:1] == "#" for line in lines):
+            gone.append(f"{id}: docs/{ways.recipe}")
+    assert not gone, f"These operations lack their recipe in the docs: {gone}"
+
+
+@pytest.mark.skipif(not COMMANDS.exists(), reason="the client is not in this checkout")
+def test_every_command_of_the_table_is_there() -> None:
+    there = commands(COMMANDS.read_text(encoding="utf-8"))
+    named = {
+        id: ways.command for id, ways in _held().items() if not isinstance(ways.command, Without)
+    }
+    gone = {id: command for id, command in named.items() if command not in there}
+    assert not gone, f"These operations lack their command; mend {TABLE}, or add it: {gone}"
+
+
+def test_what_a_page_changes_has_an_operation() -> None:
+    changing = {
+        key.partition(" ")[0]
+        for key, access in ACCESS.items()
+        if access.post and not key.startswith("admin")
+    }
+    unsafe = {
+        ways.page
+        for id, ways in WAYS.items()
+        if id not in OPERATIONS or OPERATIONS[id].method != "GET"
+    }
+    lacking = sorted(changing - unsafe - set(PAGES_ALONE))
+    assert not lacking, f"Add an operation for what these do, or say why not in {TABLE}: {lacking}"
+    idle = sorted(set(PAGES_ALONE) - changing)
+    assert not idle, f"These pages change nothing: take them out of PAGES_ALONE: {idle}"
+
+
+def test_every_exception_says_why() -> None:
+    silent = [
+        id
+        for id, ways in WAYS.items()
+        for way in (ways.command, ways.page, ways.recipe)
+        if isinstance(way, Without) and len(way.why) < 10
+    ]
+    assert not silent
+    assert all(PAGES_ALONE.values())
+
+
+def test_commands_are_found_in_their_source() -> None:
+    source = (
+        '@app.command(help="…")\ndef whoami(): ...\n'
+        '@token_app.command("list", help="…")\ndef token_list(): ...\n'
+        "def other(): ...\n"
+    )
+    assert commands(source) == {"whoami", "token list"}

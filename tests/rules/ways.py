@@ -1,0 +1,112 @@
+"""Each capability's four ways in: an operation of the API, a command of `mme`, a page and a recipe.
+
+Whoever adds one adds the others, or says here why there is none.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Without:
+    """There is no such way, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Where else one can do what an operation does.
+
+    ``command``: of ``mme``, as it is typed. ``page``: the name of an address. ``recipe``: a file of
+    docs/ and one of its headings, as ``users.md#Tokens``.
+    """
+
+    command: str | Without
+    page: str | Without
+    recipe: str | Without
+
+
+_ITSELF = Without("it is about the API itself")
+_IN_REPORT = Without("`mme show` has it among a version's fields")
+
+#: By the operation's id. Those of a noun that has no operation yet are held when its first comes.
+WAYS: dict[str, Ways] = {
+    "status_get": Ways("status", "status", "running.md#Health"),
+    "openapi_get": Ways(_ITSELF, "api-docs", "development.md#The API"),
+    "me_get": Ways("whoami", "tokens", "users.md#Tokens"),
+    "tokens_list": Ways("token list", "tokens", "users.md#Tokens"),
+    "tokens_create": Ways("token create", "tokens", "users.md#Tokens"),
+    "tokens_get": Ways(
+        Without("`mme token list` shows all there is of a token"), "tokens", "users.md#Tokens"
+    ),
+    "tokens_revoke": Ways("token revoke", "revoke-token", "users.md#Tokens"),
+    "models_list": Ways("models", "models_catalog:list", "api.md#Models"),
+    "models_create": Ways(
+        Without("`mme push` makes the model where it is missing"),
+        "models_catalog:new",
+        "api.md#Models",
+    ),
+    "models_get": Ways("show", "models_catalog:model", "api.md#Models"),
+    "models_delete": Ways(
+        Without("a deletion is rare, and a person's decision"),
+        "models_catalog:delete",
+        "api.md#Models",
+    ),
+    "versions_list": Ways("show", "models_catalog:model", "api.md#Versions"),
+    "versions_push": Ways("push", "models_catalog:upload", "api.md#Versions"),
+    "versions_get": Ways("show", "models_catalog:version", "api.md#Versions"),
+    "versions_report": Ways(_IN_REPORT, "models_catalog:version", "api.md#Versions"),
+    "versions_download": Ways("download", "models_catalog:download", "api.md#Versions"),
+    "versions_dismiss": Ways(
+        Without("a version that was refused is dismissed by who has looked at why"),
+        "models_catalog:dismiss",
+        "api.md#Versions",
+    ),
+    "endpoints_list": Ways("endpoints", "endpoints:list", "api.md#Endpoints"),
+    "endpoints_create": Ways("deploy", "endpoints:new", "api.md#Endpoints"),
+    "endpoints_get": Ways("endpoints", "endpoints:detail", "api.md#Endpoints"),
+    "endpoints_check": Ways(
+        Without("the portal looks by itself; `mme endpoints` shows what it saw"),
+        "endpoints:check",
+        "api.md#Endpoints",
+    ),
+    "endpoints_teardown": Ways("teardown", "endpoints:teardown", "api.md#Endpoints"),
+    "invocations_create": Ways("invoke", "invocations:run", "api.md#Calls"),
+    "invocations_list": Ways(
+        Without("`mme invoke --json` gives what a call was"), "invocations:calls", "api.md#Calls"
+    ),
+    "invocations_get": Ways(
+        Without("`mme invoke --json` gives what a call was"), "invocations:result", "api.md#Calls"
+    ),
+    "invocations_picture": Ways(
+        Without("who called has the picture"), "invocations:picture", "api.md#Calls"
+    ),
+    "events_list": Ways("events", "activity:list", "api.md#Events"),
+    "samples_list": Ways(
+        Without("samples are for trying the page"), "invocations:page", "api.md#Samples"
+    ),
+    "samples_get": Ways(
+        Without("samples are for trying the page"), "invocations:sample", "api.md#Samples"
+    ),
+}
+
+#: Addresses of pages that change something and have no operation, and why.
+PAGES_ALONE: dict[str, str] = {
+    "login": "a program has a token",
+    "logout": "a program has a token",
+    "password": "a password is a person's; a program that could change it could take the account",
+    "preferences": "they are of the pages: language and time zone",
+    "language": "a program sends Accept-Language",
+    "hide-first-steps": "they are of the pages",
+    "show-first-steps": "they are of the pages",
+    "accounts:invite": "people are managed by people",
+    "accounts:role": "people are managed by people",
+    "accounts:active": "people are managed by people",
+    "accounts:link": "people are managed by people",
+    "accounts:revoke-link": "people are managed by people",
+    "accounts:unlock": "people are managed by people",
+    "accounts:welcome": "people are managed by people",
+    "accounts:revoke-token-of-person": "tokens_revoke takes ?person=",
+    "invocations:wrong": "a label is a person's judgement of a picture that is looked at",
+    "invocations:test-set-empty": "what people judged is thrown away by people",
+}
