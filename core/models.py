@@ -7,7 +7,7 @@ from django.db.models import Q
 from core import attempt, clock
 
 
-class Attempt(models.Model):
+class RepeatableCall(models.Model):
     """A change that a client may repeat: its ``Idempotency-Key``, and its answer when it has one.
 
     core/api/idempotency.py writes and reads it. ``leased_until`` is by the database's clock;

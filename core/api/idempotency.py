@@ -7,9 +7,9 @@ then told to come again (409 ``repeat-in-progress``). With another body it is 42
 
 How it works:
 
-- The first request inserts a row (core.models.Attempt) with a lease. A thread of this process
-  prolongs the lease while the operation works, so another request takes over only where the
-  process was killed, or stood still for longer than the lease.
+- The first request inserts a row (core.models.RepeatableCall) with a lease. A thread of this
+  process prolongs the lease while the operation works, so another request takes over only where
+  the process was killed, or stood still for longer than the lease.
 - The answer is stored before it is sent. Answers of 5xx and 429 are not: a retry runs. Nor is one
   that is streamed or larger than 64 KB. Only a call to a model answers so much, and such a call may
   run again; it would cost every large answer a write of megabytes that nearly nobody reads.
@@ -46,7 +46,7 @@ from django.utils.translation import gettext as _
 from core import attempt, clock
 from core.api.caller import Caller
 from core.api.problems import Problem
-from core.models import Attempt
+from core.models import RepeatableCall
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ MAX_KEPT_BYTES = 64 << 10
 WAIT_S = 5.0
 MAX_WAITING = 4
 
-_PIECE = 1 << 20
+_READ_BYTES = 1 << 20
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.02, 0.25
 # Of one answer alone; all others are the operation's.
@@ -125,7 +125,7 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
     at = stream.tell()
     stream.seek(0)
     try:
-        while left > 0 and (piece := stream.read(min(_PIECE, left))):
+        while left > 0 and (piece := stream.read(min(_READ_BYTES, left))):
             left -= len(piece)
             yield piece
     finally:
@@ -137,7 +137,7 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
 
 def _claimed(
     user: int, operation: str, key: str, print_: str, *, secret: bool
-) -> tuple[Attempt, bool]:
+) -> tuple[RepeatableCall, bool]:
     """The row, with its lease or with its answer; and whether it is new."""
     deadline = time.monotonic() + WAIT_S
     pause = _FIRST_LOOK_S
@@ -172,8 +172,10 @@ def _claimed(
             _waiting.release()
 
 
-def _inserted(user: int, operation: str, key: str, print_: str) -> tuple[Attempt | None, bool]:
-    rows = Attempt.objects.filter(user_id=user, operation=operation, key=key)
+def _inserted(
+    user: int, operation: str, key: str, print_: str
+) -> tuple[RepeatableCall | None, bool]:
+    rows = RepeatableCall.objects.filter(user_id=user, operation=operation, key=key)
     now = clock.now()
     found = rows.first()
     if found is not None:
@@ -181,7 +183,7 @@ def _inserted(user: int, operation: str, key: str, print_: str) -> tuple[Attempt
             return found, False
         # What is over counts no more, whether it was swept or not.
         rows.filter(pk=found.pk, leased_until=found.leased_until).delete()
-    mine = Attempt(
+    mine = RepeatableCall(
         id=uuid.uuid4().hex,
         user_id=user,
         operation=operation,
@@ -191,15 +193,17 @@ def _inserted(user: int, operation: str, key: str, print_: str) -> tuple[Attempt
         leased_until=now + LEASE,
         holder=uuid.uuid4().hex,
     )
-    Attempt.objects.bulk_create([mine], ignore_conflicts=True)
+    RepeatableCall.objects.bulk_create([mine], ignore_conflicts=True)
     found = rows.first()
     return found, found is not None and found.pk == mine.pk
 
 
-def _taken_over(row: Attempt) -> bool:
+def _taken_over(row: RepeatableCall) -> bool:
     """Take the lease of ``row``, which has run out; False where another request did."""
     holder, until = uuid.uuid4().hex, clock.now() + LEASE
-    free = Attempt.objects.filter(pk=row.pk, holder=row.holder, leased_until=row.leased_until)
+    free = RepeatableCall.objects.filter(
+        pk=row.pk, holder=row.holder, leased_until=row.leased_until
+    )
     if free.filter(status=None).update(holder=holder, leased_until=until) != 1:
         return False
     row.holder, row.leased_until = holder, until
@@ -234,7 +238,7 @@ class _Renewer:
                     self._running = False
                     return
             try:
-                mine = Attempt.objects.filter(holder__in=held, status=None)
+                mine = RepeatableCall.objects.filter(holder__in=held, status=None)
                 mine.update(leased_until=clock.now() + LEASE)
             except DatabaseError as error:
                 log.warning("The leases of %d changes were not prolonged: %s", len(held), error)
@@ -246,7 +250,7 @@ _renewer = _Renewer()
 
 
 @contextmanager
-def _lease_kept(row: Attempt) -> Iterator[None]:
+def _lease_kept(row: RepeatableCall) -> Iterator[None]:
     _renewer.add(row.holder)
     try:
         yield
@@ -259,7 +263,7 @@ def _lease_kept(row: Attempt) -> Iterator[None]:
 
 def _answered(
     request: HttpRequest,
-    row: Attempt,
+    row: RepeatableCall,
     resume: Resume | None,
     call: Callable[[], HttpResponseBase],
     *,
@@ -297,7 +301,7 @@ def _is_kept(answer: HttpResponseBase) -> bool:
     return isinstance(answer, HttpResponse) and len(answer.content) <= MAX_KEPT_BYTES
 
 
-def _keep(row: Attempt, answer: HttpResponseBase, *, without_body: bool) -> bool:
+def _keep(row: RepeatableCall, answer: HttpResponseBase, *, without_body: bool) -> bool:
     """Store the answer; False where the database did not take it, so that the lease runs out."""
     headers = [[name, value] for name, value in answer.items() if name.lower() not in _NOT_KEPT]
     changes: dict[str, Any] = {"status": answer.status_code, "headers": [], "body": b""}
@@ -310,7 +314,7 @@ def _keep(row: Attempt, answer: HttpResponseBase, *, without_body: bool) -> bool
         return False
 
 
-def _release(row: Attempt) -> None:
+def _release(row: RepeatableCall) -> None:
     """Let a repetition run at once; where that fails, it runs when the lease is over."""
     try:
         _write(row)
@@ -318,15 +322,15 @@ def _release(row: Attempt) -> None:
         log.warning("The lease of %s was not given back: %s", row, error)
 
 
-def _write(row: Attempt, **changes: Any) -> bool:
-    mine = Attempt.objects.filter(pk=row.pk, holder=row.holder, status=None)
+def _write(row: RepeatableCall, **changes: Any) -> bool:
+    mine = RepeatableCall.objects.filter(pk=row.pk, holder=row.holder, status=None)
     if mine.update(leased_until=clock.now(), **changes) == 1:
         return True
     log.warning("Another request took %s over meanwhile.", row)
     return False
 
 
-def _replayed(row: Attempt) -> HttpResponse:
+def _replayed(row: RepeatableCall) -> HttpResponse:
     answer = HttpResponse(bytes(row.body), status=row.status)
     del answer.headers["Content-Type"]
     for name, value in row.headers:
@@ -338,4 +342,4 @@ def _replayed(row: Attempt) -> HttpResponse:
 def sweep() -> None:
     """Delete what is older than a day and that no request works on."""
     now = clock.now()
-    Attempt.objects.filter(created_at__lte=now - KEPT_FOR, leased_until__lte=now).delete()
+    RepeatableCall.objects.filter(created_at__lte=now - KEPT_FOR, leased_until__lte=now).delete()

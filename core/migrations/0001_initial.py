@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Attempt',
+            name='RepeatableCall',
             fields=[
                 ('id', models.CharField(editable=False, max_length=32, primary_key=True, serialize=False)),
                 ('operation', models.CharField(max_length=100)),

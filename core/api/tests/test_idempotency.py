@@ -17,7 +17,7 @@ from core import attempt, clock
 from core.api import idempotency
 from core.api.caller import Caller
 from core.api.problems import Problem
-from core.models import Attempt
+from core.models import RepeatableCall
 from core.tasks import sweep
 
 pytestmark = pytest.mark.django_db
@@ -89,10 +89,10 @@ def test_an_answer_counts_for_a_day_and_is_then_swept(
     _moved(monkeypatch, timedelta(hours=24, minutes=1))
     # Over, though nothing has swept it: also for another body.
     assert _text(calls.post(body=b"other")) == b"run 2"
-    assert Attempt.objects.count() == 1
+    assert RepeatableCall.objects.count() == 1
     _moved(monkeypatch, timedelta(hours=25))
     sweep()
-    assert not Attempt.objects.exists()
+    assert not RepeatableCall.objects.exists()
 
 
 def test_other_requests_with_the_key_are_refused(calls: Calls) -> None:
@@ -177,12 +177,12 @@ def test_a_retry_of_what_failed_after_its_commit_asks_resume(user_in: UserIn) ->
 
 def test_an_attempt_that_lost_its_lease_keeps_nothing(calls: Calls) -> None:
     def lose() -> HttpResponse:
-        Attempt.objects.update(holder="another")
+        RepeatableCall.objects.update(holder="another")
         return HttpResponse(b"late")
 
     calls.answer = lose
     assert _text(calls.post()) == b"late"
-    row = Attempt.objects.get()
+    row = RepeatableCall.objects.get()
     assert (row.holder, row.status, row.body) == ("another", None, b"")
 
 
@@ -206,7 +206,7 @@ def test_a_secret_is_shown_once_and_never_stored(user_in: UserIn) -> None:
     assert (again.status_code, again.json()["type"]) == (409, "/problems/secret-shown-once")
     assert make("other").json()["type"] == "/problems/key-reused"
     assert Token.objects.count() == 1
-    for row in Attempt.objects.values_list():
+    for row in RepeatableCall.objects.values_list():
         assert secret[4:] not in str(row)
         assert not any(secret[4:].encode() in bytes(v) for v in row if isinstance(v, bytes))
 
@@ -238,4 +238,4 @@ def test_without_a_key_nothing_is_hashed_or_stored(
         request, operation_id="a", caller=calls.caller, secret=False, resume=None, call=calls._call
     )
     assert answer.status_code == 201
-    assert not Attempt.objects.exists()
+    assert not RepeatableCall.objects.exists()
