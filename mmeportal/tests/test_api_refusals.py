@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from mmeportal.server.parser import MAX_REQUEST_LINE
+from mmeportal.server.refusals import Recipient, refusal
 from mmeportal.tests.test_web_server import push, written
 from mmeportal.tests.web_server import WebServer, head, rest
 
@@ -169,3 +170,21 @@ def test_who_may_send_it_is_told_to_go_on(server: WebServer, tmp_path: Path) -> 
         assert client.recv(65536).startswith(b"HTTP/1.1 201 ")
     said = head(nobody, "/api/try/files", Content_Length=301 * MB, **authorization)
     assert _problem(server.says(said))[:2] == (413, "too-large")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(503, "unavailable"), (507, "no-space"), (413, "too-large")]
+)
+def test_a_refusal_has_the_code_of_its_status(status: int, code: str) -> None:
+    """Those of the guard and the channel; who wants JSON elsewhere gets what it got before."""
+    headers = {"ACCEPT": "text/html", "ACCEPT_LANGUAGE": "ko"}
+    made = refusal(
+        status, "A sentence.", recipient=Recipient.of_headers(headers, "/api/v1/a"), retry_after=7
+    )
+    document = json.loads(made.naming("an-id").body)
+    assert dict(made.headers)["Content-Type"] == "application/problem+json"
+    assert dict(made.headers)["Retry-After"] == "7"
+    assert (document["status"], document["type"]) == (status, f"/problems/{code}")
+    assert (document["detail"], document["instance"]) == ("A sentence.", "an-id")
+    page = refusal(status, "A sentence.", recipient=Recipient.of_headers(headers, "/apis"))
+    assert dict(page.headers)["Content-Type"].startswith("text/html")
