@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from ninja import Query, Router, Status
@@ -14,6 +14,7 @@ from accounts import services, tokens
 from accounts.forms import role_of
 from accounts.models import Token
 from accounts.preferences import of_user
+from activity.attempts import made_by
 from core import clock
 from core.api import etags
 from core.api.caller import ANY, Caller, Scope
@@ -118,9 +119,15 @@ def list_tokens(request: HttpRequest, query: Query[TokenParameters]) -> Any:
     return {**found, "items": [_shown(token, now) for token in found["items"]]}
 
 
+def _made_before(request: HttpRequest, attempt: str) -> HttpResponse | None:
+    """That an attempt made a token whose secret nobody saw (core/api/idempotency.py)."""
+    return None if made_by(attempt, "token.made") is None else HttpResponse(status=201)
+
+
 @operation(
-    router, "POST", "/tokens", id="tokens_create", scope=ANY, response={201: TokenMade}, secret=True
-)
+    router, "POST", "/tokens", id="tokens_create", scope=ANY, response={201: TokenMade},
+    secret=True, resume=_made_before,
+)  # fmt: skip
 def make(request: HttpRequest, body: TokenIn) -> Any:
     """Make a token of your own. Its secret is in this answer alone.
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from activity import codes, subjects
-from core import clock, request_id
+from core import attempt, clock, request_id
 
 
 class Reader(Protocol):
@@ -88,11 +88,23 @@ class Event(models.Model):
         db_index=True,
         help_text="Of the request or job that recorded it (core/request_id.py).",
     )
+    attempt = models.CharField(
+        max_length=attempt.MAX_LENGTH,
+        blank=True,
+        db_default="",
+        help_text="The repeatable change that recorded it (core/attempt.py).",
+    )
 
     objects = EventQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["subject_kind", "subject_id", "-id"])]
+        indexes = [
+            models.Index(fields=["subject_kind", "subject_id", "-id"]),
+            # Nearly all events have none.
+            models.Index(
+                fields=["attempt"], name="activity_event_attempt", condition=~models.Q(attempt="")
+            ),
+        ]
         default_permissions = ("view",)
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from activity import codes
 from activity.models import Event
-from core import request_id
+from core import attempt, request_id
 
 
 class Subject(Protocol):
@@ -54,4 +54,5 @@ def record(
         text=text,
         parameters=None if parameters is None else codes.validated(action, parameters),
         request_id=request_id.current(),
+        attempt=attempt.current(),
     )

@@ -57,11 +57,15 @@ def accepts_body(
 
 
 def limit_of(method: str, path: str) -> BodyLimit | None:
-    """The limit that the view of ``path`` declares; None without one, or without a view."""
-    if method != "POST":
-        return None
+    """The limit that the view of ``path`` declares; None without one, or without a view.
+
+    A view of the API declares them by method (``body_limits``), as it answers several.
+    """
     try:
         view = resolve(path).func
     except Resolver404:
         return None
-    return getattr(view, "body_limit", None)
+    by_method: dict[str, BodyLimit] | None = getattr(view, "body_limits", None)
+    if by_method is not None:
+        return by_method.get(method)
+    return getattr(view, "body_limit", None) if method == "POST" else None

@@ -147,7 +147,7 @@ ACCESS: dict[str, Access] = {
     "admin:auth_user_delete": _admin(
         ADMIN,
         post=(200,),
-        queries=13,
+        queries=14,
         # untranslated: only for who reads this table
         why="It asks for each kind of row that goes with the user.",
     ),

@@ -14,8 +14,7 @@ from ninja.openapi.schema import OpenAPISchema
 
 from accounts import api as accounts_api
 from core.api import operations, problems
-from core.api.operations import operation
-from core.body_limits import BodyLimit
+from core.api.operations import Rules, operation
 from core.version import VERSION
 from mmeportal import site_api
 
@@ -126,9 +125,14 @@ api = make()
 
 
 def api_urls() -> tuple[list[URLPattern | URLResolver], str, str]:
+    """The addresses of the API."""
+    return urls_of(api)
+
+
+def urls_of(joined: PortalAPI) -> tuple[list[URLPattern | URLResolver], str, str]:
     """The addresses, with what middleware and the web server's guard read of a view."""
-    patterns, app_name, namespace = api.urls
-    limits = _limits()
+    patterns, app_name, namespace = joined.urls
+    rules = _rules(joined)
     for pattern in patterns:
         view: Any = getattr(pattern, "callback", None)
         if view is None:
@@ -138,19 +142,21 @@ def api_urls() -> tuple[list[URLPattern | URLResolver], str, str]:
         view.login_required = False
         view.should_append_slash = False
         view.csrf_exempt = True
-        view.body_limits = limits.get(str(pattern.pattern), {})
+        view.api_rules = rules.get(str(pattern.pattern), {})
+        view.body_limits = {
+            method: one.takes for method, one in view.api_rules.items() if one.takes is not None
+        }
     return patterns, app_name, namespace
 
 
-def _limits() -> dict[str, dict[str, BodyLimit]]:
-    """The larger bodies that are taken, by route and method."""
-    found: dict[str, dict[str, BodyLimit]] = {}
-    for bound in api._get_bound_routers():
+def _rules(joined: PortalAPI) -> dict[str, dict[str, Rules]]:
+    """The rules of the operations, by route and method."""
+    found: dict[str, dict[str, Rules]] = {}
+    for bound in joined._get_bound_routers():
         patterns = iter(bound.urls_paths(bound.prefix))
         for view in bound.path_operations.values():
             for one in view.operations:  # ninja has a pattern for each; the first one answers all
                 route = found.setdefault(str(next(patterns).pattern), {})
                 rules = operations.OPERATIONS[str(one.operation_id)]
-                if rules.takes is not None:
-                    route.update(dict.fromkeys(one.methods, rules.takes))
+                route.update(dict.fromkeys(one.methods, rules))
     return found

@@ -269,6 +269,7 @@ CELERY_TIMEZONE = "UTC"  # without it Celery takes TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "sweep-uploads": {"task": "models_catalog.tasks.sweep", "schedule": 5.0},
     "sweep-staging": {"task": "models_catalog.tasks.sweep_staging", "schedule": 3600.0},
+    "sweep-attempts": {"task": "core.tasks.sweep", "schedule": 600.0},
     "sweep-accounts": {"task": "accounts.tasks.sweep", "schedule": 300.0},
     "sweep-endpoints": {"task": "endpoints.tasks.sweep", "schedule": 2.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
@@ -276,6 +277,11 @@ CELERY_BEAT_SCHEDULE = {
 # A beat message that nobody took before the next one is due is worthless.
 for _entry in CELERY_BEAT_SCHEDULE.values():
     _entry["options"] = {"expires": _entry["schedule"]}
+
+# --- the API's limits (core/api/limits.py), each a second -----------------------------------
+API_CALLS_PER_SECOND = env_int("API_CALLS_PER_SECOND", 600, least=1)
+API_CHANGES_PER_SECOND = env_int("API_CHANGES_PER_SECOND", 20, least=1)
+API_ANONYMOUS_PER_SECOND = env_int("API_ANONYMOUS_PER_SECOND", 60, least=1)
 
 # --- uploads ---------------------------------------------------------------------
 # Files go to disk, never wholly into memory.

@@ -28,7 +28,7 @@ KEYS = (
 COMMANDS = (
     *("auth", "hello", "ping", "select", "time"),
     *("multi", "exec", "discard", "watch", "unwatch"),
-    *("get", "set", "del", "exists", "pttl", "scan"),
+    *("get", "set", "incrby", "del", "exists", "pttl", "scan"),
     *("lpush", "rpush", "brpop", "llen"),
     *("sadd", "smembers"),
     *("hset", "hget", "hdel"),

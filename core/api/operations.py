@@ -35,7 +35,7 @@ from ninja.decorators import decorate_view
 from ninja.utils import check_csrf
 
 from core import languages
-from core.api import problems
+from core.api import idempotency, limits, problems
 from core.api.caller import Caller
 from core.api.headers import given
 from core.api.problems import Problem
@@ -203,17 +203,36 @@ def _checked(rules: Rules) -> Callable[[Any], Any]:
 
         @wraps(run)
         def checked(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+            def call() -> HttpResponseBase:
+                return _finished(request, run(request, **arguments))
+
             speak(request)
             try:
                 check(request, rules, known)
-                answer: HttpResponseBase = run(request, **arguments)
+                answer = _once(request, rules, call)
             except Problem as problem:
-                answer = problem.response()
-            return _finished(request, answer)
+                answer = _finished(request, problem.response())
+            return limits.told(request, answer)
 
         return checked
 
     return wrap
+
+
+def _once(
+    request: HttpRequest, rules: Rules, call: Callable[[], HttpResponseBase]
+) -> HttpResponseBase:
+    """The answer of ``call``; for a POST that names a key, of the first one that named it."""
+    if rules.method != "POST":
+        return call()
+    return idempotency.run(
+        request,
+        operation_id=rules.id,
+        caller=getattr(request, "caller", None),
+        secret=rules.secret,
+        resume=rules.resume,
+        call=call,
+    )
 
 
 def speak(request: HttpRequest) -> None:
@@ -224,15 +243,32 @@ def speak(request: HttpRequest) -> None:
 
 def check(request: HttpRequest, rules: Rules, known: frozenset[str]) -> None:
     """Raise Problem where the request may not call the operation; set ``request.caller``."""
-    if rules.scope is not None:
-        caller = caller_of(request)
-        request.caller = caller  # type: ignore[attr-defined]
-        _check_allowed(caller, rules)
+    check_caller(request, rules)
     unknown = sorted(set(request.GET) - known)
     if unknown:
         said = _("There is no such parameter. This address takes: %(known)s.")
         names = ", ".join(sorted(known)) or _("none")
         raise Problem("invalid", errors={key: [said % {"known": names}] for key in unknown})
+
+
+def check_caller(request: HttpRequest, rules: Rules, *, counted: bool = True) -> None:
+    """Raise Problem where nobody calls, too often, or who may not; set ``request.caller``.
+
+    The web server's guard asks this first for a large body, with ``counted=False``: what is let
+    through is counted when its body has arrived.
+    """
+    if rules.scope is None:
+        limits.check(request, key=limits.address_key(request), change=False)
+        return
+    try:
+        caller = caller_of(request)
+    except Problem:
+        limits.check(request, key=limits.address_key(request), change=False)
+        raise
+    request.caller = caller  # type: ignore[attr-defined]
+    if counted:
+        limits.check(request, key=caller.limit_key, change=rules.counts_as_change)
+    _check_allowed(caller, rules)
 
 
 def caller_of(request: HttpRequest) -> Caller:

@@ -136,6 +136,37 @@ CODES: dict[str, ProblemKind] = {
         _("Too many wrong tokens from your address"),
         _("Wait for the seconds that Retry-After names. Tokens that are right still count."),
     ),
+    "bad-key": ProblemKind(
+        400,
+        _("The Idempotency-Key is not valid"),
+        _("Send 1 to 255 visible ASCII characters, such as a UUID, or leave the header out."),
+    ),
+    "key-reused": ProblemKind(
+        422,
+        _("The Idempotency-Key was used for another request"),
+        _("Nothing was changed. Send a new key with a new request."),
+    ),
+    "repeat-in-progress": ProblemKind(
+        409,
+        _("The same request is under way"),
+        _("Send it again, with the same key, after the seconds that Retry-After names."),
+    ),
+    "secret-shown-once": ProblemKind(
+        409,
+        _("The secret was shown once"),
+        _("Nothing was made now. If you lost it, revoke what was made, and use a new key."),
+    ),
+    "too-many-requests": ProblemKind(
+        429,
+        _("Too many requests"),
+        _("Nothing was changed. Wait for the seconds that Retry-After names."),
+    ),
+    "address-too-long": ProblemKind(
+        414, _("The address is too long"), _("Send a request line of at most 8 KB.")
+    ),
+    "headers-too-large": ProblemKind(
+        431, _("The headers are too large"), _("Send headers of at most 32 KB in all.")
+    ),
 }
 
 #: What is said of an answer that is no problem yet, as Django itself gave it.
@@ -149,8 +180,11 @@ _BY_STATUS = {
     409: "conflict",
     412: "changed-meanwhile",
     413: "too-large",
+    414: "address-too-long",
     415: "unsupported-media-type",
     422: "invalid",
+    429: "too-many-requests",
+    431: "headers-too-large",
     500: "internal",
     503: "unavailable",
     507: "no-space",

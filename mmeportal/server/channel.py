@@ -14,7 +14,7 @@ from core.body_limits import SMALL
 from mmeportal.server import access_log
 from mmeportal.server.guard import Approval
 from mmeportal.server.parser import Request
-from mmeportal.server.refusals import Recipient, Refusal, refusal
+from mmeportal.server.refusals import Refusal, refusal
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         log.error("A body of %s could not be kept: %s", request.path, error)
         request.close()
         message = _("The portal's disk is full, so it takes no files. Nothing was kept; try later.")
-        recipient = Recipient.of_headers(request.headers)
+        recipient = request.recipient
         self._refuse(request, refusal(507, message, recipient=recipient, retry_after=60))
 
     def _refuse(self, request: Request, answer: Refusal) -> None:
@@ -192,7 +192,7 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
             message = _(
                 "Whether you may send this could not be found out. Try again in some seconds."
             )
-            recipient = Recipient.of_headers(request.headers)
+            recipient = request.recipient
             decision = refusal(503, message, recipient=recipient, retry_after=10)
         self._decided(request, decision)
 

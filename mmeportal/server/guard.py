@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
@@ -26,6 +26,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from core.body_limits import SMALL, BodyLimit, limit_of
 from mmeportal.server.refusals import Recipient, Refusal, refusal
+
+if TYPE_CHECKING:
+    from core.api.operations import Rules
 
 _LIMIT = "mmeportal.body_limit"
 _USER = "mmeportal.user"
@@ -185,11 +188,40 @@ def _approve(request: HttpRequest) -> HttpResponse:
 _approve_without_token = csrf_exempt(_approve)
 
 
+def _approve_call(rules: "Rules") -> Callable[[HttpRequest], HttpResponse]:
+    """What takes the place of an operation of the API."""
+    from core.api import limits, operations  # import models, so Django must be set up
+    from core.api.problems import Problem
+    from core.permissions import not_permitted
+
+    def approve(request: HttpRequest) -> HttpResponse:
+        operations.speak(request)
+        limit: BodyLimit | None = request.META[_LIMIT]
+        try:
+            operations.check_caller(request, rules, counted=False)
+            if limit is not None and not request.user.has_perm(limit.permission):
+                raise Problem("not-allowed", str(not_permitted(limit.permission, limit.doing)))
+        except Problem as problem:
+            answer = problem.response()
+            limits.told(request, answer)
+            return answer
+        request.META[_USER].pk = request.user.pk or 0
+        return HttpResponse()
+
+    # The operation's own rules say who may call it, and which session needs a CSRF token.
+    approve.login_required = False  # type: ignore[attr-defined]
+    approve.csrf_exempt = True  # type: ignore[attr-defined]
+    return approve
+
+
 class _HeaderCheck(WSGIHandler):
     """The portal's middleware, without its views."""
 
     def resolve_request(self, request: HttpRequest) -> Any:
-        super().resolve_request(request)  # for middleware that reads the match, and for 404
+        match = super().resolve_request(request)  # for middleware that reads it, and for 404
+        rules = getattr(match.func, "api_rules", {}).get(request.method)
+        if rules is not None:
+            return _approve_call(rules), (), {}
         with_token = settings.CSRF_HEADER_NAME in request.META
         return (_approve if with_token else _approve_without_token), (), {}
 

@@ -5,13 +5,17 @@ import re
 import time
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.utilities import BadRequest
+from waitress.utilities import BadRequest, Error
 
 from core.body_limits import SMALL
 from mmeportal.server.guard import Approval, too_large
 from mmeportal.server.refusals import Recipient, Refusal, refusal
 
+#: The longest request line, in bytes (RFC 9112, section 3, asks for 8000 at least).
+MAX_REQUEST_LINE = 8 << 10
 # Limits of a chunk's size line and of the trailer; waitress has none.
 _MAX_CHUNK_LINE = 4096
 _MAX_TRAILER = 16 << 10
@@ -54,7 +58,13 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             self.early += data
             return len(data)
         if self.body_rcv is None:
+            opening = self.header_plus + data
+            if _line_is_too_long(opening):
+                self._refuse_opening(414, opening, _("The request line is longer than 8 KB."))
+                return len(data)
             count: int = super().received(data)
+            if isinstance(self.error, Error):
+                self._as_problem(self.error, Recipient.of_opening(opening))
             if self.error or self.body_rcv is None:
                 self.expect_continue = False  # there is nothing to go on with
             elif self.content_length > SMALL:
@@ -63,9 +73,27 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
         if self.approval is None:
             data = data[: SMALL - self.body_bytes_received]
         count = super().received(data)
+        if isinstance(self.error, Error):
+            self._as_problem(self.error, self.recipient)
         if self.chunked and not self.error:
             self._look_at_chunks()
         return count
+
+    @property
+    def recipient(self) -> Recipient:
+        """Who reads a refusal of it; its headers are complete."""
+        return Recipient.of_headers(self.headers, self.path)
+
+    def _refuse_opening(self, status: int, opening: bytes, sentence: Promise) -> None:
+        # What waitress and the access log read of any request.
+        self.parse_header(b"GET / HTTP/1.0\r\n")
+        self.headers_finished = True
+        self.refuse(refusal(status, sentence, recipient=Recipient.of_opening(opening)))
+
+    def _as_problem(self, error: Any, recipient: Recipient) -> None:
+        """Say below /api/ what waitress says in plain text as a problem document."""
+        if recipient.of_api:
+            self.error = refusal(error.code, "", recipient=recipient)
 
     def _look_at_chunks(self) -> None:
         receiver, arrived = self.body_rcv, self.body_bytes_received
@@ -76,9 +104,10 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             or framing > len(receiver) + _SPARE_FRAMING
         ):
             self.refuse(BadRequest("The chunks are too small, or their lines too long"))
+            self._as_problem(self.error, self.recipient)
         elif self.approval is not None and arrived > self.approval.size:
             message = self.approval.too_large or too_large(self.approval.size)
-            self.refuse(refusal(413, message, recipient=Recipient.of_headers(self.headers)))
+            self.refuse(refusal(413, message, recipient=self.recipient))
         elif self.approval is None and arrived >= SMALL and not self.completed:
             self.hold()
 
@@ -139,3 +168,10 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             super().close()
         if self.approval is not None:
             self.approval.give_back()
+
+
+def _line_is_too_long(opening: bytes) -> bool:
+    line = opening.lstrip(b"\r\n")
+    if len(line) <= MAX_REQUEST_LINE:
+        return False
+    return not 0 <= line.find(b"\n") <= MAX_REQUEST_LINE + 1

@@ -2,10 +2,12 @@
 
 import html
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 from django.utils import translation
 from django.utils.functional import Promise
@@ -27,6 +29,9 @@ _PAGE = """<!doctype html>
 """
 # Stands in a body where the request's id will be.
 _ID = "(request id)"
+_API = "/api/"  # core.api.middleware.PREFIX, which needs the settings
+_SCHEME_AND_HOST = re.compile(r"^[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
+_WISH = re.compile(rb"^accept-language:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _TITLES = {413: _("Too large"), 503: _("Not just now"), 507: _("No room left")}
 
 
@@ -52,27 +57,43 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Recipient:
-    """Who reads a refusal: the types that the client accepts, and its language."""
+    """Who reads a refusal: the types that the client accepts, and its language.
+
+    ``of_api``: it called the API, and gets a problem document whatever it accepts.
+    """
 
     accept: str
     language: str
+    of_api: bool = False
 
     @classmethod
     def of_environ(cls, environ: Mapping[str, Any]) -> "Recipient":
         """By the request's WSGI environment."""
-        return cls._of(environ, "HTTP_")
+        return cls._of(environ, "HTTP_", environ.get("PATH_INFO", ""))
 
     @classmethod
-    def of_headers(cls, headers: Mapping[str, str]) -> "Recipient":
-        """By the headers as waitress keeps them."""
-        return cls._of(headers, "")
+    def of_headers(cls, headers: Mapping[str, str], path: str) -> "Recipient":
+        """By the headers as waitress keeps them, and the path without percent signs."""
+        return cls._of(headers, "", path)
 
     @classmethod
-    def _of(cls, found: Mapping[str, Any], prefix: str) -> "Recipient":
+    def of_opening(cls, opening: bytes) -> "Recipient":
+        """By the first bytes of a request that could not be parsed."""
+        line, _, rest = opening.lstrip().partition(b"\n")
+        target = [*line.split(b" "), b""][1].decode("latin-1")
+        path = unquote(_SCHEME_AND_HOST.sub("", target))
+        wish = _WISH.search(rest)
+        language = wish[1].decode("latin-1").strip() if wish else ""
+        return cls._of({"ACCEPT_LANGUAGE": language}, "", path)
+
+    @classmethod
+    def _of(cls, found: Mapping[str, Any], prefix: str, path: str) -> "Recipient":
         accept, wish, cookies = (
             found.get(f"{prefix}{name}", "") for name in ("ACCEPT", "ACCEPT_LANGUAGE", "COOKIE")
         )
-        return cls(accept, languages.of_headers(wish, cookies))
+        of_api = path.startswith(_API)
+        # Programs have no cookie, as in core/api/operations.py.
+        return cls(accept, languages.of_headers(wish, "" if of_api else cookies), of_api)
 
     @property
     def wants_json(self) -> bool:
@@ -90,7 +111,9 @@ def refusal(
 
 def _refusal(code: int, sentence: str, recipient: Recipient, retry_after: int) -> Refusal:
     status = HTTPStatus(code)
-    if recipient.wants_json:
+    if recipient.of_api:
+        kind, body = "application/problem+json", _problem(code, sentence)
+    elif recipient.wants_json:
         kind, body = "application/json", json.dumps({"error": sentence, "request_id": _ID})
     else:
         kind = "text/html; charset=utf-8"
@@ -105,7 +128,7 @@ def _refusal(code: int, sentence: str, recipient: Recipient, retry_after: int) -
     headers = [
         ("Content-Type", kind),
         ("Content-Language", recipient.language),
-        ("Vary", "Accept-Language, Cookie"),
+        ("Vary", "Accept-Language" if recipient.of_api else "Accept-Language, Cookie"),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
         ("Content-Security-Policy", _POLICY),
@@ -113,3 +136,10 @@ def _refusal(code: int, sentence: str, recipient: Recipient, retry_after: int) -
     if retry_after:
         headers.append(("Retry-After", str(retry_after)))
     return Refusal(f"{status.value} {status.phrase}", headers, body.encode())
+
+
+def _problem(status: int, sentence: str) -> str:
+    from core.api import problems  # it imports ninja, which needs the settings
+
+    code = "bad-request" if status == HTTPStatus.NOT_IMPLEMENTED else problems.code_of(status)
+    return problems.body(code, sentence, _ID, status=status).decode()

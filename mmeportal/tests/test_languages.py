@@ -167,7 +167,7 @@ def test_an_error_of_aws_is_told_in_the_readers_language_and_quoted_as_it_is() -
 def test_a_refusal_of_the_server_is_in_the_readers_language(
     headers: dict[str, str], language: str
 ) -> None:
-    recipient = Recipient.of_headers(headers)
+    recipient = Recipient.of_headers(headers, "/")
     assert recipient == Recipient.of_environ(
         {f"HTTP_{name}": told for name, told in headers.items()}
     )
@@ -180,6 +180,6 @@ def test_a_refusal_of_the_server_is_in_the_readers_language(
 
 
 def test_a_program_gets_the_sentence_as_json() -> None:
-    recipient = Recipient.of_headers({"ACCEPT": "application/json", "ACCEPT_LANGUAGE": "ko"})
+    recipient = Recipient.of_headers({"ACCEPT": "application/json", "ACCEPT_LANGUAGE": "ko"}, "/")
     answer = refusal(507, gettext_lazy("No room left"), recipient=recipient)
     assert json.loads(answer.body)["error"] == "남은 공간이 없습니다"

@@ -22,6 +22,8 @@ from PIL import Image
 
 from accounts.models import PasswordLink, Preferences, Token
 from activity.models import Event
+from core import clock
+from core.models import RepeatableCall
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation, LabelledPicture, Picture
 from models_catalog.models import Version
@@ -191,6 +193,17 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     Preferences.objects.bulk_create(
         Preferences(user=user, time_zone=ZONE if user == owner else "UTC")
         for user in (owner, *people)
+    )
+    RepeatableCall.objects.bulk_create(
+        RepeatableCall(
+            id=f"{n:032x}",
+            user=owner,
+            operation="models_create",
+            key=f"key-{n}",
+            leased_until=clock.now(),
+            status=201,
+        )
+        for n in range(count)
     )
     for user in (owner, people[0]):
         Token.objects.bulk_create(
