@@ -58,6 +58,7 @@ glossary: ## write docs/glossary.md and docs/glossary.ko.md from core/glossary.p
 	@$(STACK) run manage.py write_glossary --settings mmeportal.settings_lint
 
 openapi: ## write docs/openapi.json and docs/problems.md; ARGS="--baseline" accepts a breaking change
+	@MME_WRITE_EXAMPLES=1 $(STACK) run -m pytest -n 0 -q tests/test_api_examples.py
 	@$(STACK) run manage.py write_openapi --settings mmeportal.settings_lint $(ARGS)
 
 # --strict: behind a mirror that has no vulnerability data pip-audit would skip all, and be content.

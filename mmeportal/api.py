@@ -5,6 +5,7 @@ What an operation asks of its caller is in core/api/operations.py.
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,8 @@ from core.api.operations import Rules, operation
 from core.version import VERSION
 from mmeportal import site_api
 
+#: Answers by operation and status, as a test got them (tests/test_api_examples.py).
+EXAMPLES = Path(__file__).with_name("openapi_examples.json")
 _TITLE = "MME Portal"
 # untranslated: OpenAPI is in English
 _DESCRIPTION = (
@@ -68,9 +71,13 @@ class PortalAPI(NinjaAPI):
         prefix = arguments.get("path_prefix")
         document = PortalDocument(self, self.get_root_path({}) if prefix is None else prefix)
         document["components"]["securitySchemes"] = _SECURITY
+        examples = json.loads(EXAMPLES.read_text(encoding="utf-8"))
         for methods in document["paths"].values():
             for found in methods.values():
                 for status, answer in found["responses"].items():
+                    example = examples.get(found["operationId"], {}).get(str(status))
+                    if example is not None:
+                        answer["content"]["application/json"]["example"] = example
                     if int(status) >= 400 and "content" in answer:
                         schema = answer["content"].pop("application/json")
                         answer["content"][problems.CONTENT_TYPE] = schema

@@ -1,0 +1,102 @@
+"""The examples of the API's document are what the portal answers, with times and ids frozen.
+
+`make openapi` writes them anew (MME_WRITE_EXAMPLES).
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from accounts import roles, token_auth, tokens
+from core.api.caller import Scope
+from mmeportal import api
+from tests.rules import rows
+from tests.rules.api_subjects import subjects
+
+TIME = "2026-01-31T09:30:00Z"
+#: What differs from run to run or from machine to machine, and is frozen: by the field's name.
+FROZEN = {
+    "id": "0123456789abcdef",
+    "token": "mme_…",
+    "worker_problem": "",
+    "where": "Local",
+    "local": True,
+}
+#: The bodies of operations that change something.
+BODIES: dict[str, dict[str, Any]] = {
+    "tokens_create": {"name": "pipeline", "scopes": ["read", "upload"]},
+}
+
+
+def _frozen(value: Any, field: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _frozen(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_frozen(inner) for inner in value]
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", value):
+        return TIME
+    frozen = FROZEN.get(field)
+    return frozen if isinstance(value, type(frozen)) else value
+
+
+def _is_json(answer: Any) -> bool:
+    return str(answer.headers.get("Content-Type", "")).startswith("application/json")
+
+
+@pytest.fixture
+def answers(db: None, tmp_path: Path, settings: Any, user_in: Any) -> dict[str, dict[str, Any]]:
+    """What each operation answers an operator who has one row of everything."""
+    settings.SAMPLES_DIR = str(tmp_path)
+    user: User = user_in(roles.OPERATOR)
+    built = rows.build(1, owner=user, samples=tmp_path)
+    allowed = [scope for scope in Scope if scope in tokens.scopes_of(user)]
+    _, secret = tokens.make(user=user, name="example", scopes=allowed)
+    token_auth.CACHE.clear()
+    client = Client(headers={"Authorization": f"Bearer {secret}", "Accept-Language": "en"})
+    found: dict[str, dict[str, Any]] = {}
+    for subject in subjects():
+        id = subject.rules.id
+        if id == "openapi_get" or (subject.method != "GET" and id not in BODIES):
+            continue
+        more: dict[str, Any] = {}
+        if id in BODIES:
+            more = {"data": json.dumps(BODIES[id]), "content_type": "application/json"}
+        answer = client.generic(subject.method, subject.url(built), **more)
+        if answer.status_code < 300 and _is_json(answer):
+            found[id] = {str(answer.status_code): _frozen(json.loads(answer.content))}
+    return found
+
+
+def test_the_examples_are_what_the_portal_answers(answers: dict[str, dict[str, Any]]) -> None:
+    text = json.dumps(answers, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    if os.environ.get("MME_WRITE_EXAMPLES"):
+        api.EXAMPLES.write_text(text, encoding="utf-8")
+    assert len(answers) >= 4
+    assert api.EXAMPLES.read_text(encoding="utf-8") == text, "Run `make openapi`."
+
+
+def test_every_example_is_in_the_document_and_fits_its_schema() -> None:
+    document = api.api.get_openapi_schema()
+    seen = 0
+    for methods in document["paths"].values():
+        for found in methods.values():
+            for status, answer in found["responses"].items():
+                content = answer.get("content", {}).get("application/json", {})
+                if "example" not in content:
+                    continue
+                schema = {**content["schema"], "components": document["components"]}
+                wrong = [
+                    f"{found['operationId']} {status}: {error.message}"
+                    for error in jsonschema_rs.validator_for(schema).iter_errors(content["example"])
+                ]
+                assert not wrong
+                seen += 1
+    examples = json.loads(api.EXAMPLES.read_text(encoding="utf-8"))
+    assert seen == sum(len(one) for one in examples.values())
