@@ -175,3 +175,21 @@ def test_every_problem_has_its_line_in_the_docs() -> None:
     text = (ROOT / PROBLEMS).read_text(encoding="utf-8")
     assert text == problem_pages.as_markdown(), WRITE
     assert all(f"| `{code}` | {kind.status} |" in text for code, kind in CODES.items())
+
+
+def test_every_problem_is_used_and_has_its_page(db: None) -> None:
+    sources = [
+        path.read_text(encoding="utf-8")
+        for path in ROOT.glob("*/**/*.py")
+        if "tests" not in path.parts and not path.parts[len(ROOT.parts)].startswith(".")
+    ]
+    assert len(sources) > 50
+    client = Client()
+    wrong = []
+    for code in CODES:
+        # Its own line in CODES, and at least one more place.
+        if sum(text.count(f'"{code}"') for text in sources) < 2:
+            wrong.append(f"{code} is used nowhere: take it out of core/api/problems.py")
+        if client.get(f"/problems/{code}").status_code != 200:
+            wrong.append(f"/problems/{code} is no page")
+    assert not wrong, wrong
