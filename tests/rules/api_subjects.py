@@ -86,7 +86,7 @@ def _known(path: str, rows: Rows) -> dict[str, Any]:
             return {"id": rows.token.pk}
         case ["invocations", *_]:
             made = rows.invocation
-            return {"id": getattr(made, "public_id", made.pk)}
+            return {"id": getattr(made, "uid", made.pk)}
         case ["events", *_]:
             return {"id": 1}
     return {}
