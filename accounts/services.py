@@ -276,6 +276,43 @@ def set_active(*, actor: User | None, user: User, active: bool) -> None:
     user.is_active = active
 
 
+def set_details(*, actor: User, user: User, username: str, full_name: str, email: str) -> None:
+    """Change the name to log in with, the full name and the mail address of a user.
+
+    Raises NotAllowed, and ValidationError, by field, for a name that is taken or not valid.
+    """
+    with changing_users(actor=actor, users=[user.pk]):
+        changed = User.objects.get(pk=user.pk)
+        changed.username = User.normalize_username(username)
+        # One field for the whole name: not everybody's name has a first and a last part.
+        if full_name != changed.get_full_name():
+            changed.first_name, changed.last_name = full_name, ""
+        changed.email = email
+        changed.full_clean(exclude=["password"])
+        changed.save(update_fields=["username", "first_name", "last_name", "email"])
+
+
+def withdraw(*, actor: User, user: User) -> None:
+    """Delete an account that nobody has ever used: its invitation is open, or has expired.
+
+    Raises NotAllowed where somebody has set a password or logged in.
+    """
+    with changing_users(actor=actor, users=[user.pk]):
+        found = User.objects.get(pk=user.pk)
+        if not never_used(found):
+            raise NotAllowed(
+                _("%(name)s has used the account. Deactivate it instead; nothing was changed.")
+                % {"name": found.get_username()}
+            )
+        _record("user.invitation_withdrawn", Person.of(found), actor)
+        found.delete()
+
+
+def never_used(user: User) -> bool:
+    """Whether nobody can have done anything with the account: it had no password so far."""
+    return user.last_login is None and not user.has_usable_password()
+
+
 def set_superuser(*, actor: User | None, user: User, superuser: bool) -> None:
     """Make a user a superuser, or no longer one. Raises NotAllowed."""
     with changing_users(actor=actor, users=[user.pk]):

@@ -92,7 +92,11 @@ class Event(models.Model):
     objects = EventQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["subject_kind", "subject_id", "-id"])]
+        indexes = [
+            models.Index(fields=["subject_kind", "subject_id", "-id"]),
+            # The filter of the log lists the names that are in it.
+            models.Index(fields=["actor_name"]),
+        ]
         default_permissions = ("view",)
 
     def __str__(self) -> str:

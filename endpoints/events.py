@@ -42,6 +42,16 @@ TEMPLATES: Final = {
         "The configuration %(name)s in the AWS account is not the one that this portal created. "
         "It was left as it is."
     ),
+    "endpoint.config.in_use": _(
+        "The configuration %(name)s was left as it is: the endpoint %(other)s uses it too."
+    ),
+    "endpoint.config.maybe_in_use": _(
+        "The configuration %(name)s was left as it is, because AWS does not say whether another "
+        "endpoint uses it: %(error)s"
+    ),
+    "endpoint.model.in_use": _(
+        "The SageMaker model %(name)s was left as it is: the configuration %(config)s needs it."
+    ),
     "endpoint.endpoint.kept": _(
         "The endpoint %(name)s in the AWS account is not the one that this portal created. It was "
         "left as it is."
