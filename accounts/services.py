@@ -24,8 +24,16 @@ from activity.codes import Scalar
 from activity.models import Event
 from activity.services import record
 from core import clock
+from core.sentences import phrase
 
 _FIELDS = ("first_name", "last_name", "email")
+# What people call the fields, and the words of an event for all that were changed at once.
+_NAMED = {"first_name": "name", "last_name": "name", "email": "mail"}
+_CHANGED = {
+    frozenset({"name"}): phrase("full name"),
+    frozenset({"mail"}): phrase("mail address"),
+    frozenset({"name", "mail"}): phrase("full name and mail address"),
+}
 
 
 class NotAllowed(Exception):
@@ -193,8 +201,9 @@ def _record_changes(old: _Snapshot, user: User, actor: User | None) -> None:
     if new.name != old.name:
         _record("user.renamed", person, actor, before=old.name)
     pairs = zip(_FIELDS, old.fields, new.fields, strict=True)
-    if changed := [name for name, was, now in pairs if was != now]:
-        _record("user.changed", person, actor, fields=", ".join(changed))
+    changed = frozenset(_NAMED[name] for name, was, now in pairs if was != now)
+    if changed:
+        _record("user.changed", person, actor, fields=_CHANGED[changed])
     for role in sorted(new.roles - old.roles):
         _record("user.role_given", person, actor, role=role)
     for role in sorted(old.roles - new.roles):

@@ -227,17 +227,21 @@ def _to_store(request: HttpRequest, version: Version, *, original: bool) -> Http
 @require_safe
 @may_upload
 def check_name(request: HttpRequest) -> HttpResponse:
-    """Say, before anything travels, what is wrong with a name; nothing where it is free."""
+    """Say, before anything travels, what is wrong with a name; nothing where it is free.
+
+    For one that is taken the answer also has a free one, for a name that nobody typed.
+    """
     name = request.GET.get("name", "")
-    problem = ""
+    problem = free = ""
     try:
         if name:
             valid_name(name)
     except ValidationError as error:
         problem = " ".join(error.messages)
     if not problem and RegisteredModel.objects.filter(name=name).exists():
-        problem = name_taken(name)
-    return render(request, "models_catalog/_name_problem.html", {"problem": problem, "name": name})
+        problem, free = name_taken(name), services.free_name(name)
+    context = {"problem": problem, "name": name, "free": free}
+    return render(request, "models_catalog/_name_problem.html", context)
 
 
 @require_safe

@@ -14,7 +14,7 @@ from django.core import mail
 from django.db import connections
 from django.test import Client
 from django.urls import clear_url_caches, resolve
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts import links, services
 from accounts.models import PasswordLink
@@ -358,7 +358,9 @@ def test_a_person_gets_another_name_and_mail(admin: Client, vera: User) -> None:
     (renamed,) = Event.objects.filter(action="user.renamed")
     assert renamed.sentence == "Renamed the user viewer-user to vera."
     (changed,) = Event.objects.filter(action="user.changed")
-    assert changed.sentence == "Changed the user vera: first_name, email."
+    assert changed.sentence == "Changed the user vera: full name and mail address."
+    with translation.override("ko"):
+        assert "이름(전체), 이메일 주소" in changed.sentence
 
 
 def test_a_name_that_is_taken_or_not_valid_is_refused_at_its_field(
