@@ -117,7 +117,11 @@ def _people(request: HttpRequest, reader: User | AnonymousUser) -> list[tuple[st
 
 
 def _by_person(events: EventQuerySet, value: str) -> EventQuerySet:
-    return events.filter(actor_name="" if value == PORTAL else value)
+    if value == PORTAL:
+        return events.filter(actor_name="")
+    # Who was renamed did also what stands under the name of that time.
+    renamed = User.objects.filter(username=value).values("pk")
+    return events.filter(Q(actor_name=value) | Q(actor__in=renamed))
 
 
 def _by_kind(events: EventQuerySet, value: str) -> EventQuerySet:

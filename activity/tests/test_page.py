@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from accounts.events import Person
@@ -107,6 +108,17 @@ def test_the_file_is_bounded(
     assert last[6] == "Only the newest 2 events are in this file. Filters choose others."
     monkeypatch.setattr(log, "MOST_EXPORTED", 3)
     assert [row[3] for row in _csv(client)[1:]] == ["fish", "dog", "cat"]
+
+
+def test_what_a_renamed_person_did_before_is_found_under_both_names(
+    events: None, client_of: Callable[[str], Client]
+) -> None:
+    User.objects.filter(username="operator-user").update(username="olga")
+    client = client_of("viewer")
+    for name in ("olga", "operator-user"):
+        page = client.get(f"/activity/?person={name}").content.decode()
+        assert "Told of dog." in page
+        assert "Told of cat." not in page
 
 
 def test_failed_log_ins_of_known_people_are_among_the_log_ins(
