@@ -14,6 +14,7 @@ TEMPLATES: Final = {
     "user.activated": _("Activated the user %(name)s."),
     "user.deactivated": _("Deactivated the user %(name)s; its sessions ended."),
     "user.deleted": _("Deleted the user %(name)s."),
+    "user.invitation_withdrawn": _("Withdrew the invitation of %(name)s."),
     "user.role_given": _("Gave the role %(role)s to %(name)s."),
     "user.role_taken": _("Took the role %(role)s from %(name)s."),
     "user.permission_given": _("Gave the permission %(permission)s to %(name)s."),

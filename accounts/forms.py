@@ -73,6 +73,25 @@ class InviteForm(forms.Form):
             self.add_error(names.get(field), found)
 
 
+class DetailsForm(forms.Form):
+    """How a person is called, and where mail goes."""
+
+    username = forms.CharField(
+        label=_("User name"),
+        max_length=150,
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off"}),
+        help_text=_("It is also the name to log in with. Earlier events keep the name before."),
+    )
+    full_name = forms.CharField(label=_("Full name"), max_length=150, required=False)
+    email = forms.EmailField(label=_("Mail"), required=False)
+
+    def add_errors(self, error: ValidationError) -> None:
+        """Take the errors of the service, under the names of the form's fields."""
+        names = {"username": "username", "email": "email", "first_name": "full_name"}
+        for field, found in error.error_dict.items():
+            self.add_error(names.get(field), found)
+
+
 NO_ROLE = "none"
 
 

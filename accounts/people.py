@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import links, services, token_pages
-from accounts.forms import NO_ROLE, InviteForm, RoleForm, role_of
+from accounts.forms import NO_ROLE, DetailsForm, InviteForm, RoleForm, role_of
 from activity.models import Event
 from core.badges import Badge
 from core.palette import Hit, matches
@@ -40,6 +40,9 @@ class Standing(models.TextChoices):
     OFF = "off", gettext_lazy("Deactivated")
 
 
+_SEARCHED = tuple(
+    f"{field}__icontains" for field in ("username", "first_name", "last_name", "email")
+)
 _NO_PASSWORD = models.Q(password__startswith="!") | models.Q(password="")  # noqa: S106
 
 
@@ -80,7 +83,16 @@ def people(request: HttpRequest) -> HttpResponse:
             Column("state", _("State")),
         ],
         filters=[
-            Search("q", _("Name or mail"), fields=("username__icontains", "email__icontains")),
+            Search(
+                "q",
+                _("Name or mail"),
+                fields=(
+                    "username__icontains",
+                    "first_name__icontains",
+                    "last_name__icontains",
+                    "email__icontains",
+                ),
+            ),
             Choice("role", _("Role"), roles, field="groups__name"),
             Choice("state", _("State"), Standing.choices, narrow=_by_standing),
         ],
@@ -144,11 +156,20 @@ def _mail(user: User, address: str) -> str:
 def person(request: HttpRequest, pk: int) -> HttpResponse:
     """One person: role, log-in, what was changed, and what can be done."""
     user = get_object_or_404(User, pk=pk)
-    form = RoleForm(initial={"role": role_of(user) or NO_ROLE})
-    return render(request, "accounts/person.html", _person_context(request, user, form))
+    return render(request, "accounts/person.html", _person_context(request, user))
 
 
-def _person_context(request: HttpRequest, user: User, form: RoleForm) -> dict[str, Any]:
+def _details(user: User) -> dict[str, str]:
+    return {
+        "username": user.get_username(),
+        "full_name": user.get_full_name(),
+        "email": user.email,
+    }
+
+
+def _person_context(
+    request: HttpRequest, user: User, form: RoleForm | None = None, details: Any = None
+) -> dict[str, Any]:
     asks = actor(request)
     link = getattr(user, "password_link", None)
     own = user.pk == asks.pk
@@ -159,8 +180,11 @@ def _person_context(request: HttpRequest, user: User, form: RoleForm) -> dict[st
         "link": link,
         "may_change": asks.has_perm("auth.change_user")
         and (asks.is_superuser or not user.is_superuser),
-        "role_form": form,
         "tokens": token_pages.of_person(user),
+        "may_make_superusers": asks.is_superuser,
+        "never_used": services.never_used(user),
+        "role_form": form or RoleForm(initial={"role": role_of(user) or NO_ROLE}),
+        "details_form": details or DetailsForm(initial=_details(user)),
         "events": Event.objects.about("user", user.pk)[:30],
         "user": asks,
     }
@@ -192,6 +216,58 @@ def set_role(request: HttpRequest, pk: int) -> HttpResponse:
         pk,
         lambda user: services.set_role(actor=actor(request), user=user, role=role),
         _("The role of %(name)s is changed."),
+    )
+
+
+@require_POST
+@_may_change
+def set_details(request: HttpRequest, pk: int) -> HttpResponse:
+    """Rename a person, or change the full name or the mail address."""
+    user = get_object_or_404(User, pk=pk)
+    form = DetailsForm(request.POST)
+    if form.is_valid():
+        try:
+            services.set_details(actor=actor(request), user=user, **form.cleaned_data)
+        except ValidationError as error:
+            form.add_errors(error)
+        except services.NotAllowed as error:
+            messages.error(request, str(error))
+            return redirect("accounts:person", pk=pk)
+        else:
+            messages.success(request, _("The changes are saved."))
+            return redirect("accounts:person", pk=pk)
+    context = _person_context(request, user, details=form)
+    return render(request, "accounts/person.html", context, status=400)
+
+
+@require_POST
+@_may_change
+def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """Delete an account that nobody has used yet, with its link."""
+    user = get_object_or_404(User, pk=pk)
+    try:
+        services.withdraw(actor=actor(request), user=user)
+    except services.NotAllowed as error:
+        messages.error(request, str(error))
+        return redirect("accounts:person", pk=pk)
+    messages.success(
+        request,
+        _("The invitation of %(name)s is withdrawn; its link no longer works.")
+        % {"name": user.get_username()},
+    )
+    return redirect("accounts:people")
+
+
+@require_POST
+@_may_change
+def set_superuser(request: HttpRequest, pk: int) -> HttpResponse:
+    """Make a person a superuser, or no longer one; only a superuser may."""
+    wanted = request.POST.get("superuser") == "1"
+    return _change(
+        request,
+        pk,
+        lambda user: services.set_superuser(actor=actor(request), user=user, superuser=wanted),
+        _("%(name)s is a superuser now.") if wanted else _("%(name)s is no longer a superuser."),
     )
 
 

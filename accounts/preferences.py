@@ -5,16 +5,20 @@ Without a choice both are the browser's: the language of Accept-Language, and th
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
+from django.forms.utils import flatatt
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils import translation
+from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
@@ -56,6 +60,34 @@ class PreferencesMiddleware:
 _BROWSER = "browser"
 
 
+class _Zones(forms.Select):
+    """A select of hundreds of options, in half the bytes of Django's: no blank lines, and no value
+    or end tag where HTML needs none."""
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+    ) -> SafeString:
+        """The element; names and labels are escaped."""
+        context = self.get_context(name, value, attrs)["widget"]
+        options = [
+            format_html(
+                "<option{}{}>{}",
+                "" if option["value"] == option["label"] and not option["selected"]
+                else format_html(' value="{}"', option["value"]),
+                " selected" if option["selected"] else "",
+                option["label"],
+            )
+            for _group, found, _index in context["optgroups"]
+            for option in found
+        ]  # fmt: skip
+        return format_html(
+            '<select name="{}"{}>{}</select>',
+            name,
+            flatatt(context["attrs"]),
+            mark_safe("\n".join(options)),  # noqa: S308  (made by format_html)
+        )
+
+
 class PreferencesForm(forms.Form):
     """Both choices; the first of each is the browser's, of which nothing is kept."""
 
@@ -69,7 +101,7 @@ class PreferencesForm(forms.Form):
             (_BROWSER, _("As the browser says")),
             *((name, name.replace("_", " ")) for name in languages.zones()),
         ],
-        widget=forms.Select(attrs={"data-combobox": ""}),
+        widget=_Zones(attrs={"data-combobox": ""}),
     )
 
 

@@ -25,10 +25,18 @@ from activity.codes import Scalar
 from activity.models import Event
 from activity.services import record
 from core import clock
+from core.sentences import phrase
 
 # So long a token that ended is still told from one that never was.
 KEEP_ENDED_TOKENS = timedelta(days=30)
 _FIELDS = ("first_name", "last_name", "email")
+# What people call the fields, and the words of an event for all that were changed at once.
+_NAMED = {"first_name": "name", "last_name": "name", "email": "mail"}
+_CHANGED = {
+    frozenset({"name"}): phrase("full name"),
+    frozenset({"mail"}): phrase("mail address"),
+    frozenset({"name", "mail"}): phrase("full name and mail address"),
+}
 
 
 class NotAllowed(Exception):
@@ -198,8 +206,9 @@ def _record_changes(old: _Snapshot, user: User, actor: User | None) -> None:
     if new.name != old.name:
         _record("user.renamed", person, actor, before=old.name)
     pairs = zip(_FIELDS, old.fields, new.fields, strict=True)
-    if changed := [name for name, was, now in pairs if was != now]:
-        _record("user.changed", person, actor, fields=", ".join(changed))
+    changed = frozenset(_NAMED[name] for name, was, now in pairs if was != now)
+    if changed:
+        _record("user.changed", person, actor, fields=_CHANGED[changed])
     for role in sorted(new.roles - old.roles):
         _record("user.role_given", person, actor, role=role)
     for role in sorted(old.roles - new.roles):
@@ -293,6 +302,43 @@ def set_active(*, actor: User | None, user: User, active: bool) -> None:
     with changing_users(actor=actor, users=[user.pk]):
         User.objects.filter(pk=user.pk).update(is_active=active)
     user.is_active = active
+
+
+def set_details(*, actor: User, user: User, username: str, full_name: str, email: str) -> None:
+    """Change the name to log in with, the full name and the mail address of a user.
+
+    Raises NotAllowed, and ValidationError, by field, for a name that is taken or not valid.
+    """
+    with changing_users(actor=actor, users=[user.pk]):
+        changed = User.objects.get(pk=user.pk)
+        changed.username = User.normalize_username(username)
+        # One field for the whole name: not everybody's name has a first and a last part.
+        if full_name != changed.get_full_name():
+            changed.first_name, changed.last_name = full_name, ""
+        changed.email = email
+        changed.full_clean(exclude=["password"])
+        changed.save(update_fields=["username", "first_name", "last_name", "email"])
+
+
+def withdraw(*, actor: User, user: User) -> None:
+    """Delete an account that nobody has ever used: its invitation is open, or has expired.
+
+    Raises NotAllowed where somebody has set a password or logged in.
+    """
+    with changing_users(actor=actor, users=[user.pk]):
+        found = User.objects.get(pk=user.pk)
+        if not never_used(found):
+            raise NotAllowed(
+                _("%(name)s has used the account. Deactivate it instead; nothing was changed.")
+                % {"name": found.get_username()}
+            )
+        _record("user.invitation_withdrawn", Person.of(found), actor)
+        found.delete()
+
+
+def never_used(user: User) -> bool:
+    """Whether nobody can have done anything with the account: it had no password so far."""
+    return user.last_login is None and not user.has_usable_password()
 
 
 def set_superuser(*, actor: User | None, user: User, superuser: bool) -> None:

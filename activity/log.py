@@ -7,8 +7,10 @@ from itertools import groupby
 from typing import Any, cast
 
 from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone, translation
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from activity import subjects
@@ -49,7 +51,7 @@ def table(request: HttpRequest, reader: User | AnonymousUser) -> Table:
         columns=[],
         filters=[
             Choice("person", _("Person"), _people(request, reader), narrow=_by_person),
-            Choice("kind", _("Subject"), _kinds(reader), field="subject_kind"),
+            Choice("kind", _("Subject"), _kinds(reader), narrow=_by_kind),
             Choice("level", _("Level"), Event.Level.choices),
             Day("day", _("Day"), field="at"),
             Search("about", _("Name of the subject"), fields=("subject_name__icontains",)),
@@ -70,13 +72,21 @@ def by_day(events: list[Event]) -> list[DayOfEvents]:
 def exported(request: HttpRequest, reader: User | AnonymousUser) -> Iterator[str]:
     """The lines of a CSV file of the events that the address chooses, the newest first.
 
+    The last line says so where there are more than MOST_EXPORTED.
+
     They are made while they are sent, when the request's own language is no longer set.
     """
-    events = cast(EventQuerySet, table(request, reader).matching)[:MOST_EXPORTED]
+    events = cast(EventQuerySet, table(request, reader).matching)[: MOST_EXPORTED + 1]
     language = translation.get_language()
+    cut = _("Only the newest %(count)s events are in this file. Filters choose others.") % {
+        "count": number_format(MOST_EXPORTED, force_grouping=True)
+    }
 
     def rows() -> Iterator[list[Any]]:
-        for event in events.iterator(chunk_size=500):
+        for number, event in enumerate(events.iterator(chunk_size=500)):
+            if number == MOST_EXPORTED:
+                yield ["", "", "", "", "", "", cut, ""]
+                return
             with translation.override(language):
                 sentence = event.sentence
             yield [
@@ -107,7 +117,16 @@ def _people(request: HttpRequest, reader: User | AnonymousUser) -> list[tuple[st
 
 
 def _by_person(events: EventQuerySet, value: str) -> EventQuerySet:
-    return events.filter(actor_name="" if value == PORTAL else value)
+    if value == PORTAL:
+        return events.filter(actor_name="")
+    # Who was renamed did also what stands under the name of that time.
+    renamed = User.objects.filter(username=value).values("pk")
+    return events.filter(Q(actor_name=value) | Q(actor__in=renamed))
+
+
+def _by_kind(events: EventQuerySet, value: str) -> EventQuerySet:
+    """Those about the kind; of log-ins also those of known people, which are about the person."""
+    return events.filter(Q(subject_kind=value) | Q(action__startswith=f"{value}."))
 
 
 def _kinds(reader: User | AnonymousUser) -> list[tuple[str, str]]:

@@ -104,6 +104,8 @@ class Event(models.Model):
             models.Index(
                 fields=["attempt"], name="activity_event_attempt", condition=~models.Q(attempt="")
             ),
+            # The filter of the log lists the names that are in it.
+            models.Index(fields=["actor_name"]),
         ]
         default_permissions = ("view",)
 

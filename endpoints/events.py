@@ -23,13 +23,21 @@ TEMPLATES: Final = {
     ),
     "endpoint.config.deleting": _("The configuration %(name)s is being deleted."),
     "endpoint.config.gone": _("The configuration %(name)s is gone."),
-    "endpoint.endpoint.creating": _("The endpoint %(name)s is Creating."),
+    "endpoint.endpoint.creating": _("The endpoint %(name)s is being created."),
     "endpoint.endpoint.in_service": _("The endpoint %(name)s is in service."),
-    "endpoint.endpoint.updating": _("The endpoint %(name)s is Updating."),
-    "endpoint.endpoint.system_updating": _("The endpoint %(name)s is SystemUpdating."),
-    "endpoint.endpoint.rolling_back": _("The endpoint %(name)s is RollingBack."),
-    "endpoint.endpoint.update_rollback_failed": _("The endpoint %(name)s is UpdateRollbackFailed."),
-    "endpoint.endpoint.out_of_service": _("The endpoint %(name)s is OutOfService."),
+    "endpoint.endpoint.updating": _("The endpoint %(name)s is being updated."),
+    "endpoint.endpoint.system_updating": _(
+        "SageMaker maintains the endpoint %(name)s (SystemUpdating)."
+    ),
+    "endpoint.endpoint.rolling_back": _(
+        "The endpoint %(name)s goes back to the configuration before (RollingBack)."
+    ),
+    "endpoint.endpoint.update_rollback_failed": _(
+        "An update of the endpoint %(name)s failed, and so did the way back (UpdateRollbackFailed)."
+    ),
+    "endpoint.endpoint.out_of_service": _(
+        "The endpoint %(name)s is out of service (OutOfService)."
+    ),
     "endpoint.endpoint.unrecognized": _("The endpoint %(name)s is %(status)s."),
     "endpoint.endpoint.failed": _("The endpoint failed: %(reason)s"),
     "endpoint.endpoint.deleting": _("The endpoint %(name)s is being deleted."),
@@ -41,6 +49,16 @@ TEMPLATES: Final = {
     "endpoint.config.kept": _(
         "The configuration %(name)s in the AWS account is not the one that this portal created. "
         "It was left as it is."
+    ),
+    "endpoint.config.in_use": _(
+        "The configuration %(name)s was left as it is: the endpoint %(other)s uses it too."
+    ),
+    "endpoint.config.maybe_in_use": _(
+        "The configuration %(name)s was left as it is, because AWS does not say whether another "
+        "endpoint uses it: %(error)s"
+    ),
+    "endpoint.model.in_use": _(
+        "The SageMaker model %(name)s was left as it is: the configuration %(config)s needs it."
     ),
     "endpoint.endpoint.kept": _(
         "The endpoint %(name)s in the AWS account is not the one that this portal created. It was "

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from core import aws, errors
@@ -224,6 +224,17 @@ def describe_endpoint(name: str) -> SageMakerEndpoint:
         failure=answer.get("FailureReason", ""),
         instance_count=counts[0] if counts else None,
     )
+
+
+def list_endpoints(*, changed_since: datetime) -> list[str]:
+    """The names of the account's endpoints in this region that changed since then."""
+    with _translated(phrase("listing the endpoints")):
+        pages = (
+            aws.sagemaker()
+            .get_paginator("list_endpoints")
+            .paginate(LastModifiedTimeAfter=changed_since - timedelta(minutes=1))
+        )
+        return [one["EndpointName"] for page in pages for one in page["Endpoints"]]
 
 
 def delete_endpoint(name: str) -> None:

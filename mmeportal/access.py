@@ -76,6 +76,9 @@ ACCESS: dict[str, Access] = {
     "accounts:people": Access(ADMIN),
     "accounts:invite": Access(ADMIN, post=(400,)),
     "accounts:person": Access(ADMIN),
+    "accounts:details": Access(ADMIN, get=(), post=(400,)),
+    "accounts:withdraw": Access(ADMIN, get=(), post=(302,)),
+    "accounts:superuser": Access(ADMIN, get=(), post=(302,)),
     "accounts:role": Access(ADMIN, get=(), post=(400,)),
     "accounts:active": Access(ADMIN, get=(), post=(302,)),
     "accounts:link": Access(ADMIN, get=(), post=(200,)),
@@ -96,6 +99,7 @@ ACCESS: dict[str, Access] = {
     "models_catalog:download": Access(OPERATOR, get=(302,)),
     "models_catalog:download-original": Access(OPERATOR, get=(302,)),
     "models_catalog:dismiss": Access(OPERATOR, get=(), post=(302,)),
+    "models_catalog:restore": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:delete": Access(OPERATOR, post=(409,)),  # its version was published
     "models_catalog:try": Access(OPERATOR, get=(200, 404)),  # 404 without DEMO_ARCHIVE
     # --- endpoints

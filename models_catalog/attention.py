@@ -1,7 +1,8 @@
 """Rejected versions, which Today shows until somebody uploads the next one or dismisses it."""
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,6 +15,7 @@ from models_catalog.models import Version, VersionQuerySet
 
 MAY_LOOK = "models_catalog.view_model"
 MAY_DISMISS = "models_catalog.add_version"
+DISMISSED, RESTORED = "version.dismissed", "version.restored"
 # So many are counted; nobody reads on after them.
 COUNTED = 100
 
@@ -21,24 +23,34 @@ COUNTED = 100
 def needing_somebody() -> VersionQuerySet:
     """Rejected versions without a newer version of their model that nobody has dismissed."""
     newer = Version.objects.filter(model=OuterRef("model"), number__gt=OuterRef("number"))
-    dismissed = Event.objects.filter(
-        action="version.dismissed",
+    last = Event.objects.filter(
+        action__in=[DISMISSED, RESTORED],
         subject_kind=Version.activity_kind,
         subject_id=OuterRef("pk"),
-    )
+    ).order_by("-pk")
     return (
-        Version.objects.filter(~Exists(newer), ~Exists(dismissed), state=Version.State.REJECTED)
+        Version.objects.annotate(last=Coalesce(Subquery(last.values("action")[:1]), Value("")))
+        .filter(~Exists(newer), ~Q(last=DISMISSED), state=Version.State.REJECTED)
         .defer("report")
         .select_related("model")
         .order_by("-pk")
     )
 
 
+def restore(*, version: Version, actor: User | None) -> None:
+    """Undo a dismissal: the version is on Today again, for everybody; idempotent."""
+    about = Event.objects.about(Version.activity_kind, version.pk)
+    last = about.filter(action__in=[DISMISSED, RESTORED]).first()
+    if last is not None and last.action == DISMISSED:
+        parameters = {"version": str(version)}
+        record(action=RESTORED, subject=version, parameters=parameters, actor=actor)
+
+
 def dismiss(*, version: Version, actor: User | None) -> None:
     """Take a rejected version off Today, for everybody; idempotent."""
     if needing_somebody().filter(pk=version.pk).exists():
         record(
-            action="version.dismissed",
+            action=DISMISSED,
             subject=version,
             parameters={"version": str(version)},
             actor=actor,

@@ -35,4 +35,5 @@ TEMPLATES: Final = {
     ),
     "version.rejected": _("Rejected %(version)s: %(reason)s"),
     "version.dismissed": _("Took the rejected version %(version)s off the page Today."),
+    "version.restored": _("Put the rejected version %(version)s back on the page Today."),
 }

@@ -20,7 +20,7 @@ from activity.services import record
 from core.errors import AwsError
 from core.jobs import enqueue_on_commit
 from models_catalog import s3
-from models_catalog.models import RegisteredModel, Version, name_taken
+from models_catalog.models import NAME_LENGTH, RegisteredModel, Version, name_taken
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,15 @@ def register_model(*, name: str, description: str, actor: User | None) -> Regist
             raise ValidationError({"name": name_taken(name)}, code="unique") from None
         raise
     return model
+
+
+def free_name(name: str) -> str:
+    """A name like this one that no model has: ``digits-2``. Empty where 99 are taken."""
+    # One that was cut off may end in what no name ends in.
+    stem = name[: NAME_LENGTH - 4].rstrip("-._")
+    wanted = [f"{stem}-{number}" for number in range(2, 101)]
+    taken = set(RegisteredModel.objects.filter(name__in=wanted).values_list("name", flat=True))
+    return next((one for one in wanted if one not in taken), "")
 
 
 def upload_version(

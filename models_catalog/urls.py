@@ -33,5 +33,6 @@ urlpatterns = [
     ),
     path("<model_name:name>/v<int:number>/live/", views.version_live, name="version-live"),
     path("<model_name:name>/v<int:number>/dismiss/", views.dismiss, name="dismiss"),
+    path("<model_name:name>/v<int:number>/restore/", views.restore, name="restore"),
     path("<model_name:name>/live/", views.versions_live, name="versions-live"),
 ]

@@ -13,6 +13,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+#: A label with less is no bar of a page, which would be empty.
+LEAST_SHOWN = 0.001
 #: The pictures that container/sample_pictures.py draws, with what is on them.
 PICTURES = {
     "digit": gettext_lazy("A handwritten 3, dark on light"),
@@ -49,6 +51,16 @@ class ValidationResult:
     warm_ms: float | None
     prediction_ms: float | None
     memory_mb: float | None
+
+    @property
+    def others(self) -> list[SampleAnswer]:
+        """The other labels that a page can show as bars: those of 0.1 % and more."""
+        return [one for one in self.answers[1:] if one.probability >= LEAST_SHOWN]
+
+    @property
+    def tiny(self) -> int:
+        """How many of the other labels have less than 0.1 %."""
+        return len(self.answers[1:]) - len(self.others)
 
     @property
     def best(self) -> SampleAnswer | None:

@@ -9,12 +9,14 @@ from django.core.exceptions import ValidationError
 from django.db.models import Max, Prefetch, Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
+from core import ui
 from core.body_limits import accepts_body
 from core.errors import AwsError, StorageFull, Throttled
 from core.permissions import actor, require_permission
@@ -225,17 +227,21 @@ def _to_store(request: HttpRequest, version: Version, *, original: bool) -> Http
 @require_safe
 @may_upload
 def check_name(request: HttpRequest) -> HttpResponse:
-    """Say, before anything travels, what is wrong with a name; nothing where it is free."""
+    """Say, before anything travels, what is wrong with a name; nothing where it is free.
+
+    For one that is taken the answer also has a free one, for a name that nobody typed.
+    """
     name = request.GET.get("name", "")
-    problem = ""
+    problem = free = ""
     try:
         if name:
             valid_name(name)
     except ValidationError as error:
         problem = " ".join(error.messages)
     if not problem and RegisteredModel.objects.filter(name=name).exists():
-        problem = name_taken(name)
-    return render(request, "models_catalog/_name_problem.html", {"problem": problem, "name": name})
+        problem, free = name_taken(name), services.free_name(name)
+    context = {"problem": problem, "name": name, "free": free}
+    return render(request, "models_catalog/_name_problem.html", context)
 
 
 @require_safe
@@ -363,8 +369,22 @@ def _form_page(
 @may_upload
 def dismiss(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Take a rejected version off Today."""
-    attention.dismiss(version=_version(name, number), actor=actor(request))
+    version = _version(name, number)
+    attention.dismiss(version=version, actor=actor(request))
+    ui.undo(
+        request,
+        _("%(version)s is dismissed.") % {"version": version},
+        reverse("models_catalog:restore", args=[name, number]),
+    )
     return redirect("/")
+
+
+@require_POST
+@may_upload
+def restore(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Undo a dismissal: the rejected version is on Today again."""
+    attention.restore(version=_version(name, number), actor=actor(request))
+    return redirect(ui.back(request, "/"))
 
 
 def _model(name: str) -> RegisteredModel:

@@ -218,6 +218,22 @@ def test_the_suggested_name_follows_the_rule_for_names(page: Page, file: str, na
     valid_name(name)
 
 
+def test_a_suggested_name_that_is_taken_gives_way_to_a_free_one(
+    page: Page, version: Version
+) -> None:
+    taken = version.model.name
+    page.goto("/models/new/")
+    content = {"name": f"{taken}_v2.tar.gz", "mimeType": "application/gzip", "buffer": b"x"}
+    page.get_by_label("Archive").set_input_files(content)
+    field, problem = page.get_by_label("Name", exact=True), page.locator("#name-problem")
+    expect(field).to_have_value(f"{taken}-2")
+    expect(problem.locator("li")).to_have_count(0)
+    field.fill(taken)  # who types a name that is taken is told so
+    field.blur()
+    expect(problem.locator("li")).to_have_count(1)
+    expect(field).to_have_value(taken)
+
+
 def test_an_upload_after_the_session_ended_keeps_what_was_entered(
     page: Page, store: str, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from django.core import mail
 from django.db import connections
 from django.test import Client
 from django.urls import clear_url_caches, resolve
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts import links, services
 from accounts.models import PasswordLink
@@ -335,3 +335,76 @@ def test_the_service_itself_lets_no_admin_change_or_make_a_superuser(
     assert User.objects.filter(is_superuser=True).count() == 1
     services.set_superuser(actor=root, user=vera, superuser=True)
     assert User.objects.filter(is_superuser=True).count() == 2
+
+
+# --- names, mail, invitations, superusers ---------------------------------------------------------
+
+
+def _details(**more: str) -> dict[str, str]:
+    return {"username": "vera", "full_name": "김 베라", "email": "vera@example.com", **more}
+
+
+def test_a_person_gets_another_name_and_mail(admin: Client, vera: User) -> None:
+    answer = admin.post(f"/people/{vera.pk}/details/", _details(), follow=True)
+    page = answer.content.decode()
+    assert "The changes are saved." in page
+    vera.refresh_from_db()
+    assert (vera.username, vera.get_full_name(), vera.email) == (
+        "vera",
+        "김 베라",
+        "vera@example.com",
+    )
+    assert "김 베라" in admin.get("/people/?q=베라").content.decode()
+    (renamed,) = Event.objects.filter(action="user.renamed")
+    assert renamed.sentence == "Renamed the user viewer-user to vera."
+    (changed,) = Event.objects.filter(action="user.changed")
+    assert changed.sentence == "Changed the user vera: full name and mail address."
+    with translation.override("ko"):
+        assert "이름(전체), 이메일 주소" in changed.sentence
+
+
+def test_a_name_that_is_taken_or_not_valid_is_refused_at_its_field(
+    admin: Client, vera: User
+) -> None:
+    for more in ({"username": "admin-user"}, {"username": "a b"}, {"email": "nowhere"}):
+        answer = admin.post(f"/people/{vera.pk}/details/", _details(**more))
+        assert answer.status_code == 400
+        assert answer.context["details_form"].errors.keys() == more.keys()
+    vera.refresh_from_db()
+    assert vera.username == "viewer-user"
+
+
+def test_an_open_invitation_is_withdrawn_and_the_name_is_free_again(admin: Client) -> None:
+    path = _invite(admin)
+    user = User.objects.get(username="ada")
+    assert "Withdraw the invitation" in admin.get(f"/people/{user.pk}/").content.decode()
+    page = admin.post(f"/people/{user.pk}/withdraw/", follow=True).content.decode()
+    assert "is withdrawn" in page
+    assert not User.objects.filter(username="ada").exists()
+    assert admin.get(path).status_code == 404
+    assert "user.invitation_withdrawn" in _actions()
+    _invite(admin)
+
+
+def test_an_account_that_was_used_is_not_withdrawn(admin: Client, vera: User) -> None:
+    assert "Withdraw the invitation" not in admin.get(f"/people/{vera.pk}/").content.decode()
+    page = admin.post(f"/people/{vera.pk}/withdraw/", follow=True).content.decode()
+    assert "has used the account" in page
+    assert User.objects.filter(pk=vera.pk).exists()
+
+
+def test_only_a_superuser_makes_or_unmakes_a_superuser(
+    admin: Client, vera: User, django_user_model: Any
+) -> None:
+    assert "Make a superuser" not in admin.get(f"/people/{vera.pk}/").content.decode()
+    page = admin.post(f"/people/{vera.pk}/superuser/", {"superuser": "1"}, follow=True)
+    assert "Only a superuser may make a superuser." in page.content.decode()
+    vera.refresh_from_db()
+    assert not vera.is_superuser
+    root = Client()
+    root.force_login(django_user_model.objects.create_superuser("root", password=GOOD))
+    assert "Make a superuser" in root.get(f"/people/{vera.pk}/").content.decode()
+    for value in ("1", "0"):
+        root.post(f"/people/{vera.pk}/superuser/", {"superuser": value})
+        vera.refresh_from_db()
+        assert vera.is_superuser == (value == "1")

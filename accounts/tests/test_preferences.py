@@ -20,6 +20,17 @@ def reader(client_of: Callable[[str], Client]) -> Client:
     return client_of("viewer")
 
 
+def test_the_list_of_zones_is_short_in_bytes_and_keeps_the_choice(reader: Client) -> None:
+    _choose(time_zone="America/Sao_Paulo")
+    answer = reader.get("/preferences/")
+    page = answer.content.decode()
+    assert len(answer.content) < 30_000
+    assert "<option>Asia/Seoul\n" in page
+    assert '<option value="America/Sao_Paulo" selected>America/Sao Paulo' in page
+    answer = reader.post("/preferences/", {"language": "browser", "time_zone": "Asia/Seoul"})
+    assert answer.status_code == 302
+
+
 def _choose(**chosen: str) -> None:
     user = User.objects.get(username="viewer-user")
     Preferences.objects.update_or_create(user=user, defaults=chosen)

@@ -67,7 +67,7 @@ def test_each_change_of_a_user_in_djangos_admin_is_told(boss: Client) -> None:
         for sentence in (
             "Made the user ada (roles: none).",
             "Gave the role viewer to ada.",
-            "Changed the user ada: first_name, email.",
+            "Changed the user ada: full name and mail address.",
             "Gave the role operator to ada.",
             "Took the role viewer from ada.",
             "Renamed the user ada to countess.",

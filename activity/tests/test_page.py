@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
+from accounts.events import Person
 from activity import log
 from activity.models import Event
 from activity.services import record
@@ -100,7 +102,43 @@ def test_the_file_is_bounded(
     events: None, client_of: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "MOST_EXPORTED", 2)
-    assert [row[3] for row in _csv(client_of("viewer"))[1:]] == ["fish", "dog"]
+    client = client_of("viewer")
+    *rows, last = _csv(client)[1:]
+    assert [row[3] for row in rows] == ["fish", "dog"]
+    assert last[6] == "Only the newest 2 events are in this file. Filters choose others."
+    monkeypatch.setattr(log, "MOST_EXPORTED", 3)
+    assert [row[3] for row in _csv(client)[1:]] == ["fish", "dog", "cat"]
+
+
+def test_what_a_renamed_person_did_before_is_found_under_both_names(
+    events: None, client_of: Callable[[str], Client]
+) -> None:
+    User.objects.filter(username="operator-user").update(username="olga")
+    client = client_of("viewer")
+    for name in ("olga", "operator-user"):
+        page = client.get(f"/activity/?person={name}").content.decode()
+        assert "Told of dog." in page
+        assert "Told of cat." not in page
+
+
+def test_failed_log_ins_of_known_people_are_among_the_log_ins(
+    user_in: Callable[[str], Any], client_of: Callable[[str], Client]
+) -> None:
+    person = user_in("viewer")
+    parameters = {"name": "viewer-user", "address": "192.0.2.7"}
+    record(action="login.failed", subject=Person.of(person), parameters=parameters)
+    record(
+        action="user.renamed",
+        subject=Person.of(person),
+        parameters={"name": "viewer-user", "before": "vera"},
+    )
+    admin = client_of("admin")
+    page = admin.get("/activity/?kind=login").content.decode()
+    assert "A log-in of viewer-user from 192.0.2.7 failed." in page
+    assert "Renamed the user" not in page
+    page = admin.get("/activity/?kind=user").content.decode()
+    assert "192.0.2.7" in page
+    assert "Renamed the user" in page
 
 
 def test_no_cell_is_a_formula(db: None, client_of: Callable[[str], Client]) -> None:

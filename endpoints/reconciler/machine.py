@@ -96,7 +96,8 @@ def _delete_all(run: Run) -> None:
     """Delete the last resource that is left; each is confirmed gone before the next one.
 
     A config that the endpoint was given outside the portal is deleted as well. It is written down
-    before anything is deleted, since the endpoint alone tells of it.
+    before anything is deleted, since the endpoint alone tells of it. Where another endpoint uses it
+    too, it stays, and so does the model that it serves.
 
     A deletion is asked for once even where the read found nothing: the read may lag behind a
     create of a moment ago, and a delete that finds nothing does no harm.
@@ -118,6 +119,9 @@ def _delete_all(run: Run) -> None:
             return
         if found is None and run.state(kind) == Resource.State.DELETING:
             run.note(kind, Resource.State.GONE)
+            continue
+        if found and (needed := run.used_elsewhere(kind, found)):
+            run.keep(kind, needed)
             continue
         run.delete(kind)
         if run.state(kind) == Resource.State.DELETING and kind is ENDPOINT:

@@ -11,9 +11,17 @@ from activity import codes
 from activity.models import Event
 from core import aws, backoff, clock, errors
 from core.sentences import Sentence, phrase
+from endpoints import sagemaker
 from endpoints.events import TEMPLATES, size_of
 from endpoints.models import Endpoint, Resource
-from endpoints.reconciler.kinds import CONFIG, ENDPOINT, Found, OutsideConfigKind, ResourceKind
+from endpoints.reconciler.kinds import (
+    CONFIG,
+    ENDPOINT,
+    MODEL,
+    Found,
+    OutsideConfigKind,
+    ResourceKind,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -235,9 +243,58 @@ class Run:
         """
         Endpoint.objects.filter(wanted=self.endpoint.wanted).renew(self.endpoint, lease=LEASE)
 
-    def keep(self, kind: ResourceKind) -> None:
-        """Leave alone what is not ours; it counts as done."""
+    def keep(self, kind: ResourceKind, because: NewEvent | None = None) -> None:
+        """Leave it alone; it counts as done. ``because``: the event, where it is not that of what
+        is not ours.
+        """
+        told = len(self.events)
         self.note(kind, Resource.State.KEPT)
+        if because is not None:
+            self.events[told:] = [because]
+
+    def used_elsewhere(self, kind: ResourceKind, found: Found) -> NewEvent | None:
+        """The event of why a config or the model stays, since somebody else needs it; or None.
+
+        An outside config may be given to several endpoints. SageMaker takes its deletion, and then
+        cannot replace an instance of the others (BC: DeleteEndpointConfig).
+        """
+        if kind is MODEL:
+            for outside in self.outside_configs:
+                kept = self.resources[outside.key].state == Resource.State.KEPT
+                if kept and self._still_serves_ours(outside):
+                    facts = {"name": self.endpoint.model_name, "config": outside.name}
+                    return NewEvent("endpoint.model.in_use", facts, Event.Level.WARNING)
+        if not isinstance(kind, OutsideConfigKind):
+            return None
+        try:
+            other = self._other_user(kind.name, found.created_at)
+        except errors.Denied as error:
+            said: dict[str, codes.Scalar] = {"name": kind.name, "error": error.sentence}
+            return NewEvent("endpoint.config.maybe_in_use", said, Event.Level.WARNING)
+        if not other:
+            return None
+        facts = {"name": kind.name, "other": other}
+        return NewEvent("endpoint.config.in_use", facts, Event.Level.WARNING)
+
+    def _still_serves_ours(self, outside: OutsideConfigKind) -> bool:
+        try:
+            return outside.is_ours(self.endpoint, outside.describe(outside.name))
+        except errors.NotFound:
+            return False
+
+    def _other_user(self, config: str, created_at: datetime) -> str:
+        """The name of another endpoint that uses the config; empty where there is none."""
+        # One that uses it was created or updated after the config was created.
+        for name in sagemaker.list_endpoints(changed_since=created_at):
+            if name == self.endpoint.name:
+                continue
+            self.hold()  # the account may have many
+            try:
+                if sagemaker.describe_endpoint(name).config_name == config:
+                    return name
+            except errors.NotFound:
+                continue
+        return ""
 
     def wait(self, hint: Sentence) -> None:
         """Look again at what SageMaker works on: the longer it takes, the later."""

@@ -38,6 +38,7 @@ class Account:
             for verb in ("create", "describe", "delete"):
                 call = f"{verb}_{name}"
                 monkeypatch.setattr(sagemaker, call, self._wrapped(call))
+        monkeypatch.setattr(sagemaker, "list_endpoints", self._wrapped("list_endpoints"))
 
     def _wrapped(self, name: str) -> Callable[..., Any]:
         act = getattr(self, f"_{name}")
@@ -130,6 +131,9 @@ class Account:
                 endpoint = replace(endpoint, status=status, failure=self.fail_with)
                 self.endpoints[name] = endpoint
         return endpoint
+
+    def _list_endpoints(self, *, changed_since: datetime) -> list[str]:
+        return [name for name, one in self.endpoints.items() if one.created_at >= changed_since]
 
     def _delete_model(self, name: str) -> None:
         self._get(self.models, name)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from activity.models import Event
+from core import errors
 from endpoints import services
 from endpoints.models import Endpoint, Resource, Running
 from endpoints.tests.account import Account
@@ -104,6 +105,54 @@ def test_a_config_that_serves_somebody_elses_model_is_left_and_said_so(
     assert list(account.configs) == ["theirs"]
     assert endpoint.resources.get(name="theirs").state == Resource.State.KEPT
     assert "endpoint.config.kept" in _told(endpoint)
+
+
+def _share(account: Account, config: str) -> None:
+    """Another endpoint, of somebody else, begins to use the config."""
+    theirs = replace(account.endpoints["demo"], name="theirs", config_name=config)
+    account.endpoints["theirs"] = replace(theirs, created_at=account.configs[config].created_at)
+
+
+def test_a_config_that_another_endpoint_uses_too_is_left_with_its_model(
+    serving: Endpoint, account: Account, settle: Step
+) -> None:
+    account.update_outside("demo", "two", model="demo-r1", count=2)
+    _share(account, "two")
+    _tear_down(serving)
+    endpoint = settle(serving)
+    assert endpoint.gone_at is not None
+    assert (set(account.configs), set(account.models)) == ({"two"}, {"demo-r1"})
+    assert set(account.endpoints) == {"theirs"}
+    states = {(r.kind, r.name): r.state for r in endpoint.resources.all()}
+    assert states["config", "two"] == states["model", "demo-r1"] == Resource.State.KEPT
+    told = _told(endpoint)
+    assert told.count("endpoint.config.in_use") == told.count("endpoint.model.in_use") == 1
+    assert "endpoint.config.kept" not in told
+    sentences = [event.sentence for event in Event.objects.about("endpoint", endpoint.pk)]
+    assert "The configuration two was left as it is: the endpoint theirs uses it too." in sentences
+
+
+def test_endpoints_that_use_other_configs_keep_nothing(
+    serving: Endpoint, account: Account, settle: Step
+) -> None:
+    account.update_outside("demo", "two", model="demo-r1", count=2)
+    _share(account, "two")
+    account.endpoints["theirs"] = replace(account.endpoints["theirs"], config_name="another")
+    _tear_down(serving)
+    settle(serving)
+    assert (account.configs, account.models) == ({}, {})
+
+
+def test_without_the_right_to_list_endpoints_the_config_is_left(
+    serving: Endpoint, account: Account, settle: Step
+) -> None:
+    account.update_outside("demo", "two", model="demo-r1", count=2)
+    account.failures["list_endpoints"] = [errors.Denied("not authorized")]
+    _tear_down(serving)
+    endpoint = settle(serving)
+    assert endpoint.gone_at is not None
+    assert set(account.configs) == {"two"}
+    assert "endpoint.config.maybe_in_use" in _told(endpoint)
 
 
 def test_a_config_that_is_deleted_while_it_is_used(

@@ -53,7 +53,7 @@ def test_each_change_is_told_once(endpoint, settle, advance):
         "Requested the endpoint demo with 1 × ml.m5.large.",
         f"Created the SageMaker model demo-r1, which serves {endpoint.model_data_url}.",
         "Created the configuration demo-r1 with 1 × ml.m5.large.",
-        "The endpoint demo is Creating.",
+        "The endpoint demo is being created.",
         "The endpoint demo is in service.",
     ]
     advance(endpoint)

@@ -202,6 +202,22 @@ def test_an_operator_dismisses_a_rejected_version_for_everybody(
     assert version.state == Version.State.REJECTED
 
 
+def test_a_dismissal_can_be_undone(client_of: Callable[[str], Client]) -> None:
+    _version("cats", state=Version.State.REJECTED, reason="x")
+    operator = client_of("operator")
+    operator.post("/models/cats/v1/restore/")  # nothing was dismissed, so nothing happens
+    page = operator.post("/models/cats/v1/dismiss/", follow=True).content.decode()
+    assert "cats v1 is dismissed." in page
+    assert 'action="/models/cats/v1/restore/"' in page
+    for _ in range(2):  # it is idempotent
+        assert operator.post("/models/cats/v1/restore/").status_code == 302
+    viewer = client_of("viewer")
+    assert "cats v1 was rejected." in _page(viewer)
+    assert Event.objects.filter(action="version.restored").count() == 1
+    operator.post("/models/cats/v1/dismiss/")
+    assert "All quiet" in _page(viewer)
+
+
 def test_a_version_that_was_not_rejected_cannot_be_dismissed(
     client_of: Callable[[str], Client],
 ) -> None:

@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from core import aws
 from models_catalog import services
-from models_catalog.models import RegisteredModel, Version
+from models_catalog.models import RegisteredModel, Version, valid_name
 from tests.artifacts import constant_archive
 from tests.html import one_line
 
@@ -180,12 +180,22 @@ def test_a_long_name_that_is_no_archive_is_called_so(client_of: Callable[[str], 
     )
 
 
+def test_a_free_name_is_one_and_fits_the_rule(db: None) -> None:
+    for name in ("digits", "digits-2", "a" * 59 + "-bcd"):
+        RegisteredModel.objects.create(name=name)
+    assert services.free_name("digits") == "digits-3"
+    long = services.free_name("a" * 58 + "--bcd")
+    assert long == "a" * 58 + "-2"
+    valid_name(long)
+
+
 def test_a_name_that_is_taken_is_told_before_anything_travels(
     client_of: Callable[[str], Client], version: Version
 ) -> None:
     client = client_of("operator")
     url = reverse("models_catalog:check-name")
     assert "There is a model digits already" in client.get(url, {"name": "digits"}).content.decode()
+    assert 'data-free="digits-2"' in client.get(url, {"name": "digits"}).content.decode()
     assert "small letters" in client.get(url, {"name": "Über"}).content.decode()
     assert "reserved" in client.get(url, {"name": "new"}).content.decode()
     assert "<li>" not in client.get(url, {"name": "new-one"}).content.decode()

@@ -59,9 +59,21 @@ function chosen() {
     name.value = fitting(
       file.name.toLowerCase().replace(/\.(tar\.gz|tgz)$/, "").replace(/_v\d+$/, ""), name,
     );
+    suggested = name.value;
     name.dispatchEvent(new Event("change", { bubbles: true }));
   }
 }
+
+// A name that the file suggested and that is taken is replaced by a free one; a typed one is not.
+let suggested = "";
+document.addEventListener("htmx:afterSwap", () => {
+  const name = document.getElementById("id_name");
+  const free = document.getElementById("name-problem")?.dataset.free;
+  if (!name || !free || !suggested || name.value !== suggested) return;
+  name.value = free;
+  suggested = "";
+  say("name-problem", []);
+});
 
 input.addEventListener("change", chosen);
 for (const kind of ["dragenter", "dragover"]) {

@@ -94,6 +94,24 @@ def test_a_sentence_has_one_translation(language: str) -> None:
     )
 
 
+@by_room
+def test_the_portals_translation_is_the_one_that_pages_show(room: str, language: str) -> None:
+    """Django's own apps translate some of the same words, and come first."""
+    other: dict[str, str] = {}
+    with translation.override(language):
+        for message in entries(room, language):
+            if not messages.translated(message) or not isinstance(message.id, str):
+                continue
+            shown = (
+                translation.pgettext(message.context, message.id)
+                if message.context
+                else translation.gettext(message.id)
+            )
+            if shown != message.string:
+                other[message.id] = shown
+    assert not other, f"Django says these in its own words: {other}. Give them a context."
+
+
 def _forms(message: Message) -> Iterator[tuple[str, str]]:
     """Each form of the translation, with the source that it must fit."""
     plural = isinstance(message.id, list | tuple)

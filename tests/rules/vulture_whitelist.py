@@ -20,7 +20,11 @@ _.site_header
 _.site_title
 _.index_title
 _.is_staff
+_.first_name
+_.last_name
 _.perm
+_.initial
+renderer
 _.receive_data_chunk
 _.file_complete
 _.upload_interrupted
@@ -71,7 +75,6 @@ _.TagTypeDef
 
 # accounts/services.py: what a program calls to manage users; the admin's pages save by themselves.
 _.make_user
-_.set_superuser
 
 # Multi Model Server and the libraries of the container.
 _.socket_name
