@@ -35,7 +35,9 @@ SCHEMES = ("light", "dark")
 SIZES = ((1280, 900), (390, 844))
 #: Pages that no link of an admin's leads to.
 PAGES_WITHOUT_LINKS = ("/no/such/page/", "/models/no-such-model/")
-#: Not looked at: pages of Django's own templates, whose faults are not ours to mend.
+#: Not looked at: pages of Django's own templates, whose faults are not ours to mend. They are off
+#: unless DJANGO_ADMIN=1, and only superusers see them. tests/test_page_policies.py walks through
+#: them and holds their Content-Security-Policy.
 NOT_OURS = ("/admin/", "/favicon.ico")  # Django's admin names no icon, so browsers ask for this
 #: Names of addresses that lead to a file and show no page.
 DOWNLOADS = {

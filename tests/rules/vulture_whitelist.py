@@ -11,6 +11,8 @@ _.redirect_authenticated_user
 _.form_class
 _.success_url
 _.has_add_permission
+_.has_change_permission
+_.has_delete_permission
 _.list_display
 _.list_filter
 _.list_select_related
