@@ -58,7 +58,7 @@ def _tokens_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def user_in(db: None) -> Callable[[str], Any]:
-    """Make a user of a role: ``user_in("viewer")``."""
+    """Make a user of a role: ``user_in("viewer")``; ``"superuser"`` is one without a role."""
     from django.contrib.auth.models import Group, User
 
     from accounts import roles
@@ -67,7 +67,11 @@ def user_in(db: None) -> Callable[[str], Any]:
 
     def make(role: str) -> Any:
         user = User.objects.create_user(f"{role}-user", password="a good long password")
-        user.groups.add(Group.objects.get(name=role))
+        if role == "superuser":
+            user.is_superuser = True
+            user.save()
+        else:
+            user.groups.add(Group.objects.get(name=role))
         return user
 
     return make

@@ -1,4 +1,4 @@
-"""Users in Django's admin: a portal admin manages users, but cannot create superusers.
+"""Users in Django's admin, which is for superusers (accounts/admin_site.py).
 
 The rules are those of accounts/services.py; a change that they forbid gives a message above the
 form.
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -45,7 +44,7 @@ class RoleAdmin(GroupAdmin):
 
 @admin.register(User)
 class PortalUserAdmin(UserAdminOfUser):
-    """Users with their roles; only superusers may set the flags above the roles."""
+    """Users with their roles. Nobody is deleted: who leaves is deactivated, and the name stays."""
 
     list_display = ("username", "email", "roles", "is_active", "last_login")
     list_filter = ("groups", "is_active")
@@ -61,23 +60,9 @@ class PortalUserAdmin(UserAdminOfUser):
             return "superuser"
         return ", ".join(group.name for group in user.groups.all()) or "none"
 
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Only superusers may give rights beyond the roles."""
-        if request.user.is_superuser:
-            return super().get_readonly_fields(request, obj)
-        return ("is_superuser", "is_staff", "user_permissions", "last_login", "date_joined")
-
-    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Only superusers may change a superuser, and so its password."""
-        if obj is not None and obj.is_superuser and not request.user.is_superuser:
-            return False
-        return super().has_change_permission(request, obj)
-
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Only superusers may delete a superuser."""
-        if obj is not None and obj.is_superuser and not request.user.is_superuser:
-            return False
-        return super().has_delete_permission(request, obj)
+        """Nobody: what a user made and did would lose its name."""
+        return False
 
     # --- changes, within the rules ------------------------------------------------------------
 
@@ -94,34 +79,10 @@ class PortalUserAdmin(UserAdminOfUser):
             request, object_id, lambda: view(request, object_id, form_url, extra_context)
         )
 
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> Any:
-        """Delete a user."""
-        view = super().delete_view
-        return _within_the_rules(
-            request, object_id, lambda: view(request, object_id, extra_context)
-        )
-
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
         """Set a user's password."""
         view = super().user_change_password
         return _within_the_rules(request, id, lambda: view(request, id, form_url))
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The list, with a message where an action is refused."""
-        try:
-            return super().changelist_view(request, extra_context)
-        except services.NotAllowed as error:
-            return _refused(request, error)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Delete the chosen users: all of them or none."""
-        chosen = list(queryset.values_list("pk", flat=True))
-        with services.changing_users(actor=actor(request), users=chosen):
-            super().delete_queryset(request, queryset)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Record the event of a new user; Django calls this once the roles are saved."""

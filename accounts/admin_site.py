@@ -1,4 +1,4 @@
-"""The admin site, for users who may manage users, with or without the staff flag."""
+"""The admin site, for superusers, with or without the staff flag."""
 
 from typing import Any
 
@@ -19,7 +19,10 @@ _only_forms = require_http_methods(["GET", "HEAD", "POST"])
 
 
 class PortalAdminSite(admin.AdminSite):
-    """Django's admin under the portal's name, for the role `admin`."""
+    """Django's admin under the portal's name, for superusers.
+
+    An admin has the portal's own pages of people, which check each change.
+    """
 
     site_header = site_title = gettext_lazy("MME Portal administration")
     index_title = gettext_lazy("Users and roles")
@@ -35,13 +38,13 @@ class PortalAdminSite(admin.AdminSite):
     ) -> HttpResponse:
         """Redirect to the portal's own log-in, which is throttled.
 
-        Raises NotPermitted for a user who is logged in already and may not manage users.
+        Raises NotPermitted for a user who is logged in already and is no superuser.
         """
         if self.has_permission(request):
             return redirect("admin:index")
         if request.user.is_authenticated:
             raise NotPermitted(
-                _("Your role does not allow you to manage users."), permission="auth.change_user"
+                _("Only a superuser may use Django's admin."), permission="auth.change_user"
             )
         wanted = request.GET.get("next") or reverse("admin:index")
         return redirect_to_login(wanted)
@@ -53,5 +56,5 @@ class PortalAdminSite(admin.AdminSite):
         return redirect("password")
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Users who may change users may use the admin."""
-        return request.user.is_active and request.user.has_perm("auth.change_user")
+        """Active superusers may use the admin."""
+        return request.user.is_active and request.user.is_superuser

@@ -5,11 +5,8 @@ of all other tests are spread over the workers.
 """
 
 import contextlib
-import fcntl
-import hashlib
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from stack.layout import CONTAINER_VENV, ROOT
+from tests import demo_models as kept_models
 from tests.stack import Stack
 
 #: A missing browser is a failure (else its tests are skipped); so is any skipped test.
@@ -29,13 +26,21 @@ LONGEST = (
     "tests/rules/test_pages.py",
     "localaws/tests/test_soak.py",
     "mmeportal/tests/test_web_server.py",
-    "demo/tests/test_trained_models.py",
     "tests/upgrade/test_upgrade.py",
     "demo/tests/test_zoo.py",
     "container/tests/test_fuzz.py",
     "stack/tests/test_venvs.py",
     "tests/test_redis_lost.py",
     "tests/rules/test_keyboard.py",
+    "container/tests/test_preflight.py",
+    "tests/test_living_pages.py",
+    "localaws/tests/test_invoke_endpoint.py",
+    "tests/test_clocks.py",
+    "container/tests/test_process.py",
+    "tests/test_upload_answer_lost.py",
+    "container/tests/test_model_host.py",
+    "tests/test_ending.py",
+    "container/tests/test_serving_state.py",
 )
 """Modules that take longest; they begin after those of the stack. What takes 20 s and more in
 `make test ARGS=--durations=150` belongs here, or one worker is idle while it runs as the last."""
@@ -47,22 +52,9 @@ _NO_BROWSER = (
 
 
 @pytest.fixture(scope="session")
-def demo_models(pytestconfig: pytest.Config) -> Path:
+def demo_models() -> Path:
     """The trained demo models, kept from one run of the tests to the next."""
-    sources = sorted((ROOT / "demo").glob("*.py"))
-    state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    shelf = Path(pytestconfig.rootpath) / ".pytest_cache" / "demo-models"
-    shelf.mkdir(parents=True, exist_ok=True)
-    folder = shelf / state
-    with (shelf / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for other in shelf.iterdir():
-            if other.is_dir() and other != folder:
-                shutil.rmtree(other)
-        python = os.environ.get("CONTAINER_PYTHON", str(CONTAINER_VENV / "bin" / "python"))
-        command = [python, "-m", "demo", "--out", str(folder)]
-        subprocess.run(command, cwd=ROOT, check=True, timeout=600, stdout=subprocess.DEVNULL)
-    return folder
+    return kept_models.made()
 
 
 @pytest.fixture(scope="session")

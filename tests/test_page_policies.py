@@ -191,7 +191,7 @@ def test_no_page_breaks_the_policy(
     ]
     admins = [
         *("/admin/", "/admin/auth/", "/admin/auth/user/", "/admin/auth/user/add/"),
-        *(f"/admin/auth/user/{other.pk}/{what}/" for what in ("change", "history", "delete")),
+        *(f"/admin/auth/user/{other.pk}/{what}/" for what in ("change", "history")),
         f"/admin/auth/user/{other.pk}/password/",
         *("/admin/auth/group/", "/admin/auth/user/?q=view&is_active__exact=1"),
         *("/admin/password_change/", "/admin/nope/"),
@@ -201,12 +201,6 @@ def test_no_page_breaks_the_policy(
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
         assert _walk(page, ours + admins) == {}
-        page.goto("/admin/auth/user/")
-        page.locator("#action-toggle").check()
-        page.locator("select[name=action]").select_option("delete_selected")
-        page.locator("button[name=index]").click()
-        expect(page.locator("#content h1, #content h2").first).to_be_visible()
-        assert page.evaluate("window.violations") == []
         page.goto("/admin/auth/user/")
         page.locator("#nav-filter").fill("gr")
         assert page.evaluate("window.violations") == []

@@ -269,13 +269,13 @@ def test_djangos_admin_has_no_log_in_of_its_own(ada: User, looked_at: list[str])
     assert not looked_at
 
 
-def test_an_admin_who_logs_in_for_djangos_admin_gets_there(
+def test_a_superuser_who_logs_in_for_djangos_admin_gets_there(
     client_of: Callable[[str], Client], user_in: Callable[[str], Any]
 ) -> None:
-    user_in("admin")
+    user_in("superuser")
     client = Client()
     answer = client.get("/admin/auth/user/", follow=True)
-    form = {"username": "admin-user", "password": "a good long password"}
+    form = {"username": "superuser-user", "password": "a good long password"}
     login = client.post(answer.request["PATH_INFO"] + "?next=/admin/auth/user/", form)
     assert login.headers["Location"] == "/admin/auth/user/"
     assert client.get("/admin/auth/user/").status_code == 200
@@ -301,7 +301,7 @@ def test_the_old_password_cannot_be_guessed_in_a_session_that_was_left_open(ada:
 
 def test_djangos_admin_has_no_password_form_of_its_own(client_of: Callable[[str], Client]) -> None:
     form = {"old_password": "a good long password", "new_password1": "x", "new_password2": "x"}
-    answer = client_of("admin").post("/admin/password_change/", form)
+    answer = client_of("superuser").post("/admin/password_change/", form)
     assert answer.headers["Location"] == "/password/"
 
 

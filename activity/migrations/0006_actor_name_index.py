@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('activity', '0004_request_id'),
+        ('activity', '0005_event_attempt_event_activity_event_attempt'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests import demo_models
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 
@@ -75,13 +77,9 @@ def ask(run: Run) -> Ask:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str, run: Run) -> Path:
-    """A folder of trained demo models, one for all test processes: the program itself locks it."""
-    base = tmp_path_factory.getbasetemp()
-    out = (base if worker_id == "master" else base.parent) / "demo-models"
-    # Half a minute by itself; minutes where many tests share the processors.
-    run("-m", "demo", "--out", out, timeout_s=580)
-    return out
+def trained() -> Path:
+    """The trained demo models, the same that the tests of the whole stack upload."""
+    return demo_models.made()
 
 
 @pytest.fixture(scope="session")

@@ -611,7 +611,7 @@ def test_the_page_says_what_is_done_and_what_is_to_come(
 def test_the_admin_site_shows_what_is_served_and_changes_nothing(
     client_of: Callable[[str], Client], served: Version
 ) -> None:
-    client = client_of("admin")
+    client = client_of("superuser")
     found = client.get("/admin/models_catalog/version/", {"q": "cccc33"}).content.decode()
     assert "digits v1" in found
     url = f"/admin/models_catalog/version/{served.pk}/change/"

@@ -16,14 +16,14 @@ from django.test import Client
 
 from accounts import roles, token_auth
 from endpoints.tests.account import Account
-from mmeportal.access import ADMIN, ANYBODY, OPERATOR, USER, VIEWER
+from mmeportal.access import LEVELS, OPERATOR, SUPERUSER, USER
 from tests.rules import rows as rows_of
 from tests.rules.rows import Rows
 
 TOKEN = "a" * 32
 OTHER = "another operator"
 # As whom each address is visited. All rows are the operator's; OTHER has the same role.
-VISITORS = (ANYBODY, USER, VIEWER, OPERATOR, ADMIN)
+VISITORS = LEVELS
 # All that may be said to the database by a request that changes nothing.
 READS = ("SELECT", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT", "PRAGMA", "EXPLAIN")
 
@@ -120,8 +120,10 @@ def _visitors() -> tuple[dict[str, str], dict[str, User]]:
     sessions = {}
     users = {}
     for visitor in (*VISITORS[1:], OTHER):
-        users[visitor] = user = User.objects.create_user(f"{visitor}-visitor")
-        if visitor != USER:
+        users[visitor] = user = User.objects.create_user(
+            f"{visitor}-visitor", is_superuser=visitor == SUPERUSER
+        )
+        if visitor not in {USER, SUPERUSER}:
             user.groups.add(Group.objects.get(name=OPERATOR if visitor == OTHER else visitor))
         client = Client()
         client.force_login(user)

@@ -31,19 +31,20 @@ QUESTIONS = {
 
 @pytest.fixture
 def pages(db: None, tmp_path: Path, settings: Any, user_in: Any) -> "Pages":
-    """The pages as an admin sees them."""
+    """The pages as an admin sees them; Django's admin as a superuser does."""
     settings.SAMPLES_DIR = str(tmp_path)
-    return Pages(user_in(roles.ADMIN), tmp_path)
+    return Pages(user_in(roles.ADMIN), user_in("superuser"), tmp_path)
 
 
 class Pages:
-    """Every address that answers a GET with HTML, as ``admin`` sees it."""
+    """Every address that answers a GET with HTML, as ``admin`` sees it, or ``superuser``."""
 
-    def __init__(self, admin: User, samples: Path) -> None:
+    def __init__(self, admin: User, superuser: User, samples: Path) -> None:
         self._admin = admin
         self._samples = samples
-        self._client = Client()
+        self._client, self._of_superuser = Client(), Client()
         self._client.force_login(admin)
+        self._of_superuser.force_login(superuser)
 
     def queries(self, count: int) -> dict[str, list[str]]:
         """The SQL of each page, by the address's name, with ``count`` rows of everything."""
@@ -62,10 +63,11 @@ class Pages:
 
     def _asked(self, url: str) -> list[str] | None:
         """The SQL of one page; None where the answer is no page."""
-        self._client.get(url)  # what is kept in memory (content types) is there now
+        client = self._of_superuser if url.startswith("/admin/") else self._client
+        client.get(url)  # what is kept in memory (content types) is there now
         cache.clear()
         with CaptureQueriesContext(connection) as asked:
-            answer = self._client.get(url)
+            answer = client.get(url)
         if answer.status_code != 200 or not answer.headers["Content-Type"].startswith("text/html"):
             return None
         return [one["sql"] for one in asked.captured_queries]

@@ -11,6 +11,8 @@ _.redirect_authenticated_user
 _.form_class
 _.success_url
 _.has_add_permission
+_.has_change_permission
+_.has_delete_permission
 _.list_display
 _.list_filter
 _.list_select_related
@@ -23,7 +25,6 @@ _.is_staff
 _.first_name
 _.last_name
 _.perm
-_.initial
 renderer
 _.receive_data_chunk
 _.file_complete
