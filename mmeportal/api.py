@@ -17,6 +17,7 @@ from core.api import operations, problems
 from core.api.operations import operation
 from core.body_limits import BodyLimit
 from core.version import VERSION
+from invocations import api as invocations_api
 from mmeportal import site_api
 
 _TITLE = "MME Portal"
@@ -89,7 +90,7 @@ def document() -> bytes:
 
 def routers() -> list[Router]:
     """The routers of the rooms, in the order of the document."""
-    return [site_api.router, accounts_api.router, _own]
+    return [site_api.router, accounts_api.router, invocations_api.router, _own]
 
 
 def make() -> PortalAPI:
