@@ -144,7 +144,7 @@ CODES: dict[str, ProblemKind] = {
     ),
     "model-not-served": ProblemKind(
         409,
-        _("The version is not in the endpoint's store"),
+        _("The endpoint has another store"),
         _("Call it on an endpoint that serves this store."),
     ),
     "model-refused": ProblemKind(
