@@ -9,6 +9,8 @@ from core.sentences import Sentence, phrase
 
 _LINE = re.compile(r"^probability=([0-9.eE+-]+), class=(.*)$")
 _TOP = 5
+JSON = "application/json"
+"""What the container is asked for where the portal reads the answer."""
 
 
 class UnreadableAnswer(Exception):

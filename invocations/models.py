@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import models
@@ -56,6 +57,11 @@ class Picture(models.Model):
         return self.name
 
 
+def new_uid() -> str:
+    """An id that does not tell how many calls there are."""
+    return uuid4().hex
+
+
 class InvocationQuerySet(LeaseQuerySet["Invocation"]):
     """The questions that pages and jobs ask of the invocations."""
 
@@ -85,6 +91,13 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
     def unfinished(self) -> Self:
         """Calls that wait in the queue or run; a finished row is never written again."""
         return self.filter(state__in=Invocation.UNSETTLED)
+
+    def name_old(self, *, most: int = 2000) -> int:
+        """Give ids to rows that the release before has written; returns to how many."""
+        rows = list(self.filter(uid=None).only("pk")[:most])
+        for row in rows:
+            row.uid = new_uid()
+        return self.bulk_update(rows, ["uid"], batch_size=200)
 
     def due(self) -> Self:
         """Unfinished calls whose process no longer renews their lease, so that they have failed.
@@ -128,6 +141,14 @@ class Invocation(Leased):
     # Five heartbeats; the last of them may have waited long for SQLite's one lock.
     LEASE = timedelta(seconds=25)
 
+    uid = models.CharField(  # noqa: DJ001  # the release before writes none, and "" is not unique
+        max_length=32,
+        unique=True,
+        null=True,
+        editable=False,
+        default=new_uid,
+        help_text="Its id in the API; None in rows of the release before, until the sweep.",
+    )
     endpoint = models.ForeignKey(
         "endpoints.Endpoint", on_delete=models.CASCADE, related_name="invocations"
     )

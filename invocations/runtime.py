@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,18 +18,18 @@ _NO_ENDPOINT = re.compile(r"^endpoint .* not found", re.I)
 _PASSING = {"ServiceUnavailable", "InternalFailure", "InternalDependencyException"}
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the model's container answered, with what SageMaker adds."""
-
-    body: bytes
-    content_type: str
-    custom_attributes: str
-    request_id: str
-    variant: str
+Answer = aws.Invoked
+"""What the model's container answered, with what SageMaker adds."""
 
 
-def invoke(*, endpoint_name: str, target_model: str, body: bytes, content_type: str) -> Answer:
+def invoke(
+    *,
+    endpoint_name: str,
+    target_model: str,
+    body: bytes,
+    content_type: str,
+    accept: str = "application/json",
+) -> Answer:
     """Send ``body`` to ``target_model`` and wait for the answer: up to 70 s, no retries.
 
     Raises NotReady while the model is being loaded, NotFound where the endpoint or the artifact
@@ -48,19 +47,12 @@ def invoke(*, endpoint_name: str, target_model: str, body: bytes, content_type: 
     known = partial(_known_error, endpoint_name=endpoint_name, target_model=target_model)
     doing = phrase("calling %(model)s on %(endpoint)s", model=target_model, endpoint=endpoint_name)
     with aws.translated(doing, known):
-        response = aws.sagemaker_runtime().invoke_endpoint(
-            EndpointName=endpoint_name,
-            TargetModel=target_model,
-            Body=body,
-            ContentType=content_type,
-            Accept="application/json",
-        )
-        return Answer(
-            body=response["Body"].read(),
-            content_type=response.get("ContentType", ""),
-            custom_attributes=response.get("CustomAttributes", ""),
-            request_id=response["ResponseMetadata"].get("RequestId", ""),
-            variant=response.get("InvokedProductionVariant", ""),
+        return aws.invoke_endpoint(
+            endpoint_name=endpoint_name,
+            target_model=target_model,
+            body=body,
+            content_type=content_type,
+            accept=accept,
         )
 
 

@@ -5,13 +5,16 @@ neither the server nor a worker. A page waits a moment for its answer, then look
 """
 
 import atexit
+import hashlib
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -34,12 +37,46 @@ logger = logging.getLogger(__name__)
 # The pause before a call is retried, after SageMaker throttled it or while the model loads.
 BETWEEN_TRIES_S = 1.0
 _THROTTLED_TRIES = 4
+REFUSALS = (400, 413, 415)
+"""The statuses with which a container says that it cannot take a payload."""
 # How long an answer is kept while the database is locked, full or away.
 WRITE_FOR_S = 120.0
 
 
 class CallRefused(Exception):
-    """The call was not made; ``str()`` says why, in the reader's language."""
+    """The call was not made; ``str()`` says why, in the reader's language.
+
+    ``code`` is that of the API's problem (core/api/problems.py).
+    """
+
+    def __init__(self, said: str, code: str = "conflict") -> None:
+        super().__init__(said)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What is sent where no picture is kept; the names are those of a Picture."""
+
+    name: str
+    content_type: str
+    data: bytes
+    thumbnail: bytes = b""
+    scaled: str = ""
+    scaled_code: object = None
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes that are sent, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass
+class Outcome:
+    """What came of a call: the container's answer, or what went wrong."""
+
+    answer: runtime.Answer | None = None
+    error: Exception | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +88,9 @@ class _Call:
     target_model: str
     body: bytes
     content_type: str
+    accept: str
+    own_bytes: bool
+    outcome: Outcome
 
 
 @cache
@@ -79,22 +119,81 @@ def start(
     Raises CallRefused, with no row left, where the endpoint does not serve this version, or where
     too many calls are waiting already. The picture stays kept, so that it can be sent again.
     """
+    invocation, call = _begin(endpoint, version, picture, actor)
+    try:
+        return invocation, pool().submit(partial(_run, call))
+    except PoolFull:
+        _under_way.discard(invocation.pk)
+        invocation.delete()
+        raise _too_many() from None
+
+
+def call(
+    *,
+    endpoint: Endpoint,
+    version: Version,
+    payload: "Picture | Payload",
+    actor: User | None,
+    accept: str = answers.JSON,
+    own_bytes: bool = False,
+) -> tuple[Invocation, Outcome]:
+    """Make a call in this thread, and wait for its end; returns its row and what came of it.
+
+    It takes until the model is loaded, INVOKE_WAIT_S at most. ``accept``: what the container is
+    asked for. ``own_bytes``: its caller reads the answer, so one without labels is no failure.
+    Raises CallRefused as start().
+    """
+    if not _places().acquire(blocking=False):
+        raise _too_many()
+    try:
+        invocation, made = _begin(endpoint, version, payload, actor, accept, own_bytes)
+        _run(made)
+    finally:
+        _places().release()
+    invocation.refresh_from_db()
+    return invocation, made.outcome
+
+
+@cache
+def _places() -> threading.BoundedSemaphore:
+    """As many calls wait for their answers in threads of the web server."""
+    return threading.BoundedSemaphore(settings.INVOKE_THREADS)
+
+
+def _too_many() -> CallRefused:
+    return CallRefused(
+        _("Too many calls are waiting for an answer. Try again in a moment."), "too-many-calls"
+    )
+
+
+def _begin(
+    endpoint: Endpoint,
+    version: Version,
+    picture: "Picture | Payload",
+    actor: User | None,
+    accept: str = answers.JSON,
+    own_bytes: bool = False,
+) -> tuple[Invocation, _Call]:
+    """The row of a call that is to be made at once; raises CallRefused."""
     if not endpoint.serving:
         raise CallRefused(
             _(
                 "The endpoint %(name)s is not in service now. Its page says why. Choose another "
                 "endpoint, or try again later."
             )
-            % {"name": endpoint.name}
+            % {"name": endpoint.name},
+            "endpoint-not-in-service",
         )
     if version.state != Version.State.READY:
         raise CallRefused(
-            _("%(version)s cannot be called: it is not ready.") % {"version": version}
+            _("%(version)s cannot be called: it is not ready.") % {"version": version},
+            "model-not-ready",
         )
     if (version.bucket, version.prefix) != (endpoint.bucket, endpoint.prefix):
         raise CallRefused(
             _("%(version)s is not in the store of the endpoint %(name)s. Choose another endpoint.")
-            % {"version": version, "name": endpoint.name}
+            % {"version": version, "name": endpoint.name},
+            "model-not-served",
         )
     invocation = Invocation.objects.create(
         endpoint=endpoint,
@@ -115,16 +214,12 @@ def start(
         version.target_model,
         bytes(picture.data),
         picture.content_type,
+        accept,
+        own_bytes,
+        Outcome(),
     )
     _under_way.add(invocation.pk)
-    try:
-        return invocation, pool().submit(partial(_run, call))
-    except PoolFull:
-        _under_way.discard(invocation.pk)
-        invocation.delete()
-        raise CallRefused(
-            _("Too many calls are waiting for an answer. Try again in a moment.")
-        ) from None
+    return invocation, call
 
 
 def keep(picture: Prepared) -> Picture:
@@ -146,10 +241,15 @@ def keep(picture: Prepared) -> Picture:
 
 
 def sweep() -> None:
-    """Give up the calls whose process is gone, and drop the pictures that were kept long enough."""
+    """Give up the calls whose process is gone, and drop the pictures that were kept long enough.
+
+    Rows that have no id of the API get one.
+    """
     # Asked first: a write that changes nothing takes SQLite's one lock all the same.
     if Invocation.objects.due().exists():
         Invocation.objects.due().give_up()
+    if Invocation.objects.filter(uid=None).exists():
+        Invocation.objects.name_old()
     if Picture.objects.expired().exists():
         Picture.objects.expired().delete()
 
@@ -186,8 +286,10 @@ def _call_until_finished(call: _Call) -> None:
     try:
         _try_until_answered(call, began, note, finish)
     except errors.ModelFailed as error:
+        call.outcome.error = error
         fail(_model_said(error), _request_id(error))
     except (errors.AwsError, answers.UnreadableAnswer) as error:
+        call.outcome.error = error
         fail(error.sentence, _request_id(error))
     except LeaseLost:
         raise
@@ -227,6 +329,7 @@ def _try_until_answered(
                 target_model=call.target_model,
                 body=call.body,
                 content_type=call.content_type,
+                accept=call.accept,
             )
             break
         except errors.NotReady:
@@ -248,17 +351,31 @@ def _try_until_answered(
     cold, timings = answers.timings(answer.custom_attributes)
     timings["call_ms"] = (answered - sent) * 1000
     timings["waited_ms"] = (sent - began) * 1000
+    call.outcome.answer = answer
     finish(
         state=Invocation.State.DONE,
         error="",
         error_code=None,
-        predictions=answers.predictions(answer.body),
+        predictions=_labels(call, answer),
         cold=cold,
         attempts=attempts,
         timings=timings,
         request_id=answer.request_id[:64],
         variant=answer.variant[:63],
     )
+
+
+def _labels(call: _Call, answer: runtime.Answer) -> list[dict[str, Any]]:
+    """The labels of the answer; none where its caller asked for the container's own bytes.
+
+    Raises UnreadableAnswer where the portal was to read it.
+    """
+    try:
+        return answers.predictions(answer.body)
+    except answers.UnreadableAnswer:
+        if call.own_bytes:
+            return []
+        raise
 
 
 def _request_id(error: Exception) -> str:
@@ -270,7 +387,7 @@ def _request_id(error: Exception) -> str:
 def _model_said(error: errors.ModelFailed) -> Sentence:
     """What the container said, quoted, with what it means."""
     text = _text(error)
-    if error.status in (400, 413, 415):
+    if error.status in REFUSALS:
         return phrase(
             "The model cannot take this picture. The container says: “%(said)s”", said=text
         )

@@ -17,6 +17,7 @@ from accounts import api as accounts_api
 from core.api import operations, problems
 from core.api.operations import Rules, operation
 from core.version import VERSION
+from invocations import api as invocations_api
 from mmeportal import site_api
 
 #: Answers by operation and status, as a test got them (tests/test_api_examples.py).
@@ -109,7 +110,7 @@ def document() -> bytes:
 
 def routers() -> list[Router]:
     """The routers of the rooms, in the order of the document."""
-    return [site_api.router, accounts_api.router, _own]
+    return [site_api.router, accounts_api.router, invocations_api.router, _own]
 
 
 def make() -> PortalAPI:

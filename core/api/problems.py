@@ -167,6 +167,33 @@ CODES: dict[str, ProblemKind] = {
     "headers-too-large": ProblemKind(
         431, _("The headers are too large"), _("Send headers of at most 32 KB in all.")
     ),
+    "endpoint-not-in-service": ProblemKind(
+        409, _("The endpoint is not in service"), _("Wait until it is, or choose another one.")
+    ),
+    "model-not-ready": ProblemKind(
+        409, _("The version is not ready"), _("Wait for its validation, or choose another one.")
+    ),
+    "model-not-served": ProblemKind(
+        409,
+        _("The endpoint has another store"),
+        _("Call it on an endpoint that serves this store."),
+    ),
+    "model-refused": ProblemKind(
+        422,
+        _("The model cannot take this payload"),
+        _("Send what the model was made for; the container's words are in the sentence."),
+    ),
+    "model-failed": ProblemKind(
+        502,
+        _("The model failed"),
+        _("The container's words are in the sentence; the endpoint's log says more."),
+    ),
+    "model-loading": ProblemKind(
+        504, _("The model is still loading"), _("Send the same call again in a minute.")
+    ),
+    "too-many-calls": ProblemKind(
+        503, _("Too many calls are waiting"), _("Try again in a moment.")
+    ),
 }
 
 #: What is said of an answer that is no problem yet, as Django itself gave it.

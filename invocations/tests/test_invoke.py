@@ -110,6 +110,7 @@ def test_the_answer_comes_in_the_same_response(post, sagemaker_runtime, version)
             "target_model": "digits_v1.tar.gz",
             "body": png(),
             "content_type": "image/png",
+            "accept": "application/json",
         }
     ]
 

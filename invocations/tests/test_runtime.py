@@ -1,13 +1,16 @@
 """InvokeEndpoint: what goes over the wire, and each error as one of the portal."""
 
-import io
+import json
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
-import boto3
 import pytest
-from botocore.response import StreamingBody
-from botocore.stub import Stubber
 
-from core import aws, errors
+from core import aws, errors, request_id
 from invocations import runtime, services
 
 CALL = {
@@ -16,41 +19,121 @@ CALL = {
     "body": b"picture",
     "content_type": "image/png",
 }
-SENT = {
-    "EndpointName": "demo",
-    "TargetModel": "digits_v1.tar.gz",
-    "Body": b"picture",
-    "ContentType": "image/png",
-    "Accept": "application/json",
-}
+
+
+class SageMaker(BaseHTTPRequestHandler):
+    """Answers as it is told to, and keeps what it was sent."""
+
+    protocol_version = "HTTP/1.1"
+    sent: ClassVar[list[tuple[str, Any, bytes]]] = []
+    status = 200
+    body = b'{"predictions": []}'
+    answered: ClassVar[dict[str, str]] = {}
+    connections: ClassVar[set[Any]] = set()
+    ahead = timedelta(0)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.sent.append((self.path, self.headers, body))
+        self.connections.add(self.client_address)
+        now = datetime.now(UTC) + self.ahead
+        signed = datetime.fromisoformat(self.headers["X-Amz-Date"])
+        skewed = abs(now - signed) > timedelta(minutes=5)
+        said = b'{"message": "Signature expired"}' if skewed else self.body
+        self.send_response_only(403 if skewed else self.status)
+        for name, value in ({} if skewed else self.answered).items():
+            self.send_header(name, value)
+        self.send_header("Date", format_datetime(now, usegmt=True))
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 @pytest.fixture
 def stub(monkeypatch):
-    client = boto3.client("sagemaker-runtime", region_name="ap-northeast-2")
-    monkeypatch.setattr(aws, "sagemaker_runtime", lambda: client)
-    with Stubber(client) as stubber:
-        yield stubber
-        stubber.assert_no_pending_responses()
+    """SageMaker's runtime as a server of this process; its attributes say what it answers."""
+    monkeypatch.setattr(aws, "_ahead_s", 0.0)
+    kind = type("Told", (SageMaker,), {"sent": [], "connections": set()})
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
+        server.daemon_threads = True
+        server.block_on_close = False  # a connection that is kept alive would hold it
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", address)
+        aws.sagemaker_runtime.cache_clear()
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield kind
+        aws.sagemaker_runtime().close()
+        aws.sagemaker_runtime.cache_clear()
+        server.shutdown()
+        thread.join()
+
+
+def fail(stub, code, status, text, **fields):
+    stub.status = status
+    stub.answered = {"x-amzn-ErrorType": code, "x-amzn-RequestId": "r-failed"}
+    stub.body = json.dumps({"message": text, "Message": text} | fields).encode()
 
 
 def test_the_answer_comes_with_what_sagemaker_adds(stub):
-    body = b'{"predictions": []}'
-    stub.add_response(
-        "invoke_endpoint",
-        {
-            "Body": StreamingBody(io.BytesIO(body), len(body)),
-            "ContentType": "application/json",
-            "InvokedProductionVariant": "AllTraffic",
-            "CustomAttributes": "cold=1;load_ms=12.3",
-            "ResponseMetadata": {"RequestId": "r-1", "HTTPStatusCode": 200},
-        },
-        SENT,
-    )
+    stub.answered = {
+        "Content-Type": "application/json",
+        "x-Amzn-Invoked-Production-Variant": "AllTraffic",
+        "X-Amzn-SageMaker-Custom-Attributes": "cold=1;load_ms=12.3",
+        "x-amzn-RequestId": "r-1",
+    }
     answer = runtime.invoke(**CALL)
     assert answer == runtime.Answer(
-        body, "application/json", "cold=1;load_ms=12.3", "r-1", "AllTraffic"
+        stub.body, "application/json", "cold=1;load_ms=12.3", "r-1", "AllTraffic"
     )
+    path, headers, body = stub.sent[0]
+    assert (path, body) == ("/endpoints/demo/invocations", b"picture")
+    assert headers["X-Amzn-SageMaker-Target-Model"] == "digits_v1.tar.gz"
+    assert (headers["Content-Type"], headers["Accept"]) == ("image/png", "application/json")
+
+
+def test_it_is_signed_and_named_as_the_client_does(stub):
+    with request_id.bound("f00d"):
+        runtime.invoke(**CALL)
+        aws.sagemaker_runtime().invoke_endpoint(
+            EndpointName="demo",
+            TargetModel="digits_v1.tar.gz",
+            Body=b"picture",
+            ContentType="image/png",
+            Accept="application/json",
+        )
+    (path, ours, _body), (their_path, theirs, _same) = stub.sent
+    assert path == their_path
+    for headers in (ours, theirs):
+        assert "/sagemaker/aws4_request, SignedHeaders=" in headers["Authorization"]
+        assert headers["User-Agent"].endswith(" request-id/f00d")
+    signed = ours["Authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    assert {"content-type", "host", "x-amz-date", "x-amzn-sagemaker-target-model"} <= set(signed)
+
+
+def test_calls_share_a_connection(stub):
+    for _turn in range(3):
+        runtime.invoke(**CALL)
+    assert len(stub.connections) == 1
+
+
+def test_a_call_that_was_refused_for_the_clock_is_signed_again(stub):
+    stub.ahead = timedelta(minutes=20)
+    assert runtime.invoke(**CALL).body == stub.body
+    assert len(stub.sent) == 2
+
+
+def test_a_server_that_is_not_there_is_an_error_of_the_portal(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", f"http://127.0.0.1:{port}")
+    aws.sagemaker_runtime.cache_clear()
+    with pytest.raises(errors.Throttled, match="did not answer"):
+        runtime.invoke(**CALL)
+    aws.sagemaker_runtime.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +162,7 @@ def test_the_answer_comes_with_what_sagemaker_adds(stub):
     ],
 )
 def test_errors_are_sentences_of_the_portal(stub, code, status, text, expected, says):
-    stub.add_client_error("invoke_endpoint", code, text, status)
+    fail(stub, code, status, text)
     with pytest.raises(errors.AwsError) as caught:
         runtime.invoke(**CALL)
     assert type(caught.value) is expected
@@ -87,12 +170,13 @@ def test_errors_are_sentences_of_the_portal(stub, code, status, text, expected, 
 
 
 def test_a_model_error_carries_the_containers_status_and_words(stub):
-    stub.add_client_error(
-        "invoke_endpoint",
+    fail(
+        stub,
         "ModelError",
-        "Received client error (400) from model",
         424,
-        modeled_fields={"OriginalStatusCode": 400, "OriginalMessage": "not a picture"},
+        "Received client error (400) from model",
+        OriginalStatusCode=400,
+        OriginalMessage="not a picture",
     )
     with pytest.raises(errors.ModelFailed) as caught:
         runtime.invoke(**CALL)
@@ -105,14 +189,7 @@ def test_more_than_sagemaker_takes_is_not_sent(stub):
 
 
 def test_sagemakers_id_of_a_request_that_failed_is_known(stub):
-    stub.add_client_error(
-        "invoke_endpoint",
-        service_error_code="ModelError",
-        service_message="Prediction failed",
-        http_status_code=424,
-        response_meta={"RequestId": "r-failed"},
-        expected_params=SENT,
-    )
+    fail(stub, "ModelError", 424, "Prediction failed")
     with pytest.raises(errors.ModelFailed) as raised:
         runtime.invoke(**CALL)
     assert services._request_id(raised.value) == "r-failed"

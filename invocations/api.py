@@ -1,0 +1,363 @@
+"""The operations of calls: call a model, and look at what was called."""
+
+import io
+import re
+from datetime import datetime
+from typing import Any, Literal
+
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from ninja import Query, Router
+from pydantic import AwareDatetime, Field
+
+from core import errors
+from core.api.caller import Scope
+from core.api.headers import set_header
+from core.api.operations import operation
+from core.api.paging import Page, page
+from core.api.problems import Problem
+from core.api.schema import ListParameters, Parameters, Schema
+from core.body_limits import BodyLimit
+from endpoints.models import Endpoint
+from invocations import answers, decoding, services
+from invocations.models import Invocation, Picture
+from invocations.panels import MAY_INVOKE
+from invocations.pictures import MAX_FILE_BYTES, NotAPicture, prepare, too_large
+from invocations.runtime import MAX_PAYLOAD_BYTES
+from models_catalog.models import Version
+
+router = Router(tags=["invocations"])
+
+_DOING = "call models"
+_REFERENCE = re.compile(r"(?P<model>[^:]+)(?::(?P<number>[0-9]{1,9}))?")
+# BC: sagemaker-runtime, Header: up to 1024 characters. A header's value has no control characters.
+_HEADER = re.compile(r"[\x20-\x7e]{1,1024}")
+_DEFAULT_TYPE = "application/octet-stream"
+_THROTTLED_S = "5"
+
+
+class PredictionOut(Schema):
+    """A label, and how probable the model holds it."""
+
+    label: str
+    probability: float
+
+
+class TimingsOut(Schema):
+    """Where the time of a call went, in ms; null where the container does not say."""
+
+    portal_ms: float | None = Field(description="From the call's begin to its end, less SageMaker.")
+    sagemaker_ms: float | None = Field(description="The call of SageMaker, the container included.")
+    load_ms: float | None = Field(description="Loading the model, as the container last did it.")
+    decode_ms: float | None
+    infer_ms: float | None
+
+
+class SentPictureOut(Schema):
+    """What was sent."""
+
+    name: str
+    sha256: str
+    size: int = Field(description="Bytes, as they were sent to the model.")
+
+
+class InvocationOut(Schema):
+    """A call of a model."""
+
+    id: str
+    endpoint: str
+    model: str
+    number: int
+    target_model: str
+    state: Literal["running", "loading", "done", "failed"]
+    cold: bool | None = Field(description="null: the container does not say, or has not answered.")
+    predictions: list[PredictionOut] = Field(description="Best first, five at most.")
+    request_id: str = Field(description="SageMaker's own; empty where it did not answer.")
+    created_at: datetime
+    created_by: str | None
+    latency_ms: float | None = Field(description="From the first call to the answer.")
+    timings: TimingsOut
+    picture: SentPictureOut | None
+    error: str | None = Field(description="What went wrong, in the reader's language.")
+    error_code: str | None = Field(description="The English sentence with its places: stable.")
+
+
+class CallParameters(Parameters):
+    """What to call: a version, or the key of its archive."""
+
+    model: str = Field("", max_length=200, description="`digits:2`; `digits`: its newest ready.")
+    target: str = Field("", max_length=1024, description="A target model, in place of `model`.")
+    name: str = Field("", max_length=200, description="A name for the picture, for the lists.")
+
+
+class InvocationParameters(ListParameters):
+    """Which calls."""
+
+    endpoint: str = Field("", max_length=63)
+    model: str = Field("", max_length=200, description="`digits`, or `digits:2`.")
+    state: Invocation.State | None = None
+    cold: bool | None = None
+    since: AwareDatetime | None = Field(None, description="Made then or later.")
+    until: AwareDatetime | None = Field(None, description="Made before then.")
+
+
+_TAKES = BodyLimit(
+    megabytes=lambda: MAX_FILE_BYTES >> 20,
+    too_large=lambda: too_large(_("The picture")),
+    at_once=16,
+    permission=MAY_INVOKE,
+    doing=_DOING,
+)
+# untranslated: OpenAPI is in English
+_BODY = "A picture, or whatever the model takes; its content type is handed on."
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/invocations", id="invocations_create", scope=Scope.INVOKE,
+    permission=MAY_INVOKE, doing=_DOING, response={200: InvocationOut},
+    problems=(409, 502, 504, 507), takes=_TAKES, counts_as_change=False,
+    extra={
+        "requestBody": {
+            "required": True,
+            "description": _BODY,
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)  # fmt: skip
+def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
+    """Call a model with the body, and wait for its answer.
+
+    With `Accept: application/json`, or none, the answer is this document. With any other Accept
+    it is the container's own bytes: `*/*` asks the container for JSON, all else is handed on to
+    it. A picture of more than 6 MB, which SageMaker does not take, or in a format that containers
+    may not read is scaled down or re-encoded first, as on the page. A model that is not loaded is
+    waited for. `Server-Timing` says where the time went.
+    """
+    endpoint = _endpoint(name)
+    version = _version(endpoint, query)
+    accept = request.headers.get("Accept", answers.JSON).strip() or answers.JSON
+    own = accept != answers.JSON
+    payload = _payload(request, query.name)
+    try:
+        row, outcome = services.call(
+            endpoint=endpoint,
+            version=version,
+            payload=payload,
+            actor=_user(request),
+            accept=answers.JSON if accept == "*/*" else _header_value("Accept", accept),
+            own_bytes=own,
+        )
+    except services.CallRefused as refused:
+        retry = {"Retry-After": _THROTTLED_S} if refused.code == "too-many-calls" else {}
+        raise Problem(refused.code, str(refused), headers=retry) from None
+    if outcome.error is not None or outcome.answer is None:
+        raise _problem(row, outcome.error)
+    shown = _shown(row)
+    set_header(request, "Server-Timing", _server_timing(shown["timings"]))
+    set_header(request, "MME-Invocation", str(row.uid))
+    if not own:
+        return shown
+    # The header against sniffing is on every answer of the portal.
+    content_type = outcome.answer.content_type or _DEFAULT_TYPE
+    return HttpResponse(outcome.answer.body, content_type=content_type)
+
+
+@operation(
+    router, "GET", "/invocations", id="invocations_list", scope=Scope.READ,
+    permission=MAY_INVOKE, doing=_DOING,
+    response={200: Page[InvocationOut]},
+)  # fmt: skip
+def list_invocations(request: HttpRequest, query: Query[InvocationParameters]) -> Any:
+    """The calls of all people, the latest first."""
+    rows = Invocation.objects.listed().exclude(uid=None)
+    if query.endpoint:
+        rows = rows.filter(endpoint__name=query.endpoint)
+    if query.model:
+        model, _colon, number = query.model.partition(":")
+        rows = rows.filter(version__model__name=model)
+        if number:
+            rows = rows.filter(version__number=_number(number))
+    if query.state is not None:
+        rows = rows.filter(state=query.state)
+    if query.cold is not None:
+        rows = rows.filter(cold=query.cold)
+    if query.since is not None:
+        rows = rows.filter(created_at__gte=query.since)
+    if query.until is not None:
+        rows = rows.filter(created_at__lt=query.until)
+    found = page(request, rows, query, order=("-pk",))
+    return {**found, "items": [_shown(row) for row in found["items"]]}
+
+
+@operation(
+    router, "GET", "/invocations/{id}", id="invocations_get", scope=Scope.READ,
+    permission=MAY_INVOKE, doing=_DOING,
+    response={200: InvocationOut},
+)  # fmt: skip
+def get(request: HttpRequest, id: str) -> Any:
+    """One call: its answer, or how far it is."""
+    return _shown(_row(id))
+
+
+@operation(
+    router, "GET", "/invocations/{id}/picture", id="invocations_picture", scope=Scope.READ,
+    permission=MAY_INVOKE, doing=_DOING, response={200: bytes},
+    extra={
+        "responses": {
+            200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
+        }
+    },
+)  # fmt: skip
+def picture(request: HttpRequest, id: str) -> Any:
+    """What was sent, as a JPEG: 480 pixels while the picture is kept, for a day; then 192."""
+    row = _row(id)
+    kept = Picture.objects.filter(sha256=row.picture_sha256).only("preview").first()
+    data = bytes(kept.preview) if kept is not None and kept.preview else bytes(row.thumbnail)
+    if not data:
+        raise Problem("not-found", _("This call has no picture."))
+    return HttpResponse(data, content_type="image/jpeg")
+
+
+def _user(request: HttpRequest) -> User:
+    user: User = request.caller.user  # type: ignore[attr-defined]
+    return user
+
+
+def _endpoint(name: str) -> Endpoint:
+    """The endpoint of this name that is not gone."""
+    found = Endpoint.objects.filter(gone_at=None, name=name).first()
+    if found is None:
+        said = _("There is no endpoint %(name)s. Nothing was called.") % {"name": name}
+        raise Problem("not-found", said)
+    return found
+
+
+def _version(endpoint: Endpoint, query: CallParameters) -> Version:
+    """The version that is meant; ``digits`` alone is looked up at each call."""
+    if bool(query.model) == bool(query.target):
+        raise Problem("invalid", errors={"model": [_("Name one of the two: model or target.")]})
+    rows = Version.objects.select_related("model").defer("report", "model__description")
+    if query.target:
+        rows = rows.filter(bucket=endpoint.bucket, prefix=endpoint.prefix)
+        key = f"{endpoint.prefix}/{query.target}" if endpoint.prefix else query.target
+        found = rows.filter(key=key).order_by("-pk").first()
+    else:
+        match = _REFERENCE.fullmatch(query.model)
+        if match is None:
+            said = _("Write it as digits:2, or as digits for the newest version that is ready.")
+            raise Problem("invalid", errors={"model": [said]})
+        rows = rows.filter(model__name=match["model"])
+        if match["number"]:
+            found = rows.filter(number=int(match["number"])).first()
+        else:
+            found = rows.filter(state=Version.State.READY).order_by("-number").first()
+    if found is None:
+        said = _("There is no version %(name)s that can be called. Nothing was called.")
+        raise Problem("not-found", said % {"name": query.model or query.target})
+    return found
+
+
+def _payload(request: HttpRequest, name: str) -> Picture | services.Payload:
+    """What to send: a picture is kept for a day as on the page, anything else as it is."""
+    data = request.body
+    given = request.headers.get("Content-Type", "") or _DEFAULT_TYPE
+    content_type = _header_value("Content-Type", given)
+    if not data:
+        raise Problem("invalid", errors={"body": [_("The body is empty. Send a picture.")]})
+    try:
+        decoding.open_picture(data)
+    except (decoding.NoPicture, decoding.Unreadable):
+        pass  # the model itself says whether it can take it
+    else:
+        try:
+            kept = services.keep(prepare(io.BytesIO(data), name))
+            if bytes(kept.data) == data:
+                kept.content_type = content_type  # not saved: it is that of this call alone
+            return kept
+        except NotAPicture as problem:
+            if len(data) > MAX_PAYLOAD_BYTES:
+                raise Problem("model-refused", str(problem)) from None
+    if len(data) > MAX_PAYLOAD_BYTES:
+        said = _("A payload that is no picture may have %(most)s bytes. Nothing was called.")
+        raise Problem("too-large", said % {"most": f"{MAX_PAYLOAD_BYTES:,}"})
+    return services.Payload(name, content_type, data)
+
+
+def _header_value(header: str, value: str) -> str:
+    if _HEADER.fullmatch(value) is None:
+        said = _("It may have 1024 printable characters of ASCII.")
+        raise Problem("invalid", errors={header: [said]})
+    return value
+
+
+def _problem(row: Invocation, error: Exception | None) -> Problem:
+    """What went wrong, in the words of the call's row, which stays."""
+    said = str(row.said or "")
+    headers = {"MME-Invocation": str(row.uid)}
+    if isinstance(error, errors.ModelFailed):
+        refused = error.status in services.REFUSALS
+        return Problem("model-refused" if refused else "model-failed", said, headers=headers)
+    if isinstance(error, errors.NotReady):
+        return Problem("model-loading", said, headers=headers)
+    if isinstance(error, errors.Throttled):
+        return Problem("unavailable", said, headers=headers | {"Retry-After": _THROTTLED_S})
+    if isinstance(error, errors.NotFound):
+        return Problem("not-found", said, headers=headers)
+    if isinstance(error, errors.Denied):
+        return Problem("aws-denied", said, headers=headers)
+    if isinstance(error, answers.UnreadableAnswer):
+        return Problem("model-failed", said, headers=headers)
+    return Problem("aws-failed", said, headers=headers)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+
+
+def _row(id: str) -> Invocation:
+    found = Invocation.objects.listed().filter(uid=id).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _shown(row: Invocation) -> dict[str, Any]:
+    timings = row.timings
+    sagemaker_ms = timings.get("call_ms")
+    portal_ms = None
+    if row.latency_ms is not None and sagemaker_ms is not None:
+        portal_ms = max(0.0, row.latency_ms - sagemaker_ms - timings.get("waited_ms", 0.0))
+    sent = None
+    if row.picture_sha256:
+        sent = {"name": row.picture_name, "sha256": row.picture_sha256, "size": row.sent_bytes}
+    code = row.error_code if isinstance(row.error_code, dict) else {}
+    return {
+        "id": row.uid,
+        "endpoint": row.endpoint.name,
+        "model": row.version.model.name,
+        "number": row.version.number,
+        "target_model": row.target_model,
+        "state": row.state,
+        "cold": row.cold,
+        "predictions": row.predictions,
+        "request_id": row.request_id,
+        "created_at": row.created_at,
+        "created_by": row.created_by.get_username() if row.created_by else None,
+        "latency_ms": row.latency_ms,
+        "timings": {
+            "portal_ms": portal_ms,
+            "sagemaker_ms": sagemaker_ms,
+            **{name: timings.get(name) for name in ("load_ms", "decode_ms", "infer_ms")},
+        },
+        "picture": sent,
+        "error": str(row.said) if row.said is not None else None,
+        "error_code": code.get("code"),
+    }
+
+
+def _server_timing(timings: dict[str, float | None]) -> str:
+    """As the header has it (W3C, Server Timing): ``sagemaker;dur=5.2, infer;dur=2.0``."""
+    return ", ".join(
+        f"{name.removesuffix('_ms')};dur={ms:.2f}" for name, ms in timings.items() if ms is not None
+    )

@@ -1,0 +1,262 @@
+"""Calling a model by the API: answers, Accept, payloads, refusals, and the lists of calls."""
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from PIL import Image
+
+from accounts import tokens
+from core import errors
+from core.sentences import phrase
+from endpoints.models import Endpoint
+from invocations import runtime, services
+from invocations.models import Invocation, Picture
+from models_catalog.models import Version
+
+CALLS = "/api/v1/endpoints/demo/invocations"
+LIST = "/api/v1/invocations"
+ROWS = [{"label": "tabby", "probability": 0.91}, {"label": "tiger", "probability": 0.05}]
+
+
+def png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(out, "PNG")
+    return out.getvalue()
+
+
+class Model:
+    """SageMaker's runtime: what it was asked, and what it answers or raises."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.errors: list[Exception] = []
+        self.body = json.dumps({"predictions": ROWS}).encode()
+        self.content_type = "application/json"
+
+    def invoke(self, **call: Any) -> runtime.Answer:
+        self.asked.append(call)
+        if self.errors:
+            raise self.errors.pop(0)
+        said = "cold=1;load_ms=40.0;decode_ms=1.0;infer_ms=2.0"
+        return runtime.Answer(self.body, self.content_type, said, "r-1", "AllTraffic")
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Model:
+    fake = Model()
+    monkeypatch.setattr(runtime, "invoke", fake.invoke)
+    monkeypatch.setattr(services, "BETWEEN_TRIES_S", 0)
+    return fake
+
+
+@pytest.fixture
+def version(make_version: Callable[..., Version]) -> Version:
+    return make_version()
+
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask(serving: Endpoint, version: Version, model: Model, user_in: Callable[[str], User]) -> Ask:
+    """Call the API as a viewer, with a token of these scopes."""
+    user = user_in("viewer")
+    client = Client(enforce_csrf_checks=True)
+
+    def send(
+        method: str = "POST",
+        path: str = f"{CALLS}?model=digits:1",
+        body: bytes = b"",
+        content_type: str = "image/png",
+        scopes: tuple[str, ...] = ("read", "invoke"),
+        **headers: str,
+    ) -> Any:
+        _token, secret = tokens.make(user=user, name="caller", scopes=scopes)
+        given = {"Authorization": f"Bearer {secret}"} | headers
+        return client.generic(method, path, body, content_type, headers=given)
+
+    return send
+
+
+def _code(answer: Any) -> str:
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    return str(json.loads(answer.content)["type"]).rpartition("/")[2]
+
+
+def test_an_answer_says_all_of_the_call_and_is_recorded(ask: Ask, model: Model) -> None:
+    answer = ask(body=png())
+    assert answer.status_code == 200, answer.content
+    said = json.loads(answer.content)
+    row = Invocation.objects.get()
+    assert said["id"] == row.uid
+    assert (said["model"], said["number"], said["cold"]) == ("digits", 1, True)
+    assert (said["target_model"], said["request_id"]) == ("digits_v1.tar.gz", "r-1")
+    assert said["predictions"] == ROWS
+    assert said["timings"]["infer_ms"] == 2.0
+    assert "infer;dur=2.00" in answer.headers["Server-Timing"]
+    assert row.created_by.username == "viewer-user"
+    assert row.thumbnail
+    assert Picture.objects.get().sha256 == said["picture"]["sha256"]
+    assert model.asked[0]["accept"] == "application/json"
+    listed = json.loads(ask("GET", LIST).content)
+    assert listed == {"items": [said], "next": None}
+    assert json.loads(ask("GET", f"{LIST}/{row.uid}").content) == said
+    shown = ask("GET", f"{LIST}/{row.uid}/picture")
+    assert shown.content.startswith(b"\xff\xd8")
+
+
+def test_another_accept_gives_the_containers_own_bytes(ask: Ask, model: Model) -> None:
+    answer = ask(body=png(), Accept="*/*")
+    assert answer.content == model.body
+    assert model.asked[-1]["accept"] == "application/json"
+    model.body, model.content_type = b"a,b", "text/csv"
+    answer = ask(body=png(), Accept="text/csv")
+    assert (answer.content, answer.headers["Content-Type"]) == (b"a,b", "text/csv")
+    assert model.asked[-1]["accept"] == "text/csv"
+    assert Invocation.objects.filter(state="done").count() == 2
+
+
+def test_what_is_no_picture_is_sent_as_it_is(ask: Ask, model: Model) -> None:
+    assert ask(body=b"1,2,3", content_type="text/csv; header=absent").status_code == 200
+    assert model.asked[0]["body"] == b"1,2,3"
+    assert model.asked[0]["content_type"] == "text/csv; header=absent"
+    assert not Picture.objects.exists()
+
+
+def test_the_content_type_of_a_picture_is_handed_on(ask: Ask, model: Model) -> None:
+    ask(body=png(), content_type="application/x-image")
+    assert model.asked[0]["content_type"] == "application/x-image"
+    assert model.asked[0]["body"] == png()
+
+
+def test_a_name_alone_means_the_newest_that_is_ready(
+    ask: Ask, model: Model, make_version: Callable[..., Version]
+) -> None:
+    made = make_version(number=2)
+    ask(path=f"{CALLS}?model=digits", body=png())
+    assert model.asked[0]["target_model"] == made.target_model
+    ask(path=f"{CALLS}?target=digits_v1.tar.gz", body=png())
+    assert model.asked[1]["target_model"] == "digits_v1.tar.gz"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("", 422, "invalid"),
+        ("?model=digits:1&target=x", 422, "invalid"),
+        ("?model=digits:x", 422, "invalid"),
+        ("?model=cats", 404, "not-found"),
+        ("?model=digits:99", 404, "not-found"),
+        ("?target=other.tar.gz", 404, "not-found"),
+        ("?modle=digits", 422, "invalid"),
+    ],
+)
+def test_what_is_called_must_be_named_and_be_there(
+    ask: Ask, model: Model, query: str, status: int, code: str
+) -> None:
+    answer = ask(path=f"{CALLS}{query}", body=png())
+    assert (answer.status_code, _code(answer)) == (status, code)
+    assert not model.asked
+
+
+def test_the_endpoint_must_be_there_and_serve(ask: Ask, serving: Endpoint) -> None:
+    answer = ask(path="/api/v1/endpoints/nowhere/invocations?model=digits:1", body=png())
+    assert (answer.status_code, _code(answer)) == (404, "not-found")
+    Endpoint.objects.update(wanted=Endpoint.Wanted.ABSENT)
+    answer = ask(body=png())
+    assert (answer.status_code, _code(answer)) == (409, "endpoint-not-in-service")
+    assert not Invocation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (errors.ModelFailed("not a picture", status=400), 422, "model-refused"),
+        (errors.ModelFailed("boom", status=500), 502, "model-failed"),
+        (errors.NotFound(phrase("no archive")), 404, "not-found"),
+        (errors.Denied(phrase("no right")), 502, "aws-denied"),
+        (errors.Invalid(phrase("no sense")), 502, "aws-failed"),
+    ],
+)
+def test_what_goes_wrong_is_a_problem_and_a_row(
+    ask: Ask, model: Model, error: Exception, status: int, code: str
+) -> None:
+    model.errors = [error]
+    answer = ask(body=png())
+    assert (answer.status_code, _code(answer)) == (status, code)
+    row = Invocation.objects.get()
+    assert row.state == Invocation.State.FAILED
+    assert json.loads(answer.content)["detail"] == str(row.said)
+    assert answer.headers["MME-Invocation"] == row.uid
+
+
+def test_throttled_and_still_loading(ask: Ask, model: Model, settings: Any) -> None:
+    model.errors = [errors.Throttled(phrase("slow down"))] * 4
+    answer = ask(body=png())
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    settings.INVOKE_WAIT_S = 0
+    model.errors = [errors.NotReady(phrase("loading"))]
+    answer = ask(body=png())
+    assert (answer.status_code, _code(answer)) == (504, "model-loading")
+
+
+def test_an_answer_without_labels_is_a_failure_of_the_model(ask: Ask, model: Model) -> None:
+    model.body = b"hello"
+    answer = ask(body=png())
+    assert (answer.status_code, _code(answer)) == (502, "model-failed")
+
+
+def test_no_more_calls_than_there_are_places(
+    ask: Ask, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = services.threading.BoundedSemaphore(1)
+    full.acquire()
+    monkeypatch.setattr(services, "_places", lambda: full)
+    answer = ask(body=png())
+    assert (answer.status_code, _code(answer)) == (503, "too-many-calls")
+    assert answer.headers["Retry-After"]
+    assert not model.asked
+
+
+def test_the_scope_and_the_headers_are_looked_at(ask: Ask, model: Model) -> None:
+    assert _code(ask(body=png(), scopes=("read",))) == "scope-missing"
+    assert _code(ask(body=png(), content_type="image/png\x01")) == "invalid"
+    assert _code(ask(body=b"")) == "invalid"
+    assert not model.asked
+
+
+def test_the_list_is_filtered_and_paged(ask: Ask, model: Model, version: Version) -> None:
+    for _turn in range(3):
+        ask(body=png())
+    model.errors = [errors.Invalid(phrase("no sense"))]
+    ask(body=png())
+
+    def ids(query: str) -> list[str]:
+        return [row["id"] for row in json.loads(ask("GET", f"{LIST}?{query}").content)["items"]]
+
+    every = ids("")
+    assert len(every) == 4
+    assert ids("state=failed") == every[:1]
+    assert ids("cold=true") == every[1:]
+    assert ids("model=digits") == ids("model=digits:1") == ids("endpoint=demo") == every
+    assert ids("model=digits:2") == ids("endpoint=other") == []
+    assert ids("since=2001-01-01T00:00:00Z") == every
+    assert ids("until=2001-01-01T00:00:00Z") == []
+    first = json.loads(ask("GET", f"{LIST}?limit=3").content)
+    second = json.loads(ask("GET", f"{LIST}?limit=3&cursor={first['next']}").content)
+    assert [row["id"] for row in first["items"] + second["items"]] == every
+
+
+def test_rows_of_the_release_before_get_an_id_in_the_sweep(ask: Ask) -> None:
+    ask(body=png())
+    ask(body=png())
+    Invocation.objects.update(uid=None)
+    assert json.loads(ask("GET", LIST).content)["items"] == []
+    services.sweep()
+    found = json.loads(ask("GET", LIST).content)["items"]
+    assert len({row["id"] for row in found} - {None}) == 2
