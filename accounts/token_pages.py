@@ -63,7 +63,7 @@ class TokenForm(forms.Form):
 def page(request: HttpRequest) -> HttpResponse:
     """One's own tokens, and a form that makes one. The answer to it shows the new token once.
 
-    ``?name=`` fills in the name: `mme login` opens this page.
+    ``?name=`` fills in the name, so that a program can lead here.
     """
     user = actor(request)
     if request.method != "POST":

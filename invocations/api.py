@@ -30,6 +30,13 @@ from models_catalog.models import Version
 router = Router(tags=["invocations"])
 
 _DOING = "call models"
+# The values of Invocation.State; a class called State is another room's, too.
+CallState = Literal[
+    Invocation.State.RUNNING,
+    Invocation.State.LOADING,
+    Invocation.State.DONE,
+    Invocation.State.FAILED,
+]
 _REFERENCE = re.compile(r"(?P<model>[^:]+)(?::(?P<number>[0-9]{1,9}))?")
 # BC: sagemaker-runtime, Header: up to 1024 characters. A header's value has no control characters.
 _HEADER = re.compile(r"[\x20-\x7e]{1,1024}")
@@ -70,7 +77,7 @@ class InvocationOut(Schema):
     model: str
     number: int
     target_model: str
-    state: Literal["running", "loading", "done", "failed"]
+    state: CallState
     cold: bool | None = Field(description="null: the container does not say, or has not answered.")
     predictions: list[PredictionOut] = Field(description="Best first, five at most.")
     request_id: str = Field(description="SageMaker's own; empty where it did not answer.")
@@ -96,7 +103,7 @@ class InvocationParameters(ListParameters):
 
     endpoint: str = Field("", max_length=63)
     model: str = Field("", max_length=200, description="`digits`, or `digits:2`.")
-    state: Invocation.State | None = None
+    state: CallState | None = None
     cold: bool | None = None
     since: AwareDatetime | None = Field(None, description="Made then or later.")
     until: AwareDatetime | None = Field(None, description="Made before then.")

@@ -26,7 +26,7 @@ _TITLE = "MME Portal"
 # untranslated: OpenAPI is in English
 _DESCRIPTION = (
     "Upload model archives, serve them on SageMaker multi-model endpoints, and call them. "
-    "Every operation goes through the same services as the pages. docs/api.md is the guide."
+    "Every operation goes through the same services as the pages."
 )
 # untranslated: OpenAPI is in English
 _SECURITY = {

@@ -71,7 +71,10 @@ def next_steps(layout: Layout, has_first_password: bool) -> list[str]:
         "  2. Choose “Call a model”, a picture and a model, and see the answer.",
         f"  3. Choose “Upload a model” and upload an archive.{upload}",
         "  4. Or call it from a shell, as this does with a token of yours:",
-        f"     . {of_api} && .venv/bin/mme invoke demo digits:2 {digit} --json",
+        f"     . {of_api}",
+        '     curl -H "Authorization: Bearer $MME_TOKEN" -H "Accept: application/json" \\',
+        f'       -H "Content-Type: image/jpeg" --data-binary @{digit} \\',
+        '       "$MME_URL/api/v1/endpoints/demo/invocations?model=digits:2"',
         "  The page “Today” shows the rest. Ctrl-C ends everything; nothing is lost.",
     ]
 

@@ -1,12 +1,10 @@
-"""Each operation has a command of `mme`, a page and a recipe; what a page changes has an operation.
+"""Each operation has a page and a recipe; what a page changes has an operation.
 
 The table is tests/rules/ways.py; this says which of them one lacks.
 """
 
-import ast
 from pathlib import Path
 
-import pytest
 from django.conf import settings
 
 from core.api.operations import OPERATIONS
@@ -15,22 +13,7 @@ from tests.rules.subjects import addresses
 from tests.rules.ways import PAGES_ALONE, WAYS, Ways, Without
 
 ROOT = Path(settings.BASE_DIR)
-COMMANDS = ROOT / "client" / "mme_client" / "commands.py"
 TABLE = "tests/rules/ways.py"
-
-
-def commands(source: str) -> set[str]:
-    """The commands of a Typer application, as they are typed: those of ``token_app`` with token."""
-    found = set()
-    for node in ast.walk(ast.parse(source)):
-        for decorator in getattr(node, "decorator_list", ()):
-            called = getattr(decorator, "func", None)
-            if not isinstance(called, ast.Attribute) or called.attr != "command":
-                continue
-            named = [one.value for one in decorator.args if isinstance(one, ast.Constant)]
-            group = ast.unparse(called.value).removesuffix("app").replace("_", " ")
-            found.add(group + str(named[0] if named else node.name.replace("_", "-")))
-    return found
 
 
 def _held() -> dict[str, Ways]:
@@ -70,16 +53,6 @@ def test_every_recipe_of_the_table_is_there() -> None:
         if not any(line.lstrip("#").strip() == heading and line[:1] == "#" for line in lines):
             gone.append(f"{id}: docs/{ways.recipe}")
     assert not gone, f"These operations lack their recipe in the docs: {gone}"
-
-
-@pytest.mark.skipif(not COMMANDS.exists(), reason="the client is not in this checkout")
-def test_every_command_of_the_table_is_there() -> None:
-    there = commands(COMMANDS.read_text(encoding="utf-8"))
-    named = {
-        id: ways.command for id, ways in _held().items() if not isinstance(ways.command, Without)
-    }
-    gone = {id: command for id, command in named.items() if command not in there}
-    assert not gone, f"These operations lack their command; mend {TABLE}, or add it: {gone}"
 
 
 def test_what_a_page_changes_has_an_operation() -> None:

@@ -71,15 +71,21 @@ WAYS: dict[str, Ways] = {
         "api.md#Endpoints",
     ),
     "endpoints_teardown": Ways("teardown", "endpoints:teardown", "api.md#Endpoints"),
-    "invocations_create": Ways("invoke", "invocations:run", "api.md#Calls"),
+    "invocations_create": Ways("invoke", "invocations:run", "invoke.md#By the portal's API"),
     "invocations_list": Ways(
-        Without("`mme invoke --json` gives what a call was"), "invocations:calls", "api.md#Calls"
+        Without("`mme invoke --json` gives what a call was"),
+        "invocations:calls",
+        "invoke.md#By the portal's API",
     ),
     "invocations_get": Ways(
-        Without("`mme invoke --json` gives what a call was"), "invocations:result", "api.md#Calls"
+        Without("`mme invoke --json` gives what a call was"),
+        "invocations:result",
+        "invoke.md#By the portal's API",
     ),
     "invocations_picture": Ways(
-        Without("who called has the picture"), "invocations:picture", "api.md#Calls"
+        Without("who called has the picture"),
+        "invocations:picture",
+        "invoke.md#By the portal's API",
     ),
     "events_list": Ways("events", "activity:list", "api.md#Events"),
     "samples_list": Ways(
@@ -104,9 +110,13 @@ PAGES_ALONE: dict[str, str] = {
     "accounts:active": "people are managed by people",
     "accounts:link": "people are managed by people",
     "accounts:revoke-link": "people are managed by people",
+    "accounts:details": "people are managed by people",
+    "accounts:superuser": "people are managed by people",
+    "accounts:withdraw": "people are managed by people",
     "accounts:unlock": "people are managed by people",
     "accounts:welcome": "people are managed by people",
     "accounts:revoke-token-of-person": "tokens_revoke takes ?person=",
+    "models_catalog:restore": "it is the Undo of a button of the page Today",
     "invocations:wrong": "a label is a person's judgement of a picture that is looked at",
     "invocations:test-set-empty": "what people judged is thrown away by people",
 }

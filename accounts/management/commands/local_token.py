@@ -59,7 +59,7 @@ class Command(BaseCommand):
 
 
 _HEAD = """\
-# `. FILE`, and the command mme, its Python package and curl speak to this portal.
+# `. FILE`, and a shell has the address of this portal and a token for its API.
 # Written anew at each start; the token of the start before is revoked.
 """
 
