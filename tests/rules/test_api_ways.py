@@ -81,12 +81,3 @@ def test_every_exception_says_why() -> None:
     ]
     assert not silent
     assert all(PAGES_ALONE.values())
-
-
-def test_commands_are_found_in_their_source() -> None:
-    source = (
-        '@app.command(help="…")\ndef whoami(): ...\n'
-        '@token_app.command("list", help="…")\ndef token_list(): ...\n'
-        "def other(): ...\n"
-    )
-    assert commands(source) == {"whoami", "token list"}
