@@ -294,7 +294,7 @@ def test_a_call_of_a_process_of_the_release_before_is_left_to_it(db: None) -> No
 def test_the_release_before_can_insert_rows_that_have_leases_now(db: None) -> None:
     """It does not know the columns of this release; they have defaults in the database, or NULL."""
     call = Invocation.objects.create(endpoint=_endpoint(), version=_version(), target_model="m")
-    _insert_copy(call, {"check_after", "leased_until"}, {})
+    _insert_copy(call, {"check_after", "leased_until", "uid"}, {})
     _insert_copy(call.version, {"leased_until"}, {"number": 99, "key": "models/99"})
     copy = Invocation.objects.exclude(pk=call.pk).get()
     assert copy.check_after <= clock.now()
