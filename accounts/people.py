@@ -83,16 +83,7 @@ def people(request: HttpRequest) -> HttpResponse:
             Column("state", _("State")),
         ],
         filters=[
-            Search(
-                "q",
-                _("Name or mail"),
-                fields=(
-                    "username__icontains",
-                    "first_name__icontains",
-                    "last_name__icontains",
-                    "email__icontains",
-                ),
-            ),
+            Search("q", _("Name or mail"), fields=_SEARCHED),
             Choice("role", _("Role"), roles, field="groups__name"),
             Choice("state", _("State"), Standing.choices, narrow=_by_standing),
         ],

@@ -167,7 +167,10 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
         return shown
     # The header against sniffing is on every answer of the portal.
     content_type = outcome.answer.content_type or _DEFAULT_TYPE
-    return HttpResponse(outcome.answer.body, content_type=content_type)
+    answer = HttpResponse(outcome.answer.body, content_type=content_type)
+    # A container may answer a page. In a browser it must not run as one of the portal.
+    answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return answer
 
 
 @operation(

@@ -17,9 +17,8 @@ from core import clock
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence, phrase
+from models_catalog.validation_result import LEAST_SHOWN
 
-LEAST_SHOWN = 0.001
-"""Labels of less are not drawn: a bar of 0.0 % says nothing."""
 LABEL_LENGTH = 200
 """Characters of a right label that somebody gives."""
 

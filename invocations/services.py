@@ -39,6 +39,8 @@ BETWEEN_TRIES_S = 1.0
 _THROTTLED_TRIES = 4
 REFUSALS = (400, 413, 415)
 """The statuses with which a container says that it cannot take a payload."""
+# How long a call waits for a thread; one of a model that is loaded is over in milliseconds.
+_PLACE_WAIT_S = 0.5
 # How long an answer is kept while the database is locked, full or away.
 WRITE_FOR_S = 120.0
 
@@ -143,7 +145,7 @@ def call(
     asked for. ``own_bytes``: its caller reads the answer, so one without labels is no failure.
     Raises CallRefused as start().
     """
-    if not _places().acquire(blocking=False):
+    if not _places().acquire(timeout=_PLACE_WAIT_S):
         raise _too_many()
     try:
         invocation, made = _begin(endpoint, version, payload, actor, accept, own_bytes)
@@ -156,8 +158,11 @@ def call(
 
 @cache
 def _places() -> threading.BoundedSemaphore:
-    """As many calls wait for their answers in threads of the web server."""
-    return threading.BoundedSemaphore(settings.INVOKE_THREADS)
+    """As many calls wait for their answers in threads of the web server: half of these.
+
+    The others answer everybody else, however long the models load.
+    """
+    return threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
 
 
 def _too_many() -> CallRefused:

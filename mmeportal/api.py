@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI, Router
@@ -25,7 +26,7 @@ EXAMPLES = Path(__file__).with_name("openapi_examples.json")
 _TITLE = "MME Portal"
 # untranslated: OpenAPI is in English
 _DESCRIPTION = (
-    "Upload model archives, serve them on SageMaker multi-model endpoints, and call them. "
+    "Call models on SageMaker multi-model endpoints, and look at what was called. "
     "Every operation goes through the same services as the pages."
 )
 # untranslated: OpenAPI is in English
@@ -38,7 +39,7 @@ _SECURITY = {
     "session": {
         "type": "apiKey",
         "in": "cookie",
-        "name": "mme_session",
+        "name": settings.SESSION_COOKIE_NAME,
         "description": "The log-in of the pages. What changes something needs X-CSRFToken, too.",
     },
 }

@@ -355,6 +355,7 @@ MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
 # (Developer Guide, invoke-multi-model-endpoint).
 INVOKE_WAIT_S = env_int("INVOKE_WAIT_S", 360, least=1)
 INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
+WEB_THREADS = env_int("WEB_THREADS", 16, least=2)  # the Procfile hands it to the web server
 SAMPLES_DIR = env_str("SAMPLES_DIR", "")
 DEMO_ARCHIVE = env_str("DEMO_ARCHIVE", "")
 # Whether "Wrong?" keeps a picture for a model's test set: longer than the day of other pictures,

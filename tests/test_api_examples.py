@@ -69,7 +69,8 @@ def answers(db: None, tmp_path: Path, settings: Any, user_in: Any) -> dict[str, 
         if id in BODIES:
             more = {"data": json.dumps(BODIES[id]), "content_type": "application/json"}
         answer = client.generic(subject.method, subject.url(built), **more)
-        if answer.status_code < 300 and _is_json(answer):
+        assert answer.status_code < 300, f"{id}: {answer.status_code}, {answer.content[:300]!r}"
+        if _is_json(answer):
             found[id] = {str(answer.status_code): _frozen(json.loads(answer.content))}
     return found
 

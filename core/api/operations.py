@@ -19,7 +19,7 @@ HttpResponse. What it raises is turned into a problem by core/api/problems.py.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -73,7 +73,6 @@ class Rules:
     secret: bool = False
     takes: BodyLimit | None = None
     problems: tuple[int, ...] = ()
-    function: Callable[..., Any] = field(default=lambda: None, compare=False)
 
 
 # untranslated: OpenAPI is in English
@@ -123,11 +122,9 @@ def operation(
             secret=secret,
             takes=takes,
             problems=problems,
-            function=function,
         )
         if OPERATIONS.setdefault(id, rules) is not rules:
             raise ValueError(f"Two operations have the id {id!r}.")
-        function.rules = rules  # type: ignore[attr-defined]
         documented = {**response, **dict.fromkeys(_refusals(rules), ProblemOut)}
         if etag and method == "GET":
             documented[304] = None
@@ -211,7 +208,7 @@ def _checked(rules: Rules) -> Callable[[Any], Any]:
                 check(request, rules, known)
                 answer = _once(request, rules, call)
             except Problem as problem:
-                answer = _finished(request, problem.response())
+                answer = problem.response()
             return limits.told(request, answer)
 
         return checked

@@ -121,6 +121,16 @@ def test_another_accept_gives_the_containers_own_bytes(ask: Ask, model: Model) -
     assert Invocation.objects.filter(state="done").count() == 2
 
 
+def test_a_page_that_a_container_answers_cannot_run_as_one_of_the_portal(
+    ask: Ask, model: Model
+) -> None:
+    model.body, model.content_type = b"<script>alert(1)</script>", "text/html"
+    answer = ask(body=png(), Accept="text/html")
+    assert answer.content == model.body
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
 def test_what_is_no_picture_is_sent_as_it_is(ask: Ask, model: Model) -> None:
     assert ask(body=b"1,2,3", content_type="text/csv; header=absent").status_code == 200
     assert model.asked[0]["body"] == b"1,2,3"

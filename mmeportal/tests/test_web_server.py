@@ -625,3 +625,54 @@ def test_a_taken_port_is_told_in_a_sentence(server: WebServer) -> None:
         f"The web server cannot listen on 127.0.0.1:{server.port}: Address already in use.\n"
     )
     assert server.is_well()
+
+
+_SERVING = """
+from django.contrib.auth.models import User
+from accounts import tokens
+from endpoints.models import Endpoint, Resource
+from models_catalog.models import RegisteredModel, Version
+store = {"bucket": "b", "prefix": "models"}
+Endpoint.objects.create(
+    name="slow", revision=1, image="i", role_arn="r", instance_type="ml.m5.large",
+    instance_count=1, state=Endpoint.State.IN_SERVICE, **store,
+)
+Version.objects.create(
+    model=RegisteredModel.objects.create(name="digits"), number=1, key="models/d.tar.gz",
+    file_name="d.tar.gz", size=1, sha256="0" * 64, state=Version.State.READY, **store,
+)
+user = User.objects.get(username="operator")
+print(tokens.make(user=user, name="t", scopes=["invoke"])[1])
+"""
+
+
+def test_calls_of_models_that_load_leave_threads_for_everybody_else(tmp_path: Path) -> None:
+    """The runtime takes each connection and answers none, as while a model loads."""
+    with socket.create_server(("127.0.0.1", 0)) as runtime:
+        runtime.listen(64)
+        address = f"http://127.0.0.1:{runtime.getsockname()[1]}"
+        server = WebServer(
+            tmp_path,
+            WEB_THREADS="4",
+            AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=address,
+            AWS_ACCESS_KEY_ID="a",
+            AWS_SECRET_ACCESS_KEY="b",
+        )
+        token = server.manage("shell", "--no-imports", "-c", _SERVING).strip()
+        call = (
+            "POST /api/v1/endpoints/slow/invocations?model=digits:1 HTTP/1.1\r\n"
+            "Host: 127.0.0.1\r\nContent-Length: 3\r\nContent-Type: text/csv\r\n"
+            f"Authorization: Bearer {token}\r\n\r\n1,2"
+        ).encode()
+        with server.running(), contextlib.ExitStack() as open_:
+            clients = [open_.enter_context(server.connect()) for _ in range(24)]
+            for client in clients:
+                client.sendall(call)
+            # Two processes with four threads each: two of each wait for the runtime.
+            waiting = [open_.enter_context(runtime.accept()[0]) for _ in range(2)]
+            refused, _, _ = select.select(clients, [], [], 30)
+            assert b"503" in refused[0].recv(4096)
+            for _ in range(8):  # both processes
+                page = requests.get(f"{server.url}/login/", timeout=20)
+                assert page.status_code == 200
+            assert waiting

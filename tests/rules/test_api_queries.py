@@ -44,8 +44,8 @@ def _queries(count: int, admin: User, samples: Path) -> dict[str, list[str]]:
             token_auth.CACHE.clear()
             with CaptureQueriesContext(connection) as asked:
                 answer = client.get(url, **ask)
-            if answer.status_code < 300:
-                found[subject.rules.id] = [one["sql"] for one in asked.captured_queries]
+            assert answer.status_code < 300, f"{subject.rules.id}: {answer.status_code} for {url}"
+            found[subject.rules.id] = [one["sql"] for one in asked.captured_queries]
         transaction.set_rollback(True)
     return found
 
@@ -58,8 +58,6 @@ def _all_of(subject: Subject) -> str:
 
 def test_a_get_needs_as_many_queries_for_60_rows_as_for_one(admin: User, tmp_path: Path) -> None:
     one, many = _queries(1, admin, tmp_path), _queries(MANY, admin, tmp_path)
-    assert set(one) == set(many)
-    assert len(one) >= 4
     wrong = [
         f"{id}: {len(one[id])} queries for one row, {len(many[id])} for {MANY}: {many[id][-1]}"
         for id in one

@@ -1,9 +1,12 @@
 """Below /api/ nothing is HTML, and refusals are problems in the reader's language."""
 
 import json
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404
@@ -13,6 +16,7 @@ from accounts import roles
 from core import errors
 from core.api import problems
 from core.api.problems import CODES, CONTENT_TYPE, Problem
+from core.version import VERSION
 
 pytestmark = pytest.mark.django_db
 STATUS = "/api/v1/status"
@@ -89,6 +93,11 @@ def test_the_language_is_that_of_the_header(viewer: User) -> None:
     assert korean["title"] != english["title"]
     assert korean["type"] == english["type"]
     assert from_django["title"] != "Not found"
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    with (Path(settings.BASE_DIR) / "pyproject.toml").open("rb") as file:
+        assert tomllib.load(file)["project"]["version"] == VERSION
 
 
 def test_a_session_is_enough_to_read(viewer: User) -> None:
