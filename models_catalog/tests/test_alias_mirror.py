@@ -1,7 +1,7 @@
 """The mirror of aliases in S3: it says what the alias says, whatever is killed or changed."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -268,7 +268,7 @@ def _snippet() -> str:
 @pytest.fixture
 def aws_environment(
     store: str, s3_address: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+) -> Callable[[], list[dict[str, Any]]]:
     """The environment of the snippet, and what it has called."""
     called: list[dict[str, Any]] = []
 
@@ -284,7 +284,7 @@ def aws_environment(
 
     monkeypatch.setenv("AWS_DEFAULT_REGION", configured.AWS_REGION)
     monkeypatch.setattr(boto3, "client", client)
-    yield lambda: called
+    return lambda: called
 
 
 def test_the_snippet_of_the_docs_calls_the_version_of_the_moment(

@@ -1,4 +1,4 @@
-"""Aliases: made, moved, rolled back, undone and deleted; nothing is lost where many do it at once."""
+"""Aliases: made, moved, rolled back, undone and deleted, also by many at once."""
 
 import threading
 from collections.abc import Callable

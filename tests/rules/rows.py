@@ -118,7 +118,7 @@ class Rows:
             case ["models", "new", "try", *_]:
                 return {"kind": "good"}
             case ["models", *_]:
-                return version
+                return version | {"alias": "live", "revision": 1}
             case ["problems", *_]:
                 return {"code": "not-found"}
             case ["people", *_]:

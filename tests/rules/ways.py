@@ -62,6 +62,14 @@ WAYS: dict[str, Ways] = {
         "models_catalog:dismiss",
         "api.md#Versions",
     ),
+    "aliases_list": Ways("alias", "models_catalog:aliases", "catalog.md#Aliases by the API"),
+    "aliases_get": Ways("alias", "models_catalog:alias", "catalog.md#Aliases by the API"),
+    "aliases_put": Ways("alias", "models_catalog:alias-move", "catalog.md#Aliases by the API"),
+    "aliases_rollback": Ways(
+        "alias", "models_catalog:alias-roll-back", "catalog.md#Aliases by the API"
+    ),
+    "aliases_delete": Ways("alias", "models_catalog:alias-delete", "catalog.md#Aliases by the API"),
+    "aliases_history": Ways("alias", "models_catalog:alias", "catalog.md#Aliases by the API"),
     "endpoints_list": Ways("endpoints", "endpoints:list", "api.md#Endpoints"),
     "endpoints_create": Ways("deploy", "endpoints:new", "api.md#Endpoints"),
     "endpoints_get": Ways("endpoints", "endpoints:detail", "api.md#Endpoints"),
@@ -116,6 +124,7 @@ PAGES_ALONE: dict[str, str] = {
     "accounts:unlock": "people are managed by people",
     "accounts:welcome": "people are managed by people",
     "accounts:revoke-token-of-person": "tokens_revoke takes ?person=",
+    "models_catalog:alias-undo": "it is the Undo of a button; aliases_put moves it back",
     "models_catalog:restore": "it is the Undo of a button of the page Today",
     "invocations:wrong": "a label is a person's judgement of a picture that is looked at",
     "invocations:test-set-empty": "what people judged is thrown away by people",
