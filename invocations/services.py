@@ -114,14 +114,21 @@ def _give_up_the_rest() -> None:
 
 
 def start(
-    *, endpoint: Endpoint, version: Version, picture: Picture, actor: User | None
+    *,
+    endpoint: Endpoint,
+    version: Version,
+    picture: Picture,
+    actor: User | None,
+    asked: str = "",
 ) -> "tuple[Invocation, Future[None]]":
     """Begin a call; returns its row, and a future that is done when the row is settled.
+
+    ``asked``: the reference that was resolved to ``version``.
 
     Raises CallRefused, with no row left, where the endpoint does not serve this version, or where
     too many calls are waiting already. The picture stays kept, so that it can be sent again.
     """
-    invocation, call = _begin(endpoint, version, picture, actor)
+    invocation, call = _begin(endpoint, version, picture, actor, asked=asked)
     try:
         return invocation, pool().submit(partial(_run, call))
     except PoolFull:
@@ -138,6 +145,7 @@ def call(
     actor: User | None,
     accept: str = answers.JSON,
     own_bytes: bool = False,
+    asked: str = "",
 ) -> tuple[Invocation, Outcome]:
     """Make a call in this thread, and wait for its end; returns its row and what came of it.
 
@@ -148,7 +156,7 @@ def call(
     if not _places().acquire(timeout=_PLACE_WAIT_S):
         raise _too_many()
     try:
-        invocation, made = _begin(endpoint, version, payload, actor, accept, own_bytes)
+        invocation, made = _begin(endpoint, version, payload, actor, accept, own_bytes, asked=asked)
         _run(made)
     finally:
         _places().release()
@@ -178,6 +186,8 @@ def _begin(
     actor: User | None,
     accept: str = answers.JSON,
     own_bytes: bool = False,
+    *,
+    asked: str = "",
 ) -> tuple[Invocation, _Call]:
     """The row of a call that is to be made at once; raises CallRefused."""
     if not endpoint.serving:
@@ -204,6 +214,7 @@ def _begin(
         endpoint=endpoint,
         version=version,
         target_model=version.target_model,
+        asked=asked,
         created_by=actor,
         picture_name=picture.name,
         picture_sha256=picture.sha256,

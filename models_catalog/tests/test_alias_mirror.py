@@ -180,7 +180,7 @@ def test_a_move_while_it_is_written_is_written_next(
     assert (_mirrored(digits) or {})["version"] == 3
 
 
-def test_a_worker_that_stood_still_writes_nothing_old(
+def test_a_worker_that_paused_writes_nothing_old(
     digits: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     point(1)
@@ -188,14 +188,14 @@ def test_a_worker_that_stood_still_writes_nothing_old(
     point(2)
     write = s3.replace
 
-    def stand_still(**arguments: Any) -> None:
+    def pause_there(**arguments: Any) -> None:
         monkeypatch.setattr(s3, "replace", write)
         _over()
         point(3)
         _run()
         write(**arguments)
 
-    monkeypatch.setattr(s3, "replace", stand_still)
+    monkeypatch.setattr(s3, "replace", pause_there)
     alias_mirror.mirror(mirror_pk=AliasMirror.objects.get().pk)
     assert (_mirrored(digits) or {})["version"] == 3
     row = AliasMirror.objects.get()
