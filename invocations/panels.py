@@ -84,9 +84,9 @@ def _model_button(request: HttpRequest, model: RegisteredModel) -> dict[str, Any
     latest = model.latest()
     if latest is None:
         return None
-    live = model.aliases.filter(name=LIVE).values_list("version__number", flat=True).first()
+    live = next((alias for alias in model.aliases.all() if alias.name == LIVE), None)
     if live is not None:
-        text = gettext("Call live (v%(number)s)") % {"number": live}
+        text = gettext("Call live (v%(number)s)") % {"number": live.version.number}
         return _button("", f"?model={model.name}@{LIVE}", text)
     return _button(
         "", f"?version={latest.pk}", gettext("Call v%(number)s") % {"number": latest.number}

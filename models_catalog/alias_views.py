@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db.models import Prefetch, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -16,15 +17,26 @@ from core.permissions import actor, require_permission
 from core.tables import Column, Table
 from models_catalog import alias_mirror, aliases
 from models_catalog.aliases import MAY_MOVE, AliasRefused
-from models_catalog.models import LIVE, Alias, AliasMirror, RegisteredModel, Version
+from models_catalog.models import (
+    LIVE,
+    Alias,
+    AliasMirror,
+    AliasMoveQuerySet,
+    RegisteredModel,
+    Version,
+)
 
 may_view = require_permission("models_catalog.view_model", "look at the catalog")
 may_move = require_permission(MAY_MOVE, "move aliases")
 
 
 def of_model(model: RegisteredModel) -> dict[str, Any]:
-    """What the pages of a model and of its versions show of its aliases: `live` is the first."""
-    found = list(Alias.objects.filter(model=model).listed())
+    """What the pages of a model and of its versions show of its aliases: `live` is the first.
+
+    The model has them loaded then, for the panels of its page.
+    """
+    prefetch_related_objects([model], Prefetch("aliases", Alias.objects.listed()))
+    found = list(model.aliases.all())
     live = found[0] if found and found[0].name == LIVE else None
     return {
         "aliases": found,
@@ -84,6 +96,7 @@ def move(request: HttpRequest, name: str) -> HttpResponse:
 @may_move
 def roll_back(request: HttpRequest, name: str, alias: str) -> HttpResponse:
     """Point the alias at the version before."""
+    _known(name, alias)
     try:
         found = aliases.roll_back(
             model=name,
@@ -103,6 +116,7 @@ def roll_back(request: HttpRequest, name: str, alias: str) -> HttpResponse:
 @may_move
 def remove(request: HttpRequest, name: str, alias: str) -> HttpResponse:
     """Delete the alias; its page shows its history then."""
+    _known(name, alias)
     try:
         gone = aliases.remove(
             model=name,
@@ -125,6 +139,8 @@ def remove(request: HttpRequest, name: str, alias: str) -> HttpResponse:
 @may_move
 def undo(request: HttpRequest, name: str, alias: str, revision: int) -> HttpResponse:
     """Take back what a button did a moment ago, unless somebody has moved the alias since."""
+    if not _known(name, alias).filter(pk=revision).exists():
+        raise Http404("no such move")
     try:
         found = aliases.undo(model=name, name=alias, revision=revision, actor=actor(request))
     except AliasRefused as refused:
@@ -135,6 +151,14 @@ def undo(request: HttpRequest, name: str, alias: str, revision: int) -> HttpResp
         said = _("%(alias)s is %(version)s again.") % {"alias": found, "version": found.version}
         messages.success(request, said)
     return redirect(ui.back(request, reverse("models_catalog:model", args=[name])))
+
+
+def _known(name: str, alias: str) -> AliasMoveQuerySet:
+    """What was done with an alias; raises Http404 where there never was one of this name."""
+    moves = aliases.history(get_object_or_404(RegisteredModel, name=name), alias)
+    if not moves.exists():
+        raise Http404("no such alias")
+    return moves
 
 
 def _refused(request: HttpRequest, name: str, alias: str, refused: AliasRefused) -> HttpResponse:

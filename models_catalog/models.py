@@ -565,8 +565,8 @@ class Alias(models.Model):
         ordering = ["model", "name"]
         default_permissions = ()
         permissions = [
-            ("move_alias", "Can make, move and delete aliases"),
-            ("move_protected_alias", "Can move protected aliases"),
+            ("move_alias", _("Can make, move and delete aliases")),
+            ("move_protected_alias", _("Can move protected aliases")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["model", "name"], name="one_alias_a_name"),

@@ -128,9 +128,7 @@ def versions_live(request: HttpRequest, name: str) -> HttpResponse:
 def _versions_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
     table = Table(
         request,
-        model.versions.defer("report")
-        .select_related("created_by", "model")
-        .prefetch_related("aliases"),
+        model.versions.defer("report").select_related("created_by", "model"),
         columns=[
             Column("version", _("Version"), sort="number", numeric=True),
             Column("aliases", _("Aliases")),
