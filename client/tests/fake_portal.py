@@ -4,6 +4,7 @@ import contextlib
 import json
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,13 +30,14 @@ class Request:
 
 @dataclass
 class Says:
-    """An answer. ``drop``: the connection is closed in place of it."""
+    """An answer. ``drop``: the connection is closed in place of it. ``after_s``: it comes late."""
 
     status: int = 200
     document: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     drop: bool = False
+    after_s: float = 0.0
 
 
 def problem(code: str, status: int, **headers: str) -> Says:
@@ -78,6 +80,8 @@ def fake_portal(tls: ssl.SSLContext | None = None) -> Iterator[FakePortal]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             request = Request(self.command, self.path, dict(self.headers.items()), body)
             says = portal.next(request)
+            if says.after_s:
+                time.sleep(says.after_s)
             if says.drop:
                 self.close_connection = True
                 return

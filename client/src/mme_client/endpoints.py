@@ -19,7 +19,7 @@ class Endpoints(Noun):
     """The endpoints of the portal."""
 
     def list(self, *, gone: bool = False, state: str = "") -> Iterator[Endpoint]:
-        """Endpoints; ``gone``: also those that were torn down.
+        """Endpoints; ``gone``: those that were torn down, in place of the others.
 
         >>> [endpoint.name for endpoint in portal.endpoints.list()]
         ['demo']

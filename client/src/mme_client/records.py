@@ -212,6 +212,7 @@ class Version(Record):
     created_by: str | None
     settled_at: datetime | None
     parameters: int | None
+    input_shape: str
     validation: Validation | None
     same_as: list[Twin]
 

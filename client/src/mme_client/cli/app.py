@@ -172,6 +172,9 @@ def push(
             show_default=False,
         ),
     ] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help=_("Also where the portal has these bytes already."))
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help=_("Wait for its validation, and show its steps."))
     ] = False,
@@ -182,8 +185,8 @@ def push(
     from mme_client.cli import archives
 
     archives.push(
-        archive, model=model, note=note, description=description, wait=wait, json=json,
-        quiet=quiet, timeout=timeout,
+        archive, model=model, note=note, description=description, again=again, wait=wait,
+        json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 
@@ -296,7 +299,7 @@ def endpoints(
         typer.Argument(metavar="[NAME]", help=_("The endpoint's name."), show_default=False),
     ] = "",
     gone: Annotated[
-        bool, typer.Option("--gone", help=_("Also those that were torn down."))
+        bool, typer.Option("--gone", help=_("Those that were torn down, in place of the others."))
     ] = False,
     json: Json = False,
     quiet: Quiet = False,

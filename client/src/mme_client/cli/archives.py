@@ -30,6 +30,7 @@ def push(
     model: str,
     note: str,
     description: str,
+    again: bool,
     wait: bool,
     json: bool,
     quiet: bool,
@@ -42,7 +43,7 @@ def push(
         if not model:
             raise WrongUse(_("Say which model it is: --model NAME."))
         with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-            version = _known(portal, model, sha256_of(path))
+            version = None if again else _known(portal, model, sha256_of(path))
             if version is not None:
                 terminal.note(_("These bytes are there already: {name}").format(name=version.name))
             else:
@@ -185,6 +186,7 @@ def _show_version(terminal: Terminal, version: Version) -> None:
         ("SHA-256", version.sha256),
         (_("target model"), version.target_model),
         (_("served from"), version.uri),
+        (_("input"), version.input_shape),
         (_("parameters"), f"{version.parameters:,}" if version.parameters else ""),
     ]
     if found is not None:

@@ -104,7 +104,8 @@ MESSAGES: dict[str, str] = {
     "The endpoints, or one with its resources.": (
         "엔드포인트 목록, 또는 한 엔드포인트와 그 리소스를 표시합니다."
     ),
-    "Also those that were torn down.": "삭제된 엔드포인트도 표시합니다.",
+    "Those that were torn down, in place of the others.": "삭제된 엔드포인트만 표시합니다.",
+    "Also where the portal has these bytes already.": "같은 바이트가 이미 있어도 업로드합니다.",
     "Tear an endpoint down; the archives stay.": "엔드포인트를 삭제합니다. 아카이브는 남습니다.",
     "Do not ask for its name.": "이름을 묻지 않습니다.",
     "Wait until it is gone.": "삭제가 끝날 때까지 기다립니다.",
@@ -147,6 +148,7 @@ MESSAGES: dict[str, str] = {
     "file": "파일",
     "target model": "대상 모델",
     "served from": "서빙 위치",
+    "input": "입력",
     "parameters": "파라미터",
     "load": "로드",
     "first call": "첫 호출",
