@@ -17,8 +17,17 @@ import pytest
 import yaml
 
 import mme_client
+import mmeportal.api
+from core.api.operations import OPERATIONS
+from tests.servers import wait_until
 from tests.stack import Stack
 
+# Until models and endpoints are joined there is nothing to push or deploy by.
+assert mmeportal.api.api, "it registers all operations"
+needs_all = pytest.mark.skipif(
+    not {"versions_push", "endpoints_create"} <= set(OPERATIONS),
+    reason="the API has no models and endpoints yet",
+)
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINE = ROOT / "docs" / "pipeline.md"
 _COMMAND = re.compile(r"\bmme (?:push|deploy|endpoints|invoke|teardown)\b[^\n;)']*")
@@ -84,6 +93,7 @@ def archive_like(stack: Stack, folder: Path, note: str) -> None:
     train.chmod(0o755)
 
 
+@needs_all
 def test_the_pipelines_script_runs_as_it_stands(stack: Stack, tmp_path: Path) -> None:
     archive_like(stack, tmp_path, "of the pipeline's test")
     shutil.copy(stack.local_dir / "demo" / "samples" / "digit-three.jpg", tmp_path / "three.jpg")
@@ -126,6 +136,7 @@ def examples() -> list[doctest.DocTest]:
     return sorted({one.name: one for one in found}.values(), key=lambda one: one.name)
 
 
+@needs_all
 def test_the_examples_of_the_docstrings_are_true(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +153,11 @@ def test_the_examples_of_the_docstrings_are_true(
     found = examples()
     assert len(found) >= 12
     with mme_client.Portal() as portal:
+        # So that a call is listed, whose row is written after its answer.
+        portal.invoke("demo", "digits:2", "7.png")
+        wait_until(
+            lambda: next(portal.invocations.list(endpoint="demo"), None), "a call in the list"
+        )
         for one in found:
             one.globs = {"portal": portal}
             runner.run(one, out=said.append)

@@ -25,7 +25,7 @@ class Tokens(Noun):
     def create(self, name: str, scopes: Sequence[str], *, days: int | None = None) -> Token:
         """Make a token; its secret is in ``token`` of what this gives, and nowhere else.
 
-        >>> made = portal.tokens.create("nightly", ["read", "invoke"], days=30)
+        >>> made = portal.tokens.create("nightly", ["read", "invoke"], days=7)
         >>> made.token[:4]
         'mme_'
         """
