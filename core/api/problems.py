@@ -141,6 +141,11 @@ CODES: dict[str, ProblemKind] = {
         _("The Idempotency-Key is not valid"),
         _("Send 1 to 255 visible ASCII characters, such as a UUID, or leave the header out."),
     ),
+    "digest-mismatch": ProblemKind(
+        422,
+        _("The body has another digest"),
+        _("Nothing was kept. Send the body again; the sentence names both digests."),
+    ),
     "key-reused": ProblemKind(
         422,
         _("The Idempotency-Key was used for another request"),
