@@ -18,6 +18,7 @@ from accounts import api as accounts_api
 from core.api import operations, problems
 from core.api.operations import Rules, operation
 from core.version import VERSION
+from endpoints import api as endpoints_api
 from invocations import api as invocations_api
 from mmeportal import site_api
 
@@ -111,7 +112,13 @@ def document() -> bytes:
 
 def routers() -> list[Router]:
     """The routers of the rooms, in the order of the document."""
-    return [site_api.router, accounts_api.router, invocations_api.router, _own]
+    return [
+        site_api.router,
+        accounts_api.router,
+        endpoints_api.router,
+        invocations_api.router,
+        _own,
+    ]
 
 
 def make() -> PortalAPI:
