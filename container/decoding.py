@@ -89,9 +89,10 @@ FORMATS = tuple(
 """Pillow's names of what is read. None of them has Pillow start another program."""
 
 _NAMES = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}
-_LISTED = [_NAMES.get(kind, kind) for kind in FORMATS if kind not in ("PPM", "ICO", "TGA")]
-LISTED = f"{', '.join(_LISTED[:-1])} or {_LISTED[-1]}"
-"""What to send, in words; rare formats are left out."""
+COMMON = tuple(_NAMES.get(kind, kind) for kind in FORMATS if kind not in ("PPM", "ICO", "TGA"))
+"""What to send, as people call it; rare formats are left out."""
+LISTED = f"{', '.join(COMMON[:-1])} or {COMMON[-1]}"
+"""The same in words."""
 
 
 def _silence() -> None:

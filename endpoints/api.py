@@ -9,13 +9,14 @@ from ninja import Query, Router, Status
 from pydantic import Field
 
 from activity.attempts import made_by
+from core import waiting
 from core.api import etags
 from core.api.caller import Caller, Scope
 from core.api.headers import set_header
 from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import of_validation_error
-from core.api.schema import Input, ListParameters, Schema
+from core.api.schema import Input, ListParameters, Parameters, Schema
 from endpoints import services
 from endpoints.models import Endpoint, Resource
 
@@ -127,6 +128,15 @@ class EndpointParameters(ListParameters):
     state: EndpointState | None = None
 
 
+class EndpointWait(Parameters):
+    """How long to wait for a change."""
+
+    wait: int = Field(
+        0, ge=0, le=waiting.MOST_S,
+        description="Seconds: until it is settled, or another than it was when the call began.",
+    )  # fmt: skip
+
+
 @operation(
     router, "GET", "/endpoints", id="endpoints_list", scope=Scope.READ,
     permission=_MAY_LOOK, doing=_LOOKING, response={200: Page[EndpointOut]},
@@ -172,9 +182,18 @@ def create(request: HttpRequest, body: EndpointIn) -> Any:
     router, "GET", "/endpoints/{name}", id="endpoints_get", scope=Scope.READ,
     permission=_MAY_LOOK, doing=_LOOKING, response={200: EndpointOut}, etag=True,
 )  # fmt: skip
-def get(request: HttpRequest, name: str) -> Any:
-    """One endpoint: the one of this name that is not gone; else the last that was torn down."""
-    return _tagged(request, _endpoint(name))
+def get(request: HttpRequest, name: str, query: Query[EndpointWait]) -> Any:
+    """One endpoint: the one of this name that is not gone; else the last that was torn down.
+
+    With `wait` it is answered at once where nothing is under way, else when it has changed.
+    """
+    began = _parts(_endpoint(name))
+    found = waiting.until(
+        lambda: _endpoint(name),
+        lambda endpoint: endpoint.settled or _parts(endpoint) != began,
+        seconds=query.wait,
+    )
+    return _tagged(request, found)
 
 
 @operation(

@@ -119,7 +119,7 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
         """Mark the unfinished ones as failed: no process waits for their answers."""
         said = phrase(
             "The portal was stopped while it waited for the answer. Call the model again."
-        )
+        ).named("interrupted")
         return self.unfinished().update(
             state=Invocation.State.FAILED, leased_until=None, **Invocation.told(said)
         )
