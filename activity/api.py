@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from activity import codes, log
 from activity.models import Event
+from activity.panels import MAY_LOOK
 from core import waiting
 from core.api.caller import Caller, Scope
 from core.api.operations import operation
@@ -18,6 +19,8 @@ from core.api.problems import Problem
 from core.api.schema import ListParameters, Schema
 
 router = Router(tags=["events"])
+
+_READING = "read the activity log"
 
 EventLevel = Literal[
     Event.Level.INFO, Event.Level.SUCCESS, Event.Level.WARNING, Event.Level.ERROR
@@ -68,7 +71,7 @@ class EventParameters(ListParameters):
 
 @operation(
     router, "GET", "/events", id="events_list", scope=Scope.READ,
-    permission="activity.view_event", doing="read the activity log",
+    permission=MAY_LOOK, doing=_READING,
     response={200: Page[EventOut]},
 )  # fmt: skip
 def list_events(request: HttpRequest, query: Query[EventParameters]) -> Any:
