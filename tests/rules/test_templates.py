@@ -46,3 +46,15 @@ def test_djade_has_nothing_to_change() -> None:
     assert told.returncode == 0, (
         f"{told.stdout}{told.stderr}\nRun: djade --target-version 5.2 $(git ls-files '*.html')"
     )
+
+
+def test_what_asks_each_second_brings_the_banner_up_to_date() -> None:
+    """A page that is open for long says so when no worker is there any more, and when one is."""
+    asking = [path for path in templates() if 'hx-trigger="every' in path.read_text()]
+    assert asking
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in asking
+        if not path.read_text().endswith('{% include "_banner_again.html" %}\n')
+    ]
+    assert not silent, f'End these with {{% include "_banner_again.html" %}}: {silent}'
