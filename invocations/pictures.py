@@ -83,7 +83,7 @@ class Prepared:
 
 def prepare(file: BinaryIO, name: str) -> Prepared:
     """Read a picture; re-encode it where the container could not take it. Raises NotAPicture."""
-    name = PurePath(name or "picture").name[-200:] or "picture"
+    name = file_name(name)
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if not size:
@@ -102,6 +102,20 @@ def prepare(file: BinaryIO, name: str) -> Prepared:
         ) from None
     except decoding.Unreadable as error:
         raise NotAPicture(unreadable.told(str(error))) from error
+
+
+def file_name(name: str) -> str:
+    """The name that is kept of a file."""
+    return PurePath(name or "picture").name[-200:] or "picture"
+
+
+def type_as_it_is(data: bytes) -> str:
+    """The content type of a picture that is sent as it is; empty for one that has to be prepared.
+
+    Looks at its header alone. Raises decoding.NoPicture and decoding.Unreadable.
+    """
+    opened = decoding.open_picture(data)
+    return _TYPES.get(opened.kind, "") if len(data) <= MAX_PAYLOAD_BYTES else ""
 
 
 def too_large(name: str) -> str:

@@ -14,7 +14,7 @@ from accounts import tokens
 from core import errors
 from core.sentences import phrase
 from endpoints.models import Endpoint
-from invocations import runtime, services
+from invocations import pictures_kept, runtime, services
 from invocations.models import Invocation, Picture
 from models_catalog.models import Version
 
@@ -100,7 +100,7 @@ def test_an_answer_says_all_of_the_call_and_is_recorded(ask: Ask, model: Model) 
     assert said["timings"]["infer_ms"] == 2.0
     assert "infer;dur=2.00" in answer.headers["Server-Timing"]
     assert row.created_by.username == "viewer-user"
-    assert row.thumbnail
+    assert not row.thumbnail  # it is made when somebody looks at it
     assert Picture.objects.get().sha256 == said["picture"]["sha256"]
     assert model.asked[0]["accept"] == "application/json"
     listed = json.loads(ask("GET", LIST).content)
@@ -108,6 +108,10 @@ def test_an_answer_says_all_of_the_call_and_is_recorded(ask: Ask, model: Model) 
     assert json.loads(ask("GET", f"{LIST}/{row.uid}").content) == said
     shown = ask("GET", f"{LIST}/{row.uid}/picture")
     assert shown.content.startswith(b"\xff\xd8")
+    small = pictures_kept.thumbnail_of(row)
+    assert small.startswith(b"\xff\xd8")
+    Picture.objects.all().delete()
+    assert ask("GET", f"{LIST}/{row.uid}/picture").content == small
 
 
 def test_another_accept_gives_the_containers_own_bytes(ask: Ask, model: Model) -> None:
