@@ -15,10 +15,13 @@ from ninja import NinjaAPI, Router
 from ninja.openapi.schema import OpenAPISchema
 
 from accounts import api as accounts_api
+from activity import api as activity_api
 from core.api import operations, problems
 from core.api.operations import Rules, operation
 from core.version import VERSION
+from endpoints import api as endpoints_api
 from invocations import api as invocations_api
+from invocations import samples_api
 from mmeportal import site_api
 from models_catalog import api as models_api
 
@@ -116,7 +119,10 @@ def routers() -> list[Router]:
         site_api.router,
         accounts_api.router,
         models_api.router,
+        endpoints_api.router,
         invocations_api.router,
+        samples_api.router,
+        activity_api.router,
         _own,
     ]
 
