@@ -126,7 +126,7 @@ def upload_version(
 
 
 class NotStored(Exception):
-    """The store did not take an archive, and nothing was kept; ``str()`` says why.
+    """An archive was not taken, and nothing was kept; ``str()`` says why.
 
     ``code`` is that of the API's problem; the page has its status.
     """
@@ -186,10 +186,10 @@ def push_version(
             wrong[field] = error.messages
     if size == 0:
         wrong["body"] = [gettext("The body is empty. Send the archive.")]
-    elif size > most_bytes():
-        wrong["body"] = [too_large()]
     if wrong:
         raise ValidationError(wrong)
+    if size > most_bytes():
+        raise NotStored(too_large(), code="too-large")
     return upload_version(
         name=name,
         description=description,

@@ -1,4 +1,4 @@
-"""Models and versions by the API: push, register, delete, download, dismiss; and their repetition."""
+"""Models and versions by the API: push, register, delete, download, dismiss; and repetitions."""
 
 import base64
 import hashlib

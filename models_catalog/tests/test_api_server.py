@@ -94,7 +94,9 @@ def test_a_push_of_200_mb_takes_no_memory(pushing: Pushing) -> None:
         "Idempotency-Key": "large",
     }
     url = f"{server.url}/api/v1/models/large/versions"
-    warm = requests.post(url, b"x", headers={**headers, "Content-Digest": "", "Idempotency-Key": "w"}, timeout=60)
+    warm = requests.post(
+        url, b"x", headers={**headers, "Content-Digest": "", "Idempotency-Key": "w"}, timeout=60
+    )
     assert warm.status_code == 202, warm.text
     before = server.memory_mb()
     highest = [before]
@@ -128,7 +130,10 @@ def test_a_token_that_may_not_upload_is_refused_before_the_body_is_read(pushing:
         (pushing.may_not, b" 403 ", b"scope-missing"),
         ("mme_nothing", b" 401 ", b"bad-token"),
     ):
-        for framing in ({"Content_Length": 250 * MB}, {"Content_Length": 250 * MB, "Expect": "100-continue"}):
+        for framing in (
+            {"Content_Length": 250 * MB},
+            {"Content_Length": 250 * MB, "Expect": "100-continue"},
+        ):
             said = pushing.server.says(pushing.head(token, **framing))
             assert status in said.partition(b"\r\n")[0]
             assert code in said
