@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('invocations', '0004_uid'),
+        ('invocations', '0006_cold_calls'),
     ]
 
     operations = [
