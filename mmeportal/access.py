@@ -129,6 +129,9 @@ ACCESS: dict[str, Access] = {
     "invocations:test-set": Access(VIEWER),
     "invocations:test-set-download": Access(VIEWER),
     "invocations:test-set-empty": Access(ADMIN, post=(302,)),
+    "invocations:test-set-undo": Access(VIEWER, get=(), post=(302,)),
+    # 403: somebody else flagged it, and the role may not empty the set.
+    "invocations:test-picture-remove": Access(VIEWER, get=(200, 403), post=(302, 403)),
     "invocations:test-picture": Access(VIEWER),
     "invocations:test-thumbnail": Access(VIEWER),
     # --- the activity log

@@ -118,5 +118,7 @@ PAGES_ALONE: dict[str, str] = {
     "accounts:revoke-token-of-person": "tokens_revoke takes ?person=",
     "models_catalog:restore": "it is the Undo of a button of the page Today",
     "invocations:wrong": "a label is a person's judgement of a picture that is looked at",
+    "invocations:test-set-undo": "it is the Undo of “Wrong?”",
+    "invocations:test-picture-remove": "what a person judged is taken back by people",
     "invocations:test-set-empty": "what people judged is thrown away by people",
 }
