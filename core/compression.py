@@ -70,9 +70,8 @@ class CompressionMiddleware:
                     if len(self._files) >= _MOST_FILES:
                         self._files.clear()
                     self._files[at] = body
-        answer = HttpResponse(body, status=response.status_code, headers=dict(response.headers))
-        del answer.headers["ETag"]
-        answer.headers["Content-Length"] = str(len(body))
-        answer.headers["Content-Encoding"] = "gzip"
-        response.close()
-        return answer
+        response.streaming_content = [body]
+        del response.headers["ETag"]
+        response.headers["Content-Length"] = str(len(body))
+        response.headers["Content-Encoding"] = "gzip"
+        return response

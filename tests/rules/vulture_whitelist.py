@@ -75,6 +75,10 @@ _.ProductionVariantInstanceTypeType
 _.TagTypeDef
 
 # accounts/services.py: what a program calls to manage users; the admin's pages save by themselves.
+_.delete_user
+
+# Django's streaming answers (core/compression.py).
+_.streaming_content
 _.make_user
 
 # Multi Model Server and the libraries of the container.
