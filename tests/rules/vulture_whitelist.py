@@ -76,10 +76,10 @@ _.TagTypeDef
 
 # accounts/services.py: what a program calls to manage users; the admin's pages save by themselves.
 _.delete_user
+_.make_user
 
 # Django's streaming answers (core/compression.py).
 _.streaming_content
-_.make_user
 
 # Multi Model Server and the libraries of the container.
 _.socket_name
