@@ -122,3 +122,8 @@ PAGES_ALONE: dict[str, str] = {
     "invocations:test-picture-remove": "what a person judged is taken back by people",
     "invocations:test-set-empty": "what people judged is thrown away by people",
 }
+
+#: Commands of ``mme`` that no operation is named after, and why.
+COMMANDS_ALONE: dict[str, str] = {
+    "login": "it keeps a token on this machine, and asks me_get whose it is",
+}
