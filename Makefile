@@ -80,7 +80,7 @@ bench-localaws: ## localaws beside the bare container
 bench-s3: ## the stack's S3 server beside bare ones; ARGS="--rounds 9"
 	@$(STACK) run bench/s3.py $(ARGS)
 
-bench-portal: ## the portal's page beside a bare call; needs a running stack
+bench-portal: ## what the API and the page add to a bare call; ARGS="--parts --busy" for where and when
 	@$(STACK) run bench/portal.py $(ARGS)
 
 bench-validation: ## the validation of an archive beside that of a commit; ARGS="--commit HEAD~1"

@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
-from core import catalogs
+from core import catalogs, remembered
 from tests import quick
 
 # pytest-django has read the settings of the tests by now (pyproject.toml). A process that a test
 # starts is to have the portal's own, as a user's has.
 os.environ["DJANGO_SETTINGS_MODULE"] = "mmeportal.settings"
+
+#: Characters of a parameter's value that are shown as its id.
+LONGEST_ID = 100
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     quick.mark(items)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A short id for a long value: pytest-xdist sends each id to and fro, be it of megabytes."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
+        return f"{argname} of {len(val)}"
+    return None
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,6 +65,36 @@ def _tokens_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
     token_auth.CACHE.clear()
     monkeypatch.setattr(token_uses.USES, "note", lambda *_: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The journals of calls are in a folder of the tests."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(settings, "JOURNAL_DIR", str(tmp_path_factory.mktemp("journal")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _calls_of_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Rows of calls are written at once, by the thread of the test; nothing is remembered."""
+    from invocations import pictures_kept, recording
+
+    for each in remembered.ALL:
+        each.clear()
+    made: list[recording.Recorder] = []
+
+    def recorder() -> recording.Recorder:
+        if not made:
+            made.append(recording.Recorder(Path(settings.JOURNAL_DIR), inline=True))
+        return made[0]
+
+    monkeypatch.setattr(recording, "recorder", recorder)
+    monkeypatch.setattr(pictures_kept, "storing", lambda: pictures_kept.Storing(inline=True))
+    yield
+    for recorder_made in made:
+        recorder_made.close()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from ninja import Query, Router
 from pydantic import AwareDatetime, Field
 
-from core import errors
 from core.api.caller import Scope
 from core.api.headers import set_header
 from core.api.operations import operation
@@ -19,11 +18,20 @@ from core.api.paging import Page, page
 from core.api.problems import Problem
 from core.api.schema import ListParameters, Parameters, Schema
 from core.body_limits import BodyLimit
+from core.remembered import Remembered
 from endpoints.models import Endpoint
-from invocations import answers, decoding, services
-from invocations.models import Invocation, Picture
+from invocations import answers, decoding, pictures_kept, recording, services
+from invocations.models import Invocation
 from invocations.panels import MAY_INVOKE
-from invocations.pictures import MAX_FILE_BYTES, NotAPicture, prepare, too_large
+from invocations.payload import Payload, prepared
+from invocations.pictures import (
+    MAX_FILE_BYTES,
+    NotAPicture,
+    file_name,
+    prepare,
+    too_large,
+    type_as_it_is,
+)
 from invocations.runtime import MAX_PAYLOAD_BYTES
 from models_catalog.models import Version
 
@@ -42,6 +50,9 @@ _REFERENCE = re.compile(r"(?P<model>[^:]+)(?::(?P<number>[0-9]{1,9}))?")
 _HEADER = re.compile(r"[\x20-\x7e]{1,1024}")
 _DEFAULT_TYPE = "application/octet-stream"
 _THROTTLED_S = "5"
+# What is called, by what names it for good; as the tokens, it is looked up once a second.
+_ENDPOINTS: Remembered[str, Endpoint] = Remembered()
+_VERSIONS: Remembered[tuple[object, ...], Version] = Remembered()
 
 
 class PredictionOut(Schema):
@@ -87,7 +98,10 @@ class InvocationOut(Schema):
     timings: TimingsOut
     picture: SentPictureOut | None
     error: str | None = Field(description="What went wrong, in the reader's language.")
-    error_code: str | None = Field(description="The English sentence with its places: stable.")
+    error_code: str | None = Field(
+        description="The code of the problem that it was, or `interrupted`; null: of calls that a "
+        "release before has made."
+    )
 
 
 class CallParameters(Parameters):
@@ -140,6 +154,9 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
     it. A picture of more than 6 MB, which SageMaker does not take, or in a format that containers
     may not read is scaled down or re-encoded first, as on the page. A model that is not loaded is
     waited for. `Server-Timing` says where the time went.
+
+    An answer of more than 64 KB is not kept for a repetition with the same Idempotency-Key: that
+    calls the model again.
     """
     endpoint = _endpoint(name)
     version = _version(endpoint, query)
@@ -180,6 +197,7 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
 )  # fmt: skip
 def list_invocations(request: HttpRequest, query: Query[InvocationParameters]) -> Any:
     """The calls of all people, the latest first."""
+    recording.recorder().settle()
     rows = Invocation.objects.listed().exclude(uid=None)
     if query.endpoint:
         rows = rows.filter(endpoint__name=query.endpoint)
@@ -220,10 +238,12 @@ def get(request: HttpRequest, id: str) -> Any:
     },
 )  # fmt: skip
 def picture(request: HttpRequest, id: str) -> Any:
-    """What was sent, as a JPEG: 480 pixels while the picture is kept, for a day; then 192."""
+    """What was sent, as a JPEG: 480 pixels while the picture is kept, for a day; then 192.
+
+    Nothing is left after the day of what nobody has looked at.
+    """
     row = _row(id)
-    kept = Picture.objects.filter(sha256=row.picture_sha256).only("preview").first()
-    data = bytes(kept.preview) if kept is not None and kept.preview else bytes(row.thumbnail)
+    data = pictures_kept.preview_of(row.picture_sha256) or pictures_kept.thumbnail_of(row)
     if not data:
         raise Problem("not-found", _("This call has no picture."))
     return HttpResponse(data, content_type="image/jpeg")
@@ -235,8 +255,8 @@ def _user(request: HttpRequest) -> User:
 
 
 def _endpoint(name: str) -> Endpoint:
-    """The endpoint of this name that is not gone."""
-    found = Endpoint.objects.filter(gone_at=None, name=name).first()
+    """The endpoint of this name that is not gone, as it was a second ago at most."""
+    found = _ENDPOINTS.get(name, lambda: Endpoint.objects.filter(gone_at=None, name=name).first())
     if found is None:
         said = _("There is no endpoint %(name)s. Nothing was called.") % {"name": name}
         raise Problem("not-found", said)
@@ -244,14 +264,18 @@ def _endpoint(name: str) -> Endpoint:
 
 
 def _version(endpoint: Endpoint, query: CallParameters) -> Version:
-    """The version that is meant; ``digits`` alone is looked up at each call."""
+    """The version that is meant, as it was a second ago at most.
+
+    What may mean another one tomorrow (``digits`` alone) is looked up at each call.
+    """
     if bool(query.model) == bool(query.target):
         raise Problem("invalid", errors={"model": [_("Name one of the two: model or target.")]})
     rows = Version.objects.select_related("model").defer("report", "model__description")
     if query.target:
         rows = rows.filter(bucket=endpoint.bucket, prefix=endpoint.prefix)
         key = f"{endpoint.prefix}/{query.target}" if endpoint.prefix else query.target
-        found = rows.filter(key=key).order_by("-pk").first()
+        named = rows.filter(key=key).order_by("-pk")
+        found = _VERSIONS.get((endpoint.bucket, endpoint.prefix, query.target), named.first)
     else:
         match = _REFERENCE.fullmatch(query.model)
         if match is None:
@@ -259,7 +283,9 @@ def _version(endpoint: Endpoint, query: CallParameters) -> Version:
             raise Problem("invalid", errors={"model": [said]})
         rows = rows.filter(model__name=match["model"])
         if match["number"]:
-            found = rows.filter(number=int(match["number"])).first()
+            number = int(match["number"])
+            numbered = rows.filter(number=number)
+            found = _VERSIONS.get((match["model"], number), numbered.first)
         else:
             found = rows.filter(state=Version.State.READY).order_by("-number").first()
     if found is None:
@@ -268,7 +294,7 @@ def _version(endpoint: Endpoint, query: CallParameters) -> Version:
     return found
 
 
-def _payload(request: HttpRequest, name: str) -> Picture | services.Payload:
+def _payload(request: HttpRequest, name: str) -> Payload:
     """What to send: a picture is kept for a day as on the page, anything else as it is."""
     data = request.body
     given = request.headers.get("Content-Type", "") or _DEFAULT_TYPE
@@ -276,22 +302,21 @@ def _payload(request: HttpRequest, name: str) -> Picture | services.Payload:
     if not data:
         raise Problem("invalid", errors={"body": [_("The body is empty. Send a picture.")]})
     try:
-        decoding.open_picture(data)
+        kept_type = type_as_it_is(data)
     except (decoding.NoPicture, decoding.Unreadable):
         pass  # the model itself says whether it can take it
     else:
+        if kept_type:
+            return Payload(file_name(name), content_type, data, kept_type)
         try:
-            kept = services.keep(prepare(io.BytesIO(data), name))
-            if bytes(kept.data) == data:
-                kept.content_type = content_type  # not saved: it is that of this call alone
-            return kept
+            return prepared(prepare(io.BytesIO(data), name))
         except NotAPicture as problem:
             if len(data) > MAX_PAYLOAD_BYTES:
                 raise Problem("model-refused", str(problem)) from None
     if len(data) > MAX_PAYLOAD_BYTES:
         said = _("A payload that is no picture may have %(most)s bytes. Nothing was called.")
         raise Problem("too-large", said % {"most": f"{MAX_PAYLOAD_BYTES:,}"})
-    return services.Payload(name, content_type, data)
+    return Payload(name, content_type, data)
 
 
 def _header_value(header: str, value: str) -> str:
@@ -305,20 +330,10 @@ def _problem(row: Invocation, error: Exception | None) -> Problem:
     """What went wrong, in the words of the call's row, which stays."""
     said = str(row.said or "")
     headers = {"MME-Invocation": str(row.uid)}
-    if isinstance(error, errors.ModelFailed):
-        refused = error.status in services.REFUSALS
-        return Problem("model-refused" if refused else "model-failed", said, headers=headers)
-    if isinstance(error, errors.NotReady):
-        return Problem("model-loading", said, headers=headers)
-    if isinstance(error, errors.Throttled):
-        return Problem("unavailable", said, headers=headers | {"Retry-After": _THROTTLED_S})
-    if isinstance(error, errors.NotFound):
-        return Problem("not-found", said, headers=headers)
-    if isinstance(error, errors.Denied):
-        return Problem("aws-denied", said, headers=headers)
-    if isinstance(error, answers.UnreadableAnswer):
-        return Problem("model-failed", said, headers=headers)
-    return Problem("aws-failed", said, headers=headers)
+    code = services.code_of(error)
+    if code == "unavailable":
+        headers["Retry-After"] = _THROTTLED_S
+    return Problem(code, said, headers=headers)
 
 
 def _number(text: str) -> int:
@@ -326,7 +341,7 @@ def _number(text: str) -> int:
 
 
 def _row(id: str) -> Invocation:
-    found = Invocation.objects.listed().filter(uid=id).first()
+    found = recording.find(id)
     if found is None:
         raise Http404
     return found
@@ -341,7 +356,7 @@ def _shown(row: Invocation) -> dict[str, Any]:
     sent = None
     if row.picture_sha256:
         sent = {"name": row.picture_name, "sha256": row.picture_sha256, "size": row.sent_bytes}
-    code = row.error_code if isinstance(row.error_code, dict) else {}
+    said = row.said
     return {
         "id": row.uid,
         "endpoint": row.endpoint.name,
@@ -361,8 +376,8 @@ def _shown(row: Invocation) -> dict[str, Any]:
             **{name: timings.get(name) for name in ("load_ms", "decode_ms", "infer_ms")},
         },
         "picture": sent,
-        "error": str(row.said) if row.said is not None else None,
-        "error_code": code.get("code"),
+        "error": None if said is None else str(said),
+        "error_code": None if said is None else said.stable_code,
     }
 
 

@@ -2,7 +2,8 @@
 
 Bytes up to 64 KB lie in the row, larger ones in S3 below ``TEST_SETS_PREFIX``, outside the stores
 that endpoints serve. An object is written before its row and deleted before it, so a row that is
-there has its picture; what a crash in between leaves is an object that nothing names.
+there has its picture; what a crash in between leaves is an object that nothing names, which is
+deleted after a day (invocations/pictures_kept.py).
 """
 
 import io
@@ -25,12 +26,13 @@ from activity.models import Event
 from activity.services import record
 from core import clock, spreadsheet
 from core.errors import AwsError
+from invocations import pictures_kept
 from invocations.models import LABEL_LENGTH, Invocation, LabelledPicture, Picture
+from invocations.pictures import NotAPicture
+from invocations.pictures_kept import INLINE_BYTES
 from models_catalog import s3
 from models_catalog.models import RegisteredModel, Version
 
-INLINE_BYTES = 64 * 1024
-"""Larger pictures lie in S3: rows are read, backed up and replicated whole."""
 # What a flag writes to a row.
 _WRITTEN = (
     *("version_id", "invocation_id", "label", "predicted", "probability"),
@@ -102,8 +104,9 @@ def flag(*, invocation: Invocation, label: str, actor: User) -> Flagged:
     same = LabelledPicture.objects.filter(model=model, sha256=picture.sha256)
     before = same.values(*_WRITTEN).first()
     if not (known := same.update(**values)):
-        _check_room(model, len(picture.data))
-        known = not _create(model, picture, values) and same.update(**values)
+        data = pictures_kept.content(picture)
+        _check_room(model, len(data))
+        known = not _create(model, picture, data, values) and same.update(**values)
     record(
         action="model.answer_flagged",
         subject=model,
@@ -209,7 +212,7 @@ def _picture(invocation: Invocation, label: str) -> Picture:
             _("The model answered “%(label)s” itself. Choose another label; nothing was stored.")
             % {"label": label}
         )
-    picture = Picture.objects.filter(sha256=invocation.picture_sha256).first()
+    picture = pictures_kept.find(invocation.picture_sha256)
     if picture is None:
         raise FlagRefused(
             _(
@@ -232,9 +235,16 @@ def _check_room(model: RegisteredModel, more: int) -> None:
         )
 
 
-def _create(model: RegisteredModel, picture: Picture, values: dict[str, object]) -> bool:
+def _create(
+    model: RegisteredModel, picture: Picture, data: bytes, values: dict[str, object]
+) -> bool:
     """Store a picture that the set did not have; False where somebody else just did."""
-    data = bytes(picture.data)
+    thumbnail = bytes(picture.thumbnail)
+    if not thumbnail:  # a program sent it, and nobody has looked at it
+        try:
+            thumbnail = bytes(pictures_kept.with_thumbnail(picture).thumbnail)
+        except NotAPicture as problem:
+            raise FlagRefused(str(problem)) from None
     bucket = key = ""
     if len(data) > INLINE_BYTES:
         bucket = settings.MODEL_BUCKET
@@ -249,7 +259,7 @@ def _create(model: RegisteredModel, picture: Picture, values: dict[str, object])
                 content_type=picture.content_type,
                 size=len(data),
                 data=b"" if key else data,
-                thumbnail=bytes(picture.thumbnail),
+                thumbnail=thumbnail,
                 bucket=bucket,
                 key=key,
                 **values,

@@ -32,15 +32,21 @@ class PictureQuerySet(models.QuerySet["Picture"]):
 
 
 class Picture(models.Model):
-    """A picture as it was sent, kept for a day so that it can be sent again."""
+    """A picture as it was sent, kept for a day so that it can be sent again.
+
+    The bytes lie in ``data`` up to 64 KB (invocations/pictures_kept.py), larger ones in S3 at
+    ``key``; those of the release before in ``data``, whatever their size.
+    """
 
     sha256 = models.CharField(max_length=64, unique=True)
     name = models.CharField(max_length=255)
     content_type = models.CharField(max_length=40)
     data = models.BinaryField()
-    thumbnail = models.BinaryField()
+    bucket = models.CharField(max_length=63, blank=True, db_default="")
+    key = models.CharField(max_length=1024, blank=True, db_default="")
+    thumbnail = models.BinaryField(help_text="A small JPEG; empty until somebody looks at it.")
     preview = models.BinaryField(
-        null=True, help_text="A larger JPEG, for the answer; None in rows of the release before."
+        null=True, help_text="A larger JPEG, for the answer; None until somebody looks at it."
     )
     scaled = models.CharField(max_length=200, blank=True)
     scaled_code = models.JSONField(null=True, help_text="The same as a code with parameters.")
@@ -54,6 +60,11 @@ class Picture(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def made_smaller(self) -> Sentence | None:
+        """How it was made smaller, if it was."""
+        return Sentence.from_json(self.scaled_code, self.scaled) if self.scaled else None
 
 
 def new_uid() -> str:
@@ -117,12 +128,7 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
 
     def give_up(self) -> int:
         """Mark the unfinished ones as failed: no process waits for their answers."""
-        said = phrase(
-            "The portal was stopped while it waited for the answer. Call the model again."
-        )
-        return self.unfinished().update(
-            state=Invocation.State.FAILED, leased_until=None, **Invocation.told(said)
-        )
+        return self.unfinished().update(leased_until=None, **Invocation.given_up())
 
 
 class Invocation(Leased):
@@ -216,6 +222,14 @@ class Invocation(Leased):
     def told(said: Sentence) -> dict[str, Any]:
         """The columns that say what went wrong."""
         return {"error": said.english(), "error_code": said.as_json()}
+
+    @classmethod
+    def given_up(cls) -> dict[str, Any]:
+        """The columns of a call whose process is gone."""
+        said = phrase(
+            "The portal was stopped while it waited for the answer. Call the model again."
+        ).named("interrupted")
+        return {"state": cls.State.FAILED} | cls.told(said)
 
     @property
     def said(self) -> Sentence | None:

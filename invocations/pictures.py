@@ -83,7 +83,7 @@ class Prepared:
 
 def prepare(file: BinaryIO, name: str) -> Prepared:
     """Read a picture; re-encode it where the container could not take it. Raises NotAPicture."""
-    name = PurePath(name or "picture").name[-200:] or "picture"
+    name = file_name(name)
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if not size:
@@ -98,10 +98,30 @@ def prepare(file: BinaryIO, name: str) -> Prepared:
     except decoding.NoPicture:
         raise NotAPicture(
             _("%(name)s is not a picture, whatever its name says. Choose a file of: %(formats)s.")
-            % {"name": name, "formats": decoding.LISTED}
+            % {"name": name, "formats": formats()}
         ) from None
     except decoding.Unreadable as error:
         raise NotAPicture(unreadable.told(str(error))) from error
+
+
+def formats() -> str:
+    """The formats to send, in words of the reader's language."""
+    *most, last = decoding.COMMON
+    return _("%(most)s or %(last)s") % {"most": ", ".join(most), "last": last}
+
+
+def file_name(name: str) -> str:
+    """The name that is kept of a file."""
+    return PurePath(name or "picture").name[-200:] or "picture"
+
+
+def type_as_it_is(data: bytes) -> str:
+    """The content type of a picture that is sent as it is; empty for one that has to be prepared.
+
+    Looks at its header alone. Raises decoding.NoPicture and decoding.Unreadable.
+    """
+    opened = decoding.open_picture(data)
+    return _TYPES.get(opened.kind, "") if len(data) <= MAX_PAYLOAD_BYTES else ""
 
 
 def too_large(name: str) -> str:

@@ -5,30 +5,31 @@ neither the server nor a worker. A page waits a moment for its answer, then look
 """
 
 import atexit
-import hashlib
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import InterfaceError, InternalError, OperationalError, connection
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from core import clock, errors
+from core import errors
 from core.lease import LeaseLost
 from core.sentences import Sentence, phrase
 from endpoints.models import Endpoint
-from invocations import answers, runtime
+from invocations import answers, pictures_kept, recording, runtime
 from invocations.models import Invocation, Picture
-from invocations.pictures import Prepared
+from invocations.payload import Payload
 from invocations.pool import Pool, PoolFull
+from invocations.recording import Recorded
 from invocations.under_way import UnderWay
 from models_catalog.models import Version
 
@@ -41,8 +42,6 @@ REFUSALS = (400, 413, 415)
 """The statuses with which a container says that it cannot take a payload."""
 # How long a call waits for a thread; one of a model that is loaded is over in milliseconds.
 _PLACE_WAIT_S = 0.5
-# How long an answer is kept while the database is locked, full or away.
-WRITE_FOR_S = 120.0
 
 
 class CallRefused(Exception):
@@ -56,23 +55,6 @@ class CallRefused(Exception):
         self.code = code
 
 
-@dataclass(frozen=True)
-class Payload:
-    """What is sent where no picture is kept; the names are those of a Picture."""
-
-    name: str
-    content_type: str
-    data: bytes
-    thumbnail: bytes = b""
-    scaled: str = ""
-    scaled_code: object = None
-
-    @property
-    def sha256(self) -> str:
-        """Of the bytes that are sent, in hexadecimal."""
-        return hashlib.sha256(self.data).hexdigest()
-
-
 @dataclass
 class Outcome:
     """What came of a call: the container's answer, or what went wrong."""
@@ -83,9 +65,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Call:
-    """What a thread of the pool needs to make a call, so that it reads no row."""
+    """What a thread needs to make a call, so that it reads no row."""
 
-    invocation_pk: int
+    recorded: Recorded
     endpoint_name: str
     target_model: str
     body: bytes
@@ -113,20 +95,46 @@ def _give_up_the_rest() -> None:
     Invocation.objects.filter(pk__in=_under_way.pks()).give_up()
 
 
-def start(
-    *, endpoint: Endpoint, version: Version, picture: Picture, actor: User | None
-) -> "tuple[Invocation, Future[None]]":
-    """Begin a call; returns its row, and a future that is done when the row is settled.
+class Started:
+    """A call that a thread of the pool makes."""
+
+    def __init__(self, recorded: Recorded, future: "Future[None]") -> None:
+        self._recorded = recorded
+        self._future = future
+
+    def keep(self, payload: Payload) -> Picture | None:
+        """Keep the picture, with its thumbnail; None where it cannot be read.
+
+        Done while the model works: the answer waits for neither.
+        """
+        kept = pictures_kept.keep(payload)
+        if kept is not None:
+            self._recorded.set_thumbnail(bytes(kept.thumbnail))
+        return kept
+
+    def answered(self, within_s: float) -> Invocation:
+        """The call's row, with its answer where that comes in time."""
+        try:
+            self._future.exception(timeout=within_s)  # what went wrong is on the row
+        except StillRunning:
+            pass
+        finally:
+            self._recorded.write_now()
+        return self._recorded.row
+
+
+def start(*, endpoint: Endpoint, version: Version, payload: Payload, actor: User | None) -> Started:
+    """Begin a call in a thread.
 
     Raises CallRefused, with no row left, where the endpoint does not serve this version, or where
-    too many calls are waiting already. The picture stays kept, so that it can be sent again.
+    too many calls are waiting already.
     """
-    invocation, call = _begin(endpoint, version, picture, actor)
+    call = _begin(endpoint, version, payload, actor)
     try:
-        return invocation, pool().submit(partial(_run, call))
+        return Started(call.recorded, pool().submit(partial(_run, call)))
     except PoolFull:
-        _under_way.discard(invocation.pk)
-        invocation.delete()
+        _under_way.discard(call.recorded)
+        call.recorded.drop()
         raise _too_many() from None
 
 
@@ -134,26 +142,29 @@ def call(
     *,
     endpoint: Endpoint,
     version: Version,
-    payload: "Picture | Payload",
+    payload: Payload,
     actor: User | None,
     accept: str = answers.JSON,
     own_bytes: bool = False,
 ) -> tuple[Invocation, Outcome]:
     """Make a call in this thread, and wait for its end; returns its row and what came of it.
 
-    It takes until the model is loaded, INVOKE_WAIT_S at most. ``accept``: what the container is
-    asked for. ``own_bytes``: its caller reads the answer, so one without labels is no failure.
-    Raises CallRefused as start().
+    The row is written after the answer, mostly (invocations/recording.py): what it is asked for
+    is in memory. It takes until the model is loaded, INVOKE_WAIT_S at most. ``accept``: what the
+    container is asked for. ``own_bytes``: its caller reads the answer, so one without labels is
+    no failure. Raises CallRefused as start().
     """
     if not _places().acquire(timeout=_PLACE_WAIT_S):
         raise _too_many()
     try:
-        invocation, made = _begin(endpoint, version, payload, actor, accept, own_bytes)
-        _run(made)
+        made = _begin(endpoint, version, payload, actor, accept, own_bytes)
+        try:
+            _run(made)
+        finally:
+            recording.recorder().hand_over(made.recorded)
     finally:
         _places().release()
-    invocation.refresh_from_db()
-    return invocation, made.outcome
+    return made.recorded.row, made.outcome
 
 
 @cache
@@ -174,12 +185,12 @@ def _too_many() -> CallRefused:
 def _begin(
     endpoint: Endpoint,
     version: Version,
-    picture: "Picture | Payload",
+    payload: Payload,
     actor: User | None,
     accept: str = answers.JSON,
     own_bytes: bool = False,
-) -> tuple[Invocation, _Call]:
-    """The row of a call that is to be made at once; raises CallRefused."""
+) -> _Call:
+    """A call that is to be made at once, in the journal; raises CallRefused."""
     if not endpoint.serving:
         raise CallRefused(
             _(
@@ -200,63 +211,50 @@ def _begin(
             % {"version": version, "name": endpoint.name},
             "model-not-served",
         )
-    invocation = Invocation.objects.create(
+    now = timezone.now()
+    row = Invocation(
         endpoint=endpoint,
         version=version,
         target_model=version.target_model,
         created_by=actor,
-        picture_name=picture.name,
-        picture_sha256=picture.sha256,
-        thumbnail=bytes(picture.thumbnail),
-        sent_bytes=len(picture.data),
-        scaled=picture.scaled,
-        scaled_code=picture.scaled_code,
-        leased_until=clock.now() + Invocation.LEASE,
+        created_at=now,
+        # Both count for a row that is unfinished alone, and that has a lease.
+        seen_at=now,
+        check_after=now,
+        picture_name=payload.name,
+        picture_sha256=payload.sha256,
+        thumbnail=payload.thumbnail,
+        sent_bytes=len(payload.data),
+        scaled=payload.scaled,
+        scaled_code=payload.scaled_code,
     )
-    call = _Call(
-        invocation.pk,
+    recorded = Recorded(row, payload if payload.kept_type else None)
+    recorded.begin()
+    _under_way.add(recorded)
+    return _Call(
+        recorded,
         endpoint.name,
         version.target_model,
-        bytes(picture.data),
-        picture.content_type,
+        payload.data,
+        payload.content_type,
         accept,
         own_bytes,
         Outcome(),
     )
-    _under_way.add(invocation.pk)
-    return invocation, call
-
-
-def keep(picture: Prepared) -> Picture:
-    """Keep the picture for a day, so that it can be sent again."""
-    kept, _created = Picture.objects.update_or_create(
-        sha256=picture.sha256,
-        defaults={
-            "name": picture.name,
-            "content_type": picture.content_type,
-            "data": picture.data,
-            "thumbnail": picture.thumbnail,
-            "preview": picture.preview,
-            "scaled": picture.scaled.english()[:200] if picture.scaled else "",
-            "scaled_code": picture.scaled.as_json() if picture.scaled else None,
-            "used_at": clock.now(),
-        },
-    )
-    return kept
 
 
 def sweep() -> None:
     """Give up the calls whose process is gone, and drop the pictures that were kept long enough.
 
-    Rows that have no id of the API get one.
+    What such a process had answered becomes rows first. Rows that have no id of the API get one.
     """
+    recording.replay()
     # Asked first: a write that changes nothing takes SQLite's one lock all the same.
     if Invocation.objects.due().exists():
         Invocation.objects.due().give_up()
     if Invocation.objects.filter(uid=None).exists():
         Invocation.objects.name_old()
-    if Picture.objects.expired().exists():
-        Picture.objects.expired().delete()
+    pictures_kept.sweep()
 
 
 def _run(call: _Call) -> None:
@@ -264,9 +262,10 @@ def _run(call: _Call) -> None:
     try:
         _call_until_finished(call)
     except LeaseLost:
-        logger.warning("call %s was given up before it had an answer", call.invocation_pk)
+        logger.warning("call %s was given up before it had an answer", call.recorded.row.pk)
+        call.recorded.row.refresh_from_db()
     finally:
-        _under_way.discard(call.invocation_pk)
+        _under_way.discard(call.recorded)
 
 
 def _call_until_finished(call: _Call) -> None:
@@ -274,56 +273,48 @@ def _call_until_finished(call: _Call) -> None:
 
     Raises LeaseLost where the row is finished by then: the page has shown that it failed.
     """
-    row = Invocation.objects.unfinished().filter(pk=call.invocation_pk)
     began = time.perf_counter()
 
-    def note(**fields: object) -> None:
-        if _write(lambda: row.update(**fields)) != 1:
-            raise LeaseLost
-
     def finish(**fields: object) -> None:
-        latency_ms = (time.perf_counter() - began) * 1000
-        note(latency_ms=latency_ms, leased_until=None, **fields)
+        call.recorded.finish(latency_ms=(time.perf_counter() - began) * 1000, **fields)
 
-    def fail(said: Sentence, request_id: str = "") -> None:
-        finish(state=Invocation.State.FAILED, request_id=request_id, **Invocation.told(said))
+    def fail(said: Sentence, code: str, request_id: str = "") -> None:
+        told = Invocation.told(said.named(code))
+        finish(state=Invocation.State.FAILED, request_id=request_id, **told)
 
     try:
-        _try_until_answered(call, began, note, finish)
+        _try_until_answered(call, began, finish)
     except errors.ModelFailed as error:
         call.outcome.error = error
-        fail(_model_said(error), _request_id(error))
+        fail(_model_said(error), code_of(error), _request_id(error))
     except (errors.AwsError, answers.UnreadableAnswer) as error:
         call.outcome.error = error
-        fail(error.sentence, _request_id(error))
+        fail(error.sentence, code_of(error), _request_id(error))
     except LeaseLost:
         raise
     except BaseException:
-        fail(phrase("The portal failed; its log says why. Call the model again."))
+        fail(phrase("The portal failed; its log says why. Call the model again."), "internal")
+        call.recorded.write_now()
         raise
 
 
-def _write(write: Callable[[], int]) -> int:
-    """Write to the database, and return what ``write`` does.
-
-    Retried for two minutes where the database is locked, full or away: a backup that locks it must
-    not lose an answer of SageMaker. Raises what the last try raised.
-    """
-    until = time.monotonic() + WRITE_FOR_S
-    while True:
-        try:
-            return write()
-        except (OperationalError, InternalError, InterfaceError) as error:
-            if time.monotonic() > until:
-                raise
-            logger.warning("an answer waits for the database: %s", error)
-            connection.close_if_unusable_or_obsolete()
-        time.sleep(BETWEEN_TRIES_S)
+def code_of(error: Exception | None) -> str:
+    """What programs know a failure by: a code of core/api/problems.py, also in the call's row."""
+    if isinstance(error, errors.ModelFailed):
+        return "model-refused" if error.status in REFUSALS else "model-failed"
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), "aws-failed")
 
 
-def _try_until_answered(
-    call: _Call, began: float, note: Callable[..., object], finish: Callable[..., None]
-) -> None:
+_CODES: dict[type[Exception], str] = {
+    errors.NotReady: "model-loading",
+    errors.Throttled: "unavailable",
+    errors.NotFound: "not-found",
+    errors.Denied: "aws-denied",
+    answers.UnreadableAnswer: "model-failed",
+}
+
+
+def _try_until_answered(call: _Call, began: float, finish: Callable[..., None]) -> None:
     attempts = throttled = 0
     while True:
         attempts += 1
@@ -350,7 +341,7 @@ def _try_until_answered(
             throttled += 1
             if throttled >= _THROTTLED_TRIES:
                 raise
-        note(state=Invocation.State.LOADING, attempts=attempts)
+        call.recorded.change(state=Invocation.State.LOADING, attempts=attempts)
         time.sleep(BETWEEN_TRIES_S)
     answered = time.perf_counter()
     cold, timings = answers.timings(answer.custom_attributes)

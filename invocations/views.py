@@ -1,8 +1,5 @@
 """Pages to call a model: choose, send a picture, see the answer."""
 
-import mimetypes
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as StillRunning
 from typing import Any, cast
 
 from django.conf import settings
@@ -15,14 +12,15 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from core.body_limits import accepts_body
+from core.errors import AwsError
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Day, Table
 from endpoints.models import Endpoint
-from invocations import samples, services
-from invocations.decoding import LISTED
+from invocations import pictures_kept, samples, services
 from invocations.models import Invocation, Picture
 from invocations.panels import MAY_INVOKE
-from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, prepare, too_large
+from invocations.payload import Payload, read
+from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, formats, too_large
 from models_catalog.models import RegisteredModel, Version
 
 # Ids by name; the form's own choices.
@@ -31,9 +29,12 @@ Chosen = dict[str, int | None]
 # A warm model answers well within this, so that its answer comes with the first response.
 PATIENCE_S = 1.5
 RECENT = 10
-# What the picture's field says of itself.
-_FIELD = {"accept": ACCEPT, "formats": LISTED, "max_file_bytes": MAX_FILE_BYTES}
 may_invoke = require_permission(MAY_INVOKE, "call models")
+
+
+def _field() -> dict[str, Any]:
+    """What the picture's field says of itself."""
+    return {"accept": ACCEPT, "formats": formats(), "max_file_bytes": MAX_FILE_BYTES}
 
 
 @require_safe
@@ -63,20 +64,25 @@ def run(request: HttpRequest) -> HttpResponse:
 @csrf_protect
 def _run(request: HttpRequest) -> HttpResponse:
     chosen = {name: _number(request.POST.get(name)) for name in ("endpoint", "version")}
-    picture = None
+    payload = picture = None
     try:
         endpoint, version = _targets(chosen)
-        picture = _picture(request)
-        invocation, future = services.start(
-            endpoint=endpoint, version=version, picture=picture, actor=actor(request)
+        payload = _payload(request)
+        started = services.start(
+            endpoint=endpoint, version=version, payload=payload, actor=actor(request)
         )
-    except (NotAPicture, services.CallRefused) as problem:
-        if picture is None:
+    except (NotAPicture, AwsError, services.CallRefused) as problem:
+        if payload is not None:  # so that it can be sent when the call is possible
+            picture = pictures_kept.keep(payload)
+        else:
             picture = Picture.objects.filter(sha256=request.POST.get("again", "")).first()
         return _problem(request, str(problem), chosen, picture)
-    _wait(future)
+    try:
+        picture = started.keep(payload)
+    finally:
+        invocation = started.answered(PATIENCE_S)
     if _is_htmx(request):
-        return _result_fragment(request, invocation.pk)
+        return _result_fragment(request, invocation, picture)
     return redirect("invocations:result", invocation.pk)
 
 
@@ -84,11 +90,12 @@ def _run(request: HttpRequest) -> HttpResponse:
 @may_invoke
 def result(request: HttpRequest, pk: int) -> HttpResponse:
     """One call: its answer, or how long it has been waited for; for htmx that part alone."""
-    if _is_htmx(request):
-        return _result_fragment(request, pk)
     invocation = _invocation(pk)
+    if _is_htmx(request):
+        picture = Picture.objects.filter(sha256=invocation.picture_sha256).defer("data").first()
+        return _result_fragment(request, invocation, picture)
     chosen: Chosen = {"endpoint": invocation.endpoint_id, "version": invocation.version_id}
-    picture = Picture.objects.filter(sha256=invocation.picture_sha256).first()
+    picture = Picture.objects.filter(sha256=invocation.picture_sha256).defer("data").first()
     context = _page_context(chosen, picture) | _result_context(invocation)
     return render(request, "invocations/page.html", context)
 
@@ -102,7 +109,7 @@ def thumbnail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _thumbnail(pk: int) -> HttpResponse:
-    data = bytes(get_object_or_404(Invocation, pk=pk).thumbnail)
+    data = pictures_kept.thumbnail_of(get_object_or_404(Invocation, pk=pk))
     if not data:
         raise Http404(_("This call has no picture."))
     return HttpResponse(data, content_type="image/jpeg")
@@ -114,9 +121,9 @@ def _thumbnail(pk: int) -> HttpResponse:
 def picture(request: HttpRequest, pk: int) -> HttpResponse:
     """What was sent, as a larger JPEG while it is kept; then the small one."""
     invocation = get_object_or_404(Invocation.objects.only("picture_sha256"), pk=pk)
-    kept = Picture.objects.filter(sha256=invocation.picture_sha256).only("preview").first()
-    if kept is not None and kept.preview:
-        return HttpResponse(bytes(kept.preview), content_type="image/jpeg")
+    data = pictures_kept.preview_of(invocation.picture_sha256)
+    if data:
+        return HttpResponse(data, content_type="image/jpeg")
     return _thumbnail(pk)
 
 
@@ -125,9 +132,11 @@ def picture(request: HttpRequest, pk: int) -> HttpResponse:
 @cache_control(private=True, max_age=86_400, immutable=True)
 def kept(request: HttpRequest, sha256: str) -> HttpResponse:
     """The JPEG of a picture that can be sent again."""
-    found = get_object_or_404(Picture.objects.only("preview", "thumbnail"), sha256=sha256)
-    data = bytes(found.preview or found.thumbnail)
-    return HttpResponse(data, content_type="image/jpeg")
+    found = pictures_kept.find(sha256)
+    data = pictures_kept.preview_of(sha256) if found is not None else b""
+    if found is None or not (data or found.thumbnail):
+        raise Http404(_("This picture is no longer kept."))
+    return HttpResponse(data or bytes(found.thumbnail), content_type="image/jpeg")
 
 
 @require_safe
@@ -135,11 +144,11 @@ def kept(request: HttpRequest, sha256: str) -> HttpResponse:
 @cache_control(private=True, max_age=3600)
 def sample(request: HttpRequest, name: str) -> HttpResponse:
     """One of the pictures that come with the portal."""
-    path = samples.path_of(name)
-    if path is None:
+    found = samples.read(name)
+    if found is None:
         raise Http404(_("There is no such sample."))
-    kind, _encoding = mimetypes.guess_type(path.name)
-    return HttpResponse(path.read_bytes(), content_type=kind or "application/octet-stream")
+    data, content_type = found
+    return HttpResponse(data, content_type=content_type)
 
 
 @require_safe
@@ -185,7 +194,7 @@ def _targets(chosen: Chosen) -> tuple[Endpoint, Version]:
     return endpoint, version
 
 
-def _picture(request: HttpRequest) -> Picture:
+def _payload(request: HttpRequest) -> Payload:
     """The sample that was clicked, the file that was chosen, or the one that was sent before."""
     name = request.POST.get("sample")
     if name:
@@ -193,26 +202,19 @@ def _picture(request: HttpRequest) -> Picture:
         if path is None:
             raise NotAPicture(_("That sample is no longer there. Choose another picture."))
         with path.open("rb") as file:
-            return services.keep(prepare(file, name))
+            return read(file, name)
     upload = request.FILES.get("picture")
     if upload is not None:
-        return services.keep(prepare(cast(Any, upload), upload.name or ""))
+        return read(cast(Any, upload), upload.name or "")
     again = request.POST.get("again")
     if not again:
         raise NotAPicture(_("Choose a picture first, or click one of the samples."))
-    kept = Picture.objects.filter(sha256=again).first()
+    kept = pictures_kept.find(again)
     if kept is None:
         raise NotAPicture(
             _("That picture is no longer here: pictures are kept for a day. Choose it again.")
         )
-    return kept
-
-
-def _wait(future: "Future[None]") -> None:
-    try:
-        future.exception(timeout=PATIENCE_S)  # what went wrong is on the row
-    except StillRunning:
-        return
+    return pictures_kept.payload_of(kept)
 
 
 def _problem(
@@ -232,12 +234,13 @@ def _problem(
     return render(request, "invocations/page.html", context, status=400)
 
 
-def _result_fragment(request: HttpRequest, pk: int) -> HttpResponse:
-    invocation = _invocation(pk)
-    context = _result_context(invocation) | _FIELD
+def _result_fragment(
+    request: HttpRequest, invocation: Invocation, picture: Picture | None
+) -> HttpResponse:
+    context = _result_context(invocation) | _field()
     if invocation.settled:
         context["recent"] = Invocation.objects.recent()[:RECENT]
-    context["picture"] = Picture.objects.filter(sha256=invocation.picture_sha256).first()
+    context["picture"] = picture
     return render(request, "invocations/_answer.html", context)
 
 
@@ -277,7 +280,7 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
         "picture": picture,
         "samples": samples.grouped(),
         "recent": Invocation.objects.recent()[:RECENT],
-        **_FIELD,
+        **_field(),
     }
 
 

@@ -274,6 +274,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-accounts": {"task": "accounts.tasks.sweep", "schedule": 300.0},
     "sweep-endpoints": {"task": "endpoints.tasks.sweep", "schedule": 2.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
+    "sweep-pictures": {"task": "invocations.tasks.sweep_objects", "schedule": 3600.0},
 }
 # A beat message that nobody took before the next one is due is worthless.
 for _entry in CELERY_BEAT_SCHEDULE.values():
@@ -325,6 +326,7 @@ MODEL_PREFIX = env_str("MODEL_PREFIX", "models").strip("/")
 STAGING_PREFIX = env_str("STAGING_PREFIX", "staging").strip("/")
 ORIGINALS_PREFIX = env_str("ORIGINALS_PREFIX", "originals").strip("/")
 TEST_SETS_PREFIX = env_str("TEST_SETS_PREFIX", "test-sets").strip("/")
+PICTURES_PREFIX = env_str("PICTURES_PREFIX", "pictures").strip("/")
 # SageMaker serves whatever lies below the store's prefix, so nothing else may lie there.
 require_disjoint(
     {
@@ -332,6 +334,7 @@ require_disjoint(
         "STAGING_PREFIX": STAGING_PREFIX,
         "ORIGINALS_PREFIX": ORIGINALS_PREFIX,
         "TEST_SETS_PREFIX": TEST_SETS_PREFIX,
+        "PICTURES_PREFIX": PICTURES_PREFIX,
     }
 )
 # Where browsers reach S3 under another address than the portal does, as in containers.
@@ -355,6 +358,8 @@ MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
 # SageMaker loads a model for up to 360 s while it answers ModelNotReadyException
 # (Developer Guide, invoke-multi-model-endpoint).
 INVOKE_WAIT_S = env_int("INVOKE_WAIT_S", 360, least=1)
+# What calls are and were, until it is in rows: a file of each process (invocations/journal.py).
+JOURNAL_DIR = env_str("JOURNAL_DIR", str(BASE_DIR / ".local" / "journal"))
 INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
 WEB_THREADS = env_int("WEB_THREADS", 16, least=2)  # the Procfile hands it to the web server
 SAMPLES_DIR = env_str("SAMPLES_DIR", "")

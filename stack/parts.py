@@ -91,6 +91,7 @@ def _portal_settings(layout: Layout) -> dict[str, str]:
             # Cookies are shared by all ports of a host, so each stack has its own names.
             "COOKIE_PREFIX": f"mme{layout.port}",
             "UPLOAD_TEMP_DIR": str(layout.local_dir / "tmp"),
+            "JOURNAL_DIR": str(layout.local_dir / "journal"),
             "MODEL_BUCKET": BUCKET,
             "MODEL_PREFIX": "models",
             "CONTAINER_IMAGE": _IMAGE,

@@ -1,11 +1,12 @@
 """Fixtures of the tests of calls."""
 
 from collections.abc import Iterator
+from typing import IO
 
 import pytest
 
 from endpoints.tests.conftest import account, advance, endpoint, make_version, serving, settle
-from invocations import services
+from invocations import pictures_kept, services
 
 __all__ = ["account", "advance", "endpoint", "make_version", "serving", "settle"]
 
@@ -14,5 +15,29 @@ __all__ = ["account", "advance", "endpoint", "make_version", "serving", "settle"
 def no_call_outlives_its_test() -> Iterator[None]:
     """The thread that writes the heartbeat of calls has no database once the test is over."""
     yield
-    for pk in services._under_way.pks():
-        services._under_way.discard(pk)
+    for call in services._under_way.calls():
+        services._under_way.discard(call)
+
+
+class Objects:
+    """S3 in memory: its objects by key."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def upload(self, *, bucket: str, key: str, file: IO[bytes]) -> None:
+        self.kept[key] = file.read()
+
+    def download(self, *, bucket: str, key: str) -> Iterator[bytes]:
+        yield self.kept[key]
+
+    def delete(self, *, bucket: str, key: str) -> None:
+        self.kept.pop(key, None)
+
+
+@pytest.fixture(autouse=True)
+def objects(monkeypatch: pytest.MonkeyPatch) -> Objects:
+    """Where large pictures are kept."""
+    fake = Objects()
+    monkeypatch.setattr(pictures_kept, "s3", fake)
+    return fake

@@ -14,7 +14,7 @@ from accounts import tokens
 from core import errors
 from core.sentences import phrase
 from endpoints.models import Endpoint
-from invocations import runtime, services
+from invocations import pictures_kept, runtime, services
 from invocations.models import Invocation, Picture
 from models_catalog.models import Version
 
@@ -100,7 +100,7 @@ def test_an_answer_says_all_of_the_call_and_is_recorded(ask: Ask, model: Model) 
     assert said["timings"]["infer_ms"] == 2.0
     assert "infer;dur=2.00" in answer.headers["Server-Timing"]
     assert row.created_by.username == "viewer-user"
-    assert row.thumbnail
+    assert not row.thumbnail  # it is made when somebody looks at it
     assert Picture.objects.get().sha256 == said["picture"]["sha256"]
     assert model.asked[0]["accept"] == "application/json"
     listed = json.loads(ask("GET", LIST).content)
@@ -108,6 +108,10 @@ def test_an_answer_says_all_of_the_call_and_is_recorded(ask: Ask, model: Model) 
     assert json.loads(ask("GET", f"{LIST}/{row.uid}").content) == said
     shown = ask("GET", f"{LIST}/{row.uid}/picture")
     assert shown.content.startswith(b"\xff\xd8")
+    small = pictures_kept.thumbnail_of(row)
+    assert small.startswith(b"\xff\xd8")
+    Picture.objects.all().delete()
+    assert ask("GET", f"{LIST}/{row.uid}/picture").content == small
 
 
 def test_another_accept_gives_the_containers_own_bytes(ask: Ask, model: Model) -> None:
@@ -202,7 +206,24 @@ def test_what_goes_wrong_is_a_problem_and_a_row(
     row = Invocation.objects.get()
     assert row.state == Invocation.State.FAILED
     assert json.loads(answer.content)["detail"] == str(row.said)
+    listed = json.loads(ask("GET", f"{LIST}/{row.uid}").content)
+    assert (listed["error"], listed["error_code"]) == (str(row.said), code)
     assert answer.headers["MME-Invocation"] == row.uid
+
+
+def test_a_call_that_was_interrupted_and_one_of_a_release_before_have_their_codes(
+    ask: Ask, model: Model
+) -> None:
+    ask(body=png())
+    row = Invocation.objects.get()
+    path = f"{LIST}/{row.uid}"
+    assert json.loads(ask("GET", path).content)["error_code"] is None
+    Invocation.objects.update(state=Invocation.State.RUNNING)
+    Invocation.objects.all().give_up()
+    assert json.loads(ask("GET", path).content)["error_code"] == "interrupted"
+    Invocation.objects.update(error="It failed.", error_code=phrase("It failed.").as_json())
+    found = json.loads(ask("GET", path).content)
+    assert (found["error"], found["error_code"]) == ("It failed.", None)
 
 
 def test_throttled_and_still_loading(ask: Ask, model: Model, settings: Any) -> None:

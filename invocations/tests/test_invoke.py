@@ -15,10 +15,10 @@ from PIL import Image
 from core import errors
 from endpoints.models import Endpoint
 from invocations import runtime, services
-from invocations.decoding import LISTED
 from invocations.models import Invocation, Picture
 from invocations.pictures import ACCEPT
 from invocations.pool import PoolFull
+from invocations.recording import Recorded
 from invocations.under_way import UnderWay
 from models_catalog.models import Version
 
@@ -209,7 +209,9 @@ def test_a_kind_that_is_not_read_is_named_and_the_field_offers_what_is(post, sag
     pages = text(post.client.get("/invoke/")), text(post(picture=upload()))
     for page in pages:
         assert f'accept="{ACCEPT}"' in page
-    assert LISTED in pages[0]
+    assert "AVIF or JPEG 2000" in pages[0]
+    korean = text(post.client.get("/invoke/", headers={"Accept-Language": "ko"}))
+    assert "AVIF 또는 JPEG 2000" in korean
 
 
 def test_a_picture_before_is_kept_when_the_next_is_none(post):
@@ -300,6 +302,8 @@ def test_errors_are_sentences_in_place(post, sagemaker_runtime, error, says):
 
 def test_a_call_that_was_given_up_stays_so(post, monkeypatch):
     def slow(**call):
+        for each in services._under_way.calls():
+            each.write_now()
         Invocation.objects.give_up()
         return Runtime().invoke(**call)
 
@@ -315,6 +319,8 @@ def test_a_call_that_was_given_up_is_not_retried(post, monkeypatch):
 
     def loading(**call):
         calls.append(call)
+        for each in services._under_way.calls():
+            each.write_now()
         Invocation.objects.give_up()
         raise errors.NotReady("the model is loading")
 
@@ -339,7 +345,7 @@ def test_a_shutdown_gives_up_what_is_under_way_and_says_so(serving, version, mon
     ]
     under_way = UnderWay(every_s=60)
     for row in rows[:2]:
-        under_way.add(row.pk)
+        under_way.add(Recorded(row))
     monkeypatch.setattr(services, "_under_way", under_way)
     services._give_up_the_rest()
     assert [Invocation.objects.get(pk=row.pk).state for row in rows] == [
@@ -351,7 +357,7 @@ def test_a_shutdown_gives_up_what_is_under_way_and_says_so(serving, version, mon
 
 def test_what_is_over_is_not_under_way(post):
     post(picture=upload())
-    assert services._under_way.pks() == []
+    assert services._under_way.calls() == []
 
 
 def test_an_answer_of_another_kind_is_told(post, sagemaker_runtime, monkeypatch):

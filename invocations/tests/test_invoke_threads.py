@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from endpoints.models import Endpoint
 from endpoints.reconciler import advance
-from invocations import runtime, services, views
+from invocations import recording, runtime, services, views
 from invocations.models import Invocation
 from invocations.pool import Pool
 from invocations.tests.test_invoke import Runtime, upload
@@ -69,7 +69,7 @@ def test_an_answer_outlasts_a_lock_of_the_database(
         return fake.invoke(**call)
 
     monkeypatch.setattr(runtime, "invoke", slow)
-    monkeypatch.setattr(services, "BETWEEN_TRIES_S", 0.05)
+    monkeypatch.setattr(recording, "BETWEEN_TRIES_S", 0.05)
     monkeypatch.setattr(views, "PATIENCE_S", 0.05)
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
     client = client_of("viewer")

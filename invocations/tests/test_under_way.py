@@ -12,6 +12,7 @@ from core.tests.locked import locked_by_another_program
 from invocations import runtime, services, views
 from invocations.models import Invocation
 from invocations.pool import Pool
+from invocations.recording import Recorded
 from invocations.tests.test_invoke import Runtime, upload
 from invocations.tests.test_invoke_threads import wait_until
 from invocations.under_way import UnderWay
@@ -67,12 +68,13 @@ def test_what_is_settled_is_not_touched(serving, make_version, under_way):
     make = Invocation.objects.create
     settled = make(endpoint=serving, version=make_version(), target_model="t", state="done")
     running = make(endpoint=serving, version=settled.version, target_model="t")
-    for call in (settled, running):
-        under_way.add(call.pk)
+    recorded = [Recorded(call) for call in (settled, running)]
+    for call in recorded:
+        under_way.add(call)
     wait_until(lambda: Invocation.objects.get(pk=running.pk).seen_at > running.seen_at)
     assert Invocation.objects.get(pk=settled.pk).seen_at == settled.seen_at
-    for call in (settled, running):
-        under_way.discard(call.pk)
+    for call in recorded:
+        under_way.discard(call)
 
 
 def test_heartbeats_go_on_after_a_lock_of_the_database(
@@ -81,14 +83,15 @@ def test_heartbeats_go_on_after_a_lock_of_the_database(
     call = Invocation.objects.create(endpoint=serving, version=make_version(), target_model="t")
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
     with locked_by_another_program():
-        under_way.add(call.pk)
+        recorded = Recorded(call)
+        under_way.add(recorded)
         wait_until(lambda: "Could not renew the leases of 1 calls" in caplog.text)
     wait_until(lambda: Invocation.objects.get(pk=call.pk).leased_until is not None)
     first = Invocation.objects.get(pk=call.pk).leased_until
     wait_until(lambda: Invocation.objects.get(pk=call.pk).leased_until > first)
     services.sweep()
     assert Invocation.objects.get(pk=call.pk).state == "running"
-    under_way.discard(call.pk)
+    under_way.discard(recorded)
 
 
 def test_the_answer_of_a_call_whose_lease_ran_out_is_not_written(
@@ -99,6 +102,8 @@ def test_the_answer_of_a_call_whose_lease_ran_out_is_not_written(
     monkeypatch.setattr(services, "_under_way", frozen)
 
     def late(**call):
+        for each in frozen.calls():
+            each.write_now()
         past = timezone.now() - LONG_AGO
         Invocation.objects.update(leased_until=past, seen_at=past)
         services.sweep()
@@ -107,6 +112,6 @@ def test_the_answer_of_a_call_whose_lease_ran_out_is_not_written(
     monkeypatch.setattr(runtime, "invoke", late)
     data = {"endpoint": serving.pk, "version": make_version().pk, "picture": upload()}
     client_of("viewer").post(reverse("invocations:run"), data, HTTP_HX_REQUEST="true")
-    wait_until(lambda: not frozen.pks())
+    wait_until(lambda: not frozen.calls())
     call = Invocation.objects.get()
     assert (call.state, call.predictions, call.leased_until) == ("failed", [], None)

@@ -140,6 +140,7 @@ class Master:
     def _serve(self, index: int) -> NoReturn:
         code = 1
         try:
+            from invocations import recording
             from mmeportal.server.guard import Guard
             from mmeportal.server.loop import Server
 
@@ -157,6 +158,7 @@ class Master:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            recording.replay_when_it_begins()
 
             def heartbeat() -> None:
                 self._heartbeat(index)
@@ -164,6 +166,7 @@ class Master:
                     server.end()
 
             server.serve(heartbeat)
+            recording.recorder().close()
             code = 0
         except BaseException:
             log.exception("A process of the web server failed.")

@@ -1,0 +1,260 @@
+"""Pictures that were sent: kept for a day, so that they can be sent again, looked at or flagged.
+
+Bytes up to 64 KB lie in the row, larger ones in S3 below ``PICTURES_PREFIX``, outside the stores
+that endpoints serve. An object is written before its row and deleted before it, so a row that is
+there has its picture; what a crash in between leaves is deleted by `sweep_objects`. A thread of
+this process writes the objects, after the answer: a picture that S3 does not take is not kept.
+
+The page makes thumbnail and preview while the model works. Those of what a program sent are made
+when somebody first looks at them: decoding takes longer than the rest of a call.
+"""
+
+import io
+import logging
+import queue
+import threading
+import time
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+
+from core import clock
+from core.errors import AwsError
+from invocations.models import Invocation, LabelledPicture, Picture
+from invocations.payload import Payload
+from invocations.pictures import NotAPicture, prepare
+from models_catalog import s3
+
+logger = logging.getLogger(__name__)
+
+INLINE_BYTES = 64 * 1024
+"""Larger pictures lie in S3: rows are read, backed up and replicated whole."""
+# Of pictures that wait for S3: how many, and of how many bytes.
+_MOST_WAITING, _MOST_BYTES = 64, 64 << 20
+# How long who asks for a picture waits for one that is being written.
+_WAIT_S, _LOOK_EVERY_S = 0.5, 0.02
+# No upload takes so long, and no clocks differ by so much.
+_ORPHANED_AFTER = timedelta(hours=25)
+
+
+def keep(payload: Payload) -> Picture | None:
+    """Keep a picture with its thumbnail; None where it cannot be read, which its model says."""
+    rows = Picture.objects.filter(sha256=payload.sha256)
+    known = rows.defer("data").first()
+    if known is not None and known.thumbnail and known.preview:
+        rows.update(used_at=clock.now(), name=payload.name)
+        known.name = payload.name
+        return known
+    if not payload.thumbnail:
+        try:
+            made = prepare(io.BytesIO(payload.data), payload.name)
+        except NotAPicture:
+            return None
+        payload = replace(payload, thumbnail=made.thumbnail, preview=made.preview)
+    picture = payload.picture(used_at=clock.now())
+    keep_all([picture])
+    return picture
+
+
+def keep_all(pictures: list[Picture]) -> None:
+    """Write rows; those of large pictures after their objects, in a thread."""
+    small = [picture for picture in pictures if len(picture.data) <= INLINE_BYTES]
+    if small:
+        _write_rows(small)
+    for picture in pictures:
+        if len(picture.data) > INLINE_BYTES:
+            storing().put(picture)
+
+
+def _write_rows(pictures: list[Picture]) -> None:
+    # Where one is there already, what was made of it stays, unless this one has it.
+    fields = ["used_at", "name"]
+    for with_thumbnail in (False, True):
+        rows = [each for each in pictures if bool(each.thumbnail) == with_thumbnail]
+        if rows:
+            Picture.objects.bulk_create(
+                rows,
+                update_conflicts=True,
+                unique_fields=["sha256"],
+                update_fields=[*fields, "thumbnail", "preview"] if with_thumbnail else fields,
+            )
+
+
+class Storing:
+    """The thread that writes large pictures to S3, and then their rows.
+
+    ``inline``: at once, in the thread that gives them; for tests.
+    """
+
+    def __init__(self, *, inline: bool = False) -> None:
+        self._inline = inline
+        self._waiting: queue.Queue[Picture] = queue.Queue()
+        self._lock = threading.Lock()
+        self._unwritten: dict[str, int] = {}
+        self._thread: threading.Thread | None = None
+
+    def put(self, picture: Picture) -> None:
+        """Have it written; where too much waits already, it is not kept."""
+        if self._inline:
+            _store(picture)
+            return
+        with self._lock:
+            bytes_waiting = sum(self._unwritten.values())
+            if picture.sha256 in self._unwritten:
+                return
+            if len(self._unwritten) >= _MOST_WAITING or bytes_waiting > _MOST_BYTES:
+                logger.warning("A picture is not kept: too many wait for the store.")
+                return
+            self._unwritten[picture.sha256] = len(picture.data)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="pictures", daemon=True)
+                self._thread.start()
+        self._waiting.put(picture)
+
+    def _work(self) -> None:
+        while True:
+            picture = self._waiting.get()
+            close_old_connections()
+            try:
+                _store(picture)
+            except DatabaseError as error:
+                logger.warning("A picture is not kept: %s", error)
+            except Exception:  # the thread must go on
+                logger.exception("A picture is not kept.")
+            finally:
+                close_old_connections()
+                with self._lock:
+                    self._unwritten.pop(picture.sha256, None)
+
+
+@cache
+def storing() -> Storing:
+    """This process's, made when it is first needed: threads do not survive a fork."""
+    return Storing()
+
+
+def _store(picture: Picture) -> None:
+    """The object first, then the row; a picture that is kept already is kept for longer."""
+    if Picture.objects.filter(sha256=picture.sha256).update(used_at=clock.now()):
+        return
+    data = bytes(picture.data)
+    key = f"{settings.PICTURES_PREFIX}/{uuid4().hex}"
+    try:
+        s3.upload(bucket=settings.MODEL_BUCKET, key=key, file=io.BytesIO(data))
+    except AwsError as error:
+        logger.warning("A picture is not kept, as the store did not take it: %s", error)
+        return
+    picture.data, picture.bucket, picture.key = b"", settings.MODEL_BUCKET, key
+    _write_rows([picture])
+
+
+def find(sha256: str) -> Picture | None:
+    """A picture that is kept, also where it was sent a moment ago."""
+    rows = Picture.objects.filter(sha256=sha256)
+    until = time.monotonic() + _WAIT_S
+    while (found := rows.first()) is None and len(sha256) == 64 and time.monotonic() < until:
+        time.sleep(_LOOK_EVERY_S)
+    return found
+
+
+def content(picture: Picture) -> bytes:
+    """What was sent. Raises an AwsError where S3 does not give it."""
+    if not picture.key:
+        return bytes(picture.data)
+    return b"".join(s3.download(bucket=picture.bucket, key=picture.key))
+
+
+def payload_of(picture: Picture) -> Payload:
+    """What is sent where a picture is sent again. Raises AwsError as `content`."""
+    return Payload(
+        name=picture.name,
+        content_type=picture.content_type,
+        data=content(picture),
+        kept_type=picture.content_type,
+        thumbnail=bytes(picture.thumbnail),
+        preview=bytes(picture.preview) if picture.preview else None,
+        made_smaller=picture.made_smaller,
+    )
+
+
+def with_thumbnail(picture: Picture) -> Picture:
+    """The picture with thumbnail and preview, which are made now where they are missing.
+
+    Raises NotAPicture, and AwsError as `content`.
+    """
+    if not picture.thumbnail or not picture.preview:
+        made = prepare(io.BytesIO(content(picture)), picture.name)
+        picture.thumbnail, picture.preview = made.thumbnail, made.preview
+        rows = Picture.objects.filter(pk=picture.pk)
+        rows.update(thumbnail=picture.thumbnail, preview=picture.preview)
+    return picture
+
+
+def thumbnail_of(call: Invocation) -> bytes:
+    """The small JPEG of what was sent; empty where there is none, or it is no longer kept."""
+    if call.thumbnail or not call.picture_sha256:
+        return bytes(call.thumbnail)
+    picture = _readable(call.picture_sha256)
+    if picture is None:
+        return b""
+    Invocation.objects.filter(pk=call.pk).update(thumbnail=picture.thumbnail)
+    return bytes(picture.thumbnail)
+
+
+def preview_of(sha256: str) -> bytes:
+    """The larger JPEG of what was sent, while it is kept; else empty."""
+    picture = _readable(sha256)
+    return bytes(picture.preview or b"") if picture is not None else b""
+
+
+def _readable(sha256: str) -> Picture | None:
+    rows = Picture.objects.filter(sha256=sha256)
+    picture = rows.defer("data").first()
+    if picture is None:
+        return None
+    try:
+        return with_thumbnail(picture)
+    except (NotAPicture, AwsError) as error:
+        logger.warning("A kept picture cannot be shown: %s", error)
+        return None
+
+
+def sweep() -> None:
+    """Drop the pictures that were kept long enough: their objects first.
+
+    Where S3 does not delete one, it stays, and the next sweep tries again.
+    """
+    expired = Picture.objects.expired()
+    # Asked first: a write that changes nothing takes SQLite's one lock all the same.
+    if not expired.exists():
+        return
+    for picture in expired.exclude(key="").only("pk", "bucket", "key")[:1000]:
+        try:
+            s3.delete(bucket=picture.bucket, key=picture.key)
+        except AwsError as error:
+            logger.warning("A picture stays until the next sweep: %s", error)
+            continue
+        Picture.objects.filter(pk=picture.pk).delete()
+    expired.filter(key="").delete()
+
+
+def sweep_objects() -> int:
+    """Delete what no row names, of pictures and of test sets; returns how many objects.
+
+    Only what is older than a day: a younger one may be about to get its row. Raises AwsError.
+    """
+    gone = 0
+    before = clock.now() - _ORPHANED_AFTER
+    for prefix, rows in (
+        (settings.PICTURES_PREFIX, Picture.objects.all()),
+        (settings.TEST_SETS_PREFIX, LabelledPicture.objects.all()),
+    ):
+        for found in s3.listing(bucket=settings.MODEL_BUCKET, prefix=f"{prefix}/"):
+            if found.modified < before and not rows.filter(key=found.key).exists():
+                s3.delete(bucket=settings.MODEL_BUCKET, key=found.key)
+                gone += 1
+    return gone
