@@ -2,8 +2,8 @@
 
 Each key has a count of calls and one of changes, in windows of one second that begin with the first
 call; Redis has them (``mme:limit:…``), and they end by Redis's clock. A process asks Redis at each
-change, and at each fiftieth part of the calls or ten times a second, whichever comes first:
-meanwhile it counts by itself. So a warm call rarely waits for Redis, and all processes together may
+change, and at each fiftieth part of the calls or twice a second, whichever comes first: meanwhile
+it counts by itself. So a warm call rarely waits for Redis, and all processes together may
 let a fiftieth of the limit through in excess, each.
 
 Where Redis is away nothing is limited, which the log says once a minute; it is then not asked for
@@ -37,7 +37,7 @@ WINDOW_MS = 1000
 PATIENCE_S = 0.1
 PAUSE_S = 5.0
 #: How old a process's own count may become before Redis is asked.
-SETTLE_S = 0.1
+SETTLE_S = 0.5
 _PARTS = 50
 _SAY_AGAIN_S = 60.0
 _MOST = 4096
