@@ -11,7 +11,7 @@ from pathlib import Path
 from stack import credentials, leftovers, libraries, reload, venvs
 from stack.console import Console
 from stack.database import password_changed, portal_env
-from stack.layout import ROOT, Layout
+from stack.layout import PORTAL_VENV, ROOT, Layout
 from stack.parts import ADMIN, environment, parts
 from stack.stack_error import StackError
 from stack.supervisor import Supervisor
@@ -65,16 +65,14 @@ def next_steps(layout: Layout, has_first_password: bool) -> list[str]:
     digits = layout.local_dir / "demo" / "digits_v2.tar.gz"
     upload = f" {_for_people(digits)} is one to try." if digits.exists() else ""
     of_api = _for_people(portal_env(layout))
+    mme = _for_people(PORTAL_VENV / "bin" / "mme")
     digit = _for_people(layout.local_dir / "demo" / "samples" / "digit-three.jpg")
     return [
         f"  1. Open {layout.url} in a browser and log in as {ADMIN}.{kept}",
         "  2. Choose “Call a model”, a picture and a model, and see the answer.",
         f"  3. Choose “Upload a model” and upload an archive.{upload}",
-        "  4. Or call it from a shell, as this does with a token of yours:",
-        f"     . {of_api}",
-        '     curl -H "Authorization: Bearer $MME_TOKEN" -H "Accept: application/json" \\',
-        f'       -H "Content-Type: image/jpeg" --data-binary @{digit} \\',
-        '       "$MME_URL/api/v1/endpoints/demo/invocations?model=digits:2"',
+        "  4. Or call it from a shell, with a token of yours that this made:",
+        f"     . {of_api} && {mme} invoke demo digits:2 {digit} --json",
         "  The page “Today” shows the rest. Ctrl-C ends everything; nothing is lost.",
     ]
 

@@ -40,6 +40,8 @@ class Venv:
     requirements: tuple[Path, ...]
     #: Requirement files that are included in these, and need no install of their own.
     includes: tuple[Path, ...] = ()
+    #: A package of ours that is installed beside them (`client/`).
+    package: Path | None = None
     #: Whether MXNet is in it, which needs libraries linked to it (stack/libraries.py).
     holds_mxnet: bool = False
 
@@ -53,11 +55,14 @@ class Venv:
         return self.folder / "bin" / "python"
 
     def wanted(self) -> dict[str, str]:
-        """The requirement files and their hashes, as the stamp holds them."""
-        return {
+        """The requirement files and their hashes, as the stamp holds them; our package, too."""
+        wanted = {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in (*self.requirements, *self.includes)
         }
+        if self.package is not None:
+            wanted[self.package.name] = _hash_of_package(self.package)
+        return wanted
 
     def is_current(self) -> bool:
         """Whether the pinned requirements are installed."""
@@ -88,6 +93,8 @@ class Venv:
             # Removed first: an interrupted install must not look current.
             (self.folder / _STAMP).unlink(missing_ok=True)
             _run(_installer(self.python) + _requirement_options(self.requirements), "installing")
+            if self.package is not None:
+                _run([*_pip(self.python), *_OF_PACKAGE, str(self.package)], "installing")
             if self.holds_mxnet:
                 libraries.link(self.site)
             # Compiled here, not by pip: on all cores, and independent of the user's settings.
@@ -106,9 +113,14 @@ class Venv:
 
 
 _REQUIREMENTS = ROOT / "requirements"
-PORTAL = Venv("portal", PORTAL_VENV, (_REQUIREMENTS / "local.txt",))
+_CLIENT = ROOT / "client"
+PORTAL = Venv("portal", PORTAL_VENV, (_REQUIREMENTS / "local.txt",), package=_CLIENT)
 DEV = Venv(
-    "dev", PORTAL_VENV, (_REQUIREMENTS / "dev.txt",), includes=(_REQUIREMENTS / "local.txt",)
+    "dev",
+    PORTAL_VENV,
+    (_REQUIREMENTS / "dev.txt",),
+    includes=(_REQUIREMENTS / "local.txt",),
+    package=_CLIENT,
 )
 CONTAINER = Venv(
     "container",
@@ -155,9 +167,28 @@ def _works(python: Path) -> bool:
     return done.returncode == 0
 
 
+def _pip(python: Path) -> list[str]:
+    options = ["-qq", "--no-input", "--disable-pip-version-check", "--no-compile"]
+    return [str(python), "-m", "pip", "install", *options]
+
+
 def _installer(python: Path) -> list[str]:
-    options = ["-qq", "--no-input", "--disable-pip-version-check"]
-    return [str(python), "-m", "pip", "install", *options, "--no-compile", "--require-hashes"]
+    return [*_pip(python), "--require-hashes"]
+
+
+# What it needs, and what builds it, is among the requirements, with hashes: no network.
+_OF_PACKAGE = ("--no-deps", "--no-build-isolation", "--no-index", "--force-reinstall")
+
+
+def _hash_of_package(folder: Path) -> str:
+    """A hash of the files that are installed: a change of one is installed anew."""
+    found = hashlib.sha256()
+    sources = [path for path in (folder / "src").rglob("*") if path.is_file()]
+    for path in sorted([folder / "pyproject.toml", *sources]):
+        if "__pycache__" not in path.parts:
+            content = path.read_bytes()
+            found.update(f"{path.relative_to(folder)} {len(content)}\n".encode() + content)
+    return found.hexdigest()
 
 
 def _requirement_options(files: Sequence[Path]) -> list[str]:

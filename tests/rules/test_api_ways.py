@@ -1,4 +1,4 @@
-"""Each operation has a page and a recipe; what a page changes has an operation.
+"""Each operation has a command, a page and a recipe; what a page changes has an operation.
 
 The table is tests/rules/ways.py; this says which of them one lacks.
 """
@@ -8,9 +8,10 @@ from pathlib import Path
 from django.conf import settings
 
 from core.api.operations import OPERATIONS
+from mme_client.cli.app import commands
 from mmeportal.access import ACCESS
 from tests.rules.subjects import addresses
-from tests.rules.ways import PAGES_ALONE, WAYS, Ways, Without
+from tests.rules.ways import COMMANDS_ALONE, PAGES_ALONE, WAYS, Ways, Without
 
 ROOT = Path(settings.BASE_DIR)
 TABLE = "tests/rules/ways.py"
@@ -30,6 +31,29 @@ def test_every_operation_is_in_the_table() -> None:
 def test_every_entry_of_the_table_is_an_operation() -> None:
     gone = sorted(set(_held()) - set(OPERATIONS))
     assert not gone, f"{TABLE} has entries without an operation: {gone}"
+
+
+def test_every_command_of_the_table_is_there() -> None:
+    there = commands()
+    gone = [
+        f"{id}: mme {ways.command}"
+        for id, ways in WAYS.items()
+        if not isinstance(ways.command, Without) and ways.command not in there
+    ]
+    assert not gone, f"`mme` lacks these commands; mend {TABLE}, or add them: {gone}"
+
+
+def test_every_command_is_in_the_table() -> None:
+    named = {ways.command for ways in WAYS.values()} | set(COMMANDS_ALONE)
+    lacking = sorted(set(commands()) - named)
+    assert not lacking, f"Say in {TABLE} which operation these commands call: {lacking}"
+
+
+def test_every_command_has_json_quiet_and_an_example() -> None:
+    for name, command in commands().items():
+        options = {option for one in command.params for option in one.opts}
+        assert {"--json", "--quiet", "--timeout"} <= options, f"mme {name}"
+        assert f"  mme {name}" in (command.epilog or ""), f"mme {name} --help has no example"
 
 
 def test_every_page_of_the_table_is_there() -> None:

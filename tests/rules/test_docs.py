@@ -32,6 +32,7 @@ FOREIGN = {
     "INTER_CUBIC": "of OpenCV",
     "INTER_LINEAR": "of OpenCV",
     "MADV_POPULATE_WRITE": "of Linux (madvise(2))",
+    "NO_COLOR": "rich reads it",
     "SAGEMAKER_MAX_PAYLOAD_IN_MB": "sagemaker_inference reads it",
     "STANDARD_IA": "a storage class of S3",
 }

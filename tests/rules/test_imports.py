@@ -20,7 +20,7 @@ def packages() -> set[str]:
     """Every folder of the repository that holds modules, but for the tests."""
     return {
         path.parent.name
-        for path in ROOT.glob("*/*.py")
+        for path in [*ROOT.glob("*/*.py"), *ROOT.glob("client/src/*/*.py")]
         if not path.parent.name.startswith(".") and path.parent.name not in {"tests", "build"}
     }
 

@@ -120,3 +120,8 @@ PAGES_ALONE: dict[str, str] = {
     "invocations:wrong": "a label is a person's judgement of a picture that is looked at",
     "invocations:test-set-empty": "what people judged is thrown away by people",
 }
+
+#: Commands of ``mme`` that no operation is named after, and why.
+COMMANDS_ALONE: dict[str, str] = {
+    "login": "it keeps a token on this machine, and asks me_get whose it is",
+}

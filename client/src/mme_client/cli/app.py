@@ -1,0 +1,515 @@
+"""The command line of ``mme``: its commands, their options and their help.
+
+What a command does is in the other modules, which are imported when it runs: the help of a
+command needs none of them.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from mme_client.cli.words import _
+
+F = TypeVar("F", bound=Callable[..., None])
+#: What Typer itself says in a help.
+_OWN = {
+    "Usage:": _("Usage:"),
+    "Arguments:": _("Arguments:"),
+    "Options:": _("Options:"),
+    "Commands:": _("Commands:"),
+    "[required]": _("[required]"),
+    "Show this message and exit.": _("Show this message and exit."),
+}
+_EXAMPLE = _("Example:")
+
+
+def _headed(text: str) -> str:
+    """A help text with Typer's own headings in the language of the locale."""
+    lines = []
+    for line in text.splitlines():
+        for english, own in _OWN.items():
+            if line.lstrip().startswith(english) or line.endswith(english):
+                line = line.replace(english, own, 1)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+class Command(TyperCommand):
+    """A command whose help is in the language of the locale."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The help."""
+        return _headed(super().get_help(ctx))
+
+
+class Group(TyperGroup):
+    """Commands in the order in which they stand here; the help as a command's."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The help."""
+        return _headed(super().get_help(ctx))
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, as they stand here."""
+        return list(self.commands)
+
+
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # rich would take a tenth of a second
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help=_("MME Portal from the command line: push models, deploy endpoints, call models."),
+    epilog=_(
+        "Which portal, and who calls: mme login, or MME_URL and MME_TOKEN. Exit codes: 0 done, "
+        "1 failed, 2 wrong use, 3 not found, 4 not allowed, 5 refused artifact, 6 timed out, "
+        "7 portal unreachable. mme --version says the versions of both ends."
+    ),
+)
+tokens = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
+    help=_("Make, list and revoke tokens."),
+)
+
+Json = Annotated[bool, typer.Option("--json", help=_("Print what the API answers, as JSON."))]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help=_("Print the bare result: no progress, no hints."))
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        min=0.001,
+        help=_("Give up after so many seconds, with exit code 6."),
+        show_default=False,
+    ),
+]
+
+
+def _command(group: typer.Typer, name: str, help: str, *examples: str) -> Callable[[F], F]:
+    """Register a command, with its examples."""
+    lines = "\n".join(f"  {one}" for one in examples)
+    return group.command(name, cls=Command, help=help, epilog=f"\b\n{_EXAMPLE}\n{lines}")
+
+
+@_command(
+    app, "login", _("Keep a portal's address and a token, for the commands after this one."),
+    "mme login https://portal.example.com",
+)  # fmt: skip
+def login(
+    url: Annotated[
+        str, typer.Argument(metavar="[URL]", help=_("The portal's address."), show_default=False)
+    ] = "",
+    token: Annotated[
+        str,
+        typer.Option(
+            "--token",
+            metavar="-",
+            help=_("Read the token from standard input, and open no browser."),
+            show_default=False,
+        ),
+    ] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import account
+
+    account.login(url, token, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(app, "whoami", _("Who calls, and what they may do."), "mme whoami")
+def whoami(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) -> None:
+    from mme_client.cli import account
+
+    account.whoami(json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(app, "status", _("How the portal stands."), "mme status --json")
+def status(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) -> None:
+    from mme_client.cli import account
+
+    account.status(json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    app, "push", _("Upload an archive as the next version of a model, which is made if need be."),
+    "mme push digits_v3.tar.gz --note 'more data' --wait",
+    "tar -C model -cz . | mme push - --model digits",
+)  # fmt: skip
+def push(
+    archive: Annotated[
+        str,
+        typer.Argument(metavar="ARCHIVE", help=_("A .tar.gz file; - is standard input.")),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help=_("The model; by default the file's name without _v3.tar.gz."),
+            show_default=False,
+        ),
+    ] = "",
+    note: Annotated[
+        str,
+        typer.Option("--note", metavar="TEXT", help=_("What is new in it."), show_default=False),
+    ] = "",
+    description: Annotated[
+        str,
+        typer.Option(
+            "--description",
+            metavar="TEXT",
+            help=_("What the model is for, where this makes it."),
+            show_default=False,
+        ),
+    ] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help=_("Also where the portal has these bytes already."))
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help=_("Wait for its validation, and show its steps."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import archives
+
+    archives.push(
+        archive, model=model, note=note, description=description, again=again, wait=wait,
+        json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(app, "models", _("The registered models."), "mme models --search digits")
+def models(
+    search: Annotated[
+        str,
+        typer.Option(
+            "--search",
+            metavar="TEXT",
+            help=_("Only those with this in their name or description."),
+            show_default=False,
+        ),
+    ] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import archives
+
+    archives.models(search, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    app, "show", _("A model with its versions, or one version with all that is known of it."),
+    "mme show digits:2 --json",
+)  # fmt: skip
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_("digits, or digits:2."))],
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import archives
+
+    archives.show(name, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    app, "download", _("Download the archive of a version, as it is served."),
+    "mme download digits:2 -o digits.tar.gz",
+)  # fmt: skip
+def download(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_("A version: digits:2."))],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help=_("Where to; - is standard output. By default a file of the archive's name."),
+            show_default=False,
+        ),
+    ] = "",
+    original: Annotated[
+        bool, typer.Option("--original", help=_("The bytes as they were uploaded."))
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help=_("Replace a file that is there."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import archives
+
+    archives.download(
+        name, to=to, original=original, force=force, json=json, quiet=quiet, timeout=timeout
+    )
+
+
+@_command(
+    app, "deploy", _("Create an endpoint."),
+    "mme deploy demo --type ml.m5.large --count 1 --wait",
+)  # fmt: skip
+def deploy(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_("The endpoint's name."))],
+    instance_type: Annotated[
+        str,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help=_("The instance type; by default the portal's."),
+            show_default=False,
+        ),
+    ] = "",
+    count: Annotated[
+        int | None,
+        typer.Option("--count", min=1, help=_("How many instances."), show_default=False),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it serves."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import serving
+
+    serving.deploy(
+        name, instance_type=instance_type, instance_count=count, wait=wait, json=json,
+        quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
+    app, "endpoints", _("The endpoints, or one with its resources."), "mme endpoints demo --json"
+)
+def endpoints(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="[NAME]", help=_("The endpoint's name."), show_default=False),
+    ] = "",
+    gone: Annotated[
+        bool, typer.Option("--gone", help=_("Those that were torn down, in place of the others."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import serving
+
+    serving.endpoints(name, gone=gone, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    app,
+    "teardown",
+    _("Tear an endpoint down; the archives stay."),
+    "mme teardown demo --yes --wait",
+)
+def teardown(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_("The endpoint's name."))],
+    yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask for its name."))] = False,
+    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it is gone."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import serving
+
+    serving.teardown(name, yes=yes, wait=wait, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    app, "invoke", _("Call a model with pictures, and wait for the answers."),
+    "mme invoke demo digits:2 7.png",
+    "cat 7.png | mme invoke demo digits - --json",
+)  # fmt: skip
+def invoke(
+    endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", help=_("The endpoint's name."))],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help=_("digits:2, or digits for its newest version that is ready.")
+        ),
+    ],
+    pictures: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PICTURE...", help=_("Files, or whatever the model takes; - is standard input.")
+        ),
+    ],
+    target: Annotated[
+        bool, typer.Option("--target", help=_("MODEL is a target model: the key of an archive."))
+    ] = False,
+    top: Annotated[int, typer.Option("--top", min=1, help=_("How many labels to print."))] = 5,
+    raw: Annotated[bool, typer.Option("--raw", help=_("Print the container's own bytes."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import calling
+
+    calling.invoke(
+        endpoint, model, pictures, target=target, top=top, raw=raw, json=json, quiet=quiet,
+        timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(app, "events", _("Who did what, and when."), "mme events --follow --json")
+def events(
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help=_("Go on with what happens; Ctrl-C ends it."))
+    ] = False,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, max=10_000, help=_("How many to begin with."))
+    ] = 20,
+    person: Annotated[
+        str, typer.Option("--person", help=_("Who did it."), show_default=False)
+    ] = "",
+    kind: Annotated[
+        str,
+        typer.Option("--kind", help=_("The kind of thing: model, endpoint."), show_default=False),
+    ] = "",
+    subject: Annotated[
+        str, typer.Option("--subject", help=_("The name of the thing."), show_default=False)
+    ] = "",
+    level: Annotated[
+        str, typer.Option("--level", help=_("info, success, warning or error."), show_default=False)
+    ] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help=_("Not before then, as 2026-01-31T00:00Z."),
+            show_default=False,
+        ),
+    ] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import serving
+
+    serving.events(
+        follow=follow, count=count, person=person, kind=kind, subject=subject, level=level,
+        since=since, json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+app.add_typer(tokens, name="token")
+
+
+@_command(
+    tokens, "create", _("Make a token, and print it: it is shown this once."),
+    "mme token create nightly --scope read --scope invoke --days 30",
+)  # fmt: skip
+def token_create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_("By which you know it again."))],
+    scopes: Annotated[
+        list[str],
+        typer.Option(
+            "--scope",
+            metavar="SCOPE",
+            help=_("What it may do: read, upload, invoke, operate or admin; once for each."),
+        ),
+    ],
+    days: Annotated[
+        int | None,
+        typer.Option("--days", min=1, help=_("How long it counts."), show_default=False),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import account
+
+    account.token_create(name, scopes, days, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(tokens, "list", _("Your tokens."), "mme token list --all")
+def token_list(
+    all: Annotated[
+        bool, typer.Option("--all", help=_("Also those that expired or were revoked."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import account
+
+    account.token_list(all=all, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(tokens, "revoke", _("Revoke one of your tokens."), "mme token revoke nightly")
+def token_revoke(
+    token: Annotated[str, typer.Argument(metavar="TOKEN", help=_("Its id or its name."))],
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import account
+
+    account.token_revoke(token, json=json, quiet=quiet, timeout=timeout)
+
+
+def command() -> Any:
+    """The command line, ready to be run."""
+    made = get_command(app)
+    own = {
+        "install_completion": _("Install the completion of this shell."),
+        "show_completion": _("Print the completion of this shell."),
+    }
+    for option in made.params:
+        option.help = own.get(option.name or "", option.help)  # type: ignore[attr-defined]
+    return made
+
+
+def commands() -> dict[str, Any]:
+    """Every command, as it is typed after ``mme``."""
+    found: dict[str, Any] = {}
+    for name, one in command().commands.items():
+        inner = getattr(one, "commands", None)
+        if inner is None:
+            found[name] = one
+        else:
+            found |= {f"{name} {below}": each for below, each in inner.items()}
+    return found
+
+
+def is_usage(error: BaseException) -> bool:
+    """Whether it is what Typer raises for a command line that it does not understand."""
+    return hasattr(error, "format_message") and getattr(error, "exit_code", None) == 2
+
+
+def usage(error: Any) -> str:
+    """What is wrong with a command line, in the language of the locale."""
+    kind = type(error).__name__
+    if kind == "MissingParameter" and error.param is not None:
+        param = error.param
+        name = param.opts[0] if param.param_type_name == "option" else param.metavar or param.name
+        return _("{name} is missing.").format(name=name)
+    if kind == "NoSuchOption":
+        said = _("There is no option {name}.").format(name=error.option_name)
+        if error.possibilities:
+            near = ", ".join(sorted(error.possibilities))
+            said += " " + _("Did you mean: {names}").format(names=near)
+        return said
+    text: str = error.format_message()
+    return text
+
+
+def hint(error: Any) -> str:
+    """Where to look for help."""
+    ctx = getattr(error, "ctx", None)
+    return _("See: {command} --help").format(command=ctx.command_path) if ctx else ""

@@ -1,0 +1,103 @@
+"""``mme invoke``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from mme_client import errors
+from mme_client.cli import exits
+from mme_client.cli.running import WrongUse, running
+from mme_client.cli.terminal import Terminal, ms, say
+from mme_client.cli.words import _
+
+if TYPE_CHECKING:
+    from mme_client.portal import Portal
+    from mme_client.records import Invocation
+
+STDIN = "-"
+
+
+class SomeFailed(Exception):
+    """Some of several pictures failed; the first one's exit code is that of the command."""
+
+    def __init__(self, code: exits.Exit) -> None:
+        self.code = code
+        super().__init__()
+
+
+def invoke(
+    endpoint: str,
+    model: str,
+    pictures: list[str],
+    *,
+    target: bool,
+    top: int,
+    raw: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """Call a model with each picture, one after the other."""
+    if raw and json:
+        raise WrongUse(_("Choose one of --raw and --json."))
+    if pictures.count(STDIN) > 1:
+        raise WrongUse(_("Standard input can be one picture."))
+    failed: exits.Exit | None = None
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        for picture in pictures:
+            try:
+                _one(portal, terminal, endpoint, model, picture, target=target, top=top, raw=raw,
+                     alone=len(pictures) == 1)  # fmt: skip
+            except errors.ProblemError as error:
+                if len(pictures) == 1 or isinstance(error, errors.NotAllowed):
+                    raise
+                failed = failed or exits.of_error(error)
+                if json:
+                    terminal.document_line(error.document)
+                for sentence in error.sentences():
+                    say(f"{picture}: {sentence}")
+    if failed is not None:
+        raise SomeFailed(failed)
+
+
+def _one(
+    portal: Portal,
+    terminal: Terminal,
+    endpoint: str,
+    model: str,
+    picture: str,
+    *,
+    target: bool,
+    top: int,
+    raw: bool,
+    alone: bool,
+) -> None:
+    payload = sys.stdin.buffer.read() if picture == STDIN else picture
+    model, key = ("", model) if target else (model, "")
+    said = _("A call that has begun goes on in the portal; its answer is on the page Calls.")
+    with terminal.goes_on(said):
+        if raw:
+            sys.stdout.buffer.write(portal.invocations.raw(endpoint, model, payload, target=key))
+            sys.stdout.buffer.flush()
+            return
+        answer = portal.invoke(endpoint, model, payload, target=key)
+    if terminal.json:
+        (terminal.document if alone else terminal.document_line)(answer.document)
+    elif terminal.quiet:
+        terminal.line(answer.predictions[0].label if answer.predictions else "")
+    else:
+        _show(terminal, picture, answer, top)
+
+
+def _show(terminal: Terminal, picture: str, answer: Invocation, top: int) -> None:
+    how = {True: _("cold start"), False: _("warm"), None: ""}[answer.cold]
+    parts = [
+        _("standard input") if picture == STDIN else picture,
+        f"{answer.model}:{answer.number}",
+        ms(answer.latency_ms),
+        how,
+    ]
+    terminal.line("  ".join(filter(None, parts)))
+    for one in answer.predictions[:top]:
+        terminal.line(f"  {one.probability:7.2%}  {one.label}")

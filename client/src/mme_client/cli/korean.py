@@ -1,0 +1,254 @@
+"""The sentences of ``mme`` in Korean, by the English; client/tests/test_words.py compares both."""
+
+MESSAGES: dict[str, str] = {
+    # --- app.py ---
+    "Example:": "예:",
+    "Usage:": "사용법:",
+    "Arguments:": "인수:",
+    "Options:": "옵션:",
+    "Commands:": "명령:",
+    "[required]": "[필수]",
+    "Show this message and exit.": "이 도움말을 표시합니다.",
+    "Install the completion of this shell.": "이 셸의 자동 완성을 설치합니다.",
+    "Print the completion of this shell.": "이 셸의 자동 완성 스크립트를 출력합니다.",
+    "MME Portal from the command line: push models, deploy endpoints, call models.": (
+        "명령줄에서 MME Portal을 사용합니다. 모델을 푸시하고, 엔드포인트를 배포하고, 모델을 "
+        "호출합니다."
+    ),
+    "Which portal, and who calls: mme login, or MME_URL and MME_TOKEN. Exit codes: 0 done, "
+    "1 failed, 2 wrong use, 3 not found, 4 not allowed, 5 refused artifact, 6 timed out, "
+    "7 portal unreachable. mme --version says the versions of both ends.": (
+        "포털과 호출자는 mme login 또는 MME_URL과 MME_TOKEN으로 정합니다. 종료 코드: 0 완료, "
+        "1 실패, 2 잘못된 사용, 3 찾을 수 없음, 4 허용되지 않음, 5 거부된 아티팩트, 6 시간 초과, "
+        "7 포털에 연결할 수 없음. mme --version은 양쪽의 버전을 표시합니다."
+    ),
+    "Make, list and revoke tokens.": "토큰을 만들고, 나열하고, 폐기합니다.",
+    "Print what the API answers, as JSON.": "API의 응답을 JSON으로 출력합니다.",
+    "Print the bare result: no progress, no hints.": (
+        "결과만 출력합니다. 진행 상황과 안내는 생략합니다."
+    ),
+    "Give up after so many seconds, with exit code 6.": (
+        "이 시간(초)이 지나면 종료 코드 6으로 중단합니다."
+    ),
+    "Keep a portal's address and a token, for the commands after this one.": (
+        "다음 명령에서 사용할 포털 주소와 토큰을 저장합니다."
+    ),
+    "The portal's address.": "포털의 주소입니다.",
+    "Read the token from standard input, and open no browser.": (
+        "브라우저를 열지 않고 표준 입력에서 토큰을 읽습니다."
+    ),
+    "Who calls, and what they may do.": "호출자와 호출자의 권한을 표시합니다.",
+    "How the portal stands.": "포털의 상태를 표시합니다.",
+    "Call a model with pictures, and wait for the answers.": (
+        "사진으로 모델을 호출하고 응답을 기다립니다."
+    ),
+    "The endpoint's name.": "엔드포인트의 이름입니다.",
+    "digits:2, or digits for its newest version that is ready.": (
+        "digits:2 또는 digits(준비된 최신 버전)입니다."
+    ),
+    "Files, or whatever the model takes; - is standard input.": (
+        "파일 또는 모델이 받는 데이터입니다. -는 표준 입력입니다."
+    ),
+    "MODEL is a target model: the key of an archive.": (
+        "MODEL은 대상 모델, 즉 아카이브의 키입니다."
+    ),
+    "How many labels to print.": "출력할 레이블의 수입니다.",
+    "Print the container's own bytes.": "컨테이너의 응답을 그대로 출력합니다.",
+    "Make a token, and print it: it is shown this once.": (
+        "토큰을 만들어 출력합니다. 토큰은 이번 한 번만 표시됩니다."
+    ),
+    "By which you know it again.": "토큰을 알아볼 수 있는 이름입니다.",
+    "What it may do: read, upload, invoke, operate or admin; once for each.": (
+        "허용할 작업입니다. read, upload, invoke, operate, admin 중 하나를 각각 지정하세요."
+    ),
+    "How long it counts.": "유효 기간(일)입니다.",
+    "Your tokens.": "내 토큰을 나열합니다.",
+    "Also those that expired or were revoked.": "만료되었거나 폐기된 토큰도 표시합니다.",
+    "Revoke one of your tokens.": "내 토큰을 폐기합니다.",
+    "Its id or its name.": "토큰의 ID 또는 이름입니다.",
+    "{name} is missing.": "{name} 값이 없습니다.",
+    "There is no option {name}.": "{name} 옵션이 없습니다.",
+    "Did you mean: {names}": "혹시 다음을 찾으셨나요? {names}",
+    "See: {command} --help": "도움말: {command} --help",
+    "Upload an archive as the next version of a model, which is made if need be.": (
+        "아카이브를 모델의 다음 버전으로 업로드합니다. 모델이 없으면 만듭니다."
+    ),
+    "A .tar.gz file; - is standard input.": ".tar.gz 파일입니다. -는 표준 입력입니다.",
+    "The model; by default the file's name without _v3.tar.gz.": (
+        "모델입니다. 기본값은 _v3.tar.gz를 뺀 파일 이름입니다."
+    ),
+    "What is new in it.": "이 버전에서 달라진 점입니다.",
+    "What the model is for, where this makes it.": "모델을 새로 만들 때의 용도 설명입니다.",
+    "Wait for its validation, and show its steps.": "검증이 끝날 때까지 단계를 표시합니다.",
+    "The registered models.": "등록된 모델을 나열합니다.",
+    "Only those with this in their name or description.": (
+        "이름이나 설명에 이 텍스트가 있는 모델만 표시합니다."
+    ),
+    "A model with its versions, or one version with all that is known of it.": (
+        "모델과 그 버전, 또는 한 버전의 모든 정보를 표시합니다."
+    ),
+    "digits, or digits:2.": "digits 또는 digits:2입니다.",
+    "Download the archive of a version, as it is served.": (
+        "버전의 아카이브를 서빙되는 그대로 다운로드합니다."
+    ),
+    "A version: digits:2.": "버전입니다: digits:2",
+    "Where to; - is standard output. By default a file of the archive's name.": (
+        "저장할 위치입니다. -는 표준 출력입니다. 기본값은 아카이브 이름의 파일입니다."
+    ),
+    "The bytes as they were uploaded.": "업로드된 원본을 다운로드합니다.",
+    "Replace a file that is there.": "이미 있는 파일을 바꿉니다.",
+    "Create an endpoint.": "엔드포인트를 생성합니다.",
+    "The instance type; by default the portal's.": "인스턴스 유형입니다. 기본값은 포털 설정입니다.",
+    "How many instances.": "인스턴스 수입니다.",
+    "Wait until it serves.": "서빙할 때까지 기다립니다.",
+    "The endpoints, or one with its resources.": (
+        "엔드포인트 목록, 또는 한 엔드포인트와 그 리소스를 표시합니다."
+    ),
+    "Those that were torn down, in place of the others.": "삭제된 엔드포인트만 표시합니다.",
+    "Also where the portal has these bytes already.": "같은 바이트가 이미 있어도 업로드합니다.",
+    "Tear an endpoint down; the archives stay.": "엔드포인트를 삭제합니다. 아카이브는 남습니다.",
+    "Do not ask for its name.": "이름을 묻지 않습니다.",
+    "Wait until it is gone.": "삭제가 끝날 때까지 기다립니다.",
+    "Who did what, and when.": "누가 언제 무엇을 했는지 표시합니다.",
+    "Go on with what happens; Ctrl-C ends it.": (
+        "새 이벤트를 계속 표시합니다. Ctrl-C를 누르면 끝납니다."
+    ),
+    "How many to begin with.": "처음에 표시할 수입니다.",
+    "Who did it.": "작업한 사람입니다.",
+    "The kind of thing: model, endpoint.": "대상의 종류입니다: model, endpoint",
+    "The name of the thing.": "대상의 이름입니다.",
+    "info, success, warning or error.": "info, success, warning 또는 error입니다.",
+    "Not before then, as 2026-01-31T00:00Z.": (
+        "이 시각부터의 이벤트를 표시합니다. 예: 2026-01-31T00:00Z"
+    ),
+    # --- archives.py ---
+    "Say which model it is: --model NAME.": "모델을 지정하세요: --model NAME",
+    "These bytes are there already: {name}": "같은 바이트가 이미 있습니다: {name}",
+    "The upload was cut off. The portal keeps nothing of it, unless all of it had arrived.": (
+        "업로드가 중단되었습니다. 전부 도착한 경우가 아니면 포털에 남지 않습니다."
+    ),
+    "Uploaded as {name} ({size}).": "업로드됨: {name} ({size})",
+    "Its validation goes on in the portal. See: mme show {name}": (
+        "검증은 포털에서 계속됩니다. 확인: mme show {name}"
+    ),
+    "waits for its validation": "검증 대기 중",
+    "is being validated": "검증 중",
+    "ready": "준비됨",
+    "rejected": "거부됨",
+    "model": "모델",
+    "versions": "버전 수",
+    "newest ready": "준비된 최신 버전",
+    "size": "크기",
+    "uploaded": "업로드",
+    "version": "버전",
+    "by": "사용자",
+    "note": "메모",
+    "step": "단계",
+    "reason": "이유",
+    "file": "파일",
+    "target model": "대상 모델",
+    "served from": "서빙 위치",
+    "input": "입력",
+    "parameters": "파라미터",
+    "load": "로드",
+    "first call": "첫 호출",
+    "warm call": "웜 호출",
+    "memory": "메모리",
+    "same as": "동일한 버전",
+    "With -o - the archive itself is the output.": "-o - 옵션에서는 아카이브 자체가 출력됩니다.",
+    "it is there already; --force replaces it": (
+        "이미 있는 파일입니다. 바꾸려면 --force를 사용하세요"
+    ),
+    "{name} was refused.": "거부되었습니다: {name}",
+    # --- serving.py ---
+    "The portal goes on with the endpoint. See: mme endpoints {name}": (
+        "포털에서 엔드포인트 생성을 계속합니다. 확인: mme endpoints {name}"
+    ),
+    "Standard input is no terminal: confirm the teardown with --yes.": (
+        "표준 입력이 터미널이 아닙니다. --yes 옵션으로 삭제를 확인하세요."
+    ),
+    "This deletes the endpoint {name} from SageMaker; archives stay.": (
+        "SageMaker에서 다음 엔드포인트를 삭제합니다. 아카이브는 남습니다: {name}"
+    ),
+    "Type its name: ": "이름을 입력하세요: ",
+    "That is not its name. Nothing was changed.": "이름이 다릅니다. 변경된 내용이 없습니다.",
+    "The portal goes on with the teardown. See: mme endpoints {name}": (
+        "포털에서 삭제를 계속합니다. 확인: mme endpoints {name}"
+    ),
+    "endpoint": "엔드포인트",
+    "instances": "인스턴스",
+    "created": "생성",
+    "failure": "실패",
+    "hint": "안내",
+    "image": "이미지",
+    "checked": "확인",
+    "gone": "삭제",
+    # --- main.py, running.py, terminal.py ---
+    "Wrong use: {sentence}": "잘못된 사용: {sentence}",
+    "Request {id}; mme {version}": "요청 {id}, mme {version}",
+    "The time that --timeout gives is over. {why}": "--timeout 시간이 지났습니다. {why}",
+    "No answer of a portal. {why}": "포털이 응답하지 않습니다. {why}",
+    "Say which portal: mme login URL, or set MME_URL and MME_TOKEN.": (
+        "포털을 지정하세요. mme login URL을 실행하거나 MME_URL과 MME_TOKEN을 설정하세요."
+    ),
+    "Warning: mme is {own}, the portal is {portal}. Install the client of the portal's release.": (
+        "경고: mme 버전은 {own}, 포털 버전은 {portal}입니다. 포털 릴리스의 클라이언트를 설치하세요."
+    ),
+    # --- account.py ---
+    "A token in the command line is seen by others on this machine: "
+    "give it on standard input, with --token -.": (
+        "명령줄의 토큰은 이 컴퓨터의 다른 사용자가 볼 수 있습니다. --token - 옵션을 사용하여 표준 "
+        "입력으로 전달하세요."
+    ),
+    "Say which portal: mme login URL.": "포털을 지정하세요: mme login URL",
+    "Warning: the address is not https, so the token can be read on its way.": (
+        "경고: 주소가 https가 아니므로 전송 중에 토큰이 노출될 수 있습니다."
+    ),
+    "No token was given. Nothing was kept.": (
+        "토큰이 입력되지 않았습니다. 저장된 내용이 없습니다."
+    ),
+    "Standard input is no terminal: give the token with --token -.": (
+        "표준 입력이 터미널이 아닙니다. --token - 옵션으로 토큰을 전달하세요."
+    ),
+    "Make a token on this page, and paste it here: {page}": (
+        "이 페이지에서 토큰을 만들어 여기에 붙여 넣으세요: {page}"
+    ),
+    "Token: ": "토큰: ",
+    "Kept in {path}.": "저장 위치: {path}",
+    "{name} at {url}": "{name}, {url}",
+    "none": "없음",
+    "name": "이름",
+    "role": "역할",
+    "scopes": "범위(scope)",
+    "portal": "포털",
+    "token": "토큰",
+    "{name}, until {at}": "{name}, 만료 {at}",
+    "where": "위치",
+    "region": "리전",
+    "store": "저장소",
+    "worker": "워커(worker)",
+    "part": "구성 요소",
+    "state": "상태",
+    "what was found": "확인 결과",
+    "not reached": "연결되지 않음",
+    "portal {version} at {url}": "포털 {version}, {url}",
+    "It is shown this once. It is {id}, and counts until {at}.": (
+        "이번 한 번만 표시됩니다. ID: {id}, 만료: {at}"
+    ),
+    "id": "ID",
+    "until": "만료",
+    "last used": "마지막 사용",
+    "Several tokens are called {name}: name its id.": (
+        "이름이 같은 토큰이 여러 개 있습니다: {name}. ID를 지정하세요."
+    ),
+    "Revoked: {name}": "폐기됨: {name}",
+    # --- calling.py ---
+    "A call that has begun goes on in the portal; its answer is on the page Calls.": (
+        "시작된 호출은 포털에서 계속됩니다. 응답은 호출 페이지에서 볼 수 있습니다."
+    ),
+    "Choose one of --raw and --json.": "--raw와 --json 중 하나를 선택하세요.",
+    "Standard input can be one picture.": "표준 입력은 사진 하나에만 사용할 수 있습니다.",
+    "cold start": "콜드 스타트",
+    "warm": "웜",
+    "standard input": "표준 입력",
+}

@@ -1,0 +1,98 @@
+"""Runs the command line, and turns what went wrong into sentences and an exit code."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mme_client import __version__
+from mme_client.cli.words import _
+
+if TYPE_CHECKING:
+    from mme_client.errors import MmeError
+
+
+def main() -> None:
+    """The program ``mme``."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; gives its exit code."""
+    if list(arguments) in (["--version"], ["--version", "--json"]):
+        from mme_client.cli.account import version
+
+        version(json="--json" in arguments)
+        return 0
+    from mme_client.cli import app
+
+    try:
+        code = app.command().main(args=list(arguments), prog_name="mme", standalone_mode=False)
+    except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{error}\n")
+            return 2
+        if app.is_usage(error):
+            return _wrong_use(app.usage(error), app.hint(error))
+        return _failed(error)
+    return code if isinstance(code, int) else 0
+
+
+def _wrong_use(sentence: str, hint: str = "") -> int:
+    from mme_client.cli.terminal import say
+
+    say(_("Wrong use: {sentence}").format(sentence=sentence))
+    if hint:
+        say(hint)
+    return 2
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong; gives the exit code. What is a fault of ``mme`` itself is raised."""
+    from mme_client import errors
+    from mme_client.cli import exits
+    from mme_client.cli.calling import SomeFailed
+    from mme_client.cli.config import ConfigError
+    from mme_client.cli.running import WrongUse
+    from mme_client.cli.terminal import say
+
+    if isinstance(error, SomeFailed):
+        return error.code
+    if isinstance(error, WrongUse):
+        return _wrong_use(str(error))
+    if isinstance(error, BrokenPipeError):
+        return exits.Exit.FAILED  # whoever read the output has enough
+    if isinstance(error, OSError):
+        say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return exits.Exit.FAILED
+    if isinstance(error, ConfigError):
+        say(str(error))
+        return exits.Exit.FAILED
+    if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
+        return _wrong_use(str(error))
+    if not isinstance(error, errors.MmeError):
+        raise error
+    return _said(error)
+
+
+def _said(error: "MmeError") -> int:
+    from mme_client import errors
+    from mme_client.cli import exits
+    from mme_client.cli.terminal import say
+
+    code = exits.of_error(error)
+    if isinstance(error, errors.Rejected):
+        from mme_client.cli.archives import say_refused
+
+        say_refused(error.version)
+        return code
+    if isinstance(error, errors.ProblemError):
+        for sentence in error.sentences():
+            say(sentence)
+        say(_("Request {id}; mme {version}").format(id=error.instance, version=__version__))
+    elif isinstance(error, errors.TimedOut):
+        say(_("The time that --timeout gives is over. {why}").format(why=error))
+    elif isinstance(error, errors.Unreachable):
+        say(_("No answer of a portal. {why}").format(why=error))
+    else:
+        say(str(error))
+    return code

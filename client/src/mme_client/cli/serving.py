@@ -1,0 +1,167 @@
+"""``mme deploy``, ``endpoints``, ``teardown`` and ``events``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from mme_client.cli.running import WrongUse, running
+from mme_client.cli.terminal import Terminal, at, say
+from mme_client.cli.words import _
+
+if TYPE_CHECKING:
+    from mme_client.records import Endpoint, Event
+
+
+def deploy(
+    name: str,
+    *,
+    instance_type: str,
+    instance_count: int | None,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """Ask for an endpoint; with ``wait``, until it serves."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        endpoint = portal.endpoints.create(
+            name, instance_type=instance_type, instance_count=instance_count
+        )
+        if wait:
+            said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
+            endpoint = _waited(terminal, endpoint, said.format(name=name))
+        _result(terminal, endpoint)
+
+
+def teardown(
+    name: str, *, yes: bool, wait: bool, json: bool, quiet: bool, timeout: float | None
+) -> None:
+    """Tear an endpoint down, after its name was typed; with ``wait``, until it is gone."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise WrongUse(_("Standard input is no terminal: confirm the teardown with --yes."))
+        say(_("This deletes the endpoint {name} from SageMaker; archives stay.").format(name=name))
+        sys.stderr.write(_("Type its name: "))
+        sys.stderr.flush()
+        if sys.stdin.readline().strip() != name:
+            raise WrongUse(_("That is not its name. Nothing was changed."))
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        endpoint = portal.endpoints.teardown(name)
+        if wait:
+            said = _("The portal goes on with the teardown. See: mme endpoints {name}")
+            endpoint = _waited(terminal, endpoint, said.format(name=name))
+        _result(terminal, endpoint)
+
+
+def _waited(terminal: Terminal, endpoint: Endpoint, goes_on: str) -> Endpoint:
+    with terminal.goes_on(goes_on), terminal.steps() as step:
+        return endpoint.wait(seen=lambda now: step(f"{now.name}: {_word(now)}"))
+
+
+def _word(endpoint: Endpoint) -> str:
+    if endpoint.sagemaker_status and not endpoint.settled:
+        return f"{endpoint.state} ({endpoint.sagemaker_status})"
+    return endpoint.state
+
+
+def _result(terminal: Terminal, endpoint: Endpoint) -> None:
+    if terminal.json:
+        terminal.document(endpoint.document)
+    elif terminal.quiet:
+        terminal.line(endpoint.name)
+    else:
+        terminal.line(f"{endpoint.name}  {_word(endpoint)}")
+
+
+def endpoints(name: str, *, gone: bool, json: bool, quiet: bool, timeout: float | None) -> None:
+    """The endpoints, or one of them with its resources."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if name:
+            one = portal.endpoints.get(name)
+            if json:
+                terminal.document(one.document)
+            elif quiet:
+                terminal.line(one.state)
+            else:
+                _show(terminal, one)
+            return
+        found = list(portal.endpoints.list(gone=gone))
+        if json:
+            terminal.document({"items": [one.document for one in found], "next": None})
+        elif quiet:
+            for one in found:
+                terminal.line(one.name)
+        else:
+            headings = (_("endpoint"), _("state"), _("instances"), _("created"), _("by"))
+            rows = [
+                (one.name, _word(one), _instances(one), at(one.created_at), one.created_by or "")
+                for one in found
+            ]
+            terminal.table(headings, rows)
+
+
+def _instances(endpoint: Endpoint) -> str:
+    return f"{endpoint.instance_count} × {endpoint.instance_type}"
+
+
+def _show(terminal: Terminal, endpoint: Endpoint) -> None:
+    terminal.fields(
+        [
+            (_("endpoint"), endpoint.name),
+            (_("state"), _word(endpoint)),
+            (_("failure"), endpoint.failure or ""),
+            (_("hint"), endpoint.hint or ""),
+            (_("instances"), _instances(endpoint)),
+            (_("store"), endpoint.store),
+            (_("image"), endpoint.image),
+            (_("created"), " ".join(filter(None, (at(endpoint.created_at), endpoint.created_by)))),
+            (_("checked"), at(endpoint.checked_at)),
+            (_("gone"), at(endpoint.gone_at)),
+        ]
+    )
+    for one in endpoint.resources:
+        terminal.line(f"  {one.kind}  {one.name}  {one.state}")
+
+
+def events(
+    *,
+    follow: bool,
+    count: int,
+    person: str,
+    kind: str,
+    subject: str,
+    level: str,
+    since: str,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """The activity log, the oldest first; with ``follow``, what happens from then on, too."""
+    which = {"person": person, "kind": kind, "subject": subject, "level": level}
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        found: list[Event] = []
+        for one in portal.events.list(**which, since=since, limit=min(count, 200)):
+            found.append(one)
+            if len(found) == count:
+                break
+        found.reverse()
+        if json and not follow:
+            terminal.document({"items": [one.document for one in found], "next": None})
+            return
+        for one in found:
+            _line(terminal, one)
+        if follow:
+            after = found[-1].id if found else ""
+            for one in portal.events.follow(after=after, **which):
+                _line(terminal, one)
+
+
+def _line(terminal: Terminal, event: Event) -> None:
+    if terminal.json:
+        terminal.document_line(event.document)
+    elif terminal.quiet:
+        terminal.line(event.sentence)
+    else:
+        when = event.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        terminal.line(f"{when}  {event.actor or '-'}  {event.sentence}")

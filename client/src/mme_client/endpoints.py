@@ -1,0 +1,87 @@
+"""Endpoints: created, waited for, torn down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mme_client import errors
+from mme_client.noun import Noun, part
+from mme_client.records import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: Seconds that one request waits for a change; the portal's own most.
+WAIT_S = 30
+
+
+class Endpoints(Noun):
+    """The endpoints of the portal."""
+
+    def list(self, *, gone: bool = False, state: str = "") -> Iterator[Endpoint]:
+        """Endpoints; ``gone``: those that were torn down, in place of the others.
+
+        >>> [endpoint.name for endpoint in portal.endpoints.list()]
+        ['demo']
+        """
+        return self._portal.pages(Endpoint, "/endpoints", {"gone": gone, "state": state})
+
+    def get(self, name: str, *, wait: int = 0) -> Endpoint:
+        """One endpoint; ``wait``: seconds to wait for a change where it is not settled.
+
+        >>> portal.endpoints.get("demo").serving
+        True
+        """
+        answer = self._transport.call("GET", f"/endpoints/{part(name)}", query=_waiting(wait))
+        return Endpoint.of(answer.document(), self._portal)
+
+    def create(
+        self, name: str, *, instance_type: str = "", instance_count: int | None = None
+    ) -> Endpoint:
+        """Ask for an endpoint; ``.wait()`` of what this gives waits until it serves."""
+        document: dict[str, Any] = {"name": name}
+        if instance_type:
+            document["instance_type"] = instance_type
+        if instance_count is not None:
+            document["instance_count"] = instance_count
+        answer = self._transport.call("POST", "/endpoints", document=document)
+        return Endpoint.of(answer.document(), self._portal)
+
+    def check(self, name: str) -> Endpoint:
+        """Have the portal look at AWS now."""
+        answer = self._transport.call("POST", f"/endpoints/{part(name)}/check")
+        return Endpoint.of(answer.document(), self._portal)
+
+    def teardown(self, name: str) -> Endpoint:
+        """Ask for the teardown; ``.wait()`` of what this gives waits until it is gone."""
+        path = f"/endpoints/{part(name)}/teardown"
+        answer = self._transport.call("POST", path, document={"name": name})
+        return Endpoint.of(answer.document(), self._portal)
+
+    def wait(
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout: float | None = None,
+        seen: Callable[[Endpoint], None] | None = None,
+    ) -> Endpoint:
+        """Wait until it serves or is gone (``Endpoint.wait``)."""
+        gone = endpoint.wanted == "absent"
+        now = endpoint
+        with self._transport.within(timeout):
+            while True:
+                if seen is not None:
+                    seen(now)
+                if now.gone_at is not None:
+                    if gone:
+                        return now
+                    raise errors.EndpointFailed(now)
+                if now.settled and (now.failure or not gone):
+                    if now.serving and not gone and not now.failure:
+                        return now
+                    raise errors.EndpointFailed(now)
+                now = self.get(endpoint.name, wait=WAIT_S)
+
+
+def _waiting(seconds: int) -> dict[str, Any]:
+    return {"wait": seconds} if seconds else {}

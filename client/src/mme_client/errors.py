@@ -1,0 +1,86 @@
+"""What can go wrong, as exceptions."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mme_client.records import Endpoint, Version
+
+
+class MmeError(Exception):
+    """The base of all that this package raises for a call."""
+
+
+class Unreachable(MmeError):
+    """Nothing answered at the address, or it is no portal, or its certificate is not trusted."""
+
+
+class TimedOut(MmeError):
+    """The time that was given is over. What was asked for may go on in the portal."""
+
+
+class ProblemError(MmeError):
+    """The portal refused, or failed: the fields of its problem document (RFC 9457).
+
+    ``code`` is stable (docs/problems.md), ``detail`` is for people, ``instance`` is the id of the
+    request, which the portal's log has. ``errors`` has sentences by field.
+    """
+
+    def __init__(self, document: Mapping[str, Any], status: int) -> None:
+        self.document = dict(document)
+        self.status = int(document.get("status") or status)
+        self.type = str(document.get("type") or "about:blank")
+        self.code = self.type.rpartition("/")[2]
+        self.title = str(document.get("title") or "")
+        self.detail = str(document.get("detail") or "")
+        self.instance = str(document.get("instance") or "")
+        found = document.get("errors")
+        self.errors: dict[str, list[str]] = (
+            {str(name): [str(one) for one in said] for name, said in found.items()}
+            if isinstance(found, dict)
+            else {}
+        )
+        super().__init__(self.detail or self.title or f"{self.status} {self.code}")
+
+    def sentences(self) -> Sequence[str]:
+        """What happened, and what is wrong with each field."""
+        fields = [f"{name}: {' '.join(said)}" for name, said in self.errors.items()]
+        return [str(self), *fields]
+
+
+class NotFound(ProblemError):
+    """404: it is not there, or not for this caller to see."""
+
+
+class NotAllowed(ProblemError):
+    """401 or 403: the token is not known, or it or its owner may not do this."""
+
+
+class RefusedArchive(ProblemError):
+    """The portal did not take an archive: it is too large, or came otherwise than it was sent."""
+
+
+class Rejected(MmeError):
+    """The portal's validation refused an archive; ``version.reason`` says why."""
+
+    def __init__(self, version: "Version") -> None:
+        self.version = version
+        super().__init__(version.reason or "")
+
+
+class EndpointFailed(MmeError):
+    """An endpoint does not come to serve, or to be gone; ``endpoint.failure`` says why."""
+
+    def __init__(self, endpoint: "Endpoint") -> None:
+        self.endpoint = endpoint
+        super().__init__(" ".join(filter(None, (endpoint.failure, endpoint.hint))))
+
+
+def of_document(document: Mapping[str, Any], status: int) -> ProblemError:
+    """The exception that a problem document is."""
+    if status == HTTPStatus.NOT_FOUND:
+        return NotFound(document, status)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return NotAllowed(document, status)
+    return ProblemError(document, status)

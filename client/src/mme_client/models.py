@@ -1,0 +1,234 @@
+"""Models and versions: pushed, waited for, looked at, downloaded."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from mme_client import errors
+from mme_client.noun import Noun, part
+from mme_client.records import Model, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: Seconds that one request waits for a change; the portal's own most.
+WAIT_S = 30
+#: The portal hashes what came, and puts it into the store, before it answers.
+PUSH_S = 600.0
+_READ_BYTES = 1 << 20
+#: Problems of a push that are of the archive itself.
+_OF_ARCHIVE = {"too-large", "digest-mismatch"}
+_ENDING = re.compile(r"\.(?:tar\.gz|tgz)$", re.IGNORECASE)
+_NUMBER = re.compile(r"_v\d+$")
+_NAME = re.compile(r"(?P<model>[^:]+):(?P<number>[0-9]{1,9})")
+
+
+class Models(Noun):
+    """The registered models, and their versions."""
+
+    def list(self, *, search: str = "", sort: str = "") -> Iterator[Model]:
+        """Models; ``search``: in names and descriptions. ``sort``: uploaded or name.
+
+        >>> [model.name for model in portal.models.list(sort="name")]
+        ['digits']
+        """
+        return self._portal.pages(Model, "/models", {"search": search, "sort": sort})
+
+    def get(self, name: str) -> Model:
+        """One model."""
+        answer = self._transport.call("GET", f"/models/{part(name)}")
+        return Model.of(answer.document(), self._portal)
+
+    def create(self, name: str, *, description: str = "") -> Model:
+        """Register a model; ``push`` does it by itself where it is missing."""
+        document = {"name": name, "description": description}
+        answer = self._transport.call("POST", "/models", document=document)
+        return Model.of(answer.document(), self._portal)
+
+    def delete(self, name: str) -> None:
+        """Delete a model of which nothing was ever published."""
+        self._transport.call("DELETE", f"/models/{part(name)}")
+
+    def push(
+        self,
+        archive: str | os.PathLike[str],
+        model: str = "",
+        *,
+        note: str = "",
+        packing: str = "",
+        description: str = "",
+        file_name: str = "",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Version:
+        """Upload an archive as the next version of a model, which is made where it is missing.
+
+        ``model``: by default the file's name, without ``_v2.tar.gz``. ``progress(sent, of)`` is
+        called with bytes. ``.wait()`` of what this gives waits for the validation. Raises
+        RefusedArchive where the portal does not take the bytes.
+
+        >>> version = portal.models.push("digits_v2.tar.gz", note="more data")
+        >>> version.model
+        'digits'
+        """
+        path = Path(archive)
+        file_name = file_name or path.name
+        model = model or name_of(file_name)
+        if not model:
+            raise ValueError(f"{file_name!r} names no model; say which one.")
+        body = ArchiveBody.of(path, progress)
+        query = {"file_name": file_name, "note": note, "packing": packing}
+        query["description"] = description
+        digest = base64.b64encode(bytes.fromhex(body.sha256)).decode()
+        try:
+            answer = self._transport.call(
+                "POST",
+                f"/models/{part(model)}/versions",
+                query=query,
+                body=body,
+                headers={"Content-Type": "application/gzip", "Repr-Digest": f"sha-256=:{digest}:"},
+                timeout=max(PUSH_S, self._transport.timeout),
+            )
+        except errors.ProblemError as problem:
+            if problem.code in _OF_ARCHIVE:
+                raise errors.RefusedArchive(problem.document, problem.status) from None
+            raise
+        return Version.of(answer.document(), self._portal)
+
+    def versions(self, model: str, *, state: str = "") -> Iterator[Version]:
+        """The versions of a model, the newest first."""
+        path = f"/models/{part(model)}/versions"
+        return self._portal.pages(Version, path, {"state": state})
+
+    def version(self, name: str, *, wait: int = 0) -> Version:
+        """One version, as ``digits:2``; ``wait``: seconds for a change where it is not settled."""
+        query = {"wait": wait} if wait else None
+        answer = self._transport.call("GET", _path(name), query=query)
+        return Version.of(answer.document(), self._portal)
+
+    def find(self, sha256: str) -> Iterator[Version]:
+        """The versions whose bytes, as uploaded or as served, have this SHA-256 or begin of one."""
+        return self._portal.pages(Version, "/versions", {"sha256": sha256})
+
+    def report(self, name: str) -> dict[str, Any]:
+        """What the validation found in a version, in full."""
+        found: dict[str, Any] = self._transport.call("GET", f"{_path(name)}/report").document()
+        return found
+
+    def download(
+        self,
+        name: str,
+        to: IO[bytes],
+        *,
+        original: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> str:
+        """Write the archive of a version that is served, or the uploaded one, to an open file.
+
+        Gives its SHA-256, which is compared with the portal's. The bytes come from the store.
+        """
+        version = self.version(name)
+        answer = self._transport.call(
+            "GET", f"{_path(name)}/archive", query={"original": original}, redirects=True
+        )
+        hashed = hashlib.sha256()
+        got = 0
+
+        def take(piece: bytes, of: int) -> None:
+            nonlocal got
+            hashed.update(piece)
+            to.write(piece)
+            got += len(piece)
+            if progress is not None:
+                progress(got, of)
+
+        self._transport.fetch(answer.headers["Location"], take)
+        wanted = version.sha256 if original else version.published_sha256
+        if wanted and wanted != hashed.hexdigest():
+            raise errors.Unreachable(f"What came is not {name}: its SHA-256 is another.")
+        return hashed.hexdigest()
+
+    def dismiss(self, name: str) -> None:
+        """Take a refused version off the list of what needs somebody."""
+        self._transport.call("POST", f"{_path(name)}/dismiss")
+
+    def wait(
+        self,
+        version: Version,
+        *,
+        timeout: float | None = None,
+        seen: Callable[[Version], None] | None = None,
+    ) -> Version:
+        """Wait for a validation (``Version.wait``)."""
+        now = version
+        with self._transport.within(timeout):
+            while True:
+                if seen is not None:
+                    seen(now)
+                if now.settled:
+                    break
+                now = self.version(version.name, wait=WAIT_S)
+        if now.state == "rejected":
+            raise errors.Rejected(now)
+        return now
+
+
+@dataclass
+class ArchiveBody:
+    """An archive as a body: hashed, and read from its beginning as often as it is sent."""
+
+    path: Path
+    size: int
+    sha256: str
+    progress: Callable[[int, int], None] | None = None
+
+    @classmethod
+    def of(cls, path: Path, progress: Callable[[int, int], None] | None = None) -> ArchiveBody:
+        """Read the file once, for its SHA-256."""
+        return cls(path, path.stat().st_size, sha256_of(path), progress)
+
+    def open(self) -> IO[bytes]:
+        """The file; what is read of it is told to ``progress``."""
+        return _Told(self.path, self.size, self.progress)
+
+
+class _Told(io.FileIO):
+    """A file that tells how much of it was read."""
+
+    def __init__(self, path: Path, of: int, progress: Callable[[int, int], None] | None) -> None:
+        super().__init__(path, "rb")
+        self._of = of
+        self._progress = progress
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(-1 if size is None else size) or b""
+        if self._progress is not None:
+            self._progress(min(self.tell(), self._of), self._of)
+        return data
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, read in pieces."""
+    hashed = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_READ_BYTES):
+            hashed.update(piece)
+    return hashed.hexdigest()
+
+
+def name_of(file_name: str) -> str:
+    """The model that an archive's name stands for: digits, of digits_v2.tar.gz."""
+    return _NUMBER.sub("", _ENDING.sub("", file_name).lower())
+
+
+def _path(name: str) -> str:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name!r} is no version; write it as digits:2.")
+    return f"/models/{part(match['model'])}/versions/{match['number']}"

@@ -1,0 +1,378 @@
+"""What the portal answers, as frozen dataclasses.
+
+Each keeps the document it was made of in ``document``. A field that this version does not know is
+there; one that an older portal does not send is empty.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mme_client.portal import Portal
+
+_OWN = {"document", "_portal"}
+SETTLED = ("ready", "rejected")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The base: made by ``of`` of a JSON document."""
+
+    document: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _portal: Any = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], portal: Portal | None = None) -> Self:
+        """The record that a document is."""
+        values = {
+            name: _value(hint, document.get(name), portal)
+            for name, hint in _hints(cls).items()  # type: ignore[arg-type] # mypy: no Hashable
+        }
+        return cls(document=dict(document), _portal=portal, **values)
+
+
+@cache
+def _hints(kind: type[Record]) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {one.name: hints[one.name] for one in fields(kind) if one.name not in _OWN}
+
+
+def _value(hint: Any, found: Any, portal: Portal | None) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        if found is None:
+            return None
+        (hint,) = (one for one in get_args(hint) if one is not type(None))
+    if get_origin(hint) is list:
+        (inner,) = get_args(hint)
+        return [_value(inner, one, portal) for one in found or []]
+    if hint is datetime:
+        return datetime.fromisoformat(found) if found else datetime.min  # noqa: DTZ901 - not sent
+    if isinstance(hint, type) and issubclass(hint, Record):
+        return hint.of(found or {}, portal)
+    if get_origin(hint) is dict:
+        return found or {}
+    if found is None:
+        return hint()
+    return float(found) if hint is float else found
+
+
+# --- the site, who calls, tokens -----------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part(Record):
+    """A part of the portal: ``state`` is ok, degraded or down."""
+
+    name: str
+    state: str
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status(Record):
+    """How the portal stands. ``parts`` is None for who is no admin."""
+
+    version: str
+    where: str
+    local: bool
+    region: str
+    store: str
+    worker_problem: str
+    parts: list[Part] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnToken(Record):
+    """The token with which a call was made."""
+
+    id: str
+    name: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Me(Record):
+    """Who calls, and what they may do."""
+
+    name: str
+    role: str
+    scopes: list[str]
+    token: OwnToken | None
+    language: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token(Record):
+    """A token; ``token`` is its secret, and empty but in the answer that made it."""
+
+    id: str
+    name: str
+    person: str
+    scopes: list[str]
+    state: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    last_used_from: str | None
+    token: str = field(repr=False)
+
+
+# --- models and versions -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatestVersion(Record):
+    """The newest version of a model that is ready."""
+
+    number: int
+    target_model: str
+    size: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewestVersion(Record):
+    """The newest version of a model, whatever its state."""
+
+    number: int
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(Record):
+    """A registered model."""
+
+    name: str
+    description: str
+    created_at: datetime
+    created_by: str | None
+    versions: int
+    latest: LatestVersion | None
+    newest: NewestVersion | None
+    deletable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Record):
+    """A label, and how probable the model holds it."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation(Record):
+    """What the container measured when it loaded and called a version."""
+
+    load_ms: float | None
+    first_ms: float | None
+    warm_ms: float | None
+    memory_bytes: int | None
+    predictions: list[Prediction]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twin(Record):
+    """Another version of the same bytes, or of the same content."""
+
+    model: str
+    number: int
+    likeness: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version(Record):
+    """A version of a model: an archive, its validation, and what is served of it."""
+
+    model: str
+    number: int
+    state: str
+    step: str
+    reason: str | None
+    reason_code: str | None
+    note: str
+    file_name: str
+    size: int
+    sha256: str
+    published_size: int | None
+    published_sha256: str | None
+    content_sha256: str | None
+    packing: str
+    target_model: str
+    uri: str
+    created_at: datetime
+    created_by: str | None
+    settled_at: datetime | None
+    parameters: int | None
+    input_shape: str
+    validation: Validation | None
+    same_as: list[Twin]
+
+    @property
+    def name(self) -> str:
+        """As it is called: ``digits:2``."""
+        return f"{self.model}:{self.number}"
+
+    @property
+    def settled(self) -> bool:
+        """Whether its validation is over."""
+        return self.state in SETTLED
+
+    def wait(
+        self, *, timeout: float | None = None, seen: Callable[[Version], None] | None = None
+    ) -> Version:
+        """Wait for its validation; ``seen`` gets it at each change.
+
+        Raises Rejected where it was refused, and TimedOut. The validation goes on by itself.
+        """
+        version: Version = self._portal.models.wait(self, timeout=timeout, seen=seen)
+        return version
+
+
+# --- endpoints -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instances(Record):
+    """What runs."""
+
+    instance_type: str
+    instance_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource(Record):
+    """A thing of SageMaker that belongs to an endpoint."""
+
+    kind: str
+    name: str
+    arn: str
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint(Record):
+    """An endpoint as it was asked for, and as it was last seen."""
+
+    name: str
+    revision: int
+    state: str
+    wanted: str
+    settled: bool
+    serving: bool
+    sagemaker_status: str
+    instance_type: str
+    instance_count: int
+    running: Instances | None
+    image: str
+    role_arn: str
+    store: str
+    failure: str | None
+    failure_code: str | None
+    hint: str | None
+    hint_code: str | None
+    created_at: datetime
+    created_by: str | None
+    checked_at: datetime | None
+    gone_at: datetime | None
+    resources: list[Resource]
+
+    def wait(
+        self, *, timeout: float | None = None, seen: Callable[[Endpoint], None] | None = None
+    ) -> Endpoint:
+        """Wait until it serves; of one that is torn down, until it is gone.
+
+        Raises EndpointFailed and TimedOut. The portal goes on by itself.
+        """
+        endpoint: Endpoint = self._portal.endpoints.wait(self, timeout=timeout, seen=seen)
+        return endpoint
+
+    def teardown(self) -> Endpoint:
+        """Ask for its teardown."""
+        endpoint: Endpoint = self._portal.endpoints.teardown(self.name)
+        return endpoint
+
+
+# --- calls ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timings(Record):
+    """Where the time of a call went, in ms; None where the container does not say."""
+
+    portal_ms: float | None
+    sagemaker_ms: float | None
+    load_ms: float | None
+    decode_ms: float | None
+    infer_ms: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentPicture(Record):
+    """What was sent."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation(Record):
+    """A call of a model, with its answer."""
+
+    id: str
+    endpoint: str
+    model: str
+    number: int
+    target_model: str
+    state: str
+    cold: bool | None
+    predictions: list[Prediction]
+    request_id: str
+    created_at: datetime
+    created_by: str | None
+    latency_ms: float | None
+    timings: Timings
+    picture: SentPicture | None
+    error: str | None
+    error_code: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Record):
+    """A picture that the portal has for trying models."""
+
+    name: str
+    title: str
+    size: int
+    content_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject(Record):
+    """What an event is about."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(Record):
+    """One line of the activity log; ``sentence`` is in the language that was asked for."""
+
+    id: str
+    at: datetime
+    actor: str | None
+    level: str
+    action: str
+    subject: Subject | None
+    sentence: str
+    request_id: str

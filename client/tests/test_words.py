@@ -1,0 +1,63 @@
+"""Every sentence of ``mme`` is there in Korean, and no other."""
+
+import ast
+import string
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import mme_client
+from client.tests.conftest import Ran
+from mme_client.cli.korean import MESSAGES
+
+CLI = Path(mme_client.__file__).parent / "cli"
+
+
+def sentences() -> Iterator[str]:
+    """What the modules mark for translation."""
+    for path in sorted(CLI.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "_"
+            ):
+                (text,) = node.args
+                assert isinstance(text, ast.Constant), f"{path.name}:{node.lineno}"
+                yield text.value
+
+
+def test_every_sentence_is_there_in_korean_and_no_other() -> None:
+    used = set(sentences())
+    assert sorted(used - set(MESSAGES)) == [], (
+        "write their Korean in client/mme_client/cli/korean.py"
+    )
+    assert sorted(set(MESSAGES) - used) == [], "nobody says these any more"
+
+
+def test_the_korean_has_the_same_places() -> None:
+    def places(text: str) -> list[str]:
+        return sorted(name for _, name, _, _ in string.Formatter().parse(text) if name)
+
+    differing = [text for text, korean in MESSAGES.items() if places(text) != places(korean)]
+    assert not differing
+
+
+@pytest.mark.parametrize(
+    ("variables", "korean"),
+    [
+        ({"LANG": "ko_KR.UTF-8"}, True),
+        ({"LC_ALL": "ko_KR.UTF-8", "LANG": "en_US.UTF-8"}, True),
+        ({"LANGUAGE": "ko:en", "LANG": "en_US.UTF-8"}, True),
+        ({"LC_ALL": "C.UTF-8", "LANG": "ko_KR.UTF-8"}, False),
+        ({"LANG": "en_US.UTF-8"}, False),
+    ],
+)
+def test_the_locale_says_which_language(
+    mme_process: Callable[..., Ran], variables: dict[str, str], korean: bool
+) -> None:
+    ran = mme_process("invoke", "--help", **variables)
+    assert ran.code == 0, ran.err
+    assert ("사용법:" in ran.out, "Usage:" in ran.out) == (korean, not korean)
+    assert ("컨테이너의 응답을 그대로 출력합니다." in ran.out) == korean
