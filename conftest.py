@@ -15,6 +15,9 @@ from tests import quick
 # starts is to have the portal's own, as a user's has.
 os.environ["DJANGO_SETTINGS_MODULE"] = "mmeportal.settings"
 
+#: Characters of a parameter's value that are shown as its id.
+LONGEST_ID = 100
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="only tests that start no process")
@@ -29,6 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     quick.mark(items)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A short id for a long value: pytest-xdist sends each id to and fro, be it of megabytes."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
+        return f"{argname} of {len(val)}"
+    return None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -77,5 +77,12 @@ def render(code: str, stored: Mapping[str, Any]) -> str:
     return _PLACE.sub(lambda match: parameters[match[1]], gettext(template))
 
 
+def readable(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored parameters with each sentence among them in the reader's language."""
+    return {
+        name: _shown(value) if isinstance(value, dict) else value for name, value in stored.items()
+    }
+
+
 def _shown(value: Any) -> str:
     return str(Sentence.from_json(value, str(value)) if isinstance(value, dict) else value)

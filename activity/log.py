@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any, cast
 
 from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone, translation
@@ -15,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from activity import subjects
 from activity.models import Event, EventQuerySet
-from core import spreadsheet
+from core import clock, spreadsheet
 from core.tables import Choice, Day, Search, Table
 
 MOST_EXPORTED = 10_000
@@ -23,6 +24,10 @@ MOST_EXPORTED = 10_000
 MOST_PEOPLE = 300
 PORTAL = "~portal"
 """The person in the address for what the portal did by itself: no user name has a tilde."""
+
+
+WRITTEN_WITHIN = timedelta(seconds=5)
+"""How long the transaction of an event may take at most."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,72 @@ def table(request: HttpRequest, reader: User | AnonymousUser) -> Table:
         default_sort="-pk",
         keep=("request",),
     )
+
+
+def narrowed(
+    reader: User | AnonymousUser,
+    *,
+    person: str = "",
+    kind: str = "",
+    subject: str = "",
+    level: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> EventQuerySet:
+    """The events that ``reader`` may see, of these alone; ``since`` is in it, ``until`` is not.
+
+    Raises ValidationError for a kind that there is not, or that ``reader`` may not see.
+    """
+    events = Event.objects.readable_by(reader)
+    kinds = [name for name, _label in _kinds(reader)]
+    if kind:
+        if kind not in kinds:
+            said = _("It must be one of: %(expected)s.") % {"expected": ", ".join(kinds)}
+            raise ValidationError({"kind": said})
+        events = _by_kind(events, kind)
+    if "\0" in person + subject:  # PostgreSQL has no such text
+        return events.none()
+    if person:
+        events = _by_person(events, person)
+    if subject:
+        events = events.filter(subject_name=subject)
+    if level:
+        events = events.filter(level=level)
+    if since is not None:
+        events = events.filter(at__gte=since)
+    if until is not None:
+        events = events.filter(at__lt=until)
+    return events
+
+
+def after(events: EventQuerySet, last: int) -> EventQuerySet:
+    """Those of ``events`` that came after the one with the id ``last``.
+
+    Who follows asks for those after the last that was answered, so none is answered while one with
+    a smaller id may still come: PostgreSQL gives ids when rows are written, and shows the rows when
+    their transactions end.
+    """
+    found = events.filter(pk__gt=last)
+    gap = _newest_before_a_gap(last)
+    return found if gap is None else found.filter(pk__lte=gap)
+
+
+def _newest_before_a_gap(last: int) -> int | None:
+    """The id before the first that is missing among the events of the last seconds, if one is.
+
+    It is missing for good where a transaction was taken back; so only young ones count.
+    """
+    young = Event.objects.filter(pk__gt=last, at__gte=clock.now() - WRITTEN_WITHIN)
+    ids = list(young.order_by("pk").values_list("pk", flat=True)[:MOST_EXPORTED])
+    if not ids:
+        return None
+    before = Event.objects.filter(pk__lt=ids[0]).order_by("-pk").values_list("pk", flat=True)
+    known = max(last, before[:1].first() or 0) or ids[0] - 1
+    for pk in ids:
+        if pk != known + 1:
+            return known
+        known = pk
+    return None
 
 
 def by_day(events: list[Event]) -> list[DayOfEvents]:

@@ -14,7 +14,7 @@ _WEIGHT = re.compile(r"[01]?(\.[0-9]*)?")  # RFC 9110 wants a leading digit; Jav
 
 @dataclass(frozen=True)
 class Match:
-    """How well a type is liked: the greater of two is liked better."""
+    """How well a type matches: of two matches, the greater one is preferred."""
 
     weight: float
     specificity: int
@@ -46,7 +46,7 @@ class _Range:
 
 
 def choose(header: str, offered: Sequence[str]) -> tuple[str, Match] | None:
-    """The offered type that is liked best; None where none is acceptable.
+    """The offered type that is preferred; None where none is acceptable.
 
     Among equals the one that is named more closely wins, then the one that the header names
     first, then the one that is ``offered`` first. An empty ``header`` accepts all.
@@ -74,9 +74,9 @@ def _match(ranges: list[_Range], media_type: str) -> Match | None:
 
 
 def _ranges(header: str) -> list[_Range]:
-    """The header's ranges; those that are malformed count as not there.
+    """The header's ranges; malformed ones are ignored.
 
-    Parameters other than ``q`` are not looked at: no two of the types on offer differ by them.
+    Parameters other than ``q`` are ignored: no two of the types on offer differ by them.
     """
     found = []
     for position, element in enumerate(_split(header, ",")):

@@ -36,7 +36,7 @@ MANIFEST = "mar-inf"
 """Multi Model Server's folder, which names code to run: never packed."""
 _SLACK_BYTES = 16 * 1024 * 1024  # headers and padding, beyond what the files may hold
 _CHUNK = 1024 * 1024
-_READ = 16 * 1024  # small: zlib copies what is left of it at the end of each gzip member
+_READ = 16 * 1024  # small: zlib copies the rest of it at the end of each gzip member
 _BLOCK = 512
 _ZEROS = bytes(_CHUNK)
 
@@ -188,7 +188,7 @@ class _Tar:
         self._plain = plain
 
     def members(self) -> Iterator[_Member]:
-        """Each member. Whoever takes it reads its ``stored`` bytes, by :meth:`data`, to the end."""
+        """Each member. The caller reads its ``stored`` bytes with :meth:`data`, to the end."""
         headers = 0
         ahead = _Ahead()
         common = False
@@ -230,7 +230,7 @@ class _Tar:
             raise self._unsound(f"it ends in the middle of {shown(member.name)}")
 
     def _end(self, header: bytes) -> None:
-        """After the first block of zeros there may be zeros alone: readers differ on the rest."""
+        """Only zeros may follow the first block of zeros: readers differ on anything else."""
         part: bytes | memoryview = header
         while part:
             if bytes(part).strip(b"\0"):
@@ -474,13 +474,13 @@ def _until_nul(data: bytes) -> bytes:
 
 
 def shown(name: bytes | str) -> str:
-    """A name as a sentence can hold it, whatever its bytes are."""
+    """A name that can be put into a sentence, whatever its bytes are."""
     text = printable(name if isinstance(name, str) else _decoded(name))
     return f"'{text}'" if len(text) <= 120 else f"'{text[:60]}…{text[-40:]}'"
 
 
 def printable(text: str) -> str:
-    """The text with escapes in place of what is no UTF-8 and of what cannot be seen."""
+    """The text with escapes for invalid UTF-8 and for characters that are not visible."""
     whole = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in whole)
 
@@ -503,7 +503,7 @@ class _Names:
     links: dict[str, str] = field(default_factory=dict)
 
     def add(self, member: _Member) -> str:
-        """Take in the member; returns its path below the root, empty for the root itself."""
+        """Add the member; returns its path below the root, empty for the root itself."""
         path = _safe(member.name)
         if not path:
             if member.kind != _FOLDER:
@@ -548,7 +548,7 @@ class _Names:
         self.folders.add(path)
 
     def resolve(self, path: str) -> str | None:
-        """The file that the link at ``path`` leads to; None where it leads to none in here."""
+        """The file that the link at ``path`` leads to; None where it is not in the archive."""
         todo, place, hops = path.split("/")[::-1], list[str](), 0
         while todo:
             part = todo.pop()
@@ -615,7 +615,7 @@ def _clash(name: bytes) -> ArtifactError:
 
 
 def _faithful(name: str) -> bool:
-    """Whether every reader and every page can tell the name: UTF-8 without control characters."""
+    """Whether the name is UTF-8 without control characters, so that all readers agree on it."""
     return not any(ord(one) < 32 or 127 <= ord(one) < 160 or 0xD800 <= ord(one) < 0xE000
                    for one in name)  # fmt: skip
 
@@ -628,7 +628,7 @@ def _read(
 ) -> Iterator[tuple[_Member, str, Iterator[memoryview]]]:
     """Each member of the archive, with its path and its bytes, which the caller reads to their end.
 
-    ``names`` takes in what lies where. When this ends, the archive was read to its very end.
+    ``names`` records each path. When this ends, the whole archive has been read.
     """
     with archive.open("rb") as file:
         magic = file.read(2)
@@ -712,7 +712,7 @@ def _copy(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True)
 class PackedFile:
-    """One file of an uploaded archive, and what became of it.
+    """One file of an uploaded archive, and whether it is packed and read.
 
     ``packed``: it is in what is served; ``read``: the network needs it.
     """
@@ -863,7 +863,7 @@ def _note_network(contents: Contents, root: str, network: network_files.NetworkF
 def _note_left(
     contents: Contents, left: list[str], root: str, broken: list[str], sizes: dict[str, int]
 ) -> None:
-    """Say of each file that is left out why."""
+    """Note for each file that is left out the reason."""
     whys = {
         "links_left_out": "which are links that lead to no file of the archive",
         "manifest_left_out": "whose manifest would name code to run",

@@ -1,7 +1,7 @@
-"""Reading and validating a model artifact: the four files of a network and what they promise.
+"""Reads and validates a model artifact: the four files of a network.
 
 Nothing here imports MXNet, so that a broken artifact is refused in milliseconds and
-with a sentence that names the file, before any native code sees a byte of it.
+with a sentence that names the file, before any native code reads it.
 """
 
 import codecs
@@ -30,7 +30,7 @@ MAX_UNUSED = 16
 MAX_UNUSED_BYTES = 1024 * 1024
 """Arrays that the network does not use: this, and so many times what it uses. VGG without its last
 layers comes with 7 times."""
-MAX_INPUT_ELEMENTS = 64 * 1024 * 1024  # 256 MB of float32: more is a typing error
+MAX_INPUT_ELEMENTS = 64 * 1024 * 1024  # 256 MB of float32: more is a mistake
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Artifact:
 
     @property
     def used(self) -> list[Tensor]:
-        """The arrays of the file that the network asks for."""
+        """The arrays of the file that the network uses."""
         arguments = set(self.arguments)
         return [one for one in self.tensors if one.bare in arguments]
 
@@ -150,7 +150,7 @@ class Artifact:
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers the network has learnt, its auxiliary states included."""
+        """The number of parameters of the network, its auxiliary states included."""
         return sum(math.prod(tensor.shape) for tensor in self.tensors)
 
     @property
@@ -397,7 +397,7 @@ def _read_labels(path: Path) -> tuple[tuple[str, ...], list[Note]]:
     if len(lines) > MAX_LABELS:
         raise ArtifactError("bad_labels", f"{path.name} has more than {MAX_LABELS:,} lines.")
     notes = []
-    if "" in lines:  # left out, it would shift all that follow
+    if "" in lines:  # leaving it out would shift the labels that follow
         count, first = lines.count(""), lines.index("") + 1
         notes.append(
             Note(
@@ -588,7 +588,7 @@ def _params_index(cursor: _Cursor) -> tuple[Tensor, ...]:
 
 
 def _limit_unused(path: Path, tensors: Sequence[Tensor], symbol: _Symbol) -> None:
-    """Allow the weights of layers that were cut off, but not a disk full of nothing."""
+    """Allow unused weights, such as of layers that were cut off, up to a limit."""
     used = set(symbol.arguments)
     unused = [one for one in tensors if one.bare not in used]
     spare = sum(one.nbytes for one in unused)

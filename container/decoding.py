@@ -1,4 +1,4 @@
-"""From the bytes that somebody sent to a picture of 8 bits and three colours.
+"""Decodes untrusted bytes to a picture of 8 bits and three colours.
 
 ``invocations/decoding.py`` is a link to this file: the server and the portal's page read by the
 same code, and neither imports the other. So the page shows, refuses and sends what the server
@@ -89,9 +89,10 @@ FORMATS = tuple(
 """Pillow's names of what is read. None of them has Pillow start another program."""
 
 _NAMES = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}
-_LISTED = [_NAMES.get(kind, kind) for kind in FORMATS if kind not in ("PPM", "ICO", "TGA")]
-LISTED = f"{', '.join(_LISTED[:-1])} or {_LISTED[-1]}"
-"""What to send, in words; rare formats are left out."""
+COMMON = tuple(_NAMES.get(kind, kind) for kind in FORMATS if kind not in ("PPM", "ICO", "TGA"))
+"""What to send, as people call it; rare formats are left out."""
+LISTED = f"{', '.join(COMMON[:-1])} or {COMMON[-1]}"
+"""The same in words."""
 
 
 def _silence() -> None:
@@ -147,7 +148,7 @@ class Opened:
 
         Raises :class:`Unreadable` where the bytes are damaged or cut short.
         """
-        # Given away, so that it does not take its memory beside what is made of it.
+        # Dropped here, so that its memory is free while the result is made.
         image, self.image = self.image, Image.new("1", (1, 1))
         try:
             if self._jpeg is None:
@@ -164,7 +165,7 @@ class Opened:
             raise _damaged() from error
 
     def upright(self, picture: Image.Image) -> Image.Image:
-        """Turn ``picture`` as the camera's note says, as viewers and mx.image do."""
+        """Rotate ``picture`` as EXIF's Orientation says, as viewers and mx.image do."""
         turn = _UPRIGHT.get(self.orientation)
         return picture if turn is None else picture.transpose(turn)
 
@@ -181,7 +182,7 @@ def open_picture(data: bytes) -> Opened:
     except MemoryError as error:
         raise Unreadable("The picture takes more memory than there is.") from error
     except Exception as error:
-        # Pillow meets untrusted bytes with whatever Python raises: struct.error, KeyError…
+        # On untrusted bytes Pillow raises all kinds of errors: struct.error, KeyError…
         if kind is None:
             raise NoPicture(f"This is not a picture: send {LISTED}.") from error
         raise _damaged() from error
@@ -254,7 +255,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def bands(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
     """The picture in RGB, band by band from the top: a conversion takes its memory anew each time.
 
-    What is transparent shows white, as on a page, not the colour that happens to hide there.
+    Transparent pixels become white, as on a page, whatever colour is stored for them.
     16 bits are scaled to 8. Values of 32 bits are scaled from 0..1 (floating point alone), 0..255
     or 0..65,535, the first that holds them all, or from their least and greatest.
     A band is ``multiple`` rows high, or a multiple of that. Raises :class:`Unreadable`.
@@ -274,7 +275,7 @@ def bands(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Im
 
 
 def _span(image: Image.Image) -> Span | None:
-    """The darkest and the lightest value there may be, where they are not those of 8 bits.
+    """The least and the greatest possible value, where they are not those of 8 bits.
 
     Pillow's own conversion to 8 bits clips instead of scaling.
     """
@@ -324,11 +325,11 @@ def _from_span(image: Image.Image, span: Span) -> Image.Image:
     return grey.convert("RGB")
 
 
-# --- what a camera notes -----------------------------------------------------------------------
+# --- EXIF --------------------------------------------------------------------------------------
 
 
 def exif_orientation(data: bytes) -> int:
-    """How the camera was held, 1 to 8, out of EXIF; 1 where it does not say so.
+    """The Orientation in EXIF, 1 to 8; 1 where there is none.
 
     Reads this entry and no other, so that it does not matter what else is wrong there.
     """
@@ -431,7 +432,7 @@ class _Jpeg:
 
     @staticmethod
     def _first_codes(body: bytes) -> set[int]:
-        """What the code of zeros alone means in each table of AC values; 0 ends the block."""
+        """The value of the all-zero code in each table of AC values; 0 ends the block."""
         found, at = set(), 0
         while at + 17 < len(body):
             if body[at] >> 4:
@@ -538,7 +539,7 @@ class _Jpeg:
         return False
 
     def _has_scans(self) -> bool:
-        """Whether each value of each component was told to its last bit, as far as can be known."""
+        """Whether each value of each component was sent to its last bit, as far as can be known."""
         if not self.progressive:
             begun = {one for scan in self.scans for one in scan[0]}
             return begun >= set(self.sampling) and self._last_scan_goes_down()
@@ -688,7 +689,7 @@ def _plain_tiff(data: bytes) -> bytes:
 def _open_avif(data: bytes) -> Opened:
     """With Pillow's decoder itself: its plugin ends where the camera's notes are damaged.
 
-    How to turn it is a property of the picture; EXIF's word does not count in this format.
+    In this format the rotation is a property of the picture, and EXIF's Orientation is ignored.
     """
     from PIL import _avif
 

@@ -1,8 +1,8 @@
-"""Reading NAME-symbol.json: the network that it holds, checked, and written anew for MXNet.
+"""Reads and checks the network in NAME-symbol.json, and writes it anew for MXNet.
 
-MXNet's own reader takes what it finds: operators that call an address which the file gives, links
+MXNet's own reader trusts the file: it takes operators that call an address in the file, links
 to outputs that are not there (it follows them beyond the end of its tables), one of two equal keys.
-So the file is read here, strictly, and MXNet is given what was read and checked, never the file.
+So the file is parsed here, strictly, and MXNet gets only what was checked, never the file.
 """
 
 import json
@@ -34,7 +34,7 @@ _MAX_VERSION = 1_000_000  # ten thousands, hundreds and ones: 10901 is 1.9.1
 # For training and for its schedulers alone; MXNet writes them beside what the operator is told.
 _NOTES = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage", "profiler_scope")
 _NOTE = re.compile(rf"__\w+__|(?:\w+_)?(?:{'|'.join(_NOTES)})", re.ASCII)
-# MXNet takes whatever shape it is told, and then reads and writes beyond the smaller array.
+# MXNet does not check the shape, and reads and writes beyond the smaller array.
 _UNCHECKED = frozenset({"Reshape", "reshape"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _VARIABLE_DTYPES = frozenset(str(number) for number in range(-1, 8))
@@ -52,11 +52,11 @@ class GraphError(Exception):
 
 
 class NotAllowed(GraphError):
-    """The network has something that no network may have."""
+    """The network has something that is not allowed."""
 
 
 class _OperatorNotAllowed(NotAllowed):
-    """A node has an operator that no network may have."""
+    """A node has an operator that is not allowed."""
 
 
 @dataclass(frozen=True)
@@ -467,7 +467,7 @@ MAX_NAMED = 5
 
 
 def _refusal(listed: list[Any]) -> str:
-    """Names all operators of the nodes that are not allowed: each would cost a try by itself."""
+    """Names all operators that are not allowed, so that one upload shows them all."""
     why: dict[tuple[str, str], str] = {}
     for node in listed:
         op = node.get("op") if isinstance(node, dict) else None
@@ -518,7 +518,7 @@ def _whole_numbers(value: str) -> list[int]:
 
 
 def reached(graph: Graph) -> list[bool]:
-    """Of each node, whether it has a part in the outputs: MXNet knows of those alone."""
+    """For each node, whether an output depends on it: MXNet keeps only those."""
     found = [False] * len(graph.nodes)
     for link in graph.heads:
         found[link[0]] = True

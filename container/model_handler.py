@@ -22,7 +22,7 @@ from container.network import Network, Prediction
 from container.processors import Share
 from container.serving_state import Draining, RequestLock
 
-# The offered content types, in the order of preference.
+# The content types of answers, in the order of preference.
 _JSON, _CSV, _PLAIN = "application/json", "text/csv", "text/plain"
 _OFFERED = (_JSON, _CSV, _PLAIN)
 
@@ -112,7 +112,7 @@ def _answer(
 
 
 def _writer(header: str) -> tuple[Callable[[list[list[Prediction]], bool], str], str]:
-    """What writes the answer as the caller's Accept asks for, and the answer's content type.
+    """The function that writes the answer as the caller's Accept asks for, and its content type.
 
     JSON comes in two forms: objects for who names ``application/json``, and the notebook's strings
     for who takes anything. Raises :class:`payload.NotAcceptable`.
@@ -132,7 +132,7 @@ def _writer(header: str) -> tuple[Callable[[list[list[Prediction]], bool], str],
 
 
 def _check(answers: list[list[Prediction]]) -> None:
-    """Numbers that are finite alone may still overflow inside; JSON has no NaN to say so."""
+    """Refuse an answer that overflowed inside the network: JSON has no NaN."""
     if not all(math.isfinite(p.probability) for answer in answers for p in answer):
         raise payload.BadRequest(
             "The network's answer is not finite numbers: what was sent is too large for it."

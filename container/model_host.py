@@ -440,7 +440,7 @@ class Host:
 
 
 def _unread(connection: socket.socket) -> bool:
-    """Whether a whole request waits that the dead worker has read nothing of.
+    """Whether a whole request waits of which the dead worker has read nothing.
 
     A request that it has read a part of may have killed it, and is not given to the next worker.
     The bytes compared are MMS's code for a request, and the length of its id (mms/protocol).

@@ -244,7 +244,7 @@ class Network:
     def _parameter(self, kind: str, name: str, shape: Shape) -> Any:
         """The array that the network's argument or state ``name`` is bound to."""
         file = self.artifact.params.name
-        other = "aux" if kind == "arg" else "arg"  # both are found in the wild
+        other = "aux" if kind == "arg" else "arg"  # both forms are in use
         values = self._parameters.get(f"{kind}:{name}", f"{other}:{name}", name)
         if values is None and name.endswith("label"):
             return mx.nd.zeros(shape)  # only training needs it
@@ -314,7 +314,7 @@ class Network:
         heap.release_free()
 
     def _decide(self, symbol: Any, first: np.ndarray) -> outputs.Output:
-        """Decide what the network's numbers are; see outputs.py."""
+        """Decide the kind of the network's outputs; see outputs.py."""
         names = [name for name, _ in self.outputs]
         shapes = {entry.name: entry.shape for entry in self.artifact.inputs}
         head = outputs.head(self.artifact.graph, self._index)
@@ -369,7 +369,7 @@ class Network:
         for arrays in outputs.inputs([entry.shape for entry in self.artifact.inputs]):
             try:
                 yield self._numbers(arrays)
-            except mx.MXNetError:  # such as numbers of words that it has not learnt
+            except mx.MXNetError:  # such as numbers of words that are not in its vocabulary
                 continue
 
     def _numbers(self, arrays: list[np.ndarray]) -> np.ndarray:
@@ -507,7 +507,7 @@ class FiniteCheck:
         thread = threading.Thread(target=self._look, name="finite", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no room for its stack
+        except RuntimeError:  # no memory for its stack
             self._look()
         else:
             self._thread = thread

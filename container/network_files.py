@@ -45,7 +45,7 @@ def find(names: Iterable[str], outside: Iterable[str] = ()) -> NetworkFiles:
     """The files of the network among ``names``, which are paths below the archive's root.
 
     Files below folders, names that begin with a dot (macOS adds such), and files that no network
-    needs never matter. The weights of the highest epoch are read. Raises
+    needs are ignored. The weights of the highest epoch are read. Raises
     :class:`ArtifactError` where files are missing, all of which it names, or where there are two
     networks. ``outside``: files of the archive that lie elsewhere, which a refusal points at.
     """

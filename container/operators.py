@@ -1,4 +1,4 @@
-"""The operators that an uploaded network may use, and what each of them may be told.
+"""The operators that an uploaded network may use, and their allowed attributes.
 
 operators.txt lists them by full name; what is not on the list is refused. MXNet is not asked: its
 registry also holds operators that call addresses, read files or change weights.
@@ -118,10 +118,10 @@ def fits(kind: str, key: str, value: str) -> bool:
         return all(one == "None" or _is_whole(one, *_RANGES["int"]) for one in items(value, "-"))
     if kind == "floats":
         return all(_is_number(one) for one in items(value, "-"))
-    return False  # a pointer: no value will do
+    return False  # a pointer: no value is allowed
 
 
-# MXNet checks none of these before it follows them, and so reads and writes wherever they lead.
+# MXNet does not check these, and so reads and writes wherever they lead.
 _LENGTHS = {
     "SequenceLast": "use_sequence_length",
     "SequenceMask": "use_sequence_length",

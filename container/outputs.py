@@ -59,7 +59,7 @@ class Output:
 
 
 def head(graph: Graph, index: int) -> str:
-    """The operator that an output ends with; ``logsoftmax`` and the like by one name each."""
+    """The last operator of an output; variants such as ``logsoftmax`` have one name each."""
     number = graph.heads[index][0]
     while graph.nodes[number].op in _TRANSPARENT and graph.nodes[number].inputs:
         number = graph.nodes[number].inputs[0][0]
@@ -146,7 +146,7 @@ def _kind(answers: Iterable[np.ndarray]) -> str | None:
     told = None
     for rows in answers:
         if not _finite(rows):
-            continue  # an end that is not made for noise as large
+            continue  # an end that overflows on noise of this magnitude
         if not within(rows):
             return LOGITS
         told = MULTILABEL if told == MULTILABEL or not _adds_up(rows) else PROBABILITIES
@@ -195,7 +195,8 @@ def of_end(
     weights = {one.bare for one in artifact.used}
     nodes, number = artifact.graph.nodes, artifact.graph.heads[index][0]
     if _layers([(one.op, one.name, one.inputs) for one in nodes], weights)[number]:
-        yield np.full((1, 2), _MAGNITUDES[0])  # anything may come of the last layer itself
+        # The outputs of the last layer itself may have any value.
+        yield np.full((1, 2), _MAGNITUDES[0])
         return
     internals = symbol.get_internals()
     saved = json.loads(internals.tojson(remove_amp_cast=False))

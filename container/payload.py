@@ -26,7 +26,7 @@ MAX_NPY_HEADER = 10_000
 _TAKEN = "application/x-image, image/*, application/json or application/x-npy"
 _NPY = ("application/x-npy", "application/npy")
 _JSON = ("application/json", "text/json")
-# What S3 says of an object whose type nobody gave, and what HTTP clients say of bytes, or do not.
+# S3's type of an object that was stored without one, and HTTP clients' default for bytes.
 _UNTOLD = ("", "application/octet-stream", "binary/octet-stream")
 # Guard.java's word for the types of forms, which MMS would take apart before we see them. curl and
 # Python's urllib call whatever they are given a form, where their user says nothing else.
@@ -35,7 +35,7 @@ _FORMS = (_FORM, "application/x-www-form-urlencoded", "multipart/form-data")
 _LIKE_A_FORM = re.compile(rb"--.*|[\w.~%+*&=\[\]-]+", re.DOTALL | re.ASCII)
 _LIKE_BASE64 = re.compile(rb"""\s*(data:|(b?['"])?(/9j/|iVBOR|R0lGOD|UklGR))""")
 
-# What clients of other servers call the picture in a JSON object: TensorFlow Serving and KServe
+# The name of the picture in a JSON object of other servers' clients: TensorFlow Serving and KServe
 # (b64), Vertex AI (content), TorchServe (data, body), and what boto3's users write by themselves.
 _PICTURE_NAMES = ("b64", "content", "data", "body", "image", "image_bytes", "bytes")
 _MOST_WRAPPERS = 4
@@ -116,7 +116,7 @@ def _body(parameters: dict[str, Any]) -> bytes:
 
 
 def _looks_like(body: bytes) -> str:
-    """The type of a body of which the caller says nothing."""
+    """The type of a body whose content type the caller does not give."""
     if body.startswith(np.lib.format.MAGIC_PREFIX):
         return _NPY[0]
     if body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
@@ -158,7 +158,7 @@ def _npy(data: bytes) -> np.ndarray:
         size = dtype.itemsize
         for length in shape:
             size *= length
-        # The header may promise terabytes: believe the body.
+        # The header may declare terabytes: the size of the body decides.
         if min((*shape, 0)) < 0 or size > len(data):
             raise ValueError("its header does not agree with its length")
         file.seek(0)

@@ -1,7 +1,8 @@
-"""The form of a report, which the sandboxed process makes and everybody after it relies on.
+"""Checks the form of a report, before anything else reads it.
 
-The process loads untrusted networks. One that took it over may print anything: numbers that no
-database takes, text that is no text, lists in place of names. What has not this form is no report.
+The sandboxed process that writes it loads untrusted networks. A network that took the process over
+may print anything: numbers that no database takes, invalid text, lists in place of names. A report
+of another form is refused.
 """
 
 from typing import Any
@@ -80,7 +81,7 @@ def well_formed(report: Any) -> bool:
 
 
 def _refusal(error: Any) -> bool:
-    """Whether it says why an archive was refused: a code, a message, and what that tells of."""
+    """Whether it says why an archive was refused: a code, a message, and its parameters."""
     if not isinstance(error, dict):
         return False
     rest = dict(error)

@@ -1,7 +1,7 @@
 """The pictures that a validation shows to a network: drawn here, the same ones each time.
 
-A network of one channel is shown a digit, one of three a star. Whoever opens the version's page
-sees the picture (the portal has it as a file, static/validation/) and what the network said of it.
+A network of one channel gets a digit, one of three channels a star. The version's page shows the
+picture (the portal has it as a file, static/validation/) and the network's answer to it.
 """
 
 import io

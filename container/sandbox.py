@@ -85,14 +85,14 @@ class Plan:
     folder: str
     readable: tuple[str, ...]
     limits: Limits
-    #: What holds the files already; empty: Landlock is to.
+    #: What protects the files already; empty: Landlock will.
     outer: str = ""
-    #: The user id to change to; None where it is not root that starts it.
+    #: The user id to change to; None where it is not started by root.
     user: int | None = None
     #: BPF programs, in base64; empty where there is no libseccomp.
     calls: str = ""
     reading: str = ""
-    #: The process whose end ends this one; 0: bubblewrap sees to it.
+    #: The process whose end ends this one; 0: bubblewrap does that.
     parent: int = 0
 
 
@@ -371,7 +371,7 @@ def _confine_network() -> None:
 
 
 def spare_user() -> int | None:
-    """A user id that owns nothing, for one run as root; None where it is not root that asks.
+    """A user id that owns nothing, for one run as root; None where the caller is not root.
 
     One of its own where the ids of this user namespace reach so far, so that the threads of
     nobody else count against its limit. None also where root has no right to give files away and
@@ -408,7 +408,7 @@ _CAP_DAC_READ_SEARCH = 2
 
 
 def _change_user(user: int, readable: Iterable[str]) -> None:
-    """Change to ``user``, and keep no right of root's.
+    """Change to ``user``, and drop root's capabilities.
 
     But one, where some of ``readable`` is closed to that user (a checkout made with a narrow
     umask, a home folder of mode 700): to read it all the same. What else there is to read is not
@@ -423,7 +423,7 @@ def _change_user(user: int, readable: Iterable[str]) -> None:
         raise SandboxError(f"changing the user id: {error.strerror}") from error
     needed = 0 if all(_can_read(path) for path in readable) else 1 << _CAP_DAC_READ_SEARCH
     if not _set_capabilities(needed):
-        _set_capabilities(0)  # it was not there to be kept: what cannot be read will be seen
+        _set_capabilities(0)  # it was not there to keep: files that cannot be read fail later
     _control("keeping /proc/self", _PR_SET_DUMPABLE, 1)
 
 
@@ -684,7 +684,7 @@ def _form(plan: Plan) -> tuple[list[str], Plan]:
 
 
 def _end(process: subprocess.Popen[bytes], others: set[int]) -> None:
-    """End the program and all that came of it, whatever sessions and parents they made themselves.
+    """End the program and all its descendants, whatever sessions and parents they have.
 
     What was orphaned has become this process's own; ``others`` are children that it had before.
     """
@@ -840,7 +840,7 @@ def _too_much(plan: Plan) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that a program in the sandbox wrote to, however deep, whatever its modes."""
+    """Remove a folder that a program in the sandbox wrote to, of any depth and with any modes."""
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:

@@ -288,6 +288,8 @@ def _config(timeouts: Timeouts) -> Config:
 TRANSFER = TransferConfig(
     multipart_threshold=8 << 20, multipart_chunksize=8 << 20, max_concurrency=4
 )
+# s3transfer reads ten parts ahead otherwise; boto3's class does not take this as an argument.
+TRANSFER.max_in_memory_upload_chunks = 4
 
 
 # A call copies at most 5 GB (S3 API, CopyObject), and one of 1 GiB ends well within JOB's time.

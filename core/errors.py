@@ -3,7 +3,13 @@
 Every message is a sentence that may be shown on a page.
 """
 
+from typing import Final
+
 from core.sentences import Sentence
+
+#: The code of a ValidationError for a value that is right in itself, and not possible in the state
+#: that things are in: a name that is taken. The API answers 409 for it, and 422 for all others.
+CONFLICT: Final = "conflict"
 
 
 class AwsError(Exception):
@@ -11,10 +17,14 @@ class AwsError(Exception):
 
     ``sentence`` is what a row stores (core/sentences.py); ``str()`` is the same in the reader's
     language. ``todo`` is what a person can do about it, if known; ``str()`` includes it.
+    ``whole``: it also says what was changed or kept, so that nothing is said in its place.
     """
 
-    def __init__(self, message: Sentence | str, *, todo: Sentence | str = "") -> None:
+    def __init__(
+        self, message: Sentence | str, *, todo: Sentence | str = "", whole: bool = False
+    ) -> None:
         super().__init__(message)
+        self.whole = whole
         self.sentence = Sentence.of(message)
         self._todo = todo
 

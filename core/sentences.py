@@ -16,7 +16,9 @@ beside the English text, ``sentence.english()``, for logs, the API and older rea
 text. What somebody else said (AWS, a container) is a parameter, and is quoted as it is.
 
 A part of a sentence without a code of its own is a phrase: ``phrase("reading %(uri)s", uri=uri)``.
-Its English is what is stored, and is shown where it is not in the catalogs any more.
+Its English is what is stored, and is shown where it is not in the catalogs any more. Where programs
+are told of it, it has a name: ``phrase("…").named("endpoint.starting")``. Names are stable, English
+is not; the API gives them as codes.
 """
 
 import re
@@ -109,6 +111,7 @@ class Sentence:
         template: Template,
         parameters: "Mapping[str, Scalar | Sentence | Promise]",
         more: "tuple[Sentence, ...]" = (),
+        name: str = "",
     ) -> "Sentence":
         wanted = places(template)
         if set(parameters) != wanted:
@@ -117,6 +120,7 @@ class Sentence:
         self.template = template
         self.parameters = parameters
         self.more = more
+        self.name = name
         return self
 
     @classmethod
@@ -145,7 +149,17 @@ class Sentence:
     def __add__(self, other: "Sentence | str") -> "Sentence":
         joined = Sentence.__new__(Sentence)
         more = (*self.more, Sentence.of(other))
-        return joined._set(self.code, self.template, self.parameters, more)
+        return joined._set(self.code, self.template, self.parameters, more, self.name)
+
+    def named(self, name: str) -> "Sentence":
+        """The same sentence with a name, by which programs know it."""
+        found = Sentence.__new__(Sentence)
+        return found._set(self.code, self.template, self.parameters, self.more, name)
+
+    @property
+    def stable_code(self) -> str | None:
+        """What programs know it by: its name, or else its code. None: it has neither."""
+        return self.name or (None if self.code in (_VERBATIM, _PHRASE) else self.code)
 
     def english(self) -> str:
         """The sentence in English, for logs and the API."""
@@ -160,6 +174,8 @@ class Sentence:
         }
         if self.code == _PHRASE:
             stored["template"] = str(self.template)
+        if self.name:
+            stored["name"] = self.name
         if self.more:
             stored["more"] = [each.as_json() for each in self.more]
         return stored
@@ -181,7 +197,8 @@ class Sentence:
         code = str(stored["code"])
         template = str(stored["template"]) if code == _PHRASE else _templates[code]
         more = tuple(cls._from_json(each) for each in stored.get("more", ()))
-        return cls.__new__(cls)._set(code, template, parameters, more)
+        name = str(stored.get("name", ""))
+        return cls.__new__(cls)._set(code, template, parameters, more, name)
 
 
 def phrase(template: str, /, **parameters: "Scalar | Sentence | Promise") -> Sentence:

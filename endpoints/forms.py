@@ -2,11 +2,9 @@
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from endpoints.models import Endpoint, valid_endpoint_name, valid_instance_count
+from endpoints.models import valid_endpoint_name, valid_instance_count
 
 
 class NewEndpointForm(forms.Form):
@@ -44,23 +42,6 @@ class NewEndpointForm(forms.Form):
         choice.choices = [(kind, kind) for kind in settings.INSTANCE_TYPES]
         # For the browser alone: the validator of the field refuses more.
         self.fields["instance_count"].widget.attrs["max"] = settings.MAX_INSTANCES
-
-    def add_errors(self, error: ValidationError) -> None:
-        """Show what the service found: beside its field, or above all where the form has none.
-
-        What is in no field is preset, and not for this user to put right.
-        """
-        for name, problems in error.update_error_dict({}).items():
-            if name in self.fields or name == NON_FIELD_ERRORS:
-                self.add_error(name, problems)
-                continue
-            preset = getattr(Endpoint._meta.get_field(name), "verbose_name", name)
-            said = gettext(
-                "Nothing was created, because a setting of the portal is wrong. %(setting)s: "
-                "%(problem)s Ask whoever runs the portal."
-            )
-            for message in ValidationError(problems).messages:
-                self.add_error(None, said % {"setting": preset, "problem": message})
 
 
 class TeardownForm(forms.Form):

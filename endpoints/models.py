@@ -66,7 +66,7 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
 
     def gone(self) -> Self:
         """Endpoints that were torn down, the latest first."""
-        return self.exclude(gone_at=None).order_by("-gone_at")
+        return self.exclude(gone_at=None).order_by("-gone_at", "-id")
 
     def serving(self) -> Self:
         """Endpoints that can be invoked now."""
@@ -89,6 +89,23 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
     def named(self, name: str) -> Self:
         """Endpoints of this name; case is ignored, as CreateEndpoint does."""
         return self.filter(name__iexact=name)
+
+    def in_state(self, state: str) -> Self:
+        """Endpoints in a state, also those that the release before wrote last."""
+        if state != Endpoint.State.UNRECOGNIZED:
+            return self.filter(old_status__in=old_words([state]))
+        return self.exclude(old_status__in=old_words(Endpoint.State.values))
+
+    def whole(self) -> Self:
+        """With all that one answer of the API says of them."""
+        return self.select_related("created_by").prefetch_related("resources")
+
+    def known_as(self, name: str) -> "Endpoint | None":
+        """The one of exactly this name that is not gone; else the last that was torn down."""
+        if "\0" in name:  # PostgreSQL has no such text
+            return None
+        rows = self.filter(name=name)
+        return rows.filter(gone_at=None).first() or rows.gone().first()
 
     def next_revision(self, name: str) -> int:
         """One more than any endpoint of this name had, so that derived names are never reused."""

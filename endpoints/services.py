@@ -1,5 +1,6 @@
 """Create endpoints and tear them down; queue those that are due."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 from activity.models import Event
 from activity.services import record
 from core import clock, errors
+from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.sentences import phrase
 from endpoints import sagemaker
@@ -26,21 +28,25 @@ from endpoints.models import (
 ADVANCE = "endpoints.tasks.advance"
 # Who opens a page sees what AWS said at most so long ago, or is told that it is being asked.
 STALE = timedelta(seconds=10)
+# What users say of a new endpoint; the rest is preset.
+_ASKED = ("name", "instance_type", "instance_count")
 
 
 def create_endpoint(
-    *, name: str, instance_type: str, instance_count: int, actor: User | None
+    *, name: str, instance_type: str = "", instance_count: int = 1, actor: User | None
 ) -> Endpoint:
     """Record that an endpoint is wanted; the reconciler creates it.
 
-    It serves the portal's store with the image and the role of the settings. Raises
-    ValidationError, by field, for what the user can put right; an AwsError where the account
-    could not be asked whether the name is free. Either way nothing was created.
+    It serves the portal's store with the image and the role of the settings; without a type, on
+    the first of INSTANCE_TYPES. Raises ValidationError, by field, for what the user can put right
+    (its code is CONFLICT where the name is taken), and of no field for a setting of the portal
+    that is wrong; an AwsError where the account could not be asked whether the name is free.
+    Either way nothing was created.
     """
+    instance_type = instance_type or settings.INSTANCE_TYPES[0]
     _check_size(instance_type, instance_count)
     endpoint = Endpoint(
         name=name,
-        revision=Endpoint.objects.next_revision(name),
         bucket=settings.MODEL_BUCKET,
         prefix=settings.MODEL_PREFIX,
         image=settings.CONTAINER_IMAGE,
@@ -49,7 +55,8 @@ def create_endpoint(
         instance_count=instance_count,
         created_by=actor,
     )
-    endpoint.full_clean(exclude=["created_by"], validate_constraints=False)
+    _check_fields(endpoint)
+    endpoint.revision = Endpoint.objects.next_revision(name)
     _refuse_taken(name)
     _check_free_in_account(name)
     try:
@@ -79,18 +86,49 @@ def _check_size(instance_type: str, instance_count: int) -> None:
         raise ValidationError({"instance_count": error}) from None
 
 
+def _check_fields(endpoint: Endpoint) -> None:
+    """Raise ValidationError: of what users say, by its field; of what is preset, of no field.
+
+    What is preset is not for this user to put right.
+    """
+    try:
+        endpoint.full_clean(exclude=["created_by"], validate_constraints=False)
+    except ValidationError as error:
+        found = error.message_dict
+    else:
+        return
+    asked = {name: found[name] for name in _ASKED if name in found}
+    if asked:
+        raise ValidationError(asked)
+    said = _(
+        "Nothing was created, because a setting of the portal is wrong. %(setting)s: %(problem)s "
+        "Ask whoever runs the portal."
+    )
+    wrong = []
+    for name, problems in found.items():
+        setting = getattr(Endpoint._meta.get_field(name), "verbose_name", name)
+        wrong += [said % {"setting": setting, "problem": problem} for problem in problems]
+    raise ValidationError(wrong)
+
+
 def _check_free_in_account(name: str) -> None:
     try:
         found = sagemaker.describe_endpoint(name)
     except errors.NotFound:
         return
+    except errors.AwsError as error:
+        why = phrase(
+            "Nothing was created, because AWS could not be asked: %(error)s", error=error.sentence
+        )
+        raise type(error)(why, todo=error.todo, whole=True) from error
     # Somebody else may have asked the portal for it since we looked, and the portal made it.
     _refuse_taken(name)
     said = _(
         "The AWS account already has an endpoint %(name)s (%(state)s) that was not created here. "
         "Choose another name."
     )
-    raise ValidationError({"name": said % {"name": name, "state": found.status}})
+    text = said % {"name": name, "state": found.status}
+    raise ValidationError({"name": ValidationError(text, code=CONFLICT)})
 
 
 def _refuse_taken(name: str) -> None:
@@ -98,7 +136,8 @@ def _refuse_taken(name: str) -> None:
     living = Endpoint.objects.filter(gone_at=None).named(name).first()
     if living is not None:
         said = name_taken_until_gone if living.tearing_down else name_taken
-        raise ValidationError({"name": said(living.name)}) from None
+        taken = ValidationError(said(living.name), code=CONFLICT)
+        raise ValidationError({"name": taken}) from None
 
 
 def _resources(endpoint: Endpoint) -> list[Resource]:
@@ -111,21 +150,30 @@ def _resources(endpoint: Endpoint) -> list[Resource]:
 
 
 @transaction.atomic
-def request_teardown(*, endpoint: Endpoint, typed_name: str, actor: User | None) -> Endpoint:
+def request_teardown(
+    *,
+    endpoint: Endpoint,
+    typed_name: str,
+    actor: User | None,
+    require: Callable[[Endpoint], None] | None = None,
+) -> Endpoint:
     """Record that the endpoint is to be torn down; the reconciler deletes it.
 
-    ``typed_name`` must be the endpoint's name, else ValidationError. Idempotent. The
-    artifacts in S3 stay.
+    ``typed_name`` must be the endpoint's name, else ValidationError. ``require`` is called with
+    the locked row before anything is changed, and may raise. Idempotent. The artifacts in S3 stay.
     """
     if typed_name.strip() != endpoint.name:
         said = _("Type the name of the endpoint, %(name)s, to tear it down.")
         raise ValidationError({"typed_name": said % {"name": endpoint.name}})
     row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+    if require is not None:
+        require(row)
     if row.gone_at is not None or row.wanted == Endpoint.Wanted.ABSENT:
         return row
     row.wanted = Endpoint.Wanted.ABSENT
     row.attempts, row.check_after = 0, clock.now()
-    row.say(failure=None, hint=phrase("The teardown starts in a few seconds."))
+    starts = phrase("The teardown starts in a few seconds.").named("endpoint.teardown_starts")
+    row.say(failure=None, hint=starts)
     told = ("failure", "failure_code", "hint", "hint_code")
     row.save(update_fields=["wanted", "attempts", "check_after", *told])
     record(

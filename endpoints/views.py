@@ -76,10 +76,9 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
         try:
             endpoint = services.create_endpoint(**form.cleaned_data, actor=actor(request))
         except ValidationError as error:
-            form.add_errors(error)
+            form.add_error(None, error)
         except errors.AwsError as error:
-            said = _("Nothing was created, because AWS could not be asked: %(error)s")
-            form.add_error(None, said % {"error": error})
+            form.add_error(None, str(error))
         else:
             return redirect(endpoint)
     context = {

@@ -13,7 +13,6 @@ from ninja import Query, Router
 from ninja.responses import NinjaJSONEncoder
 from pydantic import AwareDatetime, Field
 
-from core import errors
 from core.api.caller import Scope
 from core.api.headers import set_header
 from core.api.operations import operation
@@ -101,7 +100,10 @@ class InvocationOut(Schema):
     timings: TimingsOut
     picture: SentPictureOut | None
     error: str | None = Field(description="What went wrong, in the reader's language.")
-    error_code: str | None = Field(description="The English sentence with its places: stable.")
+    error_code: str | None = Field(
+        description="The code of the problem that it was, or `interrupted`; null: of calls that a "
+        "release before has made."
+    )
 
 
 class CallParameters(Parameters):
@@ -154,6 +156,9 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
     it. A picture of more than 6 MB, which SageMaker does not take, or in a format that containers
     may not read is scaled down or re-encoded first, as on the page. A model that is not loaded is
     waited for. `Server-Timing` says where the time went.
+
+    An answer of more than 64 KB is not kept for a repetition with the same Idempotency-Key: that
+    calls the model again.
     """
     endpoint = _endpoint(name)
     version = _version(endpoint, query)
@@ -327,20 +332,10 @@ def _problem(row: Invocation, error: Exception | None) -> Problem:
     """What went wrong, in the words of the call's row, which stays."""
     said = str(row.said or "")
     headers = {"MME-Invocation": str(row.uid)}
-    if isinstance(error, errors.ModelFailed):
-        refused = error.status in services.REFUSALS
-        return Problem("model-refused" if refused else "model-failed", said, headers=headers)
-    if isinstance(error, errors.NotReady):
-        return Problem("model-loading", said, headers=headers)
-    if isinstance(error, errors.Throttled):
-        return Problem("unavailable", said, headers=headers | {"Retry-After": _THROTTLED_S})
-    if isinstance(error, errors.NotFound):
-        return Problem("not-found", said, headers=headers)
-    if isinstance(error, errors.Denied):
-        return Problem("aws-denied", said, headers=headers)
-    if isinstance(error, answers.UnreadableAnswer):
-        return Problem("model-failed", said, headers=headers)
-    return Problem("aws-failed", said, headers=headers)
+    code = services.code_of(error)
+    if code == "unavailable":
+        headers["Retry-After"] = _THROTTLED_S
+    return Problem(code, said, headers=headers)
 
 
 def _number(text: str) -> int:
@@ -363,7 +358,7 @@ def _shown(row: Invocation) -> dict[str, Any]:
     sent = None
     if row.picture_sha256:
         sent = {"name": row.picture_name, "sha256": row.picture_sha256, "size": row.sent_bytes}
-    code = row.error_code if isinstance(row.error_code, dict) else {}
+    said = row.said
     return {
         "id": row.uid,
         "endpoint": row.endpoint.name,
@@ -383,8 +378,8 @@ def _shown(row: Invocation) -> dict[str, Any]:
             **{name: timings.get(name) for name in ("load_ms", "decode_ms", "infer_ms")},
         },
         "picture": sent,
-        "error": str(row.said) if row.said is not None else None,
-        "error_code": code.get("code"),
+        "error": None if said is None else str(said),
+        "error_code": None if said is None else said.stable_code,
     }
 
 

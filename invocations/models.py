@@ -235,7 +235,7 @@ class Invocation(Leased):
         """The columns of a call whose process is gone."""
         said = phrase(
             "The portal was stopped while it waited for the answer. Call the model again."
-        )
+        ).named("interrupted")
         return {"state": cls.State.FAILED} | cls.told(said)
 
     @property

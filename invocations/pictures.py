@@ -98,10 +98,16 @@ def prepare(file: BinaryIO, name: str) -> Prepared:
     except decoding.NoPicture:
         raise NotAPicture(
             _("%(name)s is not a picture, whatever its name says. Choose a file of: %(formats)s.")
-            % {"name": name, "formats": decoding.LISTED}
+            % {"name": name, "formats": formats()}
         ) from None
     except decoding.Unreadable as error:
         raise NotAPicture(unreadable.told(str(error))) from error
+
+
+def formats() -> str:
+    """The formats to send, in words of the reader's language."""
+    *most, last = decoding.COMMON
+    return _("%(most)s or %(last)s") % {"most": ", ".join(most), "last": last}
 
 
 def file_name(name: str) -> str:

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from django.conf import settings
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
+#: Content types by what a file's name ends with.
+CONTENT_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".bmp": "image/bmp",
+}
 _MOST = 60
 
 
@@ -18,6 +26,13 @@ class Sample:
     name: str
     group: str
     """What the name begins with: ``digit-3.png`` is a digit."""
+    size: int
+    """In bytes."""
+
+    @property
+    def content_type(self) -> str:
+        """By the end of its name."""
+        return CONTENT_TYPES[Path(self.name).suffix.lower()]
 
 
 def all_samples() -> list[Sample]:
@@ -25,10 +40,10 @@ def all_samples() -> list[Sample]:
     if not settings.SAMPLES_DIR:
         return []
     try:
-        found = [path.name for path in Path(settings.SAMPLES_DIR).iterdir() if _usable(path)]
+        files = [path for path in Path(settings.SAMPLES_DIR).iterdir() if _usable(path)]
+        samples = [Sample(path.name, _group(path.name), path.stat().st_size) for path in files]
     except OSError:
         return []
-    samples = [Sample(name, _group(name)) for name in found]
     return sorted(samples, key=lambda s: (s.group, s.name))[:_MOST]
 
 
@@ -44,8 +59,19 @@ def path_of(name: str) -> Path | None:
     return None
 
 
+def read(name: str) -> tuple[bytes, str] | None:
+    """The bytes of the sample of this name, and their content type; None for any other name."""
+    path = path_of(name)
+    if path is None:
+        return None
+    try:
+        return path.read_bytes(), CONTENT_TYPES[path.suffix.lower()]
+    except FileNotFoundError:  # it was taken away meanwhile
+        return None
+
+
 def _usable(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES and path.is_file() and not path.is_symlink()
+    return path.suffix.lower() in CONTENT_TYPES and path.is_file() and not path.is_symlink()
 
 
 def _group(name: str) -> str:

@@ -278,23 +278,40 @@ def _call_until_finished(call: _Call) -> None:
     def finish(**fields: object) -> None:
         call.recorded.finish(latency_ms=(time.perf_counter() - began) * 1000, **fields)
 
-    def fail(said: Sentence, request_id: str = "") -> None:
-        finish(state=Invocation.State.FAILED, request_id=request_id, **Invocation.told(said))
+    def fail(said: Sentence, code: str, request_id: str = "") -> None:
+        told = Invocation.told(said.named(code))
+        finish(state=Invocation.State.FAILED, request_id=request_id, **told)
 
     try:
         _try_until_answered(call, began, finish)
     except errors.ModelFailed as error:
         call.outcome.error = error
-        fail(_model_said(error), _request_id(error))
+        fail(_model_said(error), code_of(error), _request_id(error))
     except (errors.AwsError, answers.UnreadableAnswer) as error:
         call.outcome.error = error
-        fail(error.sentence, _request_id(error))
+        fail(error.sentence, code_of(error), _request_id(error))
     except LeaseLost:
         raise
     except BaseException:
-        fail(phrase("The portal failed; its log says why. Call the model again."))
+        fail(phrase("The portal failed; its log says why. Call the model again."), "internal")
         call.recorded.write_now()
         raise
+
+
+def code_of(error: Exception | None) -> str:
+    """What programs know a failure by: a code of core/api/problems.py, also in the call's row."""
+    if isinstance(error, errors.ModelFailed):
+        return "model-refused" if error.status in REFUSALS else "model-failed"
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), "aws-failed")
+
+
+_CODES: dict[type[Exception], str] = {
+    errors.NotReady: "model-loading",
+    errors.Throttled: "unavailable",
+    errors.NotFound: "not-found",
+    errors.Denied: "aws-denied",
+    answers.UnreadableAnswer: "model-failed",
+}
 
 
 def _try_until_answered(call: _Call, began: float, finish: Callable[..., None]) -> None:

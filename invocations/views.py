@@ -1,6 +1,5 @@
 """Pages to call a model: choose, send a picture, see the answer."""
 
-import mimetypes
 from typing import Any, cast
 
 from django.conf import settings
@@ -18,11 +17,10 @@ from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Day, Table
 from endpoints.models import Endpoint
 from invocations import pictures_kept, samples, services
-from invocations.decoding import LISTED
 from invocations.models import Invocation, Picture
 from invocations.panels import MAY_INVOKE
 from invocations.payload import Payload, read
-from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, too_large
+from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, formats, too_large
 from models_catalog.models import RegisteredModel, Version
 
 # Ids by name; the form's own choices.
@@ -31,9 +29,12 @@ Chosen = dict[str, int | None]
 # A warm model answers well within this, so that its answer comes with the first response.
 PATIENCE_S = 1.5
 RECENT = 10
-# What the picture's field says of itself.
-_FIELD = {"accept": ACCEPT, "formats": LISTED, "max_file_bytes": MAX_FILE_BYTES}
 may_invoke = require_permission(MAY_INVOKE, "call models")
+
+
+def _field() -> dict[str, Any]:
+    """What the picture's field says of itself."""
+    return {"accept": ACCEPT, "formats": formats(), "max_file_bytes": MAX_FILE_BYTES}
 
 
 @require_safe
@@ -146,11 +147,11 @@ def kept(request: HttpRequest, sha256: str) -> HttpResponse:
 @cache_control(private=True, max_age=3600)
 def sample(request: HttpRequest, name: str) -> HttpResponse:
     """One of the pictures that come with the portal."""
-    path = samples.path_of(name)
-    if path is None:
+    found = samples.read(name)
+    if found is None:
         raise Http404(_("There is no such sample."))
-    kind, _encoding = mimetypes.guess_type(path.name)
-    return HttpResponse(path.read_bytes(), content_type=kind or "application/octet-stream")
+    data, content_type = found
+    return HttpResponse(data, content_type=content_type)
 
 
 @require_safe
@@ -239,7 +240,7 @@ def _problem(
 def _result_fragment(
     request: HttpRequest, invocation: Invocation, picture: Picture | None
 ) -> HttpResponse:
-    context = _result_context(invocation) | _FIELD
+    context = _result_context(invocation) | _field()
     context["picture"] = picture
     return render(request, "invocations/_answer.html", context)
 
@@ -280,7 +281,7 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
         "picture": picture,
         "samples": samples.grouped(),
         "recent": Invocation.objects.recent()[:RECENT],
-        **_FIELD,
+        **_field(),
     }
 
 

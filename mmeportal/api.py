@@ -15,11 +15,15 @@ from ninja import NinjaAPI, Router
 from ninja.openapi.schema import OpenAPISchema
 
 from accounts import api as accounts_api
+from activity import api as activity_api
 from core.api import operations, problems
 from core.api.operations import Rules, operation
 from core.version import VERSION
+from endpoints import api as endpoints_api
 from invocations import api as invocations_api
+from invocations import samples_api
 from mmeportal import site_api
+from models_catalog import api as models_api
 
 #: Answers by operation and status, as a test got them (tests/test_api_examples.py).
 EXAMPLES = Path(__file__).with_name("openapi_examples.json")
@@ -111,7 +115,16 @@ def document() -> bytes:
 
 def routers() -> list[Router]:
     """The routers of the rooms, in the order of the document."""
-    return [site_api.router, accounts_api.router, invocations_api.router, _own]
+    return [
+        site_api.router,
+        accounts_api.router,
+        models_api.router,
+        endpoints_api.router,
+        invocations_api.router,
+        samples_api.router,
+        activity_api.router,
+        _own,
+    ]
 
 
 def make() -> PortalAPI:

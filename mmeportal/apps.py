@@ -21,3 +21,9 @@ class SiteConfig(AppConfig):
             permission="models_catalog.view_model",
             context=lambda request: {},
         )
+        panels.register(
+            "worker-problem",
+            "mmeportal/_status_link.html",
+            permission="auth.change_user",
+            context=lambda request: {},
+        )

@@ -5,9 +5,9 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from models_catalog.archives import most_bytes, too_large, valid_file_name
 from models_catalog.models import (
     NAME_LENGTH,
     NAME_PATTERN,
@@ -17,9 +17,6 @@ from models_catalog.models import (
     name_taken,
     valid_name,
 )
-
-#: Letters in the name of an archive's file (Version.file_name).
-MAX_NAME = 255
 
 
 class ArrivedForm(forms.Form):
@@ -89,31 +86,7 @@ class UploadForm(forms.Form):
         file: UploadedFile[Any] = self.cleaned_data["archive"]
         # Django cuts `name` to 255 letters, and may cut the ending off with it.
         name: str = getattr(file, "whole_name", None) or file.name or ""
-        shown = name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}"
-        if not name.lower().endswith((".tar.gz", ".tgz")):
-            raise forms.ValidationError(
-                gettext(
-                    "%(name)s is not named *.tar.gz. Pack the model's files with: tar -C FOLDER "
-                    "-czf NAME.tar.gz ."
-                )
-                % {"name": shown}
-            )
-        if len(name) > MAX_NAME:
-            raise forms.ValidationError(
-                gettext(
-                    "The name %(name)s has %(count)s letters, and may have %(most)s. Give the "
-                    "file a shorter name."
-                )
-                % {"name": shown, "count": len(name), "most": MAX_NAME}
-            )
-        if (file.size or 0) > settings.MAX_ARCHIVE_MB << 20:
+        valid_file_name(name)
+        if (file.size or 0) > most_bytes():
             raise forms.ValidationError(too_large())
         return file
-
-
-def too_large() -> str:
-    """What to say where an upload is larger than MAX_ARCHIVE_MB."""
-    return gettext(
-        "The archive is larger than %(size)s MB, the most that is allowed here (MAX_ARCHIVE_MB). "
-        "Nothing was kept."
-    ) % {"size": f"{settings.MAX_ARCHIVE_MB:,}"}

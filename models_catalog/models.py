@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.translation import gettext, gettext_noop, pgettext
 from django.utils.translation import gettext_lazy as _
@@ -79,6 +80,25 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             ready_size=of(ready, "published_size"),
         )
 
+    def described(self) -> Self:
+        """With what the API says of each, in any number of models by one query.
+
+        ``versions_count``; ``uploaded_at``, the last upload or else the registration;
+        ``newest_number`` and ``newest_state``; ``latest_pk``, the newest version that is ready;
+        ``is_published``, whether a version is not rejected, so that it cannot be deleted.
+        """
+        every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
+        counted = every.order_by().values("model").annotate(count=models.Count("pk"))
+        last_upload = every.order_by("-created_at").values("created_at")[:1]
+        return self.select_related("created_by").annotate(
+            versions_count=Coalesce(models.Subquery(counted.values("count")), 0),
+            uploaded_at=Coalesce(models.Subquery(last_upload), models.F("created_at")),
+            newest_number=models.Subquery(every.values("number")[:1]),
+            newest_state=models.Subquery(every.values("state")[:1]),
+            latest_pk=models.Subquery(every.filter(state=Version.State.READY).values("pk")[:1]),
+            is_published=models.Exists(every.exclude(state=Version.State.REJECTED)),
+        )
+
 
 class RegisteredModel(models.Model):
     """A registered model: a name and what it is for."""
@@ -144,6 +164,13 @@ class RegisteredModel(models.Model):
 LEAST_DIGITS = 6
 _CHECKSUM = re.compile(rf"(?:sha-?256:)?\s*([0-9a-f]{{{LEAST_DIGITS},64}})", re.IGNORECASE)
 
+# What described() reads of a report: the name of the annotation, and where it is.
+_TOLD = [
+    *((name, name) for name in ("ok", "load_ms", "first_ms", "warm_ms", "infer_ms", "memory_mb")),
+    ("picture", "sample__image"),
+    ("predictions", "sample__predictions"),
+]
+
 # What must be held for a process to be sandboxed (container/sandbox.py).
 SANDBOX_PARTS = ("files", "network", "processes", "limits")
 
@@ -154,6 +181,14 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
     def for_lists(self) -> Self:
         """Newest first, with who uploaded them, without the reports."""
         return self.defer("report").select_related("created_by").order_by("-number")
+
+    def described(self) -> Self:
+        """With what the API says of each; of the report, which may be long, the result alone."""
+        return (
+            self.defer("report")
+            .select_related("created_by", "model")
+            .annotate(**{f"told_{name}": models.F(f"report__{path}") for name, path in _TOLD})
+        )
 
     def ready(self) -> Self:
         """Those that an endpoint can serve, with their models, newest of each model first."""
@@ -340,6 +375,25 @@ class Version(Leased):
     def said(self) -> Sentence:
         """Why it was rejected, in the reader's language; what the container said is quoted."""
         return Sentence.from_json(self.reason_code, self.reason)
+
+    @property
+    def reason_kind(self) -> str:
+        """Why it was rejected, as a stable code (reasons.py): of what was quoted, what it is.
+
+        Empty where it was not, and for rows from before there were codes.
+        """
+        if not self.reason_code:
+            return ""
+        said = self.said
+        what = said.parameters.get("what")
+        return what.code if isinstance(what, Sentence) else said.code
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Of a row of described(): its report, as far as the result of the validation goes."""
+        found = {name: getattr(self, f"told_{name}") for name, _path in _TOLD}
+        image, predictions = found.pop("picture"), found.pop("predictions")
+        return found | {"sample": {"image": image, "predictions": predictions}}
 
     @property
     def doing(self) -> str:

@@ -6,7 +6,8 @@ The worker's part, from the upload to the published version, is models_catalog/p
 import hashlib
 import logging
 import uuid
-from typing import IO
+from collections.abc import Callable, Collection
+from typing import IO, Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -17,10 +18,18 @@ from django.utils.translation import gettext
 
 from activity.models import Event
 from activity.services import record
-from core.errors import AwsError
+from core import waiting
+from core.errors import AwsError, Denied, StorageFull, Throttled
 from core.jobs import enqueue_on_commit
 from models_catalog import s3
-from models_catalog.models import NAME_LENGTH, RegisteredModel, Version, name_taken
+from models_catalog.archives import most_bytes, too_large, valid_file_name
+from models_catalog.models import (
+    NAME_LENGTH,
+    RegisteredModel,
+    Version,
+    name_taken,
+    valid_name,
+)
 
 log = logging.getLogger(__name__)
 
@@ -65,23 +74,29 @@ def upload_version(
     file_name: str,
     actor: User | None,
     packing_choice: str = "",
+    digests: Collection[tuple[str, bytes]] = (),
 ) -> Version:
     """Stage ``file`` and make it the next version of model ``name``, registering that if it is new.
 
     ``new`` says whether the user means a new model: ValidationError where it is there already,
     by somebody else's upload of the same minute, or is not there any more. None takes it either
     way. ``packing_choice`` is
-    one of packing.CHOICES; without it the setting PACKING decides.
+    one of packing.CHOICES; without it the setting PACKING decides. ``digests``: what the bytes must
+    have, each with hashlib's name of the algorithm; DigestMismatch where they have another.
 
     Returns the version in state `uploaded`; a job then checks it. The bytes are staged before
     any row is written, so an upload that is cut off leaves no row, and what it left in staging
-    is swept. Raises AwsError where S3 does not take the file: nothing is kept then.
+    is swept. Raises NotStored where S3 does not take the file: nothing is kept then.
     """
     bucket = settings.MODEL_BUCKET
     staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}.tar.gz"
-    hashed = _Hashed(file)
-    s3.upload(bucket=bucket, key=staging_key, file=hashed)  # type: ignore[arg-type]
+    hashed = _Hashed(file, {algorithm for algorithm, _digest in digests})
     try:
+        s3.upload(bucket=bucket, key=staging_key, file=hashed)  # type: ignore[arg-type]
+    except AwsError as error:
+        raise _not_stored(error) from error
+    try:
+        hashed.check(digests)
         with transaction.atomic():
             model = _model_for_upload(name=name, description=description, new=new, actor=actor)
             version = _next_version(model)
@@ -104,25 +119,112 @@ def upload_version(
                 actor=actor,
             )
             enqueue_on_commit("models_catalog.tasks.check", version.pk)
-    except (ValidationError, DatabaseError):
+    except (ValidationError, DatabaseError, DigestMismatch):
         s3.delete(bucket=bucket, key=staging_key)  # no row names it
         raise
     return version
+
+
+class NotStored(Exception):
+    """An archive was not taken, and nothing was kept; ``str()`` says why.
+
+    ``code`` is that of the API's problem; the page has its status.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _not_stored(error: AwsError) -> NotStored:
+    """Why the store did not take an archive, for whoever sent it."""
+    if isinstance(error, StorageFull):
+        code = "no-space"
+        said = gettext(
+            "The store has no room left, and nothing was kept. Ask an admin. %(problem)s"
+        )
+    elif isinstance(error, Throttled):
+        code = "unavailable"
+        said = gettext(
+            "The store did not take the archive: it does not answer, or its disk is full. "
+            "Nothing was kept; try again in a minute, then ask an admin. %(problem)s"
+        )
+    else:
+        code = "aws-denied" if isinstance(error, Denied) else "aws-failed"
+        said = gettext("The archive could not be stored, and nothing was kept. %(problem)s")
+    return NotStored(said % {"problem": error}, code=code)
+
+
+class DigestMismatch(Exception):
+    """The bytes of an archive have not the digest that was sent with them; nothing was kept."""
+
+
+def push_version(
+    *,
+    name: str,
+    description: str,
+    note: str,
+    file: IO[bytes],
+    size: int,
+    file_name: str,
+    packing_choice: str,
+    digests: Collection[tuple[str, bytes]],
+    actor: User | None,
+) -> Version:
+    """Take an archive that comes as bytes alone: the next version of ``name``, or a new model.
+
+    What the form of the page asks of an upload is asked here, before any of it is stored. Raises
+    ValidationError by field, and what :func:`upload_version` raises.
+    """
+    wrong: dict[str, Any] = {}
+    for field, check, value in (
+        ("name", _name_for_upload, name), ("file_name", valid_file_name, file_name),
+    ):  # fmt: skip
+        try:
+            check(value)
+        except ValidationError as error:
+            wrong[field] = error.messages
+    if size == 0:
+        wrong["body"] = [gettext("The body is empty. Send the archive.")]
+    if wrong:
+        raise ValidationError(wrong)
+    if size > most_bytes():
+        raise NotStored(too_large(), code="too-large")
+    return upload_version(
+        name=name,
+        description=description,
+        note=note,
+        file=file,
+        file_name=file_name,
+        actor=actor,
+        packing_choice=packing_choice,
+        digests=digests,
+    )
+
+
+def _name_for_upload(name: str) -> None:
+    """Raise ValidationError where no model has the name, and none can have it."""
+    if not RegisteredModel.objects.filter(name=name).exists():
+        valid_name(name)
 
 
 class NotDeletable(Exception):
     """A model has a version that was published, or that is being validated; nothing was deleted."""
 
 
-def delete_model(*, name: str, actor: User | None) -> None:
+def delete_model(
+    *, name: str, actor: User | None, check: Callable[[], None] = lambda: None
+) -> None:
     """Delete a model of which nothing was ever published, with its rejected versions.
 
     Its name is free then, and the numbers of its versions begin at 1 again. What is left of the
-    uploads in staging goes too. Raises NotDeletable, and RegisteredModel.DoesNotExist.
+    uploads in staging goes too. ``check`` is called when nobody else can change the model any more;
+    what it raises keeps all. Raises NotDeletable, and RegisteredModel.DoesNotExist.
     """
     with transaction.atomic():
         # Locked, so that no upload makes a version of it meanwhile.
         model = RegisteredModel.objects.select_for_update().get(name=name)
+        check()
         versions = list(model.versions.defer("report"))
         if any(version.state != Version.State.REJECTED for version in versions):
             raise NotDeletable(name)
@@ -173,22 +275,51 @@ def _next_version(model: RegisteredModel) -> Version:
     return Version(model=model, number=last + 1, prefix=prefix, key=key)
 
 
+def wait_for_version(*, name: str, number: int, seconds: int) -> None:
+    """Return when the state or step of a version has changed; at once where it is settled.
+
+    After ``seconds`` at most, or where too many wait (core/waiting.py). No error where there is
+    no such version.
+    """
+    rows = Version.objects.filter(model__name=name, number=number)
+    if seconds:
+        waiting.until_changed(
+            lambda: rows.values_list("state", "step").first(),
+            settled=lambda found: found is None or found[0] not in Version.UNSETTLED,
+            seconds=seconds,
+        )
+
+
 class _Hashed:
     """A file that is hashed and counted while it is read."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], algorithms: Collection[str] = ()) -> None:
         self._file = file
-        self._hash = hashlib.sha256()
+        self._hashes = {name: hashlib.new(name) for name in {"sha256", *algorithms}}
         self.size = 0
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
-        self._hash.update(data)
+        for found in self._hashes.values():
+            found.update(data)
         self.size += len(data)
         return data
 
     def hexdigest(self) -> str:
-        return self._hash.hexdigest()
+        return self._hashes["sha256"].hexdigest()
+
+    def check(self, digests: Collection[tuple[str, bytes]]) -> None:
+        """Raise DigestMismatch where the bytes that were read have another digest."""
+        for algorithm, wanted in digests:
+            found = self._hashes[algorithm].hexdigest()
+            if found != wanted.hex():
+                said = gettext(
+                    "The bytes that arrived have the %(algorithm)s %(found)s, and %(wanted)s was "
+                    "sent with them. Nothing was kept. Send the archive again."
+                )
+                raise DigestMismatch(
+                    said % {"algorithm": algorithm, "found": found, "wanted": wanted.hex()}
+                )
 
 
 def download_address(version: Version, *, original: bool) -> str | None:

@@ -17,12 +17,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from activity.models import Event
 from core import ui
+from core.api.problems import CODES
 from core.body_limits import accepts_body
-from core.errors import AwsError, StorageFull, Throttled
+from core.errors import AwsError
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Search, Table
 from models_catalog import attention, services, trying, validation_result
-from models_catalog.forms import ArrivedForm, UploadForm, too_large
+from models_catalog.archives import most_bytes, too_large
+from models_catalog.forms import ArrivedForm, UploadForm
 from models_catalog.models import (
     RegisteredModel,
     RegisteredModelQuerySet,
@@ -298,7 +300,7 @@ def new_version(request: HttpRequest, name: str) -> HttpResponse:
 
 def _guarded_upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse:
     length = int(request.META.get("CONTENT_LENGTH") or 0)
-    if length > (settings.MAX_ARCHIVE_MB << 20) + (1 << 20):  # 1 MB for the form's other fields
+    if length > most_bytes() + (1 << 20):  # 1 MB for the form's other fields
         form = UploadForm(model=model)
         return _form_page(request, form, problem=too_large(), status=413)
     return _upload(request, model)
@@ -325,22 +327,8 @@ def _upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse
             )
         except ValidationError as error:
             form.add_error("name" if "name" in form.fields else None, error.messages)
-        except StorageFull as error:
-            status = 507
-            problem = _(
-                "The store has no room left, and nothing was kept. Ask an admin. %(problem)s"
-            ) % {"problem": error}
-        except Throttled as error:
-            status = 503
-            problem = _(
-                "The store did not take the archive: it does not answer, or its disk is full. "
-                "Nothing was kept; try again in a minute, then ask an admin. %(problem)s"
-            ) % {"problem": error}
-        except AwsError as error:
-            status = 502
-            problem = _("The archive could not be stored, and nothing was kept. %(problem)s") % {
-                "problem": error
-            }
+        except services.NotStored as error:
+            status, problem = CODES[error.code].status, str(error)
         else:
             return redirect(version)
     if problem:

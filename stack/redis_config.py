@@ -28,7 +28,7 @@ KEYS = (
 COMMANDS = (
     *("auth", "hello", "ping", "select", "time"),
     *("multi", "exec", "discard", "watch", "unwatch"),
-    *("get", "set", "incrby", "del", "exists", "pttl", "scan"),
+    *("get", "mget", "set", "incrby", "del", "exists", "pttl", "scan"),
     *("lpush", "rpush", "brpop", "llen"),
     *("sadd", "smembers"),
     *("hset", "hget", "hdel"),

@@ -138,11 +138,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("xdist_group") is None:
             group = "stack" if item.get_closest_marker("stack") else item.nodeid.split("::")[0]
             item.add_marker(pytest.mark.xdist_group(group))
-    # The longest first, so that no worker is idle at the end.
-    items.sort(key=_order)
 
 
-def _order(item: pytest.Item) -> tuple[bool, int, list[bool]]:
+class LongestFirst:
+    """The plugin that has the longest begin first, so that no worker is idle at the end."""
+
+    # After pytest-django, which sorts by what tests need of the database.
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=order_of)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(LongestFirst(), "longest-first")
+
+
+def order_of(item: pytest.Item) -> tuple[bool, int, list[bool]]:
+    """The place of a test in the order: what takes long has a low one."""
     stack, *others = (item.get_closest_marker(mark) is None for mark in _LONG)
     module = item.nodeid.split("::")[0]
     return stack, LONGEST.index(module) if module in LONGEST else len(LONGEST), others

@@ -131,6 +131,28 @@ class Visitor:
             assert not answer.url.endswith("/login/"), "the password was not taken"
 
 
+def put(
+    inside: Sequence[str], folder: Path, names: Sequence[str], environment: dict[str, str]
+) -> None:
+    """Put files of a folder below /tmp of a container.
+
+    Tried three times: `podman exec` at times misses the end of its input, and waits forever.
+    """
+    packed = subprocess.run(
+        ["tar", "-c", "-C", str(folder), *names], check=True, capture_output=True
+    ).stdout
+    command = [*inside, "timeout", "30", "tar", "-x", "-C", "/tmp"]
+    for attempt in (1, 2, 3):
+        try:
+            subprocess.run(command, input=packed, check=True, env=environment, timeout=60)
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as problem:
+            print(f"Attempt {attempt} to copy {', '.join(names)}: {problem}", flush=True)
+            if attempt == 3:
+                raise
+        else:
+            return
+
+
 def check_compose(folder: Path) -> None:
     """Up, log in, upload, deploy, invoke, down."""
     ports = free_ports()
@@ -153,13 +175,12 @@ def check_compose(folder: Path) -> None:
         demo = {"name": "digits", "description": "", "samples": [],
                 "versions": [{"archive": "digits.tar.gz", "note": ""}]}  # fmt: skip
         (folder / "manifest.json").write_text(json.dumps({"models": [demo]}))
-        packed = subprocess.run(
-            ["tar", "-c", "-C", str(folder), "manifest.json", "digits.tar.gz"],
-            check=True, capture_output=True,
-        ).stdout  # fmt: skip
-        subprocess.run([*compose, "exec", "-T", "web", "tar", "-x", "-C", "/tmp"],
-                       input=packed, check=True, env=environment, timeout=60)  # fmt: skip
+        print("Compose: it is up, and a user logged in.", flush=True)
+        put(
+            [*compose, "exec", "-T", "web"], folder, ["manifest.json", "digits.tar.gz"], environment
+        )
         inside("python", "manage.py", "seed_demo", "/tmp", "--wait", "200")
+        print("Compose: a model was uploaded and an endpoint made.", flush=True)
         keys = configparser.ConfigParser()
         keys.read_string(inside("cat", "/secrets/aws-credentials"))
         client = boto3.client(
@@ -177,12 +198,14 @@ def check_compose(folder: Path) -> None:
             Body=picture(folder),
         )["Body"].read()
         assert json.loads(answer)["predictions"][0]["label"] == "owl", answer
+        print("Compose: the endpoint answered.", flush=True)
         assert inside("id", "-u").strip() != "0", "the portal runs as root"
         check_sandbox(compose, environment)
-    except BaseException:
+    except BaseException as problem:
         logs = [*compose, "logs", "--tail", "40"]
         shown = subprocess.run(logs, capture_output=True, text=True, env=environment, check=False)
         print(shown.stdout[-12000:], shown.stderr[-4000:])
+        print(f"The compose check failed: {problem!r}", flush=True)
         raise
     finally:
         run([*compose, "down", "--volumes"], seconds=900, env=environment)
@@ -192,13 +215,8 @@ def check_compose(folder: Path) -> None:
 def check_sandbox(compose: Sequence[str], environment: dict[str, str]) -> None:
     """A hostile program tries each way out of the sandbox in the worker's container."""
     programs = ROOT / "container" / "tests"
-    packed = subprocess.run(
-        ["tar", "-c", "-C", str(programs), "around.py", "hostile.py"],
-        check=True, capture_output=True,
-    ).stdout  # fmt: skip
     worker = [*compose, "exec", "-T", "worker"]
-    subprocess.run([*worker, "tar", "-x", "-C", "/tmp"],
-                   input=packed, check=True, env=environment, timeout=60)  # fmt: skip
+    put(worker, programs, ["around.py", "hostile.py"], environment)
     about = {
         "mode": "ways out", "secret": "/secrets/secret-key", "marker": ["SECRET_KEY", "_FILE="],
         "home": "/home/portal", "host": "redis", "port": 6379, "victim": 1, "temporary": "/tmp",

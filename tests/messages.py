@@ -114,6 +114,17 @@ def found_in(root: Path, room: str) -> dict[Key, Found]:
 
 
 def _read(path: Path) -> Iterator[tuple[Ident, Sequence[str], str | None]]:
+    for message, comments, context in _extracted(path, path.stat().st_mtime_ns):
+        if message:
+            yield (
+                tuple(message) if isinstance(message, tuple | list) else message,
+                comments,
+                context,
+            )
+
+
+@functools.cache
+def _extracted(path: Path, changed_at: int) -> list[tuple[Ident, Sequence[str], str | None]]:
     text = path.read_bytes()
     method = "python"
     if path.suffix == ".html":
@@ -122,13 +133,7 @@ def _read(path: Path) -> Iterator[tuple[Ident, Sequence[str], str | None]]:
         method = extract_django
     with contextlib.redirect_stderr(io.StringIO()):  # Babel warns of f-strings in any argument
         found = list(extract(method, io.BytesIO(text), KEYWORDS, ("Translators:",)))
-    for _, message, comments, context in found:
-        if message:
-            yield (
-                tuple(message) if isinstance(message, tuple | list) else message,
-                comments,
-                context,
-            )
+    return [(message, comments, context) for _, message, comments, context in found]
 
 
 def catalog_path(root: Path, room: str, language: str) -> Path:

@@ -138,6 +138,25 @@ def test_what_is_new_is_announced_once_and_the_seconds_are_not(
     expect(status).to_have_text("")
 
 
+def test_the_banner_comes_and_goes_while_a_page_is_open(
+    page: Page, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = ""
+    monkeypatch.setattr("core.context.WATCH.problem", lambda: told)
+    page.goto(endpoint.get_absolute_url())
+    banner = page.locator("#worker-problem")
+    expect(page.locator("#live")).to_contain_text("It takes minutes.")
+    expect(banner).to_have_text("")
+    told = "No worker has reported."
+    expect(banner).to_contain_text(told)
+    page.evaluate("window.shown = document.querySelector('#worker-problem > *')")
+    _hint("Something else now")  # the part is put in anew, and the banner stays
+    expect(page.locator("#live")).to_contain_text("Something else now")
+    assert page.evaluate("window.shown.isConnected")
+    told = ""
+    expect(banner).to_have_text("")
+
+
 def test_a_session_that_ends_leads_to_the_login_and_back(page: Page, endpoint: Endpoint) -> None:
     page.goto(endpoint.get_absolute_url())
     Session.objects.all().delete()

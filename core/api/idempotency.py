@@ -11,8 +11,9 @@ How it works:
   process prolongs the lease while the operation works, so another request takes over only where
   the process was killed, or stood still for longer than the lease.
 - The answer is stored before it is sent. Answers of 5xx and 429 are not: a retry runs. Nor is one
-  that is streamed or larger than 64 KB. Only a call to a model answers so much, and such a call may
-  run again; it would cost every large answer a write of megabytes that nearly nobody reads.
+  that is streamed or larger than 64 KB. Only a call to a model answers so much, where its caller
+  asks for the container's own bytes, and such a call may run again; it would cost every large
+  answer a write of megabytes that nearly nobody reads.
 - A request that takes over first asks the operation's ``resume(request, attempt)`` for what the
   earlier one made. ``attempt`` is the row's id: random, made here, and bound while the operation
   works (core/attempt.py). activity.services.record stores it with each event, in the transaction

@@ -1,10 +1,14 @@
 """How often the API may be called: by token or user, and by address where nobody is known.
 
-Each key has a count of calls and one of changes, in windows of one second that begin with the first
-call; Redis has them (``mme:limit:…``), and they end by Redis's clock. A process asks Redis at each
-change, and at each fiftieth part of the calls or twice a second, whichever comes first: meanwhile
-it counts by itself. So a warm call rarely waits for Redis, and all processes together may
-let a fiftieth of the limit through in excess, each.
+Each key has a count of calls and one of changes. The limit holds for any second, wherever it
+begins: Redis has a count for each twentieth of a second (``mme:limit:{…}:NUMBER``), by its own
+clock, and the last twenty and the present one are added up. What is refused is not counted, so who
+goes on calling is let in again as soon as there is room. Scripts, which would do it in one command,
+are not allowed to the portal's user of Redis (stack/redis_config.py); so it is one pipeline.
+
+A process asks Redis at each change, and at each fiftieth part of the calls or ten times a second,
+whichever comes first: meanwhile it counts by itself. So a warm call rarely waits for Redis, and all
+processes together may let a fiftieth of the limit through in excess, each.
 
 Where Redis is away nothing is limited, which the log says once a minute; it is then not asked for
 some seconds, so that a Redis that hangs delays one call in that time, by a tenth of a second.
@@ -20,6 +24,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -32,12 +37,14 @@ from core.api.problems import Problem
 
 log = logging.getLogger(__name__)
 
+#: In any such time the limit holds.
 WINDOW_MS = 1000
+_STEPS = 20
 #: How long an answer of Redis may take, and how long it is not asked after it gave none.
 PATIENCE_S = 0.1
 PAUSE_S = 5.0
 #: How old a process's own count may become before Redis is asked.
-SETTLE_S = 0.5
+SETTLE_S = 0.1
 _PARTS = 50
 _SAY_AGAIN_S = 60.0
 _MOST = 4096
@@ -48,17 +55,20 @@ _TOLD = "api_limits"
 
 @dataclass
 class _Window:
-    """What is known of the present window of a key. ``own``: what Redis was not told yet."""
+    """What is known of a key: the count of its last second when Redis was last asked.
 
-    until: float = 0.0
+    ``own``: what Redis was not told yet. ``closed_until``: when there may be room again.
+    """
+
     known: int = 0
     own: int = 0
-    settled: float = 0.0
+    settled: float = -math.inf
+    closed_until: float = -math.inf
 
 
 @dataclass(frozen=True)
 class Left:
-    """How many of ``limit`` are left, until the window ends in ``reset_s`` seconds."""
+    """How many of ``limit`` are left; there is room for more in ``reset_s`` seconds."""
 
     limit: int
     count: int
@@ -88,35 +98,36 @@ class Counts:
         self._connect = connect
         self._clock = clock
         self._client: redis.Redis | None = None
+        self._ahead_ms: float | None = None  # Redis's clock less this one
         self._lock = threading.Lock()
         self._windows: OrderedDict[str, _Window] = OrderedDict()
         self._not_before = 0.0
         self._said = -math.inf
 
     def add(self, key: str, cost: int, limit: int) -> Left | None:
-        """Count ``cost``; None where Redis is away."""
+        """Count ``cost``, unless it is over the limit; None where Redis is away."""
         now = self._clock()
         with self._lock:
             window = self._window(key)
-            window.own += cost
-            if now < window.until:
-                count = window.known + window.own
-                fresh = now - window.settled < SETTLE_S and window.own < limit // _PARTS
-                # Over the limit there is nothing to find out until the window ends.
-                if fresh or window.known >= limit:
-                    return Left(limit, count, window.until - now)
-            else:
-                window.own = cost  # what was left belongs to a window that is over
+            if now < window.closed_until:  # there is nothing to find out until then
+                return Left(limit, limit + cost, window.closed_until - now)
+            own = window.own + cost
+            fresh = now - window.settled < SETTLE_S and own < limit // _PARTS
+            if fresh and window.known + own <= limit:
+                window.own = own
+                return Left(limit, window.known + own, WINDOW_MS / 1000)
             if now < self._not_before:
                 return None
-            told, window.own = window.own, 0
-        answer = self._settle(key, told, now)
+            window.own = 0
+        answer = self._settle(key, own, cost, limit, now)
         if answer is None:
             return None
-        known, left_s = answer
+        count, room_s = answer
         with self._lock:
-            window.known, window.settled, window.until = known, now, now + left_s
-        return Left(limit, known, left_s)
+            window.settled, window.known = now, min(count, limit)
+            if count > limit:
+                window.closed_until = now + room_s
+        return Left(limit, count, room_s)
 
     def _window(self, key: str) -> _Window:
         window = self._windows.setdefault(key, _Window())
@@ -125,24 +136,48 @@ class Counts:
             self._windows.popitem(last=False)
         return window
 
-    def _settle(self, key: str, cost: int, now: float) -> tuple[int, float] | None:
-        """The count of all processes and the rest of the window in seconds, after adding."""
-        name = f"{_PREFIX}:{key}"
+    def _settle(
+        self, key: str, own: int, cost: int, limit: int, now: float
+    ) -> tuple[int, float] | None:
+        """The count of all processes with ``own``, and in how many seconds there is more room.
+
+        Where that is over the limit, ``cost``, the last part of it, is taken back, and there is
+        room when enough of the oldest calls are older than a second.
+        """
+        step_ms = WINDOW_MS // _STEPS
         try:
-            if self._client is None:
-                self._client = self._connect()
-            with self._client.pipeline(transaction=True) as pipe:
-                pipe.set(name, 0, px=WINDOW_MS, nx=True)
-                pipe.incrby(name, cost)
-                pipe.pttl(name)
-                _, count, left_ms = pipe.execute()
-            if left_ms < 0:  # it ended between two of the commands, and was begun without an end
-                self._client.set(name, cost, px=WINDOW_MS)
-                count, left_ms = cost, WINDOW_MS
+            client = self._connected()
+            number = int((now * 1000 + (self._ahead_ms or 0.0)) // step_ms)
+            names = [f"{_PREFIX}:{{{key}}}:{one}" for one in range(number - _STEPS, number + 1)]
+            pipe = self._count(client, names[-1], own, step_ms)
+            _, _, found, (seconds, micros) = pipe.mget(names).time().execute()
+            self._ahead_ms = seconds * 1000 + micros / 1000 - now * 1000
+            counts = [int(one or 0) for one in found]
+            if sum(counts) <= limit:
+                return sum(counts), WINDOW_MS / 1000
+            self._count(client, names[-1], -cost, step_ms).execute()
         except (redis.RedisError, OSError) as error:
             self._pause(error)
             return None
-        return int(count), int(left_ms) / 1000
+        begun_ms = now * 1000 + self._ahead_ms - number * step_ms  # since the present step began
+        return sum(counts), (step_ms * _room_in(counts, limit - cost) - begun_ms) / 1000
+
+    @staticmethod
+    def _count(client: "redis.Redis", name: str, cost: int, step_ms: int) -> Any:
+        """A pipeline that adds ``cost`` to a key, which ends when it counts no more."""
+        pipe = client.pipeline(transaction=False)  # all of it is right in any order of processes
+        pipe.set(name, 0, px=WINDOW_MS + 2 * step_ms, nx=True)
+        return pipe.incrby(name, cost)
+
+    def _connected(self) -> "redis.Redis":
+        """The client; it is asked for the time before it is first told anything."""
+        if self._client is None:
+            self._client = self._connect()
+        if self._ahead_ms is None:
+            asked = self._clock()
+            seconds, micros = self._client.time()
+            self._ahead_ms = seconds * 1000 + micros / 1000 - asked * 1000
+        return self._client
 
     def _pause(self, error: Exception) -> None:
         now = self._clock()
@@ -153,6 +188,16 @@ class Counts:
                 self._said = now
         if say:
             log.warning("Redis does not count the API's calls, so they are not limited: %s", error)
+
+
+def _room_in(counts: list[int], most: int) -> int:
+    """In how many steps the count is at most ``most``: the oldest of ``counts`` leaves first."""
+    left = sum(counts)
+    for steps, count in enumerate(counts, 1):
+        left -= count
+        if left <= most:
+            return steps
+    return len(counts)
 
 
 _counts = Counts()

@@ -57,7 +57,8 @@ class Rules:
     """What an operation asks. ``scope`` None: anybody may call it.
 
     ``counts_as_change``: it counts against the limit of changes, too. ``resume`` finds the answer
-    of an attempt that was cut off (core/api/idempotency.py); ``secret``: its answer shows a secret
+    of an attempt that was cut off (core/api/idempotency.py): it returns what the operation does, or
+    None; ``secret``: its answer shows a secret
     once. ``takes``: the largest body, where that is more than core.body_limits.SMALL.
     """
 
@@ -203,10 +204,14 @@ def _checked(rules: Rules) -> Callable[[Any], Any]:
             def call() -> HttpResponseBase:
                 return _finished(request, run(request, **arguments))
 
+            def resume(request: HttpRequest, attempt: str) -> HttpResponseBase | None:
+                found = rules.resume(request, attempt) if rules.resume is not None else None
+                return None if found is None else _finished(request, _made(run, request, found))
+
             speak(request)
             try:
                 check(request, rules, known)
-                answer = _once(request, rules, call)
+                answer = _once(request, rules, call, resume)
             except Problem as problem:
                 answer = problem.response()
             return limits.told(request, answer)
@@ -216,8 +221,19 @@ def _checked(rules: Rules) -> Callable[[Any], Any]:
     return wrap
 
 
+def _made(run: Any, request: HttpRequest, found: Any) -> HttpResponseBase:
+    """The answer that ninja makes of what an operation, or its ``resume``, returns."""
+    ninjas = run.__self__
+    temporary = ninjas.api.create_temporal_response(request)
+    answer: HttpResponseBase = ninjas._result_to_response(request, found, temporary)
+    return answer
+
+
 def _once(
-    request: HttpRequest, rules: Rules, call: Callable[[], HttpResponseBase]
+    request: HttpRequest,
+    rules: Rules,
+    call: Callable[[], HttpResponseBase],
+    resume: idempotency.Resume,
 ) -> HttpResponseBase:
     """The answer of ``call``; for a POST that names a key, of the first one that named it."""
     if rules.method != "POST":
@@ -227,7 +243,7 @@ def _once(
         operation_id=rules.id,
         caller=getattr(request, "caller", None),
         secret=rules.secret,
-        resume=rules.resume,
+        resume=resume if rules.resume is not None else None,
         call=call,
     )
 

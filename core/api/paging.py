@@ -4,6 +4,7 @@ The cursor holds the values that the last row is sorted by, signed, so that it i
 was given. It belongs to one order: with another ``sort`` it is refused.
 """
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -45,8 +46,31 @@ def page(
     if query.cursor:
         ordered = ordered.filter(_after(order, _read(query.cursor, order)))
     found = list(ordered[: query.limit + 1])
+    return _page(request, found, query, lambda row: _cursor(row, order))
+
+
+def page_of(
+    request: HttpRequest,
+    items: Sequence[T],
+    query: ListParameters,
+    *,
+    key: Callable[[T], list[str]],
+) -> dict[str, Any]:
+    """The page of a short list that is in memory, sorted by ``key``, which is unique."""
+    order = ("memory", request.path)
+    if query.cursor:
+        last = _read(query.cursor, order)
+        items = [item for item in items if key(item) > last]
+    found = list(items[: query.limit + 1])
+    return _page(request, found, query, lambda item: _signer(order).sign_object(key(item)))
+
+
+def _page(
+    request: HttpRequest, found: list[Any], query: ListParameters, cursor: Callable[[Any], str]
+) -> dict[str, Any]:
+    """The page of what was found, which is one more than it shows where there is another page."""
     items = found[: query.limit]
-    following = _cursor(items[-1], order) if len(found) > query.limit else None
+    following = cursor(items[-1]) if len(found) > query.limit else None
     if following is not None:
         parameters = request.GET.copy()
         parameters["cursor"] = following

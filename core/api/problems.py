@@ -141,6 +141,11 @@ CODES: dict[str, ProblemKind] = {
         _("The Idempotency-Key is not valid"),
         _("Send 1 to 255 visible ASCII characters, such as a UUID, or leave the header out."),
     ),
+    "digest-mismatch": ProblemKind(
+        422,
+        _("The body has another digest"),
+        _("Nothing was kept. Send the body again; the sentence names both digests."),
+    ),
     "key-reused": ProblemKind(
         422,
         _("The Idempotency-Key was used for another request"),
@@ -305,6 +310,8 @@ def of_exception(error: BaseException) -> Problem | None:
         return Problem("malformed-json")  # ninja has no other use for it
     if isinstance(error, BadRequest):
         return Problem("bad-request", str(error))
+    if isinstance(error, errors.AwsError) and error.whole:
+        return _of_aws(error)
     return _of_shortage(error) or _of_aws(error)
 
 
@@ -328,10 +335,16 @@ def _of_aws(error: BaseException) -> Problem | None:
 
 
 def of_validation_error(error: ValidationError) -> Problem:
-    """Django's ValidationError: by field, and what is of no field as ``detail``."""
+    """Django's ValidationError: by field, and what is of no field as ``detail``.
+
+    It is a conflict where its codes say so (core.errors.CONFLICT).
+    """
     if not hasattr(error, "error_dict"):
         return Problem("invalid", " ".join(error.messages))
     by_field = {name: list(said) for name, said in error.message_dict.items()}
+    found = [one for each in error.error_dict.values() for one in each]
+    if all(one.code == errors.CONFLICT for one in found):
+        return Problem("conflict", " ".join(error.messages), errors=by_field)
     general = " ".join(by_field.pop(NON_FIELD_ERRORS, []))
     return Problem("invalid", general, errors=by_field or None)
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import translation
 
 from core import sentences
-from core.sentences import Sentence
+from core.sentences import Sentence, phrase
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +85,13 @@ def test_a_long_text_is_cut_and_has_no_nul() -> None:
     stored = Sentence.verbatim("\0" + "x" * 5000).as_json()["parameters"]["text"]
     assert len(stored) == sentences.MAX_LENGTH
     assert "\0" not in stored
+
+
+def test_a_phrase_has_a_name_that_programs_know() -> None:
+    said = phrase("Warning").named("is-warned")
+    kept = Sentence.from_json(json.loads(json.dumps(said.as_json())))
+    assert (kept, kept.stable_code) == (said, "is-warned")
+    assert (kept + "More.").stable_code == "is-warned"
+    assert phrase("Warning").stable_code is None
+    assert Sentence.verbatim("It says so.").stable_code is None
+    assert Sentence("test.warning").stable_code == "test.warning"

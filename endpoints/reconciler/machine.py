@@ -79,17 +79,19 @@ def _create_missing(run: Run) -> None:
                 run.hint = _IN_PROGRESS[kind.new_state]
             return
     if found is None:
-        run.hint = phrase("SageMaker accepted the request, but does not show the endpoint yet.")
+        run.hint = phrase(
+            "SageMaker accepted the request, but does not show the endpoint yet."
+        ).named("endpoint.not_shown_yet")
     elif found.state == Resource.State.FAILED:
         # The event of the new state says the reason too.
         reason = Sentence.verbatim(found.failure) if found.failure else NO_REASON
-        run.stop(
-            phrase("SageMaker could not start the endpoint: %(reason)s", reason=reason), _FAILED
-        )
+        said = phrase("SageMaker could not start the endpoint: %(reason)s", reason=reason)
+        run.stop(said.named("endpoint.failed"), _FAILED)
     else:
         run.check_in = WHEN_SETTLED
         if found.state != Resource.State.IN_SERVICE:
-            run.hint = phrase("State in SageMaker: %(state)s.", state=found.status)
+            said = phrase("State in SageMaker: %(state)s.", state=found.status)
+            run.hint = said.named("endpoint.other_state")
 
 
 def _delete_all(run: Run) -> None:
@@ -140,33 +142,37 @@ _RETRIED: dict[type[errors.AwsError], str] = {
 _IN_PROGRESS = {
     Resource.State.CREATING: phrase(
         "SageMaker is starting the instances and the container. On AWS this takes 2 to 6 minutes."
-    ),
+    ).named("endpoint.starting"),
     Resource.State.UPDATING: phrase(
         "SageMaker is updating the endpoint. It can be called meanwhile."
-    ),
+    ).named("endpoint.updating"),
     Resource.State.SYSTEM_UPDATING: phrase(
         "SageMaker is doing maintenance. The endpoint can be called meanwhile."
-    ),
+    ).named("endpoint.system_updating"),
     Resource.State.ROLLING_BACK: phrase(
         "SageMaker is going back to the configuration before. The endpoint can be called meanwhile."
-    ),
+    ).named("endpoint.rolling_back"),
     Resource.State.DELETING: phrase(
         "SageMaker is deleting the endpoint, but nobody requested that here. The portal creates it "
         "again when it is gone."
-    ),
+    ).named("endpoint.deleted_outside"),
 }
-_FAILED = phrase("A failed endpoint can only be deleted. Tear it down, then create it again.")
-_STOPPING = phrase("SageMaker is stopping the instances.")
-_STAYS = phrase("What exists stays as it is. The portal retries every five minutes.")
+_FAILED = phrase(
+    "A failed endpoint can only be deleted. Tear it down, then create it again."
+).named("endpoint.tear_down")
+_STOPPING = phrase("SageMaker is stopping the instances.").named("endpoint.stopping")
+_STAYS = phrase("What exists stays as it is. The portal retries every five minutes.").named(
+    "endpoint.retried"
+)
 _WHAT_TO_ALLOW = phrase(
     "Ask whoever manages the AWS account to give the portal’s role this permission. docs/aws.md "
     "has the whole policy. The portal retries every five minutes."
-)
+).named("endpoint.what_to_allow")
 _WHAT_TO_CHANGE = phrase(
     "A retry alone will probably not help. Read what AWS says, tear this endpoint down, and create "
     "it with other values. If it is a quota, ask AWS to raise it. The portal retries every five "
     "minutes."
-)
+).named("endpoint.what_to_change")
 
 
 def _deleted_later(status: str) -> Sentence:
@@ -174,4 +180,4 @@ def _deleted_later(status: str) -> Sentence:
         "SageMaker cannot delete an endpoint in the state %(state)s. The portal deletes it as soon "
         "as that is over.",
         state=status,
-    )
+    ).named("endpoint.deleted_later")

@@ -59,8 +59,8 @@ class NewEvent:
 
     @property
     def sentence(self) -> Sentence:
-        """The same sentence, as a row keeps it."""
-        return phrase(TEMPLATES[self.code], **self.parameters)
+        """The same sentence, as a row keeps it; its name is the event's code."""
+        return phrase(TEMPLATES[self.code], **self.parameters).named(self.code)
 
 
 class NotOurs(Exception):

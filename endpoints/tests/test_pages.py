@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from activity.models import Event
 from core import errors
+from core.worker_watch import NO_REDIS, NO_WORKER
 from endpoints import reconciler
 from endpoints.forms import NewEndpointForm
 from endpoints.models import Endpoint
@@ -346,3 +347,17 @@ def test_why_it_stopped_is_said_in_the_readers_language(endpoint, account, settl
         Endpoint.objects.update(failure="An older text.", failure_code=code)
         page = client.get(url("detail", endpoint), headers={"accept-language": "ko"})
         assert "An older text." in page.content.decode()
+
+
+def test_a_part_that_asks_each_second_brings_it_and_is_otherwise_alone(client_of, monkeypatch):
+    endpoint = Endpoint.objects.create(name="demo", state=Endpoint.State.CREATING)
+    viewer, path = client_of("viewer"), reverse("endpoints:live", args=[endpoint.pk])
+    for found in (NO_WORKER, NO_REDIS, ""):
+        monkeypatch.setattr("core.context.WATCH.problem", lambda found=found: found)
+        answer = viewer.get(path, headers={"HX-Request": "true"}).content.decode()
+        assert 'hx-swap-oob="innerHTML"' in answer
+        for sentence in (NO_WORKER, NO_REDIS):
+            assert (str(sentence) in answer) == (sentence == found)
+    # As the browser goes back: the page as a whole, which has one banner.
+    page = viewer.get(endpoint.get_absolute_url()).content.decode()
+    assert page.count('id="worker-problem"') == 1

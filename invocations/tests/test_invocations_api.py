@@ -206,7 +206,24 @@ def test_what_goes_wrong_is_a_problem_and_a_row(
     row = Invocation.objects.get()
     assert row.state == Invocation.State.FAILED
     assert json.loads(answer.content)["detail"] == str(row.said)
+    listed = json.loads(ask("GET", f"{LIST}/{row.uid}").content)
+    assert (listed["error"], listed["error_code"]) == (str(row.said), code)
     assert answer.headers["MME-Invocation"] == row.uid
+
+
+def test_a_call_that_was_interrupted_and_one_of_a_release_before_have_their_codes(
+    ask: Ask, model: Model
+) -> None:
+    ask(body=png())
+    row = Invocation.objects.get()
+    path = f"{LIST}/{row.uid}"
+    assert json.loads(ask("GET", path).content)["error_code"] is None
+    Invocation.objects.update(state=Invocation.State.RUNNING)
+    Invocation.objects.all().give_up()
+    assert json.loads(ask("GET", path).content)["error_code"] == "interrupted"
+    Invocation.objects.update(error="It failed.", error_code=phrase("It failed.").as_json())
+    found = json.loads(ask("GET", path).content)
+    assert (found["error"], found["error_code"]) == ("It failed.", None)
 
 
 def test_throttled_and_still_loading(ask: Ask, model: Model, settings: Any) -> None:

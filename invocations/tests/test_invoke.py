@@ -15,7 +15,6 @@ from PIL import Image
 from core import errors
 from endpoints.models import Endpoint
 from invocations import runtime, services
-from invocations.decoding import LISTED
 from invocations.models import Invocation, Picture
 from invocations.pictures import ACCEPT
 from invocations.pool import PoolFull
@@ -229,7 +228,9 @@ def test_a_kind_that_is_not_read_is_named_and_the_field_offers_what_is(post, sag
     pages = text(post.client.get("/invoke/")), text(post(picture=upload()))
     for page in pages:
         assert f'accept="{ACCEPT}"' in page
-    assert LISTED in pages[0]
+    assert "AVIF or JPEG 2000" in pages[0]
+    korean = text(post.client.get("/invoke/", headers={"Accept-Language": "ko"}))
+    assert "AVIF 또는 JPEG 2000" in korean
 
 
 def test_a_picture_before_is_kept_when_the_next_is_none(post):

@@ -12,6 +12,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
+from core import waiting
 from mmeportal.server.channel import PortalChannel
 from mmeportal.server.guard import Guard
 from mmeportal.server.threads import Threads
@@ -85,6 +86,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         while not self.ending:
             heartbeat()
             self._poll(_POLL_S)
+        waiting.end()  # a long poll would outlast the time that requests have to finish
         self._finish(heartbeat)
 
     def end(self) -> None:

@@ -676,3 +676,73 @@ def test_calls_of_models_that_load_leave_threads_for_everybody_else(tmp_path: Pa
                 page = requests.get(f"{server.url}/login/", timeout=20)
                 assert page.status_code == 200
             assert waiting
+
+
+_VALIDATING = """
+from accounts import tokens
+from django.contrib.auth.models import User
+from models_catalog.models import RegisteredModel, Version
+Version.objects.create(
+    model=RegisteredModel.objects.create(name="digits"), number=1, key="models/d.tar.gz",
+    file_name="d.tar.gz", size=1, sha256="0" * 64, state=Version.State.CHECKING, bucket="b",
+)
+user = User.objects.get(username="viewer")
+print(tokens.make(user=user, name="t", scopes=["read"])[1])
+"""
+
+
+def _document(client: socket.socket) -> bytes:
+    """One answer whose body is a JSON object, on a connection that stays open."""
+    came = b""
+    while not came.endswith(b"}"):
+        data = client.recv(65536)
+        assert data, came
+        came += data
+    return came
+
+
+def test_clients_that_wait_leave_threads_for_everybody_else(tmp_path: Path) -> None:
+    """Each of the two processes has four threads: one may wait, and is answered at a change."""
+    server = WebServer(tmp_path, WEB_THREADS="4")
+    token = server.manage("shell", "--no-imports", "-c", _VALIDATING).strip()
+    ask = (
+        "GET /api/v1/models/digits/versions/1?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: Bearer {token}\r\n\r\n"
+    ).encode()
+    with server.running(), contextlib.ExitStack() as open_:
+        clients = [open_.enter_context(server.connect()) for _ in range(24)]
+        for client in clients:
+            client.sendall(ask)
+        waiting = set(clients)
+
+        def answered() -> bool:
+            for client in select.select(list(waiting), [], [], 1)[0]:
+                assert b'"checking"' in _document(client)
+                waiting.discard(client)
+            return len(waiting) <= 2
+
+        wait_until(answered, seconds=20)
+        for _ in range(8):  # both processes
+            assert requests.get(f"{server.url}/login/", timeout=20).status_code == 200
+        assert waiting, "nobody waited"
+        with contextlib.closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
+            database.execute("UPDATE models_catalog_version SET state = 'ready'")
+            database.commit()
+        for client in waiting:
+            client.settimeout(20)  # less than they would wait
+            assert b'"ready"' in _document(client)
+
+
+def test_clients_that_wait_are_answered_when_the_server_ends(tmp_path: Path) -> None:
+    server = WebServer(tmp_path, WEB_THREADS="4")
+    token = server.manage("shell", "--no-imports", "-c", _VALIDATING).strip()
+    ask = (
+        "GET /api/v1/models/digits/versions/1?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: Bearer {token}\r\n\r\n"
+    ).encode()
+    with server.running() as process, server.connect() as client:
+        client.sendall(ask)
+        assert select.select([client], [], [], 2)[0] == []  # it waits
+        process.send_signal(signal.SIGTERM)
+        assert b'"checking"' in rest(client)
+        assert process.wait(30) == 0

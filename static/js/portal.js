@@ -130,6 +130,13 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const like = likeness(element);
   held = { element, root: root.id, like, place: [...root.querySelectorAll(like)].indexOf(element) };
 });
+// The banner comes with each of these answers. It is read out, and its link may have the keyboard: it
+// stays where it says the same.
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  if (target.id !== "worker-problem") return;
+  if (target.textContent.trim() === fragment.textContent.trim()) event.detail.shouldSwap = false;
+});
 document.addEventListener("htmx:afterSwap", (event) => {
   localTimes();
   countSeconds();

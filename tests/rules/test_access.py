@@ -28,6 +28,9 @@ from tests.rules import rows as rows_of
 from tests.rules.site import OTHER, VISITORS, Site, make
 from tests.rules.subjects import Address, addresses
 
+# Thousands of requests, and the processors may be busy.
+pytestmark = pytest.mark.timeout(900)
+
 WHERE = "mmeportal/access.py"
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -92,6 +95,9 @@ def test_every_method_of_every_address_answers_everybody_as_the_table_says(site:
     wrong = []
     for _, access, url in _all(site):
         for visitor, method in product(VISITORS, METHODS):
+            # HEAD is a GET without a body: of all who are let in, the one with the least role asks.
+            if method == "HEAD" and _let_in(access, visitor) and visitor != access.least:
+                continue
             answer, written = site.ask(visitor, method, url, token=True)
             allowed = _expected(access, visitor, method)
             asked = f"{method} {url} as {visitor}"
@@ -100,6 +106,8 @@ def test_every_method_of_every_address_answers_everybody_as_the_table_says(site:
             refused = not _let_in(access, visitor)
             if refused and answer.status_code == 302 and not _leads_to_log_in(answer):
                 wrong.append(f"{asked}: refused, and leads to {answer.headers['Location']}")
+            if method in SAFE and not refused:
+                written = [sql for sql in written if not sql.startswith(access.keeps)]
             if written and (refused or method in SAFE):
                 wrong.append(f"{asked}: should change nothing, and wrote {written}")
     assert not wrong, _report(wrong, f"Mend these views, or their entries in {WHERE}.")

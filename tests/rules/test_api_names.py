@@ -19,6 +19,9 @@ AVOIDED = {
 #: Where such a name is right, and why.
 ALLOWED = {
     ("ProblemOut", "status"): "RFC 9457",
+    ("VersionOut", "uri"): "s3://…, as AWS calls it: no address that a browser opens",
+    ("VersionDetailOut", "uri"): "likewise",
+    ("EndpointOut", "image"): "a container's image, as SageMaker names it",
     ("StatusOut", "version"): "of the portal: that of a model is its number",
 }
 #: Times are named for what happened then, or as the bound of a filter.

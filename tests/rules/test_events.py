@@ -49,6 +49,19 @@ def _slots() -> set[str]:
     }
 
 
+def _names() -> set[str]:
+    """The names that phrases have for programs (core/sentences.py): they are no events."""
+    return {
+        node.args[0].value
+        for _, tree in _sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "named"
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+
 def _text(node: ast.expr) -> str:
     """A regular expression of what a text, or an f-string whose places take words, may be."""
     if isinstance(node, ast.JoinedStr):
@@ -93,7 +106,7 @@ def test_every_word_that_looks_like_a_code_has_its_sentence() -> None:
         for _, arguments in _calls()
         if "text" in arguments and isinstance(arguments["action"], ast.Constant)
     }
-    slots = _slots()
+    slots = _slots() | _names()
     unknown = sorted(
         f"{path}:{node.lineno}: {node.value!r}"
         for path, tree in _sources()

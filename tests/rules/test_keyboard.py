@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from accounts import roles
 from endpoints.models import Endpoint
 from tests.rules import rows
-from tests.rules.test_pages import Crawl, admin, crawl
+from tests.rules.test_pages import Crawl, admin, crawl, found_by_links
 from tests.test_page_policies import PASSWORD, _database_beside_playwright, _opened, browser
 
 __all__ = ["_database_beside_playwright", "admin", "browser", "crawl"]
@@ -57,6 +57,7 @@ _NUMBER = """
   return names;
 }
 """
+_THERE = "() => [...document.querySelectorAll('[data-stop]')].map(one => Number(one.dataset.stop))"
 _STOP = """
 () => {
   const one = document.activeElement;
@@ -114,7 +115,9 @@ def _walk(page: Page, path: str) -> list[str]:
                 f"{path}: {at['name']} has the focus under the bar at the top: give html a "
                 "scroll-padding-top of the height of the bar"
             )
-    missed = [name for number, name in enumerate(names) if number not in reached]
+    # A message of success goes by itself, on a busy machine before Tab comes to its button.
+    there = page.evaluate(_THERE)
+    missed = [names[number] for number in there if number not in reached]
     if missed:
         faults.append(
             f"{path}: Tab never reaches {missed} ({len(reached)} stops of {len(names)}): it is "
@@ -129,15 +132,13 @@ def test_tab_reaches_everything_and_shows_where_it_is(
 ) -> None:
     settings.SAMPLES_DIR = str(tmp_path)
     rows.build(2, owner=admin, samples=tmp_path)
-    crawl.audited = False
-    crawl.run("/", "/password/", "/styleguide/")
     page = crawl.page
     page.emulate_media(reduced_motion="reduce")
     faults: list[str] = []
     walked = set()
-    for path, status in sorted(crawl.seen.items()):
+    for path in sorted(found_by_links(admin, "/", "/password/", "/styleguide/")):
         pattern = resolve(urlsplit(path).path).route
-        if status != 200 or pattern in walked:
+        if pattern in walked:
             continue
         walked.add(pattern)
         for width in WIDTHS:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 from django.apps import apps
 from django.conf import settings
 
@@ -20,7 +19,7 @@ from tests.rules.test_imports import APPS
 ROOT = Path(settings.BASE_DIR)
 TEMPLATES = ROOT / "templates"
 # Of the templates beside the apps' folders, these are the site's; the others are core's.
-SITE = {"base.html", "status.html", "_worker_problem.html"}
+SITE = {"base.html", "status.html"}
 # Every page may stand in these two; which address they link to is the site's business.
 FRAMES = {"base.html", "gate.html"}
 # Folders that Django names, and that of the elements.
@@ -88,14 +87,20 @@ def wrong_in(name: str, text: str, known: dict[str, Address]) -> Iterator[str]:
             yield f"names the address {path!r}, where {{% url %}} is meant"
 
 
-@pytest.mark.parametrize("name", template_names())
-def test_a_template_names_nothing_of_the_apps_above_its_own(name: str) -> None:
-    assert room_of_template(name) in APPS, f"templates/{name} is in no app's folder."
-    found = list(wrong_in(name, (TEMPLATES / name).read_text(encoding="utf-8"), by_name()))
-    assert not found, (
-        f"templates/{name} {', '.join(found)}. It belongs to {room_of_template(name)}, which must "
-        "not know that. Give the page a slot ({% panels … %}) and let the upper app register what "
-        "stands in it (core/panels.py)."
+def test_a_template_names_nothing_of_the_apps_above_its_own() -> None:
+    known, wrong = by_name(), []
+    for name in template_names():
+        room = room_of_template(name)
+        assert room in APPS, f"templates/{name} is in no app's folder."
+        found = list(wrong_in(name, (TEMPLATES / name).read_text(encoding="utf-8"), known))
+        if found:
+            wrong.append(f"templates/{name} {', '.join(found)}. It belongs to {room}.")
+    assert not wrong, "\n".join(
+        [
+            *wrong,
+            "A template must not know the apps above its own. Give the page a slot "
+            "({% panels … %}) and let the upper app register what stands in it (core/panels.py).",
+        ]
     )
 
 

@@ -5,7 +5,7 @@ Rooms, templates, modules and scripts are found, so a new one is held without a 
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -173,25 +173,29 @@ def test_each_label_has_a_translation(name: str) -> None:
 # --- what is not marked --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", files(".html"))
-def test_a_template_marks_what_it_shows(name: str) -> None:
-    found = unmarked.in_template((ROOT / name).read_text(encoding="utf-8"))
-    assert not found, f"{name} shows this in English to everybody: {found}. {_HOW}"
+def _found(names: list[str], look: Callable[[str], list[str]]) -> dict[str, list[str]]:
+    """What ``look`` finds in each of the files; those in which it finds nothing are left out."""
+    assert names
+    found = {name: look((ROOT / name).read_text(encoding="utf-8")) for name in names}
+    return {name: texts for name, texts in found.items() if texts}
 
 
-@pytest.mark.parametrize("name", files(".py"))
-def test_a_module_marks_what_a_page_may_show(name: str) -> None:
-    found = unmarked.in_python((ROOT / name).read_text(encoding="utf-8"))
+def test_templates_mark_what_they_show() -> None:
+    found = _found(files(".html"), unmarked.in_template)
+    assert not found, f"These show this in English to everybody: {found}. {_HOW}"
+
+
+def test_modules_mark_what_a_page_may_show() -> None:
+    found = _found(files(".py"), unmarked.in_python)
     assert not found, (
-        f"{name} says this in English to everybody: {found}. Mark it (gettext, core/sentences.py); "
+        f"These say this in English to everybody: {found}. Mark it (gettext, core/sentences.py); "
         "where only a log or a terminal has it, say so: `# untranslated: a terminal`."
     )
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_holds_no_sentences(name: str) -> None:
-    found = unmarked.in_script((ROOT / name).read_text(encoding="utf-8"))
-    assert not found, f"{name} says {found}: take it from a data- attribute, translated there."
+def test_scripts_hold_no_sentences() -> None:
+    found = _found(SCRIPTS, unmarked.in_script)
+    assert not found, f"Take these from data- attributes, translated there: {found}"
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,17 @@ Its styles and scripts are the files of the repository, or of a package: nothing
 
 import gzip
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Group, User
 from django.contrib.staticfiles import finders
-from django.test import Client
+from django.db import transaction
+from django.test import Client, override_settings
 
 from accounts import roles
 from tests.rules import rows
@@ -40,6 +43,7 @@ def file_of(url: str) -> Path:
     return Path(str(found))
 
 
+@cache
 def all_of(url: str) -> dict[str, Path]:
     """The file of an address, and those that it names itself."""
     found: dict[str, Path] = {}
@@ -61,12 +65,31 @@ def size(content: bytes) -> int:
     return len(gzip.compress(content, 6))
 
 
-@pytest.fixture
-def pages(db: None, tmp_path: Path, settings: Any, user_in: Any) -> dict[str, str]:
+@cache
+def size_of(file: Path) -> int:
+    """The size of a file; most pages load the same ones."""
+    return size(file.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def pages(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """The HTML of every page as an admin sees it, by its path, with 60 rows of everything."""
-    settings.SAMPLES_DIR = str(tmp_path)
-    admin = user_in(roles.ADMIN)
-    built = rows.build(60, owner=admin, samples=tmp_path)
+    samples = tmp_path_factory.mktemp("samples")
+    where = override_settings(SAMPLES_DIR=str(samples))
+    with django_db_blocker.unblock(), where, transaction.atomic():
+        try:
+            return _pages(samples)
+        finally:
+            transaction.set_rollback(True)
+
+
+def _pages(samples: Path) -> dict[str, str]:
+    roles.ensure_roles()
+    admin = User.objects.create_user("an-admin")
+    admin.groups.add(Group.objects.get(name=roles.ADMIN))
+    built = rows.build(60, owner=admin, samples=samples)
     client = Client()
     client.force_login(admin)
     found = {}
@@ -87,7 +110,7 @@ def test_every_page_is_light(pages: dict[str, str]) -> None:
     weights = {}
     for path, html in pages.items():
         files = {url: file for one in loads(html) for url, file in all_of(one).items()}
-        parts = {url: size(file.read_bytes()) for url, file in files.items()}
+        parts = {url: size_of(file) for url, file in files.items()}
         weights[path] = (size(html.encode()) + sum(parts.values()), parts)
     heavy = {path: found for path, found in weights.items() if found[0] > MOST}
     idle = set(HEAVIER) - set(heavy)

@@ -153,3 +153,6 @@ _.on_exception
 # ninja calls or Django reads these (mmeportal/api.py)
 _.add_schema_definitions
 _.should_append_slash
+
+# Fields that the API's answers alone have.
+_.same_as

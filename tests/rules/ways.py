@@ -53,6 +53,11 @@ WAYS: dict[str, Ways] = {
         "api.md#Models",
     ),
     "versions_list": Ways("show", "models_catalog:model", "api.md#Versions"),
+    "versions_find": Ways(
+        Without("`mme push` says itself which version has the same bytes"),
+        "models_catalog:list",
+        "api.md#Versions",
+    ),
     "versions_push": Ways("push", "models_catalog:upload", "api.md#Versions"),
     "versions_get": Ways("show", "models_catalog:version", "api.md#Versions"),
     "versions_report": Ways(_IN_REPORT, "models_catalog:version", "api.md#Versions"),

@@ -1,0 +1,304 @@
+"""The operations of endpoints: create one, look at it, and tear it down."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest
+from ninja import Query, Router, Status
+from pydantic import Field
+
+from activity.attempts import made_by
+from core import waiting
+from core.api import etags
+from core.api.caller import Caller, Scope
+from core.api.headers import set_header
+from core.api.operations import operation
+from core.api.paging import Page, page
+from core.api.problems import of_validation_error
+from core.api.schema import Input, ListParameters, Parameters, Schema
+from endpoints import services
+from endpoints.models import Endpoint, Resource
+
+router = Router(tags=["endpoints"])
+
+_MAY_LOOK, _LOOKING = "endpoints.view_endpoint", "look at endpoints"
+_MAY_CREATE, _CREATING = "endpoints.add_endpoint", "create endpoints"
+_MAY_TEAR_DOWN, _TEARING_DOWN = "endpoints.teardown_endpoint", "tear endpoints down"
+
+# The values of enumerations of rows; classes called State are other rooms', too.
+EndpointState = Literal[
+    Endpoint.State.REQUESTED,
+    Endpoint.State.CREATING,
+    Endpoint.State.IN_SERVICE,
+    Endpoint.State.UPDATING,
+    Endpoint.State.SYSTEM_UPDATING,
+    Endpoint.State.ROLLING_BACK,
+    Endpoint.State.UPDATE_ROLLBACK_FAILED,
+    Endpoint.State.OUT_OF_SERVICE,
+    Endpoint.State.DELETING,
+    Endpoint.State.FAILED,
+    Endpoint.State.GONE,
+    Endpoint.State.UNRECOGNIZED,
+]
+ResourceState = Literal[
+    Resource.State.WAITING,
+    Resource.State.CREATED,
+    Resource.State.CREATING,
+    Resource.State.IN_SERVICE,
+    Resource.State.UPDATING,
+    Resource.State.SYSTEM_UPDATING,
+    Resource.State.ROLLING_BACK,
+    Resource.State.UPDATE_ROLLBACK_FAILED,
+    Resource.State.OUT_OF_SERVICE,
+    Resource.State.DELETING,
+    Resource.State.FAILED,
+    Resource.State.GONE,
+    Resource.State.KEPT,
+    Resource.State.UNRECOGNIZED,
+]
+Wanted = Literal[Endpoint.Wanted.PRESENT, Endpoint.Wanted.ABSENT]
+ResourceKind = Literal[Resource.Kind.MODEL, Resource.Kind.CONFIG, Resource.Kind.ENDPOINT]
+
+
+class RunningOut(Schema):
+    """What runs now, as last seen."""
+
+    instance_type: str = Field(description="Empty where SageMaker does not say.")
+    instance_count: int
+
+
+class ResourceOut(Schema):
+    """One of the SageMaker resources that an endpoint owns."""
+
+    kind: ResourceKind
+    name: str
+    arn: str = Field(description="Empty until it was created.")
+    state: ResourceState
+
+
+class EndpointOut(Schema):
+    """An endpoint: what was asked for, and what SageMaker last said of it."""
+
+    name: str
+    revision: int = Field(description="How many endpoints had this name, with this one.")
+    state: EndpointState
+    wanted: Wanted
+    settled: bool = Field(description="Nothing is under way: it serves, it stopped, or it is gone.")
+    serving: bool = Field(description="It can be called now.")
+    sagemaker_status: str = Field(description="SageMaker's EndpointStatus; empty: it has none.")
+    instance_type: str
+    instance_count: int
+    running: RunningOut
+    image: str = Field(description="The container's.")
+    role_arn: str = Field(description="The execution role.")
+    store: str = Field(description="SageMaker's ModelDataUrl: it serves all versions in there.")
+    failure: str | None = Field(description="Why it stopped, in the reader's language.")
+    failure_code: str | None = Field(description="The same, for programs: it is stable.")
+    hint: str | None = Field(description="What is waited for, or what to do next.")
+    hint_code: str | None = Field(description="The same, for programs: it is stable.")
+    changed_outside: bool = Field(description="What runs is not what was asked for here.")
+    created_at: datetime
+    created_by: str | None
+    checked_at: datetime | None = Field(description="When SageMaker was last asked.")
+    gone_at: datetime | None
+    resources: list[ResourceOut]
+
+
+class EndpointIn(Input):
+    """What endpoint to create; the rest is preset."""
+
+    name: str = Field(max_length=53, description="Letters, digits and hyphens.")
+    instance_type: str = Field(
+        "", max_length=40, description="One of INSTANCE_TYPES; empty: the first of them."
+    )
+    instance_count: int = Field(1, ge=1, le=2**31 - 1)
+
+
+class TeardownIn(Input):
+    """The name again, so that nobody tears down what they did not mean."""
+
+    name: str = Field(max_length=53)
+
+
+class EndpointParameters(ListParameters):
+    """Which endpoints."""
+
+    gone: bool = Field(False, description="Those that were torn down, in place of the others.")
+    state: EndpointState | None = None
+
+
+class EndpointWait(Parameters):
+    """How long to wait for a change."""
+
+    wait: int = Field(
+        0, ge=0, le=waiting.MOST_S,
+        description="Seconds: until it is settled, or another than it was when the call began.",
+    )  # fmt: skip
+
+
+@operation(
+    router, "GET", "/endpoints", id="endpoints_list", scope=Scope.READ,
+    permission=_MAY_LOOK, doing=_LOOKING, response={200: Page[EndpointOut]},
+)  # fmt: skip
+def list_endpoints(request: HttpRequest, query: Query[EndpointParameters]) -> Any:
+    """The endpoints that are not torn down, the newest first."""
+    rows = Endpoint.objects.gone() if query.gone else Endpoint.objects.shown()
+    if query.state is not None:
+        rows = rows.in_state(query.state)
+    order = ("-gone_at", "-pk") if query.gone else ("-pk",)
+    found = page(request, rows.whole(), query, order=order)
+    return {**found, "items": [_shown(row) for row in found["items"]]}
+
+
+def _created_before(request: HttpRequest, attempt: str) -> Any:
+    """What an attempt created that was cut off (core/api/idempotency.py)."""
+    pk = made_by(attempt, "endpoint.requested")
+    found = None if pk is None else Endpoint.objects.whole().filter(pk=pk).first()
+    return None if found is None else _created(request, found)
+
+
+@operation(
+    router, "POST", "/endpoints", id="endpoints_create", scope=Scope.OPERATE,
+    permission=_MAY_CREATE, doing=_CREATING, response={201: EndpointOut}, problems=(502,),
+    resume=_created_before,
+)  # fmt: skip
+def create(request: HttpRequest, body: EndpointIn) -> Any:
+    """Create an endpoint. It serves all versions that are ready, and those that come later.
+
+    The answer comes at once; its creation takes minutes on AWS. Where the name is taken, in the
+    portal or in the AWS account, it is 409 `conflict`.
+    """
+    made = services.create_endpoint(
+        name=body.name,
+        instance_type=body.instance_type,
+        instance_count=body.instance_count,
+        actor=_caller(request).user,
+    )
+    return _created(request, made)
+
+
+@operation(
+    router, "GET", "/endpoints/{name}", id="endpoints_get", scope=Scope.READ,
+    permission=_MAY_LOOK, doing=_LOOKING, response={200: EndpointOut}, etag=True,
+)  # fmt: skip
+def get(request: HttpRequest, name: str, query: Query[EndpointWait]) -> Any:
+    """One endpoint: the one of this name that is not gone; else the last that was torn down.
+
+    With `wait` it is answered at once where nothing is under way, else when it has changed.
+    """
+    began = _parts(_endpoint(name))
+    found = waiting.until(
+        lambda: _endpoint(name),
+        lambda endpoint: endpoint.settled or _parts(endpoint) != began,
+        seconds=query.wait,
+    )
+    return _tagged(request, found)
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/check", id="endpoints_check", scope=Scope.OPERATE,
+    permission=_MAY_CREATE, doing=_CREATING, response={202: EndpointOut},
+)  # fmt: skip
+def check(request: HttpRequest, name: str) -> Any:
+    """Have SageMaker asked about it at once; one that stopped is tried again.
+
+    The answer comes before SageMaker's. `checked_at` says when SageMaker was asked.
+    """
+    endpoint = _endpoint(name)
+    services.check_now(endpoint=endpoint)
+    return Status(202, _shown(endpoint))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/teardown", id="endpoints_teardown", scope=Scope.OPERATE,
+    permission=_MAY_TEAR_DOWN, doing=_TEARING_DOWN, response={202: EndpointOut}, etag=True,
+)  # fmt: skip
+def teardown(request: HttpRequest, name: str, body: TeardownIn) -> Any:
+    """Tear an endpoint down. The archives in the store stay.
+
+    `state` is `gone` when nothing is left of it in the AWS account. An endpoint that is being torn
+    down, or is gone, is answered as it is.
+    """
+    endpoint = _endpoint(name)
+    try:
+        services.request_teardown(
+            endpoint=endpoint,
+            typed_name=body.name,
+            actor=_caller(request).user,
+            require=lambda row: etags.require_match(request, *_parts(row)),
+        )
+    except ValidationError as error:
+        said = of_validation_error(error)
+        said.errors = {"name": error.messages}
+        raise said from None
+    return Status(202, _tagged(request, _endpoint(name)))
+
+
+def _caller(request: HttpRequest) -> Caller:
+    caller: Caller = request.caller  # type: ignore[attr-defined]
+    return caller
+
+
+def _endpoint(name: str) -> Endpoint:
+    found = Endpoint.objects.whole().known_as(name)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _created(request: HttpRequest, endpoint: Endpoint) -> Any:
+    set_header(request, "Location", f"{request.path}/{endpoint.name}")
+    return Status(201, _tagged(request, endpoint))
+
+
+def _tagged(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
+    etags.tag(request, *_parts(endpoint))
+    return _shown(endpoint)
+
+
+def _parts(endpoint: Endpoint) -> list[object]:
+    """What its ETag is made of: all but when it was looked at, and the reader's language."""
+    shown = _shown(endpoint) | {
+        "id": endpoint.pk,
+        "checked_at": None,
+        "failure": endpoint.failure,
+        "hint": endpoint.hint,
+    }
+    return [*shown.values()]
+
+
+def _shown(endpoint: Endpoint) -> dict[str, Any]:
+    failure, hint = endpoint.failure_said, endpoint.hint_said
+    running = endpoint.running
+    return {
+        "name": endpoint.name,
+        "revision": endpoint.revision,
+        "state": endpoint.state,
+        "wanted": endpoint.wanted,
+        "settled": endpoint.settled,
+        "serving": endpoint.serving,
+        "sagemaker_status": endpoint.sagemaker_status,
+        "instance_type": endpoint.instance_type,
+        "instance_count": endpoint.instance_count,
+        "running": {
+            "instance_type": running.instance_type,
+            "instance_count": running.instance_count,
+        },
+        "image": endpoint.image,
+        "role_arn": endpoint.role_arn,
+        "store": endpoint.model_data_url,
+        "failure": str(failure) if endpoint.failure else None,
+        "failure_code": failure.stable_code if endpoint.failure else None,
+        "hint": str(hint) if endpoint.hint else None,
+        "hint_code": hint.stable_code if endpoint.hint else None,
+        "changed_outside": endpoint.changed_outside,
+        "created_at": endpoint.created_at,
+        "created_by": endpoint.created_by.get_username() if endpoint.created_by else None,
+        "checked_at": endpoint.checked_at,
+        "gone_at": endpoint.gone_at,
+        "resources": [
+            {"kind": one.kind, "name": one.name, "arn": one.arn, "state": one.state}
+            for one in endpoint.resources.all()
+        ],
+    }

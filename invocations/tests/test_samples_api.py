@@ -1,0 +1,61 @@
+"""/api/v1/samples: the pictures that come with the portal."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from accounts import tokens
+
+PATH = "/api/v1/samples"
+
+
+@pytest.fixture
+def ask(user_in: Callable[[str], User], tmp_path: Path, settings: Any) -> Callable[[str], Any]:
+    settings.SAMPLES_DIR = str(tmp_path)
+    for name in ("digit-3.png", "digit-7.JPG", "cat.webp", "notes.txt"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "link.png").symlink_to("/etc/hostname")
+    _token, secret = tokens.make(user=user_in("viewer"), name="caller", scopes=["read"])
+    headers = {"Authorization": f"Bearer {secret}"}
+    return lambda path: Client().get(path, headers=headers)
+
+
+def test_samples_are_listed_in_pages_and_read(ask: Callable[[str], Any]) -> None:
+    found = json.loads(ask(PATH).content)
+    assert found["next"] is None
+    assert found["items"] == [
+        {"name": "cat.webp", "group": "cat", "size": 8, "content_type": "image/webp"},
+        {"name": "digit-3.png", "group": "digit", "size": 11, "content_type": "image/png"},
+        {"name": "digit-7.JPG", "group": "digit", "size": 11, "content_type": "image/jpeg"},
+    ]
+    first = ask(f"{PATH}?limit=2")
+    page = json.loads(first.content)
+    assert page["items"] == found["items"][:2]
+    rest = json.loads(ask(f"{PATH}?limit=2&cursor={page['next']}").content)
+    assert rest == {"items": found["items"][2:], "next": None}
+    assert first.headers["Link"].endswith('rel="next"')
+    picture = ask(f"{PATH}/digit-7.JPG")
+    assert (picture.content, picture.headers["Content-Type"]) == (b"digit-7.JPG", "image/jpeg")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "link.png", "none.png", "..%2Fsecret.png"])
+def test_nothing_else_is_read(ask: Callable[[str], Any], name: str) -> None:
+    assert ask(f"{PATH}/{name}").status_code == 404
+
+
+def test_a_cursor_of_another_list_is_refused(ask: Callable[[str], Any]) -> None:
+    answer = ask(f"{PATH}?cursor=WyJhIl0:nothing")
+    assert answer.status_code == 422
+    assert list(json.loads(answer.content)["errors"]) == ["cursor"]
+
+
+def test_where_the_portal_has_none_the_list_is_empty(
+    ask: Callable[[str], Any], settings: Any
+) -> None:
+    settings.SAMPLES_DIR = ""
+    assert json.loads(ask(PATH).content) == {"items": [], "next": None}

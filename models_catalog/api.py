@@ -1,0 +1,545 @@
+"""The operations of models and their versions."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from django.conf import settings
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+from ninja import Query, Router, Status
+from pydantic import Field
+
+from activity.attempts import made_by
+from core import waiting
+from core.api import answers, digests, etags
+from core.api.caller import Scope
+from core.api.headers import set_header
+from core.api.operations import operation
+from core.api.paging import Page, page
+from core.api.problems import Problem
+from core.api.schema import Input, ListParameters, Parameters, Schema
+from core.body_limits import BodyLimit
+from core.permissions import actor
+from models_catalog import attention, services, validation_result
+from models_catalog.archives import too_large
+from models_catalog.models import (
+    LEAST_DIGITS,
+    NAME_LENGTH,
+    RegisteredModel,
+    Version,
+    VersionQuerySet,
+)
+
+router = Router(tags=["models"])
+
+_LOOK, _UPLOAD = gettext_noop("look at the catalog"), gettext_noop("upload models")
+_DELETE, _DOWNLOAD = gettext_noop("delete models"), gettext_noop("download archives")
+# The values of Version.State; a class called State is another room's, too.
+VersionState = Literal[
+    Version.State.UPLOADED,
+    Version.State.CHECKING,
+    Version.State.READY,
+    Version.State.REJECTED,
+]
+_MEGABYTE = 1 << 20  # of what the preflight reports (container/sandbox.py)
+
+
+class LatestOut(Schema):
+    """The newest version of a model that is ready."""
+
+    number: int
+    target_model: str
+    size: int = Field(description="Bytes of what is served.")
+    created_at: datetime
+
+
+class NewestOut(Schema):
+    """The newest version of a model, in whatever state."""
+
+    number: int
+    state: VersionState
+
+
+class ModelOut(Schema):
+    """A registered model."""
+
+    name: str
+    description: str
+    created_at: datetime
+    created_by: str | None
+    versions: int = Field(description="How many there are, with those that were rejected.")
+    latest: LatestOut | None = Field(description="The newest that is ready; null: there is none.")
+    newest: NewestOut | None
+    deletable: bool = Field(description="Whether nothing of it was ever published.")
+
+
+class PredictedOut(Schema):
+    """A label, and how probable the model holds it."""
+
+    label: str
+    probability: float
+
+
+class ValidationOut(Schema):
+    """What the validation measured. null: a report from before that was measured."""
+
+    load_ms: float | None
+    first_ms: float | None = Field(description="The first prediction, with decoding the picture.")
+    warm_ms: float | None = Field(description="The second prediction.")
+    memory_bytes: int | None
+    predictions: list[PredictedOut] = Field(description="Of the sample picture, best first.")
+
+
+class VersionOut(Schema):
+    """A version of a model."""
+
+    model: str
+    number: int
+    state: VersionState
+    step: str = Field(description="What is done now, in the reader's language; empty: it is over.")
+    reason: str | None = Field(description="Why it was rejected, in the reader's language.")
+    reason_code: str | None = Field(description="The kind of fault: `rejected.not_gzip`; stable.")
+    note: str
+    file_name: str = Field(description="What the file was called that was uploaded.")
+    size: int = Field(description="Bytes as uploaded.")
+    sha256: str = Field(description="Of the bytes as uploaded.")
+    published_size: int | None = Field(description="Bytes of what is served.")
+    published_sha256: str = Field(description="Of what is served; empty before it is published.")
+    content_sha256: str = Field(description="Of the tar inside, without gzip; empty before.")
+    packing: str = Field(description="stored or compressed; empty: published as it was uploaded.")
+    target_model: str = Field(description="What InvokeEndpoint's TargetModel takes.")
+    uri: str = Field(description="`s3://bucket/key`, where it is when it is ready.")
+    created_at: datetime
+    created_by: str | None
+    settled_at: datetime | None = Field(description="When it became ready, or was rejected.")
+    parameters: int | None
+    input_shape: str = Field(description="`data: 1 × 3 × 224 × 224`")
+    validation: ValidationOut | None = Field(description="null: it was not accepted, or not yet.")
+
+
+class SameOut(Schema):
+    """Another version with the same bytes as uploaded, or the same content."""
+
+    model: str
+    number: int
+    likeness: Literal["same_bytes", "same_content"]
+
+
+class VersionDetailOut(VersionOut):
+    """A version of a model, and which others have the same content."""
+
+    same_as: list[SameOut] = Field(description="Those that are ready first; 20 at most.")
+
+
+class ModelIn(Input):
+    """A model to register."""
+
+    name: str = Field(max_length=NAME_LENGTH)
+    description: str = Field("", max_length=2000, description="What the model is for.")
+
+
+class ModelParameters(ListParameters):
+    """Which models, in which order."""
+
+    search: str = Field("", max_length=200, description="A part of the name or description.")
+    sort: Literal["uploaded", "name"] = Field(
+        "uploaded", description="`uploaded`: the newest upload first; `name`: by name."
+    )
+
+
+class VersionParameters(ListParameters):
+    """Which versions."""
+
+    state: VersionState | None = None
+
+
+class FindParameters(VersionParameters):
+    """Which bytes."""
+
+    sha256: str = Field(
+        "", pattern=f"^([0-9a-fA-F]{{{LEAST_DIGITS},64}})?$",
+        description="The beginning of a SHA-256: of the upload, of what is served, or of the tar.",
+    )  # fmt: skip
+
+
+class PushParameters(Parameters):
+    """What belongs to the archive."""
+
+    file_name: str = Field(
+        "", description="What the file is called, `….tar.gz`; empty: as the model."
+    )
+    note: str = Field("", max_length=500, description="What is new in this version.")
+    packing: Literal["", "auto", "stored", "compressed"] = Field(
+        "", description="How the portal packs what is served; empty: as the portal has it set."
+    )
+    description: str = Field("", max_length=2000, description="Of a model that is new by this.")
+
+
+class DownloadParameters(Parameters):
+    """Which bytes of a version."""
+
+    original: bool = Field(False, description="The file as uploaded, and not what is served.")
+
+
+class WaitParameters(Parameters):
+    """How long to wait."""
+
+    wait: int = Field(
+        0, ge=0, le=waiting.MOST_S,
+        description="Seconds to wait until it is settled, or until its state or step changes.",
+    )  # fmt: skip
+
+
+@operation(
+    router, "GET", "/models", id="models_list", scope=Scope.READ,
+    permission="models_catalog.view_model", doing=_LOOK,
+    response={200: Page[ModelOut]},
+)  # fmt: skip
+def list_models(request: HttpRequest, query: Query[ModelParameters]) -> Any:
+    """All models, the newest upload first."""
+    rows = RegisteredModel.objects.described()
+    if query.search:
+        rows = rows.filter(Q(name__icontains=query.search) | Q(description__icontains=query.search))
+    order = ("name",) if query.sort == "name" else ("-uploaded_at", "-pk")
+    found = page(request, rows, query, order=order)
+    return {**found, "items": _models_shown(found["items"])}
+
+
+def _registered_before(request: HttpRequest, attempt: str) -> HttpResponse | None:
+    """The answer of an attempt that registered a model (core/api/idempotency.py)."""
+    found = RegisteredModel.objects.described().filter(pk=made_by(attempt, "model.registered") or 0)
+    for model in found:
+        where = {"Location": f"{request.path}/{model.name}"}
+        return answers.of(201, ModelOut, _models_shown([model])[0], headers=where)
+    return None
+
+
+@operation(
+    router, "POST", "/models", id="models_create", scope=Scope.UPLOAD,
+    permission="models_catalog.add_version", doing=_UPLOAD,
+    response={201: ModelOut}, resume=_registered_before,
+)  # fmt: skip
+def create_model(request: HttpRequest, body: ModelIn) -> Any:
+    """Register a model without a version. A push registers its model by itself, too."""
+    services.register_model(name=body.name, description=body.description, actor=actor(request))
+    set_header(request, "Location", f"{request.path}/{body.name}")
+    return Status(201, _models_shown([_model(body.name)])[0])
+
+
+@operation(
+    router, "GET", "/models/{name}", id="models_get", scope=Scope.READ,
+    permission="models_catalog.view_model", doing=_LOOK,
+    response={200: ModelOut}, etag=True,
+)  # fmt: skip
+def get_model(request: HttpRequest, name: str) -> Any:
+    """One model."""
+    shown = _models_shown([_model(name)])[0]
+    etags.tag(request, *shown.values())
+    return shown
+
+
+@operation(
+    router, "DELETE", "/models/{name}", id="models_delete", scope=Scope.ADMIN,
+    permission="models_catalog.delete_model", doing=_DELETE,
+    response={204: None}, problems=(409,), etag=True,
+)  # fmt: skip
+def delete_model(request: HttpRequest, name: str) -> Any:
+    """Delete a model of which nothing was published, with its rejected versions."""
+
+    def check() -> None:
+        etags.require_match(request, *_models_shown([_model(name)])[0].values())
+
+    try:
+        services.delete_model(name=name, actor=actor(request), check=check)
+    except RegisteredModel.DoesNotExist:
+        raise _no_model(name) from None
+    except services.NotDeletable:
+        said = _("A version of %(name)s was published, or is being validated. Nothing was deleted.")
+        raise Problem("conflict", said % {"name": name}) from None
+    return Status(204, None)
+
+
+@operation(
+    router, "GET", "/versions", id="versions_find", scope=Scope.READ,
+    permission="models_catalog.view_model", doing=_LOOK,
+    response={200: Page[VersionOut]},
+)  # fmt: skip
+def find_versions(request: HttpRequest, query: Query[FindParameters]) -> Any:
+    """The versions of all models, or those whose bytes have this SHA-256, the newest first."""
+    rows = Version.objects.all()
+    if query.sha256:
+        rows = rows.with_checksum(query.sha256)
+    return _versions_page(request, rows, query, order="-pk")
+
+
+@operation(
+    router, "GET", "/models/{name}/versions", id="versions_list", scope=Scope.READ,
+    permission="models_catalog.view_model", doing=_LOOK,
+    response={200: Page[VersionOut]},
+)  # fmt: skip
+def list_versions(request: HttpRequest, name: str, query: Query[VersionParameters]) -> Any:
+    """The versions of a model, the newest first."""
+    return _versions_page(request, _model(name).versions.all(), query, order="-number")
+
+
+def _pushed_before(request: HttpRequest, attempt: str) -> HttpResponse | None:
+    """The answer of an attempt that made a version (core/api/idempotency.py)."""
+    found = Version.objects.described().filter(pk=made_by(attempt, "version.uploaded") or 0)
+    for version in found:
+        where = {"Location": f"{request.path}/{version.number}"}
+        return answers.of(202, VersionDetailOut, _detail(version), headers=where)
+    return None
+
+
+# untranslated: OpenAPI is in English
+_BODY = "The archive itself, as `curl --data-binary @FILE` sends it."
+# untranslated: likewise
+_DIGEST = "`sha-256=:BASE64:` or sha-512 of the body (RFC 9530); another one is refused."
+
+
+@operation(
+    router, "POST", "/models/{name}/versions", id="versions_push", scope=Scope.UPLOAD,
+    permission="models_catalog.add_version", doing=_UPLOAD,
+    response={202: VersionDetailOut}, problems=(415, 502, 507), resume=_pushed_before,
+    takes=BodyLimit(
+        megabytes=lambda: settings.MAX_ARCHIVE_MB,
+        too_large=too_large,
+        at_once=4,
+        permission="models_catalog.add_version",
+        doing=_UPLOAD,
+    ),
+    extra={
+        "requestBody": {
+            "required": True,
+            "description": _BODY,
+            "content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        "parameters": [
+            {
+                "in": "header", "name": name, "required": False, "schema": {"type": "string"},
+                "description": _DIGEST,
+            }
+            for name in digests.HEADERS
+        ],
+    },
+)  # fmt: skip
+def push(request: HttpRequest, name: str, query: Query[PushParameters]) -> Any:
+    """Upload the body as the next version of a model, which is made where it is missing.
+
+    The answer comes when the archive is stored; its validation goes on. Ask its address, which
+    `Location` names, with `wait`. Bytes that are another version already make a new one all the
+    same: `same_as` names it, and `/versions?sha256=` finds it before.
+    """
+    _check_form(request)
+    try:
+        version = services.push_version(
+            name=name,
+            description=query.description,
+            note=query.note,
+            file=request,  # type: ignore[arg-type]  # it is read in pieces, and is on the disk
+            size=int(request.META.get("CONTENT_LENGTH") or 0),
+            file_name=query.file_name or f"{name}.tar.gz",
+            packing_choice=query.packing,
+            digests=digests.given(request),
+            actor=actor(request),
+        )
+    except services.DigestMismatch as mismatch:
+        raise Problem("digest-mismatch", str(mismatch)) from None
+    except services.NotStored as error:
+        wait = {"Retry-After": "60"} if error.code in ("no-space", "unavailable") else {}
+        raise Problem(error.code, str(error), headers=wait) from None
+    set_header(request, "Location", f"{request.path}/{version.number}")
+    return Status(202, _detail(_version(name, version.number)))
+
+
+@operation(
+    router, "GET", "/models/{name}/versions/{int:number}", id="versions_get", scope=Scope.READ,
+    permission="models_catalog.view_model", doing=_LOOK,
+    response={200: VersionDetailOut}, etag=True,
+)  # fmt: skip
+def get_version(request: HttpRequest, name: str, number: int, query: Query[WaitParameters]) -> Any:
+    """One version; with `wait`, when its state or its step has changed.
+
+    It answers at once where the version is settled (`ready`, `rejected`). A few requests of each
+    process may wait at a time; others are answered at once.
+    """
+    services.wait_for_version(name=name, number=number, seconds=query.wait)
+    shown = _detail(_version(name, number))
+    etags.tag(request, *shown.values())
+    return shown
+
+
+@operation(
+    router, "GET", "/models/{name}/versions/{int:number}/report", id="versions_report",
+    scope=Scope.READ, permission="models_catalog.view_model", doing=_LOOK,
+    response={200: dict[str, Any]},
+)  # fmt: skip
+def report(request: HttpRequest, name: str, number: int) -> Any:
+    """What the validation found, as the preflight reported it (docs/artifacts.md)."""
+    rows = Version.objects.filter(model__name=name, number=number)
+    found = rows.values_list("report", flat=True).first()
+    if found is None:
+        raise _no_version(name, number)
+    if not found:
+        raise Problem("not-found", _("There is no report: the version was not validated yet."))
+    return found
+
+
+@operation(
+    router, "GET", "/models/{name}/versions/{int:number}/archive", id="versions_download",
+    scope=Scope.READ, permission="models_catalog.add_version", doing=_DOWNLOAD,
+    response={302: None}, problems=(409, 502),
+)  # fmt: skip
+def download(request: HttpRequest, name: str, number: int, query: Query[DownloadParameters]) -> Any:
+    """Where the archive is: an address of S3's own in `Location`, that counts for a minute.
+
+    No bytes go through the portal. Whoever has that address can download the archive with it.
+    """
+    version = _version(name, number)
+    address = services.download_address(version, original=query.original)
+    if address is None and version.state != Version.State.READY:
+        said = _("%(version)s is not published, so there is nothing to download.")
+        raise Problem("model-not-ready", said % {"version": version})
+    if address is None:
+        raise Problem("not-found", _("The file as it was uploaded is not kept."))
+    answer = HttpResponse(status=302, headers={"Location": address})
+    del answer.headers["Content-Type"]
+    return answer
+
+
+@operation(
+    router, "POST", "/models/{name}/versions/{int:number}/dismiss", id="versions_dismiss",
+    scope=Scope.UPLOAD, permission="models_catalog.add_version", doing=_UPLOAD,
+    response={204: None},
+)  # fmt: skip
+def dismiss(request: HttpRequest, name: str, number: int) -> Any:
+    """Take a rejected version off the page Today; of any other version this changes nothing."""
+    attention.dismiss(version=_version(name, number), actor=actor(request))
+    return Status(204, None)
+
+
+# Of a body that is a form or a text around the archive, and not the archive itself.
+_NO_ARCHIVE = ("multipart/", "text/", "application/json")
+
+
+def _check_form(request: HttpRequest) -> None:
+    """Refuse a body that is something else than the archive's own bytes."""
+    kind = request.headers.get("Content-Type", "").strip().lower()
+    if kind.startswith(_NO_ARCHIVE) or request.headers.get("Content-Encoding"):
+        said = _(
+            "Send the archive itself as the body, as application/gzip: no form around it, and no "
+            "Content-Encoding. Nothing was kept."
+        )
+        raise Problem("unsupported-media-type", said)
+
+
+def _versions_page(
+    request: HttpRequest, rows: VersionQuerySet, query: VersionParameters, *, order: str
+) -> dict[str, Any]:
+    if query.state is not None:
+        rows = rows.filter(state=query.state)
+    found = page(request, rows.described(), query, order=(order,))
+    return {**found, "items": [_shown(version) for version in found["items"]]}
+
+
+def _model(name: str) -> RegisteredModel:
+    found = RegisteredModel.objects.described().filter(name=name).first()
+    if found is None:
+        raise _no_model(name)
+    return found
+
+
+def _no_model(name: str) -> Problem:
+    return Problem("not-found", _("There is no model %(name)s.") % {"name": name})
+
+
+def _version(name: str, number: int) -> Version:
+    found = Version.objects.described().filter(model__name=name, number=number).first()
+    if found is None:
+        raise _no_version(name, number)
+    return found
+
+
+def _no_version(name: str, number: int) -> Problem:
+    said = _("There is no version %(name)s:%(number)s.")
+    return Problem("not-found", said % {"name": name, "number": number})
+
+
+def _models_shown(rows: list[Any]) -> list[dict[str, Any]]:
+    """What is said of rows of described()."""
+    latest = Version.objects.ready().in_bulk([row.latest_pk for row in rows if row.latest_pk])
+    return [_model_shown(row, latest.get(row.latest_pk)) for row in rows]
+
+
+def _model_shown(row: Any, latest: Version | None) -> dict[str, Any]:
+    newest = {"number": row.newest_number, "state": row.newest_state}
+    return {
+        "name": row.name,
+        "description": row.description,
+        "created_at": row.created_at,
+        "created_by": row.created_by.get_username() if row.created_by else None,
+        "versions": row.versions_count,
+        "latest": None
+        if latest is None
+        else {
+            "number": latest.number,
+            "target_model": latest.target_model,
+            "size": latest.served_size,
+            "created_at": latest.created_at,
+        },
+        "newest": newest if row.newest_number is not None else None,
+        "deletable": not row.is_published,
+    }
+
+
+def _shown(version: Version) -> dict[str, Any]:
+    return {
+        "model": version.model.name,
+        "number": version.number,
+        "state": version.state,
+        "step": "" if version.settled else version.doing,
+        "reason": str(version.said) if version.reason else None,
+        "reason_code": version.reason_kind or None,
+        "note": version.note,
+        "file_name": version.file_name,
+        "size": version.size,
+        "sha256": version.sha256,
+        "published_size": version.published_size,
+        "published_sha256": version.published_sha256,
+        "content_sha256": version.content_sha256,
+        "packing": version.packing,
+        "target_model": version.target_model,
+        "uri": version.uri,
+        "created_at": version.created_at,
+        "created_by": version.created_by.get_username() if version.created_by else None,
+        "settled_at": version.settled_at,
+        "parameters": version.parameters,
+        "input_shape": version.input_shape,
+        "validation": _validation(version),
+    }
+
+
+def _validation(version: Version) -> dict[str, Any] | None:
+    result = validation_result.of_report(version.told)
+    if result is None:
+        return None
+    memory = result.memory_mb
+    return {
+        "load_ms": result.load_ms,
+        "first_ms": result.first_ms,
+        "warm_ms": result.warm_ms,
+        "memory_bytes": None if memory is None else round(memory * _MEGABYTE),
+        "predictions": result.answers,
+    }
+
+
+def _detail(version: Version) -> dict[str, Any]:
+    """What is said of one version alone."""
+    twins = Version.objects.twins(version)[:20]
+    same = [
+        {"model": twin.model.name, "number": twin.number, "likeness": version.likeness(twin)}
+        for twin in twins
+    ]
+    return {**_shown(version), "same_as": same}
