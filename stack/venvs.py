@@ -21,6 +21,7 @@ from stack.layout import CONTAINER_VENV, PORTAL_VENV, ROOT, SDK_VENV
 from stack.stack_error import StackError
 
 _STAMP = "installed.json"  # what was installed, written last of all
+_PACKAGE_STAMP = "package.sha256"  # of our own package, as it was installed
 _UNDERWAY = "installing"  # exists during an install; found at a start, the install was interrupted
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 #: The Python outside of virtual environments, so that those can be replaced.
@@ -55,17 +56,24 @@ class Venv:
         return self.folder / "bin" / "python"
 
     def wanted(self) -> dict[str, str]:
-        """The requirement files and their hashes, as the stamp holds them; our package, too."""
-        wanted = {
+        """The requirement files and their hashes, as the stamp holds them."""
+        return {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in (*self.requirements, *self.includes)
         }
-        if self.package is not None:
-            wanted[self.package.name] = _hash_of_package(self.package)
-        return wanted
 
     def is_current(self) -> bool:
-        """Whether the pinned requirements are installed."""
+        """Whether the pinned requirements are installed, and our package as it is now."""
+        return self._has_requirements() and self._has_package()
+
+    def _has_package(self) -> bool:
+        if self.package is None:
+            return True
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / _PACKAGE_STAMP).read_text() == _hash_of_package(self.package)
+        return False
+
+    def _has_requirements(self) -> bool:
         try:
             stamp = json.loads((self.folder / _STAMP).read_text())
         except (FileNotFoundError, ValueError):
@@ -80,36 +88,46 @@ class Venv:
     def install(self) -> None:
         """Create or update it. An interrupted install is removed first."""
         with _exclusive(self.requirements[0].parent):
-            if self.is_current():  # another process has installed it
-                return
-            if (self.folder / _UNDERWAY).exists() or not _works(self.python):
-                # pip takes a partly installed package for installed.
-                _remove(self.folder)
-            fresh = not self.folder.exists()
-            self.folder.mkdir(exist_ok=True)
-            (self.folder / _UNDERWAY).touch()
-            if fresh:
-                _create(self.folder)
-            # Removed first: an interrupted install must not look current.
-            (self.folder / _STAMP).unlink(missing_ok=True)
-            _run(_installer(self.python) + _requirement_options(self.requirements), "installing")
-            if self.package is not None:
-                _run([*_pip(self.python), *_OF_PACKAGE, str(self.package)], "installing")
-            if self.holds_mxnet:
-                libraries.link(self.site)
-            # Compiled here, not by pip: on all cores, and independent of the user's settings.
-            # Without bytecode importing MXNet takes twice as long.
-            # Warnings are about the packages' own code, which nobody here can change.
-            compiled = [
-                *(str(self.python), "-W", "ignore", "-m", "compileall", "-j0", "-qq"),
-                str(self.folder / "lib"),
-            ]
-            # No check: packages have files for other Python versions, which fail to compile.
-            subprocess.run(compiled, env=clean_environment(), check=False, timeout=900)
-            temporary = self.folder / f"{_STAMP}.tmp"
-            temporary.write_text(json.dumps(self.wanted()))
-            temporary.replace(self.folder / _STAMP)
-            (self.folder / _UNDERWAY).unlink()
+            if not self._has_requirements():  # else another process has installed them
+                self._install_requirements()
+            if self.package is not None and not self._has_package():
+                self._install_package(self.package)
+
+    def _install_requirements(self) -> None:
+        if (self.folder / _UNDERWAY).exists() or not _works(self.python):
+            # pip takes a partly installed package for installed.
+            _remove(self.folder)
+        fresh = not self.folder.exists()
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / _UNDERWAY).touch()
+        if fresh:
+            _create(self.folder)
+        # Removed first: an interrupted install must not look current.
+        (self.folder / _STAMP).unlink(missing_ok=True)
+        _run(_installer(self.python) + _requirement_options(self.requirements), "installing")
+        if self.holds_mxnet:
+            libraries.link(self.site)
+        # Compiled here, not by pip: on all cores, and independent of the user's settings.
+        # Without bytecode importing MXNet takes twice as long.
+        # Warnings are about the packages' own code, which nobody here can change.
+        compiled = [
+            *(str(self.python), "-W", "ignore", "-m", "compileall", "-j0", "-qq"),
+            str(self.folder / "lib"),
+        ]
+        # No check: packages have files for other Python versions, which fail to compile.
+        subprocess.run(compiled, env=clean_environment(), check=False, timeout=900)
+        temporary = self.folder / f"{_STAMP}.tmp"
+        temporary.write_text(json.dumps(self.wanted()))
+        temporary.replace(self.folder / _STAMP)
+        (self.folder / _UNDERWAY).unlink()
+
+    def _install_package(self, package: Path) -> None:
+        """A change of our package alone takes a second, and touches nothing else."""
+        stamp = self.folder / _PACKAGE_STAMP
+        stamp.unlink(missing_ok=True)
+        wanted = _hash_of_package(package)
+        _run([*_pip(self.python), *_OF_PACKAGE, str(package)], "installing")
+        stamp.write_text(wanted)
 
 
 _REQUIREMENTS = ROOT / "requirements"
@@ -168,16 +186,17 @@ def _works(python: Path) -> bool:
 
 
 def _pip(python: Path) -> list[str]:
-    options = ["-qq", "--no-input", "--disable-pip-version-check", "--no-compile"]
+    options = ["-qq", "--no-input", "--disable-pip-version-check"]
     return [str(python), "-m", "pip", "install", *options]
 
 
 def _installer(python: Path) -> list[str]:
-    return [*_pip(python), "--require-hashes"]
+    return [*_pip(python), "--no-compile", "--require-hashes"]
 
 
-# What it needs, and what builds it, is among the requirements, with hashes: no network.
-_OF_PACKAGE = ("--no-deps", "--no-build-isolation", "--no-index", "--force-reinstall")
+# What it needs, and what builds it, is among the requirements, with hashes: no network. Compiled,
+# whatever the user's settings: mme is to be there in a quarter of a second.
+_OF_PACKAGE = ("--no-deps", "--no-build-isolation", "--no-index", "--compile", "--force-reinstall")
 
 
 def _hash_of_package(folder: Path) -> str:

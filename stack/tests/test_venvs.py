@@ -1,5 +1,7 @@
 """Virtual environments are made once, completed when requirements change, remade when cut short."""
 
+import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +75,29 @@ def test_the_modules_that_set_up_need_the_standard_library_alone() -> None:
     """-S leaves out site-packages; -I whatever the shell added."""
     code = f"import sys; sys.path.insert(0, {str(venvs.ROOT)!r}); import stack.__main__"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, timeout=60)
+
+
+def test_our_package_alone_is_installed_anew_when_it_changes(
+    venv: Venv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "client" / "src" / "ours" / "__init__.py"
+    module.parent.mkdir(parents=True)
+    module.touch()
+    (tmp_path / "client" / "pyproject.toml").touch()
+    ours = dataclasses.replace(venv, package=tmp_path / "client")
+    ran: list[list[str]] = []
+    monkeypatch.setattr(venvs, "_run", lambda command, _what: ran.append(list(command)))
+    ours.python.parent.mkdir(parents=True)
+    ours.python.touch()
+    (ours.folder / "installed.json").write_text(json.dumps(ours.wanted()))
+
+    for content in ("", "changed = True\n"):
+        module.write_text(content)
+        assert not ours.is_current()
+        ours.install()
+        assert ours.is_current()
+    assert [command[-1] for command in ran] == [str(tmp_path / "client")] * 2
+    assert {"--no-index", "--no-deps", "--compile"} <= set(ran[0]), "no network is needed"
+    (module.parent / "__pycache__").mkdir()
+    (module.parent / "__pycache__" / "x.pyc").touch()
+    assert ours.is_current(), "bytecode is no change"

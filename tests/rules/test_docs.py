@@ -28,6 +28,7 @@ FOREIGN = {
     "ANY_NAME": "an example",
     "API_KEY": "an example of a secret",
     "DNNL_MAX_CPU_ISA": "oneDNN reads it",
+    "GITHUB_ENV": "of GitHub Actions",
     "GLIBC_TUNABLES": "glibc reads it",
     "INTER_CUBIC": "of OpenCV",
     "INTER_LINEAR": "of OpenCV",

@@ -60,7 +60,7 @@ class Invocations(Noun):
         """Call a model, and get the container's own bytes, of the type that ``accept`` names.
 
         >>> portal.invocations.raw("demo", "digits:2", "7.png")[:1]
-        b'['
+        b'{'
         """
         return self._call(endpoint, model, payload, target, name, content_type, accept).body
 

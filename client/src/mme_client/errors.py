@@ -41,12 +41,12 @@ class ProblemError(MmeError):
             if isinstance(found, dict)
             else {}
         )
-        super().__init__(self.detail or self.title or f"{self.status} {self.code}")
+        super().__init__(" ".join(self.sentences()))
 
     def sentences(self) -> Sequence[str]:
         """What happened, and what is wrong with each field."""
         fields = [f"{name}: {' '.join(said)}" for name, said in self.errors.items()]
-        return [str(self), *fields]
+        return [self.detail or self.title or f"{self.status} {self.code}", *fields]
 
 
 class NotFound(ProblemError):

@@ -36,7 +36,7 @@ class Models(Noun):
     def list(self, *, search: str = "", sort: str = "") -> Iterator[Model]:
         """Models; ``search``: in names and descriptions. ``sort``: uploaded or name.
 
-        >>> [model.name for model in portal.models.list(sort="name")]
+        >>> [model.name for model in portal.models.list(search="digits", sort="name")]
         ['digits']
         """
         return self._portal.pages(Model, "/models", {"search": search, "sort": sort})
@@ -107,7 +107,11 @@ class Models(Noun):
         return self._portal.pages(Version, path, {"state": state})
 
     def version(self, name: str, *, wait: int = 0) -> Version:
-        """One version, as ``digits:2``; ``wait``: seconds for a change where it is not settled."""
+        """One version, as ``digits:2``; ``wait``: seconds for a change where it is not settled.
+
+        >>> portal.models.version("digits:2").state
+        'ready'
+        """
         query = {"wait": wait} if wait else None
         answer = self._transport.call("GET", _path(name), query=query)
         return Version.of(answer.document(), self._portal)

@@ -301,13 +301,16 @@ def endpoints(
     gone: Annotated[
         bool, typer.Option("--gone", help=_("Those that were torn down, in place of the others."))
     ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help=_("Wait until it serves, or until it is gone."))
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
 ) -> None:
     from mme_client.cli import serving
 
-    serving.endpoints(name, gone=gone, json=json, quiet=quiet, timeout=timeout)
+    serving.endpoints(name, gone=gone, wait=wait, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(

@@ -106,6 +106,7 @@ MESSAGES: dict[str, str] = {
     ),
     "Those that were torn down, in place of the others.": "삭제된 엔드포인트만 표시합니다.",
     "Also where the portal has these bytes already.": "같은 바이트가 이미 있어도 업로드합니다.",
+    "Wait until it serves, or until it is gone.": "서빙하거나 삭제될 때까지 기다립니다.",
     "Tear an endpoint down; the archives stay.": "엔드포인트를 삭제합니다. 아카이브는 남습니다.",
     "Do not ask for its name.": "이름을 묻지 않습니다.",
     "Wait until it is gone.": "삭제가 끝날 때까지 기다립니다.",
@@ -175,6 +176,7 @@ MESSAGES: dict[str, str] = {
     "The portal goes on with the teardown. See: mme endpoints {name}": (
         "포털에서 삭제를 계속합니다. 확인: mme endpoints {name}"
     ),
+    "Say which endpoint to wait for.": "기다릴 엔드포인트를 지정하세요.",
     "endpoint": "엔드포인트",
     "instances": "인스턴스",
     "created": "생성",

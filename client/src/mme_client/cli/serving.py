@@ -74,11 +74,18 @@ def _result(terminal: Terminal, endpoint: Endpoint) -> None:
         terminal.line(f"{endpoint.name}  {_word(endpoint)}")
 
 
-def endpoints(name: str, *, gone: bool, json: bool, quiet: bool, timeout: float | None) -> None:
-    """The endpoints, or one of them with its resources."""
+def endpoints(
+    name: str, *, gone: bool, wait: bool, json: bool, quiet: bool, timeout: float | None
+) -> None:
+    """The endpoints, or one of them with its resources; with ``wait``, once it is settled."""
+    if wait and not name:
+        raise WrongUse(_("Say which endpoint to wait for."))
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if name:
             one = portal.endpoints.get(name)
+            if wait:
+                said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
+                one = _waited(terminal, one, said.format(name=name))
             if json:
                 terminal.document(one.document)
             elif quiet:

@@ -1,0 +1,164 @@
+"""The client against a whole stack: the examples of its docstrings, and docs/pipeline.md."""
+
+import doctest
+import importlib
+import json
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import mme_client
+import mmeportal.api
+from core.api.operations import OPERATIONS
+from tests.servers import wait_until
+from tests.stack import Stack
+
+# Until models and endpoints are joined there is nothing to push or deploy by.
+assert mmeportal.api.api, "it registers all operations"
+needs_all = pytest.mark.skipif(
+    not {"versions_push", "endpoints_create"} <= set(OPERATIONS),
+    reason="the API has no models and endpoints yet",
+)
+ROOT = Path(__file__).resolve().parents[1]
+PIPELINE = ROOT / "docs" / "pipeline.md"
+_COMMAND = re.compile(r"\bmme (?:push|deploy|endpoints|invoke|teardown)\b[^\n;)']*")
+_OPERATOR = """
+from django.contrib.auth.models import Group, User
+from accounts import roles, tokens
+from core.api.caller import Scope
+roles.ensure_roles()
+user, _ = User.objects.get_or_create(username="operator")
+user.groups.set([Group.objects.get(name="operator")])
+scopes = [one for one in Scope if one in tokens.scopes_of(user)]
+print(tokens.make(user=user, name="the docs", scopes=scopes, days=30)[1])
+"""
+
+
+def block(language: str) -> str:
+    """The one block of docs/pipeline.md in a language."""
+    text = PIPELINE.read_text(encoding="utf-8")
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def commands(text: str) -> list[str]:
+    return [" ".join(one.split()) for one in _COMMAND.findall(text)]
+
+
+def test_the_workflow_has_the_commands_of_the_script() -> None:
+    workflow: dict[str, Any] = yaml.safe_load(block("yaml"))
+    (job,) = workflow["jobs"].values()
+    steps = [str(step["run"]) for step in job["steps"] if "run" in step]
+    by_script, by_workflow = commands(block("sh")), commands("\n".join(steps))
+    assert sorted(by_script) == sorted(by_workflow)
+    assert [one.split()[1] for one in by_workflow] == [
+        "push", "deploy", "endpoints", "invoke", "teardown"
+    ]  # fmt: skip
+    assert set(job["env"]) >= {"MME_URL", "MME_TOKEN", "ENDPOINT", "PICTURE", "LABEL"}
+    assert "always()" in job["steps"][-1]["if"], "the endpoint goes, whatever happened before"
+
+
+def shell(stack: Stack, folder: Path, **variables: str) -> dict[str, str]:
+    """The environment of a shell that has sourced portal.env, with ``mme`` of this checkout."""
+    bin = folder / "bin"
+    bin.mkdir(exist_ok=True)
+    program = bin / "mme"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT / 'client' / 'src')!r})\n"
+        "from mme_client.cli.main import main\nmain()\n"
+    )
+    program.chmod(0o755)
+    said = (stack.local_dir / "portal.env").read_text()
+    named = dict(re.findall(r"^export (MME_\w+)=(\S+)$", said, re.MULTILINE))
+    found = {"PATH": f"{bin}:{os.environ['PATH']}", "HOME": str(folder), "LANG": "C.UTF-8"}
+    return found | named | {"NO_PROXY": "127.0.0.1"} | variables
+
+
+def archive_like(stack: Stack, folder: Path, note: str) -> None:
+    """A ``train`` in the folder that packs digits 2 anew, with a file that makes it other bytes."""
+    with tarfile.open(stack.local_dir / "demo" / "digits_v2.tar.gz") as packed:
+        packed.extractall(folder / "model", filter="data")
+    (folder / "model" / "README.txt").write_text(note)
+    train = folder / "train"
+    train.write_text('#!/bin/sh\ntar -C model -czf "$1" .\n')
+    train.chmod(0o755)
+
+
+@needs_all
+def test_the_pipelines_script_runs_as_it_stands(stack: Stack, tmp_path: Path) -> None:
+    archive_like(stack, tmp_path, "of the pipeline's test")
+    shutil.copy(stack.local_dir / "demo" / "samples" / "digit-three.jpg", tmp_path / "three.jpg")
+    script = tmp_path / "pipeline.sh"
+    script.write_text(block("sh"))
+    variables = shell(stack, tmp_path, ENDPOINT="pipeline")
+    done = subprocess.run(
+        ["sh", script], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=280,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^digits:\d+: three$", done.stdout, re.MULTILINE), done.stdout
+    gone = subprocess.run(
+        ["mme", "endpoints", "pipeline", "--json"], env=variables, capture_output=True, text=True,
+        timeout=60, check=True,
+    )  # fmt: skip
+    assert json.loads(gone.stdout)["state"] == "gone"
+
+    # A wrong answer fails the pipeline, and leaves no endpoint either; the bytes are known now.
+    variables |= {"ENDPOINT": "pipeline-2", "LABEL": "nine"}
+    done = subprocess.run(
+        ["sh", script], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=280,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "for three, and not for nine" in done.stderr
+    listed = subprocess.run(
+        ["mme", "endpoints", "--quiet"], env=variables, capture_output=True, text=True,
+        timeout=60, check=True,
+    )  # fmt: skip
+    assert "pipeline-2" not in listed.stdout
+
+
+def examples() -> list[doctest.DocTest]:
+    """The docstrings of the client that have examples."""
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    names = [one.name for one in pkgutil.walk_packages(mme_client.__path__, "mme_client.")]
+    modules = [mme_client, *(importlib.import_module(one) for one in names)]
+    found = [one for module in modules for one in finder.find(module) if one.examples]
+    return sorted({one.name: one for one in found}.values(), key=lambda one: one.name)
+
+
+@needs_all
+def test_the_examples_of_the_docstrings_are_true(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = stack.manage("shell", "--no-imports", "-c", _OPERATOR).strip()
+    monkeypatch.setenv("MME_URL", stack.url)
+    monkeypatch.setenv("MME_TOKEN", token)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.chdir(tmp_path)
+    samples = stack.local_dir / "demo" / "samples"
+    shutil.copy(samples / "digit-seven.jpg", "7.png")
+    shutil.copy(stack.local_dir / "demo" / "digits_v2.tar.gz", "digits_v2.tar.gz")
+    said: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
+    found = examples()
+    assert len(found) >= 12
+    with mme_client.Portal() as portal:
+        # So that a call is listed, whose row is written after its answer.
+        portal.invoke("demo", "digits:2", "7.png")
+        wait_until(
+            lambda: next(portal.invocations.list(endpoint="demo"), None), "a call in the list"
+        )
+        for one in found:
+            one.globs = {"portal": portal}
+            runner.run(one, out=said.append)
+    assert not said, "".join(said)
