@@ -40,7 +40,10 @@ def _field() -> dict[str, Any]:
 @require_safe
 @may_invoke
 def page(request: HttpRequest) -> HttpResponse:
-    """The form, preset by ``?endpoint=`` and ``?version=`` (ids)."""
+    """The form, preset by ``?endpoint=`` and ``?version=`` (ids); for htmx its latest calls."""
+    if _is_htmx(request) and request.GET.get("part") == "recent":
+        recent = Invocation.objects.recent()[:RECENT]
+        return render(request, "invocations/_recent.html", {"recent": recent})
     chosen = {name: _number(request.GET.get(name)) for name in ("endpoint", "version")}
     return render(request, "invocations/page.html", _page_context(chosen))
 
@@ -238,8 +241,6 @@ def _result_fragment(
     request: HttpRequest, invocation: Invocation, picture: Picture | None
 ) -> HttpResponse:
     context = _result_context(invocation) | _field()
-    if invocation.settled:
-        context["recent"] = Invocation.objects.recent()[:RECENT]
     context["picture"] = picture
     return render(request, "invocations/_answer.html", context)
 
