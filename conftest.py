@@ -95,6 +95,8 @@ def _calls_of_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for recorder_made in made:
         recorder_made.close()
+    for left in Path(settings.JOURNAL_DIR).glob("*"):
+        left.unlink()  # no test is told of another one's calls
 
 
 @pytest.fixture

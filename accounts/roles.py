@@ -17,7 +17,6 @@ _OWN: dict[str, list[str]] = {
         "auth.view_user",
         "auth.add_user",
         "auth.change_user",
-        "auth.delete_user",
         "auth.view_group",
     ],
 }

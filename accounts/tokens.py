@@ -237,14 +237,23 @@ def make(
     return token, secret
 
 
-def renew(*, user: User, name: str, days: int, old: str) -> str:
-    """Replace the token whose secret is ``old``, if it is one, by a new one with all scopes.
+def renew(*, user: User, name: str, days: int, old: str, at_least: timedelta) -> str:
+    """The secret ``old`` where it is good enough, else that of a new token with all scopes.
 
-    Both happen or neither. For commands; raises ValidationError where ``user`` has no role.
+    Good enough is a token of ``user`` with all scopes of its role now, which counts for
+    ``at_least`` as long; another one is revoked. Both happen or neither. For commands; raises
+    ValidationError where ``user`` has no role.
     """
     with transaction.atomic():
         before = Token.objects.filter(digest=digest(old)).select_related("user").first()
         if before is not None:
+            if (
+                before.user == user
+                and before.revoked_at is None
+                and before.expires_at - clock.now() > at_least
+                and set(before.scopes) == scopes_of(user)
+            ):
+                return old
             revoke(actor=None, token=before)
         _, secret = make(user=user, name=name, scopes=scopes_of(user), days=days, by_command=True)
     return secret

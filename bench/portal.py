@@ -15,6 +15,7 @@ They leave rejected versions of a model `bench-upload`, so it wants a stack of i
 
 import argparse
 import contextlib
+import http.client
 import json
 import multiprocessing
 import os
@@ -49,7 +50,7 @@ from tests.stack import Stack  # noqa: E402
 ENDPOINT, TARGET, MODEL = "demo", "digits_v2.tar.gz", "digits:2"
 CALLERS, CALLER_PROCESSES = 16, 2
 PAGES, UPLOADS, UPLOAD_MB = 100, 3, 200
-_BOUNDARY = "b"
+_BOUNDARY = "----bench-7f3a9c51"  # longer than what random bytes may hold by chance
 _MULTIPART = f"multipart/form-data; boundary={_BOUNDARY}"
 _WARM_UP = 10
 Call = Callable[[], None]
@@ -317,7 +318,13 @@ def _upload(port: int, cookies: str, token: str, ends: Any, count: Any) -> None:
 
         length = len(head) + (UPLOAD_MB << 20) + len(_END)
         sent = {"Content_Type": _MULTIPART, "Content_Length": str(length)}
-        status, text = Caller(port, cookies).send("POST", "/models/new/", body(), **sent)
+        try:
+            status, text = Caller(port, cookies).send("POST", "/models/new/", body(), **sent)
+        except (OSError, http.client.HTTPException):
+            status = 503  # refused before it was read
+        if status == 503:
+            ends.wait(1)
+            continue
         assert status in {200, 204, 302}, (status, re.sub(r"<[^>]*>|\s+", " ", text)[-2000:])
         with count.get_lock():
             count.value += 1

@@ -60,6 +60,13 @@ TEMPLATES: Final = {
     "endpoint.model.in_use": _(
         "The SageMaker model %(name)s was left as it is: the configuration %(config)s needs it."
     ),
+    "endpoint.model.in_use_by": _(
+        "The SageMaker model %(name)s was left as it is: the endpoint %(other)s uses it too."
+    ),
+    "endpoint.model.maybe_in_use": _(
+        "The SageMaker model %(name)s was left as it is, because AWS does not say whether another "
+        "endpoint uses it: %(error)s"
+    ),
     "endpoint.endpoint.kept": _(
         "The endpoint %(name)s in the AWS account is not the one that this portal created. It was "
         "left as it is."

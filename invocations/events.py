@@ -9,5 +9,15 @@ TEMPLATES: Final = {
         "Flagged an answer of %(version)s as wrong: it said “%(predicted)s”, the right label is "
         "“%(label)s”."
     ),
+    "model.flag_undone": _(
+        "Took back a flag: the picture with the label “%(label)s” is no longer in the test set "
+        "of %(name)s."
+    ),
+    "model.flag_restored": _(
+        "Took back a flag: a picture in the test set of %(name)s has the label “%(label)s” again."
+    ),
+    "model.test_picture_removed": _(
+        "Took a picture with the label “%(label)s” out of the test set of %(name)s."
+    ),
     "model.test_set_emptied": _("Emptied the test set of %(name)s (pictures deleted: %(count)s)."),
 }

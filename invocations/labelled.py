@@ -9,11 +9,15 @@ deleted after a day (invocations/pictures_kept.py).
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import PurePath
+from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core import signing
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Sum
 from django.utils.translation import gettext as _
@@ -29,6 +33,11 @@ from invocations.pictures_kept import INLINE_BYTES
 from models_catalog import s3
 from models_catalog.models import RegisteredModel, Version
 
+# What a flag writes to a row.
+_WRITTEN = (
+    *("version_id", "invocation_id", "label", "predicted", "probability"),
+    *("flagged_at", "flagged_by_id", "flagged_by_name"),
+)
 _SUFFIX = {
     "image/jpeg": "jpg",
     "image/png": "png",
@@ -38,8 +47,27 @@ _SUFFIX = {
 }
 
 
+MAY_EMPTY = "invocations.empty_test_set"
+_UNDO = "invocations.labelled.undo"
+UNDO_FOR = timedelta(days=1)
+"""So long the Undo of a flag counts: a page with its button may be left open."""
+
+
 class FlagRefused(Exception):
     """The picture was not stored; ``str()`` says why, in the reader's language."""
+
+
+class NothingToUndo(Exception):
+    """A flag was not taken back; ``str()`` says why, in the reader's language."""
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """A picture that was flagged. ``new``: the set did not have it. ``undo``: for `take_back`."""
+
+    row: LabelledPicture
+    new: bool
+    undo: str
 
 
 def labels_of(version: Version) -> list[str]:
@@ -54,8 +82,8 @@ def size_of(model: RegisteredModel) -> tuple[int, int]:
     return found["n"], found["bytes"] or 0
 
 
-def flag(*, invocation: Invocation, label: str, actor: User) -> tuple[LabelledPicture, bool]:
-    """Store the call's picture and its right label; returns the row, and whether it is new.
+def flag(*, invocation: Invocation, label: str, actor: User) -> Flagged:
+    """Store the call's picture and its right label.
 
     A picture has one right label in a model: flagged again, its label changes. Raises FlagRefused,
     with nothing stored, and AwsError where S3 does not take a picture.
@@ -74,6 +102,7 @@ def flag(*, invocation: Invocation, label: str, actor: User) -> tuple[LabelledPi
     }
     model = invocation.version.model
     same = LabelledPicture.objects.filter(model=model, sha256=picture.sha256)
+    before = same.values(*_WRITTEN).first()
     if not (known := same.update(**values)):
         data = pictures_kept.content(picture)
         _check_room(model, len(data))
@@ -88,7 +117,81 @@ def flag(*, invocation: Invocation, label: str, actor: User) -> tuple[LabelledPi
         },
         actor=actor,
     )
-    return same.get(), not known
+    row = same.get()
+    return Flagged(row, not known, _undo_of(row, actor, before if known else None))
+
+
+def _undo_of(row: LabelledPicture, actor: User, before: dict[str, Any] | None) -> str:
+    """What takes this flag back, signed: who flagged what when, and what the row said before."""
+    columns = {name: before[name] for name in _WRITTEN} if before else None
+    if columns:
+        columns["flagged_at"] = columns["flagged_at"].isoformat()
+    told = {"pk": row.pk, "by": actor.pk, "at": row.flagged_at.isoformat(), "before": columns}
+    return signing.dumps(told, salt=_UNDO, compress=True)
+
+
+def take_back(*, undo: str, actor: User) -> LabelledPicture:
+    """Undo a flag: the picture leaves the set, or has the label that it had before.
+
+    Only who flagged it can, and only while nobody has flagged the picture again. Raises
+    NothingToUndo, and AwsError where S3 does not delete the picture; then nothing has changed.
+    Returns the row as it was flagged.
+    """
+    row, before = _flagged_by(undo, actor)
+    if before:
+        calls = Invocation.objects.filter(pk=before["invocation_id"])
+        people = User.objects.filter(pk=before["flagged_by_id"])
+        # Either may be deleted by now; the row then keeps the name alone.
+        before["invocation_id"] = calls.values_list("pk", flat=True).first()
+        before["flagged_by_id"] = people.values_list("pk", flat=True).first()
+        before["flagged_at"] = datetime.fromisoformat(before["flagged_at"])
+        LabelledPicture.objects.filter(pk=row.pk, flagged_at=row.flagged_at).update(**before)
+        facts = {"name": row.model.name, "label": str(before["label"])}
+        record(action="model.flag_restored", subject=row.model, parameters=facts, actor=actor)
+    else:
+        _delete(row)
+        facts = {"name": row.model.name, "label": row.label}
+        record(action="model.flag_undone", subject=row.model, parameters=facts, actor=actor)
+    return row
+
+
+def _flagged_by(undo: str, actor: User) -> tuple[LabelledPicture, dict[str, Any] | None]:
+    """The row of a flag, as long as it is as that flag has left it, and what it said before."""
+    try:
+        told = signing.loads(undo, salt=_UNDO, max_age=UNDO_FOR)
+    except signing.BadSignature:
+        raise NothingToUndo(_("This cannot be undone any more. Nothing was changed.")) from None
+    if told["by"] != actor.pk:
+        raise NothingToUndo(_("Somebody else flagged this answer. Nothing was changed."))
+    rows = LabelledPicture.objects.filter(pk=told["pk"]).listed().select_related("model")
+    row = rows.filter(flagged_at=datetime.fromisoformat(told["at"])).first()
+    if row is None:
+        raise NothingToUndo(
+            _("The picture was flagged again or taken out meanwhile. Nothing was changed.")
+        )
+    return row, told["before"]
+
+
+def may_remove(user: User, row: LabelledPicture) -> bool:
+    """Whether the user may take this picture out: who flagged it, and who may empty the set."""
+    return row.flagged_by_id == user.pk or user.has_perm(MAY_EMPTY)
+
+
+def remove(*, row: LabelledPicture, actor: User) -> None:
+    """Take one picture out of its model's test set. Raises AwsError; then the picture is kept."""
+    if _delete(row):
+        record(
+            action="model.test_picture_removed",
+            subject=row.model,
+            parameters={"name": row.model.name, "label": row.label},
+            actor=actor,
+        )
+
+
+def _delete(row: LabelledPicture) -> int:
+    if row.key:
+        s3.delete(bucket=row.bucket, key=row.key)
+    return LabelledPicture.objects.filter(pk=row.pk).delete()[0]
 
 
 def _picture(invocation: Invocation, label: str) -> Picture:
@@ -185,9 +288,7 @@ def empty(*, model: RegisteredModel, actor: User) -> int:
     gone = 0
     try:
         for row in rows.only("pk", "bucket", "key").order_by("pk"):
-            if row.key:
-                s3.delete(bucket=row.bucket, key=row.key)
-            gone += rows.filter(pk=row.pk).delete()[0]
+            gone += _delete(row)
     finally:
         if gone:
             record(

@@ -214,7 +214,14 @@ class Invocation(Leased):
         indexes = [
             models.Index(
                 fields=["endpoint", "target_model", "-id"], name="endpoints_i_endpoin_c4c91d_idx"
-            )
+            ),
+            # For cold_before(): by the index above it passes all warm calls since. The condition
+            # is a bare column, which SQLite recognises in a query with parameters.
+            models.Index(
+                fields=["endpoint", "target_model", "-id"],
+                name="invocation_cold",
+                condition=Q(cold=True),
+            ),
         ]
 
     def __str__(self) -> str:

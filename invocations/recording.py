@@ -54,6 +54,8 @@ WRITE_FOR_S = 120.0
 MOST_WAITING = 2000
 MOST_BYTES = 64 << 20
 _BATCH = 100
+# How long the thread waits for further calls, so that many rows are one transaction.
+LINGER_S = 0.1
 # How long who asks for a call waits for its row.
 _WAIT_S = 5.0
 _OTHERS_WAIT_S, _LOOK_EVERY_S = 0.5, 0.02
@@ -188,6 +190,7 @@ class Recorder:
         self._changed = threading.Condition()
         self._unwritten: set[str] = set()
         self._bytes = 0
+        self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self._journal: journal.Journal | None = None
         self._complained = False
@@ -240,6 +243,8 @@ class Recorder:
     def _work(self) -> None:
         while True:
             batch = [self._waiting.get()]
+            if self._hurry.wait(LINGER_S):
+                self._hurry.clear()
             while len(batch) < _BATCH:
                 try:
                     batch.append(self._waiting.get_nowait())
@@ -274,6 +279,7 @@ class Recorder:
         with self._changed:
             if uid not in self._unwritten:
                 return False
+            self._hurry.set()
             self._changed.wait_for(lambda: uid not in self._unwritten, _WAIT_S)
         return True
 
@@ -281,6 +287,8 @@ class Recorder:
         """Wait until all that was handed over so far is written, some seconds at most."""
         with self._changed:
             before = set(self._unwritten)
+            if before:
+                self._hurry.set()
             self._changed.wait_for(lambda: not before & self._unwritten, _WAIT_S)
 
     def close(self) -> None:

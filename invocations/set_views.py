@@ -1,6 +1,7 @@
 """Pages of test sets: "Wrong?" under an answer, what a model's set holds, download, empty."""
 
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -8,18 +9,19 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from core import ui
 from core.errors import AwsError, NotFound
-from core.permissions import actor, require_permission
+from core.permissions import actor, not_permitted, require_permission
 from core.tables import Column, Search, Table
 from invocations import labelled
 from invocations.models import Invocation, LabelledPicture
 from invocations.views import may_invoke
 from models_catalog.models import RegisteredModel
 
-MAY_EMPTY = "invocations.empty_test_set"
 # A version of a thousand labels: all can be typed, so many are offered.
 MOST_OFFERED = 2000
 
@@ -36,20 +38,26 @@ def wrong(request: HttpRequest, pk: int) -> HttpResponse:
         # A button of one of the answer's other labels, or what was typed.
         label = request.POST.get("other") or request.POST.get("label", "")
         try:
-            row, new = labelled.flag(invocation=invocation, label=label, actor=actor(request))
+            flagged = labelled.flag(invocation=invocation, label=label, actor=actor(request))
         except (labelled.FlagRefused, AwsError) as error:
             problem = str(error)
         else:
-            said = {"label": row.label, "model": model.name}
+            said = {"label": flagged.row.label, "model": model.name}
             text = (
                 _("Stored in the test set of %(model)s: this picture is “%(label)s”.")
-                if new
+                if flagged.new
                 else _("The picture was in the test set of %(model)s. It is now “%(label)s”.")
             ) % said
+            undo_url = f"{reverse('invocations:test-set-undo')}?{urlencode({'of': flagged.undo})}"
             if not _is_htmx(request):
-                messages.success(request, text)
+                ui.undo(request, text, undo_url)
                 return redirect(invocation)
-            stored = {"invocation": invocation, "stored": text, "model": model}
+            stored = {
+                "invocation": invocation,
+                "model": model,
+                "stored": text,
+                "undo_url": undo_url,
+            }
             return render(request, "invocations/_wrong.html", stored)
     context = {
         "invocation": invocation,
@@ -63,6 +71,20 @@ def wrong(request: HttpRequest, pk: int) -> HttpResponse:
     if _is_htmx(request):
         return render(request, "invocations/_wrong.html", context)
     return render(request, "invocations/wrong.html", context, status=400 if problem else 200)
+
+
+@require_POST
+@may_invoke
+def undo(request: HttpRequest) -> HttpResponse:
+    """Take a flag back, as ``?of=`` names it; leads to the page that the button was on."""
+    try:
+        row = labelled.take_back(undo=request.GET.get("of", ""), actor=actor(request))
+    except (labelled.NothingToUndo, AwsError) as problem:
+        messages.error(request, str(problem))
+        return redirect(ui.back(request, reverse("invocations:page")))
+    said = _("Undone. The test set of %(model)s is as it was before.")
+    messages.success(request, said % {"model": row.model.name})
+    return redirect(ui.back(request, reverse("invocations:test-set", args=[row.model.name])))
 
 
 @require_safe
@@ -81,14 +103,17 @@ def page(request: HttpRequest, model: str) -> HttpResponse:
             Column("by", _("Flagged by"), sort="flagged_by_name"),
             Column("when", _("When"), sort="flagged_at"),
             Column("size", _("Size"), sort="size", numeric=True),
+            Column("remove", _("Take out"), hidden_label=True),
         ],
         filters=[Search("q", _("Label"), fields=("label__icontains", "predicted__icontains"))],
         default_sort="-when",
     )
     count, size = labelled.size_of(found)
+    user = actor(request)
     context = {
         "model": found,
         "table": table,
+        "removable": {row.pk for row in table.rows if labelled.may_remove(user, row)},
         "count": count,
         "size": size,
         "most": settings.TEST_SET_PICTURES,
@@ -108,7 +133,7 @@ def download(request: HttpRequest, model: str) -> StreamingHttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@require_permission(MAY_EMPTY, "empty a model's test set")
+@require_permission(labelled.MAY_EMPTY, "empty a model's test set")
 def empty(request: HttpRequest, model: str) -> HttpResponse:
     """Ask first; a POST deletes all pictures of the set."""
     found = get_object_or_404(RegisteredModel, name=model)
@@ -125,6 +150,29 @@ def empty(request: HttpRequest, model: str) -> HttpResponse:
         said = _("The test set of %(model)s is empty. Pictures deleted: %(count)s.")
         messages.success(request, said % {"model": found.name, "count": gone})
     return redirect(reverse("invocations:test-set", args=[found.name]))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_invoke
+def remove(request: HttpRequest, test_pk: int) -> HttpResponse:
+    """Ask first; a POST takes one picture out of its set."""
+    rows = LabelledPicture.objects.listed().select_related("model")
+    row = get_object_or_404(rows, pk=test_pk)
+    if not labelled.may_remove(actor(request), row):
+        raise not_permitted(
+            labelled.MAY_EMPTY, gettext_noop("take out a picture that somebody else flagged")
+        )
+    if request.method != "POST":
+        return render(request, "invocations/test_picture_remove.html", {"row": row})
+    try:
+        labelled.remove(row=row, actor=actor(request))
+    except AwsError as error:
+        said = _("The picture could not be deleted, and is kept. Try again. (%(error)s)")
+        messages.error(request, said % {"error": error})
+    else:
+        said = _("Taken out of the test set of %(model)s: a picture with the label “%(label)s”.")
+        messages.success(request, said % {"model": row.model.name, "label": row.label})
+    return redirect(reverse("invocations:test-set", args=[row.model.name]))
 
 
 @require_safe

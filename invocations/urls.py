@@ -20,6 +20,8 @@ urlpatterns = [
     path("test-sets/<model_name:model>/", test_sets.page, name="test-set"),
     path("test-sets/<model_name:model>/download/", test_sets.download, name="test-set-download"),
     path("test-sets/<model_name:model>/empty/", test_sets.empty, name="test-set-empty"),
+    path("test-pictures/undo/", test_sets.undo, name="test-set-undo"),
+    path("test-pictures/<int:test_pk>/remove/", test_sets.remove, name="test-picture-remove"),
     path("test-pictures/<int:test_pk>/", test_sets.picture, name="test-picture"),
     path("test-pictures/<int:test_pk>/thumbnail/", test_sets.thumbnail, name="test-thumbnail"),
 ]

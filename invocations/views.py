@@ -59,7 +59,13 @@ def _field() -> dict[str, Any]:
 @require_safe
 @may_invoke
 def page(request: HttpRequest) -> HttpResponse:
-    """The form, preset by ``?endpoint=`` and ``?version=`` (ids), or ``?model=digits@live``."""
+    """The form, preset by ``?endpoint=`` and ``?version=`` (ids), or ``?model=digits@live``.
+
+    For htmx: its latest calls.
+    """
+    if _is_htmx(request) and request.GET.get("part") == "recent":
+        recent = Invocation.objects.recent()[:RECENT]
+        return render(request, "invocations/_recent.html", {"recent": recent})
     chosen = Chosen.of(request.GET)
     named = request.GET.get("model", "")
     if named and not chosen.alias:  # digits:2, digits
@@ -279,8 +285,6 @@ def _result_fragment(
     request: HttpRequest, invocation: Invocation, picture: Picture | None
 ) -> HttpResponse:
     context = _result_context(invocation) | _field()
-    if invocation.settled:
-        context["recent"] = Invocation.objects.recent()[:RECENT]
     context["picture"] = picture
     return render(request, "invocations/_answer.html", context)
 

@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "core.health.HealthMiddleware",
     "core.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "core.compression.CompressionMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "core.languages.LanguageMiddleware",
     "core.middleware.NoStoreMiddleware",

@@ -96,6 +96,8 @@ def kind(path: str) -> str:
     parts = urlsplit(path).path.split("/")
     if parts[1] == "models" and len(parts) > 3 and parts[2] != "new":
         parts[2] = "NAME"
+    if parts[1] == "problems" and len(parts) > 2 and parts[2]:
+        parts[2] = "CODE"
     return re.sub(r"\d+", "#", "/".join(parts))
 
 

@@ -1,6 +1,7 @@
 """The page of an answer in a browser: what leads, "Wrong?" in place, versions found by name."""
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -120,6 +121,54 @@ def test_wrong_is_said_in_place_by_one_of_the_other_labels_or_a_typed_one(
     assert LabelledPicture.objects.get().label == "three"
     page.get_by_role("link", name="Open the test set").click()
     expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_a_flag_is_undone_where_it_was_made(page: Page, call: Invocation, settings: Any) -> None:
+    settings.TEST_SETS = True
+    page.goto(call.get_absolute_url())
+    page.get_by_role("link", name="Wrong?").click()
+    page.get_by_role("button", name="three", exact=True).click()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#toasts")).to_contain_text("as it was before")
+    expect(page).to_have_url(re.compile(f"{call.get_absolute_url()}$"))
+    assert not LabelledPicture.objects.exists()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_shared_answer_comes_before_the_form(page: Page, call: Invocation, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(call.get_absolute_url())
+    answer, form = (
+        page.locator("#answer").bounding_box(),
+        page.locator("#invoke-form").bounding_box(),
+    )
+    assert answer is not None
+    assert form is not None
+    assert answer["x"] <= form["x"]
+    assert answer["y"] <= form["y"]
+    # Read first as well: the headline is on the first screen, and the form follows in the document.
+    headline = page.locator(".headline").bounding_box()
+    assert headline is not None
+    assert headline["y"] + headline["height"] < 844
+    assert page.evaluate(
+        """() => document.querySelector("#answer")
+          .compareDocumentPosition(document.querySelector("#invoke-form"))
+          === Node.DOCUMENT_POSITION_FOLLOWING"""
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_advice_on_problems_is_shown_whole(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto("/problems/")
+    cut = page.evaluate(
+        """() => [document.documentElement, ...document.querySelectorAll(".table-scroll, td")]
+          .filter((one) => one.scrollWidth > one.clientWidth + 1)
+          .map((one) => one.outerHTML.slice(0, 90))"""
+    )
+    assert cut == []
+    heights = page.locator("tbody code").evaluate_all("all => all.map((one) => one.offsetHeight)")
+    assert max(heights) < (30 if width == 1280 else 70)  # not letter by letter
 
 
 def test_a_version_among_many_is_found_by_typing(page: Page, call: Invocation) -> None:

@@ -1,6 +1,7 @@
 """`make up` leaves a file with which a shell calls the API at once."""
 
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from accounts import roles, services
 from accounts.models import Token
+from activity.models import Event
 
 URL = "http://127.0.0.1:8000"
 
@@ -33,7 +36,9 @@ def _status(secret: str) -> int:
     return int(answer.status_code)
 
 
-def test_each_start_replaces_the_token(admin: User, tmp_path: Path, capsys: Any) -> None:
+def test_a_start_makes_a_token_and_the_next_ones_keep_it(
+    admin: User, tmp_path: Path, capsys: Any
+) -> None:
     path = tmp_path / "portal.env"
     call_command("local_token", str(path), url=URL)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -41,15 +46,51 @@ def test_each_start_replaces_the_token(admin: User, tmp_path: Path, capsys: Any)
     assert first["MME_URL"] == URL
     assert first["NO_PROXY"] == "127.0.0.1,localhost,example.com"
     assert _status(first["MME_TOKEN"]) == 200
+    token = Token.objects.get()
+    assert (token.expires_at - token.created_at).days == 30
+    assert token.scopes == ["read", "upload", "invoke", "operate", "admin"]
+    told = Event.objects.count()
+    call_command("local_token", str(path), url="http://127.0.0.1:9000")
+    again = _sourced(path)
+    assert again["MME_TOKEN"] == first["MME_TOKEN"]
+    assert again["MME_URL"] == "http://127.0.0.1:9000"
+    assert Event.objects.count() == told
+    assert [path.name for path in tmp_path.iterdir()] == ["portal.env"]
+    assert first["MME_TOKEN"] not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"expires_at": timezone.now() + timedelta(hours=20)},
+        {"scopes": ["read"]},
+        {"revoked_at": timezone.now()},
+    ],
+)
+def test_a_token_that_ends_soon_or_may_less_is_replaced(
+    admin: User, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    path = tmp_path / "portal.env"
+    call_command("local_token", str(path), url=URL)
+    first = _sourced(path)["MME_TOKEN"]
+    Token.objects.update(**change)
     call_command("local_token", str(path), url=URL)
     second = _sourced(path)["MME_TOKEN"]
-    assert _status(second) == 200
+    assert (_status(first), _status(second)) == (401, 200)
     old, new = Token.objects.order_by("created_at")
     assert (old.revoked_at is None, new.revoked_at is None) == (False, True)
-    assert (new.expires_at - new.created_at).days == 30
-    assert new.scopes == ["read", "upload", "invoke", "operate", "admin"]
-    assert [path.name for path in tmp_path.iterdir()] == ["portal.env"]
-    assert second not in capsys.readouterr().out
+
+
+def test_a_token_of_somebody_else_in_the_file_is_replaced(
+    admin: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "portal.env"
+    call_command("local_token", str(path), url=URL)
+    User.objects.create_superuser("other")
+    monkeypatch.setenv("ADMIN_USER", "other")
+    call_command("local_token", str(path), url=URL)
+    assert Token.objects.get(revoked_at=None).user.username == "other"
+    assert _status(_sourced(path)["MME_TOKEN"]) == 200
 
 
 def test_without_an_active_account_there_is_no_token(

@@ -98,8 +98,8 @@ def _delete_all(run: Run) -> None:
     """Delete the last resource that is left; each is confirmed gone before the next one.
 
     A config that the endpoint was given outside the portal is deleted as well. It is written down
-    before anything is deleted, since the endpoint alone tells of it. Where another endpoint uses it
-    too, it stays, and so does the model that it serves.
+    before anything is deleted, since the endpoint alone tells of it. A config that another endpoint
+    uses too stays, the portal's own as well, and so does a model that another endpoint serves.
 
     A deletion is asked for once even where the read found nothing: the read may lag behind a
     create of a moment ago, and a delete that finds nothing does no harm.

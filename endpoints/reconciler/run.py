@@ -1,5 +1,6 @@
 """One run of the reconciler with one endpoint: what it sees, what it changes, what follows."""
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -255,45 +256,50 @@ class Run:
     def used_elsewhere(self, kind: ResourceKind, found: Found) -> NewEvent | None:
         """The event of why a config or the model stays, since somebody else needs it; or None.
 
-        An outside config may be given to several endpoints. SageMaker takes its deletion, and then
-        cannot replace an instance of the others (BC: DeleteEndpointConfig).
+        Outside the portal any endpoint can be given one of our configs, or a config with our model.
+        SageMaker takes the deletion of either, and then cannot replace an instance of that endpoint
+        (BC: DeleteEndpointConfig, DeleteModel).
         """
-        if kind is MODEL:
-            for outside in self.outside_configs:
-                kept = self.resources[outside.key].state == Resource.State.KEPT
-                if kept and self._still_serves_ours(outside):
-                    facts = {"name": self.endpoint.model_name, "config": outside.name}
-                    return NewEvent("endpoint.model.in_use", facts, Event.Level.WARNING)
-        if not isinstance(kind, OutsideConfigKind):
+        if kind is ENDPOINT:
             return None
+        name = self.resources[kind.key].name
+        if kind is MODEL and (config := self._kept_config_with_our_model()):
+            facts: dict[str, codes.Scalar] = {"name": name, "config": config}
+            return NewEvent("endpoint.model.in_use", facts, Event.Level.WARNING)
         try:
-            other = self._other_user(kind.name, found.created_at)
+            other = self._other_user(kind, name, found.created_at)
         except errors.Denied as error:
-            said: dict[str, codes.Scalar] = {"name": kind.name, "error": error.sentence}
-            return NewEvent("endpoint.config.maybe_in_use", said, Event.Level.WARNING)
+            facts = {"name": name, "error": error.sentence}
+            return NewEvent(f"endpoint.{kind.kind}.maybe_in_use", facts, Event.Level.WARNING)
         if not other:
             return None
-        facts = {"name": kind.name, "other": other}
-        return NewEvent("endpoint.config.in_use", facts, Event.Level.WARNING)
+        facts = {"name": name, "other": other}
+        code = "endpoint.model.in_use_by" if kind is MODEL else "endpoint.config.in_use"
+        return NewEvent(code, facts, Event.Level.WARNING)
 
-    def _still_serves_ours(self, outside: OutsideConfigKind) -> bool:
-        try:
-            return outside.is_ours(self.endpoint, outside.describe(outside.name))
-        except errors.NotFound:
-            return False
+    def _kept_config_with_our_model(self) -> str:
+        for config in (*self.outside_configs, CONFIG):
+            row = self.resources[config.key]
+            if row.state != Resource.State.KEPT:
+                continue
+            with contextlib.suppress(errors.NotFound):
+                if config.is_ours(self.endpoint, config.describe(row.name)):
+                    return row.name
+        return ""
 
-    def _other_user(self, config: str, created_at: datetime) -> str:
-        """The name of another endpoint that uses the config; empty where there is none."""
-        # One that uses it was created or updated after the config was created.
-        for name in sagemaker.list_endpoints(changed_since=created_at):
-            if name == self.endpoint.name:
+    def _other_user(self, kind: ResourceKind, name: str, created_at: datetime) -> str:
+        """Another endpoint that uses the config or the model; empty where there is none."""
+        # One that uses it was created or updated after it was created.
+        for other in sagemaker.list_endpoints(changed_since=created_at):
+            if other == self.endpoint.name:
                 continue
             self.hold()  # the account may have many
-            try:
-                if sagemaker.describe_endpoint(name).config_name == config:
-                    return name
-            except errors.NotFound:
-                continue
+            with contextlib.suppress(errors.NotFound):
+                used = sagemaker.describe_endpoint(other).config_name
+                if kind is MODEL:
+                    used = sagemaker.describe_config(used).model_name
+                if used == name:
+                    return other
         return ""
 
     def wait(self, hint: Sentence) -> None:

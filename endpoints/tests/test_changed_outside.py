@@ -83,7 +83,7 @@ def test_a_teardown_removes_both_configs(
 
 
 @pytest.mark.parametrize("after_acting", [False, True])
-@pytest.mark.parametrize("at", range(17))
+@pytest.mark.parametrize("at", range(20))
 def test_a_crash_at_any_call_of_the_teardown_leaves_no_config(
     serving: Endpoint, account: Account, at: int, after_acting: bool
 ) -> None:
@@ -130,6 +130,113 @@ def test_a_config_that_another_endpoint_uses_too_is_left_with_its_model(
     assert "endpoint.config.kept" not in told
     sentences = [event.sentence for event in Event.objects.about("endpoint", endpoint.pk)]
     assert "The configuration two was left as it is: the endpoint theirs uses it too." in sentences
+
+
+def _kept(endpoint: Endpoint) -> set[str]:
+    rows = endpoint.resources.filter(state=Resource.State.KEPT)
+    return {f"{row.kind} {row.name}" for row in rows}
+
+
+def _sentences(endpoint: Endpoint) -> list[str]:
+    return [event.sentence for event in Event.objects.about("endpoint", endpoint.pk)]
+
+
+def test_the_portals_own_config_stays_where_another_endpoint_uses_it(
+    serving: Endpoint, account: Account, settle: Step
+) -> None:
+    _share(account, "demo-r1")
+    _tear_down(serving)
+    endpoint = settle(serving)
+    assert endpoint.gone_at is not None
+    assert (set(account.configs), set(account.models)) == ({"demo-r1"}, {"demo-r1"})
+    assert set(account.endpoints) == {"theirs"}
+    assert _kept(endpoint) == {"config demo-r1", "model demo-r1"}
+    told = _sentences(endpoint)
+    by_other = "The configuration demo-r1 was left as it is: the endpoint theirs uses it too."
+    needed = "The SageMaker model demo-r1 was left as it is: the configuration demo-r1 needs it."
+    assert told.count(by_other) == told.count(needed) == 1
+
+
+def test_the_portals_own_model_stays_where_another_endpoint_uses_it(
+    serving: Endpoint, account: Account, settle: Step
+) -> None:
+    _share(account, "demo-r1")
+    account.update_outside("theirs", "their-config", model="demo-r1", count=1)
+    _tear_down(serving)
+    endpoint = settle(serving)
+    assert endpoint.gone_at is not None
+    assert (set(account.configs), set(account.models)) == ({"their-config"}, {"demo-r1"})
+    assert _kept(endpoint) == {"model demo-r1"}
+    told = "The SageMaker model demo-r1 was left as it is: the endpoint theirs uses it too."
+    assert _sentences(endpoint).count(told) == 1
+
+
+@pytest.mark.parametrize("config", ["demo-r1", "their-config"])
+@pytest.mark.parametrize("after_acting", [False, True])
+@pytest.mark.parametrize("at", range(15))
+def test_a_crash_at_any_call_of_the_teardown_deletes_nothing_that_another_endpoint_uses(
+    serving: Endpoint, account: Account, at: int, after_acting: bool, config: str
+) -> None:
+    account.looks = 0
+    _share(account, "demo-r1")
+    if config == "their-config":
+        account.update_outside("theirs", config, model="demo-r1", count=1)
+    _tear_down(serving)
+    account.crash_at, account.crash_after_acting = account.calls + at, after_acting
+    endpoint, _ = survive(serving, "absent")
+    assert (set(account.configs), set(account.models)) == ({config}, {"demo-r1"})
+    assert set(account.endpoints) == {"theirs"}
+    told = [one for one in _told(endpoint) if "in_use" in one]
+    assert len(told) == (2 if config == "demo-r1" else 1), told
+
+
+def test_an_endpoint_of_others_that_goes_meanwhile_keeps_nothing(
+    serving: Endpoint, account: Account, settle: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _share(account, "demo-r1")
+    real = account._list_endpoints
+
+    def and_it_goes(**asked: Any) -> list[str]:
+        names = real(**asked)
+        account.endpoints.pop("theirs", None)
+        return names
+
+    monkeypatch.setattr(account, "_list_endpoints", and_it_goes)
+    account.install(monkeypatch)
+    _tear_down(serving)
+    settle(serving)
+    assert account.empty
+
+
+def test_without_the_right_to_list_endpoints_the_portals_own_are_left_and_said(
+    serving: Endpoint, account: Account, settle: Step
+) -> None:
+    account.failures["list_endpoints"] = [errors.Denied("not authorized")] * 2
+    _tear_down(serving)
+    endpoint = settle(serving)
+    assert endpoint.gone_at is not None
+    assert _kept(endpoint) == {"config demo-r1", "model demo-r1"}
+    assert "endpoint.config.maybe_in_use" in _told(endpoint)
+
+
+def test_without_the_right_to_read_others_configs_the_model_is_left_and_said(
+    serving: Endpoint, account: Account, settle: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _share(account, "demo-r1")
+    account.update_outside("theirs", "another", model="another-model", count=1)
+    real = account._describe_config
+
+    def denied(name: str) -> Any:
+        if name == "another":
+            raise errors.Denied("not authorized")
+        return real(name)
+
+    monkeypatch.setattr(account, "_describe_config", denied)
+    account.install(monkeypatch)
+    _tear_down(serving)
+    endpoint = settle(serving)
+    assert _kept(endpoint) == {"model demo-r1"}
+    assert "endpoint.model.maybe_in_use" in _told(endpoint)
 
 
 def test_endpoints_that_use_other_configs_keep_nothing(

@@ -163,3 +163,17 @@ def test_the_search_finds_the_page_and_the_newest_version_to_call(
     assert found("call a")["Call a model"] == "/invoke/"
     assert found("digi")["Call digits v2"] == f"/invoke/?version={newest.pk}"
     assert "Call digits v1" not in found("digi")
+
+
+def test_the_cold_call_before_is_found_without_passing_the_warm_ones(
+    call: Callable[..., Invocation],
+) -> None:
+    cold = call(cold=True)
+    warm = call()
+    assert Invocation.objects.cold_before(warm) == cold
+    if connection.vendor == "sqlite":
+        with CaptureQueriesContext(connection) as captured:
+            Invocation.objects.cold_before(warm)
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {captured[0]['sql']}")
+            assert "invocation_cold" in str(cursor.fetchall())

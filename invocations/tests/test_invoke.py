@@ -117,6 +117,25 @@ def test_the_answer_comes_in_the_same_response(post, sagemaker_runtime, version)
     ]
 
 
+def test_the_list_of_the_latest_calls_is_fetched_after_the_answer(post):
+    page = text(post(picture=upload()))
+    assert 'id="recent"' not in page
+    address = reverse("invocations:page") + "?part=recent"
+    assert f'hx-get="{address}" hx-trigger="load" hx-target="#recent"' in page
+    part = text(post.client.get(address, **HTMX))
+    assert part.lstrip().startswith('<section id="recent"')
+    assert "tabby" in part
+    assert "<html" in text(post.client.get(address))
+
+
+def test_a_picture_that_is_damaged_is_refused_by_its_model(post, sagemaker_runtime):
+    """It is decoded while the model works, which reads it by the same code."""
+    sagemaker_runtime.script = [errors.ModelFailed("damaged or cut short", status=400)]
+    page = text(post(picture=upload(png(side=64)[:-60])))
+    assert "The model cannot take this picture. The container says: “damaged" in page
+    assert not Invocation.objects.get().thumbnail
+
+
 def test_again_sends_the_same_picture_and_shows_warm_beside_cold(post, sagemaker_runtime):
     post(picture=upload())
     first = Invocation.objects.get()

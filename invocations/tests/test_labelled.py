@@ -3,11 +3,13 @@
 import csv
 import html
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db.models import ProtectedError
 from django.test import Client
 from django.urls import reverse
@@ -112,6 +114,140 @@ def test_without_javascript_the_form_is_a_page(
     response = client.post(_wrong(answer), {"label": "  nine "})
     assert response.url == answer.get_absolute_url()
     assert LabelledPicture.objects.get().label == "nine"
+
+
+def _undo_of(response: Any) -> str:
+    """Where the Undo of a flag posts to."""
+    (found,) = re.findall(r'action="(/invoke/test-pictures/undo/[^"]+)"', _text(response))
+    return str(found)
+
+
+def _told() -> list[str]:
+    return [event.sentence for event in Event.objects.order_by("pk")]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_new_flag_is_undone(
+    store: str,
+    call: Callable[..., Invocation],
+    client_of: Callable[[str], Client],
+    large: bool,
+) -> None:
+    client, answer = client_of("viewer"), call(bytes(70_000) if large else JPEG)
+    undo = _undo_of(client.post(_wrong(answer), {"label": "nine"}, **HTMX))
+    response = client.post(undo, {"next": answer.get_absolute_url()}, follow=True)
+    assert response.redirect_chain[-1][0] == answer.get_absolute_url()
+    assert "The test set of digits is as it was before" in _text(response)
+    assert not LabelledPicture.objects.exists()
+    assert not list(s3.listing(bucket=store, prefix="test-sets/"))
+    assert _told()[-1] == (
+        "Took back a flag: the picture with the label “nine” is no longer in the test set of "
+        "digits."
+    )
+    again = _text(client.post(undo, follow=True))
+    assert "flagged again or taken out meanwhile" in again
+    assert len([one for one in _told() if "Took back" in one]) == 1
+
+
+def test_a_changed_label_is_undone_to_the_one_before(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    first, second = call(), call(predictions=[{"label": "nine", "probability": 0.5}])
+    client_of("operator").post(_wrong(first), {"label": "nine"})
+    before = LabelledPicture.objects.values().get()
+    client = client_of("viewer")
+    # Without JavaScript: the button is in the toast of the page that follows.
+    undo = _undo_of(client.post(_wrong(second), {"label": "three"}, follow=True))
+    assert LabelledPicture.objects.get().label == "three"
+    client.post(undo)
+    assert LabelledPicture.objects.values().get() == before
+    assert _told()[-1] == (
+        "Took back a flag: a picture in the test set of digits has the label “nine” again."
+    )
+
+
+def test_what_is_gone_meanwhile_is_not_named_by_an_undo(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    first, second = call(), call()
+    operator, client = client_of("operator"), client_of("viewer")
+    operator.post(_wrong(first), {"label": "nine"})
+    undo = _undo_of(client.post(_wrong(second), {"label": "three"}, **HTMX))
+    first.delete()
+    User.objects.get(username="operator-user").delete()
+    client.post(undo)
+    row = LabelledPicture.objects.get()
+    assert (row.label, row.invocation, row.flagged_by) == ("nine", None, None)
+    assert row.flagged_by_name == "operator-user"
+
+
+def test_an_undo_is_for_who_flagged_and_only_while_nobody_flagged_it_again(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    client, other, answer = client_of("viewer"), client_of("operator"), call()
+    undo = _undo_of(client.post(_wrong(answer), {"label": "nine"}, **HTMX))
+    assert "Somebody else flagged" in _text(other.post(undo, follow=True))
+    assert "cannot be undone any more" in _text(client.post(f"{undo}x", follow=True))
+    assert LabelledPicture.objects.get().label == "nine"
+    other.post(_wrong(answer), {"label": "three"})
+    assert "flagged again" in _text(client.post(undo, follow=True))
+    assert LabelledPicture.objects.get().label == "three"
+
+
+def test_an_undo_that_s3_does_not_take_changes_nothing(
+    call: Callable[..., Invocation],
+    client_of: Callable[[str], Client],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, answer = client_of("viewer"), call()
+    undo = _undo_of(client.post(_wrong(answer), {"label": "nine"}, **HTMX))
+    row = LabelledPicture.objects.get()
+    LabelledPicture.objects.update(bucket="b", key="k", data=b"")
+
+    def away(**asked: Any) -> None:
+        raise Throttled("S3 is away.")
+
+    monkeypatch.setattr(s3, "delete", away)
+    assert "S3 is away." in _text(client.post(undo, follow=True))
+    remove = reverse("invocations:test-picture-remove", args=[row.pk])
+    assert "is kept. Try again." in _text(client.post(remove, follow=True))
+    assert LabelledPicture.objects.count() == 1
+
+
+@pytest.mark.parametrize("role", ["viewer", "admin"])
+def test_who_flagged_a_picture_or_an_admin_takes_it_out(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client], role: str
+) -> None:
+    first, second = call(), call(number=1)
+    viewer = client_of("viewer")
+    client = viewer if role == "viewer" else client_of(role)
+    viewer.post(_wrong(first), {"label": "nine"})
+    viewer.post(_wrong(second), {"label": "three"})
+    stays, goes = LabelledPicture.objects.order_by("pk")
+    remove = reverse("invocations:test-picture-remove", args=[goes.pk])
+    assert f'href="{remove}"' in _text(client.get(_set(first)))
+    assert "Right label: <strong>three</strong>" in _text(client.get(remove))
+    response = client.post(remove, follow=True)
+    assert response.redirect_chain[-1][0] == _set(first)
+    assert "a picture with the label “three”" in _text(response)
+    assert LabelledPicture.objects.get() == stays
+    assert _told()[-1] == "Took a picture with the label “three” out of the test set of digits."
+
+
+def test_another_person_takes_no_picture_out(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    client_of("viewer").post(_wrong(answer := call()), {"label": "nine"})
+    row = LabelledPicture.objects.get()
+    remove, client = (
+        reverse("invocations:test-picture-remove", args=[row.pk]),
+        client_of("operator"),
+    )
+    assert remove not in _text(client.get(_set(answer)))
+    refused = client.post(remove)
+    assert refused.status_code == 403
+    assert "take out a picture that somebody else flagged" in _text(refused)
+    assert LabelledPicture.objects.exists()
 
 
 def test_a_picture_has_one_right_label(

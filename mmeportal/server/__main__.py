@@ -17,6 +17,7 @@ log = logging.getLogger("mmeportal.server")
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD}
 _HANG_TIMEOUT_S = 60.0
+_SWITCH_S = 0.0005
 _KILL_AFTER_S = 6.5  # of SIGTERM; the processes themselves take 5 s at most
 _BIND_TRIES_S = 5.0
 
@@ -159,6 +160,9 @@ class Master:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             recording.replay_when_it_begins()
+            # A call of a model gives up the interpreter's lock at each read and write, and would
+            # get it back after 5 ms each time while a page is rendered.
+            sys.setswitchinterval(_SWITCH_S)
 
             def heartbeat() -> None:
                 self._heartbeat(index)

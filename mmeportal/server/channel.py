@@ -67,6 +67,8 @@ class RefusalTask(_Logged, ErrorTask):  # type: ignore[misc]
 class GuardTask:
     """A task for the server's threads: check a connection's request with the guard."""
 
+    may_wait = False
+
     def __init__(self, channel: "PortalChannel", request: Request) -> None:
         self._channel = channel
         self._request = request
@@ -97,6 +99,13 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         self._sent_mark: tuple[float, int] | None = None
         self._drained: int | None = None  # bytes discarded since the refusal was sent
         self._drain_until = 0.0
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether the oldest request is htmx's, for a part of a page that is open already."""
+        request = self.requests[0]
+        method = getattr(request, "command", "")  # a refused one may have none
+        return method == "GET" and request.headers.get("HX_REQUEST") == "true"
 
     # --- receiving -------------------------------------------------------------------
 

@@ -2,10 +2,16 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from typing import Any, Protocol
 
 log = logging.getLogger(__name__)
+
+
+#: How many parts of pages are made at a time, while others wait, and how long one counts and waits.
+PARTS_AT_ONCE = 1
+PART_S = 1.0
 
 
 class Task(Protocol):
@@ -14,12 +20,20 @@ class Task(Protocol):
     def service(self) -> None:
         """Run the task."""
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether it is a part of a page that is open already, which may come a moment later."""
+
 
 class Threads:
     """Runs tasks in up to ``most`` threads; replaces waitress's own dispatcher.
 
     That one wakes its threads in turn, so that each keeps a database connection open. Here a thread
     is started when all others are busy, and the one that became idle last works first.
+
+    A hundred open pages that ask for their parts each second would take the processor from all
+    others. So of such parts one is made at a time, after what else waits; one that takes longer
+    than a second, or has waited for so long, is as any other task.
     """
 
     def __init__(self, most: int) -> None:
@@ -27,26 +41,53 @@ class Threads:
         self._started = 0
         self._idle: list[_Thread] = []
         self._queue: deque[Task] = deque()
+        self._parts: deque[tuple[float, Task]] = deque()
+        self._making: dict[Task, float] = {}  # parts, and since when
         self._lock = threading.Lock()
 
     def add_task(self, task: Task) -> None:
         """Run ``task`` as soon as a thread is free."""
+        now = time.monotonic()
         with self._lock:
-            if self._idle:
-                self._idle.pop().go_on(task)
-            elif self._started < self._most:
-                self._started += 1
-                _Thread(self, task, self._started).start()
+            if task.may_wait:
+                self._parts.append((now, task))
             else:
-                self._queue.append(task)
+                self._start(task)
+            while (self._idle or self._started < self._most) and (part := self._part(now)):
+                self._start(part)
 
-    def next(self, thread: "_Thread") -> Task | None:
-        """The next queued task; None if there is none, and ``thread`` is woken for the next one."""
-        with self._lock:
-            if self._queue:
-                return self._queue.popleft()
-            self._idle.append(thread)
+    def _start(self, task: Task) -> None:
+        if self._idle:
+            self._idle.pop().go_on(task)
+        elif self._started < self._most:
+            self._started += 1
+            _Thread(self, task, self._started).start()
+        else:
+            self._queue.append(task)
+
+    def _part(self, now: float) -> Task | None:
+        """The next part of a page, if one may be made now."""
+        if not self._parts:
             return None
+        quick = sum(now - since < PART_S for since in self._making.values())
+        if quick >= PARTS_AT_ONCE:
+            return None
+        _since, task = self._parts.popleft()
+        self._making[task] = now
+        return task
+
+    def next(self, thread: "_Thread", done: Task) -> Task | None:
+        """The task after ``done``; None if there is none, and ``thread`` is woken for the next."""
+        now = time.monotonic()
+        with self._lock:
+            self._making.pop(done, None)
+            waits = bool(self._parts) and now - self._parts[0][0] > PART_S
+            found = self._part(now) if waits or not self._queue else None
+            if found is None and self._queue:
+                found = self._queue.popleft()
+            if found is None:
+                self._idle.append(thread)
+            return found
 
 
 class _Thread(threading.Thread):
@@ -67,8 +108,8 @@ class _Thread(threading.Thread):
                 self._task.service()
             except Exception:
                 log.exception("A task of the web server failed.")
-            self._task = None
-            found = self._threads.next(self)
+            done, self._task = self._task, None
+            found = self._threads.next(self, done)
             if found is None:
                 self._wake.acquire()
             else:

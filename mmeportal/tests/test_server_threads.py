@@ -2,13 +2,17 @@
 
 import threading
 
+import pytest
+
+from mmeportal.server import threads as server_threads
 from mmeportal.server.threads import Threads
 
 
 class Held:
     """A task that notes its thread and waits to be let go."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_wait: bool = False) -> None:
+        self.may_wait = may_wait
         self.began, self.go, self.ended = (threading.Event() for _ in range(3))
         self.thread = ""
 
@@ -58,3 +62,52 @@ def test_a_task_that_fails_takes_no_thread_with_it() -> None:
         task.go.set()
         threads.add_task(task)
         assert task.ended.wait(30)
+
+
+def test_parts_of_pages_are_made_one_at_a_time_and_leave_threads_for_others() -> None:
+    threads = Threads(4)
+    parts = [Held(may_wait=True) for _ in range(20)]
+    for part in parts:
+        threads.add_task(part)
+    assert parts[0].began.wait(30)
+    call = Held()
+    call.go.set()
+    threads.add_task(call)
+    assert call.ended.wait(30)
+    assert [part.began.is_set() for part in parts] == [True] + 19 * [False]
+    for part in parts:
+        part.go.set()
+    for part in parts:
+        assert part.ended.wait(30)
+
+
+def test_a_part_that_takes_long_does_not_hold_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_threads, "PART_S", 0.0)
+    threads = Threads(4)
+    slow, quick = Held(may_wait=True), Held(may_wait=True)
+    quick.go.set()
+    threads.add_task(slow)
+    assert slow.began.wait(30)
+    threads.add_task(quick)
+    assert quick.ended.wait(30)
+    slow.go.set()
+
+
+def test_what_else_waits_goes_before_a_part_that_came_a_moment_ago(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for patience, first in ((60.0, "call"), (-1.0, "part")):
+        monkeypatch.setattr(server_threads, "PART_S", patience)
+        threads = Threads(1)
+        busy, part, call = Held(), Held(may_wait=True), Held()
+        threads.add_task(busy)
+        assert busy.began.wait(30)
+        threads.add_task(part)
+        threads.add_task(call)
+        busy.go.set()
+        earlier, later = (call, part) if first == "call" else (part, call)
+        assert earlier.began.wait(30)
+        assert not later.began.is_set()
+        for task in (part, call):
+            task.go.set()
+        assert later.ended.wait(30)

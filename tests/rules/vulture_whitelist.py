@@ -75,7 +75,11 @@ _.ProductionVariantInstanceTypeType
 _.TagTypeDef
 
 # accounts/services.py: what a program calls to manage users; the admin's pages save by themselves.
+_.delete_user
 _.make_user
+
+# Django's streaming answers (core/compression.py).
+_.streaming_content
 
 # Multi Model Server and the libraries of the container.
 _.socket_name

@@ -133,6 +133,8 @@ PAGES_ALONE: dict[str, str] = {
     "models_catalog:alias-undo": "it is the Undo of a button; aliases_put moves it back",
     "models_catalog:restore": "it is the Undo of a button of the page Today",
     "invocations:wrong": "a label is a person's judgement of a picture that is looked at",
+    "invocations:test-set-undo": "it is the Undo of “Wrong?”",
+    "invocations:test-picture-remove": "what a person judged is taken back by people",
     "invocations:test-set-empty": "what people judged is thrown away by people",
 }
 

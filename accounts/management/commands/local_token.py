@@ -3,6 +3,7 @@
 import os
 import re
 from argparse import ArgumentParser
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,17 @@ from core.env import env_str
 
 _NAME = "make up (portal.env)"
 _DAYS = 30
+_AT_LEAST = timedelta(days=1)
 _TOKEN = re.compile(r"^export MME_TOKEN=(\S+)$", re.MULTILINE)
 
 
 class Command(BaseCommand):
-    """Idempotent but for the token: the one that the file holds is revoked, and replaced."""
+    """Idempotent: the token that the file holds stays while it counts for another day."""
 
     help = (
         "Writes MME_URL and MME_TOKEN, as lines with `export` (mode 600): a token of ADMIN_USER "
         f"(default: admin) with all scopes of its role, for {_DAYS} days. The token that the file "
-        "holds is revoked."
+        "holds stays while it counts for another day and has these scopes; else it is revoked."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,9 +36,10 @@ class Command(BaseCommand):
         parser.add_argument("--url", required=True, help="the address of the portal")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Renew the token, and write the file."""
+        """Renew the token where it is due, and write the file."""
         path = Path(options["file"])
-        held = _TOKEN.search(path.read_text()) if path.exists() else None
+        found = _TOKEN.search(path.read_text()) if path.exists() else None
+        held = found[1] if found else ""
         name = env_str("ADMIN_USER", "admin")
         user = User.objects.filter(username=name, is_active=True).first()
         lines = [f"export MME_URL={options['url']}"]
@@ -48,8 +51,10 @@ class Command(BaseCommand):
             try:
                 with override("en"):
                     secret = tokens.renew(
-                        user=user, name=_NAME, days=days, old=held[1] if held else ""
+                        user=user, name=_NAME, days=days, old=held, at_least=_AT_LEAST
                     )
+                if secret == held:
+                    said = f"Wrote {path.name} with the token of {name!r} that it held."
                 lines.append(f"export MME_TOKEN={secret}")
             except ValidationError as error:
                 said = f"Wrote {path.name} without a token: {' '.join(error.messages)}"
@@ -60,7 +65,7 @@ class Command(BaseCommand):
 
 _HEAD = """\
 # `. FILE`, and a shell has the address of this portal and a token for its API.
-# Written anew at each start; the token of the start before is revoked.
+# Written at each start; a token that counts for another day stays, another one is revoked.
 """
 
 

@@ -153,4 +153,6 @@ def test_each_kind_has_a_page_for_everybody() -> None:
         assert page.status_code == 200, code
         assert str(CODES[code].title) in page.content.decode()
     assert Client().get("/problems/surprise").status_code == 404
-    assert all(code in Client().get("/problems/").content.decode() for code in CODES)
+    page = Client().get("/problems/").content.decode()
+    assert all(code in page for code in CODES)
+    assert "<code>Authorization: Bearer mme_…</code>" in page
