@@ -315,6 +315,8 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
     aliases = list(Alias.objects.listed())
     if chosen.alias not in {str(alias) for alias in aliases}:
         chosen.alias = ""  # it was deleted: the version that it was, or the first
+    elif chosen.alias:
+        chosen.version = None
     # With nothing chosen, the first of each is as good as any, and saves two clicks.
     if chosen.endpoint is None and endpoints:
         chosen.endpoint = endpoints[0].pk

@@ -291,7 +291,7 @@ def test_the_snippet_of_the_docs_calls_the_version_of_the_moment(
     digits: str, aws_environment: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     snippet = _snippet()
-    assert len(snippet.strip().splitlines()) == 5
+    assert len([line for line in snippet.splitlines() if line]) == 5
     (tmp_path / "digit.png").write_bytes(b"picture")
     source = snippet.replace("BUCKET", digits).replace("digit.png", str(tmp_path / "digit.png"))
     for number in (2, 3):
