@@ -18,7 +18,7 @@ from core.tables import Choice, Column, Day, Table
 from endpoints.models import Endpoint
 from invocations import pictures_kept, samples, services
 from invocations.models import Invocation, Picture
-from invocations.panels import MAY_INVOKE
+from invocations.panels import DOING, MAY_INVOKE
 from invocations.payload import Payload, read
 from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, formats, too_large
 from models_catalog.models import RegisteredModel, Version
@@ -29,7 +29,7 @@ Chosen = dict[str, int | None]
 # A warm model answers well within this, so that its answer comes with the first response.
 PATIENCE_S = 1.5
 RECENT = 10
-may_invoke = require_permission(MAY_INVOKE, "call models")
+may_invoke = require_permission(MAY_INVOKE, DOING)
 
 
 def _field() -> dict[str, Any]:
