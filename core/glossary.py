@@ -40,6 +40,14 @@ GLOSSARY: dict[str, Term] = {
             "as before."
         ),
     ),
+    "alias": Term(
+        _("Alias"),
+        _("A name on a model, such as “production”, that points at one version and can be moved."),
+        _(
+            "The alias “live” is there once somebody made a version live. Who calls a model by an "
+            "alias gets the version that it points at in that moment."
+        ),
+    ),
     "archive": Term(
         _("Archive"),
         _("The .tar.gz file that you upload: the network, its weights, its labels."),

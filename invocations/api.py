@@ -35,6 +35,7 @@ from invocations.pictures import (
     type_as_it_is,
 )
 from invocations.runtime import MAX_PAYLOAD_BYTES
+from models_catalog import references
 from models_catalog.models import Version
 
 router = Router(tags=["invocations"])
@@ -47,7 +48,6 @@ CallState = Literal[
     Invocation.State.DONE,
     Invocation.State.FAILED,
 ]
-_REFERENCE = re.compile(r"(?P<model>[^:]+)(?::(?P<number>[0-9]{1,9}))?")
 # BC: sagemaker-runtime, Header: up to 1024 characters. A header's value has no control characters.
 _HEADER = re.compile(r"[\x20-\x7e]{1,1024}")
 _DEFAULT_TYPE = "application/octet-stream"
@@ -89,6 +89,7 @@ class InvocationOut(Schema):
     endpoint: str
     model: str
     number: int
+    asked: str = Field(description="What was named, `digits@live`; empty: the target model.")
     target_model: str
     state: CallState
     cold: bool | None = Field(description="null: the container does not say, or has not answered.")
@@ -109,7 +110,9 @@ class InvocationOut(Schema):
 class CallParameters(Parameters):
     """What to call: a version, or the key of its archive."""
 
-    model: str = Field("", max_length=200, description="`digits:2`; `digits`: its newest ready.")
+    model: str = Field(
+        "", max_length=200, description="`digits:2`, `digits@production`, or `digits`."
+    )
     target: str = Field("", max_length=1024, description="A target model, in place of `model`.")
     name: str = Field("", max_length=200, description="A name for the picture, for the lists.")
 
@@ -161,7 +164,7 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
     calls the model again.
     """
     endpoint = _endpoint(name)
-    version = _version(endpoint, query)
+    version, asked = _version(endpoint, query)
     accept = request.headers.get("Accept", answers.JSON).strip() or answers.JSON
     own = accept != answers.JSON
     payload = _payload(request, query.name)
@@ -173,6 +176,7 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
             actor=_user(request),
             accept=answers.JSON if accept == "*/*" else _header_value("Accept", accept),
             own_bytes=own,
+            asked=asked,
         )
     except services.CallRefused as refused:
         retry = {"Retry-After": _THROTTLED_S} if refused.code == "too-many-calls" else {}
@@ -265,35 +269,35 @@ def _endpoint(name: str) -> Endpoint:
     return found
 
 
-def _version(endpoint: Endpoint, query: CallParameters) -> Version:
-    """The version that is meant, as it was a second ago at most.
+def _version(endpoint: Endpoint, query: CallParameters) -> tuple[Version, str]:
+    """The version that is meant, and the reference that named it.
 
-    What may mean another one tomorrow (``digits`` alone) is looked up at each call.
+    One that is named for good is as it was a second ago at most. What may mean another one in a
+    moment (``digits@live``, ``digits`` alone) is looked up at each call.
     """
     if bool(query.model) == bool(query.target):
         raise Problem("invalid", errors={"model": [_("Name one of the two: model or target.")]})
-    rows = Version.objects.select_related("model").defer("report", "model__description")
+    asked = ""
     if query.target:
+        rows = Version.objects.select_related("model").defer("report", "model__description")
         rows = rows.filter(bucket=endpoint.bucket, prefix=endpoint.prefix)
         key = f"{endpoint.prefix}/{query.target}" if endpoint.prefix else query.target
         named = rows.filter(key=key).order_by("-pk")
         found = _VERSIONS.get((endpoint.bucket, endpoint.prefix, query.target), named.first)
     else:
-        match = _REFERENCE.fullmatch(query.model)
-        if match is None:
-            said = _("Write it as digits:2, or as digits for the newest version that is ready.")
-            raise Problem("invalid", errors={"model": [said]})
-        rows = rows.filter(model__name=match["model"])
-        if match["number"]:
-            number = int(match["number"])
-            numbered = rows.filter(number=number)
-            found = _VERSIONS.get((match["model"], number), numbered.first)
+        try:
+            reference = references.parse(query.model)
+        except references.Malformed as problem:
+            raise Problem("invalid", errors={"model": [str(problem)]}) from None
+        asked = str(reference)
+        if reference.number is None:
+            found = reference.resolve()
         else:
-            found = rows.filter(state=Version.State.READY).order_by("-number").first()
+            found = _VERSIONS.get((reference.model, reference.number), reference.resolve)
     if found is None:
         said = _("There is no version %(name)s that can be called. Nothing was called.")
         raise Problem("not-found", said % {"name": query.model or query.target})
-    return found
+    return found, asked
 
 
 def _payload(request: HttpRequest, name: str) -> Payload:
@@ -364,6 +368,7 @@ def _shown(row: Invocation) -> dict[str, Any]:
         "endpoint": row.endpoint.name,
         "model": row.version.model.name,
         "number": row.version.number,
+        "asked": row.asked,
         "target_model": row.target_model,
         "state": row.state,
         "cold": row.cold,

@@ -161,6 +161,12 @@ class Invocation(Leased):
         "models_catalog.Version", on_delete=models.PROTECT, related_name="invocations"
     )
     target_model = models.CharField(max_length=1024)
+    asked = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        help_text="What was named, as digits@live; empty: the target model, or it is not known.",
+    )
     created_at = models.DateTimeField(default=clock.now, editable=False, db_index=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -249,6 +255,13 @@ class Invocation(Leased):
     def scaled_said(self) -> Sentence:
         """How the picture was made smaller, in the reader's language; empty if it was not."""
         return Sentence.from_json(self.scaled_code, self.scaled)
+
+    @property
+    def by_alias(self) -> str:
+        """What was asked for, where that was not this very version: an alias, or the model."""
+        return (
+            "" if self.asked == f"{self.version.model.name}:{self.version.number}" else self.asked
+        )
 
     @property
     def settled(self) -> bool:

@@ -13,7 +13,7 @@ from endpoints import last_calls
 from endpoints.models import Endpoint
 from invocations.models import Invocation, LabelledPicture
 from invocations.today import calls_today
-from models_catalog.models import RegisteredModel, Version
+from models_catalog.models import LIVE, Alias, RegisteredModel, Version
 
 MAY_INVOKE = "endpoints.invoke_endpoint"
 SHOWN = 8
@@ -31,6 +31,7 @@ def register_all() -> None:
         ("endpoint.card", _small_endpoint_button),
         ("endpoint.version", _version_on_endpoint_button),
         ("model.actions", _model_button),
+        ("alias.actions", _alias_button),
         ("version.actions", _version_button),
     ):
         panels.register(
@@ -83,9 +84,17 @@ def _model_button(request: HttpRequest, model: RegisteredModel) -> dict[str, Any
     latest = model.latest()
     if latest is None:
         return None
+    live = next((alias for alias in model.aliases.all() if alias.name == LIVE), None)
+    if live is not None:
+        text = gettext("Call live (v%(number)s)") % {"number": live.version.number}
+        return _button("", f"?model={model.name}@{LIVE}", text)
     return _button(
         "", f"?version={latest.pk}", gettext("Call v%(number)s") % {"number": latest.number}
     )
+
+
+def _alias_button(request: HttpRequest, alias: Alias) -> dict[str, Any]:
+    return _button("", f"?model={alias}", gettext("Call it"))
 
 
 def _version_button(request: HttpRequest, version: Version) -> dict[str, Any] | None:

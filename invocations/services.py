@@ -123,13 +123,22 @@ class Started:
         return self._recorded.row
 
 
-def start(*, endpoint: Endpoint, version: Version, payload: Payload, actor: User | None) -> Started:
+def start(
+    *,
+    endpoint: Endpoint,
+    version: Version,
+    payload: Payload,
+    actor: User | None,
+    asked: str = "",
+) -> Started:
     """Begin a call in a thread.
+
+    ``asked``: the reference that was resolved to ``version``.
 
     Raises CallRefused, with no row left, where the endpoint does not serve this version, or where
     too many calls are waiting already.
     """
-    call = _begin(endpoint, version, payload, actor)
+    call = _begin(endpoint, version, payload, actor, asked=asked)
     try:
         return Started(call.recorded, pool().submit(partial(_run, call)))
     except PoolFull:
@@ -146,6 +155,7 @@ def call(
     actor: User | None,
     accept: str = answers.JSON,
     own_bytes: bool = False,
+    asked: str = "",
 ) -> tuple[Invocation, Outcome]:
     """Make a call in this thread, and wait for its end; returns its row and what came of it.
 
@@ -157,7 +167,7 @@ def call(
     if not _places().acquire(timeout=_PLACE_WAIT_S):
         raise _too_many()
     try:
-        made = _begin(endpoint, version, payload, actor, accept, own_bytes)
+        made = _begin(endpoint, version, payload, actor, accept, own_bytes, asked=asked)
         try:
             _run(made)
         finally:
@@ -189,6 +199,8 @@ def _begin(
     actor: User | None,
     accept: str = answers.JSON,
     own_bytes: bool = False,
+    *,
+    asked: str = "",
 ) -> _Call:
     """A call that is to be made at once, in the journal; raises CallRefused."""
     if not endpoint.serving:
@@ -216,6 +228,7 @@ def _begin(
         endpoint=endpoint,
         version=version,
         target_model=version.target_model,
+        asked=asked,
         created_by=actor,
         created_at=now,
         # Both count for a row that is unfinished alone, and that has a lease.

@@ -1,10 +1,12 @@
 """Pages to call a model: choose, send a picture, see the answer."""
 
+import re
+from dataclasses import dataclass
 from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
@@ -23,7 +25,25 @@ from invocations.models import Invocation, Picture
 from invocations.panels import MAY_INVOKE
 from invocations.payload import Payload, read
 from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, formats, too_large
-from models_catalog.models import RegisteredModel, Version
+from models_catalog import references
+from models_catalog.models import Alias, RegisteredModel, Version
+
+
+@dataclass
+class Chosen:
+    """The form's own choices: ids, and in place of a version an alias of one (``digits@live``)."""
+
+    endpoint: int | None = None
+    version: int | None = None
+    alias: str = ""
+
+    @classmethod
+    def of(cls, given: QueryDict) -> "Chosen":
+        """What a request says: ``version`` is an id or a reference, ``model`` a reference."""
+        text = given.get("version") or given.get("model") or ""
+        alias = text if _ALIAS.fullmatch(text) else ""
+        return cls(_number(given.get("endpoint")), _number(text), alias)
+
 
 # Drawn in place of a picture that cannot be shown; its grey is legible on light and dark.
 _NO_PICTURE = (
@@ -32,12 +52,11 @@ _NO_PICTURE = (
     f"{drawing('image-off')}</svg>"
 )
 
-# Ids by name; the form's own choices.
-Chosen = dict[str, int | None]
-
 # A warm model answers well within this, so that its answer comes with the first response.
 PATIENCE_S = 1.5
 RECENT = 10
+# What names an alias, among what the form and links name.
+_ALIAS = re.compile(r"[^@\x00]+@[^@\x00]+")
 may_invoke = require_permission(MAY_INVOKE, "call models")
 
 
@@ -49,11 +68,18 @@ def _field() -> dict[str, Any]:
 @require_safe
 @may_invoke
 def page(request: HttpRequest) -> HttpResponse:
-    """The form, preset by ``?endpoint=`` and ``?version=`` (ids); for htmx its latest calls."""
+    """The form, preset by ``?endpoint=`` and ``?version=`` (ids), or ``?model=digits@live``.
+
+    For htmx: its latest calls.
+    """
     if _is_htmx(request) and request.GET.get("part") == "recent":
         recent = Invocation.objects.recent()[:RECENT]
         return render(request, "invocations/_recent.html", {"recent": recent})
-    chosen = {name: _number(request.GET.get(name)) for name in ("endpoint", "version")}
+    chosen = Chosen.of(request.GET)
+    named = request.GET.get("model", "")
+    if named and not chosen.alias:  # digits:2, digits
+        version = _meant(named)
+        chosen.version = version.pk if version is not None else None
     return render(request, "invocations/page.html", _page_context(chosen))
 
 
@@ -75,13 +101,17 @@ def run(request: HttpRequest) -> HttpResponse:
 
 @csrf_protect
 def _run(request: HttpRequest) -> HttpResponse:
-    chosen = {name: _number(request.POST.get(name)) for name in ("endpoint", "version")}
+    chosen = Chosen.of(request.POST)
     payload = picture = None
     try:
         endpoint, version = _targets(chosen)
         payload = _payload(request)
         started = services.start(
-            endpoint=endpoint, version=version, payload=payload, actor=actor(request)
+            endpoint=endpoint,
+            version=version,
+            payload=payload,
+            actor=actor(request),
+            asked=chosen.alias or f"{version.model.name}:{version.number}",
         )
     except (NotAPicture, AwsError, services.CallRefused) as problem:
         if payload is not None:  # so that it can be sent when the call is possible
@@ -106,7 +136,8 @@ def result(request: HttpRequest, pk: int) -> HttpResponse:
     if _is_htmx(request):
         picture = Picture.objects.filter(sha256=invocation.picture_sha256).defer("data").first()
         return _result_fragment(request, invocation, picture)
-    chosen: Chosen = {"endpoint": invocation.endpoint_id, "version": invocation.version_id}
+    alias = invocation.asked if "@" in invocation.asked else ""
+    chosen = Chosen(invocation.endpoint_id, invocation.version_id, alias)
     picture = Picture.objects.filter(sha256=invocation.picture_sha256).defer("data").first()
     context = _page_context(chosen, picture) | _result_context(invocation)
     return render(request, "invocations/page.html", context)
@@ -200,13 +231,27 @@ def calls(request: HttpRequest) -> HttpResponse:
 
 
 def _targets(chosen: Chosen) -> tuple[Endpoint, Version]:
-    endpoint = Endpoint.objects.filter(pk=chosen["endpoint"] or 0).first()
-    version = Version.objects.select_related("model").filter(pk=chosen["version"] or 0).first()
+    endpoint = Endpoint.objects.filter(pk=chosen.endpoint or 0).first()
+    if chosen.alias:
+        version = _meant(chosen.alias)
+    else:
+        version = Version.objects.select_related("model").filter(pk=chosen.version or 0).first()
     if endpoint is None:
         raise services.CallRefused(_("Choose an endpoint."))
+    if version is None and chosen.alias:
+        said = _("There is no %(alias)s any more. Choose another version.")
+        raise services.CallRefused(said % {"alias": chosen.alias})
     if version is None:
         raise services.CallRefused(_("Choose a version."))
     return endpoint, version
+
+
+def _meant(text: str) -> Version | None:
+    """The version that a reference means in this moment."""
+    try:
+        return references.parse(text).resolve()
+    except references.Malformed:
+        return None
 
 
 def _payload(request: HttpRequest) -> Payload:
@@ -244,8 +289,7 @@ def _problem(
         kept = _("Nothing was sent. Version and endpoint are as you chose them.")
     else:
         kept = _("Nothing was sent. Choose again.")
-    chosen = chosen or {"endpoint": None, "version": None}
-    context = _page_context(chosen, picture) | {"problem": problem, "kept": kept}
+    context = _page_context(chosen or Chosen(), picture) | {"problem": problem, "kept": kept}
     return render(request, "invocations/page.html", context, status=400)
 
 
@@ -280,15 +324,21 @@ def _invocation(pk: int) -> Invocation:
 def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, Any]:
     endpoints = list(Endpoint.objects.serving())
     versions = list(Version.objects.ready())
+    aliases = list(Alias.objects.listed())
+    if chosen.alias not in {str(alias) for alias in aliases}:
+        chosen.alias = ""  # it was deleted: the version that it was, or the first
+    elif chosen.alias:
+        chosen.version = None
     # With nothing chosen, the first of each is as good as any, and saves two clicks.
-    if chosen["endpoint"] is None and endpoints:
-        chosen["endpoint"] = endpoints[0].pk
-    if chosen["version"] is None and versions:
-        chosen["version"] = versions[0].pk
+    if chosen.endpoint is None and endpoints:
+        chosen.endpoint = endpoints[0].pk
+    if chosen.version is None and not chosen.alias and versions:
+        chosen.version = versions[0].pk
     return {
         "endpoints": endpoints,
         "starting": Endpoint.objects.starting().first() if not endpoints else None,
         "versions": versions,
+        "aliases": aliases,
         "chosen": chosen,
         "picture": picture,
         "samples": samples.grouped(),

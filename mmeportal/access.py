@@ -112,6 +112,12 @@ ACCESS: dict[str, Access] = {
     "models_catalog:dismiss": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:restore": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:delete": Access(OPERATOR, post=(409,)),  # its version was published
+    "models_catalog:aliases": Access(VIEWER),
+    "models_catalog:alias": Access(VIEWER),
+    "models_catalog:alias-move": Access(OPERATOR, get=(), post=(422,)),
+    "models_catalog:alias-roll-back": Access(OPERATOR, get=(), post=(302,)),
+    "models_catalog:alias-delete": Access(OPERATOR, get=(), post=(302,)),
+    "models_catalog:alias-undo": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:try": Access(OPERATOR, get=(200, 404)),  # 404 without DEMO_ARCHIVE
     # --- endpoints
     "endpoints:list": Access(VIEWER),

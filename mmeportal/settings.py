@@ -326,6 +326,7 @@ MODEL_PREFIX = env_str("MODEL_PREFIX", "models").strip("/")
 STAGING_PREFIX = env_str("STAGING_PREFIX", "staging").strip("/")
 ORIGINALS_PREFIX = env_str("ORIGINALS_PREFIX", "originals").strip("/")
 TEST_SETS_PREFIX = env_str("TEST_SETS_PREFIX", "test-sets").strip("/")
+ALIASES_PREFIX = env_str("ALIASES_PREFIX", "aliases").strip("/")
 PICTURES_PREFIX = env_str("PICTURES_PREFIX", "pictures").strip("/")
 # SageMaker serves whatever lies below the store's prefix, so nothing else may lie there.
 require_disjoint(
@@ -334,9 +335,12 @@ require_disjoint(
         "STAGING_PREFIX": STAGING_PREFIX,
         "ORIGINALS_PREFIX": ORIGINALS_PREFIX,
         "TEST_SETS_PREFIX": TEST_SETS_PREFIX,
+        "ALIASES_PREFIX": ALIASES_PREFIX,
         "PICTURES_PREFIX": PICTURES_PREFIX,
     }
 )
+# Aliases that take a reason, and a token with the scope `operate`.
+PROTECTED_ALIASES = env_list("PROTECTED_ALIASES")
 # Where browsers reach S3 under another address than the portal does, as in containers.
 S3_BROWSER_URL = env_str("S3_BROWSER_URL", "") or None
 # How S3 encrypts what the portal writes: "" leaves it to the bucket.

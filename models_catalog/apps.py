@@ -36,6 +36,8 @@ class ModelsCatalogConfig(AppConfig):
             "models_catalog.add_model",
             "models_catalog.add_version",
             "models_catalog.delete_model",
+            "models_catalog.move_alias",
+            "models_catalog.move_protected_alias",
         )
         readiness.register("store", probe_store, vital=True, label=gettext_lazy("Store"))
         readiness.register_clock("S3", time_of_store)

@@ -36,4 +36,18 @@ TEMPLATES: Final = {
     "version.rejected": _("Rejected %(version)s: %(reason)s"),
     "version.dismissed": _("Took the rejected version %(version)s off the page Today."),
     "version.restored": _("Put the rejected version %(version)s back on the page Today."),
+    "alias.made": _("Made the alias %(alias)s: it is %(version)s."),
+    "alias.made_because": _("Made the alias %(alias)s: it is %(version)s. The reason: %(reason)s"),
+    "alias.moved": _("Moved the alias %(alias)s from %(before)s to %(version)s."),
+    "alias.moved_because": _(
+        "Moved the alias %(alias)s from %(before)s to %(version)s. The reason: %(reason)s"
+    ),
+    "alias.rolled_back": _("Rolled the alias %(alias)s back from %(before)s to %(version)s."),
+    "alias.rolled_back_because": _(
+        "Rolled the alias %(alias)s back from %(before)s to %(version)s. The reason: %(reason)s"
+    ),
+    "alias.removed": _("Deleted the alias %(alias)s, which was %(before)s."),
+    "alias.removed_because": _(
+        "Deleted the alias %(alias)s, which was %(before)s. The reason: %(reason)s"
+    ),
 }

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, gettext_noop, pgettext
 from django.utils.translation import gettext_lazy as _
 
+from core import clock
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
@@ -36,6 +37,29 @@ def valid_name(name: str) -> None:
     """Raise ValidationError, with what is wrong, for what cannot be a model's name."""
     matches_pattern(name)
     if name in RESERVED_NAMES:
+        raise ValidationError(
+            gettext("The name %(name)s is reserved; choose another one.") % {"name": name}
+        )
+
+
+# Of every model, once somebody has made a version live; plain `digits` is that version then.
+LIVE = "live"
+# What a plain name may be taken for: an alias of that name would move by nobody's will, or seem to.
+RESERVED_ALIASES = {"latest", "newest"}
+ALIAS_RULE = _(
+    "Use 1 to 63 small letters, digits, dots, hyphens and underscores; begin and end with a letter "
+    "or digit. It must not look like a number of a version."
+)
+_LIKE_A_NUMBER = re.compile(r"v?[0-9]+")
+_alias_pattern = RegexValidator(rf"^{NAME_PATTERN}$", ALIAS_RULE)
+
+
+def valid_alias(name: str) -> None:
+    """Raise ValidationError, with what is wrong, for what cannot be an alias."""
+    _alias_pattern(name)
+    if _LIKE_A_NUMBER.fullmatch(name):
+        raise ValidationError(ALIAS_RULE)
+    if name in RESERVED_ALIASES:
         raise ValidationError(
             gettext("The name %(name)s is reserved; choose another one.") % {"name": name}
         )
@@ -487,3 +511,180 @@ class Version(Leased):
         told = {note["code"] for note in read}
         loaded = [note for note in self.artifact.get("notes") or [] if note["code"] not in told]
         return [str(note["message"]) for note in (*read, *loaded)]
+
+
+class AliasMoveQuerySet(models.QuerySet["AliasMove"]):
+    """The questions that pages ask of the history of aliases."""
+
+    def listed(self) -> Self:
+        """The latest first, with the versions and people that a line names."""
+        return (
+            self.select_related("model", "version__model", "replaced__version__model", "by")
+            .defer(
+                "model__description",
+                "version__report",
+                "version__model__description",
+                "replaced__version__report",
+                "replaced__version__model__description",
+            )
+            .order_by("-pk")
+        )
+
+
+class AliasMove(models.Model):
+    """One line of an alias's history: who pointed it at which version, when and why.
+
+    Rows are never changed. The latest of a name is what holds for it; its id is the revision by
+    which somebody says what they have seen.
+    """
+
+    class Kind(models.TextChoices):
+        """What was done."""
+
+        MADE = "made", _("Made")
+        MOVED = "moved", _("Moved")
+        ROLLED_BACK = "rolled_back", _("Rolled back")
+        REMOVED = "removed", _("Deleted")
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="alias_moves")
+    name = models.CharField(max_length=NAME_LENGTH)
+    kind = models.CharField(max_length=12, choices=Kind)
+    version = models.ForeignKey(
+        Version, null=True, on_delete=models.PROTECT, related_name="+", help_text="None: deleted."
+    )
+    replaced = models.ForeignKey(
+        "self",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="What held until then; None: there was no such alias, and there never had been.",
+    )
+    back_to = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="+", help_text="Of a roll back."
+    )
+    at = models.DateTimeField(default=clock.now)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    by_name = models.CharField(max_length=150, blank=True, help_text="Stays when they are deleted.")
+    reason = models.CharField(max_length=500, blank=True)
+
+    objects = AliasMoveQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        default_permissions = ()
+        indexes = [models.Index(fields=["model", "name", "-id"], name="alias_history")]
+
+    def __str__(self) -> str:
+        return f"{self.model.name}@{self.name}"
+
+    @property
+    def before(self) -> Version | None:
+        """The version that it pointed at until then, with what listed() loads."""
+        return self.replaced.version if self.replaced is not None else None
+
+
+class AliasQuerySet(models.QuerySet["Alias"]):
+    """The questions that pages ask of the aliases."""
+
+    def listed(self) -> Self:
+        """`live` first, then by name; with version and move, without reports."""
+        return (
+            self.select_related("model", "version__model", "move__by", "move__back_to__version")
+            .defer(
+                "model__description",
+                "version__report",
+                "version__model__description",
+                "move__back_to__version__report",
+            )
+            .order_by("model__name", models.Case(models.When(name=LIVE, then=0), default=1), "name")
+        )
+
+
+class Alias(models.Model):
+    """A movable name on a model, such as `production`, that points at one of its ready versions.
+
+    It is written by models_catalog/aliases.py alone. The version cannot be deleted while it does.
+    """
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="aliases")
+    name = models.CharField(max_length=NAME_LENGTH, validators=[valid_alias])
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="aliases")
+    move = models.ForeignKey(AliasMove, on_delete=models.PROTECT, related_name="+")
+
+    objects = AliasQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["model", "name"]
+        default_permissions = ()
+        permissions = [
+            ("move_alias", _("Can make, move and delete aliases")),
+            ("move_protected_alias", _("Can move protected aliases")),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "name"], name="one_alias_a_name"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model.name}@{self.name}"
+
+    @property
+    def protected(self) -> bool:
+        """Whether it takes a reason, and the right to move protected ones (PROTECTED_ALIASES)."""
+        return self.name in settings.PROTECTED_ALIASES
+
+    @property
+    def revision(self) -> int:
+        """What it is now, as a number that is never used again."""
+        return self.move_id
+
+    @property
+    def back_to(self) -> Version | None:
+        """The version that a roll back returns to, with what listed() loads."""
+        return self.move.back_to.version if self.move.back_to is not None else None
+
+
+class AliasMirrorQuerySet(LeaseQuerySet["AliasMirror"]):
+    """The questions that jobs ask of the mirrors."""
+
+    def unfinished(self) -> Self:
+        """All: each is compared with its object every day, and at once after a move."""
+        return self.all()
+
+
+class AliasMirror(Leased):
+    """The object in S3 that says where an alias points, for who has rights there alone.
+
+    ``wanted`` is the move that it has to tell of, ``written`` the one that it tells of. A row is
+    deleted after its alias and its object (models_catalog/alias_mirror.py).
+    """
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=NAME_LENGTH)
+    bucket = models.CharField(max_length=63)
+    key = models.CharField(max_length=1024)
+    wanted = models.PositiveBigIntegerField()
+    written = models.PositiveBigIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0, help_text="That failed since the last move.")
+    problem = models.TextField(blank=True, help_text="Why it could not be written, in English.")
+    problem_code = models.JSONField(null=True, help_text="The same, for each language.")
+
+    objects = AliasMirrorQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["bucket", "key"], name="one_mirror_a_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def said(self) -> Sentence | None:
+        """Why it is behind, in the reader's language; None where nothing is known to be wrong."""
+        if not self.problem:
+            return None
+        return Sentence.from_json(self.problem_code, self.problem)

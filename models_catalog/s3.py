@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from core import aws
-from core.errors import AlreadyExists, AwsError
+from core.errors import AlreadyExists, AwsError, NotFound
 from core.sentences import phrase
 
 if TYPE_CHECKING:
@@ -145,6 +145,38 @@ def browser_address(*, bucket: str, key: str, name: str) -> str:
                 "ResponseContentType": "application/gzip",
             },
             ExpiresIn=_ADDRESS_S,
+        )
+
+
+@dataclass(frozen=True)
+class SmallObject:
+    """The bytes of a small object, and the ETag by which it can be replaced."""
+
+    data: bytes
+    etag: str
+
+
+def read(*, bucket: str, key: str) -> SmallObject | None:
+    """A small object; None where there is none, as far as the role may list its prefix."""
+    try:
+        with aws.translated(phrase("reading %(uri)s", uri=f"s3://{bucket}/{key}")):
+            answer = aws.s3().get_object(Bucket=bucket, Key=key)
+            return SmallObject(answer["Body"].read(), answer["ETag"])
+    except NotFound:
+        return None
+
+
+def replace(*, bucket: str, key: str, data: bytes, found: SmallObject | None) -> None:
+    """Write a small JSON object where still is what was ``found``; else an AwsError is raised."""
+    condition: dict[str, Any] = {"IfMatch": found.etag} if found else {"IfNoneMatch": "*"}
+    with aws.translated(phrase("writing %(uri)s", uri=f"s3://{bucket}/{key}")):
+        aws.s3().put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=data,
+            ContentType="application/json",
+            CacheControl="no-cache",
+            **condition,
         )
 
 

@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from models_catalog import publication, temporary
+from models_catalog import alias_mirror, publication, temporary
 
 # A check may take minutes, and the steps of endpoints run in the same threads. So checks use at
 # most half of the threads.
@@ -31,8 +31,15 @@ def check(version_pk: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Take up every version whose check was not begun, or was cut off."""
+    """Take up every version whose check was not begun, or was cut off; and mirrors of aliases."""
     publication.resume_checks()
+    alias_mirror.resume()
+
+
+@shared_task
+def mirror_alias(mirror_pk: int) -> None:
+    """Have the object in S3 say what an alias says."""
+    alias_mirror.mirror(mirror_pk=mirror_pk)
 
 
 @shared_task
@@ -40,6 +47,7 @@ def sweep_staging() -> None:
     """Delete what uploads and checks that were cut off left, in staging and on this machine."""
     temporary.clear()
     publication.clear_staging()
+    alias_mirror.clear()
 
 
 @worker_ready.connect

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from models_catalog import views
+from models_catalog import alias_views, views
 
 
 class NameConverter(StringConverter):
@@ -35,4 +35,22 @@ urlpatterns = [
     path("<model_name:name>/v<int:number>/dismiss/", views.dismiss, name="dismiss"),
     path("<model_name:name>/v<int:number>/restore/", views.restore, name="restore"),
     path("<model_name:name>/live/", views.versions_live, name="versions-live"),
+    path("<model_name:name>/aliases/", alias_views.alias_list, name="aliases"),
+    path("<model_name:name>/move-alias/", alias_views.move, name="alias-move"),
+    path("<model_name:name>/aliases/<model_name:alias>/", alias_views.alias_page, name="alias"),
+    path(
+        "<model_name:name>/aliases/<model_name:alias>/roll-back/",
+        alias_views.roll_back,
+        name="alias-roll-back",
+    ),
+    path(
+        "<model_name:name>/aliases/<model_name:alias>/delete/",
+        alias_views.remove,
+        name="alias-delete",
+    ),
+    path(
+        "<model_name:name>/aliases/<model_name:alias>/undo/<int:revision>/",
+        alias_views.undo,
+        name="alias-undo",
+    ),
 ]

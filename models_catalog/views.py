@@ -22,7 +22,7 @@ from core.body_limits import accepts_body
 from core.errors import AwsError
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Search, Table
-from models_catalog import attention, services, trying, validation_result
+from models_catalog import alias_views, attention, services, trying, validation_result
 from models_catalog.archives import most_bytes, too_large
 from models_catalog.forms import ArrivedForm, UploadForm
 from models_catalog.models import (
@@ -133,6 +133,7 @@ def _versions_context(request: HttpRequest, model: RegisteredModel) -> dict[str,
         model.versions.defer("report").select_related("created_by", "model"),
         columns=[
             Column("version", _("Version"), sort="number", numeric=True),
+            Column("aliases", _("Aliases")),
             Column("note", _("Note"), sort="note"),
             Column("parameters", _("Parameters"), sort="parameters", numeric=True),
             Column("size", _("Size"), sort="published_size", numeric=True),
@@ -146,7 +147,8 @@ def _versions_context(request: HttpRequest, model: RegisteredModel) -> dict[str,
         ],
         default_sort="-version",
     )
-    return {"model": model, "table": table, "query": request.GET.urlencode()}
+    found = {"model": model, "table": table, "query": request.GET.urlencode()}
+    return found | alias_views.of_model(model)
 
 
 def _by_note_or_checksum(versions: VersionQuerySet, text: str) -> VersionQuerySet:
@@ -403,6 +405,7 @@ def _version_context(version: Version) -> dict[str, object]:
         "output": _output(version.artifact.get("output")),
         "left_out": sum(not file["packed"] for file in version.files),
         "events": Event.objects.about("version", version.pk)[:20],
+        **alias_views.of_model(version.model),
     }
 
 

@@ -27,13 +27,18 @@ def tag(request: HttpRequest, *parts: object) -> str:
     return found
 
 
-def require_match(request: HttpRequest, *parts: object) -> None:
-    """Refuse with 412 where the request has If-Match and names another state."""
+def matches(request: HttpRequest, *parts: object) -> bool:
+    """Whether the request has no If-Match, or one that names this state."""
     wanted = request.headers.get("If-Match")
     if wanted is None:
-        return
+        return True
     known = parse_etags(wanted)
-    if known == ["*"] or of(*parts) in known:
+    return known == ["*"] or of(*parts) in known
+
+
+def require_match(request: HttpRequest, *parts: object) -> None:
+    """Refuse with 412 where the request has If-Match and names another state."""
+    if matches(request, *parts):
         return
     raise Problem(
         "changed-meanwhile",

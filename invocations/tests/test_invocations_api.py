@@ -16,6 +16,7 @@ from core.sentences import phrase
 from endpoints.models import Endpoint
 from invocations import pictures_kept, runtime, services
 from invocations.models import Invocation, Picture
+from models_catalog import aliases
 from models_catalog.models import Version
 
 CALLS = "/api/v1/endpoints/demo/invocations"
@@ -158,10 +159,37 @@ def test_a_name_alone_means_the_newest_that_is_ready(
     assert model.asked[1]["target_model"] == "digits_v1.tar.gz"
 
 
+def test_an_alias_is_resolved_at_each_call_and_recorded(
+    ask: Ask, model: Model, version: Version, make_version: Callable[..., Version]
+) -> None:
+    make_version(number=2)
+
+    def called(name: str) -> tuple[str, int]:
+        said = json.loads(ask(path=f"{CALLS}?model={name}", body=png()).content)
+        assert model.asked[-1]["target_model"] == said["target_model"]
+        return said["asked"], said["number"]
+
+    assert called("digits") == ("digits", 2)
+    aliases.move(model="digits", name="live", number=1, actor=None)
+    aliases.move(model="digits", name="production", number=2, actor=None)
+    assert called("digits") == ("digits", 1)
+    assert called("digits@live") == ("digits@live", 1)
+    assert called("digits@production") == ("digits@production", 2)
+    aliases.move(model="digits", name="production", number=1, actor=None)
+    assert called("digits@production") == ("digits@production", 1)
+    assert called("digits:2") == ("digits:2", 2)
+    answer = ask(path=f"{CALLS}?model=digits@other", body=png())
+    assert (answer.status_code, _code(answer)) == (404, "not-found")
+    answer = ask(path=f"{CALLS}?target=digits_v1.tar.gz", body=png())
+    assert json.loads(answer.content)["asked"] == ""
+
+
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [
         ("", 422, "invalid"),
+        ("?model=digits@", 422, "invalid"),
+        ("?model=digits@live@x", 422, "invalid"),
         ("?model=digits:1&target=x", 422, "invalid"),
         ("?model=digits:x", 422, "invalid"),
         ("?model=cats", 404, "not-found"),

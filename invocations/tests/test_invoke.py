@@ -3,6 +3,7 @@
 import html
 import io
 import json
+import re
 from concurrent.futures import Future
 
 import pytest
@@ -20,7 +21,8 @@ from invocations.pictures import ACCEPT
 from invocations.pool import PoolFull
 from invocations.recording import Recorded
 from invocations.under_way import UnderWay
-from models_catalog.models import Version
+from models_catalog import aliases
+from models_catalog.models import Alias, Version
 
 ROLES = ("viewer", "operator", "admin")
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -165,6 +167,54 @@ def test_the_cold_call_of_another_version_is_not_compared(post, make_version, sa
     post(picture=upload())
     other = make_version(number=2)
     assert 'class="versus"' not in text(post(picture=upload(), version=other.pk))
+
+
+def test_the_page_offers_aliases_and_calls_where_one_points_in_that_moment(
+    post, make_version, sagemaker_runtime
+):
+    make_version(number=2)
+    aliases.move(model="digits", name="live", number=1, actor=None)
+    page = text(post.client.get(reverse("invocations:page") + "?model=digits@live"))
+    assert re.search(r'<option value="digits@live" selected>\s*digits@live · v1', page)
+    assert page.count(" selected>") == 2  # that, and the endpoint
+    aliases.move(model="digits", name="live", number=2, actor=None)
+    page = text(post(picture=upload(), version="digits@live"))
+    assert sagemaker_runtime.asked[-1]["target_model"] == "digits_v2.tar.gz"
+    assert "digits v2" in page
+    assert "asked for as digits@live" in page
+    call = Invocation.objects.get()
+    assert call.asked == "digits@live"
+    assert '"digits@live" selected' in text(post.client.get(call.get_absolute_url()))
+    post(picture=upload())
+    assert Invocation.objects.first().asked == "digits:1"
+
+
+def test_an_alias_that_was_deleted_is_said_and_its_calls_stay(post, make_version):
+    make_version(number=2)
+    aliases.move(model="digits", name="live", number=1, actor=None)
+    post(picture=upload(), version="digits@live")
+    aliases.remove(model="digits", name="live", actor=None)
+    assert not Alias.objects.exists()
+    assert "no digits@live any more" in text(post(picture=upload(), version="digits@live"))
+    page = text(post.client.get(Invocation.objects.get().get_absolute_url()))
+    assert "asked for as digits@live" in page
+    assert re.search(r'<option value="\d+" selected>\s*digits v1', page)
+
+
+@pytest.mark.parametrize(("named", "number"), [("digits", 2), ("digits:1", 1), ("cats", 2)])
+def test_a_link_names_a_version_as_calls_do(post, make_version, named, number):
+    make_version(number=2)
+    page = text(post.client.get(reverse("invocations:page"), {"model": named}))
+    assert re.search(rf'<option value="\d+" selected>\s*digits v{number}', page)
+
+
+def test_the_models_button_calls_what_is_live(post, make_version):
+    make_version(number=2)
+    assert "Call v2" in text(post.client.get("/models/digits/"))
+    aliases.move(model="digits", name="live", number=1, actor=None)
+    page = text(post.client.get("/models/digits/"))
+    assert "Call live (v1)" in page
+    assert "?model=digits@live" in page
 
 
 def test_without_htmx_a_post_leads_to_the_page_of_the_answer(post):

@@ -29,6 +29,7 @@ from invocations.payload import Payload
 from invocations.recording import Recorded, Recorder
 from invocations.tests.conftest import Objects
 from invocations.tests.test_invocations_api import CALLS, LIST, Model, png
+from models_catalog import aliases
 from models_catalog.models import Version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -126,7 +127,7 @@ def test_what_was_answered_before_a_kill_is_a_row_after_the_sweep_once(
 ) -> None:
     status, _, body = _killed(_ANSWERS, secret).partition(" ")
     said = json.loads(body)
-    assert status == "200"
+    assert (status, said["asked"]) == ("200", "digits:1")
     assert not Invocation.objects.exists()
     services.sweep()
     assert json.loads(ask("GET", f"{LIST}/{said['id']}").content) == said
@@ -268,7 +269,7 @@ def test_the_journal_has_no_bytes_of_a_picture(
         assert name.encode() not in text
 
 
-def test_a_version_is_remembered_for_a_second_and_a_name_alone_never(
+def test_a_version_is_remembered_for_a_second_and_what_may_move_never(
     ask: Callable[..., Any], model: Model, make_version: Callable[..., Version], version: Version
 ) -> None:
     assert ask(body=png()).status_code == 200
@@ -276,6 +277,11 @@ def test_a_version_is_remembered_for_a_second_and_a_name_alone_never(
     made = make_version(number=2)
     ask(path=f"{CALLS}?model=digits", body=png())
     assert model.asked[-1]["target_model"] == made.target_model
+    for number in (1, 2):
+        aliases.move(model="digits", name="live", number=number, actor=None)
+        for named in ("digits", "digits@live"):
+            ask(path=f"{CALLS}?model={named}", body=png())
+            assert model.asked[-1]["target_model"] == f"digits_v{number}.tar.gz"
     Version.objects.filter(pk=version.pk).update(state=Version.State.REJECTED)
     assert ask(body=png()).status_code == 200  # as it was a moment ago
     for each in remembered.ALL:

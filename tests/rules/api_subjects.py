@@ -77,7 +77,8 @@ def subjects() -> list[Subject]:
 def _known(path: str, rows: Rows) -> dict[str, Any]:
     match path.strip("/").split("/"):
         case ["models", *_]:
-            return {"name": rows.version.model.name, "number": rows.version.number}
+            known = {"name": rows.version.model.name, "number": rows.version.number}
+            return known | {"alias": "live"}
         case ["endpoints", *_]:
             return {"name": rows.endpoint.name}
         case ["samples", *_]:

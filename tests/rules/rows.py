@@ -26,7 +26,7 @@ from core import clock
 from core.models import RepeatableCall
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation, LabelledPicture, Picture
-from models_catalog.models import Version
+from models_catalog.models import Alias, AliasMirror, AliasMove, Version
 from tests.rules.subjects import Address
 
 # The catalog's model of models, by whatever name.
@@ -118,7 +118,8 @@ class Rows:
             case ["models", "new", "try", *_]:
                 return {"kind": "good"}
             case ["models", *_]:
-                return version
+                first = AliasMove.objects.filter(name="live").order_by("pk")[0]
+                return version | {"alias": "live", "revision": first.pk}
             case ["problems", *_]:
                 return {"code": "not-found"}
             case ["people", *_]:
@@ -220,6 +221,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
             for n in range(count)
         )
     version, versions = _versions(count, owner)
+    _aliases(versions[:count], owner)
     endpoint = _endpoints(count, owner)
     Picture.objects.bulk_create(
         Picture(
@@ -314,6 +316,35 @@ def _versions(count: int, owner: User) -> tuple[Any, list[Any]]:
         for model, number in wanted
     )
     return versions[0], versions
+
+
+def _aliases(versions: list[Any], owner: User) -> None:
+    """As many aliases of the first model, each of them moved from version to version."""
+    model = versions[0].model
+    for n in range(len(versions)):
+        name = f"alias-{n}" if n else "live"
+        move = None
+        for version in versions:
+            move = AliasMove.objects.create(
+                model=model,
+                name=name,
+                kind=AliasMove.Kind.MOVED if move else AliasMove.Kind.MADE,
+                version=version,
+                replaced=move,
+                back_to=move,
+                by=owner,
+                by_name=owner.username,
+                reason="A reason.",
+            )
+        assert move is not None
+        Alias.objects.create(model=model, name=name, version=move.version, move=move)
+        AliasMirror.objects.create(
+            model=model,
+            name=name,
+            bucket=settings.MODEL_BUCKET,
+            key=f"aliases/{model.name}/{name}.json",
+            wanted=move.pk,
+        )
 
 
 def _endpoints(count: int, owner: User) -> Endpoint:
