@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from ninja import Query, Router, Status
@@ -199,14 +199,14 @@ def _owner(request: HttpRequest, name: str, permission: str, doing: str) -> User
         raise not_permitted(permission, doing)
     found = User.objects.filter(username=name).first()
     if found is None:
-        raise Http404
+        raise Problem("not-found", _("There is nobody called %(name)s.") % {"name": name})
     return found
 
 
 def _token(owner: User, id: str) -> Token:
     found = Token.objects.filter(user=owner, pk=id).select_related("user").first()
     if found is None:
-        raise Http404
+        raise Problem("not-found", _("There is no token %(id)s.") % {"id": id})
     return found
 
 

@@ -1,7 +1,7 @@
 """The operation of events: who did what, when; and what comes next, for who follows."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -16,15 +16,13 @@ from core.api.caller import Caller, Scope
 from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem
-from core.api.schema import ListParameters, Schema
+from core.api.schema import ListParameters, OneOf, Schema
 
 router = Router(tags=["events"])
 
 _READING = "read the activity log"
 
-EventLevel = Literal[
-    Event.Level.INFO, Event.Level.SUCCESS, Event.Level.WARNING, Event.Level.ERROR
-]  # fmt: skip
+EventLevel = Annotated[str, OneOf(Event.Level)]
 
 
 class SubjectOut(Schema):

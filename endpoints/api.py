@@ -1,10 +1,11 @@
 """The operations of endpoints: create one, look at it, and tear it down."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import Field
 
@@ -15,8 +16,8 @@ from core.api.caller import Caller, Scope
 from core.api.headers import set_header
 from core.api.operations import operation
 from core.api.paging import Page, page
-from core.api.problems import of_validation_error
-from core.api.schema import Input, ListParameters, Parameters, Schema
+from core.api.problems import Problem, of_validation_error
+from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from endpoints import services
 from endpoints.models import Endpoint, Resource
 
@@ -27,38 +28,10 @@ _MAY_CREATE, _CREATING = "endpoints.add_endpoint", "create endpoints"
 _MAY_TEAR_DOWN, _TEARING_DOWN = "endpoints.teardown_endpoint", "tear endpoints down"
 
 # The values of enumerations of rows; classes called State are other rooms', too.
-EndpointState = Literal[
-    Endpoint.State.REQUESTED,
-    Endpoint.State.CREATING,
-    Endpoint.State.IN_SERVICE,
-    Endpoint.State.UPDATING,
-    Endpoint.State.SYSTEM_UPDATING,
-    Endpoint.State.ROLLING_BACK,
-    Endpoint.State.UPDATE_ROLLBACK_FAILED,
-    Endpoint.State.OUT_OF_SERVICE,
-    Endpoint.State.DELETING,
-    Endpoint.State.FAILED,
-    Endpoint.State.GONE,
-    Endpoint.State.UNRECOGNIZED,
-]
-ResourceState = Literal[
-    Resource.State.WAITING,
-    Resource.State.CREATED,
-    Resource.State.CREATING,
-    Resource.State.IN_SERVICE,
-    Resource.State.UPDATING,
-    Resource.State.SYSTEM_UPDATING,
-    Resource.State.ROLLING_BACK,
-    Resource.State.UPDATE_ROLLBACK_FAILED,
-    Resource.State.OUT_OF_SERVICE,
-    Resource.State.DELETING,
-    Resource.State.FAILED,
-    Resource.State.GONE,
-    Resource.State.KEPT,
-    Resource.State.UNRECOGNIZED,
-]
-Wanted = Literal[Endpoint.Wanted.PRESENT, Endpoint.Wanted.ABSENT]
-ResourceKind = Literal[Resource.Kind.MODEL, Resource.Kind.CONFIG, Resource.Kind.ENDPOINT]
+EndpointState = Annotated[str, OneOf(Endpoint.State)]
+ResourceState = Annotated[str, OneOf(Resource.State)]
+Wanted = Annotated[str, OneOf(Endpoint.Wanted)]
+ResourceKind = Annotated[str, OneOf(Resource.Kind)]
 
 
 class RunningOut(Schema):
@@ -243,7 +216,7 @@ def _caller(request: HttpRequest) -> Caller:
 def _endpoint(name: str) -> Endpoint:
     found = Endpoint.objects.whole().known_as(name)
     if found is None:
-        raise Http404
+        raise Problem("not-found", _("There is no endpoint %(name)s.") % {"name": name})
     return found
 
 

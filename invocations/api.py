@@ -4,27 +4,28 @@ import io
 import json
 import re
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Query, Router
 from ninja.responses import NinjaJSONEncoder
 from pydantic import AwareDatetime, Field
 
+from core.api import etags
 from core.api.caller import Scope
 from core.api.headers import set_header
 from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem
-from core.api.schema import ListParameters, Parameters, Schema
+from core.api.schema import ListParameters, OneOf, Parameters, Schema
 from core.body_limits import BodyLimit
 from core.remembered import Remembered
 from endpoints.models import Endpoint
 from invocations import answers, decoding, pictures_kept, recording, services
 from invocations.models import Invocation
-from invocations.panels import MAY_INVOKE
+from invocations.panels import DOING, MAY_INVOKE
 from invocations.payload import Payload, prepared
 from invocations.pictures import (
     MAX_FILE_BYTES,
@@ -40,14 +41,8 @@ from models_catalog.models import Version
 
 router = Router(tags=["invocations"])
 
-_DOING = "call models"
 # The values of Invocation.State; a class called State is another room's, too.
-CallState = Literal[
-    Invocation.State.RUNNING,
-    Invocation.State.LOADING,
-    Invocation.State.DONE,
-    Invocation.State.FAILED,
-]
+CallState = Annotated[str, OneOf(Invocation.State)]
 # BC: sagemaker-runtime, Header: up to 1024 characters. A header's value has no control characters.
 _HEADER = re.compile(r"[\x20-\x7e]{1,1024}")
 _DEFAULT_TYPE = "application/octet-stream"
@@ -133,7 +128,7 @@ _TAKES = BodyLimit(
     too_large=lambda: too_large(_("The picture")),
     at_once=16,
     permission=MAY_INVOKE,
-    doing=_DOING,
+    doing=DOING,
 )
 # untranslated: OpenAPI is in English
 _BODY = "A picture, or whatever the model takes; its content type is handed on."
@@ -141,7 +136,7 @@ _BODY = "A picture, or whatever the model takes; its content type is handed on."
 
 @operation(
     router, "POST", "/endpoints/{name}/invocations", id="invocations_create", scope=Scope.INVOKE,
-    permission=MAY_INVOKE, doing=_DOING, response={200: InvocationOut},
+    permission=MAY_INVOKE, doing=DOING, response={200: InvocationOut},
     problems=(409, 502, 504, 507), takes=_TAKES, counts_as_change=False,
     extra={
         "requestBody": {
@@ -198,7 +193,7 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
 
 @operation(
     router, "GET", "/invocations", id="invocations_list", scope=Scope.READ,
-    permission=MAY_INVOKE, doing=_DOING,
+    permission=MAY_INVOKE, doing=DOING,
     response={200: Page[InvocationOut]},
 )  # fmt: skip
 def list_invocations(request: HttpRequest, query: Query[InvocationParameters]) -> Any:
@@ -226,17 +221,19 @@ def list_invocations(request: HttpRequest, query: Query[InvocationParameters]) -
 
 @operation(
     router, "GET", "/invocations/{id}", id="invocations_get", scope=Scope.READ,
-    permission=MAY_INVOKE, doing=_DOING,
-    response={200: InvocationOut},
+    permission=MAY_INVOKE, doing=DOING,
+    response={200: InvocationOut}, etag=True,
 )  # fmt: skip
 def get(request: HttpRequest, id: str) -> Any:
     """One call: its answer, or how far it is."""
-    return _shown(_row(id))
+    shown = _shown(_row(id))
+    etags.tag(request, *shown.values())
+    return shown
 
 
 @operation(
     router, "GET", "/invocations/{id}/picture", id="invocations_picture", scope=Scope.READ,
-    permission=MAY_INVOKE, doing=_DOING, response={200: bytes},
+    permission=MAY_INVOKE, doing=DOING, response={200: bytes},
     extra={
         "responses": {
             200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
@@ -349,7 +346,7 @@ def _number(text: str) -> int:
 def _row(id: str) -> Invocation:
     found = recording.find(id)
     if found is None:
-        raise Http404
+        raise Problem("not-found", _("There is no call %(id)s.") % {"id": id})
     return found
 
 

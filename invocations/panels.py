@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from core import panels
@@ -16,6 +16,7 @@ from invocations.today import calls_today
 from models_catalog.models import LIVE, Alias, RegisteredModel, Version
 
 MAY_INVOKE = "endpoints.invoke_endpoint"
+DOING = gettext_noop("call models")
 SHOWN = 8
 PICTURES = 12
 

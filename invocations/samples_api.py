@@ -13,11 +13,10 @@ from core.api.paging import Page, page_of
 from core.api.problems import Problem
 from core.api.schema import ListParameters, Schema
 from invocations import samples
-from invocations.panels import MAY_INVOKE
+from invocations.panels import DOING, MAY_INVOKE
 
 router = Router(tags=["samples"])
 
-_DOING = "call models"
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -32,7 +31,7 @@ class SampleOut(Schema):
 
 @operation(
     router, "GET", "/samples", id="samples_list", scope=Scope.READ,
-    permission=MAY_INVOKE, doing=_DOING, response={200: Page[SampleOut]},
+    permission=MAY_INVOKE, doing=DOING, response={200: Page[SampleOut]},
 )  # fmt: skip
 def list_samples(request: HttpRequest, query: Query[ListParameters]) -> Any:
     """The pictures that come with the portal, by group and name; none where it has none."""
@@ -41,7 +40,7 @@ def list_samples(request: HttpRequest, query: Query[ListParameters]) -> Any:
 
 @operation(
     router, "GET", "/samples/{name}", id="samples_get", scope=Scope.READ,
-    permission=MAY_INVOKE, doing=_DOING, response={200: bytes},
+    permission=MAY_INVOKE, doing=DOING, response={200: bytes},
     extra={
         "responses": {
             200: {"content": dict.fromkeys(sorted({*samples.CONTENT_TYPES.values()}), _BYTES)}

@@ -22,7 +22,7 @@ from core.tables import Choice, Column, Day, Table
 from endpoints.models import Endpoint
 from invocations import pictures_kept, samples, services
 from invocations.models import Invocation, Picture
-from invocations.panels import MAY_INVOKE
+from invocations.panels import DOING, MAY_INVOKE
 from invocations.payload import Payload, read
 from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, formats, too_large
 from models_catalog import references
@@ -57,7 +57,7 @@ PATIENCE_S = 1.5
 RECENT = 10
 # What names an alias, among what the form and links name.
 _ALIAS = re.compile(r"[^@\x00]+@[^@\x00]+")
-may_invoke = require_permission(MAY_INVOKE, "call models")
+may_invoke = require_permission(MAY_INVOKE, DOING)
 
 
 def _field() -> dict[str, Any]:

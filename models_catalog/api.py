@@ -1,7 +1,7 @@
 """The operations of models and their versions."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.conf import settings
 from django.db.models import Q
@@ -19,7 +19,7 @@ from core.api.headers import set_header
 from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem
-from core.api.schema import Input, ListParameters, Parameters, Schema
+from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from core.body_limits import BodyLimit
 from core.permissions import actor
 from models_catalog import attention, services, validation_result
@@ -37,12 +37,7 @@ router = Router(tags=["models"])
 _LOOK, _UPLOAD = gettext_noop("look at the catalog"), gettext_noop("upload models")
 _DELETE, _DOWNLOAD = gettext_noop("delete models"), gettext_noop("download archives")
 # The values of Version.State; a class called State is another room's, too.
-VersionState = Literal[
-    Version.State.UPLOADED,
-    Version.State.CHECKING,
-    Version.State.READY,
-    Version.State.REJECTED,
-]
+VersionState = Annotated[str, OneOf(Version.State)]
 _MEGABYTE = 1 << 20  # of what the preflight reports (container/sandbox.py)
 
 
@@ -412,11 +407,13 @@ def download(request: HttpRequest, name: str, number: int, query: Query[Download
 @operation(
     router, "POST", "/models/{name}/versions/{int:number}/dismiss", id="versions_dismiss",
     scope=Scope.UPLOAD, permission="models_catalog.add_version", doing=_UPLOAD,
-    response={204: None},
+    response={204: None}, etag=True,
 )  # fmt: skip
 def dismiss(request: HttpRequest, name: str, number: int) -> Any:
     """Take a rejected version off the page Today; of any other version this changes nothing."""
-    attention.dismiss(version=_version(name, number), actor=actor(request))
+    version = _version(name, number)
+    etags.require_match(request, *_detail(version).values())
+    attention.dismiss(version=version, actor=actor(request))
     return Status(204, None)
 
 

@@ -171,7 +171,10 @@ def test_nobody_reaches_the_tokens_of_others_but_an_admin_with_the_scope(user_in
     assert (status, _code(problem)) == (403, "scope-missing")
     api = Api(admin, "read", "admin")
     assert api.ask("GET", f"{PATH}?person={vera.username}")[1]["items"][0]["id"] == token.pk
-    assert api.ask("GET", f"{PATH}?person=nobody")[0] == 404
+    status, problem = api.ask("GET", f"{PATH}?person=nobody")
+    assert (status, problem["detail"]) == (404, "There is nobody called nobody.")
+    status, problem = api.ask("GET", f"{PATH}/nothing")
+    assert (status, problem["detail"]) == (404, "There is no token nothing.")
     assert api.ask("DELETE", asked) == (204, None)
     token.refresh_from_db()
     assert token.revoked_at is not None

@@ -332,7 +332,8 @@ def _finished(request: HttpRequest, answer: HttpResponseBase) -> HttpResponseBas
     tag = answer.headers.get("ETag")
     asked = request.headers.get("If-None-Match")
     if tag and asked and request.method in SAFE and answer.status_code == HTTPStatus.OK:
-        known = parse_etags(asked)
+        # A weak tag counts, too (RFC 9110, section 13.1.2): proxies that compress make it weak.
+        known = [one.removeprefix("W/") for one in parse_etags(asked)]
         if known == ["*"] or tag in known:
             unchanged = HttpResponse(status=304)
             del unchanged.headers["Content-Type"]

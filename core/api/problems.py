@@ -89,7 +89,10 @@ CODES: dict[str, ProblemKind] = {
     "invalid": ProblemKind(
         422,
         _("Some values are not valid"),
-        _("`errors` names each field or parameter, and what is wrong with it."),
+        _(
+            "Nothing was changed. `errors` names each field or parameter, and what is wrong with "
+            "it."
+        ),
     ),
     "internal": ProblemKind(
         500,
@@ -268,7 +271,7 @@ def challenge(code: str) -> str:
 def body(
     code: str, detail: str, instance: str, errors: Errors | None = None, status: int = 0
 ) -> bytes:
-    """The document of a problem; without ``detail`` it says what a client should do.
+    """The document of a problem; without ``detail`` it says what it is, and what to do.
 
     ``status``: another than the code's, where Django or the web server chose it.
     """
@@ -277,7 +280,7 @@ def body(
         "type": f"/problems/{code}",
         "title": str(kind.title),
         "status": status or kind.status,
-        "detail": detail or str(kind.todo),
+        "detail": detail or f"{kind.title}. {kind.todo}",
         "instance": instance,
     }
     if errors:

@@ -1,7 +1,26 @@
 """The bases of what operations take and answer."""
 
+from typing import Any
+
+from django.db.models import TextChoices
 from ninja import Schema as NinjasSchema
 from pydantic import ConfigDict, Field
+from pydantic_core import CoreSchema, core_schema
+
+
+class OneOf:
+    """In ``Annotated[str, OneOf(Version.State)]``: one of an enumeration's values.
+
+    A Literal of its members would do, but a refusal would name them as the code does
+    (Version.State.READY), and not as a client writes them.
+    """
+
+    def __init__(self, choices: type[TextChoices]) -> None:
+        self.choices = choices
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        """What pydantic validates it by, and makes OpenAPI's ``enum`` of."""
+        return core_schema.literal_schema(list(self.choices.values))
 
 
 class Schema(NinjasSchema):

@@ -1,5 +1,6 @@
 """pydantic's errors as sentences of ours, which have a translation."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,9 +46,15 @@ _SENTENCES = {
 }
 
 
+_QUOTED = re.compile(r"'([^']*)'")
+
+
 def of_input_error(error: Mapping[str, Any]) -> str:
     """The sentence for one of pydantic's errors; pydantic's own words where there is none."""
     sentence = _SENTENCES.get(error["type"])
     if sentence is None:
         return str(error["msg"])
-    return gettext(sentence) % {name: str(value) for name, value in error.get("ctx", {}).items()}
+    told = {name: str(value) for name, value in error.get("ctx", {}).items()}
+    if "expected" in told:  # 'uploaded' or 'name'
+        told["expected"] = ", ".join(filter(None, _QUOTED.findall(told["expected"])))
+    return gettext(sentence) % told

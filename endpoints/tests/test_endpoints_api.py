@@ -89,7 +89,8 @@ def test_of_one_name_the_living_is_meant(api: Api, serving: Endpoint, settle: An
     status, made = api.ask("POST", PATH, {"name": "demo", "instance_count": 2})
     assert (status, made["revision"]) == (201, 2)
     assert api.ask("GET", DEMO)[1] == made
-    assert api.ask("GET", f"{PATH}/Demo")[0] == 404
+    status, problem = api.ask("GET", f"{PATH}/Demo")
+    assert (status, problem["detail"]) == (404, "There is no endpoint Demo.")
 
 
 def test_a_list_is_narrowed_by_state(api: Api, serving: Endpoint) -> None:
@@ -109,7 +110,8 @@ def test_a_list_is_narrowed_by_state(api: Api, serving: Endpoint) -> None:
     assert names("state=requested") == []
     assert names("gone=true") == []
     status, problem = api.ask("GET", f"{PATH}?state=InService")
-    assert (status, list(problem["errors"])) == (422, ["state"])
+    values = ", ".join(Endpoint.State.values)
+    assert (status, problem["errors"]) == (422, {"state": [f"It must be one of: {values}."]})
 
 
 # --- what is refused -----------------------------------------------------------------

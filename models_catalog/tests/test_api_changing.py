@@ -381,8 +381,12 @@ def test_there_is_nothing_to_download_of_what_is_not_published_or_kept(
 def test_a_rejected_version_is_dismissed(operator: Client) -> None:
     version_of(state=Version.State.REJECTED, reason="No.")
     assert attention.needing_somebody().count() == 1
+    old = {"If-Match": '"of an earlier state"'}
+    assert code(operator.post(f"{PUSH}/1/dismiss", headers=old)) == (412, "changed-meanwhile")
+    assert attention.needing_somebody().count() == 1
+    tag = operator.get(f"{PUSH}/1").headers["ETag"]
     for _ in range(2):
-        answer = operator.post(f"{PUSH}/1/dismiss")
+        answer = operator.post(f"{PUSH}/1/dismiss", headers={"If-Match": tag})
         assert (answer.status_code, answer.content) == (204, b"")
         assert not attention.needing_somebody().exists()
     assert code(operator.post(f"{PUSH}/2/dismiss")) == (404, "not-found")

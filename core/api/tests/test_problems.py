@@ -142,6 +142,14 @@ def test_a_fault_is_no_problem_of_ours() -> None:
     assert problems.of_exception(KeyError("x")) is None
 
 
+@pytest.mark.parametrize("code", CODES)
+def test_each_kind_says_by_itself_what_happened_and_what_to_do(code: str) -> None:
+    detail = json.loads(Problem(code).response().content)["detail"]
+    kind = CODES[code]
+    assert detail == f"{kind.title}. {kind.todo}"
+    assert not str(kind.title).endswith(".")
+
+
 def test_a_code_that_is_not_in_the_table_is_an_error() -> None:
     with pytest.raises(ValueError, match="not in"):
         Problem("surprise")
