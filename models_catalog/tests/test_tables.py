@@ -44,14 +44,14 @@ def test_the_list_is_sorted_filtered_and_paged_in_the_address(
     client_of: Callable[[str], Client], db: None
 ) -> None:
     for number in range(55):
-        _model(f"m{number:02}", parameters=number)
+        _model(f"m{number:02}", published_size=number + 1)
     _model("refused", state="rejected", parameters=None, published_size=None)
     RegisteredModel.objects.create(name="nothing")
     client = client_of("viewer")
     first = _names(client, sort="name")
     assert (len(first), first[0]) == (50, "m00")
     assert _names(client, sort="name", page="2")[-1] == "refused"
-    assert _names(client, sort="-parameters", q="m")[:2] == ["m54", "m53"]
+    assert _names(client, sort="-size", q="m")[:2] == ["m54", "m53"]
     assert _names(client, state="rejected") == ["refused"]
     assert _names(client, state="none") == ["nothing"]
     assert _names(client, state="validating") == []
