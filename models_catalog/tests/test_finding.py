@@ -77,7 +77,7 @@ def test_models_are_found_by_what_is_known_of_them(
     found = got(viewer, f"/models?{query.replace(' ', '+')}&sort=name")
     assert " ".join(one["name"] for one in found["items"]) == names
     by_page = {"never_called=true": "called=never", "called_in_days=7": "called=7"}
-    if "41" not in query:
+    if "41" not in query and query != "alias=live":  # the page offers no such choice
         page = client_of(roles.ADMIN).get(
             f"/models/?{by_page.get(query, query.replace('search=', 'q='))}"
         )

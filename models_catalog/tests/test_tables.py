@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from core.palette import search
 from models_catalog.models import RegisteredModel, Version
@@ -142,3 +142,18 @@ def test_no_page_scrolls_to_the_side(page: Page, width: int, language: str) -> N
         page.goto(url)
         wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert page.evaluate(wider) <= 0, url
+
+
+def test_the_list_is_searched_while_somebody_types(page: Page) -> None:
+    page.goto("/models/?state=ready")
+    rows = page.locator("table.models tbody tr")
+    field = page.locator("form[data-filters] input[name=q]")
+    field.press_sequentially("many", delay=20)
+    expect(rows).to_have_count(1)
+    expect(page.locator("#found-count")).to_have_text("1 row")
+    page.wait_for_url("**/models/?q=many&state=ready*")
+    field.fill("nothing of this")
+    expect(page.locator(".empty")).to_contain_text("No model has this")
+    field.fill("")
+    expect(rows).to_have_count(MODELS)
+    assert field.evaluate("field => field === document.activeElement")
