@@ -26,8 +26,10 @@ TEMPLATES: Final = {
     "user.link_made": _("Made a link with which %(name)s can set a password."),
     "user.link_revoked": _("Revoked the link with which %(name)s could set a password."),
     "user.mended": _("Made %(name)s an active administrator again: there was no other one."),
-    "token.made": _("Made the token %(token)s of %(name)s (%(scopes)s; it expires %(until)s)."),
-    "token.revoked": _("Revoked the token %(token)s of %(name)s."),
+    "token.made": _(
+        "Made the token “%(token)s” for %(name)s (%(scopes)s). It expires on %(until)s."
+    ),
+    "token.revoked": _("Revoked the token “%(token)s” of %(name)s."),
     "token.all_revoked": _("Revoked all tokens of %(name)s: %(tokens)s."),
     "login.tokens_paused": _(
         "Paused wrong tokens from %(address)s for %(minutes)s minutes: %(failures)s failures."

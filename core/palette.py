@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils import translation
+
 MOST_OF_A_SOURCE = 8
 #: Longer texts are no name that anybody searches for.
 MOST_SEARCHED = 100
@@ -63,5 +65,12 @@ def search(user: Any, query: str) -> list[Group]:
 
 
 def matches(label: Any, query: str) -> bool:
-    """Whether a name has the text in it, whatever the case; every name has the empty text."""
-    return query.lower() in str(label).lower()
+    """Whether a name has the text in it, in the reader's language or in English, whatever the case.
+
+    Who reads Korean types what is on the keyboard as well: "endpoint". Every name has the empty
+    text. ``label`` is lazy where it is translated.
+    """
+    if query.lower() in str(label).lower():
+        return True
+    with translation.override("en"):
+        return query.lower() in str(label).lower()

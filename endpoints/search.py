@@ -4,6 +4,7 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.palette import MOST_OF_A_SOURCE, Hit, matches
 from endpoints.models import Endpoint
@@ -27,7 +28,7 @@ def hits(user: Any, query: str) -> list[Hit]:
             )
             for one in some
         ]
-    create = _("Create an endpoint")
+    create = gettext_lazy("Create an endpoint")
     if user.has_perm("endpoints.add_endpoint") and matches(create, query):
         found.insert(0, Hit(create, reverse("endpoints:new"), "plus", _("Action")))
     return found

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.palette import MOST_OF_A_SOURCE, Hit, matches
 from invocations.panels import MAY_INVOKE
@@ -15,8 +16,8 @@ def pages(user: Any, query: str) -> list[Hit]:
     if not user.has_perm(MAY_INVOKE):
         return []
     known = [
-        Hit(_("Call a model"), reverse("invocations:page"), "invoke", _("Page")),
-        Hit(_("All calls"), reverse("invocations:calls"), "activity", _("Page")),
+        Hit(gettext_lazy("Call a model"), reverse("invocations:page"), "invoke", _("Page")),
+        Hit(gettext_lazy("All calls"), reverse("invocations:calls"), "activity", _("Page")),
     ]
     return [hit for hit in known if matches(hit.label, query)]
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from core.body_limits import accepts_body
 from core.errors import AwsError
+from core.icons import drawing
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Day, Table
 from endpoints.models import Endpoint
@@ -42,6 +44,13 @@ class Chosen:
         alias = text if _ALIAS.fullmatch(text) else ""
         return cls(_number(given.get("endpoint")), _number(text), alias)
 
+
+# Drawn in place of a picture that cannot be shown; its grey is legible on light and dark.
+_NO_PICTURE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 -12 48 48" fill="none" stroke="#8a9099" '
+    'stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round">'
+    f"{drawing('image-off')}</svg>"
+)
 
 # A warm model answers well within this, so that its answer comes with the first response.
 PATIENCE_S = 1.5
@@ -144,9 +153,12 @@ def thumbnail(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _thumbnail(pk: int) -> HttpResponse:
     data = pictures_kept.thumbnail_of(get_object_or_404(Invocation, pk=pk))
-    if not data:
-        raise Http404(_("This call has no picture."))
-    return HttpResponse(data, content_type="image/jpeg")
+    if data:
+        return HttpResponse(data, content_type="image/jpeg")
+    # What a program sent need not be a picture, and none is kept for long.
+    answer = HttpResponse(_NO_PICTURE, content_type="image/svg+xml")
+    patch_cache_control(answer, max_age=60)
+    return answer
 
 
 @require_safe

@@ -14,6 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from core import palette
 from core.palette import Hit
+from endpoints.models import Endpoint
+from invocations.models import Invocation
 from tests.rules import rows
 from tests.rules.test_pages import AUDIT, axe_source
 from tests.test_page_policies import _database_beside_playwright, _opened, browser
@@ -183,6 +185,33 @@ def test_the_list_of_44_models_shows_16_of_them_on_800_px(
     )
     assert len(ends) == 44
     assert sum(end <= 800 for end in ends) >= 16
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_long_failure_leaves_room_for_all_columns_of_calls(
+    context: BrowserContext, admin_user: User, tmp_path: Path, settings: Any, language: str
+) -> None:
+    settings.SAMPLES_DIR = str(tmp_path)
+    rows.build(3, owner=admin_user, samples=tmp_path)
+    endpoint = Endpoint.objects.first()
+    assert endpoint is not None
+    said = "The model cannot take this picture. The container says: " + "send a JPEG or PNG. " * 9
+    Invocation.objects.update(endpoint=endpoint)
+    # Not the oldest: who never had an answer has the first steps on Today, and no calls.
+    newest = Invocation.objects.order_by("-pk")[:2].values_list("pk", flat=True)
+    failed = Invocation.objects.filter(pk__in=list(newest))
+    failed.update(state=Invocation.State.FAILED, error=said, predictions=[])
+    context.set_extra_http_headers({"Accept-Language": language})
+    page = context.new_page()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    for path in ("/", "/invoke/", "/invoke/calls/", endpoint.get_absolute_url()):
+        page.goto(path)
+        first = page.locator("table.calls tbody tr").first
+        expect(first, path).to_contain_text(said[:35])
+        cut = page.locator(".table-scroll:has(table.calls)").evaluate_all(
+            "all => all.map((one) => one.scrollWidth - one.clientWidth)"
+        )
+        assert cut == [0], path
 
 
 def test_numbers_end_at_one_line(page: Page) -> None:

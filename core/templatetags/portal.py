@@ -82,6 +82,12 @@ def ago(value: datetime | None) -> str:
 
 
 @register.filter
+def unbroken(text: Any) -> str:
+    """A sentence in which "2 × ml.m5.large" stays on one line."""
+    return str(text).replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
+
+
+@register.filter
 def marked_code(text: Any) -> SafeString:
     """A sentence in which `this` is code: for sentences that documents in Markdown have as well."""
     return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(str(text))))  # noqa: S308

@@ -16,6 +16,7 @@ from django.utils import timezone, translation
 
 from core import icons, ui
 from core.glossary import GLOSSARY
+from core.templatetags.portal import unbroken
 from core.ui import Tab
 
 EVIL = '"><script>alert(1)</script>'
@@ -182,3 +183,7 @@ def test_a_message_of_others_has_no_button() -> None:
 )
 def test_a_form_leads_back_to_the_portal_alone(wanted: str, led_to: str) -> None:
     assert ui.back(RequestFactory().post("/undo/", {"next": wanted}), "/") == led_to
+
+
+def test_a_number_of_machines_stays_on_one_line() -> None:
+    assert unbroken("Requested 2 × ml.m5.large.") == "Requested 2\xa0×\xa0ml.m5.large."

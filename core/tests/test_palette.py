@@ -70,3 +70,14 @@ def test_nothing_found_is_said(monkeypatch: pytest.MonkeyPatch, client_of: Any) 
     text = client_of("viewer").get("/search/?q=zebra").content.decode()
     assert "zebra" in text
     assert "Nothing that you may see" in text
+
+
+@pytest.mark.parametrize("typed", ["엔드포인트", "endpoint", "All CALLS", "호출"])
+def test_a_korean_reader_finds_pages_by_their_korean_and_their_english_name(
+    client: Client, admin_user: User, typed: str
+) -> None:
+    client.force_login(admin_user)
+    headers = {"Accept-Language": "ko", "HX-Target": "palette-results"}
+    part = client.get("/search/", {"q": typed}, headers=headers).content.decode()
+    shown = "모든 호출" if typed in ("All CALLS", "호출") else "엔드포인트 생성"
+    assert shown in part

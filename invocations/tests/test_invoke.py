@@ -476,6 +476,18 @@ def test_thumbnails(post):
     assert Picture.objects.count() == 1
 
 
+def test_what_is_no_picture_has_a_drawing_in_its_place(post, serving, version):
+    call = Invocation.objects.create(
+        endpoint=serving, version=version, target_model="t", picture_sha256="b" * 64
+    )
+    Picture.objects.create(sha256="b" * 64, name="a.jpg", data=b"not a picture", thumbnail=b"")
+    for name in ("thumbnail", "picture"):
+        answer = post.client.get(reverse(f"invocations:{name}", args=[call.pk]))
+        assert (answer.status_code, answer["Content-Type"]) == (200, "image/svg+xml")
+        assert answer.content.startswith(b"<svg ")
+        assert "max-age=60" in answer["Cache-Control"]
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_may_invoke(serving, version, client_of, role):
     assert client_of(role).get(reverse("invocations:page")).status_code == 200

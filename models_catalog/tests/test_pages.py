@@ -666,4 +666,7 @@ def test_what_both_runs_notice_is_told_once(db: None) -> None:
             "artifact": {"notes": [served, {"code": "batch", "message": "A batch of 1."}]},
         }
     )
-    assert version.notes == ["The weights are of epoch 17.", "A batch of 1."]
+    assert [note.said for note in version.notes] == [
+        "The weights are of epoch 17.",
+        "A batch of 1.",
+    ]

@@ -27,7 +27,6 @@ class Ways:
 
 
 _ITSELF = Without("it is about the API itself")
-_NEXT = Without("`mme alias` is still to come; the recipe has the lines for curl")
 _IN_REPORT = Without("`mme show` has it among a version's fields")
 
 #: By the operation's id. Those of a noun that has no operation yet are held when its first comes.
@@ -68,14 +67,14 @@ WAYS: dict[str, Ways] = {
         "models_catalog:dismiss",
         "api.md#Versions",
     ),
-    "aliases_list": Ways(_NEXT, "models_catalog:aliases", "catalog.md#Aliases by the API"),
-    "aliases_get": Ways(_NEXT, "models_catalog:alias", "catalog.md#Aliases by the API"),
-    "aliases_put": Ways(_NEXT, "models_catalog:alias-move", "catalog.md#Aliases by the API"),
+    "aliases_list": Ways("alias", "models_catalog:aliases", "catalog.md#Aliases by the API"),
+    "aliases_get": Ways("alias", "models_catalog:alias", "catalog.md#Aliases by the API"),
+    "aliases_put": Ways("alias", "models_catalog:alias-move", "catalog.md#Aliases by the API"),
     "aliases_rollback": Ways(
-        _NEXT, "models_catalog:alias-roll-back", "catalog.md#Aliases by the API"
+        "alias", "models_catalog:alias-roll-back", "catalog.md#Aliases by the API"
     ),
-    "aliases_delete": Ways(_NEXT, "models_catalog:alias-delete", "catalog.md#Aliases by the API"),
-    "aliases_history": Ways(_NEXT, "models_catalog:alias", "catalog.md#Aliases by the API"),
+    "aliases_delete": Ways("alias", "models_catalog:alias-delete", "catalog.md#Aliases by the API"),
+    "aliases_history": Ways("alias", "models_catalog:alias", "catalog.md#Aliases by the API"),
     "endpoints_list": Ways("endpoints", "endpoints:list", "api.md#Endpoints"),
     "endpoints_create": Ways("deploy", "endpoints:new", "api.md#Endpoints"),
     "endpoints_get": Ways("endpoints", "endpoints:detail", "api.md#Endpoints"),

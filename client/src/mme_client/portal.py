@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
+from mme_client.aliases import Aliases
 from mme_client.calls import Invocations, Samples
 from mme_client.endpoints import Endpoints
 from mme_client.events import Events
@@ -61,6 +62,7 @@ class Portal:
             seen_version=seen_version,
         )
         self.models = Models(self)
+        self.aliases = Aliases(self)
         self.endpoints = Endpoints(self)
         self.invocations = Invocations(self)
         self.samples = Samples(self)
@@ -124,8 +126,9 @@ class Portal:
     ) -> Invocation:
         """Call a model with a picture, or with whatever it takes.
 
-        ``model``: ``digits:2``, or ``digits`` for its newest version that is ready; empty with
-        ``target``, a target model. ``payload``: a file's path, bytes, or an open file.
+        ``model``: ``digits:2``, ``digits@production``, or ``digits`` for its live version (the
+        newest that is ready, where none is live); empty with ``target``, a target model.
+        ``payload``: a file's path, bytes, or an open file.
 
         >>> answer = portal.invoke("demo", "digits:2", "7.png")
         >>> answer.predictions[0].label

@@ -63,6 +63,38 @@ def _value(hint: Any, found: Any, portal: Portal | None) -> Any:
     return float(found) if hint is float else found
 
 
+# --- aliases -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alias(Record):
+    """An alias, and where it points. ``etag`` is empty where it came in a list."""
+
+    model: str
+    name: str
+    number: int
+    target_model: str
+    protected: bool
+    moved_at: datetime
+    moved_by: str | None
+    reason: str
+    back_to: int | None
+    etag: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AliasMove(Record):
+    """A line of an alias's history; ``number`` is None where it was deleted."""
+
+    name: str
+    kind: str
+    before: int | None
+    number: int | None
+    at: datetime
+    by: str | None
+    reason: str
+
+
 # --- the site, who calls, tokens -----------------------------------------------------------
 
 

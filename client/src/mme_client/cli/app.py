@@ -260,6 +260,62 @@ def download(
 
 
 @_command(
+    app, "alias", _("Point an alias of a model at a version, or look where it points."),
+    "mme alias digits@production 2 --reason 'better on blurred digits'",
+    "mme alias digits@live --rollback",
+)  # fmt: skip
+def alias(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help=_("digits@production; digits alone lists its aliases.")
+        ),
+    ],
+    number: Annotated[
+        int | None,
+        typer.Argument(metavar="[NUMBER]", min=1, help=_("The version."), show_default=False),
+    ] = None,
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason",
+            metavar="TEXT",
+            help=_("Why; a protected alias takes one."),
+            show_default=False,
+        ),
+    ] = "",
+    if_now: Annotated[
+        int | None,
+        typer.Option(
+            "--if-now",
+            metavar="NUMBER",
+            min=1,
+            help=_("Only where it points at this version now."),
+            show_default=False,
+        ),
+    ] = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help=_("Point it at the version before."))
+    ] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help=_("Delete it; its history stays."))
+    ] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help=_("What was done with it, by whom and why."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import naming
+
+    naming.alias(
+        name, number, reason=reason, if_now=if_now, rollback=rollback, remove=remove,
+        history=history, json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
     app, "deploy", _("Create an endpoint."),
     "mme deploy demo --type ml.m5.large --count 1 --wait",
 )  # fmt: skip
@@ -343,7 +399,8 @@ def invoke(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help=_("digits:2, digits@production, or digits: its live version.")
+            metavar="MODEL",
+            help=_("digits:2, digits@production, or digits: its live version, else the newest."),
         ),
     ],
     pictures: Annotated[

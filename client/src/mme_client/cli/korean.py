@@ -43,9 +43,6 @@ MESSAGES: dict[str, str] = {
         "사진으로 모델을 호출하고 응답을 기다립니다."
     ),
     "The endpoint's name.": "엔드포인트의 이름입니다.",
-    "digits:2, digits@production, or digits: its live version.": (
-        "digits:2, digits@production 또는 digits(라이브 버전)입니다."
-    ),
     "Files, or whatever the model takes; - is standard input.": (
         "파일 또는 모델이 받는 데이터입니다. -는 표준 입력입니다."
     ),
@@ -273,4 +270,35 @@ MESSAGES: dict[str, str] = {
     "cold start": "콜드 스타트",
     "warm": "웜",
     "standard input": "표준 입력",
+    # --- naming.py ---
+    "Point an alias of a model at a version, or look where it points.": (
+        "모델의 별칭이 버전을 가리키게 하거나, 지금 가리키는 버전을 표시합니다."
+    ),
+    "digits@production; digits alone lists its aliases.": (
+        "digits@production처럼 씁니다. digits만 쓰면 별칭을 나열합니다."
+    ),
+    "The version.": "버전입니다.",
+    "Why; a protected alias takes one.": "이유입니다. 보호된 별칭에는 필요합니다.",
+    "Only where it points at this version now.": "지금 이 버전을 가리킬 때만 변경합니다.",
+    "Point it at the version before.": "이전 버전을 가리키게 합니다.",
+    "Delete it; its history stays.": "별칭을 삭제합니다. 기록은 남습니다.",
+    "What was done with it, by whom and why.": "누가 왜 무엇을 했는지 표시합니다.",
+    "digits:2, digits@production, or digits: its live version, else the newest.": (
+        "digits:2, digits@production 또는 digits(라이브 버전, 없으면 최신 버전)입니다."
+    ),
+    "Give one of NUMBER, --rollback, --remove and --history.": (
+        "NUMBER, --rollback, --remove, --history 중 하나만 지정하세요."
+    ),
+    "--reason and --if-now are for changes.": ("--reason과 --if-now는 변경할 때만 사용합니다."),
+    "Write the alias as digits@production.": "별칭은 digits@production처럼 쓰세요.",
+    "{name} is deleted.": "삭제했습니다: {name}",
+    "{name} is version {number} now, not {wanted}. Nothing was changed.": (
+        "{name}: 지금 버전은 {number}입니다(요청: {wanted}). 변경된 것은 없습니다."
+    ),
+    "{name} is {version}, since {at}, by {who}": ("{name} → {version} ({at}부터, {who})"),
+    "alias": "별칭",
+    "since": "시작",
+    "when": "시각",
+    "what": "내용",
+    "before": "이전",
 }
