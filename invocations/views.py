@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
@@ -214,7 +215,9 @@ def calls(request: HttpRequest) -> HttpResponse:
             Column("endpoint", _("Endpoint"), sort="endpoint__name"),
             Column("person", _("By"), sort="created_by__username"),
             Column("when", _("When"), sort="created_at"),
-            Column("time", _("Time"), sort="latency_ms", numeric=True),
+            Column(
+                "time", pgettext("how long a call took", "Time"), sort="latency_ms", numeric=True
+            ),
             Column("cold", _("Cold or warm"), sort="cold"),
         ],
         filters=[

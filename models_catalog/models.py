@@ -20,6 +20,7 @@ from core import clock
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
+from models_catalog.noted import Noted
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 # Browsers read it too (forms.py), and want the hyphen escaped.
@@ -590,15 +591,15 @@ class Version(Leased):
         return list(found)
 
     @property
-    def notes(self) -> list[str]:
-        """What was noticed, as sentences: where the archive was read, and where it was loaded.
+    def notes(self) -> list[Noted]:
+        """What was noticed: where the archive was read, and where it was loaded.
 
         Both runs may notice the same (of several epochs, which is served): it is told once.
         """
         read = (self.report.get("archive") or {}).get("notes") or []
         told = {note["code"] for note in read}
         loaded = [note for note in self.artifact.get("notes") or [] if note["code"] not in told]
-        return [str(note["message"]) for note in (*read, *loaded)]
+        return [Noted.of(note) for note in (*read, *loaded)]
 
 
 class AliasMoveQuerySet(models.QuerySet["AliasMove"]):

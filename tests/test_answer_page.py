@@ -123,12 +123,25 @@ def test_wrong_is_said_in_place_by_one_of_the_other_labels_or_a_typed_one(
     expect(page.locator("tbody tr")).to_have_count(1)
 
 
-def test_a_flag_is_undone_where_it_was_made(page: Page, call: Invocation, settings: Any) -> None:
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_flag_is_undone_where_it_was_made(
+    page: Page, call: Invocation, settings: Any, width: int
+) -> None:
     settings.TEST_SETS = True
+    page.set_viewport_size({"width": width, "height": 844})
     page.goto(call.get_absolute_url())
+    order = ["#answer .headline", "#wrong", "#invoke-form"]
     page.get_by_role("link", name="Wrong?").click()
     page.get_by_role("button", name="three", exact=True).click()
-    page.get_by_role("button", name="Undo").click()
+    undo = page.get_by_role("button", name="Undo")
+    expect(undo).to_be_visible()
+    boxes = [page.locator(one).bounding_box() for one in order]
+    tops = [box["y"] for box in boxes if box is not None]
+    assert len(tops) == 3
+    if width == 390:  # the answer, what was said of it, then the form for the next call
+        assert tops == sorted(tops)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    undo.click()
     expect(page.locator("#toasts")).to_contain_text("as it was before")
     expect(page).to_have_url(re.compile(f"{call.get_absolute_url()}$"))
     assert not LabelledPicture.objects.exists()

@@ -13,6 +13,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from playwright.sync_api import Browser, Page, expect
 
+from core.sentences import phrase
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation
 from models_catalog.models import RegisteredModel, Version, valid_name
@@ -136,6 +137,47 @@ def test_what_is_new_is_announced_once_and_the_seconds_are_not(
     shown = seconds.text_content()
     expect(seconds).not_to_have_text(shown or "")
     expect(status).to_have_text("")
+
+
+@pytest.mark.parametrize(
+    ("width", "language", "said", "advice"),
+    [
+        (1280, "en", "SageMaker could not start the endpoint: ", "Tear it down, then create it"),
+        (
+            390,
+            "ko",
+            "SageMaker가 엔드포인트를 시작하지 못했습니다: ",
+            "삭제한 다음 다시 생성하세요.",
+        ),
+    ],
+)
+def test_a_creation_that_fails_is_told_whole_while_the_page_is_open(
+    page: Page, endpoint: Endpoint, width: int, language: str, said: str, advice: str
+) -> None:
+    reason = "Unable to provision requested ML compute capacity. " * 3 + "InsufficientCapacity" * 4
+    page.set_extra_http_headers({"Accept-Language": language})
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(endpoint.get_absolute_url())
+    page.evaluate("window.same = true")
+    Resource.objects.create(
+        endpoint=endpoint, kind="endpoint", name="demo", state=Resource.State.FAILED
+    )
+    endpoint.state = Endpoint.State.FAILED
+    endpoint.say(
+        failure=phrase("SageMaker could not start the endpoint: %(reason)s", reason=reason),
+        hint=phrase("A failed endpoint can only be deleted. Tear it down, then create it again."),
+    )
+    endpoint.save()
+    told = page.locator("#live .callout.error")
+    expect(told).to_contain_text(said + reason)
+    expect(told).to_contain_text(advice)
+    expect(page.locator("#live h1 .badge")).to_have_attribute("data-state", "failed")
+    expect(page.locator("[role=status].visually-hidden")).to_contain_text(reason)
+    assert page.evaluate("window.same"), "the page was loaded anew"
+    cut = told.evaluate_all("all => all.map((one) => one.scrollWidth - one.clientWidth)")
+    assert cut == [0]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    expect(page.locator("#live[hx-trigger]")).to_have_count(0)  # settled: nothing is asked any more
 
 
 def test_the_banner_comes_and_goes_while_a_page_is_open(
