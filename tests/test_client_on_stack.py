@@ -127,6 +127,38 @@ def test_the_pipelines_script_runs_as_it_stands(stack: Stack, tmp_path: Path) ->
     assert "pipeline-2" not in listed.stdout
 
 
+def recipes() -> list[str]:
+    """The commands of docs/api.md, in their order; each is one of curl."""
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:bash)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", "").splitlines()
+    assert all(line.startswith("curl ") for line in lines), lines
+    return lines
+
+
+@needs_all
+def test_the_recipes_of_the_api_run_as_they_stand(stack: Stack, tmp_path: Path) -> None:
+    archive_like(stack, tmp_path, "of the API's recipes")
+    subprocess.run(["./train", "digits.tar.gz"], cwd=tmp_path, check=True)
+    variables = shell(stack, tmp_path)
+    # A refusal fails the test: curl itself ends with 0 then.
+    script = (
+        "set -e\ncurl() { command curl --fail-with-body -sS -w '\\n%{http_code}\\n' \"$@\"; }\n"
+    )
+    found = recipes()
+    assert len(found) > 20
+    for command in found:
+        done = subprocess.run(
+            ["sh", "-c", script + command], cwd=tmp_path, env=variables, capture_output=True,
+            text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    gone = ["mme", "teardown", "zoo", "--yes", "--wait", "--timeout", "120"]  # it was asked for
+    subprocess.run(gone, env=variables, timeout=180, check=True)
+    assert (tmp_path / "digits_v1.tar.gz").stat().st_size > 10_000
+    assert (tmp_path / "digit.jpg").read_bytes()[:2] == b"\xff\xd8"
+
+
 def examples() -> list[doctest.DocTest]:
     """The docstrings of the client that have examples."""
     finder = doctest.DocTestFinder(exclude_empty=True)

@@ -181,10 +181,32 @@ def test_each_failure_has_its_exit_code(mme: Mme, fake: FakePortal, says: Says, 
     if says.document:
         assert says.document["detail"] in ran.err
         assert "the-request" in ran.err
+    fake.answers = [says]
+    ran = mme("whoami", "--json")
+    assert ran.code == code
+    assert [json.loads(line) for line in ran.out.splitlines()] == [says.document] * (ran.out != "")
+    assert (ran.out != "") == bool(says.document), "a program gets the problem's code"
+
+
+def test_what_is_wrong_is_said_once(mme: Mme, fake: FakePortal) -> None:
+    taken = "There is an endpoint demo already."
+    says = problem("conflict", 409)
+    says.document |= {"errors": {"name": [taken]}, "detail": f"{taken} Try again."}
+    fake.answers = [says]
+    ran = mme("deploy", "demo", url=fake.url, token="mme_x")
+    assert ran.err.count(taken) == 1
+    says = problem("invalid", 422)
+    says.document |= {"errors": {"name": ["Too long."]}, "detail": "`errors` has it."}
+    fake.answers = [says]
+    ran = mme("deploy", "demo")
+    assert "name: Too long." in ran.err
+    assert "`errors`" not in ran.err
 
 
 def test_a_portal_that_is_not_there_is_7_and_a_time_limit_6(mme: Mme, fake: FakePortal) -> None:
-    assert mme("whoami", url="http://127.0.0.1:9", token="mme_x").code == 7
+    ran = mme("whoami", url="http://127.0.0.1:9", token="mme_x")
+    assert ran.code == 7
+    assert "HTTPConnection" not in ran.err
     fake.answers = [problem("unavailable", 503, Retry_After="20")]
     ran = mme("whoami", "--timeout", "0.2", url=fake.url)
     assert ran.code == 6, ran.err

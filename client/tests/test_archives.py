@@ -108,6 +108,9 @@ def test_a_refusal_of_the_validation_is_5_with_its_reason(
     ran = mme("push", str(archive), "--wait", url=fake.url, token="mme_x")
     assert (ran.code, ran.out) == (5, "")
     assert "It has no network." in ran.err
+    fake.answers = [listed(), UPLOADED, REJECTED]
+    ran = mme("push", str(archive), "--wait", "--json")
+    assert (ran.code, json.loads(ran.out)["state"]) == (5, "rejected")
 
 
 @pytest.mark.parametrize(("code", "status"), [("too-large", 413), ("digest-mismatch", 422)])

@@ -83,6 +83,16 @@ def test_a_command_without_its_words_says_what_is_missing(mme_process: Callable[
     assert (ran.code, ran.out) == (2, "")
     assert "MODEL" in ran.err
     assert "mme invoke --help" in ran.err
+    korean = {"LANG": "ko_KR.UTF-8"}
+    for arguments, said in (
+        (("invok",), "invok 명령이 없습니다. 혹시 다음을 찾으셨나요? invoke"),
+        (("models", "--timeout"), "값이 필요합니다: --timeout"),
+        (("models", "--timeout", "x"), "값이 올바르지 않습니다. --timeout: "),
+        (("models", "more"), "인수가 너무 많습니다: more"),
+    ):
+        ran = mme_process(*arguments, **korean)
+        assert ran.code == 2
+        assert said in ran.err
     ran = mme_process()
     assert ran.code == 2
     assert "Usage:" in ran.err

@@ -44,9 +44,15 @@ class ProblemError(MmeError):
         super().__init__(" ".join(self.sentences()))
 
     def sentences(self) -> Sequence[str]:
-        """What happened, and what is wrong with each field."""
-        fields = [f"{name}: {' '.join(said)}" for name, said in self.errors.items()]
-        return [self.detail or self.title or f"{self.status} {self.code}", *fields]
+        """What happened, and what is wrong with each field, where that was not said before."""
+        fields = [
+            f"{name}: {' '.join(said)}"
+            for name, said in self.errors.items()
+            if not all(one in self.detail for one in said)
+        ]
+        # The detail of `invalid` tells programs to read `errors`; people read them below.
+        told = self.title if self.code == "invalid" and self.errors else self.detail
+        return [told or self.title or f"{self.status} {self.code}", *fields]
 
 
 class NotFound(ProblemError):

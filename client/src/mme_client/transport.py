@@ -132,7 +132,7 @@ class Transport:
             return None
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise errors.TimedOut("The time is over.")
+            raise errors.TimedOut
         return left
 
     def call(
@@ -350,7 +350,9 @@ def _why(error: BaseException) -> str:
     """What is wrong, without urllib3's representation of a connection."""
     root = _root(error)
     said = str(root) or type(root).__name__
-    return _hidden(re.sub(r"<[^<>]* object at 0x[0-9a-f]+>:? ?|^HTTPS?Connection\S*: ", "", said))
+    return _hidden(
+        re.sub(r"<[^<>]* object at 0x[0-9a-f]+>:? ?|^HTTPS?Connection\([^)]*\): ", "", said)
+    )
 
 
 def _hidden(text: str) -> str:

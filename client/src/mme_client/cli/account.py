@@ -161,13 +161,16 @@ def token_list(*, all: bool, json: bool, quiet: bool, timeout: float | None) -> 
             for one in found:
                 terminal.line(one.id)
         else:
+            states = {
+                "valid": _("valid"), "expired": _("expired"), "revoked": _("revoked")
+            }  # fmt: skip
             headings = (_("id"), _("name"), _("scopes"), _("state"), _("until"), _("last used"))
             rows = [
                 (
                     one.id,
                     one.name,
                     ", ".join(one.scopes),
-                    one.state,
+                    states.get(one.state, one.state),
                     at(one.expires_at),
                     " ".join(filter(None, (at(one.last_used_at), one.last_used_from))),
                 )

@@ -4,6 +4,7 @@ What a command does is in the other modules, which are imported when it runs: th
 command needs none of them.
 """
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
@@ -472,7 +473,7 @@ app.add_typer(tokens, name="token")
 
 @_command(
     tokens, "create", _("Make a token, and print it: it is shown this once."),
-    "mme token create nightly --scope read --scope invoke --days 30",
+    "mme token create nightly --scope read --scope invoke --days 7",
 )  # fmt: skip
 def token_create(
     name: Annotated[str, typer.Argument(metavar="NAME", help=_("By which you know it again."))],
@@ -547,6 +548,12 @@ def commands() -> dict[str, Any]:
     return found
 
 
+# What Typer says only in a text.
+_NO_COMMAND = re.compile(r"No such command '(?P<name>[^']*)'\.")
+_TOO_MANY = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((?P<names>.*)\)$", re.DOTALL)
+_QUOTED = re.compile(r"'([^']*)'")
+
+
 def is_usage(error: BaseException) -> bool:
     """Whether it is what Typer raises for a command line that it does not understand."""
     return hasattr(error, "format_message") and getattr(error, "exit_code", None) == 2
@@ -566,6 +573,19 @@ def usage(error: Any) -> str:
             said += " " + _("Did you mean: {names}").format(names=near)
         return said
     text: str = error.format_message()
+    if kind == "UsageError" and (found := _NO_COMMAND.match(text)):
+        said = _("There is no command {name}.").format(name=found["name"])
+        if near := ", ".join(_QUOTED.findall(text[found.end() :])):
+            said += " " + _("Did you mean: {names}").format(names=near)
+        return said
+    if kind == "UsageError" and (found := _TOO_MANY.match(text)):
+        return _("This is too much: {names}").format(names=found["names"])
+    if kind == "BadOptionUsage":
+        return _("{name} needs a value.").format(name=error.option_name)
+    if kind == "BadParameter" and error.param is not None:
+        param = error.param
+        name = param.opts[0] if param.param_type_name == "option" else param.metavar or param.name
+        return _("The value of {name} is not valid: {why}").format(name=name, why=error.message)
     return text
 
 

@@ -65,6 +65,10 @@ MESSAGES: dict[str, str] = {
     "Its id or its name.": "토큰의 ID 또는 이름입니다.",
     "{name} is missing.": "{name} 값이 없습니다.",
     "There is no option {name}.": "{name} 옵션이 없습니다.",
+    "There is no command {name}.": "{name} 명령이 없습니다.",
+    "This is too much: {names}": "인수가 너무 많습니다: {names}",
+    "{name} needs a value.": "값이 필요합니다: {name}",
+    "The value of {name} is not valid: {why}": "값이 올바르지 않습니다. {name}: {why}",
     "Did you mean: {names}": "혹시 다음을 찾으셨나요? {names}",
     "See: {command} --help": "도움말: {command} --help",
     "Upload an archive as the next version of a model, which is made if need be.": (
@@ -176,12 +180,25 @@ MESSAGES: dict[str, str] = {
     "Say which endpoint to wait for.": "기다릴 엔드포인트를 지정하세요.",
     "endpoint": "엔드포인트",
     "instances": "인스턴스",
-    "created": "생성",
+    "created": "생성됨",
+    "requested": "요청됨",
+    "waiting": "대기 중",
+    "creating": "생성 중",
+    "in_service": "서비스 중",
+    "updating": "업데이트 중",
+    "system_updating": "시스템 업데이트 중",
+    "rolling_back": "롤백 중",
+    "update_rollback_failed": "업데이트 롤백 실패",
+    "out_of_service": "서비스 중지됨",
+    "deleting": "삭제 중",
+    "failed": "실패",
+    "kept": "그대로 둠",
+    "config": "구성",
     "failure": "실패",
     "hint": "안내",
     "image": "이미지",
     "checked": "확인",
-    "gone": "삭제",
+    "gone": "삭제됨",
     # --- main.py, running.py, terminal.py ---
     "Wrong use: {sentence}": "잘못된 사용: {sentence}",
     "Request {id}; mme {version}": "요청 {id}, mme {version}",
@@ -241,6 +258,9 @@ MESSAGES: dict[str, str] = {
         "이름이 같은 토큰이 여러 개 있습니다: {name}. ID를 지정하세요."
     ),
     "Revoked: {name}": "폐기됨: {name}",
+    "valid": "유효",
+    "expired": "만료됨",
+    "revoked": "폐기됨",
     # --- calling.py ---
     "A call that has begun goes on in the portal; its answer is on the page Calls.": (
         "시작된 호출은 포털에서 계속됩니다. 응답은 호출 페이지에서 볼 수 있습니다."

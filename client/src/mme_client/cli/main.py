@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
             return 2
         if app.is_usage(error):
             return _wrong_use(app.usage(error), app.hint(error))
-        return _failed(error)
+        return _failed(error, json="--json" in arguments)
     return code if isinstance(code, int) else 0
 
 
@@ -46,7 +46,7 @@ def _wrong_use(sentence: str, hint: str = "") -> int:
     return 2
 
 
-def _failed(error: Exception) -> int:
+def _failed(error: Exception, *, json: bool) -> int:
     """Say what went wrong; gives the exit code. What is a fault of ``mme`` itself is raised."""
     from mme_client import errors
     from mme_client.cli import exits
@@ -71,7 +71,22 @@ def _failed(error: Exception) -> int:
         return _wrong_use(str(error))
     if not isinstance(error, errors.MmeError):
         raise error
+    if json:
+        _documented(error)
     return _said(error)
+
+
+def _documented(error: "MmeError") -> None:
+    """Print what the API answered, for programs: on a line, as there may be others before it."""
+    from mme_client import errors
+    from mme_client.cli.terminal import Terminal
+
+    if isinstance(error, errors.Rejected):
+        Terminal().document_line(error.version.document)
+    elif isinstance(error, errors.EndpointFailed):
+        Terminal().document_line(error.endpoint.document)
+    elif isinstance(error, errors.ProblemError):
+        Terminal().document_line(error.document)
 
 
 def _said(error: "MmeError") -> int:
@@ -90,7 +105,7 @@ def _said(error: "MmeError") -> int:
             say(sentence)
         say(_("Request {id}; mme {version}").format(id=error.instance, version=__version__))
     elif isinstance(error, errors.TimedOut):
-        say(_("The time that --timeout gives is over. {why}").format(why=error))
+        say(_("The time that --timeout gives is over. {why}").format(why=error).strip())
     elif isinstance(error, errors.Unreachable):
         say(_("No answer of a portal. {why}").format(why=error))
     else:

@@ -60,9 +60,30 @@ def _waited(terminal: Terminal, endpoint: Endpoint, goes_on: str) -> Endpoint:
 
 
 def _word(endpoint: Endpoint) -> str:
+    word = _state(endpoint.state)
     if endpoint.sagemaker_status and not endpoint.settled:
-        return f"{endpoint.state} ({endpoint.sagemaker_status})"
-    return endpoint.state
+        return f"{word} ({endpoint.sagemaker_status})"
+    return word
+
+
+def _state(state: str) -> str:
+    """A state of an endpoint or resource, in the language of the locale."""
+    return {
+        "requested": _("requested"),
+        "waiting": _("waiting"),
+        "created": _("created"),
+        "creating": _("creating"),
+        "in_service": _("in_service"),
+        "updating": _("updating"),
+        "system_updating": _("system_updating"),
+        "rolling_back": _("rolling_back"),
+        "update_rollback_failed": _("update_rollback_failed"),
+        "out_of_service": _("out_of_service"),
+        "deleting": _("deleting"),
+        "failed": _("failed"),
+        "gone": _("gone"),
+        "kept": _("kept"),
+    }.get(state, state)
 
 
 def _result(terminal: Terminal, endpoint: Endpoint) -> None:
@@ -128,7 +149,8 @@ def _show(terminal: Terminal, endpoint: Endpoint) -> None:
         ]
     )
     for one in endpoint.resources:
-        terminal.line(f"  {one.kind}  {one.name}  {one.state}")
+        kind = {"model": _("model"), "config": _("config"), "endpoint": _("endpoint")}
+        terminal.line(f"  {kind.get(one.kind, one.kind)}  {one.name}  {_state(one.state)}")
 
 
 def events(
