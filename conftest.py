@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from structlog import contextvars
 
 from core import catalogs, remembered
 from tests import quick
@@ -65,6 +66,12 @@ def _tokens_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
     token_auth.CACHE.clear()
     monkeypatch.setattr(token_uses.USES, "note", lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def _request_of_this_test() -> None:
+    """No test is given the id of a request that one before it sent without a server's end."""
+    contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,10 +18,9 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from core import errors
+from core import clock, errors
 from core.lease import LeaseLost
 from core.sentences import Sentence, phrase
 from endpoints.models import Endpoint
@@ -223,7 +222,7 @@ def _begin(
             % {"version": version, "name": endpoint.name},
             "model-not-served",
         )
-    now = timezone.now()
+    now = clock.now()
     row = Invocation(
         endpoint=endpoint,
         version=version,

@@ -872,10 +872,11 @@ def test_the_docs_allow_what_originals_need_and_no_more() -> None:
     }
     kept = {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}
     assert actions["ORIGINALS/*"] == actions["PREFIX/*"] == kept
-    assert actions["STAGING/*"] == actions["TESTSETS/*"] == kept | {"s3:DeleteObject"}
+    for folder in ("STAGING/*", "TESTSETS/*", "PICTURES/*"):
+        assert actions[folder] == kept | {"s3:DeleteObject"}
     assert actions["ALIASES/*"] == {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
     (lists,) = [one for one in policy["Statement"] if one["Action"] == "s3:ListBucket"]
-    listed = {"PREFIX/*", "STAGING/*", "ALIASES/*"}
+    listed = {"PREFIX/*", "STAGING/*", "ALIASES/*", "PICTURES/*", "TESTSETS/*"}
     assert set(lists["Condition"]["StringLike"]["s3:prefix"]) == listed
     rules = json.loads(page.split("<!-- lifecycle -->")[1].split("```")[1][4:])["Rules"]
     assert [rule["Filter"] for rule in rules] == [{}, {"Prefix": "ORIGINALS/"}]
