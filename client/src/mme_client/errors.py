@@ -51,7 +51,7 @@ class ProblemError(MmeError):
             if not all(one in self.detail for one in said)
         ]
         # The detail of `invalid` tells programs to read `errors`; people read them below.
-        told = self.title if self.code == "invalid" and self.errors else self.detail
+        told = f"{self.title}." if self.code == "invalid" and self.errors else self.detail
         return [told or self.title or f"{self.status} {self.code}", *fields]
 
 

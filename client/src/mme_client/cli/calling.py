@@ -57,6 +57,11 @@ def invoke(
                     terminal.document_line(error.document)
                 for sentence in error.sentences():
                     say(f"{picture}: {sentence}")
+            except OSError as error:
+                if len(pictures) == 1 or isinstance(error, BrokenPipeError):
+                    raise
+                failed = failed or exits.Exit.FAILED
+                say(f"{picture}: {error.strerror or error}")
     if failed is not None:
         raise SomeFailed(failed)
 

@@ -1,0 +1,83 @@
+"""``mme invoke``: one picture and several, and what is printed of their answers."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from client.tests.conftest import Ran
+from client.tests.fake_portal import EXAMPLES, FakePortal, Says, problem
+
+Mme = Callable[..., Ran]
+DOCUMENT = EXAMPLES["invocations_get"]["200"]
+CALL = Says(document=DOCUMENT)
+BYTES = b"\xff\xd8\xff picture"
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> str:
+    path = tmp_path / "7.jpg"
+    path.write_bytes(BYTES)
+    return str(path)
+
+
+def test_one_picture_is_one_document_and_its_first_label(
+    mme: Mme, fake: FakePortal, picture: str
+) -> None:
+    fake.answers = [CALL]
+    ran = mme("invoke", "demo", "digits:2", picture, "--json", url=fake.url, token="mme_x")
+    assert (ran.code, json.loads(ran.out), ran.err) == (0, DOCUMENT, "")
+    sent = fake.requests[-1]
+    assert sent.target == "/api/v1/endpoints/demo/invocations?model=digits%3A2&name=7.jpg"
+    assert (sent.body, sent.headers["Content-Type"]) == (BYTES, "image/jpeg")
+    label = DOCUMENT["predictions"][0]["label"]
+    assert mme("invoke", "demo", "digits:2", picture, "--quiet").out == f"{label}\n"
+    shown = mme("invoke", "demo", "digits:2", picture, "--top", "1").out
+    assert len(shown.splitlines()) == 2
+    assert shown.endswith(f"  {label}\n")
+
+
+def test_of_several_pictures_each_has_its_line_and_one_that_fails_stops_none(
+    mme: Mme, fake: FakePortal, picture: str
+) -> None:
+    refused = problem("model-refused", 422)
+    fake.answers = [CALL, refused, CALL]
+    ran = mme(
+        "invoke", "demo", "digits:2", picture, picture, "/nowhere.jpg", picture, "--json",
+        url=fake.url, token="mme_x",
+    )  # fmt: skip
+    assert ran.code == 1
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert lines == [DOCUMENT, refused.document, DOCUMENT]
+    assert f"{picture}: This is model-refused." in ran.err
+    assert "/nowhere.jpg: No such file or directory" in ran.err
+
+
+def test_a_token_that_may_not_call_is_told_once(mme: Mme, fake: FakePortal, picture: str) -> None:
+    fake.answers = [problem("scope-missing", 403)]
+    ran = mme("invoke", "demo", "digits:2", picture, picture, url=fake.url, token="mme_x")
+    assert (ran.code, len(fake.requests)) == (4, 1)
+
+
+def test_raw_is_what_the_container_said(
+    mme: Mme, fake: FakePortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Std:
+        buffer = io.BytesIO(BYTES)
+
+        def flush(self) -> None: ...
+
+    class Out(Std):
+        buffer = io.BytesIO()
+
+    monkeypatch.setattr("sys.stdin", Std())
+    fake.answers = [Says(body=b"\x00\x01 its own", headers={"Content-Type": "application/x-npy"})]
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", Out())
+        ran = mme("invoke", "demo", "key.tar.gz", "-", "--target", "--raw", url=fake.url)
+    assert (ran.code, Out.buffer.getvalue()) == (0, b"\x00\x01 its own")
+    sent = fake.requests[-1]
+    assert sent.target.startswith("/api/v1/endpoints/demo/invocations?target=key.tar.gz")
+    assert (sent.body, sent.headers["Accept"]) == (BYTES, "*/*")
