@@ -62,7 +62,7 @@ def _list_tabs(request: HttpRequest, *, torn_down: int | None) -> list[Tab]:
     running = reverse("endpoints:list")
     ended = reverse("endpoints:torn-down")
     return [
-        Tab(_("Running"), running, request.path == running),
+        Tab(_("Current"), running, request.path == running),
         Tab(_("Torn down"), ended, request.path == ended, torn_down),
     ]
 

@@ -1,9 +1,10 @@
 """Pictures of the running portal: a contact sheet of all pages, and the screenshots of the README.
 
 `make pictures` takes them from the stack that runs (`make up`, by LOCAL_DIR and PORT), or from one
-that it starts for itself where none does. The sheets are in LOCAL_DIR/pictures: every page that
-links of an admin's lead to, one of each kind, and /styleguide/, in both schemes, both languages,
-1280 and 390 px wide. With --readme it writes docs/pictures/ as well, each below 200 KB.
+that it starts for itself where none does, with some more models. The sheets are in
+LOCAL_DIR/pictures: every page that links of an admin's lead to, one of each kind, and /styleguide/,
+in both schemes, both languages, 1280 and 390 px wide. With --readme it writes docs/pictures/ as
+well, each below 200 KB.
 
 The styleguide is shown where the stack runs with STYLEGUIDE=1 or DEBUG=1.
 """
@@ -30,6 +31,7 @@ from urllib.parse import urlsplit
 from PIL import Image, ImageDraw, ImageFont
 
 from stack.layout import ROOT, Layout
+from tests.artifacts import constant_archive, constant_network, pack
 from tests.conftest import chromium
 from tests.stack import Stack
 
@@ -77,9 +79,57 @@ def portal() -> Iterator[Portal]:
         own = Stack(Path(folder) / "stack", demo if demo.is_dir() else None)
         try:
             own.start()
+            fill(own, Path(folder))
             yield Portal(own.url, own.admin_password)
         finally:
             own.stop()
+
+
+#: What a stack of our own is given besides the demo: models with a description and labels.
+MODELS = {
+    "animals": ("Animals in front of the cameras of the farm.", ["cow", "horse", "sheep"]),
+    "fruit": ("Sorts fruit on the belt by kind.", ["apple", "pear", "plum", "quince"]),
+    "line-4-defects": (
+        "Finds scratches and dents on parts of line 4.",
+        ["good", "scratch", "dent"],
+    ),
+    "receipts": ("Tells receipts from other papers.", ["receipt", "other"]),
+    "street-signs": ("Signs in Seoul, by day and by night.", ["stop", "yield", "one way"]),
+}
+_UPLOAD = """
+from pathlib import Path
+from django.contrib.auth.models import User
+from models_catalog.services import upload_version
+for name, description, note, path in {uploads!r}:
+    with Path(path).open("rb") as file:
+        upload_version(
+            name=name, description=description, note=note, file=file, file_name=Path(path).name,
+            actor=User.objects.get(username="admin"),
+        )
+"""
+_WAITING = """
+from models_catalog.models import Version
+print(Version.objects.filter(state__in=Version.UNSETTLED).count())
+"""
+
+
+def fill(own: Stack, folder: Path) -> None:
+    """Give a stack of our own some models and a version that is rejected."""
+    uploads = []
+    for name, (description, labels) in MODELS.items():
+        path = constant_archive(folder / f"{name}.tar.gz", labels=labels, answer=0)
+        uploads.append(
+            (name, description, f"The first that knows {len(labels)} labels.", str(path))
+        )
+    without = constant_network(labels=["a", "b"], answer=0)
+    del without["synset.txt"]
+    path = pack(folder / "animals-2.tar.gz", without)
+    uploads.append(("animals", "", "Trained on the pictures of the summer.", str(path)))
+    own.manage("shell", "--no-imports", "--command", _UPLOAD.format(uploads=uploads))
+    deadline = time.monotonic() + 120
+    while int(own.manage("shell", "--no-imports", "--command", _WAITING)):
+        if time.monotonic() > deadline:
+            raise SystemExit("The models for the pictures were not validated within 120 s.")
 
 
 def log_in(page: Any, found: Portal) -> None:
@@ -127,11 +177,14 @@ def crawl(page: Any, base: str) -> list[str]:
 
 
 def call(page: Any) -> str:
-    """Call a model with the first sample, twice: cold, then warm. Gives the answer's address."""
-    for _ in range(2):
-        page.goto("/invoke/")
+    """Call the newest model of digits with some samples: cold, then warm. Gives the last answer."""
+    page.goto("/models/digits/")
+    links = page.eval_on_selector_all("a[href]", "all => all.map((one) => one.href)")
+    form = next(link for link in links if "/invoke/?" in link)
+    for sample in (2, 4, 0):
+        page.goto(form)
         before = _answers(page)
-        page.locator("main button:has(img)").first.click()
+        page.locator("main button:has(img)").nth(sample).click()
         deadline = time.monotonic() + 120
         while True:
             if time.monotonic() > deadline:
