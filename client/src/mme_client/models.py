@@ -33,13 +33,33 @@ _NAME = re.compile(r"(?P<model>[^:]+):(?P<number>[0-9]{1,9})")
 class Models(Noun):
     """The registered models, and their versions."""
 
-    def list(self, *, search: str = "", sort: str = "") -> Iterator[Model]:
-        """Models; ``search``: in names and descriptions. ``sort``: uploaded or name.
+    def list(
+        self,
+        *,
+        search: str = "",
+        state: str = "",
+        alias: str = "",
+        called_in_days: int | None = None,
+        never_called: bool = False,
+        sort: str = "",
+    ) -> Iterator[Model]:
+        """Models; ``search``: words that each has, or the beginning of a SHA-256.
+
+        ``state``: of the newest version: ready, rejected, validating or none. ``sort``: uploaded,
+        name, called or size.
 
         >>> [model.name for model in portal.models.list(search="digits", sort="name")]
         ['digits']
         """
-        return self._portal.pages(Model, "/models", {"search": search, "sort": sort})
+        query = {
+            "search": search,
+            "state": state,
+            "alias": alias,
+            "called_in_days": called_in_days,
+            "never_called": never_called or None,
+            "sort": sort,
+        }
+        return self._portal.pages(Model, "/models", query)
 
     def get(self, name: str) -> Model:
         """One model."""

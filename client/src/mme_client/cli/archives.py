@@ -115,24 +115,56 @@ def state(version: Version) -> str:
     }.get(version.state, version.state)
 
 
-def models(search: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
-    """The registered models."""
+def models(
+    search: str,
+    *,
+    state: str = "",
+    alias: str = "",
+    called_in: int | None = None,
+    never_called: bool = False,
+    sort: str = "",
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """The registered models, or those that a search and filters find."""
+    if called_in is not None and never_called:
+        raise WrongUse(_("Give one of --called-in and --never-called."))
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        found = list(portal.models.list(search=search))
+        found = list(
+            portal.models.list(
+                search=search,
+                state=state,
+                alias=alias,
+                called_in_days=called_in,
+                never_called=never_called,
+                sort=sort,
+            )
+        )
         if json:
             terminal.document({"items": [one.document for one in found], "next": None})
         elif quiet:
             for one in found:
                 terminal.line(one.name)
         else:
-            headings = (_("model"), _("versions"), _("newest ready"), _("size"), _("uploaded"))
+            headings = (
+                _("model"),
+                _("versions"),
+                _("newest ready"),
+                _("aliases"),
+                _("size"),
+                _("uploaded"),
+                _("last call"),
+            )
             rows = [
                 (
                     one.name,
                     str(one.versions),
                     f"{one.name}:{one.latest.number}" if one.latest else "",
+                    ", ".join(f"{alias.name}:{alias.number}" for alias in one.aliases),
                     size(one.latest.size) if one.latest else "",
                     at(one.latest.created_at) if one.latest else "",
+                    at(one.last_call) if one.last_call else "",
                 )
                 for one in found
             ]
