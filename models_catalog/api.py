@@ -21,7 +21,7 @@ from core.api.problems import Problem
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from core.body_limits import BodyLimit
 from core.permissions import actor
-from models_catalog import attention, services, validation_result
+from models_catalog import attention, comparing, references, services, validation_result
 from models_catalog.archives import too_large
 from models_catalog.models import (
     LEAST_DIGITS,
@@ -41,6 +41,7 @@ ModelState = Literal["none", "validating", Version.State.READY, Version.State.RE
 _SORTED_BY = {
     "uploaded": "uploaded_at", "name": "name", "called": "called_at", "size": "ready_size"
 }  # fmt: skip
+_MOST_LABELS = 1000
 _MEGABYTE = 1 << 20  # of what the preflight reports (container/sandbox.py)
 
 
@@ -144,6 +145,49 @@ class VersionDetailOut(VersionOut):
     same_as: list[SameOut] = Field(description="Those that are ready first; 20 at most.")
 
 
+class FactOut(Schema):
+    """One line of a comparison; null: not known of that version."""
+
+    name: str
+    one: int | float | str | None
+    other: int | float | str | None
+    differs: bool
+
+
+class MovedOut(Schema):
+    """A label at another place."""
+
+    label: str
+    one: int
+    other: int
+
+
+class LabelsOut(Schema):
+    """How the labels of two versions differ; 1,000 of each kind at most."""
+
+    added: list[str] = Field(description="Only the other version has them.")
+    removed: list[str] = Field(description="Only the one version has them.")
+    moved: list[MovedOut] = Field(description="Both have them, at other places.")
+
+
+class ComparedOut(Schema):
+    """A version that is compared."""
+
+    model: str
+    number: int
+
+
+class ComparisonOut(Schema):
+    """Two versions beside each other."""
+
+    one: ComparedOut
+    other: ComparedOut
+    facts: list[FactOut]
+    metadata: list[FactOut] = Field(description="By key.")
+    layers: list[FactOut] = Field(description="How many there are of each kind.")
+    labels: LabelsOut
+
+
 class ModelIn(Input):
     """A model to register."""
 
@@ -209,6 +253,15 @@ class DownloadParameters(Parameters):
     """Which bytes of a version."""
 
     original: bool = Field(False, description="The file as uploaded, and not what is served.")
+
+
+class CompareParameters(Parameters):
+    """What to compare with."""
+
+    other: str = Field(
+        "", max_length=references.MAX_LENGTH,
+        description="`digits:2`, `digits@live`, or `digits`; empty: the version before.",
+    )  # fmt: skip
 
 
 class WaitParameters(Parameters):
@@ -425,6 +478,41 @@ def report(request: HttpRequest, name: str, number: int) -> Any:
     if not found:
         raise Problem("not-found", _("There is no report: the version was not validated yet."))
     return found
+
+
+@operation(
+    router, "GET", "/models/{name}/versions/{int:number}/comparison", id="versions_compare",
+    scope=Scope.READ, permission="models_catalog.view_model", doing=_LOOK,
+    response={200: ComparisonOut},
+)  # fmt: skip
+def compare(request: HttpRequest, name: str, number: int, query: Query[CompareParameters]) -> Any:
+    """This version beside another one, which is resolved in this moment."""
+    one = references.Reference(name, number).resolve(with_report=True)
+    if one is None:
+        raise _no_version(name, number)
+    if query.other:
+        try:
+            other = references.parse(query.other).resolve(with_report=True)
+        except references.Malformed as problem:
+            raise Problem("invalid", errors={"other": [str(problem)]}) from None
+    else:
+        other = one.model.versions.filter(number__lt=number).order_by("-number").first()
+    if other is None:
+        said = _("There is no version to compare it with.")
+        raise Problem("not-found", said)
+    found = comparing.compare(one, other)
+    return {
+        "one": {"model": one.model.name, "number": one.number},
+        "other": {"model": other.model.name, "number": other.number},
+        "facts": found.facts,
+        "metadata": found.metadata,
+        "layers": found.layers,
+        "labels": {
+            "added": found.added[:_MOST_LABELS],
+            "removed": found.removed[:_MOST_LABELS],
+            "moved": found.moved[:_MOST_LABELS],
+        },
+    }
 
 
 @operation(

@@ -32,10 +32,12 @@ class Reference:
             return f"{self.model}@{self.alias}"
         return self.model if self.number is None else f"{self.model}:{self.number}"
 
-    def resolve(self) -> Version | None:
+    def resolve(self, *, with_report: bool = False) -> Version | None:
         """The version that it means now, with its model; None where there is none."""
         rows = Version.objects.filter(model__name=self.model).select_related("model")
-        rows = rows.defer("report", "model__description")
+        rows = rows.defer("model__description")
+        if not with_report:
+            rows = rows.defer("report")
         if self.number is not None:
             return rows.filter(number=self.number).first()
         named = self.alias or LIVE

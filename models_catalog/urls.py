@@ -32,6 +32,7 @@ urlpatterns = [
         name="download-original",
     ),
     path("<model_name:name>/v<int:number>/live/", views.version_live, name="version-live"),
+    path("<model_name:name>/v<int:number>/compare/", views.compare, name="compare"),
     path("<model_name:name>/v<int:number>/dismiss/", views.dismiss, name="dismiss"),
     path("<model_name:name>/v<int:number>/restore/", views.restore, name="restore"),
     path("<model_name:name>/live/", views.versions_live, name="versions-live"),

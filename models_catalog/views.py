@@ -23,7 +23,15 @@ from core.body_limits import accepts_body
 from core.errors import AwsError
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Search, Table
-from models_catalog import alias_views, attention, services, trying, validation_result
+from models_catalog import (
+    alias_views,
+    attention,
+    comparing,
+    references,
+    services,
+    trying,
+    validation_result,
+)
 from models_catalog.archives import most_bytes, too_large
 from models_catalog.forms import ArrivedForm, UploadForm
 from models_catalog.models import (
@@ -393,6 +401,50 @@ def _form_page(
         "try": trying.available(),
     }
     return render(request, "models_catalog/upload.html", context, status=status)
+
+
+@require_safe
+@may_view
+def compare(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """A version beside another one, `?with=digits@live`; by default the one before."""
+    version = _version(name, number)
+    others = version.model.versions.exclude(pk=version.pk).order_by("-number")
+    named = request.GET.get("with", "").strip().replace("\0", "")
+    before = others.filter(number__lt=number).values_list("number", flat=True).first()
+    if not named and before is not None:
+        named = f"{name}:{before}"
+    found, problem = None, ""
+    try:
+        other = references.parse(named).resolve(with_report=True) if named else None
+    except references.Malformed as error:
+        other, problem = None, str(error)
+    if other is not None:
+        found = comparing.compare(other, version)
+    elif named and not problem:
+        problem = _("There is no version %(name)s.") % {"name": named}
+    differ = request.GET.get("differ") == "1"
+    context = {
+        "version": version,
+        "named": named,
+        "others": [f"{name}:{one}" for one in others.values_list("number", flat=True)[:MAX_FOUND]],
+        "differ": differ,
+        "found": found,
+        "problem": problem,
+        "parts": _compared(found, differ=differ) if found is not None else [],
+    }
+    return render(request, "models_catalog/compare.html", context)
+
+
+def _compared(found: comparing.Comparison, *, differ: bool) -> list[tuple[str, list[Any]]]:
+    parts = [
+        (_("What is known"), found.facts),
+        (_("Metadata"), found.metadata),
+        (_("Layers"), found.layers),
+    ]
+    return [
+        (heading, [fact for fact in facts if fact.differs or not differ])
+        for heading, facts in parts
+    ]
 
 
 @require_POST

@@ -60,6 +60,9 @@ WAYS: dict[str, Ways] = {
     ),
     "versions_push": Ways("push", "models_catalog:upload", "api.md#Versions"),
     "versions_get": Ways("show", "models_catalog:version", "api.md#Versions"),
+    "versions_compare": Ways(
+        "compare", "models_catalog:compare", "catalog.md#Compare two versions"
+    ),
     "versions_report": Ways(_IN_REPORT, "models_catalog:version", "api.md#Versions"),
     "versions_download": Ways("download", "models_catalog:download", "api.md#Versions"),
     "versions_dismiss": Ways(

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mme_client import errors
 from mme_client.noun import Noun, part
-from mme_client.records import Model, Version
+from mme_client.records import Comparison, Model, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -128,6 +128,11 @@ class Models(Noun):
         """The versions of a model, the newest first."""
         path = f"/models/{part(model)}/versions"
         return self._portal.pages(Version, path, {"state": state})
+
+    def compare(self, one: str, other: str = "") -> Comparison:
+        """A version, as ``digits:2``, beside another one; by default the one before."""
+        answer = self._transport.call("GET", f"{_path(one)}/comparison", query={"other": other})
+        return Comparison.of(answer.document(), self._portal)
 
     def version(self, name: str, *, wait: int = 0) -> Version:
         """One version, as ``digits:2``; ``wait``: seconds for a change where it is not settled.

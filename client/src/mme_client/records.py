@@ -180,6 +180,34 @@ class NewestVersion(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fact(Record):
+    """One line of a comparison; None: not known of that version."""
+
+    name: str
+    differs: bool
+
+    @property
+    def one(self) -> Any:
+        """The value of the one version."""
+        return self.document.get("one")
+
+    @property
+    def other(self) -> Any:
+        """The value of the other version."""
+        return self.document.get("other")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Record):
+    """Two versions beside each other; ``labels`` has ``added``, ``removed`` and ``moved``."""
+
+    facts: list[Fact]
+    metadata: list[Fact]
+    layers: list[Fact]
+    labels: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class NamedVersion(Record):
     """An alias of a model, and the version where it points."""
 

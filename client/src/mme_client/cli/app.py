@@ -311,6 +311,33 @@ def show(
 
 
 @_command(
+    app, "compare", _("Two versions beside each other, and where they differ."),
+    "mme compare digits:1 digits:2",
+    "mme compare digits:2 digits@live --all",
+)  # fmt: skip
+def compare(
+    one: Annotated[str, typer.Argument(metavar="VERSION", help=_("A version: digits:2."))],
+    other: Annotated[
+        str,
+        typer.Argument(
+            metavar="[OTHER]",
+            help=_("digits:1, digits@live or digits; by default the version before."),
+            show_default=False,
+        ),
+    ] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help=_("Also what is the same of both."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import comparing
+
+    comparing.compare(one, other, everything=everything, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
     app, "download", _("Download the archive of a version, as it is served."),
     "mme download digits:2 -o digits.tar.gz",
 )  # fmt: skip

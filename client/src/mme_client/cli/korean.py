@@ -100,6 +100,15 @@ MESSAGES: dict[str, str] = {
         "--called-in과 --never-called 중 하나만 지정하세요."
     ),
     "aliases": "별칭",
+    "Two versions beside each other, and where they differ.": (
+        "두 버전을 나란히 놓고 다른 점을 표시합니다."
+    ),
+    "digits:1, digits@live or digits; by default the version before.": (
+        "digits:1, digits@live 또는 digits입니다. 기본값은 바로 앞 버전입니다."
+    ),
+    "Also what is the same of both.": "두 버전이 같은 항목도 표시합니다.",
+    "label only in {name}: {label}": "한쪽에만 있는 레이블({name}): {label}",
+    "label {label} moved: {one} → {other}": "위치가 바뀐 레이블: {label} ({one} → {other})",
     "What is known of it, such as accuracy=0.93; as often as needed.": (
         "accuracy=0.93처럼 버전의 메타데이터를 적습니다. 여러 번 쓸 수 있습니다."
     ),

@@ -1,0 +1,98 @@
+"""Two versions beside each other: on the page and by the API."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from models_catalog import aliases
+from models_catalog.tests.test_api_reading import V1, got, made, viewer
+
+__all__ = ["viewer"]
+
+
+def _report(labels: list[str], **layers: int) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "load_ms": 10.0 + len(labels),
+        "memory_mb": 80,
+        "artifact": {
+            "labels": labels, "label_count": len(labels), "layers": layers,
+            "outputs": [{"name": "softmax", "shape": [1, len(labels)]}],
+        },
+    }  # fmt: skip
+
+
+@pytest.fixture
+def two(viewer: Client) -> None:
+    first = _report(["zero", "one", "two", "<b>"], Convolution=2, Pooling=1)
+    second = _report(["zero", "two", "one", "three"], Convolution=3)
+    made("digits", 1, report=first, metadata={"accuracy": 0.9}, parameters=10, note="First")
+    made("digits", 2, report=second, metadata={"accuracy": 0.93, "seed": 1}, parameters=10)
+
+
+@pytest.mark.usefixtures("two")
+def test_what_differs_is_said(viewer: Client) -> None:
+    found = got(viewer, "/models/digits/versions/1/comparison?other=digits:2")
+    assert (found["one"]["number"], found["other"]["number"]) == (1, 2)
+    facts = {fact.pop("name"): fact for fact in found["facts"]}
+    assert facts["note"] == {"one": "First", "other": "", "differs": True}
+    assert facts["parameters"] == {"one": 10, "other": 10, "differs": False}
+    assert facts["load_ms"] == {"one": 14.0, "other": 14.0, "differs": False}
+    assert facts["outputs"]["one"] == "softmax 1 × 4"
+    assert [(one["name"], one["one"], one["other"]) for one in found["layers"]] == [
+        ("Convolution", 2, 3), ("Pooling", 1, None),
+    ]  # fmt: skip
+    assert [(one["name"], one["one"], one["other"]) for one in found["metadata"]] == [
+        ("accuracy", 0.9, 0.93), ("seed", None, 1),
+    ]  # fmt: skip
+    assert found["labels"] == {
+        "added": ["three"],
+        "removed": ["<b>"],
+        "moved": [
+            {"label": "one", "one": 1, "other": 2},
+            {"label": "two", "one": 2, "other": 1},
+        ],
+    }
+
+
+@pytest.mark.usefixtures("two")
+def test_the_other_one_is_a_reference_or_the_version_before(viewer: Client) -> None:
+    made("cats")
+    aliases.move(model="digits", name="live", number=1, actor=None)
+    path = "/models/digits/versions/2/comparison"
+    assert got(viewer, path)["other"] == {"model": "digits", "number": 1}
+    assert got(viewer, f"{path}?other=digits@live")["other"]["number"] == 1
+    assert got(viewer, f"{path}?other=cats")["other"] == {"model": "cats", "number": 1}
+    for query, status in (("digits:7", 404), ("digits@", 422), ("digits:7@x", 422)):
+        assert viewer.get(f"{V1}{path}?other={query}").status_code == status
+    assert viewer.get(f"{V1}/models/digits/versions/1/comparison").status_code == 404
+    assert viewer.get(f"{V1}/models/digits/versions/9/comparison").status_code == 404
+
+
+@pytest.mark.usefixtures("two")
+def test_the_page_shows_both_and_leaves_out_what_is_alike(
+    client_of: Callable[[str], Client],
+) -> None:
+    client = client_of("admin")
+    url = "/models/digits/v2/compare/"
+    assert f'href="{url}"' in client.get("/models/digits/v2/").content.decode()
+
+    def rows(query: str = "") -> list[str]:
+        page = client.get(url + query).content.decode()
+        assert "<b>" not in page
+        return re.findall(r'<th scope="row">([^<]+)</th>', page)
+
+    assert {"Parameters", "Note", "accuracy", "Convolution"} <= set(rows())
+    differing = rows("?with=digits:1&differ=1")
+    assert {"Note", "accuracy", "Pooling"} <= set(differing)
+    assert "Parameters" not in differing
+    page = client.get(f"{url}?with=digits:1").content.decode()
+    assert page.index("v1</a></th>") < page.index("v2</a></th>")
+    for label in ("three", "&lt;b&gt;", "one 1 → 2"):
+        assert f"<span>{label}</span>" in page
+    assert "There is no version digits:9." in client.get(f"{url}?with=digits:9").content.decode()
+    assert "Write it as digits:2" in client.get(f"{url}?with=a@b@c").content.decode()
+    assert client.get(f"{url}?with=%00").status_code == 200
