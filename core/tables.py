@@ -232,7 +232,8 @@ class Table:
     ``rows``: a QuerySet, or a list of objects, whose attributes are filtered and sorted by. Values
     that are not known are ignored. ``default_sort``: the name of a column, or a field; "-"
     before it reverses. ``keep``: other parameters of the address that links go on with. ``name``
-    goes before the parameters where a page has more than one table.
+    goes before the parameters where a page has more than one table. ``live``: the id of the element
+    with all that was found, which is replaced as somebody types into the search.
     """
 
     def __init__(
@@ -245,8 +246,11 @@ class Table:
         per_page: int = 50,
         keep: Sequence[str] = (),
         name: str = "",
+        live: str = "",
     ) -> None:
         self.name = name
+        #: The id of what is replaced as somebody types into the search; empty: nothing is.
+        self.live = live
         #: What goes before each of its parameters in the address.
         self.prefix = f"{name}-" if name else ""
         self._given = request.GET

@@ -222,6 +222,8 @@ class Invocation(Leased):
                 name="invocation_cold",
                 condition=Q(cold=True),
             ),
+            # For when a version was called last, and whether it was since some day.
+            models.Index(fields=["version", "-created_at"], name="invocation_of_version"),
         ]
 
     def __str__(self) -> str:

@@ -1,10 +1,9 @@
 """The operations of models and their versions."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from django.conf import settings
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -12,7 +11,7 @@ from ninja import Query, Router, Status
 from pydantic import Field
 
 from activity.attempts import made_by
-from core import waiting
+from core import clock, waiting
 from core.api import answers, digests, etags
 from core.api.caller import Scope
 from core.api.headers import set_header
@@ -38,6 +37,10 @@ _LOOK, _UPLOAD = gettext_noop("look at the catalog"), gettext_noop("upload model
 _DELETE, _DOWNLOAD = gettext_noop("delete models"), gettext_noop("download archives")
 # The values of Version.State; a class called State is another room's, too.
 VersionState = Annotated[str, OneOf(Version.State)]
+ModelState = Literal["none", "validating", Version.State.READY, Version.State.REJECTED]
+_SORTED_BY = {
+    "uploaded": "uploaded_at", "name": "name", "called": "called_at", "size": "ready_size"
+}  # fmt: skip
 _MEGABYTE = 1 << 20  # of what the preflight reports (container/sandbox.py)
 
 
@@ -48,6 +51,14 @@ class LatestOut(Schema):
     target_model: str
     size: int = Field(description="Bytes of what is served.")
     created_at: datetime
+    created_by: str | None
+
+
+class NamedOut(Schema):
+    """An alias of a model, and the version where it points."""
+
+    name: str
+    number: int
 
 
 class NewestOut(Schema):
@@ -67,6 +78,8 @@ class ModelOut(Schema):
     versions: int = Field(description="How many there are, with those that were rejected.")
     latest: LatestOut | None = Field(description="The newest that is ready; null: there is none.")
     newest: NewestOut | None
+    aliases: list[NamedOut] = Field(description="`live` first, then by name.")
+    last_call: datetime | None = Field(description="Of any version; null: it was never called.")
     deletable: bool = Field(description="Whether nothing of it was ever published.")
 
 
@@ -97,6 +110,9 @@ class VersionOut(Schema):
     reason: str | None = Field(description="Why it was rejected, in the reader's language.")
     reason_code: str | None = Field(description="The kind of fault: `rejected.not_gzip`; stable.")
     note: str
+    metadata: dict[str, float | int | str] = Field(
+        description='`{"accuracy": 0.93}`; may be empty.'
+    )
     file_name: str = Field(description="What the file was called that was uploaded.")
     size: int = Field(description="Bytes as uploaded.")
     sha256: str = Field(description="Of the bytes as uploaded.")
@@ -138,9 +154,23 @@ class ModelIn(Input):
 class ModelParameters(ListParameters):
     """Which models, in which order."""
 
-    search: str = Field("", max_length=200, description="A part of the name or description.")
-    sort: Literal["uploaded", "name"] = Field(
-        "uploaded", description="`uploaded`: the newest upload first; `name`: by name."
+    search: str = Field(
+        "", max_length=200,
+        description="Words, six at most, that are each in its name, description, aliases, notes, "
+        "file names or people; or the beginning of a SHA-256.",
+    )  # fmt: skip
+    state: ModelState | None = Field(
+        None, description="Of its newest version; `none`: it has none; `validating`: not settled."
+    )
+    alias: str = Field("", max_length=NAME_LENGTH, description="Those that have this alias.")
+    called_in_days: int | None = Field(
+        None, ge=1, le=3650, description="Those that were called in so many days."
+    )
+    never_called: bool = Field(False, description="Those of which no version was ever called.")
+    sort: Literal["uploaded", "name", "called", "size"] = Field(
+        "uploaded",
+        description="`uploaded`: the newest upload first; `name`: by name; `called`: the latest "
+        "call first; `size`: the largest first.",
     )
 
 
@@ -170,6 +200,9 @@ class PushParameters(Parameters):
         "", description="How the portal packs what is served; empty: as the portal has it set."
     )
     description: str = Field("", max_length=2000, description="Of a model that is new by this.")
+    meta: list[str] = Field(
+        [], description="Metadata, once each: `accuracy=0.93`. What reads as a number is one."
+    )
 
 
 class DownloadParameters(Parameters):
@@ -193,13 +226,24 @@ class WaitParameters(Parameters):
     response={200: Page[ModelOut]},
 )  # fmt: skip
 def list_models(request: HttpRequest, query: Query[ModelParameters]) -> Any:
-    """All models, the newest upload first."""
-    rows = RegisteredModel.objects.described()
+    """All models, the newest upload first; or those that a search and filters find."""
+    rows = RegisteredModel.objects.listed()
     if query.search:
-        rows = rows.filter(Q(name__icontains=query.search) | Q(description__icontains=query.search))
-    order = ("name",) if query.sort == "name" else ("-uploaded_at", "-pk")
-    found = page(request, rows, query, order=order)
-    return {**found, "items": _models_shown(found["items"])}
+        rows = rows.search(query.search)
+    if query.state is not None:
+        rows = rows.of_state(query.state)
+    if query.alias:
+        rows = rows.with_alias(query.alias)
+    if query.called_in_days is not None:
+        rows = rows.called_since(clock.now() - timedelta(days=query.called_in_days))
+    if query.never_called:
+        rows = rows.never_called()
+    field = _SORTED_BY[query.sort]
+    order = ("name",) if field == "name" else (f"-{field}", "-pk")
+    found = page(request, rows.with_fact(field), query, order=order)
+    shown = RegisteredModel.objects.described().in_bulk([row.pk for row in found["items"]])
+    described = [shown[row.pk] for row in found["items"] if row.pk in shown]
+    return {**found, "items": _models_shown(described)}
 
 
 def _registered_before(request: HttpRequest, attempt: str) -> HttpResponse | None:
@@ -333,6 +377,7 @@ def push(request: HttpRequest, name: str, query: Query[PushParameters]) -> Any:
             name=name,
             description=query.description,
             note=query.note,
+            meta=query.meta,
             file=request,  # type: ignore[arg-type]  # it is read in pieces, and is on the disk
             size=int(request.META.get("CONTENT_LENGTH") or 0),
             file_name=query.file_name or f"{name}.tar.gz",
@@ -466,7 +511,8 @@ def _no_version(name: str, number: int) -> Problem:
 
 def _models_shown(rows: list[Any]) -> list[dict[str, Any]]:
     """What is said of rows of described()."""
-    latest = Version.objects.ready().in_bulk([row.latest_pk for row in rows if row.latest_pk])
+    ready = Version.objects.ready().select_related("created_by", "model")
+    latest = ready.in_bulk([row.latest_pk for row in rows if row.latest_pk])
     return [_model_shown(row, latest.get(row.latest_pk)) for row in rows]
 
 
@@ -485,8 +531,13 @@ def _model_shown(row: Any, latest: Version | None) -> dict[str, Any]:
             "target_model": latest.target_model,
             "size": latest.served_size,
             "created_at": latest.created_at,
+            "created_by": latest.created_by.get_username() if latest.created_by else None,
         },
         "newest": newest if row.newest_number is not None else None,
+        "aliases": [
+            {"name": alias.name, "number": alias.version.number} for alias in row.aliases.all()
+        ],
+        "last_call": row.last_call,
         "deletable": not row.is_published,
     }
 
@@ -500,6 +551,7 @@ def _shown(version: Version) -> dict[str, Any]:
         "reason": str(version.said) if version.reason else None,
         "reason_code": version.reason_kind or None,
         "note": version.note,
+        "metadata": version.metadata or {},
         "file_name": version.file_name,
         "size": version.size,
         "sha256": version.sha256,

@@ -1,7 +1,8 @@
 """Registered models and their immutable versions."""
 
 import re
-from datetime import datetime
+import unicodedata
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from django.conf import settings
@@ -10,7 +11,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Coalesce
+from django.db.models.fields.json import KeyTransform
+from django.db.models.functions import Cast, Coalesce
 from django.urls import reverse
 from django.utils.translation import gettext, gettext_noop, pgettext
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +21,7 @@ from core import clock
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
+from models_catalog.metadata import Plain
 from models_catalog.noted import Noted
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
@@ -82,47 +85,134 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             models.F("last_upload").desc(nulls_last=True), "name"
         )
 
-    def for_table(self) -> Self:
-        """With what the list shows of each: its newest version that is ready, and its newest.
+    def listed(self) -> Self:
+        """With what lists are sorted and narrowed by (`_facts`), computed where it is asked for."""
+        return self.alias(**_facts())
 
-        ``versions_count``, ``last_upload``; of the newest version ``newest_number``,
-        ``newest_state``; of the newest that is ready ``ready_parameters``, ``ready_shape`` and
-        ``ready_size``.
-        """
-        every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
-        ready = every.filter(state=Version.State.READY)
-
-        def of(rows: "VersionQuerySet", name: str) -> models.Subquery:
-            return models.Subquery(rows.values(name)[:1])
-
-        return self.annotate(
-            versions_count=models.Count("versions"),
-            last_upload=models.Max("versions__created_at"),
-            newest_number=of(every, "number"),
-            newest_state=of(every, "state"),
-            ready_parameters=of(ready, "parameters"),
-            ready_shape=of(ready, "input_shape"),
-            ready_size=of(ready, "published_size"),
-        )
+    def with_fact(self, name: str) -> Self:
+        """With one of the facts of listed() on each row; a column is there anyway."""
+        facts = _facts()
+        return self.annotate(**{name: facts[name]}) if name in facts else self
 
     def described(self) -> Self:
-        """With what the API says of each, in any number of models by one query.
+        """With what lists and the API say of each, in any number of models by two queries.
 
-        ``versions_count``; ``uploaded_at``, the last upload or else the registration;
-        ``newest_number`` and ``newest_state``; ``latest_pk``, the newest version that is ready;
-        ``is_published``, whether a version is not rejected, so that it cannot be deleted.
+        The values of `_facts`; ``latest_pk``, the newest version that is ready; ``is_published``,
+        whether a version is not rejected, so that it cannot be deleted; the aliases.
         """
         every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
-        counted = every.order_by().values("model").annotate(count=models.Count("pk"))
-        last_upload = every.order_by("-created_at").values("created_at")[:1]
-        return self.select_related("created_by").annotate(
-            versions_count=Coalesce(models.Subquery(counted.values("count")), 0),
-            uploaded_at=Coalesce(models.Subquery(last_upload), models.F("created_at")),
-            newest_number=models.Subquery(every.values("number")[:1]),
-            newest_state=models.Subquery(every.values("state")[:1]),
-            latest_pk=models.Subquery(every.filter(state=Version.State.READY).values("pk")[:1]),
-            is_published=models.Exists(every.exclude(state=Version.State.REJECTED)),
+        aliases = models.Prefetch("aliases", Alias.objects.listed())
+        return (
+            self.select_related("created_by")
+            .annotate(
+                **_facts(),
+                latest_pk=models.Subquery(every.filter(state=Version.State.READY).values("pk")[:1]),
+                is_published=models.Exists(every.exclude(state=Version.State.REJECTED)),
+            )
+            .prefetch_related(aliases)
         )
+
+    def search(self, text: str) -> Self:
+        """Those that have each word of the text somewhere, or a checksum that begins with it.
+
+        In the name, the description or an alias; in the note, the metadata or the file name of a
+        version; in the name of who registered the model or uploaded a version. More than six words
+        are not read.
+        """
+        checksum = Version.objects.with_checksum(text)
+        found = Q()
+        for word in unicodedata.normalize("NFC", text).split()[:_MOST_WORDS]:
+            person = Q(created_by__username__icontains=word)
+            versions = Version.objects.alias(
+                metadata_text=Cast("metadata", models.TextField())
+            ).filter(
+                person
+                | Q(note__icontains=word)
+                | Q(file_name__icontains=word)
+                | Q(metadata_text__icontains=word)
+            )
+            versions |= Version.objects.with_checksum(word)
+            found &= (
+                person
+                | Q(name__icontains=word)
+                | Q(description__icontains=word)
+                | Q(pk__in=versions.values("model"))
+                | Q(pk__in=Alias.objects.filter(name__icontains=word).values("model"))
+            )
+        return self.filter(found | Q(pk__in=checksum.values("model"))) if found else self
+
+    def of_state(self, state: str) -> Self:
+        """Those of listed() whose newest version has the state; `none`: there is no version."""
+        if state == NO_VERSION:
+            return self.filter(newest_state=None)
+        if state == IN_PROGRESS:
+            return self.filter(newest_state__in=Version.UNSETTLED)
+        return self.filter(newest_state=state)
+
+    def with_alias(self, name: str) -> Self:
+        """Those that have an alias of this name."""
+        return self.filter(pk__in=Alias.objects.filter(name=name).values("model"))
+
+    def called_since(self, when: datetime) -> Self:
+        """Those of which a version was called then or later."""
+        return self.filter(models.Exists(_called_versions(created_at__gte=when)))
+
+    def never_called(self) -> Self:
+        """Those of which no version was ever called."""
+        return self.exclude(models.Exists(_called_versions()))
+
+
+# What a list is narrowed to beside the states of a version.
+NO_VERSION, IN_PROGRESS = "none", "validating"
+_MOST_WORDS = 6
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _calls() -> models.QuerySet[Any]:
+    """The calls, which another package has: by the name that their foreign key gives them here."""
+    field: Any = Version._meta.get_field("invocations")
+    calls: models.QuerySet[Any] = field.related_model._default_manager.all()
+    return calls
+
+
+def _called_versions(**narrowed: Any) -> "VersionQuerySet":
+    """The versions of a model that were called; each is looked up by the index of its calls."""
+    calls = _calls().filter(version=models.OuterRef("pk"), **narrowed)
+    return Version.objects.filter(models.Exists(calls), model=models.OuterRef("pk"))
+
+
+def _facts() -> dict[str, Any]:
+    """What is known of a model by its versions, as expressions.
+
+    ``versions_count``; ``uploaded_at``, the last upload or else the registration, and who made
+    that upload; of the newest version ``newest_number`` and ``newest_state``; of the newest that
+    is ready ``ready_number`` and ``ready_size``, 0 where there is none; ``called_at``, the last
+    call, or long ago (`RegisteredModel.last_call`).
+    """
+    every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
+    ready = every.filter(state=Version.State.READY)
+    counted = every.order_by().values("model").annotate(count=models.Count("pk"))
+    last = every.order_by("-created_at", "-pk")
+    calls = _calls().filter(version=models.OuterRef("pk")).order_by("-created_at")
+    called = (
+        every.order_by()
+        .annotate(at=models.Subquery(calls.values("created_at")[:1]))
+        .order_by(models.F("at").desc(nulls_last=True))
+    )
+
+    def of(rows: "VersionQuerySet", name: str) -> models.Subquery:
+        return models.Subquery(rows.values(name)[:1])
+
+    return {
+        "versions_count": Coalesce(models.Subquery(counted.values("count")), 0),
+        "uploaded_at": Coalesce(of(last, "created_at"), models.F("created_at")),
+        "uploaded_by": of(last, "created_by__username"),
+        "newest_number": of(every, "number"),
+        "newest_state": of(every, "state"),
+        "ready_number": Coalesce(of(ready, "number"), 0),
+        "ready_size": Coalesce(of(ready, "published_size"), of(ready, "size"), 0),
+        "called_at": Coalesce(of(called, "at"), _LONG_AGO),
+    }
 
 
 class RegisteredModel(models.Model):
@@ -163,16 +253,22 @@ class RegisteredModel(models.Model):
 
     @property
     def newest_badge(self) -> Badge | None:
-        """The state of the newest version, of a row of for_table(); None where it is ready."""
+        """The state of the newest version, of a row of described(); None where it is ready."""
         state = getattr(self, "newest_state", None)
         if state is None or state == Version.State.READY:
             return None
         return Badge(state, str(Version.State(state).label), spinning=state in Version.UNSETTLED)
 
     @property
-    def shape(self) -> str:
-        """The input of a row of for_table(), without its name: ``1 × 3 × 224 × 224``."""
-        return str(getattr(self, "ready_shape", None) or "").rpartition(": ")[2]
+    def aliases_said(self) -> str:
+        """Its aliases with their versions, of a row of described(): ``live v2, next v3``."""
+        return ", ".join(f"{alias.name} v{alias.version.number}" for alias in self.aliases.all())
+
+    @property
+    def last_call(self) -> datetime | None:
+        """When a version was called last, of a row of described(); None: never."""
+        called: datetime | None = getattr(self, "called_at", None)
+        return None if called is None or called <= _LONG_AGO else called
 
     @property
     def deletable(self) -> bool:
@@ -272,6 +368,15 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
             model__name=model, created_by=actor, pk__gt=after, size=size, **same
         ).select_related("model")
 
+    def with_metadata(self, key: str) -> Self:
+        """Those that have a value of this key, as ``meta_value``; numbers are sorted as numbers."""
+        return self.filter(metadata__has_key=key).annotate(meta_value=KeyTransform(key, "metadata"))
+
+    def metadata_keys(self) -> list[str]:
+        """The keys that any of them has, sorted."""
+        found = self.exclude(metadata=None).order_by().values_list("metadata", flat=True)
+        return sorted({key for one in found for key in one or {}})
+
     def unfinished(self) -> Self:
         """Those that are neither published nor rejected yet."""
         return self.filter(state__in=Version.UNSETTLED)
@@ -328,6 +433,12 @@ class Version(Leased):
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     note = models.CharField(max_length=500, blank=True)
+    metadata = models.JSONField(
+        null=True,
+        blank=True,
+        encoder=Plain,
+        help_text="accuracy: 0.93 and the like (metadata.py); none: of the release before.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -387,6 +498,11 @@ class Version(Leased):
 
     def __str__(self) -> str:
         return f"{self.model.name} v{self.number}"
+
+    @property
+    def metadata_rows(self) -> list[tuple[str, Any]]:
+        """Its metadata, by key."""
+        return sorted((self.metadata or {}).items())
 
     def get_absolute_url(self) -> str:
         """The version's page."""
@@ -601,6 +717,10 @@ class AliasQuerySet(models.QuerySet["Alias"]):
             )
             .order_by("model__name", models.Case(models.When(name=LIVE, then=0), default=1), "name")
         )
+
+    def names(self) -> list[str]:
+        """What aliases are called, over all models."""
+        return list(self.order_by("name").values_list("name", flat=True).distinct())
 
 
 class Alias(models.Model):

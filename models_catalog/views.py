@@ -1,6 +1,7 @@
 """Pages of the catalog."""
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -11,12 +12,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
-from core import ui
+from core import clock, ui
 from core.api.problems import CODES
 from core.body_limits import accepts_body
 from core.errors import AwsError
@@ -26,8 +27,10 @@ from models_catalog import alias_views, attention, services, trying, validation_
 from models_catalog.archives import most_bytes, too_large
 from models_catalog.forms import ArrivedForm, UploadForm
 from models_catalog.models import (
+    IN_PROGRESS,
+    NO_VERSION,
+    Alias,
     RegisteredModel,
-    RegisteredModelQuerySet,
     Version,
     VersionQuerySet,
     name_taken,
@@ -44,44 +47,36 @@ may_download = require_permission("models_catalog.add_version", "download archiv
 may_delete = require_permission("models_catalog.delete_model", "delete models")
 
 
-def _by_name_or_checksum(models: RegisteredModelQuerySet, text: str) -> RegisteredModelQuerySet:
-    """Models of which the name, the description or a checksum has the text."""
-    found = Q(name__icontains=text) | Q(description__icontains=text)
-    versions = Version.objects.with_checksum(text).values("model")
-    return models.filter(found | Q(pk__in=versions))
+def _of_calls(models: Any, value: str) -> Any:
+    """Models that were never called, or that were in so many days."""
+    if value == _NEVER:
+        return models.never_called()
+    return models.called_since(clock.now() - timedelta(days=int(value)))
 
 
-def _of_state(models: Any, state: str) -> Any:
-    """Rows of for_table() whose newest version has the state; `none`: there is no version."""
-    if state == NO_VERSION:
-        return models.filter(newest_state=None)
-    if state == IN_PROGRESS:
-        return models.filter(newest_state__in=Version.UNSETTLED)
-    return models.filter(newest_state=state)
-
-
-NO_VERSION, IN_PROGRESS = "none", "validating"
+_NEVER, _DAYS = "never", (1, 7, 30, 90)
 
 
 @require_safe
 @may_view
 def model_list(request: HttpRequest) -> HttpResponse:
-    """All models, newest upload first; or what a search for a name or a checksum finds."""
+    """All models, newest upload first; or what a search and filters find."""
+    called = [(days, _within_days(days)) for days in _DAYS]
     table = Table(
         request,
-        RegisteredModel.objects.for_table(),
+        RegisteredModel.objects.listed(),
         columns=[
             Column("name", _("Model"), sort="name"),
             Column("description", _("Description")),
-            Column("newest", _("Newest version"), sort="newest_number", numeric=True),
-            Column("versions", _("Versions"), sort="versions_count", numeric=True),
-            Column("input", _("Input"), sort="ready_shape"),
-            Column("parameters", _("Parameters"), sort="ready_parameters", numeric=True),
+            Column("newest", _("Latest version"), sort="ready_number", numeric=True),
+            Column("aliases", _("Aliases")),
             Column("size", _("Size"), sort="ready_size", numeric=True),
-            Column("uploaded", _("Uploaded"), sort="last_upload"),
+            Column("called", _("Last call"), sort="called_at"),
+            Column("uploaded", _("Uploaded"), sort="uploaded_at"),
+            Column("by", _("By"), sort="uploaded_by"),
         ],
         filters=[
-            Search("q", _("Name, or the beginning of a SHA-256"), narrow=_by_name_or_checksum),
+            Search("q", _("Name, note, person, SHA-256, …"), narrow=_searched),
             Choice(
                 "state",
                 _("Any state"),
@@ -91,21 +86,45 @@ def model_list(request: HttpRequest) -> HttpResponse:
                     (Version.State.REJECTED, Version.State.REJECTED.label),
                     (NO_VERSION, _("No version")),
                 ],
-                narrow=_of_state,
+                narrow=lambda models, state: models.of_state(state),
+            ),
+            Choice(
+                "alias",
+                _("Any alias"),
+                [(name, name) for name in Alias.objects.names()],
+                narrow=lambda models, name: models.with_alias(name),
+            ),
+            Choice(
+                "called",
+                _("Any calls"),
+                [(_NEVER, _("Never called")), *called],
+                narrow=_of_calls,
             ),
         ],
-        default_sort="-last_upload",
+        default_sort="-uploaded_at",
+        live="found",
     )
     query = next(one.value for one in table.filters if one.name == "q")
     versions = Version.objects.with_checksum(query).for_lists().select_related("model")
+    described = RegisteredModel.objects.described().in_bulk([row.pk for row in table.rows])
     context = {
         "table": table,
+        "models": [described[row.pk] for row in table.rows if row.pk in described],
         "query": query,
         "versions": versions[:MAX_FOUND] if query else [],
         "no_models": not table.filtered and not table.total,
         "try": trying.available(),
     }
     return render(request, "models_catalog/list.html", context)
+
+
+def _searched(models: Any, text: str) -> Any:
+    return models.search(text)
+
+
+def _within_days(days: int) -> str:
+    said = ngettext("Called in the last day", "Called in the last %(days)s days", days)
+    return said % {"days": days}
 
 
 @require_safe
@@ -128,6 +147,10 @@ def versions_live(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _versions_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
+    keys = model.versions.all().metadata_keys()
+    key = request.GET.get("meta", "")
+    shown = key if key in keys else ""
+    column = [Column("meta_value", shown, sort="meta_value", numeric=True)] if shown else []
     table = Table(
         request,
         model.versions.defer("report").select_related("created_by", "model"),
@@ -135,6 +158,7 @@ def _versions_context(request: HttpRequest, model: RegisteredModel) -> dict[str,
             Column("version", _("Version"), sort="number", numeric=True),
             Column("aliases", _("Aliases")),
             Column("note", _("Note"), sort="note"),
+            *column,
             Column("parameters", _("Parameters"), sort="parameters", numeric=True),
             Column("size", _("Size"), sort="published_size", numeric=True),
             Column("checksum", _("SHA-256")),
@@ -144,11 +168,26 @@ def _versions_context(request: HttpRequest, model: RegisteredModel) -> dict[str,
         filters=[
             Search("q", _("Note, or the beginning of a SHA-256"), narrow=_by_note_or_checksum),
             Choice("state", _("Any state"), Version.State.choices),
+            *_metadata_filter(keys),
         ],
         default_sort="-version",
     )
-    found = {"model": model, "table": table, "query": request.GET.urlencode()}
+    found = {"model": model, "table": table, "query": request.GET.urlencode(), "meta": shown}
     return found | alias_views.of_model(model)
+
+
+def _metadata_filter(keys: list[str]) -> list[Choice]:
+    """Shows the values of a key as a column, of the versions that have one."""
+    if not keys:
+        return []
+    return [
+        Choice(
+            "meta",
+            _("Any metadata"),
+            [(key, key) for key in keys],
+            narrow=lambda versions, key: versions.with_metadata(key),
+        )
+    ]
 
 
 def _by_note_or_checksum(versions: VersionQuerySet, text: str) -> VersionQuerySet:
@@ -321,6 +360,7 @@ def _upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse
                 name=model.name if model else data["name"],
                 description=data.get("description", ""),
                 note=data["note"],
+                metadata=form.metadata,
                 file=data["archive"],
                 file_name=data["archive"].name,
                 new=model is None,

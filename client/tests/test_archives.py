@@ -180,8 +180,8 @@ def test_models_and_versions_are_listed_and_shown(mme: Mme, fake: FakePortal) ->
         "name": "digits", "description": "Digits", "created_at": "2026-11-27T03:00:00Z",
         "created_by": None, "versions": 3, "newest": {"number": 3, "state": "ready"},
         "latest": {"number": 3, "target_model": "digits_v3.tar.gz", "size": 3_100_000,
-                   "created_at": "2026-11-27T03:00:00Z"},
-        "deletable": False,
+                   "created_at": "2026-11-27T03:00:00Z", "created_by": "ann"},
+        "aliases": [{"name": "live", "number": 2}], "last_call": None, "deletable": False,
     }  # fmt: skip
     fake.answers = [listed(model)]
     ran = mme("models", url=fake.url, token="mme_x")
@@ -189,6 +189,7 @@ def test_models_and_versions_are_listed_and_shown(mme: Mme, fake: FakePortal) ->
     assert "3.1 MB" in ran.out
     assert mme("models", "--quiet").out == "digits\n"
     assert json.loads(mme("models", "--json").out)["items"] == [model]
+    assert "live:2" in mme("search", "digits").out
 
     fake.answers = [Says(document=model), listed(version(state="ready"), version(number=2))]
     ran = mme("show", "digits")
@@ -308,3 +309,31 @@ def test_a_pipe_gets_no_colour(mme_process: Mme, fake: FakePortal) -> None:
     ran = mme_process("models", MME_URL=fake.url, MME_TOKEN="mme_x", TERM="xterm-256color")
     assert ran.code == 0
     assert "\x1b" not in ran.out
+
+
+def test_a_search_asks_for_what_it_was_told(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [listed()]
+    found = mme("search", "digits blurred", "--quiet", url=fake.url, token="mme_x")
+    assert (found.code, found.out) == (0, "")
+    mme("search", "--state", "ready", "--alias", "live", "--called-in", "7", "--sort", "called")
+    mme("search", "--never-called")
+    assert [one.target.partition("?")[2] for one in fake.requests] == [
+        "search=digits+blurred",
+        "state=ready&alias=live&called_in_days=7&sort=called",
+        "never_called=true",
+    ]
+    for wrong in (["--state", "broken"], ["--never-called", "--called-in", "7"], ["--sort", "x"]):
+        assert mme("search", *wrong).code == 2
+    assert len(fake.requests) == 3
+
+
+def test_metadata_goes_with_a_push(mme: Mme, fake: FakePortal, archive: Path) -> None:
+    told = Says(202, version(metadata={"accuracy": 0.93}))
+    fake.answers = [listed(), told]
+    pushed = ["push", str(archive), "--meta", "accuracy=0.93", "--meta", "data=a = b"]
+    ran = mme(*pushed, "--quiet", url=fake.url, token="mme_x")
+    assert ran.code == 0, ran.err
+    assert fake.requests[-1].target.endswith("&meta=accuracy%3D0.93&meta=data%3Da+%3D+b")
+    fake.answers = [Says(document=version(metadata={"accuracy": 0.93}))]
+    assert re.search(r"accuracy +0\.93", mme("show", "digits:3").out)
+    assert mme("push", str(archive), "--meta", "accuracy").code == 2

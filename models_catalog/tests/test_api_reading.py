@@ -69,8 +69,15 @@ def test_a_model_is_described_by_its_versions(viewer: Client, user_in: Any) -> N
         "description": "Numbers",
         "created_by": operator.username,
         "versions": 4,
-        "latest": {"number": 2, "target_model": "digits_v2.tar.gz", "size": 5},
+        "latest": {
+            "number": 2,
+            "target_model": "digits_v2.tar.gz",
+            "size": 5,
+            "created_by": None,
+        },
         "newest": {"number": 4, "state": "checking"},
+        "aliases": [],
+        "last_call": None,
         "deletable": False,
     }
     assert got(viewer, "/models")["items"][0]["name"] == "digits"

@@ -447,7 +447,7 @@ def test_a_version_is_found_by_each_of_its_checksums(
 
 
 @pytest.mark.parametrize(
-    "query", ["aaaa1", "aaaa12", "a" * 65, "nothing", "%", "_", "'", "\0", "🦆"]
+    "query", ["aaaa1", "aaaa12", "a" * 65, "nothing", "%", "_%_", "'", "\0", "🦆"]
 )
 def test_what_is_no_checksum_or_another_one_finds_nothing(
     client_of: Callable[[str], Client], served: Version, query: str
@@ -457,7 +457,7 @@ def test_what_is_no_checksum_or_another_one_finds_nothing(
     page = answer.content.decode()
     assert "Versions with this checksum" not in page
     # Nothing is left of a NUL, and that is no search.
-    assert ("No model has this name or checksum" in page) is (query != "\0")
+    assert ("No model has this" in page) is (query != "\0")
 
 
 def test_a_model_is_found_by_a_part_of_its_name(
@@ -480,7 +480,7 @@ def test_a_search_costs_as_many_queries_as_it_has_tables(
             model=served.model, number=number, key=str(number), size=1, sha256=served.sha256
         )
     client.get("/models/")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         assert client.get("/models/", {"q": "aaaa11"}).content.count(b"aaaa11") > 10
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from core.palette import search
 from models_catalog.models import RegisteredModel, Version
@@ -44,14 +44,14 @@ def test_the_list_is_sorted_filtered_and_paged_in_the_address(
     client_of: Callable[[str], Client], db: None
 ) -> None:
     for number in range(55):
-        _model(f"m{number:02}", parameters=number)
+        _model(f"m{number:02}", published_size=number + 1)
     _model("refused", state="rejected", parameters=None, published_size=None)
     RegisteredModel.objects.create(name="nothing")
     client = client_of("viewer")
     first = _names(client, sort="name")
     assert (len(first), first[0]) == (50, "m00")
     assert _names(client, sort="name", page="2")[-1] == "refused"
-    assert _names(client, sort="-parameters", q="m")[:2] == ["m54", "m53"]
+    assert _names(client, sort="-size", q="m")[:2] == ["m54", "m53"]
     assert _names(client, state="rejected") == ["refused"]
     assert _names(client, state="none") == ["nothing"]
     assert _names(client, state="validating") == []
@@ -142,3 +142,18 @@ def test_no_page_scrolls_to_the_side(page: Page, width: int, language: str) -> N
         page.goto(url)
         wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert page.evaluate(wider) <= 0, url
+
+
+def test_the_list_is_searched_while_somebody_types(page: Page) -> None:
+    page.goto("/models/?state=ready")
+    rows = page.locator("table.models tbody tr")
+    field = page.locator("form[data-filters] input[name=q]")
+    field.press_sequentially("many", delay=20)
+    expect(rows).to_have_count(1)
+    expect(page.locator("#found-count")).to_have_text("1 row")
+    page.wait_for_url("**/models/?q=many&state=ready*")
+    field.fill("nothing of this")
+    expect(page.locator(".empty")).to_contain_text("No model has this")
+    field.fill("")
+    expect(rows).to_have_count(MODELS)
+    assert field.evaluate("field => field === document.activeElement")

@@ -230,6 +230,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
             content_type="image/png",
             data=picture,
             thumbnail=picture,
+            preview=picture,  # else who looks first has it made
         )
         for n in range(count)
     )

@@ -40,7 +40,7 @@ WAYS: dict[str, Ways] = {
         Without("`mme token list` shows all there is of a token"), "tokens", "users.md#Tokens"
     ),
     "tokens_revoke": Ways("token revoke", "revoke-token", "users.md#Tokens"),
-    "models_list": Ways("models", "models_catalog:list", "api.md#Models"),
+    "models_list": Ways("search", "models_catalog:list", "catalog.md#Find a model"),
     "models_create": Ways(
         Without("`mme push` makes the model where it is missing"),
         "models_catalog:new",
@@ -139,5 +139,6 @@ PAGES_ALONE: dict[str, str] = {
 
 #: Commands of ``mme`` that no operation is named after, and why.
 COMMANDS_ALONE: dict[str, str] = {
+    "models": "it is `mme search` without filters",
     "login": "it keeps a token on this machine, and asks me_get whose it is",
 }

@@ -168,6 +168,7 @@ class LatestVersion(Record):
     target_model: str
     size: int
     created_at: datetime
+    created_by: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +177,14 @@ class NewestVersion(Record):
 
     number: int
     state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedVersion(Record):
+    """An alias of a model, and the version where it points."""
+
+    name: str
+    number: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +198,8 @@ class Model(Record):
     versions: int
     latest: LatestVersion | None
     newest: NewestVersion | None
+    aliases: list[NamedVersion]
+    last_call: datetime | None
     deletable: bool
 
 
@@ -231,6 +242,7 @@ class Version(Record):
     reason: str | None
     reason_code: str | None
     note: str
+    metadata: dict[str, Any]
     file_name: str
     size: int
     sha256: str

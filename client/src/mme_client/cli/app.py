@@ -4,6 +4,7 @@ What a command does is in the other modules, which are imported when it runs: th
 command needs none of them.
 """
 
+import enum
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
@@ -143,7 +144,7 @@ def status(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) ->
 
 @_command(
     app, "push", _("Upload an archive as the next version of a model, which is made if need be."),
-    "mme push digits_v3.tar.gz --note 'more data' --wait",
+    "mme push digits_v3.tar.gz --note 'more data' --meta accuracy=0.93 --wait",
     "tar -C model -cz . | mme push - --model digits",
 )  # fmt: skip
 def push(
@@ -173,6 +174,15 @@ def push(
             show_default=False,
         ),
     ] = "",
+    meta: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--meta",
+            metavar="KEY=VALUE",
+            help=_("What is known of it, such as accuracy=0.93; as often as needed."),
+            show_default=False,
+        ),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help=_("Also where the portal has these bytes already."))
     ] = False,
@@ -186,8 +196,8 @@ def push(
     from mme_client.cli import archives
 
     archives.push(
-        archive, model=model, note=note, description=description, again=again, wait=wait,
-        json=json, quiet=quiet, timeout=timeout,
+        archive, model=model, note=note, description=description, meta=meta or [], again=again,
+        wait=wait, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 
@@ -198,7 +208,7 @@ def models(
         typer.Option(
             "--search",
             metavar="TEXT",
-            help=_("Only those with this in their name or description."),
+            help=_("Only those that have these words somewhere."),
             show_default=False,
         ),
     ] = "",
@@ -209,6 +219,80 @@ def models(
     from mme_client.cli import archives
 
     archives.models(search, json=json, quiet=quiet, timeout=timeout)
+
+
+class ModelState(enum.StrEnum):
+    """The state of a model's newest version."""
+
+    READY = "ready"
+    VALIDATING = "validating"
+    REJECTED = "rejected"
+    NONE = "none"
+
+
+class ModelOrder(enum.StrEnum):
+    """What models are sorted by."""
+
+    UPLOADED = "uploaded"
+    NAME = "name"
+    CALLED = "called"
+    SIZE = "size"
+
+
+@_command(
+    app, "search", _("Find models by words, a checksum, a state, an alias or their calls."),
+    "mme search 'digits blurred'",
+    "mme search --never-called --sort size",
+)  # fmt: skip
+def search(
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="[TEXT]",
+            help=_(
+                "Words that are each in a name, description, alias, note, file name or person; "
+                "or the beginning of a SHA-256."
+            ),
+            show_default=False,
+        ),
+    ] = "",
+    state: Annotated[
+        ModelState | None,
+        typer.Option("--state", help=_("The state of the newest version."), show_default=False),
+    ] = None,
+    alias: Annotated[
+        str,
+        typer.Option(
+            "--alias", metavar="NAME", help=_("Only those with this alias."), show_default=False
+        ),
+    ] = "",
+    called_in: Annotated[
+        int | None,
+        typer.Option(
+            "--called-in",
+            metavar="DAYS",
+            min=1,
+            help=_("Only those that were called in so many days."),
+            show_default=False,
+        ),
+    ] = None,
+    never_called: Annotated[
+        bool, typer.Option("--never-called", help=_("Only those that were never called."))
+    ] = False,
+    sort: Annotated[
+        ModelOrder | None,
+        typer.Option("--sort", help=_("The latest upload comes first."), show_default=False),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import archives
+
+    archives.models(
+        text, state=state or "", alias=alias, called_in=called_in, never_called=never_called,
+        sort=sort or "", json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
 
 
 @_command(

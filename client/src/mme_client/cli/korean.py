@@ -82,9 +82,29 @@ MESSAGES: dict[str, str] = {
     "What the model is for, where this makes it.": "모델을 새로 만들 때의 용도 설명입니다.",
     "Wait for its validation, and show its steps.": "검증이 끝날 때까지 단계를 표시합니다.",
     "The registered models.": "등록된 모델을 나열합니다.",
-    "Only those with this in their name or description.": (
-        "이름이나 설명에 이 텍스트가 있는 모델만 표시합니다."
+    "Only those that have these words somewhere.": "이 단어가 모두 있는 모델만 표시합니다.",
+    "Find models by words, a checksum, a state, an alias or their calls.": (
+        "단어, 체크섬, 상태, 별칭 또는 호출로 모델을 찾습니다."
     ),
+    "Words that are each in a name, description, alias, note, file name or person; or the "
+    "beginning of a SHA-256.": (
+        "이름, 설명, 별칭, 메모, 파일 이름, 사용자에서 각 단어를 찾습니다. "
+        "SHA-256의 앞부분도 됩니다."
+    ),
+    "The state of the newest version.": "최신 버전의 상태입니다.",
+    "Only those with this alias.": "이 별칭이 있는 모델만 표시합니다.",
+    "Only those that were called in so many days.": "최근 며칠 안에 호출된 모델만 표시합니다.",
+    "Only those that were never called.": "호출된 적이 없는 모델만 표시합니다.",
+    "The latest upload comes first.": "기본값은 최근 업로드 순입니다.",
+    "Give one of --called-in and --never-called.": (
+        "--called-in과 --never-called 중 하나만 지정하세요."
+    ),
+    "aliases": "별칭",
+    "What is known of it, such as accuracy=0.93; as often as needed.": (
+        "accuracy=0.93처럼 버전의 메타데이터를 적습니다. 여러 번 쓸 수 있습니다."
+    ),
+    "Write it as --meta accuracy=0.93.": "--meta accuracy=0.93처럼 쓰세요.",
+    "last call": "마지막 호출",
     "A model with its versions, or one version with all that is known of it.": (
         "모델과 그 버전, 또는 한 버전의 모든 정보를 표시합니다."
     ),
