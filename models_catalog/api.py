@@ -110,6 +110,9 @@ class VersionOut(Schema):
     reason: str | None = Field(description="Why it was rejected, in the reader's language.")
     reason_code: str | None = Field(description="The kind of fault: `rejected.not_gzip`; stable.")
     note: str
+    metadata: dict[str, float | int | str] = Field(
+        description='`{"accuracy": 0.93}`; may be empty.'
+    )
     file_name: str = Field(description="What the file was called that was uploaded.")
     size: int = Field(description="Bytes as uploaded.")
     sha256: str = Field(description="Of the bytes as uploaded.")
@@ -197,6 +200,9 @@ class PushParameters(Parameters):
         "", description="How the portal packs what is served; empty: as the portal has it set."
     )
     description: str = Field("", max_length=2000, description="Of a model that is new by this.")
+    meta: list[str] = Field(
+        [], description="Metadata, once each: `accuracy=0.93`. What reads as a number is one."
+    )
 
 
 class DownloadParameters(Parameters):
@@ -371,6 +377,7 @@ def push(request: HttpRequest, name: str, query: Query[PushParameters]) -> Any:
             name=name,
             description=query.description,
             note=query.note,
+            meta=query.meta,
             file=request,  # type: ignore[arg-type]  # it is read in pieces, and is on the disk
             size=int(request.META.get("CONTENT_LENGTH") or 0),
             file_name=query.file_name or f"{name}.tar.gz",
@@ -544,6 +551,7 @@ def _shown(version: Version) -> dict[str, Any]:
         "reason": str(version.said) if version.reason else None,
         "reason_code": version.reason_kind or None,
         "note": version.note,
+        "metadata": version.metadata or {},
         "file_name": version.file_name,
         "size": version.size,
         "sha256": version.sha256,

@@ -7,7 +7,9 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
+from models_catalog import metadata
 from models_catalog.archives import most_bytes, too_large, valid_file_name
+from models_catalog.metadata import Metadata
 from models_catalog.models import (
     NAME_LENGTH,
     NAME_PATTERN,
@@ -55,6 +57,15 @@ class UploadForm(forms.Form):
         label=_("Version note"),
         help_text=_("What is new in this version."),
     )
+    meta = forms.CharField(
+        max_length=10_000,
+        required=False,
+        widget=forms.Textarea(
+            attrs={"rows": 2, "placeholder": "accuracy=0.93", "spellcheck": "false"}
+        ),
+        label=_("Metadata"),
+        help_text=_("What is known of it, one a line: metrics, the training run, the data set."),
+    )
     packing = forms.ChoiceField(
         choices=Version.PackingChoice,
         required=False,
@@ -69,6 +80,8 @@ class UploadForm(forms.Form):
     def __init__(self, *args: Any, model: RegisteredModel | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model = model
+        #: What is in the field `meta`, once the form is valid.
+        self.metadata: Metadata = {}
         self.fields["packing"].initial = settings.PACKING
         if model is not None:
             del self.fields["name"]
@@ -90,3 +103,9 @@ class UploadForm(forms.Form):
         if (file.size or 0) > most_bytes():
             raise forms.ValidationError(too_large())
         return file
+
+    def clean_meta(self) -> str:
+        """Read the metadata."""
+        text: str = self.cleaned_data["meta"]
+        self.metadata = metadata.read(text.splitlines())
+        return text

@@ -11,7 +11,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Coalesce
+from django.db.models.fields.json import KeyTransform
+from django.db.models.functions import Cast, Coalesce
 from django.urls import reverse
 from django.utils.translation import gettext, gettext_noop, pgettext
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +21,7 @@ from core import clock
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
+from models_catalog.metadata import Plain
 from models_catalog.noted import Noted
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
@@ -113,15 +115,21 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def search(self, text: str) -> Self:
         """Those that have each word of the text somewhere, or a checksum that begins with it.
 
-        In the name, the description or an alias; in the note or the file name of a version; in the
-        name of who registered the model or uploaded a version. More than six words are not read.
+        In the name, the description or an alias; in the note, the metadata or the file name of a
+        version; in the name of who registered the model or uploaded a version. More than six words
+        are not read.
         """
         checksum = Version.objects.with_checksum(text)
         found = Q()
         for word in unicodedata.normalize("NFC", text).split()[:_MOST_WORDS]:
             person = Q(created_by__username__icontains=word)
-            versions = Version.objects.filter(
-                person | Q(note__icontains=word) | Q(file_name__icontains=word)
+            versions = Version.objects.alias(
+                metadata_text=Cast("metadata", models.TextField())
+            ).filter(
+                person
+                | Q(note__icontains=word)
+                | Q(file_name__icontains=word)
+                | Q(metadata_text__icontains=word)
             )
             versions |= Version.objects.with_checksum(word)
             found &= (
@@ -360,6 +368,15 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
             model__name=model, created_by=actor, pk__gt=after, size=size, **same
         ).select_related("model")
 
+    def with_metadata(self, key: str) -> Self:
+        """Those that have a value of this key, as ``meta_value``; numbers are sorted as numbers."""
+        return self.filter(metadata__has_key=key).annotate(meta_value=KeyTransform(key, "metadata"))
+
+    def metadata_keys(self) -> list[str]:
+        """The keys that any of them has, sorted."""
+        found = self.exclude(metadata=None).order_by().values_list("metadata", flat=True)
+        return sorted({key for one in found for key in one or {}})
+
     def unfinished(self) -> Self:
         """Those that are neither published nor rejected yet."""
         return self.filter(state__in=Version.UNSETTLED)
@@ -416,6 +433,12 @@ class Version(Leased):
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     note = models.CharField(max_length=500, blank=True)
+    metadata = models.JSONField(
+        null=True,
+        blank=True,
+        encoder=Plain,
+        help_text="accuracy: 0.93 and the like (metadata.py); none: of the release before.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -475,6 +498,11 @@ class Version(Leased):
 
     def __str__(self) -> str:
         return f"{self.model.name} v{self.number}"
+
+    @property
+    def metadata_rows(self) -> list[tuple[str, Any]]:
+        """Its metadata, by key."""
+        return sorted((self.metadata or {}).items())
 
     def get_absolute_url(self) -> str:
         """The version's page."""

@@ -21,8 +21,10 @@ from activity.services import record
 from core import waiting
 from core.errors import AwsError, Denied, StorageFull, Throttled
 from core.jobs import enqueue_on_commit
+from models_catalog import metadata as metadata_of
 from models_catalog import s3
 from models_catalog.archives import most_bytes, too_large, valid_file_name
+from models_catalog.metadata import Metadata
 from models_catalog.models import (
     NAME_LENGTH,
     RegisteredModel,
@@ -75,6 +77,7 @@ def upload_version(
     actor: User | None,
     packing_choice: str = "",
     digests: Collection[tuple[str, bytes]] = (),
+    metadata: Metadata | None = None,
 ) -> Version:
     """Stage ``file`` and make it the next version of model ``name``, registering that if it is new.
 
@@ -101,6 +104,7 @@ def upload_version(
             model = _model_for_upload(name=name, description=description, new=new, actor=actor)
             version = _next_version(model)
             version.note = note
+            version.metadata = metadata or None
             version.created_by = actor
             version.bucket, version.staging_key = bucket, staging_key
             version.file_name = file_name[:255]
@@ -170,10 +174,12 @@ def push_version(
     packing_choice: str,
     digests: Collection[tuple[str, bytes]],
     actor: User | None,
+    meta: Collection[str] = (),
 ) -> Version:
     """Take an archive that comes as bytes alone: the next version of ``name``, or a new model.
 
-    What the form of the page asks of an upload is asked here, before any of it is stored. Raises
+    What the form of the page asks of an upload is asked here, before any of it is stored. ``meta``:
+    its metadata, as ``accuracy=0.93``. Raises
     ValidationError by field, and what :func:`upload_version` raises.
     """
     wrong: dict[str, Any] = {}
@@ -184,6 +190,11 @@ def push_version(
             check(value)
         except ValidationError as error:
             wrong[field] = error.messages
+    given: Metadata = {}
+    try:
+        given = metadata_of.read(meta)
+    except ValidationError as error:
+        wrong["meta"] = error.messages
     if size == 0:
         wrong["body"] = [gettext("The body is empty. Send the archive.")]
     if wrong:
@@ -199,6 +210,7 @@ def push_version(
         actor=actor,
         packing_choice=packing_choice,
         digests=digests,
+        metadata=given,
     )
 
 

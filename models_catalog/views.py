@@ -147,6 +147,10 @@ def versions_live(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _versions_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
+    keys = model.versions.all().metadata_keys()
+    key = request.GET.get("meta", "")
+    shown = key if key in keys else ""
+    column = [Column("meta_value", shown, sort="meta_value", numeric=True)] if shown else []
     table = Table(
         request,
         model.versions.defer("report").select_related("created_by", "model"),
@@ -154,6 +158,7 @@ def _versions_context(request: HttpRequest, model: RegisteredModel) -> dict[str,
             Column("version", _("Version"), sort="number", numeric=True),
             Column("aliases", _("Aliases")),
             Column("note", _("Note"), sort="note"),
+            *column,
             Column("parameters", _("Parameters"), sort="parameters", numeric=True),
             Column("size", _("Size"), sort="published_size", numeric=True),
             Column("checksum", _("SHA-256")),
@@ -163,11 +168,26 @@ def _versions_context(request: HttpRequest, model: RegisteredModel) -> dict[str,
         filters=[
             Search("q", _("Note, or the beginning of a SHA-256"), narrow=_by_note_or_checksum),
             Choice("state", _("Any state"), Version.State.choices),
+            *_metadata_filter(keys),
         ],
         default_sort="-version",
     )
-    found = {"model": model, "table": table, "query": request.GET.urlencode()}
+    found = {"model": model, "table": table, "query": request.GET.urlencode(), "meta": shown}
     return found | alias_views.of_model(model)
+
+
+def _metadata_filter(keys: list[str]) -> list[Choice]:
+    """Shows the values of a key as a column, of the versions that have one."""
+    if not keys:
+        return []
+    return [
+        Choice(
+            "meta",
+            _("Any metadata"),
+            [(key, key) for key in keys],
+            narrow=lambda versions, key: versions.with_metadata(key),
+        )
+    ]
 
 
 def _by_note_or_checksum(versions: VersionQuerySet, text: str) -> VersionQuerySet:
@@ -340,6 +360,7 @@ def _upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse
                 name=model.name if model else data["name"],
                 description=data.get("description", ""),
                 note=data["note"],
+                metadata=form.metadata,
                 file=data["archive"],
                 file_name=data["archive"].name,
                 new=model is None,

@@ -325,3 +325,15 @@ def test_a_search_asks_for_what_it_was_told(mme: Mme, fake: FakePortal) -> None:
     for wrong in (["--state", "broken"], ["--never-called", "--called-in", "7"], ["--sort", "x"]):
         assert mme("search", *wrong).code == 2
     assert len(fake.requests) == 3
+
+
+def test_metadata_goes_with_a_push(mme: Mme, fake: FakePortal, archive: Path) -> None:
+    told = Says(202, version(metadata={"accuracy": 0.93}))
+    fake.answers = [listed(), told]
+    pushed = ["push", str(archive), "--meta", "accuracy=0.93", "--meta", "data=a = b"]
+    ran = mme(*pushed, "--quiet", url=fake.url, token="mme_x")
+    assert ran.code == 0, ran.err
+    assert fake.requests[-1].target.endswith("&meta=accuracy%3D0.93&meta=data%3Da+%3D+b")
+    fake.answers = [Says(document=version(metadata={"accuracy": 0.93}))]
+    assert re.search(r"accuracy +0\.93", mme("show", "digits:3").out)
+    assert mme("push", str(archive), "--meta", "accuracy").code == 2

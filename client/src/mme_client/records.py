@@ -242,6 +242,7 @@ class Version(Record):
     reason: str | None
     reason_code: str | None
     note: str
+    metadata: dict[str, Any]
     file_name: str
     size: int
     sha256: str

@@ -306,13 +306,16 @@ class Transport:
 
 
 def _query(values: Mapping[str, Any] | None) -> str:
-    """``?…`` of what is set; True is ``true``."""
-    known: dict[str, str] = {}
+    """``?…`` of what is set; True is ``true``, and a list is said once each."""
+    known: dict[str, str | list[str]] = {}
     for name, value in (values or {}).items():
-        if value is None or value == "":
+        if value is None or value == "" or value == []:
             continue
-        known[name] = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"?{urlencode(known)}" if known else ""
+        if isinstance(value, list):
+            known[name] = [str(one) for one in value]
+        else:
+            known[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"?{urlencode(known, doseq=True)}" if known else ""
 
 
 def _is(headers: Mapping[str, str], content_type: str) -> bool:

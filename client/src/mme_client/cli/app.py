@@ -144,7 +144,7 @@ def status(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) ->
 
 @_command(
     app, "push", _("Upload an archive as the next version of a model, which is made if need be."),
-    "mme push digits_v3.tar.gz --note 'more data' --wait",
+    "mme push digits_v3.tar.gz --note 'more data' --meta accuracy=0.93 --wait",
     "tar -C model -cz . | mme push - --model digits",
 )  # fmt: skip
 def push(
@@ -174,6 +174,15 @@ def push(
             show_default=False,
         ),
     ] = "",
+    meta: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--meta",
+            metavar="KEY=VALUE",
+            help=_("What is known of it, such as accuracy=0.93; as often as needed."),
+            show_default=False,
+        ),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help=_("Also where the portal has these bytes already."))
     ] = False,
@@ -187,8 +196,8 @@ def push(
     from mme_client.cli import archives
 
     archives.push(
-        archive, model=model, note=note, description=description, again=again, wait=wait,
-        json=json, quiet=quiet, timeout=timeout,
+        archive, model=model, note=note, description=description, meta=meta or [], again=again,
+        wait=wait, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

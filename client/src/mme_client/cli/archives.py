@@ -30,6 +30,7 @@ def push(
     model: str,
     note: str,
     description: str,
+    meta: list[str],
     again: bool,
     wait: bool,
     json: bool,
@@ -37,6 +38,7 @@ def push(
     timeout: float | None,
 ) -> None:
     """Upload an archive, unless the portal has it; with ``wait``, wait for its validation."""
+    metadata = _metadata(meta)
     with _file(archive) as path:
         file_name = "" if archive == STDIN else path.name
         model = model or name_of(file_name)
@@ -47,7 +49,9 @@ def push(
             if version is not None:
                 terminal.note(_("These bytes are there already: {name}").format(name=version.name))
             else:
-                version = _pushed(portal, terminal, path, model, note, description, file_name)
+                version = _pushed(
+                    portal, terminal, path, model, note, description, metadata, file_name
+                )
             if wait:
                 version = _validated(terminal, version)
             if json:
@@ -85,18 +89,30 @@ def _pushed(
     model: str,
     note: str,
     description: str,
+    metadata: dict[str, str],
     file_name: str,
 ) -> Version:
     cut = _("The upload was cut off. The portal keeps nothing of it, unless all of it had arrived.")
     name = file_name or f"{model}.tar.gz"
     with terminal.goes_on(cut), terminal.progress(name) as progress:
         version = portal.models.push(
-            path, model, note=note, description=description, file_name=name, progress=progress
-        )
+            path, model, note=note, description=description, metadata=metadata, file_name=name,
+            progress=progress,
+        )  # fmt: skip
     terminal.note(
         _("Uploaded as {name} ({size}).").format(name=version.name, size=size(version.size))
     )
     return version
+
+
+def _metadata(given: list[str]) -> dict[str, str]:
+    found = {}
+    for one in given:
+        key, sign, value = one.partition("=")
+        if not sign or not key or not value:
+            raise WrongUse(_("Write it as --meta accuracy=0.93."))
+        found[key] = value
+    return found
 
 
 def _validated(terminal: Terminal, version: Version) -> Version:
@@ -213,6 +229,7 @@ def _show_version(terminal: Terminal, version: Version) -> None:
         (_("step"), version.step),
         (_("reason"), version.reason or ""),
         (_("note"), version.note),
+        *((key, str(value)) for key, value in version.metadata.items()),
         (_("uploaded"), " ".join(filter(None, (at(version.created_at), version.created_by)))),
         (_("file"), f"{version.file_name} ({size(version.size)})"),
         ("SHA-256", version.sha256),

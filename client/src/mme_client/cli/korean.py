@@ -100,6 +100,10 @@ MESSAGES: dict[str, str] = {
         "--called-in과 --never-called 중 하나만 지정하세요."
     ),
     "aliases": "별칭",
+    "What is known of it, such as accuracy=0.93; as often as needed.": (
+        "accuracy=0.93처럼 버전의 메타데이터를 적습니다. 여러 번 쓸 수 있습니다."
+    ),
+    "Write it as --meta accuracy=0.93.": "--meta accuracy=0.93처럼 쓰세요.",
     "last call": "마지막 호출",
     "A model with its versions, or one version with all that is known of it.": (
         "모델과 그 버전, 또는 한 버전의 모든 정보를 표시합니다."
