@@ -74,10 +74,10 @@ GLOSSARY: dict[str, Term] = {
     ),
     "live": Term(
         _("Live"),
-        _("A version is live if an endpoint that is in service can be called with it now."),
+        _("The version that answers who calls a model by its name alone, such as “digits”."),
         _(
-            "A new version is live as soon as it is ready, if an endpoint runs. The endpoint does "
-            "not change for it."
+            "Somebody makes it live, and the alias “live” points at it. Where no version was made "
+            "live, the newest that is ready answers."
         ),
     ),
     "store": Term(

@@ -80,7 +80,7 @@ class ModelOut(Schema):
     latest: LatestOut | None = Field(description="The newest that is ready; null: there is none.")
     newest: NewestOut | None
     aliases: list[NamedOut] = Field(description="`live` first, then by name.")
-    last_call: datetime | None = Field(description="Of any version; null: it was never called.")
+    last_call_at: datetime | None = Field(description="Of any version; null: it was never called.")
     deletable: bool = Field(description="Whether nothing of it was ever published.")
 
 
@@ -625,7 +625,7 @@ def _model_shown(row: Any, latest: Version | None) -> dict[str, Any]:
         "aliases": [
             {"name": alias.name, "number": alias.version.number} for alias in row.aliases.all()
         ],
-        "last_call": row.last_call,
+        "last_call_at": row.last_call,
         "deletable": not row.is_published,
     }
 

@@ -170,9 +170,12 @@ def test_a_shared_answer_comes_before_the_form(page: Page, call: Invocation, wid
     )
 
 
+@pytest.mark.parametrize("logged_in", [True, False])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_advice_on_problems_is_shown_whole(page: Page, width: int) -> None:
+def test_advice_on_problems_is_shown_whole(page: Page, width: int, logged_in: bool) -> None:
     page.set_viewport_size({"width": width, "height": 844})
+    if not logged_in:  # an answer of the API leads here, too
+        page.context.clear_cookies()
     page.goto("/problems/")
     cut = page.evaluate(
         """() => [document.documentElement, ...document.querySelectorAll(".table-scroll, td")]

@@ -181,7 +181,7 @@ def test_models_and_versions_are_listed_and_shown(mme: Mme, fake: FakePortal) ->
         "created_by": None, "versions": 3, "newest": {"number": 3, "state": "ready"},
         "latest": {"number": 3, "target_model": "digits_v3.tar.gz", "size": 3_100_000,
                    "created_at": "2026-11-27T03:00:00Z", "created_by": "ann"},
-        "aliases": [{"name": "live", "number": 2}], "last_call": None, "deletable": False,
+        "aliases": [{"name": "live", "number": 2}], "last_call_at": None, "deletable": False,
     }  # fmt: skip
     fake.answers = [listed(model)]
     ran = mme("models", url=fake.url, token="mme_x")

@@ -111,8 +111,8 @@ def test_a_list_says_alias_and_last_call_by_as_many_queries_for_any_number(
 
     shown = {one["name"]: one for one in got(viewer, "/models")["items"]}
     assert shown["ant"]["aliases"] == [{"name": "production", "number": 1}]
-    assert shown["ant"]["last_call"] < shown["cat"]["last_call"]
-    assert shown["bee"]["last_call"] is None
+    assert shown["ant"]["last_call_at"] < shown["cat"]["last_call_at"]
+    assert shown["bee"]["last_call_at"] is None
     before = [counted(url) for url in ("/models/", f"{V1}/models")]
     for number in range(60):
         made(f"m{number}", state=Version.State.READY)

@@ -227,7 +227,7 @@ class Model(Record):
     latest: LatestVersion | None
     newest: NewestVersion | None
     aliases: list[NamedVersion]
-    last_call: datetime | None
+    last_call_at: datetime | None
     deletable: bool
 
 

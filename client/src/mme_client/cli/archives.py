@@ -180,7 +180,7 @@ def models(
                     ", ".join(f"{alias.name}:{alias.number}" for alias in one.aliases),
                     size(one.latest.size) if one.latest else "",
                     at(one.latest.created_at) if one.latest else "",
-                    at(one.last_call) if one.last_call else "",
+                    at(one.last_call_at) if one.last_call_at else "",
                 )
                 for one in found
             ]
