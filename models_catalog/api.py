@@ -260,7 +260,8 @@ class CompareParameters(Parameters):
 
     other: str = Field(
         "", max_length=references.MAX_LENGTH,
-        description="`digits:2`, `digits@live`, or `digits`; empty: the version before.",
+        description="`digits:2`, `digits@live`, or `digits`; empty: the version before, of the first "
+        "one what `digits` means.",
     )  # fmt: skip
 
 
@@ -497,6 +498,7 @@ def compare(request: HttpRequest, name: str, number: int, query: Query[ComparePa
             raise Problem("invalid", errors={"other": [str(problem)]}) from None
     else:
         other = one.model.versions.filter(number__lt=number).order_by("-number").first()
+        other = other or references.Reference(name).resolve(with_report=True)
     if other is None:
         said = _("There is no version to compare it with.")
         raise Problem("not-found", said)
