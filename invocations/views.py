@@ -1,6 +1,7 @@
 """Pages to call a model: choose, send a picture, see the answer."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -332,11 +333,12 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
         chosen.alias = ""  # it was deleted: the version that it was, or the first
     elif chosen.alias:
         chosen.version = None
-    # With nothing chosen, the first of each is as good as any, and saves two clicks.
-    if chosen.endpoint is None and endpoints:
-        chosen.endpoint = endpoints[0].pk
-    if chosen.version is None and not chosen.alias and versions:
-        chosen.version = versions[0].pk
+    recent = list(Invocation.objects.recent()[:RECENT])
+    # With nothing chosen, what was called last is the best guess, and saves two clicks.
+    if chosen.endpoint is None:
+        chosen.endpoint = _first_of([one.endpoint_id for one in recent], endpoints)
+    if chosen.version is None and not chosen.alias:
+        chosen.version = _first_of([one.version_id for one in recent], versions)
     return {
         "endpoints": endpoints,
         "starting": Endpoint.objects.starting().first() if not endpoints else None,
@@ -345,9 +347,15 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
         "chosen": chosen,
         "picture": picture,
         "samples": samples.grouped(),
-        "recent": Invocation.objects.recent()[:RECENT],
+        "recent": recent,
         **_field(),
     }
+
+
+def _first_of(ids: list[int], rows: Sequence[Endpoint | Version]) -> int | None:
+    """The first of ``ids`` that is still to be had, or else the first row."""
+    known = [row.pk for row in rows]
+    return next((one for one in ids if one in known), known[0] if known else None)
 
 
 def _is_htmx(request: HttpRequest) -> bool:

@@ -476,6 +476,16 @@ def test_thumbnails(post):
     assert Picture.objects.count() == 1
 
 
+def test_the_form_begins_with_what_was_called_last(post, make_version, serving, version):
+    other = make_version(number=2)
+    page = text(post.client.get("/invoke/"))
+    first = re.search(r'<option value="(\d+)" selected>', page[page.index('id="version"') :])
+    assert first is not None
+    called = version if first[1] == str(other.pk) else other
+    Invocation.objects.create(endpoint=serving, version=called, target_model="t")
+    assert f'<option value="{called.pk}" selected>' in text(post.client.get("/invoke/"))
+
+
 def test_what_is_no_picture_has_a_drawing_in_its_place(post, serving, version):
     call = Invocation.objects.create(
         endpoint=serving, version=version, target_model="t", picture_sha256="b" * 64
