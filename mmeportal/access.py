@@ -102,7 +102,9 @@ ACCESS: dict[str, Access] = {
     "models_catalog:new": Access(OPERATOR, post=(422,)),
     "models_catalog:check-name": Access(OPERATOR),
     "models_catalog:arrived": Access(OPERATOR, get=(400,), own=True),
-    "models_catalog:model": Access(VIEWER),
+    "models_catalog:model": Access(
+        VIEWER, queries=13, why="versions, aliases, keys of metadata, test set and events"
+    ),
     "models_catalog:upload": Access(OPERATOR, post=(422,)),
     "models_catalog:version": Access(VIEWER),
     "models_catalog:compare": Access(VIEWER),
