@@ -260,8 +260,8 @@ class CompareParameters(Parameters):
 
     other: str = Field(
         "", max_length=references.MAX_LENGTH,
-        description="`digits:2`, `digits@live`, or `digits`; empty: the version before, of the first "
-        "one what `digits` means.",
+        description="`digits:2`, `digits@live`, or `digits`; empty: the version before, of the "
+        "first one what `digits` means.",
     )  # fmt: skip
 
 
