@@ -30,7 +30,6 @@ _.receive_data_chunk
 _.file_complete
 _.upload_interrupted
 _.process_exception
-_.get_user
 _.child_nodelists
 _.ROOT_URLCONF
 _._has_been_logged
@@ -160,3 +159,6 @@ _.should_append_slash
 
 # Fields that the API's answers alone have.
 _.same_as
+
+# s3transfer reads it.
+_.max_in_memory_upload_chunks
