@@ -20,6 +20,8 @@ from tests.stack import Stack
 #: A missing browser is a failure (else its tests are skipped); so is any skipped test.
 REQUIRE_BROWSER = os.environ.get("REQUIRE_BROWSER") == "1"
 NO_SKIPS = os.environ.get("NO_SKIPS") == "1"
+_TRAINED = {"stack", "demo_models", "trained"}
+"""Fixtures for which the demo models are trained, by the first test that needs one of them."""
 _LONG = ("stack", "slow", "processes")
 """Marks of tests that take long, the longest first."""
 LONGEST = (
@@ -135,6 +137,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=_NO_BROWSER))
         if "stack" in uses:
             item.add_marker(pytest.mark.stack)
+        if _TRAINED & set(uses) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(900))  # a fixture's time is its first test's
         if item.get_closest_marker("xdist_group") is None:
             group = "stack" if item.get_closest_marker("stack") else item.nodeid.split("::")[0]
             item.add_marker(pytest.mark.xdist_group(group))
