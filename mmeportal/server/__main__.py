@@ -132,20 +132,21 @@ class Master:
         self._heartbeat(index)
         sys.stdout.flush()
         sys.stderr.flush()
+        # Asked before the fork: who is the parent afterwards is another where it was just killed.
+        master = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._serve(index)
+            self._serve(index, master)
         self._children[pid] = index
         self._started[pid] = time.monotonic()
 
-    def _serve(self, index: int) -> NoReturn:
+    def _serve(self, index: int, master: int) -> NoReturn:
         code = 1
         try:
             from invocations import recording
             from mmeportal.server.guard import Guard
             from mmeportal.server.loop import Server
 
-            master = os.getppid()
             server = Server(
                 self._application,
                 self._bound,

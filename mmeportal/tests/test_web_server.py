@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import pytest
 import requests
 
 from mmeportal.tests.web_server import PASSWORD, WebServer, ended, head, rest, token_of
-from tests.servers import wait_until
+from tests.servers import running, wait_until
 
 MB = 1 << 20
 #: Nothing of these declares that it takes more than 1 MB; `/nope` is not even there.
@@ -614,6 +615,32 @@ def test_the_processes_end_with_their_master(own: WebServer) -> None:
     before = own.processes()
     assert ended(own.process, signal.SIGKILL) == -signal.SIGKILL
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in before))
+
+
+# A server whose processes begin to work when their master is dead.
+_LATE = """
+import os, sys, time
+from mmeportal.server import __main__ as server
+fork, master = os.fork, os.getpid()
+def late():
+    pid = fork()
+    while pid == 0 and os.getppid() == master:
+        time.sleep(0.01)
+    return pid
+os.fork = late
+sys.argv = sys.argv[:1] + sys.argv[3:]
+server.main()
+"""
+
+
+def test_processes_end_whose_master_died_before_they_began(tmp_path: Path) -> None:
+    server = WebServer(tmp_path)
+    command = [sys.executable, "-c", _LATE, *server.command[1:]]
+    with running(command, env=server.environment) as server.process:
+        wait_until(lambda: len(server.processes()) == 2)
+        begun = server.processes()
+        assert ended(server.process, signal.SIGKILL) == -signal.SIGKILL
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in begun))
 
 
 def test_a_taken_port_is_told_in_a_sentence(server: WebServer) -> None:
