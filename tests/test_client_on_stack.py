@@ -153,7 +153,7 @@ def test_the_recipes_of_the_api_run_as_they_stand(stack: Stack, tmp_path: Path) 
             text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    gone = ["mme", "teardown", "zoo", "--yes", "--wait", "--timeout", "120"]  # it was asked for
+    gone = ["mme", "teardown", "shop", "--yes", "--wait", "--timeout", "120"]  # it was asked for
     subprocess.run(gone, env=variables, timeout=180, check=True)
     assert (tmp_path / "digits_v1.tar.gz").stat().st_size > 10_000
     assert (tmp_path / "digit.jpg").read_bytes()[:2] == b"\xff\xd8"
