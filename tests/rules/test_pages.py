@@ -34,6 +34,9 @@ from tests.test_page_policies import REPORT, _database_beside_playwright, _opene
 
 __all__ = ["_database_beside_playwright", "browser"]
 
+# Hundreds of audits, and the processors may be busy.
+pytestmark = pytest.mark.timeout(900)
+
 SCHEMES = ("light", "dark")
 SIZES = ((1280, 900), (390, 844))
 #: Pages that no link of an admin's leads to.
