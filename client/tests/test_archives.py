@@ -253,6 +253,8 @@ def on_a_terminal(
         env=os.environ | {"PYTHONPATH": str(CLIENT / "src"), "MME_URL": url, "MME_TOKEN": "mme_x"}
         | {"TERM": "xterm-256color", "COLUMNS": "120"} | more,
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        # A shell lets what it starts in the background ignore Ctrl-C, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     os.close(theirs)
     said = b""
