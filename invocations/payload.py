@@ -18,7 +18,7 @@ from invocations.runtime import MAX_PAYLOAD_BYTES
 class Payload:
     """The bytes of a call. With ``kept_type`` it is a picture of that type, and is kept for a day.
 
-    One that is sent as it came has no thumbnail yet (invocations/kept.py makes it later).
+    One that is sent as it came has no thumbnail yet (invocations/pictures_kept.py makes it later).
     """
 
     name: str

@@ -67,7 +67,8 @@ def answers(
     token_auth.CACHE.clear()
     client = Client(headers={"Authorization": f"Bearer {secret}", "Accept-Language": "en"})
     found: dict[str, dict[str, Any]] = {}
-    for subject in subjects():
+    # First what changes nothing: their order is that in which some test has imported the apps.
+    for subject in sorted(subjects(), key=lambda one: (one.method != "GET", one.rules.id)):
         id = subject.rules.id
         if id == "openapi_get" or (subject.method != "GET" and id not in BODIES):
             continue

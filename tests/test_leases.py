@@ -24,7 +24,7 @@ from core.lease import Lease, Leased, LeaseLost, LeaseQuerySet
 from core.tests.locked import locked_by_another_program
 from endpoints.models import Endpoint
 from invocations.models import Invocation
-from models_catalog.models import RegisteredModel, Version
+from models_catalog.models import AliasMirror, RegisteredModel, Version
 from tests.together import together
 
 LEASE = timedelta(seconds=30)
@@ -60,11 +60,18 @@ def _invocation() -> Invocation:
     return call
 
 
+def _alias_mirror() -> AliasMirror:
+    model, _ = RegisteredModel.objects.get_or_create(name="digits")
+    key = f"aliases/{AliasMirror.objects.count()}.json"
+    return AliasMirror.objects.create(model=model, name="live", bucket="b", key=key, wanted=1)
+
+
 # How a row is made that is due; a new leased model gets its line here.
 MAKE: dict[type[Leased], Callable[[], Any]] = {
     Version: _version,
     Endpoint: _endpoint,
     Invocation: _invocation,
+    AliasMirror: _alias_mirror,
 }
 LEASED = [model for model in apps.get_models() if issubclass(model, Leased)]
 

@@ -12,7 +12,8 @@ from endpoints import reconciler, sagemaker, services
 from endpoints.models import Endpoint, Running
 from endpoints.tests.conftest import step_until
 from invocations import services as invocation_services
-from invocations.models import Picture
+from invocations.models import Invocation
+from invocations.payload import Payload
 from invocations.pool import Pool
 from localaws.tests import servers
 from tests.artifacts import pack
@@ -177,23 +178,19 @@ def test_calls(hosting, store, make_version, monkeypatch):
     pool = Pool(threads=2, waiting=2)
     monkeypatch.setattr(invocation_services, "pool", lambda: pool)
     endpoint = step_until(create("calls"), lambda row: row.state == Endpoint.State.IN_SERVICE)
-    picture = Picture.objects.create(
-        sha256="a" * 64, name="x.png", content_type="image/png", data=b"bytes", thumbnail=b"t"
-    )
+    payload = Payload("x.png", "image/png", b"bytes", "image/png", thumbnail=b"t")
 
     def call(name):
         version = make_version(name=name)
-        row, future = invocation_services.start(
-            endpoint=endpoint, version=version, picture=picture, actor=None
+        started = invocation_services.start(
+            endpoint=endpoint, version=version, payload=payload, actor=None
         )
         began, states = time.monotonic(), set()
-        while not future.done():
-            row.refresh_from_db()
-            states.add(row.state)
+        while not (row := started.answered(0.05)).settled:
+            states.add(Invocation.objects.values_list("state", flat=True).get(pk=row.pk))
             assert time.monotonic() - began < 30
-            time.sleep(0.05)
-        row.refresh_from_db()
-        return row, states
+        started.answered(30)
+        return Invocation.objects.get(pk=row.pk), states
 
     row, _ = call("quick")
     # The tests' own container is none of ours, and its answer is told as what it is.

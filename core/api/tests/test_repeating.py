@@ -52,7 +52,7 @@ class Things:
 
     def kill_the_paused(self) -> None:
         """SIGKILL the process that stands between its commit and its answer."""
-        wait_until(self.paused.exists)
+        wait_until(lambda: self.paused.exists() and self.paused.read_text())
         os.kill(int(self.paused.read_text()), signal.SIGKILL)
         self.pause.unlink()
 
