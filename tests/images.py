@@ -153,6 +153,23 @@ def put(
             return
 
 
+def seed(command: Callable[[], str]) -> None:
+    """Run ``seed_demo``, which goes on where it was cut off.
+
+    Tried three times: Podman's own name server at times does not know a container for a moment.
+    """
+    for attempt in (1, 2, 3):
+        try:
+            command()
+        except SystemExit as problem:
+            if attempt == 3 or "failed to resolve host" not in str(problem):
+                raise
+            print(f"Attempt {attempt} to seed: the name of a container was unknown.", flush=True)
+            time.sleep(2)
+        else:
+            return
+
+
 def check_compose(folder: Path) -> None:
     """Up, log in, upload, deploy, invoke, down."""
     ports = free_ports()
@@ -179,7 +196,7 @@ def check_compose(folder: Path) -> None:
         put(
             [*compose, "exec", "-T", "web"], folder, ["manifest.json", "digits.tar.gz"], environment
         )
-        inside("python", "manage.py", "seed_demo", "/tmp", "--wait", "200")
+        seed(lambda: inside("python", "manage.py", "seed_demo", "/tmp", "--wait", "200"))
         print("Compose: a model was uploaded and an endpoint made.", flush=True)
         keys = configparser.ConfigParser()
         keys.read_string(inside("cat", "/secrets/aws-credentials"))
