@@ -165,7 +165,6 @@ def seed(command: Callable[[], str]) -> None:
             if attempt == 3 or "failed to resolve host" not in str(problem):
                 raise
             print(f"Attempt {attempt} to seed: the name of a container was unknown.", flush=True)
-            time.sleep(2)
         else:
             return
 
