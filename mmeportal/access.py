@@ -30,7 +30,6 @@ class Access:
     its log-in, which refuses). ``own``: it shows whoever asks only what is their own; otherwise
     things belong to all, and whoever may see one may see those of others. ``leads_to_login``: it is
     a log-in that leads to the portal's, for whoever has none, by GET and POST.
-    ``keeps``: beginnings of the statements by which a GET keeps what it computed of what is there.
     ``queries``: how many SQL queries the page may need, ``why`` it needs more than QUERIES.
     """
 
@@ -40,16 +39,8 @@ class Access:
     refused: int = 403
     own: bool = False
     leads_to_login: bool = False
-    keeps: tuple[str, ...] = ()
     queries: int = QUERIES
     why: str = ""
-
-
-# A picture that a program sent gets its small copies when somebody first looks at it.
-_SMALL_COPIES = (
-    'UPDATE "endpoints_picture" SET "thumbnail" = %s, "preview" = %s WHERE',
-    'UPDATE "endpoints_invocation" SET "thumbnail" = %s WHERE',
-)
 
 
 def _admin(
@@ -138,11 +129,11 @@ ACCESS: dict[str, Access] = {
     "invocations:page": Access(VIEWER),
     "invocations:run": Access(VIEWER, get=(), post=(400,)),
     "invocations:result": Access(VIEWER),
-    "invocations:thumbnail": Access(VIEWER, keeps=_SMALL_COPIES),
-    "invocations:kept": Access(VIEWER, keeps=_SMALL_COPIES),
+    "invocations:thumbnail": Access(VIEWER),
+    "invocations:kept": Access(VIEWER),
     "invocations:sample": Access(VIEWER),
     "invocations:calls": Access(VIEWER),
-    "invocations:picture": Access(VIEWER, keeps=_SMALL_COPIES),
+    "invocations:picture": Access(VIEWER),
     "invocations:wrong": Access(VIEWER, post=(400,)),
     "invocations:test-set": Access(VIEWER),
     "invocations:test-set-download": Access(VIEWER),

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import Field
@@ -17,7 +17,7 @@ from core.api.problems import Problem
 from core.api.schema import Input, ListParameters, Parameters, Schema
 from models_catalog import aliases
 from models_catalog.aliases import MAY_MOVE, AliasRefused
-from models_catalog.models import Alias, AliasMove, RegisteredModel
+from models_catalog.models import Alias, AliasMove
 
 router = Router(tags=["aliases"])
 
@@ -88,7 +88,9 @@ class ReasonParameter(Parameters):
 )  # fmt: skip
 def list_aliases(request: HttpRequest, name: str, query: Query[ListParameters]) -> Any:
     """The aliases of a model, by name."""
-    rows = Alias.objects.filter(model=_model(name)).listed()
+    with _Problems():
+        model = aliases.model_of(name)
+    rows = Alias.objects.filter(model=model).listed()
     found = page(request, rows, query, order=("name",))
     return {**found, "items": [_shown(alias) for alias in found["items"]]}
 
@@ -99,10 +101,8 @@ def list_aliases(request: HttpRequest, name: str, query: Query[ListParameters]) 
 )  # fmt: skip
 def get(request: HttpRequest, name: str, alias: str) -> Any:
     """One alias; its ETag is what If-Match takes."""
-    found = Alias.objects.filter(model=_model(name), name=alias).listed().first()
-    if found is None:
-        raise Http404
-    return _tagged(request, found)
+    with _Problems():
+        return _tagged(request, aliases.get(model=name, name=alias))
 
 
 @operation(
@@ -175,9 +175,11 @@ def delete(request: HttpRequest, name: str, alias: str, query: Query[ReasonParam
 )  # fmt: skip
 def history(request: HttpRequest, name: str, alias: str, query: Query[ListParameters]) -> Any:
     """What was done with an alias, the latest first; also with one that was deleted."""
-    rows = aliases.history(_model(name), alias)
-    if not rows.exists():
-        raise Http404
+    with _Problems():
+        model = aliases.model_of(name)
+        rows = aliases.history(model, alias)
+        if not rows.exists():
+            raise aliases.none_of(model, alias)
     found = page(request, rows, query, order=("-pk",))
     return {**found, "items": [_line(move) for move in found["items"]]}
 
@@ -194,13 +196,6 @@ class _Problems:
                 {error.field: [str(error)]} if error.code == "invalid" and error.field else None
             )
             raise Problem(error.code, "" if errors else str(error), errors=errors) from None
-
-
-def _model(name: str) -> RegisteredModel:
-    found = RegisteredModel.objects.filter(name=name).only("name").first()
-    if found is None:
-        raise Http404
-    return found
 
 
 def _user(request: HttpRequest) -> User:

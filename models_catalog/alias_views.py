@@ -70,12 +70,7 @@ def move(request: HttpRequest, name: str) -> HttpResponse:
     if number is not None:
         try:
             found, changed = aliases.move(
-                model=model.name,
-                name=alias,
-                number=number,
-                reason=_reason(request),
-                expected=_number(request, "expected"),
-                actor=actor(request),
+                model=model.name, name=alias, number=number, **_asked(request)
             )
         except AliasRefused as refused:
             problem, status = str(refused), CODES[refused.code].status
@@ -98,13 +93,7 @@ def roll_back(request: HttpRequest, name: str, alias: str) -> HttpResponse:
     """Point the alias at the version before."""
     _known(name, alias)
     try:
-        found = aliases.roll_back(
-            model=name,
-            name=alias,
-            reason=_reason(request),
-            expected=_number(request, "expected"),
-            actor=actor(request),
-        )
+        found = aliases.roll_back(model=name, name=alias, **_asked(request))
     except AliasRefused as refused:
         return _refused(request, name, alias, refused)
     said = _("%(alias)s is %(version)s again.") % {"alias": found, "version": found.version}
@@ -118,13 +107,7 @@ def remove(request: HttpRequest, name: str, alias: str) -> HttpResponse:
     """Delete the alias; its page shows its history then."""
     _known(name, alias)
     try:
-        gone = aliases.remove(
-            model=name,
-            name=alias,
-            reason=_reason(request),
-            expected=_number(request, "expected"),
-            actor=actor(request),
-        )
+        gone = aliases.remove(model=name, name=alias, **_asked(request))
     except AliasRefused as refused:
         return _refused(request, name, alias, refused)
     said = _("%(alias)s is deleted.") % {"alias": gone}
@@ -179,6 +162,12 @@ def _tell(request: HttpRequest, alias: Alias, said: str) -> None:
 
 def _address(name: str, model: RegisteredModel, *more: Any) -> str:
     return reverse(f"models_catalog:{name}", args=[model.name, *more])
+
+
+def _asked(request: HttpRequest) -> dict[str, Any]:
+    """What each change of an alias is told: why, by whom, and which move its page has shown."""
+    expected = _number(request, "expected")
+    return {"reason": _reason(request), "expected": expected, "actor": actor(request)}
 
 
 def _reason(request: HttpRequest) -> str:

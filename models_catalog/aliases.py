@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -142,10 +143,24 @@ def undo(*, model: str, name: str, revision: int, actor: User | None) -> Alias |
         return _write(row, name, kind, version, "", actor, back_to=before.back_to)
 
 
+def model_of(name: str) -> RegisteredModel:
+    """The model of this name. Raises AliasRefused where there is none."""
+    return _model(RegisteredModel.objects.only("name"), name)
+
+
+def get(*, model: str, name: str) -> Alias:
+    """An alias of a model. Raises AliasRefused where there is none."""
+    return _existing(model_of(model), name)
+
+
 def _locked(model: str) -> RegisteredModel:
-    found = RegisteredModel.objects.select_for_update().filter(name=model).first()
+    return _model(RegisteredModel.objects.select_for_update(), model)
+
+
+def _model(rows: QuerySet[RegisteredModel], name: str) -> RegisteredModel:
+    found = rows.filter(name=name).first()
     if found is None:
-        raise AliasRefused(_("There is no model %(name)s.") % {"name": model}, "not-found")
+        raise AliasRefused(_("There is no model %(name)s.") % {"name": name}, "not-found")
     return found
 
 
@@ -156,9 +171,14 @@ def _current(row: RegisteredModel, name: str) -> Alias | None:
 def _existing(row: RegisteredModel, name: str) -> Alias:
     found = _current(row, name)
     if found is None:
-        said = _("The model %(model)s has no alias %(name)s.")
-        raise AliasRefused(said % {"model": row.name, "name": name}, "not-found")
+        raise none_of(row, name)
     return found
+
+
+def none_of(row: RegisteredModel, name: str) -> AliasRefused:
+    """What to raise where a model has, or ever had, no alias of this name."""
+    said = _("The model %(model)s has no alias %(name)s.")
+    return AliasRefused(said % {"model": row.name, "name": name}, "not-found")
 
 
 def _ready_version(row: RegisteredModel, number: int) -> Version:

@@ -142,15 +142,11 @@ def put(
         ["tar", "-c", "-C", str(folder), *names], check=True, capture_output=True
     ).stdout
     command = [*inside, "timeout", "30", "tar", "-x", "-C", "/tmp"]
-    for attempt in (1, 2, 3):
-        try:
-            subprocess.run(command, input=packed, check=True, env=environment, timeout=60)
-        except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as problem:
-            print(f"Attempt {attempt} to copy {', '.join(names)}: {problem}", flush=True)
-            if attempt == 3:
-                raise
-        else:
-            return
+    tried(
+        f"copy {', '.join(names)}",
+        lambda: subprocess.run(command, input=packed, check=True, env=environment, timeout=60),
+        lambda problem: isinstance(problem, subprocess.SubprocessError),
+    )
 
 
 def seed(command: Callable[[], str]) -> None:
@@ -158,13 +154,18 @@ def seed(command: Callable[[], str]) -> None:
 
     Tried three times: Podman's own name server at times does not know a container for a moment.
     """
+    tried("seed", command, lambda problem: "failed to resolve host" in str(problem))
+
+
+def tried(what: str, do: Callable[[], Any], again: Callable[[BaseException], bool]) -> None:
+    """Do it, up to three times where ``again`` says so of what was raised."""
     for attempt in (1, 2, 3):
         try:
-            command()
-        except SystemExit as problem:
-            if attempt == 3 or "failed to resolve host" not in str(problem):
+            do()
+        except (Exception, SystemExit) as problem:
+            print(f"Attempt {attempt} to {what}: {str(problem)[-500:]}", flush=True)
+            if attempt == 3 or not again(problem):
                 raise
-            print(f"Attempt {attempt} to seed: the name of a container was unknown.", flush=True)
         else:
             return
 

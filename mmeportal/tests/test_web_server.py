@@ -728,14 +728,20 @@ def _document(client: socket.socket) -> bytes:
     return came
 
 
-def test_clients_that_wait_leave_threads_for_everybody_else(tmp_path: Path) -> None:
-    """Each of the two processes has four threads: one may wait, and is answered at a change."""
-    server = WebServer(tmp_path, WEB_THREADS="4")
+def _validating(folder: Path) -> tuple[WebServer, bytes]:
+    """A server with a version that is being validated, and a request that waits for its end."""
+    server = WebServer(folder, WEB_THREADS="4")
     token = server.manage("shell", "--no-imports", "-c", _VALIDATING).strip()
     ask = (
         "GET /api/v1/models/digits/versions/1?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Authorization: Bearer {token}\r\n\r\n"
-    ).encode()
+    )
+    return server, ask.encode()
+
+
+def test_clients_that_wait_leave_threads_for_everybody_else(tmp_path: Path) -> None:
+    """Each of the two processes has four threads: one may wait, and is answered at a change."""
+    server, ask = _validating(tmp_path)
     with server.running(), contextlib.ExitStack() as open_:
         clients = [open_.enter_context(server.connect()) for _ in range(24)]
         for client in clients:
@@ -761,12 +767,7 @@ def test_clients_that_wait_leave_threads_for_everybody_else(tmp_path: Path) -> N
 
 
 def test_clients_that_wait_are_answered_when_the_server_ends(tmp_path: Path) -> None:
-    server = WebServer(tmp_path, WEB_THREADS="4")
-    token = server.manage("shell", "--no-imports", "-c", _VALIDATING).strip()
-    ask = (
-        "GET /api/v1/models/digits/versions/1?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        f"Authorization: Bearer {token}\r\n\r\n"
-    ).encode()
+    server, ask = _validating(tmp_path)
     with server.running() as process, server.connect() as client:
         client.sendall(ask)
         assert select.select([client], [], [], 2)[0] == []  # it waits

@@ -103,7 +103,15 @@ def test_what_cannot_be_is_explained(api: Callable[..., Client]) -> None:
     wrong = _put(client, 1, f"{LIST}/v3")
     assert "must not look like" in wrong.json()["errors"]["alias"][0]
     assert _put(client, 1, "/api/v1/models/cats/aliases/live").status_code == 404
-    assert client.get("/api/v1/models/cats/aliases").status_code == 404
+    for path, named in (
+        ("/api/v1/models/cats/aliases", "There is no model cats."),
+        ("/api/v1/models/cats/aliases/live/history", "There is no model cats."),
+        (f"{LIST}/never", "The model digits has no alias never."),
+        (f"{LIST}/never/history", "The model digits has no alias never."),
+    ):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert named in answer.json()["detail"]
 
 
 @pytest.mark.django_db

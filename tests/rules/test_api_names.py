@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.rules.api_subjects import PREFIX, document, subjects
+from tests.rules.subjects import ROOT
 
 _WORD = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _PATH = re.compile(r"(/[a-z]+(\.json)?|/{[a-z_]+})+")
@@ -69,3 +70,11 @@ def test_paths_and_ids_have_one_form() -> None:
             wrong.append(f"{rules.id} is a GET, and counts as a change")
     assert all(path.startswith(PREFIX + "/") for path in document()["paths"])
     assert not wrong, wrong
+
+
+def test_what_is_not_found_is_named() -> None:
+    """Http404 becomes a problem that names nothing: raise Problem with what is missing."""
+    found = [path for path in ROOT.glob("*/*api.py") if path.parent.name != "tests"]
+    assert len(found) > 6
+    wrong = [path.relative_to(ROOT).as_posix() for path in found if "Http404" in path.read_text()]
+    assert not wrong, f"Raise Problem with a sentence in place of Http404: {wrong}"
