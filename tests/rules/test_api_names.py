@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.rules.api_subjects import PREFIX, document, subjects
-from tests.rules.subjects import ROOT
 
+ROOT = Path(__file__).resolve().parents[2]
 _WORD = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _PATH = re.compile(r"(/[a-z]+(\.json)?|/{[a-z_]+})+")
 #: Names that another word stands for (the glossary, core/glossary.py).
