@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from core.sentences import phrase
 from endpoints.models import Endpoint, Resource
@@ -293,6 +293,40 @@ def test_a_suggested_name_that_is_taken_gives_way_to_a_free_one(
     field.blur()
     expect(problem.locator("li")).to_have_count(1)
     expect(field).to_have_value(taken)
+
+
+def _held(page: Page, pattern: str) -> Callable[[], Route]:
+    """Hold the requests to these addresses; what is returned waits for the first one."""
+    routes: list[Route] = []
+    page.route(pattern, lambda route: routes.append(route))
+
+    def first() -> Route:
+        for _ in range(300):
+            if routes:
+                return routes[0]
+            page.wait_for_timeout(50)
+        raise AssertionError(f"Nothing was asked of {pattern}.")
+
+    return first
+
+
+def test_a_log_out_leads_to_the_login_alone(page: Page, endpoint: Endpoint) -> None:
+    polls = _held(page, "**/live/**")
+    log_outs = _held(page, "**/logout/")
+    page.goto(f"/endpoints/{endpoint.pk}/")
+    page.get_by_role("button", name="Account").click()
+    log_out = page.get_by_role("button", name="Log out")
+    expect(log_out).to_be_visible()
+    poll = polls()
+    log_out.click(no_wait_after=True)
+    logged_out = log_outs()
+    to_login = logged_out.fetch(max_redirects=0)
+    with page.expect_response("**/live/**") as answer:
+        poll.continue_()
+    assert "next=" in answer.value.headers["hx-redirect"]
+    logged_out.fulfill(response=to_login)
+    page.wait_for_url(re.compile("/login/"))
+    expect(page).to_have_url(re.compile("/login/$"))
 
 
 def test_an_upload_after_the_session_ended_keeps_what_was_entered(

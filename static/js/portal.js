@@ -155,6 +155,19 @@ document.addEventListener("htmx:afterSwap", (event) => {
   held = null;
 });
 
+// While a form leads to another page, the parts of this one are no longer brought up to date: an
+// answer that says "log in" would lead away from where the form leads, as after a log-out.
+let leaving;
+function leave() {
+  clearTimeout(leaving);
+  leaving = setTimeout(() => { leaving = undefined; }, 10000); // the form may have led to a download
+}
+for (const name of ["htmx:beforeRequest", "htmx:beforeOnLoad"]) {
+  document.addEventListener(name, (event) => {
+    if (leaving && event.detail.elt.matches("[hx-trigger^=every]")) event.preventDefault();
+  });
+}
+
 // What went wrong is said once, and until a request of the same kind succeeds.
 let trouble = null;
 function tell(verb, kind, text, id) {
@@ -203,8 +216,11 @@ document.addEventListener("submit", (event) => {
   }
   if (form.method !== "post" || form.hasAttribute("hx-post")) return;
   form.dataset.sent = "1";
+  leave();
   setTimeout(() => { delete form.dataset.sent; }, 4000);
 });
 window.addEventListener("pageshow", () => {
+  clearTimeout(leaving);
+  leaving = undefined;
   for (const form of document.forms) delete form.dataset.sent;
 });
