@@ -70,7 +70,15 @@ GLOSSARY: dict[str, Term] = {
     "ready": Term(
         _("Ready"),
         _("A version passed validation and is published, so endpoints can serve it."),
-        _("The other states are Uploaded, Validating and Rejected."),
+        _("The other states are Uploaded, Validating, Rejected, Retired, Deleting and Deleted."),
+    ),
+    "retired": Term(
+        _("Retired"),
+        _("A version that is taken out of use: the portal offers and calls it nowhere."),
+        _(
+            "Its archive stays in the store, so programs that call SageMaker themselves can still "
+            "call it. “Restore” makes the version ready again; an admin may delete it."
+        ),
     ),
     "live": Term(
         _("Live"),

@@ -15,15 +15,17 @@ class EndpointsConfig(AppConfig):
     def ready(self) -> None:
         """Register events, the subject, panels, rights of the roles, and SageMaker's check."""
         from accounts import roles
-        from endpoints import panels, search
+        from endpoints import panels, search, served
         from endpoints.events import TEMPLATES
         from endpoints.models import Endpoint
         from endpoints.ready_checks import probe_sagemaker
+        from models_catalog import retiring
 
         codes.register(TEMPLATES, max_length=codes.LONG)
         subjects.register(Endpoint.activity_kind, Endpoint, label=_("Endpoints"))
         panels.register_all()
         palette.register(search.hits)
+        retiring.register_uses(served.endpoints_of)
         roles.grant(roles.VIEWER, "endpoints.view_endpoint", "endpoints.invoke_endpoint")
         roles.grant(roles.OPERATOR, "endpoints.add_endpoint")
         roles.grant(roles.ADMIN, "endpoints.teardown_endpoint")

@@ -13,11 +13,14 @@ class InvocationsConfig(AppConfig):
         from accounts import roles
         from activity import codes
         from core import palette
-        from invocations import found, panels
+        from invocations import found, of_version, panels
         from invocations.events import TEMPLATES
+        from models_catalog import retiring
 
         codes.register(TEMPLATES)
         roles.grant(roles.ADMIN, "invocations.empty_test_set")
         panels.register_all()
         palette.register(found.pages)
         palette.register(found.versions)
+        retiring.register_uses(of_version.last_call)
+        retiring.register_left_overs(of_version.forget_pictures)

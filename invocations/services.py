@@ -212,8 +212,13 @@ def _begin(
             "endpoint-not-in-service",
         )
     if version.state != Version.State.READY:
+        said = _("%(version)s cannot be called: it is not ready.")
+        if version.state == Version.State.RETIRED:
+            said = _("%(version)s cannot be called: it is retired. Restore it on its page first.")
+        elif version.state in Version.DISCARDED:
+            said = _("%(version)s cannot be called: it was deleted.")
         raise CallRefused(
-            _("%(version)s cannot be called: it is not ready.") % {"version": version},
+            said % {"version": version},
             "model-not-ready",
         )
     if (version.bucket, version.prefix) != (endpoint.bucket, endpoint.prefix):

@@ -1,5 +1,6 @@
 """The operations of models and their versions."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -21,7 +22,14 @@ from core.api.problems import Problem
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from core.body_limits import BodyLimit
 from core.permissions import actor
-from models_catalog import attention, comparing, references, services, validation_result
+from models_catalog import (
+    attention,
+    comparing,
+    references,
+    retiring,
+    services,
+    validation_result,
+)
 from models_catalog.archives import too_large
 from models_catalog.models import (
     LEAST_DIGITS,
@@ -35,9 +43,12 @@ router = Router(tags=["models"])
 
 _LOOK, _UPLOAD = gettext_noop("look at the catalog"), gettext_noop("upload models")
 _DELETE, _DOWNLOAD = gettext_noop("delete models"), gettext_noop("download archives")
+_RETIRE, _DELETE_VERSION = gettext_noop("retire versions"), gettext_noop("delete versions")
 # The values of Version.State; a class called State is another room's, too.
 VersionState = Annotated[str, OneOf(Version.State)]
-ModelState = Literal["none", "validating", Version.State.READY, Version.State.REJECTED]
+ModelState = Literal[
+    "none", "validating", Version.State.READY, Version.State.REJECTED, Version.State.RETIRED
+]
 _SORTED_BY = {
     "uploaded": "uploaded_at", "name": "name", "called": "called_at", "size": "ready_size"
 }  # fmt: skip
@@ -63,7 +74,7 @@ class NamedOut(Schema):
 
 
 class NewestOut(Schema):
-    """The newest version of a model, in whatever state."""
+    """The newest version of a model that is not retired or deleted; else the newest."""
 
     number: int
     state: VersionState
@@ -126,6 +137,9 @@ class VersionOut(Schema):
     created_at: datetime
     created_by: str | None
     settled_at: datetime | None = Field(description="When it became ready, or was rejected.")
+    retired_at: datetime | None = Field(
+        description="When it was retired, or its deletion requested; null: neither."
+    )
     parameters: int | None
     input_shape: str = Field(description="`data: 1 × 3 × 224 × 224`")
     validation: ValidationOut | None = Field(description="null: it was not accepted, or not yet.")
@@ -143,6 +157,20 @@ class VersionDetailOut(VersionOut):
     """A version of a model, and which others have the same content."""
 
     same_as: list[SameOut] = Field(description="Those that are ready first; 20 at most.")
+
+
+class UseOut(Schema):
+    """Something that uses a version."""
+
+    kind: Literal["alias", "endpoint", "call"]
+    name: str = Field(description="Of the alias or the endpoint; empty for calls.")
+    said: str = Field(description="A sentence, in the reader's language.")
+
+
+class UsesOut(Schema):
+    """All that uses a version, as far as the portal knows."""
+
+    items: list[UseOut]
 
 
 class FactOut(Schema):
@@ -456,8 +484,8 @@ def push(request: HttpRequest, name: str, query: Query[PushParameters]) -> Any:
 def get_version(request: HttpRequest, name: str, number: int, query: Query[WaitParameters]) -> Any:
     """One version; with `wait`, when its state or its step has changed.
 
-    It answers at once where the version is settled (`ready`, `rejected`). A few requests of each
-    process may wait at a time; others are answered at once.
+    It answers at once where the version is settled: `ready`, `rejected`, `retired`, `deleted`. A
+    few requests of each process may wait at a time; others are answered at once.
     """
     services.wait_for_version(name=name, number=number, seconds=query.wait)
     shown = _detail(_version(name, number))
@@ -529,7 +557,7 @@ def download(request: HttpRequest, name: str, number: int, query: Query[Download
     """
     version = _version(name, number)
     address = services.download_address(version, original=query.original)
-    if address is None and version.state != Version.State.READY:
+    if address is None and not version.stored:
         said = _("%(version)s is not published, so there is nothing to download.")
         raise Problem("model-not-ready", said % {"version": version})
     if address is None:
@@ -550,6 +578,69 @@ def dismiss(request: HttpRequest, name: str, number: int) -> Any:
     etags.require_match(request, *_detail(version).values())
     attention.dismiss(version=version, actor=actor(request))
     return Status(204, None)
+
+
+@operation(
+    router, "GET", "/models/{name}/versions/{int:number}/uses", id="versions_uses",
+    scope=Scope.READ, permission="models_catalog.view_model", doing=_LOOK,
+    response={200: UsesOut},
+)  # fmt: skip
+def uses(request: HttpRequest, name: str, number: int) -> Any:
+    """What uses a version: aliases, endpoints that serve it, its last call."""
+    found = retiring.uses(_version(name, number))
+    return {"items": [{"kind": use.kind, "name": use.name, "said": use.said} for use in found]}
+
+
+def _retiring(request: HttpRequest, name: str, number: int, change: Callable[..., Any]) -> Any:
+    """Do one of retiring.py's changes, where the version still is what the caller has seen."""
+
+    def check(_found: Version) -> None:
+        etags.require_match(request, *_detail(_version(name, number)).values())
+
+    try:
+        change(model=name, number=number, actor=actor(request), check=check)
+    except retiring.RetireRefused as refused:
+        raise Problem(refused.code, str(refused)) from None
+    shown = _detail(_version(name, number))
+    etags.tag(request, *shown.values())
+    return shown
+
+
+@operation(
+    router, "POST", "/models/{name}/versions/{int:number}/retire", id="versions_retire",
+    scope=Scope.UPLOAD, permission=retiring.MAY_RETIRE, doing=_RETIRE,
+    response={200: VersionDetailOut}, problems=(409,), etag=True,
+)  # fmt: skip
+def retire(request: HttpRequest, name: str, number: int) -> Any:
+    """Offer and call a version nowhere any more. Its archive stays; `restore` takes it back.
+
+    Refused while an alias points at it. A version that is retired already stays as it is.
+    """
+    return _retiring(request, name, number, retiring.retire)
+
+
+@operation(
+    router, "POST", "/models/{name}/versions/{int:number}/restore", id="versions_restore",
+    scope=Scope.UPLOAD, permission=retiring.MAY_RETIRE, doing=_RETIRE,
+    response={200: VersionDetailOut}, problems=(409,), etag=True,
+)  # fmt: skip
+def restore(request: HttpRequest, name: str, number: int) -> Any:
+    """Make a retired version ready again. One that is ready stays as it is."""
+    return _retiring(request, name, number, retiring.restore)
+
+
+@operation(
+    router, "DELETE", "/models/{name}/versions/{int:number}", id="versions_delete",
+    scope=Scope.ADMIN, permission=retiring.MAY_DELETE, doing=_DELETE_VERSION,
+    response={202: VersionDetailOut}, problems=(409,), etag=True,
+)  # fmt: skip
+def delete_version(request: HttpRequest, name: str, number: int) -> Any:
+    """Delete the archive of a version and the file as uploaded; a job does it.
+
+    Its record stays, with the checksums, in state `deleted`; the number is never given again.
+    Refused while an alias points at it. Ask its address with `wait` to see when it is done.
+    """
+    return Status(202, _retiring(request, name, number, retiring.delete))
 
 
 # Of a body that is a form or a text around the archive, and not the archive itself.
@@ -654,6 +745,7 @@ def _shown(version: Version) -> dict[str, Any]:
         "created_at": version.created_at,
         "created_by": version.created_by.get_username() if version.created_by else None,
         "settled_at": version.settled_at,
+        "retired_at": version.retired_at,
         "parameters": version.parameters,
         "input_shape": version.input_shape,
         "validation": _validation(version),

@@ -35,9 +35,11 @@ class ModelsCatalogConfig(AppConfig):
             roles.OPERATOR,
             "models_catalog.add_model",
             "models_catalog.add_version",
+            "models_catalog.change_version",
             "models_catalog.delete_model",
             "models_catalog.move_alias",
             "models_catalog.move_protected_alias",
         )
+        roles.grant(roles.ADMIN, "models_catalog.delete_version")
         readiness.register("store", probe_store, vital=True, label=gettext_lazy("Store"))
         readiness.register_clock("S3", time_of_store)

@@ -34,6 +34,10 @@ TEMPLATES: Final = {
         "%(twin)s. The file as uploaded could not be kept: %(problem)s"
     ),
     "version.rejected": _("Rejected %(version)s: %(reason)s"),
+    "version.retired": _("Retired %(version)s: it is offered and called here no more."),
+    "version.unretired": _("Restored %(version)s: it can be called again."),
+    "version.deletion_requested": _("Requested the deletion of what %(version)s is stored as."),
+    "version.deleted": _("Deleted what %(version)s was stored as: %(uri)s."),
     "version.dismissed": _("Took the rejected version %(version)s off the page Today."),
     "version.restored": _("Put the rejected version %(version)s back on the page Today."),
     "alias.made": _("Made the alias %(alias)s: it is %(version)s."),

@@ -21,6 +21,29 @@ from models_catalog.models import (
 )
 
 
+class DeleteVersionForm(forms.Form):
+    """The name of a version, typed to confirm that what it is stored as is deleted."""
+
+    typed_name = forms.CharField(
+        label=_("Name of the version"),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: Any, version: Version, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._version = version
+
+    def clean_typed_name(self) -> str:
+        """The name; nothing else confirms anything."""
+        typed = str(self.cleaned_data["typed_name"]).strip()
+        if typed != str(self._version):
+            raise forms.ValidationError(
+                _("That is not its name. Nothing was deleted; type %(name)s.")
+                % {"name": self._version}
+            )
+        return typed
+
+
 class ArrivedForm(forms.Form):
     """What a browser knows of an upload whose answer it has not got."""
 

@@ -185,12 +185,14 @@ def _facts() -> dict[str, Any]:
     """What is known of a model by its versions, as expressions.
 
     ``versions_count``; ``uploaded_at``, the last upload or else the registration, and who made
-    that upload; of the newest version ``newest_number`` and ``newest_state``; of the newest that
-    is ready ``ready_number`` and ``ready_size``, 0 where there is none; ``called_at``, the last
-    call, or long ago (`RegisteredModel.last_call`).
+    that upload; ``newest_number`` and ``newest_state`` of the newest version that is not retired
+    or deleted, or else of the newest; of the newest that is ready ``ready_number`` and
+    ``ready_size``, 0 where there is none; ``called_at``, the last call, or long ago
+    (`RegisteredModel.last_call`).
     """
     every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
     ready = every.filter(state=Version.State.READY)
+    wanted = every.exclude(state__in=Version.DISCARDED)
     counted = every.order_by().values("model").annotate(count=models.Count("pk"))
     last = every.order_by("-created_at", "-pk")
     calls = _calls().filter(version=models.OuterRef("pk")).order_by("-created_at")
@@ -207,8 +209,8 @@ def _facts() -> dict[str, Any]:
         "versions_count": Coalesce(models.Subquery(counted.values("count")), 0),
         "uploaded_at": Coalesce(of(last, "created_at"), models.F("created_at")),
         "uploaded_by": of(last, "created_by__username"),
-        "newest_number": of(every, "number"),
-        "newest_state": of(every, "state"),
+        "newest_number": Coalesce(of(wanted, "number"), of(every, "number")),
+        "newest_state": Coalesce(of(wanted, "state"), of(every, "state")),
         "ready_number": Coalesce(of(ready, "number"), 0),
         "ready_size": Coalesce(of(ready, "published_size"), of(ready, "size"), 0),
         "called_at": Coalesce(of(called, "at"), _LONG_AGO),
@@ -257,7 +259,7 @@ class RegisteredModel(models.Model):
         state = getattr(self, "newest_state", None)
         if state is None or state == Version.State.READY:
             return None
-        return Badge(state, str(Version.State(state).label), spinning=state in Version.UNSETTLED)
+        return Badge(state, str(Version.State(state).label), spinning=state in Version.UNDER_WAY)
 
     @property
     def aliases_said(self) -> str:
@@ -346,6 +348,7 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
         return (
             self.filter(same)
             .exclude(pk=version.pk)
+            .exclude(state__in=(Version.State.DELETING, Version.State.DELETED))
             .defer("report")
             .select_related("model")
             .order_by(
@@ -378,12 +381,14 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
         return sorted({key for one in found for key in one or {}})
 
     def unfinished(self) -> Self:
-        """Those that are neither published nor rejected yet."""
-        return self.filter(state__in=Version.UNSETTLED)
+        """Those that are neither published nor rejected yet, or are being deleted."""
+        return self.filter(state__in=Version.UNDER_WAY)
 
     def claim_columns(self) -> dict[str, Any]:
-        """A claim begins the validation, which counts as an attempt."""
-        return {"state": Version.State.CHECKING, "attempts": models.F("attempts") + 1}
+        """A claim begins the validation or goes on with the deletion; it counts as an attempt."""
+        deleting = models.When(state=Version.State.DELETING, then=models.F("state"))
+        state = models.Case(deleting, default=models.Value(Version.State.CHECKING))
+        return {"state": state, "attempts": models.F("attempts") + 1}
 
     def lease_columns(self, until: datetime) -> dict[str, Any]:
         """With ``check_after``: the release before knows a lease by that column alone.
@@ -396,8 +401,9 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
 class Version(Leased):
     """An immutable artifact of a model.
 
-    ``uploaded → checking → ready``, or ``rejected`` with the reason. The number is given at
-    upload and never given again, not even where the version was rejected.
+    ``uploaded → checking → ready``, or ``rejected`` with the reason; later ``ready ⇄ retired`` and
+    ``deleting → deleted`` (models_catalog/retiring.py). The number is given at upload and never
+    given again, not even where the version was rejected or deleted.
     """
 
     class State(models.TextChoices):
@@ -407,8 +413,16 @@ class Version(Leased):
         CHECKING = "checking", _("Validating")
         READY = "ready", _("Ready")
         REJECTED = "rejected", _("Rejected")
+        RETIRED = "retired", _("Retired")
+        DELETING = "deleting", _("Deleting")
+        DELETED = "deleted", _("Deleted")
 
     UNSETTLED = (State.UPLOADED, State.CHECKING)
+    # What a job has to do with; and what lists and searches count no more.
+    UNDER_WAY = (*UNSETTLED, State.DELETING)
+    DISCARDED = (State.RETIRED, State.DELETING, State.DELETED)
+    # Its archive is in the store.
+    STORED = (State.READY, State.RETIRED)
 
     class Packing(models.TextChoices):
         """How the archive that is served is packed (models_catalog/packing.py)."""
@@ -478,6 +492,7 @@ class Version(Leased):
     reason_code = models.JSONField(null=True, blank=True, help_text="The same, for each language.")
     attempts = models.PositiveIntegerField(default=0)
     settled_at = models.DateTimeField(null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True, help_text="Or its deletion requested.")
     report = models.JSONField(default=dict, blank=True, help_text="The preflight's report.")
     # Of the report, what lists show: the whole may hold thousands of labels.
     parameters = models.PositiveBigIntegerField(null=True, blank=True)
@@ -547,8 +562,18 @@ class Version(Leased):
 
     @property
     def settled(self) -> bool:
-        """Whether the state is final."""
-        return self.state not in self.UNSETTLED
+        """Whether no job has anything to do with it."""
+        return self.state not in self.UNDER_WAY
+
+    @property
+    def stored(self) -> bool:
+        """Whether its archive is in the store."""
+        return self.state in self.STORED
+
+    @property
+    def validating(self) -> bool:
+        """Whether it is neither published nor rejected yet."""
+        return self.state in self.UNSETTLED
 
     @property
     def badge(self) -> Badge:
@@ -590,7 +615,7 @@ class Version(Leased):
     @property
     def as_uploaded(self) -> bool:
         """Whether the bytes of the upload are served, as earlier versions of the portal did."""
-        return self.state == self.State.READY and not self.packing
+        return self.stored and not self.packing
 
     @property
     def served_size(self) -> int:

@@ -43,9 +43,10 @@ class VersionRejected(Exception):
 
 
 def resume_checks() -> None:
-    """Queue a check for each version that is due: new ones that Redis lost, and cut-off ones."""
-    for pk in Version.objects.due().values_list("pk", flat=True)[:50]:
-        enqueue_on_commit("models_catalog.tasks.check", pk)
+    """Queue a job for each version that is due: new ones that Redis lost, and cut-off ones."""
+    for pk, state in Version.objects.due().values_list("pk", "state")[:50]:
+        deleting = state == Version.State.DELETING
+        enqueue_on_commit(f"models_catalog.tasks.{'remove' if deleting else 'check'}", pk)
 
 
 def check_version(*, version_pk: int) -> None:
@@ -65,11 +66,12 @@ def check_version(*, version_pk: int) -> None:
     Idempotent: an earlier attempt may have been killed at any step, and each step looks first at
     what it left.
     """
-    version = Version.objects.select_related("model").claim(version_pk, lease=LEASE)
+    rows = Version.objects.exclude(state=Version.State.DELETING)
+    version = rows.select_related("model").claim(version_pk, lease=LEASE)
     if version is None:
         return
     try:
-        settled = _check(version, Lease(Version.objects.all(), version, LEASE))
+        settled = _check(version, Lease(rows, version, LEASE))
     except LeaseLost:
         log.warning("Another worker has taken over the check of %s.", version)
         return

@@ -297,7 +297,7 @@ def wait_for_version(*, name: str, number: int, seconds: int) -> None:
     if seconds:
         waiting.until_changed(
             lambda: rows.values_list("state", "step").first(),
-            settled=lambda found: found is None or found[0] not in Version.UNSETTLED,
+            settled=lambda found: found is None or found[0] not in Version.UNDER_WAY,
             seconds=seconds,
         )
 
@@ -339,7 +339,7 @@ def download_address(version: Version, *, original: bool) -> str | None:
 
     None where there is no such object: the version is not published, or its original is not kept.
     """
-    if version.state != Version.State.READY:
+    if not version.stored:
         return None
     stem = f"{version.model.name}_v{version.number}"
     if original:

@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from models_catalog import alias_mirror, publication, temporary
+from models_catalog import alias_mirror, publication, retiring, temporary
 
 # A check may take minutes, and the steps of endpoints run in the same threads. So checks use at
 # most half of the threads.
@@ -29,9 +29,15 @@ def check(version_pk: int) -> None:
         _places.release()
 
 
+@shared_task(expires=10)
+def remove(version_pk: int) -> None:
+    """Delete the objects of one version whose deletion was requested."""
+    retiring.remove(version_pk=version_pk)
+
+
 @shared_task
 def sweep() -> None:
-    """Take up every version whose check was not begun, or was cut off; and mirrors of aliases."""
+    """Take up every version whose check or deletion was cut off or not begun; and mirrors."""
     publication.resume_checks()
     alias_mirror.resume()
 

@@ -28,12 +28,13 @@ from models_catalog import (
     attention,
     comparing,
     references,
+    retiring,
     services,
     trying,
     validation_result,
 )
 from models_catalog.archives import most_bytes, too_large
-from models_catalog.forms import ArrivedForm, UploadForm
+from models_catalog.forms import ArrivedForm, DeleteVersionForm, UploadForm
 from models_catalog.models import (
     IN_PROGRESS,
     NO_VERSION,
@@ -53,6 +54,8 @@ may_view = require_permission("models_catalog.view_model", "look at the catalog"
 may_upload = require_permission("models_catalog.add_version", "upload models")
 may_download = require_permission("models_catalog.add_version", "download archives")
 may_delete = require_permission("models_catalog.delete_model", "delete models")
+may_retire = require_permission(retiring.MAY_RETIRE, "retire versions")
+may_delete_version = require_permission(retiring.MAY_DELETE, "delete versions")
 
 
 def _of_calls(models: Any, value: str) -> Any:
@@ -92,6 +95,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
                     (Version.State.READY, Version.State.READY.label),
                     (IN_PROGRESS, Version.State.CHECKING.label),
                     (Version.State.REJECTED, Version.State.REJECTED.label),
+                    (Version.State.RETIRED, Version.State.RETIRED.label),
                     (NO_VERSION, _("No version")),
                 ],
                 narrow=lambda models, state: models.of_state(state),
@@ -273,6 +277,63 @@ def _to_store(request: HttpRequest, version: Version, *, original: bool) -> Http
     if address is None:
         raise Http404("nothing to download")
     return HttpResponseRedirect(address)
+
+
+@require_POST
+@may_retire
+def retire(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Offer and call a version nowhere any more; a message has an Undo."""
+    version = _version(name, number)
+    try:
+        found, changed = retiring.retire(model=name, number=number, actor=actor(request))
+    except retiring.RetireRefused as refused:
+        messages.error(request, str(refused))
+        return redirect(version)
+    if changed:
+        said = _("%(version)s is retired.") % {"version": found}
+        ui.undo(request, said, reverse("models_catalog:unretire", args=[name, number]))
+    return redirect(ui.back(request, found.get_absolute_url()))
+
+
+@require_POST
+@may_retire
+def unretire(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Make a retired version ready again."""
+    version = _version(name, number)
+    try:
+        found, changed = retiring.restore(model=name, number=number, actor=actor(request))
+    except retiring.RetireRefused as refused:
+        messages.error(request, str(refused))
+        return redirect(version)
+    if changed:
+        messages.success(request, _("%(version)s is ready again.") % {"version": found})
+    return redirect(ui.back(request, found.get_absolute_url()))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_delete_version
+def delete_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Say what goes, what stays and what uses the version; the user types its name to confirm."""
+    version = _version(name, number)
+    if not version.stored:
+        return redirect(version)
+    form = DeleteVersionForm(request.POST if request.method == "POST" else None, version=version)
+    if form.is_valid():
+        try:
+            retiring.delete(model=name, number=number, actor=actor(request))
+        except retiring.RetireRefused as refused:
+            form.add_error(None, str(refused))
+        else:
+            return redirect(version)
+    uses = retiring.uses(version)
+    context = {
+        "form": form,
+        "version": version,
+        "uses": uses,
+        "aliased": any(use.kind == "alias" for use in uses),
+    }
+    status = 422 if form.errors else 200
+    return render(request, "models_catalog/delete_version.html", context, status=status)
 
 
 @require_safe
@@ -483,6 +544,7 @@ def _version_context(version: Version) -> dict[str, object]:
     layers = version.artifact.get("layers") or {}
     twin = Version.objects.twins(version).first()
     others = version.model.versions.values_list("number", flat=True)
+    aliases = alias_views.of_model(version.model)
     return {
         "version": version,
         "previous": others.filter(number__lt=version.number).order_by("-number").first(),
@@ -497,7 +559,8 @@ def _version_context(version: Version) -> dict[str, object]:
         "output": _output(version.artifact.get("output")),
         "left_out": sum(not file["packed"] for file in version.files),
         "events": Event.objects.about("version", version.pk)[:20],
-        **alias_views.of_model(version.model),
+        **aliases,
+        "aliased_here": any(one.version_id == version.pk for one in aliases["aliases"]),
     }
 
 

@@ -65,6 +65,14 @@ WAYS: dict[str, Ways] = {
     ),
     "versions_report": Ways(_IN_REPORT, "models_catalog:version", "api.md#Versions"),
     "versions_download": Ways("download", "models_catalog:download", "api.md#Versions"),
+    "versions_uses": Ways(
+        "delete", "models_catalog:version-delete", "catalog.md#Retire and delete"
+    ),
+    "versions_retire": Ways("retire", "models_catalog:retire", "catalog.md#Retire and delete"),
+    "versions_restore": Ways("restore", "models_catalog:unretire", "catalog.md#Retire and delete"),
+    "versions_delete": Ways(
+        "delete", "models_catalog:version-delete", "catalog.md#Retire and delete"
+    ),
     "versions_dismiss": Ways(
         Without("a version that was refused is dismissed by who has looked at why"),
         "models_catalog:dismiss",

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mme_client import errors
 from mme_client.noun import Noun, part
-from mme_client.records import Comparison, Model, Version
+from mme_client.records import Comparison, Model, Use, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -186,6 +186,37 @@ class Models(Noun):
             raise errors.Unreachable(f"What came is not {name}: its SHA-256 is another.")
         return hashed.hexdigest()
 
+    def uses(self, name: str) -> tuple[Use, ...]:
+        """What uses a version: aliases, endpoints that serve it, its last call."""
+        answer = self._transport.call("GET", f"{_path(name)}/uses")
+        return tuple(Use.of(one, self._portal) for one in answer.document()["items"])
+
+    def retire(self, name: str) -> Version:
+        """Offer and call a version nowhere any more; its archive stays.
+
+        >>> portal.models.retire("digits:1").state
+        'retired'
+        """
+        answer = self._transport.call("POST", f"{_path(name)}/retire")
+        return Version.of(answer.document(), self._portal)
+
+    def restore(self, name: str) -> Version:
+        """Make a retired version ready again.
+
+        >>> portal.models.restore("digits:1").state
+        'ready'
+        """
+        answer = self._transport.call("POST", f"{_path(name)}/restore")
+        return Version.of(answer.document(), self._portal)
+
+    def delete_version(self, name: str) -> Version:
+        """Delete what a version is stored as; its record stays. ``.wait()`` waits until it is gone.
+
+        ``uses`` says before what still uses it.
+        """
+        answer = self._transport.call("DELETE", _path(name))
+        return Version.of(answer.document(), self._portal)
+
     def dismiss(self, name: str) -> None:
         """Take a refused version off the list of what needs somebody."""
         self._transport.call("POST", f"{_path(name)}/dismiss")
@@ -197,7 +228,7 @@ class Models(Noun):
         timeout: float | None = None,
         seen: Callable[[Version], None] | None = None,
     ) -> Version:
-        """Wait for a validation (``Version.wait``)."""
+        """Wait for a validation or a deletion (``Version.wait``)."""
         now = version
         with self._transport.within(timeout):
             while True:

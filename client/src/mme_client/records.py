@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mme_client.portal import Portal
 
 _OWN = {"document", "_portal"}
-SETTLED = ("ready", "rejected")
+SETTLED = ("ready", "rejected", "retired", "deleted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,8 +260,20 @@ class Twin(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Use(Record):
+    """What uses a version: ``kind`` is alias, endpoint or call; ``said`` is a sentence."""
+
+    kind: str
+    name: str
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Version(Record):
-    """A version of a model: an archive, its validation, and what is served of it."""
+    """A version of a model: an archive, its validation, and what is served of it.
+
+    ``state``: uploaded, checking, ready or rejected; later retired, deleting and deleted.
+    """
 
     model: str
     number: int
@@ -283,6 +295,7 @@ class Version(Record):
     created_at: datetime
     created_by: str | None
     settled_at: datetime | None
+    retired_at: datetime | None
     parameters: int | None
     input_shape: str
     validation: Validation | None
@@ -295,7 +308,7 @@ class Version(Record):
 
     @property
     def settled(self) -> bool:
-        """Whether its validation is over."""
+        """Whether the portal has nothing to do with it."""
         return self.state in SETTLED
 
     def wait(

@@ -227,6 +227,7 @@ class ModelState(enum.StrEnum):
     READY = "ready"
     VALIDATING = "validating"
     REJECTED = "rejected"
+    RETIRED = "retired"
     NONE = "none"
 
 
@@ -424,6 +425,50 @@ def alias(
         name, number, reason=reason, if_now=if_now, rollback=rollback, remove=remove,
         history=history, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
+
+
+@_command(
+    app, "retire", _("Offer and call a version nowhere any more; its archive stays."),
+    "mme retire digits:1",
+)  # fmt: skip
+def retire(
+    name: Annotated[str, typer.Argument(metavar="VERSION", help=_("As digits:2."))],
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import retiring
+
+    retiring.retire(name, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(app, "restore", _("Make a retired version ready again."), "mme restore digits:1")
+def restore(
+    name: Annotated[str, typer.Argument(metavar="VERSION", help=_("As digits:2."))],
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import retiring
+
+    retiring.restore(name, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    app, "delete", _("Delete the archive of a version; its record and checksums stay."),
+    "mme delete digits:1 --yes --wait",
+)  # fmt: skip
+def delete(
+    name: Annotated[str, typer.Argument(metavar="VERSION", help=_("As digits:2."))],
+    yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask for its name."))] = False,
+    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it is gone."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import retiring
+
+    retiring.delete(name, yes=yes, wait=wait, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mme_client.records import Version
 
 STDIN = "-"
+#: States of versions whose bytes need not be pushed again.
+_THERE = ("uploaded", "checking", "ready", "retired")
 
 
 def push(
@@ -76,8 +78,8 @@ def _file(archive: str) -> Iterator[Path]:
 
 
 def _known(portal: Portal, model: str, sha256: str) -> Version | None:
-    """A version of these bytes that was not refused; one of this model before others."""
-    found = [one for one in portal.models.find(sha256) if one.state != "rejected"]
+    """A version of these bytes that the portal has; one of this model before others."""
+    found = [one for one in portal.models.find(sha256) if one.state in _THERE]
     found.sort(key=lambda one: (one.model != model, -one.number))
     return found[0] if found else None
 
@@ -128,6 +130,9 @@ def state(version: Version) -> str:
         "checking": _("is being validated"),
         "ready": _("ready"),
         "rejected": _("rejected"),
+        "retired": _("retired"),
+        "deleting": _("is being deleted"),
+        "deleted": _("deleted"),
     }.get(version.state, version.state)
 
 

@@ -299,6 +299,28 @@ MESSAGES: dict[str, str] = {
     "cold start": "콜드 스타트",
     "warm": "웜",
     "standard input": "표준 입력",
+    # --- retiring.py ---
+    "Offer and call a version nowhere any more; its archive stays.": (
+        "버전을 더 이상 표시하거나 호출하지 않습니다. 아카이브는 남습니다."
+    ),
+    "As digits:2.": "digits:2처럼 씁니다.",
+    "Make a retired version ready again.": "사용 중지한 버전을 다시 사용할 수 있게 합니다.",
+    "Delete the archive of a version; its record and checksums stay.": (
+        "버전의 아카이브를 삭제합니다. 기록과 체크섬은 남습니다."
+    ),
+    "Standard input is no terminal: confirm the deletion with --yes.": (
+        "표준 입력이 터미널이 아닙니다. --yes로 삭제를 확인하세요."
+    ),
+    "This deletes the archive of {name}; its record stays.": (
+        "다음 버전의 아카이브를 삭제합니다: {name}. 기록은 남습니다."
+    ),
+    "The portal goes on with the deletion. See: mme show {name}": (
+        "포털이 삭제를 계속합니다. 확인: mme show {name}"
+    ),
+    "Write the version as digits:2.": "버전은 digits:2처럼 쓰세요.",
+    "retired": "사용 중지됨",
+    "is being deleted": "삭제하는 중",
+    "deleted": "삭제됨",
     # --- naming.py ---
     "Point an alias of a model at a version, or look where it points.": (
         "모델의 별칭이 버전을 가리키게 하거나, 지금 가리키는 버전을 표시합니다."
