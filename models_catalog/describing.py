@@ -5,6 +5,7 @@ Each change locks the model's row, is compared with what somebody saw, and is on
 
 import hashlib
 from collections.abc import Callable, Collection
+from functools import partial
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -46,10 +47,11 @@ def describe_model(
         model = locked.select_related("owner", "created_by").get(name=name)
         check(model)
         wrong: dict[str, list[str]] = {}
-        for field, change in (
-            ("tags", lambda: _tag(model, tags, add_tags, remove_tags, actor)),
-            ("owner", lambda: _own(model, owner, actor)),
-        ):
+        changes = {
+            "tags": partial(_tag, model, tags, add_tags, remove_tags, actor),
+            "owner": partial(_own, model, owner, actor),
+        }
+        for field, change in changes.items():
             try:
                 change()
             except ValidationError as error:
