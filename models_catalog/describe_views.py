@@ -12,11 +12,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
+from core import markdown
 from core.permissions import actor, require_permission
 from models_catalog import describing
 from models_catalog import tags as tags_of
 from models_catalog.describing import DESCRIBING, MAY_DESCRIBE, ChangedMeanwhile
-from models_catalog.models import RegisteredModel
+from models_catalog.models import DESCRIPTION_LENGTH, RegisteredModel
 
 may_describe = require_permission(MAY_DESCRIBE, DESCRIBING)
 
@@ -30,6 +31,14 @@ class ModelForm(forms.Form):
         label=gettext_lazy("Tags"),
         help_text=gettext_lazy("With commas between them. Models are found by them in the list."),
         widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off"}),
+    )
+    description = forms.CharField(
+        required=False,
+        label=gettext_lazy("Description"),
+        help_text=gettext_lazy(
+            "In Markdown. HTML is shown as it is written, and a picture becomes a link to it."
+        ),
+        widget=forms.Textarea(attrs={"rows": 12}),
     )
     owner = forms.ChoiceField(
         required=False,
@@ -50,20 +59,28 @@ class ModelForm(forms.Form):
     @classmethod
     def of(cls, model: RegisteredModel) -> "ModelForm":
         """The form with what holds now."""
-        now = {"tags": ", ".join(model.tags), "owner": model.owned_by}
+        now = {
+            "tags": ", ".join(model.tags),
+            "owner": model.owned_by,
+            "description": model.description,
+        }
         return cls(model=model, initial=now)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_describe
 def describe(request: HttpRequest, name: str) -> HttpResponse:
-    """Change tags and owner of a model."""
+    """Change description, tags and owner of a model; or show how a description will look."""
     rows = RegisteredModel.objects.select_related("owner", "created_by")
     model = get_object_or_404(rows, name=name)
     seen = request.POST.get("seen", "")
     problem, status = "", 200
     form = ModelForm.of(model)
-    if request.method == "POST":
+    preview = None
+    if "preview" in request.POST:
+        form = ModelForm(request.POST, model=model)
+        preview = markdown.html(request.POST.get("description", "")[:DESCRIPTION_LENGTH])
+    elif request.method == "POST":
         form, status = ModelForm(request.POST, model=model), 422
         if form.is_valid():
             try:
@@ -82,6 +99,7 @@ def describe(request: HttpRequest, name: str) -> HttpResponse:
         "form": form,
         "seen": seen or describing.stamp(model),
         "problem": problem,
+        "preview": preview,
         "now": ModelForm.of(model).initial if problem else None,
     }
     return render(request, "models_catalog/describe.html", context, status=status)
@@ -103,6 +121,7 @@ def _change(request: HttpRequest, model: RegisteredModel, data: dict[str, Any], 
         name=model.name,
         tags=data["tags"].split(","),
         owner=data["owner"],
+        description=data["description"],
         actor=actor(request),
         check=check,
     )

@@ -1,4 +1,4 @@
-"""What people say of a model after it is there: its tags, and whose it is.
+"""What people say of a model after it is there: its description, its tags, and whose it is.
 
 Each change locks the model's row, is compared with what somebody saw, and is one event.
 """
@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop
 from activity.services import record
 from core.permissions import not_permitted
 from models_catalog import tags as tags_of
-from models_catalog.models import RegisteredModel
+from models_catalog.models import DESCRIPTION_LENGTH, RegisteredModel
 
 MAY_DESCRIBE = "models_catalog.change_model"
 DESCRIBING = gettext_noop("describe models")
@@ -29,15 +29,16 @@ def describe_model(
     add_tags: Collection[str] = (),
     remove_tags: Collection[str] = (),
     owner: str | None = None,
+    description: str | None = None,
     actor: User | None,
     check: Callable[[RegisteredModel], None] = lambda model: None,
 ) -> RegisteredModel:
     """Change what is given of a model; None leaves it as it is.
 
     ``tags`` replaces all of them; ``add_tags`` and ``remove_tags`` change some. ``owner``: a user's
-    name; empty: who made the model. ``check`` is called when nobody else can change the model any
-    more; what it raises keeps all. Raises ValidationError by field, NotPermitted, and
-    RegisteredModel.DoesNotExist.
+    name; empty: who made the model. ``description`` is Markdown. ``check`` is called when nobody
+    else can change the model any more; what it raises keeps all. Raises ValidationError by field,
+    NotPermitted, and RegisteredModel.DoesNotExist.
     """
     if actor is not None and not actor.has_perm(MAY_DESCRIBE):
         raise not_permitted(MAY_DESCRIBE, DESCRIBING)
@@ -50,6 +51,7 @@ def describe_model(
         changes = {
             "tags": partial(_tag, model, tags, add_tags, remove_tags, actor),
             "owner": partial(_own, model, owner, actor),
+            "description": partial(_describe, model, description, actor),
         }
         for field, change in changes.items():
             try:
@@ -58,7 +60,7 @@ def describe_model(
                 wrong[field] = error.messages
         if wrong:
             raise ValidationError(wrong)
-        model.save(update_fields=["tag_lines", "owner"])
+        model.save(update_fields=["tag_lines", "owner", "description"])
     return model
 
 
@@ -107,9 +109,24 @@ def _own(model: RegisteredModel, owner: str | None, actor: User | None) -> None:
     record(action="model.owner_changed", subject=model, parameters=said, actor=actor)
 
 
+def _describe(model: RegisteredModel, description: str | None, actor: User | None) -> None:
+    if description is None:
+        return
+    # As browsers send it, and PostgreSQL takes it.
+    text = description.replace("\r\n", "\n").replace("\0", "").strip()
+    if len(text) > DESCRIPTION_LENGTH:
+        said = _("A description may have %(most)s characters.")
+        raise ValidationError(said % {"most": DESCRIPTION_LENGTH})
+    if text == model.description:
+        return
+    said = {"name": model.name, "before": len(model.description), "now": len(text)}
+    model.description = text
+    record(action="model.described", subject=model, parameters=said, actor=actor)
+
+
 def stamp(model: RegisteredModel) -> str:
     """What a page shows of a model that can be changed, in short: it says later what was seen."""
-    return stamp_of(model.tags, model.owned_by)
+    return stamp_of(model.tags, model.owned_by, model.description)
 
 
 def stamp_of(*parts: object) -> str:

@@ -1,7 +1,9 @@
 """``mme describe``: against a portal that answers what the real one does."""
 
+import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,22 @@ def test_tags_and_owner_are_changed(mme: Mme, fake: FakePortal) -> None:
     assert json.loads(mme("describe", "digits", "--owner", "", "--json").out) == model
     assert json.loads(fake.requests[-1].body) == {"owner": ""}
     assert mme("describe", "digits", "--tag", "x", "-q").out == f"{model['name']}\n"
+
+
+def test_a_description_comes_from_a_file_or_standard_input(
+    mme: Mme, fake: FakePortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.answers = [Says(document=EXAMPLES["models_describe"]["200"])]
+    file = tmp_path / "README.md"
+    file.write_text("\ufeff# 숫자\n", encoding="utf-8")
+    assert mme("describe", "digits", "--description", str(file), url=fake.url, token="t").code == 0
+    assert json.loads(fake.requests[-1].body) == {"description": "# 숫자\n"}
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Piped.")))
+    assert mme("describe", "digits", "--description", "-").code == 0
+    assert json.loads(fake.requests[-1].body) == {"description": "Piped."}
+    file.write_bytes(b"\xff\xfe\x00")
+    assert mme("describe", "digits", "--description", str(file)).code == 2
+    assert mme("describe", "digits", "--description", str(tmp_path / "none")).code != 0
 
 
 def test_a_model_says_its_tags(fake: FakePortal) -> None:

@@ -84,10 +84,12 @@ class Models(Noun):
         add_tags: Sequence[str] = (),
         remove_tags: Sequence[str] = (),
         owner: str | None = None,
+        description: str | None = None,
     ) -> Model:
         """Change what is said of a model; what is left out stays.
 
         ``tags`` replaces all of them. ``owner``: a user's name; empty: who made the model.
+        ``description`` is Markdown.
 
         >>> portal.models.describe("digits", add_tags=["vision"]).tags
         ['vision']
@@ -101,6 +103,8 @@ class Models(Noun):
             document["remove_tags"] = list(remove_tags)
         if owner is not None:
             document["owner"] = owner
+        if description is not None:
+            document["description"] = description
         answer = self._transport.call("PATCH", f"/models/{part(name)}", document=document)
         return Model.of(answer.document(), self._portal)
 

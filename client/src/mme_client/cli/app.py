@@ -326,8 +326,9 @@ def show(
 
 
 @_command(
-    app, "describe", _("Change what is said of a model: its tags and its owner."),
+    app, "describe", _("Change what is said of a model: description, tags, owner."),
     "mme describe digits --tag vision --untag old --owner kim",
+    "mme describe digits --description README.md",
 )  # fmt: skip
 def describe(
     name: Annotated[str, typer.Argument(metavar="NAME", help=_("A model: digits."))],
@@ -355,6 +356,15 @@ def describe(
             show_default=False,
         ),
     ] = None,
+    description: Annotated[
+        str,
+        typer.Option(
+            "--description",
+            metavar="FILE",
+            help=_("A file in Markdown that says what it is for; - is standard input."),
+            show_default=False,
+        ),
+    ] = "",
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -362,8 +372,8 @@ def describe(
     from mme_client.cli import describing
 
     describing.describe(
-        name, tag=tag or [], untag=untag or [], owner=owner, json=json, quiet=quiet,
-        timeout=timeout,
+        name, tag=tag or [], untag=untag or [], owner=owner, description=description, json=json,
+        quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

@@ -90,17 +90,21 @@ MESSAGES: dict[str, str] = {
         "이 태그가 있는 모델만 표시합니다. 여러 번 지정할 수 있습니다."
     ),
     "Only those of this owner.": "이 소유자의 모델만 표시합니다.",
-    "Change what is said of a model: its tags and its owner.": (
-        "모델의 태그와 소유자를 변경합니다."
+    "Change what is said of a model: description, tags, owner.": (
+        "모델의 설명, 태그, 소유자를 변경합니다."
     ),
+    "A file in Markdown that says what it is for; - is standard input.": (
+        "모델의 용도를 설명하는 Markdown 파일입니다. -는 표준 입력입니다."
+    ),
+    "{file} is no text in UTF-8.": "UTF-8 텍스트가 아닙니다: {file}",
     "A model: digits.": "모델입니다. 예: digits",
     "Add this tag; as often as needed.": "이 태그를 추가합니다. 여러 번 지정할 수 있습니다.",
     "Remove this tag; as often as needed.": "이 태그를 제거합니다. 여러 번 지정할 수 있습니다.",
     "Who answers for it; empty: who made it.": (
         "모델의 담당자입니다. 비워 두면 모델을 만든 사람입니다."
     ),
-    "Say what to change: --tag, --untag or --owner.": (
-        "변경할 내용을 --tag, --untag, --owner 중에서 지정하세요."
+    "Say what to change: --description, --tag, --untag or --owner.": (
+        "변경할 내용을 --description, --tag, --untag, --owner 중에서 지정하세요."
     ),
     "tags": "태그",
     "owner": "소유자",
