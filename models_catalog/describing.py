@@ -115,13 +115,17 @@ def _describe(model: RegisteredModel, description: str | None, actor: User | Non
     # As browsers send it, and PostgreSQL takes it.
     text = description.replace("\r\n", "\n").replace("\0", "").strip()
     if len(text) > DESCRIPTION_LENGTH:
-        said = _("A description may have %(most)s characters.")
-        raise ValidationError(said % {"most": DESCRIPTION_LENGTH})
+        too_long = _("A description may have %(most)s characters.")
+        raise ValidationError(too_long % {"most": DESCRIPTION_LENGTH})
     if text == model.description:
         return
-    said = {"name": model.name, "before": len(model.description), "now": len(text)}
-    model.description = text
-    record(action="model.described", subject=model, parameters=said, actor=actor)
+    before, model.description = len(model.description), text
+    record(
+        action="model.described",
+        subject=model,
+        parameters={"name": model.name, "before": before, "now": len(text)},
+        actor=actor,
+    )
 
 
 def stamp(model: RegisteredModel) -> str:
