@@ -222,6 +222,18 @@ class ModelChange(Input):
     )
 
 
+class VersionChange(Input):
+    """What changes of a version; what is left out stays."""
+
+    note: str | None = Field(None, max_length=500, description="Empty: none.")
+    metadata: dict[str, float | int | str | None] | None = Field(
+        None,
+        max_length=100,
+        description="New values by key; null for a key that goes. Other keys stay. "
+        "What reads as a number is one.",
+    )
+
+
 class ModelParameters(ListParameters):
     """Which models, in which order."""
 
@@ -522,6 +534,36 @@ def get_version(request: HttpRequest, name: str, number: int, query: Query[WaitP
     process may wait at a time; others are answered at once.
     """
     services.wait_for_version(name=name, number=number, seconds=query.wait)
+    shown = _detail(_version(name, number))
+    etags.tag(request, *shown.values())
+    return shown
+
+
+@operation(
+    router, "PATCH", "/models/{name}/versions/{int:number}", id="versions_describe",
+    scope=Scope.UPLOAD, permission=MAY_DESCRIBE, doing=DESCRIBING,
+    response={200: VersionDetailOut}, etag=True,
+)  # fmt: skip
+def describe_version(request: HttpRequest, name: str, number: int, body: VersionChange) -> Any:
+    """Change the note and the metadata of a version; what is left out, and what is served, stays.
+
+    With If-Match it is changed only where it still is as it was read. A repetition changes nothing.
+    """
+
+    def check(_locked: Version) -> None:
+        etags.require_match(request, *_detail(_version(name, number)).values())
+
+    try:
+        describing.describe_version(
+            name=name,
+            number=number,
+            note=body.note,
+            metadata=body.metadata,
+            actor=actor(request),
+            check=check,
+        )
+    except Version.DoesNotExist:
+        raise _no_version(name, number) from None
     shown = _detail(_version(name, number))
     etags.tag(request, *shown.values())
     return shown

@@ -180,6 +180,28 @@ class Models(Noun):
         answer = self._transport.call("GET", _path(name), query=query)
         return Version.of(answer.document(), self._portal)
 
+    def describe_version(
+        self,
+        name: str,
+        *,
+        note: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> Version:
+        """Change what is said of a version, as ``digits:2``; what is left out stays.
+
+        ``metadata``: new values by key, None for a key that goes.
+
+        >>> portal.models.describe_version("digits:2", metadata={"accuracy": 0.95}).metadata
+        {'accuracy': 0.95}
+        """
+        document: dict[str, Any] = {}
+        if note is not None:
+            document["note"] = note
+        if metadata is not None:
+            document["metadata"] = dict(metadata)
+        answer = self._transport.call("PATCH", _path(name), document=document)
+        return Version.of(answer.document(), self._portal)
+
     def find(self, sha256: str) -> Iterator[Version]:
         """The versions whose bytes, as uploaded or as served, have this SHA-256 or begin of one."""
         return self._portal.pages(Version, "/versions", {"sha256": sha256})
