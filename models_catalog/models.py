@@ -857,6 +857,10 @@ class Upload(Leased):
     )
     metadata = models.JSONField(null=True, blank=True, encoder=Plain)
 
+    sha256 = models.CharField(
+        max_length=64, blank=True, help_text="What the whole must have, if the sender said so."
+    )
+
     version = models.ForeignKey(
         Version, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

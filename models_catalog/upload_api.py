@@ -5,6 +5,7 @@ Any tus client works; its creation address is ``/api/v1/uploads/``.
 
 import base64
 import binascii
+import re
 from datetime import datetime
 from typing import Any
 
@@ -79,8 +80,8 @@ _LENGTH = _in_header("Upload-Length", "Bytes of the whole archive.")
 _METADATA = _in_header(
     "Upload-Metadata",
     "`KEY BASE64` each, with commas between: `model` (required), `filename`, `note`, "
-    "`description`, `packing`, `meta` (lines of `accuracy=0.93`), `new` (`true`: it is refused "
-    "where the model exists).",
+    "`description`, `packing`, `meta` (lines of `accuracy=0.93`), `sha256` (of "
+    "the whole, which is compared), `new` (`true`: it is refused where the model exists).",
 )
 # untranslated: likewise
 _OFFSET = _in_header("Upload-Offset", "Where the body begins: what HEAD said.")
@@ -130,6 +131,7 @@ def create(request: HttpRequest) -> Any:
             description=told.get("description", ""),
             packing_choice=_packing(told.get("packing", "")),
             meta=told.get("meta", "").splitlines(),
+            sha256=_sha256(told.get("sha256", "")),
         )
     except services.NotStored as error:
         raise _refusal(error.code, str(error)) from None
@@ -181,6 +183,7 @@ def get(request: HttpRequest, id: str) -> Any:
     extra={
         "requestBody": {
             "required": True,
+            # untranslated: OpenAPI is in English
             "description": "The next bytes of the archive, as many as you like.",
             "content": {_OCTETS: {"schema": {"type": "string", "format": "binary"}}},
         },
@@ -217,6 +220,8 @@ def send(request: HttpRequest, id: str) -> Any:
         raise _refusal("wrong-offset", said % told) from None
     except uploads.Locked:
         raise _refusal("upload-locked", **{"Retry-After": "1"}) from None
+    except services.DigestMismatch as mismatch:
+        raise _refusal("digest-mismatch", str(mismatch)) from None
     except uploads.ChecksumMismatch:
         raise _refusal("checksum-mismatch") from None
     except services.NotStored as error:
@@ -326,6 +331,12 @@ def _packing(text: str) -> str:
     if text and text not in Version.PackingChoice.values:
         said = _("Send one of these: %(known)s.")
         raise _invalid("packing", said % {"known": ", ".join(Version.PackingChoice.values)})
+    return text
+
+
+def _sha256(text: str) -> str:
+    if text and re.fullmatch("[0-9a-f]{64}", text) is None:
+        raise _invalid("sha256", _("Send 64 hexadecimal digits, in small letters."))
     return text
 
 

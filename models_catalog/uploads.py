@@ -77,8 +77,11 @@ def create(
     description: str,
     packing_choice: str,
     meta: Collection[str],
+    sha256: str = "",
 ) -> Upload:
     """Begin an upload of ``length`` bytes; all that can be refused is refused now.
+
+    ``sha256``: what the whole must have, else no version is made of it.
 
     Raises ValidationError by field, and services.NotStored where it is too large.
     """
@@ -108,6 +111,7 @@ def create(
         description=description,
         packing_choice=packing_choice or settings.PACKING,
         metadata=metadata or None,
+        sha256=sha256,
     )
     upload.full_clean()
     upload.save()
@@ -251,8 +255,8 @@ def _finish_soon(upload: Upload) -> None:
 def finish(*, upload_pk: int) -> None:
     """Make a version of an upload whose last byte has arrived; nothing where it was made before.
 
-    Raises what services.upload_version raises. Of these a ValidationError is final, and written to
-    the row; after others the sweep tries again, until the upload expires.
+    Raises what services.upload_version raises. Of these ValidationError and DigestMismatch are
+    final, and written to the row; after others the sweep tries again, until the upload expires.
     """
     row = Upload.objects.claim(upload_pk, lease=LEASE)
     if row is None:
@@ -272,13 +276,15 @@ def finish(*, upload_pk: int) -> None:
             actor=row.owner,
             packing_choice=row.packing_choice,
             metadata=row.metadata,
+            digests=[("sha256", bytes.fromhex(row.sha256))] if row.sha256 else [],
             beat=lease.keep,
             made=lambda version: lease.release(version=version),
         )
     except LeaseLost:
         return
-    except ValidationError as error:
-        lease.release(problem=Sentence.verbatim(" ".join(error.messages)).as_json())
+    except (ValidationError, services.DigestMismatch) as error:
+        said = error.messages if isinstance(error, ValidationError) else [str(error)]
+        lease.release(problem=Sentence.verbatim(" ".join(said)).as_json())
         _clear(row)
         raise
     except services.NotStored:
@@ -291,7 +297,7 @@ def finish_by_worker(*, upload_pk: int) -> None:
     """What `finish` does, for a job: who uploads reads in the row what could not be done."""
     try:
         finish(upload_pk=upload_pk)
-    except (ValidationError, services.NotStored) as problem:
+    except (ValidationError, services.NotStored, services.DigestMismatch) as problem:
         log.warning("No version was made of an upload: %s", problem)
 
 

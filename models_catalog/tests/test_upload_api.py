@@ -296,6 +296,19 @@ def test_a_name_that_was_taken_meanwhile_is_said_and_nothing_is_kept(
     assert Version.objects.count() == 0
 
 
+def test_a_whole_with_another_sha256_makes_nothing(caller: Caller, keys: Any) -> None:
+    assert caller.begin(sha256="xyz").status_code == 422
+    url = caller.address(sha256=hashlib.sha256(BYTES).hexdigest())
+    other = BYTES[:-1] + b"!"
+    answer = caller.send(url, other, 0)
+    assert (answer.status_code, code(answer)) == (422, "digest-mismatch")
+    assert "SHA" in caller.client.get(url).json()["problem"].upper()
+    assert (Version.objects.count(), keys()) == (0, set())
+    assert code(caller.send(url, b"", len(BYTES))) == "conflict"
+    url = caller.address(sha256=hashlib.sha256(BYTES).hexdigest())
+    assert caller.send(url, BYTES, 0).status_code == 204
+
+
 def test_a_large_upload_is_made_a_version_by_a_worker(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
