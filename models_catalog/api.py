@@ -21,8 +21,16 @@ from core.api.problems import Problem
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from core.body_limits import BodyLimit
 from core.permissions import actor
-from models_catalog import attention, comparing, references, services, validation_result
+from models_catalog import (
+    attention,
+    comparing,
+    describing,
+    references,
+    services,
+    validation_result,
+)
 from models_catalog.archives import too_large
+from models_catalog.describing import DESCRIBING, MAY_DESCRIBE
 from models_catalog.models import (
     LEAST_DIGITS,
     NAME_LENGTH,
@@ -74,6 +82,8 @@ class ModelOut(Schema):
 
     name: str
     description: str
+    tags: list[str] = Field(description="In small letters, sorted.")
+    owner: str | None = Field(description="Who answers for it; unless named, who made it.")
     created_at: datetime
     created_by: str | None
     versions: int = Field(description="How many there are, with those that were rejected.")
@@ -195,18 +205,31 @@ class ModelIn(Input):
     description: str = Field("", max_length=2000, description="What the model is for.")
 
 
+class ModelChange(Input):
+    """What changes of a model; what is left out stays."""
+
+    tags: list[str] | None = Field(None, max_length=200, description="In place of those there are.")
+    add_tags: list[str] = Field([], max_length=200, description="Beside those there are.")
+    remove_tags: list[str] = Field([], max_length=200)
+    owner: str | None = Field(
+        None, max_length=150, description="The name of a user; empty: who made the model."
+    )
+
+
 class ModelParameters(ListParameters):
     """Which models, in which order."""
 
     search: str = Field(
         "", max_length=200,
-        description="Words, six at most, that are each in its name, description, aliases, notes, "
-        "file names or people; or the beginning of a SHA-256.",
+        description="Words, six at most, that are each in its name, description, tags, aliases, "
+        "notes, file names or people; or the beginning of a SHA-256.",
     )  # fmt: skip
     state: ModelState | None = Field(
         None, description="Of its newest version; `none`: it has none; `validating`: not settled."
     )
     alias: str = Field("", max_length=NAME_LENGTH, description="Those that have this alias.")
+    tag: list[str] = Field([], max_length=20, description="Those that have each of these tags.")
+    owner: str = Field("", max_length=150, description="Those of this owner.")
     called_in_days: int | None = Field(
         None, ge=1, le=3650, description="Those that were called in so many days."
     )
@@ -288,6 +311,10 @@ def list_models(request: HttpRequest, query: Query[ModelParameters]) -> Any:
         rows = rows.of_state(query.state)
     if query.alias:
         rows = rows.with_alias(query.alias)
+    for tag in query.tag:
+        rows = rows.with_tag(tag)
+    if query.owner:
+        rows = rows.owned_by(query.owner)
     if query.called_in_days is not None:
         rows = rows.called_since(clock.now() - timedelta(days=query.called_in_days))
     if query.never_called:
@@ -331,6 +358,34 @@ def get_model(request: HttpRequest, name: str) -> Any:
     shown = _models_shown([_model(name)])[0]
     etags.tag(request, *shown.values())
     return shown
+
+
+@operation(
+    router, "PATCH", "/models/{name}", id="models_describe", scope=Scope.UPLOAD,
+    permission=MAY_DESCRIBE, doing=DESCRIBING, response={200: ModelOut}, etag=True,
+)  # fmt: skip
+def describe_model(request: HttpRequest, name: str, body: ModelChange) -> Any:
+    """Change the tags and the owner of a model; what is left out stays.
+
+    With If-Match it is changed only where it still is as it was read. A repetition changes nothing.
+    """
+
+    def check(_locked: RegisteredModel) -> None:
+        etags.require_match(request, *_models_shown([_model(name)])[0].values())
+
+    try:
+        describing.describe_model(
+            name=name,
+            tags=body.tags,
+            add_tags=body.add_tags,
+            remove_tags=body.remove_tags,
+            owner=body.owner,
+            actor=actor(request),
+            check=check,
+        )
+    except RegisteredModel.DoesNotExist:
+        raise _no_model(name) from None
+    return get_model(request, name)
 
 
 @operation(
@@ -611,6 +666,8 @@ def _model_shown(row: Any, latest: Version | None) -> dict[str, Any]:
     return {
         "name": row.name,
         "description": row.description,
+        "tags": row.tags,
+        "owner": row.owned_by or None,
         "created_at": row.created_at,
         "created_by": row.created_by.get_username() if row.created_by else None,
         "versions": row.versions_count,

@@ -10,6 +10,14 @@ TEMPLATES: Final = {
         "Deleted the model %(name)s, of which nothing was published (rejected versions: "
         "%(versions)s)."
     ),
+    "model.tags_added": _("Gave the model %(name)s these tags: %(added)s."),
+    "model.tags_removed": _("Took these tags off the model %(name)s: %(removed)s."),
+    "model.tags_changed": _(
+        "Changed the tags of the model %(name)s. Added: %(added)s. Removed: %(removed)s."
+    ),
+    "model.owner_changed": _(
+        "Changed the owner of the model %(name)s from %(before)s to %(owner)s."
+    ),
     "version.uploaded": _("Uploaded %(version)s (%(file_name)s, %(size)s bytes)."),
     "version.published": _("Validated %(version)s and published it as %(target_model)s."),
     "version.published_same_bytes": _(

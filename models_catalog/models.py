@@ -22,6 +22,7 @@ from core import clock
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
+from models_catalog import tags as tags_of
 from models_catalog.metadata import Plain
 from models_catalog.noted import Noted
 
@@ -104,7 +105,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
         aliases = models.Prefetch("aliases", Alias.objects.listed())
         return (
-            self.select_related("created_by")
+            self.select_related("created_by", "owner")
             .annotate(
                 **_facts(),
                 latest_pk=models.Subquery(every.filter(state=Version.State.READY).values("pk")[:1]),
@@ -116,9 +117,9 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def search(self, text: str) -> Self:
         """Those that have each word of the text somewhere, or a checksum that begins with it.
 
-        In the name, the description or an alias; in the note, the metadata or the file name of a
-        version; in the name of who registered the model or uploaded a version. More than six words
-        are not read.
+        In the name, the description, a tag or an alias; in the note, the metadata or the file name
+        of a version; in the name of who owns or registered the model or uploaded a version. More
+        than six words are not read.
         """
         checksum = Version.objects.with_checksum(text)
         found = Q()
@@ -137,6 +138,8 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
                 person
                 | Q(name__icontains=word)
                 | Q(description__icontains=word)
+                | Q(tag_lines__icontains=word)
+                | Q(owner__username__icontains=word)
                 | Q(pk__in=versions.values("model"))
                 | Q(pk__in=Alias.objects.filter(name__icontains=word).values("model"))
             )
@@ -153,6 +156,26 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def with_alias(self, name: str) -> Self:
         """Those that have an alias of this name."""
         return self.filter(pk__in=Alias.objects.filter(name=name).values("model"))
+
+    def with_tag(self, tag: str) -> Self:
+        """Those that have this tag, in whatever spelling."""
+        return self.filter(tag_lines__contains=tags_of.framed([tags_of.normal(tag)]))
+
+    def owned_by(self, username: str) -> Self:
+        """Those whose owner this is: who was named, else who made the model."""
+        return self.filter(
+            Q(owner__username=username) | Q(owner=None, created_by__username=username)
+        )
+
+    def tags(self) -> list[str]:
+        """The tags that any of them has, sorted."""
+        kept = self.exclude(tag_lines="").order_by().values_list("tag_lines", flat=True).distinct()
+        return sorted({tag for lines in kept for tag in tags_of.unframed(lines)})
+
+    def owners(self) -> list[str]:
+        """The names of those who own any of them, sorted."""
+        names = self.order_by().values_list(_owner_name(), flat=True).distinct()
+        return sorted(name for name in names if name)
 
     def called_since(self, when: datetime) -> Self:
         """Those of which a version was called then or later."""
@@ -182,13 +205,18 @@ def _called_versions(**narrowed: Any) -> "VersionQuerySet":
     return Version.objects.filter(models.Exists(calls), model=models.OuterRef("pk"))
 
 
+def _owner_name() -> Coalesce:
+    """The name of who owns a model, as an expression; empty where nobody is known."""
+    return Coalesce("owner__username", "created_by__username", models.Value(""))
+
+
 def _facts() -> dict[str, Any]:
     """What is known of a model by its versions, as expressions.
 
     ``versions_count``; ``uploaded_at``, the last upload or else the registration, and who made
     that upload; of the newest version ``newest_number`` and ``newest_state``; of the newest that
     is ready ``ready_number`` and ``ready_size``, 0 where there is none; ``called_at``, the last
-    call, or long ago (`RegisteredModel.last_call`).
+    call, or long ago (`RegisteredModel.last_call`); ``owner_name``.
     """
     every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
     ready = every.filter(state=Version.State.READY)
@@ -213,6 +241,7 @@ def _facts() -> dict[str, Any]:
         "ready_number": Coalesce(of(ready, "number"), 0),
         "ready_size": Coalesce(of(ready, "published_size"), of(ready, "size"), 0),
         "called_at": Coalesce(of(called, "at"), _LONG_AGO),
+        "owner_name": _owner_name(),
     }
 
 
@@ -224,6 +253,18 @@ class RegisteredModel(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Who answers for it; none: who made it.",
+    )
+    tag_lines = models.TextField(
+        blank=True, default="", db_default="", help_text="Its tags, as tags.py frames them."
     )
 
     objects = RegisteredModelQuerySet.as_manager()
@@ -246,6 +287,17 @@ class RegisteredModel(models.Model):
     def get_absolute_url(self) -> str:
         """The model's page."""
         return reverse("models_catalog:model", args=[self.name])
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags, sorted."""
+        return tags_of.unframed(self.tag_lines)
+
+    @property
+    def owned_by(self) -> str:
+        """The name of its owner, else of who made it; empty where nobody is known."""
+        person = self.owner or self.created_by
+        return "" if person is None else person.get_username()
 
     @property
     def checking(self) -> bool:

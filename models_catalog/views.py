@@ -80,6 +80,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
             Column("aliases", _("Aliases")),
             Column("size", _("Size"), sort="ready_size", numeric=True),
             Column("called", _("Last call"), sort="called_at"),
+            Column("owner", _("Owner"), sort="owner_name"),
             Column("uploaded", _("Uploaded"), sort="uploaded_at"),
             Column("by", _("By"), sort="uploaded_by"),
         ],
@@ -107,6 +108,21 @@ def model_list(request: HttpRequest) -> HttpResponse:
                 _("Any calls"),
                 [(_NEVER, _("Never called")), *called],
                 narrow=_of_calls,
+                more=True,
+            ),
+            Choice(
+                "tag",
+                _("Any tag"),
+                [(tag, tag) for tag in RegisteredModel.objects.tags()],
+                narrow=lambda models, tag: models.with_tag(tag),
+                more=True,
+            ),
+            Choice(
+                "owner",
+                _("Any owner"),
+                [(name, name) for name in RegisteredModel.objects.owners()],
+                narrow=lambda models, name: models.owned_by(name),
+                more=True,
             ),
         ],
         default_sort="-uploaded_at",
@@ -471,7 +487,8 @@ def restore(request: HttpRequest, name: str, number: int) -> HttpResponse:
 
 def _model(name: str) -> RegisteredModel:
     versions = Prefetch("versions", Version.objects.for_lists())
-    return get_object_or_404(RegisteredModel.objects.prefetch_related(versions), name=name)
+    rows = RegisteredModel.objects.select_related("owner", "created_by")
+    return get_object_or_404(rows.prefetch_related(versions), name=name)
 
 
 def _version(name: str, number: int) -> Version:

@@ -67,6 +67,8 @@ def test_a_model_is_described_by_its_versions(viewer: Client, user_in: Any) -> N
     assert found == {
         "name": "digits",
         "description": "Numbers",
+        "tags": [],
+        "owner": operator.username,
         "created_by": operator.username,
         "versions": 4,
         "latest": {

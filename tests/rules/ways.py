@@ -47,6 +47,9 @@ WAYS: dict[str, Ways] = {
         "api.md#Models",
     ),
     "models_get": Ways("show", "models_catalog:model", "api.md#Models"),
+    "models_describe": Ways(
+        "describe", "models_catalog:describe", "catalog.md#Tags and owner of a model"
+    ),
     "models_delete": Ways(
         Without("a deletion is rare, and a person's decision"),
         "models_catalog:delete",

@@ -16,7 +16,7 @@ from mme_client.noun import Noun, part
 from mme_client.records import Comparison, Model, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 #: Seconds that one request waits for a change; the portal's own most.
 WAIT_S = 30
@@ -39,14 +39,16 @@ class Models(Noun):
         search: str = "",
         state: str = "",
         alias: str = "",
+        tags: Sequence[str] = (),
+        owner: str = "",
         called_in_days: int | None = None,
         never_called: bool = False,
         sort: str = "",
     ) -> Iterator[Model]:
         """Models; ``search``: words that each has, or the beginning of a SHA-256.
 
-        ``state``: of the newest version: ready, rejected, validating or none. ``sort``: uploaded,
-        name, called or size.
+        ``state``: of the newest version: ready, rejected, validating or none. ``tags``: each model
+        has all of them. ``sort``: uploaded, name, called or size.
 
         >>> [model.name for model in portal.models.list(search="digits", sort="name")]
         ['digits']
@@ -55,6 +57,8 @@ class Models(Noun):
             "search": search,
             "state": state,
             "alias": alias,
+            "tag": list(tags),
+            "owner": owner,
             "called_in_days": called_in_days,
             "never_called": never_called or None,
             "sort": sort,
@@ -70,6 +74,34 @@ class Models(Noun):
         """Register a model; ``push`` does it by itself where it is missing."""
         document = {"name": name, "description": description}
         answer = self._transport.call("POST", "/models", document=document)
+        return Model.of(answer.document(), self._portal)
+
+    def describe(
+        self,
+        name: str,
+        *,
+        tags: Sequence[str] | None = None,
+        add_tags: Sequence[str] = (),
+        remove_tags: Sequence[str] = (),
+        owner: str | None = None,
+    ) -> Model:
+        """Change what is said of a model; what is left out stays.
+
+        ``tags`` replaces all of them. ``owner``: a user's name; empty: who made the model.
+
+        >>> portal.models.describe("digits", add_tags=["vision"]).tags
+        ['vision']
+        """
+        document: dict[str, Any] = {}
+        if tags is not None:
+            document["tags"] = list(tags)
+        if add_tags:
+            document["add_tags"] = list(add_tags)
+        if remove_tags:
+            document["remove_tags"] = list(remove_tags)
+        if owner is not None:
+            document["owner"] = owner
+        answer = self._transport.call("PATCH", f"/models/{part(name)}", document=document)
         return Model.of(answer.document(), self._portal)
 
     def delete(self, name: str) -> None:

@@ -221,6 +221,8 @@ class Model(Record):
 
     name: str
     description: str
+    tags: list[str]
+    owner: str | None
     created_at: datetime
     created_by: str | None
     versions: int

@@ -240,7 +240,7 @@ class ModelOrder(enum.StrEnum):
 
 
 @_command(
-    app, "search", _("Find models by words, a checksum, a state, an alias or their calls."),
+    app, "search", _("Find models by words, a checksum, tags, an owner, an alias or their calls."),
     "mme search 'digits blurred'",
     "mme search --never-called --sort size",
 )  # fmt: skip
@@ -250,8 +250,8 @@ def search(
         typer.Argument(
             metavar="[TEXT]",
             help=_(
-                "Words that are each in a name, description, alias, note, file name or person; "
-                "or the beginning of a SHA-256."
+                "Words that are each in a name, description, tag, alias, note, file name or "
+                "person; or the beginning of a SHA-256."
             ),
             show_default=False,
         ),
@@ -264,6 +264,21 @@ def search(
         str,
         typer.Option(
             "--alias", metavar="NAME", help=_("Only those with this alias."), show_default=False
+        ),
+    ] = "",
+    tags: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag",
+            metavar="TAG",
+            help=_("Only those with this tag; as often as needed."),
+            show_default=False,
+        ),
+    ] = None,
+    owner: Annotated[
+        str,
+        typer.Option(
+            "--owner", metavar="USER", help=_("Only those of this owner."), show_default=False
         ),
     ] = "",
     called_in: Annotated[
@@ -290,8 +305,8 @@ def search(
     from mme_client.cli import archives
 
     archives.models(
-        text, state=state or "", alias=alias, called_in=called_in, never_called=never_called,
-        sort=sort or "", json=json, quiet=quiet, timeout=timeout,
+        text, state=state or "", alias=alias, tags=tags or [], owner=owner, called_in=called_in,
+        never_called=never_called, sort=sort or "", json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 
@@ -308,6 +323,48 @@ def show(
     from mme_client.cli import archives
 
     archives.show(name, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    app, "describe", _("Change what is said of a model: its tags and its owner."),
+    "mme describe digits --tag vision --untag old --owner kim",
+)  # fmt: skip
+def describe(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_("A model: digits."))],
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag", metavar="TAG", help=_("Add this tag; as often as needed."), show_default=False
+        ),
+    ] = None,
+    untag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--untag",
+            metavar="TAG",
+            help=_("Remove this tag; as often as needed."),
+            show_default=False,
+        ),
+    ] = None,
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            "--owner",
+            metavar="USER",
+            help=_("Who answers for it; empty: who made it."),
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import describing
+
+    describing.describe(
+        name, tag=tag or [], untag=untag or [], owner=owner, json=json, quiet=quiet,
+        timeout=timeout,
+    )  # fmt: skip
 
 
 @_command(

@@ -16,7 +16,7 @@ from mme_client.cli.words import _
 from mme_client.models import name_of, sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mme_client.portal import Portal
     from mme_client.records import Version
@@ -136,6 +136,8 @@ def models(
     *,
     state: str = "",
     alias: str = "",
+    tags: Sequence[str] = (),
+    owner: str = "",
     called_in: int | None = None,
     never_called: bool = False,
     sort: str = "",
@@ -152,6 +154,8 @@ def models(
                 search=search,
                 state=state,
                 alias=alias,
+                tags=tags,
+                owner=owner,
                 called_in_days=called_in,
                 never_called=never_called,
                 sort=sort,
@@ -168,6 +172,8 @@ def models(
                 _("versions"),
                 _("newest ready"),
                 _("aliases"),
+                _("tags"),
+                _("owner"),
                 _("size"),
                 _("uploaded"),
                 _("last call"),
@@ -178,6 +184,8 @@ def models(
                     str(one.versions),
                     f"{one.name}:{one.latest.number}" if one.latest else "",
                     ", ".join(f"{alias.name}:{alias.number}" for alias in one.aliases),
+                    ", ".join(one.tags),
+                    one.owner or "",
                     size(one.latest.size) if one.latest else "",
                     at(one.latest.created_at) if one.latest else "",
                     at(one.last_call_at) if one.last_call_at else "",
@@ -212,6 +220,7 @@ def show(name: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
         terminal.line(model.name)
         if model.description:
             terminal.line(model.description)
+        terminal.fields([(_("tags"), ", ".join(model.tags)), (_("owner"), model.owner or "")])
         headings = (_("version"), _("state"), _("size"), _("uploaded"), _("by"), _("note"))
         rows = [
             (one.name, state(one), size(one.size), at(one.created_at), one.created_by or "",

@@ -83,12 +83,30 @@ MESSAGES: dict[str, str] = {
     "Wait for its validation, and show its steps.": "검증이 끝날 때까지 단계를 표시합니다.",
     "The registered models.": "등록된 모델을 나열합니다.",
     "Only those that have these words somewhere.": "이 단어가 모두 있는 모델만 표시합니다.",
-    "Find models by words, a checksum, a state, an alias or their calls.": (
-        "단어, 체크섬, 상태, 별칭 또는 호출로 모델을 찾습니다."
+    "Find models by words, a checksum, tags, an owner, an alias or their calls.": (
+        "단어, 체크섬, 태그, 소유자, 별칭 또는 호출로 모델을 찾습니다."
     ),
-    "Words that are each in a name, description, alias, note, file name or person; or the "
+    "Only those with this tag; as often as needed.": (
+        "이 태그가 있는 모델만 표시합니다. 여러 번 지정할 수 있습니다."
+    ),
+    "Only those of this owner.": "이 소유자의 모델만 표시합니다.",
+    "Change what is said of a model: its tags and its owner.": (
+        "모델의 태그와 소유자를 변경합니다."
+    ),
+    "A model: digits.": "모델입니다. 예: digits",
+    "Add this tag; as often as needed.": "이 태그를 추가합니다. 여러 번 지정할 수 있습니다.",
+    "Remove this tag; as often as needed.": "이 태그를 제거합니다. 여러 번 지정할 수 있습니다.",
+    "Who answers for it; empty: who made it.": (
+        "모델의 담당자입니다. 비워 두면 모델을 만든 사람입니다."
+    ),
+    "Say what to change: --tag, --untag or --owner.": (
+        "변경할 내용을 --tag, --untag, --owner 중에서 지정하세요."
+    ),
+    "tags": "태그",
+    "owner": "소유자",
+    "Words that are each in a name, description, tag, alias, note, file name or person; or the "
     "beginning of a SHA-256.": (
-        "이름, 설명, 별칭, 메모, 파일 이름, 사용자에서 각 단어를 찾습니다. "
+        "이름, 설명, 태그, 별칭, 메모, 파일 이름, 사용자에서 각 단어를 찾습니다. "
         "SHA-256의 앞부분도 됩니다."
     ),
     "The state of the newest version.": "최신 버전의 상태입니다.",

@@ -1,0 +1,56 @@
+"""``mme describe``: against a portal that answers what the real one does."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from client.tests.conftest import Ran
+from client.tests.fake_portal import EXAMPLES, FakePortal, Says
+from mme_client import Portal
+
+Mme = Callable[..., Ran]
+
+
+def test_tags_and_owner_are_changed(mme: Mme, fake: FakePortal) -> None:
+    model = EXAMPLES["models_describe"]["200"] | {"tags": ["demo", "vision"], "owner": "kim"}
+    fake.answers = [Says(document=model)]
+    ran = mme(
+        "describe", "digits", "--tag", "vision", "--tag", "demo", "--untag", "old",
+        "--owner", "kim", url=fake.url, token="t",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "demo, vision" in ran.out
+    assert "kim" in ran.out
+    (sent,) = fake.requests
+    assert (sent.method, sent.target) == ("PATCH", "/api/v1/models/digits")
+    assert json.loads(sent.body) == {
+        "add_tags": ["vision", "demo"], "remove_tags": ["old"], "owner": "kim",
+    }  # fmt: skip
+    assert json.loads(mme("describe", "digits", "--owner", "", "--json").out) == model
+    assert json.loads(fake.requests[-1].body) == {"owner": ""}
+    assert mme("describe", "digits", "--tag", "x", "-q").out == f"{model['name']}\n"
+
+
+def test_a_model_says_its_tags(fake: FakePortal) -> None:
+    fake.answers = [Says(document=EXAMPLES["models_get"]["200"] | {"tags": ["a"], "owner": None})]
+    with Portal(fake.url, "t") as portal:
+        model = portal.models.get("digits")
+        assert (model.tags, model.owner) == (["a"], None)
+        portal.models.describe("digits", tags=[])
+    assert json.loads(fake.requests[-1].body) == {"tags": []}
+
+
+@pytest.mark.parametrize("arguments", [("digits",), ("digits", "--json")])
+def test_it_must_be_said_what_to_change(
+    mme: Mme, fake: FakePortal, arguments: tuple[str, ...]
+) -> None:
+    assert mme("describe", *arguments, url=fake.url, token="t").code == 2
+    assert not fake.requests
+
+
+def test_a_search_asks_for_tags_and_owner(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(document={"items": [], "next": None})]
+    arguments = ("--tag", "a", "--tag", "b", "--owner", "kim")
+    assert mme("search", *arguments, url=fake.url, token="t").code == 0
+    assert fake.requests[0].target.endswith("/models?tag=a&tag=b&owner=kim")
