@@ -86,6 +86,8 @@ _METADATA = _in_header(
 # untranslated: likewise
 _OFFSET = _in_header("Upload-Offset", "Where the body begins: what HEAD said.")
 # untranslated: likewise
+_BODY = "The next bytes of the archive, as many as you like."
+# untranslated: likewise
 _CHECKSUM = _in_header("Upload-Checksum", "`sha1 BASE64` of the body; sha256, sha512 likewise.")
 
 
@@ -183,8 +185,7 @@ def get(request: HttpRequest, id: str) -> Any:
     extra={
         "requestBody": {
             "required": True,
-            # untranslated: OpenAPI is in English
-            "description": "The next bytes of the archive, as many as you like.",
+            "description": _BODY,
             "content": {_OCTETS: {"schema": {"type": "string", "format": "binary"}}},
         },
         "parameters": [_TUS, _OFFSET, _CHECKSUM],
