@@ -32,6 +32,7 @@ from models_catalog import (
 from models_catalog.archives import too_large
 from models_catalog.describing import DESCRIBING, MAY_DESCRIBE
 from models_catalog.models import (
+    DESCRIPTION_LENGTH,
     LEAST_DIGITS,
     NAME_LENGTH,
     RegisteredModel,
@@ -81,7 +82,7 @@ class ModelOut(Schema):
     """A registered model."""
 
     name: str
-    description: str
+    description: str = Field(description="In Markdown.")
     tags: list[str] = Field(description="In small letters, sorted.")
     owner: str | None = Field(description="Who answers for it; unless named, who made it.")
     created_at: datetime
@@ -202,7 +203,9 @@ class ModelIn(Input):
     """A model to register."""
 
     name: str = Field(max_length=NAME_LENGTH)
-    description: str = Field("", max_length=2000, description="What the model is for.")
+    description: str = Field(
+        "", max_length=DESCRIPTION_LENGTH, description="What the model is for, in Markdown."
+    )
 
 
 class ModelChange(Input):
@@ -213,6 +216,21 @@ class ModelChange(Input):
     remove_tags: list[str] = Field([], max_length=200)
     owner: str | None = Field(
         None, max_length=150, description="The name of a user; empty: who made the model."
+    )
+    description: str | None = Field(
+        None, max_length=DESCRIPTION_LENGTH, description="In Markdown; empty: none."
+    )
+
+
+class VersionChange(Input):
+    """What changes of a version; what is left out stays."""
+
+    note: str | None = Field(None, max_length=500, description="Empty: none.")
+    metadata: dict[str, float | int | str | None] | None = Field(
+        None,
+        max_length=100,
+        description="New values by key; null for a key that goes. Other keys stay. "
+        "What reads as a number is one.",
     )
 
 
@@ -365,7 +383,7 @@ def get_model(request: HttpRequest, name: str) -> Any:
     permission=MAY_DESCRIBE, doing=DESCRIBING, response={200: ModelOut}, etag=True,
 )  # fmt: skip
 def describe_model(request: HttpRequest, name: str, body: ModelChange) -> Any:
-    """Change the tags and the owner of a model; what is left out stays.
+    """Change the description, the tags and the owner of a model; what is left out stays.
 
     With If-Match it is changed only where it still is as it was read. A repetition changes nothing.
     """
@@ -380,6 +398,7 @@ def describe_model(request: HttpRequest, name: str, body: ModelChange) -> Any:
             add_tags=body.add_tags,
             remove_tags=body.remove_tags,
             owner=body.owner,
+            description=body.description,
             actor=actor(request),
             check=check,
         )
@@ -515,6 +534,36 @@ def get_version(request: HttpRequest, name: str, number: int, query: Query[WaitP
     process may wait at a time; others are answered at once.
     """
     services.wait_for_version(name=name, number=number, seconds=query.wait)
+    shown = _detail(_version(name, number))
+    etags.tag(request, *shown.values())
+    return shown
+
+
+@operation(
+    router, "PATCH", "/models/{name}/versions/{int:number}", id="versions_describe",
+    scope=Scope.UPLOAD, permission=MAY_DESCRIBE, doing=DESCRIBING,
+    response={200: VersionDetailOut}, etag=True,
+)  # fmt: skip
+def describe_version(request: HttpRequest, name: str, number: int, body: VersionChange) -> Any:
+    """Change the note and the metadata of a version; what is left out, and what is served, stays.
+
+    With If-Match it is changed only where it still is as it was read. A repetition changes nothing.
+    """
+
+    def check(_locked: Version) -> None:
+        etags.require_match(request, *_detail(_version(name, number)).values())
+
+    try:
+        describing.describe_version(
+            name=name,
+            number=number,
+            note=body.note,
+            metadata=body.metadata,
+            actor=actor(request),
+            check=check,
+        )
+    except Version.DoesNotExist:
+        raise _no_version(name, number) from None
     shown = _detail(_version(name, number))
     etags.tag(request, *shown.values())
     return shown

@@ -18,7 +18,12 @@ TEMPLATES: Final = {
     "model.owner_changed": _(
         "Changed the owner of the model %(name)s from %(before)s to %(owner)s."
     ),
+    "model.described": _(
+        "Changed the description of the model %(name)s (%(before)s characters before, %(now)s now)."
+    ),
     "version.uploaded": _("Uploaded %(version)s (%(file_name)s, %(size)s bytes)."),
+    "version.note_changed": _("Changed the note of %(version)s from “%(before)s” to “%(note)s”."),
+    "version.metadata_changed": _("Changed the metadata of %(version)s. %(changes)s"),
     "version.published": _("Validated %(version)s and published it as %(target_model)s."),
     "version.published_same_bytes": _(
         "Validated %(version)s and published it as %(target_model)s. It has the same bytes as "

@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, gettext_noop, pgettext
 from django.utils.translation import gettext_lazy as _
 
-from core import clock
+from core import clock, markdown
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
@@ -29,6 +29,7 @@ from models_catalog.noted import Noted
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 # Browsers read it too (forms.py), and want the hyphen escaped.
 NAME_LENGTH = 63
+DESCRIPTION_LENGTH = 10_000
 NAME_PATTERN = rf"[a-z0-9](?:[a-z0-9._\-]{{0,{NAME_LENGTH - 2}}}[a-z0-9])?"
 NAME_RULE = _(
     "Use 1 to 63 small letters, digits, dots, hyphens and underscores; begin and end with a letter "
@@ -249,7 +250,9 @@ class RegisteredModel(models.Model):
     """A registered model: a name and what it is for."""
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True, validators=[valid_name])
-    description = models.TextField(blank=True, max_length=2000)
+    description = models.TextField(
+        blank=True, max_length=DESCRIPTION_LENGTH, help_text="In Markdown."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -287,6 +290,16 @@ class RegisteredModel(models.Model):
     def get_absolute_url(self) -> str:
         """The model's page."""
         return reverse("models_catalog:model", args=[self.name])
+
+    @property
+    def description_html(self) -> str:
+        """Its description, safe to show."""
+        return markdown.html(self.description)
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of its description, as plain text."""
+        return markdown.line(self.description)
 
     @property
     def tags(self) -> list[str]:

@@ -32,6 +32,11 @@ urlpatterns = [
         views.download_original,
         name="download-original",
     ),
+    path(
+        "<model_name:name>/v<int:number>/describe/",
+        describe_views.describe_version,
+        name="describe-version",
+    ),
     path("<model_name:name>/v<int:number>/live/", views.version_live, name="version-live"),
     path("<model_name:name>/v<int:number>/compare/", views.compare, name="compare"),
     path("<model_name:name>/v<int:number>/dismiss/", views.dismiss, name="dismiss"),

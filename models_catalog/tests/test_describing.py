@@ -197,6 +197,58 @@ def test_the_page_changes_them_and_says_who_was_faster(
     assert RegisteredModel.objects.get().tags == ["mine"]
 
 
+TEXT = "# Digits\n\nReads **숫자**.\n\n<script>alert(1)</script>\n\n![x](https://elsewhere.example/x.png)"
+
+
+def test_a_description_is_markdown_on_the_page_and_text_in_the_list(
+    operator: Client, client_of: Callable[[str], Client]
+) -> None:
+    made("digits")
+    answer = patch(operator, description=TEXT)
+    assert answer.json()["description"] == TEXT
+    patch(operator, description=f"{TEXT}\n")  # the same
+    browser = client_of(roles.ADMIN)
+    page = browser.get("/models/digits/").content.decode()
+    assert "<strong>숫자</strong>" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<img src" not in page.partition('class="prose"')[2].partition("</div>")[0]
+    assert '<a href="https://elsewhere.example/x.png"' in page
+    row = browser.get("/models/?q=숫자").content.decode()
+    assert 'title="Digits"' in row
+    assert "# Digits" not in row
+    assert [one["name"] for one in got(operator, "/models?search=숫자")["items"]] == ["digits"]
+    patch(operator, description="")
+    assert said() == [
+        f"Changed the description of the model digits (0 characters before, {len(TEXT)} now).",
+        f"Changed the description of the model digits ({len(TEXT)} characters before, 0 now).",
+    ]
+
+
+def test_a_description_is_limited(operator: Client, client_of: Callable[[str], Client]) -> None:
+    made("digits")
+    assert patch(operator, description="가" * 10_000).status_code == 200
+    assert code(patch(operator, description="x" * 10_001)) == (422, "invalid")
+    browser = client_of(roles.ADMIN)
+    sent = {"description": "x" * 10_001, "tags": "", "owner": ""}
+    answer = browser.post("/models/digits/describe/", sent)
+    assert answer.status_code == 422
+    assert "A description may have 10000 characters." in answer.content.decode()
+    assert len(RegisteredModel.objects.get().description) == 10_000
+
+
+def test_a_preview_shows_and_saves_nothing(client_of: Callable[[str], Client]) -> None:
+    made("digits")
+    browser = client_of(roles.ADMIN)
+    sent = {"description": TEXT, "tags": "new", "owner": "", "preview": "1"}
+    page = browser.post("/models/digits/describe/", sent).content.decode()
+    assert "<strong>숫자</strong>" in page
+    assert "<script>alert" not in page
+    assert 'value="new"' in page
+    model = RegisteredModel.objects.get()
+    assert (model.description, model.tags) == ("", [])
+    assert said() == []
+
+
 def test_a_model_that_has_tags_can_be_deleted(token_of: Callable[..., Client]) -> None:
     admin = token_of(roles.ADMIN, "read", "upload", "admin")
     RegisteredModel.objects.create(name="digits")

@@ -63,6 +63,9 @@ WAYS: dict[str, Ways] = {
     ),
     "versions_push": Ways("push", "models_catalog:upload", "api.md#Versions"),
     "versions_get": Ways("show", "models_catalog:version", "api.md#Versions"),
+    "versions_describe": Ways(
+        "describe", "models_catalog:describe-version", "catalog.md#Metadata of a version"
+    ),
     "versions_compare": Ways(
         "compare", "models_catalog:compare", "catalog.md#Compare two versions"
     ),

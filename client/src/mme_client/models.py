@@ -84,10 +84,12 @@ class Models(Noun):
         add_tags: Sequence[str] = (),
         remove_tags: Sequence[str] = (),
         owner: str | None = None,
+        description: str | None = None,
     ) -> Model:
         """Change what is said of a model; what is left out stays.
 
         ``tags`` replaces all of them. ``owner``: a user's name; empty: who made the model.
+        ``description`` is Markdown.
 
         >>> portal.models.describe("digits", add_tags=["vision"]).tags
         ['vision']
@@ -101,6 +103,8 @@ class Models(Noun):
             document["remove_tags"] = list(remove_tags)
         if owner is not None:
             document["owner"] = owner
+        if description is not None:
+            document["description"] = description
         answer = self._transport.call("PATCH", f"/models/{part(name)}", document=document)
         return Model.of(answer.document(), self._portal)
 
@@ -174,6 +178,28 @@ class Models(Noun):
         """
         query = {"wait": wait} if wait else None
         answer = self._transport.call("GET", _path(name), query=query)
+        return Version.of(answer.document(), self._portal)
+
+    def describe_version(
+        self,
+        name: str,
+        *,
+        note: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> Version:
+        """Change what is said of a version, as ``digits:2``; what is left out stays.
+
+        ``metadata``: new values by key, None for a key that goes.
+
+        >>> portal.models.describe_version("digits:2", metadata={"accuracy": 0.95}).metadata
+        {'accuracy': 0.95}
+        """
+        document: dict[str, Any] = {}
+        if note is not None:
+            document["note"] = note
+        if metadata is not None:
+            document["metadata"] = dict(metadata)
+        answer = self._transport.call("PATCH", _path(name), document=document)
         return Version.of(answer.document(), self._portal)
 
     def find(self, sha256: str) -> Iterator[Version]:

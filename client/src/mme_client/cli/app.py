@@ -326,11 +326,15 @@ def show(
 
 
 @_command(
-    app, "describe", _("Change what is said of a model: its tags and its owner."),
+    app, "describe", _("Change what is said of a model, or of a version."),
     "mme describe digits --tag vision --untag old --owner kim",
+    "mme describe digits --description README.md",
+    "mme describe digits:2 --meta accuracy=0.95 --unset epoch --note 'more data'",
 )  # fmt: skip
 def describe(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=_("A model: digits."))],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=_("A model: digits; or a version: digits:2."))
+    ],
     tag: Annotated[
         list[str] | None,
         typer.Option(
@@ -355,6 +359,39 @@ def describe(
             show_default=False,
         ),
     ] = None,
+    description: Annotated[
+        str,
+        typer.Option(
+            "--description",
+            metavar="FILE",
+            help=_("A file in Markdown that says what it is for; - is standard input."),
+            show_default=False,
+        ),
+    ] = "",
+    meta: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--meta",
+            metavar="KEY=VALUE",
+            help=_("What is known of a version, such as accuracy=0.93; as often as needed."),
+            show_default=False,
+        ),
+    ] = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--unset",
+            metavar="KEY",
+            help=_("Remove this metadata of a version; as often as needed."),
+            show_default=False,
+        ),
+    ] = None,
+    note: Annotated[
+        str | None,
+        typer.Option(
+            "--note", metavar="TEXT", help=_("The note of a version."), show_default=False
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -362,8 +399,8 @@ def describe(
     from mme_client.cli import describing
 
     describing.describe(
-        name, tag=tag or [], untag=untag or [], owner=owner, json=json, quiet=quiet,
-        timeout=timeout,
+        name, tag=tag or [], untag=untag or [], owner=owner, description=description,
+        meta=meta or [], unset=unset or [], note=note, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def push(
     timeout: float | None,
 ) -> None:
     """Upload an archive, unless the portal has it; with ``wait``, wait for its validation."""
-    metadata = _metadata(meta)
+    metadata = metadata_of(meta)
     with _file(archive) as path:
         file_name = "" if archive == STDIN else path.name
         model = model or name_of(file_name)
@@ -105,7 +105,8 @@ def _pushed(
     return version
 
 
-def _metadata(given: list[str]) -> dict[str, str]:
+def metadata_of(given: list[str]) -> dict[str, str]:
+    """Metadata of what was given as ``accuracy=0.93`` each."""
     found = {}
     for one in given:
         key, sign, value = one.partition("=")

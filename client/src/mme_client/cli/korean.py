@@ -90,17 +90,32 @@ MESSAGES: dict[str, str] = {
         "이 태그가 있는 모델만 표시합니다. 여러 번 지정할 수 있습니다."
     ),
     "Only those of this owner.": "이 소유자의 모델만 표시합니다.",
-    "Change what is said of a model: its tags and its owner.": (
-        "모델의 태그와 소유자를 변경합니다."
+    "Change what is said of a model, or of a version.": ("모델이나 버전의 설명 정보를 변경합니다."),
+    "What is known of a version, such as accuracy=0.93; as often as needed.": (
+        "버전에 대해 알려진 정보입니다. 예: accuracy=0.93. 여러 번 지정할 수 있습니다."
     ),
-    "A model: digits.": "모델입니다. 예: digits",
+    "Remove this metadata of a version; as often as needed.": (
+        "버전에서 이 메타데이터를 제거합니다. 여러 번 지정할 수 있습니다."
+    ),
+    "The note of a version.": "버전의 메모입니다.",
+    "Say what to change of a version: --meta, --unset or --note.": (
+        "버전에서 변경할 내용을 --meta, --unset, --note 중에서 지정하세요."
+    ),
+    "--meta, --unset and --note are of a version: digits:2.": (
+        "--meta, --unset, --note는 버전에만 사용할 수 있습니다. 예: digits:2"
+    ),
+    "A file in Markdown that says what it is for; - is standard input.": (
+        "모델의 용도를 설명하는 Markdown 파일입니다. -는 표준 입력입니다."
+    ),
+    "{file} is no text in UTF-8.": "UTF-8 텍스트가 아닙니다: {file}",
+    "A model: digits; or a version: digits:2.": "모델(예: digits) 또는 버전(예: digits:2)입니다.",
     "Add this tag; as often as needed.": "이 태그를 추가합니다. 여러 번 지정할 수 있습니다.",
     "Remove this tag; as often as needed.": "이 태그를 제거합니다. 여러 번 지정할 수 있습니다.",
     "Who answers for it; empty: who made it.": (
         "모델의 담당자입니다. 비워 두면 모델을 만든 사람입니다."
     ),
-    "Say what to change: --tag, --untag or --owner.": (
-        "변경할 내용을 --tag, --untag, --owner 중에서 지정하세요."
+    "Say what to change: --description, --tag, --untag or --owner.": (
+        "변경할 내용을 --description, --tag, --untag, --owner 중에서 지정하세요."
     ),
     "tags": "태그",
     "owner": "소유자",
