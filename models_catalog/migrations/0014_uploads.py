@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('models_catalog', '0012_tags_and_owner'),
+        ('models_catalog', '0013_description_in_markdown'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
