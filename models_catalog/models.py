@@ -1,6 +1,7 @@
 """Registered models and their immutable versions."""
 
 import re
+import secrets
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -898,3 +899,97 @@ class AliasMirror(Leased):
         if not self.problem:
             return None
         return Sentence.from_json(self.problem_code, self.problem)
+
+
+def _upload_id() -> str:
+    return secrets.token_urlsafe(24)
+
+
+class UploadQuerySet(LeaseQuerySet["Upload"]):
+    """The questions that the API and jobs ask of uploads."""
+
+    def unfinished(self) -> Self:
+        """Those of which no version was made yet."""
+        return self.filter(version=None, problem__isnull=True)
+
+    def received(self) -> Self:
+        """Those whose last byte has arrived."""
+        return self.filter(offset=models.F("length"))
+
+
+class Upload(Leased):
+    """An archive on its way, by the tus protocol: it may come in parts, over hours and restarts.
+
+    What has arrived are the stretches, each an object in staging; the lease keeps two requests from
+    adding to one upload at once. When the last byte is there a version is made of it.
+    """
+
+    uid = models.CharField(max_length=43, unique=True, default=_upload_id)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads"
+    )
+    created_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField(db_index=True)
+    length = models.PositiveBigIntegerField(help_text="Bytes of the whole archive.")
+    offset = models.PositiveBigIntegerField(default=0, help_text="Bytes that have arrived.")
+    bucket = models.CharField(max_length=63)
+
+    name = models.CharField(max_length=NAME_LENGTH, help_text="Of the model.")
+    new = models.BooleanField(
+        null=True, blank=True, help_text="Whether the user means a new model."
+    )
+    file_name = models.CharField(max_length=255)
+    note = models.CharField(max_length=500, blank=True)
+    description = models.TextField(blank=True, max_length=2000)
+    packing_choice = models.CharField(
+        max_length=10, choices=Version.PackingChoice, default=Version.PackingChoice.AUTO
+    )
+    metadata = models.JSONField(null=True, blank=True, encoder=Plain)
+
+    sha256 = models.CharField(
+        max_length=64, blank=True, help_text="What the whole must have, if the sender said so."
+    )
+
+    version = models.ForeignKey(
+        Version, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    problem = models.JSONField(
+        null=True, blank=True, help_text="Why no version was made, as a sentence."
+    )
+
+    objects = UploadQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.file_name} ({self.offset} of {self.length})"
+
+    @property
+    def prefix(self) -> str:
+        """Below what its stretches are in staging."""
+        return f"{settings.STAGING_PREFIX}/uploads/{self.uid}/"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last byte has arrived."""
+        return self.offset == self.length
+
+
+class Stretch(models.Model):
+    """Bytes of an upload that have arrived: one object in staging."""
+
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="stretches")
+    offset = models.PositiveBigIntegerField()
+    size = models.PositiveBigIntegerField()
+    key = models.CharField(max_length=1024)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["offset"]
+        constraints = [
+            models.UniqueConstraint(fields=["upload", "offset"], name="one_stretch_an_offset")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.offset}+{self.size}"
