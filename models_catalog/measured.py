@@ -46,10 +46,6 @@ class NumberOf(Func):
         )
         return sql, (*given, path, *given, path)
 
-    def get_source_fields(self) -> list[Any]:
-        """None: the type is that of a number, whatever the column's."""
-        return [None]
-
 
 def keys() -> list[str]:
     """The keys that any version has, sorted; as they were within the last seconds."""
