@@ -17,10 +17,8 @@ class NumberOf(Func):
     A text is no number, whatever it says.
     """
 
-    output_field = FloatField()
-
     def __init__(self, key: str, **extra: Any) -> None:
-        super().__init__("metadata", **extra)
+        super().__init__("metadata", output_field=FloatField(), **extra)
         self.key = key
 
     def as_postgresql(
