@@ -27,6 +27,7 @@ class NumberOf(Func):
         """The SQL of PostgreSQL."""
         column, given = compiler.compile(self.source_expressions[0])
         sql = (
+            # untranslated: SQL
             f"CASE WHEN jsonb_typeof({column} -> %s) = 'number' "
             f"THEN ({column} ->> %s)::double precision END"
         )
