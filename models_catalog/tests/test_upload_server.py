@@ -27,9 +27,10 @@ _TOKEN = """
 from django.contrib.auth.models import User
 from accounts import tokens
 from core import aws
-aws.s3().create_bucket(
-    Bucket="tus-uploads", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"}
-)
+if "tus-uploads" not in [one["Name"] for one in aws.s3().list_buckets()["Buckets"]]:
+    aws.s3().create_bucket(
+        Bucket="tus-uploads", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"}
+    )
 user = User.objects.get(username="operator")
 print(tokens.make(user=user, name="t", scopes=["read", "upload"])[1])
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from mme_client import errors
+from mme_client import errors, resuming
 from mme_client.noun import Noun, part
 from mme_client.records import Comparison, Model, Version
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WAIT_S = 30
 #: The portal hashes what came, and puts it into the store, before it answers.
 PUSH_S = 600.0
+#: Up to this size an archive is sent in one request: every proxy takes it.
+PLAIN_BYTES = 1 << 20
 _READ_BYTES = 1 << 20
 #: Problems of a push that are of the archive itself.
 _OF_ARCHIVE = {"too-large", "digest-mismatch"}
@@ -124,8 +126,13 @@ class Models(Noun):
         metadata: Mapping[str, object] | None = None,
         file_name: str = "",
         progress: Callable[[int, int], None] | None = None,
+        kept: str | os.PathLike[str] | None = None,
     ) -> Version:
         """Upload an archive as the next version of a model, which is made where it is missing.
+
+        One of more than a megabyte goes on after a lost connection or a restart of the portal.
+        ``kept``: a file that keeps where unfinished uploads are; with it, the same call goes on
+        also where this program was killed, for a day.
 
         ``model``: by default the file's name, without ``_v2.tar.gz``. ``progress(sent, of)`` is
         called with bytes. ``metadata``: what is known of it, ``{"accuracy": 0.93}``. ``.wait()`` of
@@ -145,6 +152,26 @@ class Models(Noun):
         query: dict[str, object] = {"file_name": file_name, "note": note, "packing": packing}
         query["description"] = description
         query["meta"] = [f"{key}={value}" for key, value in (metadata or {}).items()]
+        if body.size > PLAIN_BYTES:
+            told = {
+                "model": model,
+                "filename": file_name,
+                "note": note,
+                "description": description,
+                "packing": packing,
+                "meta": "\n".join(query["meta"]),  # type: ignore[arg-type]
+                "sha256": body.sha256,
+            }
+            addresses = resuming.Kept(Path(kept)) if kept else None
+            try:
+                made, number = resuming.send(self._transport, body, told, addresses)
+                return self.version(f"{made}:{number}")
+            except resuming.NotOffered:
+                pass  # by a portal that is older than this client: in one request, then
+            except errors.ProblemError as problem:
+                if problem.code in _OF_ARCHIVE:
+                    raise errors.RefusedArchive(problem.document, problem.status) from None
+                raise
         digest = base64.b64encode(bytes.fromhex(body.sha256)).decode()
         try:
             answer = self._transport.call(

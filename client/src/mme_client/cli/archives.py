@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mme_client.cli.config import uploads_file
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, ms, say, size
 from mme_client.cli.words import _
@@ -92,12 +93,15 @@ def _pushed(
     metadata: dict[str, str],
     file_name: str,
 ) -> Version:
-    cut = _("The upload was cut off. The portal keeps nothing of it, unless all of it had arrived.")
+    cut = _(
+        "The upload was cut off. Run the same command again: what arrived of a large file is kept "
+        "for a day."
+    )
     name = file_name or f"{model}.tar.gz"
     with terminal.goes_on(cut), terminal.progress(name) as progress:
         version = portal.models.push(
             path, model, note=note, description=description, metadata=metadata, file_name=name,
-            progress=progress,
+            progress=progress, kept=uploads_file(),
         )  # fmt: skip
     terminal.note(
         _("Uploaded as {name} ({size}).").format(name=version.name, size=size(version.size))

@@ -195,8 +195,10 @@ MESSAGES: dict[str, str] = {
     # --- archives.py ---
     "Say which model it is: --model NAME.": "모델을 지정하세요: --model NAME",
     "These bytes are there already: {name}": "같은 바이트가 이미 있습니다: {name}",
-    "The upload was cut off. The portal keeps nothing of it, unless all of it had arrived.": (
-        "업로드가 중단되었습니다. 전부 도착한 경우가 아니면 포털에 남지 않습니다."
+    "The upload was cut off. Run the same command again: what arrived of a large file is kept "
+    "for a day.": (
+        "업로드가 중단되었습니다. 같은 명령을 다시 실행하세요. "
+        "큰 파일은 도착한 부분이 하루 동안 보관됩니다."
     ),
     "Uploaded as {name} ({size}).": "업로드됨: {name} ({size})",
     "Its validation goes on in the portal. See: mme show {name}": (
