@@ -25,6 +25,7 @@ from models_catalog import (
     attention,
     comparing,
     describing,
+    metadata,
     references,
     services,
     validation_result,
@@ -78,6 +79,14 @@ class NewestOut(Schema):
     state: VersionState
 
 
+class BestOut(Schema):
+    """What a list is sorted by: the number of a key, and the version that has it."""
+
+    key: str
+    value: float
+    number: int
+
+
 class ModelOut(Schema):
     """A registered model."""
 
@@ -92,6 +101,9 @@ class ModelOut(Schema):
     newest: NewestOut | None
     aliases: list[NamedOut] = Field(description="`live` first, then by name.")
     last_call_at: datetime | None = Field(description="Of any version; null: it was never called.")
+    best: BestOut | None = Field(
+        description="In a list that is sorted by `meta.` or `least.` and a key; else null."
+    )
     deletable: bool = Field(description="Whether nothing of it was ever published.")
 
 
@@ -252,17 +264,23 @@ class ModelParameters(ListParameters):
         None, ge=1, le=3650, description="Those that were called in so many days."
     )
     never_called: bool = Field(False, description="Those of which no version was ever called.")
-    sort: Literal["uploaded", "name", "called", "size"] = Field(
-        "uploaded",
+    sort: str = Field(
+        "uploaded", pattern=f"^({'|'.join(_SORTED_BY)}|{metadata.SORTS})$",
         description="`uploaded`: the newest upload first; `name`: by name; `called`: the latest "
-        "call first; `size`: the largest first.",
-    )
+        "call first; `size`: the largest first; `meta.accuracy`: the largest accuracy of a ready "
+        "version first, `least.loss`: the smallest loss, of the models that have one.",
+    )  # fmt: skip
 
 
 class VersionParameters(ListParameters):
-    """Which versions."""
+    """Which versions, in which order."""
 
     state: VersionState | None = None
+    sort: str = Field(
+        "newest", pattern=f"^(newest|{metadata.SORTS})$",
+        description="`newest`: the newest first; `meta.accuracy`: the largest accuracy first, "
+        "`least.loss`: the smallest loss, of the versions that have one.",
+    )  # fmt: skip
 
 
 class FindParameters(VersionParameters):
@@ -337,11 +355,23 @@ def list_models(request: HttpRequest, query: Query[ModelParameters]) -> Any:
         rows = rows.called_since(clock.now() - timedelta(days=query.called_in_days))
     if query.never_called:
         rows = rows.never_called()
-    field = _SORTED_BY[query.sort]
-    order = ("name",) if field == "name" else (f"-{field}", "-pk")
-    found = page(request, rows.with_fact(field), query, order=order)
+    by = metadata.sorted_by(query.sort)
+    if by is not None:
+        key, least = by
+        rows = rows.with_best(key, least=least)
+        order: tuple[str, ...] = ("best_value" if least else "-best_value", "-pk")
+    else:
+        field = _SORTED_BY[query.sort]
+        rows = rows.with_fact(field)
+        order = ("name",) if field == "name" else (f"-{field}", "-pk")
+    found = page(request, rows, query, order=order)
     shown = RegisteredModel.objects.described().in_bulk([row.pk for row in found["items"]])
     described = [shown[row.pk] for row in found["items"] if row.pk in shown]
+    if by is not None:
+        for row in found["items"]:
+            if row.pk in shown:
+                best = {"key": by[0], "value": row.best_value, "number": row.best_number}
+                shown[row.pk].best = best
     return {**found, "items": _models_shown(described)}
 
 
@@ -676,7 +706,14 @@ def _versions_page(
 ) -> dict[str, Any]:
     if query.state is not None:
         rows = rows.filter(state=query.state)
-    found = page(request, rows.described(), query, order=(order,))
+    by = metadata.sorted_by(query.sort)
+    if by is None:
+        found = page(request, rows.described(), query, order=(order,))
+    else:
+        key, least = by
+        measured = rows.described().with_number(key)
+        wanted = ("measured" if least else "-measured", "-pk")
+        found = page(request, measured, query, order=wanted)
     return {**found, "items": [_shown(version) for version in found["items"]]}
 
 
@@ -734,6 +771,7 @@ def _model_shown(row: Any, latest: Version | None) -> dict[str, Any]:
             {"name": alias.name, "number": alias.version.number} for alias in row.aliases.all()
         ],
         "last_call_at": row.last_call,
+        "best": row.best,
         "deletable": not row.is_published,
     }
 

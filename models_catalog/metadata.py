@@ -15,6 +15,8 @@ from django.utils.translation import gettext as _
 
 MOST, MOST_CHARACTERS = 30, 200
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
+#: How the API's lists are told to sort by a key.
+SORTS = r"(meta|least)\.[A-Za-z][A-Za-z0-9_.\-]{0,39}"
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 Metadata = dict[str, float | int | str]
@@ -65,6 +67,12 @@ def merged(before: Mapping[str, Any], changes: Changes) -> Metadata:
 def lines(metadata: Mapping[str, Any]) -> str:
     """Metadata as a form has it: ``key=value`` each."""
     return "\n".join(f"{key}={value}" for key, value in sorted(metadata.items()))
+
+
+def sorted_by(sort: str) -> tuple[str, bool] | None:
+    """Of ``meta.accuracy`` or ``least.loss``: the key, and whether the smallest comes first."""
+    kind, _dot, key = sort.partition(".")
+    return (key, kind == "least") if kind in ("meta", "least") and is_key(key) else None
 
 
 def is_key(text: str) -> bool:

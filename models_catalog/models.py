@@ -23,6 +23,7 @@ from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
 from models_catalog import tags as tags_of
+from models_catalog.measured import NumberOf
 from models_catalog.metadata import Plain
 from models_catalog.noted import Noted
 
@@ -178,6 +179,22 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         names = self.order_by().values_list(_owner_name(), flat=True).distinct()
         return sorted(name for name in names if name)
 
+    def with_best(self, key: str, *, least: bool = False) -> Self:
+        """Those of which a ready version has a number of this key, with ``best_value`` and its
+        version, ``best_number``: the largest, or with ``least`` the smallest; the newest of them.
+        """
+        value = NumberOf(key)
+        measured = (
+            Version.objects.filter(model=models.OuterRef("pk"), state=Version.State.READY)
+            .annotate(measured=value)
+            .filter(measured__isnull=False)
+            .order_by("measured" if least else "-measured", "-number")
+        )
+        return self.annotate(
+            best_value=models.Subquery(measured.values("measured")[:1]),
+            best_number=models.Subquery(measured.values("number")[:1]),
+        ).filter(best_value__isnull=False)
+
     def called_since(self, when: datetime) -> Self:
         """Those of which a version was called then or later."""
         return self.filter(models.Exists(_called_versions(created_at__gte=when)))
@@ -269,6 +286,9 @@ class RegisteredModel(models.Model):
     tag_lines = models.TextField(
         blank=True, default="", db_default="", help_text="Its tags, as tags.py frames them."
     )
+
+    #: What a list that is sorted by metadata says of it: the key's number, and its version.
+    best: Any = None
 
     objects = RegisteredModelQuerySet.as_manager()
     activity_kind = "model"
@@ -437,6 +457,10 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
     def with_metadata(self, key: str) -> Self:
         """Those that have a value of this key, as ``meta_value``; numbers are sorted as numbers."""
         return self.filter(metadata__has_key=key).annotate(meta_value=KeyTransform(key, "metadata"))
+
+    def with_number(self, key: str) -> Self:
+        """Those that have a number of this key, as ``measured``."""
+        return self.annotate(measured=NumberOf(key)).filter(measured__isnull=False)
 
     def metadata_keys(self) -> list[str]:
         """The keys that any of them has, sorted."""

@@ -27,6 +27,7 @@ from models_catalog import (
     alias_views,
     attention,
     comparing,
+    measured,
     references,
     services,
     trying,
@@ -70,6 +71,12 @@ _NEVER, _DAYS = "never", (1, 7, 30, 90)
 def model_list(request: HttpRequest) -> HttpResponse:
     """All models, newest upload first; or what a search and filters find."""
     called = [(days, _within_days(days)) for days in _DAYS]
+    keys = measured.keys()
+    key = request.GET.get("meta", "")
+    shown = key if key in keys else ""
+    best = [Column("best", shown, sort="best_value", numeric=True)] if shown else []
+    # Who sorts upwards looks for the smallest: of each model its smallest counts, then.
+    least = request.GET.get("sort") == "best"
     table = Table(
         request,
         RegisteredModel.objects.listed(),
@@ -77,6 +84,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
             Column("name", _("Model"), sort="name"),
             Column("description", _("Description")),
             Column("newest", _("Latest version"), sort="ready_number", numeric=True),
+            *best,
             Column("aliases", _("Aliases")),
             Column("size", _("Size"), sort="ready_size", numeric=True),
             Column("called", _("Last call"), sort="called_at"),
@@ -124,15 +132,26 @@ def model_list(request: HttpRequest) -> HttpResponse:
                 narrow=lambda models, name: models.owned_by(name),
                 more=True,
             ),
+            Choice(
+                "meta",
+                _("Any metadata"),
+                [(name, name) for name in keys],
+                narrow=lambda models, name: models.with_best(name, least=least),
+                more=True,
+            ),
         ],
-        default_sort="-uploaded_at",
+        default_sort="-best_value" if shown else "-uploaded_at",
         live="found",
     )
     query = next(one.value for one in table.filters if one.name == "q")
     versions = Version.objects.with_checksum(query).for_lists().select_related("model")
     described = RegisteredModel.objects.described().in_bulk([row.pk for row in table.rows])
+    for row in table.rows if shown else []:
+        if row.pk in described:
+            described[row.pk].best = f"{row.best_value:.6g}", row.best_number
     context = {
         "table": table,
+        "meta": shown,
         "models": [described[row.pk] for row in table.rows if row.pk in described],
         "query": query,
         "versions": versions[:MAX_FOUND] if query else [],

@@ -103,3 +103,16 @@ def test_what_is_of_a_model_is_not_of_a_version(
 ) -> None:
     assert mme("describe", *arguments, url=fake.url, token="t").code == 2
     assert not fake.requests
+
+
+def test_a_search_sorts_by_metadata(mme: Mme, fake: FakePortal) -> None:
+    model = EXAMPLES["models_get"]["200"]
+    best = {"key": "accuracy", "value": 0.95, "number": 3}
+    fake.answers = [Says(document={"items": [model | {"best": best}], "next": None})]
+    ran = mme("search", "--best", "accuracy", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    assert f"0.95 ({model['name']}:3)" in ran.out
+    mme("search", "--least", "loss")
+    orders = [one.target.partition("?")[2] for one in fake.requests]
+    assert orders == ["sort=meta.accuracy", "sort=least.loss"]
+    assert mme("search", "--least", "loss", "--sort", "name").code == 2

@@ -50,7 +50,8 @@ class Models(Noun):
         """Models; ``search``: words that each has, or the beginning of a SHA-256.
 
         ``state``: of the newest version: ready, rejected, validating or none. ``tags``: each model
-        has all of them. ``sort``: uploaded, name, called or size.
+        has all of them. ``sort``: uploaded, name, called,
+        size, ``meta.accuracy`` (the largest first) or ``least.loss`` (the smallest first).
 
         >>> [model.name for model in portal.models.list(search="digits", sort="name")]
         ['digits']
@@ -187,10 +188,10 @@ class Models(Noun):
             raise
         return Version.of(answer.document(), self._portal)
 
-    def versions(self, model: str, *, state: str = "") -> Iterator[Version]:
-        """The versions of a model, the newest first."""
+    def versions(self, model: str, *, state: str = "", sort: str = "") -> Iterator[Version]:
+        """The versions of a model, the newest first; ``sort``: as models, by metadata."""
         path = f"/models/{part(model)}/versions"
-        return self._portal.pages(Version, path, {"state": state})
+        return self._portal.pages(Version, path, {"state": state, "sort": sort})
 
     def compare(self, one: str, other: str = "") -> Comparison:
         """A version, as ``digits:2``, beside another one; by default the one before."""

@@ -243,6 +243,7 @@ class ModelOrder(enum.StrEnum):
     app, "search", _("Find models by words, a checksum, tags, an owner, an alias or their calls."),
     "mme search 'digits blurred'",
     "mme search --never-called --sort size",
+    "mme search --tag vision --best accuracy",
 )  # fmt: skip
 def search(
     text: Annotated[
@@ -298,6 +299,24 @@ def search(
         ModelOrder | None,
         typer.Option("--sort", help=_("The latest upload comes first."), show_default=False),
     ] = None,
+    best: Annotated[
+        str,
+        typer.Option(
+            "--best",
+            metavar="KEY",
+            help=_("By this metadata of their ready versions, the largest first."),
+            show_default=False,
+        ),
+    ] = "",
+    least: Annotated[
+        str,
+        typer.Option(
+            "--least",
+            metavar="KEY",
+            help=_("By this metadata of their ready versions, the smallest first."),
+            show_default=False,
+        ),
+    ] = "",
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -306,7 +325,8 @@ def search(
 
     archives.models(
         text, state=state or "", alias=alias, tags=tags or [], owner=owner, called_in=called_in,
-        never_called=never_called, sort=sort or "", json=json, quiet=quiet, timeout=timeout,
+        never_called=never_called, sort=sort or "", best=best, least=least, json=json, quiet=quiet,
+        timeout=timeout,
     )  # fmt: skip
 
 

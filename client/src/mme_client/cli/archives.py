@@ -146,6 +146,8 @@ def models(
     called_in: int | None = None,
     never_called: bool = False,
     sort: str = "",
+    best: str = "",
+    least: str = "",
     json: bool,
     quiet: bool,
     timeout: float | None,
@@ -153,6 +155,10 @@ def models(
     """The registered models, or those that a search and filters find."""
     if called_in is not None and never_called:
         raise WrongUse(_("Give one of --called-in and --never-called."))
+    orders = [sort, f"meta.{best}" if best else "", f"least.{least}" if least else ""]
+    if sum(bool(one) for one in orders) > 1:
+        raise WrongUse(_("Give one of --sort, --best and --least."))
+    sort = "".join(orders)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = list(
             portal.models.list(
@@ -176,6 +182,7 @@ def models(
                 _("model"),
                 _("versions"),
                 _("newest ready"),
+                *([found[0].best.key] if found and found[0].best else []),
                 _("aliases"),
                 _("tags"),
                 _("owner"),
@@ -188,6 +195,7 @@ def models(
                     one.name,
                     str(one.versions),
                     f"{one.name}:{one.latest.number}" if one.latest else "",
+                    *([f"{one.best.value:g} ({one.name}:{one.best.number})"] if one.best else []),
                     ", ".join(f"{alias.name}:{alias.number}" for alias in one.aliases),
                     ", ".join(one.tags),
                     one.owner or "",

@@ -117,6 +117,13 @@ MESSAGES: dict[str, str] = {
     "Say what to change: --description, --tag, --untag or --owner.": (
         "변경할 내용을 --description, --tag, --untag, --owner 중에서 지정하세요."
     ),
+    "By this metadata of their ready versions, the largest first.": (
+        "준비된 버전의 이 메타데이터가 큰 순서로 표시합니다."
+    ),
+    "By this metadata of their ready versions, the smallest first.": (
+        "준비된 버전의 이 메타데이터가 작은 순서로 표시합니다."
+    ),
+    "Give one of --sort, --best and --least.": "--sort, --best, --least 중 하나만 지정하세요.",
     "tags": "태그",
     "owner": "소유자",
     "Words that are each in a name, description, tag, alias, note, file name or person; or the "
