@@ -219,7 +219,7 @@ def send(request: HttpRequest, id: str) -> Any:
         said = _("The upload goes on at %(offset)s, and has %(length)s bytes. Ask it with HEAD.")
         told = {"offset": found.offset, "length": found.length}
         raise _refusal("wrong-offset", said % told) from None
-    except uploads.Locked:
+    except uploads.UploadLocked:
         raise _refusal("upload-locked", **{"Retry-After": "1"}) from None
     except services.DigestMismatch as mismatch:
         raise _refusal("digest-mismatch", str(mismatch)) from None
@@ -243,7 +243,7 @@ def cancel(request: HttpRequest, id: str) -> Any:
     _check_version(request)
     try:
         uploads.cancel(upload=found)
-    except uploads.Locked:
+    except uploads.UploadLocked:
         raise _refusal("upload-locked", **{"Retry-After": "1"}) from None
     set_header(request, "Tus-Resumable", VERSION)
     return Status(204, None)
@@ -262,7 +262,7 @@ def _own(request: HttpRequest, uid: str) -> Upload:
     """The caller's upload of that id: another's is as one that is not there."""
     try:
         found = uploads.find(owner=actor(request), uid=uid)
-    except uploads.Expired:
+    except uploads.UploadExpired:
         raise _refusal("upload-expired") from None
     if found is None:
         raise _refusal("not-found", _("You have no such upload. Begin a new one."))

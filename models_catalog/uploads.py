@@ -42,11 +42,11 @@ _AGAIN = timedelta(seconds=30)
 ALGORITHMS = ("sha1", "sha256", "sha512")
 
 
-class Locked(Exception):
+class UploadLocked(Exception):
     """Another request works on the upload."""
 
 
-class Expired(Exception):
+class UploadExpired(Exception):
     """The upload is older than a day; nothing of it is kept."""
 
 
@@ -119,10 +119,10 @@ def create(
 
 
 def find(*, owner: User, uid: str) -> Upload | None:
-    """The upload of that id, if it is ``owner``'s. Raises Expired."""
+    """The upload of that id, if it is ``owner``'s. Raises UploadExpired."""
     found = Upload.objects.filter(owner=owner, uid=uid).select_related("version__model").first()
     if found is not None and found.version_id is None and found.expires_at <= clock.now():
-        raise Expired
+        raise UploadExpired
     return found
 
 
@@ -132,7 +132,7 @@ def receive(
     """Add the ``size`` bytes of ``file``, which begin at ``offset``; returns the row as it is then.
 
     They are kept stretch by stretch as they are read; with a checksum only when all of them are
-    right. With the last byte of the upload its version is made. Raises Locked, WrongOffset,
+    right. With the last byte of the upload its version is made. Raises UploadLocked, WrongOffset,
     ChecksumMismatch, services.NotStored, and ValidationError where no version can be made.
     """
     if offset != upload.offset or offset + size > upload.length:
@@ -145,7 +145,7 @@ def receive(
                 raise WrongOffset
             _keep(row, lease, file, size, checksum)
         except LeaseLost:
-            raise Locked from None
+            raise UploadLocked from None
         finally:
             _give_back(lease)
     upload.refresh_from_db()
@@ -158,7 +158,7 @@ def receive(
 def _claimed(upload: Upload) -> Upload:
     row = Upload.objects.claim(upload.pk, lease=LEASE)
     if row is None:
-        raise Locked
+        raise UploadLocked
     return row
 
 
@@ -181,7 +181,7 @@ def _keep(
     offset, left = row.offset, size
     try:
         while left:
-            part = _Part(file, min(left, STRETCH_BYTES), hashed)
+            part = _NextBytes(file, min(left, STRETCH_BYTES), hashed)
             stretch = Stretch(
                 upload=row, offset=offset, key=f"{row.prefix}{offset:015d}-{secrets.token_hex(4)}"
             )
@@ -219,7 +219,7 @@ def _commit(row: Upload, lease: Lease[Upload], stretches: list[Stretch]) -> None
     stretches.clear()
 
 
-class _Part:
+class _NextBytes:
     """The next ``most`` bytes of a file, counted and hashed while they are read."""
 
     def __init__(self, file: IO[bytes], most: int, hashed: "hashlib._Hash | None") -> None:
@@ -333,7 +333,7 @@ class _Joined:
 def cancel(*, upload: Upload) -> None:
     """Forget an upload and delete what has arrived of it; the version made of it stays.
 
-    Raises Locked.
+    Raises UploadLocked.
     """
     if upload.version_id is None and upload.problem is None:
         _claimed(upload)
