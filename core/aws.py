@@ -291,6 +291,12 @@ TRANSFER = TransferConfig(
 # s3transfer reads ten parts ahead otherwise; boto3's class does not take this as an argument.
 TRANSFER.max_in_memory_upload_chunks = 4
 
+# Of what is read from S3 itself meanwhile, so each part is in memory twice for a moment.
+JOINING = TransferConfig(
+    multipart_threshold=8 << 20, multipart_chunksize=8 << 20, max_concurrency=2
+)
+JOINING.max_in_memory_upload_chunks = 1
+
 
 # A call copies at most 5 GB (S3 API, CopyObject), and one of 1 GiB ends well within JOB's time.
 COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=256 << 20, max_concurrency=4)

@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 
 from django.urls import Resolver404, resolve
 
+#: Headers of tus as the web server has them: where a body begins, and what it must hash to. Of a
+#: body that is taken in stretches the first is moved on with each; the second is of all its bytes.
+OFFSET, CHECKSUM = "UPLOAD_OFFSET", "UPLOAD_CHECKSUM"
+
 V = TypeVar("V", bound=Callable[..., Any])
 
 #: The largest body of any address without a declared limit, in bytes: enough for forms.
@@ -22,7 +26,9 @@ class BodyLimit:
 
     ``megabytes``: the most that a body may have. ``too_large``: the sentence for more.
     ``at_once``: how many such bodies one user may send at the same time. ``permission``: what the
-    user must be allowed; ``doing`` names it in the refusal.
+    user must be allowed; ``doing`` names it in the refusal. ``in_stretches``: a body that says
+    where it begins (`OFFSET`) is handed to the view in stretches as they arrive, each as a request
+    of its own, so that what has arrived is kept where the connection is cut.
     """
 
     megabytes: Callable[[], int]
@@ -30,6 +36,7 @@ class BodyLimit:
     at_once: int
     permission: str
     doing: str
+    in_stretches: bool = False
 
     @property
     def size(self) -> int:

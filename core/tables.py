@@ -84,7 +84,8 @@ class Choice:
     """One of some values. ``choices``: pairs of value and label, as a model's field has them.
 
     ``field``: what is compared (default: the name). ``narrow``: in its place, a function of rows
-    and value. ``any_label``: the option that filters nothing; empty: the filter's label.
+    and value. ``any_label``: the option that filters nothing; empty: the filter's label. ``more``:
+    while it filters nothing, it is behind "More" (Table.more).
     """
 
     name: str
@@ -93,6 +94,7 @@ class Choice:
     field: str = ""
     narrow: "Callable[[Any, str], Rows] | None" = None
     any_label: Any = ""
+    more: bool = False
     kind: str = dataclasses.field(default="choice", init=False)
 
     def __post_init__(self) -> None:
@@ -276,6 +278,17 @@ class Table:
     def parameter(self, name: str) -> str:
         """What a filter, the order or the page is called in the address."""
         return self.prefix + name
+
+    @property
+    def shown(self) -> list[BoundFilter]:
+        """The filters that are seen at once."""
+        return [one for one in self.filters if one.value or not getattr(one.filter, "more", False)]
+
+    @property
+    def more(self) -> list[BoundFilter]:
+        """The filters behind "More": they filter nothing now, and have something to choose."""
+        hidden = [one for one in self.filters if one not in self.shown]
+        return [one for one in hidden if one.options]
 
     @cached_property
     def matching(self) -> Rows:

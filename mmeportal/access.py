@@ -96,6 +96,8 @@ ACCESS: dict[str, Access] = {
     "models_catalog:model": Access(
         VIEWER, queries=13, why="versions, aliases, keys of metadata, test set and events"
     ),
+    "models_catalog:describe": Access(OPERATOR, post=(302,)),
+    "models_catalog:describe-version": Access(OPERATOR, post=(302,)),
     "models_catalog:upload": Access(OPERATOR, post=(422,)),
     "models_catalog:version": Access(VIEWER),
     "models_catalog:compare": Access(VIEWER),

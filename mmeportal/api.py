@@ -23,7 +23,7 @@ from endpoints import api as endpoints_api
 from invocations import api as invocations_api
 from invocations import samples_api
 from mmeportal import site_api
-from models_catalog import alias_api
+from models_catalog import alias_api, upload_api
 from models_catalog import api as models_api
 
 #: Answers by operation and status, as a test got them (tests/test_api_examples.py).
@@ -120,6 +120,7 @@ def routers() -> list[Router]:
         site_api.router,
         accounts_api.router,
         models_api.router,
+        upload_api.router,
         alias_api.router,
         endpoints_api.router,
         invocations_api.router,

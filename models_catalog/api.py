@@ -25,13 +25,17 @@ from core.permissions import actor
 from models_catalog import (
     attention,
     comparing,
+    describing,
+    metadata,
     references,
     retiring,
     services,
     validation_result,
 )
 from models_catalog.archives import too_large
+from models_catalog.describing import DESCRIBING, MAY_DESCRIBE
 from models_catalog.models import (
+    DESCRIPTION_LENGTH,
     LEAST_DIGITS,
     NAME_LENGTH,
     RegisteredModel,
@@ -80,11 +84,21 @@ class NewestOut(Schema):
     state: VersionState
 
 
+class BestOut(Schema):
+    """What a list is sorted by: the number of a key, and the version that has it."""
+
+    key: str
+    value: float
+    number: int
+
+
 class ModelOut(Schema):
     """A registered model."""
 
     name: str
-    description: str
+    description: str = Field(description="In Markdown.")
+    tags: list[str] = Field(description="In small letters, sorted.")
+    owner: str | None = Field(description="Who answers for it; unless named, who made it.")
     created_at: datetime
     created_by: str | None
     versions: int = Field(description="How many there are, with those that were rejected.")
@@ -92,6 +106,9 @@ class ModelOut(Schema):
     newest: NewestOut | None
     aliases: list[NamedOut] = Field(description="`live` first, then by name.")
     last_call_at: datetime | None = Field(description="Of any version; null: it was never called.")
+    best: BestOut | None = Field(
+        description="In a list that is sorted by `meta.` or `least.` and a key; else null."
+    )
     deletable: bool = Field(description="Whether nothing of it was ever published.")
 
 
@@ -220,7 +237,35 @@ class ModelIn(Input):
     """A model to register."""
 
     name: str = Field(max_length=NAME_LENGTH)
-    description: str = Field("", max_length=2000, description="What the model is for.")
+    description: str = Field(
+        "", max_length=DESCRIPTION_LENGTH, description="What the model is for, in Markdown."
+    )
+
+
+class ModelChange(Input):
+    """What changes of a model; what is left out stays."""
+
+    tags: list[str] | None = Field(None, max_length=200, description="In place of those there are.")
+    add_tags: list[str] = Field([], max_length=200, description="Beside those there are.")
+    remove_tags: list[str] = Field([], max_length=200)
+    owner: str | None = Field(
+        None, max_length=150, description="The name of a user; empty: who made the model."
+    )
+    description: str | None = Field(
+        None, max_length=DESCRIPTION_LENGTH, description="In Markdown; empty: none."
+    )
+
+
+class VersionChange(Input):
+    """What changes of a version; what is left out stays."""
+
+    note: str | None = Field(None, max_length=500, description="Empty: none.")
+    metadata: dict[str, float | int | str | None] | None = Field(
+        None,
+        max_length=100,
+        description="New values by key; null for a key that goes. Other keys stay. "
+        "What reads as a number is one.",
+    )
 
 
 class ModelParameters(ListParameters):
@@ -228,28 +273,36 @@ class ModelParameters(ListParameters):
 
     search: str = Field(
         "", max_length=200,
-        description="Words, six at most, that are each in its name, description, aliases, notes, "
-        "file names or people; or the beginning of a SHA-256.",
+        description="Words, six at most, that are each in its name, description, tags, aliases, "
+        "notes, file names or people; or the beginning of a SHA-256.",
     )  # fmt: skip
     state: ModelState | None = Field(
         None, description="Of its newest version; `none`: it has none; `validating`: not settled."
     )
     alias: str = Field("", max_length=NAME_LENGTH, description="Those that have this alias.")
+    tag: list[str] = Field([], max_length=20, description="Those that have each of these tags.")
+    owner: str = Field("", max_length=150, description="Those of this owner.")
     called_in_days: int | None = Field(
         None, ge=1, le=3650, description="Those that were called in so many days."
     )
     never_called: bool = Field(False, description="Those of which no version was ever called.")
-    sort: Literal["uploaded", "name", "called", "size"] = Field(
-        "uploaded",
+    sort: str = Field(
+        "uploaded", pattern=f"^({'|'.join(_SORTED_BY)}|{metadata.SORTS})$",
         description="`uploaded`: the newest upload first; `name`: by name; `called`: the latest "
-        "call first; `size`: the largest first.",
-    )
+        "call first; `size`: the largest first; `meta.accuracy`: the largest accuracy of a ready "
+        "version first, `least.loss`: the smallest loss, of the models that have one.",
+    )  # fmt: skip
 
 
 class VersionParameters(ListParameters):
-    """Which versions."""
+    """Which versions, in which order."""
 
     state: VersionState | None = None
+    sort: str = Field(
+        "newest", pattern=f"^(newest|{metadata.SORTS})$",
+        description="`newest`: the newest first; `meta.accuracy`: the largest accuracy first, "
+        "`least.loss`: the smallest loss, of the versions that have one.",
+    )  # fmt: skip
 
 
 class FindParameters(VersionParameters):
@@ -316,15 +369,31 @@ def list_models(request: HttpRequest, query: Query[ModelParameters]) -> Any:
         rows = rows.of_state(query.state)
     if query.alias:
         rows = rows.with_alias(query.alias)
+    for tag in query.tag:
+        rows = rows.with_tag(tag)
+    if query.owner:
+        rows = rows.owned_by(query.owner)
     if query.called_in_days is not None:
         rows = rows.called_since(clock.now() - timedelta(days=query.called_in_days))
     if query.never_called:
         rows = rows.never_called()
-    field = _SORTED_BY[query.sort]
-    order = ("name",) if field == "name" else (f"-{field}", "-pk")
-    found = page(request, rows.with_fact(field), query, order=order)
+    by = metadata.sorted_by(query.sort)
+    if by is not None:
+        key, least = by
+        rows = rows.with_best(key, least=least)
+        order: tuple[str, ...] = ("best_value" if least else "-best_value", "-pk")
+    else:
+        field = _SORTED_BY[query.sort]
+        rows = rows.with_fact(field)
+        order = ("name",) if field == "name" else (f"-{field}", "-pk")
+    found = page(request, rows, query, order=order)
     shown = RegisteredModel.objects.described().in_bulk([row.pk for row in found["items"]])
     described = [shown[row.pk] for row in found["items"] if row.pk in shown]
+    if by is not None:
+        for row in found["items"]:
+            if row.pk in shown:
+                best = {"key": by[0], "value": row.best_value, "number": row.best_number}
+                shown[row.pk].best = best
     return {**found, "items": _models_shown(described)}
 
 
@@ -359,6 +428,35 @@ def get_model(request: HttpRequest, name: str) -> Any:
     shown = _models_shown([_model(name)])[0]
     etags.tag(request, *shown.values())
     return shown
+
+
+@operation(
+    router, "PATCH", "/models/{name}", id="models_describe", scope=Scope.UPLOAD,
+    permission=MAY_DESCRIBE, doing=DESCRIBING, response={200: ModelOut}, etag=True,
+)  # fmt: skip
+def describe_model(request: HttpRequest, name: str, body: ModelChange) -> Any:
+    """Change the description, the tags and the owner of a model; what is left out stays.
+
+    With If-Match it is changed only where it still is as it was read. A repetition changes nothing.
+    """
+
+    def check(_locked: RegisteredModel) -> None:
+        etags.require_match(request, *_models_shown([_model(name)])[0].values())
+
+    try:
+        describing.describe_model(
+            name=name,
+            tags=body.tags,
+            add_tags=body.add_tags,
+            remove_tags=body.remove_tags,
+            owner=body.owner,
+            description=body.description,
+            actor=actor(request),
+            check=check,
+        )
+    except RegisteredModel.DoesNotExist:
+        raise _no_model(name) from None
+    return get_model(request, name)
 
 
 @operation(
@@ -488,6 +586,36 @@ def get_version(request: HttpRequest, name: str, number: int, query: Query[WaitP
     few requests of each process may wait at a time; others are answered at once.
     """
     services.wait_for_version(name=name, number=number, seconds=query.wait)
+    shown = _detail(_version(name, number))
+    etags.tag(request, *shown.values())
+    return shown
+
+
+@operation(
+    router, "PATCH", "/models/{name}/versions/{int:number}", id="versions_describe",
+    scope=Scope.UPLOAD, permission=MAY_DESCRIBE, doing=DESCRIBING,
+    response={200: VersionDetailOut}, etag=True,
+)  # fmt: skip
+def describe_version(request: HttpRequest, name: str, number: int, body: VersionChange) -> Any:
+    """Change the note and the metadata of a version; what is left out, and what is served, stays.
+
+    With If-Match it is changed only where it still is as it was read. A repetition changes nothing.
+    """
+
+    def check(_locked: Version) -> None:
+        etags.require_match(request, *_detail(_version(name, number)).values())
+
+    try:
+        describing.describe_version(
+            name=name,
+            number=number,
+            note=body.note,
+            metadata=body.metadata,
+            actor=actor(request),
+            check=check,
+        )
+    except Version.DoesNotExist:
+        raise _no_version(name, number) from None
     shown = _detail(_version(name, number))
     etags.tag(request, *shown.values())
     return shown
@@ -663,7 +791,14 @@ def _versions_page(
 ) -> dict[str, Any]:
     if query.state is not None:
         rows = rows.filter(state=query.state)
-    found = page(request, rows.described(), query, order=(order,))
+    by = metadata.sorted_by(query.sort)
+    if by is None:
+        found = page(request, rows.described(), query, order=(order,))
+    else:
+        key, least = by
+        measured = rows.described().with_number(key)
+        wanted = ("measured" if least else "-measured", "-pk")
+        found = page(request, measured, query, order=wanted)
     return {**found, "items": [_shown(version) for version in found["items"]]}
 
 
@@ -702,6 +837,8 @@ def _model_shown(row: Any, latest: Version | None) -> dict[str, Any]:
     return {
         "name": row.name,
         "description": row.description,
+        "tags": row.tags,
+        "owner": row.owned_by or None,
         "created_at": row.created_at,
         "created_by": row.created_by.get_username() if row.created_by else None,
         "versions": row.versions_count,
@@ -719,6 +856,7 @@ def _model_shown(row: Any, latest: Version | None) -> dict[str, Any]:
             {"name": alias.name, "number": alias.version.number} for alias in row.aliases.all()
         ],
         "last_call_at": row.last_call,
+        "best": row.best,
         "deletable": not row.is_published,
     }
 

@@ -34,6 +34,7 @@ class ModelsCatalogConfig(AppConfig):
         roles.grant(
             roles.OPERATOR,
             "models_catalog.add_model",
+            "models_catalog.change_model",
             "models_catalog.add_version",
             "models_catalog.change_version",
             "models_catalog.delete_model",

@@ -10,7 +10,20 @@ TEMPLATES: Final = {
         "Deleted the model %(name)s, of which nothing was published (rejected versions: "
         "%(versions)s)."
     ),
+    "model.tags_added": _("Gave the model %(name)s these tags: %(added)s."),
+    "model.tags_removed": _("Took these tags off the model %(name)s: %(removed)s."),
+    "model.tags_changed": _(
+        "Changed the tags of the model %(name)s. Added: %(added)s. Removed: %(removed)s."
+    ),
+    "model.owner_changed": _(
+        "Changed the owner of the model %(name)s from %(before)s to %(owner)s."
+    ),
+    "model.described": _(
+        "Changed the description of the model %(name)s (%(before)s characters before, %(now)s now)."
+    ),
     "version.uploaded": _("Uploaded %(version)s (%(file_name)s, %(size)s bytes)."),
+    "version.note_changed": _("Changed the note of %(version)s from “%(before)s” to “%(note)s”."),
+    "version.metadata_changed": _("Changed the metadata of %(version)s. %(changes)s"),
     "version.published": _("Validated %(version)s and published it as %(target_model)s."),
     "version.published_same_bytes": _(
         "Validated %(version)s and published it as %(target_model)s. It has the same bytes as "

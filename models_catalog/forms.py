@@ -11,6 +11,7 @@ from models_catalog import metadata
 from models_catalog.archives import most_bytes, too_large, valid_file_name
 from models_catalog.metadata import Metadata
 from models_catalog.models import (
+    DESCRIPTION_LENGTH,
     NAME_LENGTH,
     NAME_PATTERN,
     NAME_RULE,
@@ -68,11 +69,11 @@ class UploadForm(forms.Form):
         ),
     )
     description = forms.CharField(
-        max_length=2000,
+        max_length=DESCRIPTION_LENGTH,
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
         label=_("Description"),
-        help_text=_("What the model is for, for those who find it in the list."),
+        help_text=_("What the model is for, for those who find it in the list; in Markdown."),
     )
     note = forms.CharField(
         max_length=500,

@@ -1,6 +1,7 @@
 """Registered models and their immutable versions."""
 
 import re
+import secrets
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -17,16 +18,19 @@ from django.urls import reverse
 from django.utils.translation import gettext, gettext_noop, pgettext
 from django.utils.translation import gettext_lazy as _
 
-from core import clock
+from core import clock, markdown
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
+from models_catalog import tags as tags_of
+from models_catalog.measured import NumberOf
 from models_catalog.metadata import Plain
 from models_catalog.noted import Noted
 
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 # Browsers read it too (forms.py), and want the hyphen escaped.
 NAME_LENGTH = 63
+DESCRIPTION_LENGTH = 10_000
 NAME_PATTERN = rf"[a-z0-9](?:[a-z0-9._\-]{{0,{NAME_LENGTH - 2}}}[a-z0-9])?"
 NAME_RULE = _(
     "Use 1 to 63 small letters, digits, dots, hyphens and underscores; begin and end with a letter "
@@ -103,7 +107,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
         aliases = models.Prefetch("aliases", Alias.objects.listed())
         return (
-            self.select_related("created_by")
+            self.select_related("created_by", "owner")
             .annotate(
                 **_facts(),
                 latest_pk=models.Subquery(every.filter(state=Version.State.READY).values("pk")[:1]),
@@ -115,9 +119,9 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def search(self, text: str) -> Self:
         """Those that have each word of the text somewhere, or a checksum that begins with it.
 
-        In the name, the description or an alias; in the note, the metadata or the file name of a
-        version; in the name of who registered the model or uploaded a version. More than six words
-        are not read.
+        In the name, the description, a tag or an alias; in the note, the metadata or the file name
+        of a version; in the name of who owns or registered the model or uploaded a version. More
+        than six words are not read.
         """
         checksum = Version.objects.with_checksum(text)
         found = Q()
@@ -136,6 +140,8 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
                 person
                 | Q(name__icontains=word)
                 | Q(description__icontains=word)
+                | Q(tag_lines__icontains=word)
+                | Q(owner__username__icontains=word)
                 | Q(pk__in=versions.values("model"))
                 | Q(pk__in=Alias.objects.filter(name__icontains=word).values("model"))
             )
@@ -152,6 +158,42 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def with_alias(self, name: str) -> Self:
         """Those that have an alias of this name."""
         return self.filter(pk__in=Alias.objects.filter(name=name).values("model"))
+
+    def with_tag(self, tag: str) -> Self:
+        """Those that have this tag, in whatever spelling."""
+        return self.filter(tag_lines__contains=tags_of.framed([tags_of.normal(tag)]))
+
+    def owned_by(self, username: str) -> Self:
+        """Those whose owner this is: who was named, else who made the model."""
+        return self.filter(
+            Q(owner__username=username) | Q(owner=None, created_by__username=username)
+        )
+
+    def tags(self) -> list[str]:
+        """The tags that any of them has, sorted."""
+        kept = self.exclude(tag_lines="").order_by().values_list("tag_lines", flat=True).distinct()
+        return sorted({tag for lines in kept for tag in tags_of.unframed(lines)})
+
+    def owners(self) -> list[str]:
+        """The names of those who own any of them, sorted."""
+        names = self.order_by().values_list(_owner_name(), flat=True).distinct()
+        return sorted(name for name in names if name)
+
+    def with_best(self, key: str, *, least: bool = False) -> Self:
+        """Those of which a ready version has a number of this key, with ``best_value`` and its
+        version, ``best_number``: the largest, or with ``least`` the smallest; the newest of them.
+        """
+        value = NumberOf(key)
+        measured = (
+            Version.objects.filter(model=models.OuterRef("pk"), state=Version.State.READY)
+            .annotate(measured=value)
+            .filter(measured__isnull=False)
+            .order_by("measured" if least else "-measured", "-number")
+        )
+        return self.annotate(
+            best_value=models.Subquery(measured.values("measured")[:1]),
+            best_number=models.Subquery(measured.values("number")[:1]),
+        ).filter(best_value__isnull=False)
 
     def called_since(self, when: datetime) -> Self:
         """Those of which a version was called then or later."""
@@ -181,6 +223,11 @@ def _called_versions(**narrowed: Any) -> "VersionQuerySet":
     return Version.objects.filter(models.Exists(calls), model=models.OuterRef("pk"))
 
 
+def _owner_name() -> Coalesce:
+    """The name of who owns a model, as an expression; empty where nobody is known."""
+    return Coalesce("owner__username", "created_by__username", models.Value(""))
+
+
 def _facts() -> dict[str, Any]:
     """What is known of a model by its versions, as expressions.
 
@@ -188,7 +235,7 @@ def _facts() -> dict[str, Any]:
     that upload; ``newest_number`` and ``newest_state`` of the newest version that is not retired
     or deleted, or else of the newest; of the newest that is ready ``ready_number`` and
     ``ready_size``, 0 where there is none; ``called_at``, the last call, or long ago
-    (`RegisteredModel.last_call`).
+    (`RegisteredModel.last_call`); ``owner_name``.
     """
     every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
     ready = every.filter(state=Version.State.READY)
@@ -214,6 +261,7 @@ def _facts() -> dict[str, Any]:
         "ready_number": Coalesce(of(ready, "number"), 0),
         "ready_size": Coalesce(of(ready, "published_size"), of(ready, "size"), 0),
         "called_at": Coalesce(of(called, "at"), _LONG_AGO),
+        "owner_name": _owner_name(),
     }
 
 
@@ -221,11 +269,28 @@ class RegisteredModel(models.Model):
     """A registered model: a name and what it is for."""
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True, validators=[valid_name])
-    description = models.TextField(blank=True, max_length=2000)
+    description = models.TextField(
+        blank=True, max_length=DESCRIPTION_LENGTH, help_text="In Markdown."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Who answers for it; none: who made it.",
+    )
+    tag_lines = models.TextField(
+        blank=True, default="", db_default="", help_text="Its tags, as tags.py frames them."
+    )
+
+    #: What a list that is sorted by metadata says of it: the key's number, and its version.
+    best: Any = None
 
     objects = RegisteredModelQuerySet.as_manager()
     activity_kind = "model"
@@ -247,6 +312,27 @@ class RegisteredModel(models.Model):
     def get_absolute_url(self) -> str:
         """The model's page."""
         return reverse("models_catalog:model", args=[self.name])
+
+    @property
+    def description_html(self) -> str:
+        """Its description, safe to show."""
+        return markdown.html(self.description)
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of its description, as plain text."""
+        return markdown.line(self.description)
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags, sorted."""
+        return tags_of.unframed(self.tag_lines)
+
+    @property
+    def owned_by(self) -> str:
+        """The name of its owner, else of who made it; empty where nobody is known."""
+        person = self.owner or self.created_by
+        return "" if person is None else person.get_username()
 
     @property
     def checking(self) -> bool:
@@ -374,6 +460,10 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
     def with_metadata(self, key: str) -> Self:
         """Those that have a value of this key, as ``meta_value``; numbers are sorted as numbers."""
         return self.filter(metadata__has_key=key).annotate(meta_value=KeyTransform(key, "metadata"))
+
+    def with_number(self, key: str) -> Self:
+        """Those that have a number of this key, as ``measured``."""
+        return self.annotate(measured=NumberOf(key)).filter(measured__isnull=False)
 
     def metadata_keys(self) -> list[str]:
         """The keys that any of them has, sorted."""
@@ -834,3 +924,97 @@ class AliasMirror(Leased):
         if not self.problem:
             return None
         return Sentence.from_json(self.problem_code, self.problem)
+
+
+def _upload_id() -> str:
+    return secrets.token_urlsafe(24)
+
+
+class UploadQuerySet(LeaseQuerySet["Upload"]):
+    """The questions that the API and jobs ask of uploads."""
+
+    def unfinished(self) -> Self:
+        """Those of which no version was made yet."""
+        return self.filter(version=None, problem__isnull=True)
+
+    def received(self) -> Self:
+        """Those whose last byte has arrived."""
+        return self.filter(offset=models.F("length"))
+
+
+class Upload(Leased):
+    """An archive on its way, by the tus protocol: it may come in parts, over hours and restarts.
+
+    What has arrived are the stretches, each an object in staging; the lease keeps two requests from
+    adding to one upload at once. When the last byte is there a version is made of it.
+    """
+
+    uid = models.CharField(max_length=43, unique=True, default=_upload_id)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads"
+    )
+    created_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField(db_index=True)
+    length = models.PositiveBigIntegerField(help_text="Bytes of the whole archive.")
+    offset = models.PositiveBigIntegerField(default=0, help_text="Bytes that have arrived.")
+    bucket = models.CharField(max_length=63)
+
+    name = models.CharField(max_length=NAME_LENGTH, help_text="Of the model.")
+    new = models.BooleanField(
+        null=True, blank=True, help_text="Whether the user means a new model."
+    )
+    file_name = models.CharField(max_length=255)
+    note = models.CharField(max_length=500, blank=True)
+    description = models.TextField(blank=True, max_length=2000)
+    packing_choice = models.CharField(
+        max_length=10, choices=Version.PackingChoice, default=Version.PackingChoice.AUTO
+    )
+    metadata = models.JSONField(null=True, blank=True, encoder=Plain)
+
+    sha256 = models.CharField(
+        max_length=64, blank=True, help_text="What the whole must have, if the sender said so."
+    )
+
+    version = models.ForeignKey(
+        Version, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    problem = models.JSONField(
+        null=True, blank=True, help_text="Why no version was made, as a sentence."
+    )
+
+    objects = UploadQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.file_name} ({self.offset} of {self.length})"
+
+    @property
+    def prefix(self) -> str:
+        """Below what its stretches are in staging."""
+        return f"{settings.STAGING_PREFIX}/uploads/{self.uid}/"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last byte has arrived."""
+        return self.offset == self.length
+
+
+class Stretch(models.Model):
+    """Bytes of an upload that have arrived: one object in staging."""
+
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="stretches")
+    offset = models.PositiveBigIntegerField()
+    size = models.PositiveBigIntegerField()
+    key = models.CharField(max_length=1024)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["offset"]
+        constraints = [
+            models.UniqueConstraint(fields=["upload", "offset"], name="one_stretch_an_offset")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.offset}+{self.size}"

@@ -30,10 +30,31 @@ class StoredObject:
     modified: datetime
 
 
-def upload(*, bucket: str, key: str, file: IO[bytes]) -> None:
-    """Stream ``file`` to ``key`` in parts; nothing is there until all of it is. A user waits."""
-    with aws.translated(phrase("uploading to %(uri)s", uri=f"s3://{bucket}/{key}")):
-        aws.s3(aws.PAGE).upload_fileobj(file, bucket, key, Config=aws.TRANSFER)
+def upload(
+    *, bucket: str, key: str, file: IO[bytes], beat: Callable[[], None] | None = None
+) -> None:
+    """Stream ``file`` to ``key`` in parts; nothing is there until all of it is. A user waits.
+
+    ``beat`` is called every second meanwhile; what it raises is raised when the upload has ended.
+    """
+
+    def work() -> None:
+        with aws.translated(phrase("uploading to %(uri)s", uri=f"s3://{bucket}/{key}")):
+            config = aws.TRANSFER if beat is None else aws.JOINING
+            aws.s3(aws.PAGE).upload_fileobj(file, bucket, key, Config=config)
+
+    if beat is None:
+        work()
+    else:
+        _beating(work, beat)
+
+
+def _beating(work: Callable[[], None], beat: Callable[[], None]) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        working = threads.submit(work)
+        while not wait([working], timeout=1).done:
+            beat()
+        working.result()
 
 
 def download(*, bucket: str, key: str) -> Iterator[bytes]:
@@ -123,11 +144,7 @@ def copy(*, bucket: str, source_key: str, key: str, beat: Callable[[], None]) ->
         with aws.translated(phrase("copying to %(uri)s", uri=f"s3://{bucket}/{key}")):
             aws.s3().copy(source, bucket, key, Config=aws.COPY)
 
-    with ThreadPoolExecutor(1) as threads:
-        copying = threads.submit(work)
-        while not wait([copying], timeout=1).done:
-            beat()
-        copying.result()
+    _beating(work, beat)
 
 
 def browser_address(*, bucket: str, key: str, name: str) -> str:

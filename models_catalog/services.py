@@ -21,6 +21,7 @@ from activity.services import record
 from core import waiting
 from core.errors import AwsError, Denied, StorageFull, Throttled
 from core.jobs import enqueue_on_commit
+from core.lease import LeaseLost
 from models_catalog import metadata as metadata_of
 from models_catalog import s3
 from models_catalog.archives import most_bytes, too_large, valid_file_name
@@ -78,6 +79,8 @@ def upload_version(
     packing_choice: str = "",
     digests: Collection[tuple[str, bytes]] = (),
     metadata: Metadata | None = None,
+    beat: Callable[[], None] | None = None,
+    made: Callable[[Version], None] = lambda version: None,
 ) -> Version:
     """Stage ``file`` and make it the next version of model ``name``, registering that if it is new.
 
@@ -86,6 +89,8 @@ def upload_version(
     way. ``packing_choice`` is
     one of packing.CHOICES; without it the setting PACKING decides. ``digests``: what the bytes must
     have, each with hashlib's name of the algorithm; DigestMismatch where they have another.
+    ``beat`` is called every second while the bytes are staged. ``made`` is called with the version
+    in the transaction that makes it; what it raises of LeaseLost keeps that from being made.
 
     Returns the version in state `uploaded`; a job then checks it. The bytes are staged before
     any row is written, so an upload that is cut off leaves no row, and what it left in staging
@@ -95,9 +100,9 @@ def upload_version(
     staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}.tar.gz"
     hashed = _Hashed(file, {algorithm for algorithm, _digest in digests})
     try:
-        s3.upload(bucket=bucket, key=staging_key, file=hashed)  # type: ignore[arg-type]
+        s3.upload(bucket=bucket, key=staging_key, file=hashed, beat=beat)  # type: ignore[arg-type]
     except AwsError as error:
-        raise _not_stored(error) from error
+        raise not_stored(error) from error
     try:
         hashed.check(digests)
         with transaction.atomic():
@@ -122,8 +127,9 @@ def upload_version(
                 },
                 actor=actor,
             )
+            made(version)
             enqueue_on_commit("models_catalog.tasks.check", version.pk)
-    except (ValidationError, DatabaseError, DigestMismatch):
+    except (ValidationError, DatabaseError, DigestMismatch, LeaseLost):
         s3.delete(bucket=bucket, key=staging_key)  # no row names it
         raise
     return version
@@ -140,7 +146,7 @@ class NotStored(Exception):
         self.code = code
 
 
-def _not_stored(error: AwsError) -> NotStored:
+def not_stored(error: AwsError) -> NotStored:
     """Why the store did not take an archive, for whoever sent it."""
     if isinstance(error, StorageFull):
         code = "no-space"
@@ -182,6 +188,25 @@ def push_version(
     its metadata, as ``accuracy=0.93``. Raises
     ValidationError by field, and what :func:`upload_version` raises.
     """
+    given = checked_for_push(name=name, file_name=file_name, size=size, meta=meta)
+    return upload_version(
+        name=name,
+        description=description,
+        note=note,
+        file=file,
+        file_name=file_name,
+        actor=actor,
+        packing_choice=packing_choice,
+        digests=digests,
+        metadata=given,
+    )
+
+
+def checked_for_push(*, name: str, file_name: str, size: int, meta: Collection[str]) -> Metadata:
+    """What is asked of an archive before any of it is stored; returns its metadata.
+
+    Raises ValidationError by field, and NotStored where it is too large.
+    """
     wrong: dict[str, Any] = {}
     for field, check, value in (
         ("name", _name_for_upload, name), ("file_name", valid_file_name, file_name),
@@ -201,17 +226,7 @@ def push_version(
         raise ValidationError(wrong)
     if size > most_bytes():
         raise NotStored(too_large(), code="too-large")
-    return upload_version(
-        name=name,
-        description=description,
-        note=note,
-        file=file,
-        file_name=file_name,
-        actor=actor,
-        packing_choice=packing_choice,
-        digests=digests,
-        metadata=given,
-    )
+    return given
 
 
 def _name_for_upload(name: str) -> None:

@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from models_catalog import alias_mirror, publication, retiring, temporary
+from models_catalog import alias_mirror, publication, retiring, temporary, uploads
 
 # A check may take minutes, and the steps of endpoints run in the same threads. So checks use at
 # most half of the threads.
@@ -37,9 +37,16 @@ def remove(version_pk: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Take up every version whose check or deletion was cut off or not begun; and mirrors."""
+    """Take up what was not begun, or cut off: checks, deletions, complete uploads, mirrors."""
     publication.resume_checks()
+    uploads.resume()
     alias_mirror.resume()
+
+
+@shared_task(expires=10)
+def finish_upload(upload_pk: int) -> None:
+    """Make a version of an upload whose last byte has arrived."""
+    uploads.finish_by_worker(upload_pk=upload_pk)
 
 
 @shared_task
@@ -53,6 +60,7 @@ def sweep_staging() -> None:
     """Delete what uploads and checks that were cut off left, in staging and on this machine."""
     temporary.clear()
     publication.clear_staging()
+    uploads.clear()
     alias_mirror.clear()
 
 

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from models_catalog import alias_views, views
+from models_catalog import alias_views, describe_views, views
 
 
 class NameConverter(StringConverter):
@@ -23,6 +23,7 @@ urlpatterns = [
     path("new/try/<str:kind>/", views.try_archive, name="try"),
     path("<model_name:name>/delete/", views.delete_model, name="delete"),
     path("<model_name:name>/", views.model_page, name="model"),
+    path("<model_name:name>/describe/", describe_views.describe, name="describe"),
     path("<model_name:name>/upload/", views.new_version, name="upload"),
     path("<model_name:name>/v<int:number>/", views.version_page, name="version"),
     path("<model_name:name>/v<int:number>/download/", views.download, name="download"),
@@ -30,6 +31,11 @@ urlpatterns = [
         "<model_name:name>/v<int:number>/download/original/",
         views.download_original,
         name="download-original",
+    ),
+    path(
+        "<model_name:name>/v<int:number>/describe/",
+        describe_views.describe_version,
+        name="describe-version",
     ),
     path("<model_name:name>/v<int:number>/live/", views.version_live, name="version-live"),
     path("<model_name:name>/v<int:number>/compare/", views.compare, name="compare"),

@@ -27,6 +27,7 @@ from models_catalog import (
     alias_views,
     attention,
     comparing,
+    measured,
     references,
     retiring,
     services,
@@ -73,6 +74,12 @@ _NEVER, _DAYS = "never", (1, 7, 30, 90)
 def model_list(request: HttpRequest) -> HttpResponse:
     """All models, newest upload first; or what a search and filters find."""
     called = [(days, _within_days(days)) for days in _DAYS]
+    keys = measured.keys()
+    key = request.GET.get("meta", "")
+    shown = key if key in keys else ""
+    best = [Column("best", shown, sort="best_value", numeric=True)] if shown else []
+    # Who sorts upwards looks for the smallest: of each model its smallest counts, then.
+    least = request.GET.get("sort") == "best"
     table = Table(
         request,
         RegisteredModel.objects.listed(),
@@ -80,9 +87,11 @@ def model_list(request: HttpRequest) -> HttpResponse:
             Column("name", _("Model"), sort="name"),
             Column("description", _("Description")),
             Column("newest", _("Latest version"), sort="ready_number", numeric=True),
+            *best,
             Column("aliases", _("Aliases")),
             Column("size", _("Size"), sort="ready_size", numeric=True),
             Column("called", _("Last call"), sort="called_at"),
+            Column("owner", _("Owner"), sort="owner_name"),
             Column("uploaded", _("Uploaded"), sort="uploaded_at"),
             Column("by", _("By"), sort="uploaded_by"),
         ],
@@ -111,16 +120,42 @@ def model_list(request: HttpRequest) -> HttpResponse:
                 _("Any calls"),
                 [(_NEVER, _("Never called")), *called],
                 narrow=_of_calls,
+                more=True,
+            ),
+            Choice(
+                "tag",
+                _("Any tag"),
+                [(tag, tag) for tag in RegisteredModel.objects.tags()],
+                narrow=lambda models, tag: models.with_tag(tag),
+                more=True,
+            ),
+            Choice(
+                "owner",
+                _("Any owner"),
+                [(name, name) for name in RegisteredModel.objects.owners()],
+                narrow=lambda models, name: models.owned_by(name),
+                more=True,
+            ),
+            Choice(
+                "meta",
+                _("Any metadata"),
+                [(name, name) for name in keys],
+                narrow=lambda models, name: models.with_best(name, least=least),
+                more=True,
             ),
         ],
-        default_sort="-uploaded_at",
+        default_sort="-best_value" if shown else "-uploaded_at",
         live="found",
     )
     query = next(one.value for one in table.filters if one.name == "q")
     versions = Version.objects.with_checksum(query).for_lists().select_related("model")
     described = RegisteredModel.objects.described().in_bulk([row.pk for row in table.rows])
+    for row in table.rows if shown else []:
+        if row.pk in described:
+            described[row.pk].best = f"{row.best_value:.6g}", row.best_number
     context = {
         "table": table,
+        "meta": shown,
         "models": [described[row.pk] for row in table.rows if row.pk in described],
         "query": query,
         "versions": versions[:MAX_FOUND] if query else [],
@@ -532,7 +567,8 @@ def restore(request: HttpRequest, name: str, number: int) -> HttpResponse:
 
 def _model(name: str) -> RegisteredModel:
     versions = Prefetch("versions", Version.objects.for_lists())
-    return get_object_or_404(RegisteredModel.objects.prefetch_related(versions), name=name)
+    rows = RegisteredModel.objects.select_related("owner", "created_by")
+    return get_object_or_404(rows.prefetch_related(versions), name=name)
 
 
 def _version(name: str, number: int) -> Version:

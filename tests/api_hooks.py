@@ -37,7 +37,8 @@ BYTES = strategies.one_of(
 )
 #: The content types of bodies that are bytes.
 BINARY = (
-    "application/octet-stream", "application/gzip", "application/x-gzip", "application/x-tar",
+    "application/octet-stream", "application/offset+octet-stream", "application/gzip",
+    "application/x-gzip", "application/x-tar",
     "image/png", "image/jpeg", "*/*", "image/*",
 )  # fmt: skip
 

@@ -33,6 +33,8 @@ FROZEN = {
 #: The bodies of operations that change something.
 BODIES: dict[str, dict[str, Any]] = {
     "models_create": {"name": "cats", "description": "Cats and no cats."},
+    "models_describe": {"add_tags": ["vision"], "owner": "operator-user"},
+    "versions_describe": {"metadata": {"accuracy": 0.95}},
     "tokens_create": {"name": "pipeline", "scopes": ["read", "upload"]},
     "endpoints_create": {"name": "zoo", "instance_type": "ml.m5.large"},
 }

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -24,7 +25,7 @@ from core.lease import Lease, Leased, LeaseLost, LeaseQuerySet
 from core.tests.locked import locked_by_another_program
 from endpoints.models import Endpoint
 from invocations.models import Invocation
-from models_catalog.models import AliasMirror, RegisteredModel, Version
+from models_catalog.models import AliasMirror, RegisteredModel, Upload, Version
 from tests.together import together
 
 LEASE = timedelta(seconds=30)
@@ -66,14 +67,26 @@ def _alias_mirror() -> AliasMirror:
     return AliasMirror.objects.create(model=model, name="live", bucket="b", key=key, wanted=1)
 
 
+def _upload() -> Upload:
+    owner, _ = User.objects.get_or_create(username="uploader")
+    expires_at = clock.now() + timedelta(days=1)
+    return Upload.objects.create(owner=owner, expires_at=expires_at, length=10, bucket="b")
+
+
 # How a row is made that is due; a new leased model gets its line here.
 MAKE: dict[type[Leased], Callable[[], Any]] = {
     Version: _version,
     Endpoint: _endpoint,
     Invocation: _invocation,
     AliasMirror: _alias_mirror,
+    Upload: _upload,
 }
 LEASED = [model for model in apps.get_models() if issubclass(model, Leased)]
+
+
+def _number(model: type[Leased]) -> str:
+    """A column with a number, to write with a lease; of an upload there are no attempts."""
+    return "offset" if model is Upload else "attempts"
 
 
 @pytest.fixture(params=LEASED, ids=lambda model: model.__name__)
@@ -136,10 +149,10 @@ def test_who_lost_the_lease_can_neither_renew_nor_release_nor_write(model: Any, 
     other = model.objects.claim(row.pk, lease=LEASE)
     before = model.objects.filter(pk=row.pk).values().get()
     for write in (
-        lambda: model.objects.renew(slow, lease=LEASE, attempts=99),
-        lambda: model.objects.release(slow, attempts=99),
-        lambda: Lease(model.objects.all(), slow, LEASE).renew(attempts=99),
-        lambda: Lease(model.objects.all(), slow, LEASE).release(attempts=99),
+        lambda: model.objects.renew(slow, lease=LEASE, **{_number(model): 99}),
+        lambda: model.objects.release(slow, **{_number(model): 99}),
+        lambda: Lease(model.objects.all(), slow, LEASE).renew(**{_number(model): 99}),
+        lambda: Lease(model.objects.all(), slow, LEASE).release(**{_number(model): 99}),
     ):
         with pytest.raises(LeaseLost):
             write()
@@ -151,10 +164,11 @@ def test_who_lost_the_lease_can_neither_renew_nor_release_nor_write(model: Any, 
 def test_a_lease_that_is_renewed_goes_on(model: Any, row: Any) -> None:
     mine = model.objects.claim(row.pk, lease=LEASE)
     first = mine.leased_until
-    model.objects.renew(mine, lease=2 * LEASE, attempts=F("attempts") + 7)
+    name = _number(model)
+    model.objects.renew(mine, lease=2 * LEASE, **{name: F(name) + 7})
     assert mine.leased_until > first + LEASE / 2
     again = model.objects.get(pk=row.pk)
-    assert again.attempts == mine.attempts + 7
+    assert getattr(again, name) == getattr(mine, name) + 7
     model.objects.renew(mine, lease=LEASE)
 
 
@@ -176,9 +190,9 @@ def test_a_release_that_is_rolled_back_leaves_the_lease_held(model: Any) -> None
     row = MAKE[model]()
     mine = model.objects.claim(row.pk, lease=LEASE)
     with transaction.atomic():
-        model.objects.release(mine, attempts=99)
+        model.objects.release(mine, **{_number(model): 99})
         transaction.set_rollback(True)  # as where the event cannot be written
-    assert model.objects.get(pk=row.pk).attempts != 99
+    assert getattr(model.objects.get(pk=row.pk), _number(model)) != 99
     model.objects.release(mine, check_after=clock.now())
 
 

@@ -97,7 +97,7 @@ def fake_portal(tls: ssl.SSLContext | None = None) -> Iterator[FakePortal]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_DELETE = answer
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
         def log_message(self, *_arguments: Any) -> None:
             pass

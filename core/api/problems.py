@@ -202,6 +202,31 @@ CODES: dict[str, ProblemKind] = {
     "too-many-calls": ProblemKind(
         503, _("Too many calls are waiting"), _("Try again in a moment.")
     ),
+    "tus-version": ProblemKind(
+        412,
+        _("Another version of tus"),
+        _("Send Tus-Resumable: 1.0.0. The header Tus-Version names what is spoken here."),
+    ),
+    "wrong-offset": ProblemKind(
+        409,
+        _("The upload goes on elsewhere"),
+        _("Ask with HEAD for its Upload-Offset, and send from there on."),
+    ),
+    "upload-locked": ProblemKind(
+        423,
+        _("Another request works on the upload"),
+        _("Wait for some seconds, ask with HEAD for its Upload-Offset, and send from there on."),
+    ),
+    "upload-expired": ProblemKind(
+        410,
+        _("The upload has expired"),
+        _("An upload is kept for a day. Nothing of it is kept now; begin a new one."),
+    ),
+    "checksum-mismatch": ProblemKind(
+        460,
+        _("The bytes have another checksum"),
+        _("None of these bytes was kept. Send them again."),
+    ),
 }
 
 #: What is said of an answer that is no problem yet, as Django itself gave it.

@@ -12,7 +12,7 @@ from waitress.task import ErrorTask, WSGITask
 from core import request_id
 from core.body_limits import SMALL
 from mmeportal.server import access_log
-from mmeportal.server.guard import Approval
+from mmeportal.server.guard import STRETCH_BYTES, Approval
 from mmeportal.server.parser import Request
 from mmeportal.server.refusals import Refusal, refusal
 
@@ -80,6 +80,26 @@ class GuardTask:
         self._channel.cancel()
 
 
+class StretchTask:
+    """A task for the server's threads: hand on what has arrived of a body taken in stretches."""
+
+    may_wait = False
+
+    def __init__(self, channel: "PortalChannel", request: Request) -> None:
+        self._channel = channel
+        self._request = request
+        channel.server.handing_on.add(self)
+
+    def service(self) -> None:
+        try:
+            self._channel.hand_on(self._request)
+        finally:
+            self._channel.server.handing_on.discard(self)
+
+    def cancel(self) -> None:
+        self._channel.cancel()
+
+
 class PortalChannel(HTTPChannel):  # type: ignore[misc]
     """A connection with minimum rates, whose large bodies are checked before they are read."""
 
@@ -142,6 +162,9 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         if request is not None and request.undecided:
             self.waiting_for_guard = True
             self.server.add_task(GuardTask(self, request))
+        elif request is not None and request.stretch_bytes >= STRETCH_BYTES:
+            self.waiting_for_guard = True
+            self.server.add_task(StretchTask(self, request))
         else:
             self.waiting_for_guard = False
         return taken
@@ -225,6 +248,50 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         else:
             request.close()  # the connection ended before there was a slot to release
 
+    def hand_on(self, request: Request) -> None:
+        """Pass what has arrived of a body to the portal, as a request of its own, in a thread.
+
+        Nothing is read meanwhile, so a connection takes no more memory or disk than one stretch,
+        and a slow one holds no thread. What the portal refuses ends the whole request. Where the
+        connection is cut, this is the last stretch.
+        """
+        try:
+            answer = self._portal_says(request)
+        except Exception:
+            log.exception("A stretch of %s was not taken.", request.path)
+            answer = refusal(500, "", recipient=request.recipient)
+        self._body_mark = None  # the client could send nothing meanwhile
+        if not self.connected:
+            request.close()
+        elif answer is not None:
+            self._refuse(request, answer)
+        else:
+            self.waiting_for_guard = False
+        if self.connected:
+            self.server.pull_trigger()
+        elif not self.waiting_for_guard:
+            request.close()  # it was cut in between
+
+    def _portal_says(self, request: Request) -> Refusal | None:
+        """The answer to a stretch, where it is a refusal."""
+        environ = request.environ(self.server.effective_port, self.addr[0])
+        environ, buffer = request.take_stretch(environ)
+        began: list[tuple[str, list[tuple[str, str]]]] = []
+        try:
+            answer = self.server.application(
+                environ, lambda status, headers, *_: began.append((status, headers))
+            )
+            body = b"".join(answer)
+            if hasattr(answer, "close"):
+                answer.close()
+        finally:
+            buffer.close()
+        status, headers = began[0]
+        if status.startswith("2"):
+            return None
+        kept = [(name, value) for name, value in headers if name != "Content-Length"]
+        return Refusal(status, kept, body)
+
     # --- sending ---------------------------------------------------------------------
 
     def send(self, data: bytes, do_close: bool = True) -> int:
@@ -265,10 +332,18 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         super().handle_write()
 
     def handle_close(self) -> None:
-        """Close, and free the resources of an unfinished request."""
+        """Close, and free the resources of an unfinished request.
+
+        What has arrived of a body that is taken in stretches is handed on before.
+        """
         super().handle_close()
         request = self.request
-        if request is not None and not self.waiting_for_guard:
+        if request is None or self.waiting_for_guard:
+            return
+        if request.stretch_bytes:
+            self.waiting_for_guard = True
+            self.server.add_task(StretchTask(self, request))
+        else:
             request.close()
 
     # --- rates and timeouts ------------------------------------------------------------
@@ -285,6 +360,9 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         if self.requests or self.waiting_for_guard or self.total_outbufs_len:
             return
         request = self.request
+        if self.server.ending and request is not None and request.stretch_bytes:
+            self.handle_close()  # the rest would not arrive in time, and its sender goes on later
+            return
         if request is None or not request.in_body:
             self._check_headers(now, request, full=full)
             return

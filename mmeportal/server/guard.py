@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 
-from core.body_limits import SMALL, BodyLimit, limit_of
+from core.body_limits import CHECKSUM, OFFSET, SMALL, BodyLimit, limit_of
 from mmeportal.server.refusals import Recipient, Refusal, refusal
 
 if TYPE_CHECKING:
@@ -33,8 +33,12 @@ if TYPE_CHECKING:
 _LIMIT = "mmeportal.body_limit"
 _USER = "mmeportal.user"
 _MAX_AT_ONCE = 64
+#: A body that is taken in stretches is handed on when so much of it has arrived: below the size
+#: from which a file is sent to S3 in parts (core.aws.TRANSFER), so each is one object there.
+STRETCH_BYTES = 7 << 20
 # A body is on the disk twice: as it was received, and as the files that Django passes to the view.
 _COPIES = 2
+_MOST_DIGITS = 19
 
 
 class Slots:
@@ -72,11 +76,15 @@ class Slots:
 
 @dataclass(frozen=True)
 class Approval:
-    """A body of up to ``size`` bytes is allowed. ``give_back`` releases its slot; call it once."""
+    """A body of up to ``size`` bytes is allowed. ``give_back`` releases its slot; call it once.
+
+    ``in_stretches``: it is handed on as it arrives (mmeportal/server/channel.py).
+    """
 
     size: int
     give_back: Callable[[], None] = field(default=lambda: None)
     too_large: str = ""
+    in_stretches: bool = False
 
 
 class Guard:
@@ -104,7 +112,9 @@ class Guard:
             return refused
         if length is not None and length > limit.size:
             return refusal(413, limit.too_large(), recipient=recipient)
-        if self._lacks_disk_space(length or 0):
+        in_stretches = limit.in_stretches and length is not None and _may_be_split(environ)
+        kept = min(length or 0, STRETCH_BYTES) if in_stretches else length or 0
+        if self._lacks_disk_space(kept):
             message = _(
                 "The portal's disk is full, or too full for this file. "
                 "Nothing was kept; try again later."
@@ -115,7 +125,8 @@ class Guard:
             message = _("You are sending %(count)s files already. Wait until one has arrived.")
             message %= {"count": limit.at_once}
             return refusal(503, message, recipient=recipient, retry_after=10)
-        return Approval(limit.size, self._reserve(length or 0, give_back), limit.too_large())
+        reserved = self._reserve(kept, give_back)
+        return Approval(limit.size, reserved, limit.too_large(), in_stretches)
 
     def may_send(self, environ: dict[str, Any], length: int | None) -> Approval | Refusal:
         """Decide on a body of up to `SMALL` while the memory for such bodies is full."""
@@ -151,6 +162,13 @@ class Guard:
 def _path(environ: dict[str, Any]) -> str:
     """The path as Django reads it."""
     return str(environ["PATH_INFO"].encode("latin-1").decode(errors="replace"))
+
+
+def _may_be_split(environ: dict[str, Any]) -> bool:
+    """Whether a body says where it begins, and has no checksum of all its bytes."""
+    begins = environ.get(f"HTTP_{OFFSET}", "")
+    plain = begins.isascii() and begins.isdecimal() and len(begins) < _MOST_DIGITS
+    return plain and f"HTTP_{CHECKSUM}" not in environ
 
 
 def free_bytes() -> int:

@@ -60,6 +60,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.guard = guard
         self.keep_alive_s = keep_alive_s
         self.ending = False
+        self.handing_on: set[Any] = set()  # stretches of bodies that threads work on, or will
         info = (bound.family, bound.type, bound.proto, bound.getsockname())
         super().__init__(
             complete(application),
@@ -107,7 +108,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.socket.close()
         deadline = time.monotonic() + GRACE_S
         self._poll(0)
-        while self.active_channels and time.monotonic() < deadline:
+        while (self.active_channels or self.handing_on) and time.monotonic() < deadline:
             heartbeat()
             for channel in list(self.active_channels.values()):
                 channel.check_pace(time.monotonic(), full=False)

@@ -7,10 +7,11 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from waitress.buffers import OverflowableBuffer
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest, Error
 
-from core.body_limits import SMALL
+from core.body_limits import OFFSET, SMALL
 from mmeportal.server.guard import Approval, too_large
 from mmeportal.server.refusals import Recipient, Refusal, refusal
 
@@ -51,6 +52,26 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
     def in_body(self) -> bool:
         """Whether its headers are complete and its body is not."""
         return bool(self.headers_finished and not self.completed)
+
+    @property
+    def stretch_bytes(self) -> int:
+        """Of a body that is taken in stretches: how much of it waits to be handed on; else 0."""
+        if self.approval is None or not self.approval.in_stretches or not self.in_body:
+            return 0
+        return len(self.body_rcv)
+
+    def take_stretch(self, environ: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """The request of the stretch that has arrived, and its buffer, which is to be closed.
+
+        What is left is then a request that begins behind it.
+        """
+        receiver = self.body_rcv
+        buffer, receiver.buf = receiver.buf, OverflowableBuffer(self.adj.inbuf_overflow)
+        begins, size = int(self.headers[OFFSET]), len(buffer)
+        self.headers[OFFSET] = str(begins + size)
+        self.headers["CONTENT_LENGTH"] = str(receiver.remain)
+        own = {"CONTENT_LENGTH": str(size), f"HTTP_{OFFSET}": str(begins)}
+        return environ | own | {"wsgi.input": buffer.getfile()}, buffer
 
     def received(self, data: bytes) -> int:
         """Take the bytes that belong to this request; returns their number."""

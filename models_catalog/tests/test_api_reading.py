@@ -67,6 +67,8 @@ def test_a_model_is_described_by_its_versions(viewer: Client, user_in: Any) -> N
     assert found == {
         "name": "digits",
         "description": "Numbers",
+        "tags": [],
+        "owner": operator.username,
         "created_by": operator.username,
         "versions": 4,
         "latest": {
@@ -78,6 +80,7 @@ def test_a_model_is_described_by_its_versions(viewer: Client, user_in: Any) -> N
         "newest": {"number": 4, "state": "checking"},
         "aliases": [],
         "last_call_at": None,
+        "best": None,
         "deletable": False,
     }
     assert got(viewer, "/models")["items"][0]["name"] == "digits"

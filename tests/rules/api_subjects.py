@@ -83,6 +83,8 @@ def _known(path: str, rows: Rows) -> dict[str, Any]:
             return {"name": rows.endpoint.name}
         case ["samples", *_]:
             return {"name": rows.sample}
+        case ["uploads", *_]:
+            return {"id": rows.upload.uid}
         case ["tokens", *_]:
             return {"id": rows.token.pk}
         case ["invocations", *_]:

@@ -26,7 +26,7 @@ from core import clock
 from core.models import RepeatableCall
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation, LabelledPicture, Picture
-from models_catalog.models import Alias, AliasMirror, AliasMove, Version
+from models_catalog.models import Alias, AliasMirror, AliasMove, Stretch, Upload, Version
 from tests.rules.subjects import Address
 
 # The catalog's model of models, by whatever name.
@@ -69,6 +69,7 @@ class Rows:
     person: User
     token: Token
     token_of_person: Token
+    upload: Upload
 
     def arguments(self, address: Address) -> list[dict[str, Any]]:
         """What to visit an address with: one set of arguments, or one for each kind of thing.
@@ -222,6 +223,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         )
     version, versions = _versions(count, owner)
     _aliases(versions[:count], owner)
+    uploads = _uploads(count, owner)
     endpoint = _endpoints(count, owner)
     Picture.objects.bulk_create(
         Picture(
@@ -279,6 +281,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         person=people[0],
         token=Token.objects.filter(user=owner)[0],
         token_of_person=Token.objects.filter(user=people[0])[0],
+        upload=uploads[0],
     )
     _events(count, owner, rows)
     return rows
@@ -317,6 +320,26 @@ def _versions(count: int, owner: User) -> tuple[Any, list[Any]]:
         for model, number in wanted
     )
     return versions[0], versions
+
+
+def _uploads(count: int, owner: User) -> list[Upload]:
+    """Uploads on their way, each with a stretch that has arrived."""
+    uploads = [
+        Upload.objects.create(
+            owner=owner,
+            expires_at=timezone.now() + timedelta(days=1),
+            length=1000,
+            offset=10,
+            bucket=settings.MODEL_BUCKET,
+            name=f"uploaded-{n}",
+            file_name="digits.tar.gz",
+        )
+        for n in range(count)
+    ]
+    for upload in uploads:
+        key = f"{upload.prefix}0"
+        Stretch.objects.create(upload=upload, offset=0, size=10, key=key)
+    return uploads
 
 
 def _aliases(versions: list[Any], owner: User) -> None:

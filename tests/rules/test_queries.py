@@ -22,7 +22,7 @@ from tests.rules.subjects import addresses
 MANY = 60
 # Questions that change what a page asks the database, beside none.
 QUESTIONS = {
-    "models_catalog:list": ("q=digits", "q=000000"),
+    "models_catalog:list": ("q=digits", "q=000000", "meta=accuracy"),
     "activity:list": ("page=2",),
     "admin:auth_user_changelist": ("q=person", "all="),
     "admin:models_catalog_version_changelist": ("q=digits", "all="),

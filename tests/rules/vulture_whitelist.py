@@ -162,3 +162,7 @@ _.same_as
 
 # s3transfer reads it.
 _.max_in_memory_upload_chunks
+
+# Django calls the one of its database (models_catalog/measured.py)
+_.as_postgresql
+_.as_sqlite

@@ -47,6 +47,9 @@ WAYS: dict[str, Ways] = {
         "api.md#Models",
     ),
     "models_get": Ways("show", "models_catalog:model", "api.md#Models"),
+    "models_describe": Ways(
+        "describe", "models_catalog:describe", "catalog.md#Tags and owner of a model"
+    ),
     "models_delete": Ways(
         Without("a deletion is rare, and a person's decision"),
         "models_catalog:delete",
@@ -60,6 +63,9 @@ WAYS: dict[str, Ways] = {
     ),
     "versions_push": Ways("push", "models_catalog:upload", "api.md#Versions"),
     "versions_get": Ways("show", "models_catalog:version", "api.md#Versions"),
+    "versions_describe": Ways(
+        "describe", "models_catalog:describe-version", "catalog.md#Metadata of a version"
+    ),
     "versions_compare": Ways(
         "compare", "models_catalog:compare", "catalog.md#Compare two versions"
     ),
@@ -77,6 +83,20 @@ WAYS: dict[str, Ways] = {
         Without("a version that was refused is dismissed by who has looked at why"),
         "models_catalog:dismiss",
         "api.md#Versions",
+    ),
+    "uploads_options": Ways(
+        Without("`mme push` speaks the protocol itself"),
+        "models_catalog:upload",
+        "api.md#Uploads that go on",
+    ),
+    "uploads_create": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
+    "uploads_offset": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
+    "uploads_get": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
+    "uploads_send": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
+    "uploads_cancel": Ways(
+        Without("what was not finished is forgotten after a day"),
+        "models_catalog:upload",
+        "api.md#Uploads that go on",
     ),
     "aliases_list": Ways("alias", "models_catalog:aliases", "catalog.md#Aliases by the API"),
     "aliases_get": Ways("alias", "models_catalog:alias", "catalog.md#Aliases by the API"),

@@ -13,7 +13,14 @@ class MmeError(Exception):
 
 
 class Unreachable(MmeError):
-    """Nothing answered at the address, or it is no portal, or its certificate is not trusted."""
+    """Nothing answered at the address, or it is no portal, or its certificate is not trusted.
+
+    ``status``: of an answer that is none of a portal; 0: there was no answer.
+    """
+
+    def __init__(self, *said: object, status: int = 0) -> None:
+        super().__init__(*said)
+        self.status = status
 
 
 class TimedOut(MmeError):

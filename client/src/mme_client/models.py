@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from mme_client import errors
+from mme_client import errors, resuming
 from mme_client.noun import Noun, part
 from mme_client.records import Comparison, Model, Use, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 #: Seconds that one request waits for a change; the portal's own most.
 WAIT_S = 30
 #: The portal hashes what came, and puts it into the store, before it answers.
 PUSH_S = 600.0
+#: Up to this size an archive is sent in one request: every proxy takes it.
+PLAIN_BYTES = 1 << 20
 _READ_BYTES = 1 << 20
 #: Problems of a push that are of the archive itself.
 _OF_ARCHIVE = {"too-large", "digest-mismatch"}
@@ -39,14 +41,17 @@ class Models(Noun):
         search: str = "",
         state: str = "",
         alias: str = "",
+        tags: Sequence[str] = (),
+        owner: str = "",
         called_in_days: int | None = None,
         never_called: bool = False,
         sort: str = "",
     ) -> Iterator[Model]:
         """Models; ``search``: words that each has, or the beginning of a SHA-256.
 
-        ``state``: of the newest version: ready, rejected, validating or none. ``sort``: uploaded,
-        name, called or size.
+        ``state``: of the newest version: ready, rejected, validating or none. ``tags``: each model
+        has all of them. ``sort``: uploaded, name, called,
+        size, ``meta.accuracy`` (the largest first) or ``least.loss`` (the smallest first).
 
         >>> [model.name for model in portal.models.list(search="digits", sort="name")]
         ['digits']
@@ -55,6 +60,8 @@ class Models(Noun):
             "search": search,
             "state": state,
             "alias": alias,
+            "tag": list(tags),
+            "owner": owner,
             "called_in_days": called_in_days,
             "never_called": never_called or None,
             "sort": sort,
@@ -72,6 +79,38 @@ class Models(Noun):
         answer = self._transport.call("POST", "/models", document=document)
         return Model.of(answer.document(), self._portal)
 
+    def describe(
+        self,
+        name: str,
+        *,
+        tags: Sequence[str] | None = None,
+        add_tags: Sequence[str] = (),
+        remove_tags: Sequence[str] = (),
+        owner: str | None = None,
+        description: str | None = None,
+    ) -> Model:
+        """Change what is said of a model; what is left out stays.
+
+        ``tags`` replaces all of them. ``owner``: a user's name; empty: who made the model.
+        ``description`` is Markdown.
+
+        >>> portal.models.describe("digits", add_tags=["vision"]).tags
+        ['vision']
+        """
+        document: dict[str, Any] = {}
+        if tags is not None:
+            document["tags"] = list(tags)
+        if add_tags:
+            document["add_tags"] = list(add_tags)
+        if remove_tags:
+            document["remove_tags"] = list(remove_tags)
+        if owner is not None:
+            document["owner"] = owner
+        if description is not None:
+            document["description"] = description
+        answer = self._transport.call("PATCH", f"/models/{part(name)}", document=document)
+        return Model.of(answer.document(), self._portal)
+
     def delete(self, name: str) -> None:
         """Delete a model of which nothing was ever published."""
         self._transport.call("DELETE", f"/models/{part(name)}")
@@ -87,8 +126,13 @@ class Models(Noun):
         metadata: Mapping[str, object] | None = None,
         file_name: str = "",
         progress: Callable[[int, int], None] | None = None,
+        kept: str | os.PathLike[str] | None = None,
     ) -> Version:
         """Upload an archive as the next version of a model, which is made where it is missing.
+
+        One of more than a megabyte goes on after a lost connection or a restart of the portal.
+        ``kept``: a file that keeps where unfinished uploads are; with it, the same call goes on
+        also where this program was killed, for a day.
 
         ``model``: by default the file's name, without ``_v2.tar.gz``. ``progress(sent, of)`` is
         called with bytes. ``metadata``: what is known of it, ``{"accuracy": 0.93}``. ``.wait()`` of
@@ -108,6 +152,26 @@ class Models(Noun):
         query: dict[str, object] = {"file_name": file_name, "note": note, "packing": packing}
         query["description"] = description
         query["meta"] = [f"{key}={value}" for key, value in (metadata or {}).items()]
+        if body.size > PLAIN_BYTES:
+            told = {
+                "model": model,
+                "filename": file_name,
+                "note": note,
+                "description": description,
+                "packing": packing,
+                "meta": "\n".join(query["meta"]),  # type: ignore[arg-type]
+                "sha256": body.sha256,
+            }
+            addresses = resuming.Kept(Path(kept)) if kept else None
+            try:
+                made, number = resuming.send(self._transport, body, told, addresses)
+                return self.version(f"{made}:{number}")
+            except resuming.NotOffered:
+                pass  # by a portal that is older than this client: in one request, then
+            except errors.ProblemError as problem:
+                if problem.code in _OF_ARCHIVE:
+                    raise errors.RefusedArchive(problem.document, problem.status) from None
+                raise
         digest = base64.b64encode(bytes.fromhex(body.sha256)).decode()
         try:
             answer = self._transport.call(
@@ -124,10 +188,10 @@ class Models(Noun):
             raise
         return Version.of(answer.document(), self._portal)
 
-    def versions(self, model: str, *, state: str = "") -> Iterator[Version]:
-        """The versions of a model, the newest first."""
+    def versions(self, model: str, *, state: str = "", sort: str = "") -> Iterator[Version]:
+        """The versions of a model, the newest first; ``sort``: as models, by metadata."""
         path = f"/models/{part(model)}/versions"
-        return self._portal.pages(Version, path, {"state": state})
+        return self._portal.pages(Version, path, {"state": state, "sort": sort})
 
     def compare(self, one: str, other: str = "") -> Comparison:
         """A version, as ``digits:2``, beside another one; by default the one before."""
@@ -142,6 +206,28 @@ class Models(Noun):
         """
         query = {"wait": wait} if wait else None
         answer = self._transport.call("GET", _path(name), query=query)
+        return Version.of(answer.document(), self._portal)
+
+    def describe_version(
+        self,
+        name: str,
+        *,
+        note: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> Version:
+        """Change what is said of a version, as ``digits:2``; what is left out stays.
+
+        ``metadata``: new values by key, None for a key that goes.
+
+        >>> portal.models.describe_version("digits:2", metadata={"accuracy": 0.95}).metadata
+        {'accuracy': 0.95}
+        """
+        document: dict[str, Any] = {}
+        if note is not None:
+            document["note"] = note
+        if metadata is not None:
+            document["metadata"] = dict(metadata)
+        answer = self._transport.call("PATCH", _path(name), document=document)
         return Version.of(answer.document(), self._portal)
 
     def find(self, sha256: str) -> Iterator[Version]:

@@ -216,11 +216,22 @@ class NamedVersion(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Best(Record):
+    """What a list of models is sorted by: the number of a key, and the version that has it."""
+
+    key: str
+    value: float
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model(Record):
     """A registered model."""
 
     name: str
     description: str
+    tags: list[str]
+    owner: str | None
     created_at: datetime
     created_by: str | None
     versions: int
@@ -228,6 +239,7 @@ class Model(Record):
     newest: NewestVersion | None
     aliases: list[NamedVersion]
     last_call_at: datetime | None
+    best: Best | None
     deletable: bool
 
 

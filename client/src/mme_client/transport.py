@@ -147,12 +147,14 @@ class Transport:
         timeout: float | None = None,
         retry_codes: frozenset[str] = frozenset(),
         redirects: bool = False,
+        retries: int | None = None,
     ) -> Answer:
         """One operation of the API. Raises an MmeError where it is not done.
 
         Every POST has an Idempotency-Key of its own, so each request may be sent again: after a
         broken connection, and after a refusal that passes by itself (or is one of ``retry_codes``,
         which are retried until the time limit). ``redirects``: a redirect is an answer.
+        ``retries``: how often, where that is not the transport's own.
         """
         sent = {
             "Accept": JSON,
@@ -170,7 +172,7 @@ class Transport:
             sent["Content-Type"] = JSON
         address = f"{self.url}{API}{path}{_query(query)}"
         for attempt in range(10_000):
-            last = attempt >= self.retries
+            last = attempt >= (self.retries if retries is None else retries)
             try:
                 answer = self._once(method, address, sent, body, timeout)
             except errors.Unreachable as error:
@@ -261,11 +263,15 @@ class Transport:
         pause *= random.uniform(0.75, 1.25)  # noqa: S311 - that callers do not come at once
         if retry_after and retry_after.isdigit():
             pause = max(pause, float(retry_after))
-        pause = min(pause, MAX_PAUSE_S)
+        self.pause(pause, error)
+
+    def pause(self, seconds: float, error: Exception | None = None) -> None:
+        """Wait before the next try, which ``error`` made needed; raises TimedOut."""
+        seconds = min(seconds, MAX_PAUSE_S)
         left = self.left_s()
-        if left is not None and left <= pause:
-            raise errors.TimedOut(str(error)) from error
-        time.sleep(pause)
+        if left is not None and left <= seconds:
+            raise errors.TimedOut(str(error or "")) from error
+        time.sleep(seconds)
 
     def _made_pool(self, address: str) -> urllib3.PoolManager:
         """Connections as the environment wants them: HTTPS_PROXY, HTTP_PROXY, NO_PROXY."""
@@ -340,7 +346,8 @@ def _problem_of(answer: Answer, url: str, *, redirects: bool) -> errors.MmeError
         if isinstance(found, dict):
             return errors.of_document(found, answer.status)
     return errors.Unreachable(
-        f"{url} answered {answer.status}, and not as a portal does. Is the address right?"
+        f"{url} answered {answer.status}, and not as a portal does. Is the address right?",
+        status=answer.status,
     )
 
 

@@ -241,9 +241,10 @@ class ModelOrder(enum.StrEnum):
 
 
 @_command(
-    app, "search", _("Find models by words, a checksum, a state, an alias or their calls."),
+    app, "search", _("Find models by words, a checksum, tags, an owner, an alias or their calls."),
     "mme search 'digits blurred'",
     "mme search --never-called --sort size",
+    "mme search --tag vision --best accuracy",
 )  # fmt: skip
 def search(
     text: Annotated[
@@ -251,8 +252,8 @@ def search(
         typer.Argument(
             metavar="[TEXT]",
             help=_(
-                "Words that are each in a name, description, alias, note, file name or person; "
-                "or the beginning of a SHA-256."
+                "Words that are each in a name, description, tag, alias, note, file name or "
+                "person; or the beginning of a SHA-256."
             ),
             show_default=False,
         ),
@@ -265,6 +266,21 @@ def search(
         str,
         typer.Option(
             "--alias", metavar="NAME", help=_("Only those with this alias."), show_default=False
+        ),
+    ] = "",
+    tags: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag",
+            metavar="TAG",
+            help=_("Only those with this tag; as often as needed."),
+            show_default=False,
+        ),
+    ] = None,
+    owner: Annotated[
+        str,
+        typer.Option(
+            "--owner", metavar="USER", help=_("Only those of this owner."), show_default=False
         ),
     ] = "",
     called_in: Annotated[
@@ -284,6 +300,24 @@ def search(
         ModelOrder | None,
         typer.Option("--sort", help=_("The latest upload comes first."), show_default=False),
     ] = None,
+    best: Annotated[
+        str,
+        typer.Option(
+            "--best",
+            metavar="KEY",
+            help=_("By this metadata of their ready versions, the largest first."),
+            show_default=False,
+        ),
+    ] = "",
+    least: Annotated[
+        str,
+        typer.Option(
+            "--least",
+            metavar="KEY",
+            help=_("By this metadata of their ready versions, the smallest first."),
+            show_default=False,
+        ),
+    ] = "",
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -291,8 +325,9 @@ def search(
     from mme_client.cli import archives
 
     archives.models(
-        text, state=state or "", alias=alias, called_in=called_in, never_called=never_called,
-        sort=sort or "", json=json, quiet=quiet, timeout=timeout,
+        text, state=state or "", alias=alias, tags=tags or [], owner=owner, called_in=called_in,
+        never_called=never_called, sort=sort or "", best=best, least=least, json=json, quiet=quiet,
+        timeout=timeout,
     )  # fmt: skip
 
 
@@ -309,6 +344,85 @@ def show(
     from mme_client.cli import archives
 
     archives.show(name, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    app, "describe", _("Change what is said of a model, or of a version."),
+    "mme describe digits --tag vision --untag old --owner kim",
+    "mme describe digits --description README.md",
+    "mme describe digits:2 --meta accuracy=0.95 --unset epoch --note 'more data'",
+)  # fmt: skip
+def describe(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=_("A model: digits; or a version: digits:2."))
+    ],
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag", metavar="TAG", help=_("Add this tag; as often as needed."), show_default=False
+        ),
+    ] = None,
+    untag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--untag",
+            metavar="TAG",
+            help=_("Remove this tag; as often as needed."),
+            show_default=False,
+        ),
+    ] = None,
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            "--owner",
+            metavar="USER",
+            help=_("Who answers for it; empty: who made it."),
+            show_default=False,
+        ),
+    ] = None,
+    description: Annotated[
+        str,
+        typer.Option(
+            "--description",
+            metavar="FILE",
+            help=_("A file in Markdown that says what it is for; - is standard input."),
+            show_default=False,
+        ),
+    ] = "",
+    meta: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--meta",
+            metavar="KEY=VALUE",
+            help=_("What is known of a version, such as accuracy=0.93; as often as needed."),
+            show_default=False,
+        ),
+    ] = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--unset",
+            metavar="KEY",
+            help=_("Remove this metadata of a version; as often as needed."),
+            show_default=False,
+        ),
+    ] = None,
+    note: Annotated[
+        str | None,
+        typer.Option(
+            "--note", metavar="TEXT", help=_("The note of a version."), show_default=False
+        ),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import describing
+
+    describing.describe(
+        name, tag=tag or [], untag=untag or [], owner=owner, description=description,
+        meta=meta or [], unset=unset or [], note=note, json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
 
 
 @_command(

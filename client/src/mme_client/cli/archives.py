@@ -10,13 +10,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mme_client.cli.config import uploads_file
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, ms, say, size
 from mme_client.cli.words import _
 from mme_client.models import name_of, sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mme_client.portal import Portal
     from mme_client.records import Version
@@ -40,7 +41,7 @@ def push(
     timeout: float | None,
 ) -> None:
     """Upload an archive, unless the portal has it; with ``wait``, wait for its validation."""
-    metadata = _metadata(meta)
+    metadata = metadata_of(meta)
     with _file(archive) as path:
         file_name = "" if archive == STDIN else path.name
         model = model or name_of(file_name)
@@ -94,12 +95,15 @@ def _pushed(
     metadata: dict[str, str],
     file_name: str,
 ) -> Version:
-    cut = _("The upload was cut off. The portal keeps nothing of it, unless all of it had arrived.")
+    cut = _(
+        "The upload was cut off. Run the same command again: what arrived of a large file is kept "
+        "for a day."
+    )
     name = file_name or f"{model}.tar.gz"
     with terminal.goes_on(cut), terminal.progress(name) as progress:
         version = portal.models.push(
             path, model, note=note, description=description, metadata=metadata, file_name=name,
-            progress=progress,
+            progress=progress, kept=uploads_file(),
         )  # fmt: skip
     terminal.note(
         _("Uploaded as {name} ({size}).").format(name=version.name, size=size(version.size))
@@ -107,7 +111,8 @@ def _pushed(
     return version
 
 
-def _metadata(given: list[str]) -> dict[str, str]:
+def metadata_of(given: list[str]) -> dict[str, str]:
+    """Metadata of what was given as ``accuracy=0.93`` each."""
     found = {}
     for one in given:
         key, sign, value = one.partition("=")
@@ -141,9 +146,13 @@ def models(
     *,
     state: str = "",
     alias: str = "",
+    tags: Sequence[str] = (),
+    owner: str = "",
     called_in: int | None = None,
     never_called: bool = False,
     sort: str = "",
+    best: str = "",
+    least: str = "",
     json: bool,
     quiet: bool,
     timeout: float | None,
@@ -151,12 +160,18 @@ def models(
     """The registered models, or those that a search and filters find."""
     if called_in is not None and never_called:
         raise WrongUse(_("Give one of --called-in and --never-called."))
+    orders = [sort, f"meta.{best}" if best else "", f"least.{least}" if least else ""]
+    if sum(bool(one) for one in orders) > 1:
+        raise WrongUse(_("Give one of --sort, --best and --least."))
+    sort = "".join(orders)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = list(
             portal.models.list(
                 search=search,
                 state=state,
                 alias=alias,
+                tags=tags,
+                owner=owner,
                 called_in_days=called_in,
                 never_called=never_called,
                 sort=sort,
@@ -172,7 +187,10 @@ def models(
                 _("model"),
                 _("versions"),
                 _("newest ready"),
+                *([found[0].best.key] if found and found[0].best else []),
                 _("aliases"),
+                _("tags"),
+                _("owner"),
                 _("size"),
                 _("uploaded"),
                 _("last call"),
@@ -182,7 +200,10 @@ def models(
                     one.name,
                     str(one.versions),
                     f"{one.name}:{one.latest.number}" if one.latest else "",
+                    *([f"{one.best.value:g} ({one.name}:{one.best.number})"] if one.best else []),
                     ", ".join(f"{alias.name}:{alias.number}" for alias in one.aliases),
+                    ", ".join(one.tags),
+                    one.owner or "",
                     size(one.latest.size) if one.latest else "",
                     at(one.latest.created_at) if one.latest else "",
                     at(one.last_call_at) if one.last_call_at else "",
@@ -217,6 +238,7 @@ def show(name: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
         terminal.line(model.name)
         if model.description:
             terminal.line(model.description)
+        terminal.fields([(_("tags"), ", ".join(model.tags)), (_("owner"), model.owner or "")])
         headings = (_("version"), _("state"), _("size"), _("uploaded"), _("by"), _("note"))
         rows = [
             (one.name, state(one), size(one.size), at(one.created_at), one.created_by or "",

@@ -30,6 +30,12 @@ def file() -> Path:
     return Path(base) / "mme" / "login.json"
 
 
+def uploads_file() -> Path:
+    """Where ``mme push`` keeps the addresses of unfinished uploads: below XDG_STATE_HOME."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "mme" / "uploads.json"
+
+
 def load() -> Login:
     """MME_URL and MME_TOKEN where they are set, else what was kept.
 

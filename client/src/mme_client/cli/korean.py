@@ -83,12 +83,52 @@ MESSAGES: dict[str, str] = {
     "Wait for its validation, and show its steps.": "검증이 끝날 때까지 단계를 표시합니다.",
     "The registered models.": "등록된 모델을 나열합니다.",
     "Only those that have these words somewhere.": "이 단어가 모두 있는 모델만 표시합니다.",
-    "Find models by words, a checksum, a state, an alias or their calls.": (
-        "단어, 체크섬, 상태, 별칭 또는 호출로 모델을 찾습니다."
+    "Find models by words, a checksum, tags, an owner, an alias or their calls.": (
+        "단어, 체크섬, 태그, 소유자, 별칭 또는 호출로 모델을 찾습니다."
     ),
-    "Words that are each in a name, description, alias, note, file name or person; or the "
+    "Only those with this tag; as often as needed.": (
+        "이 태그가 있는 모델만 표시합니다. 여러 번 지정할 수 있습니다."
+    ),
+    "Only those of this owner.": "이 소유자의 모델만 표시합니다.",
+    "Change what is said of a model, or of a version.": ("모델이나 버전의 설명 정보를 변경합니다."),
+    "What is known of a version, such as accuracy=0.93; as often as needed.": (
+        "버전에 대해 알려진 정보입니다. 예: accuracy=0.93. 여러 번 지정할 수 있습니다."
+    ),
+    "Remove this metadata of a version; as often as needed.": (
+        "버전에서 이 메타데이터를 제거합니다. 여러 번 지정할 수 있습니다."
+    ),
+    "The note of a version.": "버전의 메모입니다.",
+    "Say what to change of a version: --meta, --unset or --note.": (
+        "버전에서 변경할 내용을 --meta, --unset, --note 중에서 지정하세요."
+    ),
+    "--meta, --unset and --note are of a version: digits:2.": (
+        "--meta, --unset, --note는 버전에만 사용할 수 있습니다. 예: digits:2"
+    ),
+    "A file in Markdown that says what it is for; - is standard input.": (
+        "모델의 용도를 설명하는 Markdown 파일입니다. -는 표준 입력입니다."
+    ),
+    "{file} is no text in UTF-8.": "UTF-8 텍스트가 아닙니다: {file}",
+    "A model: digits; or a version: digits:2.": "모델(예: digits) 또는 버전(예: digits:2)입니다.",
+    "Add this tag; as often as needed.": "이 태그를 추가합니다. 여러 번 지정할 수 있습니다.",
+    "Remove this tag; as often as needed.": "이 태그를 제거합니다. 여러 번 지정할 수 있습니다.",
+    "Who answers for it; empty: who made it.": (
+        "모델의 담당자입니다. 비워 두면 모델을 만든 사람입니다."
+    ),
+    "Say what to change: --description, --tag, --untag or --owner.": (
+        "변경할 내용을 --description, --tag, --untag, --owner 중에서 지정하세요."
+    ),
+    "By this metadata of their ready versions, the largest first.": (
+        "준비된 버전의 이 메타데이터가 큰 순서로 표시합니다."
+    ),
+    "By this metadata of their ready versions, the smallest first.": (
+        "준비된 버전의 이 메타데이터가 작은 순서로 표시합니다."
+    ),
+    "Give one of --sort, --best and --least.": "--sort, --best, --least 중 하나만 지정하세요.",
+    "tags": "태그",
+    "owner": "소유자",
+    "Words that are each in a name, description, tag, alias, note, file name or person; or the "
     "beginning of a SHA-256.": (
-        "이름, 설명, 별칭, 메모, 파일 이름, 사용자에서 각 단어를 찾습니다. "
+        "이름, 설명, 태그, 별칭, 메모, 파일 이름, 사용자에서 각 단어를 찾습니다. "
         "SHA-256의 앞부분도 됩니다."
     ),
     "The state of the newest version.": "최신 버전의 상태입니다.",
@@ -155,8 +195,10 @@ MESSAGES: dict[str, str] = {
     # --- archives.py ---
     "Say which model it is: --model NAME.": "모델을 지정하세요: --model NAME",
     "These bytes are there already: {name}": "같은 바이트가 이미 있습니다: {name}",
-    "The upload was cut off. The portal keeps nothing of it, unless all of it had arrived.": (
-        "업로드가 중단되었습니다. 전부 도착한 경우가 아니면 포털에 남지 않습니다."
+    "The upload was cut off. Run the same command again: what arrived of a large file is kept "
+    "for a day.": (
+        "업로드가 중단되었습니다. 같은 명령을 다시 실행하세요. "
+        "큰 파일은 도착한 부분이 하루 동안 보관됩니다."
     ),
     "Uploaded as {name} ({size}).": "업로드됨: {name} ({size})",
     "Its validation goes on in the portal. See: mme show {name}": (

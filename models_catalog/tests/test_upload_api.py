@@ -1,0 +1,346 @@
+"""The tus operations: what they answer, what they keep, and whose an upload is."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from accounts import tokens
+from core import clock
+from core.errors import AwsError
+from models_catalog import s3, uploads
+from models_catalog.models import RegisteredModel, Upload, Version
+
+OCTETS = "application/offset+octet-stream"
+URL = "/api/v1/uploads/"
+BYTES = bytes(range(256)) * 40
+
+
+class Caller:
+    """A program with a token of one user."""
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+        secret = tokens.make(user=user, name="t", scopes=["read", "upload"])[1]
+        self.client = Client(
+            headers={"Authorization": f"Bearer {secret}", "Tus-Resumable": "1.0.0"}
+        )
+
+    def begin(self, length: int = len(BYTES), **metadata: str) -> Any:
+        told = {"model": "digits", "filename": "digits.tar.gz", **metadata}
+        pairs = [f"{key} {base64.b64encode(text.encode()).decode()}" for key, text in told.items()]
+        headers = {"Upload-Length": str(length), "Upload-Metadata": ",".join(pairs)}
+        return self.client.post(URL, headers=headers)
+
+    def address(self, **metadata: str) -> str:
+        answer = self.begin(**metadata)
+        assert answer.status_code == 201, answer.content
+        return str(answer.headers["Location"])
+
+    def send(self, url: str, data: bytes, offset: int, **headers: str) -> Any:
+        more = {"Upload-Offset": str(offset)} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        return self.client.patch(url, data, content_type=OCTETS, headers=more)
+
+    def offset(self, url: str) -> int:
+        return int(self.client.head(url).headers["Upload-Offset"])
+
+
+@pytest.fixture
+def caller(user_in: Callable[..., User], store: str) -> Caller:
+    return Caller(user_in("operator"))
+
+
+def code(answer: Any) -> str:
+    return str(answer.json()["type"]).rpartition("/")[2]
+
+
+def test_an_upload_in_two_requests_becomes_a_version(caller: Caller, keys: Any) -> None:
+    url = caller.address(note="two", meta="accuracy=0.93\nrun=7")
+    first = caller.send(url, BYTES[:5000], 0)
+    assert (first.status_code, first.headers["Upload-Offset"]) == (204, "5000")
+    assert "Location" not in first.headers
+    head = caller.client.head(url)
+    assert head.headers["Upload-Offset"] == "5000"
+    assert head.headers["Upload-Length"] == str(len(BYTES))
+    assert head.headers["Tus-Resumable"] == "1.0.0"
+    assert head.headers["Cache-Control"] == "no-store"
+    assert all(key.startswith("staging/") for key in keys())
+    last = caller.send(url, BYTES[5000:], 5000)
+    assert last.status_code == 204, last.content
+    assert last.headers["Location"] == "/api/v1/models/digits/versions/1"
+    version = Version.objects.get()
+    assert (version.size, version.sha256) == (len(BYTES), hashlib.sha256(BYTES).hexdigest())
+    assert (version.note, version.metadata) == ("two", {"accuracy": 0.93, "run": 7})
+    assert version.created_by == caller.user
+    assert caller.client.get(url).json()["made"] == {"model": "digits", "number": 1}
+    assert keys() == {version.staging_key}
+
+
+def test_many_stretches_are_joined_in_order(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "STRETCH_BYTES", 1000)
+    url = caller.address()
+    assert caller.send(url, BYTES[:-1], 0).status_code == 204
+    assert Upload.objects.get().stretches.count() == 11
+    assert caller.send(url, BYTES[-1:], len(BYTES) - 1).status_code == 204
+    assert Version.objects.get().sha256 == hashlib.sha256(BYTES).hexdigest()
+
+
+def test_what_tus_is_offered_is_told_to_anybody(db: None, settings: Any) -> None:
+    settings.MAX_ARCHIVE_MB = 10
+    told = Client().options(URL)
+    assert told.status_code == 204
+    assert told.headers["Tus-Version"] == "1.0.0"
+    assert told.headers["Tus-Extension"] == "creation,checksum,expiration,termination"
+    assert told.headers["Tus-Max-Size"] == str(10 << 20)
+    assert "sha1" in told.headers["Tus-Checksum-Algorithm"]
+
+
+def test_what_can_be_refused_is_refused_before_a_byte_travels(
+    caller: Caller, settings: Any
+) -> None:
+    RegisteredModel.objects.create(name="taken")
+    for metadata, field in (
+        ({"model": "taken", "new": "true"}, "name"),
+        ({"model": "gone", "new": "false"}, "name"),
+        ({"model": "No Name"}, "name"),
+        ({"filename": "digits.zip"}, "file_name"),
+        ({"meta": "no equals sign"}, "meta"),
+        ({"packing": "odd"}, "packing"),
+        ({"new": "perhaps"}, "new"),
+        ({"note": "x" * 501}, "note"),
+    ):
+        answer = caller.begin(**metadata)
+        assert answer.status_code == 422, metadata
+        assert field in answer.json()["errors"], answer.json()
+    settings.MAX_ARCHIVE_MB = 1
+    assert caller.begin(length=(1 << 20) + 1).status_code == 413
+    assert caller.begin(length=0).status_code == 422
+    bare = caller.client.post(URL, headers={"Upload-Metadata": "model ZGln"})
+    assert "Upload-Length" in bare.json()["errors"]
+    assert Upload.objects.count() == 0
+
+
+def test_a_wrong_offset_changes_nothing(caller: Caller) -> None:
+    url = caller.address()
+    caller.send(url, BYTES[:100], 0)
+    for offset in (0, 99, 101, len(BYTES)):
+        answer = caller.send(url, b"x", offset)
+        assert (answer.status_code, code(answer)) == (409, "wrong-offset")
+    assert caller.send(url, BYTES, 100).status_code == 409  # behind the end
+    assert caller.offset(url) == 100
+
+
+@pytest.mark.parametrize("algorithm", uploads.ALGORITHMS)
+def test_bytes_with_another_checksum_are_not_kept(
+    caller: Caller, algorithm: str, keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "STRETCH_BYTES", 1000)
+    url = caller.address()
+    right = base64.b64encode(hashlib.new(algorithm, BYTES[:3000]).digest()).decode()
+    wrong = caller.send(url, BYTES[1:3001], 0, Upload_Checksum=f"{algorithm} {right}")
+    assert (wrong.status_code, code(wrong)) == (460, "checksum-mismatch")
+    assert caller.offset(url) == 0
+    assert keys() == set()
+    good = caller.send(url, BYTES[:3000], 0, Upload_Checksum=f"{algorithm} {right}")
+    assert (good.status_code, caller.offset(url)) == (204, 3000)
+    odd = caller.send(url, b"x", 3000, Upload_Checksum="crc99 AAAA")
+    assert odd.status_code == 400
+
+
+def test_two_requests_at_once_do_not_mix(caller: Caller) -> None:
+    url = caller.address()
+    row = Upload.objects.get()
+    held = Upload.objects.claim(row.pk, lease=timedelta(seconds=15))
+    assert held is not None
+    answer = caller.send(url, BYTES[:10], 0)
+    assert (answer.status_code, code(answer)) == (423, "upload-locked")
+    assert answer.headers["Retry-After"]
+    assert caller.client.delete(url).status_code == 423
+    Upload.objects.release(held)
+    assert caller.send(url, BYTES[:10], 0).status_code == 204
+
+
+def test_who_lost_the_lease_writes_nothing(
+    caller: Caller, keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = caller.address()
+    real = s3.upload
+
+    def slow(**arguments: Any) -> None:
+        real(**arguments)
+        # Another process took it over, and wrote these bytes first.
+        Upload.objects.update(leased_until=clock.now() + timedelta(seconds=60), offset=10)
+
+    monkeypatch.setattr(s3, "upload", slow)
+    assert caller.send(url, BYTES[:10], 0).status_code == 423
+    assert keys() == set()
+    assert caller.offset(url) == 10
+
+
+def test_an_upload_is_its_owners_alone(caller: Caller, user_in: Callable[..., User]) -> None:
+    url = caller.address()
+    other = Caller(user_in("admin"))
+    for answer in (
+        other.client.get(url),
+        other.client.head(url),
+        other.send(url, b"x", 0),
+        other.client.delete(url),
+    ):
+        assert answer.status_code == 404
+    assert caller.offset(url) == 0
+
+
+def test_a_cancelled_upload_is_gone(caller: Caller, keys: Any) -> None:
+    url = caller.address()
+    caller.send(url, BYTES[:10], 0)
+    assert keys()
+    assert caller.client.delete(url).status_code == 204
+    assert keys() == set()
+    assert caller.client.head(url).status_code == 404
+
+
+def test_an_upload_expires_after_a_day(caller: Caller, keys: Any) -> None:
+    url = caller.address()
+    caller.send(url, BYTES[:10], 0)
+    Upload.objects.update(expires_at=clock.now() - timedelta(seconds=1))
+    for answer in (caller.client.get(url), caller.send(url, BYTES[10:], 10)):
+        assert (answer.status_code, code(answer)) == (410, "upload-expired")
+    uploads.clear()
+    assert keys() == set()
+    assert caller.client.get(url).status_code == 404
+
+
+def test_what_no_row_names_is_swept_and_what_one_does_is_kept(caller: Caller, keys: Any) -> None:
+    url = caller.address()
+    caller.send(url, BYTES[:10], 0)
+    kept = keys()
+    caller.address()
+    gone = Upload.objects.order_by("-pk")[0]
+    caller.send(f"{URL}{gone.uid}", BYTES[:10], 0)
+    gone.delete()
+    assert len(keys()) == 2
+    uploads.clear()
+    assert keys() == kept
+
+
+def test_another_version_of_tus_is_refused(caller: Caller) -> None:
+    url = caller.address()
+    for headers in ({"Tus-Resumable": "0.2.2"}, {"Tus-Resumable": ""}):
+        for answer in (
+            caller.client.post(URL, headers=headers),
+            caller.client.head(url, headers=headers),
+            caller.client.patch(url, b"x", headers=headers, content_type=OCTETS),
+            caller.client.delete(url, headers=headers),
+        ):
+            assert answer.status_code == 412
+            assert answer.headers["Tus-Version"] == "1.0.0"
+            assert answer.headers["Tus-Resumable"] == "1.0.0"
+    answer = caller.client.patch(url, b"x", content_type="application/gzip")
+    assert answer.status_code == 415
+
+
+def test_a_store_that_fails_keeps_what_had_arrived(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "STRETCH_BYTES", 1000)
+    url = caller.address()
+    real, calls = s3.upload, []
+
+    def failing(**arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise AwsError("the store is away")
+        real(**arguments)
+
+    monkeypatch.setattr(s3, "upload", failing)
+    answer = caller.send(url, BYTES[:5000], 0)
+    assert answer.status_code == 502
+    assert "What arrived before is kept" in answer.json()["detail"]
+    assert caller.offset(url) == 2000
+    assert caller.send(url, BYTES[2000:], 2000).status_code == 204
+    assert Version.objects.get().sha256 == hashlib.sha256(BYTES).hexdigest()
+
+
+def test_a_version_that_a_killed_process_did_not_make_is_made_once(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = caller.address()
+    monkeypatch.setattr(uploads, "_finish_soon", lambda upload: None)  # it is killed here
+    assert caller.send(url, BYTES, 0).status_code == 204
+    assert caller.client.get(url).json()["made"] is None
+    row = Upload.objects.get()
+    for _ in range(2):
+        uploads.finish(upload_pk=row.pk)
+    assert Version.objects.count() == 1
+    assert caller.client.get(url).json()["made"] == {"model": "digits", "number": 1}
+
+
+def test_a_name_that_was_taken_meanwhile_is_said_and_nothing_is_kept(
+    caller: Caller, keys: Any
+) -> None:
+    url = caller.address(new="true")
+    RegisteredModel.objects.create(name="digits")
+    answer = caller.send(url, BYTES, 0)
+    assert answer.status_code == 422
+    assert "There is a model digits already" in caller.client.get(url).json()["problem"]
+    assert keys() == set()
+    assert Version.objects.count() == 0
+
+
+def test_a_whole_with_another_sha256_makes_nothing(caller: Caller, keys: Any) -> None:
+    assert caller.begin(sha256="xyz").status_code == 422
+    url = caller.address(sha256=hashlib.sha256(BYTES).hexdigest())
+    other = BYTES[:-1] + b"!"
+    answer = caller.send(url, other, 0)
+    assert (answer.status_code, code(answer)) == (422, "digest-mismatch")
+    assert "SHA" in caller.client.get(url).json()["problem"].upper()
+    assert (Version.objects.count(), keys()) == (0, set())
+    assert code(caller.send(url, b"x", len(BYTES))) == "conflict"
+    url = caller.address(sha256=hashlib.sha256(BYTES).hexdigest())
+    assert caller.send(url, BYTES, 0).status_code == 204
+
+
+def test_a_large_upload_is_made_a_version_by_a_worker(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[Any] = []
+    monkeypatch.setattr(uploads, "AT_ONCE_BYTES", 10)
+    monkeypatch.setattr(uploads, "WAIT_S", 0)
+    monkeypatch.setattr(uploads, "enqueue_on_commit", lambda *task: queued.append(task))
+    url = caller.address()
+    assert caller.send(url, BYTES, 0).status_code == 204
+    row = Upload.objects.get()
+    assert queued == [("models_catalog.tasks.finish_upload", row.pk)]
+    uploads.resume()
+    assert len(queued) == 2
+    uploads.finish_by_worker(upload_pk=row.pk)
+    assert caller.client.head(url).headers["Location"] == "/api/v1/models/digits/versions/1"
+    uploads.resume()
+    assert len(queued) == 2
+
+
+def test_a_session_needs_its_csrf_token(caller: Caller, user_in: Callable[..., User]) -> None:
+    url = caller.address()
+    client = Client(enforce_csrf_checks=True, headers={"Tus-Resumable": "1.0.0"})
+    client.force_login(caller.user)
+    assert client.head(url).status_code == 200
+    answer = client.patch(url, b"x", content_type=OCTETS, headers={"Upload-Offset": "0"})
+    assert (answer.status_code, code(answer)) == (403, "csrf")
+
+
+def test_one_user_has_so_many_unfinished_uploads(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MOST_UNFINISHED", 2)
+    caller.address(), caller.address()
+    answer = caller.begin()
+    assert (answer.status_code, code(answer)) == (409, "conflict")

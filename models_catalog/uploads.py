@@ -1,0 +1,375 @@
+"""Uploads that survive a lost connection: what the tus operations of the API do (upload_api.py).
+
+The bytes come in any number of requests. Each stretch of them becomes an object in staging, where
+no TargetModel reaches, and then a row; so what has arrived is known to every process, and a killed
+one loses at most the stretch that it was writing. When the last byte is there the stretches are
+read in order and become a version, by the same service as every other upload.
+"""
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import IO
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, transaction
+from django.utils.translation import gettext
+
+from core import clock, waiting
+from core.errors import CONFLICT, AwsError
+from core.jobs import enqueue_on_commit
+from core.lease import Lease, LeaseLost
+from core.sentences import Sentence
+from models_catalog import s3, services
+from models_catalog.models import RegisteredModel, Stretch, Upload, name_taken
+
+log = logging.getLogger(__name__)
+
+KEPT = timedelta(days=1)
+#: A process that adds to an upload and dies keeps others out for so long.
+LEASE = timedelta(seconds=15)
+#: Below core.aws.TRANSFER's threshold, so that each stretch is one object, written at once.
+STRETCH_BYTES = (8 << 20) - 1
+MOST_STRETCHES, MOST_UNFINISHED = 20_000, 200
+#: A larger one is made a version by a worker, and the last request waits for it so long.
+AT_ONCE_BYTES, WAIT_S = 512 << 20, 20
+_AGAIN = timedelta(seconds=30)
+ALGORITHMS = ("sha1", "sha256", "sha512")
+
+
+class UploadLocked(Exception):
+    """Another request works on the upload."""
+
+
+class UploadExpired(Exception):
+    """The upload is older than a day; nothing of it is kept."""
+
+
+class ChecksumMismatch(Exception):
+    """The bytes of a request have another checksum than was sent with them; none were kept."""
+
+
+class WrongOffset(Exception):
+    """The bytes do not begin where the upload goes on, or go on behind its end."""
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """What the bytes of one request must hash to; ``algorithm`` is one of ALGORITHMS."""
+
+    algorithm: str
+    digest: bytes
+
+
+def create(
+    *,
+    owner: User,
+    length: int,
+    name: str,
+    new: bool | None,
+    file_name: str,
+    note: str,
+    description: str,
+    packing_choice: str,
+    meta: Collection[str],
+    sha256: str = "",
+) -> Upload:
+    """Begin an upload of ``length`` bytes; all that can be refused is refused now.
+
+    ``sha256``: what the whole must have, else no version is made of it.
+
+    Raises ValidationError by field, and services.NotStored where it is too large.
+    """
+    metadata = services.checked_for_push(name=name, file_name=file_name, size=length, meta=meta)
+    exists = RegisteredModel.objects.filter(name=name).exists()
+    if new and exists:
+        raise ValidationError({"name": name_taken(name)}, code="unique")
+    if new is False and not exists:
+        said = gettext("There is no model %(name)s.")
+        raise ValidationError({"name": said % {"name": name}})
+    now = clock.now()
+    if owner.uploads.unfinished().filter(expires_at__gt=now).count() >= MOST_UNFINISHED:
+        said = gettext("You have %(count)s unfinished uploads. Finish or cancel some of them.")
+        raise ValidationError({"name": [
+            ValidationError(said % {"count": MOST_UNFINISHED}, code=CONFLICT)
+        ]})  # fmt: skip
+    upload = Upload(
+        owner=owner,
+        length=length,
+        created_at=now,
+        expires_at=now + KEPT,
+        bucket=settings.MODEL_BUCKET,
+        name=name,
+        new=new,
+        file_name=file_name,
+        note=note,
+        description=description,
+        packing_choice=packing_choice or settings.PACKING,
+        metadata=metadata or None,
+        sha256=sha256,
+    )
+    upload.full_clean()
+    upload.save()
+    return upload
+
+
+def find(*, owner: User, uid: str) -> Upload | None:
+    """The upload of that id, if it is ``owner``'s. Raises UploadExpired."""
+    found = Upload.objects.filter(owner=owner, uid=uid).select_related("version__model").first()
+    if found is not None and found.version_id is None and found.expires_at <= clock.now():
+        raise UploadExpired
+    return found
+
+
+def receive(
+    *, upload: Upload, offset: int, size: int, file: IO[bytes], checksum: Checksum | None
+) -> Upload:
+    """Add the ``size`` bytes of ``file``, which begin at ``offset``; returns the row as it is then.
+
+    They are kept stretch by stretch as they are read; with a checksum only when all of them are
+    right. With the last byte of the upload its version is made. Raises UploadLocked, WrongOffset,
+    ChecksumMismatch, services.NotStored, and ValidationError where no version can be made.
+    """
+    if offset != upload.offset or offset + size > upload.length:
+        raise WrongOffset
+    if size:
+        row = _claimed(upload)
+        lease = Lease(Upload.objects.all(), row, LEASE)
+        try:
+            if row.offset != offset:
+                raise WrongOffset
+            _keep(row, lease, file, size, checksum)
+        except LeaseLost:
+            raise UploadLocked from None
+        finally:
+            _give_back(lease)
+    upload.refresh_from_db()
+    if upload.complete:
+        _finish_soon(upload)
+        upload.refresh_from_db()
+    return upload
+
+
+def _claimed(upload: Upload) -> Upload:
+    row = Upload.objects.claim(upload.pk, lease=LEASE)
+    if row is None:
+        raise UploadLocked
+    return row
+
+
+def _give_back(lease: Lease[Upload]) -> None:
+    try:
+        lease.release()
+    except (LeaseLost, DatabaseError):
+        log.info("The lease of an upload was lost.", exc_info=True)
+
+
+def _keep(
+    row: Upload, lease: Lease[Upload], file: IO[bytes], size: int, checksum: Checksum | None
+) -> None:
+    """Write the bytes to staging and to rows. Raises LeaseLost, ChecksumMismatch, NotStored."""
+    if row.stretches.count() >= MOST_STRETCHES:
+        said = gettext("The upload came in too many small parts. Begin it again.")
+        raise ValidationError({"body": [ValidationError(said, code=CONFLICT)]})
+    hashed = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
+    uncommitted: list[Stretch] = []
+    offset, left = row.offset, size
+    try:
+        while left:
+            part = _NextBytes(file, min(left, STRETCH_BYTES), hashed)
+            stretch = Stretch(
+                upload=row, offset=offset, key=f"{row.prefix}{offset:015d}-{secrets.token_hex(4)}"
+            )
+            uncommitted.append(stretch)
+            try:
+                s3.upload(bucket=row.bucket, key=stretch.key, file=part, beat=lease.keep)  # type: ignore[arg-type]
+            except AwsError as error:
+                said = gettext(
+                    "The store did not take these bytes. What arrived before is kept, and the "
+                    "upload can go on. %(problem)s"
+                )
+                code = services.not_stored(error).code
+                raise services.NotStored(said % {"problem": error}, code=code) from error
+            stretch.size = part.size
+            offset, left = offset + part.size, left - part.size
+            if not part.size:  # the body was shorter than it said
+                break
+            if checksum is None:
+                _commit(row, lease, uncommitted)
+        if checksum is not None and hashed is not None:
+            if hashed.digest() != checksum.digest:
+                raise ChecksumMismatch
+            _commit(row, lease, uncommitted)
+    finally:
+        for stretch in uncommitted:
+            _delete(row.bucket, stretch.key)
+
+
+def _commit(row: Upload, lease: Lease[Upload], stretches: list[Stretch]) -> None:
+    """Write that these have arrived, which empties the list. Raises LeaseLost."""
+    with transaction.atomic():
+        Stretch.objects.bulk_create(one for one in stretches if one.size)
+        row.offset += sum(one.size for one in stretches)
+        lease.renew(offset=row.offset)
+    stretches.clear()
+
+
+class _NextBytes:
+    """The next ``most`` bytes of a file, counted and hashed while they are read."""
+
+    def __init__(self, file: IO[bytes], most: int, hashed: "hashlib._Hash | None") -> None:
+        self._file = file
+        self._left = most
+        self._hashed = hashed
+        self.size = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(data)
+        self.size += len(data)
+        if self._hashed is not None:
+            self._hashed.update(data)
+        return data
+
+
+def _finish_soon(upload: Upload) -> None:
+    """Make the version now; of a large upload have a worker make it, and wait a while for that."""
+    if upload.version_id is not None:
+        return
+    if upload.length <= AT_ONCE_BYTES:
+        finish(upload_pk=upload.pk)
+        return
+    with transaction.atomic():
+        enqueue_on_commit("models_catalog.tasks.finish_upload", upload.pk)
+    rows = Upload.objects.filter(pk=upload.pk)
+    waiting.until(
+        lambda: rows.unfinished().exists(), lambda unfinished: not unfinished, seconds=WAIT_S
+    )
+
+
+def finish(*, upload_pk: int) -> None:
+    """Make a version of an upload whose last byte has arrived; nothing where it was made before.
+
+    Raises what services.upload_version raises. Of these ValidationError and DigestMismatch are
+    final, and written to the row; after others the sweep tries again, until the upload expires.
+    """
+    row = Upload.objects.claim(upload_pk, lease=LEASE)
+    if row is None:
+        return
+    lease = Lease(Upload.objects.all(), row, LEASE)
+    if not row.complete:
+        _give_back(lease)
+        return
+    try:
+        services.upload_version(
+            name=row.name,
+            new=row.new,
+            description=row.description,
+            note=row.note,
+            file=_Joined(row),  # type: ignore[arg-type]
+            file_name=row.file_name,
+            actor=row.owner,
+            packing_choice=row.packing_choice,
+            metadata=row.metadata,
+            digests=[("sha256", bytes.fromhex(row.sha256))] if row.sha256 else [],
+            beat=lease.keep,
+            made=lambda version: lease.release(version=version),
+        )
+    except LeaseLost:
+        return
+    except (ValidationError, services.DigestMismatch) as error:
+        said = error.messages if isinstance(error, ValidationError) else [str(error)]
+        lease.release(problem=Sentence.verbatim(" ".join(said)).as_json())
+        _clear(row)
+        raise
+    except services.NotStored:
+        lease.release(check_after=clock.now() + _AGAIN)
+        raise
+    _clear(row)
+
+
+def finish_by_worker(*, upload_pk: int) -> None:
+    """What `finish` does, for a job: who uploads reads in the row what could not be done."""
+    try:
+        finish(upload_pk=upload_pk)
+    except (ValidationError, services.NotStored, services.DigestMismatch) as problem:
+        log.warning("No version was made of an upload: %s", problem)
+
+
+class _Joined:
+    """The bytes of an upload, in order, as one file."""
+
+    def __init__(self, row: Upload) -> None:
+        keys = list(row.stretches.values_list("key", flat=True))
+        self._pieces = self._read(row.bucket, keys)
+        self._piece = memoryview(b"")
+
+    @staticmethod
+    def _read(bucket: str, keys: list[str]) -> Iterator[bytes]:
+        for key in keys:
+            yield from s3.download(bucket=bucket, key=key)
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes, fewer at the end alone: S3 takes no small part before the last."""
+        pieces: list[memoryview] = []
+        length = 0
+        while size < 0 or length < size:
+            if not self._piece:
+                self._piece = memoryview(next(self._pieces, b""))
+                if not self._piece:
+                    break
+            taken = len(self._piece) if size < 0 else size - length
+            pieces.append(self._piece[:taken])
+            length += len(pieces[-1])
+            self._piece = self._piece[taken:]
+        return b"".join(pieces)
+
+
+def cancel(*, upload: Upload) -> None:
+    """Forget an upload and delete what has arrived of it; the version made of it stays.
+
+    Raises UploadLocked.
+    """
+    if upload.version_id is None and upload.problem is None:
+        _claimed(upload)
+    upload.delete()
+    _clear(upload)
+
+
+def _clear(upload: Upload) -> None:
+    """Delete what is staged of an upload; where S3 fails, `clear` does it later."""
+    try:
+        for found in s3.listing(bucket=upload.bucket, prefix=upload.prefix):
+            s3.delete(bucket=upload.bucket, key=found.key)
+    except AwsError as problem:
+        log.warning("What is staged of an upload is deleted later: %s", problem)
+
+
+def _delete(bucket: str, key: str) -> None:
+    try:
+        s3.delete(bucket=bucket, key=key)
+    except AwsError as problem:
+        log.warning("A stretch of an upload is deleted with the rest of it: %s", problem)
+
+
+def resume() -> None:
+    """Queue each upload that is complete, and of which a killed process made no version."""
+    due = Upload.objects.due().received().filter(expires_at__gt=clock.now())
+    for pk in due.values_list("pk", flat=True)[:50]:
+        enqueue_on_commit("models_catalog.tasks.finish_upload", pk)
+
+
+def clear() -> None:
+    """Delete uploads that have expired, and staged objects of no upload that still takes bytes."""
+    now = clock.now()
+    Upload.objects.filter(expires_at__lte=now).delete()
+    bucket, prefix = settings.MODEL_BUCKET, f"{settings.STAGING_PREFIX}/uploads/"
+    for found in list(s3.listing(bucket=bucket, prefix=prefix)):
+        uid = found.key.removeprefix(prefix).partition("/")[0]
+        if not Upload.objects.unfinished().filter(uid=uid).exists():
+            s3.delete(bucket=bucket, key=found.key)
