@@ -108,6 +108,9 @@ ACCESS: dict[str, Access] = {
     "models_catalog:dismiss": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:restore": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:delete": Access(OPERATOR, post=(409,)),  # its version was published
+    "models_catalog:retire": Access(OPERATOR, get=(), post=(302,)),
+    "models_catalog:unretire": Access(OPERATOR, get=(), post=(302,)),
+    "models_catalog:version-delete": Access(ADMIN, post=(422,)),
     "models_catalog:aliases": Access(VIEWER),
     "models_catalog:alias": Access(VIEWER),
     "models_catalog:alias-move": Access(OPERATOR, get=(), post=(422,)),

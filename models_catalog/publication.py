@@ -45,8 +45,10 @@ class VersionRejected(Exception):
 def resume_checks() -> None:
     """Queue a job for each version that is due: new ones that Redis lost, and cut-off ones."""
     for pk, state in Version.objects.due().values_list("pk", "state")[:50]:
-        deleting = state == Version.State.DELETING
-        enqueue_on_commit(f"models_catalog.tasks.{'remove' if deleting else 'check'}", pk)
+        if state == Version.State.DELETING:
+            enqueue_on_commit("models_catalog.tasks.remove", pk)
+        else:
+            enqueue_on_commit("models_catalog.tasks.check", pk)
 
 
 def check_version(*, version_pk: int) -> None:

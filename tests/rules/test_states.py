@@ -25,6 +25,8 @@ NO_STATES = {
     ("models_catalog/api.py", "uploaded"): "an order of the list",
     ("endpoints/api.py", "running"): "a field of the API",
     ("core/glossary.py", "ready"): "an anchor of the glossary",
+    ("core/glossary.py", "retired"): "an anchor of the glossary",
+    ("templates/models_catalog/_version.html", "deleted"): "a word that the page shows",
     ("core/ready_checks.py", "ready"): "the alias of a database connection",
     # The page of elements shows the looks of badges and steps; its rows are made up.
     **{
