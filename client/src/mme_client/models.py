@@ -282,16 +282,14 @@ class Models(Noun):
 
         >>> portal.models.retire("digits:1").state
         'retired'
+        >>> portal.models.restore("digits:1").state
+        'ready'
         """
         answer = self._transport.call("POST", f"{_path(name)}/retire")
         return Version.of(answer.document(), self._portal)
 
     def restore(self, name: str) -> Version:
-        """Make a retired version ready again.
-
-        >>> portal.models.restore("digits:1").state
-        'ready'
-        """
+        """Make a retired version ready again."""
         answer = self._transport.call("POST", f"{_path(name)}/restore")
         return Version.of(answer.document(), self._portal)
 
