@@ -21,7 +21,8 @@ from mmeportal import api
 from tests.rules import rows
 from tests.rules.api_subjects import subjects
 
-TIME = "2026-01-31T09:30:00Z"
+TIME, TIME_SAID = "2026-01-31T09:30:00Z", "31 Jan 2026, 18:30"
+_TIME_SAID = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4}, \d\d:\d\d")
 #: What differs from run to run or from machine to machine, and is frozen: by the field's name.
 FROZEN = {
     "id": "0123456789abcdef",
@@ -47,6 +48,8 @@ def _frozen(value: Any, field: str = "") -> Any:
         return [_frozen(inner) for inner in value]
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", value):
         return TIME
+    if isinstance(value, str):
+        value = _TIME_SAID.sub(TIME_SAID, value)
     frozen = FROZEN.get(field)
     return frozen if isinstance(value, type(frozen)) else value
 

@@ -53,8 +53,8 @@ class Models(Noun):
         has all of them. ``sort``: uploaded, name, called,
         size, ``meta.accuracy`` (the largest first) or ``least.loss`` (the smallest first).
 
-        >>> [model.name for model in portal.models.list(search="digits", sort="name")]
-        ['digits']
+        >>> next(portal.models.list(search="digits", sort="name")).name
+        'digits'
         """
         query = {
             "search": search,
