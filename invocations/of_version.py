@@ -24,6 +24,7 @@ def last_call(version: Version) -> Iterator[Use]:
 def forget_pictures(version: Version, beat: Callable[[], None]) -> None:
     """Delete the thumbnails of its calls; the calls stay, and name no picture any more."""
     rows = Invocation.objects.filter(version=version)
-    while pks := list(rows.exclude(picture_sha256="").values_list("pk", flat=True)[:_AT_ONCE]):
+    kept = rows.exclude(picture_sha256="", thumbnail=b"")
+    while pks := list(kept.values_list("pk", flat=True)[:_AT_ONCE]):
         Invocation.objects.filter(pk__in=pks).update(thumbnail=b"", picture_sha256="")
         beat()

@@ -4,7 +4,7 @@ Each change locks the row, is compared with what somebody saw, and is one event.
 """
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from django.contrib.auth.models import User
@@ -50,21 +50,27 @@ def describe_model(
         locked = RegisteredModel.objects.select_for_update(of=("self",))
         model = locked.select_related("owner", "created_by").get(name=name)
         check(model)
-        wrong: dict[str, list[str]] = {}
-        changes = {
-            "tags": partial(_tag, model, tags, add_tags, remove_tags, actor),
-            "owner": partial(_own, model, owner, actor),
-            "description": partial(_describe, model, description, actor),
-        }
-        for field, change in changes.items():
-            try:
-                change()
-            except ValidationError as error:
-                wrong[field] = error.messages
-        if wrong:
-            raise ValidationError(wrong)
+        _make(
+            {
+                "tags": partial(_tag, model, tags, add_tags, remove_tags, actor),
+                "owner": partial(_own, model, owner, actor),
+                "description": partial(_describe, model, description, actor),
+            }
+        )
         model.save(update_fields=["tag_lines", "owner", "description"])
     return model
+
+
+def _make(changes: Mapping[str, Callable[[], None]]) -> None:
+    """Make each change. Raises ValidationError by field, after all of them were tried."""
+    wrong: dict[str, list[str]] = {}
+    for field, change in changes.items():
+        try:
+            change()
+        except ValidationError as error:
+            wrong[field] = error.messages
+    if wrong:
+        raise ValidationError(wrong)
 
 
 def _tag(
@@ -152,18 +158,12 @@ def describe_version(
         locked = Version.objects.select_for_update(of=("self",)).defer("report")
         version = locked.select_related("model").get(model__name=name, number=number)
         check(version)
-        wrong: dict[str, list[str]] = {}
-        changes = {
-            "note": partial(_note, version, note, actor),
-            "metadata": partial(_measure, version, metadata, actor),
-        }
-        for field, change in changes.items():
-            try:
-                change()
-            except ValidationError as error:
-                wrong[field] = error.messages
-        if wrong:
-            raise ValidationError(wrong)
+        _make(
+            {
+                "note": partial(_note, version, note, actor),
+                "metadata": partial(_measure, version, metadata, actor),
+            }
+        )
         version.save(update_fields=["note", "metadata"])
     return version
 

@@ -1,13 +1,16 @@
-"""The upload form."""
+"""The forms of uploads, of what is said of models and versions, and of a deletion."""
 
 from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from models_catalog import metadata
+from models_catalog import tags as tags_of
 from models_catalog.archives import most_bytes, too_large, valid_file_name
 from models_catalog.metadata import Metadata
 from models_catalog.models import (
@@ -20,6 +23,89 @@ from models_catalog.models import (
     name_taken,
     valid_name,
 )
+
+
+class MetadataField(forms.CharField):
+    """Metadata, one a line as ``accuracy=0.93``; its cleaned value is Metadata."""
+
+    def __init__(self, *, rows: int) -> None:
+        attributes = {"rows": rows, "placeholder": "accuracy=0.93", "spellcheck": "false"}
+        super().__init__(
+            max_length=10_000,
+            required=False,
+            widget=forms.Textarea(attrs=attributes),
+            label=_("Metadata"),
+            help_text=_(
+                "What is known of it, one a line: metrics, the training run, the data set."
+            ),
+        )
+
+    def clean(self, value: Any) -> Metadata:
+        """Read it. Raises ValidationError, which says the line."""
+        return metadata.read(super().clean(value).splitlines())
+
+
+class ModelForm(forms.Form):
+    """What is said of a model."""
+
+    tags = forms.CharField(
+        required=False,
+        max_length=(tags_of.MOST_CHARACTERS + 2) * tags_of.MOST * 2,
+        label=_("Tags"),
+        help_text=_("With commas between them. Models are found by them in the list."),
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off"}),
+    )
+    description = forms.CharField(
+        required=False,
+        label=_("Description"),
+        help_text=_(
+            "In Markdown. HTML is shown as it is written, and a picture becomes a link to it."
+        ),
+        widget=forms.Textarea(attrs={"rows": 12}),
+    )
+    owner = forms.ChoiceField(
+        required=False,
+        label=_("Owner"),
+        help_text=_("Who answers for the model. Without one it is who made it."),
+        widget=forms.Select(attrs={"data-combobox": ""}),
+    )
+
+    def __init__(self, *args: Any, model: RegisteredModel, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        made_by = model.created_by.get_username() if model.created_by else ""
+        people = User.objects.filter(is_active=True).order_by("username")
+        names = {*people.values_list("username", flat=True), model.owned_by} - {""}
+        nobody = [] if made_by else [("", gettext("Nobody"))]
+        self._choices = [*nobody, *((name, name) for name in sorted(names))]
+        self.fields["owner"].choices = self._choices  # type: ignore[attr-defined]
+
+    @classmethod
+    def of(cls, model: RegisteredModel) -> "ModelForm":
+        """The form with what holds now."""
+        now = {
+            "tags": ", ".join(model.tags),
+            "owner": model.owned_by,
+            "description": model.description,
+        }
+        return cls(model=model, initial=now)
+
+
+class VersionForm(forms.Form):
+    """What is said of a version."""
+
+    note = forms.CharField(
+        max_length=500,
+        required=False,
+        label=_("Version note"),
+        help_text=_("What is new in this version."),
+    )
+    meta = MetadataField(rows=8)
+
+    @classmethod
+    def of(cls, version: Version) -> "VersionForm":
+        """The form with what holds now."""
+        now = {"note": version.note, "meta": metadata.lines(version.metadata or {})}
+        return cls(initial=now)
 
 
 class DeleteVersionForm(forms.Form):
@@ -81,15 +167,7 @@ class UploadForm(forms.Form):
         label=_("Version note"),
         help_text=_("What is new in this version."),
     )
-    meta = forms.CharField(
-        max_length=10_000,
-        required=False,
-        widget=forms.Textarea(
-            attrs={"rows": 2, "placeholder": "accuracy=0.93", "spellcheck": "false"}
-        ),
-        label=_("Metadata"),
-        help_text=_("What is known of it, one a line: metrics, the training run, the data set."),
-    )
+    meta = MetadataField(rows=2)
     packing = forms.ChoiceField(
         choices=Version.PackingChoice,
         required=False,
@@ -105,7 +183,6 @@ class UploadForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.model = model
         #: What is in the field `meta`, once the form is valid.
-        self.metadata: Metadata = {}
         self.fields["packing"].initial = settings.PACKING
         if model is not None:
             del self.fields["name"]
@@ -127,9 +204,3 @@ class UploadForm(forms.Form):
         if (file.size or 0) > most_bytes():
             raise forms.ValidationError(too_large())
         return file
-
-    def clean_meta(self) -> str:
-        """Read the metadata."""
-        text: str = self.cleaned_data["meta"]
-        self.metadata = metadata.read(text.splitlines())
-        return text

@@ -169,15 +169,22 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             Q(owner__username=username) | Q(owner=None, created_by__username=username)
         )
 
-    def tags(self) -> list[str]:
-        """The tags that any of them has, sorted."""
-        kept = self.exclude(tag_lines="").order_by().values_list("tag_lines", flat=True).distinct()
-        return sorted({tag for lines in kept for tag in tags_of.unframed(lines)})
+    def narrowings(self) -> dict[str, list[str]]:
+        """What they can be narrowed to, by one query: each ``tag``, ``owner`` and ``alias``."""
 
-    def owners(self) -> list[str]:
-        """The names of those who own any of them, sorted."""
-        names = self.order_by().values_list(_owner_name(), flat=True).distinct()
-        return sorted(name for name in names if name)
+        def named(kind: str, rows: models.QuerySet[Any], what: Any) -> Any:
+            text = models.TextField()
+            kept = rows.order_by().values_list(models.Value(kind, text), Cast(what, text))
+            return kept.distinct()
+
+        aliases = Alias.objects.filter(model__in=self.order_by().values("pk"))
+        rows = named("tag", self, "tag_lines").union(
+            named("owner", self, _owner_name()), named("alias", aliases, "name")
+        )
+        found: dict[str, set[str]] = {"tag": set(), "owner": set(), "alias": set()}
+        for kind, text in rows:
+            found[kind].update(tags_of.unframed(text) if kind == "tag" else [text] if text else [])
+        return {kind: sorted(values) for kind, values in found.items()}
 
     def with_best(self, key: str, *, least: bool = False) -> Self:
         """Those of which a ready version has a number of this key, with ``best_value`` and its
@@ -832,10 +839,6 @@ class AliasQuerySet(models.QuerySet["Alias"]):
             )
             .order_by("model__name", models.Case(models.When(name=LIVE, then=0), default=1), "name")
         )
-
-    def names(self) -> list[str]:
-        """What aliases are called, over all models."""
-        return list(self.order_by("name").values_list("name", flat=True).distinct())
 
 
 class Alias(models.Model):

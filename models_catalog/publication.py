@@ -20,7 +20,7 @@ from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
 from models_catalog import packing, reasons, s3, temporary, validation
-from models_catalog.models import Version
+from models_catalog.models import Version, VersionQuerySet
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +43,14 @@ class VersionRejected(Exception):
 
 
 def resume_checks() -> None:
-    """Queue a job for each version that is due: new ones that Redis lost, and cut-off ones."""
-    for pk, state in Version.objects.due().values_list("pk", "state")[:50]:
-        if state == Version.State.DELETING:
-            enqueue_on_commit("models_catalog.tasks.remove", pk)
-        else:
-            enqueue_on_commit("models_catalog.tasks.check", pk)
+    """Queue a check for each version that is due: new ones that Redis lost, and cut-off ones."""
+    for pk in _to_check().due().values_list("pk", flat=True)[:50]:
+        enqueue_on_commit("models_catalog.tasks.check", pk)
+
+
+def _to_check() -> VersionQuerySet:
+    """All but those that are being deleted, which are retiring.py's."""
+    return Version.objects.exclude(state=Version.State.DELETING)
 
 
 def check_version(*, version_pk: int) -> None:
@@ -68,7 +70,7 @@ def check_version(*, version_pk: int) -> None:
     Idempotent: an earlier attempt may have been killed at any step, and each step looks first at
     what it left.
     """
-    rows = Version.objects.exclude(state=Version.State.DELETING)
+    rows = _to_check()
     version = rows.select_related("model").claim(version_pk, lease=LEASE)
     if version is None:
         return

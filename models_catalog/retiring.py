@@ -23,7 +23,7 @@ from core import backoff, clock, errors
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from models_catalog import s3
-from models_catalog.models import Alias, RegisteredModel, Version
+from models_catalog.models import Alias, RegisteredModel, Version, VersionQuerySet
 
 log = logging.getLogger(__name__)
 
@@ -182,12 +182,22 @@ def _change(
     record(action=action, subject=version, parameters=parameters, actor=actor, level=level)
 
 
+def _deleting() -> VersionQuerySet:
+    return Version.objects.filter(state=State.DELETING)
+
+
+def resume() -> None:
+    """Queue each deletion that is due: what Redis lost, was cut off, or failed."""
+    for pk in _deleting().due().values_list("pk", flat=True)[:50]:
+        enqueue_on_commit("models_catalog.tasks.remove", pk)
+
+
 def remove(*, version_pk: int) -> None:
     """Delete the objects of a version whose deletion was requested; idempotent.
 
     What fails is retried, with pauses, for as long as it takes: the row says what is wrong.
     """
-    rows = Version.objects.filter(state=State.DELETING)
+    rows = _deleting()
     version = rows.select_related("model").claim(version_pk, lease=LEASE)
     if version is None:
         return

@@ -39,6 +39,7 @@ def remove(version_pk: int) -> None:
 def sweep() -> None:
     """Take up what was not begun, or cut off: checks, deletions, complete uploads, mirrors."""
     publication.resume_checks()
+    retiring.resume()
     uploads.resume()
     alias_mirror.resume()
 

@@ -39,7 +39,6 @@ from models_catalog.forms import ArrivedForm, DeleteVersionForm, UploadForm
 from models_catalog.models import (
     IN_PROGRESS,
     NO_VERSION,
-    Alias,
     RegisteredModel,
     Version,
     VersionQuerySet,
@@ -74,6 +73,7 @@ _NEVER, _DAYS = "never", (1, 7, 30, 90)
 def model_list(request: HttpRequest) -> HttpResponse:
     """All models, newest upload first; or what a search and filters find."""
     called = [(days, _within_days(days)) for days in _DAYS]
+    offered = RegisteredModel.objects.narrowings()
     keys = measured.keys()
     key = request.GET.get("meta", "")
     shown = key if key in keys else ""
@@ -112,7 +112,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
             Choice(
                 "alias",
                 _("Any alias"),
-                [(name, name) for name in Alias.objects.names()],
+                [(name, name) for name in offered["alias"]],
                 narrow=lambda models, name: models.with_alias(name),
             ),
             Choice(
@@ -125,14 +125,14 @@ def model_list(request: HttpRequest) -> HttpResponse:
             Choice(
                 "tag",
                 _("Any tag"),
-                [(tag, tag) for tag in RegisteredModel.objects.tags()],
+                [(tag, tag) for tag in offered["tag"]],
                 narrow=lambda models, tag: models.with_tag(tag),
                 more=True,
             ),
             Choice(
                 "owner",
                 _("Any owner"),
-                [(name, name) for name in RegisteredModel.objects.owners()],
+                [(name, name) for name in offered["owner"]],
                 narrow=lambda models, name: models.owned_by(name),
                 more=True,
             ),
@@ -464,7 +464,7 @@ def _upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse
                 name=model.name if model else data["name"],
                 description=data.get("description", ""),
                 note=data["note"],
-                metadata=form.metadata,
+                metadata=data["meta"],
                 file=data["archive"],
                 file_name=data["archive"].name,
                 new=model is None,
@@ -580,7 +580,6 @@ def _version_context(version: Version) -> dict[str, object]:
     layers = version.artifact.get("layers") or {}
     twin = Version.objects.twins(version).first()
     others = version.model.versions.values_list("number", flat=True)
-    aliases = alias_views.of_model(version.model)
     return {
         "version": version,
         "previous": others.filter(number__lt=version.number).order_by("-number").first(),
@@ -595,8 +594,7 @@ def _version_context(version: Version) -> dict[str, object]:
         "output": _output(version.artifact.get("output")),
         "left_out": sum(not file["packed"] for file in version.files),
         "events": Event.objects.about("version", version.pk)[:20],
-        **aliases,
-        "aliased_here": any(one.version_id == version.pk for one in aliases["aliases"]),
+        **alias_views.of_model(version.model),
     }
 
 

@@ -12,7 +12,7 @@ from activity.models import Event
 from core import clock, errors
 from endpoints.models import Endpoint
 from invocations.models import Invocation
-from models_catalog import publication, references, retiring, s3, services
+from models_catalog import publication, references, retiring, s3, services, tasks
 from models_catalog.aliases import AliasRefused
 from models_catalog.models import Alias, RegisteredModel, Version
 from models_catalog.retiring import RetireRefused
@@ -175,10 +175,10 @@ def test_a_killed_deletion_is_taken_up(
         with pytest.raises(_Killed):
             retiring.remove(version_pk=version.pk)
     assert _two().state == "deleting"
-    publication.resume_checks()
+    tasks.sweep()
     assert jobs == [], "its lease has not run out"
-    Version.objects.update(leased_until=clock.now(), check_after=clock.now())
-    publication.resume_checks()
+    Version.objects.filter(number=2).update(leased_until=clock.now(), check_after=clock.now())
+    tasks.sweep()
     assert jobs == [("models_catalog.tasks.remove", version.pk)]
     publication.check_version(version_pk=version.pk)  # takes no version that is being deleted
     retiring.remove(version_pk=version.pk)
@@ -226,6 +226,9 @@ def test_what_uses_it_is_said_and_thumbnails_go(
     version = _two()
     assert [use.kind for use in retiring.uses(version)] == []
     call = _called(version)
+    old = Invocation.objects.create(  # of the release that kept the thumbnail alone
+        endpoint=call.endpoint, version=version, target_model="t", thumbnail=b"small"
+    )
     point(2)
     assert [use.kind for use in retiring.uses(version)] == ["alias", "endpoint", "call"]
     admin = client_of("admin")
@@ -239,12 +242,26 @@ def test_what_uses_it_is_said_and_thumbnails_go(
     answer = admin.post(f"{V2}delete/", {"typed_name": "digits v2"})
     assert (answer.status_code, answer.headers["Location"]) == (302, V2)
     retiring.remove(version_pk=version.pk)
-    call.refresh_from_db()
-    assert (bytes(call.thumbnail), call.picture_sha256) == (b"", "")
+    for one in (call, old):
+        one.refresh_from_db()
+        assert (bytes(one.thumbnail), one.picture_sha256) == (b"", "")
     page = admin.get(V2).content.decode()
     assert "nothing of it is stored any more" in page
     assert admin.get(f"{V2}delete/").status_code == 302
     assert admin.get(f"{V2}download/").status_code == 404
+
+
+@pytest.mark.django_db
+def test_a_page_says_why_a_version_with_an_alias_is_not_retired(
+    client_of: Callable[[str], Client],
+) -> None:
+    make_model()
+    point(2)
+    operator = client_of("operator")
+    assert f'action="{V2}retire/"' in operator.get(V2).content.decode()
+    page = operator.post(f"{V2}retire/", follow=True).content.decode()
+    assert "An alias points at digits v2: digits@live." in page
+    assert _two().state == "ready"
 
 
 @pytest.mark.django_db
@@ -255,7 +272,7 @@ def test_a_page_retires_with_an_undo(client_of: Callable[[str], Client]) -> None
     assert "digits v2 is retired." in page
     assert f'action="{V2}unretire/"' in page
     assert "Retired: it is offered and called here no more" in page
-    assert "Delete the version" not in page
+    assert f"{V2}delete/" not in page, "an operator deletes no version"
     assert operator.get(f"{V2}delete/").status_code == 403
     page = operator.post(f"{V2}unretire/", {"next": V2}, follow=True).content.decode()
     assert "digits v2 is ready again." in page

@@ -303,6 +303,7 @@ def _versions(count: int, owner: User) -> tuple[Any, list[Any]]:
             model=model,
             number=number,
             note="A note.",
+            metadata={"accuracy": 0.9 + number / 1000},
             created_by=owner,
             bucket=settings.MODEL_BUCKET,
             prefix=prefix,

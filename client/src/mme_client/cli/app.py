@@ -95,6 +95,10 @@ Timeout = Annotated[
     ),
 ]
 
+OneVersion = Annotated[str, typer.Argument(metavar="VERSION", help=_("As digits:2."))]
+Yes = Annotated[bool, typer.Option("--yes", help=_("Do not ask for its name."))]
+UntilGone = Annotated[bool, typer.Option("--wait", help=_("Wait until it is gone."))]
+
 
 def _command(group: typer.Typer, name: str, help: str, *examples: str) -> Callable[[F], F]:
     """Register a command, with its examples."""
@@ -546,7 +550,7 @@ def alias(
     "mme retire digits:1",
 )  # fmt: skip
 def retire(
-    name: Annotated[str, typer.Argument(metavar="VERSION", help=_("As digits:2."))],
+    name: OneVersion,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -558,7 +562,7 @@ def retire(
 
 @_command(app, "restore", _("Make a retired version ready again."), "mme restore digits:1")
 def restore(
-    name: Annotated[str, typer.Argument(metavar="VERSION", help=_("As digits:2."))],
+    name: OneVersion,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -573,9 +577,9 @@ def restore(
     "mme delete digits:1 --yes --wait",
 )  # fmt: skip
 def delete(
-    name: Annotated[str, typer.Argument(metavar="VERSION", help=_("As digits:2."))],
-    yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask for its name."))] = False,
-    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it is gone."))] = False,
+    name: OneVersion,
+    yes: Yes = False,
+    wait: UntilGone = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -648,8 +652,8 @@ def endpoints(
 )
 def teardown(
     name: Annotated[str, typer.Argument(metavar="NAME", help=_("The endpoint's name."))],
-    yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask for its name."))] = False,
-    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it is gone."))] = False,
+    yes: Yes = False,
+    wait: UntilGone = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
