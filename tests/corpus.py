@@ -95,7 +95,7 @@ def beside(*parts: bytes) -> Make:
     return tar(GOOD, *parts)
 
 
-def files(change: Change | None = None, **more: Any) -> Make:
+def files(change: Change | None = None) -> Make:
     """The good network's files, changed, packed as tarfile does."""
 
     def make() -> bytes:
@@ -103,7 +103,7 @@ def files(change: Change | None = None, **more: Any) -> Make:
         if change is not None:
             change(found)
         out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode="w:gz", **more) as archive:
+        with tarfile.open(fileobj=out, mode="w:gz") as archive:
             for name, data in found.items():
                 info = tarfile.TarInfo(name)
                 info.size = len(data)
@@ -121,7 +121,12 @@ def put(name: str, data: bytes | str) -> Make:
 
 def without(*names: str) -> Make:
     """The good network without these files."""
-    return files(lambda found: [found.pop(name) for name in names] and None)
+
+    def change(found: dict[str, bytes]) -> None:
+        for name in names:
+            del found[name]
+
+    return files(change)
 
 
 def cut(part: float) -> Make:
