@@ -297,7 +297,7 @@ WEBHOOK_PRIVATE_NETWORKS = networks(
     env_list("WEBHOOK_PRIVATE_NETWORKS"), "WEBHOOK_PRIVATE_NETWORKS"
 )
 # Who may have signed the receivers' certificates; the system's list without it.
-WEBHOOK_CA_FILE = env_str("WEBHOOK_CA_FILE", "") or None
+WEBHOOK_CA_BUNDLE = env_str("WEBHOOK_CA_BUNDLE", "") or None
 NOTICES_KEPT_DAYS = env_int("NOTICES_KEPT_DAYS", 30, least=1)
 
 # --- uploads ---------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from ninja import Query, Router, Status
 from pydantic import Field
 
@@ -25,7 +26,7 @@ from notices.services import MAY_MANAGE
 
 router = Router(tags=["webhooks"])
 
-_DOING = "manage webhooks"
+_DOING = gettext_noop("manage webhooks")
 DeliveryState = Annotated[str, OneOf(Delivery.State)]
 
 

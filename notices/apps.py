@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from activity import codes, subjects
 from core import attention, palette, panels
@@ -27,7 +28,7 @@ class NoticesConfig(AppConfig):
             Webhook.activity_kind,
             Webhook,
             permission=MAY_MANAGE,
-            doing="manage webhooks",
+            doing=gettext_noop("manage webhooks"),
             label=_("Webhooks"),
         )
         register_listener(delivering.note)

@@ -103,6 +103,8 @@ def _exchange(
                 connection.putheader(name, value)
             connection.endheaders(body)
             response = connection.getresponse()
+            if time.monotonic() >= deadline:  # its headers were cut off, which http.client takes
+                raise _TooLate
             data = response.read(KEPT_BYTES)
         except (OSError, http.client.HTTPException):
             if time.monotonic() >= deadline:
@@ -163,7 +165,7 @@ def _connected(address: Address, port: int, timeout: float) -> socket.socket:
 
 
 def _context() -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.WEBHOOK_CA_FILE)
+    context = ssl.create_default_context(cafile=settings.WEBHOOK_CA_BUNDLE)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

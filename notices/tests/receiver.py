@@ -1,5 +1,6 @@
 """A receiver of webhooks on loopback: it keeps what it is sent, and answers as it is told."""
 
+import contextlib
 import ssl
 import threading
 from collections.abc import Iterator
@@ -58,19 +59,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        try:
+        with contextlib.suppress(OSError):  # who reads no more than the beginning has gone
             self.wfile.write(body)
-        except OSError:
-            pass  # who reads no more than the beginning has gone
 
     def _drip(self) -> None:
         """A header line that never ends."""
-        try:
+        with contextlib.suppress(OSError):
             self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
             while not self.receiver.ended.wait(self.receiver.drip_s):
                 self.wfile.write(b"a")
-        except OSError:
-            pass
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing is printed."""
