@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -64,7 +65,7 @@ def webhook_list(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """Make a webhook; the answer shows its secret once."""
     if request.method != "POST":
-        form = WebhookForm(initial={"language": request.LANGUAGE_CODE})
+        form = WebhookForm(initial={"language": get_language()})
         return render(request, "notices/new.html", {"form": form})
     form = WebhookForm(request.POST)
     if form.is_valid():
