@@ -79,6 +79,9 @@ WAYS: dict[str, Ways] = {
     "versions_delete": Ways(
         "delete", "models_catalog:version-delete", "catalog.md#Retire and delete"
     ),
+    "copies_list": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
+    "copies_preview": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
+    "copies_create": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
     "versions_dismiss": Ways(
         Without("a version that was refused is dismissed by who has looked at why"),
         "models_catalog:dismiss",

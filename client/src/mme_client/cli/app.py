@@ -546,6 +546,39 @@ def alias(
 
 
 @_command(
+    app, "copy", _("Copy a version under other names, within the store; done when all are ready."),
+    "mme copy squeezenet:1 --to 'demo/squeezenet_{n}' --times 10",
+)  # fmt: skip
+def copy(
+    name: OneVersion,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="KEY",
+            help=_(
+                "Where to, below the store's prefix, without .tar.gz; {n} is 1, 2, 3, and the last "
+                "part the model's name."
+            ),
+            show_default=False,
+        ),
+    ],
+    times: Annotated[
+        int, typer.Option("--times", metavar="N", min=1, max=100, help=_("How many copies."))
+    ] = 1,
+    preview: Annotated[
+        bool, typer.Option("--preview", help=_("Show names, keys and conflicts; make nothing."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import copying
+
+    copying.copy(name, to=to, times=times, preview=preview, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
     app, "retire", _("Offer and call a version nowhere any more; its archive stays."),
     "mme retire digits:1",
 )  # fmt: skip
