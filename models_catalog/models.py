@@ -959,6 +959,10 @@ class UploadQuerySet(LeaseQuerySet["Upload"]):
         """Those of which no version was made yet."""
         return self.filter(version=None, problem__isnull=True)
 
+    def listed(self, *, now: datetime) -> Self:
+        """Those of which there is no version, also where none can be made; not what has expired."""
+        return self.filter(version=None, expires_at__gt=now)
+
     def received(self) -> Self:
         """Those whose last byte has arrived."""
         return self.filter(offset=models.F("length"))

@@ -93,13 +93,12 @@ WAYS: dict[str, Ways] = {
         "api.md#Uploads that go on",
     ),
     "uploads_create": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
+    "uploads_list": Ways("uploads", "models_catalog:new", "catalog.md#Upload over a bad line"),
     "uploads_offset": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
     "uploads_get": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
     "uploads_send": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
     "uploads_cancel": Ways(
-        Without("what was not finished is forgotten after a day"),
-        "models_catalog:upload",
-        "api.md#Uploads that go on",
+        "uploads cancel", "models_catalog:upload", "catalog.md#Upload over a bad line"
     ),
     "aliases_list": Ways("alias", "models_catalog:aliases", "catalog.md#Aliases by the API"),
     "aliases_get": Ways("alias", "models_catalog:alias", "catalog.md#Aliases by the API"),

@@ -346,6 +346,34 @@ class Version(Record):
         return version
 
 
+@dataclass(frozen=True, kw_only=True)
+class MadeVersion(Record):
+    """The version that an upload became."""
+
+    model: str
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload(Record):
+    """An archive on its way: ``offset`` of its ``length`` bytes have arrived."""
+
+    id: str
+    model: str
+    file_name: str
+    note: str
+    length: int
+    offset: int
+    created_at: datetime
+    expires_at: datetime
+    made: MadeVersion | None
+    problem: str | None
+
+    def cancel(self) -> None:
+        """Forget it, and delete what has arrived."""
+        self._portal.uploads.cancel(self.id)
+
+
 # --- endpoints -----------------------------------------------------------------------------
 
 

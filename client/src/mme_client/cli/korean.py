@@ -415,4 +415,15 @@ MESSAGES: dict[str, str] = {
     "when": "시각",
     "what": "내용",
     "before": "이전",
+    # --- uploading.py ---
+    "Your uploads that are not complete.": "완료되지 않은 내 업로드를 표시합니다.",
+    "Forget uploads, and delete what has arrived of them.": (
+        "업로드를 취소하고 도착한 부분을 삭제합니다."
+    ),
+    "As mme uploads says them.": "mme uploads가 표시하는 ID입니다.",
+    "arrived": "도착",
+    "begun": "시작",
+    "problem": "문제",
+    "{sent} of {all}": "{sent} / {all}",
+    "Cancelled: {name}. Nothing of it is kept.": "취소했습니다: {name}. 보관된 것은 없습니다.",
 }
