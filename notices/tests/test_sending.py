@@ -77,7 +77,8 @@ def test_a_receiver_that_drips_is_given_up_in_time(
     assert time.monotonic() - began < 3
 
 
-def test_nobody_listens(_loopback: None) -> None:
+@pytest.mark.usefixtures("_loopback")
+def test_nobody_listens() -> None:
     answer = _post("http://127.0.0.1:1025/")
     assert (answer.status, answer.is_good) == (None, False)
     assert "refused" in str(answer.problem)

@@ -14,6 +14,7 @@ from mme_client.models import Models
 from mme_client.records import Me, Record, Status
 from mme_client.tokens import Tokens
 from mme_client.transport import Transport
+from mme_client.uploads import Uploads
 from mme_client.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Portal:
         self.events = Events(self)
         self.tokens = Tokens(self)
         self.webhooks = Webhooks(self)
+        self.uploads = Uploads(self)
 
     def __enter__(self) -> Self:
         return self
