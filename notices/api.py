@@ -135,7 +135,7 @@ class _Problems:
     def __enter__(self) -> None:
         """Nothing is to be done first."""
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, services.WebhookGone):
             said = _("There is no such webhook or delivery: %(id)s.") % {"id": self._id}
             raise Problem("not-found", said) from None
