@@ -29,12 +29,16 @@ _LEAST_S = 0.05
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a POST. ``status`` None: no answer came, and ``problem`` says why."""
+    """What came of an attempt. ``status`` None: no answer came, and ``problem`` says why.
+
+    ``final``: trying again does not help.
+    """
 
     ms: int
     status: int | None = None
     text: str = ""
     problem: Sentence | None = None
+    final: bool = False
 
     @property
     def is_good(self) -> bool:

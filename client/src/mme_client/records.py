@@ -157,7 +157,18 @@ class Token(Record):
     token: str = field(repr=False)
 
 
-# --- webhooks ------------------------------------------------------------------------------
+# --- webhooks and mails --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mails(Record):
+    """What the caller is told of by mail; ``offered``: what may be chosen."""
+
+    kinds: list[str]
+    only_own: bool
+    offered: list[str]
+    address: str
+    possible: bool
 
 
 @dataclass(frozen=True, kw_only=True)

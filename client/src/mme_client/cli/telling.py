@@ -1,4 +1,4 @@
-"""``mme webhook``: which addresses are told what happens, and what they answered."""
+"""``mme webhook`` and ``mme mails``: who is told what happens, and what they answered."""
 
 from __future__ import annotations
 
@@ -244,3 +244,42 @@ def remove(id: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
             terminal.document(removed.document)
         else:
             terminal.note(_("Removed: {name}").format(name=removed.note or removed.url))
+
+
+def mails(
+    kinds: Sequence[str],
+    *,
+    none: bool,
+    all: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """What the caller is told of by mail; with ``kinds`` or ``none`` another choice."""
+    if none and kinds:
+        raise WrongUse(_("Give --kind or --none."))
+    if all and not kinds:
+        raise WrongUse(_("Say with --kind of what."))
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if none or kinds:
+            choice = portal.mails.choose(kinds, only_own=not all)
+        else:
+            choice = portal.mails.get()
+        if json:
+            terminal.document(choice.document)
+        elif quiet:
+            for one in choice.kinds:
+                terminal.line(one)
+        else:
+            terminal.fields(
+                [
+                    (_("kinds"), ", ".join(choice.kinds) or _("none")),
+                    (_("of"), _("your own") if choice.only_own else _("everybody's")),
+                    (_("address"), choice.address),
+                    (_("offered"), ", ".join(choice.offered)),
+                ]
+            )
+            if not choice.possible:
+                terminal.note(_("This portal has no mail server, so it sends no mails."))
+            elif not choice.address:
+                terminal.note(_("Your account has no mail address: an admin can add it."))
