@@ -16,6 +16,7 @@ class NoticesConfig(AppConfig):
     def ready(self) -> None:
         """Register events, the subject, the outbox, the link, rights, and what Today shows."""
         from accounts import roles
+        from activity.panels import MAY_LOOK
         from activity.services import register_listener
         from notices import delivering, finding, kinds, mail_page
         from notices.attention import paused
@@ -49,7 +50,7 @@ class NoticesConfig(AppConfig):
         panels.register(
             "preferences",
             "notices/_mails.html",
-            permission=mail_page.MAY_LOOK,
+            permission=MAY_LOOK,
             context=mail_page.context,
         )
         panels.register_link(

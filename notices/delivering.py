@@ -24,7 +24,7 @@ from core.lease import LeaseLost
 from core.sentences import Sentence, phrase
 from notices import addresses, kinds, mails, payload, sending, signing
 from notices.events import TEST
-from notices.models import Attempt, Delivery, Webhook
+from notices.models import Delivery, DeliveryAttempt, Webhook
 from notices.sending import Answer
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def _posted(row: Delivery, webhook: Webhook, at: datetime) -> Answer:
 def _settle(row: Delivery, at: datetime, answer: Answer) -> None:
     """Write an attempt and what came of it, and give the lease back; raises LeaseLost."""
     problem = answer.problem
-    Attempt.objects.create(
+    DeliveryAttempt.objects.create(
         delivery=row,
         at=at,
         ms=answer.ms,

@@ -12,7 +12,6 @@ from django.views.decorators.http import require_POST
 from core.permissions import actor, require_permission
 from notices import mails
 
-MAY_LOOK = "activity.view_event"
 _ALL, _OWN = "all", "own"
 
 

@@ -24,7 +24,7 @@ from activity.models import Event
 from core import languages
 from core.sentences import phrase
 from notices import kinds, payload
-from notices.kinds import Concern, Kind
+from notices.kinds import Concern, NewsKind
 from notices.models import Delivery, MailChoice
 from notices.sending import Answer
 
@@ -35,7 +35,7 @@ _FOR_GOOD = 500
 
 
 @dataclass(frozen=True)
-class Choice:
+class MailSetting:
     """What a person chose; ``only_own``: only of what is their own."""
 
     kinds: tuple[str, ...] = ()
@@ -47,21 +47,21 @@ def is_possible() -> bool:
     return bool(settings.EMAIL_HOST)
 
 
-def offered(user: User) -> list[Kind]:
+def offered(user: User) -> list[NewsKind]:
     """The kinds of which somebody may be told."""
     return [kind for kind in kinds.all_kinds() if user.has_perm(kind.permission)]
 
 
-def chosen(user: User) -> Choice:
+def chosen(user: User) -> MailSetting:
     """What somebody chose, as far as they may be told of it now."""
     row = MailChoice.objects.filter(user=user).first()
     if row is None:
-        return Choice()
+        return MailSetting()
     known = {kind.name for kind in offered(user)}
-    return Choice(tuple(name for name in row.kinds if name in known), row.only_own)
+    return MailSetting(tuple(name for name in row.kinds if name in known), row.only_own)
 
 
-def choose(*, user: User, kinds: Iterable[str], only_own: bool) -> Choice:
+def choose(*, user: User, kinds: Iterable[str], only_own: bool) -> MailSetting:
     """Keep what somebody wants to be told of; raises ValidationError by field."""
     wanted = list(dict.fromkeys(kinds))
     known = [kind.name for kind in offered(user)]
@@ -71,10 +71,10 @@ def choose(*, user: User, kinds: Iterable[str], only_own: bool) -> Choice:
         shown = {"kind": unknown[0], "known": ", ".join(known)}
         raise ValidationError({"kinds": said % shown})
     MailChoice.objects.update_or_create(user=user, defaults={"kinds": wanted, "only_own": only_own})
-    return Choice(tuple(wanted), only_own)
+    return MailSetting(tuple(wanted), only_own)
 
 
-def readers(event: Event, kind: Kind, concern: Concern) -> list[int]:
+def readers(event: Event, kind: NewsKind, concern: Concern) -> list[int]:
     """The ids of the people who are told of an event."""
     if not is_possible():
         return []

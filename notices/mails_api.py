@@ -6,13 +6,13 @@ from django.http import HttpRequest
 from ninja import Router
 from pydantic import Field
 
+from activity.panels import MAY_LOOK
 from core.api import etags
 from core.api.caller import ANY
 from core.api.operations import operation
 from core.api.schema import Input, Schema
 from core.permissions import actor
 from notices import mails
-from notices.mail_page import MAY_LOOK
 
 router = Router(tags=["mails"])
 

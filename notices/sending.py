@@ -19,7 +19,7 @@ from django.conf import settings
 from core.sentences import Sentence, phrase
 from core.version import VERSION
 from notices import addresses
-from notices.addresses import Address, Refused, Target, Unresolved
+from notices.addresses import Address, AddressRefused, Target, Unresolved
 from notices.models import KEPT_BYTES
 
 CONNECT_S: Final = 5.0
@@ -59,7 +59,7 @@ def post(target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
     try:
         found = addresses.resolve(target)
         status, text = _exchange(target, found, headers, body)
-    except (Refused, Unresolved) as refusal:
+    except (AddressRefused, Unresolved) as refusal:
         return answer(refusal.sentence)
     except _TooLate:
         return answer(

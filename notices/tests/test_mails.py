@@ -20,7 +20,7 @@ from accounts.models import Preferences
 from activity.services import record
 from models_catalog.models import RegisteredModel, Version
 from notices import delivering, mails
-from notices.models import Attempt, Delivery
+from notices.models import Delivery, DeliveryAttempt
 from notices.tests.conftest import make_version, ready, rejected
 from tests.servers import free_port
 
@@ -119,7 +119,7 @@ def test_who_gets_a_mail(
     rejected(version)
     _deliver()
     assert server.to == ["vera@example.com"]
-    assert "may not see" in Attempt.objects.get(delivery__person=nobody).problem
+    assert "may not see" in DeliveryAttempt.objects.get(delivery__person=nobody).problem
     rejected(make_version("his", created_by=oliver))
     RegisteredModel.objects.filter(name="digits").update(owner=oliver)
     rejected(make_version(number=2))
@@ -157,7 +157,7 @@ def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_for_good_is_n
     _deliver()
     row = Delivery.objects.get()
     assert row.state == Delivery.State.PENDING
-    assert "Greylisted" in Attempt.objects.get().problem
+    assert "Greylisted" in DeliveryAttempt.objects.get().problem
     Delivery.objects.update(check_after=F("check_after") - timedelta(seconds=6))
     _deliver()
     assert len(server.got) == 1
@@ -174,7 +174,7 @@ def test_a_server_that_is_away_is_asked_again(vera: User, version: Version, sett
     rejected(version)
     _deliver()
     assert Delivery.objects.get().state == Delivery.State.PENDING
-    assert "refused" in Attempt.objects.get().problem
+    assert "refused" in DeliveryAttempt.objects.get().problem
 
 
 def test_a_role_chooses_what_it_may_see(vera: User) -> None:
@@ -195,12 +195,14 @@ def test_the_page_keeps_a_choice(vera: User, settings: Any) -> None:
     sent = {"kinds": ["version.ready", "endpoint.failed"], "of": "all"}
     answer = client.post("/preferences/mails/", sent, follow=True)
     assert "Your choice of mails is saved." in answer.content.decode()
-    assert mails.chosen(vera) == mails.Choice(("version.ready", "endpoint.failed"), only_own=False)
+    assert mails.chosen(vera) == mails.MailSetting(
+        ("version.ready", "endpoint.failed"), only_own=False
+    )
     assert answer.content.decode().count(" checked>") == 3
     answer = client.post("/preferences/mails/", {"kinds": ["no.such"]}, follow=True)
     assert "There is no kind no.such." in answer.content.decode()
     client.post("/preferences/mails/", {})
-    assert mails.chosen(vera) == mails.Choice()
+    assert mails.chosen(vera) == mails.MailSetting()
 
 
 def test_the_api_keeps_a_choice(vera: User) -> None:

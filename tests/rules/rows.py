@@ -28,7 +28,7 @@ from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation, LabelledPicture, Picture
 from models_catalog.models import Alias, AliasMirror, AliasMove, Stretch, Upload, Version
 from notices import signing
-from notices.models import Attempt, Delivery, MailChoice, Webhook
+from notices.models import Delivery, DeliveryAttempt, MailChoice, Webhook
 from tests.rules.subjects import Address
 
 # The catalog's model of models, by whatever name.
@@ -379,7 +379,7 @@ def _deliveries(count: int, owner: User, webhook: Webhook) -> None:
         row = Delivery.objects.create(uid=f"msg_{n:024x}", webhook=webhook, state=state, **told)
         Delivery.objects.create(person=owner, state=state, **told)
         for _ in range(count):
-            Attempt.objects.create(delivery=row, at=event.at, ms=12, status=204)
+            DeliveryAttempt.objects.create(delivery=row, at=event.at, ms=12, status=204)
 
 
 def _aliases(versions: list[Any], owner: User) -> None:

@@ -44,8 +44,8 @@ def list_all(*, json: bool, quiet: bool, timeout: float | None) -> None:
 def _state(webhook: Webhook) -> str:
     if webhook.paused:
         return _("paused: it failed for a day") if webhook.paused_by_portal else _("paused")
-    if webhook.failing_since is not None:
-        return _("failing since {at}").format(at=at(webhook.failing_since))
+    if webhook.failing_since_at is not None:
+        return _("failing since {at}").format(at=at(webhook.failing_since_at))
     return _("active")
 
 
@@ -92,8 +92,8 @@ def _secret(terminal: Terminal, made: Webhook, *, json: bool) -> None:
             id=made.id
         )
     )
-    if made.old_secret_until is not None:
-        until = at(made.old_secret_until)
+    if made.old_secret_ends_at is not None:
+        until = at(made.old_secret_ends_at)
         terminal.note(_("The old secret counts until {at}.").format(at=until))
 
 
@@ -178,7 +178,7 @@ def _last(delivery: Delivery) -> str:
     if not delivery.attempts:
         return ""
     last = delivery.attempts[-1]
-    return f"{last.problem or last.status} ({last.ms} ms)"
+    return f"{last.problem or last.http_status} ({last.ms} ms)"
 
 
 def deliveries(
