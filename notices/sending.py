@@ -40,11 +40,6 @@ class Answer:
     problem: Sentence | None = None
     final: bool = False
 
-    @property
-    def is_good(self) -> bool:
-        """Whether the receiver took it."""
-        return self.problem is None
-
 
 def post(target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
     """Send ``body``; whatever goes wrong is in the answer."""
