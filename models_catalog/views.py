@@ -588,6 +588,9 @@ def _version_context(version: Version) -> dict[str, object]:
         "previous": others.filter(number__lt=version.number).order_by("-number").first(),
         "next": others.filter(number__gt=version.number).order_by("number").first(),
         "steps": _steps(version),
+        "upload_again": version.state == Version.State.REJECTED
+        and not version.as_found
+        and version.copied_from_id is None,
         "repackable": importing.repackable(version),
         "result": validation_result.of_report(version.report),
         "preprocessing": validation_result.preprocessing(version.artifact),
