@@ -1,4 +1,4 @@
-"""docs/webhooks.md: its receiver runs as it stands there, and its kinds are those that there are."""
+"""docs/webhooks.md: its receiver runs as it stands there, and its kinds are those of the code."""
 
 import os
 import re
