@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 from ninja import Query, Router, Status
 from pydantic import Field
 
-from activity.attempts import made_by
+from activity.attempts import all_made_by, made_by
 from core import clock, waiting
 from core.api import answers, digests, etags
 from core.api.caller import Scope
@@ -25,6 +25,7 @@ from core.permissions import actor
 from models_catalog import (
     attention,
     comparing,
+    copying,
     describing,
     metadata,
     references,
@@ -47,6 +48,7 @@ router = Router(tags=["models"])
 
 _LOOK, _UPLOAD = gettext_noop("look at the catalog"), gettext_noop("upload models")
 _DELETE, _DOWNLOAD = gettext_noop("delete models"), gettext_noop("download archives")
+_COPY = gettext_noop("copy versions")
 _RETIRE, _DELETE_VERSION = gettext_noop("retire versions"), gettext_noop("delete versions")
 # The values of Version.State; a class called State is another room's, too.
 VersionState = Annotated[str, OneOf(Version.State)]
@@ -157,6 +159,9 @@ class VersionOut(Schema):
     retired_at: datetime | None = Field(
         description="When it was retired, or its deletion requested; null: neither."
     )
+    copied_from: str | None = Field(
+        description="The version that it is a copy of, as `squeezenet:1`; null: it was uploaded."
+    )
     parameters: int | None
     input_shape: str = Field(description="`data: 1 × 3 × 224 × 224`")
     validation: ValidationOut | None = Field(description="null: it was not accepted, or not yet.")
@@ -174,6 +179,27 @@ class VersionDetailOut(VersionOut):
     """A version of a model, and which others have the same content."""
 
     same_as: list[SameOut] = Field(description="Those that are ready first; 20 at most.")
+
+
+class CopiesOut(Schema):
+    """Copies that are being made."""
+
+    items: list[VersionOut]
+
+
+class PlannedOut(Schema):
+    """A copy that is not made yet."""
+
+    model: str
+    target_model: str
+    uri: str
+    problem: str | None = Field(description="What is in its way, as a sentence; null: nothing.")
+
+
+class PlanOut(Schema):
+    """What copies would be called, and where they would lie."""
+
+    items: list[PlannedOut]
 
 
 class UseOut(Schema):
@@ -266,6 +292,17 @@ class VersionChange(Input):
         description="New values by key; null for a key that goes. Other keys stay. "
         "What reads as a number is one.",
     )
+
+
+class CopyIn(Input):
+    """Where copies go."""
+
+    to: str = Field(
+        max_length=copying.PATTERN_LENGTH,
+        description="The key below the store's prefix, without `.tar.gz`; `{n}` is 1, 2, 3 …; the "
+        "last part is the name of the model: `demo/squeezenet_v1.0_{n}`.",
+    )
+    times: int = Field(1, ge=1, le=copying.MOST_COPIES)
 
 
 class ModelParameters(ListParameters):
@@ -771,6 +808,85 @@ def delete_version(request: HttpRequest, name: str, number: int) -> Any:
     return Status(202, _retiring(request, name, number, retiring.delete))
 
 
+@operation(
+    router, "GET", "/models/{name}/versions/{int:number}/copies", id="copies_list",
+    scope=Scope.READ, permission="models_catalog.view_model", doing=_LOOK,
+    response={200: Page[VersionOut]},
+)  # fmt: skip
+def list_copies(request: HttpRequest, name: str, number: int, query: Query[ListParameters]) -> Any:
+    """The copies of a version, in the order in which they were asked for."""
+    rows = _version(name, number).copies.described()
+    found = page(request, rows, query, order=("pk",))
+    return {**found, "items": [_shown(version) for version in found["items"]]}
+
+
+def _copying(change: Callable[[], Any]) -> Any:
+    try:
+        return change()
+    except copying.CopyRefused as refused:
+        raise Problem(refused.code, str(refused)) from None
+
+
+@operation(
+    router, "POST", "/models/{name}/versions/{int:number}/copies/preview", id="copies_preview",
+    scope=Scope.UPLOAD, permission=copying.MAY_COPY, doing=_COPY,
+    response={200: PlanOut}, problems=(502,), counts_as_change=False,
+)  # fmt: skip
+def preview_copies(request: HttpRequest, name: str, number: int, body: CopyIn) -> Any:
+    """What copies would be called, where they would lie, and what is in their way.
+
+    Nothing is made.
+    """
+    source = _version(name, number)
+    planned = _copying(lambda: copying.plan(source=source, to=body.to, times=body.times))
+    return {
+        "items": [
+            {
+                "model": one.name,
+                "target_model": one.target_model,
+                "uri": one.uri,
+                "problem": one.problem or None,
+            }
+            for one in planned
+        ]
+    }
+
+
+def _copied_before(request: HttpRequest, attempt: str) -> HttpResponse | None:
+    """The answer of an attempt that asked for copies (core/api/idempotency.py)."""
+    made = all_made_by(attempt, "version.copy_requested")
+    if not made:
+        return None
+    where = {"Location": request.path}
+    return answers.of(202, CopiesOut, _copies(made), headers=where)
+
+
+def _copies(pks: list[int]) -> dict[str, Any]:
+    rows = Version.objects.described().filter(pk__in=pks).order_by("pk")
+    return {"items": [_shown(version) for version in rows]}
+
+
+@operation(
+    router, "POST", "/models/{name}/versions/{int:number}/copies", id="copies_create",
+    scope=Scope.UPLOAD, permission=copying.MAY_COPY, doing=_COPY,
+    response={202: CopiesOut}, problems=(409, 502), resume=_copied_before,
+)  # fmt: skip
+def create_copies(request: HttpRequest, name: str, number: int, body: CopyIn) -> Any:
+    """Copy a ready version under other names, within the store: each is version 1 of a new model.
+
+    All of them or none: where a name or a key is taken, nothing is made, and the sentence says
+    which. Jobs make the copies; ask each one's address with `wait`. A copy stays whole whatever
+    becomes of the version that it is a copy of.
+    """
+    made = _copying(
+        lambda: copying.start(
+            model=name, number=number, to=body.to, times=body.times, actor=actor(request)
+        )
+    )
+    set_header(request, "Location", request.path)
+    return Status(202, _copies([version.pk for version in made]))
+
+
 # Of a body that is a form or a text around the archive, and not the archive itself.
 _NO_ARCHIVE = ("multipart/", "text/", "application/json")
 
@@ -884,6 +1000,7 @@ def _shown(version: Version) -> dict[str, Any]:
         "created_by": version.created_by.get_username() if version.created_by else None,
         "settled_at": version.settled_at,
         "retired_at": version.retired_at,
+        "copied_from": version.copied_from.name if version.copied_from else None,
         "parameters": version.parameters,
         "input_shape": version.input_shape,
         "validation": _validation(version),

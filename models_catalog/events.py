@@ -46,6 +46,8 @@ TEMPLATES: Final = {
         "Validated %(version)s and published it as %(target_model)s. It has the same content as "
         "%(twin)s. The file as uploaded could not be kept: %(problem)s"
     ),
+    "version.copy_requested": _("Requested a copy of %(source)s: %(version)s."),
+    "version.copied": _("Copied %(source)s: %(version)s can be called as %(target_model)s."),
     "version.rejected": _("Rejected %(version)s: %(reason)s"),
     "version.retired": _("Retired %(version)s: it is offered and called here no more."),
     "version.unretired": _("Restored %(version)s: it can be called again."),

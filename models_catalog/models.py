@@ -401,8 +401,8 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
     def described(self) -> Self:
         """With what the API says of each; of the report, which may be long, the result alone."""
         return (
-            self.defer("report")
-            .select_related("created_by", "model")
+            self.defer("report", "copied_from__report", "copied_from__model__description")
+            .select_related("created_by", "model", "copied_from__model")
             .annotate(**{f"told_{name}": models.F(f"report__{path}") for name, path in _TOLD})
         )
 
@@ -433,7 +433,8 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
     def twins(self, version: "Version") -> Self:
         """Other versions with the same bytes as uploaded, or the same content.
 
-        Those that are ready come first, of these the ones with the same bytes, and then the newest.
+        Those that are ready come first, of these the ones with the same bytes, then those that
+        are no copies, and then the newest.
         """
         same = Q(sha256=version.sha256)
         if version.content_sha256:
@@ -447,6 +448,7 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
             .order_by(
                 models.Case(models.When(state=Version.State.READY, then=0), default=1),
                 models.Case(models.When(sha256=version.sha256, then=0), default=1),
+                models.Case(models.When(copied_from=None, then=0), default=1),
                 "-pk",
             )
         )
@@ -482,9 +484,10 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
         return self.filter(state__in=Version.UNDER_WAY)
 
     def claim_columns(self) -> dict[str, Any]:
-        """A claim begins the validation or goes on with the deletion; it counts as an attempt."""
-        deleting = models.When(state=Version.State.DELETING, then=models.F("state"))
-        state = models.Case(deleting, default=models.Value(Version.State.CHECKING))
+        """A claim begins the validation, or goes on with another job; it counts as an attempt."""
+        other = (Version.State.DELETING, Version.State.COPYING)
+        kept = models.When(state__in=other, then=models.F("state"))
+        state = models.Case(kept, default=models.Value(Version.State.CHECKING))
         return {"state": state, "attempts": models.F("attempts") + 1}
 
     def lease_columns(self, until: datetime) -> dict[str, Any]:
@@ -498,7 +501,8 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
 class Version(Leased):
     """An immutable artifact of a model.
 
-    ``uploaded → checking → ready``, or ``rejected`` with the reason; later ``ready ⇄ retired`` and
+    ``uploaded → checking → ready``, or ``rejected`` with the reason; of a copy ``copying → ready``
+    (models_catalog/copying.py). Later ``ready ⇄ retired`` and
     ``deleting → deleted`` (models_catalog/retiring.py). The number is given at upload and never
     given again, not even where the version was rejected or deleted.
     """
@@ -513,8 +517,9 @@ class Version(Leased):
         RETIRED = "retired", _("Retired")
         DELETING = "deleting", _("Deleting")
         DELETED = "deleted", _("Deleted")
+        COPYING = "copying", _("Copying")
 
-    UNSETTLED = (State.UPLOADED, State.CHECKING)
+    UNSETTLED = (State.UPLOADED, State.CHECKING, State.COPYING)
     # What a job has to do with; and what lists and searches count no more.
     UNDER_WAY = (*UNSETTLED, State.DELETING)
     DISCARDED = (State.RETIRED, State.DELETING, State.DELETED)
@@ -540,6 +545,7 @@ class Version(Leased):
     LOADING = gettext_noop("Loading it in the container")
     PUBLISHING = gettext_noop("Publishing")
     STEPS = (READING, PACKING, LOADING, PUBLISHING)
+    COPY = gettext_noop("Copying it within the store")
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -590,6 +596,14 @@ class Version(Leased):
     attempts = models.PositiveIntegerField(default=0)
     settled_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True, help_text="Or its deletion requested.")
+    copied_from = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="copies",
+        help_text="The version whose archive this one has; none: it was uploaded.",
+    )
     report = models.JSONField(default=dict, blank=True, help_text="The preflight's report.")
     # Of the report, what lists show: the whole may hold thousands of labels.
     parameters = models.PositiveBigIntegerField(null=True, blank=True)
@@ -653,7 +667,7 @@ class Version(Leased):
         """What its validation does or waits for, in the reader's language."""
         if not self.step:
             return gettext("Waiting for a worker")
-        if self.step in self.STEPS:
+        if self.step in (*self.STEPS, self.COPY):
             return gettext(self.step)
         return str(Sentence.from_json(self.step_code, self.step))
 
@@ -703,6 +717,11 @@ class Version(Leased):
     def current_sha256(self) -> str:
         """Of what is served, or of the upload before it is published."""
         return self.published_sha256 or self.sha256
+
+    @property
+    def name(self) -> str:
+        """As it is written where a version is named: ``digits:2``."""
+        return f"{self.model.name}:{self.number}"
 
     @property
     def original_stem(self) -> str:
@@ -939,6 +958,10 @@ class UploadQuerySet(LeaseQuerySet["Upload"]):
     def unfinished(self) -> Self:
         """Those of which no version was made yet."""
         return self.filter(version=None, problem__isnull=True)
+
+    def listed(self, *, now: datetime) -> Self:
+        """Those of which there is no version, also where none can be made; not what has expired."""
+        return self.filter(version=None, expires_at__gt=now)
 
     def received(self) -> Self:
         """Those whose last byte has arrived."""

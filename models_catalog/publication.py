@@ -49,8 +49,9 @@ def resume_checks() -> None:
 
 
 def _to_check() -> VersionQuerySet:
-    """All but those that are being deleted, which are retiring.py's."""
-    return Version.objects.exclude(state=Version.State.DELETING)
+    """All but those that are being deleted or copied: retiring.py's and copying.py's."""
+    others = (Version.State.DELETING, Version.State.COPYING)
+    return Version.objects.exclude(state__in=others)
 
 
 def check_version(*, version_pk: int) -> None:
@@ -94,7 +95,7 @@ def _check(version: Version, lease: Lease[Version]) -> bool:
                 _publish(version, _validate(version, folder, lease), lease)
         _settle(version, lease, problem=_keep_original(version, lease))
     except VersionRejected as refusal:
-        _reject(version, lease, reason=refusal.reason, report=refusal.report)
+        reject(version, lease, reason=refusal.reason, report=refusal.report)
     except LeaseLost:
         raise
     except validation.SandboxIncomplete as problem:
@@ -117,7 +118,7 @@ def _is_published(version: Version, lease: Lease[Version]) -> bool:
     """
     if not version.published_sha256 or not s3.exists(bucket=version.bucket, key=version.key):
         return False
-    return _stored_sha256(version, lease.keep) == version.published_sha256
+    return stored_sha256(version, lease.keep) == version.published_sha256
 
 
 def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
@@ -182,13 +183,9 @@ def _fetch(version: Version, key: str, path: Path, beat: Callable[[], None]) -> 
     return digest.hexdigest()
 
 
-def _stored_sha256(version: Version, beat: Callable[[], None]) -> str:
+def stored_sha256(version: Version, beat: Callable[[], None]) -> str:
     """The SHA-256 of what is at the version's key."""
-    digest = hashlib.sha256()
-    for part in s3.download(bucket=version.bucket, key=version.key):
-        digest.update(part)
-        beat()
-    return digest.hexdigest()
+    return s3.sha256(bucket=version.bucket, key=version.key, beat=beat)
 
 
 def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
@@ -200,7 +197,7 @@ def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
     try:
         s3.publish(bucket=version.bucket, key=version.key, path=archive, beat=lease.keep)
     except errors.AlreadyExists:
-        if _stored_sha256(version, lease.keep) != version.published_sha256:
+        if stored_sha256(version, lease.keep) != version.published_sha256:
             raise VersionRejected(Sentence("rejected.key_taken", uri=version.uri)) from None
 
 
@@ -269,7 +266,7 @@ def _record_published(version: Version, twin: Version | None, problem: Sentence 
     record(action=code, subject=version, parameters=parameters, level=level)
 
 
-def _reject(
+def reject(
     version: Version,
     lease: Lease[Version],
     *,
@@ -341,7 +338,7 @@ def _give_up(version: Version, lease: Lease[Version], problem: Exception | None)
         _settle(version, lease, problem=why)
         return
     reason = Sentence("rejected.gave_up", attempts=MAX_ATTEMPTS, problem=why)
-    _reject(version, lease, reason=reason)
+    reject(version, lease, reason=reason)
 
 
 def _said(problem: Exception) -> Sentence:

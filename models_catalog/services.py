@@ -266,7 +266,8 @@ def delete_model(
         model.delete()
     for version in versions:
         try:
-            s3.delete(bucket=version.bucket, key=version.staging_key)
+            if version.staging_key:  # a copy has none
+                s3.delete(bucket=version.bucket, key=version.staging_key)
         except AwsError as problem:  # it is swept later (publication.clear_staging)
             log.warning("What is staged of %s %s stays a day: %s", name, version.number, problem)
 
@@ -295,11 +296,20 @@ def _model_for_upload(
 
 
 def _next_version(model: RegisteredModel) -> Version:
-    last = model.versions.aggregate(last=Max("number"))["last"] or 0
-    stem = f"{model.name}_v{last + 1}.tar.gz"
+    number = (model.versions.aggregate(last=Max("number"))["last"] or 0) + 1
     prefix = settings.MODEL_PREFIX
-    key = f"{prefix}/{stem}" if prefix else stem
-    return Version(model=model, number=last + 1, prefix=prefix, key=key)
+    rows = Version.objects.filter(bucket=settings.MODEL_BUCKET)
+    # A copy may have a key that looks like this one.
+    while rows.filter(key=usual_key(model.name, number, prefix)).exists():
+        number += 1
+    key = usual_key(model.name, number, prefix)
+    return Version(model=model, number=number, prefix=prefix, key=key)
+
+
+def usual_key(name: str, number: int, prefix: str) -> str:
+    """Where an uploaded version is stored, below the prefix of its store."""
+    stem = f"{name}_v{number}.tar.gz"
+    return f"{prefix}/{stem}" if prefix else stem
 
 
 def wait_for_version(*, name: str, number: int, seconds: int) -> None:

@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from models_catalog import alias_mirror, publication, retiring, temporary, uploads
+from models_catalog import alias_mirror, copying, publication, retiring, temporary, uploads
 
 # A check may take minutes, and the steps of endpoints run in the same threads. So checks use at
 # most half of the threads.
@@ -35,10 +35,17 @@ def remove(version_pk: int) -> None:
     retiring.remove(version_pk=version_pk)
 
 
+@shared_task(expires=10)
+def copy(version_pk: int) -> None:
+    """Make the archive of one version that was asked for as a copy."""
+    copying.copy(version_pk=version_pk)
+
+
 @shared_task
 def sweep() -> None:
-    """Take up what was not begun, or cut off: checks, deletions, complete uploads, mirrors."""
+    """Take up what was not begun, or cut off: checks, copies, deletions, uploads, mirrors."""
     publication.resume_checks()
+    copying.resume()
     retiring.resume()
     uploads.resume()
     alias_mirror.resume()

@@ -14,14 +14,15 @@ from django.http import HttpRequest
 from django.utils.http import http_date
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
-from ninja import Router, Status
+from ninja import Query, Router, Status
 from pydantic import Field
 
 from core.api.caller import Scope
 from core.api.headers import set_header
 from core.api.operations import operation
+from core.api.paging import Page, page
 from core.api.problems import Problem
-from core.api.schema import Schema
+from core.api.schema import ListParameters, Schema
 from core.body_limits import BodyLimit
 from core.permissions import actor
 from core.sentences import Sentence
@@ -140,6 +141,18 @@ def create(request: HttpRequest) -> Any:
     set_header(request, "Location", f"{_ADDRESS}{made.uid}")
     _tell(request, made)
     return Status(201, _shown(made))
+
+
+@operation(
+    router, "GET", "/uploads/", id="uploads_list", scope=Scope.UPLOAD,
+    permission="models_catalog.add_version", doing=_UPLOAD,
+    response={200: Page[UploadOut]},
+)  # fmt: skip
+def list_uploads(request: HttpRequest, query: Query[ListParameters]) -> Any:
+    """Your own uploads of which no version was made yet, the newest first."""
+    set_header(request, "Cache-Control", "no-store")
+    found = page(request, uploads.listed(owner=actor(request)), query, order=("-pk",))
+    return found | {"items": [_shown(row) for row in found["items"]]}
 
 
 @operation(

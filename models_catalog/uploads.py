@@ -26,7 +26,7 @@ from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
 from models_catalog import s3, services
-from models_catalog.models import RegisteredModel, Stretch, Upload, name_taken
+from models_catalog.models import RegisteredModel, Stretch, Upload, UploadQuerySet, name_taken
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +124,11 @@ def find(*, owner: User, uid: str) -> Upload | None:
     if found is not None and found.version_id is None and found.expires_at <= clock.now():
         raise UploadExpired
     return found
+
+
+def listed(*, owner: User) -> UploadQuerySet:
+    """Those of ``owner`` of which there is no version yet, or for good; not what has expired."""
+    return owner.uploads.listed(now=clock.now()).select_related("version__model")
 
 
 def receive(

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from models_catalog import alias_views, describe_views, views
+from models_catalog import alias_views, copy_views, describe_views, views
 
 
 class NameConverter(StringConverter):
@@ -39,6 +39,8 @@ urlpatterns = [
     ),
     path("<model_name:name>/v<int:number>/live/", views.version_live, name="version-live"),
     path("<model_name:name>/v<int:number>/compare/", views.compare, name="compare"),
+    path("<model_name:name>/v<int:number>/copy/", copy_views.copy, name="copy"),
+    path("<model_name:name>/v<int:number>/copies/", copy_views.copies_live, name="copies-live"),
     path("<model_name:name>/v<int:number>/dismiss/", views.dismiss, name="dismiss"),
     path("<model_name:name>/v<int:number>/restore/", views.restore, name="restore"),
     path("<model_name:name>/v<int:number>/retire/", views.retire, name="retire"),

@@ -27,6 +27,7 @@ from models_catalog import (
     alias_views,
     attention,
     comparing,
+    copy_views,
     measured,
     references,
     retiring,
@@ -572,7 +573,8 @@ def _model(name: str) -> RegisteredModel:
 
 
 def _version(name: str, number: int) -> Version:
-    found = Version.objects.select_related("model", "created_by")
+    found = Version.objects.select_related("model", "created_by", "copied_from__model")
+    found = found.defer("copied_from__report", "copied_from__model__description")
     return get_object_or_404(found, model__name=name, number=number)
 
 
@@ -595,6 +597,7 @@ def _version_context(version: Version) -> dict[str, object]:
         "left_out": sum(not file["packed"] for file in version.files),
         "events": Event.objects.about("version", version.pk)[:20],
         **alias_views.of_model(version.model),
+        **copy_views.copies(version),
     }
 
 

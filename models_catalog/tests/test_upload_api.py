@@ -344,3 +344,31 @@ def test_one_user_has_so_many_unfinished_uploads(
     caller.address(), caller.address()
     answer = caller.begin()
     assert (answer.status_code, code(answer)) == (409, "conflict")
+
+
+def test_the_list_has_ones_own_uploads_that_are_not_a_version(
+    caller: Caller, user_in: Callable[..., User]
+) -> None:
+    other = Caller(user_in("admin"))
+    other.address(model="theirs")
+    done = caller.address(model="done")
+    caller.send(done, BYTES, 0)
+    begun = caller.address(model="begun")
+    caller.send(begun, BYTES[:3000], 0)
+    Upload.objects.filter(uid=caller.address(model="late").rpartition("/")[2]).update(
+        expires_at=clock.now() - timedelta(seconds=1)
+    )
+    RegisteredModel.objects.create(name="taken")
+    refused = caller.address(model="soon", new="true")
+    RegisteredModel.objects.create(name="soon")
+    caller.send(refused, BYTES, 0)
+    found = caller.client.get(URL).json()
+    assert found["next"] is None
+    assert [(one["model"], one["offset"]) for one in found["items"]] == [
+        ("soon", len(BYTES)), ("begun", 3000),
+    ]  # fmt: skip
+    assert "There is a model soon already" in found["items"][0]["problem"]
+    assert found["items"][1]["problem"] is None
+    page = caller.client.get(f"{URL}?limit=1").json()
+    assert page["items"][0]["model"] == "soon"
+    assert page["next"]

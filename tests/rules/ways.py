@@ -79,6 +79,9 @@ WAYS: dict[str, Ways] = {
     "versions_delete": Ways(
         "delete", "models_catalog:version-delete", "catalog.md#Retire and delete"
     ),
+    "copies_list": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
+    "copies_preview": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
+    "copies_create": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
     "versions_dismiss": Ways(
         Without("a version that was refused is dismissed by who has looked at why"),
         "models_catalog:dismiss",
@@ -90,13 +93,12 @@ WAYS: dict[str, Ways] = {
         "api.md#Uploads that go on",
     ),
     "uploads_create": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
+    "uploads_list": Ways("uploads", "models_catalog:new", "catalog.md#Upload over a bad line"),
     "uploads_offset": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
     "uploads_get": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
     "uploads_send": Ways("push", "models_catalog:upload", "api.md#Uploads that go on"),
     "uploads_cancel": Ways(
-        Without("what was not finished is forgotten after a day"),
-        "models_catalog:upload",
-        "api.md#Uploads that go on",
+        "uploads cancel", "models_catalog:upload", "catalog.md#Upload over a bad line"
     ),
     "aliases_list": Ways("alias", "models_catalog:aliases", "catalog.md#Aliases by the API"),
     "aliases_get": Ways("alias", "models_catalog:alias", "catalog.md#Aliases by the API"),

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mme_client import errors, resuming
 from mme_client.noun import Noun, part
-from mme_client.records import Comparison, Model, Use, Version
+from mme_client.records import Comparison, Model, PlannedCopy, Use, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -276,6 +276,33 @@ class Models(Noun):
         """What uses a version: aliases, endpoints that serve it, its last call."""
         answer = self._transport.call("GET", f"{_path(name)}/uses")
         return tuple(Use.of(one, self._portal) for one in answer.document()["items"])
+
+    def preview_copies(self, name: str, *, to: str, times: int = 1) -> tuple[PlannedCopy, ...]:
+        """What copies of a version would be called, and what is in their way; makes nothing.
+
+        >>> portal.models.preview_copies("digits:1", to="demo/zoo_{n}")[0].target_model
+        'demo/zoo_1.tar.gz'
+        """
+        document = {"to": to, "times": times}
+        answer = self._transport.call("POST", f"{_path(name)}/copies/preview", document=document)
+        return tuple(PlannedCopy.of(one, self._portal) for one in answer.document()["items"])
+
+    def copy(self, name: str, *, to: str, times: int = 1) -> tuple[Version, ...]:
+        """Copy a version so many times within the store: each is version 1 of a new model.
+
+        ``to``: the key below the store's prefix without ``.tar.gz``, with ``{n}`` for 1, 2, 3 …
+        ``.wait()`` of each waits until it can be called.
+
+        >>> portal.models.copy("digits:1", to="demo/zoo_{n}", times=2)[1].name
+        'zoo_2:1'
+        """
+        document = {"to": to, "times": times}
+        answer = self._transport.call("POST", f"{_path(name)}/copies", document=document)
+        return tuple(Version.of(one, self._portal) for one in answer.document()["items"])
+
+    def copies(self, name: str) -> Iterator[Version]:
+        """The copies of a version."""
+        return self._portal.pages(Version, f"{_path(name)}/copies", {})
 
     def retire(self, name: str) -> Version:
         """Offer and call a version nowhere any more; its archive stays.

@@ -14,6 +14,7 @@ from mme_client.models import Models
 from mme_client.records import Me, Record, Status
 from mme_client.tokens import Tokens
 from mme_client.transport import Transport
+from mme_client.uploads import Uploads
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -68,6 +69,7 @@ class Portal:
         self.samples = Samples(self)
         self.events = Events(self)
         self.tokens = Tokens(self)
+        self.uploads = Uploads(self)
 
     def __enter__(self) -> Self:
         return self

@@ -272,6 +272,16 @@ class Twin(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedCopy(Record):
+    """A copy that is not made yet; ``problem``: what is in its way, None: nothing."""
+
+    model: str
+    target_model: str
+    uri: str
+    problem: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Use(Record):
     """What uses a version: ``kind`` is alias, endpoint or call; ``said`` is a sentence."""
 
@@ -284,7 +294,8 @@ class Use(Record):
 class Version(Record):
     """A version of a model: an archive, its validation, and what is served of it.
 
-    ``state``: uploaded, checking, ready or rejected; later retired, deleting and deleted.
+    ``state``: uploaded, checking, ready or rejected; of a copy copying; later retired, deleting
+    and deleted.
     """
 
     model: str
@@ -308,6 +319,7 @@ class Version(Record):
     created_by: str | None
     settled_at: datetime | None
     retired_at: datetime | None
+    copied_from: str | None
     parameters: int | None
     input_shape: str
     validation: Validation | None
@@ -332,6 +344,34 @@ class Version(Record):
         """
         version: Version = self._portal.models.wait(self, timeout=timeout, seen=seen)
         return version
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeVersion(Record):
+    """The version that an upload became."""
+
+    model: str
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload(Record):
+    """An archive on its way: ``offset`` of its ``length`` bytes have arrived."""
+
+    id: str
+    model: str
+    file_name: str
+    note: str
+    length: int
+    offset: int
+    created_at: datetime
+    expires_at: datetime
+    made: MadeVersion | None
+    problem: str | None
+
+    def cancel(self) -> None:
+        """Forget it, and delete what has arrived."""
+        self._portal.uploads.cancel(self.id)
 
 
 # --- endpoints -----------------------------------------------------------------------------

@@ -72,6 +72,14 @@ app = typer.Typer(
         "7 portal unreachable. mme --version says the versions of both ends."
     ),
 )
+uploads = typer.Typer(
+    cls=Group,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
+    help=_("Your uploads that are not complete."),
+    epilog=f"\b\n{_EXAMPLE}\n  mme uploads\n  mme uploads cancel mGqzTB4q0VnZ",
+)
 tokens = typer.Typer(
     cls=Group,
     no_args_is_help=True,
@@ -546,6 +554,39 @@ def alias(
 
 
 @_command(
+    app, "copy", _("Copy a version under other names, within the store; done when all are ready."),
+    "mme copy squeezenet:1 --to 'demo/squeezenet_{n}' --times 10",
+)  # fmt: skip
+def copy(
+    name: OneVersion,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="KEY",
+            help=_(
+                "Where to, below the store's prefix, without .tar.gz; {n} is 1, 2, 3, and the last "
+                "part the model's name."
+            ),
+            show_default=False,
+        ),
+    ],
+    times: Annotated[
+        int, typer.Option("--times", metavar="N", min=1, max=100, help=_("How many copies."))
+    ] = 1,
+    preview: Annotated[
+        bool, typer.Option("--preview", help=_("Show names, keys and conflicts; make nothing."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import copying
+
+    copying.copy(name, to=to, times=times, preview=preview, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
     app, "retire", _("Offer and call a version nowhere any more; its archive stays."),
     "mme retire digits:1",
 )  # fmt: skip
@@ -798,6 +839,35 @@ def token_revoke(
     account.token_revoke(token, json=json, quiet=quiet, timeout=timeout)
 
 
+app.add_typer(uploads, name="uploads")
+
+
+@uploads.callback()
+def uploads_list(
+    ctx: typer.Context, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    if ctx.invoked_subcommand is None:
+        from mme_client.cli import uploading
+
+        uploading.uploads(json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    uploads, "cancel", _("Forget uploads, and delete what has arrived of them."),
+    "mme uploads cancel mGqzTB4q0VnZ",
+    "mme uploads --quiet | xargs mme uploads cancel",
+)  # fmt: skip
+def uploads_cancel(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help=_("As mme uploads says them."))],
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import uploading
+
+    uploading.cancel(ids, json=json, quiet=quiet, timeout=timeout)
+
+
 def command() -> Any:
     """The command line, ready to be run."""
     made = get_command(app)
@@ -815,9 +885,9 @@ def commands() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, one in command().commands.items():
         inner = getattr(one, "commands", None)
-        if inner is None:
+        if inner is None or one.invoke_without_command:
             found[name] = one
-        else:
+        if inner is not None:
             found |= {f"{name} {below}": each for below, each in inner.items()}
     return found
 

@@ -137,6 +137,7 @@ def state(version: Version) -> str:
         "rejected": _("rejected"),
         "retired": _("retired"),
         "deleting": _("is being deleted"),
+        "copying": _("is being copied"),
         "deleted": _("deleted"),
     }.get(version.state, version.state)
 
@@ -262,6 +263,7 @@ def _show_version(terminal: Terminal, version: Version) -> None:
         ("SHA-256", version.sha256),
         (_("target model"), version.target_model),
         (_("served from"), version.uri),
+        (_("copy of"), version.copied_from or ""),
         (_("input"), version.input_shape),
         (_("parameters"), f"{version.parameters:,}" if version.parameters else ""),
     ]

@@ -341,6 +341,27 @@ MESSAGES: dict[str, str] = {
     "cold start": "콜드 스타트",
     "warm": "웜",
     "standard input": "표준 입력",
+    # --- copying.py ---
+    "Copy a version under other names, within the store; done when all are ready.": (
+        "저장소 안에서 버전을 다른 이름으로 복사합니다. 모두 준비되면 끝납니다."
+    ),
+    "Where to, below the store's prefix, without .tar.gz; {n} is 1, 2, 3, and the last part the "
+    "model's name.": (
+        "저장소 접두사 아래의 위치이며 .tar.gz는 쓰지 않습니다. {n}: 1, 2, 3. 마지막 부분이 모델 "
+        "이름입니다."
+    ),
+    "How many copies.": "복사본 수입니다.",
+    "Show names, keys and conflicts; make nothing.": (
+        "이름, 키, 충돌을 표시하고 아무것도 만들지 않습니다."
+    ),
+    "The portal goes on with the copies. See: mme show {name}": (
+        "포털이 복사를 계속합니다. 확인: mme show {name}"
+    ),
+    "Copy {number} of {all}: {name}": "복사 {number}/{all}: {name}",
+    "target": "대상",
+    "in its way": "충돌",
+    "is being copied": "복사하는 중",
+    "copy of": "복사 원본",
     # --- retiring.py ---
     "Offer and call a version nowhere any more; its archive stays.": (
         "버전을 더 이상 표시하거나 호출하지 않습니다. 아카이브는 남습니다."
@@ -394,4 +415,15 @@ MESSAGES: dict[str, str] = {
     "when": "시각",
     "what": "내용",
     "before": "이전",
+    # --- uploading.py ---
+    "Your uploads that are not complete.": "완료되지 않은 내 업로드를 표시합니다.",
+    "Forget uploads, and delete what has arrived of them.": (
+        "업로드를 취소하고 도착한 부분을 삭제합니다."
+    ),
+    "As mme uploads says them.": "mme uploads가 표시하는 ID입니다.",
+    "arrived": "도착",
+    "begun": "시작",
+    "problem": "문제",
+    "{sent} of {all}": "{sent} / {all}",
+    "Cancelled: {name}. Nothing of it is kept.": "취소했습니다: {name}. 보관된 것은 없습니다.",
 }
