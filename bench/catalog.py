@@ -182,28 +182,9 @@ def fill(models: int) -> str:
 
 
 _WORDS = [
-    "squeezenet",
-    "resnet",
-    "mobilenet",
-    "digits",
-    "faces",
-    "plates",
-    "leaves",
-    "숫자",
-    "얼굴",
-    "번호판",
-    "nightly",
-    "pruned",
-    "quantized",
-    "baseline",
-    "production",
-    "korea",
-    "berlin",
-    "camera",
-    "indoor",
-    "outdoor",
-    "winter",
-    "summer",
+    *("squeezenet", "resnet", "mobilenet", "digits", "faces", "plates", "leaves", "숫자", "얼굴"),
+    *("번호판", "nightly", "pruned", "quantized", "baseline", "production", "korea", "berlin"),
+    *("camera", "indoor", "outdoor", "winter", "summer"),
 ]
 
 
@@ -212,7 +193,7 @@ def _models(count: int, people: list[Any], number: random.Random) -> None:
     from django.utils import timezone
 
     from models_catalog import tags
-    from models_catalog.models import Alias, AliasMove, RegisteredModel, Version
+    from models_catalog.models import Alias, AliasMove, LabelFile, RegisteredModel, Version
 
     now = timezone.now()
     models = RegisteredModel.objects.bulk_create(
@@ -225,7 +206,10 @@ def _models(count: int, people: list[Any], number: random.Random) -> None:
         for n in range(count)
     )
     versions = []
-    labels = [f"label {n}" for n in range(100)]
+    files = LabelFile.objects.bulk_create(
+        LabelFile(sha256=f"{n:064x}", text="\n".join(f"label {n} {m}" for m in range(1000)))
+        for n in range(20)
+    )
     for model in models:
         for one in range(1, VERSIONS + 1):
             digest = f"{number.getrandbits(256):064x}"
@@ -250,7 +234,8 @@ def _models(count: int, people: list[Any], number: random.Random) -> None:
                     settled_at=now,
                     parameters=61706,
                     input_shape="data: 1 × 1 × 28 × 28",
-                    report={"ok": True, "load_ms": 12.0, "artifact": {"labels": labels}},
+                    label_file=number.choice(files),
+                    report={"ok": True, "load_ms": 12.0, "artifact": {"label_count": 1000}},
                 )
             )
     versions = Version.objects.bulk_create(versions, batch_size=500)
@@ -388,7 +373,7 @@ class Pages:
         names = [model.name for model in RegisteredModel.objects.order_by("pk")]
         sums = list(Version.objects.values_list("sha256", flat=True)[:200])
         some = [number.choice(names) for _ in range(40)]
-        texts = [*_WORDS, *(digits[:8] for digits in sums[:10]), "label 17", "no such thing"]
+        texts = [*_WORDS, *(digits[:8] for digits in sums[:10]), "label 7 99", "no such thing"]
         searched = [number.choice(texts) for _ in range(40)]
         self._pages = {
             "home": ["/"],

@@ -246,8 +246,8 @@ def calls(request: HttpRequest) -> HttpResponse:
 def _of_model(calls: Any, text: str) -> Any:
     """The calls of models with this text in their name; or with this id, as links once said."""
     models = RegisteredModel.objects.filter(name__icontains=text)
-    if _number(text) is not None:
-        models |= RegisteredModel.objects.filter(pk=_number(text))
+    if (number := _number(text)) is not None:
+        models |= RegisteredModel.objects.filter(pk=number)
     return calls.filter(version__in=Version.objects.filter(model__in=models))
 
 
