@@ -88,6 +88,15 @@ ACCESS: dict[str, Access] = {
     "accounts:unlock": Access(ADMIN, get=(), post=(302,)),
     "accounts:revoke-token-of-person": Access(ADMIN, get=(), post=(302,)),
     "accounts:welcome": Access(ANYBODY, get=(404,), post=(404,)),
+    # --- webhooks
+    "notices:list": Access(ADMIN),
+    "notices:new": Access(ADMIN, post=(400,)),
+    "notices:webhook": Access(ADMIN, post=(400,)),
+    "notices:test": Access(ADMIN, get=(), post=(302,)),
+    "notices:rotate": Access(ADMIN, get=(), post=(200,)),
+    "notices:pause": Access(ADMIN, get=(), post=(302,)),
+    "notices:remove": Access(ADMIN, get=(), post=(302,)),
+    "notices:redeliver": Access(ADMIN, get=(), post=(302,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),

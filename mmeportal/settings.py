@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "ninja",  # its static files are the page of the API's operations
     "core",
     "activity",
+    "notices",
     "models_catalog",
     "endpoints",
     "invocations",
@@ -272,6 +273,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-staging": {"task": "models_catalog.tasks.sweep_staging", "schedule": 3600.0},
     "sweep-attempts": {"task": "core.tasks.sweep", "schedule": 600.0},
     "sweep-accounts": {"task": "accounts.tasks.sweep", "schedule": 300.0},
+    "sweep-notices": {"task": "notices.tasks.sweep", "schedule": 5.0},
+    "clear-notices": {"task": "notices.tasks.clear", "schedule": 3600.0},
     "sweep-endpoints": {"task": "endpoints.tasks.sweep", "schedule": 2.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
     "sweep-pictures": {"task": "invocations.tasks.sweep_objects", "schedule": 3600.0},
@@ -284,6 +287,18 @@ for _entry in CELERY_BEAT_SCHEDULE.values():
 API_CALLS_PER_SECOND = env_int("API_CALLS_PER_SECOND", 600, least=1)
 API_CHANGES_PER_SECOND = env_int("API_CHANGES_PER_SECOND", 20, least=1)
 API_ANONYMOUS_PER_SECOND = env_int("API_ANONYMOUS_PER_SECOND", 60, least=1)
+
+# --- webhooks and mails (notices/) ------------------------------------------------------------
+# Where people reach the portal: for the links in messages, which no request asked for.
+PORTAL_URL = env_str("PORTAL_URL", "").rstrip("/")
+WEBHOOK_ALLOW_HTTP = env_bool("WEBHOOK_ALLOW_HTTP")
+# Networks that webhooks may reach beside the public internet.
+WEBHOOK_PRIVATE_NETWORKS = networks(
+    env_list("WEBHOOK_PRIVATE_NETWORKS"), "WEBHOOK_PRIVATE_NETWORKS"
+)
+# Who may have signed the receivers' certificates; the system's list without it.
+WEBHOOK_CA_BUNDLE = env_str("WEBHOOK_CA_BUNDLE", "") or None
+NOTICES_KEPT_DAYS = env_int("NOTICES_KEPT_DAYS", 30, least=1)
 
 # --- uploads ---------------------------------------------------------------------
 # Files go to disk, never wholly into memory.

@@ -20,6 +20,7 @@ urlpatterns = [
     path("tokens/<slug:id>/revoke/", token_pages.revoke, name="revoke-token"),
     path("language/", preferences.language, name="language"),
     path("", include("accounts.urls")),
+    path("webhooks/", include("notices.urls")),
     path("models/", include("models_catalog.urls")),
     path("endpoints/", include("endpoints.urls")),
     path("invoke/", include("invocations.urls")),

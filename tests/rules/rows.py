@@ -27,6 +27,8 @@ from core.models import RepeatableCall
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation, LabelledPicture, Picture
 from models_catalog.models import Alias, AliasMirror, AliasMove, LabelFile, Stretch, Upload, Version
+from notices import signing
+from notices.models import Attempt, Delivery, MailChoice, Webhook
 from tests.rules.subjects import Address
 
 # The catalog's model of models, by whatever name.
@@ -69,6 +71,8 @@ class Rows:
     token: Token
     token_of_person: Token
     upload: Upload
+    webhook: Webhook
+    delivery: Delivery
 
     def arguments(self, address: Address) -> list[dict[str, Any]]:
         """What to visit an address with: one set of arguments, or one for each kind of thing.
@@ -124,6 +128,8 @@ class Rows:
                 return {"code": "not-found"}
             case ["people", *_]:
                 return {"pk": self.person.pk, "id": self.token_of_person.pk}
+            case ["webhooks", *_]:
+                return {"uid": self.webhook.uid, "message": self.delivery.uid}
             case ["tokens", *_]:
                 return {"id": self.token.pk}
             case ["welcome", *_]:
@@ -224,6 +230,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     _aliases(versions[:count], owner)
     uploads = _uploads(count, owner)
     endpoint = _endpoints(count, owner)
+    webhook = _webhooks(count, owner)
     Picture.objects.bulk_create(
         Picture(
             sha256=f"{n:064}",
@@ -281,8 +288,11 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         token=Token.objects.filter(user=owner)[0],
         token_of_person=Token.objects.filter(user=people[0])[0],
         upload=uploads[0],
+        webhook=webhook,
+        delivery=Delivery(uid=f"msg_{0:024x}"),
     )
     _events(count, owner, rows)
+    _deliveries(count, owner, webhook)
     return rows
 
 
@@ -344,6 +354,35 @@ def _uploads(count: int, owner: User) -> list[Upload]:
         key = f"{upload.prefix}0"
         Stretch.objects.create(upload=upload, offset=0, size=10, key=key)
     return uploads
+
+
+def _webhooks(count: int, owner: User) -> Webhook:
+    """``count`` that are active, to a port where nobody listens; gives the first."""
+    for n in range(count):
+        uid = f"{n:016x}"
+        Webhook.objects.create(
+            uid=uid,
+            url=f"https://127.0.0.1:{1025 + n}/hook",
+            note=f"Webhook {n}",
+            kinds=["version.ready", "version.rejected"],
+            digest=signing.digest(signing.secret_of(uid, 1)),
+            created_by=owner,
+            created_by_name=owner.username,
+        )
+    return Webhook.objects.all()[0]
+
+
+def _deliveries(count: int, owner: User, webhook: Webhook) -> None:
+    """As many deliveries of the first webhook, and as many mails to the owner."""
+    MailChoice.objects.create(user=owner, kinds=["version.ready"])
+    event = Event.objects.order_by("pk")[0]
+    told = {"event": event, "kind": "version.ready", "model": "digits", "settled_at": event.at}
+    for n in range(count):
+        state = Delivery.State.DELIVERED
+        row = Delivery.objects.create(uid=f"msg_{n:024x}", webhook=webhook, state=state, **told)
+        Delivery.objects.create(person=owner, state=state, **told)
+        for _ in range(count):
+            Attempt.objects.create(delivery=row, at=event.at, ms=12, status=204)
 
 
 def _aliases(versions: list[Any], owner: User) -> None:

@@ -134,6 +134,24 @@ WAYS: dict[str, Ways] = {
         "invoke.md#By the portal's API",
     ),
     "events_list": Ways("events", "activity:list", "api.md#Events"),
+    "webhooks_list": Ways("webhook list", "notices:list", "webhooks.md#Make a webhook"),
+    "webhooks_kinds": Ways("webhook kinds", "notices:new", "webhooks.md#What can be told"),
+    "webhooks_create": Ways("webhook add", "notices:new", "webhooks.md#Make a webhook"),
+    "webhooks_get": Ways(
+        Without("`mme webhook list` shows all there is of a webhook"),
+        "notices:webhook",
+        "webhooks.md#Make a webhook",
+    ),
+    "webhooks_change": Ways("webhook change", "notices:webhook", "webhooks.md#Change and remove"),
+    "webhooks_delete": Ways("webhook remove", "notices:remove", "webhooks.md#Change and remove"),
+    "webhooks_rotate": Ways("webhook rotate", "notices:rotate", "webhooks.md#A new secret"),
+    "webhooks_test": Ways("webhook test", "notices:test", "webhooks.md#Make a webhook"),
+    "webhooks_deliveries": Ways(
+        "webhook deliveries", "notices:webhook", "webhooks.md#Retries and the log"
+    ),
+    "webhooks_redeliver": Ways(
+        "webhook redeliver", "notices:redeliver", "webhooks.md#Retries and the log"
+    ),
     "samples_list": Ways(
         Without("samples are for trying the page"), "invocations:page", "api.md#Samples"
     ),
@@ -167,6 +185,7 @@ PAGES_ALONE: dict[str, str] = {
     "invocations:wrong": "a label is a person's judgement of a picture that is looked at",
     "invocations:test-set-undo": "it is the Undo of “Wrong?”",
     "invocations:test-picture-remove": "what a person judged is taken back by people",
+    "notices:pause": "webhooks_change takes `paused`",
     "invocations:test-set-empty": "what people judged is thrown away by people",
 }
 

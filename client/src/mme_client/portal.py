@@ -15,6 +15,7 @@ from mme_client.records import Me, Record, Status
 from mme_client.tokens import Tokens
 from mme_client.transport import Transport
 from mme_client.uploads import Uploads
+from mme_client.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -69,6 +70,7 @@ class Portal:
         self.samples = Samples(self)
         self.events = Events(self)
         self.tokens = Tokens(self)
+        self.webhooks = Webhooks(self)
         self.uploads = Uploads(self)
 
     def __enter__(self) -> Self:

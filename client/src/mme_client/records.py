@@ -157,6 +157,64 @@ class Token(Record):
     token: str = field(repr=False)
 
 
+# --- webhooks ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookKind(Record):
+    """Something that webhooks can be told of."""
+
+    name: str
+    label: str
+    events: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook(Record):
+    """A webhook; ``secret`` is empty but in the answer that made it."""
+
+    id: str
+    url: str
+    note: str
+    kinds: list[str]
+    models: list[str]
+    language: str
+    paused: bool
+    paused_by_portal: bool
+    failing_since: datetime | None
+    old_secret_until: datetime | None
+    created_at: datetime
+    created_by: str | None
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryAttempt(Record):
+    """One attempt, and what the receiver answered; ``status`` None: nothing."""
+
+    at: datetime
+    ms: int
+    status: int | None
+    answer: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery(Record):
+    """One message of a webhook."""
+
+    id: str
+    kind: str
+    event: str
+    sentence: str
+    model: str | None
+    state: str
+    created_at: datetime
+    settled_at: datetime | None
+    next_attempt_at: datetime | None
+    attempts: list[DeliveryAttempt]
+
+
 # --- models and versions -------------------------------------------------------------------
 
 
