@@ -116,6 +116,9 @@ ACCESS: dict[str, Access] = {
     "models_catalog:download-original": Access(OPERATOR, get=(302,)),
     "models_catalog:copy": Access(OPERATOR, post=(422,)),
     "models_catalog:copies-live": Access(VIEWER),
+    "models_catalog:import": Access(OPERATOR, post=(422,)),
+    "models_catalog:imported-live": Access(OPERATOR),
+    "models_catalog:repack": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:dismiss": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:restore": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:delete": Access(OPERATOR, post=(409,)),  # its version was published

@@ -24,6 +24,7 @@ from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
 from models_catalog import publication, s3, services
+from models_catalog.archives import ENDING
 from models_catalog.models import RegisteredModel, Version, VersionQuerySet, valid_name
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,6 @@ MAY_COPY = "models_catalog.add_version"
 LEASE = timedelta(seconds=60)
 MOST_COPIES = 100
 PATTERN_LENGTH = 500
-ENDING = ".tar.gz"
 PLACE = "{n}"
 State = Version.State
 _PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")

@@ -48,6 +48,11 @@ TEMPLATES: Final = {
     ),
     "version.copy_requested": _("Requested a copy of %(source)s: %(version)s."),
     "version.copied": _("Copied %(source)s: %(version)s can be called as %(target_model)s."),
+    "version.found": _("Asked for %(version)s, which lay in the store as %(target_model)s."),
+    "version.registered": _(
+        "Validated %(version)s where it lay, and registered it: %(target_model)s."
+    ),
+    "version.repacked": _("Asked for %(version)s, a canonical copy of %(source)s."),
     "version.rejected": _("Rejected %(version)s: %(reason)s"),
     "version.retired": _("Retired %(version)s: it is offered and called here no more."),
     "version.unretired": _("Restored %(version)s: it can be called again."),

@@ -468,7 +468,7 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
         Those that are ready come first, of these the ones with the same bytes, then those that
         are no copies, and then the newest.
         """
-        same = Q(sha256=version.sha256)
+        same = Q(sha256=version.sha256) if version.sha256 else Q(pk__in=[])
         if version.content_sha256:
             same |= Q(content_sha256=version.content_sha256)
         return (
@@ -628,6 +628,11 @@ class Version(Leased):
     attempts = models.PositiveIntegerField(default=0)
     settled_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True, help_text="Or its deletion requested.")
+    as_found = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It lay in the store already, and is served from there (importing.py).",
+    )
     copied_from = models.ForeignKey(
         "self",
         null=True,

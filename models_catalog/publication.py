@@ -68,6 +68,9 @@ def check_version(*, version_pk: int) -> None:
     8. copy the bytes as uploaded to where originals are kept, on S3's side
     9. write the outcome and the event in one transaction; then delete the staged object
 
+    A version that was found in the store (importing.py) is read from its own key. It is served from
+    there, so its bytes must be the ones that step 4 gives; nothing is written to the store.
+
     Idempotent: an earlier attempt may have been killed at any step, and each step looks first at
     what it left.
     """
@@ -80,7 +83,7 @@ def check_version(*, version_pk: int) -> None:
     except LeaseLost:
         log.warning("Another worker has taken over the check of %s.", version)
         return
-    if settled:
+    if settled and version.staging_key:
         s3.delete(bucket=version.bucket, key=version.staging_key)
 
 
@@ -92,7 +95,10 @@ def _check(version: Version, lease: Lease[Version]) -> bool:
     try:
         if not _is_published(version, lease):
             with temporary.folder("check") as folder:
-                _publish(version, _validate(version, folder, lease), lease)
+                if version.as_found:
+                    _validate_found(version, folder, lease)
+                else:
+                    _publish(version, _validate(version, folder, lease), lease)
         _settle(version, lease, problem=_keep_original(version, lease))
     except VersionRejected as refusal:
         reject(version, lease, reason=refusal.reason, report=refusal.report)
@@ -127,22 +133,52 @@ def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
     Writes the report and the hashes to the row. Raises VersionRejected.
     """
     lease.renew(step=Version.READING)
-    upload, tar, archive = (folder / name for name in (_UPLOAD, "plain.tar", _SERVED))
+    upload = folder / _UPLOAD
     try:
         digest = _fetch(version, version.staging_key, upload, lease.keep)
     except errors.NotFound:
         raise VersionRejected(Sentence("rejected.not_staged")) from None
     if digest != version.sha256:
         raise VersionRejected(Sentence("rejected.staged_differs"))
+    return _packed_and_loaded(version, upload, lease)
+
+
+def _validate_found(version: Version, folder: Path, lease: Lease[Version]) -> None:
+    """The same of an object that lies at the version's key already, and is to stay as it is."""
+    lease.renew(step=Version.READING)
+    upload = folder / _UPLOAD
+    found = s3.find(bucket=version.bucket, key=version.key)
+    try:
+        digest = _fetch(version, version.key, upload, lease.keep)
+    except errors.NotFound:
+        found = None
+    if found is None:
+        raise VersionRejected(Sentence("rejected.found_gone", uri=version.uri))
+    version.sha256, version.size = digest, upload.stat().st_size
+    lease.renew(sha256=version.sha256, size=version.size)
+    _packed_and_loaded(version, upload, lease)
+    now = s3.find(bucket=version.bucket, key=version.key)
+    if now is None or now.etag != found.etag:
+        raise VersionRejected(Sentence("rejected.found_changed", uri=version.uri))
+
+
+def _packed_and_loaded(version: Version, upload: Path, lease: Lease[Version]) -> Path:
+    tar, archive = (upload.with_name(name) for name in ("plain.tar", _SERVED))
     read: dict[str, Any] = _storable(validation.pack(upload, tar, beat=lease.keep))
     if not read["ok"]:
         raise VersionRejected(reasons.of_error(read["error"]), read)
     upload.unlink()  # at once, as it may be gigabytes
     lease.renew(step=Version.PACKING)
-    packed = packing.pack(tar, archive, choice=version.packing_choice, beat=lease.keep)
+    choice = version.packing_choice
+    if version.as_found:  # as it is packed, if the portal could have done it
+        stored = version.size == packing.stored_size(tar.stat().st_size)
+        choice = Version.PackingChoice.STORED if stored else Version.PackingChoice.COMPRESSED
+    packed = packing.pack(tar, archive, choice=choice, beat=lease.keep)
     tar.unlink()
     archive.chmod(0o400)
     digest = packing.sha256(archive, beat=lease.keep)
+    if version.as_found and digest != version.sha256:
+        raise VersionRejected(Sentence("rejected.not_canonical"), read)
     lease.renew(step=Version.LOADING)
     loaded: dict[str, Any] = _storable(validation.run(archive, beat=lease.keep))
     report = loaded | {"archive": read["archive"]}
@@ -212,7 +248,7 @@ def _keep_original(version: Version, lease: Lease[Version]) -> Sentence | None:
     The version is published already. So passing errors are retried, and after the last attempt the
     version is ready without the copy.
     """
-    if not settings.KEEP_ORIGINALS:
+    if not settings.KEEP_ORIGINALS or version.as_found:
         return None
     # With the SHA-256, so that other bytes get another key, even after the database was lost.
     key = f"{settings.ORIGINALS_PREFIX}/{version.original_stem}.tar.gz"
@@ -256,11 +292,13 @@ def _settle(version: Version, lease: Lease[Version], *, problem: Sentence | None
 
 
 def _record_published(version: Version, twin: Version | None, problem: Sentence | None) -> None:
-    code = "version.published"
+    code = "version.registered" if version.as_found else "version.published"
     parameters: dict[str, str | Sentence] = {
         "version": str(version),
         "target_model": version.target_model,
     }
+    if version.as_found:
+        twin = problem = None
     if twin:
         code += f"_{version.likeness(twin)}"
         parameters["twin"] = str(twin)

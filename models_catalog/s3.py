@@ -25,11 +25,12 @@ _ADDRESS_S = 60
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as S3 lists it: its key, size in bytes, and when it was written."""
+    """An object as S3 lists it: its key, size in bytes, when it was written, and its ETag."""
 
     key: str
     size: int
     modified: datetime
+    etag: str
 
 
 def upload(
@@ -71,7 +72,13 @@ def exists(*, bucket: str, key: str) -> bool:
     Asked of the list: for a key that is not there HeadObject needs a right to list the whole
     bucket, else it answers 403 (S3 API, HeadObject), where a list can be allowed by prefix.
     """
-    return any(found.key == key for found in listing(bucket=bucket, prefix=key))
+    return find(bucket=bucket, key=key) is not None
+
+
+def find(*, bucket: str, key: str) -> StoredObject | None:
+    """The object at ``key`` as S3 lists it; None where there is none."""
+    listed = listing(bucket=bucket, prefix=key)
+    return next((found for found in listed if found.key == key), None)
 
 
 def publish(*, bucket: str, key: str, path: Path, beat: Callable[[], None]) -> None:
@@ -293,7 +300,10 @@ def listing(
         for page in pages:
             for item in page.get("Contents", []):
                 yield StoredObject(
-                    key=item["Key"], size=item["Size"], modified=item["LastModified"]
+                    key=item["Key"],
+                    size=item["Size"],
+                    modified=item["LastModified"],
+                    etag=item["ETag"],
                 )
 
 

@@ -107,7 +107,7 @@ def upload_version(
         hashed.check(digests)
         with transaction.atomic():
             model = _model_for_upload(name=name, description=description, new=new, actor=actor)
-            version = _next_version(model)
+            version = next_version(model)
             version.note = note
             version.metadata = metadata or None
             version.created_by = actor
@@ -295,7 +295,8 @@ def _model_for_upload(
     return model
 
 
-def _next_version(model: RegisteredModel) -> Version:
+def next_version(model: RegisteredModel) -> Version:
+    """The row of a model's next version, with its number and key; not saved."""
     number = (model.versions.aggregate(last=Max("number"))["last"] or 0) + 1
     prefix = settings.MODEL_PREFIX
     rows = Version.objects.filter(bucket=settings.MODEL_BUCKET)

@@ -16,7 +16,7 @@ _places = threading.BoundedSemaphore(settings.WORKER_THREADS // 2)
 # A message that waited longer is superseded: the sweep has sent another one.
 @shared_task(expires=10)
 def check(version_pk: int) -> None:
-    """Check and publish one uploaded version.
+    """Check one version that was uploaded or found, and publish it.
 
     Where the maximum of checks is running, the message is dropped: the row is still due, and the
     sweep sends another message within seconds.

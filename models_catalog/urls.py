@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from models_catalog import alias_views, copy_views, describe_views, views
+from models_catalog import alias_views, copy_views, describe_views, import_views, views
 
 
 class NameConverter(StringConverter):
@@ -19,6 +19,8 @@ urlpatterns = [
     path("", views.model_list, name="list"),
     path("new/", views.new_model, name="new"),
     path("new/name/", views.check_name, name="check-name"),
+    path("new/import/", import_views.import_page, name="import"),
+    path("new/import/live/", import_views.imported_live, name="imported-live"),
     path("new/arrived/", views.arrived, name="arrived"),
     path("new/try/<str:kind>/", views.try_archive, name="try"),
     path("<model_name:name>/delete/", views.delete_model, name="delete"),
@@ -41,6 +43,7 @@ urlpatterns = [
     path("<model_name:name>/v<int:number>/compare/", views.compare, name="compare"),
     path("<model_name:name>/v<int:number>/copy/", copy_views.copy, name="copy"),
     path("<model_name:name>/v<int:number>/copies/", copy_views.copies_live, name="copies-live"),
+    path("<model_name:name>/v<int:number>/repack/", import_views.repack, name="repack"),
     path("<model_name:name>/v<int:number>/dismiss/", views.dismiss, name="dismiss"),
     path("<model_name:name>/v<int:number>/restore/", views.restore, name="restore"),
     path("<model_name:name>/v<int:number>/retire/", views.retire, name="retire"),

@@ -28,6 +28,7 @@ from models_catalog import (
     attention,
     comparing,
     copy_views,
+    importing,
     measured,
     references,
     retiring,
@@ -587,6 +588,10 @@ def _version_context(version: Version) -> dict[str, object]:
         "previous": others.filter(number__lt=version.number).order_by("-number").first(),
         "next": others.filter(number__gt=version.number).order_by("number").first(),
         "steps": _steps(version),
+        "upload_again": version.state == Version.State.REJECTED
+        and not version.as_found
+        and version.copied_from_id is None,
+        "repackable": importing.repackable(version),
         "result": validation_result.of_report(version.report),
         "preprocessing": validation_result.preprocessing(version.artifact),
         "layers": sorted(layers.items(), key=lambda item: (-item[1], item[0])),
@@ -605,7 +610,7 @@ def _steps(version: Version) -> list[tuple[str, str]]:
     """What of the validation is done, is being done, and is to come, with the state of each."""
     now = version.step
     reached = version.STEPS.index(now) if now in version.STEPS else None
-    steps = [(_("Uploaded"), "done")]
+    steps = [(_("Found in the store") if version.as_found else _("Uploaded"), "done")]
     if reached is None:
         steps.append((version.doing, "now"))
     for number, text in enumerate(version.STEPS):

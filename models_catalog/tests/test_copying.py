@@ -204,7 +204,7 @@ def test_the_keys_of_other_models_are_theirs(source: Version) -> None:
 def test_an_upload_passes_by_a_key_that_a_copy_has(source: Version, settings: Any) -> None:
     _start("digits_v{n}")
     model = RegisteredModel.objects.create(name="digits")
-    version = services._next_version(model)
+    version = services.next_version(model)
     assert (version.number, version.key) == (3, "models/digits_v3.tar.gz")
 
 

@@ -82,6 +82,20 @@ WAYS: dict[str, Ways] = {
     "copies_list": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
     "copies_preview": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
     "copies_create": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
+    "imports_list": Ways(
+        Without("`mme import --wait` says how each went"),
+        "models_catalog:import",
+        "catalog.md#Import what lies in the store",
+    ),
+    "imports_preview": Ways(
+        "import", "models_catalog:import", "catalog.md#Import what lies in the store"
+    ),
+    "imports_create": Ways(
+        "import", "models_catalog:import", "catalog.md#Import what lies in the store"
+    ),
+    "versions_repack": Ways(
+        "repack", "models_catalog:repack", "catalog.md#Import what lies in the store"
+    ),
     "versions_dismiss": Ways(
         Without("a version that was refused is dismissed by who has looked at why"),
         "models_catalog:dismiss",

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mme_client import errors, resuming
 from mme_client.noun import Noun, part
-from mme_client.records import Comparison, Model, PlannedCopy, Use, Version
+from mme_client.records import Comparison, FoundObject, Model, PlannedCopy, Use, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -303,6 +303,28 @@ class Models(Noun):
     def copies(self, name: str) -> Iterator[Version]:
         """The copies of a version."""
         return self._portal.pages(Version, f"{_path(name)}/copies", {})
+
+    def found(self) -> tuple[FoundObject, ...]:
+        """What lies in the store and is not registered: what ``import_found`` would import."""
+        answer = self._transport.call("POST", "/imports/preview")
+        return tuple(FoundObject.of(one, self._portal) for one in answer.document()["items"])
+
+    def import_found(self, keys: Sequence[str] = ()) -> tuple[Version, ...]:
+        """Have the portal validate and register what lies in the store; without keys, all of it.
+
+        ``.wait()`` of each waits for its validation.
+        """
+        answer = self._transport.call("POST", "/imports", document={"keys": list(keys)})
+        return tuple(Version.of(one, self._portal) for one in answer.document()["items"])
+
+    def imported(self) -> Iterator[Version]:
+        """The versions that were imported as they were found, the newest first."""
+        return self._portal.pages(Version, "/imports", {})
+
+    def repack(self, name: str) -> Version:
+        """Upload a canonical copy of a version that was refused as found: the next version."""
+        answer = self._transport.call("POST", f"{_path(name)}/repack")
+        return Version.of(answer.document(), self._portal)
 
     def retire(self, name: str) -> Version:
         """Offer and call a version nowhere any more; its archive stays.

@@ -330,6 +330,18 @@ class Twin(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoundObject(Record):
+    """An object in the store that is not registered; ``problem``: why it cannot be imported."""
+
+    target_model: str
+    uri: str
+    model: str | None
+    size: int
+    modified_at: datetime
+    problem: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlannedCopy(Record):
     """A copy that is not made yet; ``problem``: what is in its way, None: nothing."""
 
@@ -378,6 +390,7 @@ class Version(Record):
     settled_at: datetime | None
     retired_at: datetime | None
     copied_from: str | None
+    as_found: bool
     parameters: int | None
     input_shape: str
     validation: Validation | None

@@ -595,6 +595,58 @@ def copy(
 
 
 @_command(
+    app, "import",
+    _("Validate and register what lies in the store already and the portal does not know."),
+    "mme import --preview",
+    "mme import --wait",
+)  # fmt: skip
+def import_(
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY]...",
+            help=_("Keys below the store's prefix; by default all that can be imported."),
+            show_default=False,
+        ),
+    ] = None,
+    preview: Annotated[
+        bool,
+        typer.Option(
+            "--preview",
+            help=_("Show what was found, and why what cannot be imported; change nothing."),
+        ),
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until all are validated."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import importing
+
+    importing.import_(
+        keys or [], preview=preview, wait=wait, json=json, quiet=quiet, timeout=timeout
+    )
+
+
+@_command(
+    app, "repack", _("Make a canonical copy of an archive that was refused as it was found."),
+    "mme repack digits:1 --wait",
+)  # fmt: skip
+def repack(
+    name: OneVersion,
+    wait: Annotated[
+        bool, typer.Option("--wait", help=_("Wait for its validation, and show its steps."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import importing
+
+    importing.repack(name, wait=wait, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
     app, "retire", _("Offer and call a version nowhere any more; its archive stays."),
     "mme retire digits:1",
 )  # fmt: skip

@@ -29,7 +29,7 @@ def copy(
 ) -> None:
     """Copy a version so many times, and wait until all can be called; or show what would be made.
 
-    Raises errors.Rejected, after all of them are settled, where one could not be made.
+    Raises errors.Rejected where one could not be made.
     """
     if ":" not in name:
         raise WrongUse(_("Write the version as digits:2."))
@@ -37,23 +37,33 @@ def copy(
         if preview:
             _preview(portal, terminal, name, to, times)
             return
-        made = portal.models.copy(name, to=to, times=times)
-        said = _("The portal goes on with the copies. See: mme show {name}")
-        with terminal.goes_on(said.format(name=name)), terminal.steps() as step:
+        tell(terminal, portal.models.copy(name, to=to, times=times), wait=True)
+
+
+def tell(terminal: Terminal, made: Sequence[Version], *, wait: bool) -> None:
+    """Wait until all of them are settled, if so asked, and print them.
+
+    Raises errors.Rejected, after all of them were printed, where one was refused.
+    """
+    settled: list[Version] = list(made)
+    refused: list[errors.Rejected] = []
+    if wait and made:
+        said = _("The portal goes on with it. See: mme show {name}")
+        with terminal.goes_on(said.format(name=made[0].name)), terminal.steps() as step:
             settled, refused = _settled(made, step)
-        if json:
-            last = refused[-1].version if refused else None  # main.py prints that one
-            for version in settled:
-                if version is not last:
-                    terminal.document_line(version.document)
-        elif quiet:
-            for version in settled:
-                terminal.line(version.name)
-        else:
-            terminal.table(
-                [_("version"), _("target"), _("state")],
-                [[one.name, one.target_model, state(one)] for one in settled],
-            )
+    if terminal.json:
+        last = refused[-1].version if refused else None  # main.py prints that one
+        for version in settled:
+            if version is not last:
+                terminal.document_line(version.document)
+    elif terminal.quiet:
+        for version in settled:
+            terminal.line(version.name)
+    elif settled:
+        terminal.table(
+            [_("version"), _("target"), _("state")],
+            [[one.name, one.target_model, state(one)] for one in settled],
+        )
     if refused:
         for error in refused[:-1]:
             say_refused(error.version)
@@ -67,7 +77,7 @@ def _settled(
     settled: list[Version] = []
     refused: list[errors.Rejected] = []
     for number, version in enumerate(made, 1):
-        said = _("Copy {number} of {all}: {name}")
+        said = _("{number} of {all}: {name}")
         step(said.format(number=number, all=len(made), name=version.name))
         try:
             settled.append(version.wait())

@@ -354,14 +354,32 @@ MESSAGES: dict[str, str] = {
     "Show names, keys and conflicts; make nothing.": (
         "이름, 키, 충돌을 표시하고 아무것도 만들지 않습니다."
     ),
-    "The portal goes on with the copies. See: mme show {name}": (
-        "포털이 복사를 계속합니다. 확인: mme show {name}"
+    "The portal goes on with it. See: mme show {name}": (
+        "포털이 작업을 계속합니다. 확인: mme show {name}"
     ),
-    "Copy {number} of {all}: {name}": "복사 {number}/{all}: {name}",
+    "{number} of {all}: {name}": "{number}/{all}: {name}",
     "target": "대상",
     "in its way": "충돌",
     "is being copied": "복사하는 중",
     "copy of": "복사 원본",
+    # --- importing.py ---
+    "Validate and register what lies in the store already and the portal does not know.": (
+        "저장소에 이미 있지만 포털이 모르는 아카이브를 검증하고 등록합니다."
+    ),
+    "Keys below the store's prefix; by default all that can be imported.": (
+        "저장소 접두사 아래의 키입니다. 지정하지 않으면 가져올 수 있는 모든 키를 가져옵니다."
+    ),
+    "Show what was found, and why what cannot be imported; change nothing.": (
+        "찾은 객체와 가져올 수 없는 이유를 표시하고 아무것도 변경하지 않습니다."
+    ),
+    "Wait until all are validated.": "모두 검증될 때까지 기다립니다.",
+    "Make a canonical copy of an archive that was refused as it was found.": (
+        "찾은 그대로는 거부된 아카이브의 표준 복사본을 만듭니다."
+    ),
+    "There is nothing to import.": "가져올 것이 없습니다.",
+    "key": "키",
+    "written": "작성 시각",
+    "why not": "가져올 수 없는 이유",
     # --- retiring.py ---
     "Offer and call a version nowhere any more; its archive stays.": (
         "버전을 더 이상 표시하거나 호출하지 않습니다. 아카이브는 남습니다."
