@@ -11,7 +11,7 @@ from models_catalog.models import LabelFile, Version
 from models_catalog.tests.test_api_reading import made
 
 pytestmark = pytest.mark.django_db
-move = import_module("models_catalog.migrations.0018_labels_of_reports")
+move = import_module("models_catalog.migrations.0019_labels_of_reports")
 
 
 def test_versions_with_the_same_labels_share_a_row() -> None:

@@ -23,7 +23,7 @@ def note_labels(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('models_catalog', '0017_labels_and_indexes'),
+        ('models_catalog', '0018_labels_and_indexes'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('models_catalog', '0016_copied_from'),
+        ('models_catalog', '0017_as_found'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
