@@ -222,7 +222,7 @@ function combobox(select) {
       looked = text;
       if (!list.hidden) open(input.value === shown() ? "" : input.value);
     } catch (problem) {
-      if (problem.name !== "AbortError") console.warn("The list could not be searched:", problem);
+      if (problem.name !== "AbortError") console.warn(problem);
     }
   }
   function alone(option) {
