@@ -149,6 +149,7 @@ ACCESS: dict[str, Access] = {
     "invocations:page": Access(VIEWER),
     "invocations:run": Access(VIEWER, get=(), post=(400,)),
     "invocations:result": Access(VIEWER),
+    "invocations:versions": Access(VIEWER),
     "invocations:thumbnail": Access(VIEWER),
     "invocations:kept": Access(VIEWER),
     "invocations:sample": Access(VIEWER),

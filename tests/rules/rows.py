@@ -26,7 +26,7 @@ from core import clock
 from core.models import RepeatableCall
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation, LabelledPicture, Picture
-from models_catalog.models import Alias, AliasMirror, AliasMove, Stretch, Upload, Version
+from models_catalog.models import Alias, AliasMirror, AliasMove, LabelFile, Stretch, Upload, Version
 from notices import signing
 from notices.models import Delivery, DeliveryAttempt, MailChoice, Webhook
 from tests.rules.subjects import Address
@@ -49,7 +49,6 @@ _REPORT: dict[str, Any] = {
         "outputs": [],
         "parameters": 61706,
         "parameter_bytes": 246824,
-        "labels": ["zero", "one"],
         "label_count": 2,
         "layers": {"Convolution": 2, "FullyConnected": 1},
         "files": [{"name": "digits-symbol.json", "bytes": 10}],
@@ -308,6 +307,9 @@ def _versions(count: int, owner: User) -> tuple[Any, list[Any]]:
     models = [Registered.objects.create(name=f"digits-{n}", created_by=owner) for n in range(count)]
     wanted = [(models[0], n + 1) for n in range(count)] + [(model, 1) for model in models[1:]]
     prefix = settings.MODEL_PREFIX
+    labels = LabelFile.objects.bulk_create(
+        LabelFile(sha256=f"{n:064x}", text="zero\none") for n in range(len(wanted))
+    )
     versions = Version.objects.bulk_create(
         Version(
             model=model,
@@ -327,8 +329,9 @@ def _versions(count: int, owner: User) -> tuple[Any, list[Any]]:
             parameters=61706,
             input_shape="data: 1 × 1 × 28 × 28",
             report=_REPORT,
+            label_file=label_file,
         )
-        for model, number in wanted
+        for (model, number), label_file in zip(wanted, labels, strict=True)
     )
     return versions[0], versions
 
