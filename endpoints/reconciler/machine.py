@@ -112,11 +112,14 @@ def _go_on_with_update(run: Run, found: Found) -> None:
         _clean(run, found)
     elif run.reached(found) and found.state == Resource.State.IN_SERVICE:
         run.update_done()
-    elif run.endpoint.update_state == Endpoint.Update.WANTED:
-        run.update()
-        run.hint = _IN_PROGRESS[Resource.State.UPDATING]
     elif run.update_may_be_unseen(found):
         run.wait(_IN_PROGRESS[Resource.State.UPDATING])
+    elif run.endpoint.update_state == Endpoint.Update.WANTED or not (
+        # Of an update that nothing tells of it is not known that it failed: it is asked for again.
+        run.update_seen or found.failure
+    ):
+        run.update()
+        run.hint = _IN_PROGRESS[Resource.State.UPDATING]
     else:
         reason = Sentence.verbatim(found.failure) if found.failure else NO_REASON
         run.give_update_up(Revision.State.ROLLED_BACK, reason)
