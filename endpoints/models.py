@@ -98,7 +98,7 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
 
     def whole(self) -> Self:
         """With all that one answer of the API says of them."""
-        return self.select_related("created_by").prefetch_related("resources")
+        return self.select_related("created_by").prefetch_related("resources", "revisions")
 
     def known_as(self, name: str) -> "Endpoint | None":
         """The one of exactly this name that is not gone; else the last that was torn down."""
@@ -247,6 +247,7 @@ class Endpoint(OldStatus, Leased):
         permissions = [  # untranslated: names in the database
             ("invoke_endpoint", "Can invoke models on an endpoint"),
             ("teardown_endpoint", "Can tear an endpoint down"),
+            ("change_image", "Can give an endpoint another container image"),
         ]
         constraints = [
             # "The name is case-insensitive in CreateEndpoint" (API: CreateEndpoint, EndpointName).
@@ -463,6 +464,9 @@ class Revision(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     settled_at = models.DateTimeField(null=True, blank=True, help_text="When its outcome was seen.")
+
+    #: What is other than in the revision before, as (before, after); set by tables.py.
+    differs: "list[tuple[str, str]]" = []
 
     class Meta:
         ordering = ["endpoint", "-number"]

@@ -28,6 +28,7 @@ from endpoints.models import (
     valid_instance_count,
 )
 
+MAY_CHANGE_IMAGE = "endpoints.change_image"
 ADVANCE = "endpoints.tasks.advance"
 # Who opens a page sees what AWS said at most so long ago, or is told that it is being asked.
 STALE = timedelta(seconds=10)
@@ -183,6 +184,10 @@ def _note_revision(
     )
 
 
+class NotAllowed(Exception):
+    """Nothing was changed, as this user may not; ``str()`` says it in the reader's language."""
+
+
 @dataclass(frozen=True)
 class Change:
     """What is to be different; None: it stays. ``back_to``: the revision whose facts these are."""
@@ -221,7 +226,8 @@ def request_change(
     row before anything is changed, and may raise. Idempotent: what it is already changes nothing.
 
     Raises ValidationError, by field, with nothing changed; its code is CONFLICT where the endpoint
-    does not serve, or is being updated.
+    does not serve, or is being updated. Raises NotAllowed where ``actor`` may give it no other
+    image: an image runs with the execution role, so who chooses it has that role's rights.
     """
     row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
     if require is not None:
@@ -233,6 +239,8 @@ def request_change(
         "instance_count": change.instance_count or old.instance_count,
         "image": change.image or old.image,
     }
+    if wanted["image"] != old.image and actor is not None and not actor.has_perm(MAY_CHANGE_IMAGE):
+        raise NotAllowed(_("Only admins may give an endpoint another image. Nothing was changed."))
     # What it has already stays allowed, where a setting has changed since.
     if change.instance_type not in (None, old.instance_type):
         _check_type(wanted["instance_type"])
