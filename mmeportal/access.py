@@ -65,6 +65,7 @@ ACCESS: dict[str, Access] = {
     "search": Access(USER),
     "styleguide": Access(USER),  # 404 where the setting STYLEGUIDE is off
     "preferences": Access(USER, post=(400,), own=True),
+    "mails": Access(VIEWER, get=(), post=(302,)),
     "tokens": Access(USER, post=(400,), own=True),
     "revoke-token": Access(USER, get=(), post=(302, 404)),  # 404: another one's
     "language": Access(ANYBODY, get=(), post=(400,)),
@@ -148,6 +149,7 @@ ACCESS: dict[str, Access] = {
     "invocations:page": Access(VIEWER),
     "invocations:run": Access(VIEWER, get=(), post=(400,)),
     "invocations:result": Access(VIEWER),
+    "invocations:versions": Access(VIEWER),
     "invocations:thumbnail": Access(VIEWER),
     "invocations:kept": Access(VIEWER),
     "invocations:sample": Access(VIEWER),
@@ -167,6 +169,7 @@ ACCESS: dict[str, Access] = {
     "activity:export": Access(VIEWER),
     "activity:subject": Access(VIEWER, get=(302,)),
     "activity:subject kind=user": Access(ADMIN, get=(302,)),
+    "activity:subject kind=webhook": Access(ADMIN, get=(302,)),
     # --- Django's admin, for superusers: its pages take a POST for a GET where nothing is saved
     "admin:index": _admin(SUPERUSER, post=(200,)),
     "admin:login": Access(SUPERUSER, get=(302,), post=(302,), leads_to_login=True),

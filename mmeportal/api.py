@@ -26,6 +26,7 @@ from mmeportal import site_api
 from models_catalog import alias_api, upload_api
 from models_catalog import api as models_api
 from notices import api as notices_api
+from notices import mails_api
 
 #: Answers by operation and status, as a test got them (tests/test_api_examples.py).
 EXAMPLES = Path(__file__).with_name("openapi_examples.json")
@@ -128,6 +129,7 @@ def routers() -> list[Router]:
         samples_api.router,
         activity_api.router,
         notices_api.router,
+        mails_api.router,
         _own,
     ]
 

@@ -142,7 +142,11 @@ EMAIL_HOST = env_str("EMAIL_HOST", "")
 EMAIL_PORT = env_int("EMAIL_PORT", 587, least=1)
 EMAIL_HOST_USER = env_str("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = env_secret("EMAIL_HOST_PASSWORD", "")
-EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=True)
+# STARTTLS, or TLS from the first byte, as at port 465.
+EMAIL_USE_SSL = env_bool("EMAIL_USE_SSL")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=not EMAIL_USE_SSL)
+if EMAIL_USE_SSL and EMAIL_USE_TLS:
+    raise ImproperlyConfigured("Set one of EMAIL_USE_SSL and EMAIL_USE_TLS (docs/settings.md).")
 EMAIL_TIMEOUT = 10  # seconds that an admin waits for it
 DEFAULT_FROM_EMAIL = env_str("DEFAULT_FROM_EMAIL", "mme-portal@localhost")
 PASSWORD_LINK_DAYS = env_int("PASSWORD_LINK_DAYS", 7, least=1)

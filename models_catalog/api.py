@@ -706,12 +706,12 @@ def describe_version(request: HttpRequest, name: str, number: int, body: Version
 def report(request: HttpRequest, name: str, number: int) -> Any:
     """What the validation found, as the preflight reported it (docs/artifacts.md)."""
     rows = Version.objects.filter(model__name=name, number=number)
-    found = rows.values_list("report", flat=True).first()
+    found = rows.select_related("label_file").only("report", "label_file").first()
     if found is None:
         raise _no_version(name, number)
-    if not found:
+    if not found.report:
         raise Problem("not-found", _("There is no report: the version was not validated yet."))
-    return found
+    return found.full_report
 
 
 @operation(

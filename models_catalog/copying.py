@@ -309,6 +309,7 @@ def _copy(version: Version, source: Version, lease: Lease[Version]) -> None:
             content_sha256=source.content_sha256,
             packing=source.packing,
             report=source.report,
+            label_file=source.label_file,
             parameters=source.parameters,
             input_shape=source.input_shape,
             step="",

@@ -1,5 +1,6 @@
 """Registered models and their immutable versions."""
 
+import hashlib
 import re
 import secrets
 import unicodedata
@@ -119,9 +120,9 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def search(self, text: str) -> Self:
         """Those that have each word of the text somewhere, or a checksum that begins with it.
 
-        In the name, the description, a tag or an alias; in the note, the metadata or the file name
-        of a version; in the name of who owns or registered the model or uploaded a version. More
-        than six words are not read.
+        In the name, the description, a tag or an alias; in the note, the metadata, the file name or
+        the labels of a version; in the name of who owns or registered the model or uploaded a
+        version. More than six words are not read.
         """
         checksum = Version.objects.with_checksum(text)
         found = Q()
@@ -134,6 +135,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
                 | Q(note__icontains=word)
                 | Q(file_name__icontains=word)
                 | Q(metadata_text__icontains=word)
+                | Q(label_file__in=LabelFile.objects.filter(text__icontains=word))
             )
             versions |= Version.objects.with_checksum(word)
             found &= (
@@ -374,6 +376,36 @@ class RegisteredModel(models.Model):
         """The version with the highest number that may be invoked, from what was loaded."""
         ready = [v for v in self.versions.all() if v.state == Version.State.READY]
         return max(ready, key=lambda v: v.number, default=None)
+
+
+class LabelFile(models.Model):
+    """The labels of a network, as its file lists them; versions with the same ones share a row."""
+
+    sha256 = models.CharField(max_length=64, unique=True, help_text="Of the text, in UTF-8.")
+    text = models.TextField(help_text="One label a line, in their order.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.sha256[:12]
+
+    @classmethod
+    def of(cls, labels: list[str]) -> "LabelFile | None":
+        """The row with these labels, made where there is none.
+
+        None where there are no labels, or one has a line end in it: those stay in the report.
+        """
+        if not labels or any("\n" in label for label in labels):
+            return None
+        text = "\n".join(labels)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return cls.objects.get_or_create(sha256=digest, defaults={"text": text})[0]
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels in their order."""
+        return self.text.split("\n")
 
 
 # Where somebody looks for a checksum: so many hexadecimal digits of its beginning will do.
@@ -633,7 +665,18 @@ class Version(Leased):
         related_name="copies",
         help_text="The version whose archive this one has; none: it was uploaded.",
     )
-    report = models.JSONField(default=dict, blank=True, help_text="The preflight's report.")
+    report = models.JSONField(
+        default=dict, blank=True, help_text="The preflight's report; its labels are in label_file."
+    )
+    label_file = models.ForeignKey(
+        LabelFile,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="versions",
+        help_text="None: it has none, or was published by the release before.",
+    )
     # Of the report, what lists show: the whole may hold thousands of labels.
     parameters = models.PositiveBigIntegerField(null=True, blank=True)
     input_shape = models.CharField(max_length=200, blank=True, help_text="data: 1 × 3 × 224 × 224")
@@ -649,6 +692,12 @@ class Version(Leased):
             models.CheckConstraint(
                 condition=Q(state="rejected") | Q(reason=""), name="reason_only_if_rejected"
             ),
+        ]
+        indexes = [
+            # For lists by the last upload; rows are long, so they are not read for that.
+            models.Index(fields=["model", "-created_at"], name="version_of_model_by_time"),
+            # For how many versions an endpoint serves.
+            models.Index(fields=["state", "bucket", "prefix"], name="version_of_store"),
         ]
 
     def __str__(self) -> str:
@@ -776,6 +825,21 @@ class Version(Leased):
     def artifact(self) -> dict[str, Any]:
         """What the preflight found inside (container/preflight.py); empty before it ran."""
         return self.report.get("artifact") or {}
+
+    @property
+    def labels(self) -> list[str]:
+        """What its network answers with, in their order; by a query where it was not loaded."""
+        told = self.artifact.get("labels")
+        if told or self.label_file is None:
+            return [str(label) for label in told or []]
+        return self.label_file.labels
+
+    @property
+    def full_report(self) -> dict[str, Any]:
+        """The report as the preflight wrote it, with the labels."""
+        if "artifact" not in self.report or self.label_file is None:
+            return dict(self.report)
+        return {**self.report, "artifact": {**self.artifact, "labels": self.labels}}
 
     @property
     def sandbox(self) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
 from models_catalog import packing, reasons, s3, temporary, validation
-from models_catalog.models import Version, VersionQuerySet
+from models_catalog.models import LabelFile, Version, VersionQuerySet
 
 log = logging.getLogger(__name__)
 
@@ -186,14 +186,19 @@ def _packed_and_loaded(version: Version, upload: Path, lease: Lease[Version]) ->
         raise VersionRejected(reasons.of_error(loaded["error"]), report)
     if packing.sha256(archive, beat=lease.keep) != digest:
         raise VersionRejected(Sentence("rejected.changed"), report)
-    facts = {
-        "report": report | {"packing": packed.facts},
+    labels = report["artifact"].get("labels") or []
+    facts: dict[str, Any] = {
         "packing": packed.packing,
         "content_sha256": packed.content_sha256,
         "published_sha256": digest,
         "published_size": archive.stat().st_size,
     }
-    lease.renew(**facts)
+    with transaction.atomic():  # what no version names may be deleted
+        facts["label_file"] = LabelFile.of(labels)
+        if facts["label_file"] is not None:  # in place of thousands of lines in each report
+            report["artifact"] = {k: v for k, v in report["artifact"].items() if k != "labels"}
+        facts["report"] = report | {"packing": packed.facts}
+        lease.renew(**facts)
     for name, value in facts.items():
         setattr(version, name, value)
     return archive
@@ -317,7 +322,8 @@ def reject(
             state=Version.State.REJECTED,
             reason=reason.english(),
             reason_code=reason.as_json(),
-            report=version.report if report is None else report,
+            report=version.full_report if report is None else report,
+            label_file=None,
             published_sha256="",
             published_size=None,
             packing="",
@@ -399,3 +405,11 @@ def clear_staging() -> None:
     for found in staged:
         if settled.get(found.key, found.modified < limit):
             s3.delete(bucket=bucket, key=found.key)
+
+
+def clear_labels() -> None:
+    """Delete labels that no version has any more, as it was rejected after all, and its model went.
+
+    A validation writes its labels and the version that has them in one transaction.
+    """
+    LabelFile.objects.filter(versions=None).delete()

@@ -36,7 +36,7 @@ _COMPATIBLE = ipaddress.IPv6Network("::/96")
 _IPV4 = 0xFFFF_FFFF
 
 
-class Refused(Exception):
+class AddressRefused(Exception):
     """The address is not connected to; ``sentence`` says why."""
 
     def __init__(self, sentence: Sentence) -> None:
@@ -112,12 +112,12 @@ def _wrong(said: str) -> ValidationError:
 def resolve(target: Target) -> list[Address]:
     """The addresses of a target's host, all of which may be connected to.
 
-    Raises Refused where one of them may not, Unresolved where there is none.
+    Raises AddressRefused where one of them may not, Unresolved where there is none.
     """
     found = _look_up(target.host, target.port)
     for address in found:
         if not is_allowed(address):
-            raise Refused(
+            raise AddressRefused(
                 phrase(
                     "%(host)s leads to %(address)s, which is not on the public internet. The "
                     "setting %(setting)s can allow its network.",

@@ -21,7 +21,7 @@ from core.api.schema import Input, ListParameters, OneOf, Schema
 from core.permissions import actor
 from core.sentences import Sentence
 from notices import kinds, services
-from notices.models import NOTE_LENGTH, URL_LENGTH, Attempt, Delivery, Webhook
+from notices.models import NOTE_LENGTH, URL_LENGTH, Delivery, DeliveryAttempt, Webhook
 from notices.services import MAY_MANAGE
 
 router = Router(tags=["webhooks"])
@@ -49,8 +49,8 @@ class WebhookOut(Schema):
     language: str = Field(description="Of the sentences in its messages.")
     paused: bool
     paused_by_portal: bool = Field(description="Because its receiver failed for a day.")
-    failing_since: datetime | None = Field(description="No delivery succeeded since then.")
-    old_secret_until: datetime | None = Field(description="Until then the old secret signs, too.")
+    failing_since_at: datetime | None = Field(description="No delivery succeeded since then.")
+    old_secret_ends_at: datetime | None = Field(description="Until then the old secret signs, too.")
     created_at: datetime
     created_by: str | None
 
@@ -99,7 +99,7 @@ class DeliveryAttemptOut(Schema):
 
     at: datetime
     ms: int
-    status: int | None = Field(description="null: there was no answer.")
+    http_status: int | None = Field(description="null: there was no answer.")
     answer: str = Field(description="The first 1,024 bytes of the answer's body.")
     problem: str = Field(description="Why it failed; empty: it did not.")
 
@@ -126,7 +126,7 @@ class DeliveryParameters(ListParameters):
     kind: str = Field("", max_length=60, description="`type` of the messages.")
 
 
-class _Problems:
+class _WebhookProblems:
     """Turns what the services raise into problems."""
 
     def __init__(self, id: str) -> None:
@@ -195,7 +195,7 @@ def make(request: HttpRequest, body: WebhookIn) -> Any:
 )  # fmt: skip
 def get(request: HttpRequest, id: str) -> Any:
     """One webhook; its ETag is what If-Match takes."""
-    with _Problems(id):
+    with _WebhookProblems(id):
         return _tagged(request, services.get(id))
 
 
@@ -209,7 +209,7 @@ def change(request: HttpRequest, id: str, body: WebhookChange) -> Any:
     With If-Match it is changed only where it still is as it was read.
     """
     fields = body.dict(exclude={"paused"})
-    with _Problems(id):
+    with _WebhookProblems(id):
         found = services.change(
             uid=id,
             change=services.Change(**fields),
@@ -226,7 +226,7 @@ def change(request: HttpRequest, id: str, body: WebhookChange) -> Any:
 )  # fmt: skip
 def delete(request: HttpRequest, id: str) -> Any:
     """Remove a webhook with its deliveries."""
-    with _Problems(id):
+    with _WebhookProblems(id):
         services.remove(uid=id, actor=actor(request), check=_matches(request))
     return Status(204, None)
 
@@ -241,7 +241,7 @@ def rotate(request: HttpRequest, id: str, body: RotateIn) -> Any:
 
     For 24 hours messages are signed with the old one, too, unless `at_once` ends it.
     """
-    with _Problems(id):
+    with _WebhookProblems(id):
         found, secret = services.rotate(uid=id, at_once=body.at_once, actor=actor(request))
     return {**_shown(found), "secret": secret}
 
@@ -255,7 +255,7 @@ def test(request: HttpRequest, id: str) -> Any:
 
     It takes some seconds at most, also where the webhook is paused, and is not sent again.
     """
-    with _Problems(id):
+    with _WebhookProblems(id):
         return _delivery(services.test(uid=id, actor=actor(request)))
 
 
@@ -265,7 +265,7 @@ def test(request: HttpRequest, id: str) -> Any:
 )  # fmt: skip
 def deliveries(request: HttpRequest, id: str, query: Query[DeliveryParameters]) -> Any:
     """What was sent to a webhook, and what is on its way, the newest first."""
-    with _Problems(id):
+    with _WebhookProblems(id):
         rows = services.deliveries(id, state=query.state or "", kind=query.kind)
     found = page(request, rows, query, order=("-pk",))
     return {**found, "items": [_delivery(row) for row in found["items"]]}
@@ -278,7 +278,7 @@ def deliveries(request: HttpRequest, id: str, query: Query[DeliveryParameters]) 
 )  # fmt: skip
 def redeliver(request: HttpRequest, id: str, message: str) -> Any:
     """Send a message again, with the same id. One that is on its way is left as it is."""
-    with _Problems(message):
+    with _WebhookProblems(message):
         return Status(202, _delivery(services.redeliver(uid=id, message=message)))
 
 
@@ -302,8 +302,8 @@ def _shown(webhook: Webhook) -> dict[str, Any]:
         "language": webhook.language,
         "paused": webhook.paused_at is not None,
         "paused_by_portal": webhook.paused_by_portal,
-        "failing_since": webhook.failing_since,
-        "old_secret_until": webhook.old_until,
+        "failing_since_at": webhook.failing_since,
+        "old_secret_ends_at": webhook.old_until,
         "created_at": webhook.created_at,
         "created_by": webhook.created_by_name or None,
     }
@@ -325,6 +325,12 @@ def _delivery(row: Delivery) -> dict[str, Any]:
     }
 
 
-def _attempt(one: Attempt) -> dict[str, Any]:
+def _attempt(one: DeliveryAttempt) -> dict[str, Any]:
     said = str(Sentence.from_json(one.problem_code, one.problem)) if one.problem else ""
-    return {"at": one.at, "ms": one.ms, "status": one.status, "answer": one.answer, "problem": said}
+    return {
+        "at": one.at,
+        "ms": one.ms,
+        "http_status": one.status,
+        "answer": one.answer,
+        "problem": said,
+    }

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -21,9 +22,9 @@ from core import backoff, clock
 from core.jobs import enqueue_on_commit
 from core.lease import LeaseLost
 from core.sentences import Sentence, phrase
-from notices import addresses, kinds, payload, sending, signing
+from notices import addresses, kinds, mails, payload, sending, signing
 from notices.events import TEST
-from notices.models import Attempt, Delivery, Webhook
+from notices.models import Delivery, DeliveryAttempt, Webhook
 from notices.sending import Answer
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ State = Delivery.State
 
 
 def note(event: Event, subject: Subject) -> None:
-    """Write a delivery for each webhook that wants to be told of the event, in its transaction."""
+    """Write a delivery for each webhook and person to be told of the event, in its transaction."""
     kind = kinds.of_event(event.action)
     if kind is None:
         return
@@ -52,6 +53,9 @@ def note(event: Event, subject: Subject) -> None:
         for webhook in Webhook.objects.filter(paused_at=None)
         if kind.name in webhook.kinds
         and (not webhook.only_models or concern.model in webhook.only_models)
+    ]
+    rows += [
+        _new(event, kind.name, concern, person_id=pk) for pk in mails.readers(event, kind, concern)
     ]
     for row in Delivery.objects.bulk_create(rows):
         enqueue_on_commit("notices.tasks.deliver", row.pk)
@@ -70,7 +74,7 @@ def resume() -> None:
     """
     taken: dict[int | None, int] = {}
     due = Delivery.objects.due().values_list("pk", "webhook_id")[: _AT_ONCE * _OF_ONE]
-    for pk, webhook in due:
+    for pk, webhook in due:  # None: a mail
         taken[webhook] = taken.get(webhook, 0) + 1
         if taken[webhook] <= _OF_ONE and sum(taken.values()) <= _AT_ONCE:
             enqueue_on_commit("notices.tasks.deliver", pk)
@@ -78,13 +82,15 @@ def resume() -> None:
 
 def deliver(*, delivery_pk: int) -> None:
     """Try one delivery that is due; idempotent."""
-    rows = Delivery.objects.select_related("webhook", "event")
+    rows = Delivery.objects.select_related("webhook", "event", "person__preferences")
     row = rows.claim(delivery_pk, lease=LEASE)
     if row is None:
         return
     try:
-        assert row.webhook is not None
-        _to_webhook(row, row.webhook)
+        if row.webhook is not None:
+            _to_webhook(row, row.webhook)
+        elif row.person is not None:
+            _to_person(row, row.person)
     except LeaseLost:
         log.warning("Another worker has taken over the delivery %s, or it was removed.", row)
 
@@ -97,16 +103,14 @@ def _to_webhook(row: Delivery, webhook: Webhook) -> None:
     answer = _posted(row, webhook, at)
     with transaction.atomic():
         _settle(row, at, answer)
-        Attempt.objects.create(
-            delivery=row,
-            at=at,
-            ms=answer.ms,
-            status=answer.status,
-            answer=answer.text,
-            problem=answer.problem.english() if answer.problem else "",
-            problem_code=answer.problem.as_json() if answer.problem else None,
-        )
         _tell_webhook(webhook.pk, row, at, answer)
+
+
+def _to_person(row: Delivery, person: User) -> None:
+    at = clock.now()
+    answer = mails.send(row, person)
+    with transaction.atomic():
+        _settle(row, at, answer)
 
 
 def _posted(row: Delivery, webhook: Webhook, at: datetime) -> Answer:
@@ -124,13 +128,23 @@ def _posted(row: Delivery, webhook: Webhook, at: datetime) -> Answer:
 
 
 def _settle(row: Delivery, at: datetime, answer: Answer) -> None:
-    """Write what came of an attempt, and give the lease back; raises LeaseLost."""
-    if answer.is_good:
+    """Write an attempt and what came of it, and give the lease back; raises LeaseLost."""
+    problem = answer.problem
+    DeliveryAttempt.objects.create(
+        delivery=row,
+        at=at,
+        ms=answer.ms,
+        status=answer.status,
+        answer=answer.text,
+        problem=problem.english() if problem else "",
+        problem_code=problem.as_json() if problem else None,
+    )
+    if problem is None:
         Delivery.objects.release(row, state=State.DELIVERED, settled_at=clock.now())
         return
-    log.warning("The delivery %s failed: %s", row, answer.problem and answer.problem.english())
+    log.warning("The delivery %s failed: %s", row, problem.english())
     pause = backoff.pause(row.attempts - 1, first=_FIRST, longest=_LONGEST)
-    if row.kind == TEST or at + pause > row.begun_at + TRIED_FOR:
+    if row.kind == TEST or answer.final or at + pause > row.begun_at + TRIED_FOR:
         Delivery.objects.release(row, state=State.FAILED, settled_at=clock.now())
     else:
         Delivery.objects.release(row, check_after=clock.now() + pause)

@@ -32,7 +32,7 @@ class Concern:
 
 
 @dataclass(frozen=True)
-class Kind:
+class NewsKind:
     """One kind of news.
 
     ``codes``: of the events that it is (activity/codes.py). ``permission``: what a person needs to
@@ -51,8 +51,8 @@ def api_path(*parts: str | int) -> str:
     return "/".join(["/api/v1", *(quote(str(part), safe="") for part in parts)])
 
 
-_kinds: dict[str, Kind] = {}
-_by_code: dict[str, Kind] = {}
+_kinds: dict[str, NewsKind] = {}
+_by_code: dict[str, NewsKind] = {}
 
 
 def register(
@@ -67,7 +67,7 @@ def register(
 
     A name or a code that is another kind's already is a ValueError.
     """
-    kind = Kind(name, label, tuple(codes), permission, concern)
+    kind = NewsKind(name, label, tuple(codes), permission, concern)
     if _kinds.setdefault(name, kind) is not kind:
         raise ValueError(f"The kind {name!r} is registered twice.")
     for code in kind.codes:
@@ -75,12 +75,12 @@ def register(
             raise ValueError(f"The event {code!r} is of two kinds.")
 
 
-def all_kinds() -> list[Kind]:
+def all_kinds() -> list[NewsKind]:
     """Every kind, in the order of the apps."""
     return list(_kinds.values())
 
 
-def of_event(code: str) -> Kind | None:
+def of_event(code: str) -> NewsKind | None:
     """The kind that an event is; None: nobody is told of it."""
     return _by_code.get(code)
 

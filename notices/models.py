@@ -157,7 +157,7 @@ class Delivery(Leased):
         return self.uid
 
 
-class Attempt(models.Model):
+class DeliveryAttempt(models.Model):
     """One attempt of a delivery, and what the receiver answered."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="tries")
@@ -169,6 +169,7 @@ class Attempt(models.Model):
     problem_code = models.JSONField(null=True)
 
     class Meta:
+        db_table = "notices_attempt"  # the class was called Attempt
         ordering = ["pk"]
         default_permissions = ()
 

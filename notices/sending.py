@@ -19,7 +19,7 @@ from django.conf import settings
 from core.sentences import Sentence, phrase
 from core.version import VERSION
 from notices import addresses
-from notices.addresses import Address, Refused, Target, Unresolved
+from notices.addresses import Address, AddressRefused, Target, Unresolved
 from notices.models import KEPT_BYTES
 
 CONNECT_S: Final = 5.0
@@ -29,17 +29,16 @@ _LEAST_S = 0.05
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a POST. ``status`` None: no answer came, and ``problem`` says why."""
+    """What came of an attempt. ``status`` None: no answer came, and ``problem`` says why.
+
+    ``final``: trying again does not help.
+    """
 
     ms: int
     status: int | None = None
     text: str = ""
     problem: Sentence | None = None
-
-    @property
-    def is_good(self) -> bool:
-        """Whether the receiver took it."""
-        return self.problem is None
+    final: bool = False
 
 
 def post(target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -55,7 +54,7 @@ def post(target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
     try:
         found = addresses.resolve(target)
         status, text = _exchange(target, found, headers, body)
-    except (Refused, Unresolved) as refusal:
+    except (AddressRefused, Unresolved) as refusal:
         return answer(refusal.sentence)
     except _TooLate:
         return answer(

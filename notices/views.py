@@ -18,7 +18,7 @@ from core.sentences import Sentence
 from core.tables import Choice, Column, Table
 from notices import kinds, services
 from notices.forms import WebhookForm
-from notices.models import Attempt, Delivery, Webhook
+from notices.models import Delivery, DeliveryAttempt, Webhook
 
 _may_manage = require_permission("notices.manage_webhooks", "manage webhooks")
 _LOOKS = {
@@ -153,7 +153,7 @@ def _shown(row: Delivery) -> dict[str, Any]:
     }
 
 
-def problem(attempt: Attempt) -> str:
+def problem(attempt: DeliveryAttempt) -> str:
     """Why an attempt failed, in the reader's language; "" where it did not."""
     if not attempt.problem:
         return ""

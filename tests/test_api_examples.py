@@ -42,6 +42,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "webhooks_create": {"url": "https://ci.example.com/hook", "kinds": ["version.ready"]},
     "webhooks_change": {"models": ["digits-0"]},
     "webhooks_rotate": {},
+    "mails_put": {"kinds": ["version.rejected"]},
 }
 
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from core.sentences import Sentence
 from notices import addresses, sending
-from notices.addresses import Refused, Unresolved
+from notices.addresses import AddressRefused, Unresolved
 from notices.tests.receiver import Receiver
 
 PUBLIC = "93.184.216.34"
@@ -160,13 +160,13 @@ def _leads_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]
 
 def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     _leads_to(monkeypatch, [PUBLIC, "10.0.0.1"])
-    with pytest.raises(Refused, match=r"10\.0\.0\.1"):
+    with pytest.raises(AddressRefused, match=r"10\.0\.0\.1"):
         addresses.resolve(addresses.parse("https://example.com/"))
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1", "0177.0.0.1", "localhost"])
 def test_other_spellings_of_loopback_are_refused(host: str) -> None:
-    with pytest.raises((Refused, Unresolved)):
+    with pytest.raises((AddressRefused, Unresolved)):
         addresses.resolve(addresses.parse(f"https://{host}/"))
 
 

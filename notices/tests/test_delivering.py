@@ -14,7 +14,7 @@ from activity.services import record
 from core import clock
 from models_catalog.models import Version
 from notices import delivering, sending, services
-from notices.models import Attempt, Delivery, Webhook
+from notices.models import Delivery, DeliveryAttempt, Webhook
 from notices.tests.conftest import Hook, make_version, ready, rejected
 from notices.tests.receiver import Receiver
 
@@ -76,7 +76,7 @@ def test_a_ready_version_is_told_of_with_a_signature(
             "api": "https://portal.example/api/v1/models/digits/versions/1",
         },
     }
-    (attempt,) = Attempt.objects.all()
+    (attempt,) = DeliveryAttempt.objects.all()
     assert (attempt.status, attempt.problem) == (204, "")
     with pytest.raises(WebhookVerificationError):
         got.verified("whsec_" + "A" * 43 + "=")
@@ -150,10 +150,10 @@ def test_what_fails_is_tried_again_with_the_same_id_for_a_day(
     assert pauses[:4] == [5, 10, 20, 40]
     assert max(pauses) == 4 * 3600
     assert 20 * 3600 < sum(pauses) <= 24 * 3600
-    assert len(receiver.got) == len(pauses) + 1 == Attempt.objects.count()
+    assert len(receiver.got) == len(pauses) + 1 == DeliveryAttempt.objects.count()
     assert {got.headers["webhook-id"] for got in receiver.got} == {row.uid}
     assert {got.body for got in receiver.got} == {receiver.got[0].body}
-    attempt = Attempt.objects.order_by("-pk")[0]
+    attempt = DeliveryAttempt.objects.order_by("-pk")[0]
     assert (attempt.status, attempt.problem) == (500, "It answered 500.")
     assert attempt.answer == ("no " * 1000)[:1024]
 
@@ -251,7 +251,7 @@ def test_a_secret_outlives_a_key_that_is_kept_as_a_fallback(
     rejected(version)
     _deliver()
     assert len(receiver.got) == 1
-    assert "SECRET_KEY" in Attempt.objects.order_by("-pk")[0].problem
+    assert "SECRET_KEY" in DeliveryAttempt.objects.order_by("-pk")[0].problem
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["before it was sent", "after it was sent"])
@@ -302,7 +302,7 @@ def test_a_worker_whose_lease_was_taken_writes_nothing(
 
     monkeypatch.setattr(sending, "post", slow)
     assert _deliver().state == Delivery.State.DELIVERED
-    assert (len(receiver.got), Attempt.objects.count()) == (2, 1)
+    assert (len(receiver.got), DeliveryAttempt.objects.count()) == (2, 1)
 
 
 def test_a_delivery_is_sent_again_when_asked(
@@ -342,7 +342,7 @@ def test_old_deliveries_are_deleted(hook: Hook, version: Version, settings: Any)
     _pass(timedelta(days=settings.NOTICES_KEPT_DAYS, seconds=1))
     delivering.clear()
     assert Delivery.objects.count() == 1
-    assert not Attempt.objects.exists()
+    assert not DeliveryAttempt.objects.exists()
 
 
 def test_the_log_holds_no_more_of_an_address_than_its_host(hook: Hook, receiver: Receiver) -> None:

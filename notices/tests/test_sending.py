@@ -80,7 +80,7 @@ def test_a_receiver_that_drips_is_given_up_in_time(
 @pytest.mark.usefixtures("_loopback")
 def test_nobody_listens() -> None:
     answer = _post("http://127.0.0.1:1025/")
-    assert (answer.status, answer.is_good) == (None, False)
+    assert answer.status is None
     assert "refused" in str(answer.problem)
 
 

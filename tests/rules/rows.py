@@ -30,6 +30,7 @@ from models_catalog.models import (
     Alias,
     AliasMirror,
     AliasMove,
+    LabelFile,
     StoreComparison,
     StrayObject,
     Stretch,
@@ -37,7 +38,7 @@ from models_catalog.models import (
     Version,
 )
 from notices import signing
-from notices.models import Attempt, Delivery, MailChoice, Webhook
+from notices.models import Delivery, DeliveryAttempt, MailChoice, Webhook
 from tests.rules.subjects import Address
 
 # The catalog's model of models, by whatever name.
@@ -58,7 +59,6 @@ _REPORT: dict[str, Any] = {
         "outputs": [],
         "parameters": 61706,
         "parameter_bytes": 246824,
-        "labels": ["zero", "one"],
         "label_count": 2,
         "layers": {"Convolution": 2, "FullyConnected": 1},
         "files": [{"name": "digits-symbol.json", "bytes": 10}],
@@ -318,6 +318,9 @@ def _versions(count: int, owner: User) -> tuple[Any, list[Any]]:
     models = [Registered.objects.create(name=f"digits-{n}", created_by=owner) for n in range(count)]
     wanted = [(models[0], n + 1) for n in range(count)] + [(model, 1) for model in models[1:]]
     prefix = settings.MODEL_PREFIX
+    labels = LabelFile.objects.bulk_create(
+        LabelFile(sha256=f"{n:064x}", text="zero\none") for n in range(len(wanted))
+    )
     versions = Version.objects.bulk_create(
         Version(
             model=model,
@@ -337,8 +340,9 @@ def _versions(count: int, owner: User) -> tuple[Any, list[Any]]:
             parameters=61706,
             input_shape="data: 1 × 1 × 28 × 28",
             report=_REPORT,
+            label_file=label_file,
         )
-        for model, number in wanted
+        for (model, number), label_file in zip(wanted, labels, strict=True)
     )
     return versions[0], versions
 
@@ -396,7 +400,7 @@ def _deliveries(count: int, owner: User, webhook: Webhook) -> None:
         row = Delivery.objects.create(uid=f"msg_{n:024x}", webhook=webhook, state=state, **told)
         Delivery.objects.create(person=owner, state=state, **told)
         for _ in range(count):
-            Attempt.objects.create(delivery=row, at=event.at, ms=12, status=204)
+            DeliveryAttempt.objects.create(delivery=row, at=event.at, ms=12, status=204)
 
 
 def _aliases(versions: list[Any], owner: User) -> None:

@@ -165,6 +165,3 @@ _.max_in_memory_upload_chunks
 # Django calls the one of its database (models_catalog/measured.py)
 _.as_postgresql
 _.as_sqlite
-
-# notices/models.py: what the mails to come are chosen by.
-MailChoice

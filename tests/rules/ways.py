@@ -166,6 +166,8 @@ WAYS: dict[str, Ways] = {
     "webhooks_redeliver": Ways(
         "webhook redeliver", "notices:redeliver", "webhooks.md#Retries and the log"
     ),
+    "mails_get": Ways("mails", "preferences", "webhooks.md#Mails"),
+    "mails_put": Ways("mails", "mails", "webhooks.md#Mails"),
     "samples_list": Ways(
         Without("samples are for trying the page"), "invocations:page", "api.md#Samples"
     ),

@@ -10,6 +10,7 @@ from mme_client.aliases import Aliases
 from mme_client.calls import Invocations, Samples
 from mme_client.endpoints import Endpoints
 from mme_client.events import Events
+from mme_client.mails import Mails
 from mme_client.models import Models
 from mme_client.records import Me, Record, Status
 from mme_client.tokens import Tokens
@@ -71,6 +72,7 @@ class Portal:
         self.events = Events(self)
         self.tokens = Tokens(self)
         self.webhooks = Webhooks(self)
+        self.mails = Mails(self)
         self.uploads = Uploads(self)
 
     def __enter__(self) -> Self:

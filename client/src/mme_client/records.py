@@ -157,7 +157,18 @@ class Token(Record):
     token: str = field(repr=False)
 
 
-# --- webhooks ------------------------------------------------------------------------------
+# --- webhooks and mails --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mails(Record):
+    """What the caller is told of by mail; ``offered``: what may be chosen."""
+
+    kinds: list[str]
+    only_own: bool
+    offered: list[str]
+    address: str
+    possible: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,8 +192,8 @@ class Webhook(Record):
     language: str
     paused: bool
     paused_by_portal: bool
-    failing_since: datetime | None
-    old_secret_until: datetime | None
+    failing_since_at: datetime | None
+    old_secret_ends_at: datetime | None
     created_at: datetime
     created_by: str | None
     secret: str = field(repr=False)
@@ -190,11 +201,11 @@ class Webhook(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryAttempt(Record):
-    """One attempt, and what the receiver answered; ``status`` None: nothing."""
+    """One attempt, and what the receiver answered; ``http_status`` None: nothing."""
 
     at: datetime
     ms: int
-    status: int | None
+    http_status: int | None
     answer: str
     problem: str
 

@@ -928,6 +928,30 @@ def uploads_cancel(
     uploading.cancel(ids, json=json, quiet=quiet, timeout=timeout)
 
 
+@_command(
+    app, "mails", _("What you are told of by mail, or another choice."),
+    "mme mails --kind version.ready --kind version.rejected", "mme mails --none",
+)  # fmt: skip
+def mails(
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind", metavar="KIND", help=_("Tell me of this; several."), show_default=False
+        ),
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help=_("Send me no mails."))] = False,
+    all: Annotated[
+        bool, typer.Option("--all", help=_("Also of what is not my own; with --kind."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import telling
+
+    telling.mails(kind or [], none=none, all=all, json=json, quiet=quiet, timeout=timeout)
+
+
 app.add_typer(webhooks, name="webhook")
 
 WebhookId = Annotated[str, typer.Argument(metavar="WEBHOOK", help=_("Its id."))]

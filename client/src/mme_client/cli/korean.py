@@ -511,4 +511,24 @@ MESSAGES: dict[str, str] = {
     "Give a message, or --failed.": "메시지 또는 --failed를 지정하세요.",
     "See: mme webhook deliveries {id}": "확인: mme webhook deliveries {id}",
     "Removed: {name}": "제거했습니다: {name}",
+    "What you are told of by mail, or another choice.": (
+        "메일로 받는 알림을 표시하거나 변경합니다."
+    ),
+    "Tell me of this; several.": "메일로 받을 종류입니다. 여러 번 지정할 수 있습니다.",
+    "Send me no mails.": "메일을 받지 않습니다.",
+    "Also of what is not my own; with --kind.": (
+        "내 것이 아닌 것도 알립니다. --kind와 함께 사용합니다."
+    ),
+    "Give --kind or --none.": "--kind나 --none 중 하나만 지정하세요.",
+    "Say with --kind of what.": "--kind로 종류를 지정하세요.",
+    "of": "대상",
+    "your own": "내 것",
+    "everybody's": "모든 사람의 것",
+    "offered": "선택할 수 있는 종류",
+    "This portal has no mail server, so it sends no mails.": (
+        "이 포털에는 메일 서버가 없어 메일을 보내지 않습니다."
+    ),
+    "Your account has no mail address: an admin can add it.": (
+        "계정에 메일 주소가 없습니다. 관리자가 추가할 수 있습니다."
+    ),
 }

@@ -1,4 +1,4 @@
-"""``mme webhook``: which addresses are told what happens, and what they answered."""
+"""``mme webhook`` and ``mme mails``: who is told what happens, and what they answered."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def list_all(*, json: bool, quiet: bool, timeout: float | None) -> None:
 def _state(webhook: Webhook) -> str:
     if webhook.paused:
         return _("paused: it failed for a day") if webhook.paused_by_portal else _("paused")
-    if webhook.failing_since is not None:
-        return _("failing since {at}").format(at=at(webhook.failing_since))
+    if webhook.failing_since_at is not None:
+        return _("failing since {at}").format(at=at(webhook.failing_since_at))
     return _("active")
 
 
@@ -92,8 +92,8 @@ def _secret(terminal: Terminal, made: Webhook, *, json: bool) -> None:
             id=made.id
         )
     )
-    if made.old_secret_until is not None:
-        until = at(made.old_secret_until)
+    if made.old_secret_ends_at is not None:
+        until = at(made.old_secret_ends_at)
         terminal.note(_("The old secret counts until {at}.").format(at=until))
 
 
@@ -178,7 +178,7 @@ def _last(delivery: Delivery) -> str:
     if not delivery.attempts:
         return ""
     last = delivery.attempts[-1]
-    return f"{last.problem or last.status} ({last.ms} ms)"
+    return f"{last.problem or last.http_status} ({last.ms} ms)"
 
 
 def deliveries(
@@ -244,3 +244,42 @@ def remove(id: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
             terminal.document(removed.document)
         else:
             terminal.note(_("Removed: {name}").format(name=removed.note or removed.url))
+
+
+def mails(
+    kinds: Sequence[str],
+    *,
+    none: bool,
+    all: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """What the caller is told of by mail; with ``kinds`` or ``none`` another choice."""
+    if none and kinds:
+        raise WrongUse(_("Give --kind or --none."))
+    if all and not kinds:
+        raise WrongUse(_("Say with --kind of what."))
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if none or kinds:
+            choice = portal.mails.choose(kinds, only_own=not all)
+        else:
+            choice = portal.mails.get()
+        if json:
+            terminal.document(choice.document)
+        elif quiet:
+            for one in choice.kinds:
+                terminal.line(one)
+        else:
+            terminal.fields(
+                [
+                    (_("kinds"), ", ".join(choice.kinds) or _("none")),
+                    (_("of"), _("your own") if choice.only_own else _("everybody's")),
+                    (_("address"), choice.address),
+                    (_("offered"), ", ".join(choice.offered)),
+                ]
+            )
+            if not choice.possible:
+                terminal.note(_("This portal has no mail server, so it sends no mails."))
+            elif not choice.address:
+                terminal.note(_("Your account has no mail address: an admin can add it."))
