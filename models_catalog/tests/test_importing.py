@@ -119,7 +119,7 @@ def test_what_cannot_be_imported_says_why(
 ) -> None:
     settings.MAX_ARCHIVE_MB = 1
     make_model("digits", 1, bucket=store, state="deleted")
-    for target in ("notes.txt", "net.tgz", "digits_v1.tar.gz", "모델.tar.gz", "___.tar.gz"):  # fmt: skip
+    for target in ("notes.txt", "net.tgz", "digits_v1.tar.gz", "모델.tar.gz", "___.tar.gz"):
         put(target)
     put("empty.tar.gz", b"")
     put("large.tar.gz", b"x" * ((1 << 20) + 1))
@@ -309,7 +309,7 @@ def test_the_page_shows_imports_and_offers_a_canonical_copy(
     assert "It is not packed as the portal packs" in page
     assert "hx-get" not in page
     page = operator.get(version.get_absolute_url()).content.decode()
-    assert "As found: it lay in the store already" in page
+    assert "Found: it lay in the store already" in page
     assert "Make a canonical copy" in page
     jobs.clear()
     answer = operator.post("/models/zoo/v1/repack/")
