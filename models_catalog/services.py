@@ -6,7 +6,9 @@ The worker's part, from the upload to the published version, is models_catalog/p
 import hashlib
 import logging
 import uuid
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
 from typing import IO, Any
 
 from django.conf import settings
@@ -65,6 +67,55 @@ def free_name(name: str) -> str:
     wanted = [f"{stem}-{number}" for number in range(2, 101)]
     taken = set(RegisteredModel.objects.filter(name__in=wanted).values_list("name", flat=True))
     return next((one for one in wanted if one not in taken), "")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What an upload under a name would become, as things are now.
+
+    ``taken`` is the sentence for who means a new model, where one has the name; ``free`` is then a
+    name that is free. ``problem``: no model can have the name. ``number``: none is given then.
+    """
+
+    name: str
+    number: int = 0
+    key: str = ""
+    taken: str = ""
+    free: str = ""
+    problem: str = ""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def planned(*, names: Sequence[str]) -> list[Planned]:
+    """What uploads under these names would become, one after the other: a name may come twice."""
+    wanted = {name for name in names if "\0" not in name}
+    rows = RegisteredModel.objects.filter(name__in=wanted).annotate(last=Max("versions__number"))
+    last = dict(rows.values_list("name", "last"))
+    before: Counter[str] = Counter()
+    found = []
+    for name in names:
+        if name not in last:
+            try:
+                valid_name(name)
+            except ValidationError as error:
+                found.append(Planned(name, problem=" ".join(error.messages)))
+                continue
+        before[name] += 1
+        number = (last.get(name) or 0) + before[name]
+        taken = name_taken(name) if name in last else ""
+        free = free_name(name) if taken or before[name] > 1 else ""
+        found.append(Planned(name, number, _key(name, number), taken, free))
+    return found
+
+
+def _key(name: str, number: int) -> str:
+    """The key of a version's archive in the store."""
+    stem = f"{name}_v{number}.tar.gz"
+    return f"{settings.MODEL_PREFIX}/{stem}" if settings.MODEL_PREFIX else stem
 
 
 def upload_version(
@@ -296,10 +347,8 @@ def _model_for_upload(
 
 def _next_version(model: RegisteredModel) -> Version:
     last = model.versions.aggregate(last=Max("number"))["last"] or 0
-    stem = f"{model.name}_v{last + 1}.tar.gz"
-    prefix = settings.MODEL_PREFIX
-    key = f"{prefix}/{stem}" if prefix else stem
-    return Version(model=model, number=last + 1, prefix=prefix, key=key)
+    key = _key(model.name, last + 1)
+    return Version(model=model, number=last + 1, prefix=settings.MODEL_PREFIX, key=key)
 
 
 def wait_for_version(*, name: str, number: int, seconds: int) -> None:
