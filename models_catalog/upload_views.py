@@ -5,10 +5,12 @@ API (upload_api.py), and asks the API what becomes of the version. Without a scr
 at once, with the archive in it.
 """
 
+import json
 import logging
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -153,11 +155,15 @@ def _upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse
 def _form_page(
     request: HttpRequest, form: UploadForm, *, problem: str = "", status: int = 200
 ) -> HttpResponse:
+    unfinished = uploads.listed(owner=actor(request)).order_by("-pk")[: uploads.MOST_UNFINISHED]
     context = {
         "form": form,
         "model": form.model,
         "problem": problem,
         "known_by_bytes": uploads.KNOWN_BY_BYTES,
+        "unfinished": json.dumps(
+            [uploads.document(one) for one in reversed(unfinished)], cls=DjangoJSONEncoder
+        ),
         "try": trying.available(),
     }
     return render(request, "models_catalog/upload.html", context, status=status)

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import IO
+from typing import IO, Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -144,6 +144,23 @@ def find(*, owner: User, uid: str) -> Upload | None:
 def listed(*, owner: User) -> UploadQuerySet:
     """Those of ``owner`` of which there is no version yet, or for good; not what has expired."""
     return owner.uploads.listed(now=clock.now()).select_related("version__model")
+
+
+def document(upload: Upload) -> dict[str, Any]:
+    """What is said of an upload, by the API and to the page's script."""
+    version = upload.version
+    return {
+        "id": upload.uid,
+        "model": upload.name,
+        "file_name": upload.file_name,
+        "note": upload.note,
+        "length": upload.length,
+        "offset": upload.offset,
+        "created_at": upload.created_at,
+        "expires_at": upload.expires_at,
+        "made": {"model": version.model.name, "number": version.number} if version else None,
+        "problem": str(Sentence.from_json(upload.problem)) if upload.problem else None,
+    }
 
 
 def is_same(*, upload: Upload, offset: int, known_by: bytes) -> bool:

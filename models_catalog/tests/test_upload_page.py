@@ -1,5 +1,7 @@
 """What the script of the upload page asks: names, the beginning, and whether a file is the same."""
 
+import html
+import json
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -157,8 +159,12 @@ def test_a_file_is_known_by_its_first_bytes_and_by_those_that_arrived_last(
 def test_the_script_is_told_what_it_needs(
     client_of: Callable[[str], Client], version: Version
 ) -> None:
-    page = client_of("operator").get(reverse("models_catalog:upload", args=[version.model.name]))
+    client = client_of("operator")
+    uid = _asked(client, name="cats", file_name="<b>&'\".tar.gz").json()["id"]
+    page = client.get(reverse("models_catalog:upload", args=[version.model.name]))
     text = page.content.decode()
+    (found,) = json.loads(html.unescape(text.split('data-unfinished="')[1].split('"')[0]))
+    assert (found["id"], found["file_name"], found["offset"]) == (uid, "<b>&'\".tar.gz", 0)
     assert f'data-model="{version.model.name}"' in text
     assert f'data-known-by="{uploads.KNOWN_BY_BYTES}"' in text
     assert 'data-page="/models/NAME/v0/"' in text

@@ -636,11 +636,5 @@ if (single) {
   single.querySelector("input").disabled = true;
 }
 
-async function showUnfinished() {
-  const { items } = await session.get(`${API}uploads/?limit=200`);
-  for (const upload of items.reverse()) {
-    if (!lines.some((one) => one.id === upload.id)) add(new Line({ upload }));
-  }
-  if (items.length) lookAfter();
-}
-showUnfinished().catch(() => {});
+for (const upload of JSON.parse(form.dataset.unfinished)) add(new Line({ upload }));
+lookAfter();
