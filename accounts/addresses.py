@@ -16,7 +16,7 @@ UNKNOWN = "0.0.0.0"  # noqa: S104 - nothing binds to it
 _MAX_HOPS = 20
 
 
-def networks(texts: Iterable[str]) -> tuple[Network, ...]:
+def networks(texts: Iterable[str], setting: str = "TRUSTED_PROXIES") -> tuple[Network, ...]:
     """Parse addresses and CIDRs; raises ImproperlyConfigured for one that is invalid."""
     found = []
     for text in texts:
@@ -24,7 +24,7 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
             found.append(ipaddress.ip_network(text))
         except ValueError as error:
             raise ImproperlyConfigured(
-                f"TRUSTED_PROXIES holds {text!r}, which is no address or network: {error}."
+                f"{setting} holds {text!r}, which is no address or network: {error}."
             ) from None
     return tuple(found)
 

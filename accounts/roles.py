@@ -44,9 +44,10 @@ def permissions_of(role: str) -> tuple[str, ...]:
 
 def ensure_roles() -> None:
     """Create the three groups with exactly their permissions; idempotent."""
+    known = {
+        f"{permission.content_type.app_label}.{permission.codename}": permission
+        for permission in Permission.objects.select_related("content_type")
+    }
     for role in _OWN:
         group, _ = Group.objects.get_or_create(name=role)
-        group.permissions.set(
-            Permission.objects.get(content_type__app_label=label, codename=codename)
-            for label, codename in (name.split(".") for name in permissions_of(role))
-        )
+        group.permissions.set(known[name] for name in permissions_of(role))

@@ -13,3 +13,11 @@ def made_by(attempt: str, action: str) -> int | None:
         return None
     found = Event.objects.filter(attempt=attempt, action=action).newest()
     return found.values_list("subject_id", flat=True).first()
+
+
+def all_made_by(attempt: str, action: str) -> list[int]:
+    """The same where an attempt makes several things in one transaction."""
+    if not attempt:
+        return []
+    found = Event.objects.filter(attempt=attempt, action=action).order_by("pk")
+    return list(found.values_list("subject_id", flat=True))

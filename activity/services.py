@@ -1,9 +1,10 @@
 """Record events."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from django.contrib.auth.models import User
+from django.db import transaction
 
 from activity import codes
 from activity.models import Event
@@ -26,6 +27,18 @@ class Subject(Protocol):
     def __str__(self) -> str: ...
 
 
+Listener = Callable[[Event, Subject], None]
+_listeners: list[Listener] = []
+
+
+def register_listener(listener: Listener) -> None:
+    """Call ``listener`` with each event and its subject, in the transaction of the event.
+
+    For what must be noted with an event or not at all, as an outbox; it does no more than that.
+    """
+    _listeners.append(listener)
+
+
 def record(
     *,
     action: str,
@@ -43,16 +56,21 @@ def record(
     """
     if (parameters is None) == (not text):
         raise ValueError("An event has either parameters or a text.")
-    return Event.objects.create(
-        actor=actor,
-        actor_name=actor.get_username() if actor else "",
-        level=level,
-        action=action,
-        subject_kind=subject.activity_kind,
-        subject_id=subject.pk,
-        subject_name=str(subject)[:200],
-        text=text,
-        parameters=None if parameters is None else codes.validated(action, parameters),
-        request_id=request_id.current(),
-        attempt=attempt.current(),
-    )
+    # In a transaction of its own where there is none: what listeners note belongs to the event.
+    with transaction.atomic(savepoint=False):
+        event = Event.objects.create(
+            actor=actor,
+            actor_name=actor.get_username() if actor else "",
+            level=level,
+            action=action,
+            subject_kind=subject.activity_kind,
+            subject_id=subject.pk,
+            subject_name=str(subject)[:200],
+            text=text,
+            parameters=None if parameters is None else codes.validated(action, parameters),
+            request_id=request_id.current(),
+            attempt=attempt.current(),
+        )
+        for listener in _listeners:
+            listener(event, subject)
+    return event

@@ -70,7 +70,10 @@ GLOSSARY: dict[str, Term] = {
     "ready": Term(
         _("Ready"),
         _("A version passed validation and is published, so endpoints can serve it."),
-        _("The other states are Uploaded, Validating, Rejected, Retired, Deleting and Deleted."),
+        _(
+            "The other states are Uploaded, Validating, Copying, Rejected, Retired, Deleting and "
+            "Deleted."
+        ),
     ),
     "retired": Term(
         _("Retired"),

@@ -39,11 +39,13 @@ _SECRET_LINK = re.compile(r"(/welcome/)[^/?\s\"'\\]+")
 # shorter text may be a word: a cookie is called mme_session.
 _TOKEN = re.compile(r"(mme(?:_|%5[Ff]))[A-Za-z0-9]{16,}")
 _TOKEN_PARAMETER = re.compile(r"(token=mme(?:_|%5[Ff]))[A-Za-z0-9]+")
+# What webhooks are signed with (notices/signing.py).
+_SIGNING = re.compile(r"(whsec_)[A-Za-z0-9+/=]{8,}")
 
 
 def without_secrets(text: str) -> str:
-    """``text`` without the secrets of links to set a password, and of tokens of the API."""
-    text = _SECRET_LINK.sub(r"\1...", text)
+    """``text`` without the secrets of links to set a password, of tokens, and of webhooks."""
+    text = _SIGNING.sub(r"\1...", _SECRET_LINK.sub(r"\1...", text))
     return _TOKEN.sub(r"\1...", _TOKEN_PARAMETER.sub(r"\1...", text))
 
 

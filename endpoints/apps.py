@@ -15,7 +15,7 @@ class EndpointsConfig(AppConfig):
     def ready(self) -> None:
         """Register events, the subject, panels, rights of the roles, and SageMaker's check."""
         from accounts import roles
-        from endpoints import panels, search, served
+        from endpoints import panels, search, served, told
         from endpoints.events import TEMPLATES
         from endpoints.models import Endpoint
         from endpoints.ready_checks import probe_sagemaker
@@ -24,6 +24,7 @@ class EndpointsConfig(AppConfig):
         codes.register(TEMPLATES, max_length=codes.LONG)
         subjects.register(Endpoint.activity_kind, Endpoint, label=_("Endpoints"))
         panels.register_all()
+        told.register()
         palette.register(search.hits)
         retiring.register_uses(served.endpoints_of)
         roles.grant(roles.VIEWER, "endpoints.view_endpoint", "endpoints.invoke_endpoint")

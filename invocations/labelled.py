@@ -71,9 +71,8 @@ class Flagged:
 
 
 def labels_of(version: Version) -> list[str]:
-    """The labels that the version knows, in their order, as far as the report has them."""
-    found = version.artifact.get("labels") or []
-    return list(dict.fromkeys(str(label) for label in found))
+    """The labels that the version knows, each once, in their order."""
+    return list(dict.fromkeys(version.labels))
 
 
 def size_of(model: RegisteredModel) -> tuple[int, int]:

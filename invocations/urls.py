@@ -10,6 +10,7 @@ app_name = "invocations"
 urlpatterns = [
     path("", views.page, name="page"),
     path("run/", views.run, name="run"),
+    path("versions/", views.versions, name="versions"),
     path("<int:pk>/", views.result, name="result"),
     path("<int:pk>/thumbnail/", views.thumbnail, name="thumbnail"),
     path("kept/<slug:sha256>/", views.kept, name="kept"),

@@ -20,15 +20,15 @@ from core.body_limits import accepts_body
 from core.errors import AwsError
 from core.icons import drawing
 from core.permissions import actor, require_permission
-from core.tables import Choice, Column, Day, Table
+from core.tables import Choice, Column, Day, Search, Table
 from endpoints.models import Endpoint
-from invocations import pictures_kept, samples, services
+from invocations import offered, pictures_kept, samples, services
 from invocations.models import Invocation, Picture
 from invocations.panels import DOING, MAY_INVOKE
 from invocations.payload import Payload, read
 from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, formats, too_large
 from models_catalog import references
-from models_catalog.models import Alias, RegisteredModel, Version
+from models_catalog.models import RegisteredModel, Version
 
 
 @dataclass
@@ -83,6 +83,16 @@ def page(request: HttpRequest) -> HttpResponse:
         version = _meant(named)
         chosen.version = version.pk if version is not None else None
     return render(request, "invocations/page.html", _page_context(chosen))
+
+
+@require_safe
+@may_invoke
+def versions(request: HttpRequest) -> HttpResponse:
+    """For the field of the version: the options that ``?q=`` finds, or the likely ones."""
+    text = request.GET.get("q", "").strip()
+    found = offered.search(text) if text else offered.likely()
+    context = {"versions": found.versions, "aliases": found.aliases, "chosen": Chosen()}
+    return render(request, "invocations/_versions.html", context)
 
 
 # The CSRF check reads the whole body; so the user's role and the size are looked at before it.
@@ -204,7 +214,6 @@ def sample(request: HttpRequest, name: str) -> HttpResponse:
 def calls(request: HttpRequest) -> HttpResponse:
     """All calls that were made on these pages, newest first."""
     named = Endpoint.objects.values_list("pk", "name").order_by("name", "pk")
-    models = RegisteredModel.objects.values_list("pk", "name").order_by("name")
     callers = User.objects.filter(pk__in=Invocation.objects.values("created_by"))
     table = Table(
         request,
@@ -222,7 +231,7 @@ def calls(request: HttpRequest) -> HttpResponse:
             Column("cold", _("Cold or warm"), sort="cold"),
         ],
         filters=[
-            Choice("model", _("Model"), models, field="version__model"),
+            Search("model", _("Model"), narrow=_of_model),
             Choice("endpoint", _("Endpoint"), named),
             Choice("state", _("State"), Invocation.State.choices),
             Choice("cold", _("Cold or warm"), [("1", _("Cold start")), ("0", _("Warm"))]),
@@ -232,6 +241,14 @@ def calls(request: HttpRequest) -> HttpResponse:
         default_sort="-when",
     )
     return render(request, "invocations/calls.html", {"table": table})
+
+
+def _of_model(calls: Any, text: str) -> Any:
+    """The calls of models with this text in their name; or with this id, as links once said."""
+    models = RegisteredModel.objects.filter(name__icontains=text)
+    if (number := _number(text)) is not None:
+        models |= RegisteredModel.objects.filter(pk=number)
+    return calls.filter(version__in=Version.objects.filter(model__in=models))
 
 
 def _targets(chosen: Chosen) -> tuple[Endpoint, Version]:
@@ -327,23 +344,26 @@ def _invocation(pk: int) -> Invocation:
 
 def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, Any]:
     endpoints = list(Endpoint.objects.serving())
-    versions = list(Version.objects.ready())
-    aliases = list(Alias.objects.listed())
-    if chosen.alias not in {str(alias) for alias in aliases}:
+    recent = list(Invocation.objects.recent()[:RECENT])
+    called = [one.version_id for one in recent]
+    wanted = called if chosen.version is None else [chosen.version, *called]
+    found = offered.likely(wanted=wanted, alias=chosen.alias)
+    versions = found.versions
+    if chosen.alias not in {str(alias) for alias in found.aliases}:
         chosen.alias = ""  # it was deleted: the version that it was, or the first
     elif chosen.alias:
         chosen.version = None
-    recent = list(Invocation.objects.recent()[:RECENT])
     # With nothing chosen, what was called last is the best guess, and saves two clicks.
     if chosen.endpoint is None:
         chosen.endpoint = _first_of([one.endpoint_id for one in recent], endpoints)
     if chosen.version is None and not chosen.alias:
-        chosen.version = _first_of([one.version_id for one in recent], versions)
+        chosen.version = _first_of(called, versions)
     return {
         "endpoints": endpoints,
         "starting": Endpoint.objects.starting().first() if not endpoints else None,
         "versions": versions,
-        "aliases": aliases,
+        "aliases": found.aliases,
+        "more": found.more,
         "chosen": chosen,
         "picture": picture,
         "samples": samples.grouped(),

@@ -65,6 +65,7 @@ ACCESS: dict[str, Access] = {
     "search": Access(USER),
     "styleguide": Access(USER),  # 404 where the setting STYLEGUIDE is off
     "preferences": Access(USER, post=(400,), own=True),
+    "mails": Access(VIEWER, get=(), post=(302,)),
     "tokens": Access(USER, post=(400,), own=True),
     "revoke-token": Access(USER, get=(), post=(302, 404)),  # 404: another one's
     "language": Access(ANYBODY, get=(), post=(400,)),
@@ -88,6 +89,15 @@ ACCESS: dict[str, Access] = {
     "accounts:unlock": Access(ADMIN, get=(), post=(302,)),
     "accounts:revoke-token-of-person": Access(ADMIN, get=(), post=(302,)),
     "accounts:welcome": Access(ANYBODY, get=(404,), post=(404,)),
+    # --- webhooks
+    "notices:list": Access(ADMIN),
+    "notices:new": Access(ADMIN, post=(400,)),
+    "notices:webhook": Access(ADMIN, post=(400,)),
+    "notices:test": Access(ADMIN, get=(), post=(302,)),
+    "notices:rotate": Access(ADMIN, get=(), post=(200,)),
+    "notices:pause": Access(ADMIN, get=(), post=(302,)),
+    "notices:remove": Access(ADMIN, get=(), post=(302,)),
+    "notices:redeliver": Access(ADMIN, get=(), post=(302,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),
@@ -107,6 +117,11 @@ ACCESS: dict[str, Access] = {
     "models_catalog:versions-live": Access(VIEWER),
     "models_catalog:download": Access(OPERATOR, get=(302,)),
     "models_catalog:download-original": Access(OPERATOR, get=(302,)),
+    "models_catalog:copy": Access(OPERATOR, post=(422,)),
+    "models_catalog:copies-live": Access(VIEWER),
+    "models_catalog:import": Access(OPERATOR, post=(422,)),
+    "models_catalog:imported-live": Access(OPERATOR),
+    "models_catalog:repack": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:dismiss": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:restore": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:delete": Access(OPERATOR, post=(409,)),  # its version was published
@@ -136,6 +151,7 @@ ACCESS: dict[str, Access] = {
     "invocations:page": Access(VIEWER),
     "invocations:run": Access(VIEWER, get=(), post=(400,)),
     "invocations:result": Access(VIEWER),
+    "invocations:versions": Access(VIEWER),
     "invocations:thumbnail": Access(VIEWER),
     "invocations:kept": Access(VIEWER),
     "invocations:sample": Access(VIEWER),
@@ -155,6 +171,7 @@ ACCESS: dict[str, Access] = {
     "activity:export": Access(VIEWER),
     "activity:subject": Access(VIEWER, get=(302,)),
     "activity:subject kind=user": Access(ADMIN, get=(302,)),
+    "activity:subject kind=webhook": Access(ADMIN, get=(302,)),
     # --- Django's admin, for superusers: its pages take a POST for a GET where nothing is saved
     "admin:index": _admin(SUPERUSER, post=(200,)),
     "admin:login": Access(SUPERUSER, get=(302,), post=(302,), leads_to_login=True),

@@ -25,6 +25,8 @@ from invocations import samples_api
 from mmeportal import site_api
 from models_catalog import alias_api, upload_api
 from models_catalog import api as models_api
+from notices import api as notices_api
+from notices import mails_api
 
 #: Answers by operation and status, as a test got them (tests/test_api_examples.py).
 EXAMPLES = Path(__file__).with_name("openapi_examples.json")
@@ -126,6 +128,8 @@ def routers() -> list[Router]:
         invocations_api.router,
         samples_api.router,
         activity_api.router,
+        notices_api.router,
+        mails_api.router,
         _own,
     ]
 

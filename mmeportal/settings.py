@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "ninja",  # its static files are the page of the API's operations
     "core",
     "activity",
+    "notices",
     "models_catalog",
     "endpoints",
     "invocations",
@@ -141,7 +142,11 @@ EMAIL_HOST = env_str("EMAIL_HOST", "")
 EMAIL_PORT = env_int("EMAIL_PORT", 587, least=1)
 EMAIL_HOST_USER = env_str("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = env_secret("EMAIL_HOST_PASSWORD", "")
-EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=True)
+# STARTTLS, or TLS from the first byte, as at port 465.
+EMAIL_USE_SSL = env_bool("EMAIL_USE_SSL")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=not EMAIL_USE_SSL)
+if EMAIL_USE_SSL and EMAIL_USE_TLS:
+    raise ImproperlyConfigured("Set one of EMAIL_USE_SSL and EMAIL_USE_TLS (docs/settings.md).")
 EMAIL_TIMEOUT = 10  # seconds that an admin waits for it
 DEFAULT_FROM_EMAIL = env_str("DEFAULT_FROM_EMAIL", "mme-portal@localhost")
 PASSWORD_LINK_DAYS = env_int("PASSWORD_LINK_DAYS", 7, least=1)
@@ -272,6 +277,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-staging": {"task": "models_catalog.tasks.sweep_staging", "schedule": 3600.0},
     "sweep-attempts": {"task": "core.tasks.sweep", "schedule": 600.0},
     "sweep-accounts": {"task": "accounts.tasks.sweep", "schedule": 300.0},
+    "sweep-notices": {"task": "notices.tasks.sweep", "schedule": 5.0},
+    "clear-notices": {"task": "notices.tasks.clear", "schedule": 3600.0},
     "sweep-endpoints": {"task": "endpoints.tasks.sweep", "schedule": 2.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
     "sweep-pictures": {"task": "invocations.tasks.sweep_objects", "schedule": 3600.0},
@@ -284,6 +291,18 @@ for _entry in CELERY_BEAT_SCHEDULE.values():
 API_CALLS_PER_SECOND = env_int("API_CALLS_PER_SECOND", 600, least=1)
 API_CHANGES_PER_SECOND = env_int("API_CHANGES_PER_SECOND", 20, least=1)
 API_ANONYMOUS_PER_SECOND = env_int("API_ANONYMOUS_PER_SECOND", 60, least=1)
+
+# --- webhooks and mails (notices/) ------------------------------------------------------------
+# Where people reach the portal: for the links in messages, which no request asked for.
+PORTAL_URL = env_str("PORTAL_URL", "").rstrip("/")
+WEBHOOK_ALLOW_HTTP = env_bool("WEBHOOK_ALLOW_HTTP")
+# Networks that webhooks may reach beside the public internet.
+WEBHOOK_PRIVATE_NETWORKS = networks(
+    env_list("WEBHOOK_PRIVATE_NETWORKS"), "WEBHOOK_PRIVATE_NETWORKS"
+)
+# Who may have signed the receivers' certificates; the system's list without it.
+WEBHOOK_CA_BUNDLE = env_str("WEBHOOK_CA_BUNDLE", "") or None
+NOTICES_KEPT_DAYS = env_int("NOTICES_KEPT_DAYS", 30, least=1)
 
 # --- uploads ---------------------------------------------------------------------
 # Files go to disk, never wholly into memory.

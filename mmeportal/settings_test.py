@@ -17,6 +17,8 @@ with mock.patch.dict(os.environ, {"SECRET_KEY": os.environ.get("SECRET_KEY") or 
 
 DJANGO_ADMIN = True  # its pages are in the tests' tables, too
 STYLEGUIDE = True  # the tests of the elements look at them there
+# Each test client is a new server: it would read all files of all packages at its start.
+WHITENOISE_AUTOREFRESH = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
 CELERY_BROKER_URL = "memory://"  # never into the queue of a running stack
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

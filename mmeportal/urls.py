@@ -9,6 +9,7 @@ from accounts.views import LoginView, LogoutView, PasswordChangeView
 from core import views as core_views
 from mmeportal import views
 from mmeportal.api import api_urls
+from notices import mail_page
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -16,10 +17,12 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("password/", PasswordChangeView.as_view(), name="password"),
     path("preferences/", preferences.page, name="preferences"),
+    path("preferences/mails/", mail_page.save, name="mails"),
     path("tokens/", token_pages.page, name="tokens"),
     path("tokens/<slug:id>/revoke/", token_pages.revoke, name="revoke-token"),
     path("language/", preferences.language, name="language"),
     path("", include("accounts.urls")),
+    path("webhooks/", include("notices.urls")),
     path("models/", include("models_catalog.urls")),
     path("endpoints/", include("endpoints.urls")),
     path("invoke/", include("invocations.urls")),

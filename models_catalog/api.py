@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 from ninja import Query, Router, Status
 from pydantic import Field
 
-from activity.attempts import made_by
+from activity.attempts import all_made_by, made_by
 from core import clock, waiting
 from core.api import answers, digests, etags
 from core.api.caller import Scope
@@ -25,7 +25,9 @@ from core.permissions import actor
 from models_catalog import (
     attention,
     comparing,
+    copying,
     describing,
+    importing,
     metadata,
     references,
     retiring,
@@ -47,6 +49,7 @@ router = Router(tags=["models"])
 
 _LOOK, _UPLOAD = gettext_noop("look at the catalog"), gettext_noop("upload models")
 _DELETE, _DOWNLOAD = gettext_noop("delete models"), gettext_noop("download archives")
+_COPY, _IMPORT = gettext_noop("copy versions"), gettext_noop("import archives")
 _RETIRE, _DELETE_VERSION = gettext_noop("retire versions"), gettext_noop("delete versions")
 # The values of Version.State; a class called State is another room's, too.
 VersionState = Annotated[str, OneOf(Version.State)]
@@ -157,6 +160,16 @@ class VersionOut(Schema):
     retired_at: datetime | None = Field(
         description="When it was retired, or its deletion requested; null: neither."
     )
+    copied_from: str | None = Field(
+        description="The version that it is a copy of, as `squeezenet:1`; null: it was uploaded."
+    )
+    as_found: bool = Field(
+        description="Whether it lay in the store already, and is served from there."
+    )
+    drift: Literal["gone", "changed"] | None = Field(
+        description="How its object in the store differs from what was published, as found at "
+        "night; null: it does not."
+    )
     parameters: int | None
     input_shape: str = Field(description="`data: 1 × 3 × 224 × 224`")
     validation: ValidationOut | None = Field(description="null: it was not accepted, or not yet.")
@@ -174,6 +187,44 @@ class VersionDetailOut(VersionOut):
     """A version of a model, and which others have the same content."""
 
     same_as: list[SameOut] = Field(description="Those that are ready first; 20 at most.")
+
+
+class FoundOut(Schema):
+    """An object in the store that no version knows."""
+
+    target_model: str = Field(description="Its key below the store's prefix.")
+    uri: str
+    model: str | None = Field(description="What its model would be called; null: it cannot be.")
+    size: int
+    modified_at: datetime
+    problem: str | None = Field(description="Why it cannot be imported; null: it can.")
+
+
+class FoundListOut(Schema):
+    """What lies in the store and is not registered, by key."""
+
+    items: list[FoundOut] = Field(description="500 at most.")
+
+
+class VersionsOut(Schema):
+    """Versions that jobs make or validate now."""
+
+    items: list[VersionOut]
+
+
+class PlannedOut(Schema):
+    """A copy that is not made yet."""
+
+    model: str
+    target_model: str
+    uri: str
+    problem: str | None = Field(description="What is in its way, as a sentence; null: nothing.")
+
+
+class PlanOut(Schema):
+    """What copies would be called, and where they would lie."""
+
+    items: list[PlannedOut]
 
 
 class UseOut(Schema):
@@ -268,6 +319,27 @@ class VersionChange(Input):
     )
 
 
+class CopyIn(Input):
+    """Where copies go."""
+
+    to: str = Field(
+        max_length=copying.PATTERN_LENGTH,
+        description="The key below the store's prefix, without `.tar.gz`; `{n}` is 1, 2, 3 …; the "
+        "last part is the name of the model: `demo/squeezenet_v1.0_{n}`.",
+    )
+    times: int = Field(1, ge=1, le=copying.MOST_COPIES)
+
+
+class ImportIn(Input):
+    """What to import."""
+
+    keys: list[Annotated[str, Field(max_length=1024)]] = Field(
+        [],
+        max_length=importing.MOST,
+        description="Keys below the store's prefix; empty: all that can be imported, 500 at most.",
+    )
+
+
 class ModelParameters(ListParameters):
     """Which models, in which order."""
 
@@ -308,6 +380,9 @@ class VersionParameters(ListParameters):
 class FindParameters(VersionParameters):
     """Which bytes."""
 
+    drifted: bool = Field(
+        False, description="Those whose object in the store is gone or is another one."
+    )
     sha256: str = Field(
         "", pattern=f"^([0-9a-fA-F]{{{LEAST_DIGITS},64}})?$",
         description="The beginning of a SHA-256: of the upload, of what is served, or of the tar.",
@@ -490,6 +565,8 @@ def find_versions(request: HttpRequest, query: Query[FindParameters]) -> Any:
     rows = Version.objects.all()
     if query.sha256:
         rows = rows.with_checksum(query.sha256)
+    if query.drifted:
+        rows = rows.drifted()
     return _versions_page(request, rows, query, order="-pk")
 
 
@@ -629,12 +706,12 @@ def describe_version(request: HttpRequest, name: str, number: int, body: Version
 def report(request: HttpRequest, name: str, number: int) -> Any:
     """What the validation found, as the preflight reported it (docs/artifacts.md)."""
     rows = Version.objects.filter(model__name=name, number=number)
-    found = rows.values_list("report", flat=True).first()
+    found = rows.select_related("label_file").only("report", "label_file").first()
     if found is None:
         raise _no_version(name, number)
-    if not found:
+    if not found.report:
         raise Problem("not-found", _("There is no report: the version was not validated yet."))
-    return found
+    return found.full_report
 
 
 @operation(
@@ -771,6 +848,191 @@ def delete_version(request: HttpRequest, name: str, number: int) -> Any:
     return Status(202, _retiring(request, name, number, retiring.delete))
 
 
+@operation(
+    router, "GET", "/models/{name}/versions/{int:number}/copies", id="copies_list",
+    scope=Scope.READ, permission="models_catalog.view_model", doing=_LOOK,
+    response={200: Page[VersionOut]},
+)  # fmt: skip
+def list_versions_of(
+    request: HttpRequest, name: str, number: int, query: Query[ListParameters]
+) -> Any:
+    """The copies of a version, in the order in which they were asked for."""
+    rows = _version(name, number).copies.described()
+    found = page(request, rows, query, order=("pk",))
+    return {**found, "items": [_shown(version) for version in found["items"]]}
+
+
+def _copying(change: Callable[[], Any]) -> Any:
+    try:
+        return change()
+    except copying.CopyRefused as refused:
+        raise Problem(refused.code, str(refused)) from None
+
+
+@operation(
+    router, "POST", "/models/{name}/versions/{int:number}/copies/preview", id="copies_preview",
+    scope=Scope.UPLOAD, permission=copying.MAY_COPY, doing=_COPY,
+    response={200: PlanOut}, problems=(502,), counts_as_change=False,
+)  # fmt: skip
+def preview_versions_of(request: HttpRequest, name: str, number: int, body: CopyIn) -> Any:
+    """What copies would be called, where they would lie, and what is in their way.
+
+    Nothing is made.
+    """
+    source = _version(name, number)
+    planned = _copying(lambda: copying.plan(source=source, to=body.to, times=body.times))
+    return {
+        "items": [
+            {
+                "model": one.name,
+                "target_model": one.target_model,
+                "uri": one.uri,
+                "problem": one.problem or None,
+            }
+            for one in planned
+        ]
+    }
+
+
+def _copied_before(request: HttpRequest, attempt: str) -> HttpResponse | None:
+    """The answer of an attempt that asked for copies (core/api/idempotency.py)."""
+    made = all_made_by(attempt, "version.copy_requested")
+    if not made:
+        return None
+    where = {"Location": request.path}
+    return answers.of(202, VersionsOut, _versions_of(made), headers=where)
+
+
+def _versions_of(pks: list[int]) -> dict[str, Any]:
+    rows = Version.objects.described().filter(pk__in=pks).order_by("pk")
+    return {"items": [_shown(version) for version in rows]}
+
+
+@operation(
+    router, "POST", "/models/{name}/versions/{int:number}/copies", id="copies_create",
+    scope=Scope.UPLOAD, permission=copying.MAY_COPY, doing=_COPY,
+    response={202: VersionsOut}, problems=(409, 502), resume=_copied_before,
+)  # fmt: skip
+def create_versions_of(request: HttpRequest, name: str, number: int, body: CopyIn) -> Any:
+    """Copy a ready version under other names, within the store: each is version 1 of a new model.
+
+    All of them or none: where a name or a key is taken, nothing is made, and the sentence says
+    which. Jobs make the copies; ask each one's address with `wait`. A copy stays whole whatever
+    becomes of the version that it is a copy of.
+    """
+    made = _copying(
+        lambda: copying.start(
+            model=name, number=number, to=body.to, times=body.times, actor=actor(request)
+        )
+    )
+    set_header(request, "Location", request.path)
+    return Status(202, _versions_of([version.pk for version in made]))
+
+
+def _importing(change: Callable[[], Any]) -> Any:
+    try:
+        return change()
+    except importing.ImportRefused as refused:
+        raise Problem(refused.code, str(refused)) from None
+
+
+@operation(
+    router, "GET", "/imports", id="imports_list",
+    scope=Scope.READ, permission="models_catalog.view_model", doing=_LOOK,
+    response={200: Page[VersionOut]},
+)  # fmt: skip
+def list_imports(request: HttpRequest, query: Query[ListParameters]) -> Any:
+    """The versions that were imported as they were found, the newest first, each with its state."""
+    rows = Version.objects.described().filter(as_found=True)
+    found = page(request, rows, query, order=("-pk",))
+    return {**found, "items": [_shown(version) for version in found["items"]]}
+
+
+@operation(
+    router, "POST", "/imports/preview", id="imports_preview",
+    scope=Scope.UPLOAD, permission=importing.MAY_IMPORT, doing=_IMPORT,
+    response={200: FoundListOut}, problems=(502,), counts_as_change=False,
+)  # fmt: skip
+def preview_imports(request: HttpRequest) -> Any:
+    """What lies below the store's prefix and is not registered, as S3 lists it now.
+
+    Each with what its model would be called, or why it cannot be imported. Nothing is changed.
+    """
+    return {
+        "items": [
+            {
+                "target_model": one.target_model,
+                "uri": f"s3://{settings.MODEL_BUCKET}/{one.key}",
+                "model": None if one.problem else one.name,
+                "size": one.size,
+                "modified_at": one.modified,
+                "problem": one.problem or None,
+            }
+            for one in importing.found()
+        ]
+    }
+
+
+def _imported_before(request: HttpRequest, attempt: str) -> HttpResponse | None:
+    """The answer of an attempt that began imports (core/api/idempotency.py)."""
+    made = all_made_by(attempt, "version.found")
+    if not made:
+        return None
+    return answers.of(202, VersionsOut, _versions_of(made), headers={"Location": request.path})
+
+
+@operation(
+    router, "POST", "/imports", id="imports_create",
+    scope=Scope.UPLOAD, permission=importing.MAY_IMPORT, doing=_IMPORT,
+    response={202: VersionsOut}, problems=(409, 502), resume=_imported_before,
+)  # fmt: skip
+def create_imports(request: HttpRequest, body: ImportIn) -> Any:
+    """Validate and register what lies in the store: each archive is version 1 of a new model.
+
+    It is validated where it lies, and neither moved nor changed; ask each one's address with
+    `wait`. An archive that is not packed as the portal packs is rejected, with the reason_code
+    `rejected.not_canonical`: `repack` makes a canonical copy of it.
+    """
+    made = _importing(lambda: importing.start(keys=body.keys, actor=actor(request)))
+    set_header(request, "Location", request.path)
+    return Status(202, _versions_of([version.pk for version in made]))
+
+
+def _repacked_before(request: HttpRequest, attempt: str) -> HttpResponse | None:
+    """The answer of an attempt that made a canonical copy (core/api/idempotency.py)."""
+    found = Version.objects.described().filter(pk=made_by(attempt, "version.repacked") or 0)
+    for version in found:
+        where = {"Location": _location(request, version)}
+        return answers.of(202, VersionDetailOut, _detail(version), headers=where)
+    return None
+
+
+def _location(request: HttpRequest, version: Version) -> str:
+    """The address of a version, of a request about another one of its model."""
+    return f"{request.path.rsplit('/', 2)[0]}/{version.number}"
+
+
+@operation(
+    router, "POST", "/models/{name}/versions/{int:number}/repack", id="versions_repack",
+    scope=Scope.UPLOAD, permission=importing.MAY_IMPORT, doing=_UPLOAD,
+    response={202: VersionDetailOut}, problems=(409, 502), etag=True, resume=_repacked_before,
+)  # fmt: skip
+def repack(request: HttpRequest, name: str, number: int) -> Any:
+    """Make a canonical copy of an archive that was refused as it was found.
+
+    S3 copies it to staging, and it becomes the next version of the model as an upload does.
+    """
+
+    def check(_found: Version) -> None:
+        etags.require_match(request, *_detail(_version(name, number)).values())
+
+    made = _importing(
+        lambda: importing.repack(model=name, number=number, actor=actor(request), check=check)
+    )
+    set_header(request, "Location", _location(request, made))
+    return Status(202, _detail(_version(name, made.number)))
+
+
 # Of a body that is a form or a text around the archive, and not the archive itself.
 _NO_ARCHIVE = ("multipart/", "text/", "application/json")
 
@@ -884,6 +1146,9 @@ def _shown(version: Version) -> dict[str, Any]:
         "created_by": version.created_by.get_username() if version.created_by else None,
         "settled_at": version.settled_at,
         "retired_at": version.retired_at,
+        "copied_from": version.copied_from.name if version.copied_from else None,
+        "as_found": version.as_found,
+        "drift": version.drifted or None,
         "parameters": version.parameters,
         "input_shape": version.input_shape,
         "validation": _validation(version),

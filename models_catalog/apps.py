@@ -16,7 +16,7 @@ class ModelsCatalogConfig(AppConfig):
     def ready(self) -> None:
         """Register events, subjects, panels, rights of the roles, the store's check and clock."""
         from accounts import roles
-        from models_catalog import finding, panels, reasons
+        from models_catalog import finding, panels, reasons, told
         from models_catalog.events import TEMPLATES
         from models_catalog.models import RegisteredModel, Version
         from models_catalog.ready_checks import probe_store, time_of_store
@@ -26,8 +26,11 @@ class ModelsCatalogConfig(AppConfig):
             RegisteredModel.activity_kind, RegisteredModel, label=gettext_lazy("Models")
         )
         subjects.register(Version.activity_kind, Version, label=gettext_lazy("Versions"))
+        # Of what lies in a store and belongs to no version.
+        subjects.register("store", None, label=gettext_lazy("Stores"))
         panels.register_all()
         reasons.register()
+        told.register()
         palette.register(finding.models)
         palette.register(finding.versions)
         roles.grant(roles.VIEWER, "models_catalog.view_model", "models_catalog.view_version")

@@ -4,6 +4,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 
+#: Of what the portal writes; SageMaker takes no other one as a TargetModel.
+ENDING = ".tar.gz"
 #: Letters in the name of an archive's file (Version.file_name).
 MAX_NAME = 255
 

@@ -98,8 +98,8 @@ def compare(one: Version, other: Version) -> Comparison:
 def _labels(version: Version) -> dict[str, int]:
     """Each label and its first place."""
     found: dict[str, int] = {}
-    for place, label in enumerate(version.artifact.get("labels") or []):
-        found.setdefault(str(label), place)
+    for place, label in enumerate(version.labels):
+        found.setdefault(label, place)
     return found
 
 

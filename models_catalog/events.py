@@ -46,6 +46,22 @@ TEMPLATES: Final = {
         "Validated %(version)s and published it as %(target_model)s. It has the same content as "
         "%(twin)s. The file as uploaded could not be kept: %(problem)s"
     ),
+    "version.copy_requested": _("Requested a copy of %(source)s: %(version)s."),
+    "version.copied": _("Copied %(source)s: %(version)s can be called as %(target_model)s."),
+    "version.found": _("Asked for %(version)s, which lay in the store as %(target_model)s."),
+    "version.registered": _(
+        "Validated %(version)s where it lay, and registered it: %(target_model)s."
+    ),
+    "version.repacked": _("Asked for %(version)s, a canonical copy of %(source)s."),
+    "version.object_gone": _("The object of %(version)s is gone from the store: %(uri)s."),
+    "version.object_changed": _(
+        "The object of %(version)s in the store is not the one that was published: %(uri)s."
+    ),
+    "version.object_right": _("The object of %(version)s is right again: %(uri)s."),
+    "store.appeared": _("Found an object in the store that no version knows: %(uri)s."),
+    "store.appeared_more": _("Found %(count)s more such objects in %(store)s."),
+    "store.cleared": _("An object that no version knew is gone, or registered: %(uri)s."),
+    "store.cleared_more": _("So are %(count)s more in %(store)s."),
     "version.rejected": _("Rejected %(version)s: %(reason)s"),
     "version.retired": _("Retired %(version)s: it is offered and called here no more."),
     "version.unretired": _("Restored %(version)s: it can be called again."),

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from models_catalog import metadata
+from models_catalog import copying, metadata
 from models_catalog import tags as tags_of
 from models_catalog.archives import most_bytes, too_large, valid_file_name
 from models_catalog.metadata import Metadata
@@ -129,6 +129,23 @@ class DeleteVersionForm(forms.Form):
                 % {"name": self._version}
             )
         return typed
+
+
+class CopyForm(forms.Form):
+    """Where copies of a version go, and how many; copying.py says what is wrong with it."""
+
+    to = forms.CharField(
+        max_length=copying.PATTERN_LENGTH,
+        label=_("Copy to"),
+        help_text=_(
+            "The key below the store’s prefix, without .tar.gz. {n} is 1, 2, 3 …; the last part "
+            "is the name of the model: demo/squeezenet_{n}"
+        ),
+        widget=forms.TextInput(
+            attrs={"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )
+    times = forms.IntegerField(min_value=1, max_value=copying.MOST_COPIES, label=_("How many"))
 
 
 class UploadForm(forms.Form):

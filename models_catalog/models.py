@@ -1,5 +1,6 @@
 """Registered models and their immutable versions."""
 
+import hashlib
 import re
 import secrets
 import unicodedata
@@ -118,9 +119,9 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def search(self, text: str) -> Self:
         """Those that have each word of the text somewhere, or a checksum that begins with it.
 
-        In the name, the description, a tag or an alias; in the note, the metadata or the file name
-        of a version; in the name of who owns or registered the model or uploaded a version. More
-        than six words are not read.
+        In the name, the description, a tag or an alias; in the note, the metadata, the file name or
+        the labels of a version; in the name of who owns or registered the model or uploaded a
+        version. More than six words are not read.
         """
         checksum = Version.objects.with_checksum(text)
         found = Q()
@@ -133,6 +134,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
                 | Q(note__icontains=word)
                 | Q(file_name__icontains=word)
                 | Q(metadata_text__icontains=word)
+                | Q(label_file__in=LabelFile.objects.filter(text__icontains=word))
             )
             versions |= Version.objects.with_checksum(word)
             found &= (
@@ -375,6 +377,36 @@ class RegisteredModel(models.Model):
         return max(ready, key=lambda v: v.number, default=None)
 
 
+class LabelFile(models.Model):
+    """The labels of a network, as its file lists them; versions with the same ones share a row."""
+
+    sha256 = models.CharField(max_length=64, unique=True, help_text="Of the text, in UTF-8.")
+    text = models.TextField(help_text="One label a line, in their order.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.sha256[:12]
+
+    @classmethod
+    def of(cls, labels: list[str]) -> "LabelFile | None":
+        """The row with these labels, made where there is none.
+
+        None where there are no labels, or one has a line end in it: those stay in the report.
+        """
+        if not labels or any("\n" in label for label in labels):
+            return None
+        text = "\n".join(labels)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return cls.objects.get_or_create(sha256=digest, defaults={"text": text})[0]
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels in their order."""
+        return self.text.split("\n")
+
+
 # Where somebody looks for a checksum: so many hexadecimal digits of its beginning will do.
 LEAST_DIGITS = 6
 _CHECKSUM = re.compile(rf"(?:sha-?256:)?\s*([0-9a-f]{{{LEAST_DIGITS},64}})", re.IGNORECASE)
@@ -400,8 +432,8 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
     def described(self) -> Self:
         """With what the API says of each; of the report, which may be long, the result alone."""
         return (
-            self.defer("report")
-            .select_related("created_by", "model")
+            self.defer("report", "copied_from__report", "copied_from__model__description")
+            .select_related("created_by", "model", "copied_from__model")
             .annotate(**{f"told_{name}": models.F(f"report__{path}") for name, path in _TOLD})
         )
 
@@ -429,12 +461,19 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
             | Q(content_sha256__startswith=digits)
         )
 
+    def drifted(self) -> Self:
+        """Those whose object in the store is gone or another one, the latest found first."""
+        return self.filter(
+            drift__in=[Version.Drift.GONE, Version.Drift.CHANGED], state__in=Version.STORED
+        ).order_by("-drift_at", "-pk")
+
     def twins(self, version: "Version") -> Self:
         """Other versions with the same bytes as uploaded, or the same content.
 
-        Those that are ready come first, of these the ones with the same bytes, and then the newest.
+        Those that are ready come first, of these the ones with the same bytes, then those that
+        are no copies, and then the newest.
         """
-        same = Q(sha256=version.sha256)
+        same = Q(sha256=version.sha256) if version.sha256 else Q(pk__in=[])
         if version.content_sha256:
             same |= Q(content_sha256=version.content_sha256)
         return (
@@ -446,6 +485,7 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
             .order_by(
                 models.Case(models.When(state=Version.State.READY, then=0), default=1),
                 models.Case(models.When(sha256=version.sha256, then=0), default=1),
+                models.Case(models.When(copied_from=None, then=0), default=1),
                 "-pk",
             )
         )
@@ -468,9 +508,10 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
         return self.filter(state__in=Version.UNDER_WAY)
 
     def claim_columns(self) -> dict[str, Any]:
-        """A claim begins the validation or goes on with the deletion; it counts as an attempt."""
-        deleting = models.When(state=Version.State.DELETING, then=models.F("state"))
-        state = models.Case(deleting, default=models.Value(Version.State.CHECKING))
+        """A claim begins the validation, or goes on with another job; it counts as an attempt."""
+        other = (Version.State.DELETING, Version.State.COPYING)
+        kept = models.When(state__in=other, then=models.F("state"))
+        state = models.Case(kept, default=models.Value(Version.State.CHECKING))
         return {"state": state, "attempts": models.F("attempts") + 1}
 
     def lease_columns(self, until: datetime) -> dict[str, Any]:
@@ -484,7 +525,8 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
 class Version(Leased):
     """An immutable artifact of a model.
 
-    ``uploaded → checking → ready``, or ``rejected`` with the reason; later ``ready ⇄ retired`` and
+    ``uploaded → checking → ready``, or ``rejected`` with the reason; of a copy ``copying → ready``
+    (models_catalog/copying.py). Later ``ready ⇄ retired`` and
     ``deleting → deleted`` (models_catalog/retiring.py). The number is given at upload and never
     given again, not even where the version was rejected or deleted.
     """
@@ -499,13 +541,21 @@ class Version(Leased):
         RETIRED = "retired", _("Retired")
         DELETING = "deleting", _("Deleting")
         DELETED = "deleted", _("Deleted")
+        COPYING = "copying", _("Copying")
 
-    UNSETTLED = (State.UPLOADED, State.CHECKING)
+    UNSETTLED = (State.UPLOADED, State.CHECKING, State.COPYING)
     # What a job has to do with; and what lists and searches count no more.
     UNDER_WAY = (*UNSETTLED, State.DELETING)
     DISCARDED = (State.RETIRED, State.DELETING, State.DELETED)
     # Its archive is in the store.
     STORED = (State.READY, State.RETIRED)
+
+    class Drift(models.TextChoices):
+        """How its object in the store differs from what was published (drift.py)."""
+
+        NONE = "", _("As published")
+        GONE = "gone", _("Gone")
+        CHANGED = "changed", _("Changed")
 
     class Packing(models.TextChoices):
         """How the archive that is served is packed (models_catalog/packing.py)."""
@@ -526,6 +576,7 @@ class Version(Leased):
     LOADING = gettext_noop("Loading it in the container")
     PUBLISHING = gettext_noop("Publishing")
     STEPS = (READING, PACKING, LOADING, PUBLISHING)
+    COPY = gettext_noop("Copying it within the store")
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -576,7 +627,42 @@ class Version(Leased):
     attempts = models.PositiveIntegerField(default=0)
     settled_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True, help_text="Or its deletion requested.")
-    report = models.JSONField(default=dict, blank=True, help_text="The preflight's report.")
+    etag = models.CharField(
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of its object when that was compared last and was right; empty: never.",
+    )
+    drift = models.CharField(
+        max_length=10, choices=Drift, blank=True, default=Drift.NONE, db_default=""
+    )
+    drift_at = models.DateTimeField(null=True, blank=True, help_text="When that was found.")
+    as_found = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It lay in the store already, and is served from there (importing.py).",
+    )
+    copied_from = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="copies",
+        help_text="The version whose archive this one has; none: it was uploaded.",
+    )
+    report = models.JSONField(
+        default=dict, blank=True, help_text="The preflight's report; its labels are in label_file."
+    )
+    label_file = models.ForeignKey(
+        LabelFile,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="versions",
+        help_text="None: it has none, or was published by the release before.",
+    )
     # Of the report, what lists show: the whole may hold thousands of labels.
     parameters = models.PositiveBigIntegerField(null=True, blank=True)
     input_shape = models.CharField(max_length=200, blank=True, help_text="data: 1 × 3 × 224 × 224")
@@ -592,6 +678,12 @@ class Version(Leased):
             models.CheckConstraint(
                 condition=Q(state="rejected") | Q(reason=""), name="reason_only_if_rejected"
             ),
+        ]
+        indexes = [
+            # For lists by the last upload; rows are long, so they are not read for that.
+            models.Index(fields=["model", "-created_at"], name="version_of_model_by_time"),
+            # For how many versions an endpoint serves.
+            models.Index(fields=["state", "bucket", "prefix"], name="version_of_store"),
         ]
 
     def __str__(self) -> str:
@@ -639,7 +731,7 @@ class Version(Leased):
         """What its validation does or waits for, in the reader's language."""
         if not self.step:
             return gettext("Waiting for a worker")
-        if self.step in self.STEPS:
+        if self.step in (*self.STEPS, self.COPY):
             return gettext(self.step)
         return str(Sentence.from_json(self.step_code, self.step))
 
@@ -652,6 +744,11 @@ class Version(Leased):
     def stored(self) -> bool:
         """Whether its archive is in the store."""
         return self.state in self.STORED
+
+    @property
+    def drifted(self) -> str:
+        """How its object differs from what was published; empty: it does not, as far as known."""
+        return self.drift if self.stored else ""
 
     @property
     def validating(self) -> bool:
@@ -691,6 +788,11 @@ class Version(Leased):
         return self.published_sha256 or self.sha256
 
     @property
+    def name(self) -> str:
+        """As it is written where a version is named: ``digits:2``."""
+        return f"{self.model.name}:{self.number}"
+
+    @property
     def original_stem(self) -> str:
         """How its file as uploaded is called where that is kept: by the version and the bytes."""
         return f"{self.model.name}_v{self.number}-{self.sha256[:12]}"
@@ -709,6 +811,21 @@ class Version(Leased):
     def artifact(self) -> dict[str, Any]:
         """What the preflight found inside (container/preflight.py); empty before it ran."""
         return self.report.get("artifact") or {}
+
+    @property
+    def labels(self) -> list[str]:
+        """What its network answers with, in their order; by a query where it was not loaded."""
+        told = self.artifact.get("labels")
+        if told or self.label_file is None:
+            return [str(label) for label in told or []]
+        return self.label_file.labels
+
+    @property
+    def full_report(self) -> dict[str, Any]:
+        """The report as the preflight wrote it, with the labels."""
+        if "artifact" not in self.report or self.label_file is None:
+            return dict(self.report)
+        return {**self.report, "artifact": {**self.artifact, "labels": self.labels}}
 
     @property
     def sandbox(self) -> list[tuple[str, str]]:
@@ -1011,3 +1128,63 @@ class Stretch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.offset}+{self.size}"
+
+
+class StoreComparisonQuerySet(LeaseQuerySet["StoreComparison"]):
+    """The questions that jobs ask of comparisons."""
+
+    def unfinished(self) -> Self:
+        """All: each store is compared every night."""
+        return self.all()
+
+
+class StoreComparison(Leased):
+    """A store that is compared each night with what was published there (drift.py)."""
+
+    bucket = models.CharField(max_length=63)
+    prefix = models.CharField(max_length=900, blank=True)
+    compared_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0, help_text="That failed since then.")
+    problem = models.TextField(blank=True, help_text="Why it could not be compared, in English.")
+    problem_code = models.JSONField(null=True, help_text="The same, for each language.")
+
+    objects = StoreComparisonQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["bucket", "prefix"], name="one_comparison_a_store"),
+        ]
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.below}"
+
+    @property
+    def below(self) -> str:
+        """What all keys of the store begin with."""
+        return f"{self.prefix}/" if self.prefix else ""
+
+    @property
+    def said(self) -> Sentence | None:
+        """Why it could not be compared, in the reader's language; None: it was."""
+        return Sentence.from_json(self.problem_code, self.problem) if self.problem else None
+
+
+class StrayObject(models.Model):
+    """An object in a store that no version knows, as the last comparison saw it."""
+
+    bucket = models.CharField(max_length=63)
+    key = models.CharField(max_length=1024)
+    size = models.PositiveBigIntegerField()
+    seen_at = models.DateTimeField(default=clock.now, db_index=True, help_text="First.")
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["bucket", "key"], name="one_stray_a_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"

@@ -20,7 +20,7 @@ from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
 from models_catalog import packing, reasons, s3, temporary, validation
-from models_catalog.models import Version, VersionQuerySet
+from models_catalog.models import LabelFile, Version, VersionQuerySet
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,9 @@ def resume_checks() -> None:
 
 
 def _to_check() -> VersionQuerySet:
-    """All but those that are being deleted, which are retiring.py's."""
-    return Version.objects.exclude(state=Version.State.DELETING)
+    """All but those that are being deleted or copied: retiring.py's and copying.py's."""
+    others = (Version.State.DELETING, Version.State.COPYING)
+    return Version.objects.exclude(state__in=others)
 
 
 def check_version(*, version_pk: int) -> None:
@@ -67,6 +68,9 @@ def check_version(*, version_pk: int) -> None:
     8. copy the bytes as uploaded to where originals are kept, on S3's side
     9. write the outcome and the event in one transaction; then delete the staged object
 
+    A version that was found in the store (importing.py) is read from its own key. It is served from
+    there, so its bytes must be the ones that step 4 gives; nothing is written to the store.
+
     Idempotent: an earlier attempt may have been killed at any step, and each step looks first at
     what it left.
     """
@@ -79,7 +83,7 @@ def check_version(*, version_pk: int) -> None:
     except LeaseLost:
         log.warning("Another worker has taken over the check of %s.", version)
         return
-    if settled:
+    if settled and version.staging_key:
         s3.delete(bucket=version.bucket, key=version.staging_key)
 
 
@@ -91,10 +95,13 @@ def _check(version: Version, lease: Lease[Version]) -> bool:
     try:
         if not _is_published(version, lease):
             with temporary.folder("check") as folder:
-                _publish(version, _validate(version, folder, lease), lease)
+                if version.as_found:
+                    _validate_found(version, folder, lease)
+                else:
+                    _publish(version, _validate(version, folder, lease), lease)
         _settle(version, lease, problem=_keep_original(version, lease))
     except VersionRejected as refusal:
-        _reject(version, lease, reason=refusal.reason, report=refusal.report)
+        reject(version, lease, reason=refusal.reason, report=refusal.report)
     except LeaseLost:
         raise
     except validation.SandboxIncomplete as problem:
@@ -117,7 +124,7 @@ def _is_published(version: Version, lease: Lease[Version]) -> bool:
     """
     if not version.published_sha256 or not s3.exists(bucket=version.bucket, key=version.key):
         return False
-    return _stored_sha256(version, lease.keep) == version.published_sha256
+    return stored_sha256(version, lease.keep) == version.published_sha256
 
 
 def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
@@ -126,22 +133,52 @@ def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
     Writes the report and the hashes to the row. Raises VersionRejected.
     """
     lease.renew(step=Version.READING)
-    upload, tar, archive = (folder / name for name in (_UPLOAD, "plain.tar", _SERVED))
+    upload = folder / _UPLOAD
     try:
         digest = _fetch(version, version.staging_key, upload, lease.keep)
     except errors.NotFound:
         raise VersionRejected(Sentence("rejected.not_staged")) from None
     if digest != version.sha256:
         raise VersionRejected(Sentence("rejected.staged_differs"))
+    return _packed_and_loaded(version, upload, lease)
+
+
+def _validate_found(version: Version, folder: Path, lease: Lease[Version]) -> None:
+    """The same of an object that lies at the version's key already, and is to stay as it is."""
+    lease.renew(step=Version.READING)
+    upload = folder / _UPLOAD
+    found = s3.find(bucket=version.bucket, key=version.key)
+    try:
+        digest = _fetch(version, version.key, upload, lease.keep)
+    except errors.NotFound:
+        found = None
+    if found is None:
+        raise VersionRejected(Sentence("rejected.found_gone", uri=version.uri))
+    version.sha256, version.size = digest, upload.stat().st_size
+    lease.renew(sha256=version.sha256, size=version.size)
+    _packed_and_loaded(version, upload, lease)
+    now = s3.find(bucket=version.bucket, key=version.key)
+    if now is None or now.etag != found.etag:
+        raise VersionRejected(Sentence("rejected.found_changed", uri=version.uri))
+
+
+def _packed_and_loaded(version: Version, upload: Path, lease: Lease[Version]) -> Path:
+    tar, archive = (upload.with_name(name) for name in ("plain.tar", _SERVED))
     read: dict[str, Any] = _storable(validation.pack(upload, tar, beat=lease.keep))
     if not read["ok"]:
         raise VersionRejected(reasons.of_error(read["error"]), read)
     upload.unlink()  # at once, as it may be gigabytes
     lease.renew(step=Version.PACKING)
-    packed = packing.pack(tar, archive, choice=version.packing_choice, beat=lease.keep)
+    choice = version.packing_choice
+    if version.as_found:  # as it is packed, if the portal could have done it
+        stored = version.size == packing.stored_size(tar.stat().st_size)
+        choice = Version.PackingChoice.STORED if stored else Version.PackingChoice.COMPRESSED
+    packed = packing.pack(tar, archive, choice=choice, beat=lease.keep)
     tar.unlink()
     archive.chmod(0o400)
     digest = packing.sha256(archive, beat=lease.keep)
+    if version.as_found and digest != version.sha256:
+        raise VersionRejected(Sentence("rejected.not_canonical"), read)
     lease.renew(step=Version.LOADING)
     loaded: dict[str, Any] = _storable(validation.run(archive, beat=lease.keep))
     report = loaded | {"archive": read["archive"]}
@@ -149,14 +186,19 @@ def _validate(version: Version, folder: Path, lease: Lease[Version]) -> Path:
         raise VersionRejected(reasons.of_error(loaded["error"]), report)
     if packing.sha256(archive, beat=lease.keep) != digest:
         raise VersionRejected(Sentence("rejected.changed"), report)
-    facts = {
-        "report": report | {"packing": packed.facts},
+    labels = report["artifact"].get("labels") or []
+    facts: dict[str, Any] = {
         "packing": packed.packing,
         "content_sha256": packed.content_sha256,
         "published_sha256": digest,
         "published_size": archive.stat().st_size,
     }
-    lease.renew(**facts)
+    with transaction.atomic():  # what no version names may be deleted
+        facts["label_file"] = LabelFile.of(labels)
+        if facts["label_file"] is not None:  # in place of thousands of lines in each report
+            report["artifact"] = {k: v for k, v in report["artifact"].items() if k != "labels"}
+        facts["report"] = report | {"packing": packed.facts}
+        lease.renew(**facts)
     for name, value in facts.items():
         setattr(version, name, value)
     return archive
@@ -182,13 +224,9 @@ def _fetch(version: Version, key: str, path: Path, beat: Callable[[], None]) -> 
     return digest.hexdigest()
 
 
-def _stored_sha256(version: Version, beat: Callable[[], None]) -> str:
+def stored_sha256(version: Version, beat: Callable[[], None]) -> str:
     """The SHA-256 of what is at the version's key."""
-    digest = hashlib.sha256()
-    for part in s3.download(bucket=version.bucket, key=version.key):
-        digest.update(part)
-        beat()
-    return digest.hexdigest()
+    return s3.sha256(bucket=version.bucket, key=version.key, beat=beat)
 
 
 def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
@@ -200,7 +238,7 @@ def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
     try:
         s3.publish(bucket=version.bucket, key=version.key, path=archive, beat=lease.keep)
     except errors.AlreadyExists:
-        if _stored_sha256(version, lease.keep) != version.published_sha256:
+        if stored_sha256(version, lease.keep) != version.published_sha256:
             raise VersionRejected(Sentence("rejected.key_taken", uri=version.uri)) from None
 
 
@@ -210,7 +248,7 @@ def _keep_original(version: Version, lease: Lease[Version]) -> Sentence | None:
     The version is published already. So passing errors are retried, and after the last attempt the
     version is ready without the copy.
     """
-    if not settings.KEEP_ORIGINALS:
+    if not settings.KEEP_ORIGINALS or version.as_found:
         return None
     # With the SHA-256, so that other bytes get another key, even after the database was lost.
     key = f"{settings.ORIGINALS_PREFIX}/{version.original_stem}.tar.gz"
@@ -254,11 +292,13 @@ def _settle(version: Version, lease: Lease[Version], *, problem: Sentence | None
 
 
 def _record_published(version: Version, twin: Version | None, problem: Sentence | None) -> None:
-    code = "version.published"
+    code = "version.registered" if version.as_found else "version.published"
     parameters: dict[str, str | Sentence] = {
         "version": str(version),
         "target_model": version.target_model,
     }
+    if version.as_found:
+        twin = problem = None
     if twin:
         code += f"_{version.likeness(twin)}"
         parameters["twin"] = str(twin)
@@ -269,7 +309,7 @@ def _record_published(version: Version, twin: Version | None, problem: Sentence 
     record(action=code, subject=version, parameters=parameters, level=level)
 
 
-def _reject(
+def reject(
     version: Version,
     lease: Lease[Version],
     *,
@@ -282,7 +322,8 @@ def _reject(
             state=Version.State.REJECTED,
             reason=reason.english(),
             reason_code=reason.as_json(),
-            report=version.report if report is None else report,
+            report=version.full_report if report is None else report,
+            label_file=None,
             published_sha256="",
             published_size=None,
             packing="",
@@ -341,7 +382,7 @@ def _give_up(version: Version, lease: Lease[Version], problem: Exception | None)
         _settle(version, lease, problem=why)
         return
     reason = Sentence("rejected.gave_up", attempts=MAX_ATTEMPTS, problem=why)
-    _reject(version, lease, reason=reason)
+    reject(version, lease, reason=reason)
 
 
 def _said(problem: Exception) -> Sentence:
@@ -364,3 +405,11 @@ def clear_staging() -> None:
     for found in staged:
         if settled.get(found.key, found.modified < limit):
             s3.delete(bucket=bucket, key=found.key)
+
+
+def clear_labels() -> None:
+    """Delete labels that no version has any more, as it was rejected after all, and its model went.
+
+    A validation writes its labels and the version that has them in one transaction.
+    """
+    LabelFile.objects.filter(versions=None).delete()

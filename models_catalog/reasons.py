@@ -75,6 +75,30 @@ REASONS: Final[Mapping[str, sentences.Template]] = {
         "The validation could not be done in %(attempts)s attempts (%(problem)s). Ask an admin to "
         "look at the worker's log, then upload the archive again."
     ),
+    "rejected.not_canonical": _(
+        "It is not packed as the portal packs what is served, so other programs could read other "
+        "files in it. The object stays where it is; the portal can make a canonical copy of it."
+    ),
+    "rejected.found_gone": _("There is no object at %(uri)s any more."),
+    "rejected.found_changed": _(
+        "The object at %(uri)s was changed while it was validated. Delete this model, and import "
+        "it again."
+    ),
+    "rejected.copy_source_gone": _(
+        "The archive of %(source)s is not in the store any more, so it could not be copied."
+    ),
+    "rejected.copy_differs": _(
+        "The archive of %(source)s in the store is not the one that was published: its SHA-256 "
+        "differs. The copy was deleted."
+    ),
+    "rejected.copy_key_taken": _(
+        "Another object is at %(uri)s already; keys are never overwritten. Nothing was copied."
+    ),
+    "rejected.copy_gave_up": _(
+        "The copy could not be made in %(attempts)s attempts (%(problem)s). Ask an admin to look "
+        "at the worker's log, then delete this model and copy again."
+    ),
+    "copy.again": _("The copy could not be made; trying again shortly. %(problem)s"),
     "validation.worker_ended": _("each time the worker came to its end"),
     "validation.originals_in_store": _("ORIGINALS_PREFIX lies inside the store %(store)s."),
     "validation.again": _("The validation could not be done; trying again shortly. %(problem)s"),

@@ -129,7 +129,7 @@ def delete(
     """Have a job delete what a version is stored as; and whether that changed anything.
 
     Its row stays, with the checksums. Raises RetireRefused: it was never published, an alias points
-    at it, or there is no such version.
+    at it, copies of it are being made, or there is no such version.
     """
     with transaction.atomic():
         version = _locked(model, number, check)
@@ -139,6 +139,7 @@ def delete(
             said = _("%(version)s was never published, so nothing of it is stored.")
             raise RetireRefused(said % {"version": version})
         _check_aliases(version)
+        _check_copies(version)
         now = clock.now()
         lease = {"check_after": now, "leased_until": None, "attempts": 0}
         _change(version, State.DELETING, "version.deletion_requested", actor, **lease)
@@ -168,6 +169,17 @@ def _check_aliases(version: Version) -> None:
             "it, first. Nothing was changed."
         )
         raise RetireRefused(said % {"version": version, "aliases": ", ".join(names)})
+
+
+def _check_copies(version: Version) -> None:
+    under_way = version.copies.filter(state=State.COPYING).select_related("model")
+    names = [str(copy) for copy in under_way.defer("report").order_by("pk")[:5]]
+    if names:
+        said = _(
+            "Copies of %(version)s are being made: %(copies)s. Delete it when they are ready. "
+            "Nothing was changed."
+        )
+        raise RetireRefused(said % {"version": version, "copies": ", ".join(names)})
 
 
 def _change(

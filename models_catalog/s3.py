@@ -1,6 +1,8 @@
 """Objects in S3, as plain functions; their errors are those of core.errors."""
 
+import base64
 import contextlib
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -23,11 +25,12 @@ _ADDRESS_S = 60
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as S3 lists it: its key, size in bytes, and when it was written."""
+    """An object as S3 lists it: its key, size in bytes, when it was written, and its ETag."""
 
     key: str
     size: int
     modified: datetime
+    etag: str
 
 
 def upload(
@@ -69,7 +72,13 @@ def exists(*, bucket: str, key: str) -> bool:
     Asked of the list: for a key that is not there HeadObject needs a right to list the whole
     bucket, else it answers 403 (S3 API, HeadObject), where a list can be allowed by prefix.
     """
-    return any(found.key == key for found in listing(bucket=bucket, prefix=key))
+    return find(bucket=bucket, key=key) is not None
+
+
+def find(*, bucket: str, key: str) -> StoredObject | None:
+    """The object at ``key`` as S3 lists it; None where there is none."""
+    listed = listing(bucket=bucket, prefix=key)
+    return next((found for found in listed if found.key == key), None)
 
 
 def publish(*, bucket: str, key: str, path: Path, beat: Callable[[], None]) -> None:
@@ -127,9 +136,7 @@ def _put_in_parts(
             IfNoneMatch="*",
         )
     except BaseException:
-        # Its parts would be paid for. Where this fails too, the bucket's lifecycle removes them.
-        with contextlib.suppress(AwsError), aws.translated(phrase("giving an upload up")):
-            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+        _give_up(bucket, key, upload_id)
         raise
 
 
@@ -145,6 +152,85 @@ def copy(*, bucket: str, source_key: str, key: str, beat: Callable[[], None]) ->
             aws.s3().copy(source, bucket, key, Config=aws.COPY)
 
     _beating(work, beat)
+
+
+def copy_new(*, bucket: str, source_key: str, size: int, key: str, beat: Callable[[], None]) -> str:
+    """Copy an object of ``size`` bytes on S3's side to a key where nothing is yet.
+
+    Gives the SHA-256 of the copy, in hex; empty where S3 did not say it. Raises AlreadyExists, and
+    NotFound where there is no source. ``beat`` as that of `copy`. S3 refuses the write itself, as
+    in `publish`.
+    """
+    if exists(bucket=bucket, key=key):
+        raise AlreadyExists(
+            phrase("There is an object at %(uri)s already.", uri=f"s3://{bucket}/{key}")
+        )
+    source: CopySourceTypeDef = {"Bucket": bucket, "Key": source_key}
+    said = ""
+
+    def work() -> None:
+        nonlocal said
+        with aws.translated(phrase("copying to %(uri)s", uri=f"s3://{bucket}/{key}")):
+            if size <= aws.COPY.multipart_threshold:
+                answer = aws.s3().copy_object(
+                    Bucket=bucket,
+                    Key=key,
+                    CopySource=source,
+                    ChecksumAlgorithm="SHA256",
+                    IfNoneMatch="*",
+                )
+                said = answer["CopyObjectResult"].get("ChecksumSHA256", "")
+            else:
+                _copy_in_parts(bucket, key, source, size)
+
+    _beating(work, beat)
+    return base64.b64decode(said).hex()
+
+
+def _copy_in_parts(bucket: str, key: str, source: "CopySourceTypeDef", size: int) -> None:
+    client = aws.s3()
+    started = client.create_multipart_upload(Bucket=bucket, Key=key)
+    upload_id, part_bytes = started["UploadId"], aws.COPY.multipart_chunksize
+    try:
+        parts: list[CompletedPartTypeDef] = []
+        for begin in range(0, size, part_bytes):
+            end = min(begin + part_bytes, size) - 1
+            done = client.upload_part_copy(
+                Bucket=bucket,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=len(parts) + 1,
+                CopySource=source,
+                CopySourceRange=f"bytes={begin}-{end}",
+            )
+            parts.append(
+                {"PartNumber": len(parts) + 1, "ETag": done["CopyPartResult"].get("ETag", "")}
+            )
+        client.complete_multipart_upload(
+            Bucket=bucket,
+            Key=key,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": parts},
+            IfNoneMatch="*",
+        )
+    except BaseException:
+        _give_up(bucket, key, upload_id)
+        raise
+
+
+def _give_up(bucket: str, key: str, upload_id: str) -> None:
+    # Its parts would be paid for. Where this fails too, the bucket's lifecycle removes them.
+    with contextlib.suppress(AwsError), aws.translated(phrase("giving an upload up")):
+        aws.s3().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+
+
+def sha256(*, bucket: str, key: str, beat: Callable[[], None]) -> str:
+    """The SHA-256 of an object in hex; it is read in parts, and ``beat`` called after each."""
+    digest = hashlib.sha256()
+    for part in download(bucket=bucket, key=key):
+        digest.update(part)
+        beat()
+    return digest.hexdigest()
 
 
 def browser_address(*, bucket: str, key: str, name: str) -> str:
@@ -203,14 +289,21 @@ def delete(*, bucket: str, key: str) -> None:
         aws.s3().delete_object(Bucket=bucket, Key=key)
 
 
-def listing(*, bucket: str, prefix: str) -> Iterator[StoredObject]:
+def listing(
+    *, bucket: str, prefix: str, timeouts: aws.Timeouts = aws.JOB
+) -> Iterator[StoredObject]:
     """All objects whose keys begin with ``prefix``, page by page."""
     with aws.translated(phrase("listing %(uri)s", uri=f"s3://{bucket}/{prefix}")):
-        pages = aws.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        pages = (
+            aws.s3(timeouts).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        )
         for page in pages:
             for item in page.get("Contents", []):
                 yield StoredObject(
-                    key=item["Key"], size=item["Size"], modified=item["LastModified"]
+                    key=item["Key"],
+                    size=item["Size"],
+                    modified=item["LastModified"],
+                    etag=item["ETag"],
                 )
 
 

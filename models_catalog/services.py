@@ -38,6 +38,9 @@ from models_catalog.models import (
 
 log = logging.getLogger(__name__)
 
+#: Numbers that copies may have used up, and that `planned` looks for; more are a surprise.
+_KEYS_PASSED_OVER = 20
+
 
 def register_model(*, name: str, description: str, actor: User | None) -> RegisteredModel:
     """Register a model; raises ValidationError where the name is taken or malformed."""
@@ -95,7 +98,8 @@ def planned(*, names: Sequence[str]) -> list[Planned]:
     wanted = {name for name in names if "\0" not in name}
     rows = RegisteredModel.objects.filter(name__in=wanted).annotate(last=Max("versions__number"))
     last = dict(rows.values_list("name", "last"))
-    before: Counter[str] = Counter()
+    prefix, used = settings.MODEL_PREFIX, _used_keys(Counter(names), last)
+    given: dict[str, int] = {}
     found = []
     for name in names:
         if name not in last:
@@ -104,18 +108,26 @@ def planned(*, names: Sequence[str]) -> list[Planned]:
             except ValidationError as error:
                 found.append(Planned(name, problem=" ".join(error.messages)))
                 continue
-        before[name] += 1
-        number = (last.get(name) or 0) + before[name]
+        number = given.get(name, last.get(name) or 0) + 1
+        while usual_key(name, number, prefix) in used:
+            number += 1
         taken = name_taken(name) if name in last else ""
-        free = free_name(name) if taken or before[name] > 1 else ""
-        found.append(Planned(name, number, _key(name, number), taken, free))
+        free = free_name(name) if taken or name in given else ""
+        found.append(Planned(name, number, usual_key(name, number, prefix), taken, free))
+        given[name] = number
     return found
 
 
-def _key(name: str, number: int) -> str:
-    """The key of a version's archive in the store."""
-    stem = f"{name}_v{number}.tar.gz"
-    return f"{settings.MODEL_PREFIX}/{stem}" if settings.MODEL_PREFIX else stem
+def _used_keys(names: Counter[str], last: dict[str, int | None]) -> set[str]:
+    """Of the keys that the next versions would have, those that a copy has (next_version)."""
+    wanted = [
+        usual_key(name, (last.get(name) or 0) + number, settings.MODEL_PREFIX)
+        for name, times in names.items()
+        for number in range(1, times + _KEYS_PASSED_OVER)
+        if "\0" not in name
+    ]
+    rows = Version.objects.filter(bucket=settings.MODEL_BUCKET, key__in=wanted)
+    return set(rows.values_list("key", flat=True))
 
 
 def upload_version(
@@ -158,7 +170,7 @@ def upload_version(
         hashed.check(digests)
         with transaction.atomic():
             model = _model_for_upload(name=name, description=description, new=new, actor=actor)
-            version = _next_version(model)
+            version = next_version(model)
             version.note = note
             version.metadata = metadata or None
             version.created_by = actor
@@ -317,7 +329,8 @@ def delete_model(
         model.delete()
     for version in versions:
         try:
-            s3.delete(bucket=version.bucket, key=version.staging_key)
+            if version.staging_key:  # a copy has none
+                s3.delete(bucket=version.bucket, key=version.staging_key)
         except AwsError as problem:  # it is swept later (publication.clear_staging)
             log.warning("What is staged of %s %s stays a day: %s", name, version.number, problem)
 
@@ -345,10 +358,22 @@ def _model_for_upload(
     return model
 
 
-def _next_version(model: RegisteredModel) -> Version:
-    last = model.versions.aggregate(last=Max("number"))["last"] or 0
-    key = _key(model.name, last + 1)
-    return Version(model=model, number=last + 1, prefix=settings.MODEL_PREFIX, key=key)
+def next_version(model: RegisteredModel) -> Version:
+    """The row of a model's next version, with its number and key; not saved."""
+    number = (model.versions.aggregate(last=Max("number"))["last"] or 0) + 1
+    prefix = settings.MODEL_PREFIX
+    rows = Version.objects.filter(bucket=settings.MODEL_BUCKET)
+    # A copy may have a key that looks like this one.
+    while rows.filter(key=usual_key(model.name, number, prefix)).exists():
+        number += 1
+    key = usual_key(model.name, number, prefix)
+    return Version(model=model, number=number, prefix=prefix, key=key)
+
+
+def usual_key(name: str, number: int, prefix: str) -> str:
+    """Where an uploaded version is stored, below the prefix of its store."""
+    stem = f"{name}_v{number}.tar.gz"
+    return f"{prefix}/{stem}" if prefix else stem
 
 
 def wait_for_version(*, name: str, number: int, seconds: int) -> None:

@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from models_catalog import alias_mirror, publication, retiring, temporary, uploads
+from models_catalog import alias_mirror, copying, drift, publication, retiring, temporary, uploads
 
 # A check may take minutes, and the steps of endpoints run in the same threads. So checks use at
 # most half of the threads.
@@ -16,7 +16,7 @@ _places = threading.BoundedSemaphore(settings.WORKER_THREADS // 2)
 # A message that waited longer is superseded: the sweep has sent another one.
 @shared_task(expires=10)
 def check(version_pk: int) -> None:
-    """Check and publish one uploaded version.
+    """Check one version that was uploaded or found, and publish it.
 
     Where the maximum of checks is running, the message is dropped: the row is still due, and the
     sweep sends another message within seconds.
@@ -35,13 +35,27 @@ def remove(version_pk: int) -> None:
     retiring.remove(version_pk=version_pk)
 
 
+@shared_task(expires=10)
+def copy(version_pk: int) -> None:
+    """Make the archive of one version that was asked for as a copy."""
+    copying.copy(version_pk=version_pk)
+
+
+@shared_task
+def compare_store(comparison_pk: int) -> None:
+    """Compare what lies in a store with what was published there."""
+    drift.compare(comparison_pk=comparison_pk)
+
+
 @shared_task
 def sweep() -> None:
-    """Take up what was not begun, or cut off: checks, deletions, complete uploads, mirrors."""
+    """Take up what was not begun, or cut off: checks, copies, deletions, uploads, mirrors."""
     publication.resume_checks()
+    copying.resume()
     retiring.resume()
     uploads.resume()
     alias_mirror.resume()
+    drift.resume()
 
 
 @shared_task(expires=10)
@@ -61,8 +75,10 @@ def sweep_staging() -> None:
     """Delete what uploads and checks that were cut off left, in staging and on this machine."""
     temporary.clear()
     publication.clear_staging()
+    publication.clear_labels()
     uploads.clear()
     alias_mirror.clear()
+    drift.prepare()
 
 
 @worker_ready.connect

@@ -3,7 +3,14 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from models_catalog import alias_views, describe_views, upload_views, views
+from models_catalog import (
+    alias_views,
+    copy_views,
+    describe_views,
+    import_views,
+    upload_views,
+    views,
+)
 
 
 class NameConverter(StringConverter):
@@ -29,6 +36,8 @@ urlpatterns = [
     path("new/plan/", upload_views.plan, name="plan"),
     path("new/begin/", upload_views.begin, name="begin"),
     path("new/same/<upload_id:uid>/", upload_views.same, name="same"),
+    path("new/import/", import_views.import_page, name="import"),
+    path("new/import/live/", import_views.imported_live, name="imported-live"),
     path("new/try/<str:kind>/", views.try_archive, name="try"),
     path("<model_name:name>/delete/", views.delete_model, name="delete"),
     path("<model_name:name>/", views.model_page, name="model"),
@@ -48,6 +57,9 @@ urlpatterns = [
     ),
     path("<model_name:name>/v<int:number>/live/", views.version_live, name="version-live"),
     path("<model_name:name>/v<int:number>/compare/", views.compare, name="compare"),
+    path("<model_name:name>/v<int:number>/copy/", copy_views.copy, name="copy"),
+    path("<model_name:name>/v<int:number>/copies/", copy_views.copies_live, name="copies-live"),
+    path("<model_name:name>/v<int:number>/repack/", import_views.repack, name="repack"),
     path("<model_name:name>/v<int:number>/dismiss/", views.dismiss, name="dismiss"),
     path("<model_name:name>/v<int:number>/restore/", views.restore, name="restore"),
     path("<model_name:name>/v<int:number>/retire/", views.retire, name="retire"),

@@ -23,6 +23,8 @@ from models_catalog import (
     alias_views,
     attention,
     comparing,
+    copy_views,
+    importing,
     measured,
     references,
     retiring,
@@ -459,7 +461,8 @@ def _model(name: str) -> RegisteredModel:
 
 
 def _version(name: str, number: int) -> Version:
-    found = Version.objects.select_related("model", "created_by")
+    found = Version.objects.select_related("model", "created_by", "copied_from__model")
+    found = found.defer("copied_from__report", "copied_from__model__description")
     return get_object_or_404(found, model__name=name, number=number)
 
 
@@ -472,6 +475,10 @@ def _version_context(version: Version) -> dict[str, object]:
         "previous": others.filter(number__lt=version.number).order_by("-number").first(),
         "next": others.filter(number__gt=version.number).order_by("number").first(),
         "steps": _steps(version),
+        "upload_again": version.state == Version.State.REJECTED
+        and not version.as_found
+        and version.copied_from_id is None,
+        "repackable": importing.repackable(version),
         "result": validation_result.of_report(version.report),
         "preprocessing": validation_result.preprocessing(version.artifact),
         "layers": sorted(layers.items(), key=lambda item: (-item[1], item[0])),
@@ -482,6 +489,7 @@ def _version_context(version: Version) -> dict[str, object]:
         "left_out": sum(not file["packed"] for file in version.files),
         "events": Event.objects.about("version", version.pk)[:20],
         **alias_views.of_model(version.model),
+        **copy_views.copies(version),
     }
 
 
@@ -489,7 +497,7 @@ def _steps(version: Version) -> list[tuple[str, str]]:
     """What of the validation is done, is being done, and is to come, with the state of each."""
     now = version.step
     reached = version.STEPS.index(now) if now in version.STEPS else None
-    steps = [(_("Uploaded"), "done")]
+    steps = [(_("Found in the store") if version.as_found else _("Uploaded"), "done")]
     if reached is None:
         steps.append((version.doing, "now"))
     for number, text in enumerate(version.STEPS):

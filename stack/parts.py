@@ -102,6 +102,12 @@ def _portal_settings(layout: Layout) -> dict[str, str]:
             "PACK_ZOO_COMMAND": shlex.join([_CONTAINER_PYTHON, str(ROOT / "demo" / "zoo.py")]),
             "SAMPLES_DIR": str(layout.local_dir / "demo" / "samples"),
             "DEMO_ARCHIVE": str(layout.local_dir / "demo" / "digits_v2.tar.gz"),
+            # Who tries webhooks has the receiver on the same machine.
+            "PORTAL_URL": f"http://{HOST}:{layout.port}",
+            "WEBHOOK_ALLOW_HTTP": os.environ.get("WEBHOOK_ALLOW_HTTP", "1"),
+            "WEBHOOK_PRIVATE_NETWORKS": os.environ.get(
+                "WEBHOOK_PRIVATE_NETWORKS", "127.0.0.0/8,::1/128"
+            ),
             "TEST_SETS": os.environ.get("TEST_SETS", "1"),
             # A person reads it, though it passes through the supervisor and is no terminal.
             "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),

@@ -37,6 +37,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "core": ("ui", "styleguide"),
     "activity": (),
     "accounts": ("registration",),
+    "notices": (),
     "models_catalog": (),
     "endpoints": (),
     "invocations": (),

@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from endpoints.models import Endpoint
+from invocations import offered
 from invocations.models import Invocation, LabelledPicture, Picture
 from models_catalog.models import RegisteredModel, Version
 
@@ -187,7 +188,11 @@ def test_advice_on_problems_is_shown_whole(page: Page, width: int, logged_in: bo
     assert max(heights) < (30 if width == 1280 else 70)  # not letter by letter
 
 
-def test_a_version_among_many_is_found_by_typing(page: Page, call: Invocation) -> None:
+@pytest.mark.parametrize("most", [100, 5])
+def test_a_version_among_many_is_found_by_typing(
+    page: Page, call: Invocation, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(offered, "MOST", most)  # with 5, the server looks for it
     page.goto("/invoke/")
     field = page.get_by_role("combobox", name="Version")
     field.fill("v17")
@@ -195,3 +200,8 @@ def test_a_version_among_many_is_found_by_typing(page: Page, call: Invocation) -
     chosen = Version.objects.get(number=17).pk
     expect(page.locator("#version")).to_have_value(str(chosen))
     expect(field).to_have_value("digits v17")
+    field.fill("nothing like it")
+    expect(page.get_by_role("option", name="Nothing matches")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(field).to_have_value("digits v17")  # what was chosen stays
+    expect(page.locator("#version")).to_have_value(str(chosen))

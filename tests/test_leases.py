@@ -20,12 +20,14 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from activity.services import record
 from core import clock
 from core.lease import Lease, Leased, LeaseLost, LeaseQuerySet
 from core.tests.locked import locked_by_another_program
 from endpoints.models import Endpoint
 from invocations.models import Invocation
-from models_catalog.models import AliasMirror, RegisteredModel, Upload, Version
+from models_catalog.models import AliasMirror, RegisteredModel, StoreComparison, Upload, Version
+from notices.models import Delivery, Webhook
 from tests.together import together
 
 LEASE = timedelta(seconds=30)
@@ -73,6 +75,16 @@ def _upload() -> Upload:
     return Upload.objects.create(owner=owner, expires_at=expires_at, length=10, bucket="b")
 
 
+def _delivery() -> Delivery:
+    event = record(action="model.registered", subject=_version().model, parameters={"name": "m"})
+    webhook = Webhook.objects.create(url="https://example.com/", digest="")
+    return Delivery.objects.create(webhook=webhook, event=event, kind="version.ready")
+
+
+def _store_comparison() -> StoreComparison:
+    return StoreComparison.objects.create(bucket="b", prefix=str(StoreComparison.objects.count()))
+
+
 # How a row is made that is due; a new leased model gets its line here.
 MAKE: dict[type[Leased], Callable[[], Any]] = {
     Version: _version,
@@ -80,6 +92,8 @@ MAKE: dict[type[Leased], Callable[[], Any]] = {
     Invocation: _invocation,
     AliasMirror: _alias_mirror,
     Upload: _upload,
+    Delivery: _delivery,
+    StoreComparison: _store_comparison,
 }
 LEASED = [model for model in apps.get_models() if issubclass(model, Leased)]
 

@@ -13,6 +13,7 @@ from django import template
 from django.contrib.messages.storage.base import Message
 from django.template.base import FilterExpression, NodeList, Parser, Token
 from django.utils import formats, timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -76,22 +77,31 @@ def tabs(context: template.Context, items: Sequence[Tab], label: str = "") -> Sa
     return _render(context, "tabs", items=items, label=label or _("Sections"))
 
 
-@register.simple_tag(takes_context=True)
-def when(context: template.Context, value: datetime | None, form: str = "") -> SafeString:
+@register.simple_tag
+def when(value: datetime | None, form: str = "") -> SafeString:
     """A time: how long ago, with the absolute one beside it or in its title.
 
     ``form``: "absolute" for the absolute one alone, "second" for one with seconds. Times are in
-    the user's zone.
+    the user's zone. A list has hundreds of them, so there is no template to render for each.
     """
-    return _render(
-        context,
-        "when",
-        value=value,
-        form=form,
-        relative=ago(value),
-        absolute=absolute(value, seconds=form == "second"),
-        full=absolute(value, seconds=True, zone=True),
+    if value is None:
+        return SafeString('<span class="muted">–</span>')
+    said = absolute(value, seconds=form == "second")
+    machine, full = _here(value).isoformat(), absolute(value, seconds=True, zone=True)
+    if form:
+        return format_html('<time datetime="{}" title="{}">{}</time>', machine, full, said)
+    return format_html(
+        '<time class="when" datetime="{}" title="{}"'
+        '><span>{}</span><span class="absolute"> {}</span></time>',
+        machine,
+        full,
+        ago(value),
+        said,
     )
+
+
+def _here(value: datetime) -> datetime:
+    return timezone.localtime(value) if timezone.is_aware(value) else value
 
 
 def absolute(value: datetime | None, *, seconds: bool = False, zone: bool = False) -> str:
@@ -99,8 +109,7 @@ def absolute(value: datetime | None, *, seconds: bool = False, zone: bool = Fals
     if value is None:
         return ""
     pattern = formats.get_format("DATETIME_FORMAT") + (":s" if seconds else "")
-    here = timezone.localtime(value) if timezone.is_aware(value) else value
-    return str(formats.date_format(here, f"{pattern} T" if zone else pattern))
+    return str(formats.date_format(_here(value), f"{pattern} T" if zone else pattern))
 
 
 @register.simple_tag(takes_context=True)

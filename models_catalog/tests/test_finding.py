@@ -16,7 +16,7 @@ from accounts import roles
 from endpoints.models import Endpoint
 from invocations.models import Invocation
 from models_catalog import aliases
-from models_catalog.models import RegisteredModel, Version
+from models_catalog.models import LabelFile, RegisteredModel, Version
 from models_catalog.tests.test_api_reading import V1, got, made, viewer
 
 __all__ = ["viewer"]
@@ -39,6 +39,9 @@ def zoo(viewer: Client, user_in: Any) -> None:
                 endpoint=endpoint, version=version, target_model="t", state="done",
                 created_at=now - timedelta(days=days),
             )  # fmt: skip
+    labels = {"bee": ["insect", "numbat"], "cat": ["고양이", "numbat"]}
+    for name, of in labels.items():
+        Version.objects.filter(model__name=name).update(label_file=LabelFile.of(of))
     made("cat", 2, state=Version.State.REJECTED)
     RegisteredModel.objects.create(name="empty", description="숫자를 분류합니다")
     aliases.move(model="ant", name="production", number=1, actor=None)
@@ -48,6 +51,8 @@ def zoo(viewer: Client, user_in: Any) -> None:
 @pytest.mark.parametrize(
     ("query", "names"),
     [
+        ("search=고양이", "cat"),
+        ("search=numbat insect", "bee"),
         ("search=숫자", "empty"),
         ("search=메모 cat", "cat"),
         ("search=메모", "ant bee cat"),

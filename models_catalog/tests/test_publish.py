@@ -109,7 +109,7 @@ def test_a_good_archive_is_validated_and_published(
     assert [file["name"] for file in version.files if file["packed"]] == names
     assert (version.parameters, version.input_shape) == (2 * 192 + 2, "data: 1 × 3 × 8 × 8")
     inside = version.artifact
-    assert inside["labels"] == ["cat", "dog"]
+    assert version.labels == ["cat", "dog"]
     assert inside["inputs"] == [{"name": "data", "shape": [1, 3, 8, 8]}]
     assert inside["parameters"] == 2 * 192 + 2
     assert version.report["sample"]["predictions"][0]["label"] == "dog"
@@ -192,7 +192,7 @@ def test_an_object_that_is_there_is_never_overwritten(
     # Nothing of it is served, and its page does not say so; what was found in it is kept.
     assert (version.published_sha256, version.published_size, version.packing) == ("", None, "")
     assert "as served" not in [whose for whose, _ in version.checksums]
-    assert version.artifact["labels"] == ["a"]
+    assert version.labels == ["a"]
 
 
 class _Killed(BaseException):
@@ -420,7 +420,7 @@ def test_what_no_page_can_hold_is_not_kept(
     version = upload(_archive(archives))
     publication.check_version(version_pk=version.pk)
     version.refresh_from_db()
-    assert version.artifact["labels"] == ["nul \N{REPLACEMENT CHARACTER}", "surrogate ?", "fine é"]
+    assert version.labels == ["nul \N{REPLACEMENT CHARACTER}", "surrogate ?", "fine é"]
 
 
 def test_two_new_models_of_one_name_do_not_become_one(

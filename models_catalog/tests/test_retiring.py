@@ -140,7 +140,7 @@ def test_a_deletion_deletes_all_objects_and_keeps_the_row(
 def test_its_number_is_never_given_again(digits: str) -> None:
     _do(retiring.delete, 3)
     retiring.remove(version_pk=Version.objects.get(number=3).pk)
-    assert services._next_version(RegisteredModel.objects.get()).number == 4
+    assert services.next_version(RegisteredModel.objects.get()).number == 4
 
 
 def test_its_bytes_may_be_uploaded_again(digits: str) -> None:

@@ -56,10 +56,16 @@ def test_what_is_planned_is_what_it_becomes(
     client_of: Callable[[str], Client], version: Version, user_in: Callable[..., User], store: str
 ) -> None:
     name = version.model.name
+    # A copy under the key that the next version would have.
+    copied = RegisteredModel.objects.create(name="copied")
+    Version.objects.create(
+        model=copied, number=1, bucket=store, prefix="models", key=f"models/{name}_v2.tar.gz"
+    )
     plan = client_of("operator").post(PLAN, {"name": name}).json()["plans"][0]
     caller = Caller(user_in("admin"))
     caller.send(caller.address(model=name), BYTES, 0)
-    made = Version.objects.get(number=plan["number"])
+    made = Version.objects.get(model=version.model, number=plan["number"])
+    assert plan["number"] == 3
     assert made.key == plan["key"]
 
 

@@ -195,12 +195,48 @@ function combobox(select) {
       one.scrollIntoView({ block: "nearest" });
     } else input.removeAttribute("aria-activedescendant");
   }
+  // Of a long list the select has a part: the server finds others while somebody types. The option
+  // that is chosen stays, so that nothing is lost by looking.
+  let looked = "";
+  let look = null;
+  async function more(text) {
+    look?.abort();
+    if (!select.dataset.source || text === looked) return;
+    look = new AbortController();
+    const { signal } = look;
+    await new Promise((done) => setTimeout(done, 150));
+    if (signal.aborted) return;
+    try {
+      const address = `${select.dataset.source}?q=${encodeURIComponent(text)}`;
+      const answer = await fetch(address, { signal, headers: { "HX-Request": "true" } });
+      if (!answer.ok || answer.redirected) return; // what is listed already can be chosen still
+      const found = document.createElement("select");
+      found.innerHTML = await answer.text();
+      if (signal.aborted) return;
+      const chosen = select.selectedOptions[0];
+      const same = chosen && [...found.options].find((one) => one.value === chosen.value);
+      if (same) same.selected = true;
+      else if (chosen) found.prepend(chosen.parentElement === select ? chosen : alone(chosen));
+      if (!same && chosen) chosen.selected = true;
+      select.replaceChildren(...found.children);
+      looked = text;
+      if (!list.hidden) open(input.value === shown() ? "" : input.value);
+    } catch (problem) {
+      if (problem.name !== "AbortError") console.warn(problem);
+    }
+  }
+  function alone(option) {
+    const group = document.createElement("optgroup");
+    group.label = option.parentElement.label;
+    group.append(option);
+    return group;
+  }
   function fill(text) {
     const asked = text.toLowerCase().split(/\s+/).filter(Boolean);
     list.replaceChildren();
     let group = null;
     [...select.options].forEach((option, i) => {
-      const name = option.textContent.trim();
+      const name = option.textContent.replace(/\s+/g, " ").trim();
       const under = option.parentElement.label ?? "";
       if (option.disabled || !asked.every((part) => `${under} ${name}`.toLowerCase().includes(part))) return;
       if (under && under !== group) {
@@ -255,8 +291,12 @@ function combobox(select) {
   }
   input.value = shown();
   input.addEventListener("focus", () => input.select());
-  input.addEventListener("click", () => { if (list.hidden) open(""); });
-  input.addEventListener("input", (event) => { event.stopPropagation(); open(input.value); });
+  input.addEventListener("click", () => { if (list.hidden) { open(""); more(""); } });
+  input.addEventListener("input", (event) => {
+    event.stopPropagation();
+    open(input.value);
+    more(input.value.trim());
+  });
   input.addEventListener("change", (event) => event.stopPropagation()); // the select tells
   input.addEventListener("blur", close);
   list.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the keyboard

@@ -85,6 +85,8 @@ def _known(path: str, rows: Rows) -> dict[str, Any]:
             return {"name": rows.sample}
         case ["uploads", *_]:
             return {"id": rows.upload.uid}
+        case ["webhooks", *_]:
+            return {"id": rows.webhook.uid, "message": rows.delivery.uid}
         case ["tokens", *_]:
             return {"id": rows.token.pk}
         case ["invocations", *_]:

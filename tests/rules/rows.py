@@ -25,7 +25,19 @@ from core import clock
 from core.models import RepeatableCall
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation, LabelledPicture, Picture
-from models_catalog.models import Alias, AliasMirror, AliasMove, Stretch, Upload, Version
+from models_catalog.models import (
+    Alias,
+    AliasMirror,
+    AliasMove,
+    LabelFile,
+    StoreComparison,
+    StrayObject,
+    Stretch,
+    Upload,
+    Version,
+)
+from notices import signing
+from notices.models import Delivery, DeliveryAttempt, MailChoice, Webhook
 from tests.rules.subjects import Address
 
 # The catalog's model of models, by whatever name.
@@ -46,7 +58,6 @@ _REPORT: dict[str, Any] = {
         "outputs": [],
         "parameters": 61706,
         "parameter_bytes": 246824,
-        "labels": ["zero", "one"],
         "label_count": 2,
         "layers": {"Convolution": 2, "FullyConnected": 1},
         "files": [{"name": "digits-symbol.json", "bytes": 10}],
@@ -69,6 +80,8 @@ class Rows:
     token: Token
     token_of_person: Token
     upload: Upload
+    webhook: Webhook
+    delivery: Delivery
 
     def arguments(self, address: Address) -> list[dict[str, Any]]:
         """What to visit an address with: one set of arguments, or one for each kind of thing.
@@ -116,6 +129,8 @@ class Rows:
                 return {"code": "not-found"}
             case ["people", *_]:
                 return {"pk": self.person.pk, "id": self.token_of_person.pk}
+            case ["webhooks", *_]:
+                return {"uid": self.webhook.uid, "message": self.delivery.uid}
             case ["tokens", *_]:
                 return {"id": self.token.pk}
             case ["welcome", *_]:
@@ -215,7 +230,9 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     version, versions = _versions(count, owner)
     _aliases(versions[:count], owner)
     uploads = _uploads(count, owner)
+    _stores(count)
     endpoint = _endpoints(count, owner)
+    webhook = _webhooks(count, owner)
     Picture.objects.bulk_create(
         Picture(
             sha256=f"{n:064}",
@@ -273,8 +290,11 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         token=Token.objects.filter(user=owner)[0],
         token_of_person=Token.objects.filter(user=people[0])[0],
         upload=uploads[0],
+        webhook=webhook,
+        delivery=Delivery(uid=f"msg_{0:024x}"),
     )
     _events(count, owner, rows)
+    _deliveries(count, owner, webhook)
     return rows
 
 
@@ -289,6 +309,9 @@ def _versions(count: int, owner: User) -> tuple[Any, list[Any]]:
     models = [Registered.objects.create(name=f"digits-{n}", created_by=owner) for n in range(count)]
     wanted = [(models[0], n + 1) for n in range(count)] + [(model, 1) for model in models[1:]]
     prefix = settings.MODEL_PREFIX
+    labels = LabelFile.objects.bulk_create(
+        LabelFile(sha256=f"{n:064x}", text="zero\none") for n in range(len(wanted))
+    )
     versions = Version.objects.bulk_create(
         Version(
             model=model,
@@ -308,8 +331,9 @@ def _versions(count: int, owner: User) -> tuple[Any, list[Any]]:
             parameters=61706,
             input_shape="data: 1 × 1 × 28 × 28",
             report=_REPORT,
+            label_file=label_file,
         )
-        for model, number in wanted
+        for (model, number), label_file in zip(wanted, labels, strict=True)
     )
     return versions[0], versions
 
@@ -332,6 +356,42 @@ def _uploads(count: int, owner: User) -> list[Upload]:
         key = f"{upload.prefix}0"
         Stretch.objects.create(upload=upload, offset=0, size=10, key=key)
     return uploads
+
+
+def _stores(count: int) -> None:
+    """As many stores, and as many objects in them that no version knows."""
+    for n in range(count):
+        StoreComparison.objects.create(bucket=f"store-{n}", compared_at=timezone.now())
+        StrayObject.objects.create(bucket=settings.MODEL_BUCKET, key=f"models/stray-{n}", size=1)
+
+
+def _webhooks(count: int, owner: User) -> Webhook:
+    """``count`` that are active, to a port where nobody listens; gives the first."""
+    for n in range(count):
+        uid = f"{n:016x}"
+        Webhook.objects.create(
+            uid=uid,
+            url=f"https://127.0.0.1:{1025 + n}/hook",
+            note=f"Webhook {n}",
+            kinds=["version.ready", "version.rejected"],
+            digest=signing.digest(signing.secret_of(uid, 1)),
+            created_by=owner,
+            created_by_name=owner.username,
+        )
+    return Webhook.objects.all()[0]
+
+
+def _deliveries(count: int, owner: User, webhook: Webhook) -> None:
+    """As many deliveries of the first webhook, and as many mails to the owner."""
+    MailChoice.objects.create(user=owner, kinds=["version.ready"])
+    event = Event.objects.order_by("pk")[0]
+    told = {"event": event, "kind": "version.ready", "model": "digits", "settled_at": event.at}
+    for n in range(count):
+        state = Delivery.State.DELIVERED
+        row = Delivery.objects.create(uid=f"msg_{n:024x}", webhook=webhook, state=state, **told)
+        Delivery.objects.create(person=owner, state=state, **told)
+        for _ in range(count):
+            DeliveryAttempt.objects.create(delivery=row, at=event.at, ms=12, status=204)
 
 
 def _aliases(versions: list[Any], owner: User) -> None:

@@ -91,6 +91,7 @@ def _all(site: Site) -> list[tuple[Address, Access, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_every_method_of_every_address_answers_everybody_as_the_table_says(site: Site) -> None:
     wrong = []
     for _, access, url in _all(site):
@@ -111,6 +112,7 @@ def test_every_method_of_every_address_answers_everybody_as_the_table_says(site:
     assert not wrong, _report(wrong, f"Mend these views, or their entries in {WHERE}.")
 
 
+@pytest.mark.slow
 def test_nothing_is_changed_without_a_csrf_token(site: Site) -> None:
     wrong = []
     for _, access, url in _all(site):

@@ -103,6 +103,7 @@ def _code(answer: Any, expected: str = "") -> str:
     return str(json.loads(answer.content)["type"]).rpartition("/")[2]
 
 
+@pytest.mark.slow
 def test_every_operation_lets_in_whom_its_scope_and_permission_say(
     site: Site, callers: Callers
 ) -> None:

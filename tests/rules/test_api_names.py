@@ -23,6 +23,8 @@ ALLOWED = {
     ("ProblemOut", "status"): "RFC 9457",
     ("VersionOut", "uri"): "s3://…, as AWS calls it: no address that a browser opens",
     ("VersionDetailOut", "uri"): "likewise",
+    ("PlannedOut", "uri"): "likewise",
+    ("FoundOut", "uri"): "likewise",
     ("EndpointOut", "image"): "a container's image, as SageMaker names it",
     ("StatusOut", "version"): "of the portal: that of a model is its number",
 }

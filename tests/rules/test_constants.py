@@ -9,7 +9,16 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = (
-    *("accounts", "activity", "core", "endpoints", "invocations", "mmeportal", "models_catalog"),
+    *(
+        "accounts",
+        "activity",
+        "core",
+        "endpoints",
+        "invocations",
+        "mmeportal",
+        "models_catalog",
+        "notices",
+    ),
     *("bench", "container", "demo", "localaws", "stack"),
 )
 # The same in parts that may not import each other; the values are compared.

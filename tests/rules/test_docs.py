@@ -36,6 +36,7 @@ FOREIGN = {
     "NO_COLOR": "rich reads it",
     "SAGEMAKER_MAX_PAYLOAD_IN_MB": "sagemaker_inference reads it",
     "STANDARD_IA": "a storage class of S3",
+    "WEBHOOK_SECRET": "of the receiver in docs/webhooks.md",
 }
 _SETTING = re.compile(r"env_(?:str|int|bool|list|secret|choice)\(\s*\"([A-Z_0-9]+)\"")
 

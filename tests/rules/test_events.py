@@ -9,6 +9,8 @@ from django.apps import apps
 from django.conf import settings
 
 from activity import codes
+from notices.events import TEST
+from notices.kinds import all_kinds
 
 ROOT = Path(settings.BASE_DIR)
 CODE = re.compile(r"[a-z]+(?:\.[a-z_]+)+")
@@ -106,7 +108,7 @@ def test_every_word_that_looks_like_a_code_has_its_sentence() -> None:
         for _, arguments in _calls()
         if "text" in arguments and isinstance(arguments["action"], ast.Constant)
     }
-    slots = _slots() | _names()
+    slots = _slots() | _names() | {kind.name for kind in all_kinds()} | {TEST}
     unknown = sorted(
         f"{path}:{node.lineno}: {node.value!r}"
         for path, tree in _sources()

@@ -73,6 +73,7 @@ class Pages:
         return [one["sql"] for one in asked.captured_queries]
 
 
+@pytest.mark.slow
 def test_a_page_needs_as_many_queries_for_60_rows_as_for_one(pages: Pages) -> None:
     one, many = pages.queries(1), pages.queries(MANY)
     assert set(one) == set(many)

@@ -17,7 +17,16 @@ from django.db import models
 from django.template.base import Lexer, TokenType
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTAL = ("core", "activity", "accounts", "models_catalog", "endpoints", "invocations", "mmeportal")
+PORTAL = (
+    "core",
+    "activity",
+    "accounts",
+    "notices",
+    "models_catalog",
+    "endpoints",
+    "invocations",
+    "mmeportal",
+)
 
 # Strings that are no state, though a state has the same value; each with why.
 NO_STATES = {

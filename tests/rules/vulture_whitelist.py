@@ -47,7 +47,6 @@ _.ip_or_username
 
 # Celery and kombu: a transport, a scheduler.
 _.do_release
-_.reject
 _.restore_visible
 _._get_client
 _.nowfun

@@ -79,6 +79,23 @@ WAYS: dict[str, Ways] = {
     "versions_delete": Ways(
         "delete", "models_catalog:version-delete", "catalog.md#Retire and delete"
     ),
+    "copies_list": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
+    "copies_preview": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
+    "copies_create": Ways("copy", "models_catalog:copy", "catalog.md#Copy a version"),
+    "imports_list": Ways(
+        Without("`mme import --wait` says how each went"),
+        "models_catalog:import",
+        "catalog.md#Import what lies in the store",
+    ),
+    "imports_preview": Ways(
+        "import", "models_catalog:import", "catalog.md#Import what lies in the store"
+    ),
+    "imports_create": Ways(
+        "import", "models_catalog:import", "catalog.md#Import what lies in the store"
+    ),
+    "versions_repack": Ways(
+        "repack", "models_catalog:repack", "catalog.md#Import what lies in the store"
+    ),
     "versions_dismiss": Ways(
         Without("a version that was refused is dismissed by who has looked at why"),
         "models_catalog:dismiss",
@@ -131,6 +148,26 @@ WAYS: dict[str, Ways] = {
         "invoke.md#By the portal's API",
     ),
     "events_list": Ways("events", "activity:list", "api.md#Events"),
+    "webhooks_list": Ways("webhook list", "notices:list", "webhooks.md#Make a webhook"),
+    "webhooks_kinds": Ways("webhook kinds", "notices:new", "webhooks.md#What can be told"),
+    "webhooks_create": Ways("webhook add", "notices:new", "webhooks.md#Make a webhook"),
+    "webhooks_get": Ways(
+        Without("`mme webhook list` shows all there is of a webhook"),
+        "notices:webhook",
+        "webhooks.md#Make a webhook",
+    ),
+    "webhooks_change": Ways("webhook change", "notices:webhook", "webhooks.md#Change and remove"),
+    "webhooks_delete": Ways("webhook remove", "notices:remove", "webhooks.md#Change and remove"),
+    "webhooks_rotate": Ways("webhook rotate", "notices:rotate", "webhooks.md#A new secret"),
+    "webhooks_test": Ways("webhook test", "notices:test", "webhooks.md#Make a webhook"),
+    "webhooks_deliveries": Ways(
+        "webhook deliveries", "notices:webhook", "webhooks.md#Retries and the log"
+    ),
+    "webhooks_redeliver": Ways(
+        "webhook redeliver", "notices:redeliver", "webhooks.md#Retries and the log"
+    ),
+    "mails_get": Ways("mails", "preferences", "webhooks.md#Mails"),
+    "mails_put": Ways("mails", "mails", "webhooks.md#Mails"),
     "samples_list": Ways(
         Without("samples are for trying the page"), "invocations:page", "api.md#Samples"
     ),
@@ -164,6 +201,7 @@ PAGES_ALONE: dict[str, str] = {
     "invocations:wrong": "a label is a person's judgement of a picture that is looked at",
     "invocations:test-set-undo": "it is the Undo of “Wrong?”",
     "invocations:test-picture-remove": "what a person judged is taken back by people",
+    "notices:pause": "webhooks_change takes `paused`",
     "invocations:test-set-empty": "what people judged is thrown away by people",
 }
 

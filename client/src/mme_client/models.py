@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mme_client import errors, resuming
 from mme_client.noun import Noun, part
-from mme_client.records import Comparison, Model, Use, Version
+from mme_client.records import Comparison, FoundObject, Model, PlannedCopy, Use, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -234,6 +234,10 @@ class Models(Noun):
         """The versions whose bytes, as uploaded or as served, have this SHA-256 or begin of one."""
         return self._portal.pages(Version, "/versions", {"sha256": sha256})
 
+    def drifted(self) -> Iterator[Version]:
+        """The versions whose object in the store is gone or is another one than was published."""
+        return self._portal.pages(Version, "/versions", {"drifted": True})
+
     def report(self, name: str) -> dict[str, Any]:
         """What the validation found in a version, in full."""
         found: dict[str, Any] = self._transport.call("GET", f"{_path(name)}/report").document()
@@ -276,6 +280,55 @@ class Models(Noun):
         """What uses a version: aliases, endpoints that serve it, its last call."""
         answer = self._transport.call("GET", f"{_path(name)}/uses")
         return tuple(Use.of(one, self._portal) for one in answer.document()["items"])
+
+    def preview_copies(self, name: str, *, to: str, times: int = 1) -> tuple[PlannedCopy, ...]:
+        """What copies of a version would be called, and what is in their way; makes nothing.
+
+        >>> portal.models.preview_copies("digits:1", to="demo/zoo_{n}")[0].target_model
+        'demo/zoo_1.tar.gz'
+        """
+        document = {"to": to, "times": times}
+        answer = self._transport.call("POST", f"{_path(name)}/copies/preview", document=document)
+        return tuple(PlannedCopy.of(one, self._portal) for one in answer.document()["items"])
+
+    def copy(self, name: str, *, to: str, times: int = 1) -> tuple[Version, ...]:
+        """Copy a version so many times within the store: each is version 1 of a new model.
+
+        ``to``: the key below the store's prefix without ``.tar.gz``, with ``{n}`` for 1, 2, 3 …
+        ``.wait()`` of each waits until it can be called.
+
+        >>> portal.models.copy("digits:1", to="demo/zoo_{n}", times=2)[1].name
+        'zoo_2:1'
+        """
+        document = {"to": to, "times": times}
+        answer = self._transport.call("POST", f"{_path(name)}/copies", document=document)
+        return tuple(Version.of(one, self._portal) for one in answer.document()["items"])
+
+    def copies(self, name: str) -> Iterator[Version]:
+        """The copies of a version."""
+        return self._portal.pages(Version, f"{_path(name)}/copies", {})
+
+    def found(self) -> tuple[FoundObject, ...]:
+        """What lies in the store and is not registered: what ``import_found`` would import."""
+        answer = self._transport.call("POST", "/imports/preview")
+        return tuple(FoundObject.of(one, self._portal) for one in answer.document()["items"])
+
+    def import_found(self, keys: Sequence[str] = ()) -> tuple[Version, ...]:
+        """Have the portal validate and register what lies in the store; without keys, all of it.
+
+        ``.wait()`` of each waits for its validation.
+        """
+        answer = self._transport.call("POST", "/imports", document={"keys": list(keys)})
+        return tuple(Version.of(one, self._portal) for one in answer.document()["items"])
+
+    def imported(self) -> Iterator[Version]:
+        """The versions that were imported as they were found, the newest first."""
+        return self._portal.pages(Version, "/imports", {})
+
+    def repack(self, name: str) -> Version:
+        """Upload a canonical copy of a version that was refused as found: the next version."""
+        answer = self._transport.call("POST", f"{_path(name)}/repack")
+        return Version.of(answer.document(), self._portal)
 
     def retire(self, name: str) -> Version:
         """Offer and call a version nowhere any more; its archive stays.

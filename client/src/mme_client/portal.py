@@ -10,11 +10,13 @@ from mme_client.aliases import Aliases
 from mme_client.calls import Invocations, Samples
 from mme_client.endpoints import Endpoints
 from mme_client.events import Events
+from mme_client.mails import Mails
 from mme_client.models import Models
 from mme_client.records import Me, Record, Status
 from mme_client.tokens import Tokens
 from mme_client.transport import Transport
 from mme_client.uploads import Uploads
+from mme_client.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -69,6 +71,8 @@ class Portal:
         self.samples = Samples(self)
         self.events = Events(self)
         self.tokens = Tokens(self)
+        self.webhooks = Webhooks(self)
+        self.mails = Mails(self)
         self.uploads = Uploads(self)
 
     def __enter__(self) -> Self:

@@ -157,6 +157,75 @@ class Token(Record):
     token: str = field(repr=False)
 
 
+# --- webhooks and mails --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mails(Record):
+    """What the caller is told of by mail; ``offered``: what may be chosen."""
+
+    kinds: list[str]
+    only_own: bool
+    offered: list[str]
+    address: str
+    possible: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookKind(Record):
+    """Something that webhooks can be told of."""
+
+    name: str
+    label: str
+    events: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook(Record):
+    """A webhook; ``secret`` is empty but in the answer that made it."""
+
+    id: str
+    url: str
+    note: str
+    kinds: list[str]
+    models: list[str]
+    language: str
+    paused: bool
+    paused_by_portal: bool
+    failing_since_at: datetime | None
+    old_secret_ends_at: datetime | None
+    created_at: datetime
+    created_by: str | None
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryAttempt(Record):
+    """One attempt, and what the receiver answered; ``http_status`` None: nothing."""
+
+    at: datetime
+    ms: int
+    http_status: int | None
+    answer: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery(Record):
+    """One message of a webhook."""
+
+    id: str
+    kind: str
+    event: str
+    sentence: str
+    model: str | None
+    state: str
+    created_at: datetime
+    settled_at: datetime | None
+    next_attempt_at: datetime | None
+    attempts: list[DeliveryAttempt]
+
+
 # --- models and versions -------------------------------------------------------------------
 
 
@@ -272,6 +341,28 @@ class Twin(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoundObject(Record):
+    """An object in the store that is not registered; ``problem``: why it cannot be imported."""
+
+    target_model: str
+    uri: str
+    model: str | None
+    size: int
+    modified_at: datetime
+    problem: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedCopy(Record):
+    """A copy that is not made yet; ``problem``: what is in its way, None: nothing."""
+
+    model: str
+    target_model: str
+    uri: str
+    problem: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Use(Record):
     """What uses a version: ``kind`` is alias, endpoint or call; ``said`` is a sentence."""
 
@@ -284,7 +375,8 @@ class Use(Record):
 class Version(Record):
     """A version of a model: an archive, its validation, and what is served of it.
 
-    ``state``: uploaded, checking, ready or rejected; later retired, deleting and deleted.
+    ``state``: uploaded, checking, ready or rejected; of a copy copying; later retired, deleting
+    and deleted.
     """
 
     model: str
@@ -308,6 +400,9 @@ class Version(Record):
     created_by: str | None
     settled_at: datetime | None
     retired_at: datetime | None
+    copied_from: str | None
+    as_found: bool
+    drift: str | None
     parameters: int | None
     input_shape: str
     validation: Validation | None

@@ -88,6 +88,14 @@ tokens = typer.Typer(
     help=_("Make, list and revoke tokens."),
 )
 
+webhooks = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
+    help=_("Tell other programs what happens, and see what they answered; for admins."),
+)
+
 Json = Annotated[bool, typer.Option("--json", help=_("Print what the API answers, as JSON."))]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help=_("Print the bare result: no progress, no hints."))
@@ -554,6 +562,91 @@ def alias(
 
 
 @_command(
+    app, "copy", _("Copy a version under other names, within the store; done when all are ready."),
+    "mme copy squeezenet:1 --to 'demo/squeezenet_{n}' --times 10",
+)  # fmt: skip
+def copy(
+    name: OneVersion,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="KEY",
+            help=_(
+                "Where to, below the store's prefix, without .tar.gz; {n} is 1, 2, 3, and the last "
+                "part the model's name."
+            ),
+            show_default=False,
+        ),
+    ],
+    times: Annotated[
+        int, typer.Option("--times", metavar="N", min=1, max=100, help=_("How many copies."))
+    ] = 1,
+    preview: Annotated[
+        bool, typer.Option("--preview", help=_("Show names, keys and conflicts; make nothing."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import copying
+
+    copying.copy(name, to=to, times=times, preview=preview, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    app, "import",
+    _("Validate and register what lies in the store already and the portal does not know."),
+    "mme import --preview",
+    "mme import --wait",
+)  # fmt: skip
+def import_(
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY]...",
+            help=_("Keys below the store's prefix; by default all that can be imported."),
+            show_default=False,
+        ),
+    ] = None,
+    preview: Annotated[
+        bool,
+        typer.Option(
+            "--preview",
+            help=_("Show what was found, and why what cannot be imported; change nothing."),
+        ),
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until all are validated."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import importing
+
+    importing.import_(
+        keys or [], preview=preview, wait=wait, json=json, quiet=quiet, timeout=timeout
+    )
+
+
+@_command(
+    app, "repack", _("Make a canonical copy of an archive that was refused as it was found."),
+    "mme repack digits:1 --wait",
+)  # fmt: skip
+def repack(
+    name: OneVersion,
+    wait: Annotated[
+        bool, typer.Option("--wait", help=_("Wait for its validation, and show its steps."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import importing
+
+    importing.repack(name, wait=wait, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
     app, "retire", _("Offer and call a version nowhere any more; its archive stays."),
     "mme retire digits:1",
 )  # fmt: skip
@@ -833,6 +926,223 @@ def uploads_cancel(
     from mme_client.cli import uploading
 
     uploading.cancel(ids, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    app, "mails", _("What you are told of by mail, or another choice."),
+    "mme mails --kind version.ready --kind version.rejected", "mme mails --none",
+)  # fmt: skip
+def mails(
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind", metavar="KIND", help=_("Tell me of this; several."), show_default=False
+        ),
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help=_("Send me no mails."))] = False,
+    all: Annotated[
+        bool, typer.Option("--all", help=_("Also of what is not my own; with --kind."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import telling
+
+    telling.mails(kind or [], none=none, all=all, json=json, quiet=quiet, timeout=timeout)
+
+
+app.add_typer(webhooks, name="webhook")
+
+WebhookId = Annotated[str, typer.Argument(metavar="WEBHOOK", help=_("Its id."))]
+Kinds = Annotated[
+    list[str],
+    typer.Option(
+        "--kind", metavar="KIND", help=_("What to tell, as mme webhook kinds has it; several.")
+    ),
+]
+OfModels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", metavar="NAME", help=_("Only of this model; several."), show_default=False
+    ),
+]
+Note = Annotated[
+    str | None,
+    typer.Option(
+        "--note", metavar="TEXT", help=_("By which you know it again."), show_default=False
+    ),
+]
+InLanguage = Annotated[
+    str | None,
+    typer.Option(
+        "--language", metavar="CODE", help=_("Of its sentences: en or ko."), show_default=False
+    ),
+]
+
+
+@_command(webhooks, "list", _("The webhooks."), "mme webhook list")
+def webhook_list(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) -> None:
+    from mme_client.cli import telling
+
+    telling.list_all(json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(webhooks, "kinds", _("What webhooks can be told of."), "mme webhook kinds")
+def webhook_kinds(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) -> None:
+    from mme_client.cli import telling
+
+    telling.kinds(json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    webhooks, "add", _("Make a webhook, and print its secret: it is shown this once."),
+    "mme webhook add https://example.com/hook --kind version.ready --kind version.rejected",
+)  # fmt: skip
+def webhook_add(
+    url: Annotated[str, typer.Argument(metavar="URL", help=_("Where to send the messages."))],
+    kind: Kinds,
+    model: OfModels = None,
+    note: Note = None,
+    language: InLanguage = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import telling
+
+    telling.add(
+        url, kind, models=model or [], note=note or "", language=language or "en",
+        json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
+    webhooks, "change", _("Change a webhook, pause or resume it."),
+    "mme webhook change 0123456789abcdef --pause",
+)  # fmt: skip
+def webhook_change(
+    webhook: WebhookId,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help=_("Where to send the messages."))
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help=_("What to tell from now on; several."),
+            show_default=False,
+        ),
+    ] = None,
+    model: OfModels = None,
+    note: Note = None,
+    language: InLanguage = None,
+    pause: Annotated[bool, typer.Option("--pause", help=_("Tell it nothing for now."))] = False,
+    resume: Annotated[bool, typer.Option("--resume", help=_("Tell it again."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import telling
+
+    telling.change(
+        webhook, url=url, kinds=kind or None, models=model or None, note=note, language=language,
+        pause=pause, resume=resume, json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
+    webhooks, "test", _("Send a test now, and print what the receiver answered."),
+    "mme webhook test 0123456789abcdef",
+)  # fmt: skip
+def webhook_test(
+    webhook: WebhookId, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import telling
+
+    telling.test(webhook, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    webhooks, "deliveries", _("What was sent to a webhook, and what is on its way."),
+    "mme webhook deliveries 0123456789abcdef --state failed",
+)  # fmt: skip
+def webhook_deliveries(
+    webhook: WebhookId,
+    state: Annotated[
+        str,
+        typer.Option(
+            "--state",
+            metavar="STATE",
+            help=_("Only these: pending, delivered or failed."),
+            show_default=False,
+        ),
+    ] = "",
+    kind: Annotated[
+        str,
+        typer.Option("--kind", metavar="KIND", help=_("Only of this kind."), show_default=False),
+    ] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import telling
+
+    telling.deliveries(webhook, state=state, kind=kind, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    webhooks, "redeliver", _("Send messages again, with the same ids."),
+    "mme webhook redeliver 0123456789abcdef msg_0123456789abcdef01234567",
+    "mme webhook redeliver 0123456789abcdef --failed",
+)  # fmt: skip
+def webhook_redeliver(
+    webhook: WebhookId,
+    message: Annotated[
+        str,
+        typer.Argument(
+            metavar="[MESSAGE]", help=_("The message's webhook-id."), show_default=False
+        ),
+    ] = "",
+    failed: Annotated[bool, typer.Option("--failed", help=_("All that failed."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import telling
+
+    telling.redeliver(webhook, message, failed=failed, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    webhooks, "rotate", _("Make a new secret, and print it; the old one counts for a day more."),
+    "mme webhook rotate 0123456789abcdef",
+)  # fmt: skip
+def webhook_rotate(
+    webhook: WebhookId,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help=_("The old secret no longer counts."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import telling
+
+    telling.rotate(webhook, at_once=at_once, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    webhooks, "remove", _("Remove a webhook, with its deliveries."),
+    "mme webhook remove 0123456789abcdef",
+)  # fmt: skip
+def webhook_remove(
+    webhook: WebhookId, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import telling
+
+    telling.remove(webhook, json=json, quiet=quiet, timeout=timeout)
 
 
 def command() -> Any:

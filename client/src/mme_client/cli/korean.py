@@ -341,6 +341,48 @@ MESSAGES: dict[str, str] = {
     "cold start": "콜드 스타트",
     "warm": "웜",
     "standard input": "표준 입력",
+    # --- copying.py ---
+    "Copy a version under other names, within the store; done when all are ready.": (
+        "저장소 안에서 버전을 다른 이름으로 복사합니다. 모두 준비되면 끝납니다."
+    ),
+    "Where to, below the store's prefix, without .tar.gz; {n} is 1, 2, 3, and the last part the "
+    "model's name.": (
+        "저장소 접두사 아래의 위치이며 .tar.gz는 쓰지 않습니다. {n}: 1, 2, 3. 마지막 부분이 모델 "
+        "이름입니다."
+    ),
+    "How many copies.": "복사본 수입니다.",
+    "Show names, keys and conflicts; make nothing.": (
+        "이름, 키, 충돌을 표시하고 아무것도 만들지 않습니다."
+    ),
+    "The portal goes on with it. See: mme show {name}": (
+        "포털이 작업을 계속합니다. 확인: mme show {name}"
+    ),
+    "{number} of {all}: {name}": "{number}/{all}: {name}",
+    "target": "대상",
+    "in its way": "충돌",
+    "is being copied": "복사하는 중",
+    "copy of": "복사 원본",
+    "in the store": "저장소 상태",
+    "missing": "없음",
+    "another object than was published": "게시된 것과 다른 객체",
+    # --- importing.py ---
+    "Validate and register what lies in the store already and the portal does not know.": (
+        "저장소에 이미 있지만 포털이 모르는 아카이브를 검증하고 등록합니다."
+    ),
+    "Keys below the store's prefix; by default all that can be imported.": (
+        "저장소 접두사 아래의 키입니다. 지정하지 않으면 가져올 수 있는 모든 키를 가져옵니다."
+    ),
+    "Show what was found, and why what cannot be imported; change nothing.": (
+        "찾은 객체와 가져올 수 없는 이유를 표시하고 아무것도 변경하지 않습니다."
+    ),
+    "Wait until all are validated.": "모두 검증될 때까지 기다립니다.",
+    "Make a canonical copy of an archive that was refused as it was found.": (
+        "찾은 그대로는 거부된 아카이브의 표준 복사본을 만듭니다."
+    ),
+    "There is nothing to import.": "가져올 것이 없습니다.",
+    "key": "키",
+    "written": "작성 시각",
+    "why not": "가져올 수 없는 이유",
     # --- retiring.py ---
     "Offer and call a version nowhere any more; its archive stays.": (
         "버전을 더 이상 표시하거나 호출하지 않습니다. 아카이브는 남습니다."
@@ -405,4 +447,88 @@ MESSAGES: dict[str, str] = {
     "problem": "문제",
     "{sent} of {all}": "{sent} / {all}",
     "Cancelled: {name}. Nothing of it is kept.": "취소했습니다: {name}. 보관된 것은 없습니다.",
+    # --- telling.py ---
+    "Tell other programs what happens, and see what they answered; for admins.": (
+        "포털에서 일어난 일을 다른 프로그램에 알리고 응답을 확인합니다. 관리자용입니다."
+    ),
+    "Its id.": "ID입니다.",
+    "What to tell, as mme webhook kinds has it; several.": (
+        "알릴 종류입니다. mme webhook kinds로 확인하세요. 여러 번 지정할 수 있습니다."
+    ),
+    "Only of this model; several.": "이 모델만 알립니다. 여러 번 지정할 수 있습니다.",
+    "Of its sentences: en or ko.": "문장의 언어입니다. en 또는 ko입니다.",
+    "The webhooks.": "웹후크를 나열합니다.",
+    "What webhooks can be told of.": "웹후크로 알릴 수 있는 종류를 나열합니다.",
+    "Make a webhook, and print its secret: it is shown this once.": (
+        "웹후크를 만들고 비밀 값를 출력합니다. 비밀 값는 이번 한 번만 표시됩니다."
+    ),
+    "Where to send the messages.": "메시지를 보낼 주소입니다.",
+    "Change a webhook, pause or resume it.": (
+        "웹후크를 변경하거나, 일시 중지하거나, 다시 시작합니다."
+    ),
+    "What to tell from now on; several.": "앞으로 알릴 종류입니다. 여러 번 지정할 수 있습니다.",
+    "Tell it nothing for now.": "당분간 아무것도 알리지 않습니다.",
+    "Tell it again.": "다시 알립니다.",
+    "Send a test now, and print what the receiver answered.": (
+        "지금 테스트를 보내고 수신자의 응답을 출력합니다."
+    ),
+    "What was sent to a webhook, and what is on its way.": (
+        "웹후크로 보낸 메시지와 보내는 중인 메시지를 나열합니다."
+    ),
+    "Only these: pending, delivered or failed.": (
+        "이 상태만 나열합니다. pending, delivered, failed 중 하나입니다."
+    ),
+    "Only of this kind.": "이 종류만 나열합니다.",
+    "Send messages again, with the same ids.": "같은 ID로 메시지를 다시 보냅니다.",
+    "The message's webhook-id.": "메시지의 webhook-id입니다.",
+    "All that failed.": "실패한 메시지 모두입니다.",
+    "Make a new secret, and print it; the old one counts for a day more.": (
+        "새 비밀 값를 만들어 출력합니다. 이전 비밀 값는 하루 더 유효합니다."
+    ),
+    "The old secret no longer counts.": "이전 비밀 값를 바로 무효화합니다.",
+    "Remove a webhook, with its deliveries.": "웹후크와 전송 기록을 제거합니다.",
+    "address": "주소",
+    "kinds": "종류",
+    "models": "모델",
+    "all": "모두",
+    "paused: it failed for a day": "일시 중지됨(하루 동안 실패)",
+    "paused": "일시 중지됨",
+    "failing since {at}": "{at}부터 실패 중",
+    "active": "활성",
+    "kind": "종류",
+    "what it is": "설명",
+    "Try it: mme webhook test {id}": "테스트: mme webhook test {id}",
+    "It is the secret of {id}, and is shown this once. Give it to the receiver.": (
+        "{id}의 비밀 값이며 이번 한 번만 표시됩니다. 수신자에게 전달하세요."
+    ),
+    "The old secret counts until {at}.": "이전 비밀 값는 {at}까지 유효합니다.",
+    "Give one of --pause and --resume.": "--pause와 --resume 중 하나만 지정하세요.",
+    "Say what to change, as --kind or --pause.": "--kind나 --pause처럼 변경할 내용을 지정하세요.",
+    "answer": "응답",
+    "on its way": "보내는 중",
+    "delivered": "전송됨",
+    "tries": "시도",
+    "Give a message, or --failed.": "메시지 또는 --failed를 지정하세요.",
+    "See: mme webhook deliveries {id}": "확인: mme webhook deliveries {id}",
+    "Removed: {name}": "제거했습니다: {name}",
+    "What you are told of by mail, or another choice.": (
+        "메일로 받는 알림을 표시하거나 변경합니다."
+    ),
+    "Tell me of this; several.": "메일로 받을 종류입니다. 여러 번 지정할 수 있습니다.",
+    "Send me no mails.": "메일을 받지 않습니다.",
+    "Also of what is not my own; with --kind.": (
+        "내 것이 아닌 것도 알립니다. --kind와 함께 사용합니다."
+    ),
+    "Give --kind or --none.": "--kind나 --none 중 하나만 지정하세요.",
+    "Say with --kind of what.": "--kind로 종류를 지정하세요.",
+    "of": "대상",
+    "your own": "내 것",
+    "everybody's": "모든 사람의 것",
+    "offered": "선택할 수 있는 종류",
+    "This portal has no mail server, so it sends no mails.": (
+        "이 포털에는 메일 서버가 없어 메일을 보내지 않습니다."
+    ),
+    "Your account has no mail address: an admin can add it.": (
+        "계정에 메일 주소가 없습니다. 관리자가 추가할 수 있습니다."
+    ),
 }

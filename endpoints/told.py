@@ -1,0 +1,45 @@
+"""What of endpoints people and programs can be told (notices/kinds.py)."""
+
+from django.utils.translation import gettext_lazy as _
+
+from endpoints.models import Endpoint
+from notices import kinds
+from notices.kinds import Concern, api_path
+
+_VIEW = "endpoints.view_endpoint"
+
+
+def register() -> None:
+    """Make the kinds known; a new one is a line here."""
+    for name, label, codes in (
+        ("endpoint.serving", _("An endpoint is in service"), ["endpoint.endpoint.in_service"]),
+        ("endpoint.failed", _("An endpoint failed, or AWS refuses it"), _FAILED),
+        ("endpoint.gone", _("An endpoint is torn down"), ["endpoint.gone"]),
+        ("endpoint.drift", _("An endpoint was changed outside the portal"), _DRIFT),
+    ):
+        kinds.register(name, label, codes, permission=_VIEW, concern=_of_endpoint)
+
+
+_FAILED = [
+    "endpoint.endpoint.failed",
+    "endpoint.endpoint.update_rollback_failed",
+    "endpoint.endpoint.out_of_service",
+    "endpoint.denied",
+    "endpoint.refused",
+]
+_DRIFT = [
+    "endpoint.updated_outside",
+    *(
+        f"endpoint.{what}.{how}"
+        for what in ("model", "config", "endpoint")
+        for how in ("lost", "replaced", "foreign")
+    ),
+]
+
+
+def _of_endpoint(endpoint: Endpoint) -> Concern:
+    return Concern(
+        people=frozenset(filter(None, [endpoint.created_by_id])),
+        page=endpoint.get_absolute_url(),
+        api=api_path("endpoints", endpoint.name),
+    )

@@ -1,0 +1,72 @@
+"""What the page offers to call: of thousands of versions the likely ones, and what a search finds.
+
+The page has a select of them. Its field asks for others as somebody types (views.versions).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
+
+from models_catalog.models import Alias, Version
+
+#: So many versions are listed at once, and half as many aliases.
+MOST = 100
+_NUMBER = re.compile(r"v?(\d{1,9})")
+# A longer text names no version.
+_MOST_WORDS, _MOST_LETTERS = 6, 200
+
+
+@dataclass(frozen=True)
+class Offered:
+    """Versions by model, and aliases; ``more``: there are others, which a search finds."""
+
+    versions: list[Version]
+    aliases: list[Alias]
+    more: bool
+
+
+def likely(*, wanted: Iterable[int] = (), alias: str = "") -> Offered:
+    """The newest versions and the first aliases; ``wanted`` versions and ``alias`` for certain.
+
+    What is named there and cannot be called (any more) is left out.
+    """
+    found = _offered(Version.objects.ready(), Alias.objects.listed())
+    missing = set(wanted) - {version.pk for version in found.versions}
+    if missing:
+        found.versions.extend(Version.objects.ready().filter(pk__in=missing))
+        found.versions.sort(key=_by_name)
+    if alias and alias not in {str(one) for one in found.aliases}:
+        model, _at, name = alias.rpartition("@")
+        found.aliases.extend(Alias.objects.listed().filter(model__name=model, name=name))
+    return found
+
+
+def search(text: str) -> Offered:
+    """Those that have each word: in the model's name, the note, the number or the alias."""
+    versions, aliases = Version.objects.ready(), Alias.objects.listed()
+    for word in text.replace("\0", "")[:_MOST_LETTERS].split()[:_MOST_WORDS]:
+        number = _NUMBER.fullmatch(word.lower())
+        named = Q(model__name__icontains=word)
+        of_version = named | Q(note__icontains=word)
+        of_alias = named | Q(name__icontains=word)
+        if number:
+            of_version |= Q(number=int(number[1]))
+            of_alias |= Q(version__number=int(number[1]))
+        versions, aliases = versions.filter(of_version), aliases.filter(of_alias)
+    return _offered(versions, aliases)
+
+
+def _offered(versions: QuerySet[Version], aliases: QuerySet[Alias]) -> Offered:
+    newest = list(versions.order_by("-pk")[: MOST + 1])
+    first = list(aliases[: MOST // 2 + 1])
+    return Offered(
+        versions=sorted(newest[:MOST], key=_by_name),
+        aliases=first[: MOST // 2],
+        more=len(newest) > MOST or len(first) > MOST // 2,
+    )
+
+
+def _by_name(version: Version) -> tuple[str, int]:
+    return version.model.name, -version.number

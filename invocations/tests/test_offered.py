@@ -1,0 +1,87 @@
+"""What the page offers to call, of more versions than one list can hold."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from invocations import offered
+from models_catalog import aliases
+from models_catalog.models import Version
+
+
+@pytest.fixture
+def many(make_version: Callable[..., Version], monkeypatch: pytest.MonkeyPatch) -> list[Version]:
+    """Six versions of three models, where a list holds four."""
+    monkeypatch.setattr(offered, "MOST", 4)
+    return [
+        make_version(name, number, note=f"비고 {name} run {number}")
+        for name in ("ant", "bee", "cat")
+        for number in (1, 2)
+    ]
+
+
+def _options(html: str) -> dict[str, str]:
+    """The options of the field of the version: text by value, as they stand."""
+    part = html.partition('name="version"')[2].partition("</select>")[0] or html
+    found = re.findall(r'<option value="([^"]+)"\s*(?:selected)?>\s*(.*?)\s*</option>', part, re.S)
+    return {value: " ".join(text.split()) for value, text in found}
+
+
+def test_the_newest_are_offered_and_what_was_chosen_or_called_for_certain(
+    many: list[Version], client_of: Callable[[str], Client], serving: Any
+) -> None:
+    client = client_of("viewer")
+    page = client.get(reverse("invocations:page")).content.decode()
+    assert [text.partition(" · ")[0] for text in _options(page).values()] == [
+        "bee v2", "bee v1", "cat v2", "cat v1",
+    ]  # fmt: skip
+    assert f'data-source="{reverse("invocations:versions")}"' in page
+    oldest = many[0]
+    page = client.get(reverse("invocations:page"), {"version": oldest.pk}).content.decode()
+    assert len(_options(page)) == 5
+    assert re.search(rf'<option value="{oldest.pk}"\s+selected>', page)
+
+
+def test_an_alias_beyond_the_list_is_offered_where_it_is_chosen(
+    many: list[Version], client_of: Callable[[str], Client], serving: Any
+) -> None:
+    for name in ("a", "b", "c"):
+        aliases.move(model="cat", name=name, number=1, actor=None)
+    page = client_of("viewer").get(reverse("invocations:page"), {"model": "cat@c"})
+    assert re.search(r'<option value="cat@c"\s+selected>', page.content.decode())
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("ant", ["ant v2", "ant v1", "ant@nightly"]),
+        ("ANT 1", ["ant v1", "ant@nightly"]),
+        ("ant v2", ["ant v2"]),
+        ("비고 run 2 bee", ["bee v2"]),
+        ("nightly", ["ant@nightly"]),
+        ("ant nightly", ["ant@nightly"]),
+        ("nothing like it", []),
+        ("a\0nt", ["ant v2", "ant v1", "ant@nightly"]),
+        ("9" * 30, []),
+    ],
+)
+def test_the_field_finds_others(
+    many: list[Version], client_of: Callable[[str], Client], query: str, found: list[str]
+) -> None:
+    aliases.move(model="ant", name="nightly", number=1, actor=None)
+    answer = client_of("viewer").get(reverse("invocations:versions"), {"q": query})
+    texts = [text.partition(" · ")[0] for text in _options(answer.content.decode()).values()]
+    assert sorted(texts) == sorted(found)
+
+
+def test_where_all_fit_none_is_looked_for(
+    make_version: Callable[..., Version], client_of: Callable[[str], Client], serving: Any
+) -> None:
+    make_version()
+    assert (
+        "data-source" not in client_of("viewer").get(reverse("invocations:page")).content.decode()
+    )
