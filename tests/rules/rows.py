@@ -26,7 +26,17 @@ from core import clock
 from core.models import RepeatableCall
 from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation, LabelledPicture, Picture
-from models_catalog.models import Alias, AliasMirror, AliasMove, LabelFile, Stretch, Upload, Version
+from models_catalog.models import (
+    Alias,
+    AliasMirror,
+    AliasMove,
+    LabelFile,
+    StoreComparison,
+    StrayObject,
+    Stretch,
+    Upload,
+    Version,
+)
 from notices import signing
 from notices.models import Delivery, DeliveryAttempt, MailChoice, Webhook
 from tests.rules.subjects import Address
@@ -229,6 +239,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     version, versions = _versions(count, owner)
     _aliases(versions[:count], owner)
     uploads = _uploads(count, owner)
+    _stores(count)
     endpoint = _endpoints(count, owner)
     webhook = _webhooks(count, owner)
     Picture.objects.bulk_create(
@@ -354,6 +365,13 @@ def _uploads(count: int, owner: User) -> list[Upload]:
         key = f"{upload.prefix}0"
         Stretch.objects.create(upload=upload, offset=0, size=10, key=key)
     return uploads
+
+
+def _stores(count: int) -> None:
+    """As many stores, and as many objects in them that no version knows."""
+    for n in range(count):
+        StoreComparison.objects.create(bucket=f"store-{n}", compared_at=timezone.now())
+        StrayObject.objects.create(bucket=settings.MODEL_BUCKET, key=f"models/stray-{n}", size=1)
 
 
 def _webhooks(count: int, owner: User) -> Webhook:
