@@ -97,6 +97,7 @@ ACCESS: dict[str, Access] = {
     "notices:rotate": Access(ADMIN, get=(), post=(200,)),
     "notices:pause": Access(ADMIN, get=(), post=(302,)),
     "notices:remove": Access(ADMIN, get=(), post=(302,)),
+    "notices:delivery": Access(ADMIN),
     "notices:redeliver": Access(ADMIN, get=(), post=(302,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
