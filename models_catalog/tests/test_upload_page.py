@@ -59,7 +59,12 @@ def test_what_is_planned_is_what_it_becomes(
     # A copy under the key that the next version would have.
     copied = RegisteredModel.objects.create(name="copied")
     Version.objects.create(
-        model=copied, number=1, bucket=store, prefix="models", key=f"models/{name}_v2.tar.gz"
+        model=copied,
+        number=1,
+        bucket=store,
+        prefix="models",
+        size=1,
+        key=f"models/{name}_v2.tar.gz",
     )
     plan = client_of("operator").post(PLAN, {"name": name}).json()["plans"][0]
     caller = Caller(user_in("admin"))
