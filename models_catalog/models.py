@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -490,19 +489,6 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
                 "-pk",
             )
         )
-
-    def arrived(
-        self, *, model: str, actor: User | None, after: int, size: int, sha256: str, file_name: str
-    ) -> Self:
-        """What became of an upload whose answer was lost: the version made of those bytes.
-
-        Of ``model``, by ``actor``, made since the version with the primary key ``after``. Where
-        the browser could not hash the bytes, ``sha256`` is empty, and size and name decide.
-        """
-        same = {"sha256": sha256} if sha256 else {"file_name": file_name[:255]}
-        return self.filter(
-            model__name=model, created_by=actor, pk__gt=after, size=size, **same
-        ).select_related("model")
 
     def with_metadata(self, key: str) -> Self:
         """Those that have a value of this key, as ``meta_value``; numbers are sorted as numbers."""

@@ -39,7 +39,7 @@ LONGEST = (
     "localaws/tests/test_invoke_endpoint.py",
     "tests/test_clocks.py",
     "container/tests/test_process.py",
-    "tests/test_upload_answer_lost.py",
+    "tests/test_upload_lines.py",
     "container/tests/test_model_host.py",
     "tests/test_ending.py",
     "container/tests/test_serving_state.py",

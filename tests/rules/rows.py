@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from django.apps import apps
 from django.conf import settings
@@ -107,16 +106,6 @@ class Rows:
 
         Raises KeyError, as a sentence, for an address that this file knows nothing of.
         """
-        if address.name == "models_catalog:arrived":
-            version = self.version
-            question = {
-                "model": version.model.name,
-                "after": version.pk - 1,
-                "size": version.size,
-                "sha256": version.sha256,
-                "file_name": version.file_name,
-            }
-            return urlencode(question), version.get_absolute_url()
         if address.name == "preferences":
             return "", f'<option value="{ZONE}" selected>'
         if address.name == "tokens":
@@ -131,6 +120,8 @@ class Rows:
         match address.route.split("/"):
             case ["models", "new", "try", *_]:
                 return {"kind": "good"}
+            case ["models", "new", "same", *_]:
+                return {"uid": self.upload.uid}
             case ["models", *_]:
                 first = AliasMove.objects.filter(name="live").order_by("pk")[0]
                 return version | {"alias": "live", "revision": first.pk}
