@@ -56,6 +56,7 @@ def record(
     """
     if (parameters is None) == (not text):
         raise ValueError("An event has either parameters or a text.")
+    stored = None if parameters is None else codes.validated(action, parameters)
     # In a transaction of its own where there is none: what listeners note belongs to the event.
     with transaction.atomic(savepoint=False):
         event = Event.objects.create(
@@ -67,7 +68,7 @@ def record(
             subject_id=subject.pk,
             subject_name=str(subject)[:200],
             text=text,
-            parameters=None if parameters is None else codes.validated(action, parameters),
+            parameters=stored,
             request_id=request_id.current(),
             attempt=attempt.current(),
         )

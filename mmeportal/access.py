@@ -97,12 +97,15 @@ ACCESS: dict[str, Access] = {
     "notices:rotate": Access(ADMIN, get=(), post=(200,)),
     "notices:pause": Access(ADMIN, get=(), post=(302,)),
     "notices:remove": Access(ADMIN, get=(), post=(302,)),
+    "notices:delivery": Access(ADMIN),
     "notices:redeliver": Access(ADMIN, get=(), post=(302,)),
     # --- models and versions
     "models_catalog:list": Access(VIEWER),
     "models_catalog:new": Access(OPERATOR, post=(422,)),
     "models_catalog:check-name": Access(OPERATOR),
-    "models_catalog:arrived": Access(OPERATOR, get=(400,), own=True),
+    "models_catalog:plan": Access(OPERATOR, get=(), post=(200,)),
+    "models_catalog:begin": Access(OPERATOR, get=(), post=(422,)),
+    "models_catalog:same": Access(OPERATOR, get=(), post=(404, 415)),  # 404: another one's
     "models_catalog:model": Access(
         VIEWER, queries=13, why="versions, aliases, keys of metadata, test set and events"
     ),

@@ -166,6 +166,10 @@ class VersionOut(Schema):
     as_found: bool = Field(
         description="Whether it lay in the store already, and is served from there."
     )
+    drift: Literal["gone", "changed"] | None = Field(
+        description="How its object in the store differs from what was published, as found at "
+        "night; null: it does not."
+    )
     parameters: int | None
     input_shape: str = Field(description="`data: 1 × 3 × 224 × 224`")
     validation: ValidationOut | None = Field(description="null: it was not accepted, or not yet.")
@@ -376,6 +380,9 @@ class VersionParameters(ListParameters):
 class FindParameters(VersionParameters):
     """Which bytes."""
 
+    drifted: bool = Field(
+        False, description="Those whose object in the store is gone or is another one."
+    )
     sha256: str = Field(
         "", pattern=f"^([0-9a-fA-F]{{{LEAST_DIGITS},64}})?$",
         description="The beginning of a SHA-256: of the upload, of what is served, or of the tar.",
@@ -558,6 +565,8 @@ def find_versions(request: HttpRequest, query: Query[FindParameters]) -> Any:
     rows = Version.objects.all()
     if query.sha256:
         rows = rows.with_checksum(query.sha256)
+    if query.drifted:
+        rows = rows.drifted()
     return _versions_page(request, rows, query, order="-pk")
 
 
@@ -1139,6 +1148,7 @@ def _shown(version: Version) -> dict[str, Any]:
         "retired_at": version.retired_at,
         "copied_from": version.copied_from.name if version.copied_from else None,
         "as_found": version.as_found,
+        "drift": version.drifted or None,
         "parameters": version.parameters,
         "input_shape": version.input_shape,
         "validation": _validation(version),

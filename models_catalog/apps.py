@@ -26,6 +26,8 @@ class ModelsCatalogConfig(AppConfig):
             RegisteredModel.activity_kind, RegisteredModel, label=gettext_lazy("Models")
         )
         subjects.register(Version.activity_kind, Version, label=gettext_lazy("Versions"))
+        # Of what lies in a store and belongs to no version.
+        subjects.register("store", None, label=gettext_lazy("Stores"))
         panels.register_all()
         reasons.register()
         told.register()

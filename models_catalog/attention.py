@@ -1,4 +1,9 @@
-"""Rejected versions, which Today shows until somebody uploads the next one or dismisses it."""
+"""What Today shows of the catalog: rejected versions, and what differs in the store.
+
+A rejected version is shown until somebody uploads the next one or dismisses it.
+"""
+
+from datetime import timedelta
 
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Q, Subquery, Value
@@ -10,14 +15,17 @@ from django.utils.translation import ngettext
 
 from activity.models import Event
 from activity.services import record
+from core import clock
 from core.attention import SHOWN, Item, ItemGroup
-from models_catalog.models import Version, VersionQuerySet
+from models_catalog.models import StrayObject, Version, VersionQuerySet
 
 MAY_LOOK = "models_catalog.view_model"
 MAY_DISMISS = "models_catalog.add_version"
 DISMISSED, RESTORED = "version.dismissed", "version.restored"
 # So many are counted; nobody reads on after them.
 COUNTED = 100
+#: Somebody may want an object in the store that is no model: it is told so long.
+STRAYS_SHOWN = timedelta(days=7)
 
 
 def needing_somebody() -> VersionQuerySet:
@@ -78,3 +86,43 @@ def rejected(request: HttpRequest) -> list[ItemGroup]:
         "count": f"{COUNTED}+" if len(found) == COUNTED else len(found)
     }
     return [ItemGroup(summary, items, reverse("models_catalog:list") if len(found) > SHOWN else "")]
+
+
+def drifted(request: HttpRequest) -> list[ItemGroup]:
+    """The versions whose object in the store is gone or another one, as Today shows them."""
+    rows = Version.objects.drifted().defer("report").select_related("model")
+    found = list(rows[:COUNTED])
+    if not found:
+        return []
+    items = [
+        Item(
+            _("%(version)s: its archive in the store is gone.") % {"version": version}
+            if version.drift == Version.Drift.GONE
+            else _("%(version)s: its archive in the store is another one.") % {"version": version},
+            version.get_absolute_url(),
+            version.uri,
+        )
+        for version in found[:SHOWN]
+    ]
+    summary = ngettext(
+        "%(count)s version changed in the store, past the portal",
+        "%(count)s versions changed in the store, past the portal",
+        len(found),
+    ) % {"count": f"{COUNTED}+" if len(found) == COUNTED else len(found)}
+    return [ItemGroup(summary, items, error=True)]
+
+
+def strays(request: HttpRequest) -> list[ItemGroup]:
+    """What appeared in the stores in the last week and no version knows, as Today shows it."""
+    rows = StrayObject.objects.filter(seen_at__gt=clock.now() - STRAYS_SHOWN)
+    found = list(rows.order_by("-pk")[:COUNTED])
+    if not found:
+        return []
+    address = reverse("models_catalog:import")
+    items = [Item(_("%(uri)s is no version.") % {"uri": stray}, address) for stray in found[:SHOWN]]
+    summary = ngettext(
+        "%(count)s object in the store that the portal does not know",
+        "%(count)s objects in the store that the portal does not know",
+        len(found),
+    ) % {"count": f"{COUNTED}+" if len(found) == COUNTED else len(found)}
+    return [ItemGroup(summary, items, address if len(found) > SHOWN else "")]

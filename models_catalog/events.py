@@ -53,6 +53,15 @@ TEMPLATES: Final = {
         "Validated %(version)s where it lay, and registered it: %(target_model)s."
     ),
     "version.repacked": _("Asked for %(version)s, a canonical copy of %(source)s."),
+    "version.object_gone": _("The object of %(version)s is gone from the store: %(uri)s."),
+    "version.object_changed": _(
+        "The object of %(version)s in the store is not the one that was published: %(uri)s."
+    ),
+    "version.object_right": _("The object of %(version)s is right again: %(uri)s."),
+    "store.appeared": _("Found an object in the store that no version knows: %(uri)s."),
+    "store.appeared_more": _("Found %(count)s more such objects in %(store)s."),
+    "store.cleared": _("An object that no version knew is gone, or registered: %(uri)s."),
+    "store.cleared_more": _("So are %(count)s more in %(store)s."),
     "version.rejected": _("Rejected %(version)s: %(reason)s"),
     "version.retired": _("Retired %(version)s: it is offered and called here no more."),
     "version.unretired": _("Restored %(version)s: it can be called again."),

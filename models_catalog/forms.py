@@ -148,16 +148,6 @@ class CopyForm(forms.Form):
     times = forms.IntegerField(min_value=1, max_value=copying.MOST_COPIES, label=_("How many"))
 
 
-class ArrivedForm(forms.Form):
-    """What a browser knows of an upload whose answer it has not got."""
-
-    model = forms.CharField(max_length=NAME_LENGTH)
-    after = forms.IntegerField(min_value=0)
-    size = forms.IntegerField(min_value=1)
-    sha256 = forms.RegexField(r"[0-9a-f]{64}", required=False)
-    file_name = forms.CharField()
-
-
 class UploadForm(forms.Form):
     """An archive with a note; for a new model also its name and description."""
 
@@ -221,3 +211,24 @@ class UploadForm(forms.Form):
         if (file.size or 0) > most_bytes():
             raise forms.ValidationError(too_large())
         return file
+
+
+class BeginForm(forms.Form):
+    """What the page's script says of a file before it sends it; uploads.create judges most of it.
+
+    ``new``: whether a new model is meant; null: either way. ``uid``: the upload's id, at random.
+    """
+
+    uid = forms.RegexField(r"^[A-Za-z0-9_-]{43}\Z")
+    name = forms.CharField(max_length=NAME_LENGTH)
+    new = forms.NullBooleanField(required=False)
+    file_name = forms.CharField(max_length=10_000, strip=False)
+    length = forms.IntegerField(min_value=0)
+    description = UploadForm.base_fields["description"]
+    note = UploadForm.base_fields["note"]
+    meta = forms.CharField(max_length=10_000, required=False)
+    packing_choice = UploadForm.base_fields["packing"]
+
+    def clean_meta(self) -> list[str]:
+        """The lines; uploads.create reads them."""
+        return str(self.cleaned_data["meta"]).splitlines()

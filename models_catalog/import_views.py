@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.errors import AwsError
 from core.permissions import actor, require_permission
 from models_catalog import importing
-from models_catalog.models import Version
+from models_catalog.models import StoreComparison, Version
 
 SHOWN = 100
 may_import = require_permission(importing.MAY_IMPORT, gettext_noop("import archives"))
@@ -54,6 +54,8 @@ def import_page(request: HttpRequest) -> HttpResponse:
         "possible": sum(not one.problem for one in found or ()),
         "most": importing.MOST,
         "problem": problem,
+        "comparisons": StoreComparison.objects.all()[:SHOWN],
+        "drifted": Version.objects.drifted().defer("report").select_related("model")[:SHOWN],
         **_imported(),
     }
     return render(request, "models_catalog/import.html", context, status=status)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -462,6 +461,12 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
             | Q(content_sha256__startswith=digits)
         )
 
+    def drifted(self) -> Self:
+        """Those whose object in the store is gone or another one, the latest found first."""
+        return self.filter(
+            drift__in=[Version.Drift.GONE, Version.Drift.CHANGED], state__in=Version.STORED
+        ).order_by("-drift_at", "-pk")
+
     def twins(self, version: "Version") -> Self:
         """Other versions with the same bytes as uploaded, or the same content.
 
@@ -484,19 +489,6 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
                 "-pk",
             )
         )
-
-    def arrived(
-        self, *, model: str, actor: User | None, after: int, size: int, sha256: str, file_name: str
-    ) -> Self:
-        """What became of an upload whose answer was lost: the version made of those bytes.
-
-        Of ``model``, by ``actor``, made since the version with the primary key ``after``. Where
-        the browser could not hash the bytes, ``sha256`` is empty, and size and name decide.
-        """
-        same = {"sha256": sha256} if sha256 else {"file_name": file_name[:255]}
-        return self.filter(
-            model__name=model, created_by=actor, pk__gt=after, size=size, **same
-        ).select_related("model")
 
     def with_metadata(self, key: str) -> Self:
         """Those that have a value of this key, as ``meta_value``; numbers are sorted as numbers."""
@@ -557,6 +549,13 @@ class Version(Leased):
     DISCARDED = (State.RETIRED, State.DELETING, State.DELETED)
     # Its archive is in the store.
     STORED = (State.READY, State.RETIRED)
+
+    class Drift(models.TextChoices):
+        """How its object in the store differs from what was published (drift.py)."""
+
+        NONE = "", _("As published")
+        GONE = "gone", _("Gone")
+        CHANGED = "changed", _("Changed")
 
     class Packing(models.TextChoices):
         """How the archive that is served is packed (models_catalog/packing.py)."""
@@ -628,6 +627,17 @@ class Version(Leased):
     attempts = models.PositiveIntegerField(default=0)
     settled_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True, help_text="Or its deletion requested.")
+    etag = models.CharField(
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of its object when that was compared last and was right; empty: never.",
+    )
+    drift = models.CharField(
+        max_length=10, choices=Drift, blank=True, default=Drift.NONE, db_default=""
+    )
+    drift_at = models.DateTimeField(null=True, blank=True, help_text="When that was found.")
     as_found = models.BooleanField(
         default=False,
         db_default=False,
@@ -734,6 +744,11 @@ class Version(Leased):
     def stored(self) -> bool:
         """Whether its archive is in the store."""
         return self.state in self.STORED
+
+    @property
+    def drifted(self) -> str:
+        """How its object differs from what was published; empty: it does not, as far as known."""
+        return self.drift if self.stored else ""
 
     @property
     def validating(self) -> bool:
@@ -1113,3 +1128,63 @@ class Stretch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.offset}+{self.size}"
+
+
+class StoreComparisonQuerySet(LeaseQuerySet["StoreComparison"]):
+    """The questions that jobs ask of comparisons."""
+
+    def unfinished(self) -> Self:
+        """All: each store is compared every night."""
+        return self.all()
+
+
+class StoreComparison(Leased):
+    """A store that is compared each night with what was published there (drift.py)."""
+
+    bucket = models.CharField(max_length=63)
+    prefix = models.CharField(max_length=900, blank=True)
+    compared_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0, help_text="That failed since then.")
+    problem = models.TextField(blank=True, help_text="Why it could not be compared, in English.")
+    problem_code = models.JSONField(null=True, help_text="The same, for each language.")
+
+    objects = StoreComparisonQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["bucket", "prefix"], name="one_comparison_a_store"),
+        ]
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.below}"
+
+    @property
+    def below(self) -> str:
+        """What all keys of the store begin with."""
+        return f"{self.prefix}/" if self.prefix else ""
+
+    @property
+    def said(self) -> Sentence | None:
+        """Why it could not be compared, in the reader's language; None: it was."""
+        return Sentence.from_json(self.problem_code, self.problem) if self.problem else None
+
+
+class StrayObject(models.Model):
+    """An object in a store that no version knows, as the last comparison saw it."""
+
+    bucket = models.CharField(max_length=63)
+    key = models.CharField(max_length=1024)
+    size = models.PositiveBigIntegerField()
+    seen_at = models.DateTimeField(default=clock.now, db_index=True, help_text="First.")
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["bucket", "key"], name="one_stray_a_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"

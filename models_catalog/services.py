@@ -6,7 +6,9 @@ The worker's part, from the upload to the published version, is models_catalog/p
 import hashlib
 import logging
 import uuid
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
 from typing import IO, Any
 
 from django.conf import settings
@@ -35,6 +37,9 @@ from models_catalog.models import (
 )
 
 log = logging.getLogger(__name__)
+
+#: Numbers that copies may have used up, and that `planned` looks for; more are a surprise.
+_KEYS_PASSED_OVER = 20
 
 
 def register_model(*, name: str, description: str, actor: User | None) -> RegisteredModel:
@@ -65,6 +70,64 @@ def free_name(name: str) -> str:
     wanted = [f"{stem}-{number}" for number in range(2, 101)]
     taken = set(RegisteredModel.objects.filter(name__in=wanted).values_list("name", flat=True))
     return next((one for one in wanted if one not in taken), "")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What an upload under a name would become, as things are now.
+
+    ``taken`` is the sentence for who means a new model, where one has the name; ``free`` is then a
+    name that is free. ``problem``: no model can have the name. ``number``: none is given then.
+    """
+
+    name: str
+    number: int = 0
+    key: str = ""
+    taken: str = ""
+    free: str = ""
+    problem: str = ""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def planned(*, names: Sequence[str]) -> list[Planned]:
+    """What uploads under these names would become, one after the other: a name may come twice."""
+    wanted = {name for name in names if "\0" not in name}
+    rows = RegisteredModel.objects.filter(name__in=wanted).annotate(last=Max("versions__number"))
+    last = dict(rows.values_list("name", "last"))
+    prefix, used = settings.MODEL_PREFIX, _used_keys(Counter(names), last)
+    given: dict[str, int] = {}
+    found = []
+    for name in names:
+        if name not in last:
+            try:
+                valid_name(name)
+            except ValidationError as error:
+                found.append(Planned(name, problem=" ".join(error.messages)))
+                continue
+        number = given.get(name, last.get(name) or 0) + 1
+        while usual_key(name, number, prefix) in used:
+            number += 1
+        taken = name_taken(name) if name in last else ""
+        free = free_name(name) if taken or name in given else ""
+        found.append(Planned(name, number, usual_key(name, number, prefix), taken, free))
+        given[name] = number
+    return found
+
+
+def _used_keys(names: Counter[str], last: dict[str, int | None]) -> set[str]:
+    """Of the keys that the next versions would have, those that a copy has (next_version)."""
+    wanted = [
+        usual_key(name, (last.get(name) or 0) + number, settings.MODEL_PREFIX)
+        for name, times in names.items()
+        for number in range(1, times + _KEYS_PASSED_OVER)
+        if "\0" not in name
+    ]
+    rows = Version.objects.filter(bucket=settings.MODEL_BUCKET, key__in=wanted)
+    return set(rows.values_list("key", flat=True))
 
 
 def upload_version(

@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from models_catalog import alias_mirror, copying, publication, retiring, temporary, uploads
+from models_catalog import alias_mirror, copying, drift, publication, retiring, temporary, uploads
 
 # A check may take minutes, and the steps of endpoints run in the same threads. So checks use at
 # most half of the threads.
@@ -42,6 +42,12 @@ def copy(version_pk: int) -> None:
 
 
 @shared_task
+def compare_store(comparison_pk: int) -> None:
+    """Compare what lies in a store with what was published there."""
+    drift.compare(comparison_pk=comparison_pk)
+
+
+@shared_task
 def sweep() -> None:
     """Take up what was not begun, or cut off: checks, copies, deletions, uploads, mirrors."""
     publication.resume_checks()
@@ -49,6 +55,7 @@ def sweep() -> None:
     retiring.resume()
     uploads.resume()
     alias_mirror.resume()
+    drift.resume()
 
 
 @shared_task(expires=10)
@@ -71,6 +78,7 @@ def sweep_staging() -> None:
     publication.clear_labels()
     uploads.clear()
     alias_mirror.clear()
+    drift.prepare()
 
 
 @worker_ready.connect

@@ -11,7 +11,8 @@ _READY = [
     f"version.published{likeness}{kept}"
     for likeness in ("", "_same_bytes", "_same_content")
     for kept in ("", "_without_upload")
-]
+] + ["version.copied", "version.registered"]
+_DRIFT = ["version.object_gone", "version.object_changed"]
 _MOVED = [
     f"alias.{how}{because}"
     for how in ("made", "moved", "rolled_back", "removed")
@@ -37,6 +38,13 @@ def register() -> None:
         _MOVED,
         permission=_VIEW,
         concern=_of_model,
+    )
+    kinds.register(
+        "version.drift",
+        _("The archive of a version is gone from the store, or is another one"),
+        _DRIFT,
+        permission=_VIEW,
+        concern=_of_version,
     )
     kinds.register(
         "version.deleted",

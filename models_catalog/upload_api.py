@@ -140,7 +140,7 @@ def create(request: HttpRequest) -> Any:
         raise _refusal(error.code, str(error)) from None
     set_header(request, "Location", f"{_ADDRESS}{made.uid}")
     _tell(request, made)
-    return Status(201, _shown(made))
+    return Status(201, uploads.document(made))
 
 
 @operation(
@@ -152,7 +152,7 @@ def list_uploads(request: HttpRequest, query: Query[ListParameters]) -> Any:
     """Your own uploads of which no version was made yet, the newest first."""
     set_header(request, "Cache-Control", "no-store")
     found = page(request, uploads.listed(owner=actor(request)), query, order=("-pk",))
-    return found | {"items": [_shown(row) for row in found["items"]]}
+    return found | {"items": [uploads.document(row) for row in found["items"]]}
 
 
 @operation(
@@ -180,7 +180,7 @@ def get(request: HttpRequest, id: str) -> Any:
     found = _own(request, id)
     _tell(request, found)
     set_header(request, "Cache-Control", "no-store")
-    return _shown(found)
+    return uploads.document(found)
 
 
 @operation(
@@ -291,22 +291,6 @@ def _tell(request: HttpRequest, upload: Upload) -> None:
     if version is not None:
         where = f"/api/v1/models/{version.model.name}/versions/{version.number}"
         set_header(request, "Location", where)
-
-
-def _shown(upload: Upload) -> dict[str, Any]:
-    version = upload.version
-    return {
-        "id": upload.uid,
-        "model": upload.name,
-        "file_name": upload.file_name,
-        "note": upload.note,
-        "length": upload.length,
-        "offset": upload.offset,
-        "created_at": upload.created_at,
-        "expires_at": upload.expires_at,
-        "made": {"model": version.model.name, "number": version.number} if version else None,
-        "problem": str(Sentence.from_json(upload.problem)) if upload.problem else None,
-    }
 
 
 def _invalid(name: str, said: str) -> Problem:

@@ -12,12 +12,12 @@ import secrets
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import IO
+from typing import IO, Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.utils.translation import gettext
 
 from core import clock, waiting
@@ -38,6 +38,8 @@ STRETCH_BYTES = (8 << 20) - 1
 MOST_STRETCHES, MOST_UNFINISHED = 20_000, 200
 #: A larger one is made a version by a worker, and the last request waits for it so long.
 AT_ONCE_BYTES, WAIT_S = 512 << 20, 20
+#: By so many of its first bytes, and of the last that arrived, a file is known again.
+KNOWN_BY_BYTES = 64 << 10
 _AGAIN = timedelta(seconds=30)
 ALGORITHMS = ("sha1", "sha256", "sha512")
 
@@ -78,13 +80,18 @@ def create(
     packing_choice: str,
     meta: Collection[str],
     sha256: str = "",
+    uid: str = "",
 ) -> Upload:
     """Begin an upload of ``length`` bytes; all that can be refused is refused now.
 
-    ``sha256``: what the whole must have, else no version is made of it.
+    ``sha256``: what the whole must have, else no version is made of it. ``uid``: its id, which who
+    asks made up at random: another try, whose answer was lost, gets the same upload.
 
     Raises ValidationError by field, and services.NotStored where it is too large.
     """
+    begun = Upload.objects.filter(owner=owner, uid=uid)
+    if uid and (found := begun.first()):
+        return found
     metadata = services.checked_for_push(name=name, file_name=file_name, size=length, meta=meta)
     exists = RegisteredModel.objects.filter(name=name).exists()
     if new and exists:
@@ -113,8 +120,16 @@ def create(
         metadata=metadata or None,
         sha256=sha256,
     )
-    upload.full_clean()
-    upload.save()
+    if uid:
+        upload.uid = uid
+    upload.full_clean(validate_unique=False)
+    try:
+        with transaction.atomic():
+            upload.save()
+    except IntegrityError:
+        if not uid or not (found := begun.first()):
+            raise
+        return found  # of two tries at once
     return upload
 
 
@@ -129,6 +144,46 @@ def find(*, owner: User, uid: str) -> Upload | None:
 def listed(*, owner: User) -> UploadQuerySet:
     """Those of ``owner`` of which there is no version yet, or for good; not what has expired."""
     return owner.uploads.listed(now=clock.now()).select_related("version__model")
+
+
+def document(upload: Upload) -> dict[str, Any]:
+    """What is said of an upload, by the API and to the page's script."""
+    version = upload.version
+    return {
+        "id": upload.uid,
+        "model": upload.name,
+        "file_name": upload.file_name,
+        "note": upload.note,
+        "length": upload.length,
+        "offset": upload.offset,
+        "created_at": upload.created_at,
+        "expires_at": upload.expires_at,
+        "made": {"model": version.model.name, "number": version.number} if version else None,
+        "problem": str(Sentence.from_json(upload.problem)) if upload.problem else None,
+    }
+
+
+def is_same(*, upload: Upload, offset: int, known_by: bytes) -> bool:
+    """Whether a file is the one that has arrived up to ``offset``, as far as some bytes say.
+
+    ``known_by``: its first bytes and, behind them, the last before ``offset``; KNOWN_BY_BYTES of
+    each, or all of ``offset``. Raises WrongOffset where more or less has arrived, and AwsError.
+    """
+    each = min(offset, KNOWN_BY_BYTES)
+    if offset != upload.offset or len(known_by) != 2 * each:
+        raise WrongOffset
+    if not each:
+        return True
+    return known_by == _Joined(upload).read(each) + _last_bytes(upload, each)
+
+
+def _last_bytes(upload: Upload, most: int) -> bytes:
+    found = b""
+    for stretch in upload.stretches.order_by("-offset"):
+        found = b"".join(s3.download(bucket=upload.bucket, key=stretch.key)) + found
+        if len(found) >= most:
+            break
+    return found[-most:]
 
 
 def receive(

@@ -3,7 +3,14 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from models_catalog import alias_views, copy_views, describe_views, import_views, views
+from models_catalog import (
+    alias_views,
+    copy_views,
+    describe_views,
+    import_views,
+    upload_views,
+    views,
+)
 
 
 class NameConverter(StringConverter):
@@ -12,21 +19,30 @@ class NameConverter(StringConverter):
     regex = r"[^/\x00]+"
 
 
+class UploadIdConverter(StringConverter):
+    """The id of an upload."""
+
+    regex = r"[A-Za-z0-9_-]+"
+
+
 register_converter(NameConverter, "model_name")
+register_converter(UploadIdConverter, "upload_id")
 
 app_name = "models_catalog"
 urlpatterns = [
     path("", views.model_list, name="list"),
-    path("new/", views.new_model, name="new"),
+    path("new/", upload_views.new_model, name="new"),
     path("new/name/", views.check_name, name="check-name"),
+    path("new/plan/", upload_views.plan, name="plan"),
+    path("new/begin/", upload_views.begin, name="begin"),
+    path("new/same/<upload_id:uid>/", upload_views.same, name="same"),
     path("new/import/", import_views.import_page, name="import"),
     path("new/import/live/", import_views.imported_live, name="imported-live"),
-    path("new/arrived/", views.arrived, name="arrived"),
     path("new/try/<str:kind>/", views.try_archive, name="try"),
     path("<model_name:name>/delete/", views.delete_model, name="delete"),
     path("<model_name:name>/", views.model_page, name="model"),
     path("<model_name:name>/describe/", describe_views.describe, name="describe"),
-    path("<model_name:name>/upload/", views.new_version, name="upload"),
+    path("<model_name:name>/upload/", upload_views.new_version, name="upload"),
     path("<model_name:name>/v<int:number>/", views.version_page, name="version"),
     path("<model_name:name>/v<int:number>/download/", views.download, name="download"),
     path(

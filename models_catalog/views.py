@@ -4,22 +4,18 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Max, Prefetch, Q
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.db.models import Prefetch, Q
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
 from core import clock, ui
-from core.api.problems import CODES
-from core.body_limits import accepts_body
 from core.errors import AwsError
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Search, Table
@@ -36,8 +32,7 @@ from models_catalog import (
     trying,
     validation_result,
 )
-from models_catalog.archives import most_bytes, too_large
-from models_catalog.forms import ArrivedForm, DeleteVersionForm, UploadForm
+from models_catalog.forms import DeleteVersionForm
 from models_catalog.models import (
     IN_PROGRESS,
     NO_VERSION,
@@ -376,9 +371,9 @@ def delete_version(request: HttpRequest, name: str, number: int) -> HttpResponse
 @require_safe
 @may_upload
 def check_name(request: HttpRequest) -> HttpResponse:
-    """Say, before anything travels, what is wrong with a name; nothing where it is free.
+    """Say what is wrong with a name; nothing where it is free.
 
-    For one that is taken the answer also has a free one, for a name that nobody typed.
+    For pages that were loaded before uploads had lines: the script asks upload_views.plan.
     """
     name = request.GET.get("name", "")
     problem = free = ""
@@ -391,114 +386,6 @@ def check_name(request: HttpRequest) -> HttpResponse:
         problem, free = name_taken(name), services.free_name(name)
     context = {"problem": problem, "name": name, "free": free}
     return render(request, "models_catalog/_name_problem.html", context)
-
-
-@require_safe
-@may_upload
-def arrived(request: HttpRequest) -> JsonResponse:
-    """Say which version was made of an upload whose answer was lost on the way, if one was.
-
-    ``{"version": null}``, or its name, address and state. 400 where the question is malformed.
-    """
-    form = ArrivedForm(request.GET)
-    if not form.is_valid():
-        return JsonResponse({"errors": form.errors}, status=400)
-    version = Version.objects.arrived(actor=actor(request), **form.cleaned_data).first()
-    if version is None:
-        return JsonResponse({"version": None})
-    return JsonResponse(
-        {
-            "version": {
-                "name": str(version),
-                "url": version.get_absolute_url(),
-                "state": version.get_state_display(),
-            }
-        }
-    )
-
-
-# The body of an upload may be gigabytes, and the CSRF check reads it; so these two views look at
-# the user's role and at the size first, and leave the CSRF check to `_upload`. The web server has
-# asked for both before it read the body; under another server they are asked for here alone.
-_takes_archives = accepts_body(
-    megabytes=lambda: settings.MAX_ARCHIVE_MB + 1,  # 1 MB for the form's other fields
-    too_large=too_large,
-    at_once=4,
-)
-
-
-@_takes_archives
-@csrf_exempt
-@require_http_methods(["GET", "HEAD", "POST"])
-@may_upload
-def new_model(request: HttpRequest) -> HttpResponse:
-    """Register a model by uploading its first version."""
-    return _guarded_upload(request, None)
-
-
-@_takes_archives
-@csrf_exempt
-@require_http_methods(["GET", "HEAD", "POST"])
-@may_upload
-def new_version(request: HttpRequest, name: str) -> HttpResponse:
-    """Upload a further version of a model."""
-    return _guarded_upload(request, _model(name))
-
-
-def _guarded_upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse:
-    length = int(request.META.get("CONTENT_LENGTH") or 0)
-    if length > most_bytes() + (1 << 20):  # 1 MB for the form's other fields
-        form = UploadForm(model=model)
-        return _form_page(request, form, problem=too_large(), status=413)
-    return _upload(request, model)
-
-
-@csrf_protect
-def _upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse:
-    if request.method != "POST":
-        return _form_page(request, UploadForm(model=model))
-    form = UploadForm(request.POST, request.FILES, model=model)
-    problem, status = "", 422
-    if form.is_valid():
-        data = form.cleaned_data
-        try:
-            version = services.upload_version(
-                name=model.name if model else data["name"],
-                description=data.get("description", ""),
-                note=data["note"],
-                metadata=data["meta"],
-                file=data["archive"],
-                file_name=data["archive"].name,
-                new=model is None,
-                packing_choice=data["packing"],
-                actor=actor(request),
-            )
-        except ValidationError as error:
-            form.add_error("name" if "name" in form.fields else None, error.messages)
-        except services.NotStored as error:
-            status, problem = CODES[error.code].status, str(error)
-        else:
-            return redirect(version)
-    if problem:
-        log.warning("An upload was not taken (%s): %s", status, problem)
-    answer = _form_page(request, form, problem=problem, status=status)
-    if status in {503, 507}:
-        answer.headers["Retry-After"] = "60"
-    return answer
-
-
-def _form_page(
-    request: HttpRequest, form: UploadForm, *, problem: str = "", status: int = 200
-) -> HttpResponse:
-    last = Version.objects.aggregate(last=Max("pk"))["last"] or 0
-    context = {
-        "form": form,
-        "model": form.model,
-        "problem": problem,
-        "last_version": last,
-        "try": trying.available(),
-    }
-    return render(request, "models_catalog/upload.html", context, status=status)
 
 
 @require_safe

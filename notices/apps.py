@@ -53,6 +53,9 @@ class NoticesConfig(AppConfig):
             permission=MAY_LOOK,
             context=mail_page.context,
         )
-        panels.register_link(
-            _("Webhooks"), "webhook", "notices:list", permission=MAY_MANAGE, order=60
+        panels.register(
+            "activity.head",
+            "notices/_activity_head.html",
+            permission=MAY_MANAGE,
+            context=lambda request: {},
         )

@@ -76,8 +76,8 @@ def register(
 
 
 def all_kinds() -> list[NewsKind]:
-    """Every kind, in the order of the apps."""
-    return list(_kinds.values())
+    """Every kind, by name."""
+    return [_kinds[name] for name in sorted(_kinds)]
 
 
 def of_event(code: str) -> NewsKind | None:

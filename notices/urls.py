@@ -13,5 +13,6 @@ urlpatterns = [
     path("<slug:uid>/rotate/", views.rotate, name="rotate"),
     path("<slug:uid>/pause/", views.set_paused, name="pause"),
     path("<slug:uid>/remove/", views.remove, name="remove"),
+    path("<slug:uid>/deliveries/<slug:message>/", views.delivery, name="delivery"),
     path("<slug:uid>/deliveries/<slug:message>/redeliver/", views.redeliver, name="redeliver"),
 ]

@@ -1,5 +1,6 @@
 """Pages of webhooks."""
 
+import json
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +17,8 @@ from core.badges import Badge
 from core.permissions import actor, require_permission
 from core.sentences import Sentence
 from core.tables import Choice, Column, Table
-from notices import kinds, services
+from notices import kinds, payload, services
+from notices.events import TEST
 from notices.forms import WebhookForm
 from notices.models import Delivery, DeliveryAttempt, Webhook
 
@@ -128,7 +130,6 @@ def _deliveries(request: HttpRequest, webhook: Webhook) -> Table:
             Column("event", _("Event")),
             Column("state", _("State")),
             Column("answer", _("Last answer")),
-            Column("actions", _("Send again"), hidden_label=True),
         ],
         filters=[
             Choice("state", _("State"), Delivery.State.choices, field="state"),
@@ -140,17 +141,35 @@ def _deliveries(request: HttpRequest, webhook: Webhook) -> Table:
 
 
 def _shown(row: Delivery) -> dict[str, Any]:
-    tries = [{"attempt": one, "problem": problem(one)} for one in row.tries.all()]
     state = Delivery.State(row.state)
+    tries = [{"attempt": one, "problem": problem(one)} for one in row.tries.all()]
     return {
         "delivery": row,
         "badge": Badge(_LOOKS[state], str(state.label)),
-        "label": kinds.label(row.kind),
+        "label": _("Test") if row.kind == TEST else kinds.label(row.kind),
         "sentence": row.event.sentence,
         "tries": tries,
         "last": tries[-1] if tries else None,
         "settled": state is not Delivery.State.PENDING,
     }
+
+
+@require_safe
+@_may_manage
+def delivery(request: HttpRequest, uid: str, message: str) -> HttpResponse:
+    """One delivery: what is sent, and each attempt with the receiver's answer."""
+    found = _found(uid)
+    try:
+        row = services.delivery(uid, message)
+    except services.WebhookGone:
+        raise Http404(_("There is no such delivery.")) from None
+    sent = json.loads(payload.body(row, found.language))
+    context = {
+        **_shown(row),
+        "webhook": found,
+        "sent": json.dumps(sent, ensure_ascii=False, indent=2),
+    }
+    return render(request, "notices/delivery.html", context)
 
 
 def problem(attempt: DeliveryAttempt) -> str:
@@ -174,7 +193,7 @@ def test(request: HttpRequest, uid: str) -> HttpResponse:
     else:
         said = _("The receiver took the test: it answered %(status)s after %(ms)s ms.")
         messages.success(request, said % {"status": last.status, "ms": last.ms})
-    return redirect(found)
+    return redirect("notices:delivery", uid=found.uid, message=row.uid)
 
 
 @require_POST
@@ -223,4 +242,4 @@ def redeliver(request: HttpRequest, uid: str, message: str) -> HttpResponse:
         messages.error(request, error.messages[0])
     else:
         messages.success(request, _("It is sent again, with the same id."))
-    return redirect(found)
+    return redirect("notices:delivery", uid=found.uid, message=message)

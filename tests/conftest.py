@@ -25,6 +25,7 @@ _TRAINED = {"stack", "demo_models", "trained"}
 _LONG = ("stack", "slow", "processes")
 """Marks of tests that take long, the longest first."""
 LONGEST = (
+    "tests/test_catalog_recipes.py",
     "tests/rules/test_pages.py",
     "localaws/tests/test_soak.py",
     "mmeportal/tests/test_web_server.py",
@@ -39,7 +40,7 @@ LONGEST = (
     "localaws/tests/test_invoke_endpoint.py",
     "tests/test_clocks.py",
     "container/tests/test_process.py",
-    "tests/test_upload_answer_lost.py",
+    "tests/test_upload_lines.py",
     "container/tests/test_model_host.py",
     "tests/test_ending.py",
     "container/tests/test_serving_state.py",

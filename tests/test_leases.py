@@ -26,7 +26,7 @@ from core.lease import Lease, Leased, LeaseLost, LeaseQuerySet
 from core.tests.locked import locked_by_another_program
 from endpoints.models import Endpoint
 from invocations.models import Invocation
-from models_catalog.models import AliasMirror, RegisteredModel, Upload, Version
+from models_catalog.models import AliasMirror, RegisteredModel, StoreComparison, Upload, Version
 from notices.models import Delivery, Webhook
 from tests.together import together
 
@@ -81,6 +81,10 @@ def _delivery() -> Delivery:
     return Delivery.objects.create(webhook=webhook, event=event, kind="version.ready")
 
 
+def _store_comparison() -> StoreComparison:
+    return StoreComparison.objects.create(bucket="b", prefix=str(StoreComparison.objects.count()))
+
+
 # How a row is made that is due; a new leased model gets its line here.
 MAKE: dict[type[Leased], Callable[[], Any]] = {
     Version: _version,
@@ -89,6 +93,7 @@ MAKE: dict[type[Leased], Callable[[], Any]] = {
     AliasMirror: _alias_mirror,
     Upload: _upload,
     Delivery: _delivery,
+    StoreComparison: _store_comparison,
 }
 LEASED = [model for model in apps.get_models() if issubclass(model, Leased)]
 

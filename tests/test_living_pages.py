@@ -247,17 +247,25 @@ def test_times_are_the_readers(page: Page, endpoint: Endpoint) -> None:
     assert "31 Jan 2026, 20:05:09" in text
 
 
+def _choose(page: Page, *names: str) -> None:
+    page.get_by_label("Archive").set_input_files(
+        [{"name": one, "mimeType": "application/gzip", "buffer": b"x"} for one in names]
+    )
+
+
 def test_a_name_that_is_free_again_takes_the_sentence_away(page: Page, version: Version) -> None:
     page.goto("/models/new/")
-    name, problem = page.get_by_label("Name", exact=True), page.locator("#name-problem")
-    for text in ("free", "free2"):
-        with page.expect_response("**/new/name/**"):
-            name.fill(text)
-            name.blur()
-        expect(problem).not_to_have_attribute("data-old", "yes")
-        expect(problem.locator("li")).to_have_count(0)
-        # As the answer to an upload that is refused does.
-        problem.evaluate("node => { node.dataset.old = 'yes'; node.innerHTML = '<li>Taken</li>'; }")
+    _choose(page, "a.tar.gz")
+    line = page.locator("#lines > li")
+    field, problems = line.get_by_label("Name of the model of a.tar.gz"), line.locator(".errors li")
+    for _ in range(2):
+        field.fill(version.model.name)
+        expect(problems).to_have_text(f"There is a model {version.model.name} already.")
+        field.fill("Not a name")
+        expect(problems).to_contain_text("small letters")
+        field.fill("free")
+        expect(line).to_contain_text("becomes free v1, at models/free_v1.tar.gz")
+        expect(problems).to_have_count(0)
 
 
 @pytest.mark.parametrize(
@@ -271,28 +279,34 @@ def test_a_name_that_is_free_again_takes_the_sentence_away(page: Page, version: 
 )
 def test_the_suggested_name_follows_the_rule_for_names(page: Page, file: str, name: str) -> None:
     page.goto("/models/new/")
-    content = {"name": file, "mimeType": "application/gzip", "buffer": b"x"}
-    page.get_by_label("Archive").set_input_files(content)
-    field = page.get_by_label("Name", exact=True)
+    _choose(page, file)
+    field = page.get_by_label(f"Name of the model of {file}")
     expect(field).to_have_value(name)
     assert field.evaluate("field => field.checkValidity()")
     valid_name(name)
 
 
-def test_a_suggested_name_that_is_taken_gives_way_to_a_free_one(
+def test_a_name_that_is_taken_becomes_a_version_or_another_name(
     page: Page, version: Version
 ) -> None:
     taken = version.model.name
     page.goto("/models/new/")
-    content = {"name": f"{taken}_v2.tar.gz", "mimeType": "application/gzip", "buffer": b"x"}
-    page.get_by_label("Archive").set_input_files(content)
-    field, problem = page.get_by_label("Name", exact=True), page.locator("#name-problem")
-    expect(field).to_have_value(f"{taken}-2")
-    expect(problem.locator("li")).to_have_count(0)
-    field.fill(taken)  # who types a name that is taken is told so
-    field.blur()
-    expect(problem.locator("li")).to_have_count(1)
-    expect(field).to_have_value(taken)
+    _choose(page, f"{taken}_v2.tar.gz", "same.tar.gz")
+    lines = page.locator("#lines > li")
+    expect(lines.nth(0).locator(".errors")).to_have_text(f"There is a model {taken} already.")
+    lines.nth(0).get_by_role("button", name=f"Upload it as {taken} v2").click()
+    expect(lines.nth(0)).to_contain_text(f"becomes {taken} v2, at models/{taken}_v2.tar.gz")
+    expect(lines.nth(0).locator(".errors li")).to_have_count(0)
+    lines.nth(1).get_by_label("Name of the model").fill(taken)
+    lines.nth(1).get_by_role("button", name=f"Name it {taken}-2").click()
+    expect(lines.nth(1)).to_contain_text(f"becomes {taken}-2 v1")
+    # Two of one new name.
+    lines.nth(0).get_by_label("Name of the model").fill("twins")
+    lines.nth(1).get_by_label("Name of the model").fill("twins")
+    expect(lines.nth(1).locator(".errors")).to_contain_text("Another file of this list")
+    lines.nth(1).get_by_role("button", name="Upload it as twins v2").click()
+    expect(lines.nth(1)).to_contain_text("becomes twins v2")
+    expect(lines.locator(".errors li")).to_have_count(0)
 
 
 def _held(page: Page, pattern: str) -> Callable[[], Route]:
@@ -329,29 +343,27 @@ def test_a_log_out_leads_to_the_login_alone(page: Page, endpoint: Endpoint) -> N
     expect(page).to_have_url(re.compile("/login/$"))
 
 
-def test_an_upload_after_the_session_ended_keeps_what_was_entered(
+def test_an_upload_goes_on_by_itself_after_a_new_log_in(
     page: Page, store: str, tmp_path: Path
 ) -> None:
     page.goto("/models/new/")
-    page.get_by_label("Name", exact=True).fill("animals")
     page.get_by_label("Version note").fill("my note")
-    archive = constant_archive(tmp_path / "a.tar.gz", labels=["cat", "dog"], answer=0)
+    archive = constant_archive(tmp_path / "animals.tar.gz", labels=["cat", "dog"], answer=0)
     page.get_by_label("Archive").set_input_files(archive)
-    expect(page.locator("#chosen")).to_have_text("a.tar.gz")
+    line = page.locator("#lines > li")
+    expect(line).to_contain_text("becomes animals v1")
     Session.objects.all().delete()
-    upload = page.get_by_role("button", name="Upload", exact=True)
-    for _ in range(2):
-        upload.click()
-        expect(page.locator("#problem")).to_contain_text("were logged out")
-        expect(page).to_have_url(re.compile("/models/new/$"))
-        expect(upload).to_be_enabled()
-    other = page.context.new_page()
-    other.goto("/login/")
+    page.get_by_role("button", name="Upload", exact=True).click()
+    expect(line).to_contain_text("You were logged out.")
+    with page.context.expect_page() as opened:
+        line.get_by_role("link", name="Log in in a new tab").click()
+    other = opened.value
     other.get_by_label("User name").fill("operator-user")
     other.get_by_label("Password").fill(PASSWORD)
     other.get_by_role("button", name="Log in").click()
     expect(other.get_by_role("heading", level=1)).to_be_visible()
-    page.bring_to_front()  # a click waits for a frame, and a page behind another may get none
-    upload.click()
+    page.bring_to_front()
+    page.evaluate("window.dispatchEvent(new Event('focus'))")  # headless pages get none
+    line.get_by_role("link", name="animals v1").click()
     expect(page).to_have_url(re.compile("/models/animals/v1/$"))
     expect(page.locator("main")).to_contain_text("my note")

@@ -67,10 +67,11 @@ def _make_user(page: Page, name: str, role: str) -> None:
     expect(page.get_by_role("main")).to_contain_text(name)
 
 
-def _upload(page: Page, archive: Path, note: str) -> None:
+def _upload(page: Page, archive: Path, note: str, version: str) -> None:
     page.get_by_label("Version note").fill(note)
     page.get_by_label("Archive").set_input_files(archive)
     page.get_by_role("button", name="Upload", exact=True).click()
+    page.locator("#lines").get_by_role("link", name=version).click(timeout=LIVE)
 
 
 def _invoke(page: Page, version: str, endpoint: str, picture: Path) -> Any:
@@ -100,9 +101,9 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     _log_in(page, "olive", PASSWORD)
     page.get_by_role("navigation").get_by_role("link", name="Models").click()
     page.get_by_role("link", name="Upload a model").click()
-    page.get_by_label("Name", exact=True).fill("animals")
     page.get_by_label("Description").fill("Tells animals apart.")
-    _upload(page, constant_archive(tmp_path / "a.tar.gz", labels=LABELS, answer=0), "says cat")
+    archive = constant_archive(tmp_path / "animals.tar.gz", labels=LABELS, answer=0)
+    _upload(page, archive, "says cat", "animals v1")
     expect(page).to_have_url(re.compile("/models/animals/v1/$"))
     expect(page.locator("#state")).to_have_text("Ready", timeout=LIVE)
     inside = page.locator("#version")
@@ -112,8 +113,8 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     # … and a broken one rejected, with the reason on the page.
     page.goto("/models/animals/upload/")
     broken = tmp_path / "broken.tar.gz"
-    broken.write_bytes((tmp_path / "a.tar.gz").read_bytes()[:300])
-    _upload(page, broken, "broken")
+    broken.write_bytes(archive.read_bytes()[:300])
+    _upload(page, broken, "broken", "animals v2")
     expect(page.locator("#reason")).to_contain_text("cut short", timeout=LIVE)
 
     # 3. Creates an endpoint, leaves its page and comes back, and sees it come into service.
@@ -166,7 +167,12 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     # 5. A second version, on the same endpoint, which nobody touched.
     page.goto("/models/animals/")
     page.get_by_role("link", name="Upload a version").click()
-    _upload(page, constant_archive(tmp_path / "b.tar.gz", labels=LABELS, answer=3), "says bird")
+    _upload(
+        page,
+        constant_archive(tmp_path / "b.tar.gz", labels=LABELS, answer=3),
+        "says bird",
+        "animals v3",
+    )
     expect(page).to_have_url(re.compile("/models/animals/v3/$"))
     expect(page.locator("#state")).to_have_text("Ready", timeout=LIVE)
     for version, label in (("animals v3", "bird"), ("animals v1", "cat")):

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
-from mmeportal.tests.web_server import PASSWORD, WebServer
+from mmeportal.tests.web_server import WebServer
+from tests.upload_page import choose, line, opened, send
 
 
 @pytest.fixture
@@ -17,29 +19,23 @@ def server(tmp_path: Path) -> Iterator[WebServer]:
         yield made
 
 
-def test_who_was_logged_out_is_told_so_and_may_try_again(
+def test_who_was_logged_out_is_told_so_and_it_goes_on_after_a_log_in(
     server: WebServer, browser: Any, tmp_path: Path
 ) -> None:
     archive = tmp_path / "large.tar.gz"
     with archive.open("wb") as file:
         os.truncate(file.fileno(), 300 << 20)
-    page = browser.new_page()
-    page.goto(f"{server.url}/login/")
-    page.fill("[name=username]", "operator")
-    page.fill("[name=password]", PASSWORD)
-    page.press("[name=password]", "Enter")
-    page.wait_for_url(f"{server.url}/")
-    page.goto(f"{server.url}/models/new/")
-    page.set_input_files("#id_archive", archive)
-    cookies = page.context.cookies()
+    with opened(browser, server.url) as page:
+        choose(page, archive)
+        cookies = page.context.cookies()
+        page.context.clear_cookies(name="mme_session")
+        send(page)
+        own = line(page, archive.name)
+        expect(own).to_contain_text("You were logged out.")
+        assert list(server.temporary.iterdir()) == []
 
-    page.context.clear_cookies(name="mme_session")
-    page.click("#send")
-    page.wait_for_selector("#problem .callout")
-    assert "You were logged out, and nothing was kept." in page.inner_text("#problem")
-    assert list(server.temporary.iterdir()) == []
-
-    page.context.add_cookies(cookies)
-    page.click("#send")
-    page.get_by_text("The store did not take the archive").wait_for(timeout=120_000)
-    page.context.close()
+        page.context.add_cookies(cookies)
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+        # The store is away: what it says is shown, and it is tried again.
+        expect(own).to_contain_text("The store did not take these bytes.", timeout=120_000)
+        expect(own).to_contain_text("It goes on by itself in", timeout=120_000)

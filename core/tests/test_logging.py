@@ -57,6 +57,14 @@ def test_the_log_is_in_english_whatever_the_reader_reads(as_json: bool):
     assert "January" in text
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_no_secret_of_a_webhook_is_logged(as_json: bool):
+    secret = "whsec_" + "aB3+/" * 8 + "abc="
+    text = Formatter(as_json=as_json).format(_record("Signed with %s.", secret))
+    assert "whsec_...." in text
+    assert "aB3" not in text
+
+
 @pytest.mark.parametrize(
     ("wanted", "debug", "terminal", "expected"),
     [

@@ -624,40 +624,6 @@ def test_the_admin_site_shows_what_is_served_and_changes_nothing(
     assert client_of("operator").get(url).status_code in {302, 403}
 
 
-def _arrived(client: Client, **question: object) -> Any:
-    asked = {
-        "model": "digits", "after": 0, "size": 1000, "sha256": "0" * 64,
-        "file_name": "digits.tar.gz", **question,
-    }  # fmt: skip
-    return client.get(reverse("models_catalog:arrived"), asked)
-
-
-def test_only_ones_own_newer_upload_of_the_same_bytes_is_found(
-    client_of: Callable[[str], Client], version: Version
-) -> None:
-    client = client_of("operator")
-    assert _arrived(client).json() == {"version": None}, "somebody else's"
-    version.created_by_id = int(client.session["_auth_user_id"])
-    version.save()
-    found = _arrived(client).json()["version"]
-    assert found == {"name": "digits v1", "url": version.get_absolute_url(), "state": "Ready"}
-    assert _arrived(client, sha256="").json()["version"] == found, "by size and name"
-    for other in (
-        {"sha256": "1" * 64}, {"size": 999}, {"model": "letters"}, {"after": version.pk},
-        {"sha256": "", "file_name": "other.tar.gz"},
-    ):  # fmt: skip
-        assert _arrived(client, **other).json() == {"version": None}, other
-
-
-def test_a_malformed_question_after_an_upload_is_refused(
-    client_of: Callable[[str], Client], version: Version
-) -> None:
-    client = client_of("operator")
-    for bad in ({"size": "x"}, {"after": -1}, {"sha256": "zz"}, {"model": ""}):
-        assert _arrived(client, **bad).status_code == 400, bad
-    assert _arrived(client_of("viewer")).status_code == 403
-
-
 def test_what_both_runs_notice_is_told_once(db: None) -> None:
     served = {"code": "epoch", "message": "The weights of epoch 17 are served."}
     version = Version(

@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+import threading
 from typing import Any
 
 import pytest
@@ -178,10 +179,13 @@ def test_a_name_without_an_address_says_so() -> None:
 
 
 def test_a_resolver_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
     ended = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ended.wait())
+
+    def hang(*_: Any, **__: Any) -> list[Any]:
+        ended.wait()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     monkeypatch.setattr(addresses, "RESOLVE_S", 0.05)
     try:
         with pytest.raises(Unresolved, match="in time"):

@@ -56,10 +56,12 @@ def test_a_page_shows_what_was_sent_and_sends_it_again(
     receiver.says(200, b"<b>Thanks</b>")
     row = Delivery.objects.get()
     delivering.deliver(delivery_pk=row.pk)
-    page = _text(admin.get(webhook.get_absolute_url()))
-    assert "A version is ready" in page
+    assert "A version is ready" in _text(admin.get(webhook.get_absolute_url()))
+    page = _text(admin.get(f"{webhook.get_absolute_url()}deliveries/{row.uid}/"))
     assert "Validated digits v1" in page
     assert "&lt;b&gt;Thanks&lt;/b&gt;" in page
+    assert "&quot;type&quot;: &quot;version.ready&quot;" in page
+    assert admin.get(f"{webhook.get_absolute_url()}deliveries/msg_none/").status_code == 404
     jobs.clear()
     said = admin.post(f"{webhook.get_absolute_url()}deliveries/{row.uid}/redeliver/", follow=True)
     assert "It is sent again" in _text(said)

@@ -55,6 +55,7 @@ const SHOWN = {
 const ZONE = document.documentElement.dataset.zone || undefined;
 const { lang } = document.documentElement;
 const LANGUAGE = lang.startsWith("en") ? "en-GB" : lang; // 1 Feb 2026, not Feb 1
+export const localTime = (when) => new Intl.DateTimeFormat(LANGUAGE, { ...SHOWN.minute, timeZone: ZONE }).format(when);
 function localTimes() {
   for (const node of document.querySelectorAll("time[datetime]")) {
     const when = new Date(node.getAttribute("datetime"));

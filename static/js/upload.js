@@ -1,16 +1,23 @@
-// The upload form: drop a file, see it travel, lose nothing where the server says no.
-// Without this script it is a plain form that works.
+// The page that uploads archives: a line for each file, with its name, its way to the portal, and what
+// becomes of it there. Without this script it is a plain form that works.
+import { announcer, localTime } from "./portal.js";
+import { API, Failure, forget, Refused, Session, Stopped, Transfer, Unreadable } from "./transfer.js";
+
+const AT_ONCE = 2;
+const PLAN_AFTER_MS = 250;
+const LOOK_EVERY_MS = 1000;
 
 const form = document.getElementById("upload");
 const input = document.getElementById("id_archive");
 const drop = document.getElementById("drop");
-const progress = document.getElementById("progress");
-const send = document.getElementById("send");
+const list = document.getElementById("lines");
+const session = new Session(form);
+const MODEL = form.dataset.model; // on the page of a model's new version
 // Every sentence stands in the page, in the reader's language; {parts} are put in here.
 const words = document.getElementById("upload-words").dataset;
 const tell = (key, parts = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => parts[name] ?? "");
-let request = null;
-let again = false; // whether something was sent from this page before
+const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
+const lines = []; // in the order of the page
 
 function readable(bytes) {
   const units = ["B", "KB", "MB", "GB"];
@@ -19,21 +26,45 @@ function readable(bytes) {
   return `${bytes.toFixed(unit && bytes < 100 ? 1 : 0)} ${units[unit]}`;
 }
 
-function say(id, sentences) {
-  const list = document.getElementById(id);
-  list.replaceChildren(...sentences.map((text) => {
-    const item = document.createElement("li");
-    item.textContent = text;
-    return item;
-  }));
+function lasting(seconds) {
+  const whole = Math.max(1, Math.round(seconds));
+  if (whole < 60) return tell("seconds", { seconds: whole });
+  if (whole < 3600) return tell("minutes", { minutes: Math.floor(whole / 60), seconds: whole % 60 });
+  return tell("hours", { hours: Math.floor(whole / 3600), minutes: Math.floor((whole % 3600) / 60) });
 }
 
-function problem(text, kind = "error") {
-  const box = document.createElement("div");
-  box.className = `callout ${kind}`;
-  box.textContent = text;
-  document.getElementById("problem").replaceChildren(box);
-  return box;
+function link(text, href, newTab = false) {
+  const element = document.createElement("a");
+  element.href = href;
+  element.textContent = text;
+  if (newTab) element.target = "_blank";
+  return element;
+}
+
+// A sentence with elements at its {parts}.
+function sentence(key, parts) {
+  return words[key].split(/(\{\w+\})/).map((text) => parts[text.slice(1, -1)] ?? text);
+}
+
+function versionLink({ model, number }) {
+  const page = form.dataset.page.replace("NAME", encodeURIComponent(model)).replace(/0(?=\/$)/, number);
+  return link(`${model} v${number}`, page);
+}
+
+// 256 random bits, as the portal's ids are written.
+function randomId() {
+  const bits = String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32)));
+  return btoa(bits).replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
+}
+
+function problem(text) {
+  document.getElementById("archive-problem").replaceChildren(...(text ? [item(text)] : []));
+}
+
+function item(text) {
+  const element = document.createElement("li");
+  element.textContent = text;
+  return element;
 }
 
 // The text as the field's pattern allows it: a hyphen for each run of other characters.
@@ -47,267 +78,563 @@ function fitting(text, { pattern, maxLength }) {
   return name;
 }
 
-function chosen() {
-  const file = input.files[0];
-  if (!file) return;
-  document.getElementById("chosen").textContent = file.name;
-  document.getElementById("chosen-size").textContent = readable(file.size);
-  const named = /\.(tar\.gz|tgz)$/i.test(file.name);
-  say("archive-problem", named ? [] : [tell("notNamed", { name: file.name })]);
-  const name = document.getElementById("id_name");
-  if (name && !name.value) {
-    name.value = fitting(
-      file.name.toLowerCase().replace(/\.(tar\.gz|tgz)$/, "").replace(/_v\d+$/, ""), name,
-    );
-    suggested = name.value;
-    name.dispatchEvent(new Event("change", { bubbles: true }));
+// --- one file -------------------------------------------------------------------------------------
+
+// What a line may do, by its state.
+const DOES = {
+  new: ["cancel"],
+  queued: ["pause", "cancel"],
+  sending: ["pause", "cancel"],
+  waiting: ["again", "pause", "cancel"],
+  paused: ["go", "cancel"],
+  missing: ["choose", "cancel"],
+  storing: [],
+  uploaded: [],
+  checking: [],
+  ready: ["cancel"],
+  rejected: ["cancel"],
+  refused: ["cancel"],
+};
+const GOING = ["sending", "waiting", "storing"];
+const TO_COME = ["new", "queued", "sending", "waiting", "paused", "storing"]; // it will be a version
+const OVER = ["ready", "rejected"];
+
+class Line {
+  constructor({ file = null, upload = null }) {
+    this.file = file;
+    this.upload = upload; // what the portal says of an unfinished one
+    this.node = document.getElementById("line").content.firstElementChild.cloneNode(true);
+    this.parts = Object.fromEntries([...this.node.querySelectorAll("[data-part]")].map((one) => [one.dataset.part, one]));
+    this.buttons = Object.fromEntries([...this.node.querySelectorAll("[data-do]")].map((one) => [one.dataset.do, one]));
+    this.title = file?.name ?? upload.file_name;
+    this.total = file?.size ?? upload.length;
+    this.id = upload?.id ?? "";
+    this.kept = upload?.offset ?? 0;
+    this.asVersion = false; // of a model that is there: somebody said so
+    this.parts.file.textContent = this.title;
+    this.parts.size.textContent = readable(this.total);
+    this.parts.bar.setAttribute("aria-label", tell("bar", { file: this.title }));
+    const { name } = this.parts;
+    name?.setAttribute("aria-label", tell("name", { file: this.title }));
+    if (file && name) name.value = fitting(file.name.toLowerCase().replace(/\.(tar\.gz|tgz)$/, "").replace(/_v\d+$/, ""), name);
+    name?.addEventListener("input", () => { this.asVersion = false; this.said = ""; planSoon(); });
+    for (const [what, button] of Object.entries(this.buttons)) button.addEventListener("click", () => this[what]());
+    this.badName = Boolean(file) && !/\.(tar\.gz|tgz)$/i.test(file.name);
+    if (upload?.problem) this.show("refused");
+    else if (upload) this.show(upload.offset < upload.length ? "missing" : "storing");
+    else this.show("new");
   }
-}
 
-// A name that the file suggested and that is taken is replaced by a free one; a typed one is not.
-let suggested = "";
-document.addEventListener("htmx:afterSwap", () => {
-  const name = document.getElementById("id_name");
-  const free = document.getElementById("name-problem")?.dataset.free;
-  if (!name || !free || !suggested || name.value !== suggested) return;
-  name.value = free;
-  suggested = "";
-  say("name-problem", []);
-});
-
-input.addEventListener("change", chosen);
-for (const kind of ["dragenter", "dragover"]) {
-  drop.addEventListener(kind, () => drop.classList.add("over"));
-}
-for (const kind of ["dragleave", "drop"]) {
-  drop.addEventListener(kind, () => drop.classList.remove("over"));
-}
-
-function idle() {
-  request = null;
-  progress.hidden = true;
-  send.disabled = false;
-  delete form.dataset.sent;
-}
-
-const atLogin = (address) => new URL(address).pathname === "/login/";
-
-function link(box, text, href, newTab = false) {
-  const element = document.createElement("a");
-  element.href = href;
-  element.textContent = text;
-  if (newTab) element.target = "_blank";
-  box.append(" ", element);
-}
-
-// In a new tab, so that what was typed and chosen stays here.
-function askToLogIn() {
-  const next = encodeURIComponent(window.location.pathname);
-  link(problem(tell("loggedOut")), tell("logIn"), `/login/?next=${next}`, true);
-}
-
-// Before a second try: whoever logged in anew got a new CSRF token, and whoever did not need not
-// send a large file in vain.
-async function takeNewToken() {
-  const answer = await fetch(window.location.href);
-  if (!answer.ok || atLogin(answer.url)) return false; // a page leads to the log-in
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  form.elements.csrfmiddlewaretoken.value = page.querySelector("#upload [name=csrfmiddlewaretoken]").value;
-  return true;
-}
-
-// --- an upload whose answer is lost ---------------------------------------------------------------
-
-const LOOK_FOR_S = 120; // a proxy gives up sooner than a large archive is stored
-const LOOK_EVERY_MS = 3000;
-const HASHED_BYTES = 2 ** 31 - 1; // what a browser reads into memory at once
-let looking = null; // an AbortController while the page looks for the version
-
-const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
-
-// The SHA-256 of the file in hexadecimal; empty where this browser cannot tell (no TLS, or too large).
-async function sha256(file) {
-  if (!window.crypto?.subtle || file.size > HASHED_BYTES) return "";
-  try {
-    const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
-    return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  } catch {
-    return ""; // not enough memory, or the file is no longer there
+  get name() {
+    return this.upload?.model ?? MODEL ?? this.parts.name.value;
   }
-}
 
-// Ask the portal for the version made of what was sent, until it is there or `seconds` went by.
-// "logged out", "not asked" where the portal never answered, null, or the version.
-async function lookFor(question, seconds, signal) {
-  const until = performance.now() + 1000 * seconds;
-  let asked = false;
-  for (;;) {
-    try {
-      const answer = await fetch(`${form.dataset.arrived}?${question}`, { signal });
-      if (atLogin(answer.url) || [401, 403].includes(answer.status)) return "logged out";
-      if (answer.ok) {
-        const { version } = await answer.json();
-        if (version) return version;
-        asked = true;
-      }
-    } catch (error) {
-      if (signal.aborted) throw error;
+  // Sentences that keep it from being sent; [] where there are none.
+  get problems() {
+    if (this.upload?.problem) return [this.upload.problem];
+    if (this.state !== "new") return [];
+    if (this.badName) return [tell("notNamed", { name: this.title })];
+    if (this.said) return this.said;
+    const { plan } = this;
+    if (!plan || plan.name !== this.name || MODEL) return [];
+    if (plan.problem) return [plan.problem];
+    if (this.asVersion) return [];
+    if (plan.taken) return [tell("taken", { name: this.name })];
+    return this.twice ? [tell("twice", { name: this.name })] : [];
+  }
+
+  show(state, status = "") {
+    const before = this.state;
+    this.state = state;
+    this.status = status;
+    this.draw();
+    if (before !== state) changed();
+  }
+
+  draw() {
+    const { state, parts, buttons, plan } = this;
+    const does = DOES[state];
+    const held = document.activeElement?.closest?.("[data-do]");
+    for (const [what, button] of Object.entries(buttons)) {
+      if (what in { version: 1, rename: 1 }) continue;
+      button.hidden = !does.includes(what);
     }
-    if (performance.now() > until) return asked ? null : "not asked";
+    if (held?.hidden && this.node.contains(held)) { // the keyboard stays in the line
+      Object.values(buttons).find((one) => !one.hidden)?.focus();
+    }
+    const removes = ["new", ...OVER, "refused"].includes(state);
+    buttons.cancel.title = tell(removes ? "remove" : "cancel", { file: this.title });
+    buttons.cancel.setAttribute("aria-label", buttons.cancel.title);
+    this.node.dataset.state = state;
+    parts.state.hidden = state === "new";
+    parts.state.dataset.state = { sending: "running", queued: "kept", missing: "kept", storing: "running", refused: "failed", paused: "kept" }[state] ?? state;
+    parts.state.toggleAttribute("data-spinning", ["sending", "storing", "checking"].includes(state));
+    if (state !== "new") parts.state.textContent = words[`state${state[0].toUpperCase()}${state.slice(1)}`];
+    if (parts.name) parts.name.closest("label").hidden = state !== "new" || this.badName;
+    const { problems } = this;
+    parts.errors.replaceChildren(...problems.map(item));
+    if (parts.name) parts.name.toggleAttribute("aria-invalid", problems.length > 0 && !this.badName);
+    const clash = state === "new" && !this.badName && !MODEL && problems.length && plan?.name === this.name && plan.free;
+    parts.offers.hidden = !clash;
+    if (clash) {
+      buttons.version.textContent = tell("asVersion", plan);
+      buttons.rename.textContent = tell("asName", { name: plan.free });
+    }
+    const made = this.made ?? null;
+    parts.becomes.hidden = Boolean(made) || (state === "new" && problems.length > 0);
+    const becomes = plan?.number && plan.name === this.name && TO_COME.includes(state);
+    parts.becomes.textContent = becomes ? tell("becomes", plan) : this.upload ? tell("goesTo", { name: this.name }) : "";
+    this.drawProgress();
+  }
+
+  drawProgress() {
+    const { state, parts, total } = this;
+    const sent = this.transfer?.sent ?? this.kept;
+    const percent = total ? Math.floor((100 * sent) / total) : 0;
+    parts.bar.hidden = ![...GOING, "paused", "missing", "queued"].includes(state) || (state === "queued" && !sent);
+    if (state === "storing") parts.bar.removeAttribute("value");
+    else parts.bar.value = percent;
+    const said = { percent, sent: readable(sent), kept: readable(this.transfer?.kept ?? this.kept), total: readable(total) };
+    let status = this.status;
+    if (!status && state === "queued") status = tell(sent ? "queuedKept" : "queued", said);
+    if (!status && state === "paused") status = tell("paused", said);
+    if (!status && state === "storing") status = tell("storing");
+    if (!status && state === "missing") status = tell("missing", { ...said, until: localTime(new Date(this.upload.expires_at)) });
+    if (!status && state === "sending") {
+      const speed = this.transfer?.speed ?? 0;
+      if (!this.transfer?.id) status = tell("beginning");
+      else if (speed) status = tell("progressSpeed", { ...said, speed: readable(speed), left: lasting((total - sent) / speed) });
+      else status = tell("progress", said);
+    }
+    parts.status.hidden = !status;
+    const nodes = [status].flat();
+    if (parts.status.textContent !== nodes.map((one) => one.textContent ?? one).join("")) parts.status.replaceChildren(...nodes);
+  }
+
+  say(text) {
+    announcer.textContent = `${this.title}: ${text}`;
+  }
+
+  // --- what its buttons do
+
+  version() {
+    this.asVersion = true;
+    this.said = "";
+    this.draw();
+    this.buttons.cancel.focus();
+    planSoon();
+  }
+
+  rename() {
+    this.parts.name.value = this.plan.free;
+    this.said = "";
+    this.parts.name.focus();
+    planSoon();
+  }
+
+  pause() {
+    this.show("paused");
+    this.transfer?.stop();
+    next();
+  }
+
+  go() {
+    this.show("queued");
+    next();
+  }
+
+  again() {
+    this.transfer.hurry();
+  }
+
+  choose() {
+    expected = this;
+    input.click();
+  }
+
+  async cancel() {
+    this.transfer?.stop();
+    if (this.id && !OVER.includes(this.state)) {
+      this.buttons.cancel.disabled = true;
+      this.show("paused");
+      try {
+        await forget(session, this.id);
+      } catch (error) {
+        this.buttons.cancel.disabled = false;
+        this.show(this.file ? "paused" : "missing", error.message || tell("notCancelled"));
+        return;
+      }
+      announcer.textContent = tell("cancelled", { file: this.title });
+    }
+    this.remove();
+  }
+
+  remove() {
+    const at = lines.indexOf(this);
+    const held = this.node.contains(document.activeElement);
+    lines.splice(at, 1);
+    this.node.remove();
+    if (held) (lines[Math.min(at, lines.length - 1)]?.buttons.cancel ?? input).focus();
+    changed();
+    planSoon();
+    next();
+  }
+
+  // --- its way
+
+  async start() {
+    if (this.transfer) {
+      this.kept = this.transfer.kept;
+      this.id = this.transfer.id;
+    }
+    this.show("sending");
+    const transfer = new Transfer({
+      session, file: this.file, id: this.id, kept: this.kept, begin: (signal) => this.begin(signal), told: this,
+    });
+    this.transfer = transfer;
+    try {
+      const made = await transfer.run();
+      this.follow(made);
+    } catch (error) {
+      if (error instanceof Stopped) return;
+      if (error instanceof Unreadable) this.lose(tell("unreadable"));
+      else if (error instanceof Refused) await this.refuse(error);
+      else throw error;
+    } finally {
+      if (this.transfer === transfer) [this.id, this.kept] = [transfer.id, transfer.kept];
+      next();
+    }
+  }
+
+  async begin(signal) {
+    this.uid ||= randomId(); // the same for each try: the answer to one may be lost on the way
+    const fields = new URLSearchParams({
+      ...this.fields, uid: this.uid, name: this.name, file_name: this.title, length: this.total,
+      new: MODEL ? "false" : this.asVersion ? "" : "true",
+    });
+    const answer = await session.ask("POST", form.dataset.begin, { body: fields, signal, also: [422] });
+    const told = await answer.json().catch(() => { throw new Failure(0); });
+    if (answer.status === 422) throw new Refused(Object.values(told.errors).flat().join(" "), told.errors);
+    this.id = told.id;
+    this.uid = "";
+    return told.id;
+  }
+
+  // What a transfer tells.
+
+  progress() {
+    if (this.state !== "sending") this.show("sending");
+    else this.drawProgress();
+  }
+
+  storing() {
+    this.show("storing");
+  }
+
+  waits({ error, seconds }) {
+    const said = { kept: readable(this.transfer.kept), total: readable(this.total), seconds };
+    let status;
+    if (error.status === 0) status = tell(seconds ? "lost" : "lostNow", said);
+    else {
+      const text = error.message || tell("failed", { status: error.status });
+      status = seconds ? tell("heldUp", { ...said, problem: text }) : text;
+    }
+    if (this.state !== "waiting") this.say(status);
+    this.show("waiting", status);
+  }
+
+  loggedOut() {
+    const text = tell("loggedOut", { kept: readable(this.transfer.kept), total: readable(this.total) });
+    if (this.state !== "waiting") this.say(text);
+    const next = encodeURIComponent(window.location.pathname);
+    this.show("waiting", [text, " ", link(tell("logIn"), `/login/?next=${next}`, true)]);
+  }
+
+  get words() {
+    return {
+      tooSmall: (size) => tell("tooSmall", { size: readable(size) }),
+      failed: (status) => tell("failed", { status }),
+      notAllowed: () => tell("notAllowed"),
+    };
+  }
+
+  // The file is not at hand: only the portal's part is.
+  lose(status) {
+    this.upload ??= { id: this.transfer.id, model: this.name, file_name: this.title, length: this.total };
+    this.file = null;
+    this.show("missing", status);
+    this.say(status);
+  }
+
+  // What was entered can be mended, and it is sent anew.
+  async refuse(error) {
+    const labels = Object.entries(error.errors).flatMap(([field, texts]) => {
+      const label = document.querySelector(`label[for=id_${field === "packing_choice" ? "packing" : field}]`);
+      return field === "name" || !label ? texts : texts.map((text) => `${label.textContent.trim()}: ${text}`);
+    });
+    const { id } = this.transfer;
+    this.transfer = null;
+    [this.id, this.kept] = ["", 0];
+    if (this.upload) this.upload.problem = error.message;
+    else this.said = labels.length ? labels : [error.message];
+    this.show(this.upload ? "refused" : "new");
+    this.say(error.message);
+    planSoon();
+    if (id) await forget(session, id).catch(() => {}); // else it goes by itself, after a day
+  }
+
+  follow(made) {
+    this.made = made;
+    this.show("uploaded", sentence("stored", { name: versionLink(made) }));
+    lookAfter();
+  }
+
+  // What the portal says of the version.
+  see(version) {
+    const name = versionLink(this.made);
+    const { state } = version;
+    if (version.same_as.length && this.parts.twin.hidden) {
+      const [twin] = version.same_as;
+      const key = twin.likeness === "same_bytes" ? "sameBytes" : "sameContent";
+      this.parts.twin.replaceChildren(...sentence(key, { name: versionLink(twin) }));
+      this.parts.twin.hidden = false;
+    }
+    if (state === "rejected") this.show("rejected", sentence("rejected", { name, reason: version.reason }));
+    else if (state === "ready") this.show("ready", sentence("ready", { name }));
+    else if (state === "checking" && version.step) this.show("checking", [name, `: ${version.step}`]);
+    else if (state === "uploaded" || state === "checking") this.show(state, sentence("stored", { name }));
+    else this.show("ready", [name]);
+    if (OVER.includes(this.state)) this.say([this.status].flat().map((one) => one.textContent ?? one).join(""));
+  }
+}
+
+// --- all of them ----------------------------------------------------------------------------------
+
+function changed() {
+  list.hidden = !lines.length;
+  document.getElementById("for-all").hidden = lines.filter((one) => one.state === "new").length < 2;
+}
+
+function add(line) {
+  lines.push(line);
+  list.append(line.node);
+  changed();
+}
+
+// Which begin now: two at a time, and of one model one after the other, so that the numbers are as said.
+function next() {
+  const going = lines.filter((one) => GOING.includes(one.state) && one.file);
+  const models = new Set(going.map((one) => one.name));
+  for (const line of lines) {
+    if (going.length >= AT_ONCE) return;
+    if (line.state !== "queued" || models.has(line.name)) continue;
+    models.add(line.name);
+    going.push(line);
+    line.start();
+  }
+}
+
+// What each would become: asked a moment after the last change, and once more before it is sent.
+let planning = null;
+let planned = Promise.resolve();
+function planSoon() {
+  clearTimeout(planning);
+  planning = setTimeout(() => { planned = plan(); }, PLAN_AFTER_MS);
+}
+
+async function plan() {
+  planning = null;
+  const asked = lines.filter((one) => TO_COME.includes(one.state) && !(one.upload && !one.file) && one.name);
+  if (!asked.length) return;
+  const body = new URLSearchParams(asked.map((one) => ["name", one.name]));
+  let plans = [];
+  try {
+    ({ plans } = await (await session.ask("POST", form.dataset.plan, { body })).json());
+  } catch (error) {
+    // The token is an old one where somebody logged in anew; what begins is checked anyway.
+    if (error.status === 403) await session.renew().catch(() => false);
+    problem(error.status === 0 ? tell("checkedLater") : "");
+    return;
+  }
+  problem("");
+  const seen = new Set();
+  asked.forEach((line, at) => {
+    const found = plans[at];
+    if (!found || found.name !== line.name) return; // typed meanwhile, and asked again
+    line.plan = found;
+    line.twice = seen.has(found.name);
+    seen.add(found.name);
+    line.draw();
+  });
+}
+
+// One request after the other: a browser has few connections to one server, and uploads need them.
+let looking = false;
+async function lookAfter() {
+  if (looking) return;
+  looking = true;
+  for (;;) {
+    const open = lines.filter((one) => (one.made && !OVER.includes(one.state)) || (one.state === "storing" && !one.file));
+    if (!open.length) break;
+    for (const line of open) {
+      try {
+        await look(line);
+      } catch {
+        // It is asked again.
+      }
+    }
     await pause(LOOK_EVERY_MS);
   }
+  looking = false;
 }
 
-// `why` says what is known: that the answer did not come, and from whom one came instead.
-async function findOut(why, file, sent, seconds) {
-  looking = new AbortController();
-  let there = false;
-  const text = document.getElementById("progress-text");
-  progress.querySelector("progress").removeAttribute("value");
-  problem(`${why} ${tell("looking")}`, "warn");
-  text.textContent = tell("lookingFor");
-  try {
-    const question = new URLSearchParams({ ...sent, sha256: await sha256(file) });
-    const found = await lookFor(question, seconds, looking.signal);
-    if (found === "logged out") {
-      problem(`${why} ${tell("foundLoggedOut")}`);
-    } else if (found === "not asked") {
-      problem(`${why} ${tell("foundNobody")}`);
-    } else if (found) {
-      const parts = { size: readable(file.size), name: found.name, state: found.state };
-      link(problem(`${why} ${tell("found", parts)}`, "success"), tell("open", parts), found.url);
-      there = true;
-    } else {
-      const parts = { size: readable(file.size), seconds };
-      problem(`${why} ${tell(seconds ? "notFoundAfter" : "notFoundYet", parts)}`);
-    }
-  } catch (error) {
-    if (!looking.signal.aborted) throw error;
-    problem(`${why} ${tell("ended")}`);
-  } finally {
-    looking = null;
-    idle();
-    send.disabled = there; // a second click would make the same version again
-    document.getElementById("problem").scrollIntoView({ block: "center" });
+async function look(line) {
+  if (line.made) {
+    const { model, number } = line.made;
+    line.see(await session.get(`${API}models/${encodeURIComponent(model)}/versions/${number}`));
+    return;
+  }
+  const now = await session.get(`${API}uploads/${line.id}`);
+  if (now.problem) {
+    line.upload = now;
+    line.show("refused");
+  } else if (now.made) {
+    line.follow(now.made);
   }
 }
 
-form.addEventListener("input", () => { if (!request) send.disabled = false; });
+// --- files ----------------------------------------------------------------------------------------
+
+let expected = null; // the line whose button led to the choice
+
+async function take(files) {
+  const wanted = expected;
+  expected = null;
+  problem("");
+  if (wanted && files.length === 1 && !fits(wanted, files[0])) {
+    wanted.show("missing", tell("otherName", { file: wanted.title, size: readable(wanted.total) }));
+    wanted.say(wanted.status);
+    return;
+  }
+  for (const file of files) {
+    const line = lines.find((one) => one.state === "missing" && !one.comparing && fits(one, file));
+    if (line) await resume(line, file);
+    else add(new Line({ file }));
+  }
+  if (planning === null) planSoon();
+}
+
+const fits = (line, file) => line.title === file.name && line.total === file.size;
+
+async function resume(line, file) {
+  line.comparing = true;
+  try {
+    if (await isSame(line, file)) {
+      line.file = file;
+      line.show("queued");
+      next();
+    } else {
+      add(new Line({ file }));
+      lines.at(-1).show("new", tell("otherFile"));
+      lines.at(-1).say(tell("otherFile"));
+    }
+  } catch (error) {
+    line.show("missing", error.message || tell("noAnswer"));
+    line.say(line.status);
+  } finally {
+    line.comparing = false;
+  }
+}
+
+// By its first bytes, and the last that have arrived: a file of the same name and size may be another.
+async function isSame(line, file) {
+  const at = Number(form.dataset.knownBy);
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const { offset } = await session.get(`${API}uploads/${line.id}`);
+      line.kept = offset;
+      const each = Math.min(offset, at);
+      const body = new Blob([file.slice(0, each), file.slice(offset - each, offset)]);
+      const address = `${form.dataset.same.replace("UID", line.id)}?offset=${offset}`;
+      const headers = { "Content-Type": "application/octet-stream" };
+      return (await (await session.ask("POST", address, { body, headers })).json()).same;
+    } catch (error) {
+      if (tries > 2) throw error;
+      if (error.status === 403) await session.renew();
+      await pause(tries ? 1000 : 0); // another request may just have added to it
+    }
+  }
+}
+
+input.addEventListener("change", () => {
+  const files = [...input.files];
+  input.value = ""; // the same one can be chosen again
+  take(files);
+});
+const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+for (const kind of ["dragenter", "dragover"]) {
+  document.addEventListener(kind, (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault(); // or the browser would open the file in place of the page
+    drop.classList.add("over");
+  });
+}
+document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) drop.classList.remove("over"); });
+document.addEventListener("drop", (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  drop.classList.remove("over");
+  take([...event.dataTransfer.files]);
+});
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (request || send.disabled) return;
-  // Where the browser does not hold the field's `required`.
-  if (!input.files.length) {
-    say("archive-problem", [tell("chooseFirst")]);
-    return;
-  }
-  send.disabled = true;
-  try {
-    if (again && !(await takeNewToken())) {
-      askToLogIn();
-      idle();
-      return;
-    }
-  } catch {
-    problem(tell("noAnswer"));
-    idle();
-    return;
-  }
-  again = true;
   document.getElementById("problem").replaceChildren();
-  progress.hidden = false;
-  const bar = progress.querySelector("progress");
-  const text = document.getElementById("progress-text");
-  bar.value = 0;
-  const began = performance.now();
-  const file = input.files[0];
-  const sent = {
-    model: form.dataset.model ?? form.elements.name.value,
-    after: form.dataset.after,
-    size: file.size,
-    file_name: file.name,
+  if (planning !== null) {
+    clearTimeout(planning);
+    planned = plan();
+  }
+  await planned;
+  const fresh = lines.filter((one) => one.state === "new");
+  if (!fresh.length) {
+    problem(tell("chooseFirst"));
+    return;
+  }
+  const fields = Object.fromEntries(new FormData(form));
+  const common = {
+    description: fields.description ?? "", note: fields.note, meta: fields.meta, packing_choice: fields.packing,
   };
-  let complete = false; // whether the last byte was sent
-  request = new XMLHttpRequest();
-  request.open("POST", form.action || window.location.href);
-  request.upload.addEventListener("progress", (step) => {
-    if (!step.lengthComputable) return;
-    bar.value = (100 * step.loaded) / step.total;
-    const speed = step.loaded / ((performance.now() - began) / 1000);
-    text.textContent = tell("progress", {
-      percent: Math.floor(bar.value), sent: readable(step.loaded), total: readable(step.total), speed: readable(speed),
-    });
-  });
-  request.upload.addEventListener("load", () => {
-    complete = true;
-    bar.removeAttribute("value");
-    text.textContent = tell("storing");
-  });
-  request.addEventListener("load", () => {
-    const here = form.action || window.location.href;
-    const out = atLogin(request.responseURL || here);
-    if (!out && request.status === 200 && request.responseURL !== here) {
-      window.location.assign(request.responseURL);
-      return;
-    }
-    const page = new DOMParser().parseFromString(request.responseText, "text/html");
-    const theirs = page.getElementById("upload");
-    // Why it was refused before it was read, or what the portal is short of.
-    const told = page.getElementById("refusal")?.textContent;
-    if (theirs) {
-      // Take the sentences only: what was typed and chosen stays as it is.
-      document.getElementById("problem").innerHTML = page.getElementById("problem").innerHTML;
-      for (const id of ["name-problem", "archive-problem"]) {
-        const from = page.getElementById(id);
-        if (from) document.getElementById(id)?.replaceWith(from);
-      }
-      if (!form.querySelector(".errors li, .callout.error")) {
-        problem(tell("notAccepted"));
-      }
-    } else if (out || request.status === 401) {
-      askToLogIn();
-    } else if (told) {
-      problem(told);
-    } else if (request.status === 403) {
-      problem(tell("refused")); // another role, or another session: the next try takes its token
-    } else if (request.status === 413) {
-      // A proxy's: it may have sent this before or after it handed the bytes on.
-      findOut(tell("proxyTooLarge"), file, sent, 0);
-      return;
-    } else {
-      findOut(tell("otherAnswer", { status: request.status }), file, sent, LOOK_FOR_S);
-      return;
-    }
-    idle();
-    form.querySelector(".errors li, .callout.error")?.scrollIntoView({ block: "center" });
-  });
-  request.addEventListener("error", async () => {
-    // A browser that is still sending may not see why the server would not take it.
-    const allowed = await takeNewToken().catch(() => true);
-    if (!allowed && !complete) {
-      askToLogIn();
-      idle();
-    } else if (complete) {
-      findOut(tell("endedLate"), file, sent, LOOK_FOR_S);
-    } else {
-      problem(tell("endedEarly"));
-      idle();
-    }
-  });
-  request.addEventListener("abort", () => {
-    if (complete) {
-      findOut(tell("cancelledLate"), file, sent, LOOK_FOR_S);
-      return;
-    }
-    problem(tell("cancelled"));
-    idle();
-  });
-  request.send(new FormData(form));
+  for (const line of fresh) line.said = ""; // what was entered may be right now
+  const wrong = fresh.filter((one) => one.problems.length || !one.name);
+  for (const line of fresh) {
+    if (wrong.includes(line)) continue;
+    line.fields = common;
+    line.show("queued");
+  }
+  list.scrollIntoView({ block: "nearest" });
+  const [first] = wrong;
+  if (first) {
+    (first.parts.name && !first.badName ? first.parts.name : first.buttons.cancel).focus();
+    first.say(first.problems.join(" "));
+  }
+  next();
 });
 
-document.getElementById("cancel").addEventListener("click", () => {
-  if (looking) looking.abort();
-  else request?.abort();
+window.addEventListener("beforeunload", (event) => {
+  if (lines.some((one) => ["queued", "sending", "waiting"].includes(one.state))) event.preventDefault();
 });
-window.addEventListener("beforeunload", (event) => { if (request && request.readyState < 4) event.preventDefault(); });
+
+// --- the page as the script has it -----------------------------------------------------------------
+
+form.noValidate = true;
+input.multiple = true;
+input.required = false;
+document.getElementById("chosen").textContent = tell("choose");
+const single = document.getElementById("one-name");
+if (single) {
+  single.hidden = true;
+  single.querySelector("input").disabled = true;
+}
+
+for (const upload of JSON.parse(form.dataset.unfinished)) add(new Line({ upload }));
+lookAfter();

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from django.apps import apps
 from django.conf import settings
@@ -26,7 +25,17 @@ from core import clock
 from core.models import RepeatableCall
 from endpoints.models import Endpoint, Resource, Revision
 from invocations.models import Invocation, LabelledPicture, Picture
-from models_catalog.models import Alias, AliasMirror, AliasMove, LabelFile, Stretch, Upload, Version
+from models_catalog.models import (
+    Alias,
+    AliasMirror,
+    AliasMove,
+    LabelFile,
+    StoreComparison,
+    StrayObject,
+    Stretch,
+    Upload,
+    Version,
+)
 from notices import signing
 from notices.models import Delivery, DeliveryAttempt, MailChoice, Webhook
 from tests.rules.subjects import Address
@@ -97,16 +106,6 @@ class Rows:
 
         Raises KeyError, as a sentence, for an address that this file knows nothing of.
         """
-        if address.name == "models_catalog:arrived":
-            version = self.version
-            question = {
-                "model": version.model.name,
-                "after": version.pk - 1,
-                "size": version.size,
-                "sha256": version.sha256,
-                "file_name": version.file_name,
-            }
-            return urlencode(question), version.get_absolute_url()
         if address.name == "preferences":
             return "", f'<option value="{ZONE}" selected>'
         if address.name == "tokens":
@@ -121,6 +120,8 @@ class Rows:
         match address.route.split("/"):
             case ["models", "new", "try", *_]:
                 return {"kind": "good"}
+            case ["models", "new", "same", *_]:
+                return {"uid": self.upload.uid}
             case ["models", *_]:
                 first = AliasMove.objects.filter(name="live").order_by("pk")[0]
                 return version | {"alias": "live", "revision": first.pk}
@@ -229,6 +230,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     version, versions = _versions(count, owner)
     _aliases(versions[:count], owner)
     uploads = _uploads(count, owner)
+    _stores(count)
     endpoint = _endpoints(count, owner)
     webhook = _webhooks(count, owner)
     Picture.objects.bulk_create(
@@ -354,6 +356,13 @@ def _uploads(count: int, owner: User) -> list[Upload]:
         key = f"{upload.prefix}0"
         Stretch.objects.create(upload=upload, offset=0, size=10, key=key)
     return uploads
+
+
+def _stores(count: int) -> None:
+    """As many stores, and as many objects in them that no version knows."""
+    for n in range(count):
+        StoreComparison.objects.create(bucket=f"store-{n}", compared_at=timezone.now())
+        StrayObject.objects.create(bucket=settings.MODEL_BUCKET, key=f"models/stray-{n}", size=1)
 
 
 def _webhooks(count: int, owner: User) -> Webhook:

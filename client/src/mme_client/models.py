@@ -234,6 +234,10 @@ class Models(Noun):
         """The versions whose bytes, as uploaded or as served, have this SHA-256 or begin of one."""
         return self._portal.pages(Version, "/versions", {"sha256": sha256})
 
+    def drifted(self) -> Iterator[Version]:
+        """The versions whose object in the store is gone or is another one than was published."""
+        return self._portal.pages(Version, "/versions", {"drifted": True})
+
     def report(self, name: str) -> dict[str, Any]:
         """What the validation found in a version, in full."""
         found: dict[str, Any] = self._transport.call("GET", f"{_path(name)}/report").document()

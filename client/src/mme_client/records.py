@@ -402,6 +402,7 @@ class Version(Record):
     retired_at: datetime | None
     copied_from: str | None
     as_found: bool
+    drift: str | None
     parameters: int | None
     input_shape: str
     validation: Validation | None

@@ -249,6 +249,11 @@ def show(name: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
         terminal.table(headings, rows)
 
 
+def _drift(version: Version) -> str:
+    words = {"gone": _("missing"), "changed": _("another object than was published")}
+    return words.get(version.drift or "", "")
+
+
 def _show_version(terminal: Terminal, version: Version) -> None:
     found = version.validation
     rows = [
@@ -264,6 +269,7 @@ def _show_version(terminal: Terminal, version: Version) -> None:
         (_("target model"), version.target_model),
         (_("served from"), version.uri),
         (_("copy of"), version.copied_from or ""),
+        (_("in the store"), _drift(version)),
         (_("input"), version.input_shape),
         (_("parameters"), f"{version.parameters:,}" if version.parameters else ""),
     ]

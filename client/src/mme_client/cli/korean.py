@@ -386,6 +386,9 @@ MESSAGES: dict[str, str] = {
     "in its way": "충돌",
     "is being copied": "복사하는 중",
     "copy of": "복사 원본",
+    "in the store": "저장소 상태",
+    "missing": "없음",
+    "another object than was published": "게시된 것과 다른 객체",
     # --- importing.py ---
     "Validate and register what lies in the store already and the portal does not know.": (
         "저장소에 이미 있지만 포털이 모르는 아카이브를 검증하고 등록합니다."
