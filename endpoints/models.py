@@ -150,7 +150,7 @@ class Endpoint(OldStatus, Leased):
     class Update(models.TextChoices):
         """How far a change of a living endpoint is; none under way: empty."""
 
-        WANTED = "wanted", _("Requested")
+        WANTED = "requested", _("Requested")
         ASKED = "asked", _("Updating")
         CLEANING = "cleaning", _("Deleting what it used before")
 
@@ -432,9 +432,9 @@ class Revision(models.Model):
     class State(models.TextChoices):
         """What came of it."""
 
-        WANTED = "wanted", _("Requested")
-        SERVING = "serving", _("Serving")
-        REPLACED = "replaced", _("Replaced")
+        WANTED = "requested", _("Requested")
+        SERVING = "serves", _("Serving")
+        REPLACED = "superseded", _("Replaced")
         WITHDRAWN = "withdrawn", _("Withdrawn")
         REFUSED = "refused", _("Refused")
         ROLLED_BACK = "rolled_back", _("Rolled back")

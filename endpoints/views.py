@@ -205,6 +205,7 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         "versions": versions,
         "tabs": _tabs(endpoint, part, versions),
         "resources": list(endpoint.resources.order_by("id")),
+        "refused_revision": None if endpoint.gone_at else endpoint.refused_change,
     }
     events = Event.objects.about(Endpoint.activity_kind, endpoint.pk)
     if not endpoint.may_be_torn_down:

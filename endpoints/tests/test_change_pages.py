@@ -104,7 +104,7 @@ def test_the_same_by_the_api(api: Api, serving: Endpoint, settle: Step, account:
     assert now["refused_change"]["failure"] == "No capacity."
     found = api.ask("GET", f"{DEMO}/revisions")[1]["items"]
     assert [(one["revision"], one["state"], one["back_to"]) for one in found] == [
-        (3, "rolled_back", 1), (2, "serving", None), (1, "replaced", None),
+        (3, "rolled_back", 1), (2, "serves", None), (1, "superseded", None),
     ]  # fmt: skip
     assert found[1]["reason"] == "room"
 

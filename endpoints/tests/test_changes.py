@@ -44,7 +44,7 @@ def states(endpoint: Endpoint) -> dict[int, str]:
 def test_another_type_is_a_new_config_and_the_old_one_goes_afterwards(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
-    assert states(serving) == {1: "serving"}
+    assert states(serving) == {1: "serves"}
     endpoint = change(serving, instance_type=TYPE, reason="models do not fit")
     assert (endpoint.settled, endpoint.updating, endpoint.serving) == (False, True, True)
     assert endpoint.running == Running(1, "ml.m5.large")
@@ -61,7 +61,7 @@ def test_another_type_is_a_new_config_and_the_old_one_goes_afterwards(
         2, "demo-r1", "demo-r2",
     )  # fmt: skip
     assert endpoint.running == Running(1, TYPE)
-    assert states(endpoint) == {1: "replaced", 2: "serving"}
+    assert states(endpoint) == {1: "superseded", 2: "serves"}
     assert told(endpoint) == ["endpoint.updated", "endpoint.update_requested_why"]
     asked = Event.objects.get(action="endpoint.update_requested_why").sentence
     assert asked == (
@@ -120,7 +120,7 @@ def test_what_is_rolled_back_says_why_and_serves_as_before(
     assert (endpoint.revision, endpoint.serving, endpoint.failure) == (1, True, "")
     assert endpoint.running == endpoint.requested == Running(1, "ml.m5.large")
     assert set(account.configs) == set(account.models) == {"demo-r1"}
-    assert states(endpoint) == {1: "serving", 2: "rolled_back"}
+    assert states(endpoint) == {1: "serves", 2: "rolled_back"}
     refused = endpoint.refused_change
     assert refused is not None
     assert str(refused.failure_said) == "The container did not answer the ping."
@@ -138,7 +138,7 @@ def test_what_is_refused_says_why_and_serves_as_before(
     account.failures[call] = [errors.AwsError("You have no instances of this type left.")]
     endpoint = settle(change(serving, instance_type=TYPE))
     assert (endpoint.revision, endpoint.failure) == (1, "")
-    assert states(endpoint) == {1: "serving", 2: "refused"}
+    assert states(endpoint) == {1: "serves", 2: "refused"}
     assert endpoint.refused_change is not None
     assert "no instances of this type" in endpoint.refused_change.failure
     assert set(account.configs) == {"demo-r1"}
@@ -153,7 +153,7 @@ def test_what_is_denied_can_be_withdrawn(
     assert endpoint.failure
     endpoint = settle(change(endpoint, instance_type="ml.m5.large"))
     assert (endpoint.failure, set(account.configs)) == ("", {"demo-r1"})
-    assert states(endpoint) == {1: "serving", 2: "withdrawn"}
+    assert states(endpoint) == {1: "serves", 2: "withdrawn"}
     assert told(endpoint)[0] == "endpoint.update_withdrawn"
 
 
@@ -181,7 +181,7 @@ def test_an_update_that_was_lost_is_asked_for_again(
     endpoint = settle(endpoint)
     assert account.changes[-2:] == ["~endpoint demo demo-r2", "-config demo-r1"]
     assert account.changes.count("~endpoint demo demo-r2") == 2
-    assert states(endpoint) == {1: "replaced", 2: "serving"}
+    assert states(endpoint) == {1: "superseded", 2: "serves"}
 
 
 def test_back_to_an_earlier_revision(serving: Endpoint, account: Account, settle: Step) -> None:
@@ -199,7 +199,7 @@ def test_back_to_an_earlier_revision(serving: Endpoint, account: Account, settle
 def test_what_it_is_already_changes_nothing(serving: Endpoint, account: Account) -> None:
     endpoint = change(serving, instance_type="ml.m5.large", instance_count=1)
     assert endpoint.settled
-    assert states(endpoint) == {1: "serving"}
+    assert states(endpoint) == {1: "serves"}
 
 
 def test_what_somebody_changed_outside_is_put_back(
@@ -224,7 +224,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
     if field:
         assert list(refused.value.message_dict) == [field]
     assert Endpoint.objects.get(pk=serving.pk).settled
-    assert states(serving) == {1: "serving"}
+    assert states(serving) == {1: "serves"}
 
 
 def test_one_at_a_time_and_only_what_serves(

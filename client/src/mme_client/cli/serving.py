@@ -119,9 +119,9 @@ def revisions(name: str, *, json: bool, quiet: bool, timeout: float | None) -> N
 def _outcome(state: str) -> str:
     """The state of a revision, in the language of the locale."""
     return {
-        "wanted": _("requested"),
-        "serving": _("serving"),
-        "replaced": _("replaced"),
+        "requested": _("requested"),
+        "serves": _("serving"),
+        "superseded": _("replaced"),
         "withdrawn": _("withdrawn"),
         "refused": _("refused"),
         "rolled_back": _("rolled_back"),
