@@ -35,7 +35,6 @@ NO_STATES = {
     ("endpoints/api.py", "running"): "a field of the API",
     ("endpoints/api.py", "updating"): "a field of the API",
     ("models_catalog/told.py", "rolled_back"): "a part of the codes of events",
-    ("models_catalog/api.py", "gone"): "an answer of the API: what was found in the store",
     ("core/glossary.py", "ready"): "an anchor of the glossary",
     ("core/glossary.py", "retired"): "an anchor of the glossary",
     ("templates/models_catalog/_version.html", "deleted"): "a word that the page shows",
