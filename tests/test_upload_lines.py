@@ -67,6 +67,11 @@ def _is(server: WebServer, name: str, path: Path) -> None:
 
 def test_three_files_that_are_dropped_become_three_versions(server: WebServer, page: Page) -> None:
     page.get_by_label("Version note").fill("of the night")
+    # A name is text, whatever it looks like.
+    drop(page, {"<img src=x>.tar.gz": "x"}, on="#lines, main")
+    expect(line(page, "<img src=x>.tar.gz")).to_have_count(1)
+    assert page.locator("#lines img").count() == 0
+    page.get_by_role("button", name="Remove <img src=x>.tar.gz from the list").click()
     drop(page, {"one_v7.tar.gz": "1" * 5000, "two.tgz": "2" * 5000, "three.tar.gz": "3" * 5000})
     expect(page.locator("#lines > li")).to_have_count(3)
     for name in ("one", "two", "three"):
