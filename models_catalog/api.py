@@ -166,7 +166,7 @@ class VersionOut(Schema):
     as_found: bool = Field(
         description="Whether it lay in the store already, and is served from there."
     )
-    drift: Literal["gone", "changed"] | None = Field(
+    drift: Literal[Version.Drift.GONE, Version.Drift.CHANGED] | None = Field(
         description="How its object in the store differs from what was published, as found at "
         "night; null: it does not."
     )

@@ -27,10 +27,11 @@ from models_catalog import s3, services
 from models_catalog.archives import ENDING, most_bytes, too_large
 from models_catalog.models import (
     NAME_LENGTH,
+    RESERVED_NAMES,
     RegisteredModel,
     Version,
     VersionQuerySet,
-    valid_name,
+    matches_pattern,
 )
 
 MAY_IMPORT = "models_catalog.add_version"
@@ -95,7 +96,7 @@ def found() -> list[FoundObject]:
     shown = list(islice(sorted(unknown(listed, bucket), key=lambda one: one.key), MOST))
     rows = Version.objects.filter(bucket=bucket, key__in=[one.key for one in shown])
     stored = {row.key: row for row in rows.defer("report").select_related("model")}
-    taken = set(RegisteredModel.objects.values_list("name", flat=True))
+    taken = {*RESERVED_NAMES, *RegisteredModel.objects.values_list("name", flat=True)}
     items = []
     for one in shown:
         target = one.key.removeprefix(prefix)
@@ -128,7 +129,7 @@ def _named(target: str, taken: Collection[str]) -> tuple[str, str]:
     stem = target.rpartition("/")[2].lower().removesuffix(ENDING)
     stem = _NOT_OF_NAMES.sub("-", stem).strip("._-")[:NAME_LENGTH].rstrip("._-")
     try:
-        valid_name(stem)
+        matches_pattern(stem)
     except ValidationError as error:
         return stem, " ".join(error.messages)
     name, number = stem, 1
@@ -190,8 +191,11 @@ def _begun(one: FoundObject, actor: User | None) -> Version:
 
 
 def repackable(version: Version) -> bool:
-    """Whether a canonical copy of it can be made: it was refused as found for that alone."""
-    return version.as_found and version.reason_kind == NOT_CANONICAL
+    """Whether a canonical copy of it can be made, and none was made that is not refused."""
+    if not version.as_found or version.reason_kind != NOT_CANONICAL:
+        return False
+    newer = version.model.versions.filter(number__gt=version.number, sha256=version.sha256)
+    return not newer.exclude(state=State.REJECTED).exists()
 
 
 def repack(
@@ -213,7 +217,9 @@ def repack(
         raise ImportRefused(said, "not-found")
     check(source)
     if not repackable(source):
-        said = _("%(version)s was not refused as not canonical, so there is no need of a copy.")
+        said = _(
+            "%(version)s was not refused as not canonical, or there is a copy. None is needed."
+        )
         raise ImportRefused(said % {"version": source})
     staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}{ENDING}"
     try:

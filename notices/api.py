@@ -123,7 +123,9 @@ class DeliveryParameters(ListParameters):
     """Which deliveries."""
 
     state: DeliveryState | None = None
-    kind: str = Field("", max_length=60, description="`type` of the messages.")
+    kind: str = Field(
+        "", max_length=60, pattern=r"^[a-z._]*$", description="`type` of the messages."
+    )
 
 
 class _WebhookProblems:

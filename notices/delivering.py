@@ -8,6 +8,7 @@ ids tells the repetition.
 """
 
 import logging
+import time
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -34,8 +35,9 @@ LEASE: Final = timedelta(seconds=60)
 #: How long a delivery is tried, and after which time of failures alone a webhook is paused.
 TRIED_FOR: Final = timedelta(days=1)
 _FIRST, _LONGEST = timedelta(seconds=5), timedelta(hours=4)
-_AT_ONCE = 50
+_AT_ONCE = 300
 _OF_ONE = 5
+_WORKS_S = 5.0
 _GONE = 410
 _CLEARED_AT_ONCE = 1000
 
@@ -68,16 +70,36 @@ def _new(event: Event, kind: str, concern: kinds.Concern, **to: Any) -> Delivery
 
 
 def resume() -> None:
-    """Queue what is due: what Redis lost, was cut off, or failed before.
+    """Queue what is due: what Redis lost, was cut off, or failed before."""
+    for pk in _due():
+        enqueue_on_commit("notices.tasks.deliver", pk)
 
-    Of each webhook a few, so that one that does not answer keeps no other one waiting.
+
+def _due() -> list[int]:
+    """Some of what is due, of each webhook and of mails a few.
+
+    So one that does not answer keeps no other one waiting.
     """
-    taken: dict[int | None, int] = {}
-    due = Delivery.objects.due().values_list("pk", "webhook_id")[: _AT_ONCE * _OF_ONE]
-    for pk, webhook in due:  # None: a mail
-        taken[webhook] = taken.get(webhook, 0) + 1
-        if taken[webhook] <= _OF_ONE and sum(taken.values()) <= _AT_ONCE:
-            enqueue_on_commit("notices.tasks.deliver", pk)
+    of = Delivery.objects.due().order_by().values_list("webhook_id", flat=True).distinct()
+    found: list[int] = []
+    for webhook in list(of):  # None: mails
+        rows = Delivery.objects.due().filter(webhook=webhook)
+        found += rows.values_list("pk", flat=True)[:_OF_ONE]
+    return found[:_AT_ONCE]
+
+
+def work(*, delivery_pk: int) -> None:
+    """Try one delivery, and then others that are due, for some seconds.
+
+    There are few places for deliveries (notices/tasks.py): who has one works off what the others
+    had to leave.
+    """
+    until = time.monotonic() + _WORKS_S
+    deliver(delivery_pk=delivery_pk)
+    while time.monotonic() < until and (found := _due()):
+        for pk in found:
+            if time.monotonic() < until:
+                deliver(delivery_pk=pk)
 
 
 def deliver(*, delivery_pk: int) -> None:
@@ -130,6 +152,7 @@ def _posted(row: Delivery, webhook: Webhook, at: datetime) -> Answer:
 def _settle(row: Delivery, at: datetime, answer: Answer) -> None:
     """Write an attempt and what came of it, and give the lease back; raises LeaseLost."""
     problem = answer.problem
+    _release(row, at, answer)
     DeliveryAttempt.objects.create(
         delivery=row,
         at=at,
@@ -139,6 +162,10 @@ def _settle(row: Delivery, at: datetime, answer: Answer) -> None:
         problem=problem.english() if problem else "",
         problem_code=problem.as_json() if problem else None,
     )
+
+
+def _release(row: Delivery, at: datetime, answer: Answer) -> None:
+    problem = answer.problem
     if problem is None:
         Delivery.objects.release(row, state=State.DELIVERED, settled_at=clock.now())
         return

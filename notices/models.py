@@ -144,6 +144,8 @@ class Delivery(Leased):
         indexes = [
             models.Index(fields=["webhook", "-id"], name="delivery_of_webhook"),
             models.Index(fields=["settled_at"], name="delivery_settled"),
+            # Nearly all deliveries are settled, and the sweep asks every few seconds.
+            models.Index(fields=["check_after"], name="delivery_due", condition=Q(state="pending")),
         ]
         constraints = [
             models.CheckConstraint(

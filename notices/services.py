@@ -77,10 +77,17 @@ def make(
 
 def get(uid: str) -> Webhook:
     """One webhook; raises WebhookGone."""
-    found = Webhook.objects.filter(uid=uid).first()
+    found = Webhook.objects.filter(uid=_asked(uid)).first()
     if found is None:
         raise WebhookGone
     return found
+
+
+def _asked(id: str) -> str:
+    """An id as the database can be asked for it; raises WebhookGone for one that it never has."""
+    if "\0" in id:  # PostgreSQL has no such text
+        raise WebhookGone
+    return id
 
 
 def change(
@@ -174,7 +181,7 @@ def deliveries(uid: str, *, state: str = "", kind: str = "") -> DeliveryQuerySet
 
 def delivery(uid: str, message: str) -> Delivery:
     """One delivery of a webhook, with its attempts; raises WebhookGone."""
-    rows = Delivery.objects.filter(webhook__uid=uid, uid=message)
+    rows = Delivery.objects.filter(webhook__uid=_asked(uid), uid=_asked(message))
     found = rows.select_related("event").prefetch_related("tries").first()
     if found is None:
         raise WebhookGone
@@ -205,7 +212,7 @@ def redeliver(*, uid: str, message: str) -> Delivery:
 
 
 def _locked(uid: str, check: Check | None) -> Webhook:
-    webhook = Webhook.objects.select_for_update().filter(uid=uid).first()
+    webhook = Webhook.objects.select_for_update().filter(uid=_asked(uid)).first()
     if webhook is None:
         raise WebhookGone
     if check is not None:

@@ -14,15 +14,15 @@ _places = threading.BoundedSemaphore(max(1, settings.WORKER_THREADS // 4))
 # A message that waited longer is superseded: the sweep has sent another one.
 @shared_task(expires=10)
 def deliver(delivery_pk: int) -> None:
-    """Try one delivery.
+    """Try one delivery, and what others had to leave.
 
-    Where as many as may are under way the message is dropped: the row is still due, and the sweep
-    sends another one within seconds.
+    Where as many as may are under way the message is dropped: the row is still due, and is found by
+    those that are, or by the sweep.
     """
     if not _places.acquire(blocking=False):
         return
     try:
-        delivering.deliver(delivery_pk=delivery_pk)
+        delivering.work(delivery_pk=delivery_pk)
     finally:
         _places.release()
 

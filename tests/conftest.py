@@ -25,6 +25,7 @@ _TRAINED = {"stack", "demo_models", "trained"}
 _LONG = ("stack", "slow", "processes")
 """Marks of tests that take long, the longest first."""
 LONGEST = (
+    "tests/test_catalog_recipes.py",
     "tests/rules/test_pages.py",
     "localaws/tests/test_soak.py",
     "mmeportal/tests/test_web_server.py",

@@ -29,6 +29,7 @@ from core.api.problems import CONTENT_TYPE
 from endpoints.tests.account import Account
 from invocations import runtime
 from mmeportal.access import ADMIN, OPERATOR, VIEWER
+from notices import sending
 from tests import api_hooks
 from tests.rules import rows as rows_of
 
@@ -102,6 +103,7 @@ def headers(
     settings.SAMPLES_DIR = str(tmp_path)
     Account().install(monkeypatch)
     monkeypatch.setattr(runtime, "invoke", _invoke)
+    monkeypatch.setattr(sending, "post", lambda *_: sending.Answer(1, 204))  # of webhooks
     monkeypatch.setattr(Task, "apply_async", lambda *_, **__: None)
     monkeypatch.setattr(Celery, "send_task", lambda *_, **__: None)
     users = {role: user_in(role) for role in (VIEWER, OPERATOR, ADMIN)}

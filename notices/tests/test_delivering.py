@@ -1,6 +1,7 @@
 """From an event to its receiver: signed, once or more, for a day; also cut off at each step."""
 
 import json
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from activity.models import Event
 from activity.services import record
 from core import clock
 from models_catalog.models import Version
-from notices import delivering, sending, services
+from notices import delivering, sending, services, tasks
 from notices.models import Delivery, DeliveryAttempt, Webhook
 from notices.tests.conftest import Hook, make_version, ready, rejected
 from notices.tests.receiver import Receiver
@@ -323,7 +324,7 @@ def test_the_sweep_lets_no_webhook_take_all_places(
     hook: Hook, version: Version, jobs: list[int]
 ) -> None:
     first, _ = hook()
-    for _n in range(20):
+    for _n in range(400):
         ready(version)
     second, _ = hook()
     rejected(version)
@@ -332,6 +333,48 @@ def test_the_sweep_lets_no_webhook_take_all_places(
     of = {row.pk: row.webhook_id for row in Delivery.objects.all()}
     assert sum(of[pk] == first.pk for pk in jobs) == 5
     assert sum(of[pk] == second.pk for pk in jobs) == 1
+
+
+def test_who_has_a_place_works_off_what_the_others_left(
+    hook: Hook, receiver: Receiver, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "_WORKS_S", 60)
+    hook()
+    for _n in range(30):
+        ready(version)
+    receiver.says(500)
+    tasks.deliver(Delivery.objects.order_by("pk")[0].pk)
+    assert len({got.headers["webhook-id"] for got in receiver.got}) == 30
+    assert Delivery.objects.filter(state=Delivery.State.DELIVERED).count() >= 29
+
+
+def test_without_a_place_a_job_leaves_the_row_due(
+    hook: Hook, receiver: Receiver, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook()
+    ready(version)
+    monkeypatch.setattr(tasks, "_places", threading.BoundedSemaphore(1))
+    with tasks._places:
+        tasks.deliver(Delivery.objects.get().pk)
+    assert receiver.got == []
+    tasks.deliver(Delivery.objects.get().pk)
+    assert len(receiver.got) == 1
+
+
+def test_a_webhook_that_is_removed_meanwhile_is_no_fault(
+    hook: Hook, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook, _ = hook()
+    ready(version)
+    whole = sending.post
+
+    def removed(*arguments: Any) -> Any:
+        services.remove(uid=webhook.uid, actor=None)
+        return whole(*arguments)
+
+    monkeypatch.setattr(sending, "post", removed)
+    delivering.deliver(delivery_pk=Delivery.objects.get().pk)
+    assert not DeliveryAttempt.objects.exists()
 
 
 def test_old_deliveries_are_deleted(hook: Hook, version: Version, settings: Any) -> None:

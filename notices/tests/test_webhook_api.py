@@ -117,6 +117,12 @@ def test_what_is_wrong_is_named_by_field(ask: Ask, body: dict[str, Any], field: 
     assert not Webhook.objects.exists()
 
 
+@pytest.mark.parametrize("path", ["none", "%00", "none/deliveries", "a%00b/test"])
+def test_what_there_is_not_is_not_found(ask: Ask, path: str) -> None:
+    answer = ask("post" if path.endswith("test") else "get", f"/webhooks/{path}")
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
+
+
 def test_there_are_fifty_at_most(ask: Ask, hook: Hook) -> None:
     webhook, _ = hook()
     Webhook.objects.bulk_create(

@@ -52,6 +52,7 @@ NO_STATES = {
     ("invocations/models.py", "waiting"): "a part of a call's latency (t-waiting in endpoints.css)",
     ("invocations/urls.py", "kept"): "the name of an address",
     ("invocations/views.py", "kept"): "a name in a template's context",
+    ("notices/models.py", "pending"): "an index in Meta, which does not see State",
     ("models_catalog/models.py", "rejected"): "a constraint in Meta, which does not see State",
     ("models_catalog/views.py", "done"): "a step's look (ol.steps in portal.css)",
 }
