@@ -127,8 +127,11 @@ def create(
         with transaction.atomic():
             upload.save()
     except IntegrityError:
-        if not uid or not (found := begun.first()):
+        if not uid:
             raise
+        found = begun.first()
+        if found is None:  # somebody else's has the id
+            raise ValidationError({"uid": gettext("Choose another id, at random.")}) from None
         return found  # of two tries at once
     return upload
 

@@ -41,6 +41,7 @@ LONGEST = (
     "tests/test_clocks.py",
     "container/tests/test_process.py",
     "tests/test_upload_lines.py",
+    "tests/test_behind_nginx.py",
     "container/tests/test_model_host.py",
     "tests/test_ending.py",
     "container/tests/test_serving_state.py",

@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 from mmeportal.tests.web_server import WebServer
 from models_catalog.tests.test_upload_server import some
+from tests.rules.test_pages import AUDIT, axe_source
 from tests.servers import wait_until
 from tests.upload_page import (
     LONG,
@@ -67,6 +68,11 @@ def _is(server: WebServer, name: str, path: Path) -> None:
 
 def test_three_files_that_are_dropped_become_three_versions(server: WebServer, page: Page) -> None:
     page.get_by_label("Version note").fill("of the night")
+    # A name is text, whatever it looks like.
+    drop(page, {"<img src=x>.tar.gz": "x"}, on="#lines, main")
+    expect(line(page, "<img src=x>.tar.gz")).to_have_count(1)
+    assert page.locator("#lines img").count() == 0
+    page.get_by_role("button", name="Remove <img src=x>.tar.gz from the list").click()
     drop(page, {"one_v7.tar.gz": "1" * 5000, "two.tgz": "2" * 5000, "three.tar.gz": "3" * 5000})
     expect(page.locator("#lines > li")).to_have_count(3)
     for name in ("one", "two", "three"):
@@ -227,7 +233,7 @@ def test_an_upload_is_paused_goes_on_and_is_cancelled(
     choose(page, path)
     send(page)
     own = line(page, path.name)
-    expect(own).to_contain_text("/s,")  # how fast, and how long it takes
+    expect(own).to_contain_text("/s,", timeout=LONG)  # how fast, and how long it takes
     expect(own).to_contain_text("left")
     wait_until(lambda: kept(page).get(path.name, 0) >= MB)
     own.get_by_role("button", name="Pause", exact=True).focus()
@@ -269,6 +275,52 @@ def test_what_is_refused_can_be_mended_in_the_line(
     expect(own).to_contain_text("The same file is mended v1 already.", timeout=LONG)
     own.get_by_role("link", name="mended v1").click()
     page.wait_for_url(f"{server.url}/models/mended/v1/")
+
+
+def test_lines_in_each_state_are_accessible_in_each_scheme_and_size(
+    server: WebServer, page: Page, tmp_path: Path
+) -> None:
+    names = ["a-sent", "b-sent", "in-line", "with-pause", "a-sent-2"]
+    files = [_file(tmp_path, f"{name}.tar.gz", 900_000 + len(name)) for name in names]
+    slowly(page, 100_000)
+    choose(page, *files)
+    send(page)
+    expect(line(page, "b-sent.tar.gz")).to_contain_text("/s,", timeout=LONG)
+    line(page, "a-sent-2.tar.gz").get_by_role("button", name="Cancel").click()
+    line(page, "with-pause.tar.gz").get_by_role("button", name="Pause", exact=True).click()
+    choose(page, _file(tmp_path, "of no use.zip", 5), _file(tmp_path, f"{'long-' * 40}.tar.gz", 5))
+    line(page, f"{'long-' * 40}.tar.gz").get_by_label("Name of the model").fill("a-sent")
+    expect(page.locator("#lines")).to_contain_text("Another file of this list")
+    faults = []
+
+    def look(what: str) -> None:
+        page.evaluate(axe_source())
+        page.evaluate("window.violations ??= []")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            for width in (1280, 390):
+                page.set_viewport_size({"width": width, "height": 900})
+                faults.extend(f"{what} {scheme} {width}: {one}" for one in page.evaluate(AUDIT, {}))
+
+    look("on the way")
+    page.route("**/api/v1/uploads/**", lambda route: route.abort())
+    for file in ("a-sent.tar.gz", "b-sent.tar.gz"):
+        line(page, file).get_by_role("button", name="Pause", exact=True).click()
+    expect(line(page, "in-line.tar.gz")).to_contain_text("Interrupted", timeout=LONG)
+    look("interrupted")
+    page.unroute("**/api/v1/uploads/**")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    expect(line(page, "b-sent.tar.gz")).to_contain_text("Unfinished")
+    slowly(page, 0)
+    choose(page, files[1])
+    is_stored(page, "b-sent.tar.gz", "b-sent v1")
+    look("unfinished and stored")
+    for file in sorted(kept(page)):
+        line(page, file).get_by_role("button", name=f"Cancel {file}").click()
+        expect(line(page, file)).to_have_count(0)
+    assert kept(page) == {}
+    assert not faults, "\n".join(faults)
 
 
 # --- a proxy that loses answers ---

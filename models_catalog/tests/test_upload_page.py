@@ -105,6 +105,9 @@ def test_another_try_gets_the_upload_of_the_first(client_of: Callable[[str], Cli
         answer = _asked(client, uid=uid)
         assert (answer.status_code, answer.json()) == (201, {"id": uid})
     assert Upload.objects.count() == 1
+    # Who knows the id of somebody else's gets nothing by it.
+    other = _asked(client_of("admin"), uid=uid)
+    assert (other.status_code, list(other.json()["errors"])) == (422, ["uid"])
     for odd in ("", "x" * 42, "../" * 15, f"{'x' * 43}\n"):
         assert "uid" in _asked(client, uid=odd).json()["errors"]
 

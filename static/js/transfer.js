@@ -109,6 +109,7 @@ export class Transfer {
   }
 
   stop() {
+    this.sent = this.kept;
     this.stopping.abort();
     this.wake();
   }

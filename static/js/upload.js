@@ -232,10 +232,18 @@ class Line {
     planSoon();
   }
 
-  pause() {
-    this.show("paused");
+  async pause() {
     this.transfer?.stop();
+    this.show("paused");
     next();
+    // What was under way when it was stopped has arrived in part.
+    await pause(LOOK_EVERY_MS);
+    if (this.state !== "paused" || !this.id) return;
+    const found = await session.get(`${API}uploads/${this.id}`).catch(() => null);
+    if (this.state !== "paused" || !found) return;
+    this.transfer = null;
+    this.kept = found.offset;
+    this.draw();
   }
 
   go() {
@@ -254,11 +262,12 @@ class Line {
 
   async cancel() {
     this.transfer?.stop();
-    if (this.id && !OVER.includes(this.state)) {
+    const id = this.id || this.uid; // it may just be beginning
+    if (id && !OVER.includes(this.state)) {
       this.buttons.cancel.disabled = true;
       this.show("paused");
       try {
-        await forget(session, this.id);
+        await forget(session, id);
       } catch (error) {
         this.buttons.cancel.disabled = false;
         this.show(this.file ? "paused" : "missing", error.message || tell("notCancelled"));
@@ -334,7 +343,8 @@ class Line {
   waits({ error, seconds }) {
     const said = { kept: readable(this.transfer.kept), total: readable(this.total), seconds };
     let status;
-    if (error.status === 0) status = tell(seconds ? "lost" : "lostNow", said);
+    if (error.status === 0 && this.transfer.kept) status = tell(seconds ? "lost" : "lostNow", said);
+    else if (error.status === 0) status = tell(seconds ? "lostFirst" : "beginning", said);
     else {
       const text = error.message || tell("failed", { status: error.status });
       status = seconds ? tell("heldUp", { ...said, problem: text }) : text;
