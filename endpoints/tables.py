@@ -147,7 +147,7 @@ def revisions(request: HttpRequest, endpoint: Endpoint) -> Table:
             Column("revision", _("Revision"), sort="number", numeric=True),
             Column("state", _("State")),
             Column("size", _("Runs on")),
-            Column("differs", _("Changed")),
+            Column("differs", _("What differs")),
             Column("by", _("By"), sort="created_by__username"),
             Column("when", _("When"), sort="created_at"),
             Column("actions", ""),

@@ -57,13 +57,7 @@ def _admin(
 # to one value of an argument.
 ACCESS: dict[str, Access] = {
     # --- the site
-    "home": Access(
-        USER,
-        queries=16,
-        why="of what needs somebody, each kind (rejected, changed in the store, paused webhooks, "
-        "endpoints) is asked for by itself; the median of today's calls by another question than "
-        "their number, which the database answers from an index",
-    ),
+    "home": Access(USER, queries=14, why="it asks every app what needs somebody"),
     "login": Access(ANYBODY, get=(200, 302), post=(400, 302)),
     "logout": Access(USER, get=(), post=(302,)),
     "password": Access(USER, post=(400,)),
