@@ -490,8 +490,15 @@ class Revision(models.Model):
 
     @property
     def badge(self) -> Badge:
-        """What the list of revisions shows of it."""
-        return Badge(self.state, self.get_state_display(), spinning=self.state == self.State.WANTED)
+        """What the list of revisions shows of it; it looks as an endpoint in such a state."""
+        looks = {
+            self.State.WANTED: Endpoint.State.UPDATING,
+            self.State.SERVING: Endpoint.State.IN_SERVICE,
+            self.State.REFUSED: Endpoint.State.FAILED,
+            self.State.ROLLED_BACK: Endpoint.State.FAILED,
+        }
+        look = looks.get(self.State(self.state), Endpoint.State.GONE)
+        return Badge(look, self.get_state_display(), spinning=self.state == self.State.WANTED)
 
 
 class ResourceQuerySet(OldStatusQuerySet["Resource"]):

@@ -163,6 +163,6 @@ def with_differences(rows: list[Revision]) -> list[Revision]:
     """
     by_number = sorted(rows, key=lambda row: row.number)
     for before, row in pairwise(by_number):
-        pairs = [(str(before.size), str(row.size)), (before.image, row.image)]
-        row.differs = [pair for pair in pairs if pair[0] != pair[1]]
+        sizes, images = (str(before.size), str(row.size)), (before.image, row.image)
+        row.differs = [pair for pair in (sizes, images) if pair[0] != pair[1]]
     return rows

@@ -143,6 +143,12 @@ def toasts(context: template.Context, messages: Sequence[Message] | None) -> Saf
 
 
 @register.filter
+def last_part(value: str) -> str:
+    """What stands after the last slash of an address: an image's name without its registry."""
+    return str(value).rpartition("/")[2]
+
+
+@register.filter
 def number(value: float | str | None) -> str:
     """A number as the user's language groups its digits; a dash where there is none."""
     if value is None or value == "":
