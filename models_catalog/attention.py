@@ -4,19 +4,21 @@ A rejected version is shown until somebody uploads the next one or dismisses it.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from activity.models import Event
 from activity.services import record
-from core import clock
 from core.attention import SHOWN, Item, ItemGroup
+from models_catalog.importing import MAY_IMPORT
 from models_catalog.models import StrayObject, Version, VersionQuerySet
 
 MAY_LOOK = "models_catalog.view_model"
@@ -88,41 +90,65 @@ def rejected(request: HttpRequest) -> list[ItemGroup]:
     return [ItemGroup(summary, items, reverse("models_catalog:list") if len(found) > SHOWN else "")]
 
 
-def drifted(request: HttpRequest) -> list[ItemGroup]:
-    """The versions whose object in the store is gone or another one, as Today shows them."""
-    rows = Version.objects.drifted().defer("report").select_related("model")
-    found = list(rows[:COUNTED])
-    if not found:
+def in_stores(request: HttpRequest) -> list[ItemGroup]:
+    """What differs in the stores, as Today shows it; asked by one query.
+
+    The versions whose object is gone or another one; to who may import it, what appeared in the
+    last week and no version knows.
+    """
+    found = Version.objects.drifted().values_list("drift", *_COLUMNS, "bucket", "key")
+    if request.user.has_perm(MAY_IMPORT):
+        since = timezone.now() - STRAYS_SHOWN
+        named = {"no_drift": Value(""), "no_model": Value(""), "no_number": Value(0)}
+        strays = StrayObject.objects.filter(seen_at__gt=since).annotate(**named).order_by()
+        found = found.order_by().union(strays.values_list(*named, "bucket", "key"), all=True)
+        found = found.order_by("-drift")  # versions first
+    versions, objects = [], []
+    for drift, model, number, bucket, key in found[: 2 * COUNTED]:
+        uri = f"s3://{bucket}/{key}"
+        if drift:
+            versions.append((drift, f"{model} v{number}", (model, number), uri))
+        else:
+            objects.append(uri)
+    return [*_drifted(versions[:COUNTED]), *_strays(objects[:COUNTED])]
+
+
+_COLUMNS = ("model__name", "number")
+
+
+def _counted(many: list[Any]) -> str | int:
+    return f"{COUNTED}+" if len(many) == COUNTED else len(many)
+
+
+def _drifted(versions: list[tuple[str, str, tuple[str, int], str]]) -> list[ItemGroup]:
+    if not versions:
         return []
     items = [
         Item(
             _("%(version)s: its archive in the store is gone.") % {"version": version}
-            if version.drift == Version.Drift.GONE
+            if drift == Version.Drift.GONE
             else _("%(version)s: its archive in the store is another one.") % {"version": version},
-            version.get_absolute_url(),
-            version.uri,
+            reverse("models_catalog:version", args=named),
+            uri,
         )
-        for version in found[:SHOWN]
+        for drift, version, named, uri in versions[:SHOWN]
     ]
     summary = ngettext(
         "%(count)s version changed in the store, past the portal",
         "%(count)s versions changed in the store, past the portal",
-        len(found),
-    ) % {"count": f"{COUNTED}+" if len(found) == COUNTED else len(found)}
+        len(versions),
+    ) % {"count": _counted(versions)}
     return [ItemGroup(summary, items, error=True)]
 
 
-def strays(request: HttpRequest) -> list[ItemGroup]:
-    """What appeared in the stores in the last week and no version knows, as Today shows it."""
-    rows = StrayObject.objects.filter(seen_at__gt=clock.now() - STRAYS_SHOWN)
-    found = list(rows.order_by("-pk")[:COUNTED])
-    if not found:
+def _strays(objects: list[str]) -> list[ItemGroup]:
+    if not objects:
         return []
     address = reverse("models_catalog:import")
-    items = [Item(_("%(uri)s is no version.") % {"uri": stray}, address) for stray in found[:SHOWN]]
+    items = [Item(_("%(uri)s is no version.") % {"uri": uri}, address) for uri in objects[:SHOWN]]
     summary = ngettext(
         "%(count)s object in the store that the portal does not know",
         "%(count)s objects in the store that the portal does not know",
-        len(found),
-    ) % {"count": f"{COUNTED}+" if len(found) == COUNTED else len(found)}
-    return [ItemGroup(summary, items, address if len(found) > SHOWN else "")]
+        len(objects),
+    ) % {"count": _counted(objects)}
+    return [ItemGroup(summary, items, address if len(objects) > SHOWN else "")]

@@ -7,8 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import attention, panels
 from models_catalog import trying
-from models_catalog.attention import MAY_LOOK, drifted, rejected, strays
-from models_catalog.importing import MAY_IMPORT
+from models_catalog.attention import MAY_LOOK, in_stores, rejected
 from models_catalog.models import Version
 
 SHOWN = 6
@@ -32,9 +31,8 @@ def register_all() -> None:
         permission="models_catalog.add_version",
         context=_archives_to_try,
     )
-    attention.register(drifted, permission=MAY_LOOK, order=15)
+    attention.register(in_stores, permission=MAY_LOOK, order=15)
     attention.register(rejected, permission=MAY_LOOK, order=20)
-    attention.register(strays, permission=MAY_IMPORT, order=30)
 
 
 def _uploads(request: HttpRequest) -> dict[str, Any]:
