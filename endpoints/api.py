@@ -1,5 +1,6 @@
-"""The operations of endpoints: create one, look at it, and tear it down."""
+"""The operations of endpoints: create one, look at it, change it, and tear it down."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -19,12 +20,13 @@ from core.api.paging import Page, page
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from endpoints import services
-from endpoints.models import Endpoint, Resource
+from endpoints.models import Endpoint, Resource, Revision
 
 router = Router(tags=["endpoints"])
 
 _MAY_LOOK, _LOOKING = "endpoints.view_endpoint", "look at endpoints"
 _MAY_CREATE, _CREATING = "endpoints.add_endpoint", "create endpoints"
+_MAY_CHANGE, _CHANGING = "endpoints.add_endpoint", "change endpoints"
 _MAY_TEAR_DOWN, _TEARING_DOWN = "endpoints.teardown_endpoint", "tear endpoints down"
 
 # The values of enumerations of rows; classes called State are other rooms', too.
@@ -32,6 +34,8 @@ EndpointState = Annotated[str, OneOf(Endpoint.State)]
 ResourceState = Annotated[str, OneOf(Resource.State)]
 Wanted = Annotated[str, OneOf(Endpoint.Wanted)]
 ResourceKind = Annotated[str, OneOf(Resource.Kind)]
+RevisionState = Annotated[str, OneOf(Revision.State)]
+_REASON = Field("", max_length=500, description="Why; the history keeps it.")
 
 
 class RunningOut(Schema):
@@ -50,11 +54,46 @@ class ResourceOut(Schema):
     state: ResourceState
 
 
+class RefusedChangeOut(Schema):
+    """A change that SageMaker refused or rolled back; the endpoint serves as before."""
+
+    revision: int
+    state: RevisionState
+    failure: str = Field(description="Why, in the reader's language; AWS's words in its own.")
+    failure_code: str | None = Field(
+        description="The same, for programs: it is stable. null: AWS's words alone are known."
+    )
+
+
+class RevisionOut(Schema):
+    """What an endpoint was asked to be, and what came of it."""
+
+    revision: int
+    state: RevisionState
+    instance_type: str
+    instance_count: int
+    image: str
+    role_arn: str
+    reason: str
+    back_to: int | None = Field(description="The revision that it goes back to.")
+    failure: str | None = Field(description="Why SageMaker did not make it.")
+    failure_code: str | None = Field(description="The same, for programs: it is stable.")
+    created_at: datetime
+    created_by: str | None
+    settled_at: datetime | None = Field(description="When its outcome was seen.")
+
+
 class EndpointOut(Schema):
     """An endpoint: what was asked for, and what SageMaker last said of it."""
 
     name: str
-    revision: int = Field(description="How many endpoints had this name, with this one.")
+    revision: int = Field(
+        description="What is wanted of it: each change, and each endpoint of this name, has one."
+    )
+    updating: bool = Field(description="A change was asked for, and SageMaker has not made it yet.")
+    refused_change: RefusedChangeOut | None = Field(
+        description="The last change, where it was refused or rolled back."
+    )
     state: EndpointState
     wanted: Wanted
     settled: bool = Field(description="Nothing is under way: it serves, it stopped, or it is gone.")
@@ -86,6 +125,24 @@ class EndpointIn(Input):
         "", max_length=40, description="One of INSTANCE_TYPES; empty: the first of them."
     )
     instance_count: int = Field(1, ge=1, le=2**31 - 1)
+
+
+class EndpointChange(Input):
+    """What is to be different; what is left out stays."""
+
+    instance_type: str | None = Field(None, min_length=1, max_length=40)
+    instance_count: int | None = Field(None, ge=1, le=2**31 - 1)
+    image: str | None = Field(
+        None, min_length=1, max_length=255, description="The container's; for admins."
+    )
+    reason: str = _REASON
+
+
+class RollbackIn(Input):
+    """Which revision to go back to."""
+
+    revision: int = Field(ge=1, le=2**31 - 1)
+    reason: str = _REASON
 
 
 class TeardownIn(Input):
@@ -184,6 +241,49 @@ def check(request: HttpRequest, name: str) -> Any:
 
 
 @operation(
+    router, "PATCH", "/endpoints/{name}", id="endpoints_update", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+)  # fmt: skip
+def update(request: HttpRequest, name: str, body: EndpointChange) -> Any:
+    """Change a living endpoint; it serves meanwhile.
+
+    A change is a new revision. With `wait` on `GET /endpoints/{name}` it can be followed: it is
+    done when `settled` is true and `revision` is still the one that this answered. Where that is
+    the one before, `refused_change` says why. What it is already changes nothing. While SageMaker
+    updates it, it is 409 `conflict`.
+    """
+    change = services.Change(**body.dict())
+    return _changed(request, name, change)
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/rollback", id="endpoints_rollback", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+)  # fmt: skip
+def rollback(request: HttpRequest, name: str, body: RollbackIn) -> Any:
+    """Make an endpoint again what it was in an earlier revision: one more change."""
+    endpoint = _endpoint(name)
+    try:
+        change = services.back_to(endpoint=endpoint, number=body.revision)
+    except Revision.DoesNotExist:
+        said = _("The endpoint %(name)s has no revision %(revision)s. Nothing was changed.")
+        said %= {"name": name, "revision": body.revision}
+        raise Problem("invalid", said, errors={"revision": [said]}) from None
+    return _changed(request, name, replace(change, reason=body.reason))
+
+
+@operation(
+    router, "GET", "/endpoints/{name}/revisions", id="endpoints_revisions", scope=Scope.READ,
+    permission=_MAY_LOOK, doing=_LOOKING, response={200: Page[RevisionOut]},
+)  # fmt: skip
+def list_revisions(request: HttpRequest, name: str, query: Query[ListParameters]) -> Any:
+    """What an endpoint was asked to be, the newest first, and what came of each."""
+    rows = _endpoint(name).revisions.select_related("created_by")
+    found = page(request, rows, query, order=("-number",))
+    return {**found, "items": [_revision(row) for row in found["items"]]}
+
+
+@operation(
     router, "POST", "/endpoints/{name}/teardown", id="endpoints_teardown", scope=Scope.OPERATE,
     permission=_MAY_TEAR_DOWN, doing=_TEARING_DOWN, response={202: EndpointOut}, etag=True,
 )  # fmt: skip
@@ -205,6 +305,19 @@ def teardown(request: HttpRequest, name: str, body: TeardownIn) -> Any:
         said = of_validation_error(error)
         said.errors = {"name": error.messages}
         raise said from None
+    return Status(202, _tagged(request, _endpoint(name)))
+
+
+def _changed(request: HttpRequest, name: str, change: services.Change) -> Any:
+    try:
+        services.request_change(
+            endpoint=_endpoint(name),
+            change=change,
+            actor=_caller(request).user,
+            require=lambda row: etags.require_match(request, *_parts(row)),
+        )
+    except services.NotAllowed as refusal:
+        raise Problem("not-allowed", str(refusal)) from None
     return Status(202, _tagged(request, _endpoint(name)))
 
 
@@ -243,10 +356,19 @@ def _parts(endpoint: Endpoint) -> list[object]:
 
 def _shown(endpoint: Endpoint) -> dict[str, Any]:
     failure, hint = endpoint.failure_said, endpoint.hint_said
-    running = endpoint.running
+    running, refused = endpoint.running, endpoint.refused_change
     return {
         "name": endpoint.name,
         "revision": endpoint.revision,
+        "updating": endpoint.updating,
+        "refused_change": None
+        if refused is None
+        else {
+            "revision": refused.number,
+            "state": refused.state,
+            "failure": str(refused.failure_said),
+            "failure_code": refused.failure_said.stable_code,
+        },
         "state": endpoint.state,
         "wanted": endpoint.wanted,
         "settled": endpoint.settled,
@@ -274,4 +396,23 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
             {"kind": one.kind, "name": one.name, "arn": one.arn, "state": one.state}
             for one in endpoint.resources.all()
         ],
+    }
+
+
+def _revision(row: Revision) -> dict[str, Any]:
+    said = row.failure_said
+    return {
+        "revision": row.number,
+        "state": row.state,
+        "instance_type": row.instance_type,
+        "instance_count": row.instance_count,
+        "image": row.image,
+        "role_arn": row.role_arn,
+        "reason": row.reason,
+        "back_to": row.back_to,
+        "failure": str(said) if row.failure else None,
+        "failure_code": said.stable_code if row.failure else None,
+        "created_at": row.created_at,
+        "created_by": row.created_by.get_username() if row.created_by else None,
+        "settled_at": row.settled_at,
     }

@@ -29,5 +29,5 @@ class EndpointsConfig(AppConfig):
         retiring.register_uses(served.endpoints_of)
         roles.grant(roles.VIEWER, "endpoints.view_endpoint", "endpoints.invoke_endpoint")
         roles.grant(roles.OPERATOR, "endpoints.add_endpoint")
-        roles.grant(roles.ADMIN, "endpoints.teardown_endpoint")
+        roles.grant(roles.ADMIN, "endpoints.teardown_endpoint", "endpoints.change_image")
         readiness.register("sagemaker", probe_sagemaker, vital=False, label="SageMaker")

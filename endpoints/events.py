@@ -11,6 +11,29 @@ TEMPLATES: Final = {
     "endpoint.requested": _(
         "Requested the endpoint %(name)s with %(instance_count)s × %(instance_type)s."
     ),
+    "endpoint.update_requested": _(
+        "Requested to change the endpoint %(name)s from %(before)s to %(after)s (revision "
+        "%(revision)s)."
+    ),
+    "endpoint.update_requested_why": _(
+        "Requested to change the endpoint %(name)s from %(before)s to %(after)s (revision "
+        "%(revision)s): %(reason)s"
+    ),
+    "endpoint.update_withdrawn": _(
+        "Withdrew the change of the endpoint %(name)s. It goes on with revision %(revision)s."
+    ),
+    "endpoint.updated": _(
+        "The endpoint %(name)s serves revision %(revision)s: %(instance_count)s × "
+        "%(instance_type)s."
+    ),
+    "endpoint.update_refused": _(
+        "Revision %(revision)s of the endpoint %(name)s was refused. It serves as before. "
+        "%(reason)s"
+    ),
+    "endpoint.update_rolled_back": _(
+        "Revision %(revision)s of the endpoint %(name)s was rolled back. It serves as before. "
+        "%(reason)s"
+    ),
     "endpoint.teardown_requested": _("Requested to tear down the endpoint %(name)s."),
     "endpoint.gone": _("%(name)s is torn down. The archives are kept in %(store)s."),
     "demo.seeded": _("Set up the demo: its models and one endpoint."),

@@ -44,6 +44,35 @@ class NewEndpointForm(forms.Form):
         self.fields["instance_count"].widget.attrs["max"] = settings.MAX_INSTANCES
 
 
+class ChangeForm(NewEndpointForm):
+    """What is to be different of a living endpoint."""
+
+    field_order = ("instance_type", "instance_count", "image", "reason")
+    name = None  # type: ignore[assignment]  # Django's way to leave a field of the parent out
+    image = forms.CharField(
+        label=_("Container image"),
+        max_length=255,
+        required=False,
+        help_text=_("Another image is another SageMaker model. It runs with the execution role."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=500,
+        required=False,
+        help_text=_("The history keeps it. You can leave it empty."),
+    )
+
+    def __init__(self, *args: object, may_change_image: bool, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["image"].disabled = not may_change_image
+        choice = self.fields["instance_type"]
+        assert isinstance(choice, forms.ChoiceField)
+        now = self.initial["instance_type"]
+        if now not in settings.INSTANCE_TYPES:  # what it has already can stay
+            choice.choices = [(now, now), *choice.choices]  # type: ignore[misc]
+
+
 class TeardownForm(forms.Form):
     """The name, typed again."""
 

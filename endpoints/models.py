@@ -98,7 +98,7 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
 
     def whole(self) -> Self:
         """With all that one answer of the API says of them."""
-        return self.select_related("created_by").prefetch_related("resources")
+        return self.select_related("created_by").prefetch_related("resources", "revisions")
 
     def known_as(self, name: str) -> "Endpoint | None":
         """The one of exactly this name that is not gone; else the last that was torn down."""
@@ -109,8 +109,10 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
 
     def next_revision(self, name: str) -> int:
         """One more than any endpoint of this name had, so that derived names are never reused."""
-        last: int | None = self.named(name).aggregate(last=models.Max("revision"))["last"]
-        return (last or 0) + 1
+        found = self.named(name).aggregate(
+            now=models.Max("revision"), ever=models.Max("revisions__number")
+        )
+        return max(found["now"] or 0, found["ever"] or 0) + 1
 
 
 class Endpoint(OldStatus, Leased):
@@ -145,6 +147,13 @@ class Endpoint(OldStatus, Leased):
         GONE = "gone", _("Gone")
         UNRECOGNIZED = "unrecognized", _("Unrecognized")  # sagemaker_status has SageMaker's word
 
+    class Update(models.TextChoices):
+        """How far a change of a living endpoint is; none under way: empty."""
+
+        WANTED = "requested", _("Requested")
+        ASKED = "asked", _("Updating")
+        CLEANING = "cleaning", _("Deleting what it used before")
+
     PORTAL_STATES = frozenset({State.REQUESTED, State.GONE, State.UNRECOGNIZED})
     # Still serving in all of these (BC: EndpointStatus).
     SERVING = (
@@ -169,6 +178,20 @@ class Endpoint(OldStatus, Leased):
     role_arn = models.CharField(max_length=2048)
     instance_type = models.CharField(max_length=40)
     instance_count = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+
+    # A change need not make a new SageMaker model or config: those of an earlier revision are
+    # used on then. None: they are of this revision.
+    model_revision = models.PositiveIntegerField(null=True, blank=True)
+    config_revision = models.PositiveIntegerField(null=True, blank=True)
+    config_count = models.PositiveIntegerField(
+        null=True, blank=True, help_text="What the config says, where the count alone was changed."
+    )
+    update_state = models.CharField(
+        max_length=10, choices=Update, blank=True, default="", db_default=""
+    )
+    update_asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When SageMaker took the update."
+    )
 
     wanted = models.CharField(max_length=10, choices=Wanted, default=Wanted.PRESENT)
     state = models.CharField(
@@ -224,6 +247,7 @@ class Endpoint(OldStatus, Leased):
         permissions = [  # untranslated: names in the database
             ("invoke_endpoint", "Can invoke models on an endpoint"),
             ("teardown_endpoint", "Can tear an endpoint down"),
+            ("change_image", "Can give an endpoint another container image"),
         ]
         constraints = [
             # "The name is case-insensitive in CreateEndpoint" (API: CreateEndpoint, EndpointName).
@@ -247,17 +271,34 @@ class Endpoint(OldStatus, Leased):
     @property
     def model_name(self) -> str:
         """The SageMaker model's name: derived, so that a retry after a crash uses the same."""
-        return f"{self.name}-r{self.revision}"
+        return f"{self.name}-r{self.model_revision or self.revision}"
 
     @property
     def config_name(self) -> str:
         """The endpoint config's name, derived in the same way."""
-        return f"{self.name}-r{self.revision}"
+        return f"{self.name}-r{self.config_revision or self.revision}"
 
     @property
     def outside_config(self) -> str:
         """The config that it uses where somebody gave it another one outside the portal."""
-        return "" if self.config_in_use in ("", self.config_name) else self.config_in_use
+        if self.config_in_use in ("", self.config_name):
+            return ""
+        # In Python, since lists have fetched the resources of all their rows at once.
+        for row in self.resources.all():
+            if row.kind == Resource.Kind.CONFIG and row.name == self.config_in_use:
+                return "" if row.revision is not None else self.config_in_use
+        return self.config_in_use
+
+    @property
+    def updating(self) -> bool:
+        """Whether a change was requested that SageMaker has not made, or refused, yet."""
+        return self.gone_at is None and self.update_state in (self.Update.WANTED, self.Update.ASKED)
+
+    @property
+    def refused_change(self) -> "Revision | None":
+        """The last change, where SageMaker refused it or rolled it back."""
+        last = max(self.revisions.all(), key=lambda one: one.number, default=None)
+        return last if last is not None and last.failure else None
 
     @property
     def requested(self) -> "Running":
@@ -268,9 +309,8 @@ class Endpoint(OldStatus, Leased):
     def running(self) -> "Running":
         """What runs now, as last seen; what was asked for where nothing was seen yet."""
         count, kind = self.instance_count, self.instance_type
-        if self.outside_config:
-            # In Python, since lists have fetched the resources of all their rows at once.
-            rows = [r for r in self.resources.all() if r.name == self.outside_config]
+        if self.config_in_use not in ("", self.config_name):
+            rows = [r for r in self.resources.all() if r.name == self.config_in_use]
             configs = [r for r in rows if r.kind == Resource.Kind.CONFIG]
             if configs:
                 count, kind = configs[0].instance_count or 0, configs[0].instance_type
@@ -281,7 +321,9 @@ class Endpoint(OldStatus, Leased):
         """Whether what runs is not what was asked for here, in number, type or config."""
         if self.gone_at is not None or not self.config_in_use:
             return False
-        return bool(self.outside_config) or (self.serving and self.running != self.requested)
+        if self.outside_config:
+            return True
+        return self.serving and not self.updating and self.running != self.requested
 
     @property
     def failure_said(self) -> Sentence:
@@ -292,6 +334,12 @@ class Endpoint(OldStatus, Leased):
     def hint_said(self) -> Sentence:
         """What is being waited for, or what to do next, in the reader's language."""
         return _said(self.hint_code, self.hint)
+
+    def take(self, revision: "Revision") -> None:
+        """Want what a revision wants; unsaved."""
+        self.revision = revision.number
+        for name in (*Revision.FACTS, *Revision.NAMES):
+            setattr(self, name, getattr(revision, name))
 
     def say(self, *, failure: Sentence | None, hint: Sentence | None) -> None:
         """Set why it stopped and what comes next, each as a code and in English."""
@@ -317,7 +365,14 @@ class Endpoint(OldStatus, Leased):
             return True
         if self.failure:
             return True
+        if self.update_state:
+            return False
         return self.wanted == self.Wanted.PRESENT and self.state == self.State.IN_SERVICE
+
+    @property
+    def may_be_changed(self) -> bool:
+        """Whether it serves, so that SageMaker takes an update, and none is under way there."""
+        return self.serving and self.update_state != self.Update.ASKED
 
     @property
     def tearing_down(self) -> bool:
@@ -360,9 +415,83 @@ class Endpoint(OldStatus, Leased):
             state = self.State.FAILED if self.failure else self.State.DELETING
         elif stopped and state != self.State.FAILED:
             state, label = self.State.FAILED, gettext("Stopped")
+        elif self.updating and self.serving and not self.failure:
+            state, label = self.State.UPDATING, str(self.State.UPDATING.label)
         else:
             label = self.state_label
         return Badge(state, label, spinning=state in self.CHANGING)
+
+
+class Revision(models.Model):
+    """What an endpoint was asked to be: its creation is the first, each change is one more.
+
+    Rows say what was wanted, and what came of it; the endpoint's own columns are those of the one
+    that is wanted now.
+    """
+
+    class State(models.TextChoices):
+        """What came of it."""
+
+        WANTED = "requested", _("Requested")
+        SERVING = "serves", _("Serving")
+        REPLACED = "superseded", _("Replaced")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
+        REFUSED = "refused", _("Refused")
+        ROLLED_BACK = "rolled_back", _("Rolled back")
+
+    FACTS = ("image", "role_arn", "instance_type", "instance_count")
+    # With these, what an endpoint's row takes over from a revision.
+    NAMES = ("model_revision", "config_revision", "config_count")
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=12, choices=State, default=State.WANTED)
+    image = models.CharField(max_length=255)
+    role_arn = models.CharField(max_length=2048)
+    instance_type = models.CharField(max_length=40)
+    instance_count = models.PositiveIntegerField()
+    model_revision = models.PositiveIntegerField(null=True, blank=True)
+    config_revision = models.PositiveIntegerField(null=True, blank=True)
+    config_count = models.PositiveIntegerField(null=True, blank=True)
+    back_to = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The revision that it goes back to."
+    )
+    reason = models.CharField(max_length=500, blank=True)
+    failure = models.TextField(blank=True, help_text="Why SageMaker did not make it, in English.")
+    failure_code = models.JSONField(null=True, blank=True, help_text="The same as a code.")
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="When its outcome was seen.")
+
+    #: What is other than in the revision before, as (before, after); set by tables.py.
+    differs: "list[tuple[str, str]]" = []
+
+    class Meta:
+        ordering = ["endpoint", "-number"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["endpoint", "number"], name="one_revision_a_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint.name} r{self.number}"
+
+    @property
+    def size(self) -> Running:
+        """How many instances of which type."""
+        return Running(self.instance_count, self.instance_type)
+
+    @property
+    def failure_said(self) -> Sentence:
+        """Why SageMaker did not make it, in the reader's language; AWS's words in its own."""
+        return _said(self.failure_code, self.failure)
+
+    @property
+    def badge(self) -> Badge:
+        """What the list of revisions shows of it."""
+        return Badge(self.state, self.get_state_display(), spinning=self.state == self.State.WANTED)
 
 
 class ResourceQuerySet(OldStatusQuerySet["Resource"]):
@@ -378,7 +507,8 @@ class Resource(OldStatus):
     """One of the SageMaker resources that an endpoint owns, as last seen.
 
     There are three from the beginning. A config that somebody gave the endpoint outside the portal
-    is one more (an outside config): it is removed at the teardown, too.
+    is one more (an outside config): it is removed at the teardown, too. A change adds a config, and
+    a model where its image differs; those of the revision before go when the new ones serve.
     """
 
     class Kind(models.TextChoices):
@@ -450,11 +580,21 @@ class Resource(OldStatus):
         editable=False,
         help_text="What the release before reads and writes.",
     )
+    revision = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="The revision that made it; none: the endpoint was never changed, or an outside "
+        "config.",
+    )
     instance_type = models.CharField(
-        max_length=40, blank=True, default="", db_default="", help_text="Of an outside config."
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of a config that is outside, or of an earlier revision.",
     )
     instance_count = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Of an outside config."
+        null=True, blank=True, help_text="Of a config that is outside, or of an earlier revision."
     )
     created_at = models.DateTimeField(null=True, blank=True, help_text="SageMaker's time.")
     changed_at = models.DateTimeField(null=True, blank=True, help_text="When we saw it change.")

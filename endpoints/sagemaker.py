@@ -237,6 +237,28 @@ def list_endpoints(*, changed_since: datetime) -> list[str]:
         return [one["EndpointName"] for page in pages for one in page["Endpoints"]]
 
 
+def update_endpoint(*, name: str, config_name: str) -> None:
+    """Begin to move the endpoint to another config; it serves meanwhile (API: UpdateEndpoint).
+
+    Raises Busy while something else is under way; NotFound where the config cannot be seen (yet).
+    Counts become those of the new config: RetainAllVariantProperties is false.
+    """
+    with _translated(phrase("updating the endpoint %(name)s", name=name)):
+        aws.sagemaker().update_endpoint(EndpointName=name, EndpointConfigName=config_name)
+
+
+def set_count(*, name: str, count: int) -> None:
+    """Begin to change the number of instances, with the same config; raises Busy.
+
+    API: UpdateEndpointWeightsAndCapacities.
+    """
+    with _translated(phrase("changing the number of instances of %(name)s", name=name)):
+        aws.sagemaker().update_endpoint_weights_and_capacities(
+            EndpointName=name,
+            DesiredWeightsAndCapacities=[{"VariantName": VARIANT, "DesiredInstanceCount": count}],
+        )
+
+
 def delete_endpoint(name: str) -> None:
     """Begin to delete it; raises NotFound, or Busy while something else is under way."""
     with _translated(phrase("deleting the endpoint %(name)s", name=name)):

@@ -1,7 +1,9 @@
-"""Create endpoints and tear them down; queue those that are due."""
+"""Create endpoints, change them and tear them down; queue those that are due."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -20,11 +22,13 @@ from endpoints.events import size_of
 from endpoints.models import (
     Endpoint,
     Resource,
+    Revision,
     name_taken,
     name_taken_until_gone,
     valid_instance_count,
 )
 
+MAY_CHANGE_IMAGE = "endpoints.change_image"
 ADVANCE = "endpoints.tasks.advance"
 # Who opens a page sees what AWS said at most so long ago, or is told that it is being asked.
 STALE = timedelta(seconds=10)
@@ -63,6 +67,7 @@ def create_endpoint(
         with transaction.atomic():
             endpoint.save()
             Resource.objects.bulk_create(_resources(endpoint))
+            _note_revision(endpoint, actor=actor)
             record(
                 action="endpoint.requested",
                 subject=endpoint,
@@ -77,9 +82,17 @@ def create_endpoint(
 
 
 def _check_size(instance_type: str, instance_count: int) -> None:
+    _check_type(instance_type)
+    _check_count(instance_count)
+
+
+def _check_type(instance_type: str) -> None:
     if instance_type not in settings.INSTANCE_TYPES:
         known = {"types": ", ".join(settings.INSTANCE_TYPES)}
         raise ValidationError({"instance_type": _("Choose one of: %(types)s.") % known})
+
+
+def _check_count(instance_count: int) -> None:
     try:
         valid_instance_count(instance_count)
     except ValidationError as error:
@@ -147,6 +160,207 @@ def _resources(endpoint: Endpoint) -> list[Resource]:
         Resource.Kind.ENDPOINT: endpoint.name,
     }
     return [Resource(endpoint=endpoint, kind=kind, name=name) for kind, name in names.items()]
+
+
+def _note_revision(
+    endpoint: Endpoint,
+    *,
+    actor: User | None,
+    state: Revision.State = Revision.State.WANTED,
+    reason: str = "",
+    back_to: int | None = None,
+) -> Revision:
+    """Write down what is wanted of the endpoint now."""
+    columns = {name: getattr(endpoint, name) for name in (*Revision.FACTS, *Revision.NAMES)}
+    return Revision.objects.create(
+        endpoint=endpoint,
+        number=endpoint.revision,
+        state=state,
+        reason=reason,
+        back_to=back_to,
+        created_at=clock.now(),
+        created_by=actor,
+        **columns,
+    )
+
+
+class NotAllowed(Exception):
+    """Nothing was changed, as this user may not; ``str()`` says it in the reader's language."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be different; None: it stays. ``back_to``: the revision whose facts these are."""
+
+    instance_type: str | None = None
+    instance_count: int | None = None
+    image: str | None = None
+    reason: str = ""
+    back_to: int | None = None
+
+
+def back_to(*, endpoint: Endpoint, number: int) -> Change:
+    """The change that makes an endpoint what it was in a revision. Raises Revision.DoesNotExist."""
+    found = endpoint.revisions.get(number=number)
+    return Change(
+        instance_type=found.instance_type,
+        instance_count=found.instance_count,
+        image=found.image,
+        back_to=number,
+    )
+
+
+@transaction.atomic
+def request_change(
+    *,
+    endpoint: Endpoint,
+    change: Change,
+    actor: User | None,
+    require: Callable[[Endpoint], None] | None = None,
+) -> Endpoint:
+    """Record that a living endpoint is to be another one; the reconciler updates it.
+
+    It serves meanwhile. Where the image differs it gets a new SageMaker model and config, where the
+    type differs a new config; where the count alone differs it keeps both. A change that SageMaker
+    has not been asked for yet is withdrawn by the next one. ``require`` is called with the locked
+    row before anything is changed, and may raise. Idempotent: what it is already changes nothing.
+
+    Raises ValidationError, by field, with nothing changed; its code is CONFLICT where the endpoint
+    does not serve, or is being updated. Raises NotAllowed where ``actor`` may give it no other
+    image: an image runs with the execution role, so who chooses it has that role's rights.
+    """
+    row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+    if require is not None:
+        require(row)
+    _check_may_be_changed(row)
+    old = _serving_revision(row)
+    wanted: dict[str, Any] = {
+        "instance_type": change.instance_type or old.instance_type,
+        "instance_count": change.instance_count or old.instance_count,
+        "image": change.image or old.image,
+    }
+    if wanted["image"] != old.image and actor is not None and not actor.has_perm(MAY_CHANGE_IMAGE):
+        raise NotAllowed(_("Only admins may give an endpoint another image. Nothing was changed."))
+    # What it has already stays allowed, where a setting has changed since.
+    if change.instance_type not in (None, old.instance_type):
+        _check_type(wanted["instance_type"])
+    if change.instance_count not in (None, old.instance_count):
+        _check_count(wanted["instance_count"])
+    pending = row.updating
+    same = all(getattr(old, name) == value for name, value in wanted.items())
+    if same and not pending and not row.changed_outside:
+        return row
+    if pending:
+        _withdraw(row)
+    row.take(old)
+    if same and not row.changed_outside:
+        _go_on(row, Endpoint.Update.CLEANING)
+        record(
+            action="endpoint.update_withdrawn",
+            subject=row,
+            actor=actor,
+            parameters={"name": row.name, "revision": row.revision},
+        )
+        return row
+    _want(row, old, wanted)
+    _check_fields(row)
+    _write_resources(row, old)
+    _go_on(row, Endpoint.Update.WANTED)
+    _note_revision(row, actor=actor, reason=change.reason, back_to=change.back_to)
+    record(
+        action="endpoint.update_requested"
+        if not change.reason
+        else "endpoint.update_requested_why",
+        subject=row,
+        actor=actor,
+        parameters={
+            "name": row.name,
+            "revision": row.revision,
+            "before": str(old.size) if old.image == row.image else f"{old.size}, {old.image}",
+            "after": str(row.requested)
+            if old.image == row.image
+            else f"{row.requested}, {row.image}",
+            **({"reason": change.reason} if change.reason else {}),
+        },
+    )
+    return row
+
+
+def _check_may_be_changed(row: Endpoint) -> None:
+    if row.gone_at is not None or row.tearing_down:
+        said = _("The endpoint %(name)s is torn down, or is being torn down. Nothing was changed.")
+    elif not row.serving:
+        said = _("The endpoint %(name)s does not serve yet, so it cannot be changed. Wait for it.")
+    elif not row.may_be_changed:
+        said = _(
+            "SageMaker is updating the endpoint %(name)s. Wait until that is over. Nothing was "
+            "changed."
+        )
+    else:
+        return
+    raise ValidationError(said % {"name": row.name}, code=CONFLICT)
+
+
+def _serving_revision(row: Endpoint) -> Revision:
+    """What serves now; written down where the endpoint was made by the release before."""
+    found = row.revisions.filter(state=Revision.State.SERVING).first()
+    if found is None:
+        first = row.revisions.filter(number=row.revision).first()
+        if first is None:
+            first = _note_revision(row, actor=row.created_by)
+        first.state, first.settled_at = Revision.State.SERVING, clock.now()
+        first.save(update_fields=["state", "settled_at"])
+        found = first
+    return found
+
+
+def _withdraw(row: Endpoint) -> None:
+    row.revisions.filter(number=row.revision).update(
+        state=Revision.State.WITHDRAWN, settled_at=clock.now()
+    )
+
+
+def _want(row: Endpoint, old: Revision, wanted: dict[str, Any]) -> None:
+    """Set what the row wants, and whose model and config it uses."""
+    for name, value in wanted.items():
+        setattr(row, name, value)
+    same_model = row.image == old.image and row.role_arn == old.role_arn
+    same_config = same_model and row.instance_type == old.instance_type and not row.outside_config
+    row.revision = Endpoint.objects.next_revision(row.name)
+    row.model_revision = (old.model_revision or old.number) if same_model else None
+    row.config_revision = (old.config_revision or old.number) if same_config else None
+    row.config_count = (old.config_count or old.instance_count) if same_config else None
+
+
+def _write_resources(row: Endpoint, old: Revision) -> None:
+    """Rows for what is to be made; those that there are say of which revision they are."""
+    there = row.resources.exclude(kind=Resource.Kind.ENDPOINT)
+    before = Endpoint(name=row.name)
+    before.take(old)
+    model, config = before.model_name, before.config_name
+    own = there.filter(kind=Resource.Kind.MODEL, name=model)
+    own.update(revision=old.model_revision or old.number)
+    there.filter(kind=Resource.Kind.CONFIG, name=config).update(
+        revision=old.config_revision or old.number,
+        instance_type=old.instance_type,
+        instance_count=old.config_count or old.instance_count,
+    )
+    for kind, name in (
+        (Resource.Kind.MODEL, row.model_name),
+        (Resource.Kind.CONFIG, row.config_name),
+    ):
+        Resource.objects.get_or_create(
+            endpoint=row, kind=kind, name=name, defaults={"revision": row.revision}
+        )
+
+
+def _go_on(row: Endpoint, update: Endpoint.Update) -> None:
+    row.update_state, row.update_asked_at = update, None
+    row.attempts, row.check_after = 0, clock.now()
+    starts = phrase("The update starts in a few seconds.").named("endpoint.update_starts")
+    row.say(failure=None, hint=starts)
+    row.save()
+    enqueue_on_commit(ADVANCE, row.pk)
 
 
 @transaction.atomic

@@ -1,6 +1,7 @@
 """The tables of the endpoint pages: endpoints, what one can serve, and what happened to it."""
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 from django.db.models import Count, OuterRef, Subquery
@@ -10,7 +11,7 @@ from django.utils.translation import gettext as _
 from activity.models import Event
 from core.tables import Choice, Column, Search, Table
 from endpoints import last_calls
-from endpoints.models import Endpoint, EndpointQuerySet
+from endpoints.models import Endpoint, EndpointQuerySet, Revision
 from models_catalog.models import Version, VersionQuerySet
 
 # The values of the filters, as they stand in the address.
@@ -135,3 +136,33 @@ def events(request: HttpRequest, endpoint: Endpoint) -> Table:
     """What happened to an endpoint, newest first; it has only its pages of a table."""
     rows = Event.objects.about(Endpoint.activity_kind, endpoint.pk)
     return Table(request, rows, columns=[], default_sort="-id")
+
+
+def revisions(request: HttpRequest, endpoint: Endpoint) -> Table:
+    """What it was asked to be."""
+    return Table(
+        request,
+        endpoint.revisions.select_related("created_by"),
+        columns=[
+            Column("revision", _("Revision"), sort="number", numeric=True),
+            Column("state", _("State")),
+            Column("size", _("Runs on")),
+            Column("differs", _("What differs")),
+            Column("by", _("By"), sort="created_by__username"),
+            Column("when", _("When"), sort="created_at"),
+            Column("actions", ""),
+        ],
+        default_sort="-revision",
+    )
+
+
+def with_differences(rows: list[Revision]) -> list[Revision]:
+    """The revisions, each with ``differs``: what it has other than the one before, as pairs.
+
+    Of a page of them; the one before the last is not on it, so that one has none.
+    """
+    by_number = sorted(rows, key=lambda row: row.number)
+    for before, row in pairwise(by_number):
+        pairs = [(str(before.size), str(row.size)), (before.image, row.image)]
+        row.differs = [pair for pair in pairs if pair[0] != pair[1]]
+    return rows

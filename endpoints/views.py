@@ -18,8 +18,8 @@ from core import errors
 from core.permissions import actor, require_permission
 from core.ui import Tab
 from endpoints import services, tables
-from endpoints.forms import NewEndpointForm, TeardownForm
-from endpoints.models import Endpoint
+from endpoints.forms import ChangeForm, NewEndpointForm, TeardownForm
+from endpoints.models import Endpoint, Revision
 from models_catalog.models import Version
 
 _may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
@@ -106,8 +106,9 @@ _OVERVIEW = _Part("overview", "endpoints:detail", live=True)
 _MODELS = _Part("models", "endpoints:models", live=False)
 _USE = _Part("use", "endpoints:use", live=False)
 _CONFIGURATION = _Part("configuration", "endpoints:configuration", live=True)
+_REVISIONS = _Part("revisions", "endpoints:revisions", live=True)
 _HISTORY = _Part("history", "endpoints:history", live=True)
-_PARTS = (_OVERVIEW, _MODELS, _USE, _CONFIGURATION, _HISTORY)
+_PARTS = (_OVERVIEW, _MODELS, _USE, _CONFIGURATION, _REVISIONS, _HISTORY)
 
 
 @require_safe
@@ -136,6 +137,13 @@ def use(request: HttpRequest, pk: int) -> HttpResponse:
 def configuration(request: HttpRequest, pk: int) -> HttpResponse:
     """What runs, what was requested, and the names of the resources in SageMaker."""
     return _page(request, pk, _CONFIGURATION)
+
+
+@require_safe
+@_may_look
+def revisions(request: HttpRequest, pk: int) -> HttpResponse:
+    """What an endpoint was asked to be, and what came of each."""
+    return _page(request, pk, _REVISIONS)
 
 
 @require_safe
@@ -197,6 +205,7 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         "versions": versions,
         "tabs": _tabs(endpoint, part, versions),
         "resources": list(endpoint.resources.order_by("id")),
+        "refused_revision": None if endpoint.gone_at else endpoint.refused_change,
     }
     events = Event.objects.about(Endpoint.activity_kind, endpoint.pk)
     if not endpoint.may_be_torn_down:
@@ -208,6 +217,9 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         context["table"] = tables.versions(request, endpoint)
     elif part is _USE:
         context |= _use_context(request, endpoint)
+    elif part is _REVISIONS:
+        table = tables.revisions(request, endpoint)
+        context |= {"table": table, "revisions": tables.with_differences(table.rows)}
     elif part is _HISTORY:
         table = tables.events(request, endpoint)
         context |= {"table": table, "events": table.rows}
@@ -220,6 +232,7 @@ def _tabs(endpoint: Endpoint, part: _Part, versions: int) -> list[Tab]:
         _MODELS: _("Models"),
         _USE: _("Use"),
         _CONFIGURATION: _("Configuration"),
+        _REVISIONS: _("Revisions"),
         _HISTORY: pgettext("of an endpoint", "History"),
     }
     return [
@@ -241,6 +254,46 @@ def _use_context(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
     chosen = request.GET.get("version", "")
     example = next((one for one in versions if str(one.pk) == chosen), newest)
     return {"choices": versions, "example": example, "region": settings.AWS_REGION}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@_may_create
+def change(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change a living endpoint; ``?back_to=N`` presets what it was in that revision."""
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    if not endpoint.may_be_changed:
+        messages.info(request, _("It cannot be changed now. Nothing was changed."))
+        return redirect(endpoint)
+    asked = request.GET.get("back_to", "")
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
+    back = endpoint.revisions.filter(number=number).first()
+    facts: Endpoint | Revision = back or endpoint
+    names = ("instance_type", "instance_count", "image")
+    form = ChangeForm(
+        request.POST if request.method == "POST" else None,
+        initial={name: getattr(facts, name) for name in names},
+        may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
+    )
+    if form.is_valid():
+        wanted = {name: form.cleaned_data[name] or getattr(endpoint, name) for name in names}
+        same = all(getattr(endpoint, name) == value for name, value in wanted.items())
+        asked_for = services.Change(
+            **wanted, reason=form.cleaned_data["reason"], back_to=back.number if back else None
+        )
+        try:
+            if same and not endpoint.updating and not endpoint.changed_outside:
+                raise ValidationError(
+                    _("It is so already: change the type, the number or the image.")
+                )
+            services.request_change(endpoint=endpoint, change=asked_for, actor=actor(request))
+        except ValidationError as error:
+            form.add_error(None, error)
+        except services.NotAllowed as refusal:
+            form.add_error("image", str(refusal))
+        else:
+            return redirect(endpoint)
+    context = {"form": form, "endpoint": endpoint, "back": back}
+    return render(request, "endpoints/change.html", context, status=400 if form.errors else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -145,6 +145,8 @@ ACCESS: dict[str, Access] = {
     "endpoints:use": Access(VIEWER),
     "endpoints:configuration": Access(VIEWER),
     "endpoints:history": Access(VIEWER),
+    "endpoints:revisions": Access(VIEWER),
+    "endpoints:change": Access(OPERATOR, post=(400,)),
     "endpoints:live": Access(VIEWER),
     "endpoints:check": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:teardown": Access(ADMIN, post=(400,)),

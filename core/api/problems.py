@@ -368,7 +368,8 @@ def of_validation_error(error: ValidationError) -> Problem:
     It is a conflict where its codes say so (core.errors.CONFLICT).
     """
     if not hasattr(error, "error_dict"):
-        return Problem("invalid", " ".join(error.messages))
+        conflict = all(one.code == errors.CONFLICT for one in error.error_list)
+        return Problem("conflict" if conflict else "invalid", " ".join(error.messages))
     by_field = {name: list(said) for name, said in error.message_dict.items()}
     found = [one for each in error.error_dict.values() for one in each]
     if all(one.code == errors.CONFLICT for one in found):

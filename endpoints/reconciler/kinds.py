@@ -122,7 +122,7 @@ class ConfigKind(ResourceKind):
             name=endpoint.config_name,
             model_name=endpoint.model_name,
             instance_type=endpoint.instance_type,
-            instance_count=endpoint.instance_count,
+            instance_count=endpoint.config_count or endpoint.instance_count,
             tags=_tags(endpoint),
         )
 
@@ -133,7 +133,7 @@ class ConfigKind(ResourceKind):
         return found.facts == {
             "model": endpoint.model_name,
             "instance_type": endpoint.instance_type,
-            "instance_count": endpoint.instance_count,
+            "instance_count": endpoint.config_count or endpoint.instance_count,
         }
 
 
@@ -163,7 +163,30 @@ class OutsideConfigKind(ConfigKind):
         raise NotImplementedError("nobody but who changed the endpoint creates its outside config")
 
     def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
-        return found.facts["model"] == endpoint.model_name
+        return found.facts["model"] in _own_models(endpoint)
+
+
+class EarlierConfigKind(OutsideConfigKind):
+    """A config that the portal made for another revision; it goes when it serves no more."""
+
+    ours_once_seen = True
+
+
+class EarlierModelKind(ModelKind):
+    """A model that the portal made for another revision; it goes when it serves no more."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    def create(self, endpoint: Endpoint) -> str:
+        raise NotImplementedError("a revision that is not wanted any more is not created")
+
+    def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
+        return found.facts["store"] == endpoint.model_data_url
 
 
 class EndpointKind(ResourceKind):
@@ -199,6 +222,11 @@ class EndpointKind(ResourceKind):
 MODEL, CONFIG, ENDPOINT = ModelKind(), ConfigKind(), EndpointKind()
 # The order of creation; teardown goes backwards.
 KINDS: tuple[ResourceKind, ...] = (MODEL, CONFIG, ENDPOINT)
+
+
+def _own_models(endpoint: Endpoint) -> set[str]:
+    rows = endpoint.resources.filter(kind=Resource.Kind.MODEL)
+    return {endpoint.model_name, *rows.values_list("name", flat=True)}
 
 
 def _tags(endpoint: Endpoint) -> dict[str, str]:

@@ -6,9 +6,9 @@ from activity.models import Event
 from core import errors
 from core.lease import LeaseLost
 from core.sentences import Sentence, phrase
-from endpoints.models import Endpoint, Resource
+from endpoints.models import Endpoint, Resource, Revision
 from endpoints.reconciler import writing
-from endpoints.reconciler.kinds import CONFIG, ENDPOINT, KINDS, MODEL
+from endpoints.reconciler.kinds import CONFIG, ENDPOINT, KINDS, MODEL, Found, ResourceKind
 from endpoints.reconciler.run import (
     AT_ONCE,
     LEASE,
@@ -41,7 +41,10 @@ def advance(endpoint_id: int) -> bool:
         logger.info("endpoint %s: the lease was lost before anything was changed", run.endpoint)
         run.check_in = AT_ONCE
     except NotOurs as error:
-        run.stop(error.event)
+        if run.endpoint.updating and run.endpoint.serving:
+            run.give_update_up(Revision.State.REFUSED, error.event.sentence)
+        else:
+            run.stop(error.event)
     except errors.AwsError as error:
         _handle(run, error)
     writing.write(run)
@@ -58,6 +61,8 @@ def _handle(run: Run, error: errors.AwsError) -> None:
     if isinstance(error, errors.Denied):
         denied = NewEvent("endpoint.denied", said, Event.Level.ERROR)
         run.stop(denied, _STAYS if error.todo else _WHAT_TO_ALLOW)
+    elif run.endpoint.updating and run.endpoint.serving:
+        run.give_update_up(Revision.State.REFUSED, error.sentence)
     else:
         run.stop(NewEvent("endpoint.refused", said, Event.Level.ERROR), _WHAT_TO_CHANGE)
 
@@ -70,7 +75,8 @@ def _create_missing(run: Run) -> None:
         return
     for kind in KINDS:
         if run.look(kind) is None and not run.may_be_unseen(kind):
-            if kind is CONFIG and found and run.endpoint.outside_config:
+            outside = run.endpoint.outside_config and not run.endpoint.updating
+            if kind is CONFIG and found and outside:
                 if run.state(kind) != Resource.State.GONE:  # the endpoint uses another one
                     run.note(kind, Resource.State.GONE)
                 continue
@@ -87,11 +93,71 @@ def _create_missing(run: Run) -> None:
         reason = Sentence.verbatim(found.failure) if found.failure else NO_REASON
         said = phrase("SageMaker could not start the endpoint: %(reason)s", reason=reason)
         run.stop(said.named("endpoint.failed"), _FAILED)
+    elif run.endpoint.update_state and found.state in _UPDATABLE:
+        _go_on_with_update(run, found)
     else:
         run.check_in = WHEN_SETTLED
         if found.state != Resource.State.IN_SERVICE:
             said = phrase("State in SageMaker: %(state)s.", state=found.status)
             run.hint = said.named("endpoint.other_state")
+
+
+def _go_on_with_update(run: Run, found: Found) -> None:
+    """Ask for the update, see what came of it, and then delete what the endpoint used before.
+
+    An update that rolls back ends InService with the config before and a FailureReason (BC:
+    DescribeEndpoint). Neither the config in use nor the one it moves from may be deleted meanwhile.
+    """
+    if run.endpoint.update_state == Endpoint.Update.CLEANING:
+        _clean(run, found)
+    elif run.reached(found) and found.state == Resource.State.IN_SERVICE:
+        run.update_done()
+    elif run.update_may_be_unseen(found):
+        run.wait(_IN_PROGRESS[Resource.State.UPDATING])
+    elif run.endpoint.update_state == Endpoint.Update.WANTED or not (
+        # Of an update that nothing tells of it is not known that it failed: it is asked for again.
+        run.update_seen or found.failure
+    ):
+        run.update()
+        run.hint = _IN_PROGRESS[Resource.State.UPDATING]
+    else:
+        reason = Sentence.verbatim(found.failure) if found.failure else NO_REASON
+        run.give_update_up(Revision.State.ROLLED_BACK, reason)
+
+
+def _clean(run: Run, found: Found) -> None:
+    """Delete one config or model of another revision; the update is over when none is left.
+
+    Where somebody gave the endpoint a config outside the portal meanwhile, it may need any of the
+    models: all stay then, until the next update or the teardown. So they do where instances of both
+    configs serve (BC: EndpointStatus, UpdateRollbackFailed).
+    """
+    if not run.endpoint.outside_config and found.state == Resource.State.IN_SERVICE:
+        for kind in (*run.earlier_configs, *run.earlier_models):
+            if _delete_one(run, kind):
+                run.hint = _CLEANING
+                return
+    run.endpoint.update_state = ""
+    run.check_in = AT_ONCE
+
+
+def _delete_one(run: Run, kind: ResourceKind) -> bool:
+    """Delete a config or a model; False where that is done, or it is not ours to delete."""
+    if run.state(kind) in (Resource.State.GONE, Resource.State.KEPT):
+        return False
+    try:
+        found = run.look(kind)
+    except NotOurs:
+        run.keep(kind)
+        return False
+    if found is None and run.state(kind) == Resource.State.DELETING:
+        run.note(kind, Resource.State.GONE)
+        return False
+    if found and (needed := run.used_elsewhere(kind, found)):
+        run.keep(kind, needed)
+        return False
+    run.delete(kind)
+    return True
 
 
 def _delete_all(run: Run) -> None:
@@ -104,7 +170,8 @@ def _delete_all(run: Run) -> None:
     A deletion is asked for once even where the read found nothing: the read may lag behind a
     create of a moment ago, and a delete that finds nothing does no harm.
     """
-    for kind in (ENDPOINT, *run.outside_configs, CONFIG, MODEL):
+    configs = (*run.outside_configs, *run.earlier_configs, CONFIG)
+    for kind in (ENDPOINT, *configs, *run.earlier_models, MODEL):
         if run.state(kind) in (Resource.State.GONE, Resource.State.KEPT):
             continue
         try:
@@ -160,6 +227,11 @@ _IN_PROGRESS = {
 _FAILED = phrase(
     "A failed endpoint can only be deleted. Tear it down, then create it again."
 ).named("endpoint.tear_down")
+# An update can be asked for in these: to UpdateRollbackFailed it is the way out.
+_UPDATABLE = (Resource.State.IN_SERVICE, Resource.State.UPDATE_ROLLBACK_FAILED)
+_CLEANING = phrase("The portal is deleting what the endpoint used before.").named(
+    "endpoint.cleaning"
+)
 _STOPPING = phrase("SageMaker is stopping the instances.").named("endpoint.stopping")
 _STAYS = phrase("What exists stays as it is. The portal retries every five minutes.").named(
     "endpoint.retried"

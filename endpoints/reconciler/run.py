@@ -14,11 +14,13 @@ from core import aws, backoff, clock, errors
 from core.sentences import Sentence, phrase
 from endpoints import sagemaker
 from endpoints.events import TEMPLATES, size_of
-from endpoints.models import Endpoint, Resource
+from endpoints.models import Endpoint, Resource, Revision
 from endpoints.reconciler.kinds import (
     CONFIG,
     ENDPOINT,
     MODEL,
+    EarlierConfigKind,
+    EarlierModelKind,
     Found,
     OutsideConfigKind,
     ResourceKind,
@@ -83,13 +85,19 @@ class Run:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
+        #: The revision that was wanted when the run began.
+        self.revision = endpoint.revision
         self.resources: dict[str, Resource] = {}
         self.outside_configs: list[OutsideConfigKind] = []
+        self.earlier_configs: list[EarlierConfigKind] = []
+        self.earlier_models: list[EarlierModelKind] = []
         for resource in endpoint.resources.order_by("pk"):
-            if resource.kind == CONFIG.kind and resource.name != endpoint.config_name:
-                self._add_outside_config(resource)
-            else:
-                self.resources[resource.kind] = resource
+            self._add(resource)
+        at_work = self.resources[ENDPOINT.key]
+        # Of an update that was asked for: SageMaker has been seen at work on it.
+        self.update_seen = bool(at_work.sagemaker_status) and at_work.state in Resource.IN_PROGRESS
+        #: What came of revisions, by their numbers; the columns to write.
+        self.outcomes: dict[int, dict[str, object]] = {}
         self.seen: set[ResourceKind] = set()
         self.events: list[NewEvent] = []
         self.failure: Sentence | None = None
@@ -126,11 +134,29 @@ class Run:
             code = f"endpoint.{kind.kind}.foreign"
             raise NotOurs(NewEvent(code, facts, Event.Level.ERROR))
         # A model or config that is being deleted may be read for a while longer.
+        if kind is ENDPOINT and self.update_may_be_unseen(found):
+            return found
         if found.status or resource.state != Resource.State.DELETING:
             self.note(kind, found.state, found=found)
         if kind is ENDPOINT:
             self._note_running(found)
         return found
+
+    def reached(self, found: Found) -> bool:
+        """Whether the endpoint is as its revision wants it: its config, and how many instances."""
+        endpoint = self.endpoint
+        if found.facts["config"] != endpoint.config_name:
+            return False
+        return endpoint.config_count is None or found.running_count == endpoint.instance_count
+
+    def update_may_be_unseen(self, found: Found) -> bool:
+        """Whether an update was asked for so recently that a read which misses it says nothing."""
+        endpoint = self.endpoint
+        if endpoint.update_state != Endpoint.Update.ASKED or self.update_seen or found.in_progress:
+            return False
+        if self.reached(found) or endpoint.update_asked_at is None:
+            return False
+        return clock.now() - endpoint.update_asked_at < READ_LAG
 
     def _note_running(self, found: Found) -> None:
         """Note which config the endpoint uses, and how many instances run.
@@ -139,6 +165,7 @@ class Run:
         described once: a config never changes (API: CreateEndpointConfig).
         """
         config, before = str(found.facts["config"]), self.endpoint.config_in_use
+        outside_before = self.endpoint.outside_config
         if found.running_count is not None:
             self.endpoint.running_count = found.running_count
         if config == before:
@@ -154,10 +181,26 @@ class Run:
             self.seen.add(outside)
             self.found_outside_config = True
         self.endpoint.config_in_use = config
-        if before or self.endpoint.outside_config:
+        if outside_before or self.endpoint.outside_config:
             facts = {"name": self.endpoint.name, "config": config}
             event = NewEvent("endpoint.updated_outside", facts, Event.Level.WARNING)
             self.events.append(event)
+
+    def _add(self, row: Resource) -> None:
+        wanted = {CONFIG.kind: self.endpoint.config_name, MODEL.kind: self.endpoint.model_name}
+        kind = Resource.Kind(row.kind)
+        if wanted.get(kind, row.name) == row.name:
+            self.resources[row.kind] = row
+        elif kind == MODEL.kind:
+            model = EarlierModelKind(row.name)
+            self.earlier_models.append(model)
+            self.resources[model.key] = row
+        elif row.revision is None:
+            self._add_outside_config(row)
+        else:
+            config = EarlierConfigKind(row.name)
+            self.earlier_configs.append(config)
+            self.resources[config.key] = row
 
     def _add_outside_config(self, row: Resource) -> OutsideConfigKind:
         outside = OutsideConfigKind(row.name)
@@ -219,7 +262,59 @@ class Run:
         self.note(kind, kind.new_state, arn=arn)
         if kind is ENDPOINT:
             self.endpoint.config_in_use, self.endpoint.running_count = "", None
+            if self.endpoint.config_count not in (None, self.endpoint.instance_count):
+                # The config makes as many as it says; the count is changed again when it serves.
+                self.endpoint.update_state = Endpoint.Update.WANTED
         self.check_in = SOON if kind is ENDPOINT else AT_ONCE
+
+    def update(self) -> None:
+        """Have SageMaker move the endpoint to what is wanted: the one changing call of this run."""
+        endpoint = self.endpoint
+        self.hold()
+        if endpoint.config_count is not None and endpoint.config_in_use == endpoint.config_name:
+            logger.info("endpoint %s: %s instances", endpoint, endpoint.instance_count)
+            sagemaker.set_count(name=endpoint.name, count=endpoint.instance_count)
+        else:
+            logger.info("endpoint %s: moving to the config %s", endpoint, endpoint.config_name)
+            sagemaker.update_endpoint(name=endpoint.name, config_name=endpoint.config_name)
+        self.note(ENDPOINT, Resource.State.UPDATING)
+        endpoint.update_state, endpoint.update_asked_at = Endpoint.Update.ASKED, clock.now()
+
+    def update_done(self) -> None:
+        """The wanted revision serves: those before it are replaced, and what they used can go."""
+        now, endpoint = clock.now(), self.endpoint
+        for one in endpoint.revisions.filter(state=Revision.State.SERVING):
+            self.outcomes[one.number] = {"state": Revision.State.REPLACED, "settled_at": now}
+        self.outcomes[endpoint.revision] = {"state": Revision.State.SERVING, "settled_at": now}
+        facts = {**self._revision(), **size_of(endpoint)}
+        self._end_update(NewEvent("endpoint.updated", facts, Event.Level.SUCCESS))
+
+    def give_update_up(self, state: Revision.State, reason: Sentence) -> None:
+        """The update was refused or rolled back: what serves is wanted again."""
+        endpoint = self.endpoint
+        self.outcomes[endpoint.revision] = {
+            "state": state,
+            "settled_at": clock.now(),
+            "failure": reason.english(),
+            "failure_code": reason.as_json(),
+        }
+        code = "endpoint.update_refused"
+        if state == Revision.State.ROLLED_BACK:
+            code = "endpoint.update_rolled_back"
+        facts = {**self._revision(), "reason": reason}
+        before = endpoint.revisions.filter(state=Revision.State.SERVING).first()
+        assert before is not None, "a change is taken of an endpoint that serves alone"
+        endpoint.take(before)
+        self._end_update(NewEvent(code, facts, Event.Level.ERROR))
+
+    def _revision(self) -> dict[str, codes.Scalar]:
+        endpoint = self.endpoint
+        return {"name": endpoint.name, "revision": endpoint.revision}
+
+    def _end_update(self, event: NewEvent) -> None:
+        self.events.append(event)
+        self.endpoint.update_state, self.endpoint.update_asked_at = Endpoint.Update.CLEANING, None
+        self.check_in = AT_ONCE
 
     def delete(self, kind: ResourceKind) -> None:
         """Delete a resource: the one changing call of this run."""
@@ -242,7 +337,8 @@ class Run:
         Raises LeaseLost where another worker acts on the endpoint by now, or where its user wants
         something else.
         """
-        Endpoint.objects.filter(wanted=self.endpoint.wanted).renew(self.endpoint, lease=LEASE)
+        same = Endpoint.objects.filter(wanted=self.endpoint.wanted, revision=self.revision)
+        same.renew(self.endpoint, lease=LEASE)
 
     def keep(self, kind: ResourceKind, because: NewEvent | None = None) -> None:
         """Leave it alone; it counts as done. ``because``: the event, where it is not that of what
@@ -263,7 +359,7 @@ class Run:
         if kind is ENDPOINT:
             return None
         name = self.resources[kind.key].name
-        if kind is MODEL and (config := self._kept_config_with_our_model()):
+        if kind.kind == MODEL.kind and (config := self._kept_config_with_our_model()):
             facts: dict[str, codes.Scalar] = {"name": name, "config": config}
             return NewEvent("endpoint.model.in_use", facts, Event.Level.WARNING)
         try:
@@ -274,7 +370,8 @@ class Run:
         if not other:
             return None
         facts = {"name": name, "other": other}
-        code = "endpoint.model.in_use_by" if kind is MODEL else "endpoint.config.in_use"
+        is_model = kind.kind == MODEL.kind
+        code = "endpoint.model.in_use_by" if is_model else "endpoint.config.in_use"
         return NewEvent(code, facts, Event.Level.WARNING)
 
     def _kept_config_with_our_model(self) -> str:
@@ -296,7 +393,7 @@ class Run:
             self.hold()  # the account may have many
             with contextlib.suppress(errors.NotFound):
                 used = sagemaker.describe_endpoint(other).config_name
-                if kind is MODEL:
+                if kind.kind == MODEL.kind:
                     used = sagemaker.describe_config(used).model_name
                 if used == name:
                     return other

@@ -8,7 +8,7 @@ from activity.models import Event
 from activity.services import record
 from core import clock
 from core.jobs import enqueue_on_commit
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, Revision
 from endpoints.reconciler.run import NewEvent, Run
 
 logger = logging.getLogger(__name__)
@@ -17,6 +17,8 @@ _WRITTEN = (
     *("state", "sagemaker_status", "failure", "failure_code", "hint", "hint_code", "attempts"),
     *("checked_at", "check_after", "gone_at", "config_in_use", "running_count"),
 )
+# Of an update; whoever asks for another change meanwhile goes before.
+_OF_UPDATE = ("revision", "update_state", "update_asked_at", *Revision.FACTS, *Revision.NAMES)
 
 
 @transaction.atomic
@@ -31,19 +33,31 @@ def write(run: Run) -> None:
     for kind in run.seen:
         run.resources[kind.key].save()
     events = [*run.events, *_events_of_failure(run, row)]
+    if seen.state == Endpoint.State.IN_SERVICE != row.state and not seen.update_state:
+        row.revisions.filter(number=seen.revision, state=Revision.State.WANTED).update(
+            state=Revision.State.SERVING, settled_at=now
+        )
     row.state, row.sagemaker_status = seen.state, seen.sagemaker_status
     row.config_in_use, row.running_count = seen.config_in_use, seen.running_count
     row.say(failure=run.failure, hint=run.hint)
     row.attempts = row.attempts + 1 if run.retrying else 0
     row.checked_at = now
+    same = row.wanted == seen.wanted and row.revision == run.revision
     # A user who wants something else by now is not kept waiting.
-    row.check_after = now + run.check_in if row.wanted == seen.wanted else now
+    row.check_after = now + run.check_in if same else now
+    written = [*_WRITTEN]
+    if row.revision == run.revision:
+        written += _OF_UPDATE
+        for name in _OF_UPDATE:
+            setattr(row, name, getattr(seen, name))
+        for number, columns in run.outcomes.items():
+            row.revisions.filter(number=number).update(**columns)
     if run.gone:
         row.state, row.sagemaker_status, row.gone_at = Endpoint.State.GONE, "", now
         row.say(failure=None, hint=None)
         gone = {"name": row.name, "store": row.model_data_url}
         events.append(NewEvent("endpoint.gone", gone, Event.Level.SUCCESS))
-    Endpoint.objects.release(row, **{name: getattr(row, name) for name in _WRITTEN})
+    Endpoint.objects.release(row, **{name: getattr(row, name) for name in written})
     for event in events:
         record(action=event.code, subject=row, parameters=event.parameters, level=event.level)
     if not run.gone and row.check_after <= now:

@@ -30,6 +30,10 @@ class Account:
         self.failures: dict[str, list[errors.AwsError]] = {}
         self.unseen: set[str] = set()  # names of configs that reads do not show yet
         self.fail_with = ""  # an endpoint's FailureReason
+        self.roll_back_with = ""  # that of an update, which is rolled back then
+        self.update_unseen = 0  # so many looks miss that an update was asked for
+        self.moving: dict[str, tuple[str, int | None]] = {}  # to this config and count
+        self.counts: dict[str, int] = {}  # where it is not the config's
         self.clock = itertools.count()
 
     def install(self, monkeypatch: Any) -> None:
@@ -38,7 +42,8 @@ class Account:
             for verb in ("create", "describe", "delete"):
                 call = f"{verb}_{name}"
                 monkeypatch.setattr(sagemaker, call, self._wrapped(call))
-        monkeypatch.setattr(sagemaker, "list_endpoints", self._wrapped("list_endpoints"))
+        for call in ("list_endpoints", "update_endpoint", "set_count"):
+            monkeypatch.setattr(sagemaker, call, self._wrapped(call))
 
     def _wrapped(self, name: str) -> Callable[..., Any]:
         act = getattr(self, f"_{name}")
@@ -118,9 +123,16 @@ class Account:
 
     def _describe_endpoint(self, name: str) -> sagemaker.SageMakerEndpoint:
         endpoint: sagemaker.SageMakerEndpoint = self._get(self.endpoints, name)
+        if name in self.moving and self.update_unseen:
+            self.update_unseen -= 1
+            endpoint = replace(endpoint, status="InService")
+        elif name in self.moving:
+            self.left[name] -= 1
+            if self.left[name] < 0:
+                endpoint = self._moved(name, endpoint)
         if endpoint.config_name in self.configs:
             count = self.configs[endpoint.config_name].instance_count
-            endpoint = replace(endpoint, instance_count=count)
+            endpoint = replace(endpoint, instance_count=self.counts.get(name, count))
         if endpoint.status in {"Creating", "Deleting"}:
             self.left[name] -= 1
             if self.left[name] < 0 and endpoint.status == "Deleting":
@@ -132,6 +144,37 @@ class Account:
                 self.endpoints[name] = endpoint
         return endpoint
 
+    def _moved(
+        self, name: str, endpoint: sagemaker.SageMakerEndpoint
+    ) -> sagemaker.SageMakerEndpoint:
+        config, count = self.moving.pop(name)
+        if self.roll_back_with:
+            endpoint = replace(endpoint, status="InService", failure=self.roll_back_with)
+        else:
+            endpoint = replace(endpoint, status="InService", failure="", config_name=config)
+            self.counts.pop(name, None)
+            if count is not None:
+                self.counts[name] = count
+        self.endpoints[name] = endpoint
+        return endpoint
+
+    def _update_endpoint(self, *, name: str, config_name: str) -> None:
+        if config_name not in self.configs or config_name in self.unseen:
+            raise errors.NotFound(config_name)
+        self._move(name, config_name, None)
+        self.changes.append(f"~endpoint {name} {config_name}")
+
+    def _set_count(self, *, name: str, count: int) -> None:
+        self._move(name, self._get(self.endpoints, name).config_name, count)
+        self.changes.append(f"~endpoint {name} {count}")
+
+    def _move(self, name: str, config: str, count: int | None) -> None:
+        endpoint: sagemaker.SageMakerEndpoint = self._get(self.endpoints, name)
+        if endpoint.status in {"Creating", "Deleting"} or name in self.moving:
+            raise errors.Busy(f"Cannot update in-progress endpoint {name}")
+        self.endpoints[name] = replace(endpoint, status="Updating")
+        self.moving[name], self.left[name] = (config, count), self.looks
+
     def _list_endpoints(self, *, changed_since: datetime) -> list[str]:
         return [name for name, one in self.endpoints.items() if one.created_at >= changed_since]
 
@@ -142,12 +185,15 @@ class Account:
 
     def _delete_config(self, name: str) -> None:
         self._get(self.configs, name)
+        used = {one.config_name for one in self.endpoints.values() if one.status != "Deleting"}
+        moving_to = {config for config, _count in self.moving.values()}
+        assert name not in used | moving_to, f"the config {name} is in use"
         del self.configs[name]
         self.changes.append(f"-config {name}")
 
     def _delete_endpoint(self, name: str) -> None:
         endpoint: sagemaker.SageMakerEndpoint = self._get(self.endpoints, name)
-        if endpoint.status in {"Creating", "Deleting"}:
+        if endpoint.status in {"Creating", "Deleting", "Updating"}:
             raise errors.Busy(f"Cannot update in-progress endpoint {name}")
         self.endpoints[name] = replace(endpoint, status="Deleting")
         self.left[name] = self.looks

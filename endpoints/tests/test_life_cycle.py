@@ -147,6 +147,47 @@ def test_updated_outside_the_portal(hosting):
     assert left(hosting) == ([], [], [])
 
 
+def test_a_change_of_all_and_the_way_back_while_it_is_called(hosting, store):
+    endpoint = step_until(create("moving"), lambda row: row.state == Endpoint.State.IN_SERVICE)
+    calls, over = [], threading.Event()
+
+    def call():
+        runtime = hosting.client("sagemaker-runtime")
+        while not over.is_set():
+            answer = runtime.invoke_endpoint(
+                EndpointName="moving", TargetModel="quick_v1.tar.gz", Body=b"-",
+                ContentType="application/x-image",
+            )  # fmt: skip
+            calls.append(answer["Body"].read())
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    try:
+        servers.wait_for(lambda: calls)
+        for change, models in (
+            (services.Change(instance_count=2), ["moving-r1"]),
+            (services.Change(instance_type="ml.m5.xlarge"), ["moving-r1"]),
+            (services.Change(image="other:2"), ["moving-r4"]),
+            (services.back_to(endpoint=endpoint, number=1), ["moving-r5"]),
+        ):
+            before = len(calls)
+            endpoint = services.request_change(endpoint=endpoint, change=change, actor=None)
+            endpoint = step_until(endpoint, lambda row: row.settled)
+            assert endpoint.running == endpoint.requested
+            found = left(hosting)
+            assert [one["ModelName"] for one in found[0]] == models
+            assert [one["EndpointConfigName"] for one in found[1]] == [endpoint.config_name]
+            assert len(calls) > before
+    finally:
+        over.set()
+        thread.join(60)
+    assert not thread.is_alive()
+    assert len(set(calls)) == 1  # no call failed
+    assert endpoint.running == Running(1, "ml.m5.large")
+    tear_down(endpoint)
+    assert left(hosting) == ([], [], [])
+
+
 def test_three_workers_race_through_both_directions(hosting):
     endpoint, over = create("race"), threading.Event()
 

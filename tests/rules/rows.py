@@ -23,7 +23,7 @@ from accounts.models import PasswordLink, Preferences, Token
 from activity.models import Event
 from core import clock
 from core.models import RepeatableCall
-from endpoints.models import Endpoint, Resource
+from endpoints.models import Endpoint, Resource, Revision
 from invocations.models import Invocation, LabelledPicture, Picture
 from models_catalog.models import (
     Alias,
@@ -451,6 +451,22 @@ def _endpoints(count: int, owner: User) -> Endpoint:
                 for kind in Resource.Kind
             )
     assert first is not None
+    Revision.objects.bulk_create(
+        Revision(
+            endpoint=first,
+            number=n + 1,
+            state=Revision.State.REPLACED if n + 1 < count else Revision.State.ROLLED_BACK,
+            image=first.image,
+            role_arn=first.role_arn,
+            instance_type=first.instance_type,
+            instance_count=n + 1,
+            reason="A reason.",
+            failure="" if n + 1 < count else "No capacity.",
+            created_at=timezone.now(),
+            created_by=owner,
+        )
+        for n in range(count)
+    )
     Resource.objects.bulk_create(
         Resource(
             endpoint=first, kind=Resource.Kind.MODEL, name=f"more-{n}", state=Resource.State.CREATED

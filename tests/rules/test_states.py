@@ -33,6 +33,8 @@ NO_STATES = {
     ("models_catalog/views.py", "uploaded"): "the name of a column, in the address",
     ("models_catalog/api.py", "uploaded"): "an order of the list",
     ("endpoints/api.py", "running"): "a field of the API",
+    ("endpoints/api.py", "updating"): "a field of the API",
+    ("models_catalog/told.py", "rolled_back"): "a part of the codes of events",
     ("core/glossary.py", "ready"): "an anchor of the glossary",
     ("core/glossary.py", "retired"): "an anchor of the glossary",
     ("templates/models_catalog/_version.html", "deleted"): "a word that the page shows",

@@ -165,3 +165,7 @@ _.max_in_memory_upload_chunks
 # Django calls the one of its database (models_catalog/measured.py)
 _.as_postgresql
 _.as_sqlite
+
+# Django's forms read these (endpoints/forms.py)
+_.field_order
+_.disabled

@@ -130,6 +130,11 @@ WAYS: dict[str, Ways] = {
         "endpoints:check",
         "api.md#Endpoints",
     ),
+    "endpoints_update": Ways("endpoint update", "endpoints:change", "endpoints.md#Change it"),
+    "endpoints_rollback": Ways("endpoint rollback", "endpoints:change", "endpoints.md#Change it"),
+    "endpoints_revisions": Ways(
+        "endpoint revisions", "endpoints:revisions", "endpoints.md#Change it"
+    ),
     "endpoints_teardown": Ways("teardown", "endpoints:teardown", "api.md#Endpoints"),
     "invocations_create": Ways("invoke", "invocations:run", "invoke.md#By the portal's API"),
     "invocations_list": Ways(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mme_client import errors
 from mme_client.noun import Noun, part
-from mme_client.records import Endpoint
+from mme_client.records import Endpoint, Revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +46,58 @@ class Endpoints(Noun):
             document["instance_count"] = instance_count
         answer = self._transport.call("POST", "/endpoints", document=document)
         return Endpoint.of(answer.document(), self._portal)
+
+    def update(
+        self,
+        name: str,
+        *,
+        instance_type: str = "",
+        instance_count: int | None = None,
+        image: str = "",
+        reason: str = "",
+    ) -> Endpoint:
+        """Change a living endpoint; what is not named stays. It serves meanwhile.
+
+        ``wait_for_change`` waits for what this gives.
+        """
+        asked = {
+            "instance_type": instance_type,
+            "instance_count": instance_count,
+            "image": image,
+            "reason": reason,
+        }
+        document = {key: value for key, value in asked.items() if value not in ("", None)}
+        answer = self._transport.call("PATCH", f"/endpoints/{part(name)}", document=document)
+        return Endpoint.of(answer.document(), self._portal)
+
+    def rollback(self, name: str, revision: int, *, reason: str = "") -> Endpoint:
+        """Make it again what it was in an earlier revision: one more change."""
+        document = {"revision": revision, "reason": reason}
+        path = f"/endpoints/{part(name)}/rollback"
+        answer = self._transport.call("POST", path, document=document)
+        return Endpoint.of(answer.document(), self._portal)
+
+    def revisions(self, name: str) -> Iterator[Revision]:
+        """What it was asked to be, the newest first."""
+        return self._portal.pages(Revision, f"/endpoints/{part(name)}/revisions", {})
+
+    def wait_for_change(
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout: float | None = None,
+        seen: Callable[[Endpoint], None] | None = None,
+    ) -> Endpoint:
+        """Wait until the change that ``endpoint`` is an answer to is made.
+
+        Raises ChangeRefused where SageMaker refused it or rolled it back: the endpoint serves as
+        before. Raises EndpointFailed and TimedOut, as ``wait``.
+        """
+        now = self.wait(endpoint, timeout=timeout, seen=seen)
+        refused = now.refused_change
+        if refused is not None and refused.revision == endpoint.revision:
+            raise errors.ChangeRefused(now)
+        return now
 
     def check(self, name: str) -> Endpoint:
         """Have the portal look at AWS now."""

@@ -90,6 +90,15 @@ class EndpointFailed(MmeError):
         super().__init__(" ".join(filter(None, (endpoint.failure, endpoint.hint))))
 
 
+class ChangeRefused(MmeError):
+    """SageMaker refused a change of an endpoint or rolled it back; it serves as before."""
+
+    def __init__(self, endpoint: "Endpoint") -> None:
+        self.endpoint = endpoint
+        refused = endpoint.refused_change
+        super().__init__(refused.failure if refused is not None else "")
+
+
 def of_document(document: Mapping[str, Any], status: int) -> ProblemError:
     """The exception that a problem document is."""
     if status == HTTPStatus.NOT_FOUND:

@@ -479,11 +479,42 @@ class Resource(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RefusedChange(Record):
+    """A change that SageMaker refused or rolled back; the endpoint serves as before."""
+
+    revision: int
+    state: str
+    failure: str
+    failure_code: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision(Record):
+    """What an endpoint was asked to be, and what came of it."""
+
+    revision: int
+    state: str
+    instance_type: str
+    instance_count: int
+    image: str
+    role_arn: str
+    reason: str
+    back_to: int | None
+    failure: str | None
+    failure_code: str | None
+    created_at: datetime
+    created_by: str | None
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint(Record):
     """An endpoint as it was asked for, and as it was last seen."""
 
     name: str
     revision: int
+    updating: bool
+    refused_change: RefusedChange | None
     state: str
     wanted: str
     settled: bool

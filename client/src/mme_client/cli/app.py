@@ -96,6 +96,14 @@ webhooks = typer.Typer(
     help=_("Tell other programs what happens, and see what they answered; for admins."),
 )
 
+changing = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
+    help=_("Change a living endpoint, and go back to what it was."),
+)
+
 Json = Annotated[bool, typer.Option("--json", help=_("Print what the API answers, as JSON."))]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help=_("Print the bare result: no progress, no hints."))
@@ -743,6 +751,88 @@ def endpoints(
     from mme_client.cli import serving
 
     serving.endpoints(name, gone=gone, wait=wait, json=json, quiet=quiet, timeout=timeout)
+
+
+app.add_typer(changing, name="endpoint")
+
+EndpointName = Annotated[str, typer.Argument(metavar="NAME", help=_("The endpoint's name."))]
+Reason = Annotated[
+    str,
+    typer.Option(
+        "--reason", metavar="TEXT", help=_("Why; the history keeps it."), show_default=False
+    ),
+]
+UntilServing = Annotated[
+    bool, typer.Option("--wait", help=_("Wait until it serves so; 1 where it was rolled back."))
+]
+
+
+@_command(
+    changing, "update", _("Change its type, count or image; it serves meanwhile."),
+    "mme endpoint update demo --count 2 --type ml.m5.xlarge --wait",
+)  # fmt: skip
+def endpoint_update(
+    name: EndpointName,
+    instance_type: Annotated[
+        str,
+        typer.Option("--type", metavar="TYPE", help=_("The instance type."), show_default=False),
+    ] = "",
+    count: Annotated[
+        int | None,
+        typer.Option("--count", min=1, help=_("How many instances."), show_default=False),
+    ] = None,
+    image: Annotated[
+        str,
+        typer.Option(
+            "--image", metavar="URI", help=_("The container image; for admins."), show_default=False
+        ),
+    ] = "",
+    reason: Reason = "",
+    wait: UntilServing = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import serving
+
+    serving.update(
+        name, instance_type=instance_type, instance_count=count, image=image, reason=reason,
+        wait=wait, json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
+    changing, "rollback", _("Make it again what it was in an earlier revision."),
+    "mme endpoint rollback demo --revision 1 --wait",
+)  # fmt: skip
+def endpoint_rollback(
+    name: EndpointName,
+    revision: Annotated[
+        int, typer.Option("--revision", min=1, help=_("Which, as mme endpoint revisions has it."))
+    ],
+    reason: Reason = "",
+    wait: UntilServing = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import serving
+
+    serving.rollback(
+        name, revision, reason=reason, wait=wait, json=json, quiet=quiet, timeout=timeout
+    )
+
+
+@_command(
+    changing, "revisions", _("What it was asked to be, and what came of it."),
+    "mme endpoint revisions demo",
+)  # fmt: skip
+def endpoint_revisions(
+    name: EndpointName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import serving
+
+    serving.revisions(name, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(

@@ -248,6 +248,30 @@ MESSAGES: dict[str, str] = {
     "The portal goes on with the teardown. See: mme endpoints {name}": (
         "포털에서 삭제를 계속합니다. 확인: mme endpoints {name}"
     ),
+    "Say what to change: --type, --count or --image.": (
+        "무엇을 바꿀지 지정하세요: --type, --count 또는 --image."
+    ),
+    "serving": "서비스 중",
+    "refused": "거부됨",
+    "replaced": "교체됨",
+    "withdrawn": "철회됨",
+    "rolled_back": "롤백됨",
+    "revision": "리비전",
+    "Change a living endpoint, and go back to what it was.": (
+        "서비스 중인 엔드포인트를 변경하거나 이전 상태로 되돌립니다."
+    ),
+    "Change its type, count or image; it serves meanwhile.": (
+        "유형, 개수 또는 이미지를 변경합니다. 그동안에도 서비스됩니다."
+    ),
+    "Make it again what it was in an earlier revision.": "이전 리비전의 상태로 되돌립니다.",
+    "What it was asked to be, and what came of it.": "요청된 상태와 그 결과를 표시합니다.",
+    "The instance type.": "인스턴스 유형입니다.",
+    "The container image; for admins.": "컨테이너 이미지입니다. 관리자만 바꿀 수 있습니다.",
+    "Why; the history keeps it.": "이유입니다. 기록에 남습니다.",
+    "Wait until it serves so; 1 where it was rolled back.": (
+        "변경된 상태로 서비스될 때까지 기다립니다. 롤백되면 종료 코드는 1입니다."
+    ),
+    "Which, as mme endpoint revisions has it.": "mme endpoint revisions에 표시되는 번호입니다.",
     "Say which endpoint to wait for.": "기다릴 엔드포인트를 지정하세요.",
     "endpoint": "엔드포인트",
     "instances": "인스턴스",

@@ -1,4 +1,4 @@
-"""``mme deploy``, ``endpoints``, ``teardown`` and ``events``."""
+"""``mme deploy``, ``endpoints``, ``endpoint update`` and the like, ``teardown``, ``events``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mme_client.cli.terminal import Terminal, at, say
 from mme_client.cli.words import _
 
 if TYPE_CHECKING:
+    from mme_client.portal import Portal
     from mme_client.records import Endpoint, Event
 
 
@@ -32,6 +33,99 @@ def deploy(
             said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
             endpoint = _waited(terminal, endpoint, said.format(name=name))
         _result(terminal, endpoint)
+
+
+def update(
+    name: str,
+    *,
+    instance_type: str,
+    instance_count: int | None,
+    image: str,
+    reason: str,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """Change a living endpoint; with ``wait``, until it serves so."""
+    if not (instance_type or instance_count or image):
+        raise WrongUse(_("Say what to change: --type, --count or --image."))
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        endpoint = portal.endpoints.update(
+            name,
+            instance_type=instance_type,
+            instance_count=instance_count,
+            image=image,
+            reason=reason,
+        )
+        _changed(terminal, portal, endpoint, wait=wait)
+
+
+def rollback(
+    name: str,
+    revision: int,
+    *,
+    reason: str,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """Make an endpoint what it was; with ``wait``, until it serves so."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        endpoint = portal.endpoints.rollback(name, revision, reason=reason)
+        _changed(terminal, portal, endpoint, wait=wait)
+
+
+def _changed(terminal: Terminal, portal: Portal, endpoint: Endpoint, *, wait: bool) -> None:
+    if wait:
+        said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
+        with terminal.goes_on(said.format(name=endpoint.name)), terminal.steps() as step:
+            endpoint = portal.endpoints.wait_for_change(
+                endpoint, seen=lambda now: step(f"{now.name}: {_word(now)}")
+            )
+    _result(terminal, endpoint)
+
+
+def revisions(name: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
+    """What an endpoint was asked to be, the newest first."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        found = list(portal.endpoints.revisions(name))
+        if json:
+            terminal.document({"items": [one.document for one in found], "next": None})
+        elif quiet:
+            for one in found:
+                terminal.line(str(one.revision))
+        else:
+            headings = (
+                *(_("revision"), _("state"), _("instances"), _("image"), _("created"), _("by")),
+                _("reason"),
+            )
+            rows = [
+                (
+                    str(one.revision),
+                    _outcome(one.state),
+                    f"{one.instance_count} × {one.instance_type}",
+                    one.image,
+                    at(one.created_at),
+                    one.created_by or "",
+                    one.failure or one.reason,
+                )
+                for one in found
+            ]
+            terminal.table(headings, rows)
+
+
+def _outcome(state: str) -> str:
+    """The state of a revision, in the language of the locale."""
+    return {
+        "requested": _("requested"),
+        "serves": _("serving"),
+        "superseded": _("replaced"),
+        "withdrawn": _("withdrawn"),
+        "refused": _("refused"),
+        "rolled_back": _("rolled_back"),
+    }.get(state, state)
 
 
 def teardown(

@@ -1,0 +1,70 @@
+"""``mme endpoint update`` and the like: against a portal that answers as the real one."""
+
+import json
+from collections.abc import Callable
+
+from client.tests.conftest import Ran
+from client.tests.fake_portal import EXAMPLES, FakePortal, Says, problem
+
+Mme = Callable[..., Ran]
+ENDPOINT = EXAMPLES["endpoints_update"]["202"] | {"name": "demo", "revision": 2, "settled": False}
+SERVING = ENDPOINT | {"settled": True, "updating": False, "serving": True, "failure": None}
+REFUSED = {"revision": 2, "state": "rolled_back", "failure": "No capacity.", "failure_code": None}
+REVISIONS = EXAMPLES["endpoints_revisions"]["200"]
+UPDATE = ("endpoint", "update", "demo")
+
+
+def test_what_is_named_is_changed_and_waited_for(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(202, document=ENDPOINT), Says(document=SERVING | {"refused_change": None})]
+    ran = mme(
+        *UPDATE, "--count", "2", "--type", "ml.m5.xlarge", "--reason", "room", "--wait", "--quiet",
+        url=fake.url, token="t",
+    )  # fmt: skip
+    assert (ran.code, ran.out) == (0, "demo\n"), ran.err
+    asked = fake.requests[0]
+    assert (asked.method, asked.target) == ("PATCH", "/api/v1/endpoints/demo")
+    assert json.loads(asked.body) == {
+        "instance_count": 2, "instance_type": "ml.m5.xlarge", "reason": "room",
+    }  # fmt: skip
+    assert fake.requests[1].target == "/api/v1/endpoints/demo?wait=30"
+
+
+def test_a_change_that_was_rolled_back_is_1_and_says_why(mme: Mme, fake: FakePortal) -> None:
+    before = SERVING | {"revision": 1, "refused_change": REFUSED}
+    fake.answers = [Says(202, document=ENDPOINT), Says(document=before)]
+    ran = mme(*UPDATE, "--image", "bad:1", "--wait", url=fake.url, token="t")
+    assert ran.code == 1
+    assert "No capacity." in ran.err
+    # A change of long ago that was refused is not what is waited for.
+    fake.answers = [Says(202, document=ENDPOINT | {"revision": 3}), Says(document=before)]
+    assert mme(*UPDATE, "--count", "1", "--wait").code == 0
+
+
+def test_nothing_to_change_is_wrong_use_and_a_conflict_1(mme: Mme, fake: FakePortal) -> None:
+    assert mme(*UPDATE, url=fake.url, token="t").code == 2
+    assert fake.requests == []
+    fake.answers = [problem("conflict", 409)]
+    assert mme(*UPDATE, "--count", "2").code == 1
+    fake.answers = [problem("not-allowed", 403)]
+    assert mme(*UPDATE, "--image", "other:2").code == 4
+
+
+def test_back_to_a_revision(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(202, document=ENDPOINT)]
+    ran = mme("endpoint", "rollback", "demo", "--revision", "1", "--json", url=fake.url, token="t")
+    assert (ran.code, json.loads(ran.out)) == (0, ENDPOINT)
+    asked = fake.requests[0]
+    assert (asked.method, asked.target) == ("POST", "/api/v1/endpoints/demo/rollback")
+    assert json.loads(asked.body)["revision"] == 1
+
+
+def test_revisions_are_listed(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(document=REVISIONS | {"next": None})]
+    ran = mme("endpoint", "revisions", "demo", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    first = REVISIONS["items"][0]
+    assert f"{first['instance_count']} × {first['instance_type']}" in ran.out
+    assert (
+        json.loads(mme("endpoint", "revisions", "demo", "--json").out)["items"]
+        == REVISIONS["items"]
+    )
