@@ -28,6 +28,7 @@ FROZEN = {
     "id": "0123456789abcdef",
     "token": "mme_…",
     "secret": "whsec_…",
+    "event": "4711",
     "worker_problem": "",
     "where": "Local",
     "local": True,
