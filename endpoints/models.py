@@ -286,7 +286,7 @@ class Endpoint(OldStatus, Leased):
         # In Python, since lists have fetched the resources of all their rows at once.
         for row in self.resources.all():
             if row.kind == Resource.Kind.CONFIG and row.name == self.config_in_use:
-                return "" if row.revision is not None else self.config_in_use
+                return "" if row.revision is not None and row.exists else self.config_in_use
         return self.config_in_use
 
     @property

@@ -14,12 +14,15 @@ def register() -> None:
     for name, label, codes in (
         ("endpoint.serving", _("An endpoint is in service"), ["endpoint.endpoint.in_service"]),
         ("endpoint.failed", _("An endpoint failed, or AWS refuses it"), _FAILED),
+        ("endpoint.changed", _("An endpoint was changed"), ["endpoint.updated"]),
+        ("endpoint.change_refused", _("A change of an endpoint was not made"), _NOT_MADE),
         ("endpoint.gone", _("An endpoint is torn down"), ["endpoint.gone"]),
         ("endpoint.drift", _("An endpoint was changed outside the portal"), _DRIFT),
     ):
         kinds.register(name, label, codes, permission=_VIEW, concern=_of_endpoint)
 
 
+_NOT_MADE = ["endpoint.update_refused", "endpoint.update_rolled_back"]
 _FAILED = [
     "endpoint.endpoint.failed",
     "endpoint.endpoint.update_rollback_failed",

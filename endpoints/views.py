@@ -275,23 +275,25 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
     )
     if form.is_valid():
-        wanted = {name: form.cleaned_data[name] or getattr(endpoint, name) for name in names}
-        same = all(getattr(endpoint, name) == value for name, value in wanted.items())
-        asked_for = services.Change(
-            **wanted, reason=form.cleaned_data["reason"], back_to=back.number if back else None
+        told = form.cleaned_data
+        wanted = services.Change(
+            instance_type=told["instance_type"],
+            instance_count=told["instance_count"],
+            image=told["image"] or None,
+            reason=told["reason"],
+            back_to=back.number if back else None,
         )
         try:
-            if same and not endpoint.updating and not endpoint.changed_outside:
-                raise ValidationError(
-                    _("It is so already: change the type, the number or the image.")
-                )
-            services.request_change(endpoint=endpoint, change=asked_for, actor=actor(request))
+            row = services.request_change(endpoint=endpoint, change=wanted, actor=actor(request))
         except ValidationError as error:
             form.add_error(None, error)
         except services.NotAllowed as refusal:
             form.add_error("image", str(refusal))
         else:
-            return redirect(endpoint)
+            if row.update_state != endpoint.update_state or row.revision != endpoint.revision:
+                return redirect(endpoint)
+            said = _("It is so already: change the type, the number or the image.")
+            form.add_error(None, said)
     context = {"form": form, "endpoint": endpoint, "back": back}
     return render(request, "endpoints/change.html", context, status=400 if form.errors else 200)
 

@@ -25,6 +25,7 @@ from models_catalog.models import (
     Version,
     valid_alias,
 )
+from models_catalog.refusals import CatalogRefused
 
 MAY_MOVE = "models_catalog.move_alias"
 MAY_MOVE_PROTECTED = "models_catalog.move_protected_alias"
@@ -32,15 +33,11 @@ MAY_MOVE_PROTECTED = "models_catalog.move_protected_alias"
 ABSENT = 0
 
 
-class AliasRefused(Exception):
-    """Nothing was changed; ``str()`` says why, in the reader's language.
-
-    ``code`` is that of the API's problem (core/api/problems.py); ``field``: the wrong input.
-    """
+class AliasRefused(CatalogRefused):
+    """An alias was not changed. ``field``: the wrong input."""
 
     def __init__(self, said: str, code: str = "conflict", field: str = "") -> None:
-        super().__init__(said)
-        self.code = code
+        super().__init__(said, code)
         self.field = field
 
 

@@ -44,6 +44,7 @@ from models_catalog.models import (
     Version,
     VersionQuerySet,
 )
+from models_catalog.refusals import CatalogRefused
 
 router = Router(tags=["models"])
 
@@ -796,16 +797,21 @@ def uses(request: HttpRequest, name: str, number: int) -> Any:
     return {"items": [{"kind": use.kind, "name": use.name, "said": use.said} for use in found]}
 
 
+def _unless_refused(change: Callable[[], Any]) -> Any:
+    """What a change of the catalog gives; what it refuses is a problem."""
+    try:
+        return change()
+    except CatalogRefused as refused:
+        raise Problem(refused.code, str(refused)) from None
+
+
 def _retiring(request: HttpRequest, name: str, number: int, change: Callable[..., Any]) -> Any:
     """Do one of retiring.py's changes, where the version still is what the caller has seen."""
 
     def check(_found: Version) -> None:
         etags.require_match(request, *_detail(_version(name, number)).values())
 
-    try:
-        change(model=name, number=number, actor=actor(request), check=check)
-    except retiring.RetireRefused as refused:
-        raise Problem(refused.code, str(refused)) from None
+    _unless_refused(lambda: change(model=name, number=number, actor=actor(request), check=check))
     shown = _detail(_version(name, number))
     etags.tag(request, *shown.values())
     return shown
@@ -862,13 +868,6 @@ def list_versions_of(
     return {**found, "items": [_shown(version) for version in found["items"]]}
 
 
-def _copying(change: Callable[[], Any]) -> Any:
-    try:
-        return change()
-    except copying.CopyRefused as refused:
-        raise Problem(refused.code, str(refused)) from None
-
-
 @operation(
     router, "POST", "/models/{name}/versions/{int:number}/copies/preview", id="copies_preview",
     scope=Scope.UPLOAD, permission=copying.MAY_COPY, doing=_COPY,
@@ -880,7 +879,7 @@ def preview_versions_of(request: HttpRequest, name: str, number: int, body: Copy
     Nothing is made.
     """
     source = _version(name, number)
-    planned = _copying(lambda: copying.plan(source=source, to=body.to, times=body.times))
+    planned = _unless_refused(lambda: copying.plan(source=source, to=body.to, times=body.times))
     return {
         "items": [
             {
@@ -920,20 +919,13 @@ def create_versions_of(request: HttpRequest, name: str, number: int, body: CopyI
     which. Jobs make the copies; ask each one's address with `wait`. A copy stays whole whatever
     becomes of the version that it is a copy of.
     """
-    made = _copying(
+    made = _unless_refused(
         lambda: copying.start(
             model=name, number=number, to=body.to, times=body.times, actor=actor(request)
         )
     )
     set_header(request, "Location", request.path)
     return Status(202, _versions_of([version.pk for version in made]))
-
-
-def _importing(change: Callable[[], Any]) -> Any:
-    try:
-        return change()
-    except importing.ImportRefused as refused:
-        raise Problem(refused.code, str(refused)) from None
 
 
 @operation(
@@ -993,7 +985,7 @@ def create_imports(request: HttpRequest, body: ImportIn) -> Any:
     `wait`. An archive that is not packed as the portal packs is rejected, with the reason_code
     `rejected.not_canonical`: `repack` makes a canonical copy of it.
     """
-    made = _importing(lambda: importing.start(keys=body.keys, actor=actor(request)))
+    made = _unless_refused(lambda: importing.start(keys=body.keys, actor=actor(request)))
     set_header(request, "Location", request.path)
     return Status(202, _versions_of([version.pk for version in made]))
 
@@ -1026,7 +1018,7 @@ def repack(request: HttpRequest, name: str, number: int) -> Any:
     def check(_found: Version) -> None:
         etags.require_match(request, *_detail(_version(name, number)).values())
 
-    made = _importing(
+    made = _unless_refused(
         lambda: importing.repack(model=name, number=number, actor=actor(request), check=check)
     )
     set_header(request, "Location", _location(request, made))

@@ -15,6 +15,7 @@ from core.permissions import actor, require_permission
 from models_catalog import copying
 from models_catalog.forms import CopyForm
 from models_catalog.models import Version
+from models_catalog.refusals import CatalogRefused
 
 _SHOWN = 200
 may_copy = require_permission(copying.MAY_COPY, gettext_noop("copy versions"))
@@ -49,7 +50,7 @@ def copy(request: HttpRequest, name: str, number: int) -> HttpResponse:
             planned = copying.plan(source=version, to=to, times=times)
         except ValidationError as error:
             form.add_error(None, error)
-        except (copying.CopyRefused, AwsError) as refused:
+        except (CatalogRefused, AwsError) as refused:
             form.add_error(None, str(refused))
             status = 409
     if request.method == "POST" and status == 200:

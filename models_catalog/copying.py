@@ -19,13 +19,14 @@ from django.utils.translation import gettext as _
 
 from activity.models import Event
 from activity.services import record
-from core import aws, backoff, clock, errors
+from core import aws, clock, errors
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
 from models_catalog import publication, s3, services
 from models_catalog.archives import ENDING
 from models_catalog.models import RegisteredModel, Version, VersionQuerySet, valid_name
+from models_catalog.refusals import CatalogRefused, version_of
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +38,6 @@ PLACE = "{n}"
 State = Version.State
 _PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _USUAL = re.compile(rf"(?P<model>.+)_v(?P<number>[0-9]+){re.escape(ENDING)}")
-
-
-class CopyRefused(Exception):
-    """Nothing was made; ``str()`` says why, in the reader's language.
-
-    ``code`` is that of the API's problem (core/api/problems.py).
-    """
-
-    def __init__(self, said: str, code: str = "conflict") -> None:
-        super().__init__(said)
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -65,12 +55,12 @@ def plan(*, source: Version, to: str, times: int) -> list[PlannedCopy]:
     """What copies of ``source`` would be called and where they would lie; nothing is written.
 
     ``to``: the key below the store's prefix without its ending, with ``{n}`` for 1, 2, 3 … Raises
-    ValidationError by field, CopyRefused where the source is not ready, and AwsError where S3 does
-    not say what is there.
+    ValidationError by field, CatalogRefused where the source is not ready, and AwsError where S3
+    does not say what is there.
     """
     if source.state != State.READY:
         said = _("%(version)s is not ready, so it cannot be copied. Nothing was made.")
-        raise CopyRefused(said % {"version": source}, "model-not-ready")
+        raise CatalogRefused(said % {"version": source}, "model-not-ready")
     targets = _targets(to, times)
     prefix = f"{source.prefix}/" if source.prefix else ""
     names = {target: target.rpartition("/")[2].removesuffix(ENDING) for target in targets}
@@ -178,9 +168,9 @@ def start(
     """Have jobs copy a ready version so many times; returns the rows, in state `copying`.
 
     All of them or none. ``check`` is called with the source before anything is made; what it raises
-    keeps all. Raises what :func:`plan` raises, and CopyRefused, which says what is in the way.
+    keeps all. Raises what :func:`plan` raises, and CatalogRefused, which says what is in the way.
     """
-    source = _source(model, number)
+    source = version_of(model, number)
     check(source)
     planned = plan(source=source, to=to, times=times)
     _check_free(planned)
@@ -190,21 +180,12 @@ def start(
             RegisteredModel.objects.select_for_update().get(pk=source.model_id)
             if not Version.objects.filter(pk=source.pk, state=State.READY).exists():
                 said = _("%(version)s is not ready, so it cannot be copied. Nothing was made.")
-                raise CopyRefused(said % {"version": source}, "model-not-ready")
+                raise CatalogRefused(said % {"version": source}, "model-not-ready")
             return [_made(one, source, actor) for one in planned]
     except (ValidationError, IntegrityError):
         # Somebody took a name or a key in this moment: it is said which.
         _check_free(plan(source=source, to=to, times=times))
         raise
-
-
-def _source(model: str, number: int) -> Version:
-    rows = Version.objects.select_related("model")
-    source = rows.filter(model__name=model, number=number).first()
-    if source is None:
-        said = _("There is no version %(name)s:%(number)s.") % {"name": model, "number": number}
-        raise CopyRefused(said, "not-found")
-    return source
 
 
 def _check_free(planned: list[PlannedCopy]) -> None:
@@ -213,7 +194,7 @@ def _check_free(planned: list[PlannedCopy]) -> None:
         said = " ".join(f"{one.target_model}: {one.problem}" for one in clashes[:5])
         more = _("Nothing was made; %(count)s of %(all)s copies are in conflict.")
         counts = more % {"count": len(clashes), "all": len(planned)}
-        raise CopyRefused(f"{said} {counts}")
+        raise CatalogRefused(f"{said} {counts}")
 
 
 def _made(planned: PlannedCopy, source: Version, actor: User | None) -> Version:
@@ -336,8 +317,4 @@ def _try_later(version: Version, lease: Lease[Version], problem: errors.AwsError
         )
         publication.reject(version, lease, reason=reason)
         return
-    pause = backoff.pause(
-        version.attempts, first=timedelta(seconds=5), longest=timedelta(minutes=5)
-    )
-    said = Sentence("copy.again", problem=problem.sentence)
-    lease.release(check_after=clock.now() + pause, step=said.english(), step_code=said.as_json())
+    publication.pause(version, lease, Sentence("copy.again", problem=problem.sentence))

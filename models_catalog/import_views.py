@@ -14,6 +14,7 @@ from core.errors import AwsError
 from core.permissions import actor, require_permission
 from models_catalog import importing
 from models_catalog.models import StoreComparison, Version
+from models_catalog.refusals import CatalogRefused
 
 SHOWN = 100
 may_import = require_permission(importing.MAY_IMPORT, gettext_noop("import archives"))
@@ -34,7 +35,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
                 made = importing.start(keys=keys, actor=actor(request))
             except ValidationError as error:
                 problem, status = " ".join(error.messages), 422
-            except (importing.ImportRefused, AwsError) as refused:
+            except (CatalogRefused, AwsError) as refused:
                 problem, status = str(refused), 409
             else:
                 said = ngettext(
@@ -85,7 +86,7 @@ def repack(request: HttpRequest, name: str, number: int) -> HttpResponse:
     )
     try:
         made = importing.repack(model=name, number=number, actor=actor(request))
-    except (importing.ImportRefused, AwsError) as refused:
+    except (CatalogRefused, AwsError) as refused:
         messages.error(request, str(refused))
         return redirect(version)
     return redirect(made)

@@ -33,6 +33,7 @@ from models_catalog.models import (
     VersionQuerySet,
     matches_pattern,
 )
+from models_catalog.refusals import CatalogRefused, version_of
 
 MAY_IMPORT = "models_catalog.add_version"
 #: So many are shown, and so many are imported at once.
@@ -42,17 +43,6 @@ State = Version.State
 # What InvokeEndpoint's header TargetModel can hold.
 _CALLABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _NOT_OF_NAMES = re.compile(r"[^a-z0-9._-]+")
-
-
-class ImportRefused(Exception):
-    """Nothing was changed; ``str()`` says why, in the reader's language.
-
-    ``code`` is that of the API's problem (core/api/problems.py).
-    """
-
-    def __init__(self, said: str, code: str = "conflict") -> None:
-        super().__init__(said)
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -144,7 +134,7 @@ def start(*, keys: Collection[str], actor: User | None) -> list[Version]:
     """Have jobs validate and register what was found; returns the rows, in state `uploaded`.
 
     ``keys``: below the store's prefix; empty: all that can be imported. All of them or none. Raises
-    ValidationError by field, ImportRefused where somebody was faster, and AwsError.
+    ValidationError by field, CatalogRefused where somebody was faster, and AwsError.
     """
     there = {one.target_model: one for one in found()}
     if keys:
@@ -164,7 +154,7 @@ def start(*, keys: Collection[str], actor: User | None) -> list[Version]:
             return [_begun(one, actor) for one in wanted]
     except (ValidationError, IntegrityError):
         said = _("Somebody took a name or a key meanwhile. Nothing was imported; look again.")
-        raise ImportRefused(said) from None
+        raise CatalogRefused(said) from None
 
 
 def _begun(one: FoundObject, actor: User | None) -> Version:
@@ -207,26 +197,22 @@ def repack(
 ) -> Version:
     """Upload what was refused as not canonical as the next version of its model, within S3.
 
-    ``check`` is called with the version before anything is done. Raises ImportRefused, and AwsError
-    where S3 does not copy it.
+    ``check`` is called with the version before anything is done. Raises CatalogRefused, and
+    AwsError where S3 does not copy it.
     """
-    rows = Version.objects.select_related("model").defer("report")
-    source = rows.filter(model__name=model, number=number).first()
-    if source is None:
-        said = _("There is no version %(name)s:%(number)s.") % {"name": model, "number": number}
-        raise ImportRefused(said, "not-found")
+    source = version_of(model, number)
     check(source)
     if not repackable(source):
         said = _(
             "%(version)s was not refused as not canonical, or there is a copy. None is needed."
         )
-        raise ImportRefused(said % {"version": source})
+        raise CatalogRefused(said % {"version": source})
     staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}{ENDING}"
     try:
         s3.copy(bucket=source.bucket, source_key=source.key, key=staging_key, beat=lambda: None)
     except errors.NotFound:
         said = _("There is no object at %(uri)s any more.") % {"uri": source.uri}
-        raise ImportRefused(said) from None
+        raise CatalogRefused(said) from None
     try:
         with transaction.atomic():
             locked = RegisteredModel.objects.select_for_update().get(pk=source.model_id)

@@ -348,11 +348,13 @@ def _try_later(version: Version, lease: Lease[Version], problem: Exception) -> N
 
 
 def _pause(version: Version, lease: Lease[Version], problem: Exception) -> None:
-    pause = backoff.pause(
-        version.attempts, first=timedelta(seconds=5), longest=timedelta(minutes=5)
-    )
-    said = Sentence("validation.again", problem=_said(problem))
-    lease.release(check_after=clock.now() + pause, step=said.english(), step_code=said.as_json())
+    pause(version, lease, Sentence("validation.again", problem=_said(problem)))
+
+
+def pause(version: Version, lease: Lease[Version], said: Sentence) -> None:
+    """Give the version back until later, the later the more attempts there were; ``said``: why."""
+    wait = backoff.pause(version.attempts, first=timedelta(seconds=5), longest=timedelta(minutes=5))
+    lease.release(check_after=clock.now() + wait, step=said.english(), step_code=said.as_json())
 
 
 def _wait_for_sandbox(version: Version, lease: Lease[Version], problem: Exception) -> None:

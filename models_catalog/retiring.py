@@ -24,6 +24,7 @@ from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from models_catalog import s3
 from models_catalog.models import Alias, RegisteredModel, Version, VersionQuerySet
+from models_catalog.refusals import CatalogRefused, version_of
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +32,6 @@ MAY_RETIRE = "models_catalog.change_version"
 MAY_DELETE = "models_catalog.delete_version"
 LEASE = timedelta(seconds=60)
 State = Version.State
-
-
-class RetireRefused(Exception):
-    """Nothing was changed; ``str()`` says why, in the reader's language.
-
-    ``code`` is that of the API's problem (core/api/problems.py).
-    """
-
-    def __init__(self, said: str, code: str = "conflict") -> None:
-        super().__init__(said)
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -91,7 +81,7 @@ def retire(
     """Offer and call a ready version nowhere any more; and whether that changed anything.
 
     ``check`` is called with the version when nobody else can change it; what it raises keeps all.
-    Raises RetireRefused: it is not ready, an alias points at it, or there is no such version.
+    Raises CatalogRefused: it is not ready, an alias points at it, or there is no such version.
     """
     with transaction.atomic():
         version = _locked(model, number, check)
@@ -99,7 +89,7 @@ def retire(
             return version, False
         if version.state != State.READY:
             said = _("%(version)s is not ready, so it cannot be retired. Nothing was changed.")
-            raise RetireRefused(said % {"version": version}, "model-not-ready")
+            raise CatalogRefused(said % {"version": version}, "model-not-ready")
         _check_aliases(version)
         _change(version, State.RETIRED, "version.retired", actor)
     return version, True
@@ -110,7 +100,7 @@ def restore(
 ) -> tuple[Version, bool]:
     """Take a retirement back: the version is ready again; and whether that changed anything.
 
-    Raises RetireRefused: it is not retired, or there is no such version.
+    Raises CatalogRefused: it is not retired, or there is no such version.
     """
     with transaction.atomic():
         version = _locked(model, number, check)
@@ -118,7 +108,7 @@ def restore(
             return version, False
         if version.state != State.RETIRED:
             said = _("%(version)s is not retired, so it cannot be restored. Nothing was changed.")
-            raise RetireRefused(said % {"version": version})
+            raise CatalogRefused(said % {"version": version})
         _change(version, State.READY, "version.unretired", actor)
     return version, True
 
@@ -128,8 +118,8 @@ def delete(
 ) -> tuple[Version, bool]:
     """Have a job delete what a version is stored as; and whether that changed anything.
 
-    Its row stays, with the checksums. Raises RetireRefused: it was never published, an alias points
-    at it, copies of it are being made, or there is no such version.
+    Its row stays, with the checksums. Raises CatalogRefused: it was never published, an alias
+    points at it, copies of it are being made, or there is no such version.
     """
     with transaction.atomic():
         version = _locked(model, number, check)
@@ -137,7 +127,7 @@ def delete(
             return version, False
         if version.state not in (State.READY, State.RETIRED):
             said = _("%(version)s was never published, so nothing of it is stored.")
-            raise RetireRefused(said % {"version": version})
+            raise CatalogRefused(said % {"version": version})
         _check_aliases(version)
         _check_copies(version)
         now = clock.now()
@@ -150,11 +140,8 @@ def delete(
 def _locked(model: str, number: int, check: Callable[[Version], None] | None) -> Version:
     row = RegisteredModel.objects.select_for_update().filter(name=model).first()
     if row is None:
-        raise RetireRefused(_("There is no model %(name)s.") % {"name": model}, "not-found")
-    version = Version.objects.filter(model=row, number=number).defer("report").first()
-    if version is None:
-        said = _("There is no version %(name)s:%(number)s.") % {"name": model, "number": number}
-        raise RetireRefused(said, "not-found")
+        raise CatalogRefused(_("There is no model %(name)s.") % {"name": model}, "not-found")
+    version = version_of(model, number)
     version.model = row
     if check is not None:
         check(version)
@@ -168,7 +155,7 @@ def _check_aliases(version: Version) -> None:
             "An alias points at %(version)s: %(aliases)s. Point it at another version, or delete "
             "it, first. Nothing was changed."
         )
-        raise RetireRefused(said % {"version": version, "aliases": ", ".join(names)})
+        raise CatalogRefused(said % {"version": version, "aliases": ", ".join(names)})
 
 
 def _check_copies(version: Version) -> None:
@@ -179,7 +166,7 @@ def _check_copies(version: Version) -> None:
             "Copies of %(version)s are being made: %(copies)s. Delete it when they are ready. "
             "Nothing was changed."
         )
-        raise RetireRefused(said % {"version": version, "copies": ", ".join(names)})
+        raise CatalogRefused(said % {"version": version, "copies": ", ".join(names)})
 
 
 def _change(

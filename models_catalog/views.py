@@ -42,6 +42,7 @@ from models_catalog.models import (
     name_taken,
     valid_name,
 )
+from models_catalog.refusals import CatalogRefused
 
 log = logging.getLogger(__name__)
 
@@ -318,7 +319,7 @@ def retire(request: HttpRequest, name: str, number: int) -> HttpResponse:
     version = _version(name, number)
     try:
         found, changed = retiring.retire(model=name, number=number, actor=actor(request))
-    except retiring.RetireRefused as refused:
+    except CatalogRefused as refused:
         messages.error(request, str(refused))
         return redirect(version)
     if changed:
@@ -334,7 +335,7 @@ def unretire(request: HttpRequest, name: str, number: int) -> HttpResponse:
     version = _version(name, number)
     try:
         found, changed = retiring.restore(model=name, number=number, actor=actor(request))
-    except retiring.RetireRefused as refused:
+    except CatalogRefused as refused:
         messages.error(request, str(refused))
         return redirect(version)
     if changed:
@@ -353,7 +354,7 @@ def delete_version(request: HttpRequest, name: str, number: int) -> HttpResponse
     if form.is_valid():
         try:
             retiring.delete(model=name, number=number, actor=actor(request))
-        except retiring.RetireRefused as refused:
+        except CatalogRefused as refused:
             form.add_error(None, str(refused))
         else:
             return redirect(version)

@@ -108,7 +108,12 @@ def _go_on_with_update(run: Run, found: Found) -> None:
     An update that rolls back ends InService with the config before and a FailureReason (BC:
     DescribeEndpoint). Neither the config in use nor the one it moves from may be deleted meanwhile.
     """
-    if run.endpoint.update_state == Endpoint.Update.CLEANING:
+    cleaning = run.endpoint.update_state == Endpoint.Update.CLEANING
+    if cleaning and run.uses_earlier(found):
+        # A change was withdrawn in the moment in which SageMaker was asked for it.
+        run.update()
+        run.hint = _IN_PROGRESS[Resource.State.UPDATING]
+    elif cleaning:
         _clean(run, found)
     elif run.reached(found) and found.state == Resource.State.IN_SERVICE:
         run.update_done()

@@ -149,6 +149,10 @@ class Run:
             return False
         return endpoint.config_count is None or found.running_count == endpoint.instance_count
 
+    def uses_earlier(self, found: Found) -> bool:
+        """Whether the endpoint uses a config that the portal made for another revision."""
+        return any(one.name == found.facts["config"] for one in self.earlier_configs)
+
     def update_may_be_unseen(self, found: Found) -> bool:
         """Whether an update was asked for so recently that a read which misses it says nothing."""
         endpoint = self.endpoint
@@ -170,9 +174,13 @@ class Run:
             self.endpoint.running_count = found.running_count
         if config == before:
             return
-        if config != self.endpoint.config_name and f"{CONFIG.kind} {config}" not in self.resources:
-            row = Resource(endpoint=self.endpoint, kind=CONFIG.kind, name=config)
-            row.state = Resource.State.CREATED
+        known = self.resources.get(f"{CONFIG.kind} {config}")
+        # One of an earlier revision that was deleted, and that somebody has made again.
+        again = known is not None and known.revision is not None and not known.exists
+        if config != self.endpoint.config_name and (known is None or again):
+            row = known or Resource(endpoint=self.endpoint, kind=CONFIG.kind, name=config)
+            row.state, row.revision, row.gone_at = Resource.State.CREATED, None, None
+            self.earlier_configs = [one for one in self.earlier_configs if one.name != config]
             outside = self._add_outside_config(row)
             try:
                 outside.fill(row)

@@ -157,6 +157,39 @@ def test_what_is_denied_can_be_withdrawn(
     assert told(endpoint)[0] == "endpoint.update_withdrawn"
 
 
+def test_a_change_that_is_withdrawn_while_sagemaker_is_asked_is_undone(
+    serving: Endpoint, account: Account, settle: Step, advance: Step
+) -> None:
+    """The user's transaction comes between the lease's renewal and what is written."""
+    endpoint = change(serving, instance_type=TYPE)
+    while not account.moving:
+        before = Endpoint.objects.get(pk=endpoint.pk)
+        endpoint = advance(endpoint)
+    # As the row is where SageMaker took the call, and nothing of it was written.
+    Endpoint.objects.filter(pk=endpoint.pk).update(update_state=before.update_state)
+    endpoint = settle(change(before, instance_type="ml.m5.large"))
+    assert endpoint.running == endpoint.requested == Running(1, "ml.m5.large")
+    assert set(account.configs) == {"demo-r1"}
+    assert account.endpoints["demo"].config_name == "demo-r1"
+    assert account.changes[-3:] == [
+        "~endpoint demo demo-r2", "~endpoint demo demo-r1", "-config demo-r2",
+    ]  # fmt: skip
+
+
+def test_a_deleted_config_that_somebody_makes_again_is_outside(
+    serving: Endpoint, account: Account, settle: Step, advance: Step
+) -> None:
+    endpoint = settle(change(serving, instance_type=TYPE))
+    assert "demo-r1" not in account.configs
+    account.update_outside("demo", "demo-r1", model="demo-r1", count=3)
+    endpoint = advance(endpoint)
+    assert (endpoint.outside_config, endpoint.changed_outside) == ("demo-r1", True)
+    assert endpoint.running == Running(3, "ml.c5.xlarge")
+    services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None)
+    assert settle(endpoint).gone_at is not None
+    assert account.empty
+
+
 def test_a_read_that_lags_is_no_roll_back(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:

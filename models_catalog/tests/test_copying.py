@@ -13,9 +13,8 @@ from accounts import tokens
 from activity.models import Event
 from core import clock, errors
 from models_catalog import copying, publication, retiring, s3, services, tasks
-from models_catalog.copying import CopyRefused
 from models_catalog.models import RegisteredModel, Version
-from models_catalog.retiring import RetireRefused
+from models_catalog.refusals import CatalogRefused
 from models_catalog.tests.test_aliases import make_model, point
 
 BYTES = b"the archive" * 1000
@@ -71,7 +70,7 @@ def _object(version: Version) -> bytes:
 
 def _refused(to: str = TO, times: int = 2) -> str:
     before = list(Version.objects.values_list("pk", flat=True)), _actions()
-    with pytest.raises(CopyRefused) as refused:
+    with pytest.raises(CatalogRefused) as refused:
         _start(to, times)
     assert (list(Version.objects.values_list("pk", flat=True)), _actions()) == before
     return str(refused.value)
@@ -223,7 +222,7 @@ def test_who_is_a_moment_late_is_told_which(
         return found
 
     monkeypatch.setattr(copying, "plan", planned)
-    with pytest.raises(CopyRefused, match=r"There is a model squeezenet_v1.0_2 already"):
+    with pytest.raises(CatalogRefused, match=r"There is a model squeezenet_v1.0_2 already"):
         _start()
     assert not RegisteredModel.objects.filter(name="squeezenet_v1.0_1").exists()
 
@@ -236,7 +235,7 @@ def test_what_is_not_ready_is_not_copied(source: Version, state: str) -> None:
 
 def test_a_source_may_be_retired_and_not_deleted_meanwhile(source: Version) -> None:
     made = _start()
-    with pytest.raises(RetireRefused, match=r"Copies of squeezenet v1 are being made"):
+    with pytest.raises(CatalogRefused, match=r"Copies of squeezenet v1 are being made"):
         retiring.delete(model="squeezenet", number=1, actor=None)
     retiring.retire(model="squeezenet", number=1, actor=None)
     _copy_all()

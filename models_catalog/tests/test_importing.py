@@ -23,8 +23,8 @@ from models_catalog import (
     tasks,
     validation,
 )
-from models_catalog.importing import ImportRefused
 from models_catalog.models import RegisteredModel, Version
+from models_catalog.refusals import CatalogRefused
 from models_catalog.tests.test_aliases import make_model
 from models_catalog.tests.test_publish import GOOD, _unzipped
 from tests.artifacts import constant_archive
@@ -199,7 +199,7 @@ def test_the_portals_own_archives_are_canonical_and_others_are_not(
     publication.check_version(version_pk=made.pk)
     made.refresh_from_db()
     assert (made.state, made.target_model) == ("ready", "as-packed-by-tar_v2.tar.gz")
-    with pytest.raises(ImportRefused, match="or there is a copy"):
+    with pytest.raises(CatalogRefused, match="or there is a copy"):
         importing.repack(model="as-packed-by-tar", number=1, actor=None)
     assert _object(made) == data
     assert not list(s3.listing(bucket=store, prefix="staging/"))
@@ -239,7 +239,7 @@ def test_an_object_that_is_gone_or_changed_meanwhile_is_not_registered(
         version.refresh_from_db()
         assert (version.state, version.reason_kind) == ("rejected", code)
         assert not importing.repackable(version)
-        with pytest.raises(ImportRefused):
+        with pytest.raises(CatalogRefused):
             importing.repack(model=version.model.name, number=1, actor=None)
 
 
@@ -281,7 +281,7 @@ def test_who_is_a_moment_late_is_told(
         return there
 
     monkeypatch.setattr(importing, "found", late)
-    with pytest.raises(ImportRefused, match="Somebody took a name or a key meanwhile"):
+    with pytest.raises(CatalogRefused, match="Somebody took a name or a key meanwhile"):
         _start()
     assert not Version.objects.exists()
 

@@ -15,7 +15,7 @@ from invocations.models import Invocation
 from models_catalog import publication, references, retiring, s3, services, tasks
 from models_catalog.aliases import AliasRefused
 from models_catalog.models import Alias, RegisteredModel, Version
-from models_catalog.retiring import RetireRefused
+from models_catalog.refusals import CatalogRefused
 from models_catalog.tests.test_aliases import make_model, point
 
 V2 = "/models/digits/v2/"
@@ -100,7 +100,7 @@ def test_a_model_of_which_all_is_retired_is_found_as_that() -> None:
 def test_an_alias_keeps_its_version(change: Callable[..., Any]) -> None:
     make_model()
     point(2)
-    with pytest.raises(RetireRefused, match="digits@live"):
+    with pytest.raises(CatalogRefused, match="digits@live"):
         _do(change)
     assert _two().state == "ready"
     assert _actions() == ["alias.made"]
@@ -111,7 +111,7 @@ def test_an_alias_keeps_its_version(change: Callable[..., Any]) -> None:
 def test_what_was_never_published_is_neither_retired_nor_deleted(state: str) -> None:
     make_model(state=state)
     for change in (retiring.retire, retiring.restore, retiring.delete):
-        with pytest.raises(RetireRefused):
+        with pytest.raises(CatalogRefused):
             _do(change)
     assert _two().state == state
 
@@ -130,7 +130,7 @@ def test_a_deletion_deletes_all_objects_and_keeps_the_row(
     assert (gone.state, gone.sha256, gone.original_key) == ("deleted", version.sha256, "")
     assert gone.settled
     assert not _do(retiring.delete)
-    with pytest.raises(RetireRefused):
+    with pytest.raises(CatalogRefused):
         _do(retiring.restore)
     assert services.download_address(gone, original=False) is None
     retiring.remove(version_pk=version.pk)  # a message that came twice

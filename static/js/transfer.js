@@ -275,7 +275,11 @@ export class Transfer {
   async #wait(error, failures) {
     const quick = ["wrong-offset", "upload-locked"].includes(error.code) && failures < 4;
     const seconds = Math.min(MOST_WAIT_S, Math.max(error.after, quick ? 1 : 2 ** failures));
-    for (let left = seconds; left > 0 && !this.hurried; left -= 1) {
+    // By the clock: in a page that nobody looks at, a second of sleep may take a minute.
+    const until = performance.now() + 1000 * seconds;
+    while (!this.hurried) {
+      const left = Math.ceil((until - performance.now()) / 1000);
+      if (left <= 0) break;
       if (!quick) this.told.waits({ error, seconds: left });
       await this.#sleep(1, ["online"]);
     }
