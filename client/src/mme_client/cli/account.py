@@ -155,28 +155,22 @@ def token_list(*, all: bool, json: bool, quiet: bool, timeout: float | None) -> 
     """One's tokens; without ``all`` those that count."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = list(portal.tokens.list(state="" if all else "valid"))
-        if json:
-            terminal.document({"items": [one.document for one in found], "next": None})
-        elif quiet:
-            for one in found:
-                terminal.line(one.id)
-        else:
-            states = {
-                "valid": _("valid"), "expired": _("expired"), "revoked": _("revoked")
-            }  # fmt: skip
-            headings = (_("id"), _("name"), _("scopes"), _("state"), _("until"), _("last used"))
-            rows = [
-                (
-                    one.id,
-                    one.name,
-                    ", ".join(one.scopes),
-                    states.get(one.state, one.state),
-                    at(one.expires_at),
-                    " ".join(filter(None, (at(one.last_used_at), one.last_used_from))),
-                )
-                for one in found
-            ]
-            terminal.table(headings, rows)
+        states = {
+            "valid": _("valid"), "expired": _("expired"), "revoked": _("revoked")
+        }  # fmt: skip
+        headings = (_("id"), _("name"), _("scopes"), _("state"), _("until"), _("last used"))
+        rows = [
+            (
+                one.id,
+                one.name,
+                ", ".join(one.scopes),
+                states.get(one.state, one.state),
+                at(one.expires_at),
+                " ".join(filter(None, (at(one.last_used_at), one.last_used_from))),
+            )
+            for one in found
+        ]
+        terminal.listed(found, headings, rows, names=[one.id for one in found])
 
 
 def token_revoke(id: str, *, json: bool, quiet: bool, timeout: float | None) -> None:

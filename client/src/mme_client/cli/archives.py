@@ -178,40 +178,34 @@ def models(
                 sort=sort,
             )
         )
-        if json:
-            terminal.document({"items": [one.document for one in found], "next": None})
-        elif quiet:
-            for one in found:
-                terminal.line(one.name)
-        else:
-            headings = (
-                _("model"),
-                _("versions"),
-                _("newest ready"),
-                *([found[0].best.key] if found and found[0].best else []),
-                _("aliases"),
-                _("tags"),
-                _("owner"),
-                _("size"),
-                _("uploaded"),
-                _("last call"),
+        headings = (
+            _("model"),
+            _("versions"),
+            _("newest ready"),
+            *([found[0].best.key] if found and found[0].best else []),
+            _("aliases"),
+            _("tags"),
+            _("owner"),
+            _("size"),
+            _("uploaded"),
+            _("last call"),
+        )
+        rows = [
+            (
+                one.name,
+                str(one.versions),
+                f"{one.name}:{one.latest.number}" if one.latest else "",
+                *([f"{one.best.value:g} ({one.name}:{one.best.number})"] if one.best else []),
+                ", ".join(f"{alias.name}:{alias.number}" for alias in one.aliases),
+                ", ".join(one.tags),
+                one.owner or "",
+                size(one.latest.size) if one.latest else "",
+                at(one.latest.created_at) if one.latest else "",
+                at(one.last_call_at) if one.last_call_at else "",
             )
-            rows = [
-                (
-                    one.name,
-                    str(one.versions),
-                    f"{one.name}:{one.latest.number}" if one.latest else "",
-                    *([f"{one.best.value:g} ({one.name}:{one.best.number})"] if one.best else []),
-                    ", ".join(f"{alias.name}:{alias.number}" for alias in one.aliases),
-                    ", ".join(one.tags),
-                    one.owner or "",
-                    size(one.latest.size) if one.latest else "",
-                    at(one.latest.created_at) if one.latest else "",
-                    at(one.last_call_at) if one.last_call_at else "",
-                )
-                for one in found
-            ]
-            terminal.table(headings, rows)
+            for one in found
+        ]
+        terminal.listed(found, headings, rows, names=[one.name for one in found])
 
 
 def show(name: str, *, json: bool, quiet: bool, timeout: float | None) -> None:

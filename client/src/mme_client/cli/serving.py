@@ -91,29 +91,23 @@ def revisions(name: str, *, json: bool, quiet: bool, timeout: float | None) -> N
     """What an endpoint was asked to be, the newest first."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = list(portal.endpoints.revisions(name))
-        if json:
-            terminal.document({"items": [one.document for one in found], "next": None})
-        elif quiet:
-            for one in found:
-                terminal.line(str(one.revision))
-        else:
-            headings = (
-                *(_("revision"), _("state"), _("instances"), _("image"), _("created"), _("by")),
-                _("reason"),
+        headings = (
+            *(_("revision"), _("state"), _("instances"), _("image"), _("created"), _("by")),
+            _("reason"),
+        )
+        rows = [
+            (
+                str(one.revision),
+                _outcome(one.state),
+                f"{one.instance_count} × {one.instance_type}",
+                one.image,
+                at(one.created_at),
+                one.created_by or "",
+                one.failure or one.reason,
             )
-            rows = [
-                (
-                    str(one.revision),
-                    _outcome(one.state),
-                    f"{one.instance_count} × {one.instance_type}",
-                    one.image,
-                    at(one.created_at),
-                    one.created_by or "",
-                    one.failure or one.reason,
-                )
-                for one in found
-            ]
-            terminal.table(headings, rows)
+            for one in found
+        ]
+        terminal.listed(found, headings, rows, names=[str(one.revision) for one in found])
 
 
 def _outcome(state: str) -> str:
@@ -209,18 +203,12 @@ def endpoints(
                 _show(terminal, one)
             return
         found = list(portal.endpoints.list(gone=gone))
-        if json:
-            terminal.document({"items": [one.document for one in found], "next": None})
-        elif quiet:
-            for one in found:
-                terminal.line(one.name)
-        else:
-            headings = (_("endpoint"), _("state"), _("instances"), _("created"), _("by"))
-            rows = [
-                (one.name, _word(one), _instances(one), at(one.created_at), one.created_by or "")
-                for one in found
-            ]
-            terminal.table(headings, rows)
+        headings = (_("endpoint"), _("state"), _("instances"), _("created"), _("by"))
+        rows = [
+            (one.name, _word(one), _instances(one), at(one.created_at), one.created_by or "")
+            for one in found
+        ]
+        terminal.listed(found, headings, rows, names=[one.name for one in found])
 
 
 def _instances(endpoint: Endpoint) -> str:

@@ -20,25 +20,19 @@ def list_all(*, json: bool, quiet: bool, timeout: float | None) -> None:
     """All webhooks."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = list(portal.webhooks.list())
-        if json:
-            terminal.document({"items": [one.document for one in found], "next": None})
-        elif quiet:
-            for one in found:
-                terminal.line(one.id)
-        else:
-            headings = (_("id"), _("address"), _("note"), _("kinds"), _("models"), _("state"))
-            rows = [
-                (
-                    one.id,
-                    one.url,
-                    one.note,
-                    ", ".join(one.kinds),
-                    ", ".join(one.models) or _("all"),
-                    _state(one),
-                )
-                for one in found
-            ]
-            terminal.table(headings, rows)
+        headings = (_("id"), _("address"), _("note"), _("kinds"), _("models"), _("state"))
+        rows = [
+            (
+                one.id,
+                one.url,
+                one.note,
+                ", ".join(one.kinds),
+                ", ".join(one.models) or _("all"),
+                _state(one),
+            )
+            for one in found
+        ]
+        terminal.listed(found, headings, rows, names=[one.id for one in found])
 
 
 def _state(webhook: Webhook) -> str:
@@ -53,14 +47,10 @@ def kinds(*, json: bool, quiet: bool, timeout: float | None) -> None:
     """What they can be told of."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = list(portal.webhooks.kinds())
-        if json:
-            terminal.document({"items": [one.document for one in found], "next": None})
-        elif quiet:
-            for one in found:
-                terminal.line(one.name)
-        else:
-            rows = [(one.name, one.label) for one in found]
-            terminal.table((_("kind"), _("what it is")), rows)
+        rows = [(one.name, one.label) for one in found]
+        terminal.listed(
+            found, (_("kind"), _("what it is")), rows, names=[one.name for one in found]
+        )
 
 
 def add(
@@ -187,25 +177,19 @@ def deliveries(
     """What was sent to a webhook."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = list(portal.webhooks.deliveries(id, state=state, kind=kind))
-        if json:
-            terminal.document({"items": [one.document for one in found], "next": None})
-        elif quiet:
-            for one in found:
-                terminal.line(one.id)
-        else:
-            headings = ("webhook-id", _("when"), _("kind"), _("state"), _("tries"), _("answer"))
-            rows = [
-                (
-                    one.id,
-                    at(one.created_at),
-                    one.kind,
-                    delivery_state(one),
-                    str(len(one.attempts)),
-                    _last(one),
-                )
-                for one in found
-            ]
-            terminal.table(headings, rows)
+        headings = ("webhook-id", _("when"), _("kind"), _("state"), _("tries"), _("answer"))
+        rows = [
+            (
+                one.id,
+                at(one.created_at),
+                one.kind,
+                delivery_state(one),
+                str(len(one.attempts)),
+                _last(one),
+            )
+            for one in found
+        ]
+        terminal.listed(found, headings, rows, names=[one.id for one in found])
 
 
 def redeliver(

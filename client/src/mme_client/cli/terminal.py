@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mme_client import errors
+from mme_client.cli.words import _
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,9 +46,28 @@ class Terminal:
     def fields(self, rows: Sequence[tuple[str, str]]) -> None:
         """Names and values, one pair a line; those without a value are left out."""
         shown = [(name, value) for name, value in rows if value]
-        width = max((columns(name) for name, _ in shown), default=0)
+        width = max((columns(name) for name, _value in shown), default=0)
         for name, value in shown:
             self.line(f"{name}{' ' * (width - columns(name))}  {value}")
+
+    def listed(
+        self,
+        found: Sequence[Any],
+        headings: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        names: Sequence[str],
+    ) -> None:
+        """A list of records: as the API has it; with ``--quiet`` their names; else a table."""
+        if self.json:
+            self.document({"items": [one.document for one in found], "next": None})
+        elif self.quiet:
+            for name in names:
+                self.line(name)
+        elif rows:
+            self.table(headings, rows)
+        else:
+            self.note(_("There are none."))
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table; its columns fit the terminal, and where there is none, nothing is cut off."""

@@ -11,28 +11,22 @@ def uploads(*, json: bool, quiet: bool, timeout: float | None) -> None:
     """One's own unfinished uploads."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = list(portal.uploads.list())
-        if json:
-            terminal.document({"items": [one.document for one in found], "next": None})
-        elif quiet:
-            for one in found:
-                terminal.line(one.id)
-        else:
-            headings = (
-                _("id"), _("file"), _("model"), _("arrived"), _("begun"), _("until"), _("problem")
-            )  # fmt: skip
-            rows = [
-                (
-                    one.id,
-                    one.file_name,
-                    one.model,
-                    _("{sent} of {all}").format(sent=size(one.offset), all=size(one.length)),
-                    at(one.created_at),
-                    at(one.expires_at),
-                    one.problem or "",
-                )
-                for one in found
-            ]
-            terminal.table(headings, rows)
+        headings = (
+            _("id"), _("file"), _("model"), _("arrived"), _("begun"), _("until"), _("problem")
+        )  # fmt: skip
+        rows = [
+            (
+                one.id,
+                one.file_name,
+                one.model,
+                _("{sent} of {all}").format(sent=size(one.offset), all=size(one.length)),
+                at(one.created_at),
+                at(one.expires_at),
+                one.problem or "",
+            )
+            for one in found
+        ]
+        terminal.listed(found, headings, rows, names=[one.id for one in found])
 
 
 def cancel(ids: list[str], *, json: bool, quiet: bool, timeout: float | None) -> None:
