@@ -26,6 +26,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests import ending  # noqa: E402
+
 # Of each of the two databases: so many rows for one model.
 VERSIONS, EVENTS, CALLS = 5, 100, 500
 PASSES = 60
@@ -444,4 +446,7 @@ class Pages:
 
 
 if __name__ == "__main__":
-    main()
+    if "--child" in sys.argv:
+        main()
+    else:
+        ending.run(main)

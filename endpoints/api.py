@@ -252,7 +252,7 @@ def update(request: HttpRequest, name: str, body: EndpointChange) -> Any:
     the one before, `refused_change` says why. What it is already changes nothing. While SageMaker
     updates it, it is 409 `conflict`.
     """
-    change = services.Change(**body.dict())
+    change = services.SettingsChange(**body.dict())
     return _changed(request, name, change)
 
 
@@ -308,7 +308,7 @@ def teardown(request: HttpRequest, name: str, body: TeardownIn) -> Any:
     return Status(202, _tagged(request, _endpoint(name)))
 
 
-def _changed(request: HttpRequest, name: str, change: services.Change) -> Any:
+def _changed(request: HttpRequest, name: str, change: services.SettingsChange) -> Any:
     try:
         services.request_change(
             endpoint=_endpoint(name),
@@ -316,7 +316,7 @@ def _changed(request: HttpRequest, name: str, change: services.Change) -> Any:
             actor=_caller(request).user,
             require=lambda row: etags.require_match(request, *_parts(row)),
         )
-    except services.NotAllowed as refusal:
+    except services.ChangeNotAllowed as refusal:
         raise Problem("not-allowed", str(refusal)) from None
     return Status(202, _tagged(request, _endpoint(name)))
 

@@ -184,12 +184,12 @@ def _note_revision(
     )
 
 
-class NotAllowed(Exception):
+class ChangeNotAllowed(Exception):
     """Nothing was changed, as this user may not; ``str()`` says it in the reader's language."""
 
 
 @dataclass(frozen=True)
-class Change:
+class SettingsChange:
     """What is to be different; None: it stays. ``back_to``: the revision whose facts these are."""
 
     instance_type: str | None = None
@@ -199,10 +199,10 @@ class Change:
     back_to: int | None = None
 
 
-def back_to(*, endpoint: Endpoint, number: int) -> Change:
+def back_to(*, endpoint: Endpoint, number: int) -> SettingsChange:
     """The change that makes an endpoint what it was in a revision. Raises Revision.DoesNotExist."""
     found = endpoint.revisions.get(number=number)
-    return Change(
+    return SettingsChange(
         instance_type=found.instance_type,
         instance_count=found.instance_count,
         image=found.image,
@@ -214,7 +214,7 @@ def back_to(*, endpoint: Endpoint, number: int) -> Change:
 def request_change(
     *,
     endpoint: Endpoint,
-    change: Change,
+    change: SettingsChange,
     actor: User | None,
     require: Callable[[Endpoint], None] | None = None,
 ) -> Endpoint:
@@ -226,8 +226,8 @@ def request_change(
     row before anything is changed, and may raise. Idempotent: what it is already changes nothing.
 
     Raises ValidationError, by field, with nothing changed; its code is CONFLICT where the endpoint
-    does not serve, or is being updated. Raises NotAllowed where ``actor`` may give it no other
-    image: an image runs with the execution role, so who chooses it has that role's rights.
+    does not serve, or is being updated. Raises ChangeNotAllowed where ``actor`` may give it no
+    other image: an image runs with the execution role, so who chooses it has that role's rights.
     """
     row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
     if require is not None:
@@ -240,7 +240,9 @@ def request_change(
         "image": change.image or old.image,
     }
     if wanted["image"] != old.image and actor is not None and not actor.has_perm(MAY_CHANGE_IMAGE):
-        raise NotAllowed(_("Only admins may give an endpoint another image. Nothing was changed."))
+        raise ChangeNotAllowed(
+            _("Only admins may give an endpoint another image. Nothing was changed.")
+        )
     # What it has already stays allowed, where a setting has changed since.
     if change.instance_type not in (None, old.instance_type):
         _check_type(wanted["instance_type"])

@@ -276,7 +276,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     )
     if form.is_valid():
         told = form.cleaned_data
-        wanted = services.Change(
+        wanted = services.SettingsChange(
             instance_type=told["instance_type"],
             instance_count=told["instance_count"],
             image=told["image"] or None,
@@ -287,7 +287,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             row = services.request_change(endpoint=endpoint, change=wanted, actor=actor(request))
         except ValidationError as error:
             form.add_error(None, error)
-        except services.NotAllowed as refusal:
+        except services.ChangeNotAllowed as refusal:
             form.add_error("image", str(refusal))
         else:
             if row.update_state != endpoint.update_state or row.revision != endpoint.revision:

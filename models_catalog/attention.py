@@ -11,12 +11,12 @@ from django.db.models import Exists, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from activity.models import Event
 from activity.services import record
+from core import clock
 from core.attention import SHOWN, Item, ItemGroup
 from models_catalog.importing import MAY_IMPORT
 from models_catalog.models import StrayObject, Version, VersionQuerySet
@@ -98,7 +98,7 @@ def in_stores(request: HttpRequest) -> list[ItemGroup]:
     """
     found = Version.objects.drifted().values_list("drift", *_COLUMNS, "bucket", "key")
     if request.user.has_perm(MAY_IMPORT):
-        since = timezone.now() - STRAYS_SHOWN
+        since = clock.now() - STRAYS_SHOWN
         named = {"no_drift": Value(""), "no_model": Value(""), "no_number": Value(0)}
         strays = StrayObject.objects.filter(seen_at__gt=since).annotate(**named).order_by()
         found = found.order_by().union(strays.values_list(*named, "bucket", "key"), all=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.artifacts import constant_archive
+from tests.rules.test_images import portal_apps
 from tests.small_portal import ROOT, SmallPortal, small_portal
 
 _CREATE = """
@@ -43,15 +44,7 @@ _OF_THE_HOST = {
 def test_nothing_else_of_the_portal_asks_its_hosts_clock() -> None:
     found = {
         (str(path.relative_to(ROOT)), use)
-        for part in (
-            "core",
-            "activity",
-            "accounts",
-            "models_catalog",
-            "endpoints",
-            "invocations",
-            "mmeportal",
-        )
+        for part in (*portal_apps(), "mmeportal")
         for path in (ROOT / part).rglob("*.py")
         if not {"tests", "migrations"} & set(path.parts)
         for use in re.findall(r"\b(?:timezone|datetime)\.now\b|\btime\.time\b", path.read_text())

@@ -67,7 +67,7 @@ def test_revisions_with_what_differs_and_the_way_back(
 ) -> None:
     client = client_of("operator")
     services.request_change(
-        endpoint=serving, change=services.Change(instance_type=TYPE), actor=None
+        endpoint=serving, change=services.SettingsChange(instance_type=TYPE), actor=None
     )
     settle(serving)
     page = _page(client, serving, "revisions/")

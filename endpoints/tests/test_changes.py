@@ -13,7 +13,7 @@ from core.errors import CONFLICT
 from endpoints import services
 from endpoints.models import Endpoint, Revision, Running
 from endpoints.reconciler import run as reconciler_run
-from endpoints.services import Change
+from endpoints.services import SettingsChange
 from endpoints.tests.account import Account
 from endpoints.tests.conftest import CREATED
 from endpoints.tests.test_crashes import survive
@@ -29,7 +29,7 @@ def _types(settings: Any) -> None:
 
 
 def change(endpoint: Endpoint, **wanted: Any) -> Endpoint:
-    return services.request_change(endpoint=endpoint, change=Change(**wanted), actor=None)
+    return services.request_change(endpoint=endpoint, change=SettingsChange(**wanted), actor=None)
 
 
 def told(endpoint: Endpoint) -> list[str]:

@@ -165,9 +165,9 @@ def test_a_change_of_all_and_the_way_back_while_it_is_called(hosting, store):
     try:
         servers.wait_for(lambda: calls)
         for change, models in (
-            (services.Change(instance_count=2), ["moving-r1"]),
-            (services.Change(instance_type="ml.m5.xlarge"), ["moving-r1"]),
-            (services.Change(image="other:2"), ["moving-r4"]),
+            (services.SettingsChange(instance_count=2), ["moving-r1"]),
+            (services.SettingsChange(instance_type="ml.m5.xlarge"), ["moving-r1"]),
+            (services.SettingsChange(image="other:2"), ["moving-r4"]),
             (services.back_to(endpoint=endpoint, number=1), ["moving-r5"]),
         ):
             before = len(calls)

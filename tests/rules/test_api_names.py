@@ -26,6 +26,8 @@ ALLOWED = {
     ("PlannedOut", "uri"): "likewise",
     ("FoundOut", "uri"): "likewise",
     ("EndpointOut", "image"): "a container's image, as SageMaker names it",
+    ("EndpointChange", "image"): "likewise",
+    ("RevisionOut", "image"): "likewise",
     ("StatusOut", "version"): "of the portal: that of a model is its number",
 }
 #: Times are named for what happened then, or as the bound of a filter.

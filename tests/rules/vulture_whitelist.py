@@ -35,7 +35,6 @@ _.ROOT_URLCONF
 _._has_been_logged
 
 # axes: the methods of a handler, and the parameters of its signals.
-_.is_allowed
 _.user_login_failed
 _.user_logged_in
 _.user_logged_out
