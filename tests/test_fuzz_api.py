@@ -35,6 +35,7 @@ from tests.rules import rows as rows_of
 
 EXAMPLES = int(os.environ.get("MME_API_EXAMPLES", "10"))
 SEED = int(os.environ.get("MME_API_SEED", "1"))
+_RUNS = 8
 
 
 class Fault(Failure):
@@ -183,6 +184,10 @@ def test_sequences_of_operations_answer_as_documented(
             if response.status_code < 300:
                 found.add(case.operation.label)
 
-    seed(SEED)(Sequence)
-    Sequence.run(settings=_settings(EXAMPLES, stateful_step_count=8))
-    assert any("{" in label for label in found), "No answer's id was asked for."
+    # Few steps follow a link, and random ids change which: a run may well have none of them.
+    for more in range(_RUNS):
+        seed(SEED + more)(Sequence)
+        Sequence.run(settings=_settings(EXAMPLES, stateful_step_count=8))
+        if any("{" in label for label in found):
+            return
+    pytest.fail(f"No answer's id was asked for in {_RUNS} runs.")

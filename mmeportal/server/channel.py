@@ -300,6 +300,15 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         self._sent += count
         return count
 
+    def _flush_some(self, do_close: bool = True) -> bool:
+        """Send what is waiting, under the lock of what is waiting.
+
+        Waitress's event loop takes no lock where no request is being answered. Here a thread may
+        send 100 Continue then, and both would send it.
+        """
+        with self.outbuf_lock:
+            return bool(super()._flush_some(do_close=do_close))
+
     def service(self) -> None:
         """Respond to the oldest request."""
         refused = self.requests[0].error is not None
