@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Q, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -16,7 +16,6 @@ from django.utils.translation import ngettext
 
 from activity.models import Event
 from activity.services import record
-from core import clock
 from core.attention import SHOWN, Item, ItemGroup
 from models_catalog.importing import MAY_IMPORT
 from models_catalog.models import StrayObject, Version, VersionQuerySet
@@ -98,9 +97,9 @@ def in_stores(request: HttpRequest) -> list[ItemGroup]:
     """
     found = Version.objects.drifted().values_list("drift", *_COLUMNS, "bucket", "key")
     if request.user.has_perm(MAY_IMPORT):
-        since = clock.now() - STRAYS_SHOWN
         named = {"no_drift": Value(""), "no_model": Value(""), "no_number": Value(0)}
-        strays = StrayObject.objects.filter(seen_at__gt=since).annotate(**named).order_by()
+        strays = StrayObject.objects.filter(seen_at__gt=Now() - STRAYS_SHOWN)
+        strays = strays.annotate(**named).order_by()
         found = found.order_by().union(strays.values_list(*named, "bucket", "key"), all=True)
         found = found.order_by("-drift")  # versions first
     versions, objects = [], []

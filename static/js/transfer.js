@@ -8,9 +8,9 @@ const FIRST_BYTES = 2 ** 20; // what nginx takes where nobody says otherwise
 const LEAST_BYTES = 2 ** 17;
 const SHORT_S = 10; // a request that takes less is followed by a larger one
 const LONG_S = 30; // one that is cut off may have been in vain, so none should take longer
-const SILENT_MS = 60_000; // without a byte for so long a connection is taken for lost
-const STORING_MS = 240_000; // the last request is answered when the portal has stored the whole
-const ASKING_MS = 30_000;
+const SILENT_S = 60; // without a byte for so long a connection is taken for lost
+const STORING_S = 240; // the last request is answered when the portal has stored the whole
+const ASKING_S = 30;
 const MOST_WAIT_S = 30;
 
 // What one request carries: found out once for all files of the page.
@@ -69,7 +69,7 @@ export class Session {
   // The answer to a request; raises Failure where it is no success, but for those `also`.
   async ask(method, address, { body, headers = {}, signal, also = [] } = {}) {
     const ends = new AbortController();
-    const timer = setTimeout(() => ends.abort(), ASKING_MS);
+    const timer = setTimeout(() => ends.abort(), ASKING_S * 1000);
     const stop = () => ends.abort();
     signal?.addEventListener("abort", stop);
     try {
@@ -189,9 +189,9 @@ export class Transfer {
     const { signal } = this.stopping;
     return new Promise((done, fail) => {
       let timer = null;
-      const expect = (ms) => {
+      const expect = (seconds) => {
         clearTimeout(timer);
-        timer = setTimeout(() => request.abort(), ms);
+        timer = setTimeout(() => request.abort(), seconds * 1000);
       };
       const stop = () => request.abort();
       signal.addEventListener("abort", stop);
@@ -199,14 +199,14 @@ export class Transfer {
       const headers = { ...TUS, ...this.session.headers, "Upload-Offset": this.kept, "Content-Type": OCTETS };
       for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
       request.upload.addEventListener("progress", (step) => {
-        expect(SILENT_MS);
+        expect(SILENT_S);
         this.sent = this.kept + step.loaded;
         const now = performance.now();
         this.seen = [...this.seen.filter(([at]) => now - at < 10_000), [now, this.sent]];
         this.told.progress();
       });
       request.upload.addEventListener("load", () => {
-        expect(STORING_MS);
+        expect(STORING_S);
         if (this.kept + body.size === this.file.size) this.told.storing();
       });
       request.addEventListener("loadend", () => {
@@ -224,7 +224,7 @@ export class Transfer {
         found.size = body.size;
         fail(found);
       });
-      expect(SILENT_MS);
+      expect(SILENT_S);
       request.send(body);
     });
   }
