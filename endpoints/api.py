@@ -1,5 +1,7 @@
 """The operations of endpoints: create one, look at it, change it, and tear it down."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -19,8 +21,10 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
-from endpoints import services
+from endpoints import planning, services
 from endpoints.models import Endpoint, Resource, Revision
+from endpoints.prices import Cost
+from endpoints.sagemaker import Call
 
 router = Router(tags=["endpoints"])
 
@@ -145,6 +149,53 @@ class RollbackIn(Input):
     reason: str = _REASON
 
 
+class EndpointPlanIn(EndpointChange):
+    """A change to plan, or the revision to go back to; then the rest is not read."""
+
+    back_to: int | None = Field(None, ge=1, le=2**31 - 1)
+
+
+class PlannedCallOut(Schema):
+    """A call of SageMaker's API that would be made."""
+
+    action: str = Field(description="Its name in SageMaker's API.")
+    arguments: dict[str, Any]
+    code: str = Field(description="The same as Python; `sagemaker` is boto3's client.")
+    afterwards: bool = Field(description="It is made when the endpoint serves as it was asked for.")
+
+
+class DifferenceOut(Schema):
+    """A fact of the endpoint that is compared with what it would be."""
+
+    name: str = Field(description="As in the endpoint: `instance_type`, `instance_count`, `image`.")
+    before: str
+    after: str
+
+
+class CostOut(Schema):
+    """What instances cost while they run, called or not: an estimate."""
+
+    per_hour: str = Field(description="A decimal number, as text.")
+    per_month: str = Field(description="The same for 730 hours.")
+    currency: str
+
+
+class EndpointPlanOut(Schema):
+    """What a creation or a change would call in AWS, and what it would cost."""
+
+    endpoint: str
+    calls: list[PlannedCallOut] = Field(description="In their order; none: it is so already.")
+    code: str = Field(description="The calls as one Python script for boto3.")
+    differences: list[DifferenceOut]
+    stays: list[DifferenceOut]
+    cost_before: CostOut | None = Field(
+        description="What runs now costs. null: a new endpoint, or the price is not known."
+    )
+    cost: CostOut | None = Field(description="null: the price is not known.")
+    estimate: str = Field(description="Where the prices come from, and what they leave out.")
+    meanwhile: str = Field(description="What serves while it is being made.")
+
+
 class TeardownIn(Input):
     """The name again, so that nobody tears down what they did not mean."""
 
@@ -209,6 +260,26 @@ def create(request: HttpRequest, body: EndpointIn) -> Any:
 
 
 @operation(
+    router, "POST", "/endpoints/plan", id="endpoints_preview", scope=Scope.OPERATE,
+    permission=_MAY_CREATE, doing=_CREATING, response={200: EndpointPlanOut}, problems=(502,),
+    counts_as_change=False,
+)  # fmt: skip
+def preview(request: HttpRequest, body: EndpointIn) -> Any:
+    """What the creation of an endpoint would call in AWS, and what it would cost.
+
+    Nothing is made. What the creation would refuse is refused.
+    """
+    return _plan(
+        planning.plan_creation(
+            name=body.name,
+            instance_type=body.instance_type,
+            instance_count=body.instance_count,
+            actor=_caller(request).user,
+        )
+    )
+
+
+@operation(
     router, "GET", "/endpoints/{name}", id="endpoints_get", scope=Scope.READ,
     permission=_MAY_LOOK, doing=_LOOKING, response={200: EndpointOut}, etag=True,
 )  # fmt: skip
@@ -257,18 +328,33 @@ def update(request: HttpRequest, name: str, body: EndpointChange) -> Any:
 
 
 @operation(
+    router, "POST", "/endpoints/{name}/plan", id="endpoints_preview_change", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointPlanOut},
+    counts_as_change=False,
+)  # fmt: skip
+def preview_change(request: HttpRequest, name: str, body: EndpointPlanIn) -> Any:
+    """What a change would call in AWS, what would be other, and what it would cost.
+
+    Nothing is changed. What the change would refuse is refused.
+    """
+    endpoint = _endpoint(name)
+    if body.back_to is not None:
+        change = _back_to(endpoint, body.back_to)
+    else:
+        change = services.SettingsChange(**body.dict(exclude={"back_to"}))
+    user = _caller(request).user
+    with _refusals_told():
+        found = planning.plan_change(endpoint=endpoint, change=change, actor=user)
+    return _plan(found)
+
+
+@operation(
     router, "POST", "/endpoints/{name}/rollback", id="endpoints_rollback", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
 )  # fmt: skip
 def rollback(request: HttpRequest, name: str, body: RollbackIn) -> Any:
     """Make an endpoint again what it was in an earlier revision: one more change."""
-    endpoint = _endpoint(name)
-    try:
-        change = services.back_to(endpoint=endpoint, number=body.revision)
-    except Revision.DoesNotExist:
-        said = _("The endpoint %(name)s has no revision %(revision)s. Nothing was changed.")
-        said %= {"name": name, "revision": body.revision}
-        raise Problem("invalid", said, errors={"revision": [said]}) from None
+    change = _back_to(_endpoint(name), body.revision, field="revision")
     return _changed(request, name, replace(change, reason=body.reason))
 
 
@@ -308,16 +394,33 @@ def teardown(request: HttpRequest, name: str, body: TeardownIn) -> Any:
     return Status(202, _tagged(request, _endpoint(name)))
 
 
-def _changed(request: HttpRequest, name: str, change: services.SettingsChange) -> Any:
+def _back_to(
+    endpoint: Endpoint, revision: int, *, field: str = "back_to"
+) -> services.SettingsChange:
     try:
+        return services.back_to(endpoint=endpoint, number=revision)
+    except Revision.DoesNotExist:
+        said = _("The endpoint %(name)s has no revision %(revision)s. Nothing was changed.")
+        said %= {"name": endpoint.name, "revision": revision}
+        raise Problem("invalid", said, errors={field: [said]}) from None
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    try:
+        yield
+    except services.ChangeNotAllowed as refusal:
+        raise Problem("not-allowed", str(refusal)) from None
+
+
+def _changed(request: HttpRequest, name: str, change: services.SettingsChange) -> Any:
+    with _refusals_told():
         services.request_change(
             endpoint=_endpoint(name),
             change=change,
             actor=_caller(request).user,
             require=lambda row: etags.require_match(request, *_parts(row)),
         )
-    except services.ChangeNotAllowed as refusal:
-        raise Problem("not-allowed", str(refusal)) from None
     return Status(202, _tagged(request, _endpoint(name)))
 
 
@@ -396,6 +499,42 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
             {"kind": one.kind, "name": one.name, "arn": one.arn, "state": one.state}
             for one in endpoint.resources.all()
         ],
+    }
+
+
+def _plan(plan: planning.EndpointPlan) -> dict[str, Any]:
+    return {
+        "endpoint": plan.name,
+        "calls": [
+            *(_call(one, afterwards=False) for one in plan.calls),
+            *(_call(one, afterwards=True) for one in plan.afterwards),
+        ],
+        "code": plan.code,
+        "differences": plan.differs,
+        "stays": plan.stays,
+        "cost_before": _cost(plan.before),
+        "cost": _cost(plan.after),
+        "estimate": plan.estimate,
+        "meanwhile": plan.meanwhile,
+    }
+
+
+def _call(call: Call, *, afterwards: bool) -> dict[str, Any]:
+    return {
+        "action": call.action,
+        "arguments": call.arguments,
+        "code": call.code,
+        "afterwards": afterwards,
+    }
+
+
+def _cost(cost: Cost | None) -> dict[str, str] | None:
+    if cost is None:
+        return None
+    return {
+        "per_hour": str(cost.per_hour),
+        "per_month": str(cost.per_month),
+        "currency": cost.currency,
     }
 
 

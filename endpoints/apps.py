@@ -13,14 +13,18 @@ class EndpointsConfig(AppConfig):
     name = "endpoints"
 
     def ready(self) -> None:
-        """Register events, the subject, panels, rights of the roles, and SageMaker's check."""
+        """Register events, the subject, panels, rights of the roles, and SageMaker's check.
+
+        Raises ImproperlyConfigured where PRICE_LIST names no list of prices.
+        """
         from accounts import roles
-        from endpoints import panels, search, served, told
+        from endpoints import panels, prices, search, served, told
         from endpoints.events import TEMPLATES
         from endpoints.models import Endpoint
         from endpoints.ready_checks import probe_sagemaker
         from models_catalog import retiring
 
+        prices.known()  # a wrong file is told of at the start
         codes.register(TEMPLATES, max_length=codes.LONG)
         subjects.register(Endpoint.activity_kind, Endpoint, label=_("Endpoints"))
         panels.register_all()

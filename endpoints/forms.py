@@ -2,8 +2,10 @@
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from endpoints import prices
 from endpoints.models import valid_endpoint_name, valid_instance_count
 
 
@@ -39,7 +41,7 @@ class NewEndpointForm(forms.Form):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         choice = self.fields["instance_type"]
         assert isinstance(choice, forms.ChoiceField)
-        choice.choices = [(kind, kind) for kind in settings.INSTANCE_TYPES]
+        choice.choices = [(kind, _priced(kind)) for kind in settings.INSTANCE_TYPES]
         # For the browser alone: the validator of the field refuses more.
         self.fields["instance_count"].widget.attrs["max"] = settings.MAX_INSTANCES
 
@@ -70,7 +72,16 @@ class ChangeForm(NewEndpointForm):
         assert isinstance(choice, forms.ChoiceField)
         now = self.initial["instance_type"]
         if now not in settings.INSTANCE_TYPES:  # what it has already can stay
-            choice.choices = [(now, now), *choice.choices]  # type: ignore[misc]
+            choice.choices = [(now, _priced(now)), *choice.choices]  # type: ignore[misc]
+
+
+def _priced(instance_type: str) -> str:
+    """The type with what one instance of it costs, where that is known."""
+    cost = prices.known().cost(instance_type, 1)
+    if cost is None:
+        return instance_type
+    told = {"type": instance_type, "price": cost.per_hour, "currency": cost.currency}
+    return gettext("%(type)s, about %(price)s %(currency)s an hour") % told
 
 
 class TeardownForm(forms.Form):

@@ -290,6 +290,11 @@ class Endpoint(OldStatus, Leased):
         return self.config_in_use
 
     @property
+    def count_alone(self) -> bool:
+        """Whether it uses the config that is wanted, so that a change is one of the count."""
+        return self.config_count is not None and self.config_in_use == self.config_name
+
+    @property
     def updating(self) -> bool:
         """Whether a change was requested that SageMaker has not made, or refused, yet."""
         return self.gone_at is None and self.update_state in (self.Update.WANTED, self.Update.ASKED)

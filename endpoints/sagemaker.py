@@ -9,14 +9,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from pprint import pformat
+from typing import Any
 
 from core import aws, errors
 from core.sentences import Sentence, phrase
-
-if TYPE_CHECKING:
-    from mypy_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
-    from mypy_boto3_sagemaker.type_defs import ProductionVariantTypeDef, TagTypeDef
 
 VARIANT = "AllTraffic"
 
@@ -43,6 +40,37 @@ _CODES: Mapping[str, type[errors.AwsError]] = {
     "ResourceInUse": errors.Busy,
     "ConflictException": errors.Busy,
 }
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that changes something in SageMaker: boto3's method, and its arguments.
+
+    Plans show the very calls that the reconciler makes.
+    """
+
+    method: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def action(self) -> str:
+        """Its name in SageMaker's API, as "CreateModel"."""
+        return "".join(word.title() for word in self.method.split("_"))
+
+    @property
+    def code(self) -> str:
+        """The same as Python; ``sagemaker`` is boto3's client."""
+        lines = [f"sagemaker.{self.method}("]
+        for name, value in self.arguments.items():
+            first, *others = pformat(value, width=88, sort_dicts=False).splitlines()
+            lines.append(f"    {name}={first}")
+            lines += [" " * (len(name) + 5) + line for line in others]
+            lines[-1] += ","
+        return "\n".join([*lines, ")"])
+
+    def make(self) -> Any:
+        """Make it; raises what botocore raises."""
+        return getattr(aws.sagemaker(), self.method)(**self.arguments)
 
 
 @dataclass(frozen=True)
@@ -98,25 +126,37 @@ def _translated(doing: Sentence) -> AbstractContextManager[None]:
     return aws.translated(doing, first)
 
 
-def _tags(tags: Mapping[str, str]) -> list["TagTypeDef"]:
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def model_call(
+    *, name: str, image: str, role_arn: str, data_url: str, tags: Mapping[str, str]
+) -> Call:
+    """The call that creates a multi-model SageMaker model that serves the store ``data_url``."""
+    container = {"Image": image, "ModelDataUrl": data_url, "Mode": "MultiModel"}
+    return Call(
+        "create_model",
+        {
+            "ModelName": name,
+            "PrimaryContainer": container,
+            "ExecutionRoleArn": role_arn,
+            "Tags": _tags(tags),
+        },
+    )
 
 
 def create_model(
     *, name: str, image: str, role_arn: str, data_url: str, tags: Mapping[str, str]
 ) -> str:
-    """Create a multi-model SageMaker model that serves the store ``data_url``; returns its ARN.
+    """Make the `model_call`; returns the model's ARN.
 
     Raises AlreadyExists, or any other of :mod:`core.errors`.
     """
+    call = model_call(name=name, image=image, role_arn=role_arn, data_url=data_url, tags=tags)
     with _translated(phrase("creating the SageMaker model %(name)s", name=name)):
-        answer = aws.sagemaker().create_model(
-            ModelName=name,
-            PrimaryContainer={"Image": image, "ModelDataUrl": data_url, "Mode": "MultiModel"},
-            ExecutionRoleArn=role_arn,
-            Tags=_tags(tags),
-        )
-    return answer["ModelArn"]
+        arn: str = call.make()["ModelArn"]
+    return arn
 
 
 def describe_model(name: str) -> SageMakerModel:
@@ -134,31 +174,51 @@ def describe_model(name: str) -> SageMakerModel:
     )
 
 
+def delete_model_call(name: str) -> Call:
+    """The call that deletes a SageMaker model."""
+    return Call("delete_model", {"ModelName": name})
+
+
 def delete_model(name: str) -> None:
     """Delete it; raises NotFound. The artifacts in S3 stay."""
     with _translated(phrase("deleting the SageMaker model %(name)s", name=name)):
-        aws.sagemaker().delete_model(ModelName=name)
+        delete_model_call(name).make()
+
+
+def config_call(
+    *, name: str, model_name: str, instance_type: str, instance_count: int, tags: Mapping[str, str]
+) -> Call:
+    """The call that creates an endpoint configuration with one variant, named ``VARIANT``."""
+    variant = {
+        "VariantName": VARIANT,
+        "ModelName": model_name,
+        "InstanceType": instance_type,
+        "InitialInstanceCount": instance_count,
+        "InitialVariantWeight": 1.0,
+    }
+    return Call(
+        "create_endpoint_config",
+        {"EndpointConfigName": name, "ProductionVariants": [variant], "Tags": _tags(tags)},
+    )
 
 
 def create_config(
     *, name: str, model_name: str, instance_type: str, instance_count: int, tags: Mapping[str, str]
 ) -> str:
-    """Create an endpoint configuration with one variant, named ``VARIANT``; returns its ARN.
+    """Make the `config_call`; returns the configuration's ARN.
 
     Raises AlreadyExists; NotFound where the model cannot be seen (yet).
     """
-    variant: ProductionVariantTypeDef = {
-        "VariantName": VARIANT,
-        "ModelName": model_name,
-        "InstanceType": cast("ProductionVariantInstanceTypeType", instance_type),
-        "InitialInstanceCount": instance_count,
-        "InitialVariantWeight": 1.0,
-    }
+    call = config_call(
+        name=name,
+        model_name=model_name,
+        instance_type=instance_type,
+        instance_count=instance_count,
+        tags=tags,
+    )
     with _translated(phrase("creating the endpoint config %(name)s", name=name)):
-        answer = aws.sagemaker().create_endpoint_config(
-            EndpointConfigName=name, ProductionVariants=[variant], Tags=_tags(tags)
-        )
-    return answer["EndpointConfigArn"]
+        arn: str = call.make()["EndpointConfigArn"]
+    return arn
 
 
 def describe_config(name: str) -> SageMakerConfig:
@@ -179,22 +239,34 @@ def describe_config(name: str) -> SageMakerConfig:
     )
 
 
+def delete_config_call(name: str) -> Call:
+    """The call that deletes an endpoint configuration."""
+    return Call("delete_endpoint_config", {"EndpointConfigName": name})
+
+
 def delete_config(name: str) -> None:
     """Delete it; raises NotFound."""
     with _translated(phrase("deleting the endpoint config %(name)s", name=name)):
-        aws.sagemaker().delete_endpoint_config(EndpointConfigName=name)
+        delete_config_call(name).make()
+
+
+def endpoint_call(*, name: str, config_name: str, tags: Mapping[str, str]) -> Call:
+    """The call that begins to create an endpoint."""
+    return Call(
+        "create_endpoint",
+        {"EndpointName": name, "EndpointConfigName": config_name, "Tags": _tags(tags)},
+    )
 
 
 def create_endpoint(*, name: str, config_name: str, tags: Mapping[str, str]) -> str:
-    """Begin to create the endpoint; returns its ARN.
+    """Make the `endpoint_call`; returns the endpoint's ARN.
 
     Raises AlreadyExists; NotFound where the config cannot be seen (yet).
     """
+    call = endpoint_call(name=name, config_name=config_name, tags=tags)
     with _translated(phrase("creating the endpoint %(name)s", name=name)):
-        answer = aws.sagemaker().create_endpoint(
-            EndpointName=name, EndpointConfigName=config_name, Tags=_tags(tags)
-        )
-    return answer["EndpointArn"]
+        arn: str = call.make()["EndpointArn"]
+    return arn
 
 
 def look() -> None:
@@ -237,26 +309,39 @@ def list_endpoints(*, changed_since: datetime) -> list[str]:
         return [one["EndpointName"] for page in pages for one in page["Endpoints"]]
 
 
-def update_endpoint(*, name: str, config_name: str) -> None:
-    """Begin to move the endpoint to another config; it serves meanwhile (API: UpdateEndpoint).
+def update_call(*, name: str, config_name: str) -> Call:
+    """The call that moves an endpoint to another config; it serves meanwhile.
 
-    Raises Busy while something else is under way; NotFound where the config cannot be seen (yet).
-    Counts become those of the new config: RetainAllVariantProperties is false.
+    API: UpdateEndpoint. Counts become those of the new config: RetainAllVariantProperties is false.
     """
-    with _translated(phrase("updating the endpoint %(name)s", name=name)):
-        aws.sagemaker().update_endpoint(EndpointName=name, EndpointConfigName=config_name)
+    return Call("update_endpoint", {"EndpointName": name, "EndpointConfigName": config_name})
 
 
-def set_count(*, name: str, count: int) -> None:
-    """Begin to change the number of instances, with the same config; raises Busy.
+def count_call(*, name: str, count: int) -> Call:
+    """The call that changes the number of instances, with the same config.
 
     API: UpdateEndpointWeightsAndCapacities.
     """
+    wanted = {"VariantName": VARIANT, "DesiredInstanceCount": count}
+    return Call(
+        "update_endpoint_weights_and_capacities",
+        {"EndpointName": name, "DesiredWeightsAndCapacities": [wanted]},
+    )
+
+
+def update_endpoint(*, name: str, config_name: str) -> None:
+    """Make the `update_call`: the change begins.
+
+    Raises Busy while something else is under way; NotFound where the config cannot be seen (yet).
+    """
+    with _translated(phrase("updating the endpoint %(name)s", name=name)):
+        update_call(name=name, config_name=config_name).make()
+
+
+def set_count(*, name: str, count: int) -> None:
+    """Make the `count_call`: the change begins; raises Busy."""
     with _translated(phrase("changing the number of instances of %(name)s", name=name)):
-        aws.sagemaker().update_endpoint_weights_and_capacities(
-            EndpointName=name,
-            DesiredWeightsAndCapacities=[{"VariantName": VARIANT, "DesiredInstanceCount": count}],
-        )
+        count_call(name=name, count=count).make()
 
 
 def delete_endpoint(name: str) -> None:

@@ -47,6 +47,31 @@ def create_endpoint(
     that is wrong; an AwsError where the account could not be asked whether the name is free.
     Either way nothing was created.
     """
+    endpoint = new_endpoint(
+        name=name, instance_type=instance_type, instance_count=instance_count, actor=actor
+    )
+    try:
+        with transaction.atomic():
+            endpoint.save()
+            Resource.objects.bulk_create(_resources(endpoint))
+            _note_revision(endpoint, actor=actor)
+            record(
+                action="endpoint.requested",
+                subject=endpoint,
+                actor=actor,
+                parameters={"name": name, **size_of(endpoint)},
+            )
+            enqueue_on_commit(ADVANCE, endpoint.pk)
+    except IntegrityError:
+        _refuse_taken(name)
+        raise
+    return endpoint
+
+
+def new_endpoint(
+    *, name: str, instance_type: str = "", instance_count: int = 1, actor: User | None
+) -> Endpoint:
+    """The row that `create_endpoint` would save. Raises what that raises."""
     instance_type = instance_type or settings.INSTANCE_TYPES[0]
     _check_size(instance_type, instance_count)
     endpoint = Endpoint(
@@ -63,21 +88,6 @@ def create_endpoint(
     endpoint.revision = Endpoint.objects.next_revision(name)
     _refuse_taken(name)
     _check_free_in_account(name)
-    try:
-        with transaction.atomic():
-            endpoint.save()
-            Resource.objects.bulk_create(_resources(endpoint))
-            _note_revision(endpoint, actor=actor)
-            record(
-                action="endpoint.requested",
-                subject=endpoint,
-                actor=actor,
-                parameters={"name": name, **size_of(endpoint)},
-            )
-            enqueue_on_commit(ADVANCE, endpoint.pk)
-    except IntegrityError:
-        _refuse_taken(name)
-        raise
     return endpoint
 
 

@@ -17,7 +17,7 @@ from activity.models import Event
 from core import errors
 from core.permissions import actor, require_permission
 from core.ui import Tab
-from endpoints import services, tables
+from endpoints import planning, services, tables
 from endpoints.forms import ChangeForm, NewEndpointForm, TeardownForm
 from endpoints.models import Endpoint, Revision
 from models_catalog.models import Version
@@ -29,6 +29,8 @@ _may_tear_down = require_permission("endpoints.teardown_endpoint", "tear endpoin
 # So many times a page asks, one second apart, what came of the look that its opening queued.
 LOOKS_AWAITED = 10
 LATEST_EVENTS = 5
+# The button of the forms that asks for a plan.
+_PLAN = "plan"
 
 
 @require_safe
@@ -70,19 +72,23 @@ def _list_tabs(request: HttpRequest, *, torn_down: int | None) -> list[Tab]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @_may_create
 def new_endpoint(request: HttpRequest) -> HttpResponse:
-    """Request an endpoint."""
+    """Request an endpoint; the button "Show the plan" shows what that would do."""
     form = NewEndpointForm(request.POST if request.method == "POST" else None)
+    plan = None
     if form.is_valid():
+        told, user = form.cleaned_data, actor(request)
         try:
-            endpoint = services.create_endpoint(**form.cleaned_data, actor=actor(request))
+            if _PLAN in request.POST:
+                plan = planning.plan_creation(**told, actor=user)
+            else:
+                return redirect(services.create_endpoint(**told, actor=user))
         except ValidationError as error:
             form.add_error(None, error)
         except errors.AwsError as error:
             form.add_error(None, str(error))
-        else:
-            return redirect(endpoint)
     context = {
         "form": form,
+        "plan": plan,
         "image": settings.CONTAINER_IMAGE,
         "role_arn": settings.EXECUTION_ROLE_ARN,
     }
@@ -259,7 +265,10 @@ def _use_context(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @_may_create
 def change(request: HttpRequest, pk: int) -> HttpResponse:
-    """Change a living endpoint; ``?back_to=N`` presets what it was in that revision."""
+    """Change a living endpoint; ``?back_to=N`` presets what it was in that revision.
+
+    The button "Show the plan" shows what the change would do.
+    """
     endpoint = get_object_or_404(Endpoint, pk=pk)
     if not endpoint.may_be_changed:
         messages.info(request, _("It cannot be changed now. Nothing was changed."))
@@ -274,8 +283,9 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         initial={name: getattr(facts, name) for name in names},
         may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
     )
+    plan = None
     if form.is_valid():
-        told = form.cleaned_data
+        told, user = form.cleaned_data, actor(request)
         wanted = services.SettingsChange(
             instance_type=told["instance_type"],
             instance_count=told["instance_count"],
@@ -284,17 +294,19 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             back_to=back.number if back else None,
         )
         try:
-            row = services.request_change(endpoint=endpoint, change=wanted, actor=actor(request))
+            if _PLAN in request.POST:
+                plan = planning.plan_change(endpoint=endpoint, change=wanted, actor=user)
+            else:
+                row = services.request_change(endpoint=endpoint, change=wanted, actor=user)
+                if (row.update_state, row.revision) != (endpoint.update_state, endpoint.revision):
+                    return redirect(endpoint)
+                said = _("It is so already: change the type, the number or the image.")
+                form.add_error(None, said)
         except ValidationError as error:
             form.add_error(None, error)
         except services.ChangeNotAllowed as refusal:
             form.add_error("image", str(refusal))
-        else:
-            if row.update_state != endpoint.update_state or row.revision != endpoint.revision:
-                return redirect(endpoint)
-            said = _("It is so already: change the type, the number or the image.")
-            form.add_error(None, said)
-    context = {"form": form, "endpoint": endpoint, "back": back}
+    context = {"form": form, "endpoint": endpoint, "back": back, "plan": plan}
     return render(request, "endpoints/change.html", context, status=400 if form.errors else 200)
 
 

@@ -376,6 +376,7 @@ INSTANCE_TYPES = env_list(
     "INSTANCE_TYPES", "ml.m5.large,ml.m5.xlarge,ml.m5.2xlarge,ml.c5.xlarge,ml.c5.2xlarge"
 )
 MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
+PRICE_LIST = env_str("PRICE_LIST", "")
 
 # --- invocations ---------------------------------------------------------------------
 # SageMaker loads a model for up to 360 s while it answers ModelNotReadyException

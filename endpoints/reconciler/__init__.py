@@ -12,9 +12,11 @@ Two runs share nothing but the row, and events follow from what was *seen*, not 
 So a crash at any point costs a repeated look, and never creates a second resource.
 
 Read machine.py first. kinds.py has a class for each kind of resource, and their order; run.py what
-one run sees and changes; writing.py the transaction at its end.
+one run sees and changes; writing.py the transaction at its end. calls.py says, for a plan, which
+calls there will be.
 """
 
+from endpoints.reconciler.calls import change_calls, creation_calls
 from endpoints.reconciler.machine import advance
 
-__all__ = ["advance"]
+__all__ = ["advance", "change_calls", "creation_calls"]

@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from activity.codes import Scalar
 from core.sentences import phrase
 from endpoints import sagemaker
 from endpoints.models import Endpoint, Resource
+from endpoints.sagemaker import Call
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class ResourceKind(ABC):
         """What is in the AWS account under this name. Raises errors.NotFound or another error."""
 
     @abstractmethod
+    def creation(self, endpoint: Endpoint) -> Call:
+        """The call that creates it under its derived name."""
+
+    @abstractmethod
     def create(self, endpoint: Endpoint) -> str:
         """Create it under its derived name; returns its ARN. Raises errors.AlreadyExists etc."""
 
@@ -86,14 +91,20 @@ class ModelKind(ResourceKind):
         }
         return Found(found.arn, found.created_at, facts)
 
+    def creation(self, endpoint: Endpoint) -> Call:
+        return sagemaker.model_call(**self._wanted(endpoint))
+
     def create(self, endpoint: Endpoint) -> str:
-        return sagemaker.create_model(
-            name=endpoint.model_name,
-            image=endpoint.image,
-            role_arn=endpoint.role_arn,
-            data_url=endpoint.model_data_url,
-            tags=_tags(endpoint),
-        )
+        return sagemaker.create_model(**self._wanted(endpoint))
+
+    def _wanted(self, endpoint: Endpoint) -> dict[str, Any]:
+        return {
+            "name": endpoint.model_name,
+            "image": endpoint.image,
+            "role_arn": endpoint.role_arn,
+            "data_url": endpoint.model_data_url,
+            "tags": _tags(endpoint),
+        }
 
     def delete(self, name: str) -> None:
         sagemaker.delete_model(name)
@@ -117,14 +128,20 @@ class ConfigKind(ResourceKind):
         }
         return Found(found.arn, found.created_at, facts)
 
+    def creation(self, endpoint: Endpoint) -> Call:
+        return sagemaker.config_call(**self._wanted(endpoint))
+
     def create(self, endpoint: Endpoint) -> str:
-        return sagemaker.create_config(
-            name=endpoint.config_name,
-            model_name=endpoint.model_name,
-            instance_type=endpoint.instance_type,
-            instance_count=endpoint.config_count or endpoint.instance_count,
-            tags=_tags(endpoint),
-        )
+        return sagemaker.create_config(**self._wanted(endpoint))
+
+    def _wanted(self, endpoint: Endpoint) -> dict[str, Any]:
+        return {
+            "name": endpoint.config_name,
+            "model_name": endpoint.model_name,
+            "instance_type": endpoint.instance_type,
+            "instance_count": endpoint.config_count or endpoint.instance_count,
+            "tags": _tags(endpoint),
+        }
 
     def delete(self, name: str) -> None:
         sagemaker.delete_config(name)
@@ -207,10 +224,15 @@ class EndpointKind(ResourceKind):
             found.instance_count,
         )
 
+    def creation(self, endpoint: Endpoint) -> Call:
+        return sagemaker.endpoint_call(**self._wanted(endpoint))
+
     def create(self, endpoint: Endpoint) -> str:
-        return sagemaker.create_endpoint(
-            name=endpoint.name, config_name=endpoint.config_name, tags=_tags(endpoint)
-        )
+        return sagemaker.create_endpoint(**self._wanted(endpoint))
+
+    def _wanted(self, endpoint: Endpoint) -> dict[str, Any]:
+        name, config = endpoint.name, endpoint.config_name
+        return {"name": name, "config_name": config, "tags": _tags(endpoint)}
 
     def delete(self, name: str) -> None:
         sagemaker.delete_endpoint(name)

@@ -279,7 +279,7 @@ class Run:
         """Have SageMaker move the endpoint to what is wanted: the one changing call of this run."""
         endpoint = self.endpoint
         self.hold()
-        if endpoint.config_count is not None and endpoint.config_in_use == endpoint.config_name:
+        if endpoint.count_alone:
             logger.info("endpoint %s: %s instances", endpoint, endpoint.instance_count)
             sagemaker.set_count(name=endpoint.name, count=endpoint.instance_count)
         else:

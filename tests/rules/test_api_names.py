@@ -27,6 +27,7 @@ ALLOWED = {
     ("FoundOut", "uri"): "likewise",
     ("EndpointOut", "image"): "a container's image, as SageMaker names it",
     ("EndpointChange", "image"): "likewise",
+    ("EndpointPlanIn", "image"): "likewise",
     ("RevisionOut", "image"): "likewise",
     ("StatusOut", "version"): "of the portal: that of a model is its number",
 }

@@ -68,8 +68,6 @@ _._lru_cache_wrapper
 _.S3Client
 _.SageMakerClient
 _.SageMakerRuntimeClient
-_.ProductionVariantInstanceTypeType
-_.TagTypeDef
 
 # accounts/services.py: what a program calls to manage users; the admin's pages save by themselves.
 _.delete_user

@@ -130,6 +130,10 @@ WAYS: dict[str, Ways] = {
         "endpoints:check",
         "api.md#Endpoints",
     ),
+    "endpoints_preview": Ways("deploy", "endpoints:new", "endpoints.md#Plan it"),
+    "endpoints_preview_change": Ways(
+        "endpoint update", "endpoints:change", "endpoints.md#Plan it"
+    ),
     "endpoints_update": Ways("endpoint update", "endpoints:change", "endpoints.md#Change it"),
     "endpoints_rollback": Ways("endpoint rollback", "endpoints:change", "endpoints.md#Change it"),
     "endpoints_revisions": Ways(

@@ -1,0 +1,160 @@
+"""What a new endpoint, or a change of one, would call in AWS and cost, before anything is made."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from core import where
+from endpoints import prices, services
+from endpoints.models import Endpoint
+from endpoints.prices import Cost, PriceList
+from endpoints.reconciler import change_calls, creation_calls
+from endpoints.sagemaker import Call
+
+#: The facts that a plan compares, as the API names them, in the order of the page.
+_FACTS = {
+    "instance_type": gettext_lazy("Instance type"),
+    "instance_count": gettext_lazy("Number of instances"),
+    "image": gettext_lazy("Container image"),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What one fact is now and would be; ``name`` is the API's."""
+
+    name: str
+    before: str
+    after: str
+
+    @property
+    def label(self) -> str:
+        """Its name in the reader's language."""
+        return str(_FACTS[self.name])
+
+
+@dataclass(frozen=True)
+class EndpointPlan:
+    """The calls of a creation or a change, what would be other, and what it would cost.
+
+    ``calls`` are made one after the other; ``afterwards`` when the endpoint serves as it was asked
+    for. ``stays`` are the facts of `Difference` that are not other. ``before``: what runs now
+    costs; None for a new endpoint. A cost is None where its price is not known.
+    """
+
+    name: str
+    is_new: bool
+    calls: list[Call]
+    afterwards: list[Call]
+    differs: list[Difference]
+    stays: list[Difference]
+    prices: PriceList
+    before: Cost | None
+    after: Cost | None
+
+    @property
+    def code(self) -> str:
+        """Its calls as a Python script that does with boto3 what the portal would do."""
+        if not self.calls and not self.afterwards:
+            return ""
+        client = f'sagemaker = boto3.client("sagemaker", region_name="{settings.AWS_REGION}")'
+        waiting = f'sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="{self.name}")'
+        calls = [call.code for call in self.calls]
+        if calls:
+            calls.append(waiting)
+        calls += [call.code for call in self.afterwards]
+        return "\n".join(["import boto3", "", client, *calls, ""])
+
+    @property
+    def meanwhile(self) -> str:
+        """What serves while it is being made, and what happens where SageMaker refuses it."""
+        if self.is_new:
+            return _(
+                "No other endpoint is touched. It can be called when SageMaker has started it."
+            )
+        if not self.calls and not self.afterwards:
+            return _("It is so already: nothing would be called.")
+        if not self.calls:
+            return _("It is so already. What it used before is deleted.")
+        return _(
+            "It serves as it is until SageMaker has made the change, and calls go on. Where "
+            "SageMaker refuses the change or rolls it back, it goes on as before."
+        )
+
+    @property
+    def estimate(self) -> str:
+        """Where the prices come from, and what the cost leaves out."""
+        told = {"region": self.prices.region, "day": self.prices.collected}
+        said = _(
+            "An estimate: prices of %(region)s, collected on %(day)s, for a month of 730 hours. "
+            "Storage, data transfer, CloudWatch, taxes and discounts are left out."
+        )
+        said %= told
+        if self.prices.region != settings.AWS_REGION:
+            more = _("The list has no prices of %(region)s.") % {"region": settings.AWS_REGION}
+            said = f"{said} {more}"
+        if where.is_local():
+            local = _("On this local stack it costs nothing; this is what it would cost on AWS.")
+            said = f"{local} {said}"
+        return said
+
+
+def plan_creation(
+    *, name: str, instance_type: str = "", instance_count: int = 1, actor: User | None
+) -> EndpointPlan:
+    """What `services.create_endpoint` would do. Raises what that raises; makes nothing."""
+    wanted = services.new_endpoint(
+        name=name, instance_type=instance_type, instance_count=instance_count, actor=actor
+    )
+    known = prices.known()
+    return EndpointPlan(
+        name=name,
+        is_new=True,
+        calls=creation_calls(wanted),
+        afterwards=[],
+        differs=[],
+        stays=[],
+        prices=known,
+        before=None,
+        after=known.cost(wanted.instance_type, wanted.instance_count),
+    )
+
+
+def plan_change(
+    *, endpoint: Endpoint, change: services.SettingsChange, actor: User | None
+) -> EndpointPlan:
+    """What `services.request_change` would do. Raises what that raises; changes nothing.
+
+    The change is requested in a transaction that is rolled back, so that the plan cannot differ
+    from what is done.
+    """
+    running = endpoint.running
+    now = _facts(endpoint) | {
+        "instance_type": running.instance_type or endpoint.instance_type,
+        "instance_count": str(running.instance_count),
+    }
+    with transaction.atomic():
+        row = services.request_change(endpoint=endpoint, change=change, actor=actor)
+        calls, afterwards = change_calls(row)
+        transaction.set_rollback(True)
+    compared = [Difference(name, now[name], value) for name, value in _facts(row).items()]
+    known = prices.known()
+    return EndpointPlan(
+        name=row.name,
+        is_new=False,
+        calls=calls,
+        afterwards=afterwards,
+        differs=[one for one in compared if one.before != one.after],
+        stays=[one for one in compared if one.before == one.after],
+        prices=known,
+        before=known.cost(running.instance_type, running.instance_count),
+        after=known.cost(row.instance_type, row.instance_count),
+    )
+
+
+def _facts(row: Endpoint) -> dict[str, str]:
+    return {name: str(getattr(row, name)) for name in _FACTS}

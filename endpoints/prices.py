@@ -1,0 +1,79 @@
+"""What instances cost: prices kept by hand in prices.json, or in the file of PRICE_LIST.
+
+No package has SageMaker's prices, so each figure is an estimate. It is that of the instances alone:
+storage, data transfer, CloudWatch and taxes come on top, and discounts are not known.
+"""
+
+import functools
+import json
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+#: As AWS's own calculator counts.
+HOURS_A_MONTH = 730
+_OURS = Path(__file__).with_name("prices.json")
+#: Its prices are shown where a file has none of the portal's region.
+_FALLBACK_REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class PriceList:
+    """Prices of instance types in one region, in ``currency`` an hour."""
+
+    region: str
+    currency: str
+    #: The day on which they were collected, and from where; both as the file says.
+    collected: str
+    source: str
+    per_hour: dict[str, Decimal]
+
+    def cost(self, instance_type: str, instance_count: int) -> "Cost | None":
+        """What so many instances cost; None where the list does not have their type."""
+        price = self.per_hour.get(instance_type)
+        return None if price is None else Cost(price * instance_count, self.currency)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What instances cost while they run, whether they are called or not."""
+
+    per_hour: Decimal
+    currency: str
+
+    @property
+    def per_month(self) -> Decimal:
+        """The same for a month of 730 hours, to the cent."""
+        return (self.per_hour * HOURS_A_MONTH).quantize(Decimal("0.01"))
+
+
+def known() -> PriceList:
+    """The prices of the portal's region; those of us-east-1 where there are none of it.
+
+    Raises ImproperlyConfigured, with what is wrong, where PRICE_LIST names no such file.
+    """
+    return _read(Path(settings.PRICE_LIST) if settings.PRICE_LIST else _OURS, settings.AWS_REGION)
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: Path, region: str) -> PriceList:
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        regions: dict[str, dict[str, str]] = data["regions"]
+        chosen = region if region in regions else _FALLBACK_REGION
+        prices = {kind: Decimal(price) for kind, price in regions.get(chosen, {}).items()}
+        return PriceList(
+            region=chosen,
+            currency=data["currency"],
+            collected=data["collected"],
+            source=data["source"],
+            per_hour=prices,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
+        raise ImproperlyConfigured(
+            f"PRICE_LIST: {path} is no list of prices (see docs/settings.md): {error!r}"
+        ) from error
