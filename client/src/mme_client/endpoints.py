@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mme_client import errors
 from mme_client.noun import Noun, part
-from mme_client.records import Endpoint, Revision
+from mme_client.records import Endpoint, EndpointPlan, Revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,13 +39,25 @@ class Endpoints(Noun):
         self, name: str, *, instance_type: str = "", instance_count: int | None = None
     ) -> Endpoint:
         """Ask for an endpoint; ``.wait()`` of what this gives waits until it serves."""
-        document: dict[str, Any] = {"name": name}
-        if instance_type:
-            document["instance_type"] = instance_type
-        if instance_count is not None:
-            document["instance_count"] = instance_count
+        given = _given(instance_type=instance_type, instance_count=instance_count)
+        document = {"name": name, **given}
         answer = self._transport.call("POST", "/endpoints", document=document)
         return Endpoint.of(answer.document(), self._portal)
+
+    def preview(
+        self, name: str, *, instance_type: str = "", instance_count: int | None = None
+    ) -> EndpointPlan:
+        """What ``create`` would call in AWS, and what it would cost; makes nothing.
+
+        What ``create`` would refuse is refused.
+
+        >>> [call.action for call in portal.endpoints.preview("another").calls]
+        ['CreateModel', 'CreateEndpointConfig', 'CreateEndpoint']
+        """
+        given = _given(instance_type=instance_type, instance_count=instance_count)
+        document = {"name": name, **given}
+        answer = self._transport.call("POST", "/endpoints/plan", document=document)
+        return EndpointPlan.of(answer.document(), self._portal)
 
     def update(
         self,
@@ -60,15 +72,32 @@ class Endpoints(Noun):
 
         ``wait_for_change`` waits for what this gives.
         """
-        asked = {
-            "instance_type": instance_type,
-            "instance_count": instance_count,
-            "image": image,
-            "reason": reason,
-        }
-        document = {key: value for key, value in asked.items() if value not in ("", None)}
+        document = _given(
+            instance_type=instance_type, instance_count=instance_count, image=image, reason=reason
+        )
         answer = self._transport.call("PATCH", f"/endpoints/{part(name)}", document=document)
         return Endpoint.of(answer.document(), self._portal)
+
+    def preview_change(
+        self,
+        name: str,
+        *,
+        instance_type: str = "",
+        instance_count: int | None = None,
+        image: str = "",
+        back_to: int | None = None,
+    ) -> EndpointPlan:
+        """What ``update`` would call in AWS, what would differ and cost; changes nothing.
+
+        ``back_to``: what ``rollback`` to this revision would do; the rest is then not read. What
+        ``update`` or ``rollback`` would refuse is refused.
+        """
+        document = _given(
+            instance_type=instance_type, instance_count=instance_count, image=image, back_to=back_to
+        )
+        path = f"/endpoints/{part(name)}/plan"
+        answer = self._transport.call("POST", path, document=document)
+        return EndpointPlan.of(answer.document(), self._portal)
 
     def rollback(self, name: str, revision: int, *, reason: str = "") -> Endpoint:
         """Make it again what it was in an earlier revision: one more change."""
@@ -137,3 +166,8 @@ class Endpoints(Noun):
 
 def _waiting(seconds: int) -> dict[str, Any]:
     return {"wait": seconds} if seconds else {}
+
+
+def _given(**asked: object) -> dict[str, Any]:
+    """The body of a request; what was not given is left out, so that the portal's preset holds."""
+    return {key: value for key, value in asked.items() if value not in ("", None)}

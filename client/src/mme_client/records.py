@@ -552,6 +552,56 @@ class Endpoint(Record):
         return endpoint
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlannedCall(Record):
+    """A call of SageMaker's API that is not made yet; ``code`` is the same as Python for boto3.
+
+    ``afterwards``: it is made when the endpoint serves as it was asked for.
+    """
+
+    action: str
+    arguments: dict[str, Any]
+    code: str
+    afterwards: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(Record):
+    """What a field of an endpoint is now, and would be; of one that stays both are the same."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost(Record):
+    """What instances cost while they run: decimal numbers, as text. A month is 730 hours."""
+
+    per_hour: str
+    per_month: str
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointPlan(Record):
+    """What a creation or a change would call in AWS, and what it would cost; nothing is made.
+
+    ``code``: the calls as one Python script for boto3; empty where it is so already. ``cost`` is
+    None where the price is not known; ``cost_before`` also for a new endpoint.
+    """
+
+    endpoint: str
+    calls: list[PlannedCall]
+    code: str
+    differences: list[Difference]
+    stays: list[Difference]
+    cost_before: Cost | None
+    cost: Cost | None
+    estimate: str
+    meanwhile: str
+
+
 # --- calls ---------------------------------------------------------------------------------
 
 

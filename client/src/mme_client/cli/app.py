@@ -122,6 +122,13 @@ Timeout = Annotated[
 OneVersion = Annotated[str, typer.Argument(metavar="VERSION", help=_("As digits:2."))]
 Yes = Annotated[bool, typer.Option("--yes", help=_("Do not ask for its name."))]
 UntilGone = Annotated[bool, typer.Option("--wait", help=_("Wait until it is gone."))]
+Plan = Annotated[
+    bool,
+    typer.Option(
+        "--plan",
+        help=_("Only print the calls that it would make in AWS, and the cost; with -q as Python."),
+    ),
+]
 
 
 def _command(group: typer.Typer, name: str, help: str, *examples: str) -> Callable[[F], F]:
@@ -701,6 +708,7 @@ def delete(
 @_command(
     app, "deploy", _("Create an endpoint."),
     "mme deploy demo --type ml.m5.large --count 1 --wait",
+    "mme deploy demo --plan -q > plan.py",
 )  # fmt: skip
 def deploy(
     name: Annotated[str, typer.Argument(metavar="NAME", help=_("The endpoint's name."))],
@@ -717,6 +725,7 @@ def deploy(
         int | None,
         typer.Option("--count", min=1, help=_("How many instances."), show_default=False),
     ] = None,
+    plan: Plan = False,
     wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it serves."))] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -725,7 +734,7 @@ def deploy(
     from mme_client.cli import serving
 
     serving.deploy(
-        name, instance_type=instance_type, instance_count=count, wait=wait, json=json,
+        name, instance_type=instance_type, instance_count=count, plan=plan, wait=wait, json=json,
         quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
@@ -770,6 +779,7 @@ UntilServing = Annotated[
 @_command(
     changing, "update", _("Change its type, count or image; it serves meanwhile."),
     "mme endpoint update demo --count 2 --type ml.m5.xlarge --wait",
+    "mme endpoint update demo --count 2 --plan",
 )  # fmt: skip
 def endpoint_update(
     name: EndpointName,
@@ -788,6 +798,7 @@ def endpoint_update(
         ),
     ] = "",
     reason: Reason = "",
+    plan: Plan = False,
     wait: UntilServing = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -797,13 +808,14 @@ def endpoint_update(
 
     serving.update(
         name, instance_type=instance_type, instance_count=count, image=image, reason=reason,
-        wait=wait, json=json, quiet=quiet, timeout=timeout,
+        plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 
 @_command(
     changing, "rollback", _("Make it again what it was in an earlier revision."),
     "mme endpoint rollback demo --revision 1 --wait",
+    "mme endpoint rollback demo --revision 1 --plan",
 )  # fmt: skip
 def endpoint_rollback(
     name: EndpointName,
@@ -811,6 +823,7 @@ def endpoint_rollback(
         int, typer.Option("--revision", min=1, help=_("Which, as mme endpoint revisions has it."))
     ],
     reason: Reason = "",
+    plan: Plan = False,
     wait: UntilServing = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -819,8 +832,9 @@ def endpoint_rollback(
     from mme_client.cli import serving
 
     serving.rollback(
-        name, revision, reason=reason, wait=wait, json=json, quiet=quiet, timeout=timeout
-    )
+        name, revision, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet,
+        timeout=timeout,
+    )  # fmt: skip
 
 
 @_command(

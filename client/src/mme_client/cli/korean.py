@@ -295,6 +295,23 @@ MESSAGES: dict[str, str] = {
     "image": "이미지",
     "checked": "확인",
     "gone": "삭제됨",
+    # --- planning.py ---
+    "Only print the calls that it would make in AWS, and the cost; with -q as Python.": (
+        "실행하지 않고 AWS API 호출과 예상 비용만 출력합니다. -q를 함께 쓰면 Python 코드로 "
+        "출력합니다."
+    ),
+    "Give one of --plan and --wait.": "--plan과 --wait 중 하나만 지정하세요.",
+    "costs": "비용",
+    "changes": "변경",
+    "stays": "유지",
+    "meanwhile": "그동안",
+    "calls": "호출",
+    "{cost} (before: {before})": "{cost} (이전: {before})",
+    "the price is not known": "가격을 알 수 없음",
+    "{hour} {currency} an hour, {month} {currency} a month": (
+        "시간당 {hour} {currency}, 월 {month} {currency}"
+    ),
+    "{action} (afterwards)": "{action} (완료 후)",
     # --- main.py, running.py, terminal.py ---
     "Wrong use: {sentence}": "잘못된 사용: {sentence}",
     "Request {id}; mme {version}": "요청 {id}, mme {version}",

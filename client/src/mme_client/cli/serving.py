@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from mme_client.cli import planning
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, say
 from mme_client.cli.words import _
@@ -19,13 +20,21 @@ def deploy(
     *,
     instance_type: str,
     instance_count: int | None,
+    plan: bool,
     wait: bool,
     json: bool,
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """Ask for an endpoint; with ``wait``, until it serves."""
+    """Ask for an endpoint; with ``wait``, until it serves; or show its plan."""
+    planning.check(plan=plan, wait=wait)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            planned = portal.endpoints.preview(
+                name, instance_type=instance_type, instance_count=instance_count
+            )
+            planning.show(terminal, planned, is_new=True)
+            return
         endpoint = portal.endpoints.create(
             name, instance_type=instance_type, instance_count=instance_count
         )
@@ -42,15 +51,23 @@ def update(
     instance_count: int | None,
     image: str,
     reason: str,
+    plan: bool,
     wait: bool,
     json: bool,
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """Change a living endpoint; with ``wait``, until it serves so."""
+    """Change a living endpoint; with ``wait``, until it serves so; or show its plan."""
     if not (instance_type or instance_count or image):
         raise WrongUse(_("Say what to change: --type, --count or --image."))
+    planning.check(plan=plan, wait=wait)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            planned = portal.endpoints.preview_change(
+                name, instance_type=instance_type, instance_count=instance_count, image=image
+            )
+            planning.show(terminal, planned, is_new=False)
+            return
         endpoint = portal.endpoints.update(
             name,
             instance_type=instance_type,
@@ -66,13 +83,19 @@ def rollback(
     revision: int,
     *,
     reason: str,
+    plan: bool,
     wait: bool,
     json: bool,
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """Make an endpoint what it was; with ``wait``, until it serves so."""
+    """Make an endpoint what it was; with ``wait``, until it serves so; or show its plan."""
+    planning.check(plan=plan, wait=wait)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            planned = portal.endpoints.preview_change(name, back_to=revision)
+            planning.show(terminal, planned, is_new=False)
+            return
         endpoint = portal.endpoints.rollback(name, revision, reason=reason)
         _changed(terminal, portal, endpoint, wait=wait)
 

@@ -1,0 +1,63 @@
+"""``--plan`` of ``mme deploy`` and ``mme endpoint``: what would be called in AWS, and its cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mme_client.cli.running import WrongUse
+from mme_client.cli.words import _
+
+if TYPE_CHECKING:
+    from mme_client.cli.terminal import Terminal
+    from mme_client.records import Cost, EndpointPlan, PlannedCall
+
+
+def check(*, plan: bool, wait: bool) -> None:
+    """Raise WrongUse where a command is to wait for what a plan does not make."""
+    if plan and wait:
+        raise WrongUse(_("Give one of --plan and --wait."))
+
+
+def show(terminal: Terminal, plan: EndpointPlan, *, is_new: bool) -> None:
+    """Print a plan; with ``--quiet`` its code alone, so that it can be run."""
+    if terminal.json:
+        terminal.document(plan.document)
+        return
+    if terminal.quiet:
+        if plan.code:
+            terminal.line(plan.code.rstrip("\n"))
+        return
+    terminal.fields(
+        [
+            (_("costs"), _costs(plan, is_new=is_new)),
+            *_rows(_("changes"), [f"{o.name}: {o.before} → {o.after}" for o in plan.differences]),
+            *_rows(_("stays"), [f"{one.name}: {one.after}" for one in plan.stays]),
+            (_("meanwhile"), plan.meanwhile),
+            *_rows(_("calls"), [_call(one) for one in plan.calls]),
+        ]
+    )
+    terminal.line(plan.estimate)
+
+
+def _rows(name: str, values: list[str]) -> list[tuple[str, str]]:
+    """Fields of which the first alone is named."""
+    return [("" if number else name, value) for number, value in enumerate(values)]
+
+
+def _costs(plan: EndpointPlan, *, is_new: bool) -> str:
+    cost = _cost(plan.cost)
+    if is_new:
+        return cost
+    return _("{cost} (before: {before})").format(cost=cost, before=_cost(plan.cost_before))
+
+
+def _cost(cost: Cost | None) -> str:
+    if cost is None:
+        return _("the price is not known")
+    return _("{hour} {currency} an hour, {month} {currency} a month").format(
+        hour=cost.per_hour, month=cost.per_month, currency=cost.currency
+    )
+
+
+def _call(call: PlannedCall) -> str:
+    return _("{action} (afterwards)").format(action=call.action) if call.afterwards else call.action
