@@ -21,7 +21,7 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
-from endpoints import planning, services
+from endpoints import planning, prices, services
 from endpoints.models import Endpoint, Resource, Revision
 from endpoints.prices import Cost
 from endpoints.sagemaker import Call
@@ -47,6 +47,14 @@ class RunningOut(Schema):
 
     instance_type: str = Field(description="Empty where SageMaker does not say.")
     instance_count: int
+
+
+class CostOut(Schema):
+    """What instances cost while they run, called or not: an estimate."""
+
+    per_hour: str = Field(description="A decimal number, as text.")
+    per_month: str = Field(description="The same for 730 hours.")
+    currency: str
 
 
 class ResourceOut(Schema):
@@ -114,6 +122,11 @@ class EndpointOut(Schema):
     hint: str | None = Field(description="What is waited for, or what to do next.")
     hint_code: str | None = Field(description="The same, for programs: it is stable.")
     changed_outside: bool = Field(description="What runs is not what was asked for here.")
+    cost: CostOut | None = Field(
+        description="What runs costs on AWS: an estimate. null: nothing runs, or the price is not "
+        "known."
+    )
+    last_call_at: datetime | None = Field(description="null: it was never called.")
     created_at: datetime
     created_by: str | None
     checked_at: datetime | None = Field(description="When SageMaker was last asked.")
@@ -170,14 +183,6 @@ class DifferenceOut(Schema):
     name: str = Field(description="As in the endpoint: `instance_type`, `instance_count`, `image`.")
     before: str
     after: str
-
-
-class CostOut(Schema):
-    """What instances cost while they run, called or not: an estimate."""
-
-    per_hour: str = Field(description="A decimal number, as text.")
-    per_month: str = Field(description="The same for 730 hours.")
-    currency: str
 
 
 class EndpointPlanOut(Schema):
@@ -447,10 +452,11 @@ def _tagged(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _parts(endpoint: Endpoint) -> list[object]:
-    """What its ETag is made of: all but when it was looked at, and the reader's language."""
+    """What its ETag is made of: all but when it was looked at or called, and the language."""
     shown = _shown(endpoint) | {
         "id": endpoint.pk,
         "checked_at": None,
+        "last_call_at": None,
         "failure": endpoint.failure,
         "hint": endpoint.hint,
     }
@@ -491,6 +497,8 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
         "hint": str(hint) if endpoint.hint else None,
         "hint_code": hint.stable_code if endpoint.hint else None,
         "changed_outside": endpoint.changed_outside,
+        "cost": _cost(prices.known().of(endpoint)),
+        "last_call_at": endpoint.last_call_at,
         "created_at": endpoint.created_at,
         "created_by": endpoint.created_by.get_username() if endpoint.created_by else None,
         "checked_at": endpoint.checked_at,
@@ -532,7 +540,7 @@ def _cost(cost: Cost | None) -> dict[str, str] | None:
     if cost is None:
         return None
     return {
-        "per_hour": str(cost.per_hour),
+        "per_hour": cost.hourly,
         "per_month": str(cost.per_month),
         "currency": cost.currency,
     }

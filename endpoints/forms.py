@@ -1,12 +1,14 @@
 """Forms of the endpoint pages."""
 
+from collections.abc import Sequence
+
 from django import forms
 from django.conf import settings
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from endpoints import prices
-from endpoints.models import valid_endpoint_name, valid_instance_count
+from endpoints.models import Endpoint, valid_endpoint_name, valid_instance_count
 
 
 class NewEndpointForm(forms.Form):
@@ -80,8 +82,38 @@ def _priced(instance_type: str) -> str:
     cost = prices.known().cost(instance_type, 1)
     if cost is None:
         return instance_type
-    told = {"type": instance_type, "price": cost.per_hour, "currency": cost.currency}
+    told = {"type": instance_type, "price": cost.hourly, "currency": cost.currency}
     return gettext("%(type)s, about %(price)s %(currency)s an hour") % told
+
+
+class TeardownOfManyForm(forms.Form):
+    """The names of the chosen endpoints, typed again."""
+
+    typed_names = forms.CharField(
+        label=_("Names of the endpoints"),
+        help_text=_("Separate them by spaces or commas. Their order does not matter."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: object, endpoints: Sequence[Endpoint], **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self._names = {one.name for one in endpoints}
+
+    def clean_typed_names(self) -> str:
+        """Raise ValidationError where a name is missing or is that of no chosen endpoint."""
+        typed: str = self.cleaned_data["typed_names"]
+        names = set(typed.replace(",", " ").split())
+        missing, unknown = self._names - names, names - self._names
+        if missing or unknown:
+            said = gettext(
+                "Type each name as it is above. Missing: %(missing)s. Not chosen: %(unknown)s."
+            )
+            told = {
+                "missing": ", ".join(sorted(missing)) or "–",
+                "unknown": ", ".join(sorted(unknown)) or "–",
+            }
+            raise forms.ValidationError(said % told)
+        return typed
 
 
 class TeardownForm(forms.Form):

@@ -10,6 +10,9 @@ from django.db.models.functions import Coalesce
 # Endpoints that were never called are sorted before all others, on every database.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
+#: What rows are sorted by.
+ORDER = "last_call_order"
+
 _expressions: list[Callable[[], Any]] = []
 
 
@@ -23,7 +26,7 @@ def register(expression: Callable[[], Any]) -> None:
 
 
 def columns() -> dict[str, Any]:
-    """What ``annotate`` takes: ``last_call_at``, and ``last_call_order`` to sort by."""
+    """What ``annotate`` takes: ``last_call_at``, and ORDER to sort by."""
     at = _expressions[0]() if _expressions else Value(None, output_field=DateTimeField())
     never = Value(_NEVER, output_field=DateTimeField())
-    return {"last_call_at": at, "last_call_order": Coalesce(at, never)}
+    return {"last_call_at": at, ORDER: Coalesce(at, never)}

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
+from endpoints import last_calls
 from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
@@ -98,7 +99,8 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
 
     def whole(self) -> Self:
         """With all that one answer of the API says of them."""
-        return self.select_related("created_by").prefetch_related("resources", "revisions")
+        told = self.select_related("created_by").annotate(**last_calls.columns())
+        return told.prefetch_related("resources", "revisions")
 
     def known_as(self, name: str) -> "Endpoint | None":
         """The one of exactly this name that is not gone; else the last that was torn down."""
@@ -241,6 +243,9 @@ class Endpoint(OldStatus, Leased):
 
     objects = EndpointQuerySet.as_manager()
     activity_kind = "endpoint"
+
+    #: When it was called last, where a query was annotated with it (last_calls.py).
+    last_call_at: datetime | None = None
 
     class Meta:
         ordering = ["-id"]
@@ -392,6 +397,11 @@ class Endpoint(OldStatus, Leased):
             and self.wanted == self.Wanted.PRESENT
             and self.state in self.SERVING
         )
+
+    @property
+    def has_instances(self) -> bool:
+        """Whether instances run for it, as last seen, so that it costs money on AWS."""
+        return self.gone_at is None and self.state in self.SERVING
 
     @property
     def may_be_torn_down(self) -> bool:

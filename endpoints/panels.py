@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from core import attention, panels
+from endpoints import prices
 from endpoints.attention import running, waiting
 
 MAY_LOOK = "endpoints.view_endpoint"
@@ -25,4 +26,10 @@ def register_all() -> None:
 
 def _endpoints(request: HttpRequest) -> dict[str, Any]:
     found = running(request)
-    return {"endpoints": found[:SHOWN], "more": max(0, len(found) - SHOWN)}
+    known = prices.known()
+    return {
+        "endpoints": found[:SHOWN],
+        "more": max(0, len(found) - SHOWN),
+        "total": known.total(found),
+        "estimate": known.estimate,
+    }

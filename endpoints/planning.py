@@ -8,7 +8,6 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core import where
 from endpoints import prices, services
 from endpoints.models import Endpoint
 from endpoints.prices import Cost, PriceList
@@ -88,19 +87,7 @@ class EndpointPlan:
     @property
     def estimate(self) -> str:
         """Where the prices come from, and what the cost leaves out."""
-        told = {"region": self.prices.region, "day": self.prices.collected}
-        said = _(
-            "An estimate: prices of %(region)s, collected on %(day)s, for a month of 730 hours. "
-            "Storage, data transfer, CloudWatch, taxes and discounts are left out."
-        )
-        said %= told
-        if self.prices.region != settings.AWS_REGION:
-            more = _("The list has no prices of %(region)s.") % {"region": settings.AWS_REGION}
-            said = f"{said} {more}"
-        if where.is_local():
-            local = _("On this local stack it costs nothing; this is what it would cost on AWS.")
-            said = f"{local} {said}"
-        return said
+        return self.prices.estimate
 
 
 def plan_creation(

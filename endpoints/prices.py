@@ -6,6 +6,7 @@ storage, data transfer, CloudWatch and taxes come on top, and discounts are not 
 
 import functools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -13,6 +14,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
+
+from core import where
+from endpoints.models import Endpoint
 
 #: As AWS's own calculator counts.
 HOURS_A_MONTH = 730
@@ -37,6 +42,37 @@ class PriceList:
         price = self.per_hour.get(instance_type)
         return None if price is None else Cost(price * instance_count, self.currency)
 
+    def of(self, endpoint: Endpoint) -> "Cost | None":
+        """What runs of an endpoint costs; None where nothing runs, or the price is not known."""
+        running = endpoint.running
+        if not endpoint.has_instances or not running.instance_count:
+            return None
+        return self.cost(running.instance_type, running.instance_count)
+
+    def total(self, endpoints: Iterable[Endpoint]) -> "Total":
+        """What runs of all these costs."""
+        paid = [one for one in endpoints if one.has_instances and one.running.instance_count]
+        costs = [cost for one in paid if (cost := self.of(one)) is not None]
+        whole = Cost(sum((one.per_hour for one in costs), Decimal(0)), self.currency)
+        return Total(whole, counted=len(costs), unknown=len(paid) - len(costs))
+
+    @property
+    def estimate(self) -> str:
+        """Where the prices come from, and what a cost leaves out."""
+        told = {"region": self.region, "day": self.collected}
+        said = _(
+            "An estimate: prices of %(region)s, collected on %(day)s, for a month of 730 hours. "
+            "Storage, data transfer, CloudWatch, taxes and discounts are left out."
+        )
+        said %= told
+        if self.region != settings.AWS_REGION:
+            more = _("The list has no prices of %(region)s.") % {"region": settings.AWS_REGION}
+            said = f"{said} {more}"
+        if where.is_local():
+            local = _("On this local stack it costs nothing; this is what it would cost on AWS.")
+            said = f"{local} {said}"
+        return said
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -46,9 +82,31 @@ class Cost:
     currency: str
 
     @property
+    def hourly(self) -> str:
+        """``per_hour`` without zeros at its end."""
+        return f"{self.per_hour.normalize():f}"
+
+    @property
+    def said(self) -> str:
+        """Both in the reader's language."""
+        told = {"hour": self.hourly, "month": self.per_month, "currency": self.currency}
+        return _("%(hour)s %(currency)s an hour, %(month)s %(currency)s a month") % told
+
+    @property
     def per_month(self) -> Decimal:
         """The same for a month of 730 hours, to the cent."""
         return (self.per_hour * HOURS_A_MONTH).quantize(Decimal("0.01"))
+
+
+@dataclass(frozen=True)
+class Total:
+    """What several endpoints cost: ``counted`` of them, without ``unknown``, whose price is not
+    known.
+    """
+
+    cost: Cost
+    counted: int
+    unknown: int
 
 
 def known() -> PriceList:

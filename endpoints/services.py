@@ -1,6 +1,6 @@
 """Create endpoints, change them and tear them down; queue those that are due."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -411,6 +411,13 @@ def request_teardown(
     )
     enqueue_on_commit(ADVANCE, row.pk)
     return row
+
+
+@transaction.atomic
+def request_teardowns(*, endpoints: Sequence[Endpoint], actor: User | None) -> None:
+    """Request the teardown of several endpoints, whose names were typed: of all, or of none."""
+    for endpoint in sorted(endpoints, key=lambda one: one.pk):  # one order of locks
+        request_teardown(endpoint=endpoint, typed_name=endpoint.name, actor=actor)
 
 
 def check_now(*, endpoint: Endpoint) -> None:

@@ -1,22 +1,28 @@
 """The tables of the endpoint pages: endpoints, what one can serve, and what happened to it."""
 
 from collections import Counter
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from activity.models import Event
+from core import clock
 from core.tables import Choice, Column, Search, Table
-from endpoints import last_calls
+from endpoints import last_calls, prices
 from endpoints.models import Endpoint, EndpointQuerySet, Revision
+from endpoints.prices import Total
 from models_catalog.models import Version, VersionQuerySet
 
 # The values of the filters, as they stand in the address.
 _ANSWERING, _UNDER_WAY = "answering", "under-way"
-HALTED, CHANGED = "halted", "changed"
+HALTED, CHANGED, IDLE = "halted", "changed", "idle"
+#: An endpoint that nobody has called for so long may have been forgotten.
+IDLE_TOLD = timedelta(days=7)
 _NEWEST = "newest"
 
 
@@ -25,6 +31,10 @@ def _in_condition(rows: EndpointQuerySet, condition: str) -> EndpointQuerySet:
         return rows.serving()
     if condition == HALTED:
         return rows.exclude(failure="")
+    if condition == IDLE:
+        since = Now() - IDLE_TOLD
+        idle = rows.serving().filter(created_at__lt=since)
+        return idle.filter(**{f"{last_calls.ORDER}__lt": since})
     fits = _differs if condition == CHANGED else _is_under_way
     return rows.filter(pk__in=[row.pk for row in rows if fits(row)])
 
@@ -47,7 +57,8 @@ def running(request: HttpRequest) -> Table:
             Column("state", _("State"), sort="state"),
             Column("size", _("Runs on"), sort=("instance_type", "instance_count")),
             Column("versions", _("Versions"), numeric=True),
-            Column("called", _("Last call"), sort="last_call_order"),
+            Column("cost", _("Cost a month"), numeric=True),
+            Column("called", _("Last call"), sort=last_calls.ORDER),
             Column("by", _("Created by"), sort="created_by__username"),
             Column("made", _("Created"), sort="created_at"),
             Column("actions", ""),
@@ -62,12 +73,28 @@ def running(request: HttpRequest) -> Table:
                     (_UNDER_WAY, _("Working…")),
                     (HALTED, _("Stopped")),
                     (CHANGED, _("Changed outside the portal")),
+                    (IDLE, _("Idle for a week")),
                 ],
                 narrow=_in_condition,
             ),
         ],
         default_sort="-made",
     )
+
+
+def with_money(table: Table) -> Total:
+    """Tell each row of the page what it costs and how long it is idle; what all rows cost.
+
+    ``cost`` is None where nothing runs or the price is not known; ``idle_days`` counts from the
+    last call, or from the creation where there was none.
+    """
+    known, now = prices.known(), clock.now()
+    for row in table.rows:
+        row.cost = known.of(row)
+        idle = now - (row.last_call_at or row.created_at)
+        row.idle_days = idle.days if row.has_instances else 0
+        row.forgotten = row.has_instances and idle >= IDLE_TOLD
+    return known.total(table.rows if table.total == len(table.rows) else table.matching)
 
 
 def torn_down(request: HttpRequest) -> Table:

@@ -8,6 +8,7 @@ app_name = "endpoints"
 urlpatterns = [
     path("", views.endpoint_list, name="list"),
     path("torn-down/", views.torn_down, name="torn-down"),
+    path("teardown/", views.teardown_of_many, name="teardown-of-many"),
     path("new/", views.new_endpoint, name="new"),
     path("<int:pk>/", views.overview, name="detail"),
     path("<int:pk>/models/", views.servable, name="models"),

@@ -17,14 +17,15 @@ from activity.models import Event
 from core import errors
 from core.permissions import actor, require_permission
 from core.ui import Tab
-from endpoints import planning, services, tables
-from endpoints.forms import ChangeForm, NewEndpointForm, TeardownForm
+from endpoints import planning, prices, services, tables
+from endpoints.forms import ChangeForm, NewEndpointForm, TeardownForm, TeardownOfManyForm
 from endpoints.models import Endpoint, Revision
 from models_catalog.models import Version
 
 _may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
 _may_create = require_permission("endpoints.add_endpoint", "create endpoints")
-_may_tear_down = require_permission("endpoints.teardown_endpoint", "tear endpoints down")
+_TEAR_DOWN = "endpoints.teardown_endpoint"
+_may_tear_down = require_permission(_TEAR_DOWN, "tear endpoints down")
 
 # So many times a page asks, one second apart, what came of the look that its opening queued.
 LOOKS_AWAITED = 10
@@ -41,9 +42,13 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
     stores = tables.versions_by_store()
     for endpoint in table.rows:
         endpoint.servable = stores[endpoint.bucket, endpoint.prefix]
+    total = tables.with_money(table)
     torn_down = Endpoint.objects.gone().count()
     context = {
         "table": table,
+        "total": total,
+        "estimate": prices.known().estimate,
+        "may_tear_down": request.user.has_perm(_TEAR_DOWN),
         "none": not table.filtered and not table.total,
         "tabs": _list_tabs(request, torn_down=torn_down),
         "any_torn_down": torn_down > 0,
@@ -218,7 +223,9 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         asked = events.filter(action="endpoint.teardown_requested")
         context["teardown_event"] = asked.first()
     if part is _OVERVIEW:
+        known = prices.known()
         context |= {"latest": True, "events": events[:LATEST_EVENTS]}
+        context |= {"cost": known.of(endpoint), "estimate": known.estimate}
     elif part is _MODELS:
         context["table"] = tables.versions(request, endpoint)
     elif part is _USE:
@@ -332,6 +339,37 @@ def teardown(request: HttpRequest, pk: int) -> HttpResponse:
         "resources": endpoint.resources.all().by_deletion(),
     }
     return render(request, "endpoints/teardown.html", context, status=400 if form.errors else 200)
+
+
+#: So many are torn down at once: their names are typed.
+MOST_AT_ONCE = 20
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@_may_tear_down
+def teardown_of_many(request: HttpRequest) -> HttpResponse:
+    """Say what of the chosen endpoints will be deleted; the user types their names to confirm."""
+    given = request.POST if request.method == "POST" else request.GET
+    chosen = [
+        int(pk) for pk in given.getlist("pk") if pk.isascii() and pk.isdigit() and len(pk) < 10
+    ]
+    living = Endpoint.objects.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT, pk__in=chosen)
+    endpoints = list(living.order_by("name").prefetch_related("resources")[:MOST_AT_ONCE])
+    if not endpoints:
+        messages.info(request, _("No endpoint was chosen that can be torn down."))
+        return redirect("endpoints:list")
+    form = TeardownOfManyForm(given if "typed_names" in given else None, endpoints=endpoints)
+    if request.method == "POST" and form.is_valid():
+        services.request_teardowns(endpoints=endpoints, actor=actor(request))
+        return redirect("endpoints:list")
+    context = {
+        "form": form,
+        "endpoints": endpoints,
+        "total": prices.known().total(endpoints),
+        "estimate": prices.known().estimate,
+    }
+    status = 400 if form.errors else 200
+    return render(request, "endpoints/teardown_of_many.html", context, status=status)
 
 
 @require_POST

@@ -138,6 +138,7 @@ ACCESS: dict[str, Access] = {
     "models_catalog:try": Access(OPERATOR, get=(200, 404)),  # 404 without DEMO_ARCHIVE
     # --- endpoints
     "endpoints:list": Access(VIEWER),
+    "endpoints:teardown-of-many": Access(ADMIN, get=(200, 302), post=(200, 302, 400)),
     "endpoints:new": Access(OPERATOR, post=(400,)),
     "endpoints:detail": Access(VIEWER),
     "endpoints:torn-down": Access(VIEWER),

@@ -153,3 +153,76 @@ def test_a_look_at_one_that_waits_after_errors_is_not_hurried(
     Endpoint.objects.update(checked_at=clock.now() - timedelta(minutes=5), **values)
     client_of("viewer").get(serving.get_absolute_url())
     assert not Endpoint.objects.due().exists()
+
+
+def test_what_runs_has_a_cost_and_all_together_a_total(
+    some: dict[str, Endpoint], client_of: Any
+) -> None:
+    _made("priceless", instance_type="ml.new.type", instance_count=1, running_count=1)
+    answer = client_of("viewer").get("/endpoints/?sort=name")
+    cost = {row.name: row.cost and row.cost.hourly for row in answer.context["table"].rows}
+    # "c" is being created, so nothing runs yet; no price of the new type is known.
+    assert cost == {"a": "0.115", "b": "0.345", "c": None, "d": "0.115", "priceless": None}
+    total = answer.context["total"]
+    assert (total.cost.hourly, total.counted, total.unknown) == ("0.575", 3, 1)
+    page = " ".join(answer.content.decode().split())
+    assert "0.575 USD an hour, 419.75 USD a month" in page
+    assert "Not counted: 1 endpoint whose price is not known." in page
+    assert "An estimate: prices of us-east-1" in page
+
+
+def test_the_total_is_of_all_pages(db: None, client_of: Any) -> None:
+    for number in range(55):
+        _made(f"e{number}", instance_count=1)
+    answer = client_of("viewer").get("/endpoints/")
+    assert len(answer.context["table"].rows) == 50
+    assert answer.context["total"].counted == 55
+
+
+def test_what_nobody_called_for_a_week_is_told(
+    some: dict[str, Endpoint], client_of: Any, make_version: Any
+) -> None:
+    now, version = clock.now(), make_version()
+    Endpoint.objects.filter(name__in="abc").update(created_at=now - timedelta(days=12))
+    call = Invocation.objects.create(
+        endpoint=some["a"], version=version, target_model=version.target_model
+    )
+    Invocation.objects.filter(pk=call.pk).update(created_at=now - timedelta(days=2))
+    client = client_of("viewer")
+    assert _names(client, "?state=idle") == ["b"]  # "c" does not run, "d" is new
+    page = " ".join(client.get("/endpoints/").content.decode().split())
+    assert "idle 12 days" in page
+    assert "idle 2 days" not in page
+
+
+def test_several_are_torn_down_after_their_names_were_typed(
+    some: dict[str, Endpoint], client_of: Any
+) -> None:
+    client, address = client_of("admin"), "/endpoints/teardown/"
+    page = client.get("/endpoints/").content.decode()
+    assert f'value="{some["a"].pk}"' in page
+    chosen = [str(some["a"].pk), str(some["b"].pk), str(some["gone"].pk), "x", ""]
+    page = client.post(address, {"pk": chosen}).content.decode()
+    assert "Tear down 2 endpoints" in page
+    assert set(Endpoint.objects.values_list("wanted", flat=True)) == {Endpoint.Wanted.PRESENT}
+    answer = client.post(address, {"pk": chosen, "typed_names": "a"})
+    assert answer.status_code == 400
+    assert "Missing: b. Not chosen: –." in answer.content.decode()
+    answer = client.post(address, {"pk": chosen, "typed_names": "a, b c"})
+    assert "Missing: –. Not chosen: c." in answer.content.decode()
+    assert set(Endpoint.objects.values_list("wanted", flat=True)) == {Endpoint.Wanted.PRESENT}
+    answer = client.post(address, {"pk": chosen, "typed_names": "b,a"})
+    assert answer.status_code == 302
+    absent = Endpoint.objects.filter(wanted=Endpoint.Wanted.ABSENT)
+    assert set(absent.values_list("name", flat=True)) == {"a", "b"}
+    answer = client.post(address, {"pk": chosen}, follow=True)
+    assert "No endpoint was chosen that can be torn down." in answer.content.decode()
+
+
+def test_others_have_nothing_to_tear_several_down_with(
+    some: dict[str, Endpoint], client_of: Any
+) -> None:
+    client = client_of("operator")
+    assert 'name="pk"' not in client.get("/endpoints/").content.decode()
+    answer = client.post("/endpoints/teardown/", {"pk": [some["a"].pk], "typed_names": "a"})
+    assert answer.status_code == 403

@@ -508,6 +508,15 @@ class Revision(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost(Record):
+    """What instances cost while they run: decimal numbers, as text. A month is 730 hours."""
+
+    per_hour: str
+    per_month: str
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint(Record):
     """An endpoint as it was asked for, and as it was last seen."""
 
@@ -530,6 +539,8 @@ class Endpoint(Record):
     failure_code: str | None
     hint: str | None
     hint_code: str | None
+    cost: Cost | None
+    last_call_at: datetime | None
     created_at: datetime
     created_by: str | None
     checked_at: datetime | None
@@ -572,15 +583,6 @@ class Difference(Record):
     name: str
     before: str
     after: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost(Record):
-    """What instances cost while they run: decimal numbers, as text. A month is 730 hours."""
-
-    per_hour: str
-    per_month: str
-    currency: str
 
 
 @dataclass(frozen=True, kw_only=True)

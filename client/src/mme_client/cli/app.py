@@ -852,11 +852,14 @@ def endpoint_revisions(
 @_command(
     app,
     "teardown",
-    _("Tear an endpoint down; the archives stay."),
+    _("Tear endpoints down; the archives stay."),
     "mme teardown demo --yes --wait",
+    "mme teardown demo other",
 )
 def teardown(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=_("The endpoint's name."))],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help=_("The names of the endpoints."))
+    ],
     yes: Yes = False,
     wait: UntilGone = False,
     json: Json = False,
@@ -865,7 +868,7 @@ def teardown(
 ) -> None:
     from mme_client.cli import serving
 
-    serving.teardown(name, yes=yes, wait=wait, json=json, quiet=quiet, timeout=timeout)
+    serving.teardown(names, yes=yes, wait=wait, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(

@@ -43,6 +43,8 @@ MESSAGES: dict[str, str] = {
         "사진으로 모델을 호출하고 응답을 기다립니다."
     ),
     "The endpoint's name.": "엔드포인트의 이름입니다.",
+    "The names of the endpoints.": "엔드포인트의 이름들입니다.",
+    "cost a month": "한 달 비용",
     "Files, or whatever the model takes; - is standard input.": (
         "파일 또는 모델이 받는 데이터입니다. -는 표준 입력입니다."
     ),
@@ -177,7 +179,7 @@ MESSAGES: dict[str, str] = {
     "Those that were torn down, in place of the others.": "삭제된 엔드포인트만 표시합니다.",
     "Also where the portal has these bytes already.": "같은 바이트가 이미 있어도 업로드합니다.",
     "Wait until it serves, or until it is gone.": "서빙하거나 삭제될 때까지 기다립니다.",
-    "Tear an endpoint down; the archives stay.": "엔드포인트를 삭제합니다. 아카이브는 남습니다.",
+    "Tear endpoints down; the archives stay.": "엔드포인트를 삭제합니다. 아카이브는 남습니다.",
     "Do not ask for its name.": "이름을 묻지 않습니다.",
     "Wait until it is gone.": "삭제가 끝날 때까지 기다립니다.",
     "Who did what, and when.": "누가 언제 무엇을 했는지 표시합니다.",

@@ -45,13 +45,14 @@ def _rows(name: str, values: list[str]) -> list[tuple[str, str]]:
 
 
 def _costs(plan: EndpointPlan, *, is_new: bool) -> str:
-    cost = _cost(plan.cost)
+    cost = told(plan.cost)
     if is_new:
         return cost
-    return _("{cost} (before: {before})").format(cost=cost, before=_cost(plan.cost_before))
+    return _("{cost} (before: {before})").format(cost=cost, before=told(plan.cost_before))
 
 
-def _cost(cost: Cost | None) -> str:
+def told(cost: Cost | None) -> str:
+    """What instances cost, in the language of the locale."""
     if cost is None:
         return _("the price is not known")
     return _("{hour} {currency} an hour, {month} {currency} a month").format(

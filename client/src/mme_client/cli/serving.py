@@ -146,23 +146,35 @@ def _outcome(state: str) -> str:
 
 
 def teardown(
-    name: str, *, yes: bool, wait: bool, json: bool, quiet: bool, timeout: float | None
+    names: list[str], *, yes: bool, wait: bool, json: bool, quiet: bool, timeout: float | None
 ) -> None:
-    """Tear an endpoint down, after its name was typed; with ``wait``, until it is gone."""
+    """Tear endpoints down, after each name was typed; with ``wait``, until they are gone."""
     if not yes:
         if not sys.stdin.isatty():
             raise WrongUse(_("Standard input is no terminal: confirm the teardown with --yes."))
-        say(_("This deletes the endpoint {name} from SageMaker; archives stay.").format(name=name))
-        sys.stderr.write(_("Type its name: "))
-        sys.stderr.flush()
-        if sys.stdin.readline().strip() != name:
-            raise WrongUse(_("That is not its name. Nothing was changed."))
+        for name in names:
+            _confirm(name)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        endpoint = portal.endpoints.teardown(name)
+        if len(names) > 1:
+            for name in names:  # a wrong one ends it before anything is asked for
+                portal.endpoints.get(name)
+        asked = [portal.endpoints.teardown(name) for name in names]
         if wait:
             said = _("The portal goes on with the teardown. See: mme endpoints {name}")
-            endpoint = _waited(terminal, endpoint, said.format(name=name))
-        _result(terminal, endpoint)
+            asked = [_waited(terminal, one, said.format(name=one.name)) for one in asked]
+        if terminal.json and len(asked) > 1:
+            terminal.document({"items": [one.document for one in asked], "next": None})
+            return
+        for one in asked:
+            _result(terminal, one)
+
+
+def _confirm(name: str) -> None:
+    say(_("This deletes the endpoint {name} from SageMaker; archives stay.").format(name=name))
+    sys.stderr.write(_("Type its name: "))
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != name:
+        raise WrongUse(_("That is not its name. Nothing was changed."))
 
 
 def _waited(terminal: Terminal, endpoint: Endpoint, goes_on: str) -> Endpoint:
@@ -226,9 +238,20 @@ def endpoints(
                 _show(terminal, one)
             return
         found = list(portal.endpoints.list(gone=gone))
-        headings = (_("endpoint"), _("state"), _("instances"), _("created"), _("by"))
+        headings = (
+            *(_("endpoint"), _("state"), _("instances"), _("cost a month"), _("last call")),
+            *(_("created"), _("by")),
+        )
         rows = [
-            (one.name, _word(one), _instances(one), at(one.created_at), one.created_by or "")
+            (
+                one.name,
+                _word(one),
+                _instances(one),
+                f"{one.cost.per_month} {one.cost.currency}" if one.cost else "",
+                at(one.last_call_at),
+                at(one.created_at),
+                one.created_by or "",
+            )
             for one in found
         ]
         terminal.listed(found, headings, rows, names=[one.name for one in found])
@@ -246,6 +269,8 @@ def _show(terminal: Terminal, endpoint: Endpoint) -> None:
             (_("failure"), endpoint.failure or ""),
             (_("hint"), endpoint.hint or ""),
             (_("instances"), _instances(endpoint)),
+            (_("costs"), planning.told(endpoint.cost) if endpoint.cost else ""),
+            (_("last call"), at(endpoint.last_call_at)),
             (_("store"), endpoint.store),
             (_("image"), endpoint.image),
             (_("created"), " ".join(filter(None, (at(endpoint.created_at), endpoint.created_by)))),
