@@ -94,7 +94,7 @@ def with_money(table: Table) -> Total:
         idle = now - (row.last_call_at or row.created_at)
         row.idle_days = idle.days if row.has_instances else 0
         row.forgotten = row.has_instances and idle >= IDLE_TOLD
-    return known.total(table.rows if table.total == len(table.rows) else table.matching)
+    return known.total(table.matching)
 
 
 def torn_down(request: HttpRequest) -> Table:

@@ -19,6 +19,7 @@ from endpoints import api as endpoints_api
 from endpoints import services
 from endpoints.models import Endpoint
 from endpoints.tests.account import Account
+from invocations.models import Invocation
 from tests.together import together
 
 PATH = "/api/v1/endpoints"
@@ -323,3 +324,20 @@ def test_services_say_what_is_a_conflict(endpoint: Endpoint) -> None:
     with attempt.bound("0" * 32):
         made = services.create_endpoint(name="demo-2", actor=None)
     assert made.instance_type == "ml.m5.large"
+
+
+def test_an_endpoint_says_what_it_costs_and_when_it_was_called(
+    api: Api, serving: Endpoint, make_version: Callable[..., Any], settings: Any
+) -> None:
+    settings.INSTANCE_TYPES = [serving.instance_type]
+    _, shown = api.ask("GET", DEMO)
+    tag = api.answer.headers["ETag"]
+    assert shown["cost"] == {"per_hour": "0.115", "per_month": "83.95", "currency": "USD"}
+    assert shown["last_call_at"] is None
+    version = make_version()
+    Invocation.objects.create(endpoint=serving, version=version, target_model=version.target_model)
+    _, shown = api.ask("GET", DEMO)
+    assert shown["last_call_at"] is not None
+    assert api.answer.headers["ETag"] == tag  # a call is no change of the endpoint
+    _, listed = api.ask("GET", PATH)
+    assert listed["items"][0]["last_call_at"] == shown["last_call_at"]

@@ -131,9 +131,7 @@ WAYS: dict[str, Ways] = {
         "api.md#Endpoints",
     ),
     "endpoints_preview": Ways("deploy", "endpoints:new", "endpoints.md#Plan it"),
-    "endpoints_preview_change": Ways(
-        "endpoint update", "endpoints:change", "endpoints.md#Plan it"
-    ),
+    "endpoints_preview_change": Ways("endpoint update", "endpoints:change", "endpoints.md#Plan it"),
     "endpoints_update": Ways("endpoint update", "endpoints:change", "endpoints.md#Change it"),
     "endpoints_rollback": Ways("endpoint rollback", "endpoints:change", "endpoints.md#Change it"),
     "endpoints_revisions": Ways(
@@ -209,6 +207,7 @@ PAGES_ALONE: dict[str, str] = {
     "models_catalog:plan": "it changes nothing; uploads_create refuses what it would warn of",
     "models_catalog:same": "it changes nothing; a program knows which file it was sending",
     "models_catalog:restore": "it is the Undo of a button of the page Today",
+    "endpoints:teardown-of-many": "it is endpoints_teardown for each of them",
     "invocations:wrong": "a label is a person's judgement of a picture that is looked at",
     "invocations:test-set-undo": "it is the Undo of “Wrong?”",
     "invocations:test-picture-remove": "what a person judged is taken back by people",
