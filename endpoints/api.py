@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from activity.attempts import made_by
 from core import waiting
@@ -21,7 +21,7 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
-from endpoints import planning, prices, services
+from endpoints import expiry, planning, prices, services
 from endpoints.models import Endpoint, Resource, Revision
 from endpoints.prices import Cost
 from endpoints.sagemaker import Call
@@ -127,6 +127,9 @@ class EndpointOut(Schema):
         "known."
     )
     last_call_at: datetime | None = Field(description="null: it was never called.")
+    expires_at: datetime | None = Field(
+        description="Its end date: its teardown is requested then. null: it has none."
+    )
     created_at: datetime
     created_by: str | None
     checked_at: datetime | None = Field(description="When SageMaker was last asked.")
@@ -142,6 +145,17 @@ class EndpointIn(Input):
         "", max_length=40, description="One of INSTANCE_TYPES; empty: the first of them."
     )
     instance_count: int = Field(1, ge=1, le=2**31 - 1)
+    expires_at: AwareDatetime | None = Field(
+        None, description="When its teardown is requested; null: never, or what the portal presets."
+    )
+
+
+class ExpiryIn(Input):
+    """When an endpoint ends."""
+
+    expires_at: AwareDatetime | None = Field(
+        description="When its teardown is requested; null: it has no end date."
+    )
 
 
 class EndpointChange(Input):
@@ -259,6 +273,7 @@ def create(request: HttpRequest, body: EndpointIn) -> Any:
         name=body.name,
         instance_type=body.instance_type,
         instance_count=body.instance_count,
+        expires_at=body.expires_at,
         actor=_caller(request).user,
     )
     return _created(request, made)
@@ -279,6 +294,7 @@ def preview(request: HttpRequest, body: EndpointIn) -> Any:
             name=body.name,
             instance_type=body.instance_type,
             instance_count=body.instance_count,
+            expires_at=body.expires_at,
             actor=_caller(request).user,
         )
     )
@@ -361,6 +377,38 @@ def rollback(request: HttpRequest, name: str, body: RollbackIn) -> Any:
     """Make an endpoint again what it was in an earlier revision: one more change."""
     change = _back_to(_endpoint(name), body.revision, field="revision")
     return _changed(request, name, replace(change, reason=body.reason))
+
+
+@operation(
+    router, "PUT", "/endpoints/{name}/expiry", id="endpoints_expire", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointOut}, etag=True,
+)  # fmt: skip
+def expire(request: HttpRequest, name: str, body: ExpiryIn) -> Any:
+    """Give an endpoint an end date, another one, or none.
+
+    At the end date its teardown is requested. The portal tells of it a day and an hour before.
+    """
+    expiry.set_end(
+        endpoint=_endpoint(name),
+        expires_at=body.expires_at,
+        actor=_caller(request).user,
+        require=lambda row: etags.require_match(request, *_parts(row)),
+    )
+    return _tagged(request, _endpoint(name))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/postpone", id="endpoints_postpone", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointOut}, etag=True,
+)  # fmt: skip
+def postpone(request: HttpRequest, name: str) -> Any:
+    """Move the end date of an endpoint a day later; without one it is 409 `conflict`."""
+    expiry.postpone(
+        endpoint=_endpoint(name),
+        actor=_caller(request).user,
+        require=lambda row: etags.require_match(request, *_parts(row)),
+    )
+    return _tagged(request, _endpoint(name))
 
 
 @operation(
@@ -499,6 +547,7 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
         "changed_outside": endpoint.changed_outside,
         "cost": _cost(prices.known().of(endpoint)),
         "last_call_at": endpoint.last_call_at,
+        "expires_at": endpoint.expires_at,
         "created_at": endpoint.created_at,
         "created_by": endpoint.created_by.get_username() if endpoint.created_by else None,
         "checked_at": endpoint.checked_at,

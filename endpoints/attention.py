@@ -2,6 +2,8 @@
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -26,6 +28,7 @@ def waiting(request: HttpRequest) -> list[ItemGroup]:
     """The endpoints that failed or stopped, and those changed outside, as Today shows them."""
     failed = [one for one in running(request) if one.failure]
     changed = [one for one in running(request) if one.changed_outside and not one.failure]
+    ending = [one for one in running(request) if one.ends_soon]
     groups = []
     if failed:
         summary = ngettext(
@@ -43,6 +46,12 @@ def waiting(request: HttpRequest) -> list[ItemGroup]:
         ) % {"count": len(changed)}
         items = [_changed(one) for one in changed[:SHOWN]]
         groups.append(ItemGroup(summary, items, _all(changed, tables.CHANGED)))
+    if ending:
+        summary = ngettext(
+            "%(count)s endpoint ends soon", "%(count)s endpoints end soon", len(ending)
+        ) % {"count": len(ending)}
+        items = [_ending(one) for one in ending[:SHOWN]]
+        groups.append(ItemGroup(summary, items, _all(ending, tables.ENDING)))
     return groups
 
 
@@ -58,6 +67,14 @@ def _changed(endpoint: Endpoint) -> Item:
         "wanted": endpoint.requested,
     }
     return Item(text, endpoint.get_absolute_url(), more)
+
+
+def _ending(endpoint: Endpoint) -> Item:
+    text = _("%(endpoint)s is torn down at its end date.") % {"endpoint": endpoint}
+    assert endpoint.expires_at is not None  # ends_soon
+    moment = date_format(timezone.localtime(endpoint.expires_at), "DATETIME_FORMAT")
+    more = _("End date: %(moment)s. One click on its page makes it a day longer.")
+    return Item(text, endpoint.get_absolute_url(), more % {"moment": moment})
 
 
 def _all(found: list[Endpoint], state: str) -> str:

@@ -34,6 +34,15 @@ TEMPLATES: Final = {
         "Revision %(revision)s of the endpoint %(name)s was rolled back. It serves as before. "
         "%(reason)s"
     ),
+    "endpoint.end_set": _("The endpoint %(name)s ends on %(end)s: it is torn down then."),
+    "endpoint.end_removed": _("The endpoint %(name)s has no end date any more."),
+    "endpoint.expires_in_a_day": _(
+        "The endpoint %(name)s ends within a day, on %(end)s: it is torn down then."
+    ),
+    "endpoint.expires_in_an_hour": _(
+        "The endpoint %(name)s ends within an hour, on %(end)s: it is torn down then."
+    ),
+    "endpoint.expired": _("The end date of the endpoint %(name)s has come: %(end)s."),
     "endpoint.teardown_requested": _("Requested to tear down the endpoint %(name)s."),
     "endpoint.gone": _("%(name)s is torn down. The archives are kept in %(store)s."),
     "demo.seeded": _("Set up the demo: its models and one endpoint."),

@@ -11,6 +11,24 @@ from endpoints import prices
 from endpoints.models import Endpoint, valid_endpoint_name, valid_instance_count
 
 
+def _end_date() -> forms.DateTimeField:
+    return forms.DateTimeField(
+        label=_("End date"),
+        required=False,
+        help_text=_(
+            "The endpoint is torn down then. You are told a day and an hour before. Empty: it has "
+            "no end date."
+        ),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+
+class EndDateForm(forms.Form):
+    """When an endpoint ends."""
+
+    expires_at = _end_date()
+
+
 class NewEndpointForm(forms.Form):
     """What a user says about a new endpoint; the rest is preset."""
 
@@ -39,6 +57,8 @@ class NewEndpointForm(forms.Form):
         ),
     )
 
+    expires_at = _end_date()
+
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         choice = self.fields["instance_type"]
@@ -52,7 +72,9 @@ class ChangeForm(NewEndpointForm):
     """What is to be different of a living endpoint."""
 
     field_order = ("instance_type", "instance_count", "image", "reason")
-    name = None  # type: ignore[assignment]  # Django's way to leave a field of the parent out
+    # Django's way to leave fields of the parent out.
+    name = None  # type: ignore[assignment]
+    expires_at = None  # type: ignore[assignment]
     image = forms.CharField(
         label=_("Container image"),
         max_length=255,

@@ -156,6 +156,13 @@ class Endpoint(OldStatus, Leased):
         ASKED = "asked", _("Updating")
         CLEANING = "cleaning", _("Deleting what it used before")
 
+    class EndTold(models.TextChoices):
+        """Which warning of its end date was given last."""
+
+        NOTHING = "", _("None yet")
+        DAY = "day", _("A day before")
+        HOUR = "hour", _("An hour before")
+
     PORTAL_STATES = frozenset({State.REQUESTED, State.GONE, State.UNRECOGNIZED})
     # Still serving in all of these (BC: EndpointStatus).
     SERVING = (
@@ -233,6 +240,13 @@ class Endpoint(OldStatus, Leased):
         null=True, blank=True, help_text="The same as a code with parameters."
     )
     attempts = models.PositiveIntegerField(default=0, help_text="Failed steps in a row.")
+
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its teardown is requested; none: it has no end date."
+    )
+    end_told = models.CharField(
+        max_length=5, choices=EndTold, blank=True, default="", db_default=""
+    )
 
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
@@ -402,6 +416,11 @@ class Endpoint(OldStatus, Leased):
     def has_instances(self) -> bool:
         """Whether instances run for it, as last seen, so that it costs money on AWS."""
         return self.gone_at is None and self.state in self.SERVING
+
+    @property
+    def ends_soon(self) -> bool:
+        """Whether somebody was told that its end date comes."""
+        return self.expires_at is not None and bool(self.end_told) and self.may_be_torn_down
 
     @property
     def may_be_torn_down(self) -> bool:

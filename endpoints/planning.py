@@ -1,6 +1,7 @@
 """What a new endpoint, or a change of one, would call in AWS and cost, before anything is made."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -91,11 +92,20 @@ class EndpointPlan:
 
 
 def plan_creation(
-    *, name: str, instance_type: str = "", instance_count: int = 1, actor: User | None
+    *,
+    name: str,
+    instance_type: str = "",
+    instance_count: int = 1,
+    expires_at: datetime | None = None,
+    actor: User | None,
 ) -> EndpointPlan:
     """What `services.create_endpoint` would do. Raises what that raises; makes nothing."""
     wanted = services.new_endpoint(
-        name=name, instance_type=instance_type, instance_count=instance_count, actor=actor
+        name=name,
+        instance_type=instance_type,
+        instance_count=instance_count,
+        expires_at=expires_at,
+        actor=actor,
     )
     known = prices.known()
     return EndpointPlan(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +17,7 @@ from core import clock, errors
 from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.sentences import phrase
-from endpoints import sagemaker
+from endpoints import end_dates, sagemaker
 from endpoints.events import size_of
 from endpoints.models import (
     Endpoint,
@@ -37,18 +37,28 @@ _ASKED = ("name", "instance_type", "instance_count")
 
 
 def create_endpoint(
-    *, name: str, instance_type: str = "", instance_count: int = 1, actor: User | None
+    *,
+    name: str,
+    instance_type: str = "",
+    instance_count: int = 1,
+    expires_at: datetime | None = None,
+    actor: User | None,
 ) -> Endpoint:
     """Record that an endpoint is wanted; the reconciler creates it.
 
     It serves the portal's store with the image and the role of the settings; without a type, on
-    the first of INSTANCE_TYPES. Raises ValidationError, by field, for what the user can put right
-    (its code is CONFLICT where the name is taken), and of no field for a setting of the portal
-    that is wrong; an AwsError where the account could not be asked whether the name is free.
-    Either way nothing was created.
+    the first of INSTANCE_TYPES. At ``expires_at`` its teardown is requested (expiry.py).
+
+    Raises ValidationError, by field, for what the user can put right (its code is CONFLICT where
+    the name is taken), and of no field for a setting of the portal that is wrong; an AwsError where
+    the account could not be asked whether the name is free. Either way nothing was created.
     """
     endpoint = new_endpoint(
-        name=name, instance_type=instance_type, instance_count=instance_count, actor=actor
+        name=name,
+        instance_type=instance_type,
+        instance_count=instance_count,
+        expires_at=expires_at,
+        actor=actor,
     )
     try:
         with transaction.atomic():
@@ -69,7 +79,12 @@ def create_endpoint(
 
 
 def new_endpoint(
-    *, name: str, instance_type: str = "", instance_count: int = 1, actor: User | None
+    *,
+    name: str,
+    instance_type: str = "",
+    instance_count: int = 1,
+    expires_at: datetime | None = None,
+    actor: User | None,
 ) -> Endpoint:
     """The row that `create_endpoint` would save. Raises what that raises."""
     instance_type = instance_type or settings.INSTANCE_TYPES[0]
@@ -82,6 +97,7 @@ def new_endpoint(
         role_arn=settings.EXECUTION_ROLE_ARN,
         instance_type=instance_type,
         instance_count=instance_count,
+        expires_at=end_dates.checked(expires_at or end_dates.preset_for(actor), actor=actor),
         created_by=actor,
     )
     _check_fields(endpoint)

@@ -20,7 +20,7 @@ from models_catalog.models import Version, VersionQuerySet
 
 # The values of the filters, as they stand in the address.
 _ANSWERING, _UNDER_WAY = "answering", "under-way"
-HALTED, CHANGED, IDLE = "halted", "changed", "idle"
+HALTED, CHANGED, IDLE, ENDING = "halted", "changed", "idle", "ending"
 #: An endpoint that nobody has called for so long may have been forgotten.
 IDLE_TOLD = timedelta(days=7)
 _NEWEST = "newest"
@@ -31,6 +31,8 @@ def _in_condition(rows: EndpointQuerySet, condition: str) -> EndpointQuerySet:
         return rows.serving()
     if condition == HALTED:
         return rows.exclude(failure="")
+    if condition == ENDING:
+        return rows.exclude(expires_at=None)
     if condition == IDLE:
         since = Now() - IDLE_TOLD
         idle = rows.serving().filter(created_at__lt=since)
@@ -74,6 +76,7 @@ def running(request: HttpRequest) -> Table:
                     (HALTED, _("Stopped")),
                     (CHANGED, _("Changed outside the portal")),
                     (IDLE, _("Idle for a week")),
+                    (ENDING, _("Has an end date")),
                 ],
                 narrow=_in_condition,
             ),

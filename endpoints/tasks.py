@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from endpoints import reconciler, services
+from endpoints import expiry, reconciler, services
 
 
 # An older message is not needed: the sweep has sent another one.
@@ -16,3 +16,9 @@ def advance(pk: int) -> None:
 def sweep() -> None:
     """Find what is due; beat calls this every two seconds."""
     services.sweep()
+
+
+@shared_task
+def sweep_ends() -> None:
+    """Tell of end dates, and request the teardowns that are due; beat calls this each minute."""
+    expiry.sweep()

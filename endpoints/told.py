@@ -16,12 +16,15 @@ def register() -> None:
         ("endpoint.failed", _("An endpoint failed, or AWS refuses it"), _FAILED),
         ("endpoint.changed", _("An endpoint was changed"), ["endpoint.updated"]),
         ("endpoint.change_refused", _("A change of an endpoint was not made"), _NOT_MADE),
+        ("endpoint.expiring", _("An endpoint ends within a day, or an hour"), _EXPIRING),
+        ("endpoint.expired", _("The end date of an endpoint has come"), ["endpoint.expired"]),
         ("endpoint.gone", _("An endpoint is torn down"), ["endpoint.gone"]),
         ("endpoint.drift", _("An endpoint was changed outside the portal"), _DRIFT),
     ):
         kinds.register(name, label, codes, permission=_VIEW, concern=_of_endpoint)
 
 
+_EXPIRING = ["endpoint.expires_in_a_day", "endpoint.expires_in_an_hour"]
 _NOT_MADE = ["endpoint.update_refused", "endpoint.update_rolled_back"]
 _FAILED = [
     "endpoint.endpoint.failed",

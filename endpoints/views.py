@@ -17,8 +17,14 @@ from activity.models import Event
 from core import errors
 from core.permissions import actor, require_permission
 from core.ui import Tab
-from endpoints import planning, prices, services, tables
-from endpoints.forms import ChangeForm, NewEndpointForm, TeardownForm, TeardownOfManyForm
+from endpoints import end_dates, expiry, planning, prices, services, tables
+from endpoints.forms import (
+    ChangeForm,
+    EndDateForm,
+    NewEndpointForm,
+    TeardownForm,
+    TeardownOfManyForm,
+)
 from endpoints.models import Endpoint, Revision
 from models_catalog.models import Version
 
@@ -78,7 +84,10 @@ def _list_tabs(request: HttpRequest, *, torn_down: int | None) -> list[Tab]:
 @_may_create
 def new_endpoint(request: HttpRequest) -> HttpResponse:
     """Request an endpoint; the button "Show the plan" shows what that would do."""
-    form = NewEndpointForm(request.POST if request.method == "POST" else None)
+    form = NewEndpointForm(
+        request.POST if request.method == "POST" else None,
+        initial={"expires_at": end_dates.preset_for(actor(request))},
+    )
     plan = None
     if form.is_valid():
         told, user = form.cleaned_data, actor(request)
@@ -315,6 +324,43 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error("image", str(refusal))
     context = {"form": form, "endpoint": endpoint, "back": back, "plan": plan}
     return render(request, "endpoints/change.html", context, status=400 if form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@_may_create
+def end_date(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give an endpoint an end date, another one, or none."""
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    if endpoint.gone_at is not None or endpoint.tearing_down:
+        return redirect(endpoint)
+    user = actor(request)
+    form = EndDateForm(
+        request.POST if request.method == "POST" else None,
+        initial={"expires_at": endpoint.expires_at or end_dates.preset_for(user)},
+    )
+    if form.is_valid():
+        try:
+            expiry.set_end(endpoint=endpoint, actor=user, **form.cleaned_data)
+        except ValidationError as error:
+            form.add_error(None, error)
+        else:
+            return redirect(endpoint)
+    context = {"form": form, "endpoint": endpoint}
+    return render(request, "endpoints/end_date.html", context, status=400 if form.errors else 200)
+
+
+@require_POST
+@_may_create
+def postpone(request: HttpRequest, pk: int) -> HttpResponse:
+    """Move the end date of an endpoint a day later."""
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    try:
+        expiry.postpone(endpoint=endpoint, actor=actor(request))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    else:
+        messages.success(request, _("The end date is a day later."))
+    return redirect(endpoint)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

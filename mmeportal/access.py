@@ -148,6 +148,8 @@ ACCESS: dict[str, Access] = {
     "endpoints:history": Access(VIEWER),
     "endpoints:revisions": Access(VIEWER),
     "endpoints:change": Access(OPERATOR, post=(400,)),
+    "endpoints:end-date": Access(OPERATOR, post=(302,)),
+    "endpoints:postpone": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:live": Access(VIEWER),
     "endpoints:check": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:teardown": Access(ADMIN, post=(400,)),

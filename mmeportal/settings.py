@@ -280,6 +280,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-notices": {"task": "notices.tasks.sweep", "schedule": 5.0},
     "clear-notices": {"task": "notices.tasks.clear", "schedule": 3600.0},
     "sweep-endpoints": {"task": "endpoints.tasks.sweep", "schedule": 2.0},
+    "sweep-ends": {"task": "endpoints.tasks.sweep_ends", "schedule": 60.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
     "sweep-pictures": {"task": "invocations.tasks.sweep_objects", "schedule": 3600.0},
 }
@@ -377,6 +378,7 @@ INSTANCE_TYPES = env_list(
 )
 MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
 PRICE_LIST = env_str("PRICE_LIST", "")
+OPERATOR_ENDPOINT_DAYS = env_int("OPERATOR_ENDPOINT_DAYS", 0)
 
 # --- invocations ---------------------------------------------------------------------
 # SageMaker loads a model for up to 360 s while it answers ModelNotReadyException

@@ -79,7 +79,7 @@ def tabs(context: template.Context, items: Sequence[Tab], label: str = "") -> Sa
 
 @register.simple_tag
 def when(value: datetime | None, form: str = "") -> SafeString:
-    """A time: how long ago, with the absolute one beside it or in its title.
+    """A time: how long ago or until then, with the absolute one beside it or in its title.
 
     ``form``: "absolute" for the absolute one alone, "second" for one with seconds. Times are in
     the user's zone. A list has hundreds of them, so there is no template to render for each.

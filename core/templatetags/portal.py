@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.timesince import timesince
+from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 
 from core import icons
@@ -73,10 +73,13 @@ def ms(value: float | str | None) -> str:
 
 @register.filter
 def ago(value: datetime | None) -> str:
-    """How long ago, in one unit: just now, 3 minutes ago, 2 days ago."""
+    """How long ago or until then, in one unit: just now, 3 minutes ago, in 2 days."""
     if value is None:
         return ""
-    if (timezone.now() - value).total_seconds() < 60:
+    passed = (timezone.now() - value).total_seconds()
+    if passed <= -60:
+        return _("in %(time)s") % {"time": timeuntil(value, depth=1)}
+    if passed < 60:
         return _("just now")
     return _("%(time)s ago") % {"time": timesince(value, depth=1)}
 

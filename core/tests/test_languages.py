@@ -67,6 +67,7 @@ def test_a_time_is_in_the_readers_zone() -> None:
         (lambda: percent(0.99999), "> 99.9 %", "> 99.9 %"),
         (lambda: ago(timezone.now()), "just now", "방금 전"),
         (lambda: ago(timezone.now() - timedelta(minutes=3)), "3 minutes ago", "3분 전"),
+        (lambda: ago(timezone.now() + timedelta(hours=5, minutes=1)), "in 5 hours", "5시간 후"),
     ],
 )
 def test_figures_are_written_as_each_language_writes_them(

@@ -133,6 +133,8 @@ WAYS: dict[str, Ways] = {
     "endpoints_preview": Ways("deploy", "endpoints:new", "endpoints.md#Plan it"),
     "endpoints_preview_change": Ways("endpoint update", "endpoints:change", "endpoints.md#Plan it"),
     "endpoints_update": Ways("endpoint update", "endpoints:change", "endpoints.md#Change it"),
+    "endpoints_expire": Ways("endpoint expire", "endpoints:end-date", "endpoints.md#End dates"),
+    "endpoints_postpone": Ways("endpoint postpone", "endpoints:postpone", "endpoints.md#End dates"),
     "endpoints_rollback": Ways("endpoint rollback", "endpoints:change", "endpoints.md#Change it"),
     "endpoints_revisions": Ways(
         "endpoint revisions", "endpoints:revisions", "endpoints.md#Change it"

@@ -1,0 +1,51 @@
+"""Which end date somebody may give an endpoint."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from core import clock
+
+#: Whoever has this may keep an endpoint longer than OPERATOR_ENDPOINT_DAYS.
+MAY_KEEP_LONGER = "endpoints.teardown_endpoint"
+#: An end date further away is a mistake.
+MOST = timedelta(days=3660)
+
+
+def latest_for(actor: User | None) -> datetime | None:
+    """The latest end date that ``actor`` may give; None: there is no limit."""
+    days = settings.OPERATOR_ENDPOINT_DAYS
+    if not days or actor is None or actor.has_perm(MAY_KEEP_LONGER):
+        return None
+    return clock.now() + timedelta(days=days)
+
+
+def checked(expires_at: datetime | None, *, actor: User | None) -> datetime | None:
+    """The end date, if ``actor`` may give it; ValidationError otherwise."""
+    latest = latest_for(actor)
+    if expires_at is None:
+        if latest is not None:
+            raise _refused(_("Give an end date, at most %(days)s days from now."))
+        return None
+    now = clock.now()
+    if expires_at <= now:
+        raise ValidationError({"expires_at": _("The end date is over. Give a later one.")})
+    if expires_at > now + MOST:
+        raise ValidationError({"expires_at": _("Give an end date within the next ten years.")})
+    # A minute, so that "in seven days" is accepted when it arrives.
+    if latest is not None and expires_at > latest + timedelta(minutes=1):
+        raise _refused(_("Give an end date at most %(days)s days from now, or ask an admin."))
+    return expires_at
+
+
+def _refused(said: str) -> ValidationError:
+    return ValidationError({"expires_at": said % {"days": settings.OPERATOR_ENDPOINT_DAYS}})
+
+
+def preset_for(actor: User | None) -> datetime | None:
+    """The end date of a new endpoint where ``actor`` gives none; None: it has none."""
+    latest = latest_for(actor)
+    return latest.replace(second=0, microsecond=0) if latest is not None else None
