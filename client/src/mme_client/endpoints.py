@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mme_client import errors
@@ -36,16 +37,34 @@ class Endpoints(Noun):
         return Endpoint.of(answer.document(), self._portal)
 
     def create(
-        self, name: str, *, instance_type: str = "", instance_count: int | None = None
+        self,
+        name: str,
+        *,
+        instance_type: str = "",
+        instance_count: int | None = None,
+        expires_at: datetime | None = None,
     ) -> Endpoint:
-        """Ask for an endpoint; ``.wait()`` of what this gives waits until it serves."""
-        given = _given(instance_type=instance_type, instance_count=instance_count)
+        """Ask for an endpoint; ``.wait()`` of what this gives waits until it serves.
+
+        ``expires_at``: when the portal requests its teardown; without a zone it is local time.
+        None: never, or what the portal presets.
+        """
+        given = _given(
+            instance_type=instance_type,
+            instance_count=instance_count,
+            expires_at=_moment(expires_at),
+        )
         document = {"name": name, **given}
         answer = self._transport.call("POST", "/endpoints", document=document)
         return Endpoint.of(answer.document(), self._portal)
 
     def preview(
-        self, name: str, *, instance_type: str = "", instance_count: int | None = None
+        self,
+        name: str,
+        *,
+        instance_type: str = "",
+        instance_count: int | None = None,
+        expires_at: datetime | None = None,
     ) -> EndpointPlan:
         """What ``create`` would call in AWS, and what it would cost; makes nothing.
 
@@ -54,7 +73,11 @@ class Endpoints(Noun):
         >>> [call.action for call in portal.endpoints.preview("another").calls]
         ['CreateModel', 'CreateEndpointConfig', 'CreateEndpoint']
         """
-        given = _given(instance_type=instance_type, instance_count=instance_count)
+        given = _given(
+            instance_type=instance_type,
+            instance_count=instance_count,
+            expires_at=_moment(expires_at),
+        )
         document = {"name": name, **given}
         answer = self._transport.call("POST", "/endpoints/plan", document=document)
         return EndpointPlan.of(answer.document(), self._portal)
@@ -104,6 +127,22 @@ class Endpoints(Noun):
         document = {"revision": revision, "reason": reason}
         path = f"/endpoints/{part(name)}/rollback"
         answer = self._transport.call("POST", path, document=document)
+        return Endpoint.of(answer.document(), self._portal)
+
+    def expire(self, name: str, expires_at: datetime | None) -> Endpoint:
+        """Give it an end date, another one, or with None no more.
+
+        At the end date the portal requests the teardown. It tells of it a day and an hour before.
+        Without a zone ``expires_at`` is local time.
+        """
+        path = f"/endpoints/{part(name)}/expiry"
+        document = {"expires_at": _moment(expires_at)}
+        answer = self._transport.call("PUT", path, document=document)
+        return Endpoint.of(answer.document(), self._portal)
+
+    def postpone(self, name: str) -> Endpoint:
+        """Move its end date a day later. One without an end date is refused: ``conflict``."""
+        answer = self._transport.call("POST", f"/endpoints/{part(name)}/postpone")
         return Endpoint.of(answer.document(), self._portal)
 
     def revisions(self, name: str) -> Iterator[Revision]:
@@ -166,6 +205,11 @@ class Endpoints(Noun):
 
 def _waiting(seconds: int) -> dict[str, Any]:
     return {"wait": seconds} if seconds else {}
+
+
+def _moment(moment: datetime | None) -> str | None:
+    """A time as the API takes it; one without a zone is local."""
+    return moment.astimezone(UTC).isoformat() if moment is not None else None
 
 
 def _given(**asked: object) -> dict[str, Any]:

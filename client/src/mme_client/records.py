@@ -541,6 +541,7 @@ class Endpoint(Record):
     hint_code: str | None
     cost: Cost | None
     last_call_at: datetime | None
+    expires_at: datetime | None
     created_at: datetime
     created_by: str | None
     checked_at: datetime | None

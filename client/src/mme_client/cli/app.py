@@ -119,6 +119,10 @@ Timeout = Annotated[
     ),
 ]
 
+_END = _(
+    "When the portal tears it down: 2026-12-24T18:00 on your clock or with a zone, a date "
+    "(its beginning, 00:00), or from now: 90m, 8h, 3d."
+)
 OneVersion = Annotated[str, typer.Argument(metavar="VERSION", help=_("As digits:2."))]
 Yes = Annotated[bool, typer.Option("--yes", help=_("Do not ask for its name."))]
 UntilGone = Annotated[bool, typer.Option("--wait", help=_("Wait until it is gone."))]
@@ -708,6 +712,7 @@ def delete(
 @_command(
     app, "deploy", _("Create an endpoint."),
     "mme deploy demo --type ml.m5.large --count 1 --wait",
+    "mme deploy demo --expires 3d",
     "mme deploy demo --plan -q > plan.py",
 )  # fmt: skip
 def deploy(
@@ -725,6 +730,9 @@ def deploy(
         int | None,
         typer.Option("--count", min=1, help=_("How many instances."), show_default=False),
     ] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="WHEN", help=_END, show_default=False)
+    ] = None,
     plan: Plan = False,
     wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it serves."))] = False,
     json: Json = False,
@@ -734,8 +742,8 @@ def deploy(
     from mme_client.cli import serving
 
     serving.deploy(
-        name, instance_type=instance_type, instance_count=count, plan=plan, wait=wait, json=json,
-        quiet=quiet, timeout=timeout,
+        name, instance_type=instance_type, instance_count=count, expires=expires, plan=plan,
+        wait=wait, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 
@@ -835,6 +843,41 @@ def endpoint_rollback(
         name, revision, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet,
         timeout=timeout,
     )  # fmt: skip
+
+
+@_command(
+    changing, "expire", _("Give it an end date, at which the portal tears it down; or none."),
+    "mme endpoint expire demo --at 2026-12-24T18:00",
+    "mme endpoint expire demo --at 3d",
+    "mme endpoint expire demo --never",
+)  # fmt: skip
+def endpoint_expire(
+    name: EndpointName,
+    when: Annotated[
+        str | None, typer.Option("--at", metavar="WHEN", help=_END, show_default=False)
+    ] = None,
+    never: Annotated[
+        bool, typer.Option("--never", help=_("It has no end date; it is kept until a teardown."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import serving
+
+    serving.expire(name, when=when, never=never, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    changing, "postpone", _("Move its end date a day later."),
+    "mme endpoint postpone demo",
+)  # fmt: skip
+def endpoint_postpone(
+    name: EndpointName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import serving
+
+    serving.postpone(name, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(

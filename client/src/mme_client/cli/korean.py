@@ -172,6 +172,11 @@ MESSAGES: dict[str, str] = {
     "Create an endpoint.": "엔드포인트를 생성합니다.",
     "The instance type; by default the portal's.": "인스턴스 유형입니다. 기본값은 포털 설정입니다.",
     "How many instances.": "인스턴스 수입니다.",
+    "When the portal tears it down: 2026-12-24T18:00 on your clock or with a zone, a date "
+    "(its beginning, 00:00), or from now: 90m, 8h, 3d.": (
+        "포털이 엔드포인트를 삭제할 시각입니다. 2026-12-24T18:00처럼 현지 시각 또는 시간대를 "
+        "붙인 시각, 날짜(그날 00:00) 또는 지금부터의 기간(90m, 8h, 3d)으로 지정합니다."
+    ),
     "Wait until it serves.": "서빙할 때까지 기다립니다.",
     "The endpoints, or one with its resources.": (
         "엔드포인트 목록, 또는 한 엔드포인트와 그 리소스를 표시합니다."
@@ -267,6 +272,20 @@ MESSAGES: dict[str, str] = {
         "유형, 개수 또는 이미지를 변경합니다. 그동안에도 서비스됩니다."
     ),
     "Make it again what it was in an earlier revision.": "이전 리비전의 상태로 되돌립니다.",
+    "Give it an end date, at which the portal tears it down; or none.": (
+        "종료일을 지정하거나 없앱니다. 종료일이 되면 포털이 엔드포인트를 삭제합니다."
+    ),
+    "It has no end date; it is kept until a teardown.": (
+        "종료일을 없앱니다. 직접 삭제할 때까지 유지됩니다."
+    ),
+    "Move its end date a day later.": "종료일을 하루 뒤로 미룹니다.",
+    "Say when it ends: --at WHEN, or --never.": (
+        "언제 종료할지 지정하세요: --at WHEN 또는 --never."
+    ),
+    "Give one of --at and --never.": "--at과 --never 중 하나만 지정하세요.",
+    "ends": "종료일",
+    "ends {at}": "종료일 {at}",
+    "no end date": "종료일 없음",
     "What it was asked to be, and what came of it.": "요청된 상태와 그 결과를 표시합니다.",
     "The instance type.": "인스턴스 유형입니다.",
     "The container image; for admins.": "컨테이너 이미지입니다. 관리자만 바꿀 수 있습니다.",
@@ -314,6 +333,12 @@ MESSAGES: dict[str, str] = {
         "시간당 {hour} {currency}, 월 {month} {currency}"
     ),
     "{action} (afterwards)": "{action} (완료 후)",
+    # --- moments.py ---
+    "{when!r} is no time. Give one such as 2026-12-24T18:00 on your clock, "
+    "2026-12-24T18:00+09:00, 2026-12-24 (00:00 of that day), or from now 90m, 8h or 3d.": (
+        "시각이 아닙니다: {when!r}. 현지 시각 2026-12-24T18:00, 2026-12-24T18:00+09:00, "
+        "2026-12-24(그날 00:00) 또는 지금부터의 기간 90m, 8h, 3d처럼 지정하세요."
+    ),
     # --- main.py, running.py, terminal.py ---
     "Wrong use: {sentence}": "잘못된 사용: {sentence}",
     "Request {id}; mme {version}": "요청 {id}, mme {version}",

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mme_client.cli import planning
+from mme_client.cli.moments import moment
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, say
 from mme_client.cli.words import _
@@ -20,6 +21,7 @@ def deploy(
     *,
     instance_type: str,
     instance_count: int | None,
+    expires: str | None,
     plan: bool,
     wait: bool,
     json: bool,
@@ -28,20 +30,28 @@ def deploy(
 ) -> None:
     """Ask for an endpoint; with ``wait``, until it serves; or show its plan."""
     planning.check(plan=plan, wait=wait)
+    expires_at = moment(expires) if expires is not None else None
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if plan:
             planned = portal.endpoints.preview(
-                name, instance_type=instance_type, instance_count=instance_count
+                name,
+                instance_type=instance_type,
+                instance_count=instance_count,
+                expires_at=expires_at,
             )
             planning.show(terminal, planned, is_new=True)
             return
         endpoint = portal.endpoints.create(
-            name, instance_type=instance_type, instance_count=instance_count
+            name,
+            instance_type=instance_type,
+            instance_count=instance_count,
+            expires_at=expires_at,
         )
         if wait:
             said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
             endpoint = _waited(terminal, endpoint, said.format(name=name))
-        _result(terminal, endpoint)
+        # Also one that was not asked for: the portal may preset it.
+        _result(terminal, endpoint, _ends(endpoint) if endpoint.expires_at else "")
 
 
 def update(
@@ -98,6 +108,39 @@ def rollback(
             return
         endpoint = portal.endpoints.rollback(name, revision, reason=reason)
         _changed(terminal, portal, endpoint, wait=wait)
+
+
+def expire(
+    name: str,
+    *,
+    when: str | None,
+    never: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """Give an endpoint an end date, another one, or none."""
+    if when is None and not never:
+        raise WrongUse(_("Say when it ends: --at WHEN, or --never."))
+    if when is not None and never:
+        raise WrongUse(_("Give one of --at and --never."))
+    expires_at = moment(when) if when is not None else None
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        endpoint = portal.endpoints.expire(name, expires_at)
+        _result(terminal, endpoint, _ends(endpoint))
+
+
+def postpone(name: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
+    """Move the end date of an endpoint a day later."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        endpoint = portal.endpoints.postpone(name)
+        _result(terminal, endpoint, _ends(endpoint))
+
+
+def _ends(endpoint: Endpoint) -> str:
+    if endpoint.expires_at is None:
+        return _("no end date")
+    return _("ends {at}").format(at=at(endpoint.expires_at))
 
 
 def _changed(terminal: Terminal, portal: Portal, endpoint: Endpoint, *, wait: bool) -> None:
@@ -209,13 +252,13 @@ def _state(state: str) -> str:
     }.get(state, state)
 
 
-def _result(terminal: Terminal, endpoint: Endpoint) -> None:
+def _result(terminal: Terminal, endpoint: Endpoint, more: str = "") -> None:
     if terminal.json:
         terminal.document(endpoint.document)
     elif terminal.quiet:
         terminal.line(endpoint.name)
     else:
-        terminal.line(f"{endpoint.name}  {_word(endpoint)}")
+        terminal.line("  ".join(filter(None, (endpoint.name, _word(endpoint), more))))
 
 
 def endpoints(
@@ -240,7 +283,7 @@ def endpoints(
         found = list(portal.endpoints.list(gone=gone))
         headings = (
             *(_("endpoint"), _("state"), _("instances"), _("cost a month"), _("last call")),
-            *(_("created"), _("by")),
+            *(_("ends"), _("created"), _("by")),
         )
         rows = [
             (
@@ -249,6 +292,7 @@ def endpoints(
                 _instances(one),
                 f"{one.cost.per_month} {one.cost.currency}" if one.cost else "",
                 at(one.last_call_at),
+                at(one.expires_at),
                 at(one.created_at),
                 one.created_by or "",
             )
@@ -271,6 +315,7 @@ def _show(terminal: Terminal, endpoint: Endpoint) -> None:
             (_("instances"), _instances(endpoint)),
             (_("costs"), planning.told(endpoint.cost) if endpoint.cost else ""),
             (_("last call"), at(endpoint.last_call_at)),
+            (_("ends"), at(endpoint.expires_at)),
             (_("store"), endpoint.store),
             (_("image"), endpoint.image),
             (_("created"), " ".join(filter(None, (at(endpoint.created_at), endpoint.created_by)))),
