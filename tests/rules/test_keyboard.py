@@ -67,7 +67,7 @@ _STOP = """
   return {
     stop: one.dataset.stop === undefined ? -1 : Number(one.dataset.stop),
     name: `${one.localName}.${one.className} "${(one.innerText || "").trim().slice(0, 40)}"`,
-    parts: one.type === "date",  // Tab goes through day, month and year
+    parts: ["date", "datetime-local"].includes(one.type),  // Tab goes through day, month, hour
     marked: window.looks(one) !== one.dataset.unfocused,
     inside: box.width > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0
       && box.left < innerWidth,

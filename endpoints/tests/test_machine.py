@@ -1,0 +1,349 @@
+"""Whatever is wished, fails, is killed or changed outside: an endpoint ends as it was wanted.
+
+Hypothesis makes up sequences of wishes, steps of the reconciler that are killed or answered with
+errors, time that passes, and changes outside the portal, against the AWS account in memory. Longer:
+``MACHINE_EXAMPLES=500 make test ARGS="endpoints/tests/test_machine.py"``.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from core import clock, errors
+from endpoints import reconciler, services
+from endpoints.models import Endpoint, Resource, Revision
+from endpoints.services import SettingsChange
+from endpoints.tests.account import Account, Crash
+
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "25"))
+STEPS = 80
+NAMES = ("demo", "other")
+TYPES = ("ml.m5.large", "ml.m5.xlarge")
+IMAGES = ("image:1", "image:2")
+#: What goes wrong in one step of the reconciler.
+FAULTS = (
+    "",
+    "",
+    "",
+    "killed before",
+    "killed after",
+    "throttled",
+    "busy",
+    "lost answer",
+    "refused",
+)
+REASON = "The container did not answer the ping."
+
+
+class FaultyAccount(Account):
+    """One call of a step can be killed, refused, or made with its answer lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fault, self.fault_in = "", 0
+
+    def _wrapped(self, name: str) -> Callable[..., Any]:
+        act = getattr(self, f"_{name}")
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.fault_in -= 1
+            fault = self.fault if self.fault_in == 0 else ""
+            if fault == "killed before":
+                raise Crash(name)
+            if fault == "throttled":
+                raise errors.Throttled("Rate exceeded.")
+            if fault == "busy":
+                raise errors.Busy("Cannot update in-progress endpoint.")
+            if fault == "refused" and not name.startswith(("describe", "list")):
+                raise errors.AwsError("You have no instances of this type left.")
+            answer = act(*args, **kwargs)
+            if fault == "killed after":
+                raise Crash(name)
+            if fault == "lost answer":
+                raise errors.Throttled("The connection was lost.")
+            return answer
+
+        return call
+
+
+class Machine(RuleBasedStateMachine):
+    """The portal, two endpoints, and an account."""
+
+    now: datetime
+    account: FaultyAccount
+    patch: pytest.MonkeyPatch
+    taken: Counter[str]
+
+    @initialize()
+    def begin(self) -> None:
+        self.transaction = transaction.atomic()
+        self.transaction.__enter__()
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.account = FaultyAccount()
+        self.account.install(self.patch)
+        self.outside = 0
+        self.patch.setattr(clock, "now", self._tick)
+
+    def _tick(self, *_: object) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def _living(self, name: str) -> Endpoint | None:
+        return Endpoint.objects.filter(name=name, gone_at=None).first()
+
+    # --- what people wish
+
+    @rule(name=st.sampled_from(NAMES), kind=st.sampled_from(TYPES), count=st.integers(1, 3))
+    def create(self, name: str, kind: str, count: int) -> None:
+        there = self._living(name) is not None or name in self.account.endpoints
+        try:
+            services.create_endpoint(
+                name=name, instance_type=kind, instance_count=count, actor=None
+            )
+        except ValidationError:
+            assert there, "a free name was refused"
+        else:
+            assert not there, "two endpoints of one name"
+
+    @rule(
+        name=st.sampled_from(NAMES),
+        change=st.builds(
+            SettingsChange,
+            instance_type=st.none() | st.sampled_from(TYPES),
+            instance_count=st.none() | st.integers(1, 3),
+            image=st.none() | st.sampled_from(IMAGES),
+        ),
+    )
+    def change(self, name: str, change: SettingsChange) -> None:
+        self._request(name, change)
+
+    @rule(name=st.sampled_from(NAMES), back=st.integers(1, 3))
+    def roll_back(self, name: str, back: int) -> None:
+        row = self._living(name)
+        known = [one.number for one in row.revisions.all()] if row else []
+        if row is not None and known:
+            number = known[min(back, len(known)) - 1]
+            self._request(name, services.back_to(endpoint=row, number=number))
+
+    def _request(self, name: str, change: SettingsChange) -> None:
+        row = self._living(name)
+        if row is None:
+            return
+        try:
+            services.request_change(endpoint=row, change=change, actor=None)
+        except ValidationError:
+            assert not row.may_be_changed or row.tearing_down
+
+    @rule(name=st.sampled_from(NAMES))
+    def tear_down(self, name: str) -> None:
+        row = self._living(name)
+        if row is not None:
+            services.request_teardown(endpoint=row, typed_name=name, actor=None)
+
+    # --- what the portal does, and what happens to it
+
+    @rule(name=st.sampled_from(NAMES), fault=st.sampled_from(FAULTS), at=st.integers(1, 4))
+    def step(self, name: str, fault: str, at: int) -> None:
+        row = self._living(name)
+        if row is not None:
+            Endpoint.objects.filter(pk=row.pk).update(check_after=self.now)
+            self._advance(row, fault, at)
+
+    @rule(
+        name=st.sampled_from(NAMES),
+        faults=st.lists(st.sampled_from(FAULTS), min_size=3, max_size=12),
+    )
+    def steps(self, name: str, faults: list[str]) -> None:
+        for number, fault in enumerate(faults):
+            self.step(name, fault, 1 + number % 4)
+            self.now += timedelta(seconds=5)
+
+    @rule(rounds=st.integers(3, 12))
+    def quiet_steps(self, rounds: int) -> None:
+        for name in NAMES * rounds:
+            self.step(name, "", 1)
+
+    def _advance(self, row: Endpoint, fault: str = "", at: int = 1) -> None:
+        self.account.fault, self.account.fault_in = fault, at
+        before = len(self.account.changes)
+        try:
+            reconciler.advance(row.pk)
+        except Crash:
+            assert Endpoint.objects.get(pk=row.pk).leased_until is not None  # until it is over
+        finally:
+            self.account.fault = ""
+        assert len(self.account.changes) - before <= 1, "two changing calls in one step"
+        self.taken["steps"] += 1
+        self.taken[fault or "no fault"] += 1
+
+    @rule(seconds=st.sampled_from((1, 10, 70, 600)))
+    def time_passes(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule(rolls_back=st.booleans())
+    def container(self, rolls_back: bool) -> None:
+        self.account.roll_back_with = REASON if rolls_back else ""
+
+    @rule(looks=st.integers(0, 2))
+    def reads_lag(self, looks: int) -> None:
+        self.account.update_unseen = looks
+
+    # --- what others do outside
+
+    @precondition(lambda self: self.account.endpoints)
+    @rule(name=st.sampled_from(NAMES), count=st.integers(1, 3))
+    def other_config(self, name: str, count: int) -> None:
+        found = self.account.endpoints.get(name)
+        if found is None or found.status != "InService" or name in self.account.moving:
+            return
+        config = self.account.configs.get(found.config_name)
+        if config is not None:
+            self.outside += 1
+            self.account.update_outside(
+                name, f"theirs-{self.outside}", model=config.model_name, count=count
+            )
+
+    @rule(name=st.sampled_from(NAMES))
+    def deleted_outside(self, name: str) -> None:
+        found = self.account.endpoints.get(name)
+        if found is not None and found.status == "InService" and name not in self.account.moving:
+            del self.account.endpoints[name]
+            self.account.counts.pop(name, None)
+
+    @rule(name=st.sampled_from(NAMES), count=st.integers(1, 3))
+    def scaled_outside(self, name: str, count: int) -> None:
+        found = self.account.endpoints.get(name)
+        if found is not None and found.status == "InService" and name not in self.account.moving:
+            self.account.counts[name] = count
+
+    # --- what always holds
+
+    @invariant()
+    def what_serves_has_what_it_needs(self) -> None:
+        for name, found in self.account.endpoints.items():
+            if found.status in ("InService", "Updating"):
+                config = self.account.configs.get(found.config_name)
+                assert config is not None, f"{name} lost its config {found.config_name}"
+                assert config.model_name in self.account.models, f"{name} lost its model"
+
+    @invariant()
+    def rows_agree(self) -> None:
+        living = Counter(Endpoint.objects.filter(gone_at=None).values_list("name", flat=True))
+        assert all(count == 1 for count in living.values())
+        for state in (Revision.State.SERVING, Revision.State.WANTED):
+            rows = Revision.objects.filter(state=state, endpoint__gone_at=None)
+            many = Counter(rows.values_list("endpoint_id", flat=True))
+            assert all(count == 1 for count in many.values()), state
+        derived = Resource.objects.exclude(kind=Resource.Kind.ENDPOINT)
+        names = [*derived.values_list("kind", "name")]
+        assert len(names) == len(set(names)) or self.outside, "a derived name was used twice"
+
+    # --- how it ends
+
+    def teardown(self) -> None:
+        if not hasattr(self, "transaction"):
+            return
+        try:
+            self.account.roll_back_with = ""
+            for name in NAMES:
+                row = self._living(name)
+                if row is not None:
+                    self._ends_as_wanted(row)
+            self._all_goes()
+        finally:
+            self.transaction.__exit__(Crash, Crash("the end"), None)
+
+    def _settled(self, row: Endpoint) -> Endpoint:
+        for _ in range(120):
+            self.now += timedelta(seconds=5)
+            Endpoint.objects.filter(pk=row.pk).update(check_after=self.now)
+            self._advance(row)
+            row = Endpoint.objects.get(pk=row.pk)
+            absent = row.wanted == Endpoint.Wanted.ABSENT
+            if row.gone_at is not None or (row.settled and not absent and not row.failure):
+                return row
+        raise AssertionError(f"{row} does not settle: {row.state} {row.failure} {row.hint}")
+
+    def _ends_as_wanted(self, row: Endpoint) -> None:
+        row = self._settled(row)
+        if row.wanted == Endpoint.Wanted.ABSENT:
+            assert row.gone_at is not None
+            return
+        # One look more: what was changed outside is seen then.
+        row = self._settled(row)
+        found = self.account.endpoints[row.name]
+        assert found.status == "InService"
+        config = self.account.configs[found.config_name]
+        count = self.account.counts.get(row.name, config.instance_count)
+        runs = (count, config.instance_type)
+        assert runs == (row.running.instance_count, row.running.instance_type)
+        wanted = (row.requested.instance_count, row.requested.instance_type)
+        if row.changed_outside:
+            assert runs != wanted or found.config_name != row.config_name
+        else:
+            assert runs == wanted
+            assert self.account.models[config.model_name].image == row.image
+        assert not row.revisions.filter(state=Revision.State.WANTED).exists()
+
+    def _all_goes(self) -> None:
+        for name in NAMES:
+            row = self._living(name)
+            if row is not None:
+                services.request_teardown(endpoint=row, typed_name=name, actor=None)
+                row = self._settled(row)
+                assert row.gone_at is not None
+        assert not self.account.endpoints
+        left = [*self.account.configs, *self.account.models]
+        kept = set(
+            Resource.objects.filter(state=Resource.State.KEPT).values_list("name", flat=True)
+        )
+        assert set(left) <= kept | {f"theirs-{n + 1}" for n in range(self.outside)}, "orphans"
+
+
+@pytest.mark.django_db
+def test_an_endpoint_ends_as_it_was_wanted(
+    monkeypatch: pytest.MonkeyPatch, settings_of_portal: None
+) -> None:
+    taken: Counter[str] = Counter()
+
+    class Patched(Machine):
+        patch = monkeypatch
+
+    Patched.taken = taken
+    run_state_machine_as_test(
+        Patched,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        ),
+    )
+    assert taken["steps"] > 10 * EXAMPLES
+    assert all(taken[fault] for fault in FAULTS if fault), taken
+
+
+@pytest.fixture
+def settings_of_portal(settings: Any) -> None:
+    settings.INSTANCE_TYPES = list(TYPES)
+    settings.CONTAINER_IMAGE = IMAGES[0]
