@@ -15,12 +15,13 @@ class InvocationsConfig(AppConfig):
         from core import palette
         from invocations import found, of_version, panels
         from invocations.events import TEMPLATES
-        from models_catalog import retiring
+        from models_catalog import comparing, retiring
 
         codes.register(TEMPLATES)
         roles.grant(roles.ADMIN, "invocations.empty_test_set")
         panels.register_all()
         palette.register(found.pages)
         palette.register(found.versions)
+        comparing.register_calls(of_version.calls_of)
         retiring.register_uses(of_version.last_call)
         retiring.register_left_overs(of_version.forget_pictures)

@@ -114,6 +114,7 @@ ACCESS: dict[str, Access] = {
     "models_catalog:upload": Access(OPERATOR, post=(422,)),
     "models_catalog:version": Access(VIEWER),
     "models_catalog:compare": Access(VIEWER),
+    "models_catalog:compare-chosen": Access(VIEWER, get=(302,)),
     "models_catalog:version-live": Access(VIEWER),
     "models_catalog:versions-live": Access(VIEWER),
     "models_catalog:download": Access(OPERATOR, get=(302,)),

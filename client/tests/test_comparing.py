@@ -13,6 +13,8 @@ FOUND = {
         {"name": "note", "one": "First", "other": "Second", "differs": True},
         {"name": "parameters", "one": 10, "other": 10, "differs": False},
     ],
+    "calls": [{"name": "p50_ms", "one": 12.5, "other": 7.5, "differs": True}],
+    "calls_days": 30,
     "metadata": [{"name": "accuracy", "one": None, "other": 0.93, "differs": True}],
     "layers": [],
     "labels": {
@@ -31,9 +33,11 @@ def test_two_versions_are_compared(mme: Callable[..., Ran], fake: FakePortal) ->
     assert "label only in digits:2: three" in ran.out
     assert "label one moved: 1 → 2" in ran.out
     assert "parameters" not in ran.out
+    assert "of the last 30 days" in ran.out
     assert "parameters" in mme("compare", "digits:1", "--all").out
     assert mme("compare", "digits:1", "digits@live", "--quiet").out.splitlines() == [
         "note\tFirst\tSecond",
+        "p50_ms\t12.5\t7.5",
         "accuracy\t\t0.93",
     ]
     assert json.loads(mme("compare", "digits:1", "--json").out) == FOUND

@@ -268,9 +268,14 @@ class Fact(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Record):
-    """Two versions beside each other; ``labels`` has ``added``, ``removed`` and ``moved``."""
+    """Two versions beside each other; ``labels`` has ``added``, ``removed`` and ``moved``.
+
+    ``calls``: how both were called in the last ``calls_days`` days; empty where neither was.
+    """
 
     facts: list[Fact]
+    calls: list[Fact]
+    calls_days: int
     metadata: list[Fact]
     layers: list[Fact]
     labels: dict[str, Any]

@@ -15,7 +15,7 @@ def compare(
         if json:
             terminal.document(found.document)
             return
-        facts = [*found.facts, *found.metadata, *found.layers]
+        facts = [*found.facts, *found.calls, *found.metadata, *found.layers]
         rows = [
             (fact.name, _said(fact.one), _said(fact.other))
             for fact in facts
@@ -30,6 +30,12 @@ def compare(
             for side in ("one", "other")
         )
         terminal.table(("", first, second), rows)
+        if found.calls:
+            terminal.line(
+                _("calls, p50_ms, cold_share: of the last {days} days").format(
+                    days=found.calls_days
+                )
+            )
         for label in found.labels.get("added", []):
             terminal.line(_("label only in {name}: {label}").format(name=second, label=label))
         for label in found.labels.get("removed", []):

@@ -149,6 +149,9 @@ MESSAGES: dict[str, str] = {
         "digits:1, digits@live 또는 digits입니다. 기본값은 바로 앞 버전입니다."
     ),
     "Also what is the same of both.": "두 버전이 같은 항목도 표시합니다.",
+    "calls, p50_ms, cold_share: of the last {days} days": (
+        "calls, p50_ms, cold_share: 최근 {days}일의 호출 기준"
+    ),
     "label only in {name}: {label}": "한쪽에만 있는 레이블({name}): {label}",
     "label {label} moved: {one} → {other}": "위치가 바뀐 레이블: {label} ({one} → {other})",
     "What is known of it, such as accuracy=0.93; as often as needed.": (
