@@ -1,6 +1,7 @@
 """Calls of models, their pictures and their answers."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy
 
 
 class InvocationsConfig(AppConfig):
@@ -11,16 +12,23 @@ class InvocationsConfig(AppConfig):
     def ready(self) -> None:
         """Register events, rights of the roles, panels, and what the search finds."""
         from accounts import roles
-        from activity import codes
+        from activity import codes, subjects
         from core import palette
         from invocations import found, of_version, panels
         from invocations.events import TEMPLATES
-        from models_catalog import retiring
+        from invocations.models import AnswerComparison
+        from models_catalog import comparing, retiring
 
         codes.register(TEMPLATES)
+        subjects.register(
+            AnswerComparison.activity_kind,
+            AnswerComparison,
+            label=gettext_lazy("Comparisons of answers"),
+        )
         roles.grant(roles.ADMIN, "invocations.empty_test_set")
         panels.register_all()
         palette.register(found.pages)
         palette.register(found.versions)
+        comparing.register_calls(of_version.calls_of)
         retiring.register_uses(of_version.last_call)
         retiring.register_left_overs(of_version.forget_pictures)

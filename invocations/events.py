@@ -19,5 +19,9 @@ TEMPLATES: Final = {
     "model.test_picture_removed": _(
         "Took a picture with the label “%(label)s” out of the test set of %(name)s."
     ),
+    "comparison.requested": _(
+        "Had %(one)s and %(other)s called with the same pictures on %(endpoint)s (pictures: "
+        "%(count)s)."
+    ),
     "model.test_set_emptied": _("Emptied the test set of %(name)s (pictures deleted: %(count)s)."),
 }

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -405,3 +405,120 @@ class LabelledPicture(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.label}"
+
+
+class AnswerComparisonQuerySet(LeaseQuerySet["AnswerComparison"]):
+    """The questions that pages and jobs ask of the comparisons of answers."""
+
+    def listed(self) -> Self:
+        """With what a line of a list names."""
+        rows = self.select_related("endpoint", "one__model", "other__model", "created_by")
+        return rows.defer(
+            *(f"{side}__report" for side in AnswerComparison.SIDES),
+            *(f"{side}__model__description" for side in AnswerComparison.SIDES),
+        )
+
+    def unfinished(self) -> Self:
+        """Those with pictures that were not sent to both versions yet."""
+        return self.filter(state=AnswerComparison.State.RUNNING)
+
+    def claim_columns(self) -> dict[str, Any]:
+        """Count the attempts, so that a picture that kills its worker is given up."""
+        return {"attempts": F("attempts") + 1}
+
+
+class AnswerComparison(Leased):
+    """Two versions that are called with the same pictures on one endpoint.
+
+    A job takes one picture after the other (invocations/side_by_side.py).
+    """
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+
+    SIDES = ("one", "other")
+    #: What events are about (activity/subjects.py).
+    activity_kind = "comparison"
+
+    uid = models.CharField(max_length=32, unique=True, editable=False, default=new_uid)
+    endpoint = models.ForeignKey(
+        "endpoints.Endpoint", on_delete=models.CASCADE, related_name="answer_comparisons"
+    )
+    one = models.ForeignKey("models_catalog.Version", on_delete=models.PROTECT, related_name="+")
+    other = models.ForeignKey("models_catalog.Version", on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_by_name = models.CharField(max_length=150, blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING, db_index=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    left_out = models.PositiveIntegerField(
+        default=0, help_text="Pictures that were over the limit, and are not sent."
+    )
+    attempts = models.PositiveIntegerField(default=0, help_text="At the picture that is next.")
+
+    objects = AnswerComparisonQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return gettext("%(one)s and %(other)s") % {"one": self.one, "other": self.other}
+
+    def get_absolute_url(self) -> str:
+        """The page with both answers to each picture."""
+        return reverse("invocations:comparison", args=[self.uid])
+
+    @property
+    def running(self) -> bool:
+        """Whether there are pictures left to send."""
+        return self.state == self.State.RUNNING
+
+    @property
+    def badge(self) -> Badge:
+        """How far it is."""
+        return Badge(self.state, self.get_state_display(), spinning=self.running)
+
+
+class ComparedPictureQuerySet(models.QuerySet["ComparedPicture"]):
+    """The questions that pages and jobs ask of the pictures of a comparison."""
+
+    def to_send(self) -> Self:
+        """Those that were not sent to both versions yet, in their order."""
+        return self.filter(Q(one__isnull=True) | Q(other__isnull=True)).order_by("pk")
+
+
+class ComparedPicture(models.Model):
+    """A picture that both versions of a comparison are called with, and what they answered.
+
+    ``one`` and ``other`` are what invocations/side_by_side.py writes of a GivenAnswer; None: the
+    version was not called with it yet. The picture itself is in the test set, or a sample.
+    """
+
+    comparison = models.ForeignKey(
+        AnswerComparison, on_delete=models.CASCADE, related_name="pictures"
+    )
+    labelled = models.ForeignKey(
+        LabelledPicture, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    sample = models.CharField(max_length=255, blank=True, help_text="A file of SAMPLES_DIR.")
+    name = models.CharField(max_length=255)
+    label = models.CharField(
+        max_length=LABEL_LENGTH, blank=True, help_text="The right one; empty: not known."
+    )
+    one = models.JSONField(null=True)
+    other = models.JSONField(null=True)
+
+    objects = ComparedPictureQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name

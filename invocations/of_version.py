@@ -1,11 +1,15 @@
-"""What this app knows of a version that is to be deleted, and what it keeps of it."""
+"""What this app knows of a version: how it was called, and what it keeps of it."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from statistics import median_low
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
+from core import clock
 from invocations.models import Invocation
+from models_catalog.comparing import Called
 from models_catalog.models import Version
 from models_catalog.retiring import Use
 
@@ -19,6 +23,21 @@ def last_call(version: Version) -> Iterator[Use]:
     if at is not None:
         when = formats.date_format(timezone.localtime(at), "DATETIME_FORMAT")
         yield Use("call", "", _("It was called last on %(when)s.") % {"when": when})
+
+
+def calls_of(version: Version, since: timedelta, most: int) -> Called:
+    """How it was called in the time ``since``, in its latest ``most`` calls; one query."""
+    rows = Invocation.objects.filter(version=version, created_at__gte=clock.now() - since)
+    latest = rows.order_by("-created_at").values_list("state", "latency_ms", "cold")
+    calls = list(latest[:most])
+    times = [ms for state, ms, _cold in calls if state == Invocation.State.DONE and ms is not None]
+    known = [cold for _state, _ms, cold in calls if cold is not None]
+    return Called(
+        calls=len(calls),
+        # As on Today: a time that was really measured.
+        p50_ms=round(median_low(times), 1) if times else None,
+        cold_share=round(sum(known) / len(known), 3) if known else None,
+    )
 
 
 def forget_pictures(version: Version, beat: Callable[[], None]) -> None:

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from core import panels
 from endpoints import last_calls
 from endpoints.models import Endpoint
-from invocations.models import Invocation, LabelledPicture
+from invocations import side_by_side
+from invocations.models import AnswerComparison, Invocation, LabelledPicture
 from invocations.today import calls_today
 from models_catalog.models import LIVE, Alias, RegisteredModel, Version
 
@@ -19,6 +20,7 @@ MAY_INVOKE = "endpoints.invoke_endpoint"
 DOING = gettext_noop("call models")
 SHOWN = 8
 PICTURES = 12
+EARLIER = 3
 
 
 def register_all() -> None:
@@ -49,6 +51,12 @@ def register_all() -> None:
     last_calls.register(_last_call)
     panels.register(
         "model", "invocations/_test_set.html", permission=MAY_INVOKE, context=_test_set, order=20
+    )
+    panels.register(
+        "version.compare",
+        "invocations/_both_answers.html",
+        permission=MAY_INVOKE,
+        context=_both_answers,
     )
     panels.register(
         "endpoint", "invocations/_endpoint.html", permission=MAY_INVOKE, context=_calls_of_endpoint
@@ -111,6 +119,21 @@ def _test_set(request: HttpRequest, model: RegisteredModel) -> dict[str, Any] | 
     if not count and not settings.TEST_SETS:
         return None
     return {"model": model, "count": count, "pictures": rows[:PICTURES] if count else []}
+
+
+def _both_answers(request: HttpRequest, one: Version, other: Version) -> dict[str, Any] | None:
+    """To call both with the same pictures, and the latest times that it was done."""
+    ready = Version.State.READY
+    if one.pk == other.pk or one.state != ready or other.state != ready:
+        return None
+    both = AnswerComparison.objects.filter(one__in=(one, other), other__in=(one, other))
+    return {
+        "one": one,
+        "other": other,
+        "choices": side_by_side.choices(one, other),
+        "most": side_by_side.MOST_PICTURES,
+        "earlier": both.select_related("endpoint").order_by("-pk")[:EARLIER],
+    }
 
 
 def _today(request: HttpRequest) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.utils.translation import gettext as _
 
 from core import clock, errors
 from core.lease import LeaseLost
@@ -46,11 +45,12 @@ _PLACE_WAIT_S = 0.5
 class CallRefused(Exception):
     """The call was not made; ``str()`` says why, in the reader's language.
 
-    ``code`` is that of the API's problem (core/api/problems.py).
+    ``sentence`` is what a row stores; ``code`` that of the API's problem (core/api/problems.py).
     """
 
-    def __init__(self, said: str, code: str = "conflict") -> None:
+    def __init__(self, said: Sentence | str, code: str = "conflict") -> None:
         super().__init__(said)
+        self.sentence = Sentence.of(said)
         self.code = code
 
 
@@ -187,8 +187,43 @@ def _places() -> threading.BoundedSemaphore:
 
 def _too_many() -> CallRefused:
     return CallRefused(
-        _("Too many calls are waiting for an answer. Try again in a moment."), "too-many-calls"
+        phrase("Too many calls are waiting for an answer. Try again in a moment."),
+        "too-many-calls",
     )
+
+
+def check_possible(endpoint: Endpoint, version: Version) -> None:
+    """Raise CallRefused where the endpoint does not serve this version now."""
+    if not endpoint.serving:
+        raise CallRefused(
+            phrase(
+                "The endpoint %(name)s is not in service now. Its page says why. Choose another "
+                "endpoint, or try again later.",
+                name=endpoint.name,
+            ),
+            "endpoint-not-in-service",
+        )
+    if version.state != Version.State.READY:
+        named = str(version)
+        said = phrase("%(version)s cannot be called: it is not ready.", version=named)
+        if version.state == Version.State.RETIRED:
+            said = phrase(
+                "%(version)s cannot be called: it is retired. Restore it on its page first.",
+                version=named,
+            )
+        elif version.state in Version.DISCARDED:
+            said = phrase("%(version)s cannot be called: it was deleted.", version=named)
+        raise CallRefused(said, "model-not-ready")
+    if (version.bucket, version.prefix) != (endpoint.bucket, endpoint.prefix):
+        raise CallRefused(
+            phrase(
+                "%(version)s is not in the store of the endpoint %(name)s. Choose another "
+                "endpoint.",
+                version=str(version),
+                name=endpoint.name,
+            ),
+            "model-not-served",
+        )
 
 
 def _begin(
@@ -202,31 +237,7 @@ def _begin(
     asked: str = "",
 ) -> _Call:
     """A call that is to be made at once, in the journal; raises CallRefused."""
-    if not endpoint.serving:
-        raise CallRefused(
-            _(
-                "The endpoint %(name)s is not in service now. Its page says why. Choose another "
-                "endpoint, or try again later."
-            )
-            % {"name": endpoint.name},
-            "endpoint-not-in-service",
-        )
-    if version.state != Version.State.READY:
-        said = _("%(version)s cannot be called: it is not ready.")
-        if version.state == Version.State.RETIRED:
-            said = _("%(version)s cannot be called: it is retired. Restore it on its page first.")
-        elif version.state in Version.DISCARDED:
-            said = _("%(version)s cannot be called: it was deleted.")
-        raise CallRefused(
-            said % {"version": version},
-            "model-not-ready",
-        )
-    if (version.bucket, version.prefix) != (endpoint.bucket, endpoint.prefix):
-        raise CallRefused(
-            _("%(version)s is not in the store of the endpoint %(name)s. Choose another endpoint.")
-            % {"version": version, "name": endpoint.name},
-            "model-not-served",
-        )
+    check_possible(endpoint, version)
     now = clock.now()
     row = Invocation(
         endpoint=endpoint,

@@ -1,17 +1,41 @@
 """What Celery runs: each task calls one service, and may run twice."""
 
-from celery import shared_task
+import threading
 
-from invocations import pictures_kept, services
+from celery import shared_task
+from django.conf import settings
+
+from invocations import pictures_kept, services, side_by_side
 
 
 @shared_task
 def sweep() -> None:
-    """Give up calls whose process is gone, and drop old pictures; beat calls this."""
+    """Give up calls whose process is gone, drop old pictures, go on with comparisons; for beat."""
     services.sweep()
+    side_by_side.resume()
 
 
 @shared_task
 def sweep_objects() -> None:
     """Delete the objects of pictures that no row names; beat calls this."""
     pictures_kept.sweep_objects()
+
+
+# The steps of endpoints and the checks of versions run in the same threads, and a model may load
+# for minutes.
+_places = threading.BoundedSemaphore(max(1, settings.WORKER_THREADS // 4))
+
+
+# A message that waited longer is superseded: the sweep has sent another one.
+@shared_task(expires=10)
+def compare_answers(comparison_pk: int) -> None:
+    """Call both versions of a comparison with its next picture.
+
+    Where the maximum is running, the message is dropped; the sweep sends another one in seconds.
+    """
+    if not _places.acquire(blocking=False):
+        return
+    try:
+        side_by_side.step(comparison_pk=comparison_pk)
+    finally:
+        _places.release()

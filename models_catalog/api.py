@@ -280,6 +280,11 @@ class ComparisonOut(Schema):
     one: ComparedOut
     other: ComparedOut
     facts: list[FactOut]
+    calls: list[FactOut] = Field(
+        description="Of the latest calls of either, 10,000 at most: `calls`, their number; "
+        "`p50_ms`, the median of those answered; `cold_share`, 0 to 1. Empty: neither was called."
+    )
+    calls_days: int = Field(description="Of so many days are the calls.")
     metadata: list[FactOut] = Field(description="By key.")
     layers: list[FactOut] = Field(description="How many there are of each kind.")
     labels: LabelsOut
@@ -741,6 +746,8 @@ def compare(request: HttpRequest, name: str, number: int, query: Query[ComparePa
         "one": {"model": one.model.name, "number": one.number},
         "other": {"model": other.model.name, "number": other.number},
         "facts": found.facts,
+        "calls": found.calls,
+        "calls_days": comparing.CALLED_DAYS,
         "metadata": found.metadata,
         "layers": found.layers,
         "labels": {

@@ -1,6 +1,8 @@
 """Two versions beside each other: what is known of them, and where they differ."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
@@ -12,6 +14,10 @@ from models_catalog.models import Version
 
 Value = int | float | str | None
 _MEGABYTE = 1 << 20
+CALLED_DAYS = 30
+"""Of so many days are the calls that are compared."""
+MOST_CALLS = 10_000
+"""So many calls of a version are looked at, the latest; more would take too long for a page."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Fact:
             return filesizeformat(value)
         if self.unit == "ms":
             return f"{formats.number_format(value, 1, force_grouping=True)} ms"
+        if self.unit == "share":
+            return f"{100 * value:.1f} %"
         if self.unit == "as given":
             return str(value)
         return str(formats.number_format(value, force_grouping=True))
@@ -58,12 +66,38 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Called:
+    """How a version was called: how often, how fast, and how often it had to be loaded first.
+
+    ``p50_ms``: the median of the answered calls; None where none was. ``cold_share``: 0 to 1, of
+    the calls of which the container says it; None where it says it of none.
+    """
+
+    calls: int
+    p50_ms: float | None = None
+    cold_share: float | None = None
+
+
+CallsOf = Callable[[Version, timedelta, int], Called]
+_calls_of: list[CallsOf] = []
+
+
+def register_calls(found: CallsOf) -> None:
+    """Let ``found(version, since, most)`` tell how a version was called in the time ``since``.
+
+    It looks at the latest ``most`` calls. Calls belong to an app above this one.
+    """
+    _calls_of.append(found)
+
+
+@dataclass(frozen=True)
 class Comparison:
     """What :func:`compare` finds; of labels those that one of the two has alone, and the moved."""
 
     one: Version
     other: Version
     facts: list[Fact]
+    calls: list[Fact]
     metadata: list[Fact]
     layers: list[Fact]
     added: list[str]
@@ -83,6 +117,7 @@ def compare(one: Version, other: Version) -> Comparison:
         one=one,
         other=other,
         facts=_facts(one, other),
+        calls=_calls(one, other),
         metadata=_by_key(one.metadata or {}, other.metadata or {}, "as given"),
         layers=_by_key(one.artifact.get("layers") or {}, other.artifact.get("layers") or {}, ""),
         added=[label for label in second if label not in first],
@@ -93,6 +128,22 @@ def compare(one: Version, other: Version) -> Comparison:
             if label in second and second[label] != place
         ],
     )
+
+
+def _calls(one: Version, other: Version) -> list[Fact]:
+    """How both were called lately; nothing where neither was."""
+    since = timedelta(days=CALLED_DAYS)
+    for calls_of in _calls_of:
+        first, second = (calls_of(version, since, MOST_CALLS) for version in (one, other))
+        if first.calls or second.calls:
+            counted = _("Number of calls, %(most)s at most")
+            counted %= {"most": formats.number_format(MOST_CALLS, force_grouping=True)}
+            return [
+                Fact("calls", counted, first.calls, second.calls),
+                Fact("p50_ms", _("Median time (p50)"), first.p50_ms, second.p50_ms, "ms"),
+                Fact("cold_share", _("Cold starts"), first.cold_share, second.cold_share, "share"),
+            ]
+    return []
 
 
 def _labels(version: Version) -> dict[str, int]:

@@ -36,8 +36,7 @@ class Reference:
         """The version that it means now, with its model; None where there is none."""
         rows = Version.objects.filter(model__name=self.model).select_related("model")
         rows = rows.defer("model__description")
-        if not with_report:
-            rows = rows.defer("report")
+        rows = rows.select_related("label_file") if with_report else rows.defer("report")
         if self.number is not None:
             return rows.filter(number=self.number).first()
         named = self.alias or LIVE

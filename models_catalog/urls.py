@@ -65,6 +65,7 @@ urlpatterns = [
     path("<model_name:name>/v<int:number>/retire/", views.retire, name="retire"),
     path("<model_name:name>/v<int:number>/unretire/", views.unretire, name="unretire"),
     path("<model_name:name>/v<int:number>/delete/", views.delete_version, name="version-delete"),
+    path("<model_name:name>/compare/", views.compare_chosen, name="compare-chosen"),
     path("<model_name:name>/live/", views.versions_live, name="versions-live"),
     path("<model_name:name>/aliases/", alias_views.alias_list, name="aliases"),
     path("<model_name:name>/move-alias/", alias_views.move, name="alias-move"),

@@ -3,6 +3,7 @@
 import logging
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -47,6 +48,8 @@ from models_catalog.refusals import CatalogRefused
 log = logging.getLogger(__name__)
 
 MAX_FOUND = 50
+# Of the number of a version; SQLite takes no larger ones.
+MOST_DIGITS = 10
 
 may_view = require_permission("models_catalog.view_model", "look at the catalog")
 may_upload = require_permission("models_catalog.add_version", "upload models")
@@ -200,6 +203,7 @@ def _versions_context(request: HttpRequest, model: RegisteredModel) -> dict[str,
         request,
         model.versions.defer("report").select_related("created_by", "model"),
         columns=[
+            Column("compare", _("Compare"), hidden_label=True),
             Column("version", _("Version"), sort="number", numeric=True),
             Column("aliases", _("Aliases")),
             Column("note", _("Note"), sort="note"),
@@ -421,9 +425,30 @@ def compare(request: HttpRequest, name: str, number: int) -> HttpResponse:
     return render(request, "models_catalog/compare.html", context)
 
 
+@require_safe
+@may_view
+def compare_chosen(request: HttpRequest, name: str) -> HttpResponse:
+    """Lead to the comparison of the versions that were ticked, `?version=1&version=3`.
+
+    Of one alone, to that with the version before it.
+    """
+    _model(name)
+    given = {one for one in request.GET.getlist("version") if one.isascii() and one.isdigit()}
+    numbers = sorted({int(one) for one in given if len(one) < MOST_DIGITS})
+    if len(numbers) not in (1, 2):
+        messages.error(request, _("Choose two versions to compare."))
+        return redirect("models_catalog:model", name)
+    address = reverse("models_catalog:compare", args=[name, numbers[-1]])
+    if len(numbers) == 2:
+        address += "?" + urlencode({"with": f"{name}:{numbers[0]}"})
+    return redirect(address)
+
+
 def _compared(found: comparing.Comparison, *, differ: bool) -> list[tuple[str, list[Any]]]:
+    called = _("Calls of the last %(days)s days") % {"days": comparing.CALLED_DAYS}
     parts = [
         (_("What is known"), found.facts),
+        (called, found.calls),
         (_("Metadata"), found.metadata),
         (_("Layers"), found.layers),
     ]

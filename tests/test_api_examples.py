@@ -26,6 +26,7 @@ _TIME_SAID = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4}, \d\d:\d\d")
 #: What differs from run to run or from machine to machine, and is frozen: by the field's name.
 FROZEN = {
     "id": "0123456789abcdef",
+    "call": "0123456789abcdef",
     "token": "mme_…",
     "secret": "whsec_…",
     "event": "4711",

@@ -25,7 +25,7 @@ from core import clock
 from core.lease import Lease, Leased, LeaseLost, LeaseQuerySet
 from core.tests.locked import locked_by_another_program
 from endpoints.models import Endpoint
-from invocations.models import Invocation
+from invocations.models import AnswerComparison, Invocation
 from models_catalog.models import AliasMirror, RegisteredModel, StoreComparison, Upload, Version
 from notices.models import Delivery, Webhook
 from tests.together import together
@@ -85,11 +85,17 @@ def _store_comparison() -> StoreComparison:
     return StoreComparison.objects.create(bucket="b", prefix=str(StoreComparison.objects.count()))
 
 
+def _answer_comparison() -> AnswerComparison:
+    one, other = _version(), _version()
+    return AnswerComparison.objects.create(endpoint=_endpoint(), one=one, other=other)
+
+
 # How a row is made that is due; a new leased model gets its line here.
 MAKE: dict[type[Leased], Callable[[], Any]] = {
     Version: _version,
     Endpoint: _endpoint,
     Invocation: _invocation,
+    AnswerComparison: _answer_comparison,
     AliasMirror: _alias_mirror,
     Upload: _upload,
     Delivery: _delivery,

@@ -13,6 +13,8 @@ FOUND = {
         {"name": "note", "one": "First", "other": "Second", "differs": True},
         {"name": "parameters", "one": 10, "other": 10, "differs": False},
     ],
+    "calls": [{"name": "p50_ms", "one": 12.5, "other": 7.5, "differs": True}],
+    "calls_days": 30,
     "metadata": [{"name": "accuracy", "one": None, "other": 0.93, "differs": True}],
     "layers": [],
     "labels": {
@@ -31,9 +33,11 @@ def test_two_versions_are_compared(mme: Callable[..., Ran], fake: FakePortal) ->
     assert "label only in digits:2: three" in ran.out
     assert "label one moved: 1 → 2" in ran.out
     assert "parameters" not in ran.out
+    assert "of the last 30 days" in ran.out
     assert "parameters" in mme("compare", "digits:1", "--all").out
     assert mme("compare", "digits:1", "digits@live", "--quiet").out.splitlines() == [
         "note\tFirst\tSecond",
+        "p50_ms\t12.5\t7.5",
         "accuracy\t\t0.93",
     ]
     assert json.loads(mme("compare", "digits:1", "--json").out) == FOUND
@@ -42,3 +46,91 @@ def test_two_versions_are_compared(mme: Callable[..., Ran], fake: FakePortal) ->
         "/api/v1/models/digits/versions/1/comparison",
         "/api/v1/models/digits/versions/1/comparison?other=digits%40live",
     ]
+
+
+def _answer(label: str, **values: object) -> dict[str, object]:
+    known = {"label": label, "probability": 0.75, "latency_ms": 12.0, "cold": False, "call": "c"}
+    return known | {"error": None, "error_code": None} | values
+
+
+ANSWERS = {
+    "id": "a" * 32,
+    "state": "running",
+    "endpoint": "demo",
+    "one": {"model": "digits", "number": 1, "right": 0, "labelled": 1},
+    "other": {"model": "digits", "number": 2, "right": 1, "labelled": 1},
+    "created_at": "2026-01-01T00:00:00Z",
+    "created_by": "ada",
+    "finished_at": None,
+    "total": 3,
+    "sent": 1,
+    "errors": 1,
+    "left_out": 0,
+    "same": 1,
+    "compared": 2,
+    "pictures": [
+        {"name": "7.png", "source": "test-set", "label": "seven", "result": "differ",
+         "one": _answer("one"), "other": _answer("seven")},
+        {"name": "8.png", "source": "sample", "label": "", "result": "error",
+         "one": _answer("eight"), "other": _answer("", error="It is too dark.")},
+        {"name": "9.png", "source": "sample", "label": "", "result": "same",
+         "one": _answer("nine"), "other": _answer("nine")},
+    ],
+}  # fmt: skip
+
+
+def test_answers_are_waited_for_and_differences_are_printed(
+    mme: Callable[..., Ran], fake: FakePortal
+) -> None:
+    done = ANSWERS | {"state": "done", "sent": 3}
+    fake.answers = [
+        Says(document=FOUND),
+        Says(202, document=ANSWERS),
+        Says(document=ANSWERS),
+        Says(document=done),
+    ]
+    ran = mme(
+        *("compare", "digits:1", "--answers", "--endpoint", "demo", "--pictures", "test-set"),
+        url=fake.url, token="t",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    for said in (
+        *("one 75.0 %, 12", "seven 75.0 %", "It is too dark.", "The same label: 1 of 2"),
+        *("Right, digits:1: 0 of 1", "Right, digits:2: 1 of 1", "Failed: 1 of 3"),
+    ):
+        assert said in ran.out
+    assert "nine" not in ran.out
+    assert f"{fake.url}/invoke/comparisons/{'a' * 32}/" in ran.err
+    assert json.loads(fake.requests[1].body) == {
+        "one": "digits:1", "other": "digits:2", "endpoint": "demo",
+        "test_set": True, "samples": False,
+    }  # fmt: skip
+    assert fake.requests[2].target == f"/api/v1/comparisons/{'a' * 32}?wait=5"
+
+
+def test_answers_as_csv_json_and_lines(mme: Callable[..., Ran], fake: FakePortal) -> None:
+    done = ANSWERS | {"state": "done"}
+    wanted = ("compare", "digits:1", "digits:2", "--answers", "--endpoint", "demo")
+    csv = "\ufeffpicture,label\r\n'=7.png,seven\r\n"
+    fake.answers = [
+        Says(document=FOUND), Says(202, document=done), Says(body=csv.encode()),
+        Says(document=FOUND), Says(202, document=done),
+        Says(document=FOUND), Says(202, document=done),
+    ]  # fmt: skip
+    ran = mme(*wanted, "--csv", url=fake.url, token="t")
+    assert ran.out.splitlines() == ["picture,label", "'=7.png,seven"]
+    assert json.loads(mme(*wanted, "--json").out) == done
+    lines = mme(*wanted, "--quiet", "--all").out.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["7.png", "8.png", "9.png"]
+
+
+def test_answers_need_an_endpoint_and_pictures_that_are_known(
+    mme: Callable[..., Ran], fake: FakePortal
+) -> None:
+    ran = mme("compare", "digits:1", "--answers", url=fake.url, token="t")
+    assert ran.code == 2
+    assert "--endpoint NAME" in ran.err
+    ran = mme("compare", "digits:1", "--endpoint", "demo", "--pictures", "mine")
+    assert ran.code == 2
+    assert "all, test-set, samples" in ran.err
+    assert fake.requests == []

@@ -221,5 +221,6 @@ def bulk_bar(parser: Parser, token: Token) -> _Block:
     """A bar with the buttons for the rows that are ticked: ``{% bulk_bar action=url %}``.
 
     It is the form "bulk", which the checkboxes name; each button may have its ``formaction``.
+    ``method="get"``: it changes nothing, and its address can be kept.
     """
-    return _block(parser, token, _Block, "action")
+    return _block(parser, token, _Block, "action", "method")

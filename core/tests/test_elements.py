@@ -141,10 +141,15 @@ def test_a_block_refuses_an_option_that_it_does_not_know() -> None:
 
 
 def test_a_bar_for_ticked_rows_is_the_form_that_the_boxes_name() -> None:
-    text = _rendered("{% bulk_bar action='/x/' %}<button>Go</button>{% endbulk_bar %}")
+    text = " ".join(
+        _rendered("{% bulk_bar action='/x/' %}<button>Go</button>{% endbulk_bar %}").split()
+    )
     assert '<form class="bulk-bar" id="bulk" method="post" action="/x/">' in text
     assert "csrfmiddlewaretoken" in text
     assert "<button>Go</button>" in text
+    text = _rendered("{% bulk_bar method='get' %}<button>Go</button>{% endbulk_bar %}")
+    assert 'method="get"' in text
+    assert "csrfmiddlewaretoken" not in text, "an address is seen by others"
 
 
 # --- messages -------------------------------------------------------------------------------------

@@ -96,3 +96,26 @@ def test_the_page_shows_both_and_leaves_out_what_is_alike(
     assert "There is no version digits:9." in client.get(f"{url}?with=digits:9").content.decode()
     assert "Write it as digits:2" in client.get(f"{url}?with=a@b@c").content.decode()
     assert client.get(f"{url}?with=%00").status_code == 200
+
+
+@pytest.mark.usefixtures("two")
+def test_two_ticked_versions_lead_to_their_comparison(client_of: Callable[[str], Client]) -> None:
+    client = client_of("admin")
+    page = client.get("/models/digits/").content.decode()
+    assert re.findall(r'name="version" value="(\d)" form="bulk"', page) == ["2", "1"]
+    form = page[page.index('id="bulk"') : page.index("</form>", page.index('id="bulk"'))]
+    assert 'method="get"' in form
+    assert 'action="/models/digits/compare/"' in form
+    assert "csrf" not in form
+
+    def led(query: str) -> str:
+        answer = client.get(f"/models/digits/compare/{query}")
+        assert answer.status_code == 302
+        return str(answer["Location"])
+
+    assert led("?version=2&version=1") == "/models/digits/v2/compare/?with=digits%3A1"
+    assert led("?version=2&version=2") == "/models/digits/v2/compare/"
+    for query in ("", "?version=1&version=2&version=3", "?version=x", f"?version={10**20}"):
+        assert led(query) == "/models/digits/"
+    said = "Choose two versions to compare."
+    assert said in client.get("/models/digits/compare/", follow=True).content.decode()

@@ -92,6 +92,8 @@ def _known(path: str, rows: Rows) -> dict[str, Any]:
         case ["invocations", *_]:
             made = rows.invocation
             return {"id": getattr(made, "uid", made.pk)}
+        case ["comparisons", *_]:
+            return {"id": rows.comparison.uid}
         case ["events", *_]:
             return {"id": 1}
     return {}

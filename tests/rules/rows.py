@@ -24,7 +24,13 @@ from activity.models import Event
 from core import clock
 from core.models import RepeatableCall
 from endpoints.models import Endpoint, Resource, Revision
-from invocations.models import Invocation, LabelledPicture, Picture
+from invocations.models import (
+    AnswerComparison,
+    ComparedPicture,
+    Invocation,
+    LabelledPicture,
+    Picture,
+)
 from models_catalog.models import (
     Alias,
     AliasMirror,
@@ -75,6 +81,7 @@ class Rows:
     invocation: Invocation
     picture: Picture
     labelled: LabelledPicture
+    comparison: AnswerComparison
     sample: str
     person: User
     token: Token
@@ -143,6 +150,7 @@ class Rows:
                 return {
                     "pk": self.invocation.pk,
                     "sha256": self.picture.sha256,
+                    "uid": self.comparison.uid,
                     "model": self.labelled.model.name,
                     "test_pk": self.labelled.pk,
                 }
@@ -279,12 +287,14 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         )
         for n in range(count)
     )
+    _comparisons(count, owner, endpoint, versions)
     rows = Rows(
         version=version,
         endpoint=endpoint,
         invocation=Invocation.objects.order_by("-pk")[0],
         picture=Picture.objects.order_by("pk")[0],
         labelled=LabelledPicture.objects.order_by("pk")[0],
+        comparison=AnswerComparison.objects.order_by("pk")[0],
         sample="sample-0.jpg",
         person=people[0],
         token=Token.objects.filter(user=owner)[0],
@@ -296,6 +306,37 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     _events(count, owner, rows)
     _deliveries(count, owner, webhook)
     return rows
+
+
+def _comparisons(count: int, owner: User, endpoint: Endpoint, versions: list[Any]) -> None:
+    """As many comparisons of answers, the first with as many pictures."""
+    for n in range(count):
+        AnswerComparison.objects.create(
+            uid=f"{n:032x}",
+            endpoint=endpoint,
+            one=versions[0],
+            other=versions[-1],
+            created_by=owner,
+            created_by_name=owner.username,
+            state=AnswerComparison.State.DONE,
+        )
+    calls = Invocation.objects.order_by("pk")
+    answers = [
+        {"label": "zero", "probability": 0.9, "latency_ms": 9.0, "cold": False, "call": call.uid}
+        for call in calls
+    ]
+    comparison = AnswerComparison.objects.order_by("pk")[0]
+    ComparedPicture.objects.bulk_create(
+        ComparedPicture(
+            comparison=comparison,
+            labelled=labelled,
+            name=labelled.name,
+            label=labelled.label,
+            one=answer,
+            other=answer,
+        )
+        for labelled, answer in zip(LabelledPicture.objects.order_by("pk"), answers, strict=True)
+    )
 
 
 def _jpeg() -> bytes:

@@ -69,6 +69,15 @@ WAYS: dict[str, Ways] = {
     "versions_compare": Ways(
         "compare", "models_catalog:compare", "catalog.md#Compare two versions"
     ),
+    "comparisons_create": Ways(
+        "compare", "invocations:comparison-start", "catalog.md#Compare the answers of two versions"
+    ),
+    "comparisons_get": Ways(
+        "compare", "invocations:comparison", "catalog.md#Compare the answers of two versions"
+    ),
+    "comparisons_csv": Ways(
+        "compare", "invocations:comparison-csv", "catalog.md#Compare the answers of two versions"
+    ),
     "versions_report": Ways(_IN_REPORT, "models_catalog:version", "api.md#Versions"),
     "versions_download": Ways("download", "models_catalog:download", "api.md#Versions"),
     "versions_uses": Ways(

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 from mme_client.aliases import Aliases
 from mme_client.calls import Invocations, Samples
+from mme_client.comparisons import Comparisons
 from mme_client.endpoints import Endpoints
 from mme_client.events import Events
 from mme_client.mails import Mails
@@ -69,6 +70,7 @@ class Portal:
         self.endpoints = Endpoints(self)
         self.invocations = Invocations(self)
         self.samples = Samples(self)
+        self.comparisons = Comparisons(self)
         self.events = Events(self)
         self.tokens = Tokens(self)
         self.webhooks = Webhooks(self)

@@ -268,9 +268,14 @@ class Fact(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Record):
-    """Two versions beside each other; ``labels`` has ``added``, ``removed`` and ``moved``."""
+    """Two versions beside each other; ``labels`` has ``added``, ``removed`` and ``moved``.
+
+    ``calls``: how both were called in the last ``calls_days`` days; empty where neither was.
+    """
 
     facts: list[Fact]
+    calls: list[Fact]
+    calls_days: int
     metadata: list[Fact]
     layers: list[Fact]
     labels: dict[str, Any]
@@ -648,6 +653,79 @@ class Invocation(Record):
     picture: SentPicture | None
     error: str | None
     error_code: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneAnswer(Record):
+    """What a version answered to a picture: the first label, or ``error``, what went wrong."""
+
+    label: str
+    probability: float | None
+    latency_ms: float | None
+    cold: bool | None
+    call: str
+    error: str | None
+    error_code: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BothAnswers(Record):
+    """Both answers to a picture; ``result``: ``differ``, ``error``, ``same`` or ``open``."""
+
+    name: str
+    source: str
+    label: str
+    result: str
+    one: OneAnswer | None
+    other: OneAnswer | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedSide(Record):
+    """One of the two versions; ``right`` of the answers to ``labelled`` pictures are right."""
+
+    model: str
+    number: int
+    right: int
+    labelled: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedAnswers(Record):
+    """Two versions that are called with the same pictures; ``pictures``: differences first.
+
+    ``same`` of the ``compared`` pictures that both answered have the same first label.
+    """
+
+    id: str
+    state: str
+    endpoint: str
+    one: ComparedSide
+    other: ComparedSide
+    created_at: datetime
+    created_by: str
+    total: int
+    sent: int
+    errors: int
+    left_out: int
+    same: int
+    compared: int
+    pictures: list[BothAnswers]
+
+    @property
+    def running(self) -> bool:
+        """Whether there are pictures left to send."""
+        return self.state == "running"
+
+    def wait(
+        self,
+        *,
+        timeout: float | None = None,
+        seen: Callable[[ComparedAnswers], None] | None = None,
+    ) -> ComparedAnswers:
+        """Wait until all pictures were sent; ``seen`` gets it every few seconds."""
+        done: ComparedAnswers = self._portal.comparisons.wait(self, timeout=timeout, seen=seen)
+        return done
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -468,6 +468,7 @@ def describe(
     app, "compare", _("Two versions beside each other, and where they differ."),
     "mme compare digits:1 digits:2",
     "mme compare digits:2 digits@live --all",
+    "mme compare digits:1 digits:2 --answers --endpoint demo",
 )  # fmt: skip
 def compare(
     one: Annotated[str, typer.Argument(metavar="VERSION", help=_("A version: digits:2."))],
@@ -482,12 +483,42 @@ def compare(
     everything: Annotated[
         bool, typer.Option("--all", help=_("Also what is the same of both."))
     ] = False,
+    answers: Annotated[
+        bool,
+        typer.Option(
+            "--answers", help=_("Call both with the same pictures, and compare their answers.")
+        ),
+    ] = False,
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            "--endpoint",
+            metavar="NAME",
+            help=_("For --answers: an endpoint that serves both."),
+            show_default=False,
+        ),
+    ] = "",
+    pictures: Annotated[
+        str,
+        typer.Option(
+            "--pictures",
+            metavar="WHICH",
+            help=_("For --answers: all, test-set or samples."),
+        ),
+    ] = "all",
+    csv: Annotated[bool, typer.Option("--csv", help=_("For --answers: print a CSV file."))] = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
 ) -> None:
     from mme_client.cli import comparing
 
+    if answers or endpoint or csv:
+        comparing.answers(
+            one, other, endpoint=endpoint, pictures=pictures, everything=everything, csv=csv,
+            json=json, quiet=quiet, timeout=timeout,
+        )  # fmt: skip
+        return
     comparing.compare(one, other, everything=everything, json=json, quiet=quiet, timeout=timeout)
 
 

@@ -149,6 +149,37 @@ MESSAGES: dict[str, str] = {
         "digits:1, digits@live 또는 digits입니다. 기본값은 바로 앞 버전입니다."
     ),
     "Also what is the same of both.": "두 버전이 같은 항목도 표시합니다.",
+    "calls, p50_ms, cold_share: of the last {days} days": (
+        "calls, p50_ms, cold_share: 최근 {days}일의 호출 기준"
+    ),
+    "Call both with the same pictures, and compare their answers.": (
+        "같은 사진으로 두 버전을 호출하고 응답을 비교합니다."
+    ),
+    "For --answers: an endpoint that serves both.": (
+        "--answers와 함께 사용합니다. 두 버전을 모두 제공하는 엔드포인트입니다."
+    ),
+    "For --answers: all, test-set or samples.": (
+        "--answers와 함께 사용합니다. all, test-set, samples 중 하나입니다."
+    ),
+    "For --answers: print a CSV file.": "--answers와 함께 사용합니다. CSV 파일을 출력합니다.",
+    "Say with --endpoint NAME on which endpoint both are called.": (
+        "두 버전을 호출할 엔드포인트를 --endpoint NAME으로 지정하세요."
+    ),
+    "--pictures is one of: {names}.": "--pictures에 사용할 수 있는 값: {names}",
+    "The portal goes on with it. See {address}": (
+        "포털에서 작업이 계속됩니다. 확인할 주소: {address}"
+    ),
+    "{done} of {all} pictures": "사진 {done}/{all}장",
+    "To look at and to send: {address}": "결과를 보고 공유할 주소: {address}",
+    "picture": "사진",
+    "right label": "올바른 레이블",
+    "The same label: {same} of {all}": "같은 레이블: {same}/{all}",
+    "Failed: {failed} of {all}": "실패: {failed}/{all}",
+    "Left out, over the limit: {count}": "제한을 넘어 제외된 사진: {count}",
+    "Right, {name}: not known without a test set": (
+        "정답({name}): 테스트 세트가 없어 알 수 없습니다"
+    ),
+    "Right, {name}: {right} of {all}": "정답({name}): {right}/{all}",
     "label only in {name}: {label}": "한쪽에만 있는 레이블({name}): {label}",
     "label {label} moved: {one} → {other}": "위치가 바뀐 레이블: {label} ({one} → {other})",
     "What is known of it, such as accuracy=0.93; as often as needed.": (
