@@ -110,11 +110,18 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
         return rows.filter(gone_at=None).first() or rows.gone().first()
 
     def next_revision(self, name: str) -> int:
-        """One more than any endpoint of this name had, so that derived names are never reused."""
-        found = self.named(name).aggregate(
-            now=models.Max("revision"), ever=models.Max("revisions__number")
-        )
-        return max(found["now"] or 0, found["ever"] or 0) + 1
+        """One more than any endpoint of this name had, so that derived names are never reused.
+
+        Nor is that of a config which somebody gave it outside the portal, and named as the portal
+        would have.
+        """
+        rows = self.named(name)
+        found = rows.aggregate(now=models.Max("revision"), ever=models.Max("revisions__number"))
+        begin = f"{name}-r"
+        known = Resource.objects.filter(endpoint__in=rows, name__istartswith=begin)
+        ends = [one[len(begin) :] for one in known.values_list("name", flat=True)]
+        used = [int(end) for end in ends if end.isascii() and end.isdigit() and len(end) < 9]
+        return max(found["now"] or 0, found["ever"] or 0, *used, 0) + 1
 
 
 class Endpoint(OldStatus, Leased):

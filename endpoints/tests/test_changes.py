@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from activity.models import Event
 from core import errors
 from core.errors import CONFLICT
-from endpoints import services
+from endpoints import planning, services
 from endpoints.models import Endpoint, Revision, Running
 from endpoints.reconciler import run as reconciler_run
 from endpoints.services import SettingsChange
@@ -185,6 +185,26 @@ def test_a_deleted_config_that_somebody_makes_again_is_outside(
     endpoint = advance(endpoint)
     assert (endpoint.outside_config, endpoint.changed_outside) == ("demo-r1", True)
     assert endpoint.running == Running(3, "ml.c5.xlarge")
+    services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None)
+    assert settle(endpoint).gone_at is not None
+    assert account.empty
+
+
+def test_an_outside_config_with_the_next_name_is_not_taken_for_the_portals(
+    serving: Endpoint, account: Account, settle: Step, advance: Step
+) -> None:
+    """As a script that updates the endpoint by the portal's own rule of names would do."""
+    account.update_outside("demo", "demo-r2", model="demo-r1", count=1)
+    endpoint = advance(serving)
+    assert endpoint.running == Running(1, "ml.c5.xlarge")
+    plan = planning.plan_change(
+        endpoint=endpoint, change=SettingsChange(instance_type="ml.m5.large"), actor=None
+    )
+    assert [call.action for call in plan.calls] == ["CreateEndpointConfig", "UpdateEndpoint"]
+    endpoint = settle(change(endpoint, instance_type="ml.m5.large"))
+    assert account.endpoints["demo"].config_name == endpoint.config_name == "demo-r3"
+    assert account.configs["demo-r3"].instance_type == "ml.m5.large"
+    assert endpoint.running == endpoint.requested == Running(1, "ml.m5.large")
     services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None)
     assert settle(endpoint).gone_at is not None
     assert account.empty

@@ -97,7 +97,7 @@ class Machine(RuleBasedStateMachine):
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.account = FaultyAccount()
         self.account.install(self.patch)
-        self.outside = 0
+        self.outside: list[str] = []
         self.patch.setattr(clock, "now", self._tick)
 
     def _tick(self, *_: object) -> datetime:
@@ -207,17 +207,20 @@ class Machine(RuleBasedStateMachine):
     # --- what others do outside
 
     @precondition(lambda self: self.account.endpoints)
-    @rule(name=st.sampled_from(NAMES), count=st.integers(1, 3))
-    def other_config(self, name: str, count: int) -> None:
+    @rule(name=st.sampled_from(NAMES), count=st.integers(1, 3), named=st.booleans())
+    def other_config(self, name: str, count: int, named: bool) -> None:
         found = self.account.endpoints.get(name)
         if found is None or found.status != "InService" or name in self.account.moving:
             return
         config = self.account.configs.get(found.config_name)
         if config is not None:
-            self.outside += 1
-            self.account.update_outside(
-                name, f"theirs-{self.outside}", model=config.model_name, count=count
-            )
+            # As the portal would name its own next one, or of their own.
+            theirs = f"theirs-{len(self.outside)}"
+            if named:
+                theirs = f"{name}-r{Endpoint.objects.next_revision(name)}"
+            if theirs not in self.account.configs:
+                self.outside.append(theirs)
+                self.account.update_outside(name, theirs, model=config.model_name, count=count)
 
     @rule(name=st.sampled_from(NAMES))
     def deleted_outside(self, name: str) -> None:
@@ -313,7 +316,7 @@ class Machine(RuleBasedStateMachine):
         kept = set(
             Resource.objects.filter(state=Resource.State.KEPT).values_list("name", flat=True)
         )
-        assert set(left) <= kept | {f"theirs-{n + 1}" for n in range(self.outside)}, "orphans"
+        assert set(left) <= kept | set(self.outside), "orphans"
 
 
 @pytest.mark.django_db

@@ -31,8 +31,8 @@ class Comparisons(Noun):
         ``one`` and ``other``: ``digits:1``, ``digits@live`` or ``digits``. ``test_set``: with the
         pictures of the model's test set; ``samples``: with the portal's samples.
 
-        >>> portal.comparisons.create("digits:1", "digits:2", endpoint="demo").wait().same
-        9
+        >>> portal.comparisons.create("digits:1", "digits:2", endpoint="demo").wait().state
+        'done'
         """
         document = {
             "one": one,
