@@ -203,6 +203,7 @@ class EndpointPlanOut(Schema):
     """What a creation or a change would call in AWS, and what it would cost."""
 
     endpoint: str
+    expires_at: datetime | None = Field(description="Its end date. null: it has none.")
     calls: list[PlannedCallOut] = Field(description="In their order; none: it is so already.")
     code: str = Field(description="The calls as one Python script for boto3.")
     differences: list[DifferenceOut]
@@ -562,6 +563,7 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
 def _plan(plan: planning.EndpointPlan) -> dict[str, Any]:
     return {
         "endpoint": plan.name,
+        "expires_at": plan.expires_at,
         "calls": [
             *(_call(one, afterwards=False) for one in plan.calls),
             *(_call(one, afterwards=True) for one in plan.afterwards),

@@ -43,10 +43,12 @@ class EndpointPlan:
 
     ``calls`` are made one after the other; ``afterwards`` when the endpoint serves as it was asked
     for. ``stays`` are the facts of `Difference` that are not other. ``before``: what runs now
-    costs; None for a new endpoint. A cost is None where its price is not known.
+    costs; None for a new endpoint. A cost is None where its price is not known. ``expires_at`` is
+    its end date.
     """
 
     name: str
+    expires_at: datetime | None
     is_new: bool
     calls: list[Call]
     afterwards: list[Call]
@@ -110,6 +112,7 @@ def plan_creation(
     known = prices.known()
     return EndpointPlan(
         name=name,
+        expires_at=wanted.expires_at,
         is_new=True,
         calls=creation_calls(wanted),
         afterwards=[],
@@ -142,6 +145,7 @@ def plan_change(
     known = prices.known()
     return EndpointPlan(
         name=row.name,
+        expires_at=row.expires_at,
         is_new=False,
         calls=calls,
         afterwards=afterwards,

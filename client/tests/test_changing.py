@@ -68,3 +68,20 @@ def test_revisions_are_listed(mme: Mme, fake: FakePortal) -> None:
         json.loads(mme("endpoint", "revisions", "demo", "--json").out)["items"]
         == REVISIONS["items"]
     )
+
+
+def test_several_are_torn_down_or_none(mme: Mme, fake: FakePortal) -> None:
+    other = SERVING | {"name": "other"}
+    fake.answers = [
+        Says(document=SERVING), Says(document=other),
+        Says(202, document=SERVING), Says(202, document=other),
+    ]  # fmt: skip
+    ran = mme("teardown", "demo", "other", "--yes", "--quiet", url=fake.url, token="t")
+    assert (ran.code, ran.out) == (0, "demo\nother\n"), ran.err
+    assert [asked.method for asked in fake.requests] == ["GET", "GET", "POST", "POST"]
+    # A name that is wrong ends it before anything was asked for.
+    fake.answers, fake.requests[:] = [Says(document=SERVING), problem("not-found", 404)], []
+    ran = mme("teardown", "demo", "nothere", "--yes")
+    assert (ran.code, ran.out) == (3, "")
+    assert "Nothing was changed." in ran.err
+    assert [asked.method for asked in fake.requests] == ["GET", "GET"]

@@ -5,6 +5,7 @@ The documents are what the API answered; their images and tags are shortened.
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -32,7 +33,8 @@ def _plan(*calls: dict[str, Any], **more: Any) -> dict[str, Any]:
     head = 'import boto3\n\nsagemaker = boto3.client("sagemaker", region_name="us-east-1")'
     code = "\n".join([head, *(one["code"] for one in calls), ""]) if calls else ""
     return {
-        "endpoint": "demo", "calls": [*calls], "code": code, "differences": [], "stays": [],
+        "endpoint": "demo", "expires_at": None, "calls": [*calls], "code": code,
+        "differences": [], "stays": [],
         "cost_before": None, "cost": SMALL, "estimate": ESTIMATE,
         "meanwhile": "No other endpoint is touched.", **more,
     }  # fmt: skip
@@ -58,17 +60,19 @@ CHANGE = _plan(
     cost_before=SMALL, cost=LARGE, meanwhile="It serves as it is.",
 )  # fmt: skip
 SAME = _plan(cost_before=SMALL, meanwhile="It is so already: nothing would be called.")
+END = datetime(2026, 12, 24, 18, tzinfo=UTC)
 DEPLOY = ("deploy", "demo", "--plan")
 UPDATE = ("endpoint", "update", "demo", "--type", "ml.m5.xlarge", "--count", "2", "--plan")
 ROLLBACK = ("endpoint", "rollback", "demo", "--revision", "1", "--plan")
 
 
 def test_a_creation_is_planned_and_not_made(mme: Mme, fake: FakePortal) -> None:
-    fake.answers = [Says(document=NEW)]
+    fake.answers = [Says(document=NEW | {"expires_at": "2026-12-24T18:00:00Z"})]
     ran = mme(*DEPLOY, "--type", "ml.m5.large", "--count", "1", url=fake.url, token="t")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
         "costs      0.115 USD an hour, 83.95 USD a month",
+        f"ends       {END.astimezone():%Y-%m-%d %H:%M}",
         "meanwhile  No other endpoint is touched.",
         "calls      CreateModel",
         "           CreateEndpointConfig",

@@ -204,5 +204,7 @@ def test_the_operations(serving: Endpoint, api: Api) -> None:
     assert (status, [*problem["errors"]]) == (422, ["expires_at"])
     status, problem = api.ask("PUT", f"{DEMO}/expiry", {"expires_at": "2030-01-01T00:00:00"})
     assert status == 422, "a time without its zone"
+    status, plan = api.ask("POST", f"{PATH}/plan", {"name": "x", "expires_at": end.isoformat()})
+    assert (status, datetime.fromisoformat(plan["expires_at"])) == (200, end)
     status, shown = api.ask("POST", PATH, {"name": "second", "expires_at": end.isoformat()})
     assert (status, datetime.fromisoformat(shown["expires_at"])) == (201, end)

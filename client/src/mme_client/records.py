@@ -596,10 +596,12 @@ class EndpointPlan(Record):
     """What a creation or a change would call in AWS, and what it would cost; nothing is made.
 
     ``code``: the calls as one Python script for boto3; empty where it is so already. ``cost`` is
-    None where the price is not known; ``cost_before`` also for a new endpoint.
+    None where the price is not known; ``cost_before`` also for a new endpoint. ``expires_at``: the
+    end date.
     """
 
     endpoint: str
+    expires_at: datetime | None
     calls: list[PlannedCall]
     code: str
     differences: list[Difference]

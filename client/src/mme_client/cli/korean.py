@@ -283,6 +283,7 @@ MESSAGES: dict[str, str] = {
         "SageMaker에서 다음 엔드포인트를 삭제합니다. 아카이브는 남습니다: {name}"
     ),
     "Type its name: ": "이름을 입력하세요: ",
+    "Nothing was changed.": "변경된 내용이 없습니다.",
     "That is not its name. Nothing was changed.": "이름이 다릅니다. 변경된 내용이 없습니다.",
     "The portal goes on with the teardown. See: mme endpoints {name}": (
         "포털에서 삭제를 계속합니다. 확인: mme endpoints {name}"

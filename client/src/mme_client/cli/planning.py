@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mme_client.cli.running import WrongUse
+from mme_client.cli.terminal import at
 from mme_client.cli.words import _
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def show(terminal: Terminal, plan: EndpointPlan, *, is_new: bool) -> None:
             (_("costs"), _costs(plan, is_new=is_new)),
             *_rows(_("changes"), [f"{o.name}: {o.before} → {o.after}" for o in plan.differences]),
             *_rows(_("stays"), [f"{one.name}: {one.after}" for one in plan.stays]),
+            (_("ends"), at(plan.expires_at)),
             (_("meanwhile"), plan.meanwhile),
             *_rows(_("calls"), [_call(one) for one in plan.calls]),
         ]

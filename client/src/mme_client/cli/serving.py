@@ -10,6 +10,7 @@ from mme_client.cli.moments import moment
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, say
 from mme_client.cli.words import _
+from mme_client.errors import ProblemError
 
 if TYPE_CHECKING:
     from mme_client.portal import Portal
@@ -199,8 +200,7 @@ def teardown(
             _confirm(name)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if len(names) > 1:
-            for name in names:  # a wrong one ends it before anything is asked for
-                portal.endpoints.get(name)
+            _all_there(portal, terminal, names)
         asked = [portal.endpoints.teardown(name) for name in names]
         if wait:
             said = _("The portal goes on with the teardown. See: mme endpoints {name}")
@@ -210,6 +210,16 @@ def teardown(
             return
         for one in asked:
             _result(terminal, one)
+
+
+def _all_there(portal: Portal, terminal: Terminal, names: list[str]) -> None:
+    """Let a wrong name end it before anything is asked for."""
+    try:
+        for name in names:
+            portal.endpoints.get(name)
+    except ProblemError:
+        terminal.note(_("Nothing was changed."))
+        raise
 
 
 def _confirm(name: str) -> None:
