@@ -17,8 +17,8 @@ def env_str(name: str, default: str | None = None) -> str:
     return default
 
 
-def env_int(name: str, default: int, *, least: int = 0) -> int:
-    """Return variable ``name`` as a whole number of at least ``least``."""
+def env_int(name: str, default: int, *, least: int = 0, most: int | None = None) -> int:
+    """Return variable ``name`` as a whole number of at least ``least``, and at most ``most``."""
     text = env_str(name, str(default))
     try:
         value = int(text)
@@ -26,6 +26,8 @@ def env_int(name: str, default: int, *, least: int = 0) -> int:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {text!r}.") from None
     if value < least:
         raise ImproperlyConfigured(f"{name} must be at least {least}, not {value}.")
+    if most is not None and value > most:
+        raise ImproperlyConfigured(f"{name} must be at most {most}, not {value}.")
     return value
 
 

@@ -387,14 +387,16 @@ def rollback(request: HttpRequest, name: str, body: RollbackIn) -> Any:
 def expire(request: HttpRequest, name: str, body: ExpiryIn) -> Any:
     """Give an endpoint an end date, another one, or none.
 
-    At the end date its teardown is requested. The portal tells of it a day and an hour before.
+    At the end date, to the minute, its teardown is requested. The portal tells of it a day and an
+    hour before. Who may tear down no endpoint may let only their own end earlier.
     """
-    expiry.set_end(
-        endpoint=_endpoint(name),
-        expires_at=body.expires_at,
-        actor=_caller(request).user,
-        require=lambda row: etags.require_match(request, *_parts(row)),
-    )
+    with _refusals_told():
+        expiry.set_end(
+            endpoint=_endpoint(name),
+            expires_at=body.expires_at,
+            actor=_caller(request).user,
+            require=lambda row: etags.require_match(request, *_parts(row)),
+        )
     return _tagged(request, _endpoint(name))
 
 

@@ -1,6 +1,6 @@
 """Which end date somebody may give an endpoint."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -11,8 +11,11 @@ from core import clock
 
 #: Whoever has this may keep an endpoint longer than OPERATOR_ENDPOINT_DAYS.
 MAY_KEEP_LONGER = "endpoints.teardown_endpoint"
+#: An end date is told of an hour before, so that none comes sooner.
+LEAST = timedelta(hours=1)
 #: An end date further away is a mistake.
 MOST = timedelta(days=3660)
+_MINUTE = timedelta(minutes=1)
 
 
 def latest_for(actor: User | None) -> datetime | None:
@@ -24,19 +27,24 @@ def latest_for(actor: User | None) -> datetime | None:
 
 
 def checked(expires_at: datetime | None, *, actor: User | None) -> datetime | None:
-    """The end date, if ``actor`` may give it; ValidationError otherwise."""
+    """The end date to the minute, if ``actor`` may give it; ValidationError otherwise."""
     latest = latest_for(actor)
     if expires_at is None:
         if latest is not None:
             raise _refused(_("Give an end date, at most %(days)s days from now."))
         return None
     now = clock.now()
-    if expires_at <= now:
-        raise ValidationError({"expires_at": _("The end date is over. Give a later one.")})
+    expires_at = expires_at.replace(second=0, microsecond=0)
+    # A minute, so that what was asked for as "in an hour" is accepted when it arrives.
+    if expires_at < now + LEAST - _MINUTE:
+        said = _(
+            "Give an end date at least an hour from now. Where the endpoint is to go at once, tear "
+            "it down."
+        )
+        raise ValidationError({"expires_at": said})
     if expires_at > now + MOST:
         raise ValidationError({"expires_at": _("Give an end date within the next ten years.")})
-    # A minute, so that "in seven days" is accepted when it arrives.
-    if latest is not None and expires_at > latest + timedelta(minutes=1):
+    if latest is not None and expires_at > latest + _MINUTE:
         raise _refused(_("Give an end date at most %(days)s days from now, or ask an admin."))
     return expires_at
 
@@ -49,3 +57,8 @@ def preset_for(actor: User | None) -> datetime | None:
     """The end date of a new endpoint where ``actor`` gives none; None: it has none."""
     latest = latest_for(actor)
     return latest.replace(second=0, microsecond=0) if latest is not None else None
+
+
+def in_words(moment: datetime) -> str:
+    """A time as events keep it, to the minute, in UTC: "2026-12-24 18:00 UTC"."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -20,14 +20,18 @@ from activity.services import record
 from core import clock
 from core.errors import CONFLICT
 from endpoints import services
-from endpoints.end_dates import checked
+from endpoints.end_dates import MAY_KEEP_LONGER as MAY_TEAR_DOWN
+from endpoints.end_dates import checked, in_words
 from endpoints.models import Endpoint
+from endpoints.services import ChangeNotAllowed
 
 logger = logging.getLogger(__name__)
 
 #: What "One day longer" adds.
 POSTPONED_BY = timedelta(days=1)
-A_DAY, AN_HOUR = timedelta(days=1), timedelta(hours=1)
+A_DAY, AN_HOUR, ONE_MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+#: A warning so late is still one of an hour: beat sweeps each minute.
+LATE = timedelta(minutes=5)
 
 
 @transaction.atomic
@@ -40,15 +44,23 @@ def set_end(
 ) -> Endpoint:
     """Give an endpoint an end date, another one, or none; idempotent.
 
-    ``require`` is called with the locked row before anything is changed, and may raise. Raises
-    ValidationError, with nothing changed: by field, or with the code CONFLICT where it is torn
-    down, or is being torn down.
+    ``require`` is called with the locked row before anything is changed, and may raise. An end date
+    is a teardown that comes later: who may tear down no endpoint may give an earlier one to their
+    own alone, and ChangeNotAllowed is raised otherwise. Raises ValidationError, with nothing
+    changed: by field, or with the code CONFLICT where it is torn down, or is being torn down.
     """
     row = _locked(endpoint)
     if require is not None:
         require(row)
     if row.expires_at == expires_at:
         return row
+    if not _may_give(row, expires_at, actor):
+        raise ChangeNotAllowed(
+            _(
+                "Only admins, and who created the endpoint, may let it end earlier. Nothing was "
+                "changed."
+            )
+        )
     return _give(row, checked(expires_at, actor=actor), actor)
 
 
@@ -70,6 +82,14 @@ def postpone(
     return _give(row, checked(later, actor=actor), actor)
 
 
+def _may_give(row: Endpoint, expires_at: datetime | None, actor: User | None) -> bool:
+    if actor is None or actor.has_perm(MAY_TEAR_DOWN) or row.created_by_id == actor.pk:
+        return True
+    if expires_at is None:
+        return True
+    return row.expires_at is not None and expires_at > row.expires_at
+
+
 def _locked(endpoint: Endpoint) -> Endpoint:
     row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
     if row.gone_at is not None or row.tearing_down:
@@ -88,11 +108,6 @@ def _give(row: Endpoint, expires_at: datetime | None, actor: User | None) -> End
         facts["end"] = in_words(expires_at)
         record(action="endpoint.end_set", subject=row, actor=actor, parameters=facts)
     return row
-
-
-def in_words(moment: datetime) -> str:
-    """A time as events keep it, to the minute, in UTC: "2026-12-24 18:00 UTC"."""
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def sweep() -> int:
@@ -126,8 +141,9 @@ def _act(pk: int, now: datetime) -> None:
         _tell(row, "endpoint.expired")
         services.request_teardown(endpoint=row, typed_name=row.name, actor=None)
     elif left <= AN_HOUR and row.end_told != told.HOUR:
-        if left <= timedelta(0):  # the portal did not run when it was to tell of it
-            row.expires_at = now + AN_HOUR
+        if left < AN_HOUR - LATE:  # the portal did not run when it was to tell of it
+            minute = (now + AN_HOUR).replace(second=0, microsecond=0)
+            row.expires_at = minute if minute >= now + AN_HOUR else minute + ONE_MINUTE
         row.end_told = told.HOUR
         row.save(update_fields=["expires_at", "end_told"])
         _tell(row, "endpoint.expires_in_an_hour")

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from endpoints import prices, services
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, Revision
 from endpoints.prices import Cost, PriceList
 from endpoints.reconciler import change_calls, creation_calls
 from endpoints.sagemaker import Call
@@ -44,12 +44,13 @@ class EndpointPlan:
     ``calls`` are made one after the other; ``afterwards`` when the endpoint serves as it was asked
     for. ``stays`` are the facts of `Difference` that are not other. ``before``: what runs now
     costs; None for a new endpoint. A cost is None where its price is not known. ``expires_at`` is
-    its end date.
+    its end date; ``withdraws`` the number of the revision that was waiting.
     """
 
     name: str
     expires_at: datetime | None
     is_new: bool
+    withdraws: int | None
     calls: list[Call]
     afterwards: list[Call]
     differs: list[Difference]
@@ -78,6 +79,13 @@ class EndpointPlan:
             return _(
                 "No other endpoint is touched. It can be called when SageMaker has started it."
             )
+        if self.withdraws is not None:
+            said = _("Revision %(number)s, which SageMaker was not asked for yet, is withdrawn.")
+            return f"{said % {'number': self.withdraws}} {self._what_serves}"
+        return self._what_serves
+
+    @property
+    def _what_serves(self) -> str:
         if not self.calls and not self.afterwards:
             return _("It is so already: nothing would be called.")
         if not self.calls:
@@ -114,6 +122,7 @@ def plan_creation(
         name=name,
         expires_at=wanted.expires_at,
         is_new=True,
+        withdraws=None,
         calls=creation_calls(wanted),
         afterwards=[],
         differs=[],
@@ -133,7 +142,10 @@ def plan_change(
     from what is done.
     """
     running = endpoint.running
+    # A change that waits is withdrawn by this one.
+    serving = endpoint.revisions.filter(state=Revision.State.SERVING).first()
     now = _facts(endpoint) | {
+        "image": serving.image if serving is not None else endpoint.image,
         "instance_type": running.instance_type or endpoint.instance_type,
         "instance_count": str(running.instance_count),
     }
@@ -147,6 +159,7 @@ def plan_change(
         name=row.name,
         expires_at=row.expires_at,
         is_new=False,
+        withdraws=endpoint.revision if endpoint.updating else None,
         calls=calls,
         afterwards=afterwards,
         differs=[one for one in compared if one.before != one.after],

@@ -71,6 +71,9 @@ def create_endpoint(
                 actor=actor,
                 parameters={"name": name, **size_of(endpoint)},
             )
+            if endpoint.expires_at is not None:
+                facts = {"name": name, "end": end_dates.in_words(endpoint.expires_at)}
+                record(action="endpoint.end_set", subject=endpoint, actor=actor, parameters=facts)
             enqueue_on_commit(ADVANCE, endpoint.pk)
     except IntegrityError:
         _refuse_taken(name)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -88,6 +89,7 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
         request.POST if request.method == "POST" else None,
         initial={"expires_at": end_dates.preset_for(actor(request))},
     )
+    _say_the_limit(form, actor(request))
     plan = None
     if form.is_valid():
         told, user = form.cleaned_data, actor(request)
@@ -338,15 +340,29 @@ def end_date(request: HttpRequest, pk: int) -> HttpResponse:
         request.POST if request.method == "POST" else None,
         initial={"expires_at": endpoint.expires_at or end_dates.preset_for(user)},
     )
+    _say_the_limit(form, user)
+    if endpoint.expires_at is not None and form.is_bound and not form.has_changed():
+        return redirect(endpoint)
     if form.is_valid():
         try:
             expiry.set_end(endpoint=endpoint, actor=user, **form.cleaned_data)
         except ValidationError as error:
             form.add_error(None, error)
+        except services.ChangeNotAllowed as refusal:
+            form.add_error(None, str(refusal))
         else:
             return redirect(endpoint)
     context = {"form": form, "endpoint": endpoint}
     return render(request, "endpoints/end_date.html", context, status=400 if form.errors else 200)
+
+
+def _say_the_limit(form: NewEndpointForm | EndDateForm, user: User) -> None:
+    if end_dates.latest_for(user) is not None:
+        said = _(
+            "At most %(days)s days from now. The endpoint is torn down then; you are told before."
+        )
+        said %= {"days": settings.OPERATOR_ENDPOINT_DAYS}
+        form.fields["expires_at"].help_text = said
 
 
 @require_POST
@@ -401,6 +417,10 @@ def teardown_of_many(request: HttpRequest) -> HttpResponse:
     ]
     living = Endpoint.objects.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT, pk__in=chosen)
     endpoints = list(living.order_by("name").prefetch_related("resources")[:MOST_AT_ONCE])
+    for one in endpoints:
+        services.look_if_old(endpoint=one)
+        there = [row for row in one.resources.all().by_deletion() if row.exists]
+        one.to_delete = there  # type: ignore[attr-defined]
     if not endpoints:
         messages.info(request, _("No endpoint was chosen that can be torn down."))
         return redirect("endpoints:list")
@@ -411,6 +431,7 @@ def teardown_of_many(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "endpoints": endpoints,
+        "left_out": len(set(chosen)) - len(endpoints),
         "total": prices.known().total(endpoints),
         "estimate": prices.known().estimate,
     }

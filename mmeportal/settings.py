@@ -378,7 +378,7 @@ INSTANCE_TYPES = env_list(
 )
 MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
 PRICE_LIST = env_str("PRICE_LIST", "")
-OPERATOR_ENDPOINT_DAYS = env_int("OPERATOR_ENDPOINT_DAYS", 0)
+OPERATOR_ENDPOINT_DAYS = env_int("OPERATOR_ENDPOINT_DAYS", 0, most=3650)
 
 # --- invocations ---------------------------------------------------------------------
 # SageMaker loads a model for up to 360 s while it answers ModelNotReadyException

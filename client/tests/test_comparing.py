@@ -133,4 +133,5 @@ def test_answers_need_an_endpoint_and_pictures_that_are_known(
     ran = mme("compare", "digits:1", "--endpoint", "demo", "--pictures", "mine")
     assert ran.code == 2
     assert "all, test-set, samples" in ran.err
+    assert mme("compare", "digits:1", "--endpoint", "demo", "--csv", "--json").code == 2
     assert fake.requests == []

@@ -189,7 +189,8 @@ class Run:
             self.seen.add(outside)
             self.found_outside_config = True
         self.endpoint.config_in_use = config
-        if outside_before or self.endpoint.outside_config:
+        back = config == self.endpoint.config_name and self.endpoint.updating
+        if not back and (outside_before or self.endpoint.outside_config):
             facts = {"name": self.endpoint.name, "config": config}
             event = NewEvent("endpoint.updated_outside", facts, Event.Level.WARNING)
             self.events.append(event)

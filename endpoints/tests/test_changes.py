@@ -204,6 +204,9 @@ def test_an_outside_config_with_the_next_name_is_not_taken_for_the_portals(
     endpoint = settle(change(endpoint, instance_type="ml.m5.large"))
     assert account.endpoints["demo"].config_name == endpoint.config_name == "demo-r3"
     assert account.configs["demo-r3"].instance_type == "ml.m5.large"
+    # The way back is the portal's own change.
+    events = Event.objects.about("endpoint", endpoint.pk)
+    assert events.filter(action="endpoint.updated_outside").count() == 1
     assert endpoint.running == endpoint.requested == Running(1, "ml.m5.large")
     services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None)
     assert settle(endpoint).gone_at is not None

@@ -1,7 +1,7 @@
 """End dates: set, told of, postponed, kept; and what a portal that was away does."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -84,20 +84,34 @@ def test_a_portal_that_was_away_tells_first_and_waits_an_hour(
     assert Endpoint.objects.get().tearing_down
 
 
+@pytest.mark.parametrize("left", [timedelta(minutes=1), timedelta(minutes=50)])
+def test_a_portal_that_comes_back_in_the_last_hour_gives_an_hour_too(
+    serving: Endpoint, time: Clock, left: timedelta
+) -> None:
+    _set(serving, NOW + 3 * DAY)
+    time.at = NOW + 3 * DAY - left
+    expiry.sweep()
+    row = Endpoint.objects.get()
+    assert row.expires_at is not None
+    assert HOUR <= row.expires_at - time.at <= HOUR + timedelta(minutes=1)
+    assert _told() == ["endpoint.expires_in_an_hour"]
+
+
 def test_a_short_life_is_told_of_at_once(serving: Endpoint, time: Clock) -> None:
-    _set(serving, NOW + HOUR / 2)
+    _set(serving, NOW + HOUR)
+    time.at = NOW + timedelta(minutes=1)  # the next sweep
     expiry.sweep()
     assert _told() == ["endpoint.expires_in_an_hour"]
-    time.at = NOW + HOUR / 2
+    time.at = NOW + HOUR
     expiry.sweep()
     assert Endpoint.objects.get().tearing_down
 
 
 def test_one_day_longer_is_told_of_again(serving: Endpoint, time: Clock) -> None:
-    _set(serving, NOW + HOUR / 2)
+    _set(serving, NOW + HOUR)
     expiry.sweep()
     row = expiry.postpone(endpoint=serving, actor=None)
-    assert row.expires_at == NOW + HOUR / 2 + DAY
+    assert row.expires_at == NOW + HOUR + DAY
     assert not row.ends_soon
     time.at = NOW + HOUR
     expiry.sweep()
@@ -128,7 +142,8 @@ def test_a_crash_in_the_step_leaves_it_to_the_next_sweep(
 
 def test_what_is_refused(serving: Endpoint, time: Clock) -> None:
     for wrong, said in (
-        (NOW - HOUR, "The end date is over"),
+        (NOW - HOUR, "at least an hour from now"),
+        (NOW + HOUR / 2, "at least an hour from now"),
         (NOW + 5000 * DAY, "within the next ten years"),
     ):
         with pytest.raises(ValidationError, match=said):
@@ -149,24 +164,57 @@ def test_operators_have_a_limit_where_it_is_set(
     made = services.create_endpoint(name="second", actor=operator)
     assert made.expires_at == NOW + 7 * DAY
     assert services.create_endpoint(name="third", actor=admin).expires_at is None
-    _set(serving, NOW + 7 * DAY, operator)
+    _set(made, NOW + 6 * DAY, operator)
     for wrong in (NOW + 8 * DAY, None):
         with pytest.raises(ValidationError, match="at most 7 days from now"):
-            _set(serving, wrong, operator)
+            _set(made, wrong, operator)
+    assert expiry.postpone(endpoint=made, actor=operator).expires_at == NOW + 7 * DAY
     with pytest.raises(ValidationError, match="at most 7 days from now"):
-        expiry.postpone(endpoint=serving, actor=operator)
-    assert _set(serving, NOW + 30 * DAY, admin).expires_at == NOW + 30 * DAY
+        expiry.postpone(endpoint=made, actor=operator)
+    assert _set(made, NOW + 30 * DAY, admin).expires_at == NOW + 30 * DAY
+
+
+def test_who_may_tear_down_nothing_may_not_by_an_end_date(
+    serving: Endpoint, time: Clock, user_in: Callable[[str], User]
+) -> None:
+    operator, admin = user_in("operator"), user_in("admin")
+    for current in (None, NOW + 9 * DAY):
+        _set(serving, current, admin)
+        with pytest.raises(services.ChangeNotAllowed, match="Only admins, and who created"):
+            _set(serving, NOW + 2 * HOUR, operator)
+        assert Endpoint.objects.get().expires_at == current
+    _set(serving, NOW + 10 * DAY, operator)
+    _set(serving, None, operator)
+    own = services.create_endpoint(name="own", actor=operator)
+    assert _set(own, NOW + 2 * HOUR, operator).expires_at == NOW + 2 * HOUR
+    status, _ = Api(operator).ask("PUT", f"{DEMO}/expiry", {"expires_at": "2026-12-03T00:00:00Z"})
+    assert status == 403
+
+
+def test_an_event_has_the_end_in_utc(serving: Endpoint, time: Clock) -> None:
+    seoul = timezone(timedelta(hours=9))
+    _set(serving, datetime(2026, 12, 24, 18, 0, 30, tzinfo=seoul))
+    assert Endpoint.objects.get().expires_at == datetime(2026, 12, 24, 9, 0, tzinfo=UTC)
+    said = Event.objects.get(action="endpoint.end_set").sentence
+    assert "2026-12-24 09:00 UTC" in said
+    made = services.create_endpoint(name="second", expires_at=NOW + DAY, actor=None)
+    said = Event.objects.get(action="endpoint.end_set", subject_id=made.pk).sentence
+    assert "2026-12-02 12:00 UTC" in said
 
 
 def test_the_pages_set_tell_and_postpone(
     serving: Endpoint, client_of: Callable[[str], Client]
 ) -> None:
-    client, page = client_of("operator"), f"/endpoints/{serving.pk}/"
+    client, page = client_of("admin"), f"/endpoints/{serving.pk}/"
     end = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=2)
     answer = client.post(f"{page}end-date/", {"expires_at": end.strftime("%Y-%m-%dT%H:%M")})
     assert answer.status_code == 302
     assert Endpoint.objects.get().expires_at == end
     expiry.sweep()
+    # Saved as it is: nothing is changed, and nothing is told again.
+    client.post(f"{page}end-date/", {"expires_at": end.strftime("%Y-%m-%dT%H:%M")})
+    assert Event.objects.filter(action="endpoint.end_set").count() == 1
+    assert Endpoint.objects.get().ends_soon
     shown = client.get(page).content.decode()
     assert "Its end date comes:" in shown
     assert "1 endpoint ends soon" in client.get("/").content.decode()
@@ -187,7 +235,7 @@ def test_the_pages_set_tell_and_postpone(
 
 
 def test_the_operations(serving: Endpoint, api: Api) -> None:
-    end = datetime.now(UTC).replace(microsecond=0) + 3 * DAY
+    end = datetime.now(UTC).replace(second=0, microsecond=0) + 3 * DAY
     status, shown = api.ask("PUT", f"{DEMO}/expiry", {"expires_at": end.isoformat()})
     assert status == 200, shown
     assert datetime.fromisoformat(shown["expires_at"]) == end

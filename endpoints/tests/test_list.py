@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from core import clock
 from endpoints import services
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, Resource
 from invocations.models import Invocation
 
 
@@ -217,6 +217,19 @@ def test_several_are_torn_down_after_their_names_were_typed(
     assert set(absent.values_list("name", flat=True)) == {"a", "b"}
     answer = client.post(address, {"pk": chosen}, follow=True)
     assert "No endpoint was chosen that can be torn down." in answer.content.decode()
+
+
+def test_more_than_go_at_once_are_told_of(db: None, client_of: Any) -> None:
+    chosen = [_made(f"e{number:02}").pk for number in range(23)]
+    gone = _made("gone", state=Endpoint.State.GONE, gone_at=timezone.now())
+    Resource.objects.create(
+        endpoint_id=chosen[0], kind="config", name="e00-r1", state=Resource.State.GONE
+    )
+    answer = client_of("admin").post("/endpoints/teardown/", {"pk": [*chosen, gone.pk]})
+    page = " ".join(answer.content.decode().split())
+    assert "Tear down 20 endpoints" in page
+    assert "4 more of those chosen are not in this list" in page
+    assert "e00-r1" not in page
 
 
 def test_others_have_nothing_to_tear_several_down_with(

@@ -182,6 +182,17 @@ def test_differences_and_costs(serving: Endpoint) -> None:
     assert planning.plan_change(endpoint=serving, change=change, actor=None).after is None
 
 
+def test_a_plan_says_that_it_withdraws_what_waits(serving: Endpoint) -> None:
+    waiting = services.SettingsChange(image="other:2")
+    endpoint = services.request_change(endpoint=serving, change=waiting, actor=None)
+    plan = planning.plan_change(
+        endpoint=endpoint, change=services.SettingsChange(instance_count=2), actor=None
+    )
+    assert "Revision 2, which SageMaker was not asked for yet, is withdrawn." in plan.meanwhile
+    assert [one.name for one in plan.differs] == ["instance_count"]
+    assert [call.action for call in plan.calls] == ["UpdateEndpointWeightsAndCapacities"]
+
+
 def test_a_plan_refuses_what_the_change_would_refuse(serving: Endpoint) -> None:
     with pytest.raises(ValidationError, match="Choose a number"):
         planning.plan_change(

@@ -55,7 +55,7 @@ class ProblemError(MmeError):
         fields = [
             f"{name}: {' '.join(said)}"
             for name, said in self.errors.items()
-            if not all(one in self.detail for one in said)
+            if self.code == "invalid" or not all(one in self.detail for one in said)
         ]
         # The detail of `invalid` tells programs to read `errors`; people read them below.
         told = f"{self.title}." if self.code == "invalid" and self.errors else self.detail

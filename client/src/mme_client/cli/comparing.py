@@ -70,6 +70,8 @@ def answers(
     timeout: float | None,
 ) -> None:
     """Have both called with the same pictures, wait, and print where their answers differ."""
+    if csv and json:
+        raise WrongUse(_("Give one of --csv and --json."))
     if not endpoint:
         raise WrongUse(_("Say with --endpoint NAME on which endpoint both are called."))
     if pictures not in _PICTURES:

@@ -353,6 +353,7 @@ MESSAGES: dict[str, str] = {
         "실행하지 않고 AWS API 호출과 예상 비용만 출력합니다. -q를 함께 쓰면 Python 코드로 "
         "출력합니다."
     ),
+    "Give one of --csv and --json.": "--csv와 --json 중 하나만 지정하세요.",
     "Give one of --plan and --wait.": "--plan과 --wait 중 하나만 지정하세요.",
     "costs": "비용",
     "changes": "변경",
