@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 
 from core import clock
 
-#: Whoever has this may keep an endpoint longer than OPERATOR_ENDPOINT_DAYS.
-MAY_KEEP_LONGER = "endpoints.teardown_endpoint"
+#: Whoever has this may give any end date to any endpoint.
+MAY_TEAR_DOWN = "endpoints.teardown_endpoint"
 #: An end date is told of an hour before, so that none comes sooner.
 LEAST = timedelta(hours=1)
 #: An end date further away is a mistake.
@@ -21,7 +21,7 @@ _MINUTE = timedelta(minutes=1)
 def latest_for(actor: User | None) -> datetime | None:
     """The latest end date that ``actor`` may give; None: there is no limit."""
     days = settings.OPERATOR_ENDPOINT_DAYS
-    if not days or actor is None or actor.has_perm(MAY_KEEP_LONGER):
+    if not days or actor is None or actor.has_perm(MAY_TEAR_DOWN):
         return None
     return clock.now() + timedelta(days=days)
 

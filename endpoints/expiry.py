@@ -20,8 +20,7 @@ from activity.services import record
 from core import clock
 from core.errors import CONFLICT
 from endpoints import services
-from endpoints.end_dates import MAY_KEEP_LONGER as MAY_TEAR_DOWN
-from endpoints.end_dates import checked, in_words
+from endpoints.end_dates import MAY_TEAR_DOWN, checked, in_words
 from endpoints.models import Endpoint
 from endpoints.services import ChangeNotAllowed
 
