@@ -31,6 +31,8 @@ def test_a_value_that_cannot_be_understood_is_named() -> None:
     assert "DEBUG must be 1 or 0, not 'maybe'" in _start(SECRET_KEY=KEY, DEBUG="maybe").stderr
     wrong = _start(SECRET_KEY=KEY, MAX_ARCHIVE_MB="0")
     assert "MAX_ARCHIVE_MB must be at least 1" in wrong.stderr
+    wrong = _start(SECRET_KEY=KEY, OPERATOR_ENDPOINT_DAYS="4000")
+    assert "OPERATOR_ENDPOINT_DAYS must be at most 3650" in wrong.stderr
     wrong = _start(SECRET_KEY=KEY, TRUSTED_PROXIES="192.0.2.0/24,10.0.0.0.1")
     assert "TRUSTED_PROXIES holds '10.0.0.0.1', which is no address or network" in wrong.stderr
 
