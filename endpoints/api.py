@@ -22,6 +22,7 @@ from core.api.paging import Page, page
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from endpoints import expiry, planning, prices, services
+from endpoints.end_dates import MAY_TEAR_DOWN
 from endpoints.models import Endpoint, Resource, Revision
 from endpoints.prices import Cost
 from endpoints.sagemaker import Call
@@ -31,7 +32,7 @@ router = Router(tags=["endpoints"])
 _MAY_LOOK, _LOOKING = "endpoints.view_endpoint", "look at endpoints"
 _MAY_CREATE, _CREATING = "endpoints.add_endpoint", "create endpoints"
 _MAY_CHANGE, _CHANGING = "endpoints.add_endpoint", "change endpoints"
-_MAY_TEAR_DOWN, _TEARING_DOWN = "endpoints.teardown_endpoint", "tear endpoints down"
+_TEARING_DOWN = "tear endpoints down"
 
 # The values of enumerations of rows; classes called State are other rooms', too.
 EndpointState = Annotated[str, OneOf(Endpoint.State)]
@@ -427,7 +428,7 @@ def list_revisions(request: HttpRequest, name: str, query: Query[ListParameters]
 
 @operation(
     router, "POST", "/endpoints/{name}/teardown", id="endpoints_teardown", scope=Scope.OPERATE,
-    permission=_MAY_TEAR_DOWN, doing=_TEARING_DOWN, response={202: EndpointOut}, etag=True,
+    permission=MAY_TEAR_DOWN, doing=_TEARING_DOWN, response={202: EndpointOut}, etag=True,
 )  # fmt: skip
 def teardown(request: HttpRequest, name: str, body: TeardownIn) -> Any:
     """Tear an endpoint down. The archives in the store stay.

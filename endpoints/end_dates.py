@@ -34,7 +34,7 @@ def checked(expires_at: datetime | None, *, actor: User | None) -> datetime | No
             raise _refused(_("Give an end date, at most %(days)s days from now."))
         return None
     now = clock.now()
-    expires_at = expires_at.replace(second=0, microsecond=0)
+    expires_at = to_the_minute(expires_at)
     # A minute, so that what was asked for as "in an hour" is accepted when it arrives.
     if expires_at < now + LEAST - _MINUTE:
         said = _(
@@ -56,7 +56,12 @@ def _refused(said: str) -> ValidationError:
 def preset_for(actor: User | None) -> datetime | None:
     """The end date of a new endpoint where ``actor`` gives none; None: it has none."""
     latest = latest_for(actor)
-    return latest.replace(second=0, microsecond=0) if latest is not None else None
+    return to_the_minute(latest) if latest is not None else None
+
+
+def to_the_minute(moment: datetime) -> datetime:
+    """The beginning of its minute: end dates have no seconds, as the form of the pages has none."""
+    return moment.replace(second=0, microsecond=0)
 
 
 def in_words(moment: datetime) -> str:

@@ -20,7 +20,7 @@ from activity.services import record
 from core import clock
 from core.errors import CONFLICT
 from endpoints import services
-from endpoints.end_dates import MAY_TEAR_DOWN, checked, in_words
+from endpoints.end_dates import MAY_TEAR_DOWN, checked, in_words, to_the_minute
 from endpoints.models import Endpoint
 from endpoints.services import ChangeNotAllowed
 
@@ -51,6 +51,8 @@ def set_end(
     row = _locked(endpoint)
     if require is not None:
         require(row)
+    if expires_at is not None:
+        expires_at = to_the_minute(expires_at)
     if row.expires_at == expires_at:
         return row
     if not _may_give(row, expires_at, actor):
@@ -141,7 +143,7 @@ def _act(pk: int, now: datetime) -> None:
         services.request_teardown(endpoint=row, typed_name=row.name, actor=None)
     elif left <= AN_HOUR and row.end_told != told.HOUR:
         if left < AN_HOUR - LATE:  # the portal did not run when it was to tell of it
-            minute = (now + AN_HOUR).replace(second=0, microsecond=0)
+            minute = to_the_minute(now + AN_HOUR)
             row.expires_at = minute if minute >= now + AN_HOUR else minute + ONE_MINUTE
         row.end_told = told.HOUR
         row.save(update_fields=["expires_at", "end_told"])

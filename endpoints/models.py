@@ -385,6 +385,11 @@ class Endpoint(OldStatus, Leased):
         return [r for r in self.resources.all() if r.state == Resource.State.KEPT]
 
     @property
+    def to_delete(self) -> list["Resource"]:
+        """What a teardown deletes, in its order, as last seen."""
+        return [resource for resource in self.resources.all().by_deletion() if resource.exists]
+
+    @property
     def normal(self) -> bool:
         """Whether it is as it should be, so that its state needs no attention."""
         return self.serving and self.settled and not self.failure

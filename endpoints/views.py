@@ -31,8 +31,7 @@ from models_catalog.models import Version
 
 _may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
 _may_create = require_permission("endpoints.add_endpoint", "create endpoints")
-_TEAR_DOWN = "endpoints.teardown_endpoint"
-_may_tear_down = require_permission(_TEAR_DOWN, "tear endpoints down")
+_may_tear_down = require_permission(end_dates.MAY_TEAR_DOWN, "tear endpoints down")
 
 # So many times a page asks, one second apart, what came of the look that its opening queued.
 LOOKS_AWAITED = 10
@@ -55,7 +54,7 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
         "table": table,
         "total": total,
         "estimate": prices.known().estimate,
-        "may_tear_down": request.user.has_perm(_TEAR_DOWN),
+        "may_tear_down": request.user.has_perm(end_dates.MAY_TEAR_DOWN),
         "none": not table.filtered and not table.total,
         "tabs": _list_tabs(request, torn_down=torn_down),
         "any_torn_down": torn_down > 0,
@@ -419,8 +418,6 @@ def teardown_of_many(request: HttpRequest) -> HttpResponse:
     endpoints = list(living.order_by("name").prefetch_related("resources")[:MOST_AT_ONCE])
     for one in endpoints:
         services.look_if_old(endpoint=one)
-        there = [row for row in one.resources.all().by_deletion() if row.exists]
-        one.to_delete = there  # type: ignore[attr-defined]
     if not endpoints:
         messages.info(request, _("No endpoint was chosen that can be torn down."))
         return redirect("endpoints:list")
@@ -432,6 +429,7 @@ def teardown_of_many(request: HttpRequest) -> HttpResponse:
         "form": form,
         "endpoints": endpoints,
         "left_out": len(set(chosen)) - len(endpoints),
+        "most": MOST_AT_ONCE,
         "total": prices.known().total(endpoints),
         "estimate": prices.known().estimate,
     }

@@ -195,6 +195,7 @@ def test_an_event_has_the_end_in_utc(serving: Endpoint, time: Clock) -> None:
     seoul = timezone(timedelta(hours=9))
     _set(serving, datetime(2026, 12, 24, 18, 0, 30, tzinfo=seoul))
     assert Endpoint.objects.get().expires_at == datetime(2026, 12, 24, 9, 0, tzinfo=UTC)
+    _set(serving, datetime(2026, 12, 24, 18, 0, 45, tzinfo=seoul))  # the same minute
     said = Event.objects.get(action="endpoint.end_set").sentence
     assert "2026-12-24 09:00 UTC" in said
     made = services.create_endpoint(name="second", expires_at=NOW + DAY, actor=None)
