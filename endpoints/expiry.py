@@ -112,11 +112,20 @@ def _give(row: Endpoint, expires_at: datetime | None, actor: User | None) -> End
 
 
 def sweep() -> int:
-    """Tell of the end dates that come, and request the teardowns that are due; how many rows."""
+    """Tell of the end dates that come, and request the teardowns that are due; how many rows.
+
+    What fails with one endpoint does not keep the others waiting; it is raised at the end.
+    """
     now = clock.now()
     found = _due(now)
+    problems: list[Exception] = []
     for pk in found:
-        _act(pk, now)
+        try:
+            _act(pk, now)
+        except Exception as problem:
+            problems.append(problem)
+    if problems:
+        raise problems[0]
     return len(found)
 
 

@@ -140,6 +140,25 @@ def test_a_crash_in_the_step_leaves_it_to_the_next_sweep(
     assert _told()[-2:] == ["endpoint.expired", "endpoint.teardown_requested"]
 
 
+def test_trouble_with_one_keeps_no_other_waiting(
+    serving: Endpoint, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = services.create_endpoint(name="other", expires_at=NOW + 2 * HOUR, actor=None)
+    _set(serving, NOW + HOUR)
+    real = expiry._tell
+
+    def tell(row: Endpoint, code: str) -> None:
+        if row.name == "demo":
+            raise RuntimeError("no room on the disk")
+        real(row, code)
+
+    monkeypatch.setattr(expiry, "_tell", tell)
+    with pytest.raises(RuntimeError, match="no room"):
+        expiry.sweep()
+    told = {row.name: row.end_told for row in Endpoint.objects.all()}
+    assert told == {"demo": Endpoint.EndTold.NOTHING, other.name: Endpoint.EndTold.DAY}
+
+
 def test_what_is_refused(serving: Endpoint, time: Clock) -> None:
     for wrong, said in (
         (NOW - HOUR, "at least an hour from now"),
