@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from core import charts
 from core.badges import Badge
 from core.tables import Choice, Column, Day, Search, Table
 from core.ui import UNDO, Tab
@@ -82,6 +83,67 @@ def _table(request: HttpRequest, rows: list[Row]) -> Table:
     )
 
 
+def _charts(now: datetime) -> list[charts.Chart]:
+    """One of each style, one with gaps, and an empty one."""
+    hour = timedelta(hours=1)
+    begin = now.replace(minute=0, second=0, microsecond=0) - 23 * hour
+    times = [begin + n * hour for n in range(24)]
+    calls = [4 + n * 37 % 60 for n in range(24)]
+    cold = [n * 37 % 60 // 5 for n in range(24)]
+    some: list[charts.Value] = [None if 8 <= n < 12 else 20 + calls[n] for n in range(24)]
+    much: list[charts.Value] = [None if 8 <= n < 12 else 300 + 40 * calls[n] for n in range(24)]
+    one: list[charts.Value] = [None] * 10 + [12.5] + [None] * 13
+    marks = [charts.Mark(begin + 6 * hour, "1", "The endpoint demo serves revision 2.")]
+    return [
+        charts.over_time(
+            title="Calls by hour",
+            about="Calls that these pages made, and how many of them had to load their model.",
+            unit=charts.COUNT,
+            unit_name="calls",
+            times=times,
+            step=hour,
+            series=[charts.Series("warm", calls), charts.Series("cold", cold)],
+            style=charts.STACKED,
+            marks=marks,
+        ),
+        charts.over_time(
+            title="Latency",
+            unit=charts.MILLISECONDS,
+            times=times,
+            step=hour,
+            series=[
+                charts.Series("p50", some),
+                charts.Series("p90", one),
+                charts.Series("p99", much),
+            ],
+            marks=marks,
+        ),
+        charts.over_classes(
+            title="How long calls took",
+            unit=charts.COUNT,
+            unit_name="calls",
+            labels=[f"{10 * n}–{10 * n + 10} ms" for n in range(12)],
+            across="Latency",
+            series=[charts.Series("cold", cold[:12]), charts.Series("warm", calls[:12])],
+        ),
+        charts.over_time(
+            title="Calls that found their model in memory",
+            unit=charts.PERCENT,
+            times=times,
+            step=hour,
+            series=[charts.Series("share", [100 - n for n in cold])],
+        ),
+        charts.over_time(
+            title="Calls of the last day",
+            unit=charts.COUNT,
+            times=times,
+            step=hour,
+            series=[charts.Series("calls", [None] * 24)],
+            empty="No calls in the last 24 hours.",
+        ),
+    ]
+
+
 def context(request: HttpRequest) -> dict[str, Any]:
     """All that templates/styleguide.html renders."""
     now = timezone.now()
@@ -115,7 +177,5 @@ def context(request: HttpRequest) -> dict[str, Any]:
             Message(constants.WARNING, "The worker has not reported for 20 s."),
             Message(constants.ERROR, f"SageMaker refused it: {LONG} already exists."),
         ],
-        "columns": [
-            (12 * n, 70 - height, height) for n in range(24) for height in [4 + n * 37 % 60]
-        ],
+        "charts": _charts(now),
     }

@@ -128,6 +128,12 @@ def help(context: template.Context, term: str) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
+def chart(context: template.Context, chart: Any) -> SafeString:
+    """A chart of core/charts.py, with its table."""
+    return _render(context, "chart", chart=chart, identity=_identity(context))
+
+
+@register.simple_tag(takes_context=True)
 def copy(context: template.Context, value: object, short: int = 0, label: str = "") -> SafeString:
     """A value with a button that copies it; ``short``: only so many letters of it are shown."""
     text = str(value)
