@@ -1,5 +1,6 @@
 """The client against a whole stack: the examples of its docstrings, and docs/pipeline.md."""
 
+import csv
 import doctest
 import importlib
 import json
@@ -157,6 +158,53 @@ def test_the_recipes_of_the_api_run_as_they_stand(stack: Stack, tmp_path: Path) 
     subprocess.run(gone, env=variables, timeout=180, check=True)
     assert (tmp_path / "digits_v1.tar.gz").stat().st_size > 10_000
     assert (tmp_path / "digit.jpg").read_bytes()[:2] == b"\xff\xd8"
+
+
+def table_recipe() -> list[str]:
+    """The commands of docs/cli.md that call several versions, as they stand."""
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    section = text.partition("## Several versions and many pictures\n")[2].partition("\n## ")[0]
+    (block,) = re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    return str(block).splitlines()
+
+
+@needs_all
+def test_the_recipe_of_several_versions_runs_as_it_stands(stack: Stack, tmp_path: Path) -> None:
+    samples = stack.local_dir / "demo" / "samples"
+    for label in ("three", "seven"):
+        to = tmp_path / "pictures" / label / f"{label}.png"
+        to.parent.mkdir(parents=True)
+        shutil.copy(samples / f"digit-{label}.jpg", to)
+        shutil.copy(to, tmp_path)
+    (tmp_path / "right.csv").write_text("name,label\nthree.png,three\nseven.png,nine\n")
+    variables = shell(stack, tmp_path)
+    alias = ["mme", "alias", "digits@live"]
+    there = subprocess.run(alias, env=variables, capture_output=True, timeout=60, check=False)
+    if there.returncode == 3:  # of the stack that all tests share: it is removed again
+        subprocess.run([*alias, "2"], env=variables, capture_output=True, timeout=60, check=True)
+    told = {}
+    for command in table_recipe():
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=tmp_path, env=variables, capture_output=True, text=True,
+            timeout=200, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        told[command] = done
+    if there.returncode == 3:
+        subprocess.run([*alias, "--remove"], env=variables, timeout=60, check=True)
+    lines = [json.loads(one) for one in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert [(one["file"], one["asked"]) for one in lines] == [
+        (file, version)
+        for file in ("seven.png", "three.png")
+        for version in ("digits:1", "digits@live")
+    ]
+    (by_folder,) = (done for command, done in told.items() if "--truth folder" in command)
+    assert "digits:2: 2 of 2 right (100.0%)" in by_folder.stderr
+    # The last one has written it: of one version, with a label that is not the right one.
+    table = list(csv.DictReader((tmp_path / "answers.csv").open(newline="")))
+    assert [(one["label"], one["right_label"], one["right"]) for one in table] == [
+        ("seven", "nine", "False"), ("three", "three", "True")
+    ]  # fmt: skip
 
 
 def examples() -> list[doctest.DocTest]:

@@ -949,36 +949,78 @@ def teardown(
     app, "invoke", _("Call a model with pictures, and wait for the answers."),
     "mme invoke demo digits:2 7.png",
     "cat 7.png | mme invoke demo digits - --json",
+    "mme invoke demo --models digits:1,digits@live *.png --csv",
+    "mme invoke demo --models digits:1,digits:2 pictures/*/*.png --truth folder",
 )  # fmt: skip
 def invoke(
     endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", help=_("The endpoint's name."))],
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL",
-            help=_("digits:2, digits@production, or digits: its live version, else the newest."),
+            metavar="[MODEL]",
+            help=_(
+                "digits:2, digits@production, or digits: its live version, else the newest. "
+                "None with --models."
+            ),
+            show_default=False,
         ),
-    ],
+    ] = "",
     pictures: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="PICTURE...", help=_("Files, or whatever the model takes; - is standard input.")
+            metavar="PICTURE...",
+            help=_("Files, or whatever the model takes; - is standard input."),
+            show_default=False,
         ),
-    ],
+    ] = None,
+    models: Annotated[
+        str,
+        typer.Option(
+            "--models",
+            metavar="NAMES",
+            help=_(
+                "Up to six versions or aliases, as digits:1,digits@live: each is called with each "
+                "picture."
+            ),
+            show_default=False,
+        ),
+    ] = "",
+    csv: Annotated[
+        bool, typer.Option("--csv", help=_("Print a CSV file: a line for each answer."))
+    ] = False,
+    truth: Annotated[
+        str,
+        typer.Option(
+            "--truth",
+            metavar="FILE",
+            help=_(
+                "A CSV file of names and right labels; or folder: a picture's folder is its label."
+            ),
+            show_default=False,
+        ),
+    ] = "",
     target: Annotated[
         bool, typer.Option("--target", help=_("MODEL is a target model: the key of an archive."))
     ] = False,
-    top: Annotated[int, typer.Option("--top", min=1, help=_("How many labels to print."))] = 5,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            min=1,
+            help=_("How many labels to print: 5, and 1 where there are several versions."),
+            show_default=False,
+        ),
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help=_("Print the container's own bytes."))] = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
 ) -> None:
-    from mme_client.cli import calling
+    from mme_client.cli import many
 
-    calling.invoke(
-        endpoint, model, pictures, target=target, top=top, raw=raw, json=json, quiet=quiet,
-        timeout=timeout,
+    many.of_command_line(
+        endpoint, model, pictures or [], models=models, csv=csv, truth=truth, target=target,
+        top=top, raw=raw, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

@@ -51,7 +51,6 @@ MESSAGES: dict[str, str] = {
     "MODEL is a target model: the key of an archive.": (
         "MODEL은 대상 모델, 즉 아카이브의 키입니다."
     ),
-    "How many labels to print.": "출력할 레이블의 수입니다.",
     "Print the container's own bytes.": "컨테이너의 응답을 그대로 출력합니다.",
     "Make a token, and print it: it is shown this once.": (
         "토큰을 만들어 출력합니다. 토큰은 이번 한 번만 표시됩니다."
@@ -443,6 +442,40 @@ MESSAGES: dict[str, str] = {
     "cold start": "콜드 스타트",
     "warm": "웜",
     "standard input": "표준 입력",
+    "MODEL is missing, or --models. See: mme invoke --help": (
+        "MODEL 또는 --models가 필요합니다. 확인: mme invoke --help"
+    ),
+    "PICTURE is missing. See: mme invoke --help": "PICTURE가 필요합니다. 확인: mme invoke --help",
+    "--raw and --target do not go with --models, --csv or --truth.": (
+        "--raw와 --target은 --models, --csv, --truth와 함께 사용할 수 없습니다."
+    ),
+    # --- many.py ---
+    "Up to six versions or aliases, as digits:1,digits@live: each is called with each picture.": (
+        "digits:1,digits@live처럼 버전이나 별칭을 여섯 개까지 지정합니다. 사진마다 모두 호출합니다."
+    ),
+    "Print a CSV file: a line for each answer.": "응답마다 한 줄인 CSV 파일을 출력합니다.",
+    "A CSV file of names and right labels; or folder: a picture's folder is its label.": (
+        "이름과 정답 레이블의 CSV 파일입니다. folder를 지정하면 사진의 폴더 이름이 정답입니다."
+    ),
+    "How many labels to print: 5, and 1 where there are several versions.": (
+        "출력할 레이블 수입니다. 기본값은 5, 버전이 여러 개이면 1입니다."
+    ),
+    "Name versions with --models, as digits:1,digits:2.": (
+        "digits:1,digits:2처럼 --models로 버전을 지정하세요."
+    ),
+    "--models takes at most {most} versions.": "--models로 지정할 수 있는 최대 버전 수: {most}",
+    "Named twice: {names}": "두 번 지정했습니다: {names}",
+    "{file}, line {line}: a line has a name and a label.": (
+        "{file}, {line}행: 각 행에는 이름과 레이블이 있어야 합니다."
+    ),
+    "{file}: {name} has two labels.": "{file}: 레이블이 두 개입니다. 이름: {name}",
+    "right": "정답",
+    "wrong": "오답",
+    "{name}: {right} of {all} right ({share}), p50 {p50}": (
+        "{name}: 정답 {right}/{all}({share}), p50 {p50}"
+    ),
+    "{name}: no right label is known, p50 {p50}": "{name}: 정답을 알 수 없음, p50 {p50}",
+    "{name}: p50 {p50}": "{name}: p50 {p50}",
     # --- copying.py ---
     "Copy a version under other names, within the store; done when all are ready.": (
         "저장소 안에서 버전을 다른 이름으로 복사합니다. 모두 준비되면 끝납니다."
@@ -520,8 +553,10 @@ MESSAGES: dict[str, str] = {
     "Point it at the version before.": "이전 버전을 가리키게 합니다.",
     "Delete it; its history stays.": "별칭을 삭제합니다. 기록은 남습니다.",
     "What was done with it, by whom and why.": "누가 왜 무엇을 했는지 표시합니다.",
-    "digits:2, digits@production, or digits: its live version, else the newest.": (
-        "digits:2, digits@production 또는 digits(라이브 버전, 없으면 최신 버전)입니다."
+    "digits:2, digits@production, or digits: its live version, else the newest. "
+    "None with --models.": (
+        "digits:2, digits@production 또는 digits(라이브 버전, 없으면 최신 버전)입니다. "
+        "--models와 함께 지정하지 않습니다."
     ),
     "Give one of NUMBER, --rollback, --remove and --history.": (
         "NUMBER, --rollback, --remove, --history 중 하나만 지정하세요."
