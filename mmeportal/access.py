@@ -123,6 +123,8 @@ ACCESS: dict[str, Access] = {
     "models_catalog:copies-live": Access(VIEWER),
     "models_catalog:import": Access(OPERATOR, post=(422,)),
     "models_catalog:imported-live": Access(OPERATOR),
+    "models_catalog:storage": Access(VIEWER),
+    "models_catalog:storage-quota": Access(ADMIN, get=(), post=(422,)),
     "models_catalog:repack": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:dismiss": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:restore": Access(OPERATOR, get=(), post=(302,)),

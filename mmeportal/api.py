@@ -23,7 +23,7 @@ from endpoints import api as endpoints_api
 from invocations import api as invocations_api
 from invocations import comparison_api, samples_api
 from mmeportal import site_api
-from models_catalog import alias_api, upload_api
+from models_catalog import alias_api, storage_api, upload_api
 from models_catalog import api as models_api
 from notices import api as notices_api
 from notices import mails_api
@@ -123,6 +123,7 @@ def routers() -> list[Router]:
         accounts_api.router,
         models_api.router,
         upload_api.router,
+        storage_api.router,
         alias_api.router,
         endpoints_api.router,
         invocations_api.router,

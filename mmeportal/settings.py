@@ -311,6 +311,9 @@ FILE_UPLOAD_HANDLERS = ["core.uploads.NamelessFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = env_str("UPLOAD_TEMP_DIR", "") or None
 UPLOAD_DISK_RESERVE_MB = env_int("UPLOAD_DISK_RESERVE_MB", 256)
 MAX_ARCHIVE_MB = env_int("MAX_ARCHIVE_MB", 2048, least=1)
+# Of archives in the store, in 2^30 bytes; 0: no limit (models_catalog/storage.py).
+USER_QUOTA_GB = env_int("USER_QUOTA_GB", 0, most=1_000_000)
+STORE_QUOTA_GB = env_int("STORE_QUOTA_GB", 0, most=1_000_000)
 MAX_UNPACKED_MB = env_int("MAX_UNPACKED_MB", 4096, least=1)
 MIN_FREE_MB = env_int("MIN_FREE_MB", 1024)  # below it, the state page says that the disk is short
 # The container's own validation of an archive: a command that takes the archive's path and prints

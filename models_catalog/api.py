@@ -917,7 +917,7 @@ def _versions_of(pks: list[int]) -> dict[str, Any]:
 @operation(
     router, "POST", "/models/{name}/versions/{int:number}/copies", id="copies_create",
     scope=Scope.UPLOAD, permission=copying.MAY_COPY, doing=_COPY,
-    response={202: VersionsOut}, problems=(409, 502), resume=_copied_before,
+    response={202: VersionsOut}, problems=(409, 502, 507), resume=_copied_before,
 )  # fmt: skip
 def create_versions_of(request: HttpRequest, name: str, number: int, body: CopyIn) -> Any:
     """Copy a ready version under other names, within the store: each is version 1 of a new model.

@@ -44,6 +44,6 @@ class ModelsCatalogConfig(AppConfig):
             "models_catalog.move_alias",
             "models_catalog.move_protected_alias",
         )
-        roles.grant(roles.ADMIN, "models_catalog.delete_version")
+        roles.grant(roles.ADMIN, "models_catalog.delete_version", "models_catalog.set_quota")
         readiness.register("store", probe_store, vital=True, label=gettext_lazy("Store"))
         readiness.register_clock("S3", time_of_store)

@@ -23,7 +23,7 @@ from core import aws, clock, errors
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
-from models_catalog import publication, s3, services
+from models_catalog import publication, s3, services, storage
 from models_catalog.archives import ENDING
 from models_catalog.models import RegisteredModel, Version, VersionQuerySet, valid_name
 from models_catalog.refusals import CatalogRefused, version_of
@@ -167,21 +167,25 @@ def start(
 ) -> list[Version]:
     """Have jobs copy a ready version so many times; returns the rows, in state `copying`.
 
-    All of them or none. ``check`` is called with the source before anything is made; what it raises
-    keeps all. Raises what :func:`plan` raises, and CatalogRefused, which says what is in the way.
+    All of them or none, also where a quota has no room for all. ``check`` is called with the source
+    before anything is made; what it raises keeps all. Raises what :func:`plan` raises, and
+    CatalogRefused, which says what is in the way.
     """
     source = version_of(model, number)
     check(source)
     planned = plan(source=source, to=to, times=times)
     _check_free(planned)
+    size = times * (source.published_size or source.size)
     try:
-        with transaction.atomic():
+        with transaction.atomic(), storage.room_for(size, user=actor):
             # As every change of a version, so that it is not deleted meanwhile (retiring.py).
             RegisteredModel.objects.select_for_update().get(pk=source.model_id)
             if not Version.objects.filter(pk=source.pk, state=State.READY).exists():
                 said = _("%(version)s is not ready, so it cannot be copied. Nothing was made.")
                 raise CatalogRefused(said % {"version": source}, "model-not-ready")
             return [_made(one, source, actor) for one in planned]
+    except storage.OverQuota as over:
+        raise CatalogRefused(str(over), storage.OVER) from None
     except (ValidationError, IntegrityError):
         # Somebody took a name or a key in this moment: it is said which.
         _check_free(plan(source=source, to=to, times=times))

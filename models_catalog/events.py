@@ -83,4 +83,7 @@ TEMPLATES: Final = {
     "alias.removed_because": _(
         "Deleted the alias %(alias)s, which was %(before)s. The reason: %(reason)s"
     ),
+    "quota.set": _("Set the storage quota of %(name)s to %(gigabytes)s GB."),
+    "quota.lifted": _("Lifted the storage quota of %(name)s: there is no limit."),
+    "quota.usual": _("Gave %(name)s the usual storage quota again."),
 }

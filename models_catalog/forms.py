@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from models_catalog import copying, metadata
+from models_catalog import copying, metadata, storage
 from models_catalog import tags as tags_of
 from models_catalog.archives import most_bytes, too_large, valid_file_name
 from models_catalog.metadata import Metadata
@@ -146,6 +146,19 @@ class CopyForm(forms.Form):
         ),
     )
     times = forms.IntegerField(min_value=1, max_value=copying.MOST_COPIES, label=_("How many"))
+
+
+class QuotaForm(forms.Form):
+    """Whose quota, and how much; storage.py says what is wrong with it."""
+
+    person = forms.CharField(max_length=150, label=_("Person"), help_text=_("The user name."))
+    gigabytes = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=storage.MOST_GB,
+        label=_("Gigabytes"),
+        help_text=_("0: there is no limit. Empty: the usual quota again."),
+    )
 
 
 class UploadForm(forms.Form):

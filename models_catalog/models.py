@@ -1192,3 +1192,22 @@ class StrayObject(models.Model):
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+
+class StorageQuota(models.Model):
+    """How much the archives of one person may take up, where that is not USER_QUOTA_GB."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="storage_quota",
+    )
+    gigabytes = models.PositiveIntegerField(help_text="Of 2^30 bytes; 0: there is no limit.")
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("set_quota", _("Can set quotas"))]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.gigabytes} GB"

@@ -7,7 +7,8 @@ import hashlib
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
@@ -25,7 +26,7 @@ from core.errors import AwsError, Denied, StorageFull, Throttled
 from core.jobs import enqueue_on_commit
 from core.lease import LeaseLost
 from models_catalog import metadata as metadata_of
-from models_catalog import s3
+from models_catalog import s3, storage
 from models_catalog.archives import most_bytes, too_large, valid_file_name
 from models_catalog.metadata import Metadata
 from models_catalog.models import (
@@ -142,6 +143,7 @@ def upload_version(
     packing_choice: str = "",
     digests: Collection[tuple[str, bytes]] = (),
     metadata: Metadata | None = None,
+    size: int | None = None,
     beat: Callable[[], None] | None = None,
     made: Callable[[Version], None] = lambda version: None,
 ) -> Version:
@@ -152,13 +154,19 @@ def upload_version(
     way. ``packing_choice`` is
     one of packing.CHOICES; without it the setting PACKING decides. ``digests``: what the bytes must
     have, each with hashlib's name of the algorithm; DigestMismatch where they have another.
+    ``size``: the bytes of the file, which the quotas must have room for; None: they were asked
+    before, when an upload began, or are not asked.
     ``beat`` is called every second while the bytes are staged. ``made`` is called with the version
     in the transaction that makes it; what it raises of LeaseLost keeps that from being made.
 
     Returns the version in state `uploaded`; a job then checks it. The bytes are staged before
     any row is written, so an upload that is cut off leaves no row, and what it left in staging
-    is swept. Raises NotStored where S3 does not take the file: nothing is kept then.
+    is swept. Raises NotStored where S3 does not take the file, or a quota would be passed: nothing
+    is kept then.
     """
+    if size is not None:
+        with _as_not_stored():
+            storage.check(size, user=actor)
     bucket = settings.MODEL_BUCKET
     staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}.tar.gz"
     hashed = _Hashed(file, {algorithm for algorithm, _digest in digests})
@@ -168,7 +176,8 @@ def upload_version(
         raise not_stored(error) from error
     try:
         hashed.check(digests)
-        with transaction.atomic():
+        room = nullcontext() if size is None else storage.room_for(hashed.size, user=actor)
+        with _as_not_stored(), transaction.atomic(), room:
             model = _model_for_upload(name=name, description=description, new=new, actor=actor)
             version = next_version(model)
             version.note = note
@@ -192,7 +201,7 @@ def upload_version(
             )
             made(version)
             enqueue_on_commit("models_catalog.tasks.check", version.pk)
-    except (ValidationError, DatabaseError, DigestMismatch, LeaseLost):
+    except (ValidationError, DatabaseError, DigestMismatch, LeaseLost, NotStored):
         s3.delete(bucket=bucket, key=staging_key)  # no row names it
         raise
     return version
@@ -207,6 +216,14 @@ class NotStored(Exception):
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+@contextmanager
+def _as_not_stored() -> Iterator[None]:
+    try:
+        yield
+    except storage.OverQuota as over:
+        raise NotStored(str(over), code=storage.OVER) from None
 
 
 def not_stored(error: AwsError) -> NotStored:
@@ -262,6 +279,7 @@ def push_version(
         packing_choice=packing_choice,
         digests=digests,
         metadata=given,
+        size=size,
     )
 
 

@@ -112,13 +112,14 @@ def options(request: HttpRequest) -> Any:
 @operation(
     router, "POST", "/uploads/", id="uploads_create", scope=Scope.UPLOAD,
     permission="models_catalog.add_version", doing=_UPLOAD,
-    response={201: UploadOut}, problems=(412,),
+    response={201: UploadOut}, problems=(412, 507),
     extra={"parameters": [_TUS, _LENGTH, _METADATA]},
 )  # fmt: skip
 def create(request: HttpRequest) -> Any:
     """Begin an upload; its address is in `Location`.
 
-    What can be refused is refused now, before a byte travels: the name, the file's name, the size.
+    What can be refused is refused now, before a byte travels: the name, the file's name, the size,
+    and what would pass a quota.
     An upload is forgotten a day later, unless all of it has arrived.
     """
     _check_version(request)

@@ -21,7 +21,7 @@ from core.api.problems import CODES
 from core.body_limits import accepts_body
 from core.errors import AwsError
 from core.permissions import actor, require_permission
-from models_catalog import services, trying, uploads
+from models_catalog import services, storage, trying, uploads
 from models_catalog.archives import most_bytes, too_large
 from models_catalog.forms import BeginForm, UploadForm
 from models_catalog.models import RegisteredModel
@@ -136,6 +136,7 @@ def _upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse
                 file_name=data["archive"].name,
                 new=model is None,
                 packing_choice=data["packing"],
+                size=data["archive"].size,
                 actor=actor(request),
             )
         except ValidationError as error:
@@ -165,5 +166,6 @@ def _form_page(
             [uploads.document(one) for one in reversed(unfinished)], cls=DjangoJSONEncoder
         ),
         "try": trying.available(),
+        "usage": storage.of_user(actor(request)),
     }
     return render(request, "models_catalog/upload.html", context, status=status)

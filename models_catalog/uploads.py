@@ -25,7 +25,7 @@ from core.errors import CONFLICT, AwsError
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
-from models_catalog import s3, services
+from models_catalog import s3, services, storage
 from models_catalog.models import RegisteredModel, Stretch, Upload, UploadQuerySet, name_taken
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,8 @@ def create(
     ``sha256``: what the whole must have, else no version is made of it. ``uid``: its id, which who
     asks made up at random: another try, whose answer was lost, gets the same upload.
 
-    Raises ValidationError by field, and services.NotStored where it is too large.
+    Raises ValidationError by field, and services.NotStored where it is too large, or a
+    quota has no room for it.
     """
     begun = Upload.objects.filter(owner=owner, uid=uid)
     if uid and (found := begun.first()):
@@ -124,8 +125,10 @@ def create(
         upload.uid = uid
     upload.full_clean(validate_unique=False)
     try:
-        with transaction.atomic():
+        with transaction.atomic(), storage.room_for(length, user=owner):
             upload.save()
+    except storage.OverQuota as over:
+        raise services.NotStored(str(over), code=storage.OVER) from None
     except IntegrityError:
         if not uid:
             raise

@@ -8,6 +8,7 @@ from models_catalog import (
     copy_views,
     describe_views,
     import_views,
+    storage_views,
     upload_views,
     views,
 )
@@ -38,6 +39,8 @@ urlpatterns = [
     path("new/same/<upload_id:uid>/", upload_views.same, name="same"),
     path("new/import/", import_views.import_page, name="import"),
     path("new/import/live/", import_views.imported_live, name="imported-live"),
+    path("new/storage/", storage_views.page, name="storage"),
+    path("new/storage/quota/", storage_views.set_quota, name="storage-quota"),
     path("new/try/<str:kind>/", views.try_archive, name="try"),
     path("<model_name:name>/delete/", views.delete_model, name="delete"),
     path("<model_name:name>/", views.model_page, name="model"),

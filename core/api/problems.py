@@ -113,6 +113,11 @@ CODES: dict[str, ProblemKind] = {
     "no-space": ProblemKind(
         507, _("No room left"), _("Ask an admin to make room. Then try again.")
     ),
+    "over-quota": ProblemKind(
+        507,
+        _("A quota would be passed"),
+        _("Nothing was kept. Delete what nobody needs, or ask an admin for a larger quota."),
+    ),
     "bad-token": ProblemKind(
         401,
         _("There is no such token"),

@@ -81,6 +81,8 @@ def _known(path: str, rows: Rows) -> dict[str, Any]:
             return known | {"alias": "live"}
         case ["endpoints", *_]:
             return {"name": rows.endpoint.name}
+        case ["storage", *_]:
+            return {"name": rows.owner.username}
         case ["samples", *_]:
             return {"name": rows.sample}
         case ["uploads", *_]:

@@ -36,6 +36,7 @@ from models_catalog.models import (
     AliasMirror,
     AliasMove,
     LabelFile,
+    StorageQuota,
     StoreComparison,
     StrayObject,
     Stretch,
@@ -209,6 +210,9 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     Preferences.objects.bulk_create(
         Preferences(user=user, time_zone=ZONE if user == owner else "UTC")
         for user in (owner, *people)
+    )
+    StorageQuota.objects.bulk_create(
+        StorageQuota(user=user, gigabytes=n) for n, user in enumerate((owner, *people))
     )
     RepeatableCall.objects.bulk_create(
         RepeatableCall(

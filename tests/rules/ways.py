@@ -184,6 +184,8 @@ WAYS: dict[str, Ways] = {
     "webhooks_redeliver": Ways(
         "webhook redeliver", "notices:redeliver", "webhooks.md#Retries and the log"
     ),
+    "storage_get": Ways("storage", "models_catalog:storage", "catalog.md#Storage and quotas"),
+    "quotas_put": Ways("storage", "models_catalog:storage-quota", "catalog.md#Storage and quotas"),
     "mails_get": Ways("mails", "preferences", "webhooks.md#Mails"),
     "mails_put": Ways("mails", "mails", "webhooks.md#Mails"),
     "samples_list": Ways(

@@ -14,6 +14,7 @@ from mme_client.events import Events
 from mme_client.mails import Mails
 from mme_client.models import Models
 from mme_client.records import Me, Record, Status
+from mme_client.storage import Storage
 from mme_client.tokens import Tokens
 from mme_client.transport import Transport
 from mme_client.uploads import Uploads
@@ -76,6 +77,7 @@ class Portal:
         self.webhooks = Webhooks(self)
         self.mails = Mails(self)
         self.uploads = Uploads(self)
+        self.storage = Storage(self)
 
     def __enter__(self) -> Self:
         return self

@@ -462,6 +462,47 @@ class Upload(Record):
         self._portal.uploads.cancel(self.id)
 
 
+# --- storage -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage(Record):
+    """Bytes that are taken up; ``quota``: bytes that may be, None where there is no limit."""
+
+    used: int
+    quota: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonUsage(Record):
+    """What one person's uploads and copies take up; ``own_quota``: it is not the usual one."""
+
+    name: str
+    versions: int
+    used: int
+    quota: int | None
+    own_quota: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelUsage(Record):
+    """What the versions of one model take up, in bytes."""
+
+    name: str
+    versions: int
+    used: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageUsage(Record):
+    """What takes up the store: in all, one's own, by person, and the largest models."""
+
+    store: Usage
+    mine: Usage
+    people: list[PersonUsage]
+    largest: list[ModelUsage]
+
+
 # --- endpoints -----------------------------------------------------------------------------
 
 

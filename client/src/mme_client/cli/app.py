@@ -1175,6 +1175,29 @@ def mails(
     telling.mails(kind or [], none=none, all=all, json=json, quiet=quiet, timeout=timeout)
 
 
+@_command(
+    app, "storage", _("What the archives take up in the store, and the quotas."),
+    "mme storage", "mme storage --person admin --quota 20",
+)  # fmt: skip
+def storage(
+    person: Annotated[
+        str, typer.Option("--person", metavar="NAME", help=_("Whose quota to set; for admins."))
+    ] = "",
+    quota: Annotated[
+        str,
+        typer.Option(
+            "--quota", metavar="GB", help=_("Gigabytes; none: no limit; usual: the usual quota.")
+        ),
+    ] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import storing
+
+    storing.storage(person, quota, json=json, quiet=quiet, timeout=timeout)
+
+
 app.add_typer(webhooks, name="webhook")
 
 WebhookId = Annotated[str, typer.Argument(metavar="WEBHOOK", help=_("Its id."))]

@@ -668,4 +668,20 @@ MESSAGES: dict[str, str] = {
     "Your account has no mail address: an admin can add it.": (
         "계정에 메일 주소가 없습니다. 관리자가 추가할 수 있습니다."
     ),
+    "What the archives take up in the store, and the quotas.": (
+        "아카이브가 스토어에서 차지하는 용량과 할당량을 표시합니다."
+    ),
+    "Whose quota to set; for admins.": "할당량을 설정할 사용자입니다. 관리자만 사용할 수 있습니다.",
+    "Gigabytes; none: no limit; usual: the usual quota.": (
+        "기가바이트 수입니다. none은 제한 없음, usual은 기본 할당량입니다."
+    ),
+    "Give --person and --quota together.": "--person과 --quota를 함께 지정하세요.",
+    "Write --quota as a whole number of gigabytes, none or usual.": (
+        "--quota에 정수(기가바이트), none 또는 usual을 지정하세요."
+    ),
+    "person": "사용자",
+    "taken up": "사용량",
+    "quota": "할당량",
+    "no limit": "제한 없음",
+    "all archives": "전체 아카이브",
 }

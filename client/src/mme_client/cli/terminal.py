@@ -178,14 +178,14 @@ def now() -> datetime:
 
 
 def size(count: int | None) -> str:
-    """Bytes as people write them: 3.1 MB."""
+    """Bytes as the pages write them, 3.1 MB: each unit has 1,024 of the one before."""
     if count is None:
         return ""
     value = float(count)
     for unit in ("bytes", "KB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
+        if value < 1024 or unit == "GB":
             return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
+        value /= 1024
     raise AssertionError("unreachable")
 
 
