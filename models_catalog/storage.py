@@ -159,8 +159,8 @@ def _people() -> list[PersonUsage]:
         used[row["person"]] += row["used"]
         versions[row["person"]] += row["count"]
     uploads = _on_their_way().order_by().values(person=F("owner__username"))
-    for row in uploads.annotate(used=Sum("length")):
-        used[row["person"]] += row["used"]
+    for begun in uploads.annotate(used=Sum("length")):
+        used[begun["person"]] += begun["used"]
     own = dict(StorageQuota.objects.values_list("user__username", "gigabytes"))
     usual = settings.USER_QUOTA_GB
     return [

@@ -82,7 +82,7 @@ def _known(path: str, rows: Rows) -> dict[str, Any]:
         case ["endpoints", *_]:
             return {"name": rows.endpoint.name}
         case ["storage", *_]:
-            return {"name": rows.owner.username}
+            return {"name": rows.person.username}
         case ["samples", *_]:
             return {"name": rows.sample}
         case ["uploads", *_]:

@@ -72,9 +72,8 @@ def _overview(terminal: Terminal, found: StorageUsage, *, json: bool, quiet: boo
         terminal.table(headings, [_row(one) for one in found.people])
     if found.largest:
         terminal.line()
-        headings = (_("model"), _("versions"), _("taken up"))
         rows = [(one.name, str(one.versions), size(one.used)) for one in found.largest]
-        terminal.table(headings, rows)
+        terminal.table((_("model"), _("versions"), _("taken up")), rows)
 
 
 def _row(person: PersonUsage) -> tuple[str, ...]:
