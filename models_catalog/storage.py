@@ -136,10 +136,14 @@ def overview(*, user: User) -> Overview:
         .annotate(used=Sum("taken"), count=Count("pk"))
         .order_by("-used", "of")
     )
+    people = _people()
+    # Who is not among them has nothing, and no quota of their own.
+    nothing = Usage(0, _bytes(settings.USER_QUOTA_GB))
+    mine = (one.usage for one in people if one.name == user.get_username())
     return Overview(
         store=store(),
-        mine=of_user(user),
-        people=_people(),
+        mine=next(mine, nothing),
+        people=people,
         largest=[ModelUsage(row["of"], row["count"], row["used"]) for row in largest[:LARGEST]],
     )
 

@@ -186,7 +186,7 @@ def test_models_and_versions_are_listed_and_shown(mme: Mme, fake: FakePortal) ->
     fake.answers = [listed(model)]
     ran = mme("models", url=fake.url, token="mme_x")
     assert "digits:3" in ran.out
-    assert "3.1 MB" in ran.out
+    assert "3.0 MB" in ran.out
     assert mme("models", "--quiet").out == "digits\n"
     assert json.loads(mme("models", "--json").out)["items"] == [model]
     assert "live:2" in mme("search", "digits").out
