@@ -17,7 +17,7 @@ def test_the_unfinished_uploads_are_listed(mme: Mme, fake: FakePortal) -> None:
     assert ran.code == 0, ran.err
     assert UPLOAD["id"] in ran.out
     assert UPLOAD["file_name"] in ran.out
-    assert f"{UPLOAD['offset']} bytes of 1.0 KB" in ran.out
+    assert f"{UPLOAD['offset']} bytes of 1000 bytes" in ran.out
     assert json.loads(mme("uploads", "--json").out) == LIST
     assert mme("uploads", "--quiet").out == f"{UPLOAD['id']}\n"
     assert {one.target for one in fake.requests} == {"/api/v1/uploads/"}
