@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sagemaker_inference.environment import Environment
 
-from container import launcher, load_failure, processors
+from container import launcher, load_failure, memory, processors
 
 CONTAINER = Path(__file__).resolve().parent
 ENTRYPOINT = CONTAINER / "dockerd-entrypoint.py"
@@ -301,6 +301,7 @@ def command(chosen: Settings) -> list[str]:
         f"-Djava.io.tmpdir={chosen.tmp}",
         f"-Dmme.healthy={chosen.tmp / 'healthy'}",
         f"-Dmme.models={chosen.models}",
+        f"-Dmme.memory.limit={min(room.limit for room in memory.rooms())}",
         f"-Dlog4j.configurationFile=file://{CONTAINER / 'log4j2.xml'}",
         *chosen.vmargs,
         "-cp",

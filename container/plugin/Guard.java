@@ -8,10 +8,12 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import io.netty.buffer.Unpooled;
+import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelHandlerContext;
-import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelPromise;
 import io.netty.handler.codec.http.DefaultFullHttpRequest;
 import io.netty.handler.codec.http.FullHttpRequest;
+import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaderValues;
 import io.netty.handler.codec.http.HttpMethod;
@@ -28,6 +30,8 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.Paths;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -45,8 +49,10 @@ import org.slf4j.LoggerFactory;
  *
  * <p>MMS is handed a request that is written anew from what was checked, so that nothing depends on
  * how it would have read the caller's.
+ *
+ * <p>As all answers pass here, too, it is also where {@link Counters} are told of them.
  */
-final class Guard extends ChannelInboundHandlerAdapter {
+final class Guard extends ChannelDuplexHandler {
 
     private static final Logger LOGGER = LoggerFactory.getLogger(Guard.class);
 
@@ -82,6 +88,9 @@ final class Guard extends ChannelInboundHandlerAdapter {
     private final Path models;
     private final boolean local;
 
+    /** Requests of this connection that have no answer yet, in their order. */
+    private final Deque<Counted> unanswered = new ArrayDeque<>();
+
     /**
      * Models may be loaded from below {@code models}, which need not exist yet. A server that is
      * {@code local}, at a port of the loopback, answers to no other name than that: a web page may
@@ -96,8 +105,11 @@ final class Guard extends ChannelInboundHandlerAdapter {
     public void channelRead(ChannelHandlerContext context, Object message) {
         FullHttpRequest request = (FullHttpRequest) message;
         FullHttpRequest checked;
+        Counted counted = new Counted(request);
+        unanswered.add(counted);
         try {
             checked = check(request);
+            counted.name(checked);
         } catch (Refused refused) {
             NettyUtils.requestReceived(context.channel(), request);
             LOGGER.warn(
@@ -114,6 +126,22 @@ final class Guard extends ChannelInboundHandlerAdapter {
             ReferenceCountUtil.release(message);
         }
         context.fireChannelRead(checked);
+    }
+
+    @Override
+    public void write(ChannelHandlerContext context, Object message, ChannelPromise promise)
+            throws Exception {
+        if (message instanceof FullHttpResponse) {
+            Counted request = unanswered.poll();
+            try {
+                if (request != null) {
+                    request.answered((FullHttpResponse) message);
+                }
+            } catch (RuntimeException e) {
+                LOGGER.error("An answer was not counted", e); // it is given all the same
+            }
+        }
+        super.write(context, message, promise);
     }
 
     private FullHttpRequest check(FullHttpRequest request) {
@@ -333,6 +361,67 @@ final class Guard extends ChannelInboundHandlerAdapter {
 
         Refused(String sentence) {
             this(HttpResponseStatus.BAD_REQUEST, sentence);
+        }
+    }
+
+    /** What counts of a request once it is answered. */
+    private static final class Counted {
+
+        private enum Kind {
+            CALL,
+            LOAD,
+            UNLOAD,
+            OTHER
+        }
+
+        private final long began = System.nanoTime();
+        private final HttpMethod method;
+        private final String target;
+        private Kind kind = Kind.OTHER;
+        private String model;
+
+        Counted(FullHttpRequest request) {
+            method = request.method();
+            target = request.headers().get("X-Amzn-SageMaker-Target-Model");
+        }
+
+        /** Note what a request asks for that was let through. */
+        void name(FullHttpRequest request) {
+            if (!request.decoderResult().isSuccess()) {
+                return;
+            }
+            QueryStringDecoder address = new QueryStringDecoder(request.uri());
+            String[] parts = address.path().split("/");
+            if (parts.length == 4 && "models".equals(parts[1]) && "invoke".equals(parts[3])) {
+                kind = Kind.CALL;
+                model = parts[2];
+            } else if (parts.length == 2 && "models".equals(parts[1])) {
+                kind = HttpMethod.POST.equals(method) ? Kind.LOAD : Kind.OTHER;
+                model = NettyUtils.getParameter(address, "model_name", "");
+            } else if (parts.length == 3 && "models".equals(parts[1])) {
+                kind = HttpMethod.DELETE.equals(method) ? Kind.UNLOAD : Kind.OTHER;
+                model = parts[2];
+            }
+        }
+
+        void answered(FullHttpResponse answer) {
+            double seconds = (System.nanoTime() - began) / 1e9;
+            int status = answer.status().code();
+            switch (kind) {
+                case CALL:
+                    Counters.ALL.called(model, target, answer, seconds);
+                    break;
+                case LOAD:
+                    Counters.ALL.loadAnswered(model, status, seconds);
+                    break;
+                case UNLOAD:
+                    if (status == 200) {
+                        Counters.ALL.unloaded(model);
+                    }
+                    break;
+                default:
+                    break;
+            }
         }
     }
 }

@@ -84,6 +84,7 @@ public class LoadFailed extends ModelServerEndpoint {
                 WorkerStateListener nobody = new WorkerStateListener(new CompletableFuture<>(), 1);
                 Private.set(worker, "listener", nobody);
             }
+            Counters.ALL.lost(name); // counts only where it had been loaded
             if (manager.unregisterModel(name).code() == 200) {
                 // Once it has answered, MMS removes the model by its name. That is done, and may be
                 // the name of the next load by then.

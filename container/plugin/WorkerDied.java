@@ -47,6 +47,7 @@ public class WorkerDied extends ModelServerEndpoint {
         if (model == null) {
             return; // unloaded meanwhile
         }
+        Counters.ALL.died(name);
         for (WorkerThread worker : ModelManager.getInstance().getWorkers(name)) {
             if (worker.getPid() == pid) {
                 BaseModelRequest waiting = (BaseModelRequest) Private.get(worker, "req");
