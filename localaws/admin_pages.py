@@ -12,6 +12,9 @@ from .faults import FaultPlan, InvalidFaultPlan
 from .fleet import Fleet, Variant
 from .options import Options
 from .resource_store import ResourceStore
+from .scaling_evaluator import Evaluator
+
+_LONGEST_AHEAD = 365 * 24 * 3600
 
 
 def admin_token(folder: Path) -> str:
@@ -31,8 +34,14 @@ def admin_token(folder: Path) -> str:
 
 class AdminPages:
     def __init__(
-        self, options: Options, store: ResourceStore, fleet: Fleet, faults: FaultPlan
+        self,
+        options: Options,
+        store: ResourceStore,
+        fleet: Fleet,
+        faults: FaultPlan,
+        evaluator: Evaluator,
     ) -> None:
+        self._evaluator = evaluator
         self._faults = faults
         self._options = options
         self._store = store
@@ -51,6 +60,12 @@ class AdminPages:
                 found: dict[str, Any] | None = self._fault_plan(environ)
             except InvalidFaultPlan as error:
                 line, found = "400 Bad Request", {"message": str(error)}
+        elif path.strip("/") == "clock":
+            try:
+                found = self._clock(environ)
+            except (ValueError, KeyError, TypeError):
+                line = "400 Bad Request"
+                found = {"message": 'Put {"ahead": SECONDS}, a number from 0 to 31,536,000.'}
         else:
             found = self._page(path)
         if found is None:
@@ -67,6 +82,15 @@ class AdminPages:
             case "DELETE":
                 self._faults.clear()
         return self._faults.describe()
+
+    def _clock(self, environ: dict[str, Any]) -> dict[str, Any]:
+        """Put the clock of scaling and metrics ahead by so many seconds more."""
+        if environ["REQUEST_METHOD"] in ("PUT", "POST"):
+            seconds = float(json.loads(environ["wsgi.input"].read())["ahead"])
+            if not 0 <= seconds <= _LONGEST_AHEAD:
+                raise ValueError(seconds)
+            self._evaluator.put_ahead(seconds)
+        return self._evaluator.describe_clock()
 
     def _page(self, path: str) -> dict[str, Any] | None:
         match path.strip("/").split("/"):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import container_environment, rules, shapes
+from . import container_environment, rules, scaling, shapes
 from .aws_errors import AwsError, unknown_operation, validation_exception
 from .faults import Fault
 from .lifecycle import Lifecycle, pending_deployment, variant_summaries
@@ -226,6 +226,7 @@ class ControlPlane:
         _check_deployment(request, wanted)
         with self._store.transaction():
             endpoint = self._find_updatable(request["EndpointName"])
+            self._check_scaled(endpoint, wanted)
             if request.get("RetainAllVariantProperties"):
                 excluded = {
                     item["VariantPropertyType"]
@@ -242,6 +243,22 @@ class ControlPlane:
             self._begin_update(endpoint)
         self._lifecycle.start_update(endpoint.name)
         return {"EndpointArn": endpoint.arn}
+
+    def _check_scaled(self, endpoint: Resource, wanted: list[Members]) -> None:
+        """DG/endpoint-scaling-update: a scaled variant keeps its type; it must be there, too."""
+        types = {variant["VariantName"]: variant["InstanceType"] for variant in wanted}
+        changed = [
+            variant["VariantName"]
+            for variant in endpoint.body["variants"]
+            if types.get(variant["VariantName"]) != variant["InstanceType"]
+            and scaling.registered(self._store, endpoint.name, variant["VariantName"])
+        ]
+        if changed:
+            names = ", ".join(f'"{name}"' for name in changed)
+            raise validation_exception(
+                f"The variant(s) {names} must be deregistered as a scalable target with AWS Auto "
+                "Scaling before they can be removed or have their instance type updated."
+            )
 
     def UpdateEndpointWeightsAndCapacities(self, request: Members) -> Members:
         with self._store.transaction():
@@ -260,6 +277,13 @@ class ControlPlane:
             self._begin_update(endpoint)
         self._lifecycle.start_rescale(endpoint.name)
         return {"EndpointArn": endpoint.arn}
+
+    def set_count(self, endpoint: str, variant: str, count: int) -> None:
+        """Set the instances of a variant, as UpdateEndpointWeightsAndCapacities does."""
+        desired = {"VariantName": variant, "DesiredInstanceCount": count}
+        self.UpdateEndpointWeightsAndCapacities(
+            {"EndpointName": endpoint, "DesiredWeightsAndCapacities": [desired]}
+        )
 
     def DeleteEndpoint(self, request: Members) -> Members:
         with self._store.transaction():
@@ -364,7 +388,7 @@ class ControlPlane:
 
     def _find_arn(self, resource_arn: str) -> Resource:
         resource = self._store.by_arn(resource_arn)
-        if resource is None:
+        if resource is None or resource.kind not in _NOUNS:
             raise validation_exception(f'Could not find resource "{resource_arn}".')
         return resource
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .aws_errors import AwsError
-from .shapes import OPERATIONS
+from .shapes import OPERATIONS, SCALING_OPERATIONS
 
 Action = Literal["throttle", "error", "capacity", "drop", "delay"]
 _ACTIONS = ("throttle", "error", "capacity", "drop", "delay")
-_OPERATIONS = ("*", "InvokeEndpoint", *OPERATIONS)
+_OPERATIONS = ("*", "InvokeEndpoint", *OPERATIONS, *SCALING_OPERATIONS)
 _LEAST = {"skip": 0, "every": 1, "times": 0, "seconds": 0}
 _CAPACITY = (
     "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity "
@@ -122,14 +122,16 @@ class FaultPlan:
 
 
 def _names(body: bytes) -> set[str]:
-    """The resource names in a control-plane request."""
+    """The resource names in a control-plane request; of a scalable target, the endpoint's."""
     try:
         members = json.loads(body or b"{}")
     except ValueError:
         return set()
     if not isinstance(members, dict):
         return set()
-    return {str(value) for member, value in members.items() if member.endswith("Name")}
+    found = {str(value) for member, value in members.items() if member.endswith("Name")}
+    kind, _, rest = str(members.get("ResourceId", "")).partition("/")
+    return found | {rest.partition("/")[0]} if kind == "endpoint" else found
 
 
 def _fault(entry: dict[str, Any]) -> Fault:

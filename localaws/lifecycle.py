@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import moto_autoscaling
+from . import scaling
 from .fleet import Fleet, StartFailed
 from .options import Options
 from .resource_store import Resource, ResourceStore
@@ -112,9 +112,10 @@ class Lifecycle:
         finish = time.monotonic() + self._options.delete_seconds
         self._fleet.remove(name)
         self._wait_until(finish)
-        moto_autoscaling.end(self._options.account, self._options.region, name)
         if not self._stopping.is_set():
-            self._store.remove("endpoint", name)
+            with self._store.transaction():
+                scaling.end(self._store, name)
+                self._store.remove("endpoint", name)
 
     def _finish(self, name: str) -> None:
         """The wanted variants run: InService."""

@@ -1,4 +1,4 @@
-"""All services but SageMaker are moto's.
+"""All services but SageMaker and the scaling of its endpoints are moto's.
 
 Services and operations that moto does not have, or that need a package which is not installed, get
 "not offered" in the error format of the caller's protocol. So do CloudFormation, which would deploy
@@ -15,7 +15,6 @@ from waitress.channel import ClientDisconnected
 
 from . import error_responses
 from .guard import RequestCheck
-from .moto_autoscaling import Endpoints, install
 from .naming import request_id
 from .telemetry import import_moto
 
@@ -57,9 +56,8 @@ class NotOffered(Exception):
 class MotoServices:
     """moto's WSGI application, with errors in the caller's protocol; loaded late, as it is slow."""
 
-    def __init__(self, s3_endpoint: str | None, endpoints: Endpoints) -> None:
+    def __init__(self, s3_endpoint: str | None) -> None:
         self._s3_endpoint = s3_endpoint
-        self._endpoints = endpoints
         self._lock = threading.Lock()
         self._app: Wsgi | None = None
 
@@ -113,10 +111,7 @@ class MotoServices:
 
                 def create(name: Any) -> Any:
                     self._check(name)
-                    app = create_backend_app(name)
-                    if name == "applicationautoscaling":
-                        install(self._endpoints)
-                    return app
+                    return create_backend_app(name)
 
                 self._app = DomainDispatcherApplication(create)
             return self._app

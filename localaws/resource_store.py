@@ -17,7 +17,15 @@ from typing import Any, Literal
 
 from .aws_errors import validation_exception
 
-Kind = Literal["model", "endpoint-config", "endpoint"]
+Kind = Literal[
+    "model",
+    "endpoint-config",
+    "endpoint",
+    "scalable-target",
+    "scaling-policy",
+    "scheduled-action",
+    "scaling-activity",
+]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resource (
@@ -138,6 +146,23 @@ class ResourceStore:
             except sqlite3.IntegrityError:
                 raise Duplicate(resource.name) from None
             self.put_tags(resource.arn, tags or {})
+
+    def put(self, resource: Resource) -> None:
+        """Add a resource, or write the one of its kind and name anew."""
+        self.check_writable()
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    resource.kind,
+                    resource.name,
+                    resource.arn,
+                    resource.created,
+                    resource.modified,
+                    resource.status,
+                    json.dumps(resource.body),
+                ),
+            )
 
     def check_writable(self) -> None:
         """Raise AwsError where nothing can be added."""

@@ -18,6 +18,7 @@ from waitress.server import BaseWSGIServer
 from . import error_responses, guard, shapes
 from .admin_pages import AdminPages, admin_token
 from .aws_errors import AwsError, internal_failure, unknown_operation, validation_error
+from .clock import Clock
 from .controlplane import ControlPlane
 from .faults import Fault, FaultPlan
 from .fetch import s3_client
@@ -30,6 +31,8 @@ from .moto_services import MotoServices
 from .naming import request_id
 from .options import Options
 from .resource_store import ResourceStore, lock_folder
+from .scaling import Autoscaling, is_ours
+from .scaling_evaluator import Evaluator
 from .telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -38,6 +41,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 _JSON_PROTOCOL = "application/x-amz-json-1.1"
+_SCALING = "AnyScaleFrontendService"  # BC, application-autoscaling: targetPrefix
 _NOT_OFFERED = {
     "InferenceComponentName": "HTTP_X_AMZN_SAGEMAKER_INFERENCE_COMPONENT",
     "TargetContainerHostname": "HTTP_X_AMZN_SAGEMAKER_TARGET_CONTAINER_HOSTNAME",
@@ -72,14 +76,17 @@ class LocalAws:
             verify_signatures=options.verify_signatures,
         )
         self.store = ResourceStore(options.data / "state.sqlite3")
-        self.telemetry = Telemetry(options)
+        self.clock = Clock()
+        self.telemetry = Telemetry(options, self.clock)
         s3 = s3_client(options.region, options.s3_endpoint, keys[0] if keys else None)
         self.fleet = Fleet(options, s3, self.telemetry)
         self.lifecycle = Lifecycle(options, self.store, self.fleet)
         self.control_plane = ControlPlane(options, self.store, self.lifecycle, s3)
         self.runtime = InvocationHandler(options, self.store, self.fleet)
-        self.admin = AdminPages(options, self.store, self.fleet, self.faults)
-        self.others = MotoServices(options.s3_endpoint, self._variants)
+        self.scaling = Autoscaling(options, self.store, self.clock, self.control_plane.set_count)
+        self.evaluator = Evaluator(self.store, self.scaling, self.telemetry, self.clock)
+        self.admin = AdminPages(options, self.store, self.fleet, self.faults, self.evaluator)
+        self.others = MotoServices(options.s3_endpoint)
         self._server: BaseWSGIServer | None = None
 
     def serve(self, on_ready: Callable[[], None] | None = None) -> None:
@@ -101,6 +108,7 @@ class LocalAws:
         for server in getattr(self._server, "map", {None: self._server}).values():
             server.channel_class = guard.channel_class(self.guard)
         self.lifecycle.resume()
+        self.evaluator.start()
         self.others.warm_up()
         if on_ready is not None:
             on_ready()
@@ -108,6 +116,7 @@ class LocalAws:
 
     def end_instances(self) -> None:
         """Stop all instances; the stored statuses stay for the next start."""
+        self.evaluator.stop()
         self.lifecycle.stop()
         self.fleet.stop()
 
@@ -135,6 +144,9 @@ class LocalAws:
         if verdict.kind == "control":
             target = environ["HTTP_X_AMZ_TARGET"]
             return self._control(target.partition(".")[2], environ, start_response)
+        service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+        if verdict.kind == "service" and service == _SCALING and is_ours(_peek(environ)):
+            return self._control(operation, environ, start_response, scaling=True)
         if verdict.kind == "runtime":
             name, _, what = path.removeprefix("/endpoints/").rpartition("/")
             if what == "invocations":
@@ -156,15 +168,13 @@ class LocalAws:
             body = b""
         return _respond(start_response, status, headers, body)
 
-    def _variants(self, endpoint: str, region: str) -> list[str] | None:
-        """The variants of an endpoint; None where it does not exist or is being deleted."""
-        row = self.store.get("endpoint", endpoint) if region == self.options.region else None
-        if row is None or row.status == "Deleting":
-            return None
-        return [one["VariantName"] for one in row.body["variants"] or row.body.get("wanted", [])]
-
     def _control(
-        self, operation: str, environ: Environ, start_response: StartResponse
+        self,
+        operation: str,
+        environ: Environ,
+        start_response: StartResponse,
+        *,
+        scaling: bool = False,
     ) -> Iterable[bytes]:
         request = request_id()
         start = time.perf_counter()
@@ -173,7 +183,10 @@ class LocalAws:
         try:
             _apply_before(faults)
             region = environ["localaws.check"].region
-            body = self.control_plane.call(operation, sent, faults, region=region)
+            if scaling:
+                body = self.scaling.call(operation, sent, region=region)
+            else:
+                body = self.control_plane.call(operation, sent, faults, region=region)
             status, error_code = 200, ""
         except ClientDisconnected:
             raise

@@ -50,6 +50,20 @@ OPERATIONS = (
     "ListMonitoringAlertHistory",
 )
 """What localaws offers of SageMaker's control plane."""
+SCALING = "application-autoscaling"
+SCALING_OPERATIONS = (
+    "RegisterScalableTarget",
+    "DescribeScalableTargets",
+    "DeregisterScalableTarget",
+    "PutScalingPolicy",
+    "DescribeScalingPolicies",
+    "DeleteScalingPolicy",
+    "PutScheduledAction",
+    "DescribeScheduledActions",
+    "DeleteScheduledAction",
+    "DescribeScalingActivities",
+)
+"""What localaws offers of Application Auto Scaling, for variants of endpoints."""
 _JSON_TYPES = {
     "string": (str,),
     "boolean": (bool,),
@@ -79,8 +93,8 @@ def service_model(service: str = "sagemaker") -> ServiceModel:
     return botocore.session.get_session().get_service_model(service)
 
 
-def operation(name: str) -> OperationModel:
-    return service_model().operation_model(name)
+def operation(name: str, service: str = "sagemaker") -> OperationModel:
+    return service_model(service).operation_model(name)
 
 
 @functools.cache
@@ -88,7 +102,9 @@ def python_pattern(pattern: str) -> re.Pattern[str]:
     r"""A pattern of the service model (Java's dialect) as Python's: ``\p{…}`` and ``\z`` differ."""
     translated = (
         pattern.replace(r"\p{ASCII}", r"[\x00-\x7f]")
+        .replace(r"\uD800\uDC00-\uDBFF\uDFFF", "\U00010000-\U0010ffff")
         .replace(r"[\p{Print}]", r"[\x20-\x7e]")
+        .replace(r"\p{Print}+", r"[\x20-\x7e]+")
         .replace(r"\p{Print}", r"\x20-\x7e")
         .replace(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]", r"[\w\s.:/=+\-@]")
         .replace(r"\p{L}\p{Z}\p{N}", r"\w\s")
@@ -97,7 +113,7 @@ def python_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(translated)
 
 
-def parse(operation_name: str, body: bytes) -> dict[str, Any]:
+def parse(operation_name: str, body: bytes, service: str = "sagemaker") -> dict[str, Any]:
     """The members of a request, checked; raises AwsError as SageMaker would answer."""
     try:
         members = json.loads(body or b"{}", parse_constant=_no_constant)
@@ -105,7 +121,7 @@ def parse(operation_name: str, body: bytes) -> dict[str, Any]:
         raise serialization_exception("The request body is not JSON.") from None
     if not isinstance(members, dict):
         raise serialization_exception("The request body is not a JSON object.")
-    shape = operation(operation_name).input_shape
+    shape = operation(operation_name, service).input_shape
     if shape is None:
         return {}
     check(shape, members)
@@ -227,7 +243,7 @@ def shaped(shape: Shape, value: Any) -> Any:
     return value
 
 
-def answer(operation_name: str, value: dict[str, Any]) -> bytes:
+def answer(operation_name: str, value: dict[str, Any], service: str = "sagemaker") -> bytes:
     """The body of a successful answer."""
-    shape = operation(operation_name).output_shape
+    shape = operation(operation_name, service).output_shape
     return json.dumps(shaped(shape, value)).encode() if shape is not None else b""

@@ -11,11 +11,12 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .clock import Clock
 from .options import Options
 
 if TYPE_CHECKING:
@@ -83,10 +84,35 @@ class _Line:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The values of a metric in a minute; their members are named as CloudWatch's statistics."""
+
+    Sum: float
+    SampleCount: float
+    Minimum: float
+    Maximum: float
+
+    @property
+    def Average(self) -> float:
+        return self.Sum / self.SampleCount if self.SampleCount else 0.0
+
+    def joined(self, other: "Values | None") -> "Values":
+        if other is None:
+            return self
+        return Values(
+            self.Sum + other.Sum,
+            self.SampleCount + other.SampleCount,
+            min(self.Minimum, other.Minimum),
+            max(self.Maximum, other.Maximum),
+        )
+
+
 class Telemetry:
     """Takes metrics and log lines from any thread, through a queue."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, clock: Clock) -> None:
+        self._clock = clock
         self._region = options.region
         self._account = options.account
         self._queue: queue.Queue[_Metric | _Line | Callable[[], None]] = queue.Queue(_QUEUE)
@@ -99,7 +125,7 @@ class Telemetry:
         self, endpoint: str, variant: str, name: str, value: float, namespace: str = INVOCATIONS
     ) -> None:
         """Count a value; times are microseconds."""
-        self._put(_Metric(namespace, name, endpoint, variant, value, time.time()))
+        self._put(_Metric(namespace, name, endpoint, variant, value, self._clock.now()))
 
     def line(self, endpoint: str, stream: str, text: str) -> None:
         """A log line of an instance; ``stream`` is VARIANT/INSTANCE-ID."""
@@ -111,6 +137,29 @@ class Telemetry:
         done = threading.Event()
         self._queue.put(done.set, timeout=timeout)
         done.wait(timeout)
+
+    def minutes(
+        self, namespace: str, name: str, dimensions: Mapping[str, str], since: float, until: float
+    ) -> dict[int, Values]:
+        """What was counted in each minute from ``since`` to before ``until``; by the minute's
+        begin, in seconds since 1970. Also what clients put (PutMetricData).
+        """
+        self.flush()
+        import_moto()
+        from moto.cloudwatch.models import cloudwatch_backends
+
+        found: dict[int, Values] = {}
+        for one in list(cloudwatch_backends[self._account][self._region].metric_data):
+            if (one.namespace, one.name) != (namespace, name):
+                continue
+            at = _naive_utc(one.timestamp).replace(tzinfo=dt.UTC).timestamp()
+            if not since <= at < until:
+                continue
+            if {each.name: each.value for each in one.dimensions} != dimensions:
+                continue
+            minute = int(at // 60 * 60)
+            found[minute] = _values(one).joined(found.get(minute))
+        return found
 
     def _put(self, item: _Metric | _Line) -> None:
         try:
@@ -175,6 +224,13 @@ class Telemetry:
 
 def _naive_utc(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _values(datum: Any) -> Values:
+    """The values of one of moto's data: a single one, or statistics of several."""
+    if hasattr(datum, "sample_count"):
+        return Values(datum.sum, datum.sample_count, datum.min, datum.max)
+    return Values(datum.value, 1.0, datum.value, datum.value)
 
 
 class ProcessMeter:

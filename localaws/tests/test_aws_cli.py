@@ -42,6 +42,23 @@ aws cloudwatch get-metric-data --metric-data-queries '[{"Id": "slow", "MetricSta
     --start-time $(date -u -d '30 minutes ago' +%FT%TZ) \
     --end-time $(date -u -d '1 minute' +%FT%TZ) > slow.json
 
+about="--service-namespace sagemaker --resource-id endpoint/cli/variant/AllTraffic
+    --scalable-dimension sagemaker:variant:DesiredInstanceCount"
+scaling="aws application-autoscaling"
+$scaling register-scalable-target $about --min-capacity 2 --max-capacity 2 > target.json
+$scaling put-scaling-policy $about --policy-name p --policy-type TargetTrackingScaling \
+    --target-tracking-scaling-policy-configuration '{"TargetValue": 50,
+    "PredefinedMetricSpecification": {
+        "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}}' > policy.json
+$scaling put-scheduled-action $about --scheduled-action-name a --schedule 'cron(0 8 ? * MON *)' \
+    --scalable-target-action MinCapacity=1
+aws sagemaker wait endpoint-in-service --endpoint-name cli
+$scaling describe-scaling-activities --service-namespace sagemaker > activities.json
+$scaling delete-scheduled-action $about --scheduled-action-name a
+$scaling delete-scaling-policy $about --policy-name p
+$scaling deregister-scalable-target $about
+$scaling describe-scalable-targets --service-namespace sagemaker > targets.json
+
 if aws sagemaker describe-endpoint --endpoint-name none 2> missing.txt; then exit 1; fi
 aws sagemaker delete-endpoint --endpoint-name cli
 aws sagemaker wait endpoint-deleted --endpoint-name cli
@@ -80,4 +97,10 @@ def test_the_walk_in_shell(start, tmp_path):
     assert datum["Sum"] == 1
     (slow,) = json.loads((home / "slow.json").read_text())["MetricDataResults"]
     assert slow["Values"][0] > 0
+    assert "scalable-target/" in (home / "target.json").read_text()
+    assert ":policyName/p" in (home / "policy.json").read_text()
+    (activity,) = json.loads((home / "activities.json").read_text())["ScalingActivities"]
+    assert activity["Cause"] == "minimum capacity was set to 2"
+    assert activity["StatusCode"] == "Successful"
+    assert json.loads((home / "targets.json").read_text())["ScalableTargets"] == []
     assert "Could not find endpoint" in (home / "missing.txt").read_text()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from localaws import faults, telemetry
+from localaws import faults, shapes, telemetry
 from localaws.controlplane import ControlPlane
 from localaws.faults import FaultPlan
 from localaws.options import Options
@@ -50,6 +50,20 @@ def test_the_manual_names_the_operations_of_sagemaker_and_no_other():
     named = re.findall(r"(?<![`\w])(?:[A-Z][a-z]+){2,}(?![`\w])", table.replace("SageMaker", ""))
     offered = [name for name in vars(ControlPlane) if name[:1].isupper()]
     assert sorted(named) == sorted([*offered, "InvokeEndpoint"])
+
+
+def test_the_manual_names_the_operations_of_scaling_and_their_members():
+    table = MANUAL.partition("## Scaling")[2].partition("TagResource")[0]
+    rows = re.findall(r"^\| ([A-Z][\w, ]+) \| (.+?) \| (.+) \|$", table, re.MULTILINE)
+    assert {one for names, _members, _rule in rows for one in names.split(", ")} == {
+        *shapes.SCALING_OPERATIONS
+    }
+    common = {"ServiceNamespace", "ScalableDimension", "ResourceId", "PolicyName"}
+    common |= {"ScheduledActionName", "StepScalingPolicyConfiguration"}
+    common |= {"PredictiveScalingPolicyConfiguration", "TargetTrackingScalingPolicyConfiguration"}
+    for operation in ("RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction"):
+        shape = shapes.operation(operation, shapes.SCALING).input_shape
+        assert all(f"`{name}`" in table for name in set(shape.members) - common), operation
 
 
 def test_every_fault_is_explained():

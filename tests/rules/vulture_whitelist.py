@@ -97,7 +97,6 @@ _.DeleteEndpointConfig
 _.DescribeEndpoint
 _.ListEndpoints
 _.UpdateEndpoint
-_.UpdateEndpointWeightsAndCapacities
 _.DeleteEndpoint
 _.ListInferenceComponents
 _.ListMonitoringSchedules
@@ -129,6 +128,17 @@ _._complete_multipart_upload
 _._abort_multipart_upload
 _._list_parts
 _._list_multipart_uploads
+_.RegisterScalableTarget
+_.DescribeScalableTargets
+_.DeregisterScalableTarget
+_.PutScalingPolicy
+_.DescribeScalingPolicies
+_.DeleteScalingPolicy
+_.PutScheduledAction
+_.DescribeScheduledActions
+_.DeleteScheduledAction
+_.DescribeScalingActivities
+_.Average
 
 # localaws: what http.client, urllib3, tarfile, botocore, moto and CloudWatch's statistics call.
 _.blocksize
@@ -136,8 +146,8 @@ _._new_conn
 _.num_connections
 _._proc_sparse
 _.instances_tracked
-_.sample_count
 _.extended_statistics
+moto
 _.headers_to_sign
 
 # The permission matrix (tests/rules/test_access.py), and Django's path converters.
