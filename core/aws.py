@@ -431,6 +431,24 @@ def _parsed_error(client: Any, operation: Any, answer: Any) -> dict[str, Any]:
     return parsed
 
 
+# A page that shows measurements waits no longer for them.
+_TELEMETRY = Timeouts(4, 1, connect_s=2)
+
+
+@cache
+def cloudwatch() -> Any:
+    """The CloudWatch client, for pages: 6 s at most, without retries; who looks, looks again."""
+    with _client_lock:
+        return _with_clock_correction(boto3.client("cloudwatch", config=_config(_TELEMETRY)))
+
+
+@cache
+def logs() -> Any:
+    """The client of CloudWatch Logs, for pages: as cloudwatch()."""
+    with _client_lock:
+        return _with_clock_correction(boto3.client("logs", config=_config(_TELEMETRY)))
+
+
 @cache
 def _sts() -> Any:
     with _client_lock:
@@ -555,6 +573,9 @@ def _refused(refusal: aws_refusals.AwsRefusal, text: Sentence) -> errors.Denied:
 
 
 _read_again_at = 0.0
+_KEPT_CLIENTS: tuple[Any, ...] = (
+    *(s3, s3_for_browsers, sagemaker, sagemaker_runtime, cloudwatch, logs, _sts, _iam),
+)
 
 
 def _read_credentials_again() -> None:
@@ -569,7 +590,7 @@ def _read_credentials_again() -> None:
             return
         _read_again_at = now + 10
         boto3.DEFAULT_SESSION = None
-        for client in (s3, s3_for_browsers, sagemaker, sagemaker_runtime, _sts, _iam):
+        for client in _KEPT_CLIENTS:
             client.cache_clear()
 
 

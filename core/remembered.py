@@ -49,3 +49,17 @@ class Remembered(Generic[K, V]):
         """Forget all."""
         with self._lock:
             self._kept.clear()
+
+
+class Shared(Remembered[K, V]):
+    """The same, for what takes long to find: who asks meanwhile waits, and gets the same value."""
+
+    def __init__(self, *, keep_s: float = KEEP_S, most: int = 1024) -> None:
+        super().__init__(keep_s=keep_s, most=most)
+        # Two keys may have one lock; then one of them waits without need.
+        self._turns = [threading.Lock() for _ in range(64)]
+
+    def get(self, key: K, find: Callable[[], V | None]) -> V | None:
+        """As of Remembered; one thread at a time finds a value."""
+        with self._turns[hash(key) % len(self._turns)]:
+            return super().get(key, find)

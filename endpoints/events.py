@@ -164,6 +164,24 @@ TEMPLATES: Final = {
     "endpoint.resumed": _("The problem is solved. Work on the endpoint goes on."),
 }
 
+#: What may change how an endpoint serves: charts mark when it happened.
+CHANGES: Final = frozenset(
+    {
+        "endpoint.requested",
+        "endpoint.update_requested",
+        "endpoint.update_requested_why",
+        "endpoint.updated",
+        "endpoint.update_refused",
+        "endpoint.update_rolled_back",
+        "endpoint.updated_outside",
+        "endpoint.endpoint.in_service",
+        "endpoint.endpoint.failed",
+        "endpoint.endpoint.lost",
+        "endpoint.endpoint.out_of_service",
+        "endpoint.teardown_requested",
+    }
+)
+
 
 def size_of(endpoint: Endpoint) -> dict[str, Scalar]:
     """The parameters that say how large an endpoint is."""

@@ -126,10 +126,11 @@ class _Part:
 _OVERVIEW = _Part("overview", "endpoints:detail", live=True)
 _MODELS = _Part("models", "endpoints:models", live=False)
 _USE = _Part("use", "endpoints:use", live=False)
+_METRICS = _Part("metrics", "endpoints:metrics", live=False)
 _CONFIGURATION = _Part("configuration", "endpoints:configuration", live=True)
 _REVISIONS = _Part("revisions", "endpoints:revisions", live=True)
 _HISTORY = _Part("history", "endpoints:history", live=True)
-_PARTS = (_OVERVIEW, _MODELS, _USE, _CONFIGURATION, _REVISIONS, _HISTORY)
+_PARTS = (_OVERVIEW, _MODELS, _USE, _METRICS, _CONFIGURATION, _REVISIONS, _HISTORY)
 
 
 @require_safe
@@ -151,6 +152,13 @@ def servable(request: HttpRequest, pk: int) -> HttpResponse:
 def use(request: HttpRequest, pk: int) -> HttpResponse:
     """How programs call an endpoint."""
     return _page(request, pk, _USE)
+
+
+@require_safe
+@_may_look
+def metrics(request: HttpRequest, pk: int) -> HttpResponse:
+    """What is measured of an endpoint; panels of other apps show it."""
+    return _page(request, pk, _METRICS)
 
 
 @require_safe
@@ -254,6 +262,7 @@ def _tabs(endpoint: Endpoint, part: _Part, versions: int) -> list[Tab]:
         _OVERVIEW: _("Overview"),
         _MODELS: _("Models"),
         _USE: _("Use"),
+        _METRICS: _("Metrics"),
         _CONFIGURATION: _("Configuration"),
         _REVISIONS: _("Revisions"),
         _HISTORY: pgettext("of an endpoint", "History"),

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from core import panels
 from endpoints import last_calls
 from endpoints.models import Endpoint
-from invocations import side_by_side
+from invocations import metrics_views, side_by_side
 from invocations.models import AnswerComparison, Invocation, LabelledPicture
 from invocations.today import calls_today
 from models_catalog.models import LIVE, Alias, RegisteredModel, Version
@@ -60,6 +60,12 @@ def register_all() -> None:
     )
     panels.register(
         "endpoint", "invocations/_endpoint.html", permission=MAY_INVOKE, context=_calls_of_endpoint
+    )
+    panels.register(
+        "endpoint.metrics",
+        "invocations/_metrics.html",
+        permission=metrics_views.MAY_LOOK,
+        context=metrics_views.context_of,
     )
 
 

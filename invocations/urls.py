@@ -4,8 +4,8 @@ from django.urls import path
 
 import models_catalog.urls  # noqa: F401  (knows how a model is named in an address)
 from invocations import comparison_views as comparisons
+from invocations import metrics_views, views
 from invocations import set_views as test_sets
-from invocations import views
 
 app_name = "invocations"
 urlpatterns = [
@@ -16,6 +16,7 @@ urlpatterns = [
     path("<int:pk>/thumbnail/", views.thumbnail, name="thumbnail"),
     path("kept/<slug:sha256>/", views.kept, name="kept"),
     path("samples/<str:name>", views.sample, name="sample"),
+    path("metrics/<int:pk>/", metrics_views.live, name="metrics"),
     path("comparisons/start/", comparisons.start, name="comparison-start"),
     path("comparisons/<slug:uid>/", comparisons.page, name="comparison"),
     path("comparisons/<slug:uid>/csv/", comparisons.as_csv, name="comparison-csv"),

@@ -389,6 +389,8 @@ OPERATOR_ENDPOINT_DAYS = env_int("OPERATOR_ENDPOINT_DAYS", 0, most=3650)
 INVOKE_WAIT_S = env_int("INVOKE_WAIT_S", 360, least=1)
 # What calls are and were, until it is in rows: a file of each process (invocations/journal.py).
 JOURNAL_DIR = env_str("JOURNAL_DIR", str(BASE_DIR / ".local" / "journal"))
+# CloudWatch asks a price for each metric that it is asked for.
+METRICS_KEEP_S = env_int("METRICS_KEEP_S", 30, least=1)
 INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
 WEB_THREADS = env_int("WEB_THREADS", 16, least=2)  # the Procfile hands it to the web server
 SAMPLES_DIR = env_str("SAMPLES_DIR", "")

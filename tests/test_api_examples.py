@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from accounts import roles, token_auth, tokens
+from core import aws
 from core.api.caller import Scope
 from endpoints.tests.account import Account
 from mmeportal import api
@@ -33,6 +34,9 @@ FROZEN = {
     "worker_problem": "",
     "where": "Local",
     "local": True,
+    # A value for each time; when they are depends on when one looks.
+    "times": [TIME, TIME],
+    "values": [1.5, None],
 }
 #: The bodies of operations that change something.
 BODIES: dict[str, dict[str, Any]] = {
@@ -50,6 +54,8 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 def _frozen(value: Any, field: str = "") -> Any:
+    if isinstance(value, list) and isinstance(FROZEN.get(field), list):
+        return FROZEN[field]
     if isinstance(value, dict):
         return {name: _frozen(inner, name) for name, inner in value.items()}
     if isinstance(value, list):
@@ -60,6 +66,13 @@ def _frozen(value: Any, field: str = "") -> Any:
         value = _TIME_SAID.sub(TIME_SAID, value)
     frozen = FROZEN.get(field)
     return frozen if isinstance(value, type(frozen)) else value
+
+
+class _NothingMeasured:
+    """A CloudWatch client."""
+
+    def get_metric_data(self, **_: Any) -> dict[str, Any]:
+        return {"MetricDataResults": []}
 
 
 def _is_json(answer: Any) -> bool:
@@ -80,6 +93,7 @@ def answers(
 ) -> dict[str, dict[str, Any]]:
     """What each operation answers an operator who has one row of everything, or an admin."""
     Account().install(monkeypatch)
+    monkeypatch.setattr(aws, "cloudwatch", _NothingMeasured)
     settings.SAMPLES_DIR = str(tmp_path)
     user: User = user_in(roles.OPERATOR)
     built = rows.build(1, owner=user, samples=tmp_path)

@@ -105,7 +105,9 @@ document.addEventListener("DOMContentLoaded", () => {
 // Parts that ask each second are replaced only where the answer differs from the one before: a
 // selected text stays selected. Where the keyboard was in a part, it is there again afterwards.
 const answers = new Map();
+const opened = new Map(); // by the id of a part: which of its folds are open
 let held = null;
+const folds = (part) => [...part.querySelectorAll("details")];
 function likeness(element) {
   for (const name of ["id", "href", "data-copy", "name"]) {
     const value = element.getAttribute(name);
@@ -123,6 +125,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
       return;
     }
     answers.set(target.id, answer);
+    opened.set(target.id, folds(target).map((fold) => fold.open));
   }
   const element = document.activeElement;
   const part = element?.closest("[id]:not(body)");
@@ -139,6 +142,12 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
   if (target.textContent.trim() === fragment.textContent.trim()) event.detail.shouldSwap = false;
 });
 document.addEventListener("htmx:afterSwap", (event) => {
+  const part = document.getElementById(event.target.id); // the new one, where it was replaced whole
+  const open = opened.get(event.target.id);
+  if (part && open && folds(part).length === open.length) {
+    folds(part).forEach((fold, n) => { fold.open ||= open[n]; });
+  }
+  opened.delete(event.target.id);
   localTimes();
   countSeconds();
   if (event.target.id) announce(event.target);

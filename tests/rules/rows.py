@@ -145,6 +145,8 @@ class Rows:
                 return {"secret": "no-such-secret"}
             case ["endpoints", *_]:
                 return {"pk": self.endpoint.pk}
+            case ["invoke", "metrics", *_]:
+                return {"pk": self.endpoint.pk}
             case ["invoke", "samples", *_]:
                 return {"name": self.sample}
             case ["invoke", *_]:

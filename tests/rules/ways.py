@@ -148,6 +148,7 @@ WAYS: dict[str, Ways] = {
     "endpoints_revisions": Ways(
         "endpoint revisions", "endpoints:revisions", "endpoints.md#Change it"
     ),
+    "endpoints_metrics": Ways("metrics", "endpoints:metrics", "observing.md#Metrics"),
     "endpoints_teardown": Ways("teardown", "endpoints:teardown", "api.md#Endpoints"),
     "invocations_create": Ways("invoke", "invocations:run", "invoke.md#By the portal's API"),
     "invocations_list": Ways(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mme_client import errors
 from mme_client.noun import Noun, part
-from mme_client.records import Endpoint, EndpointPlan, Revision
+from mme_client.records import Endpoint, EndpointPlan, Metrics, Revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -148,6 +148,18 @@ class Endpoints(Noun):
     def revisions(self, name: str) -> Iterator[Revision]:
         """What it was asked to be, the newest first."""
         return self._portal.pages(Revision, f"/endpoints/{part(name)}/revisions", {})
+
+    def metrics(self, name: str, *, range: str = "24h") -> Metrics:
+        """What is measured of it, over ``1h``, ``6h``, ``24h``, ``7d`` or ``28d``.
+
+        ``sagemaker``: all calls, whoever made them; ``portal``: those of its pages and its API.
+
+        >>> [one.name for one in portal.endpoints.metrics("demo", range="1h").portal.series]
+        ['calls', 'failed', 'cold', 'latency_p50', 'latency_p99']
+        """
+        path = f"/endpoints/{part(name)}/metrics"
+        answer = self._transport.call("GET", path, query={"range": range})
+        return Metrics.of(answer.document(), self._portal)
 
     def wait_for_change(
         self,

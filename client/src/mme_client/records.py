@@ -554,6 +554,71 @@ class Revision(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Series(Record):
+    """The values of a metric, one for each of the metrics' times; None: nothing was measured."""
+
+    name: str
+    statistic: str
+    unit: str
+    values: list[float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SageMakerMetrics(Record):
+    """What SageMaker measured of all calls; ``problem``: why CloudWatch did not say."""
+
+    problem: str | None
+    series: list[Series]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnMetrics(Record):
+    """What the portal measured of its own calls; ``complete``: whether all are counted."""
+
+    complete: bool
+    series: list[Series]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionCalls(Record):
+    """The portal's own calls of a version in the time of the metrics."""
+
+    model: str
+    number: int
+    calls: int
+    failed: int
+    cold_share: float | None
+    p50_ms: float | None
+    p99_ms: float | None
+    last_call_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsChange(Record):
+    """Something that happened to the endpoint in the time of the metrics."""
+
+    at: datetime
+    action: str
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics(Record):
+    """What is measured of an endpoint."""
+
+    endpoint: str
+    range: str
+    since: datetime
+    until: datetime
+    period_s: int
+    times: list[datetime]
+    sagemaker: SageMakerMetrics
+    portal: OwnMetrics
+    versions: list[VersionCalls]
+    changes: list[MetricsChange]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cost(Record):
     """What instances cost while they run: decimal numbers, as text. A month is 730 hours."""
 

@@ -804,6 +804,44 @@ def endpoints(
 app.add_typer(changing, name="endpoint")
 
 EndpointName = Annotated[str, typer.Argument(metavar="NAME", help=_("The endpoint's name."))]
+
+
+class MetricsRange(enum.StrEnum):
+    """How far back metrics are shown."""
+
+    HOUR = "1h"
+    HOURS = "6h"
+    DAY = "24h"
+    WEEK = "7d"
+    WEEKS = "28d"
+
+
+@_command(
+    app,
+    "metrics",
+    _("What is measured of an endpoint: calls, errors, latency, cold starts, instances."),
+    "mme metrics demo",
+    "mme metrics demo --range 7d --csv > demo.csv",
+)
+def metrics(
+    name: EndpointName,
+    range: Annotated[
+        MetricsRange, typer.Option("--range", help=_("How far back."))
+    ] = MetricsRange.DAY,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help=_("Print a line for each time, as CSV."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import observing
+
+    observing.metrics(
+        name, range=range.value, as_csv=as_csv, json=json, quiet=quiet, timeout=timeout
+    )
+
+
 Reason = Annotated[
     str,
     typer.Option(

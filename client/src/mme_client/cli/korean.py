@@ -684,4 +684,23 @@ MESSAGES: dict[str, str] = {
     "quota": "할당량",
     "no limit": "제한 없음",
     "all archives": "전체 아카이브",
+    # --- observing.py ---
+    "What is measured of an endpoint: calls, errors, latency, cold starts, instances.": (
+        "엔드포인트의 측정값: 호출, 오류, 지연 시간, 콜드 스타트, 인스턴스."
+    ),
+    "How far back.": "얼마나 과거까지 볼지 지정합니다.",
+    "Print a line for each time, as CSV.": "시간마다 한 줄씩 CSV로 출력합니다.",
+    "Give one of --json and --csv.": "--json과 --csv 중 하나만 지정하세요.",
+    "{since} to {until}, in bins of {minutes} min": "{since} ~ {until}, {minutes}분 간격",
+    "all calls, by SageMaker": "모든 호출(SageMaker 측정)",
+    "calls by the portal": "포털의 호출",
+    "Nothing was measured in this time.": "이 시간 동안 측정된 값이 없습니다.",
+    "metric": "지표",
+    "bins": "시간별 값",
+    "highest": "최고",
+    "last": "마지막",
+    "cold": "콜드",
+    "p50": "p50",
+    "p99": "p99",
+    "never": "없음",
 }

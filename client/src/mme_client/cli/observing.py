@@ -1,0 +1,132 @@
+"""``mme metrics``: what is measured of an endpoint."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from mme_client.cli.running import WrongUse, running
+from mme_client.cli.terminal import Terminal, at, ms, print_
+from mme_client.cli.words import _
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mme_client.records import Metrics, Series
+
+_BARS = "▁▂▃▄▅▆▇█"
+#: What is no number of a bin: nothing was measured.
+_GAP = "·"
+#: As many letters as a line of bars has.
+_WIDTH = 36
+
+
+def metrics(
+    name: str, *, range: str, as_csv: bool, json: bool, quiet: bool, timeout: float | None
+) -> None:
+    """Print what is measured, with a line of bars for each metric; or as CSV."""
+    if as_csv and json:
+        raise WrongUse(_("Give one of --json and --csv."))
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        found = portal.endpoints.metrics(name, range=range)
+        if json:
+            terminal.document(found.document)
+        elif as_csv:
+            _print_csv(found)
+        else:
+            _show(terminal, found)
+
+
+def _print_csv(found: Metrics) -> None:
+    """A line for each time, a column for each metric."""
+    columns = [("sagemaker", one) for one in found.sagemaker.series]
+    columns += [("portal", one) for one in found.portal.series]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["at", *(f"{whose}_{one.name}_{one.unit}" for whose, one in columns)])
+    for number, time in enumerate(found.times):
+        writer.writerow([time.isoformat(), *(_cell(one.values[number]) for _whose, one in columns)])
+    print_(text.getvalue().rstrip("\n"))
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(int(value) if value == int(value) else value)
+
+
+def _show(terminal: Terminal, found: Metrics) -> None:
+    span = _("{since} to {until}, in bins of {minutes} min").format(
+        since=at(found.since), until=at(found.until), minutes=found.period_s // 60
+    )
+    terminal.line(f"{found.endpoint}: {span}")
+    whose = [
+        (_("all calls, by SageMaker"), found.sagemaker.series, found.sagemaker.problem),
+        (_("calls by the portal"), found.portal.series, None),
+    ]
+    headings = (_("metric"), _("bins"), _("highest"), _("last"))
+    for title, series, problem in whose:
+        terminal.line("")
+        terminal.line(title)
+        known = [one for one in series if any(value is not None for value in one.values)]
+        if problem:
+            terminal.line(problem)
+        elif not known:
+            terminal.line(_("Nothing was measured in this time."))
+        else:
+            terminal.table(headings, [_row(one) for one in known])
+    if found.versions:
+        terminal.line("")
+        _show_versions(terminal, found)
+
+
+def _show_versions(terminal: Terminal, found: Metrics) -> None:
+    headings = (
+        *(_("version"), _("calls"), _("failed"), _("cold"), _("p50"), _("p99")),
+        _("last call"),
+    )
+    rows = [
+        (
+            f"{one.model}:{one.number}",
+            str(one.calls),
+            str(one.failed),
+            "" if one.cold_share is None else _written(one.cold_share, "share"),
+            ms(one.p50_ms),
+            ms(one.p99_ms),
+            at(one.last_call_at) or _("never"),
+        )
+        for one in found.versions
+    ]
+    terminal.table(headings, rows)
+
+
+def _row(one: Series) -> tuple[str, str, str, str]:
+    known = [value for value in one.values if value is not None]
+    return (
+        one.name,
+        bars(one.values),
+        _written(max(known), one.unit),
+        _written(known[-1], one.unit),
+    )
+
+
+def bars(values: Sequence[float | None]) -> str:
+    """Values as letters of different height, from zero on; of many bins the highest of some."""
+    every = -(-len(values) // _WIDTH) or 1
+    parts = [values[n : n + every] for n in range(0, len(values), every)]
+    highest = [max((value for value in part if value is not None), default=None) for part in parts]
+    top = max((value for value in highest if value is not None), default=0) or 1
+    return "".join(
+        _GAP if value is None else _BARS[min(7, int(value / top * 7 + 0.5))] for value in highest
+    )
+
+
+def _written(value: float, unit: str) -> str:
+    if unit == "ms":
+        return ms(value)
+    if unit == "share":
+        return f"{100 * value:.1f} %"
+    if unit == "percent":
+        return f"{value:.1f} %"
+    return f"{value:.0f}" if value == int(value) else f"{value:.1f}"

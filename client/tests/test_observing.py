@@ -1,0 +1,99 @@
+"""``mme metrics``: bars for people, CSV and JSON for programs."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from client.tests.conftest import Ran
+from client.tests.fake_portal import EXAMPLES, FakePortal, Says, problem
+from mme_client import Portal
+from mme_client.cli.observing import bars
+
+Mme = Callable[..., Ran]
+EXAMPLE: dict[str, Any] = EXAMPLES["endpoints_metrics"]["200"]
+SERIES = [
+    {"name": "invocations", "statistic": "Sum", "unit": "count", "values": [0, None, 8]},
+    {"name": "cache_hit", "statistic": "Average", "unit": "share", "values": [None, None, 0.75]},
+    {"name": "disk_average", "statistic": "Average", "unit": "percent", "values": [None] * 3},
+]
+OWN = [{"name": "latency_p99", "statistic": "p99", "unit": "ms", "values": [1500.0, 2.5, None]}]
+TIMES = ["2026-01-31T09:30:00Z", "2026-01-31T09:31:00Z", "2026-01-31T09:32:00Z"]
+METRICS = EXAMPLE | {
+    "endpoint": "demo",
+    "times": TIMES,
+    "sagemaker": {"problem": None, "series": SERIES},
+    "portal": {"complete": True, "series": OWN},
+}
+
+
+def test_people_get_a_line_of_bars_for_what_was_measured(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(document=METRICS)]
+    ran = mme("metrics", "demo", "--range", "1h", url=fake.url, token="t")
+    assert ran.code == 0
+    assert fake.requests[0].target == "/api/v1/endpoints/demo/metrics?range=1h"
+    lines = {line.split()[0]: line.split() for line in ran.out.splitlines() if line.strip()}
+    assert lines["invocations"] == ["invocations", "▁·█", "8", "8"]
+    assert lines["cache_hit"][2:] == ["75.0", "%", "75.0", "%"]
+    assert lines["latency_p99"][1] == "█▁·"
+    assert "disk_average" not in ran.out
+    assert "all calls, by SageMaker" in ran.out
+    assert "calls by the portal" in ran.out
+
+
+def test_why_cloudwatch_does_not_say_is_told(mme: Mme, fake: FakePortal) -> None:
+    told = {"problem": "It may not ask\x1b[31m.", "series": SERIES}
+    fake.answers = [Says(document=METRICS | {"sagemaker": told})]
+    ran = mme("metrics", "demo", url=fake.url, token="t")
+    assert ran.code == 0
+    assert "It may not ask\ufffd[31m." in ran.out
+    assert "invocations" not in ran.out
+    assert "latency_p99" in ran.out
+
+
+def test_csv_has_a_line_for_each_time(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(document=METRICS)]
+    rows = list(
+        csv.DictReader(io.StringIO(mme("metrics", "demo", "--csv", url=fake.url, token="t").out))
+    )
+    assert [row["at"] for row in rows] == [time.replace("Z", "+00:00") for time in TIMES]
+    assert [row["sagemaker_invocations_count"] for row in rows] == ["0", "", "8"]
+    assert [row["portal_latency_p99_ms"] for row in rows] == ["1500", "2.5", ""]
+
+
+def test_json_is_what_the_api_answers(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(document=METRICS)]
+    assert json.loads(mme("metrics", "demo", "--json", url=fake.url, token="t").out) == METRICS
+    assert mme("metrics", "demo", "--json", "--csv", url=fake.url, token="t").code == 2
+    assert mme("metrics", "demo", "--range", "2h", url=fake.url, token="t").code == 2
+
+
+def test_an_endpoint_that_is_not_there_is_told(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [problem("not-found", 404)]
+    assert mme("metrics", "nobody", url=fake.url, token="t").code == 3
+
+
+def test_programs_get_numbers_and_gaps(fake: FakePortal) -> None:
+    fake.answers = [Says(document=METRICS)]
+    found = Portal(fake.url, token="t").endpoints.metrics("demo")
+    assert found.sagemaker.series[0].values == [0, None, 8]
+    assert found.times[2].minute == 32
+
+
+@pytest.mark.parametrize(
+    ("values", "drawn"),
+    [
+        ([], ""),
+        ([None, None], "··"),
+        ([0, 0], "▁▁"),
+        ([1, 2, 4], "▃▅█"),
+        ([1] + [0] * 71, "█" + "▁" * 35),
+    ],
+)
+def test_bars_begin_at_zero_and_show_the_highest_of_many(
+    values: list[float | None], drawn: str
+) -> None:
+    assert bars(values) == drawn

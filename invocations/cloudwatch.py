@@ -1,0 +1,161 @@
+"""What SageMaker measured of an endpoint: all calls, whoever made them. From CloudWatch."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from django.conf import settings
+
+from core import aws, errors
+from core.remembered import Shared
+from core.sentences import phrase
+from endpoints.models import Endpoint
+from endpoints.sagemaker import VARIANT
+from invocations.windows import Range, Window
+
+logger = logging.getLogger(__name__)
+
+Values = Sequence[float | None]
+Unit = Literal["count", "ms", "share", "percent"]
+
+_CALLS, _INSTANCES = "AWS/SageMaker", "/aws/sagemaker/Endpoints"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of CloudWatch with a statistic; its values times ``factor`` are in ``unit``."""
+
+    name: str
+    of: str
+    statistic: str
+    unit: Unit
+    factor: float = 1.0
+    namespace: str = _CALLS
+
+
+def _times(name: str, of: str, **statistics: str) -> list[Metric]:
+    """Times, which SageMaker measures in microseconds."""
+    return [Metric(f"{name}_{key}", of, stat, "ms", 0.001) for key, stat in statistics.items()]
+
+
+def _use(name: str, of: str) -> list[Metric]:
+    return [
+        Metric(f"{name}_average", of, "Average", "percent", namespace=_INSTANCES),
+        Metric(f"{name}_maximum", of, "Maximum", "percent", namespace=_INSTANCES),
+    ]
+
+
+_PERCENTILES = {"p50": "p50", "p90": "p90", "p99": "p99"}
+# Names and statistics are those of DG/multi-model-endpoint-cloudwatch-metrics and
+# DG/monitoring-cloudwatch. The number of loads is that of the times which they took.
+METRICS: Final[Sequence[Metric]] = (
+    Metric("invocations", "Invocations", "Sum", "count"),
+    Metric("errors_4xx", "Invocation4XXErrors", "Sum", "count"),
+    Metric("errors_5xx", "Invocation5XXErrors", "Sum", "count"),
+    *_times("model_latency", "ModelLatency", **_PERCENTILES),
+    *_times("overhead_latency", "OverheadLatency", **_PERCENTILES),
+    Metric("cache_hit", "ModelCacheHit", "Average", "share"),
+    *_times("loading_wait", "ModelLoadingWaitTime", average="Average", maximum="Maximum"),
+    Metric("downloads", "ModelDownloadingTime", "SampleCount", "count"),
+    Metric("loads", "ModelLoadingTime", "SampleCount", "count"),
+    Metric("unloads", "ModelUnloadingTime", "SampleCount", "count"),
+    Metric("loaded_models", "LoadedModelCount", "Average", "count", namespace=_INSTANCES),
+    *_use("cpu", "CPUUtilization"),
+    *_use("memory", "MemoryUtilization"),
+    *_use("disk", "DiskUtilization"),
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The values of each metric by its name, one for each bin; None: nothing was measured then.
+
+    ``problem``: why there are none.
+    """
+
+    window: Window
+    values: Mapping[str, Values]
+    problem: errors.AwsError | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether anything was measured."""
+        return any(value is not None for row in self.values.values() for value in row)
+
+
+_SHARED: Shared[tuple[int, Range], Measured] = Shared(keep_s=settings.METRICS_KEEP_S)
+
+
+def measured(endpoint: Endpoint, range: Range, now: datetime) -> Measured:
+    """What was measured until ``now``; for all who look within METRICS_KEEP_S, one call.
+
+    Takes some seconds at most. A call that fails is not repeated earlier either.
+    """
+    found = _SHARED.get((endpoint.pk, range), lambda: _ask(endpoint, Window.until(now, range)))
+    assert found is not None
+    return found
+
+
+def _ask(endpoint: Endpoint, window: Window) -> Measured:
+    queries = [_query(endpoint.name, number, metric, window) for number, metric in _numbered()]
+    try:
+        with aws.translated(phrase("asking CloudWatch for the metrics of an endpoint")):
+            answer = aws.cloudwatch().get_metric_data(
+                MetricDataQueries=queries,
+                StartTime=window.begin,
+                EndTime=window.end,
+                ScanBy="TimestampAscending",
+            )
+    except errors.AwsError as problem:
+        logger.warning("The metrics of %s are not known: %s", endpoint.name, problem)
+        return Measured(window, {metric.name: [None] * window.bins for metric in METRICS}, problem)
+    found = {one["Id"]: one for one in answer["MetricDataResults"]}
+    return Measured(
+        window,
+        {
+            metric.name: _values(endpoint, metric, found.get(_id(number), {}), window)
+            for number, metric in _numbered()
+        },
+    )
+
+
+def _numbered() -> list[tuple[int, Metric]]:
+    return list(enumerate(METRICS))
+
+
+def _id(number: int) -> str:
+    """An id of a query begins with a small letter (CloudWatch API, MetricDataQuery)."""
+    return f"m{number}"
+
+
+def _query(name: str, number: int, metric: Metric, window: Window) -> dict[str, Any]:
+    dimensions = {"EndpointName": name, "VariantName": VARIANT}
+    return {
+        "Id": _id(number),
+        "MetricStat": {
+            "Metric": {
+                "Namespace": metric.namespace,
+                "MetricName": metric.of,
+                "Dimensions": [{"Name": key, "Value": dimensions[key]} for key in dimensions],
+            },
+            "Period": int(window.step.total_seconds()),
+            "Stat": metric.statistic,
+        },
+    }
+
+
+def _values(
+    endpoint: Endpoint, metric: Metric, result: Mapping[str, Any], window: Window
+) -> list[float | None]:
+    """The values by bin. Those of an earlier endpoint of the same name are left out."""
+    values: list[float | None] = [None] * window.bins
+    for at, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=False):
+        place = window.place(at)
+        if place is None or at + window.step <= endpoint.created_at:
+            continue
+        if endpoint.gone_at is not None and at > endpoint.gone_at:
+            continue
+        values[place] = value * metric.factor
+    return values

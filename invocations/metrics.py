@@ -1,0 +1,48 @@
+"""What is measured of an endpoint: by SageMaker, by the portal itself, and what happened then."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from activity.models import Event
+from core import clock
+from endpoints.events import CHANGES
+from endpoints.models import Endpoint
+from invocations import cloudwatch, own_calls, recording
+from invocations.cloudwatch import Measured
+from invocations.own_calls import OwnCalls
+from invocations.windows import Range, Window
+
+#: The latest changes that are marked.
+MOST_MARKS = 20
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The metrics of a window. ``events``: what happened to the endpoint then, in order."""
+
+    endpoint: Endpoint
+    window: Window
+    measured: Measured
+    own: OwnCalls
+    events: Sequence[Event]
+
+
+def metrics_of(*, endpoint: Endpoint, range: Range) -> Metrics:
+    """The metrics of the time before now; of an endpoint that is gone, of that before its end.
+
+    Where CloudWatch does not answer, ``measured.problem`` says why, after some seconds; the rest
+    is known.
+    """
+    recording.recorder().settle()
+    measured = cloudwatch.measured(endpoint, range, endpoint.gone_at or clock.now())
+    window = measured.window
+    events = Event.objects.about(Endpoint.activity_kind, endpoint.pk).filter(
+        action__in=CHANGES, at__gte=window.begin, at__lt=window.end
+    )
+    return Metrics(
+        endpoint=endpoint,
+        window=window,
+        measured=measured,
+        own=own_calls.calls_of(endpoint, window),
+        events=list(reversed(events[:MOST_MARKS])),
+    )

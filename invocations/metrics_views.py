@@ -1,0 +1,41 @@
+"""What an endpoint's page shows of its metrics, and asks again while it is open."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from core.permissions import require_permission
+from endpoints.models import Endpoint
+from invocations import metric_charts
+from invocations.metrics import metrics_of
+from invocations.windows import Range
+
+MAY_LOOK = "endpoints.view_endpoint"
+
+
+def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
+    """What templates/invocations/_metrics.html shows; ``?range=`` says of which time."""
+    asked = request.GET.get("range", "")
+    range = Range(asked) if asked in Range.values else Range.DAY
+    metrics = metrics_of(endpoint=endpoint, range=range)
+    return {
+        "endpoint": endpoint,
+        "ranges": Range,
+        "range": range,
+        "metrics": metrics,
+        "every_s": settings.METRICS_KEEP_S,
+        "of_sagemaker": metric_charts.of_sagemaker(metrics) if metrics.measured.any else [],
+        "of_portal": metric_charts.of_portal(metrics) if metrics.own.calls else [],
+        "marks": list(enumerate(metrics.events, 1)),
+    }
+
+
+@require_safe
+@require_permission(MAY_LOOK, "look at endpoints")
+def live(request: HttpRequest, pk: int) -> HttpResponse:
+    """The same by itself, for htmx."""
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    return render(request, "invocations/_metrics.html", context_of(request, endpoint))

@@ -1,0 +1,61 @@
+"""What the portal shows of an endpoint's metrics, as localaws measures them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from core import aws, clock, remembered
+from endpoints.models import Endpoint
+from invocations import cloudwatch
+from invocations.windows import Range
+from localaws.tests.conftest import Hosting, s3_url, start
+from localaws.tests.servers import LocalAwsProcess, wait_for
+
+__all__ = ["s3_url", "start"]
+
+
+def test_calls_that_the_portal_did_not_make_are_measured(
+    start: Callable[..., LocalAwsProcess],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    db: None,
+) -> None:
+    process = start("--metrics-seconds", "0.5")
+    monkeypatch.setattr(aws, "cloudwatch", lambda: process.client("cloudwatch"))
+    hosting = Hosting(process, "metrics")
+    endpoint = Endpoint.objects.create(name="demo", state=Endpoint.State.IN_SERVICE)
+    hosting.put_model(tmp_path, "a.tar.gz", load_seconds=0.2)
+    hosting.put_model(tmp_path, "b.tar.gz")
+    hosting.create("demo", Environment={"SAGEMAKER_TINY_CAPACITY": "1"})
+    for target in ("a.tar.gz", "a.tar.gz", "a.tar.gz", "b.tar.gz"):
+        hosting.invoke("demo", target)
+    with pytest.raises(ClientError):
+        hosting.invoke("demo", "none.tar.gz")
+
+    def look() -> cloudwatch.Measured | None:
+        for each in remembered.ALL:
+            each.clear()
+        found = cloudwatch.measured(endpoint, Range.HOUR, clock.now())
+        assert found.problem is None
+        used = [value for value in found.values["memory_average"] if value]
+        calls = sum(value or 0 for value in found.values["invocations"])
+        return found if used and calls == 5 else None
+
+    found = wait_for(look, 30, "the metrics")
+
+    def known(name: str) -> list[float]:
+        return [value for value in found.values[name] if value is not None]
+
+    assert sum(known("errors_4xx")) == 1
+    assert sum(known("loads")) == 2
+    assert sum(known("downloads")) == 2
+    assert sum(known("unloads")) == 1
+    assert all(0 < value < 1 for value in known("cache_hit"))
+    assert 150 < max(known("loading_wait_maximum")) < 60_000  # ms
+    for name in ("model_latency", "overhead_latency"):
+        p50, p90, p99 = (known(f"{name}_{key}")[-1] for key in ("p50", "p90", "p99"))
+        assert 0 < p50 <= p90 <= p99 < 60_000
+    assert 0 < max(known("loaded_models")) <= 1
+    assert 0 < known("memory_average")[-1] <= known("memory_maximum")[-1] < 100
