@@ -1,6 +1,6 @@
 """The charts of an endpoint's metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -120,19 +120,16 @@ def of_portal(metrics: Metrics) -> list[Chart]:
     bins = metrics.own.bins
     empty = _("The portal called no model of this endpoint in this time.")
 
-    def warm(tally: Tally) -> float | None:
-        return tally.calls - tally.failed - tally.cold if tally.calls else None
-
-    def of_bins(name: str) -> Sequence[float | None]:
-        return [getattr(one, name) if one.calls else None for one in bins]
+    def of_bins(value: Callable[[Tally], float | None]) -> Sequence[float | None]:
+        return [value(one) if one.calls else None for one in bins]
 
     return [
         _over_time(
             metrics,
             [
-                Series(_("warm"), [warm(one) for one in bins]),
-                Series(_("cold starts"), of_bins("cold")),
-                Series(_("failed"), of_bins("failed")),
+                Series(_("warm"), of_bins(lambda one: one.calls - one.failed - one.cold)),
+                Series(_("cold starts"), of_bins(lambda one: one.cold)),
+                Series(_("failed"), of_bins(lambda one: one.failed)),
             ],
             title=_("Calls by the portal"),
             unit_name=_per_bin(metrics),
@@ -142,7 +139,10 @@ def of_portal(metrics: Metrics) -> list[Chart]:
         ),
         _over_time(
             metrics,
-            [Series("p50", of_bins("p50_ms")), Series("p99", of_bins("p99_ms"))],
+            [
+                Series("p50", of_bins(lambda one: one.p50_ms)),
+                Series("p99", of_bins(lambda one: one.p99_ms)),
+            ],
             title=_("How long they took"),
             about=_("From the portal's request until the answer, waits included."),
             unit=charts.MILLISECONDS,

@@ -14,6 +14,7 @@ from core.api.operations import operation
 from core.api.problems import Problem
 from core.api.schema import OneOf, Parameters, Schema
 from endpoints.models import Endpoint
+from endpoints.panels import MAY_LOOK
 from invocations import cloudwatch
 from invocations.metrics import Metrics, metrics_of
 from invocations.own_calls import Tally
@@ -21,8 +22,6 @@ from invocations.windows import Range
 from models_catalog.models import Version
 
 router = Router(tags=["endpoints"])
-
-_MAY_LOOK, _LOOKING = "endpoints.view_endpoint", "look at endpoints"
 
 MetricsRange = Annotated[str, OneOf(Range)]
 
@@ -96,7 +95,7 @@ class MetricsOut(Schema):
 
 @operation(
     router, "GET", "/endpoints/{name}/metrics", id="endpoints_metrics", scope=Scope.READ,
-    permission=_MAY_LOOK, doing=_LOOKING, response={200: MetricsOut},
+    permission=MAY_LOOK, doing="look at endpoints", response={200: MetricsOut},
 )  # fmt: skip
 def metrics(request: HttpRequest, name: str, query: Query[MetricsParameters]) -> Any:
     """What is measured of an endpoint: by SageMaker of all calls, by the portal of its own.

@@ -9,11 +9,10 @@ from django.views.decorators.http import require_safe
 
 from core.permissions import require_permission
 from endpoints.models import Endpoint
+from endpoints.panels import MAY_LOOK
 from invocations import metric_charts
 from invocations.metrics import metrics_of
 from invocations.windows import Range
-
-MAY_LOOK = "endpoints.view_endpoint"
 
 
 def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from core import panels
 from endpoints import last_calls
 from endpoints.models import Endpoint
+from endpoints.panels import MAY_LOOK
 from invocations import metrics_views, side_by_side
 from invocations.models import AnswerComparison, Invocation, LabelledPicture
 from invocations.today import calls_today
@@ -64,7 +65,7 @@ def register_all() -> None:
     panels.register(
         "endpoint.metrics",
         "invocations/_metrics.html",
-        permission=metrics_views.MAY_LOOK,
+        permission=MAY_LOOK,
         context=metrics_views.context_of,
     )
 

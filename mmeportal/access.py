@@ -147,7 +147,9 @@ ACCESS: dict[str, Access] = {
     "endpoints:torn-down": Access(VIEWER),
     "endpoints:models": Access(VIEWER),
     "endpoints:use": Access(VIEWER),
-    "endpoints:metrics": Access(VIEWER),
+    "endpoints:metrics": Access(
+        VIEWER, queries=15, why="the head of the tabs, and calls, versions and changes"
+    ),
     "endpoints:configuration": Access(VIEWER),
     "endpoints:history": Access(VIEWER),
     "endpoints:revisions": Access(VIEWER),

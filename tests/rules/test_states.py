@@ -32,6 +32,7 @@ PORTAL = (
 NO_STATES = {
     ("models_catalog/views.py", "uploaded"): "the name of a column, in the address",
     ("models_catalog/api.py", "uploaded"): "an order of the list",
+    ("invocations/metrics_api.py", "failed"): "a field and a series of the API",
     ("endpoints/api.py", "running"): "a field of the API",
     ("endpoints/api.py", "updating"): "a field of the API",
     ("models_catalog/told.py", "rolled_back"): "a part of the codes of events",
