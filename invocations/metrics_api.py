@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from ninja import Query, Router
 from pydantic import Field
 
@@ -22,6 +23,8 @@ from invocations.windows import Range
 from models_catalog.models import Version
 
 router = Router(tags=["endpoints"])
+
+_LOOKING = gettext_noop("look at endpoints")
 
 MetricsRange = Annotated[str, OneOf(Range)]
 
@@ -95,7 +98,7 @@ class MetricsOut(Schema):
 
 @operation(
     router, "GET", "/endpoints/{name}/metrics", id="endpoints_metrics", scope=Scope.READ,
-    permission=MAY_LOOK, doing="look at endpoints", response={200: MetricsOut},
+    permission=MAY_LOOK, doing=_LOOKING, response={200: MetricsOut},
 )  # fmt: skip
 def metrics(request: HttpRequest, name: str, query: Query[MetricsParameters]) -> Any:
     """What is measured of an endpoint: by SageMaker of all calls, by the portal of its own.
