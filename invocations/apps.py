@@ -16,7 +16,7 @@ class InvocationsConfig(AppConfig):
         from core import palette
         from invocations import found, of_version, panels
         from invocations.events import TEMPLATES
-        from invocations.models import AnswerComparison
+        from invocations.models import AnswerComparison, Experiment
         from models_catalog import comparing, retiring
 
         codes.register(TEMPLATES)
@@ -25,6 +25,8 @@ class InvocationsConfig(AppConfig):
             AnswerComparison,
             label=gettext_lazy("Comparisons of answers"),
         )
+        subjects.register(Experiment.activity_kind, Experiment, label=gettext_lazy("Experiments"))
+        roles.grant(roles.OPERATOR, "invocations.run_large_experiment")
         roles.grant(roles.ADMIN, "invocations.empty_test_set")
         panels.register_all()
         palette.register(found.pages)

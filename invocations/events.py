@@ -23,5 +23,10 @@ TEMPLATES: Final = {
         "Had %(one)s and %(other)s called with the same pictures on %(endpoint)s (pictures: "
         "%(count)s)."
     ),
+    "experiment.requested": _(
+        "Began the experiment “%(name)s” on %(endpoint)s (calls: %(calls)s, versions: "
+        "%(versions)s)."
+    ),
+    "experiment.stopped": _("Stopped the experiment “%(name)s”."),
     "model.test_set_emptied": _("Emptied the test set of %(name)s (pictures deleted: %(count)s)."),
 }

@@ -17,6 +17,12 @@ def pages(user: Any, query: str) -> list[Hit]:
         return []
     known = [
         Hit(gettext_lazy("Call a model"), reverse("invocations:page"), "invoke", _("Page")),
+        Hit(
+            gettext_lazy("Experiments"),
+            reverse("invocations:experiments"),
+            "flask-conical",
+            _("Page"),
+        ),
         Hit(gettext_lazy("All calls"), reverse("invocations:calls"), "activity", _("Page")),
     ]
     return [hit for hit in known if matches(hit.label, query)]

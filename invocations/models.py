@@ -522,3 +522,121 @@ class ComparedPicture(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ExperimentQuerySet(LeaseQuerySet["Experiment"]):
+    """The questions that pages and jobs ask of the experiments."""
+
+    def listed(self) -> Self:
+        """With what a line of a list names, without what the job alone reads."""
+        return self.select_related("endpoint", "created_by").defer("progress")
+
+    def unfinished(self) -> Self:
+        """Those that wait for their process, or run."""
+        return self.filter(state__in=Experiment.UNSETTLED)
+
+    def claim_columns(self) -> dict[str, Any]:
+        """Count the attempts, so that one that ends its processes is given up."""
+        return {"attempts": F("attempts") + 1}
+
+
+class Experiment(Leased):
+    """Many calls of several versions on one endpoint, drawn at random, and what came of them.
+
+    A process of its own makes them (invocations/experiments/).
+    """
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        WAITING = "waiting", _("Waiting")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        STOPPED = "stopped", _("Stopped")
+        FAILED = "failed", _("Failed")
+
+    class Pictures(models.TextChoices):
+        """What is sent."""
+
+        SAMPLES = "samples", _("The samples")
+        TEST_SET = "test-set", _("The test set of each model")
+
+    UNSETTLED = (State.WAITING, State.RUNNING)
+    #: What events are about (activity/subjects.py).
+    activity_kind = "experiment"
+
+    uid = models.CharField(max_length=32, unique=True, editable=False, default=new_uid)
+    name = models.CharField(max_length=100, blank=True)
+    endpoint = models.ForeignKey(
+        "endpoints.Endpoint", on_delete=models.CASCADE, related_name="experiments"
+    )
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_by_name = models.CharField(max_length=150, blank=True)
+
+    named = models.CharField(max_length=1000, help_text="What was named: digits:*, digits@live.")
+    targets = models.JSONField(help_text="What that was when it began (experiments/targets.py).")
+    calls = models.PositiveIntegerField(help_text="How many are to be made.")
+    callers = models.PositiveIntegerField(help_text="So many calls are under way at a time.")
+    rate = models.FloatField(
+        null=True, blank=True, help_text="Calls a second; None: each caller calls after its answer."
+    )
+    draw = models.CharField(max_length=20, help_text="uniform, or zipf:1.1.")
+    seed = models.PositiveBigIntegerField(help_text="Of the draw: the same one, the same calls.")
+    pictures = models.CharField(max_length=10, choices=Pictures, default=Pictures.SAMPLES)
+
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_index=True)
+    stop_wanted = models.BooleanField(default=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True, help_text="Why it ended early, in English.")
+    error_code = models.JSONField(null=True, help_text="The same as a code with parameters.")
+    attempts = models.PositiveIntegerField(default=0, help_text="Of processes, without a result.")
+    progress = models.JSONField(
+        default=dict, help_text="What the next process goes on from (experiments/running.py)."
+    )
+    result = models.JSONField(
+        default=dict, help_text="What came of it so far (experiments/tally.py)."
+    )
+
+    objects = ExperimentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+        permissions = [("run_large_experiment", _("Can run large experiments"))]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        """Its page."""
+        return reverse("invocations:experiment", args=[self.uid])
+
+    @property
+    def title(self) -> str:
+        """Its name; without one, what it calls."""
+        if self.name:
+            return self.name
+        told = {"models": self.named, "endpoint": self.endpoint.name}
+        return gettext("%(models)s on %(endpoint)s") % told
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether calls are left to be made."""
+        return self.state in self.UNSETTLED
+
+    @property
+    def said(self) -> Sentence | None:
+        """Why it ended early, in the reader's language."""
+        return Sentence.from_json(self.error_code, self.error) if self.error else None
+
+    @property
+    def badge(self) -> Badge:
+        """How far it is."""
+        label = self.get_state_display()
+        if self.unsettled and self.stop_wanted:
+            label = gettext("Stopping")
+        return Badge(self.state, label, spinning=self.unsettled)

@@ -41,6 +41,13 @@ def register_all() -> None:
         panels.register(
             slot, "invocations/_button.html", permission=MAY_INVOKE, context=context, order=10
         )
+    panels.register(
+        "endpoint.actions",
+        "invocations/_experiment_button.html",
+        permission=MAY_INVOKE,
+        context=_experiment_button,
+        order=20,
+    )
     panels.register("home.strip", "invocations/_today.html", permission=MAY_INVOKE, context=_today)
     panels.register(
         "home.more",
@@ -80,6 +87,10 @@ def _home_button(request: HttpRequest) -> dict[str, Any]:
 
 def _endpoint_button(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any] | None:
     return _button("primary", f"?endpoint={endpoint.pk}") if endpoint.serving else None
+
+
+def _experiment_button(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any] | None:
+    return {"endpoint": endpoint} if endpoint.serving else None
 
 
 def _small_endpoint_button(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any] | None:

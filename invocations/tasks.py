@@ -3,16 +3,22 @@
 import threading
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
 from django.conf import settings
 
 from invocations import pictures_kept, services, side_by_side
+from invocations.experiments import process as experiment_process
+from invocations.experiments import services as experiments
+
+worker_shutting_down.connect(experiment_process.end_all)
 
 
 @shared_task
 def sweep() -> None:
-    """Give up calls whose process is gone, drop old pictures, go on with comparisons; for beat."""
+    """Give up lost calls, drop old pictures, go on with comparisons and experiments; for beat."""
     services.sweep()
     side_by_side.resume()
+    experiments.resume()
 
 
 @shared_task
@@ -39,3 +45,12 @@ def compare_answers(comparison_pk: int) -> None:
         side_by_side.step(comparison_pk=comparison_pk)
     finally:
         _places.release()
+
+
+@shared_task(expires=10)
+def experiment(experiment_pk: int) -> None:
+    """Start the process of an experiment, and be done: this thread is free for other jobs.
+
+    Where the maximum is running, the message is dropped; the sweep sends another one in seconds.
+    """
+    experiment_process.start(experiment_pk)

@@ -4,6 +4,7 @@ from django.urls import path
 
 import models_catalog.urls  # noqa: F401  (knows how a model is named in an address)
 from invocations import comparison_views as comparisons
+from invocations import experiment_views as experiments
 from invocations import metrics_views, views
 from invocations import set_views as test_sets
 
@@ -20,6 +21,13 @@ urlpatterns = [
     path("comparisons/start/", comparisons.start, name="comparison-start"),
     path("comparisons/<slug:uid>/", comparisons.page, name="comparison"),
     path("comparisons/<slug:uid>/csv/", comparisons.as_csv, name="comparison-csv"),
+    path("experiments/", experiments.listed, name="experiments"),
+    path("experiments/new/", experiments.new, name="experiment-new"),
+    path("experiments/<slug:uid>/", experiments.page, name="experiment"),
+    path("experiments/<slug:uid>/stop/", experiments.stop, name="experiment-stop"),
+    path("experiments/<slug:uid>/name/", experiments.rename, name="experiment-rename"),
+    path("experiments/<slug:uid>/csv/", experiments.as_csv, name="experiment-csv"),
+    path("experiments/<slug:uid>/json/", experiments.as_json, name="experiment-json"),
     path("calls/", views.calls, name="calls"),
     path("<int:pk>/picture/", views.picture, name="picture"),
     path("<int:pk>/wrong/", test_sets.wrong, name="wrong"),

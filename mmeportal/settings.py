@@ -393,6 +393,12 @@ JOURNAL_DIR = env_str("JOURNAL_DIR", str(BASE_DIR / ".local" / "journal"))
 METRICS_KEEP_S = env_int("METRICS_KEEP_S", 30, least=1)
 INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
 WEB_THREADS = env_int("WEB_THREADS", 16, least=2)  # the Procfile hands it to the web server
+# Experiments (invocations/experiments/): how many run beside one worker, and how large they may be.
+EXPERIMENTS_AT_ONCE = env_int("EXPERIMENTS_AT_ONCE", 2, least=1)
+EXPERIMENT_CALLS = env_int("EXPERIMENT_CALLS", 10_000, least=1, most=10_000)
+EXPERIMENT_CALLS_VIEWER = env_int("EXPERIMENT_CALLS_VIEWER", 1000, least=1, most=10_000)
+EXPERIMENT_CALLERS = env_int("EXPERIMENT_CALLERS", 32, least=1, most=32)
+EXPERIMENT_CALLERS_VIEWER = env_int("EXPERIMENT_CALLERS_VIEWER", 8, least=1, most=32)
 SAMPLES_DIR = env_str("SAMPLES_DIR", "")
 DEMO_ARCHIVE = env_str("DEMO_ARCHIVE", "")
 # Whether "Wrong?" keeps a picture for a model's test set: longer than the day of other pictures,

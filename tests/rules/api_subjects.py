@@ -96,6 +96,8 @@ def _known(path: str, rows: Rows) -> dict[str, Any]:
             return {"id": getattr(made, "uid", made.pk)}
         case ["comparisons", *_]:
             return {"id": rows.comparison.uid}
+        case ["experiments", *_]:
+            return {"id": rows.experiment.uid}
         case ["events", *_]:
             return {"id": 1}
     return {}

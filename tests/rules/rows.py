@@ -24,9 +24,12 @@ from activity.models import Event
 from core import clock
 from core.models import RepeatableCall
 from endpoints.models import Endpoint, Resource, Revision
+from invocations.experiments import tally
+from invocations.experiments.targets import CallTarget
 from invocations.models import (
     AnswerComparison,
     ComparedPicture,
+    Experiment,
     Invocation,
     LabelledPicture,
     Picture,
@@ -83,6 +86,7 @@ class Rows:
     picture: Picture
     labelled: LabelledPicture
     comparison: AnswerComparison
+    experiment: Experiment
     sample: str
     person: User
     token: Token
@@ -149,6 +153,8 @@ class Rows:
                 return {"pk": self.endpoint.pk}
             case ["invoke", "samples", *_]:
                 return {"name": self.sample}
+            case ["invoke", "experiments", *_]:
+                return {"uid": self.experiment.uid}
             case ["invoke", *_]:
                 return {
                     "pk": self.invocation.pk,
@@ -294,6 +300,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         for n in range(count)
     )
     _comparisons(count, owner, endpoint, versions)
+    _experiments(count, owner, endpoint, versions)
     rows = Rows(
         version=version,
         endpoint=endpoint,
@@ -301,6 +308,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         picture=Picture.objects.order_by("pk")[0],
         labelled=LabelledPicture.objects.order_by("pk")[0],
         comparison=AnswerComparison.objects.order_by("pk")[0],
+        experiment=Experiment.objects.order_by("pk")[0],
         sample="sample-0.jpg",
         person=people[0],
         token=Token.objects.filter(user=owner)[0],
@@ -343,6 +351,35 @@ def _comparisons(count: int, owner: User, endpoint: Endpoint, versions: list[Any
         )
         for labelled, answer in zip(LabelledPicture.objects.order_by("pk"), answers, strict=True)
     )
+
+
+def _experiments(count: int, owner: User, endpoint: Endpoint, versions: list[Any]) -> None:
+    """As many experiments, each with as many targets."""
+    targets = [
+        CallTarget(f"{one.model.name}:{one.number}", one.pk, one.target_model, "digits-0:*")
+        for one in versions[:count]
+    ]
+    tallies = [tally.TargetTally() for _one in targets]
+    for one in tallies:
+        one.add(tally.MadeCall(0, 0.5, 300.0, cold=True, label="zero", probability=0.9))
+        one.add(tally.MadeCall(1, 0.6, 12.0, cold=False, label="zero", probability=0.9))
+        one.add(tally.MadeCall(2, 0.7, 5.0, error="model-failed"))
+    for n in range(count):
+        Experiment.objects.create(
+            uid=f"{n:032x}",
+            name=f"Experiment {n}",
+            endpoint=endpoint,
+            created_by=owner,
+            created_by_name=owner.username,
+            named="digits-0:*",
+            targets=[one.as_json() for one in targets],
+            calls=3 * len(targets),
+            callers=8,
+            draw="zipf:1.1",
+            seed=7,
+            state=Experiment.State.DONE,
+            result=tally.result([one.name for one in targets], tallies, 1.5),
+        )
 
 
 def _jpeg() -> bytes:

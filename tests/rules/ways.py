@@ -166,6 +166,17 @@ WAYS: dict[str, Ways] = {
         "invocations:picture",
         "invoke.md#By the portal's API",
     ),
+    "experiments_create": Ways("experiment", "invocations:experiment-new", "invoke.md#Experiments"),
+    "experiments_preview": Ways(
+        "experiment", "invocations:experiment-new", "invoke.md#Experiments"
+    ),
+    "experiments_list": Ways("experiments", "invocations:experiments", "invoke.md#Experiments"),
+    "experiments_get": Ways("experiments", "invocations:experiment", "invoke.md#Experiments"),
+    "experiments_rename": Ways(
+        "experiments", "invocations:experiment-rename", "invoke.md#Experiments"
+    ),
+    "experiments_stop": Ways("experiments", "invocations:experiment-stop", "invoke.md#Experiments"),
+    "experiments_csv": Ways("experiments", "invocations:experiment-csv", "invoke.md#Experiments"),
     "events_list": Ways("events", "activity:list", "api.md#Events"),
     "webhooks_list": Ways("webhook list", "notices:list", "webhooks.md#Make a webhook"),
     "webhooks_kinds": Ways("webhook kinds", "notices:new", "webhooks.md#What can be told"),

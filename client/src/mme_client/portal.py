@@ -11,6 +11,7 @@ from mme_client.calls import Invocations, Samples
 from mme_client.comparisons import Comparisons
 from mme_client.endpoints import Endpoints
 from mme_client.events import Events
+from mme_client.experiments import Experiments
 from mme_client.mails import Mails
 from mme_client.models import Models
 from mme_client.records import Me, Record, Status
@@ -72,6 +73,7 @@ class Portal:
         self.invocations = Invocations(self)
         self.samples = Samples(self)
         self.comparisons = Comparisons(self)
+        self.experiments = Experiments(self)
         self.events = Events(self)
         self.tokens = Tokens(self)
         self.webhooks = Webhooks(self)

@@ -837,6 +837,93 @@ class ComparedAnswers(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExperimentItem(Record):
+    """An experiment in a list: its results in short.
+
+    ``calls`` have ended: ``succeeded``, ``failed`` and ``unknown``, of ``asked["calls"]``.
+    """
+
+    id: str
+    name: str
+    state: str
+    endpoint: str
+    asked: dict[str, Any]
+    created_at: datetime
+    created_by: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+    calls: int
+    succeeded: int
+    failed: int
+    unknown: int
+    cold: int
+    cold_share: float | None
+    calls_per_second: float | None
+    seconds: float
+
+    @property
+    def running(self) -> bool:
+        """Whether calls are left to be made."""
+        return self.state in ("waiting", "running")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(ExperimentItem):
+    """Many calls of several versions, and what came of them so far.
+
+    ``latency_ms`` has ``all``, ``cold``, ``warm``, each with ``p50``, ``p90`` and ``p99``, and the
+    same by target in ``targets``. ``targets`` and ``labels`` are by target, such as ``digits:2``.
+    """
+
+    latency_ms: dict[str, Any]
+    targets: dict[str, Any]
+    labels: dict[str, Any]
+    errors: dict[str, Any]
+
+    def wait(
+        self,
+        *,
+        timeout: float | None = None,
+        seen: Callable[[Experiment], None] | None = None,
+    ) -> Experiment:
+        """Wait until it has ended; ``seen`` gets it every few seconds."""
+        done: Experiment = self._portal.experiments.wait(self, timeout=timeout, seen=seen)
+        return done
+
+    def stop(self) -> Experiment:
+        """Begin no further call; what is under way is waited for."""
+        stopped: Experiment = self._portal.experiments.stop(self.id)
+        return stopped
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedCalls(Record):
+    """A target of an experiment, and about how many calls it gets."""
+
+    name: str
+    target_model: str
+    share: float
+    calls: float
+    memory_mb: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentPlan(Record):
+    """What an experiment would do; ``seconds``: about so long.
+
+    ``other_models`` on the endpoint are not called, and may be put out of memory.
+    """
+
+    endpoint: str
+    asked: dict[str, Any]
+    targets: list[ExpectedCalls]
+    seconds: float
+    memory_mb: float | None
+    other_models: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sample(Record):
     """A picture that the portal has for trying models."""
 

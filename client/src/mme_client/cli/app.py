@@ -1062,6 +1062,124 @@ def invoke(
     )  # fmt: skip
 
 
+@_command(
+    app, "experiment", _("Call versions many times, and count what comes of it."),
+    "mme experiment demo --models 'digits:*' --calls 200 --callers 8 --draw zipf:1.1 --wait",
+    "mme experiment demo --models 'demo-subfolder/*' --calls 100 --rate 20 --wait --json",
+    "mme experiment demo --models digits:1,digits@live --plan",
+)  # fmt: skip
+def experiment(
+    endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", help=_("The endpoint's name."))],
+    models: Annotated[
+        str,
+        typer.Option(
+            "--models",
+            metavar="MODELS",
+            help=_(
+                "digits:* (all ready versions), digits:1, digits@live, target models below a "
+                "prefix (demo-subfolder/*), or several with commas between."
+            ),
+            show_default=False,
+        ),
+    ],
+    calls: Annotated[int, typer.Option("--calls", metavar="N", help=_("How many calls."))] = 100,
+    callers: Annotated[
+        int | None,
+        typer.Option(
+            "--callers",
+            metavar="N",
+            help=_("So many calls are under way at a time; 8 without a rate."),
+            show_default=False,
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            metavar="R",
+            help=_("Calls a second; the latency counts from the planned moment (open loop)."),
+            show_default=False,
+        ),
+    ] = None,
+    draw: Annotated[
+        str,
+        typer.Option(
+            "--draw",
+            metavar="HOW",
+            help=_("uniform, or zipf:1.1: what is named first is called most."),
+        ),
+    ] = "uniform",
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", metavar="N", help=_("The same seed draws the same calls."), show_default=False
+        ),
+    ] = None,
+    pictures: Annotated[
+        str, typer.Option("--pictures", metavar="WHICH", help=_("samples or test-set."))
+    ] = "samples",
+    name: Annotated[
+        str,
+        typer.Option("--name", metavar="TEXT", help=_("A name for it."), show_default=False),
+    ] = "",
+    plan: Annotated[
+        bool, typer.Option("--plan", help=_("Only say what it would call; nothing is called."))
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it has ended."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import experimenting
+
+    experimenting.experiment(
+        endpoint, models=models, calls=calls, callers=callers, rate=rate, draw=draw, seed=seed,
+        pictures=pictures, name=name, plan=plan, wait=wait, json=json, quiet=quiet,
+        timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
+    app, "experiments", _("The experiments, or one: look at it, name it, stop it."),
+    "mme experiments --endpoint demo",
+    "mme experiments 0123456789abcdef --stop",
+)  # fmt: skip
+def experiments(
+    id: Annotated[
+        str,
+        typer.Argument(
+            metavar="[ID]", help=_("Its id; by default all are listed."), show_default=False
+        ),
+    ] = "",
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            "--endpoint", metavar="NAME", help=_("Only those on this one."), show_default=False
+        ),
+    ] = "",
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="TEXT", help=_("Give it this name."), show_default=False),
+    ] = None,
+    stop: Annotated[
+        bool, typer.Option("--stop", help=_("Begin no further call; what was made is kept."))
+    ] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help=_("Print a CSV file: a line for each target."))
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it has ended."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import experimenting
+
+    experimenting.experiments(
+        id, endpoint=endpoint, name=name, stop=stop, csv=csv, wait=wait, json=json, quiet=quiet,
+        timeout=timeout,
+    )  # fmt: skip
+
+
 @_command(app, "events", _("Who did what, and when."), "mme events --follow --json")
 def events(
     follow: Annotated[

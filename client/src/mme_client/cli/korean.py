@@ -703,4 +703,56 @@ MESSAGES: dict[str, str] = {
     "p50": "p50",
     "p99": "p99",
     "never": "없음",
+    "Call versions many times, and count what comes of it.": (
+        "버전을 여러 번 호출하고 결과를 집계합니다."
+    ),
+    "digits:* (all ready versions), digits:1, digits@live, target models below a prefix "
+    "(demo-subfolder/*), or several with commas between.": (
+        "digits:*(준비된 모든 버전), digits:1, digits@live, 접두사 아래의 대상 "
+        "모델(demo-subfolder/*)이며, 쉼표로 여러 개를 지정할 수 있습니다."
+    ),
+    "How many calls.": "호출의 수입니다.",
+    "So many calls are under way at a time; 8 without a rate.": (
+        "동시에 진행하는 호출의 수입니다. 속도가 없으면 8입니다."
+    ),
+    "Calls a second; the latency counts from the planned moment (open loop).": (
+        "초당 호출의 수입니다. 지연 시간을 계획한 시점부터 계산합니다(개방 루프)."
+    ),
+    "uniform, or zipf:1.1: what is named first is called most.": (
+        "uniform 또는 zipf:1.1입니다. zipf는 먼저 지정한 것을 가장 많이 호출합니다."
+    ),
+    "The same seed draws the same calls.": "같은 시드는 같은 호출을 추출합니다.",
+    "samples or test-set.": "samples 또는 test-set입니다.",
+    "A name for it.": "실험의 이름입니다.",
+    "Only say what it would call; nothing is called.": (
+        "호출할 내용만 표시하고 아무것도 호출하지 않습니다."
+    ),
+    "Wait until it has ended.": "끝날 때까지 기다립니다.",
+    "The experiments, or one: look at it, name it, stop it.": (
+        "실험을 나열하거나, 하나를 보고, 이름을 바꾸고, 중지합니다."
+    ),
+    "Its id; by default all are listed.": "실험의 ID입니다. 기본값은 모두 나열하는 것입니다.",
+    "Only those on this one.": "이 엔드포인트의 실험만 나열합니다.",
+    "Give it this name.": "이 이름을 지정합니다.",
+    "Begin no further call; what was made is kept.": (
+        "새 호출을 시작하지 않습니다. 끝난 호출의 결과는 유지합니다."
+    ),
+    "Print a CSV file: a line for each target.": "대상마다 한 줄인 CSV 파일을 출력합니다.",
+    "{done} of {all} calls, {rate} a second": "호출 {done}/{all}, 초당 {rate}",
+    "Say which experiment: its id, as `mme experiments` lists it.": (
+        "어느 실험인지 `mme experiments`에 표시되는 ID로 지정하세요."
+    ),
+    "began": "시작",
+    "why": "이유",
+    "succeeded": "성공",
+    "unknown": "알 수 없음",
+    "calls a second": "초당 호출",
+    "latency": "지연 시간",
+    "labels": "레이블",
+    "Failed with {code}: {count}": "{code} 오류로 실패: {count}",
+    "About {seconds} s.": "약 {seconds}초.",
+    "Other versions that may be put out of memory for them: {count}": (
+        "이 때문에 메모리에서 내려갈 수 있는 다른 버전: {count}"
+    ),
+    "Nothing was called.": "아무것도 호출하지 않았습니다.",
 }

@@ -1,0 +1,196 @@
+"""``mme experiment`` and ``mme experiments``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mme_client.cli import exits
+from mme_client.cli.calling import SomeFailed
+from mme_client.cli.running import WrongUse, running
+from mme_client.cli.terminal import at, ms
+from mme_client.cli.words import _
+
+if TYPE_CHECKING:
+    from mme_client.cli.terminal import Terminal
+    from mme_client.portal import Portal
+    from mme_client.records import Experiment, ExperimentPlan
+
+_PICTURES = ("samples", "test-set")
+#: Labels of one target that are printed.
+_LABELS = 3
+
+
+def experiment(
+    endpoint: str,
+    *,
+    models: str,
+    calls: int,
+    callers: int | None,
+    rate: float | None,
+    draw: str,
+    seed: int | None,
+    pictures: str,
+    name: str,
+    plan: bool,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """Have the portal call versions many times; with ``plan`` only say what that would be."""
+    if pictures not in _PICTURES:
+        raise WrongUse(_("--pictures is one of: {names}.").format(names=", ".join(_PICTURES)))
+    given: dict[str, Any] = {
+        "calls": calls, "callers": callers, "rate": rate, "draw": draw, "seed": seed,
+        "pictures": pictures,
+    }  # fmt: skip
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            _tell_plan(terminal, portal.experiments.preview(endpoint, models, **given))
+            return
+        found = portal.experiments.create(endpoint, models, **given, name=name)
+        if wait:
+            found = _waited(portal, terminal, found)
+        _show(portal, terminal, found)
+    if found.state == "failed":
+        raise SomeFailed(exits.Exit.FAILED)
+
+
+def _waited(portal: Portal, terminal: Terminal, found: Experiment) -> Experiment:
+    goes_on = _("The portal goes on with it. See {address}").format(address=_address(portal, found))
+    said = _("{done} of {all} calls, {rate} a second")
+
+    def told(now: Experiment) -> None:
+        rate = now.calls_per_second or 0.0
+        step(said.format(done=now.calls, all=now.asked["calls"], rate=f"{rate:.1f}"))
+
+    with terminal.goes_on(goes_on), terminal.steps() as step:
+        return found.wait(seen=told)
+
+
+def experiments(
+    id: str,
+    *,
+    endpoint: str,
+    name: str | None,
+    stop: bool,
+    csv: bool,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """The experiments, or one of them: look at it, name it, stop it, take its CSV file."""
+    if not id and (stop or csv or wait or name is not None):
+        raise WrongUse(_("Say which experiment: its id, as `mme experiments` lists it."))
+    if csv and json:
+        raise WrongUse(_("Give one of --csv and --json."))
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if not id:
+            _list(portal, terminal, endpoint)
+            return
+        if name is not None:
+            portal.experiments.rename(id, name)
+        found = portal.experiments.stop(id) if stop else portal.experiments.get(id)
+        if wait:
+            found = _waited(portal, terminal, found)
+        if csv:
+            text = portal.experiments.csv(id).decode("utf-8-sig")
+            for line in text.rstrip().replace("\r\n", "\n").split("\n"):
+                terminal.line(line)
+            return
+        _show(portal, terminal, found)
+
+
+def _list(portal: Portal, terminal: Terminal, endpoint: str) -> None:
+    found = list(portal.experiments.list(endpoint=endpoint))
+    rows = [
+        (
+            one.id,
+            one.name or one.asked["models"],
+            one.endpoint,
+            one.state,
+            f"{one.calls} / {one.asked['calls']}",
+            _percent(one.cold_share),
+            at(one.created_at),
+            one.created_by,
+        )
+        for one in found
+    ]
+    heads = (
+        _("id"), _("name"), _("endpoint"), _("state"), _("calls"), _("cold"), _("began"), _("by"),
+    )  # fmt: skip
+    terminal.listed(found, heads, rows, names=[one.id for one in found])
+
+
+def _address(portal: Portal, found: Experiment) -> str:
+    return f"{portal.url}/invoke/experiments/{found.id}/"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _show(portal: Portal, terminal: Terminal, found: Experiment) -> None:
+    if terminal.json:
+        terminal.document(found.document)
+        return
+    if terminal.quiet:
+        terminal.line(found.id)
+        return
+    rate = "" if found.calls_per_second is None else f"{found.calls_per_second:.1f}"
+    terminal.fields(
+        [
+            (_("state"), found.state),
+            (_("why"), found.error or ""),
+            (_("calls"), f"{found.calls} / {found.asked['calls']}"),
+            (_("succeeded"), str(found.succeeded)),
+            (_("failed"), str(found.failed) if found.failed else ""),
+            (_("unknown"), str(found.unknown) if found.unknown else ""),
+            (_("cold"), _percent(found.cold_share)),
+            (_("calls a second"), rate),
+        ]
+    )
+    rows = [
+        (label, *_times(found.latency_ms[key]))
+        for key, label in (("all", _("all")), ("cold", _("cold")), ("warm", _("warm")))
+    ]
+    terminal.table((_("latency"), "p50", "p90", "p99"), rows)
+    by_target = []
+    for target, one in found.targets.items():
+        labels = list(found.labels.get(target, {}).items())
+        said = ", ".join(f"{label} {count}" for label, count in labels[:_LABELS])
+        more = ", …" if len(labels) > _LABELS else ""
+        calls = str(one["calls"])
+        times = _times(one["latency_ms"])
+        by_target.append((target, calls, _percent(one["cold_share"]), *times, said + more))
+    heads = (_("target"), _("calls"), _("cold"), "p50", "p90", "p99", _("labels"))
+    terminal.table(heads, by_target)
+    for code, count in found.errors.items():
+        terminal.line(_("Failed with {code}: {count}").format(code=code, count=count))
+    terminal.note(_("To look at and to send: {address}").format(address=_address(portal, found)))
+
+
+def _times(latency: dict[str, Any]) -> tuple[str, str, str]:
+    return ms(latency["p50"]), ms(latency["p90"]), ms(latency["p99"])
+
+
+def _tell_plan(terminal: Terminal, plan: ExperimentPlan) -> None:
+    if terminal.json:
+        terminal.document(plan.document)
+        return
+    rows = [
+        (one.name, one.target_model, f"{one.calls:g}", "" if one.memory_mb is None
+         else f"{one.memory_mb:.0f} MB")
+        for one in plan.targets
+    ]  # fmt: skip
+    if terminal.quiet:
+        for row in rows:
+            terminal.line("\t".join(row))
+        return
+    terminal.table((_("target"), _("target model"), _("calls"), _("memory")), rows)
+    terminal.line(_("About {seconds} s.").format(seconds=f"{plan.seconds:.0f}"))
+    if plan.other_models:
+        said = _("Other versions that may be put out of memory for them: {count}")
+        terminal.line(said.format(count=plan.other_models))
+    terminal.note(_("Nothing was called."))

@@ -1,0 +1,95 @@
+"""``mme experiment`` and ``mme experiments``."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from client.tests.conftest import Ran
+from client.tests.fake_portal import EXAMPLES, FakePortal, Says
+
+WHOLE: dict[str, Any] = EXAMPLES["experiments_get"]["200"]
+URL = "/api/v1/experiments"
+BEGIN = ("experiment", "demo", "--models", "digits:*")
+
+
+def _as(state: str, **values: Any) -> dict[str, Any]:
+    return WHOLE | {"state": state, "finished_at": None} | values
+
+
+def test_one_is_begun_waited_for_and_its_document_is_printed(
+    mme: Callable[..., Ran], fake: FakePortal
+) -> None:
+    done = _as("done")
+    fake.answers = [Says(202, _as("waiting", calls=0)), Says(document=_as("running")),
+                    Says(document=done)]  # fmt: skip
+    ran = mme(
+        *BEGIN, "--calls", "200", "--callers", "8", "--draw", "zipf:1.1", "--seed", "7", "--wait",
+        "--json", url=fake.url, token="t",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out) == done
+    assert json.loads(fake.requests[0].body) == {
+        "endpoint": "demo", "models": "digits:*", "calls": 200, "callers": 8, "draw": "zipf:1.1",
+        "seed": 7, "pictures": "samples", "name": "",
+    }  # fmt: skip
+    assert [one.target for one in fake.requests] == [URL, *2 * [f"{URL}/{WHOLE['id']}?wait=2"]]
+    assert "a second" in ran.err
+
+
+def test_its_figures_are_printed_for_people(mme: Callable[..., Ran], fake: FakePortal) -> None:
+    times = {"p50": 12.0, "p90": 40.0, "p99": 1300.0}
+    none = {"p50": None, "p90": None, "p99": None}
+    latency = {"all": times, "cold": times, "warm": none, "targets": {"digits:1": times}}
+    target = WHOLE["targets"][next(iter(WHOLE["targets"]))] | {"latency_ms": times, "calls": 9}
+    found = _as(
+        "failed", latency_ms=latency, targets={"digits:1": target}, error="It broke.", unknown=2,
+        labels={"digits:1": {"one": 5, "two": 2, "six": 1, "ten": 1}}, errors={"model-failed": 3},
+    )  # fmt: skip
+    fake.answers = [Says(202, found)]
+    ran = mme(*BEGIN, "--rate", "2.5", url=fake.url, token="t")
+    assert ran.code == 1, "it failed"
+    for said in ("It broke.", "1.3 s", "one 5, two 2, six 1, …", "Failed with model-failed: 3"):
+        assert said in ran.out
+    assert f"{fake.url}/invoke/experiments/{WHOLE['id']}/" in ran.err
+    assert json.loads(fake.requests[0].body)["rate"] == 2.5
+    assert mme(*BEGIN, "--quiet").out == f"{WHOLE['id']}\n"
+    assert mme(*BEGIN, "--pictures", "mine").code == 2
+
+
+def test_a_plan_is_printed_and_nothing_is_called(mme: Callable[..., Ran], fake: FakePortal) -> None:
+    plan = {
+        "endpoint": "demo", "asked": {}, "seconds": 3.2, "memory_mb": 80.0, "other_models": 2,
+        "targets": [{"name": "digits:1", "target_model": "digits_v1.tar.gz", "share": 1.0,
+                     "calls": 100.0, "memory_mb": 80.0}],
+    }  # fmt: skip
+    fake.answers = [Says(document=plan)]
+    ran = mme(*BEGIN, "--plan", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    assert "digits_v1.tar.gz" in ran.out
+    assert "About 3 s." in ran.out
+    assert "Nothing was called." in ran.err
+    assert json.loads(mme(*BEGIN, "--plan", "--json").out) == plan
+    assert mme(*BEGIN, "--plan", "-q").out == "digits:1\tdigits_v1.tar.gz\t100\t80 MB\n"
+    assert {one.target for one in fake.requests} == {f"{URL}/plan"}
+
+
+def test_experiments_are_listed_named_stopped_and_exported(
+    mme: Callable[..., Ran], fake: FakePortal
+) -> None:
+    fake.answers = [Says(document={"items": [_as("done")], "next": None})]
+    assert WHOLE["id"] in mme("experiments", "--endpoint", "demo", url=fake.url, token="t").out
+    assert mme("experiments", "-q").out == f"{WHOLE['id']}\n"
+    fake.answers = [Says(document=_as("stopped"))]
+    assert "stopped" in mme("experiments", "x", "--stop", "--name", "nightly").out
+    fake.answers = [
+        Says(document=_as("done")),
+        Says(body=b"\xef\xbb\xbftarget,calls\r\ndigits:1,3\r\n"),
+    ]
+    assert mme("experiments", "x", "--csv").out == "target,calls\ndigits:1,3\n"
+    assert [(one.method, one.target) for one in fake.requests] == [
+        ("GET", f"{URL}?endpoint=demo"), ("GET", URL), ("PATCH", f"{URL}/x"),
+        ("POST", f"{URL}/x/stop"), ("GET", f"{URL}/x"), ("GET", f"{URL}/x/csv"),
+    ]  # fmt: skip
+    assert json.loads(fake.requests[2].body) == {"name": "nightly"}
+    assert mme("experiments", "--stop").code == 2
+    assert mme("experiments", "x", "--csv", "--json").code == 2

@@ -1,0 +1,263 @@
+"""Pages of experiments: begin one, watch it, stop and name it, export it, compare it."""
+
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.permissions import actor
+from core.tables import Choice, Column, Search, Table
+from endpoints.models import Endpoint
+from invocations.experiments import chart, document, drawing
+from invocations.experiments import services as experiments
+from invocations.experiments import targets as named_targets
+from invocations.experiments.refused import ExperimentRefused
+from invocations.experiments.services import Wanted
+from invocations.models import Experiment
+from invocations.views import may_invoke
+
+#: Which others the page offers to compare with.
+OTHERS = 20
+_NAME_LENGTH = 100
+
+
+class ExperimentForm(forms.Form):
+    """What a person says about a new experiment."""
+
+    models = forms.CharField(
+        label=gettext_lazy("What to call"),
+        max_length=named_targets.MAX_LENGTH,
+        help_text=gettext_lazy(
+            "digits:* is all ready versions of digits. Or digits:1, digits@live, target models "
+            "below a prefix as in demo-subfolder/*, or several with commas between."
+        ),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    calls = forms.IntegerField(label=gettext_lazy("Calls"), min_value=1, initial=100)
+    callers = forms.IntegerField(
+        label=gettext_lazy("Callers"),
+        min_value=1,
+        initial=8,
+        help_text=gettext_lazy("So many calls are under way at a time."),
+    )
+    rate = forms.FloatField(
+        label=gettext_lazy("Calls a second"),
+        required=False,
+        help_text=gettext_lazy(
+            "Empty: each caller calls again as soon as it has its answer. With a rate each call "
+            "has its planned moment and its latency counts from there, so that waiting for a free "
+            "caller counts."
+        ),
+    )
+    draw = forms.CharField(
+        label=gettext_lazy("Draw"),
+        max_length=20,
+        initial=drawing.UNIFORM,
+        help_text=gettext_lazy(
+            "uniform: all alike. zipf:1.1: a few are called often, the first most."
+        ),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    pictures = forms.ChoiceField(
+        label=gettext_lazy("Pictures"), choices=Experiment.Pictures.choices
+    )
+    seed = forms.IntegerField(
+        label=gettext_lazy("Seed"),
+        required=False,
+        min_value=0,
+        help_text=gettext_lazy("The same seed draws the same calls. Empty: any."),
+    )
+    name = forms.CharField(
+        label=gettext_lazy("Name"), max_length=_NAME_LENGTH, required=False, strip=True
+    )
+
+    def __init__(self, *args: Any, endpoints: QuerySet[Endpoint], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["endpoint"] = forms.ModelChoiceField(
+            endpoints,
+            label=_("Endpoint"),
+            empty_label=None,
+            widget=forms.Select(attrs={"data-combobox": True}),
+        )
+
+    def wanted(self) -> Wanted:
+        """What was asked for, of a form that is valid."""
+        given = {key: value for key, value in self.cleaned_data.items() if key != "endpoint"}
+        return Wanted(**given)
+
+
+class ExperimentNameForm(forms.Form):
+    """Another name for an experiment."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=_NAME_LENGTH, required=False)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_invoke
+def new(request: HttpRequest) -> HttpResponse:
+    """The form, preset by ``?endpoint=`` and ``?models=``; its plan, or the experiment begins."""
+    serving = Endpoint.objects.serving()
+    limits = experiments.limits_of(actor(request))
+    given = request.POST if request.method == "POST" else None
+    asked = {"endpoint": request.GET.get("endpoint"), "models": request.GET.get("models", "")}
+    form = ExperimentForm(given, initial=asked, endpoints=serving)
+    form.fields["calls"].widget.attrs["max"] = limits.calls
+    form.fields["callers"].widget.attrs["max"] = limits.callers
+    form.fields["callers"].initial = min(8, limits.callers)
+    plan = None
+    if form.is_valid():
+        chosen = form.cleaned_data["endpoint"]
+        try:
+            if "plan" not in request.POST:
+                made = experiments.start(
+                    wanted=form.wanted(), endpoint=chosen, actor=actor(request)
+                )
+                return redirect(made)
+            plan = experiments.plan(wanted=form.wanted(), endpoint=chosen, actor=actor(request))
+        except ExperimentRefused as refused:
+            form.add_error(refused.field or None, str(refused))
+    context = {"form": form, "plan": plan, "limits": limits, "endpoints": serving.exists()}
+    status = 400 if form.errors else 200
+    return render(request, "invocations/experiment_new.html", context, status=status)
+
+
+@require_safe
+@may_invoke
+def listed(request: HttpRequest) -> HttpResponse:
+    """All experiments, newest first."""
+    named = Endpoint.objects.values_list("pk", "name").order_by("name", "pk")
+    table = Table(
+        request,
+        Experiment.objects.listed(),
+        columns=[
+            Column("name", _("Experiment"), sort=("name", "named")),
+            Column("endpoint", _("Endpoint"), sort="endpoint__name"),
+            Column("state", _("State"), sort="state"),
+            Column("calls", _("Calls"), sort="calls", numeric=True),
+            Column("cold", _("Cold starts"), numeric=True),
+            Column("median", _("Median time"), numeric=True),
+            Column("rate", _("Calls a second"), numeric=True),
+            Column("by", _("By"), sort="created_by_name"),
+            Column("when", _("When"), sort="created_at"),
+        ],
+        filters=[
+            Search("q", _("Name"), fields=("name__icontains", "named__icontains")),
+            Choice("endpoint", _("Endpoint"), named),
+            Choice("state", _("State"), Experiment.State.choices),
+        ],
+        default_sort="-when",
+    )
+    return render(request, "invocations/experiments.html", {"table": table})
+
+
+@require_safe
+@may_invoke
+def page(request: HttpRequest, uid: str) -> HttpResponse:
+    """What came of an experiment so far; for htmx the part that changes alone.
+
+    ``?with=`` is the id of another one, whose figures stand beside.
+    """
+    experiment = _experiment(uid)
+    result = experiment.result
+    context: dict[str, Any] = {
+        "experiment": experiment,
+        "result": result,
+        "chart": chart.latency_chart(result),
+        "rows": chart.target_rows(experiment.targets, result),
+        "may_change": experiments.may_change(actor(request), experiment),
+    }
+    if cast(Any, request).htmx:
+        return render(request, "invocations/_experiment.html", context)
+    others = Experiment.objects.listed().exclude(pk=experiment.pk)
+    beside = others.filter(uid=request.GET.get("with", "")).first()
+    context |= {
+        "again": urlencode({"endpoint": experiment.endpoint_id, "models": experiment.named}),
+        "others": others[:OTHERS],
+        "other": beside,
+        "figures": _figures(experiment, beside) if beside is not None else [],
+    }
+    return render(request, "invocations/experiment.html", context)
+
+
+def _figures(one: Experiment, other: Experiment) -> list[tuple[str, str, Any, Any]]:
+    """What is compared: its name, how it is shown, and the values of both."""
+    found = [
+        (label, kind, one.result[key], other.result[key])
+        for label, kind, key in (
+            (_("Calls"), "number", "calls"),
+            (_("Failed"), "number", "failed"),
+            (_("Unknown"), "number", "unknown"),
+            (_("Cold starts"), "number", "cold"),
+            (_("Share of cold starts"), "share", "cold_share"),
+            (_("Calls a second"), "number", "calls_per_second"),
+        )
+    ]
+    for key, label in (("all", _("All calls")), ("cold", _("Cold starts")), ("warm", _("Warm"))):
+        for part in ("p50", "p90", "p99"):
+            both = [row.result["latency_ms"][key][part] for row in (one, other)]
+            found.append((f"{label}, {part}", "ms", *both))
+    return found
+
+
+@require_POST
+@may_invoke
+def stop(request: HttpRequest, uid: str) -> HttpResponse:
+    """Begin no further call."""
+    experiment = _experiment(uid)
+    try:
+        experiments.stop(experiment=experiment, actor=actor(request))
+    except ExperimentRefused as refused:
+        messages.error(request, str(refused))
+    return redirect(experiment)
+
+
+@require_POST
+@may_invoke
+def rename(request: HttpRequest, uid: str) -> HttpResponse:
+    """Give it another name; empty: none."""
+    experiment = _experiment(uid)
+    form = ExperimentNameForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(str(one) for one in form.errors["name"]))
+        return redirect(experiment)
+    try:
+        experiments.rename(
+            experiment=experiment, name=form.cleaned_data["name"], actor=actor(request)
+        )
+    except ExperimentRefused as refused:
+        messages.error(request, str(refused))
+    return redirect(experiment)
+
+
+@require_safe
+@may_invoke
+def as_csv(request: HttpRequest, uid: str) -> StreamingHttpResponse:
+    """The results as a file for spreadsheets: a line for each target."""
+    experiment = _experiment(uid)
+    lines = experiments.csv_of(experiment)
+    answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    name = f"experiment-{experiment.uid[:12]}.csv"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+@require_safe
+@may_invoke
+def as_json(request: HttpRequest, uid: str) -> JsonResponse:
+    """The same document as the API's, as a file."""
+    experiment = _experiment(uid)
+    answer = JsonResponse(document.whole(experiment), json_dumps_params={"indent": 2})
+    name = f"experiment-{experiment.uid[:12]}.json"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _experiment(uid: str) -> Experiment:
+    return get_object_or_404(Experiment.objects.listed(), uid=uid)

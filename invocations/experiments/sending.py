@@ -1,0 +1,165 @@
+"""One call of an experiment: the picture, the request, what came of it."""
+
+import io
+import logging
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from core import errors
+from invocations import answers, labelled, payload, runtime, samples, services
+from invocations.experiments.refused import ExperimentRefused
+from invocations.experiments.tally import MadeCall
+from invocations.experiments.targets import CallTarget
+from invocations.models import Experiment, LabelledPicture
+from invocations.payload import Payload
+from invocations.pictures import NotAPicture
+from models_catalog.models import Version
+
+logger = logging.getLogger(__name__)
+
+MOST_PICTURES = 100
+"""So many pictures of the test set of each model are sent: the newest."""
+_THROTTLED_TRIES = 4
+
+
+def check_pictures(pictures: str, targets: Sequence[CallTarget]) -> None:
+    """Raise ExperimentRefused where there is nothing to send."""
+    if pictures == Experiment.Pictures.SAMPLES:
+        if not samples.all_samples():
+            raise ExperimentRefused(
+                _(
+                    "The portal has no sample pictures (SAMPLES_DIR). Nothing was called. Choose "
+                    "the test set, which pictures come into by “Wrong?” under an answer."
+                )
+            )
+        return
+    having = set(_test_set(targets).values_list("model", flat=True).distinct())
+    models = dict(
+        Version.objects.filter(pk__in=[one.version for one in targets]).values_list(
+            "model", "model__name"
+        )
+    )
+    without = sorted(name for pk, name in models.items() if pk not in having)
+    if without:
+        said = _(
+            "The test set of %(model)s is empty. Nothing was called. Send the samples, or press "
+            "“Wrong?” under an answer to put its picture into the test set."
+        )
+        raise ExperimentRefused(said % {"model": without[0]})
+
+
+def _test_set(targets: Sequence[CallTarget]) -> QuerySet[LabelledPicture]:
+    models = Version.objects.filter(pk__in=[one.version for one in targets]).values("model")
+    return LabelledPicture.objects.filter(model__in=models)
+
+
+def payloads(pictures: str, targets: Sequence[CallTarget]) -> list[list[Payload]]:
+    """What can be sent to each target. Raises ExperimentRefused and AwsError."""
+    with translation.override("en"):
+        if pictures == Experiment.Pictures.SAMPLES:
+            found = [_sample(one.name) for one in samples.all_samples()]
+            every = [one for one in found if one is not None]
+            if not every:
+                raise ExperimentRefused(_("The portal has no sample pictures (SAMPLES_DIR)."))
+            return [every] * len(targets)
+        models = dict(
+            Version.objects.filter(pk__in=[one.version for one in targets]).values_list(
+                "pk", "model"
+            )
+        )
+        kept: dict[int, list[Payload]] = {}
+        for model in set(models.values()):
+            rows = LabelledPicture.objects.filter(model=model)[:MOST_PICTURES]
+            kept[model] = [one for row in rows if (one := _labelled(row)) is not None]
+            if not kept[model]:
+                raise ExperimentRefused(_("A test set has no picture any more."))
+        return [kept[models[one.version]] for one in targets]
+
+
+def _sample(name: str) -> Payload | None:
+    found = samples.read(name)
+    return None if found is None else _readable(found[0], name)
+
+
+def _labelled(row: LabelledPicture) -> Payload | None:
+    return _readable(labelled.content(row), row.name)
+
+
+def _readable(data: bytes, name: str) -> Payload | None:
+    try:
+        return payload.read(io.BytesIO(data), name)
+    except NotAPicture as problem:
+        logger.warning("The picture %s is left out: %s", name, problem)
+        return None
+
+
+def _not_taken(problem: errors.Throttled) -> bool:
+    """Whether the service itself says that it did not take the call.
+
+    After a lost connection or a time-out nobody knows: then the call is not made again.
+    """
+    response = getattr(problem.__cause__, "response", None) or {}
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def send(
+    number: int,
+    *,
+    endpoint_name: str,
+    target_model: str,
+    given: Payload,
+    planned: float,
+    began: float,
+    now: Callable[[], float],
+    pause: Callable[[float], bool],
+) -> MadeCall:
+    """Make a call, and wait for its end; what goes wrong is an error of it.
+
+    A call that SageMaker did not take, as the model is being loaded or as it throttles, is tried
+    again, as by the page (invocations/services.py). ``planned``: the moment of ``now()`` from which
+    its latency counts; ``began``: that of the experiment. ``pause`` waits, and says whether to go
+    on.
+    """
+    waited = False
+    throttled = 0
+    error = ""
+    label, probability, cold = "", None, None
+    sent = now()
+    while True:
+        try:
+            answer = runtime.invoke(
+                endpoint_name=endpoint_name,
+                target_model=target_model,
+                body=given.data,
+                content_type=given.content_type,
+            )
+            found = answers.predictions(answer.body)
+            cold = True if waited else answers.timings(answer.custom_attributes)[0]
+            if found:
+                label, probability = found[0]["label"].strip(), found[0]["probability"]
+        except errors.NotReady as problem:
+            waited = True
+            if now() - sent < settings.INVOKE_WAIT_S and pause(services.BETWEEN_TRIES_S):
+                continue
+            error = services.code_of(problem)
+        except errors.Throttled as problem:
+            throttled += 1
+            tried_again = throttled < _THROTTLED_TRIES and _not_taken(problem)
+            if tried_again and pause(services.BETWEEN_TRIES_S):
+                continue
+            error = services.code_of(problem)
+        except (errors.ModelFailed, errors.AwsError, answers.UnreadableAnswer) as problem:
+            error = services.code_of(problem)
+        except Exception:
+            logger.exception("The call %s of an experiment failed.", number)
+            error = "internal"
+        ended = now()
+        return MadeCall(
+            number, ended - began, (ended - planned) * 1000, cold, label, probability, error
+        )
