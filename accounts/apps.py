@@ -17,9 +17,12 @@ class AccountsConfig(AppConfig):
         from django.contrib.auth.models import User
 
         from accounts.events import TEMPLATES, user_page
+        from accounts.models import Token
         from accounts.people import found
+        from activity import redaction
 
         codes.register(TEMPLATES)
+        redaction.register("tokens", _("Names of tokens"), Token, "name")
         palette.register(found)
         panels.register_link(
             _("People"), "user", "accounts:people", permission="auth.view_user", order=50

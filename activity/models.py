@@ -108,6 +108,7 @@ class Event(models.Model):
             models.Index(fields=["actor_name"]),
         ]
         default_permissions = ("view",)
+        permissions = [("redact_event", _("Can redact texts"))]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.sentence}"

@@ -18,14 +18,19 @@ class EndpointsConfig(AppConfig):
         Raises ImproperlyConfigured where PRICE_LIST names no list of prices.
         """
         from accounts import roles
+        from activity import redaction
         from endpoints import panels, prices, search, served, told
         from endpoints.events import TEMPLATES
-        from endpoints.models import Endpoint
+        from endpoints.models import Endpoint, Revision
         from endpoints.ready_checks import probe_sagemaker
         from models_catalog import retiring
 
         prices.known()  # a wrong file is told of at the start
         codes.register(TEMPLATES, max_length=codes.LONG)
+        said = ("failure", "failure_code")
+        endpoints_ = _("Endpoints and their revisions")
+        redaction.register("endpoints", endpoints_, Endpoint, *said, "hint", "hint_code")
+        redaction.register("endpoints", endpoints_, Revision, *said, "reason")
         subjects.register(Endpoint.activity_kind, Endpoint, label=_("Endpoints"))
         panels.register_all()
         told.register()

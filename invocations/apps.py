@@ -12,14 +12,32 @@ class InvocationsConfig(AppConfig):
     def ready(self) -> None:
         """Register events, rights of the roles, panels, and what the search finds."""
         from accounts import roles
-        from activity import codes, subjects
+        from activity import codes, redaction, subjects
         from core import palette
         from invocations import found, of_version, panels
         from invocations.events import TEMPLATES
-        from invocations.models import AnswerComparison, Experiment
+        from invocations.models import (
+            AnswerComparison,
+            ComparedPicture,
+            Experiment,
+            Invocation,
+            LabelledPicture,
+            Picture,
+        )
         from models_catalog import comparing, retiring
 
         codes.register(TEMPLATES)
+        calls = gettext_lazy("Calls: names of pictures, answers and errors")
+        redaction.register(
+            "calls", calls, Invocation, "picture_name", "predictions", "error", "error_code"
+        )
+        redaction.register("calls", calls, Picture, "name")
+        test_sets = gettext_lazy("Test sets and comparisons of answers")
+        redaction.register(
+            "test_sets", test_sets, LabelledPicture, "name", "label", "predicted", "flagged_by_name"
+        )
+        redaction.register("test_sets", test_sets, AnswerComparison, "created_by_name")
+        redaction.register("test_sets", test_sets, ComparedPicture, "name", "label", "one", "other")
         subjects.register(
             AnswerComparison.activity_kind,
             AnswerComparison,

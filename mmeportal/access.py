@@ -191,6 +191,7 @@ ACCESS: dict[str, Access] = {
     "invocations:test-thumbnail": Access(VIEWER),
     # --- the activity log
     "activity:list": Access(VIEWER),
+    "activity:redact": Access(ADMIN, post=(422,)),
     "activity:export": Access(VIEWER),
     "activity:subject": Access(VIEWER, get=(302,)),
     "activity:subject kind=user": Access(ADMIN, get=(302,)),

@@ -16,6 +16,7 @@ from ninja.openapi.schema import OpenAPISchema
 
 from accounts import api as accounts_api
 from activity import api as activity_api
+from activity import redaction_api
 from core.api import operations, problems
 from core.api.operations import Rules, operation
 from core.version import VERSION
@@ -132,6 +133,7 @@ def routers() -> list[Router]:
         comparison_api.router,
         experiment_api.router,
         activity_api.router,
+        redaction_api.router,
         notices_api.router,
         mails_api.router,
         _own,

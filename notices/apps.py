@@ -16,15 +16,19 @@ class NoticesConfig(AppConfig):
     def ready(self) -> None:
         """Register events, the subject, the outbox, the link, rights, and what Today shows."""
         from accounts import roles
+        from activity import redaction
         from activity.panels import MAY_LOOK
         from activity.services import register_listener
         from notices import delivering, finding, kinds, mail_page
         from notices.attention import paused
         from notices.events import TEMPLATES
-        from notices.models import Webhook
+        from notices.models import DeliveryAttempt, Webhook
         from notices.services import MAY_MANAGE
 
         codes.register(TEMPLATES, max_length=codes.LONG)
+        told = _("Webhooks and their deliveries")
+        redaction.register("webhooks", told, Webhook, "note", "created_by_name")
+        redaction.register("webhooks", told, DeliveryAttempt, "answer", "problem", "problem_code")
         subjects.register(
             Webhook.activity_kind,
             Webhook,

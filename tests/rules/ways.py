@@ -196,6 +196,8 @@ WAYS: dict[str, Ways] = {
     "webhooks_redeliver": Ways(
         "webhook redeliver", "notices:redeliver", "webhooks.md#Retries and the log"
     ),
+    "redactions_plan": Ways("redact", "activity:redact", "security.md#Redact a text"),
+    "redactions_create": Ways("redact", "activity:redact", "security.md#Redact a text"),
     "storage_get": Ways("storage", "models_catalog:storage", "catalog.md#Storage and quotas"),
     "quotas_put": Ways("storage", "models_catalog:storage-quota", "catalog.md#Storage and quotas"),
     "mails_get": Ways("mails", "preferences", "webhooks.md#Mails"),

@@ -15,6 +15,7 @@ from mme_client.experiments import Experiments
 from mme_client.mails import Mails
 from mme_client.models import Models
 from mme_client.records import Me, Record, Status
+from mme_client.redactions import Redactions
 from mme_client.storage import Storage
 from mme_client.tokens import Tokens
 from mme_client.transport import Transport
@@ -80,6 +81,7 @@ class Portal:
         self.mails = Mails(self)
         self.uploads = Uploads(self)
         self.storage = Storage(self)
+        self.redactions = Redactions(self)
 
     def __enter__(self) -> Self:
         return self

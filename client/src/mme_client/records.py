@@ -462,6 +462,26 @@ class Upload(Record):
         self._portal.uploads.cancel(self.id)
 
 
+# --- redactions ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place(Record):
+    """Where a text is, or was: in how many rows."""
+
+    name: str
+    label: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redaction(Record):
+    """Where a text is, or was, and in how many rows in all."""
+
+    places: list[Place]
+    count: int
+
+
 # --- storage -------------------------------------------------------------------------------
 
 

@@ -1332,6 +1332,29 @@ def mails(
 
 
 @_command(
+    app, "redact", _("Take a text out of notes, labels, calls and events, for good."),
+    "echo somebody@example.org | mme redact - --find",
+    "echo somebody@example.org | mme redact - --yes",
+)  # fmt: skip
+def redact(
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="TEXT", help=_("Or - for a line of standard input, which no history keeps.")
+        ),
+    ],
+    find: Annotated[bool, typer.Option("--find", help=_("Only say where it is."))] = False,
+    yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import redacting
+
+    redacting.redact(text, find=find, yes=yes, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
     app, "storage", _("What the archives take up in the store, and the quotas."),
     "mme storage", "mme storage --person admin --quota 20",
 )  # fmt: skip

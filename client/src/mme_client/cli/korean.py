@@ -755,4 +755,22 @@ MESSAGES: dict[str, str] = {
         "이 때문에 메모리에서 내려갈 수 있는 다른 버전: {count}"
     ),
     "Nothing was called.": "아무것도 호출하지 않았습니다.",
+    "Take a text out of notes, labels, calls and events, for good.": (
+        "메모, 레이블, 호출, 이벤트에서 텍스트를 완전히 지웁니다."
+    ),
+    "Or - for a line of standard input, which no history keeps.": (
+        "-이면 표준 입력에서 한 줄을 읽으며, 셸 기록에 남지 않습니다."
+    ),
+    "Do not ask.": "묻지 않습니다.",
+    "Only say where it is.": "어디에 있는지만 표시합니다.",
+    "Standard input is no terminal: confirm with --yes, or give --find.": (
+        "표준 입력이 터미널이 아닙니다. --yes로 확인하거나 --find를 지정하세요."
+    ),
+    "It is replaced for good. Archives and pictures in the store stay.": (
+        "되돌릴 수 없게 바꿉니다. 스토어의 아카이브와 사진은 그대로 둡니다."
+    ),
+    "Type {word}: ": "입력하세요({word}): ",
+    "That is not the word. Nothing was changed.": "단어가 다릅니다. 변경된 것이 없습니다.",
+    "rows": "행 수",
+    "It is nowhere.": "어디에도 없습니다.",
 }
