@@ -61,7 +61,8 @@ class Place:
                 found |= Q(**{f"{column}__icontains": form})
                 if column != name:
                     found |= Q(**{f"{column}__icontains": json.dumps(form)[1:-1]})
-        return self.model._base_manager.alias(**texts).filter(found)
+        rows: QuerySet[Model] = self.model._base_manager.alias(**texts).filter(found)
+        return rows
 
 
 @dataclass(frozen=True)
