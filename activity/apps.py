@@ -11,7 +11,7 @@ class ActivityConfig(AppConfig):
 
     def ready(self) -> None:
         """Make panels, the event of a redaction and the columns of events known."""
-        from activity import codes, panels, redaction, subjects
+        from activity import codes, panels, redaction, sealing, subjects
         from activity.models import Event
 
         panels.register_all()
@@ -27,4 +27,5 @@ class ActivityConfig(AppConfig):
             "subject_name",
             "text",
             "parameters",
+            write=sealing.write_redacted,
         )

@@ -135,3 +135,27 @@ class Event(models.Model):
         if not self.subject_id:
             return ""
         return reverse("activity:subject", args=[self.subject_kind, self.subject_id])
+
+
+class EventSeal(models.Model):
+    """A link of the hash chain over the events (activity/sealing.py)."""
+
+    # No foreign key: the seal stays where its event was taken away, and says so.
+    event_id = models.BigIntegerField(db_index=True)
+    action = models.CharField(max_length=60, help_text="The event's code, in clear.")
+    salt = models.CharField(
+        max_length=32, blank=True, help_text="Empty: what the event said then was redacted."
+    )
+    digest = models.CharField(max_length=64, help_text="SHA-256 of salt and event.")
+    # Unique, so that of two jobs that go on from one link one alone can.
+    previous = models.CharField(max_length=64, blank=True, unique=True)
+    link = models.CharField(max_length=64)
+    sealed_at = models.DateTimeField(default=clock.now)
+    redacted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.event_id}: {self.link[:12]}"

@@ -20,6 +20,7 @@ from django.utils import timezone
 from PIL import Image
 
 from accounts.models import PasswordLink, Preferences, Token
+from activity import sealing
 from activity.models import Event
 from core import clock
 from core.models import RepeatableCall
@@ -319,6 +320,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     )
     _events(count, owner, rows)
     _deliveries(count, owner, webhook)
+    sealing.seal()
     return rows
 
 

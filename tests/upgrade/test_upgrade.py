@@ -277,3 +277,57 @@ def test_queued_jobs_still_run(name: str, found: dict[str, Any]) -> None:
     app.loader.import_default_modules()
     read = job_messages.read(message(name, JOBS[name]), app.tasks)
     assert json.loads(base64.b64decode(read["body"]))[0] == JOBS[name]
+
+
+def test_the_database_keeps_events_as_they_were_sealed(environment: dict[str, str]) -> None:
+    """PostgreSQL refuses to change and to delete them; what SQLite lets through is noticed."""
+    said = json.loads(_run(environment, "-c", CHANGE_EVENTS).splitlines()[-1])
+    assert said.pop("sealed") > 0
+    if environment["DATABASE_URL"].startswith("sqlite"):
+        assert said["update"].endswith("says another thing than was sealed.")
+        assert said["delete"].endswith("is gone.")
+    else:
+        assert "append-only" in said["update"]
+        assert "append-only" in said["delete"]
+    assert said["redaction"] == "right"
+    assert said["user"] == "right"
+
+
+CHANGE_EVENTS = """
+import json, os
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings")
+import django
+django.setup()
+from django.contrib.auth.models import User
+from django.db import DatabaseError, connection, transaction
+from activity import redaction, sealing
+from activity.models import Event
+
+said = {"sealed": sealing.seal()}
+assert not sealing.verify().problems
+
+def outcome(change):
+    "What a change leads to; taken back."
+    try:
+        with transaction.atomic():
+            change()
+            sealing.seal()
+            said = (sealing.verify().problems or ["right"])[0]
+            transaction.set_rollback(True)
+            return said
+    except DatabaseError as error:
+        return str(error)
+
+def sql(statement):
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+event = Event.objects.exclude(actor=None).order_by("pk").first()
+row = f"WHERE id = {event.pk}"
+said["update"] = outcome(lambda: sql(f"UPDATE activity_event SET actor_name = 'x' {row}"))
+said["delete"] = outcome(lambda: sql(f"DELETE FROM activity_event {row}"))
+admin = User.objects.get(username="admin-user")
+said["redaction"] = outcome(lambda: redaction.redact(text=event.actor_name, actor=admin))
+said["user"] = outcome(lambda: sql(f"UPDATE activity_event SET actor_id = NULL {row}"))
+print(json.dumps(said))
+"""
