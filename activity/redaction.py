@@ -66,7 +66,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Found:
+class Occurrences:
     """How many rows of a place have the text."""
 
     name: str
@@ -105,7 +105,7 @@ def places() -> list[Place]:
     return list(_places.values())
 
 
-def find(*, text: str) -> list[Found]:
+def find(*, text: str) -> list[Occurrences]:
     """Where the text is, whatever its case: only places that have it. Raises ValidationError."""
     forms = _forms(text)
     counts: dict[str, int] = {}
@@ -113,10 +113,10 @@ def find(*, text: str) -> list[Found]:
     for place in places():
         labels[place.name] = str(place.label)
         counts[place.name] = counts.get(place.name, 0) + place.rows(forms).count()
-    return [Found(name, labels[name], count) for name, count in counts.items() if count]
+    return [Occurrences(name, labels[name], count) for name, count in counts.items() if count]
 
 
-def redact(*, text: str, actor: User) -> list[Found]:
+def redact(*, text: str, actor: User) -> list[Occurrences]:
     """Replace the text by MARK wherever it is, and record that it was done, without the text.
 
     Returns what was changed. Idempotent: where nothing is found, nothing is recorded. Raises
@@ -129,7 +129,7 @@ def redact(*, text: str, actor: User) -> list[Found]:
     for place in places():
         labels[place.name] = str(place.label)
         counts[place.name] = counts.get(place.name, 0) + _redact(place, forms, pattern)
-    changed = [Found(name, labels[name], count) for name, count in counts.items() if count]
+    changed = [Occurrences(name, labels[name], count) for name, count in counts.items() if count]
     if changed:
         told: dict[str, str | int] = {"count": sum(one.count for one in changed)}
         record(action="log.redacted", subject=Log(), parameters=told, actor=actor)

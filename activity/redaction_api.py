@@ -33,14 +33,14 @@ class PlaceOut(Schema):
 
     name: str = Field(description="`notes`, `labels`, `events`, …")
     label: str = Field(description="The same, in the reader's language.")
-    count: int = Field(description="How many rows.")
+    rows: int = Field(description="How many rows have it.")
 
 
 class RedactionOut(Schema):
     """Where the text is, or was; the text itself is not repeated."""
 
     places: list[PlaceOut]
-    count: int = Field(description="How many rows, in all.")
+    rows: int = Field(description="In all.")
 
 
 @operation(
@@ -75,5 +75,8 @@ def create(request: HttpRequest, body: RedactionIn) -> Any:
         raise Problem("invalid", errors=error.message_dict) from None
 
 
-def _shown(found: Sequence[redaction.Found]) -> dict[str, Any]:
-    return {"places": found, "count": sum(one.count for one in found)}
+def _shown(found: Sequence[redaction.Occurrences]) -> dict[str, Any]:
+    return {
+        "places": [{"name": one.name, "label": one.label, "rows": one.count} for one in found],
+        "rows": sum(one.count for one in found),
+    }

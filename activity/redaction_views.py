@@ -38,7 +38,7 @@ def redact(request: HttpRequest) -> HttpResponse:
     The text comes by POST alone: addresses are kept in logs and histories.
     """
     form = RedactForm(request.POST if request.method == "POST" else None)
-    found: list[redaction.Found] | None = None
+    found: list[redaction.Occurrences] | None = None
     status = 422 if request.method == "POST" else 200
     if form.is_valid():
         text, typed = form.cleaned_data["text"], form.cleaned_data["typed"]

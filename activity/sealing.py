@@ -13,6 +13,8 @@ What an admin redacts (redaction.py) has another content then. The salt of its s
 that nobody can try texts against the digest; its link stays, and the new content gets a seal more.
 """
 
+# untranslated file: a terminal alone has its sentences
+
 import hashlib
 import json
 import secrets
@@ -136,7 +138,7 @@ def write_redacted(event: Event, values: dict[str, Any]) -> None:
 
 
 @dataclass
-class Report:
+class Verification:
     """What became of a verification. ``problems``: sentences in English; none: all is right."""
 
     events: int = 0
@@ -155,9 +157,9 @@ class Report:
             self.more += 1
 
 
-def verify(*, known_head: str = "") -> Report:
+def verify(*, known_head: str = "") -> Verification:
     """Whether the log says what was sealed, and all of it; with ``known_head`` an earlier link."""
-    report = Report()
+    report = Verification()
     link, found = "", not known_head
     for seals in _seals():
         rows = Event.objects.in_bulk({one.event_id for one in seals})
@@ -193,7 +195,7 @@ def _seals() -> Iterator[list[EventSeal]]:
         last = seals[-1].pk
 
 
-def _verify_event(event: Event | None, seal: EventSeal, report: Report) -> None:
+def _verify_event(event: Event | None, seal: EventSeal, report: Verification) -> None:
     if event is None:
         report.tell(f"The event {seal.event_id} ({seal.action}) is gone.")
     elif event.action != seal.action:

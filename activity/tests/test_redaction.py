@@ -188,10 +188,10 @@ def test_the_api_plans_and_redacts_for_admins(
     assert post(client("operator", "operate"), API, "example.org").status_code == 403
     admin = client("admin", "admin")
     label = "Descriptions, tags, notes and metadata"
-    expected = {"places": [{"name": "notes", "label": label, "count": 1}], "count": 1}
+    expected = {"places": [{"name": "notes", "label": label, "rows": 1}], "rows": 1}
     assert post(admin, f"{API}/plan", "example.org").json() == expected
     assert "example.org" in Version.objects.get().note
     assert post(admin, API, "example.org").json() == expected
     assert "example.org" not in Version.objects.get().note
-    assert post(admin, API, "example.org").json() == {"places": [], "count": 0}
+    assert post(admin, API, "example.org").json() == {"places": [], "rows": 0}
     assert post(admin, API, "ab").status_code == 422

@@ -10,7 +10,7 @@ from client.tests.conftest import Ran
 from client.tests.fake_portal import FakePortal, Says
 
 Mme = Callable[..., Ran]
-FOUND = {"places": [{"name": "notes", "label": "Notes", "count": 2}], "count": 2}
+FOUND = {"places": [{"name": "notes", "label": "Notes", "rows": 2}], "rows": 2}
 
 
 def test_it_only_says_where_it_is(

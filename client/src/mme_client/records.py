@@ -471,7 +471,7 @@ class Place(Record):
 
     name: str
     label: str
-    count: int
+    rows: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -479,7 +479,7 @@ class Redaction(Record):
     """Where a text is, or was, and in how many rows in all."""
 
     places: list[Place]
-    count: int
+    rows: int
 
 
 # --- storage -------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ class Redactions(Noun):
     def find(self, text: str) -> Redaction:
         """Where it is; nothing is changed.
 
-        >>> portal.redactions.find("somebody@example.org").count
+        >>> portal.redactions.find("somebody@example.org").rows
         0
         """
         answer = self._transport.call("POST", "/redactions/plan", document={"text": text})
@@ -21,7 +21,7 @@ class Redactions(Noun):
     def redact(self, text: str) -> Redaction:
         """Replace it everywhere, for good; a repetition finds nothing more.
 
-        >>> portal.redactions.redact("somebody@example.org").count
+        >>> portal.redactions.redact("somebody@example.org").rows
         0
         """
         answer = self._transport.call("POST", "/redactions", document={"text": text})

@@ -1333,8 +1333,7 @@ def mails(
 
 @_command(
     app, "redact", _("Take a text out of notes, labels, calls and events, for good."),
-    "echo somebody@example.org | mme redact - --find",
-    "echo somebody@example.org | mme redact - --yes",
+    "mme redact somebody@example.org --find", "mme redact - --yes < name.txt",
 )  # fmt: skip
 def redact(
     text: Annotated[

@@ -28,11 +28,11 @@ def redact(
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if not yes:
             found = portal.redactions.find(text)
-            if find or not found.count:
+            if find or not found.rows:
                 _tell(terminal, found, json=json, quiet=quiet)
                 return
             for place in found.places:
-                say(f"{place.count}  {place.label}")
+                say(f"{place.rows}  {place.label}")
             say(_("It is replaced for good. Archives and pictures in the store stay."))
             sys.stderr.write(_("Type {word}: ").format(word=_WORD))
             sys.stderr.flush()
@@ -45,9 +45,9 @@ def _tell(terminal: Terminal, found: Redaction, *, json: bool, quiet: bool) -> N
     if json:
         terminal.document(found.document)
     elif quiet:
-        terminal.line(str(found.count))
+        terminal.line(str(found.rows))
     elif found.places:
-        rows = [(place.label, str(place.count)) for place in found.places]
+        rows = [(place.label, str(place.rows)) for place in found.places]
         terminal.table((_("where"), _("rows")), rows)
     else:
         terminal.line(_("It is nowhere."))
