@@ -32,6 +32,16 @@ class InvocationsConfig(AppConfig):
             "calls", calls, Invocation, "picture_name", "predictions", "error", "error_code"
         )
         redaction.register("calls", calls, Picture, "name")
+        redaction.register(
+            "experiments",
+            gettext_lazy("Experiments"),
+            Experiment,
+            "name",
+            "created_by_name",
+            "error",
+            "error_code",
+            "result",
+        )
         test_sets = gettext_lazy("Test sets and comparisons of answers")
         redaction.register(
             "test_sets", test_sets, LabelledPicture, "name", "label", "predicted", "flagged_by_name"

@@ -138,6 +138,7 @@ def test_every_column_of_free_text_is_known() -> None:
     """A long text or a document is redacted, or is the portal's own: chosen or computed by it."""
     without = {
         "accounts.Token.scopes", "core.RepeatableCall.headers", "invocations.Invocation.timings",
+        "invocations.Experiment.targets", "invocations.Experiment.progress",
         "invocations.Invocation.scaled_code", "invocations.Picture.scaled_code",
         "notices.Webhook.url", "notices.Webhook.kinds", "notices.Webhook.only_models",
         "notices.MailChoice.kinds", "notices.Delivery.page", "notices.Delivery.api",
