@@ -13,6 +13,7 @@ from models_catalog.models import Alias, Version
 
 #: So many versions are listed at once, and half as many aliases.
 MOST = 100
+_MOST_TICKED = 8
 _NUMBER = re.compile(r"v?(\d{1,9})")
 # A longer text names no version.
 _MOST_WORDS, _MOST_LETTERS = 6, 200
@@ -41,6 +42,16 @@ def likely(*, wanted: Iterable[int] = (), alias: str = "") -> Offered:
         model, _at, name = alias.rpartition("@")
         found.aliases.extend(Alias.objects.listed().filter(model__name=model, name=name))
     return found
+
+
+def of_model(model: Q) -> Offered:
+    """The newest versions and the first aliases of one model, few enough to be ticked."""
+    versions = Version.objects.ready().filter(model)
+    aliases = Alias.objects.listed().filter(model)
+    newest = list(versions.order_by("-pk")[: _MOST_TICKED + 1])
+    first = list(aliases[: _MOST_TICKED + 1])
+    more = max(len(newest), len(first)) > _MOST_TICKED
+    return Offered(newest[:_MOST_TICKED], first[:_MOST_TICKED], more)
 
 
 def search(text: str) -> Offered:

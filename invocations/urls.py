@@ -15,6 +15,7 @@ urlpatterns = [
     path("versions/", views.versions, name="versions"),
     path("<int:pk>/", views.result, name="result"),
     path("<int:pk>/thumbnail/", views.thumbnail, name="thumbnail"),
+    path("side/<slug:calls>/", views.side, name="side"),
     path("kept/<slug:sha256>/", views.kept, name="kept"),
     path("samples/<str:name>", views.sample, name="sample"),
     path("metrics/<int:pk>/", metrics_views.live, name="metrics"),

@@ -1,12 +1,15 @@
 """Pages to call a model: choose, send a picture, see the answer."""
 
 import re
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_cache_control
@@ -22,7 +25,7 @@ from core.icons import drawing
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Day, Search, Table
 from endpoints.models import Endpoint
-from invocations import offered, pictures_kept, samples, services
+from invocations import beside, offered, pictures_kept, samples, services
 from invocations.models import Invocation, Picture
 from invocations.panels import DOING, MAY_INVOKE
 from invocations.payload import Payload, read
@@ -38,13 +41,25 @@ class Chosen:
     endpoint: int | None = None
     version: int | None = None
     alias: str = ""
+    # Others to call with the same picture: ids of versions, or references.
+    also: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, given: QueryDict) -> "Chosen":
-        """What a request says: ``version`` is an id or a reference, ``model`` a reference."""
+        """What a request says: ``version`` is an id or a reference, ``model`` a reference.
+
+        ``also`` and ``others``, the ticked ones and those that were typed, are either.
+        """
         text = given.get("version") or given.get("model") or ""
         alias = text if _ALIAS.fullmatch(text) else ""
-        return cls(_number(given.get("endpoint")), _number(text), alias)
+        typed = given.get("others", "").replace(",", " ").split()
+        also = list(dict.fromkeys([*given.getlist("also"), *typed]))
+        return cls(_number(given.get("endpoint")), _number(text), alias, also)
+
+    @property
+    def main(self) -> str:
+        """The value of the field of the version."""
+        return self.alias or str(self.version or "")
 
 
 # Drawn in place of a picture that cannot be shown; its grey is legible on light and dark.
@@ -56,6 +71,8 @@ _NO_PICTURE = (
 
 # A warm model answers well within this, so that its answer comes with the first response.
 PATIENCE_S = 1.5
+# For several together: what is there then is shown, and the rest as it comes.
+_PATIENCE_FOR_SEVERAL_S = 0.5
 RECENT = 10
 # What names an alias, among what the form and links name.
 _ALIAS = re.compile(r"[^@\x00]+@[^@\x00]+")
@@ -88,7 +105,14 @@ def page(request: HttpRequest) -> HttpResponse:
 @require_safe
 @may_invoke
 def versions(request: HttpRequest) -> HttpResponse:
-    """For the field of the version: the options that ``?q=`` finds, or the likely ones."""
+    """For the field of the version: the options that ``?q=`` finds, or the likely ones.
+
+    ``?part=also``: what can be called beside the version that is chosen.
+    """
+    if request.GET.get("part") == "also":
+        chosen = Chosen.of(request.GET)
+        context = {"chosen": chosen, "beside_choices": _beside_choices(chosen)}
+        return render(request, "invocations/_also.html", context)
     text = request.GET.get("q", "").strip()
     found = offered.search(text) if text else offered.likely()
     context = {"versions": found.versions, "aliases": found.aliases, "chosen": Chosen()}
@@ -116,14 +140,10 @@ def _run(request: HttpRequest) -> HttpResponse:
     chosen = Chosen.of(request.POST)
     payload = picture = None
     try:
-        endpoint, version = _targets(chosen)
+        endpoint, targets = _targets(chosen)
         payload = _payload(request)
-        started = services.start(
-            endpoint=endpoint,
-            version=version,
-            payload=payload,
-            actor=actor(request),
-            asked=chosen.alias or f"{version.model.name}:{version.number}",
+        begun = beside.start(
+            endpoint=endpoint, targets=targets, payload=payload, actor=actor(request)
         )
     except (NotAPicture, AwsError, services.CallRefused) as problem:
         if payload is not None:  # so that it can be sent when the call is possible
@@ -131,6 +151,9 @@ def _run(request: HttpRequest) -> HttpResponse:
         else:
             picture = Picture.objects.filter(sha256=request.POST.get("again", "")).first()
         return _problem(request, str(problem), chosen, picture)
+    if len(targets) > 1:
+        return _several(request, begun, payload)
+    (started,) = begun.started
     try:
         picture = started.keep(payload)
     finally:
@@ -138,6 +161,51 @@ def _run(request: HttpRequest) -> HttpResponse:
     if _is_htmx(request):
         return _result_fragment(request, invocation, picture)
     return redirect("invocations:result", invocation.pk)
+
+
+def _several(request: HttpRequest, begun: beside.Begun, payload: Payload) -> HttpResponse:
+    picture = None
+    calls = []
+    until = time.monotonic() + _PATIENCE_FOR_SEVERAL_S
+    try:
+        for started in begun.started:
+            picture = started.keep(payload)
+    finally:
+        for started in begun.started:
+            calls.append(started.answered(max(0.0, until - time.monotonic())))
+    found = beside.of(calls)
+    if _is_htmx(request):
+        context = {"beside": found, "refused": begun.refused, "picture": picture} | _field()
+        return render(request, "invocations/_beside.html", context)
+    for asked, said in begun.refused:
+        messages.warning(request, f"{asked}: {said}")
+    return redirect("invocations:side", found.key)
+
+
+@require_safe
+@may_invoke
+def side(request: HttpRequest, calls: str) -> HttpResponse:
+    """Several calls side by side, as far as they are; for htmx that part alone."""
+    pks = [_number(one) or 0 for one in calls.split("-")]
+    rows = Invocation.objects.listed().in_bulk(pks[: beside.MOST])
+    found = beside.of([rows[pk] for pk in dict.fromkeys(pks) if pk in rows])
+    if not found.answers:
+        raise Http404(_("There are no such calls."))
+    if _is_htmx(request):
+        return render(request, "invocations/_beside.html", {"beside": found})
+    kept = Picture.objects.filter(sha256=found.first.picture_sha256).defer("data").first()
+    chosen = _chosen_of(found)
+    context = _page_context(chosen, kept if found.of_one_picture else None) | {"beside": found}
+    return render(request, "invocations/page.html", context)
+
+
+def _chosen_of(found: beside.SideBySide) -> Chosen:
+    """The form as it was when these were called."""
+    first, *others = [call.asked if "@" in call.asked else "" for call in found.calls]
+    also = [
+        alias or str(call.version_id) for alias, call in zip(others, found.calls[1:], strict=True)
+    ]
+    return Chosen(found.first.endpoint_id, found.first.version_id, first, also)
 
 
 @require_safe
@@ -251,20 +319,34 @@ def _of_model(calls: Any, text: str) -> Any:
     return calls.filter(version__in=Version.objects.filter(model__in=models))
 
 
-def _targets(chosen: Chosen) -> tuple[Endpoint, Version]:
+def _targets(chosen: Chosen) -> tuple[Endpoint, list[beside.Target]]:
+    """The endpoint, and the versions to call, the one of the first field first."""
     endpoint = Endpoint.objects.filter(pk=chosen.endpoint or 0).first()
-    if chosen.alias:
-        version = _meant(chosen.alias)
-    else:
-        version = Version.objects.select_related("model").filter(pk=chosen.version or 0).first()
     if endpoint is None:
         raise services.CallRefused(_("Choose an endpoint."))
-    if version is None and chosen.alias:
-        said = _("There is no %(alias)s any more. Choose another version.")
-        raise services.CallRefused(said % {"alias": chosen.alias})
-    if version is None:
+    if not chosen.main:
         raise services.CallRefused(_("Choose a version."))
-    return endpoint, version
+    named = list(dict.fromkeys([chosen.main, *chosen.also]))
+    return endpoint, [_target(text) for text in named[: beside.MOST + 1]]
+
+
+def _target(text: str) -> beside.Target:
+    """What an id of a version or a reference means in this moment."""
+    number = _number(text)
+    if number is not None:
+        version = Version.objects.select_related("model").filter(pk=number).first()
+    else:
+        version = _meant(text)
+    if version is None and number is not None:
+        raise services.CallRefused(_("Choose a version."))
+    if version is None and _ALIAS.fullmatch(text):
+        said = _("There is no %(alias)s any more. Choose another version.")
+        raise services.CallRefused(said % {"alias": text})
+    if version is None:
+        said = _("There is no version %(name)s that can be called.")
+        raise services.CallRefused(said % {"name": text})
+    alias = text if _ALIAS.fullmatch(text) else ""
+    return beside.Target(version, alias or f"{version.model.name}:{version.number}")
 
 
 def _meant(text: str) -> Version | None:
@@ -365,11 +447,37 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
         "aliases": found.aliases,
         "more": found.more,
         "chosen": chosen,
+        "beside_choices": _beside_choices(chosen),
+        "most_beside": beside.MOST,
         "picture": picture,
         "samples": samples.grouped(),
         "recent": recent,
         **_field(),
     }
+
+
+def _beside_choices(chosen: Chosen) -> list[tuple[str, str, bool]]:
+    """What can be called beside the chosen version: value, name, and whether it is ticked.
+
+    The newest versions and the aliases of its model, and what was ticked or typed before.
+    """
+    if chosen.alias:
+        model = chosen.alias.rpartition("@")[0]
+        of_model = Q(model__name=model)
+    else:
+        of_model = Q(model__versions=chosen.version or 0)
+    found = offered.of_model(of_model)
+    rows = [(str(alias), f"{alias} · v{alias.version.number}") for alias in found.aliases]
+    rows += [(str(version.pk), str(version)) for version in found.versions]
+    ticked = set(chosen.also)
+    missing = [text for text in chosen.also if text not in {value for value, _name in rows}]
+    for text in missing[: beside.MOST]:
+        try:
+            target = _target(text)
+        except services.CallRefused:
+            continue
+        rows.append((text, target.asked if "@" in target.asked else str(target.version)))
+    return [(value, name, value in ticked) for value, name in rows if value != chosen.main]
 
 
 def _first_of(ids: list[int], rows: Sequence[Endpoint | Version]) -> int | None:

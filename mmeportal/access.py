@@ -165,6 +165,7 @@ ACCESS: dict[str, Access] = {
     "invocations:result": Access(VIEWER),
     "invocations:metrics": Access(VIEWER),
     "invocations:versions": Access(VIEWER),
+    "invocations:side": Access(VIEWER),
     "invocations:thumbnail": Access(VIEWER),
     "invocations:kept": Access(VIEWER),
     "invocations:sample": Access(VIEWER),

@@ -159,6 +159,7 @@ class Rows:
             case ["invoke", *_]:
                 return {
                     "pk": self.invocation.pk,
+                    "calls": f"{self.invocation.pk}-{self.invocation.pk - 1}",
                     "sha256": self.picture.sha256,
                     "uid": self.comparison.uid,
                     "model": self.labelled.model.name,
