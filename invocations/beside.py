@@ -23,7 +23,7 @@ MOST = 6
 
 
 @dataclass(frozen=True)
-class Target:
+class AskedVersion:
     """A version to call, and the reference that named it: ``digits@live`` may be ``digits:2``."""
 
     version: Version
@@ -39,7 +39,7 @@ class Begun:
 
 
 def start(
-    *, endpoint: Endpoint, targets: Sequence[Target], payload: Payload, actor: User | None
+    *, endpoint: Endpoint, targets: Sequence[AskedVersion], payload: Payload, actor: User | None
 ) -> Begun:
     """Begin a call of each target with the same payload.
 

@@ -5,13 +5,16 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.utils.translation import gettext_noop
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from core.permissions import actor
+from core.permissions import actor, not_permitted
+from core.tables import Choice, Column, Search, Table
 from endpoints.models import Endpoint
 from invocations import side_by_side
 from invocations.models import AnswerComparison, Invocation
@@ -64,6 +67,64 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @may_invoke
+def listing(request: HttpRequest) -> HttpResponse:
+    """All comparisons, the newest first."""
+    people = AnswerComparison.objects.order_by("created_by_name")
+    names = people.values_list("created_by_name", flat=True).distinct()
+    table = Table(
+        request,
+        AnswerComparison.objects.listed().annotate(total=Count("pictures")),
+        columns=[
+            Column("versions", _("Versions"), sort=("one__model__name", "one__number")),
+            Column("endpoint", _("Endpoint"), sort="endpoint__name"),
+            Column("pictures", _("Pictures"), sort="total", numeric=True),
+            Column("state", _("State"), sort="state"),
+            Column("by", _("By"), sort="created_by_name"),
+            Column("when", _("When"), sort="created_at"),
+        ],
+        filters=[
+            Search("model", _("Model"), fields=("one__model__name__icontains",)),
+            Choice("state", _("State"), AnswerComparison.State.choices),
+            Choice("by", _("Person"), [(name, name) for name in names], field="created_by_name"),
+        ],
+        default_sort="-when",
+    )
+    return render(request, "invocations/comparisons.html", {"table": table})
+
+
+@require_POST
+@may_invoke
+def stop(request: HttpRequest, uid: str) -> HttpResponse:
+    """Send no more pictures; leads back to the page of the comparison."""
+    comparison = _comparison(uid)
+    _require_right(request, comparison)
+    side_by_side.stop(comparison=comparison, actor=actor(request))
+    return redirect(comparison)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_invoke
+def delete(request: HttpRequest, uid: str) -> HttpResponse:
+    """Ask first; a POST deletes the comparison."""
+    comparison = _comparison(uid)
+    _require_right(request, comparison)
+    if request.method != "POST":
+        return render(request, "invocations/comparison_delete.html", {"comparison": comparison})
+    name = str(comparison)
+    side_by_side.delete(comparison=comparison, actor=actor(request))
+    messages.success(request, _("Deleted: the comparison of %(versions)s.") % {"versions": name})
+    return redirect("invocations:comparisons")
+
+
+def _require_right(request: HttpRequest, comparison: AnswerComparison) -> None:
+    if not side_by_side.may_change(actor(request), comparison):
+        raise not_permitted(
+            side_by_side.MAY_DELETE, gettext_noop("stop or delete a comparison of somebody else")
+        )
+
+
+@require_safe
+@may_invoke
 def page(request: HttpRequest, uid: str) -> HttpResponse:
     """Both answers to each picture, differences first; for htmx the part that changes alone."""
     comparison = _comparison(uid)
@@ -81,7 +142,13 @@ def page(request: HttpRequest, uid: str) -> HttpResponse:
             )
             for line in found.lines
         ],
-        "facts_url": _facts_url(comparison.one, comparison.other),
+        "facts_url": "" if comparison.alone else _facts_url(comparison.one, comparison.other),
+        "confusions": [
+            (getattr(comparison, side), found_one)
+            for side in comparison.sides
+            if (found_one := side_by_side.confusion(found.lines, side)) is not None
+        ],
+        "may_change": side_by_side.may_change(actor(request), comparison),
         "most": side_by_side.MOST_PICTURES,
     }
     part = cast(Any, request).htmx

@@ -28,5 +28,10 @@ TEMPLATES: Final = {
         "%(versions)s)."
     ),
     "experiment.stopped": _("Stopped the experiment “%(name)s”."),
+    "comparison.requested_of_one": _(
+        "Had %(one)s called with many pictures on %(endpoint)s (pictures: %(count)s)."
+    ),
+    "comparison.stopped": _("Stopped a comparison of answers: %(versions)s."),
+    "comparison.deleted": _("Deleted a comparison of answers: %(versions)s."),
     "model.test_set_emptied": _("Emptied the test set of %(name)s (pictures deleted: %(count)s)."),
 }

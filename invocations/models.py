@@ -1,5 +1,6 @@
 """Calls of models on endpoints, and the pictures that were sent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
@@ -28,7 +29,7 @@ class PictureQuerySet(models.QuerySet["Picture"]):
 
     def expired(self) -> Self:
         """Those that were last sent more than a day ago."""
-        return self.filter(used_at__lt=clock.now() - timedelta(days=1))
+        return self.filter(used_at__lt=clock.now() - Picture.KEPT_FOR)
 
 
 class Picture(models.Model):
@@ -37,6 +38,8 @@ class Picture(models.Model):
     The bytes lie in ``data`` up to 64 KB (invocations/pictures_kept.py), larger ones in S3 at
     ``key``; those of the release before in ``data``, whatever their size.
     """
+
+    KEPT_FOR = timedelta(days=1)
 
     sha256 = models.CharField(max_length=64, unique=True)
     name = models.CharField(max_length=255)
@@ -428,9 +431,10 @@ class AnswerComparisonQuerySet(LeaseQuerySet["AnswerComparison"]):
 
 
 class AnswerComparison(Leased):
-    """Two versions that are called with the same pictures on one endpoint.
+    """Two versions that are called with the same pictures on one endpoint, or one alone.
 
-    A job takes one picture after the other (invocations/side_by_side.py).
+    Where one is called alone, ``other`` is that very version. A job takes one picture after the
+    other (invocations/side_by_side.py).
     """
 
     class State(models.TextChoices):
@@ -438,6 +442,7 @@ class AnswerComparison(Leased):
 
         RUNNING = "running", _("Running")
         DONE = "done", _("Done")
+        STOPPED = "stopped", _("Stopped")
 
     SIDES = ("one", "other")
     #: What events are about (activity/subjects.py).
@@ -468,6 +473,8 @@ class AnswerComparison(Leased):
         default_permissions = ()
 
     def __str__(self) -> str:
+        if self.alone:
+            return str(self.one)
         return gettext("%(one)s and %(other)s") % {"one": self.one, "other": self.other}
 
     def get_absolute_url(self) -> str:
@@ -475,9 +482,23 @@ class AnswerComparison(Leased):
         return reverse("invocations:comparison", args=[self.uid])
 
     @property
+    def alone(self) -> bool:
+        """Whether one version is called, and compared with none."""
+        return self.one_id == self.other_id
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The versions that are called, as the columns of the answers."""
+        return self.SIDES[:1] if self.alone else self.SIDES
+
+    @property
     def running(self) -> bool:
         """Whether there are pictures left to send."""
         return self.state == self.State.RUNNING
+
+    def to_send(self) -> "ComparedPictureQuerySet":
+        """The pictures that were not sent to each version yet, in their order."""
+        return self.pictures.to_send(self.sides)
 
     @property
     def badge(self) -> Badge:
@@ -488,16 +509,20 @@ class AnswerComparison(Leased):
 class ComparedPictureQuerySet(models.QuerySet["ComparedPicture"]):
     """The questions that pages and jobs ask of the pictures of a comparison."""
 
-    def to_send(self) -> Self:
-        """Those that were not sent to both versions yet, in their order."""
-        return self.filter(Q(one__isnull=True) | Q(other__isnull=True)).order_by("pk")
+    def to_send(self, sides: Sequence[str]) -> Self:
+        """Those that were not sent to each of these versions yet, in their order."""
+        missing = Q()
+        for side in sides:
+            missing |= Q(**{f"{side}__isnull": True})
+        return self.filter(missing).order_by("pk")
 
 
 class ComparedPicture(models.Model):
     """A picture that both versions of a comparison are called with, and what they answered.
 
     ``one`` and ``other`` are what invocations/side_by_side.py writes of a GivenAnswer; None: the
-    version was not called with it yet. The picture itself is in the test set, or a sample.
+    version was not called with it yet. The picture itself is in the test set, a sample, or kept
+    for a day as what is sent from the page (Picture).
     """
 
     comparison = models.ForeignKey(
@@ -507,6 +532,9 @@ class ComparedPicture(models.Model):
         LabelledPicture, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     sample = models.CharField(max_length=255, blank=True, help_text="A file of SAMPLES_DIR.")
+    sha256 = models.CharField(
+        max_length=64, blank=True, db_default="", help_text="Of a picture that somebody gave."
+    )
     name = models.CharField(max_length=255)
     label = models.CharField(
         max_length=LABEL_LENGTH, blank=True, help_text="The right one; empty: not known."

@@ -27,6 +27,14 @@ class Offered:
     aliases: list[Alias]
     more: bool
 
+    def narrowed(self, model: str) -> "Offered":
+        """What of it is of one model, the newest first, few enough to be ticked."""
+        versions = [one for one in self.versions if one.model.name == model]
+        versions.sort(key=lambda one: -one.number)
+        aliases = [one for one in self.aliases if one.model.name == model]
+        more = max(len(versions), len(aliases)) > _MOST_TICKED
+        return Offered(versions[:_MOST_TICKED], aliases[:_MOST_TICKED], more)
+
 
 def likely(*, wanted: Iterable[int] = (), alias: str = "") -> Offered:
     """The newest versions and the first aliases; ``wanted`` versions and ``alias`` for certain.

@@ -84,6 +84,25 @@ def _write_rows(pictures: list[Picture]) -> None:
             )
 
 
+def keep_now(payload: Payload) -> str:
+    """Keep a picture for a day, and return its SHA-256 when it is kept.
+
+    Raises NotAPicture where it cannot be read, and AwsError where S3 does not take it.
+    """
+    picture = Picture.objects.filter(sha256=payload.sha256).defer("data").first()
+    if picture is not None:
+        Picture.objects.filter(pk=picture.pk).update(used_at=clock.now())
+        return payload.sha256
+    if not payload.thumbnail:
+        made = prepare(io.BytesIO(payload.data), payload.name)
+        payload = replace(payload, thumbnail=made.thumbnail, preview=made.preview)
+    picture = payload.picture(used_at=clock.now())
+    if len(payload.data) > INLINE_BYTES:
+        _upload(picture)
+    _write_rows([picture])
+    return payload.sha256
+
+
 class Storing:
     """The thread that writes large pictures to S3, and then their rows.
 
@@ -141,15 +160,20 @@ def _store(picture: Picture) -> None:
     """The object first, then the row; a picture that is kept already is kept for longer."""
     if Picture.objects.filter(sha256=picture.sha256).update(used_at=clock.now()):
         return
-    data = bytes(picture.data)
-    key = f"{settings.PICTURES_PREFIX}/{uuid4().hex}"
     try:
-        s3.upload(bucket=settings.MODEL_BUCKET, key=key, file=io.BytesIO(data))
+        _upload(picture)
     except AwsError as error:
         logger.warning("A picture is not kept, as the store did not take it: %s", error)
         return
-    picture.data, picture.bucket, picture.key = b"", settings.MODEL_BUCKET, key
     _write_rows([picture])
+
+
+def _upload(picture: Picture) -> None:
+    """Write the bytes to S3, and to the row where they are. Raises AwsError."""
+    data = bytes(picture.data)
+    key = f"{settings.PICTURES_PREFIX}/{uuid4().hex}"
+    s3.upload(bucket=settings.MODEL_BUCKET, key=key, file=io.BytesIO(data))
+    picture.data, picture.bucket, picture.key = b"", settings.MODEL_BUCKET, key
 
 
 def find(sha256: str) -> Picture | None:

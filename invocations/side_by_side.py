@@ -1,4 +1,4 @@
-"""Two versions called with the same pictures on one endpoint, and their answers side by side.
+"""Two versions called with the same pictures on one endpoint, or one alone, and their answers.
 
 What is to be sent is written first: a comparison, and a row for each picture. A job then takes one
 picture: it calls either version, and writes each answer as soon as it is there, with the renewal of
@@ -9,8 +9,9 @@ and its journal, and they are in the lists of calls.
 
 import io
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,12 +26,14 @@ from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence, phrase
 from endpoints.models import Endpoint
-from invocations import labelled, payload, samples, services
+from invocations import labelled, payload, pictures_kept, samples, services
 from invocations.models import (
+    LABEL_LENGTH,
     AnswerComparison,
     ComparedPicture,
     Invocation,
     LabelledPicture,
+    Picture,
 )
 from invocations.payload import Payload
 from invocations.pictures import NotAPicture
@@ -47,6 +50,9 @@ MOST_ATTEMPTS = 5
 """After so many at one picture it is given up, and the next one is sent."""
 _LOOK_EVERY_S = 5.0  # while a call goes on; far below the lease
 _TASK = "invocations.tasks.compare_answers"
+REQUESTED, REQUESTED_OF_ONE = "comparison.requested", "comparison.requested_of_one"
+MAY_DELETE = "invocations.empty_test_set"
+"""Who may stop and delete the comparisons of others: who empties test sets."""
 
 
 class ComparisonRefused(Exception):
@@ -128,15 +134,26 @@ class GivenAnswer:
 
 @dataclass(frozen=True)
 class Line:
-    """A picture with both answers; None: not there yet."""
+    """A picture with both answers; None: not there yet. ``alone``: one version is called."""
 
     picture: ComparedPicture
     one: GivenAnswer | None
     other: GivenAnswer | None
+    alone: bool = False
 
     @property
     def kind(self) -> str:
-        """``differ``, ``error`` (of either of them), ``same`` or ``open``."""
+        """``differ``, ``error`` (of either of them), ``same`` or ``open``.
+
+        Of one version alone: ``wrong``, ``error``, ``right``, ``answered`` (the right label is
+        not known) or ``open``.
+        """
+        if self.alone:
+            if self.one is None:
+                return "open"
+            if self.one.said:
+                return "error"
+            return {True: "right", False: "wrong", None: "answered"}[self.one_right]
         if self.one is None or self.other is None:
             return "open"
         if self.one.said or self.other.said:
@@ -160,8 +177,10 @@ class Line:
         return self.right(self.other)
 
 
-# Differences first.
-_ORDER = ("differ", "error", "same", "open")
+# Differences first, and what is wrong.
+_ORDER = ("differ", "wrong", "error", "same", "right", "answered", "open")
+MOST_LABELS = 20
+"""A table of right and given labels has so many rows; of more labels the commonest mistakes."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +194,37 @@ class Share:
     def value(self) -> float | None:
         """The share."""
         return self.count / self.of if self.of else None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often a version gave which label to pictures of which right label.
+
+    ``labels``: the columns, and the rows of ``counts``; empty where there are more than
+    MOST_LABELS. ``mistakes``: right label, given label and how often, the commonest first.
+    """
+
+    labels: list[str]
+    counts: list[tuple[str, list[int]]]
+    mistakes: list[tuple[str, str, int]]
+
+
+def confusion(lines: Sequence[Line], side: str) -> Confusion | None:
+    """Of the answers of a side to pictures whose right label is known; None: of none."""
+    pairs: Counter[tuple[str, str]] = Counter()
+    for line in lines:
+        answer: GivenAnswer | None = getattr(line, side)
+        if line.right(answer) is not None and answer is not None:
+            pairs[line.picture.label.strip(), answer.label] += 1
+    if not pairs:
+        return None
+    labels = sorted({label for pair in pairs for label in pair})
+    if len(labels) > MOST_LABELS:
+        labels = []
+    counts = [(right, [pairs[right, given] for given in labels]) for right in labels]
+    wrong = [(right, given, count) for (right, given), count in pairs.items() if right != given]
+    wrong.sort(key=lambda one: (-one[2], one[0], one[1]))
+    return Confusion(labels, counts, wrong[:MOST_LABELS])
 
 
 @dataclass(frozen=True)
@@ -196,7 +246,12 @@ class Findings:
 def result(comparison: AnswerComparison) -> Findings:
     """The lines, differences first, and the shares; one query."""
     lines = [
-        Line(row, GivenAnswer.from_json(row.one), GivenAnswer.from_json(row.other))
+        Line(
+            row,
+            GivenAnswer.from_json(row.one),
+            None if comparison.alone else GivenAnswer.from_json(row.other),
+            comparison.alone,
+        )
         for row in comparison.pictures.order_by("pk")
     ]
     kinds = [line.kind for line in lines]
@@ -219,7 +274,7 @@ def _share(right: Sequence[bool | None]) -> Share:
 def csv_of(comparison: AnswerComparison) -> Iterator[str]:
     """The lines of a CSV file; the sentences are in English."""
     head = ["picture", "label"]
-    for side in AnswerComparison.SIDES:
+    for side in comparison.sides:
         names = ("version", "answer", "probability", "latency_ms", "cold", "error", "call")
         head += [f"{side}_{name}" for name in names]
     head.append("result")
@@ -227,7 +282,8 @@ def csv_of(comparison: AnswerComparison) -> Iterator[str]:
     table: list[list[Any]] = []
     for line in result(comparison).lines:
         row: list[Any] = [line.picture.name, line.picture.label]
-        for version, answer in zip(versions, (line.one, line.other), strict=True):
+        both = tuple(zip(versions, (line.one, line.other), strict=True))
+        for version, answer in both[: len(comparison.sides)]:
             given = answer or GivenAnswer()
             said = given.said.english() if given.said else ""
             row += [version, given.label, given.probability, given.latency_ms, given.cold]
@@ -245,6 +301,18 @@ def wait_until_done(uid: str, *, seconds: float) -> None:
 
 
 # --- to begin one ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GivenPicture:
+    """A picture that was sent before and is kept (pictures_kept.keep_now), and what is known of it.
+
+    ``name``: empty: as it was sent. ``label``: the right one; empty: not known.
+    """
+
+    sha256: str
+    name: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -278,24 +346,30 @@ def _labelled(one: Version, other: Version) -> Any:
 def start(
     *,
     one: Version,
-    other: Version,
+    other: Version | None,
     endpoint: Endpoint,
     actor: User,
     test_set: bool = True,
     with_samples: bool = True,
+    given: Sequence[GivenPicture] = (),
 ) -> AnswerComparison:
-    """Have a job call both versions with the pictures of the test set, and with the samples.
+    """Have a job call the versions with the given pictures, those of the test set and the samples.
 
-    Of more than MOST_PICTURES the first are taken. Raises ComparisonRefused, with nothing written.
+    ``other`` None: ``one`` is called alone. Of more than MOST_PICTURES the first are taken. Raises
+    ComparisonRefused, with nothing written.
     """
-    if one.pk == other.pk:
+    if other is not None and one.pk == other.pk:
         raise ComparisonRefused(_("Choose two different versions. Nothing was called."), "invalid")
-    for version in (one, other):
+    for version in filter(None, (one, other)):
         try:
             services.check_possible(endpoint, version)
         except services.CallRefused as refused:
             raise ComparisonRefused(str(refused), refused.code) from None
+    other = other or one
     pictures, left_out = _pictures(one, other, test_set=test_set, with_samples=with_samples)
+    pictures = [*_given(given), *pictures]
+    left_out += max(0, len(pictures) - MOST_PICTURES)
+    pictures = pictures[:MOST_PICTURES]
     if not pictures:
         raise ComparisonRefused(
             _(
@@ -303,11 +377,15 @@ def start(
                 "press “Wrong?” under an answer to put its picture into the test set."
             )
         )
-    running = AnswerComparison.objects.unfinished().filter(created_by=actor)
-    if running.count() >= MOST_RUNNING:
-        said = _("%(count)s of your comparisons are running. Start the next one when one is done.")
-        raise ComparisonRefused(said % {"count": MOST_RUNNING})
     with transaction.atomic():
+        # Two requests at a time must not both find room: the second waits for the first.
+        User.objects.select_for_update().get(pk=actor.pk)
+        running = AnswerComparison.objects.unfinished().filter(created_by=actor)
+        if running.count() >= MOST_RUNNING:
+            said = _(
+                "%(count)s of your comparisons are running. Start the next one when one is done."
+            )
+            raise ComparisonRefused(said % {"count": MOST_RUNNING})
         comparison = AnswerComparison.objects.create(
             one=one,
             other=other,
@@ -320,18 +398,40 @@ def start(
             picture.comparison = comparison
         ComparedPicture.objects.bulk_create(pictures)
         record(
-            action="comparison.requested",
+            action=REQUESTED_OF_ONE if comparison.alone else REQUESTED,
             subject=comparison,
             parameters={
                 "one": str(one),
-                "other": str(other),
                 "endpoint": endpoint.name,
                 "count": len(pictures),
+                **({} if comparison.alone else {"other": str(other)}),
             },
             actor=actor,
         )
         enqueue_on_commit(_TASK, comparison.pk)
     return comparison
+
+
+def _given(given: Sequence[GivenPicture]) -> list[ComparedPicture]:
+    """The rows of pictures that are kept; raises ComparisonRefused where one no longer is."""
+    wanted = {picture.sha256 for picture in given}
+    kept = Picture.objects.filter(sha256__in=wanted)
+    known = dict(kept.values_list("sha256", "name"))
+    if missing := len(wanted - set(known)):
+        said = _(
+            "Pictures that are not here (any more): %(count)s. They are kept for a day. Send them "
+            "again; nothing was called."
+        )
+        raise ComparisonRefused(said % {"count": missing}, "invalid")
+    kept.update(used_at=clock.now())  # for a day from now
+    return [
+        ComparedPicture(
+            sha256=picture.sha256,
+            name=(picture.name or known[picture.sha256])[:255],
+            label=picture.label.strip()[:LABEL_LENGTH],
+        )
+        for picture in given
+    ]
 
 
 def _pictures(
@@ -347,6 +447,44 @@ def _pictures(
     for sample in samples.all_samples() if with_samples else ():
         found.append(ComparedPicture(sample=sample.name, name=sample.name))
     return found[:MOST_PICTURES], max(0, len(found) - MOST_PICTURES)
+
+
+def may_change(user: User, comparison: AnswerComparison) -> bool:
+    """Whether the user may stop and delete it: who began it, and who may delete others'."""
+    return comparison.created_by_id == user.pk or user.has_perm(MAY_DELETE)
+
+
+def stop(*, comparison: AnswerComparison, actor: User) -> None:
+    """Send no more pictures; the answers that are there stay. Idempotent.
+
+    A call that is under way ends by itself, and its answer is in the list of calls.
+    """
+    now = clock.now()
+    with transaction.atomic():
+        rows = AnswerComparison.objects.unfinished().filter(pk=comparison.pk)
+        if rows.update(state=AnswerComparison.State.STOPPED, finished_at=now):
+            record(
+                action="comparison.stopped",
+                subject=comparison,
+                parameters={"versions": str(comparison)},
+                actor=actor,
+            )
+    comparison.refresh_from_db(fields=["state", "finished_at"])
+
+
+def delete(*, comparison: AnswerComparison, actor: User) -> None:
+    """Delete it with its answers; the calls stay, and the pictures until they are a day old.
+
+    One that is running ends with it: its job finds no row.
+    """
+    with transaction.atomic():
+        record(
+            action="comparison.deleted",
+            subject=comparison,
+            parameters={"versions": str(comparison)},
+            actor=actor,
+        )
+        AnswerComparison.objects.filter(pk=comparison.pk).delete()
 
 
 # --- the job -----------------------------------------------------------------------------------
@@ -371,7 +509,7 @@ def step(*, comparison_pk: int) -> None:
 
 
 def _step(comparison: AnswerComparison, lease: Lease[AnswerComparison]) -> None:
-    picture = comparison.pictures.to_send().select_related("labelled").first()
+    picture = comparison.to_send().select_related("labelled").first()
     if picture is None:
         _finish(lease)
         return
@@ -385,8 +523,8 @@ def _step(comparison: AnswerComparison, lease: Lease[AnswerComparison]) -> None:
             attempts = comparison.attempts if problem.counts else 0
             lease.release(check_after=clock.now() + pause, attempts=attempts)
             return
-        _give_up(picture, lease, problem.said)
-    if not comparison.pictures.to_send().exists():
+        _give_up(comparison, picture, lease, problem.said)
+    if not comparison.to_send().exists():
         _finish(lease)
         return
     with transaction.atomic():
@@ -404,26 +542,36 @@ def _send(
 ) -> None:
     """Call the versions that have not answered yet. Raises _Later, and LeaseLost."""
     if comparison.attempts > MOST_ATTEMPTS:  # it has ended the workers before this one
-        _give_up(picture, lease, phrase("The portal failed at this picture; its log says why."))
+        _give_up(
+            comparison,
+            picture,
+            lease,
+            phrase("The portal failed at this picture; its log says why."),
+        )
         return
     try:
         given = _payload(picture)
     except NotAPicture as problem:
-        _give_up(picture, lease, Sentence.verbatim(str(problem)))
+        _give_up(comparison, picture, lease, Sentence.verbatim(str(problem)))
         return
     except errors.NotFound:
-        _give_up(picture, lease, phrase("The picture is no longer in the store."))
+        _give_up(comparison, picture, lease, phrase("The picture is no longer in the store."))
         return
     except errors.AwsError as problem:
         raise _Later(problem.sentence, counts=True) from None
-    for side in AnswerComparison.SIDES:
+    for side in comparison.sides:
         if getattr(picture, side) is None:
             version = getattr(comparison, side)
             _write(picture, side, _answer(comparison, version, given, lease), lease)
 
 
-def _give_up(picture: ComparedPicture, lease: Lease[AnswerComparison], said: Sentence) -> None:
-    for side in AnswerComparison.SIDES:
+def _give_up(
+    comparison: AnswerComparison,
+    picture: ComparedPicture,
+    lease: Lease[AnswerComparison],
+    said: Sentence,
+) -> None:
+    for side in comparison.sides:
         if getattr(picture, side) is None:
             _write(picture, side, GivenAnswer(said=said), lease)
 
@@ -446,6 +594,11 @@ def _payload(picture: ComparedPicture) -> Payload:
                 raise NotAPicture(_("That sample is no longer there."))
             with path.open("rb") as file:
                 return payload.read(file, picture.name)
+        if picture.sha256:
+            kept = Picture.objects.filter(sha256=picture.sha256).first()
+            if kept is None:
+                raise NotAPicture(_("The picture is no longer here: they are kept for a day."))
+            return replace(pictures_kept.payload_of(kept), name=picture.name)
         if picture.labelled is None:
             raise NotAPicture(_("The picture was taken out of the test set."))
         return payload.read(io.BytesIO(labelled.content(picture.labelled)), picture.name)

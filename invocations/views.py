@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -25,7 +25,15 @@ from core.icons import drawing
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Day, Search, Table
 from endpoints.models import Endpoint
-from invocations import beside, offered, pictures_kept, samples, services
+from invocations import (
+    beside,
+    given,
+    offered,
+    pictures_kept,
+    samples,
+    services,
+    side_by_side,
+)
 from invocations.models import Invocation, Picture
 from invocations.panels import DOING, MAY_INVOKE
 from invocations.payload import Payload, read
@@ -111,7 +119,10 @@ def versions(request: HttpRequest) -> HttpResponse:
     """
     if request.GET.get("part") == "also":
         chosen = Chosen.of(request.GET)
-        context = {"chosen": chosen, "beside_choices": _beside_choices(chosen)}
+        context = {
+            "chosen": chosen,
+            "beside_choices": _beside_choices(chosen, _of_model_of(chosen)),
+        }
         return render(request, "invocations/_also.html", context)
     text = request.GET.get("q", "").strip()
     found = offered.search(text) if text else offered.likely()
@@ -138,6 +149,8 @@ def run(request: HttpRequest) -> HttpResponse:
 @csrf_protect
 def _run(request: HttpRequest) -> HttpResponse:
     chosen = Chosen.of(request.POST)
+    if len(request.FILES.getlist("picture")) > 1:
+        return _many(request, chosen)
     payload = picture = None
     try:
         endpoint, targets = _targets(chosen)
@@ -163,6 +176,54 @@ def _run(request: HttpRequest) -> HttpResponse:
     return redirect("invocations:result", invocation.pk)
 
 
+def _many(request: HttpRequest, chosen: Chosen) -> HttpResponse:
+    """Several pictures: a job calls one or two versions with each; leads to its page."""
+    try:
+        endpoint, targets = _targets(chosen)
+        if len(targets) > 2:
+            raise services.CallRefused(
+                _("Several pictures are sent to one version, or to two. Untick the others.")
+            )
+        files = request.FILES.getlist("picture")
+        if len(files) > side_by_side.MOST_PICTURES:
+            said = _("At most %(most)s pictures are sent at once.")
+            raise services.CallRefused(said % {"most": side_by_side.MOST_PICTURES})
+        for target in targets:
+            services.check_possible(endpoint, target.version)
+        label_of = _right_labels(request)
+        comparison = side_by_side.start(
+            one=targets[0].version,
+            other=targets[1].version if len(targets) > 1 else None,
+            endpoint=endpoint,
+            actor=actor(request),
+            test_set=False,
+            with_samples=False,
+            given=given.keep([(cast(Any, file), file.name or "") for file in files], label_of),
+        )
+    except (
+        NotAPicture,
+        AwsError,
+        services.CallRefused,
+        side_by_side.ComparisonRefused,
+    ) as problem:
+        return _problem(request, str(problem), chosen)
+    if _is_htmx(request):
+        answer = HttpResponse(status=204)
+        answer.headers["HX-Redirect"] = comparison.get_absolute_url()
+        return answer
+    return redirect(comparison)
+
+
+def _right_labels(request: HttpRequest) -> Callable[[str], str]:
+    """Which right label a file's name has, as the form says."""
+    table = request.FILES.get("label_file")
+    if table is not None:
+        return given.by_name(given.labels_of_csv(table.read(), table.name or "CSV"))
+    if request.POST.get("labels") == "names":
+        return given.label_of_name
+    return lambda _name: ""
+
+
 def _several(request: HttpRequest, begun: beside.Begun, payload: Payload) -> HttpResponse:
     picture = None
     calls = []
@@ -175,7 +236,7 @@ def _several(request: HttpRequest, begun: beside.Begun, payload: Payload) -> Htt
             calls.append(started.answered(max(0.0, until - time.monotonic())))
     found = beside.of(calls)
     if _is_htmx(request):
-        context = {"beside": found, "refused": begun.refused, "picture": picture} | _field()
+        context = {"beside": found, "not_called": begun.refused, "picture": picture} | _field()
         return render(request, "invocations/_beside.html", context)
     for asked, said in begun.refused:
         messages.warning(request, f"{asked}: {said}")
@@ -319,7 +380,7 @@ def _of_model(calls: Any, text: str) -> Any:
     return calls.filter(version__in=Version.objects.filter(model__in=models))
 
 
-def _targets(chosen: Chosen) -> tuple[Endpoint, list[beside.Target]]:
+def _targets(chosen: Chosen) -> tuple[Endpoint, list[beside.AskedVersion]]:
     """The endpoint, and the versions to call, the one of the first field first."""
     endpoint = Endpoint.objects.filter(pk=chosen.endpoint or 0).first()
     if endpoint is None:
@@ -330,7 +391,7 @@ def _targets(chosen: Chosen) -> tuple[Endpoint, list[beside.Target]]:
     return endpoint, [_target(text) for text in named[: beside.MOST + 1]]
 
 
-def _target(text: str) -> beside.Target:
+def _target(text: str) -> beside.AskedVersion:
     """What an id of a version or a reference means in this moment."""
     number = _number(text)
     if number is not None:
@@ -346,7 +407,7 @@ def _target(text: str) -> beside.Target:
         said = _("There is no version %(name)s that can be called.")
         raise services.CallRefused(said % {"name": text})
     alias = text if _ALIAS.fullmatch(text) else ""
-    return beside.Target(version, alias or f"{version.model.name}:{version.number}")
+    return beside.AskedVersion(version, alias or f"{version.model.name}:{version.number}")
 
 
 def _meant(text: str) -> Version | None:
@@ -447,8 +508,9 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
         "aliases": found.aliases,
         "more": found.more,
         "chosen": chosen,
-        "beside_choices": _beside_choices(chosen),
+        "beside_choices": _beside_choices(chosen, found),
         "most_beside": beside.MOST,
+        "most_pictures": side_by_side.MOST_PICTURES,
         "picture": picture,
         "samples": samples.grouped(),
         "recent": recent,
@@ -456,17 +518,22 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
     }
 
 
-def _beside_choices(chosen: Chosen) -> list[tuple[str, str, bool]]:
+def _of_model_of(chosen: Chosen) -> offered.Offered:
+    """The newest versions and the aliases of the model of the chosen version."""
+    if chosen.alias:
+        return offered.of_model(Q(model__name=chosen.alias.rpartition("@")[0]))
+    return offered.of_model(Q(model__versions=chosen.version or 0))
+
+
+def _beside_choices(chosen: Chosen, found: offered.Offered) -> list[tuple[str, str, bool]]:
     """What can be called beside the chosen version: value, name, and whether it is ticked.
 
-    The newest versions and the aliases of its model, and what was ticked or typed before.
+    Of what is offered that is of the same model, and what was ticked or typed before.
     """
-    if chosen.alias:
-        model = chosen.alias.rpartition("@")[0]
-        of_model = Q(model__name=model)
-    else:
-        of_model = Q(model__versions=chosen.version or 0)
-    found = offered.of_model(of_model)
+    model = chosen.alias.rpartition("@")[0] or next(
+        (one.model.name for one in found.versions if one.pk == chosen.version), ""
+    )
+    found = found.narrowed(model)
     rows = [(str(alias), f"{alias} · v{alias.version.number}") for alias in found.aliases]
     rows += [(str(version.pk), str(version)) for version in found.versions]
     ticked = set(chosen.also)

@@ -180,6 +180,10 @@ ACCESS: dict[str, Access] = {
     "invocations:experiment-rename": Access(VIEWER, get=(), post=(302,)),
     "invocations:experiment-csv": Access(VIEWER),
     "invocations:experiment-json": Access(VIEWER),
+    "invocations:comparisons": Access(VIEWER),
+    # 403: somebody else's
+    "invocations:comparison-stop": Access(VIEWER, get=(), post=(302, 403)),
+    "invocations:comparison-delete": Access(VIEWER, get=(200, 403), post=(302, 403)),
     "invocations:picture": Access(VIEWER),
     "invocations:wrong": Access(VIEWER, post=(400,)),
     "invocations:test-set": Access(VIEWER),

@@ -308,6 +308,7 @@ NOTICES_KEPT_DAYS = env_int("NOTICES_KEPT_DAYS", 30, least=1)
 
 # --- uploads ---------------------------------------------------------------------
 # Files go to disk, never wholly into memory.
+DATA_UPLOAD_MAX_NUMBER_FILES = 210  # the pictures of one comparison, and a file of their labels
 FILE_UPLOAD_HANDLERS = ["core.uploads.NamelessFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = env_str("UPLOAD_TEMP_DIR", "") or None
 UPLOAD_DISK_RESERVE_MB = env_int("UPLOAD_DISK_RESERVE_MB", 256)

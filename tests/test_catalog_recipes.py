@@ -128,6 +128,10 @@ def test_the_recipes_run_as_they_stand(
     (tmp_path / "README.md").write_text("# Digits\n\nReads digits.\n")
     sample = own_stack.local_dir / "demo" / "samples" / "digit-three.jpg"
     (tmp_path / "cat.jpg").write_bytes(sample.read_bytes())
+    for label in ("three", "seven"):
+        own = tmp_path / "pictures" / label / "1.jpg"
+        own.parent.mkdir(parents=True)
+        own.write_bytes(sample.with_name(f"digit-{label}.jpg").read_bytes())
     for name in ("team/zoo.tar.gz", "team/cats.tar.gz"):
         _put(own_stack, archive, name)
     said: dict[str, str] = {}
@@ -139,6 +143,10 @@ def test_the_recipes_run_as_they_stand(
         if UPLOAD in block:
             block = block.replace(UPLOAD, _unfinished(run))
         said[heading] = run(block)
+    own_pictures = said["Many pictures of your own"]
+    assert "Right, digits:2: 2 of 2" in own_pictures
+    table = (tmp_path / "answers.csv").read_text()
+    assert re.search(r"^three/1.jpg,,digits v2,three,", table, re.MULTILINE), table
     assert "squeezenet_v1.0_10:1" in said["Copy a version"]
     assert "zoo:2  ready" in said["Import what lies in the store"]
     assert "digits:1  deleted" in said["Retire and delete"]

@@ -2,9 +2,13 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from client.tests.conftest import Ran
 from client.tests.fake_portal import FakePortal, Says
+from mme_client.cli import comparing
 
 FOUND = {
     "one": {"model": "digits", "number": 1},
@@ -132,6 +136,88 @@ def test_answers_need_an_endpoint_and_pictures_that_are_known(
     assert "--endpoint NAME" in ran.err
     ran = mme("compare", "digits:1", "--endpoint", "demo", "--pictures", "mine")
     assert ran.code == 2
-    assert "all, test-set, samples" in ran.err
+    assert "all, test-set, samples, or a folder" in ran.err
     assert mme("compare", "digits:1", "--endpoint", "demo", "--csv", "--json").code == 2
     assert fake.requests == []
+
+
+ALONE = ANSWERS | {
+    "state": "done", "alone": True, "other": ANSWERS["one"], "total": 2, "sent": 2, "errors": 0,
+    "pictures": [
+        {"name": "seven/1.png", "source": "given", "label": "seven", "result": "wrong",
+         "one": _answer("one"), "other": None},
+        {"name": "nine/1.png", "source": "given", "label": "nine", "result": "right",
+         "one": _answer("nine"), "other": None},
+    ],
+}  # fmt: skip
+
+
+def test_a_folder_of_ones_own_is_sent_one_by_one_with_its_labels(
+    mme: Callable[..., Ran], fake: FakePortal, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    for label in ("seven", "nine"):
+        (folder / label).mkdir(parents=True)
+        (folder / label / "1.png").write_bytes(label.encode())
+    (folder / "notes.txt").write_text("no picture")
+    kept = [Says(document={"sha256": f"{n:064}"}) for n in (1, 2)]
+    fake.answers = [*kept, Says(202, document=ALONE)]
+    wanted = ("compare", "digits:1", "--alone", "--endpoint", "demo", "--pictures", str(folder))
+    ran = mme(*wanted, "--truth", "folder", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    assert [one.target for one in fake.requests] == [
+        "/api/v1/pictures?name=1.png", "/api/v1/pictures?name=1.png", "/api/v1/comparisons"
+    ]  # fmt: skip
+    assert [one.body for one in fake.requests[:2]] == [b"nine", b"seven"]
+    assert json.loads(fake.requests[2].body) == {
+        "one": "digits:1", "other": "", "endpoint": "demo", "test_set": False, "samples": False,
+        "pictures": [
+            {"sha256": f"{1:064}", "name": "nine/1.png", "label": "nine"},
+            {"sha256": f"{2:064}", "name": "seven/1.png", "label": "seven"},
+        ],
+    }  # fmt: skip
+    assert "seven/1.png" in ran.out
+    assert "Right, digits:1: 0 of 1" in ran.out
+    assert "The same label" not in ran.out
+
+
+def test_what_is_wrong_with_a_folder_is_said(
+    mme: Callable[..., Ran], fake: FakePortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = ("compare", "digits:1", "--alone", "--endpoint", "demo")
+
+    def said(*more: str) -> str:
+        ran = mme(*wanted, *more, url=fake.url, token="t")
+        assert ran.code == 2
+        return ran.err
+
+    assert "There is no picture in" in said("--pictures", str(tmp_path))
+    monkeypatch.setattr(comparing, "MOST_PICTURES", 1)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"x")
+    assert "has 2 pictures; at most 1" in said("--pictures", str(tmp_path))
+    assert "--truth goes with a folder" in said("--truth", "folder")
+    ran = mme("compare", "digits:1", "digits:2", "--alone", "--endpoint", "demo")
+    assert (ran.code, fake.requests) == (2, [])
+    assert "Give one version with --alone" in ran.err
+
+
+def test_comparisons_are_listed_stopped_and_deleted(
+    mme: Callable[..., Ran], fake: FakePortal
+) -> None:
+    one = {
+        "id": "abc", "state": "running", "endpoint": "demo", "one": "digits:1", "other": "",
+        "created_at": "2026-01-01T00:00:00Z", "created_by": "ada", "finished_at": None, "total": 3,
+    }  # fmt: skip
+    stopped = ALONE | {"state": "stopped"}
+    fake.answers = [
+        Says(document={"items": [one], "next": None}), Says(document=stopped), Says(204),
+        Says(204),
+    ]  # fmt: skip
+    assert mme("comparisons", "--quiet", url=fake.url, token="t").out == "abc\n"
+    assert "stopped: 2 of 2" in mme("comparisons", "stop", "abc").err
+    assert "Deleted: abc" in mme("comparisons", "delete", "abc", "def").err
+    assert [(each.method, each.target) for each in fake.requests] == [
+        ("GET", "/api/v1/comparisons"), ("POST", "/api/v1/comparisons/abc/stop"),
+        ("DELETE", "/api/v1/comparisons/abc"), ("DELETE", "/api/v1/comparisons/def"),
+    ]  # fmt: skip

@@ -1,42 +1,75 @@
-// The invoke page's comforts: a preview, pasting, and dropping anywhere. The form works without.
+// The invoke page's comforts: previews, pasting, and dropping anywhere. The form works without.
 
+const MOST_THUMBS = 24; // of many pictures: enough to see that they are the right ones
 const field = () => document.querySelector("#picture-field");
-let shown = null; // the object URL of the preview
+let shown = []; // the object URLs of the previews
 
-function showPreview(file) {
+function address(file) {
+  shown.push(URL.createObjectURL(file));
+  return shown.at(-1);
+}
+
+function showPreviews(files) {
   const zone = field();
-  if (shown) URL.revokeObjectURL(shown);
-  shown = null;
+  shown.forEach((url) => URL.revokeObjectURL(url));
+  shown = [];
   const preview = zone.querySelector("[data-preview]");
+  const thumbs = zone.querySelector("[data-thumbs]");
   const input = zone.querySelector("input[type=file]");
-  zone.querySelector("[data-name]").textContent = file.name || input.dataset.pasted;
+  const size = files.reduce((sum, file) => sum + file.size, 0);
+  const [file] = files;
+  const several = files.length > 1;
+  zone.querySelector("[data-name]").textContent = several
+    ? input.dataset.several.replace("{count}", files.length).replace("{size}", readable(size))
+    : file.name || input.dataset.pasted;
   zone.querySelector(".icon")?.remove();
   const most = Number(input.dataset.maxBytes); // larger files are refused unread
-  input.setCustomValidity(file.size > most ? input.dataset.tooLarge : "");
-  if (file.type.startsWith("image/")) {
-    shown = URL.createObjectURL(file);
-    preview.src = shown;
-    preview.hidden = false;
+  input.setCustomValidity(size > most ? input.dataset.tooLarge : "");
+  thumbs.replaceChildren();
+  thumbs.hidden = !several;
+  preview.hidden = several || !file.type.startsWith("image/");
+  if (!preview.hidden) {
+    preview.src = address(file);
     preview.onerror = () => { preview.hidden = true; }; // a text file renamed .jpg
-  } else {
-    preview.hidden = true;
+  }
+  if (!several) return;
+  for (const one of files.slice(0, MOST_THUMBS)) {
+    const thumb = new Image(44, 44);
+    thumb.className = "thumb";
+    thumb.alt = one.name;
+    thumb.onerror = () => thumb.remove();
+    thumb.src = address(one);
+    thumbs.append(thumb);
   }
 }
 
+function readable(bytes) {
+  const unit = bytes < 1e6 ? "kilobyte" : "megabyte";
+  const value = bytes / (bytes < 1e6 ? 1e3 : 1e6);
+  return new Intl.NumberFormat(document.documentElement.lang, {
+    style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 1,
+  }).format(value);
+}
+
 function take(files) {
-  const file = Array.from(files).find((candidate) => candidate.type.startsWith("image/")) ?? files[0];
+  const pictures = Array.from(files).filter((candidate) => candidate.type.startsWith("image/"));
+  const taken = pictures.length ? pictures : Array.from(files).slice(0, 1);
   const input = field()?.querySelector("input[type=file]");
-  if (!file || !input) return false;
+  if (!taken.length || !input) return false;
   const carrier = new DataTransfer();
-  carrier.items.add(file);
+  for (const file of taken) carrier.items.add(file);
   input.files = carrier.files;
-  showPreview(file);
+  showPreviews(taken);
   return true;
 }
 
 document.addEventListener("change", (event) => {
-  if (event.target.matches("#picture-field input[type=file]") && event.target.files.length) {
-    showPreview(event.target.files[0]);
+  if (!event.target.matches("#picture-field input[type=file]") || !event.target.files.length) return;
+  if (event.target.matches("[data-camera]")) {
+    take(event.target.files);
+    event.target.value = ""; // it is sent once, by the field that shows it
+  } else {
+    showPreviews(Array.from(event.target.files));
   }
 });
 

@@ -75,6 +75,18 @@ WAYS: dict[str, Ways] = {
     "comparisons_get": Ways(
         "compare", "invocations:comparison", "catalog.md#Compare the answers of two versions"
     ),
+    "comparisons_list": Ways(
+        "comparisons", "invocations:comparisons", "catalog.md#Many pictures of your own"
+    ),
+    "comparisons_stop": Ways(
+        "comparisons stop", "invocations:comparison-stop", "catalog.md#Many pictures of your own"
+    ),
+    "comparisons_delete": Ways(
+        "comparisons delete",
+        "invocations:comparison-delete",
+        "catalog.md#Many pictures of your own",
+    ),
+    "pictures_keep": Ways("compare", "invocations:run", "catalog.md#Many pictures of your own"),
     "comparisons_csv": Ways(
         "compare", "invocations:comparison-csv", "catalog.md#Compare the answers of two versions"
     ),

@@ -798,7 +798,10 @@ class OneAnswer(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class BothAnswers(Record):
-    """Both answers to a picture; ``result``: ``differ``, ``error``, ``same`` or ``open``."""
+    """Both answers to a picture; ``result``: ``differ``, ``error``, ``same`` or ``open``.
+
+    Of one version alone: ``wrong``, ``error``, ``right``, ``answered`` or ``open``.
+    """
 
     name: str
     source: str
@@ -819,8 +822,25 @@ class ComparedSide(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ListedComparison(Record):
+    """A comparison of answers, without them; ``other`` empty: ``one`` is called alone."""
+
+    id: str
+    state: str
+    endpoint: str
+    one: str
+    other: str
+    created_at: datetime
+    created_by: str
+    finished_at: datetime | None
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComparedAnswers(Record):
     """Two versions that are called with the same pictures; ``pictures``: differences first.
+
+    Where one is called alone, ``other`` is that version, too.
 
     ``same`` of the ``compared`` pictures that both answered have the same first label.
     """

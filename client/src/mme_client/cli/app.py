@@ -80,6 +80,14 @@ uploads = typer.Typer(
     help=_("Your uploads that are not complete."),
     epilog=f"\b\n{_EXAMPLE}\n  mme uploads\n  mme uploads cancel mGqzTB4q0VnZ",
 )
+comparisons = typer.Typer(
+    cls=Group,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
+    help=_("Comparisons of answers: list, stop, delete them."),
+    epilog=f"\b\n{_EXAMPLE}\n  mme comparisons\n  mme comparisons stop 0123456789abcdef",
+)
 tokens = typer.Typer(
     cls=Group,
     no_args_is_help=True,
@@ -469,6 +477,7 @@ def describe(
     "mme compare digits:1 digits:2",
     "mme compare digits:2 digits@live --all",
     "mme compare digits:1 digits:2 --answers --endpoint demo",
+    "mme compare digits:2 --alone --endpoint demo --pictures pictures --truth folder",
 )  # fmt: skip
 def compare(
     one: Annotated[str, typer.Argument(metavar="VERSION", help=_("A version: digits:2."))],
@@ -503,9 +512,23 @@ def compare(
         typer.Option(
             "--pictures",
             metavar="WHICH",
-            help=_("For --answers: all, test-set or samples."),
+            help=_("For --answers: all, test-set, samples, or a folder of your own pictures."),
         ),
     ] = "all",
+    truth: Annotated[
+        str,
+        typer.Option(
+            "--truth",
+            metavar="FILE",
+            help=_(
+                "A CSV file of names and right labels; or folder: a picture's folder is its label."
+            ),
+            show_default=False,
+        ),
+    ] = "",
+    alone: Annotated[
+        bool, typer.Option("--alone", help=_("For --answers: call this version alone."))
+    ] = False,
     csv: Annotated[bool, typer.Option("--csv", help=_("For --answers: print a CSV file."))] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -513,10 +536,10 @@ def compare(
 ) -> None:
     from mme_client.cli import comparing
 
-    if answers or endpoint or csv:
+    if answers or endpoint or csv or alone:
         comparing.answers(
-            one, other, endpoint=endpoint, pictures=pictures, everything=everything, csv=csv,
-            json=json, quiet=quiet, timeout=timeout,
+            one, other, alone=alone, endpoint=endpoint, pictures=pictures, truth=truth,
+            everything=everything, csv=csv, json=json, quiet=quiet, timeout=timeout,
         )  # fmt: skip
         return
     comparing.compare(one, other, everything=everything, json=json, quiet=quiet, timeout=timeout)
@@ -1276,6 +1299,51 @@ def token_revoke(
     from mme_client.cli import account
 
     account.token_revoke(token, json=json, quiet=quiet, timeout=timeout)
+
+
+app.add_typer(comparisons, name="comparisons")
+
+
+@comparisons.callback()
+def comparisons_list(
+    ctx: typer.Context, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    if ctx.invoked_subcommand is None:
+        from mme_client.cli import comparing
+
+        comparing.listing(json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    comparisons, "stop", _("Send no more pictures; the answers that are there stay."),
+    "mme comparisons stop 0123456789abcdef",
+)  # fmt: skip
+def comparisons_stop(
+    id: Annotated[str, typer.Argument(metavar="ID", help=_("As mme comparisons says it."))],
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import comparing
+
+    comparing.stop(id, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    comparisons, "delete", _("Delete comparisons of answers; their calls stay."),
+    "mme comparisons delete 0123456789abcdef",
+)  # fmt: skip
+def comparisons_delete(
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help=_("As mme comparisons says them."))
+    ],
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import comparing
+
+    comparing.delete(ids, json=json, quiet=quiet, timeout=timeout)
 
 
 app.add_typer(uploads, name="uploads")

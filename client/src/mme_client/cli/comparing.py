@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import mimetypes
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mme_client.cli.many import Truth
 from mme_client.cli.running import WrongUse, running
-from mme_client.cli.terminal import ms
+from mme_client.cli.terminal import at, ms
 from mme_client.cli.words import _
+from mme_client.comparisons import OwnPicture
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mme_client.cli.terminal import Terminal
     from mme_client.records import ComparedAnswers, ComparedSide, OneAnswer
 
+MOST_PICTURES = 200
+_SIDES = ("one", "other")
 _PICTURES = ("all", "test-set", "samples")
 
 
@@ -61,36 +69,60 @@ def answers(
     one: str,
     other: str,
     *,
+    alone: bool,
     endpoint: str,
     pictures: str,
+    truth: str,
     everything: bool,
     csv: bool,
     json: bool,
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """Have both called with the same pictures, wait, and print where their answers differ."""
+    """Have the portal call both with the same pictures, wait, and print where they differ.
+
+    ``alone``: one version alone. ``pictures``: which of the portal's, or a folder of one's own.
+    """
     if csv and json:
         raise WrongUse(_("Give one of --csv and --json."))
+    if alone and other:
+        raise WrongUse(_("Give one version with --alone."))
     if not endpoint:
         raise WrongUse(_("Say with --endpoint NAME on which endpoint both are called."))
+    own: list[OwnPicture] = []
     if pictures not in _PICTURES:
-        raise WrongUse(_("--pictures is one of: {names}.").format(names=", ".join(_PICTURES)))
+        own = _own(Path(pictures), truth)
+    elif truth:
+        raise WrongUse(_("--truth goes with a folder of pictures: --pictures FOLDER."))
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        # Which ones they are now: the other one may be left out, or be an alias.
-        both = portal.models.compare(one, other).document
-        names = [f"{both[side]['model']}:{both[side]['number']}" for side in ("one", "other")]
-        made = portal.comparisons.create(
-            *names,
-            endpoint=endpoint,
-            test_set=pictures != "samples",
-            samples=pictures != "test-set",
-        )
+        if alone:
+            versions = [one]
+        else:
+            # Which ones they are now: the other one may be left out, or be an alias.
+            both = portal.models.compare(one, other).document
+            versions = [f"{both[side]['model']}:{both[side]['number']}" for side in _SIDES]
+        with terminal.steps() as step:
+            sent = _("{done} of {all} pictures sent")
+
+            def told() -> Iterator[OwnPicture]:
+                for number, picture in enumerate(own, start=1):
+                    yield picture
+                    step(sent.format(done=number, all=len(own)))
+
+            made = portal.comparisons.create(
+                *versions,
+                endpoint=endpoint,
+                test_set=False if own else pictures != "samples",
+                samples=False if own else pictures != "test-set",
+                pictures=told(),
+            )
         address = f"{portal.url}/invoke/comparisons/{made.id}/"
         goes_on = _("The portal goes on with it. See {address}").format(address=address)
         with terminal.goes_on(goes_on), terminal.steps() as step:
             said = _("{done} of {all} pictures")
             found = made.wait(seen=lambda now: step(said.format(done=now.sent, all=now.total)))
+        sides = [found.one] if alone else [found.one, found.other]
+        names = [f"{side.model}:{side.number}" for side in sides]
         if csv:
             text = portal.comparisons.csv(found.id).decode("utf-8-sig")
             for line in text.rstrip().replace("\r\n", "\n").split("\n"):
@@ -98,15 +130,83 @@ def answers(
         elif json:
             terminal.document(found.document)
         else:
-            _tell(terminal, found, names, everything=everything)
+            _tell(terminal, found, names, everything=everything or alone)
             terminal.note(_("To look at and to send: {address}").format(address=address))
+
+
+def _own(folder: Path, truth: str) -> list[OwnPicture]:
+    """The pictures below a folder, by name, with their right labels. Raises WrongUse."""
+    if not folder.is_dir():
+        raise WrongUse(
+            _("--pictures is one of: {names}, or a folder.").format(names=", ".join(_PICTURES))
+        )
+    right = Truth(truth)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and _is_picture(path))
+    if not files:
+        raise WrongUse(_("There is no picture in {folder}.").format(folder=folder))
+    if len(files) > MOST_PICTURES:
+        said = _("{folder} has {count} pictures; at most {most} are sent.")
+        raise WrongUse(said.format(folder=folder, count=len(files), most=MOST_PICTURES))
+    return [
+        OwnPicture(path, str(path.relative_to(folder))[-255:], right.of(str(path)))
+        for path in files
+    ]
+
+
+def _is_picture(path: Path) -> bool:
+    return (mimetypes.guess_type(path.name)[0] or "").startswith("image/")
+
+
+def listing(*, json: bool, quiet: bool, timeout: float | None) -> None:
+    """The comparisons of answers, the latest first."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        found = list(portal.comparisons.list())
+        headings = (
+            _("id"), _("versions"), _("endpoint"), _("pictures"), _("state"), _("by"), _("begun")
+        )  # fmt: skip
+        rows = [
+            (
+                one.id,
+                " ".join(filter(None, (one.one, one.other))),
+                one.endpoint,
+                str(one.total),
+                one.state,
+                one.created_by,
+                at(one.created_at),
+            )
+            for one in found
+        ]
+        terminal.listed(found, headings, rows, names=[one.id for one in found])
+
+
+def stop(id: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
+    """Send no more pictures."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        found = portal.comparisons.stop(id)
+        if json:
+            terminal.document(found.document)
+        else:
+            said = _("{state}: {done} of {all} pictures were sent.")
+            terminal.note(said.format(state=found.state, done=found.sent, all=found.total))
+
+
+def delete(ids: list[str], *, json: bool, quiet: bool, timeout: float | None) -> None:
+    """Delete comparisons; their calls stay. There is no document to print."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        for id in ids:
+            portal.comparisons.delete(id)
+            terminal.note(_("Deleted: {id}. The calls stay.").format(id=id))
 
 
 def _tell(
     terminal: Terminal, found: ComparedAnswers, names: list[str], *, everything: bool
 ) -> None:
     rows = [
-        (picture.name, picture.label, _answer(picture.one), _answer(picture.other))
+        (
+            picture.name,
+            picture.label,
+            *[_answer(answer) for answer in (picture.one, picture.other)][: len(names)],
+        )
         for picture in found.pictures
         if picture.result != "same" or everything
     ]
@@ -117,8 +217,9 @@ def _tell(
     if rows:
         terminal.table((_("picture"), _("right label"), *names), rows)
     same = _("The same label: {same} of {all}")
-    terminal.line(same.format(same=found.same, all=found.compared))
-    for name, side in zip(names, (found.one, found.other), strict=True):
+    if len(names) > 1:
+        terminal.line(same.format(same=found.same, all=found.compared))
+    for name, side in zip(names, (found.one, found.other), strict=False):
         terminal.line(_right(name, side))
     if found.errors:
         terminal.line(_("Failed: {failed} of {all}").format(failed=found.errors, all=found.total))

@@ -157,14 +157,10 @@ MESSAGES: dict[str, str] = {
     "For --answers: an endpoint that serves both.": (
         "--answers와 함께 사용합니다. 두 버전을 모두 제공하는 엔드포인트입니다."
     ),
-    "For --answers: all, test-set or samples.": (
-        "--answers와 함께 사용합니다. all, test-set, samples 중 하나입니다."
-    ),
     "For --answers: print a CSV file.": "--answers와 함께 사용합니다. CSV 파일을 출력합니다.",
     "Say with --endpoint NAME on which endpoint both are called.": (
         "두 버전을 호출할 엔드포인트를 --endpoint NAME으로 지정하세요."
     ),
-    "--pictures is one of: {names}.": "--pictures에 사용할 수 있는 값: {names}",
     "The portal goes on with it. See {address}": (
         "포털에서 작업이 계속됩니다. 확인할 주소: {address}"
     ),
@@ -449,6 +445,36 @@ MESSAGES: dict[str, str] = {
     "--raw and --target do not go with --models, --csv or --truth.": (
         "--raw와 --target은 --models, --csv, --truth와 함께 사용할 수 없습니다."
     ),
+    "Comparisons of answers: list, stop, delete them.": ("응답 비교를 나열, 중지, 삭제합니다."),
+    "Send no more pictures; the answers that are there stay.": (
+        "사진을 더 보내지 않습니다. 받은 응답은 남습니다."
+    ),
+    "As mme comparisons says it.": "mme comparisons가 출력하는 ID입니다.",
+    "As mme comparisons says them.": "mme comparisons가 출력하는 ID입니다.",
+    "Delete comparisons of answers; their calls stay.": (
+        "응답 비교를 삭제합니다. 호출 기록은 남습니다."
+    ),
+    "For --answers: all, test-set, samples, or a folder of your own pictures.": (
+        "--answers와 함께 사용합니다. all, test-set, samples 또는 사진 폴더입니다."
+    ),
+    "pictures": "사진",
+    "For --answers: call this version alone.": (
+        "--answers와 함께 사용합니다. 이 버전만 호출합니다."
+    ),
+    "Give one version with --alone.": "--alone에는 버전 하나만 지정하세요.",
+    "--truth goes with a folder of pictures: --pictures FOLDER.": (
+        "--truth는 사진 폴더(--pictures FOLDER)와 함께 사용합니다."
+    ),
+    "{done} of {all} pictures sent": "사진 {done}/{all}장 전송됨",
+    "--pictures is one of: {names}, or a folder.": (
+        "--pictures에 지정할 수 있는 값: {names} 또는 폴더"
+    ),
+    "There is no picture in {folder}.": "폴더에 사진이 없습니다: {folder}",
+    "{folder} has {count} pictures; at most {most} are sent.": (
+        "{folder}: 사진 {count}장. 보낼 수 있는 최대 수는 {most}장입니다."
+    ),
+    "{state}: {done} of {all} pictures were sent.": "{state}: 사진 {done}/{all}장을 보냈습니다.",
+    "Deleted: {id}. The calls stay.": "삭제했습니다: {id}. 호출 기록은 남습니다.",
     # --- many.py ---
     "Up to six versions or aliases, as digits:1,digits@live: each is called with each picture.": (
         "digits:1,digits@live처럼 버전이나 별칭을 여섯 개까지 지정합니다. 사진마다 모두 호출합니다."

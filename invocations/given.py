@@ -1,0 +1,71 @@
+"""Pictures that somebody gives to a comparison: kept for a day, with the labels that are right."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePath
+from typing import BinaryIO
+
+from django.utils.translation import gettext as _
+
+from invocations import payload, pictures_kept
+from invocations.side_by_side import ComparisonRefused, GivenPicture
+
+#: What counts the pictures of a label: ``three_01.png``, ``three (2).png``, ``three-7.png``.
+_COUNTED = re.compile(r"[\s_.-]*\(?\d+\)?$")
+
+
+def label_of_name(name: str) -> str:
+    """The label that a file's name says: ``three`` of ``three_01.png``, ``7`` of ``7.png``."""
+    stem = PurePath(name).stem.strip()
+    return _COUNTED.sub("", stem).strip() or stem
+
+
+def labels_of_csv(data: bytes, name: str) -> dict[str, str]:
+    """The right labels of a CSV file of name and label, with or without that header.
+
+    Raises ComparisonRefused.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        said = _("%(file)s is no text in UTF-8. Nothing was called.") % {"file": name}
+        raise ComparisonRefused(said, "invalid") from None
+    found: dict[str, str] = {}
+    at = (0, 1)
+    try:
+        for number, row in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
+            cells = [cell.strip() for cell in row]
+            head = [cell.lower() for cell in cells]
+            if number == 1 and "name" in head and "label" in head:
+                at = (head.index("name"), head.index("label"))
+            elif any(cells):
+                if len(cells) <= max(at):
+                    said = _("%(file)s, line %(line)s: a line has a name and a label.")
+                    raise ComparisonRefused(said % {"file": name, "line": number}, "invalid")
+                found[cells[at[0]]] = cells[at[1]]
+    except csv.Error as error:
+        said = _("%(file)s is no CSV file: %(error)s. Nothing was called.")
+        raise ComparisonRefused(said % {"file": name, "error": error}, "invalid") from None
+    return found
+
+
+def by_name(labels: Mapping[str, str]) -> Callable[[str], str]:
+    """Which label a file's name has; in the file it may stand with its folders."""
+    ends = {PurePath(name).name: label for name, label in labels.items()}
+    return lambda name: labels.get(name) or ends.get(PurePath(name).name, "")
+
+
+def keep(
+    files: Iterable[tuple[BinaryIO, str]], label_of: Callable[[str], str]
+) -> list[GivenPicture]:
+    """Keep each file with its right label.
+
+    Raises NotAPicture where one is none, and AwsError where the store does not take one.
+    """
+    found = []
+    for file, name in files:
+        read = payload.read(file, name)
+        found.append(GivenPicture(pictures_kept.keep_now(read), name, label_of(name)))
+    return found
