@@ -102,6 +102,11 @@ class SideBySide:
         return "-".join(str(one.call.pk) for one in self.answers)
 
     @property
+    def named(self) -> str:
+        """The versions as ``mme invoke --models`` takes them."""
+        return ",".join(call.named for call in self.calls)
+
+    @property
     def calls(self) -> list[Invocation]:
         """The calls."""
         return [one.call for one in self.answers]

@@ -269,6 +269,11 @@ class Invocation(Leased):
         )
 
     @property
+    def named(self) -> str:
+        """What names the version to the API: as it was asked for, or its number."""
+        return self.asked or f"{self.version.model.name}:{self.version.number}"
+
+    @property
     def settled(self) -> bool:
         """Whether an answer, or an error, is there."""
         return self.state not in self.UNSETTLED

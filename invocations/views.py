@@ -280,7 +280,7 @@ def result(request: HttpRequest, pk: int) -> HttpResponse:
     alias = invocation.asked if "@" in invocation.asked else ""
     chosen = Chosen(invocation.endpoint_id, invocation.version_id, alias)
     picture = Picture.objects.filter(sha256=invocation.picture_sha256).defer("data").first()
-    context = _page_context(chosen, picture) | _result_context(invocation)
+    context = _page_context(chosen, picture) | _result_context(request, invocation)
     return render(request, "invocations/page.html", context)
 
 
@@ -460,12 +460,12 @@ def _problem(
 def _result_fragment(
     request: HttpRequest, invocation: Invocation, picture: Picture | None
 ) -> HttpResponse:
-    context = _result_context(invocation) | _field()
+    context = _result_context(request, invocation) | _field()
     context["picture"] = picture
     return render(request, "invocations/_answer.html", context)
 
 
-def _result_context(invocation: Invocation) -> dict[str, Any]:
+def _result_context(request: HttpRequest, invocation: Invocation) -> dict[str, Any]:
     cold = None
     if invocation.state == Invocation.State.DONE and invocation.cold is False:
         cold = Invocation.objects.cold_before(invocation)
@@ -478,7 +478,13 @@ def _result_context(invocation: Invocation) -> dict[str, Any]:
         "times": times,
         "test_sets": settings.TEST_SETS,
         "region": settings.AWS_REGION,
+        "portal_url": _portal_url(request),
     }
+
+
+def _portal_url(request: HttpRequest) -> str:
+    """Where programs find the portal: as this reader does."""
+    return request.build_absolute_uri("/").rstrip("/")
 
 
 def _invocation(pk: int) -> Invocation:
