@@ -26,6 +26,11 @@ from tests.rules.site import VISITORS, Site, make
 ROLES = (VIEWER, OPERATOR, ADMIN)
 # Operations for any token, that refuse one with too few scopes by what they are asked to do.
 NARROWER = {"tokens_revoke": "a token ends only tokens that have no scope which it does not have"}
+# What only who began it and admins do; the rows are an admin's.
+OWN = {
+    "comparisons_stop": "who began a comparison decides when it ends",
+    "comparisons_delete": "who began a comparison decides whether it is kept",
+}
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 REFUSED = (401, 403)
 
@@ -109,6 +114,7 @@ def test_every_operation_lets_in_whom_its_scope_and_permission_say(
 ) -> None:
     wrong, asked = [], 0
     narrowed: set[str] = set()
+    owned: set[str] = set()
     for subject in subjects():
         for caller in (*VISITORS, *callers.tokens):
             answer, written = _ask(site, subject, caller, callers)
@@ -123,6 +129,8 @@ def test_every_operation_lets_in_whom_its_scope_and_permission_say(
             elif _code(answer) == "scope-missing" and subject.rules.id in NARROWER:
                 assert subject.rules.scope == ANY
                 narrowed.add(subject.rules.id)
+            elif _code(answer) == "not-allowed" and subject.rules.id in OWN:
+                owned.add(subject.rules.id)
             elif answer.status_code in REFUSED:
                 wrong.append(f"{who}: {answer.status_code} {_code(answer)}, and is to be let in")
             if subject.method in SAFE and written:
@@ -130,6 +138,7 @@ def test_every_operation_lets_in_whom_its_scope_and_permission_say(
             if said := subject.wrong(answer):
                 wrong.append(f"{who}: {said}")
     assert asked > 100
+    assert owned == set(OWN), "Take out of OWN what lets everybody do it."
     assert narrowed == set(NARROWER), "Take out of NARROWER what refuses nothing of its own."
     assert not wrong, _report(wrong, "Mend these operations, or their scope and permission:")
 
