@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('invocations', '0009_answers_side_by_side'),
+        ('invocations', "0010_experiments"),
     ]
 
     operations = [
