@@ -466,6 +466,7 @@ MESSAGES: dict[str, str] = {
         "--truth는 사진 폴더(--pictures FOLDER)와 함께 사용합니다."
     ),
     "{done} of {all} pictures sent": "사진 {done}/{all}장 전송됨",
+    "--pictures is one of: {names}.": "--pictures에 지정할 수 있는 값: {names}",
     "--pictures is one of: {names}, or a folder.": (
         "--pictures에 지정할 수 있는 값: {names} 또는 폴더"
     ),
