@@ -31,6 +31,7 @@ _lock: RequestLock | None = None
 _share: Share | None = None
 _load_ms = 0.0
 _cold = True
+_target_logged = ""
 
 
 def handle(data: list[dict[str, Any]] | None, context: Any) -> list[str] | None:
@@ -86,6 +87,7 @@ def _answer(
         if isinstance(value, str)
     }
     target = headers.get("x-amzn-sagemaker-target-model", "")
+    _log_target(target, context.model_name)
     if lock.draining():
         return _refuse(payload.ShuttingDown(), target, context, index)
     started = time.perf_counter()
@@ -109,6 +111,14 @@ def _answer(
     context.set_response_header(index, "X-Amzn-SageMaker-Custom-Attributes", timing)
     context.set_response_content_type(index, content_type)
     return write(answers, request.batched)
+
+
+def _log_target(target: str, name: str) -> None:
+    """Log once what callers name the model: SageMaker gives it an opaque name when it is loaded."""
+    global _target_logged
+    if target and target != _target_logged:
+        _target_logged = target
+        log("model_named", model=name, target_model=target)
 
 
 def _writer(header: str) -> tuple[Callable[[list[list[Prediction]], bool], str], str]:

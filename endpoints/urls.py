@@ -14,6 +14,7 @@ urlpatterns = [
     path("<int:pk>/models/", views.servable, name="models"),
     path("<int:pk>/use/", views.use, name="use"),
     path("<int:pk>/metrics/", views.metrics, name="metrics"),
+    path("<int:pk>/logs/", views.logs, name="logs"),
     path("<int:pk>/configuration/", views.configuration, name="configuration"),
     path("<int:pk>/revisions/", views.revisions, name="revisions"),
     path("<int:pk>/change/", views.change, name="change"),

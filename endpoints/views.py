@@ -127,10 +127,11 @@ _OVERVIEW = _Part("overview", "endpoints:detail", live=True)
 _MODELS = _Part("models", "endpoints:models", live=False)
 _USE = _Part("use", "endpoints:use", live=False)
 _METRICS = _Part("metrics", "endpoints:metrics", live=False)
+_LOGS = _Part("logs", "endpoints:logs", live=False)
 _CONFIGURATION = _Part("configuration", "endpoints:configuration", live=True)
 _REVISIONS = _Part("revisions", "endpoints:revisions", live=True)
 _HISTORY = _Part("history", "endpoints:history", live=True)
-_PARTS = (_OVERVIEW, _MODELS, _USE, _METRICS, _CONFIGURATION, _REVISIONS, _HISTORY)
+_PARTS = (_OVERVIEW, _MODELS, _USE, _METRICS, _LOGS, _CONFIGURATION, _REVISIONS, _HISTORY)
 
 
 @require_safe
@@ -159,6 +160,13 @@ def use(request: HttpRequest, pk: int) -> HttpResponse:
 def metrics(request: HttpRequest, pk: int) -> HttpResponse:
     """What is measured of an endpoint; panels of other apps show it."""
     return _page(request, pk, _METRICS)
+
+
+@require_safe
+@_may_look
+def logs(request: HttpRequest, pk: int) -> HttpResponse:
+    """What the containers of an endpoint log; panels of other apps show it."""
+    return _page(request, pk, _LOGS)
 
 
 @require_safe
@@ -263,6 +271,7 @@ def _tabs(endpoint: Endpoint, part: _Part, versions: int) -> list[Tab]:
         _MODELS: _("Models"),
         _USE: _("Use"),
         _METRICS: _("Metrics"),
+        _LOGS: _("Logs"),
         _CONFIGURATION: _("Configuration"),
         _REVISIONS: _("Revisions"),
         _HISTORY: pgettext("of an endpoint", "History"),

@@ -12,7 +12,7 @@ from core import panels
 from endpoints import last_calls
 from endpoints.models import Endpoint
 from endpoints.panels import MAY_LOOK
-from invocations import metrics_views, side_by_side
+from invocations import log_views, metrics_views, side_by_side
 from invocations.models import AnswerComparison, Invocation, LabelledPicture
 from invocations.today import calls_today
 from models_catalog.models import LIVE, Alias, RegisteredModel, Version
@@ -74,6 +74,12 @@ def register_all() -> None:
         "invocations/_metrics.html",
         permission=MAY_LOOK,
         context=metrics_views.context_of,
+    )
+    panels.register(
+        "endpoint.logs",
+        "invocations/_logs.html",
+        permission=MAY_LOOK,
+        context=log_views.context_of,
     )
 
 

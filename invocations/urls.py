@@ -5,7 +5,7 @@ from django.urls import path
 import models_catalog.urls  # noqa: F401  (knows how a model is named in an address)
 from invocations import comparison_views as comparisons
 from invocations import experiment_views as experiments
-from invocations import metrics_views, views
+from invocations import log_views, metrics_views, views
 from invocations import set_views as test_sets
 
 app_name = "invocations"
@@ -18,6 +18,7 @@ urlpatterns = [
     path("side/<slug:calls>/", views.side, name="side"),
     path("kept/<slug:sha256>/", views.kept, name="kept"),
     path("samples/<str:name>", views.sample, name="sample"),
+    path("logs/<int:pk>/", log_views.live, name="logs"),
     path("metrics/<int:pk>/", metrics_views.live, name="metrics"),
     path("comparisons/", comparisons.listing, name="comparisons"),
     path("comparisons/start/", comparisons.start, name="comparison-start"),

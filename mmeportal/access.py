@@ -150,6 +150,7 @@ ACCESS: dict[str, Access] = {
     "endpoints:metrics": Access(
         VIEWER, queries=15, why="the head of the tabs, and calls, versions and changes"
     ),
+    "endpoints:logs": Access(VIEWER),
     "endpoints:configuration": Access(VIEWER),
     "endpoints:history": Access(VIEWER),
     "endpoints:revisions": Access(VIEWER),
@@ -163,6 +164,7 @@ ACCESS: dict[str, Access] = {
     "invocations:page": Access(VIEWER),
     "invocations:run": Access(VIEWER, get=(), post=(400,)),
     "invocations:result": Access(VIEWER),
+    "invocations:logs": Access(VIEWER),
     "invocations:metrics": Access(VIEWER),
     "invocations:versions": Access(VIEWER),
     "invocations:side": Access(VIEWER),

@@ -22,7 +22,7 @@ from core.api.operations import Rules, operation
 from core.version import VERSION
 from endpoints import api as endpoints_api
 from invocations import api as invocations_api
-from invocations import comparison_api, experiment_api, metrics_api, samples_api
+from invocations import comparison_api, experiment_api, logs_api, metrics_api, samples_api
 from mmeportal import site_api
 from models_catalog import alias_api, storage_api, upload_api
 from models_catalog import api as models_api
@@ -129,6 +129,7 @@ def routers() -> list[Router]:
         endpoints_api.router,
         invocations_api.router,
         metrics_api.router,
+        logs_api.router,
         samples_api.router,
         comparison_api.router,
         experiment_api.router,

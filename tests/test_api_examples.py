@@ -69,10 +69,15 @@ def _frozen(value: Any, field: str = "") -> Any:
 
 
 class _NothingMeasured:
-    """A CloudWatch client."""
+    """A client of CloudWatch, and one of Logs."""
 
     def get_metric_data(self, **_: Any) -> dict[str, Any]:
         return {"MetricDataResults": []}
+
+    def filter_log_events(self, **_: Any) -> dict[str, Any]:
+        line = {"level": "INFO", "event": "model_loaded", "model": "5f3d", "load_ms": 84.1}
+        event = {"timestamp": 0, "eventId": "1", "message": json.dumps(line)}
+        return {"events": [event | {"logStreamName": "AllTraffic/i-0123456789abcdef0"}]}
 
 
 def _is_json(answer: Any) -> bool:
@@ -94,6 +99,7 @@ def answers(
     """What each operation answers an operator who has one row of everything, or an admin."""
     Account().install(monkeypatch)
     monkeypatch.setattr(aws, "cloudwatch", _NothingMeasured)
+    monkeypatch.setattr(aws, "logs", _NothingMeasured)
     settings.SAMPLES_DIR = str(tmp_path)
     user: User = user_in(roles.OPERATOR)
     built = rows.build(1, owner=user, samples=tmp_path)

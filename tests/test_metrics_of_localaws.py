@@ -1,4 +1,4 @@
-"""What the portal shows of an endpoint's metrics, as localaws measures them."""
+"""What the portal shows of an endpoint's metrics and log, as localaws measures and keeps them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 
 from core import aws, clock, remembered
 from endpoints.models import Endpoint
-from invocations import cloudwatch
+from invocations import cloudwatch, log_lines
+from invocations.log_lines import LogSearch
 from invocations.windows import Range
 from localaws.tests.conftest import Hosting, s3_url, start
 from localaws.tests.servers import LocalAwsProcess, wait_for
@@ -59,3 +60,46 @@ def test_calls_that_the_portal_did_not_make_are_measured(
         assert 0 < p50 <= p90 <= p99 < 60_000
     assert 0 < max(known("loaded_models")) <= 1
     assert 0 < known("memory_average")[-1] <= known("memory_maximum")[-1] < 100
+
+
+def test_lines_of_containers_are_found(
+    start: Callable[..., LocalAwsProcess],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    db: None,
+) -> None:
+    process = start()
+    monkeypatch.setattr(aws, "logs", lambda: process.client("logs"))
+    hosting = Hosting(process, "lines")
+    endpoint = Endpoint.objects.create(name="talking", state=Endpoint.State.IN_SERVICE)
+    whole = LogSearch(since=endpoint.created_at)
+    assert log_lines.latest(endpoint, whole, most=10).lines == []  # there is no log yet
+    hosting.put_model(tmp_path, "a.tar.gz")
+    hosting.create("talking")
+    for _ in range(5):
+        hosting.invoke("talking", "a.tar.gz")
+
+    def look() -> list[log_lines.LogLine]:
+        calls = LogSearch(since=endpoint.created_at, text="/invoke")
+        found = log_lines.latest(endpoint, calls, most=10).lines
+        return list(found) if len(found) == 5 else []
+
+    lines = wait_for(look, 30, "the lines")
+    assert all(one.text.startswith("tiny ") and one.level is None for one in lines)
+    (instance,) = log_lines.instances(lines)
+
+    token, pages = "", []
+    while True:
+        page = log_lines.page(endpoint, whole, limit=2, token=token)
+        pages.append(page.lines)
+        token = page.token
+        if not token:
+            break
+    every = [one.id for lines in pages for one in lines]
+    assert len(pages) > 2
+    assert len(every) == len(set(every))
+    assert {one.id for one in lines} <= set(every)
+    other = LogSearch(since=endpoint.created_at, instance="i-0")
+    assert log_lines.latest(endpoint, other, most=10).lines == []
+    same = LogSearch(since=endpoint.created_at, instance=instance, text='no such "text" \\ ?x')
+    assert log_lines.latest(endpoint, same, most=10).lines == []

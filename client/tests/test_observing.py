@@ -1,16 +1,18 @@
-"""``mme metrics``: bars for people, CSV and JSON for programs."""
+"""``mme metrics`` and ``mme logs``: for people, and for programs."""
 
 import csv
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from client.tests.conftest import Ran
 from client.tests.fake_portal import EXAMPLES, FakePortal, Says, problem
-from mme_client import Portal
+from mme_client import Portal, endpoints
 from mme_client.cli.observing import bars
 
 Mme = Callable[..., Ran]
@@ -97,3 +99,68 @@ def test_bars_begin_at_zero_and_show_the_highest_of_many(
     values: list[float | None], drawn: str
 ) -> None:
     assert bars(values) == drawn
+
+
+LINE = EXAMPLES["endpoints_logs"]["200"]["items"][0]
+AT = "2026-01-31T09:30:0{}Z"
+LINES = [
+    LINE | {"id": str(n), "at": AT.format(n), "instance": "i-1", "level": level, "event": event,
+            "message": message, "text": text}
+    for n, (level, event, message, text) in enumerate(
+        [
+            ("error", "load_failed", "No memory\x1b[31m.", "{…}"),
+            (None, "", "Traceback", "Traceback"),
+        ]
+    )
+]  # fmt: skip
+
+
+def test_lines_are_printed_without_what_a_terminal_obeys(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [
+        Says(document={"items": LINES[:1], "next": "the-cursor"}),
+        Says(document={"items": LINES[1:], "next": None}),
+    ]
+    ran = mme(
+        *("logs", "demo", "--level", "warning", "--model", "digits:2", "--since", "2h"),
+        *("--search", "a b"),
+        url=fake.url,
+        token="t",
+    )
+    assert ran.code == 0
+    first, second = ran.out.splitlines()
+    assert first.endswith("  i-1  error    load_failed  No memory\ufffd[31m.")
+    assert second.endswith("  i-1  -        Traceback")
+    asked, more = (parse_qs(one.target.partition("?")[2]) for one in fake.requests)
+    since = datetime.fromisoformat(asked.pop("since")[0])
+    assert timedelta(hours=1.9) < datetime.now(UTC) - since < timedelta(hours=2.1)
+    assert asked == {
+        "level": ["warning"], "model": ["digits:2"], "search": ["a b"], "limit": ["1000"],
+    }  # fmt: skip
+    assert more["cursor"] == ["the-cursor"]
+
+
+def test_a_log_that_is_followed_has_each_line_once(
+    fake: FakePortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.answers = [
+        Says(document={"items": LINES, "next": None}),
+        Says(
+            document={"items": [*LINES, LINES[0] | {"id": "9", "at": AT.format(9)}], "next": None}
+        ),
+    ]
+    monkeypatch.setattr(endpoints, "FOLLOW_EVERY_S", 0.0)
+    lines = Portal(fake.url, token="t").endpoints.follow_logs("demo")
+    assert [next(lines).id for _ in range(3)] == ["0", "1", "9"]
+    asked = parse_qs(fake.requests[1].target.partition("?")[2])
+    assert asked["since"] == ["2026-01-31T09:29:46+00:00"]  # a while before the last line
+
+
+def test_lines_as_json_are_one_document_and_none_are_told(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(document={"items": LINES, "next": None})]
+    ran = mme("logs", "demo", "--json", url=fake.url, token="t")
+    assert json.loads(ran.out) == {"items": LINES, "next": None}
+    fake.answers = [Says(document={"items": [], "next": None})]
+    ran = mme("logs", "demo", url=fake.url, token="t")
+    assert (ran.code, ran.out) == (0, "")
+    assert "Look further back" in ran.err
+    assert mme("logs", "demo", "--since", "soon", url=fake.url, token="t").code == 2

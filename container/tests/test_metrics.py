@@ -82,6 +82,25 @@ def test_an_empty_server_has_a_page(tmp_path: Path) -> None:
         wait_until(lambda: Page(server).value("mme_model_host_up") == 1, what="the model host")
 
 
+def test_what_callers_name_a_model_is_logged_once_for_each_load(
+    server: Server, loaded: Callable[[str], None], picture: bytes
+) -> None:
+    def named() -> list[str]:
+        events = server.events("model_named")
+        return [one["target_model"] for one in events if one["model"] == "opaque-0"]
+
+    loaded("opaque-0")
+    assert call(server, "opaque-0", picture) == 200  # nobody says
+    for _ in range(3):
+        assert call(server, "opaque-0", picture, "zoo/cats.tar.gz") == 200
+    assert server.told("model_named", "opaque-0")["target_model"] == "zoo/cats.tar.gz"
+    server.unload("opaque-0")
+    loaded("opaque-0")
+    assert call(server, "opaque-0", b"no picture", "zoo/cats.tar.gz") == 400
+    server.told("request_refused", "opaque-0")  # after it
+    assert named() == ["zoo/cats.tar.gz"] * 2
+
+
 def test_a_call_is_counted_under_the_name_that_the_caller_gave(
     server: Server, loaded: Callable[[str], None], picture: bytes
 ) -> None:

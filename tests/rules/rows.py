@@ -150,7 +150,7 @@ class Rows:
                 return {"secret": "no-such-secret"}
             case ["endpoints", *_]:
                 return {"pk": self.endpoint.pk}
-            case ["invoke", "metrics", *_]:
+            case ["invoke", "metrics" | "logs", *_]:
                 return {"pk": self.endpoint.pk}
             case ["invoke", "samples", *_]:
                 return {"name": self.sample}

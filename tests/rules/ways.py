@@ -161,6 +161,7 @@ WAYS: dict[str, Ways] = {
         "endpoint revisions", "endpoints:revisions", "endpoints.md#Change it"
     ),
     "endpoints_metrics": Ways("metrics", "endpoints:metrics", "observing.md#Metrics"),
+    "endpoints_logs": Ways("logs", "endpoints:logs", "observing.md#Logs"),
     "endpoints_teardown": Ways("teardown", "endpoints:teardown", "api.md#Endpoints"),
     "invocations_create": Ways("invoke", "invocations:run", "invoke.md#By the portal's API"),
     "invocations_list": Ways(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mme_client import errors
 from mme_client.noun import Noun, part
-from mme_client.records import Endpoint, EndpointPlan, Metrics, Revision
+from mme_client.records import Endpoint, EndpointPlan, LogLine, Metrics, Revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: Seconds that one request waits for a change; the portal's own most.
 WAIT_S = 30
+#: Seconds between two looks at a log that is followed.
+FOLLOW_EVERY_S = 2.0
+_LATE = timedelta(seconds=15)
 
 
 class Endpoints(Noun):
@@ -160,6 +163,56 @@ class Endpoints(Noun):
         path = f"/endpoints/{part(name)}/metrics"
         answer = self._transport.call("GET", path, query={"range": range})
         return Metrics.of(answer.document(), self._portal)
+
+    def logs(
+        self,
+        name: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        search: str = "",
+        model: str = "",
+        instance: str = "",
+        level: str = "",
+    ) -> Iterator[LogLine]:
+        """The log of its containers, the oldest line first; without ``since`` of the last hour.
+
+        ``search``: a text that is in the line; ``model``: as ``digits:2``; ``level``: as bad as
+        this, or worse. Times without a zone are local.
+
+        >>> [one for one in portal.endpoints.logs("demo", search="no such text")]
+        []
+        """
+        query = _given(
+            since=_moment(since), until=_moment(until),
+            search=search, model=model, instance=instance, level=level, limit=1000,
+        )  # fmt: skip
+        return self._portal.pages(LogLine, f"/endpoints/{part(name)}/logs", query)
+
+    def follow_logs(
+        self,
+        name: str,
+        *,
+        since: datetime | None = None,
+        search: str = "",
+        model: str = "",
+        instance: str = "",
+        level: str = "",
+    ) -> Iterator[LogLine]:
+        """The same, and then lines as they come, without an end."""
+        seen: dict[str, datetime] = {}
+        while True:
+            for one in self.logs(
+                name, since=since, search=search, model=model, instance=instance, level=level
+            ):
+                if one.id not in seen:
+                    seen[one.id] = one.at
+                    yield one
+            if seen:
+                # Lines come late, and not in order.
+                since = max(seen.values()) - _LATE
+                seen = {id: at for id, at in seen.items() if at >= since}
+            self._transport.pause(FOLLOW_EVERY_S)
 
     def wait_for_change(
         self,

@@ -639,6 +639,19 @@ class Metrics(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogLine(Record):
+    """A line that a container of an endpoint wrote; ``level`` None: it does not say."""
+
+    id: str
+    at: datetime
+    instance: str
+    level: str | None
+    event: str
+    message: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cost(Record):
     """What instances cost while they run: decimal numbers, as text. A month is 730 hours."""
 

@@ -839,6 +839,75 @@ class MetricsRange(enum.StrEnum):
     WEEKS = "28d"
 
 
+class Level(enum.StrEnum):
+    """How bad a line of a log is."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@_command(
+    app,
+    "logs",
+    _("The log of an endpoint's containers."),
+    "mme logs demo --since 1h --level warning",
+    "mme logs demo --follow --model digits:2",
+)
+def logs(
+    name: EndpointName,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help=_("Go on with what happens; Ctrl-C ends it."))
+    ] = False,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="WHEN", help=_("From when on: 90m, 8h, 3d ago, or a time.")
+        ),
+    ] = "1h",
+    search: Annotated[
+        str,
+        typer.Option(
+            "--search", metavar="TEXT", help=_("A text that is in the line."), show_default=False
+        ),
+    ] = "",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="VERSION",
+            help=_("Lines that name the model of this version, as digits:2."),
+            show_default=False,
+        ),
+    ] = "",
+    instance: Annotated[
+        str,
+        typer.Option("--instance", metavar="ID", help=_("Of one instance."), show_default=False),
+    ] = "",
+    level: Annotated[
+        Level | None, typer.Option("--level", help=_("As bad as this, or worse."))
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import observing
+
+    observing.logs(
+        name,
+        follow=follow,
+        since=since,
+        search=search,
+        model=model,
+        instance=instance,
+        level=level.value if level is not None else "",
+        json=json,
+        quiet=quiet,
+        timeout=timeout,
+    )
+
+
 @_command(
     app,
     "metrics",

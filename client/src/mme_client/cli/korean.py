@@ -800,4 +800,17 @@ MESSAGES: dict[str, str] = {
     "That is not the word. Nothing was changed.": "단어가 다릅니다. 변경된 것이 없습니다.",
     "rows": "행 수",
     "It is nowhere.": "어디에도 없습니다.",
+    "The log of an endpoint's containers.": "엔드포인트 컨테이너의 로그입니다.",
+    "From when on: 90m, 8h, 3d ago, or a time.": (
+        "이때부터 표시합니다. 90m, 8h, 3d(전) 또는 시각을 지정합니다."
+    ),
+    "A text that is in the line.": "줄에 포함된 텍스트입니다.",
+    "Lines that name the model of this version, as digits:2.": (
+        "이 버전의 모델을 언급하는 줄입니다. 예: digits:2."
+    ),
+    "Of one instance.": "한 인스턴스의 줄만 표시합니다.",
+    "As bad as this, or worse.": "이 수준 이상만 표시합니다.",
+    "There are no such lines. Look further back with --since.": (
+        "해당하는 줄이 없습니다. --since로 더 과거까지 찾아보세요."
+    ),
 }

@@ -13,6 +13,16 @@ _SPAN = re.compile(r"([0-9]+)([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
+def past(text: str) -> datetime:
+    """The time so long ago, as ``90m``, ``8h`` or ``3d``, or the time that ``text`` names."""
+    if span := _SPAN.fullmatch(text.strip()):
+        try:
+            return now() - int(span[1]) * _UNITS[span[2]]
+        except OverflowError:
+            pass  # it is no time either
+    return moment(text)
+
+
 def moment(text: str) -> datetime:
     """The time that ``text`` names, with a zone; WrongUse where it names none.
 

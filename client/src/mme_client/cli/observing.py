@@ -1,4 +1,4 @@
-"""``mme metrics``: what is measured of an endpoint."""
+"""``mme metrics`` and ``mme logs``: what is measured of an endpoint, and what it logs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from mme_client.cli.moments import past
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, ms, print_
 from mme_client.cli.words import _
@@ -13,7 +14,7 @@ from mme_client.cli.words import _
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mme_client.records import Metrics, Series
+    from mme_client.records import LogLine, Metrics, Series
 
 _BARS = "▁▂▃▄▅▆▇█"
 #: What is no number of a bin: nothing was measured.
@@ -130,3 +131,43 @@ def _written(value: float, unit: str) -> str:
     if unit == "percent":
         return f"{value:.1f} %"
     return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
+
+
+def logs(
+    name: str,
+    *,
+    follow: bool,
+    since: str,
+    search: str,
+    model: str,
+    instance: str,
+    level: str,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """Print the lines of an endpoint's containers; with ``follow``, those that come, too."""
+    begin = past(since)
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        read = portal.endpoints.follow_logs if follow else portal.endpoints.logs
+        lines = read(name, since=begin, search=search, model=model, instance=instance, level=level)
+        if json and not follow:
+            terminal.document({"items": [one.document for one in lines], "next": None})
+            return
+        found = False
+        for line in lines:
+            found = True
+            _log_line(terminal, line)
+        if not found:
+            terminal.note(_("There are no such lines. Look further back with --since."))
+
+
+def _log_line(terminal: Terminal, line: LogLine) -> None:
+    if terminal.json:
+        terminal.document_line(line.document)
+    elif terminal.quiet:
+        terminal.line(line.text)
+    else:
+        when = line.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        said = "  ".join(filter(None, (line.event, line.message))) or line.text
+        terminal.line(f"{when}  {line.instance}  {(line.level or '-'):7}  {said}")
