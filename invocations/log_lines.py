@@ -27,6 +27,8 @@ LONGEST: Final = 4_000
 #: Characters of a text that is searched for. A filter pattern may have 1,024 (Logs API).
 LONGEST_SEARCH: Final = 200
 _LONGEST_PATTERN = 1_024
+_LONGEST_DETAIL = 80
+_SHOWN_APART = {"time", "level", "event", "message", "thread"}
 # Of one FilterLogEvents, whose answer has a megabyte at most (Logs API).
 _MOST_EVENTS = 10_000
 #: Answers of Logs that are read for one page: each takes up to 4 s.
@@ -55,7 +57,8 @@ _SAID |= {"CRITICAL": LogLevel.ERROR} | {level.value.upper(): level for level in
 class LogLine:
     """A line. ``level`` is None where it does not say.
 
-    ``event`` and ``message`` are what a JSON line says; ``message`` is all of another line.
+    ``event`` and ``message`` are what a JSON line says, ``details`` what else is short in it;
+    ``message`` is all of another line.
     """
 
     id: str
@@ -64,6 +67,7 @@ class LogLine:
     level: LogLevel | None
     event: str
     message: str
+    details: str
     text: str
 
     @property
@@ -244,8 +248,19 @@ def _line(event: Mapping[str, Any]) -> LogLine:
         level=_SAID.get(str(told.get("level", "")).upper()),
         event=_clean(name) if isinstance(name, str) else "",
         message=_clean(message) if isinstance(message, str) else "" if told else _clean(text),
+        details=_clean(_details(told)),
         text=_clean(text),
     )
+
+
+def _details(told: Mapping[str, Any]) -> str:
+    """Other fields of a JSON line: short texts and numbers, as ``load_ms=84.1``."""
+    short = (
+        f"{name}={value}"
+        for name, value in told.items()
+        if name not in _SHOWN_APART and isinstance(value, str | int | float) and value != ""
+    )
+    return " ".join(one for one in short if len(one) <= _LONGEST_DETAIL)
 
 
 def _clean(text: str) -> str:

@@ -94,6 +94,7 @@ def test_a_json_line_is_read_and_another_one_shown_as_it_is(demo: Endpoint, stub
         "No memory.",
     )
     assert (first.instance, first.at, first.text) == ("i-1", BEGIN, told)
+    assert first.details == "model=a1"
     assert [(one.level, one.message) for one in others] == [
         (None, "Traceback: x"),
         (None, "[1]"),

@@ -104,7 +104,7 @@ def make(
         site.sent.append(f"job {getattr(task, 'name', args[:1])}")
 
     def called(client: Any, operation: str, parameters: Any) -> None:
-        if not operation.startswith(("Describe", "Get", "Head", "List")):
+        if not operation.startswith(("Describe", "Filter", "Get", "Head", "List")):
             site.sent.append(f"AWS {operation}")
         raise EndpointConnectionError(endpoint_url="none in tests")
 

@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts import roles, token_auth, tokens
+from core import aws
 from core.api.caller import Scope
 from mmeportal.access import QUERIES
 from tests.rules import rows
@@ -19,9 +20,19 @@ from tests.rules.api_subjects import Subject, subjects
 MANY = 60
 
 
+class _NoLines:
+    """A client of CloudWatch Logs."""
+
+    def filter_log_events(self, **_: Any) -> dict[str, Any]:
+        return {"events": []}
+
+
 @pytest.fixture
-def admin(db: None, tmp_path: Path, settings: Any, user_in: Any) -> User:
+def admin(
+    db: None, tmp_path: Path, settings: Any, user_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> User:
     """Who owns all rows."""
+    monkeypatch.setattr(aws, "logs", _NoLines)
     settings.SAMPLES_DIR = str(tmp_path)
     user: User = user_in(roles.ADMIN)
     return user

@@ -169,5 +169,5 @@ def _log_line(terminal: Terminal, line: LogLine) -> None:
         terminal.line(line.text)
     else:
         when = line.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        said = "  ".join(filter(None, (line.event, line.message))) or line.text
+        said = "  ".join(filter(None, (line.event, line.message or line.text)))
         terminal.line(f"{when}  {line.instance}  {(line.level or '-'):7}  {said}")
