@@ -32,6 +32,7 @@ class EndpointsConfig(AppConfig):
         redaction.register("endpoints", endpoints_, Endpoint, *said, "hint", "hint_code")
         redaction.register("endpoints", endpoints_, Revision, *said, "reason")
         subjects.register(Endpoint.activity_kind, Endpoint, label=_("Endpoints"))
+        subjects.register("account", None, label=_("AWS account"))
         panels.register_all()
         told.register()
         palette.register(search.hits)

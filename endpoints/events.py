@@ -161,6 +161,22 @@ TEMPLATES: Final = {
     ),
     "endpoint.denied": _("AWS does not allow it: %(error)s"),
     "endpoint.refused": _("AWS refuses it: %(error)s"),
+    # What is in the AWS account and belongs to no endpoint (orphans.py).
+    "orphans.found": _(
+        "The AWS account has something of this portal’s that no endpoint owns (%(count)s): "
+        "%(names)s. It costs %(cost)s a month."
+    ),
+    "orphan.deletion_requested": _("Requested to delete what no endpoint owns: %(what)s."),
+    "orphan.gone": _("Deleted what no endpoint owned: %(what)s."),
+    "orphan.kept": _("Not deleted: %(what)s. %(reason)s"),
+    "orphan.refused": _(
+        "AWS does not delete it yet: %(what)s. The portal tries again by itself. %(reason)s"
+    ),
+    "orphan.adopted": _("Took what no endpoint owned into the endpoint %(name)s: %(what)s."),
+    "endpoint.adopted": _(
+        "Adopted the endpoint %(name)s with %(instance_count)s × %(instance_type)s, the "
+        "configuration %(config)s and the SageMaker model %(model)s. The portal watches it now."
+    ),
     "endpoint.resumed": _("The problem is solved. Work on the endpoint goes on."),
 }
 

@@ -1,6 +1,7 @@
 """Forms of the endpoint pages."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from django import forms
 from django.conf import settings
@@ -8,7 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from endpoints import prices
-from endpoints.models import Endpoint, valid_endpoint_name, valid_instance_count
+from endpoints.models import Endpoint, Orphan, valid_endpoint_name, valid_instance_count
 
 
 def _end_date() -> forms.DateTimeField:
@@ -117,7 +118,9 @@ class TeardownOfManyForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 
-    def __init__(self, *args: object, endpoints: Sequence[Endpoint], **kwargs: object) -> None:
+    def __init__(
+        self, *args: object, endpoints: Sequence[Endpoint | Orphan], **kwargs: object
+    ) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self._names = {one.name for one in endpoints}
 
@@ -136,6 +139,14 @@ class TeardownOfManyForm(forms.Form):
             }
             raise forms.ValidationError(said % told)
         return typed
+
+
+class OrphansForm(TeardownOfManyForm):
+    """The names of what no endpoint owns, typed again."""
+
+    def __init__(self, *args: object, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["typed_names"].label = _("Names of what is to be deleted")
 
 
 class TeardownForm(forms.Form):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -202,6 +202,20 @@ class Endpoint(OldStatus, Leased):
     config_count = models.PositiveIntegerField(
         null=True, blank=True, help_text="What the config says, where the count alone was changed."
     )
+    model_given = models.CharField(
+        max_length=63,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The SageMaker model's name, where the portal did not make it.",
+    )
+    config_given = models.CharField(
+        max_length=63,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The endpoint config's name, where the portal did not make it.",
+    )
     update_state = models.CharField(
         max_length=10, choices=Update, blank=True, default="", db_default=""
     )
@@ -296,13 +310,16 @@ class Endpoint(OldStatus, Leased):
 
     @property
     def model_name(self) -> str:
-        """The SageMaker model's name: derived, so that a retry after a crash uses the same."""
-        return f"{self.name}-r{self.model_revision or self.revision}"
+        """The SageMaker model's name: derived, so that a retry after a crash uses the same.
+
+        That of an adopted endpoint, or of an accepted change, is as others gave it.
+        """
+        return self.model_given or f"{self.name}-r{self.model_revision or self.revision}"
 
     @property
     def config_name(self) -> str:
         """The endpoint config's name, derived in the same way."""
-        return f"{self.name}-r{self.config_revision or self.revision}"
+        return self.config_given or f"{self.name}-r{self.config_revision or self.revision}"
 
     @property
     def outside_config(self) -> str:
@@ -487,7 +504,10 @@ class Revision(models.Model):
 
     FACTS = ("image", "role_arn", "instance_type", "instance_count")
     # With these, what an endpoint's row takes over from a revision.
-    NAMES = ("model_revision", "config_revision", "config_count")
+    NAMES = (
+        *("model_revision", "config_revision", "config_count"),
+        *("model_given", "config_given"),
+    )
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
@@ -499,6 +519,8 @@ class Revision(models.Model):
     model_revision = models.PositiveIntegerField(null=True, blank=True)
     config_revision = models.PositiveIntegerField(null=True, blank=True)
     config_count = models.PositiveIntegerField(null=True, blank=True)
+    model_given = models.CharField(max_length=63, blank=True, default="", db_default="")
+    config_given = models.CharField(max_length=63, blank=True, default="", db_default="")
     back_to = models.PositiveIntegerField(
         null=True, blank=True, help_text="The revision that it goes back to."
     )
@@ -708,6 +730,167 @@ class Resource(OldStatus):
         if self.state == self.State.CREATED:
             return self.created_at
         return self.gone_at or self.changed_at
+
+
+class OrphanLookQuerySet(LeaseQuerySet["OrphanLook"]):
+    """The look, as jobs claim it."""
+
+    def unfinished(self) -> Self:
+        """It: the account is looked at each night."""
+        return self.all()
+
+
+class OrphanLook(Leased):
+    """The look at the whole AWS account for what no endpoint owns; one row (orphans.py)."""
+
+    looked_at = models.DateTimeField(null=True, blank=True, help_text="When it was last complete.")
+    attempts = models.PositiveIntegerField(default=0, help_text="That failed since then.")
+    problems = models.JSONField(
+        default=list, help_text="What AWS did not answer, each as a code (core/sentences.py)."
+    )
+
+    objects = OrphanLookQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return "look for orphans"
+
+    @property
+    def said(self) -> list[Sentence]:
+        """What AWS did not answer, in the reader's language."""
+        return [Sentence.from_json(code, "") for code in self.problems]
+
+
+class OrphanQuerySet(LeaseQuerySet["Orphan"]):
+    """Queries on what no endpoint owns, for pages and jobs."""
+
+    def unfinished(self) -> Self:
+        """What is to be deleted."""
+        return self.filter(state__in=Orphan.UNDER_WAY)
+
+    def there(self) -> Self:
+        """What was there when last looked at."""
+        return self.exclude(state__in=Orphan.OVER)
+
+    def portals(self) -> Self:
+        """What this portal made, by its tags."""
+        return self.filter(ours=True)
+
+    def waiting(self) -> Self:
+        """What somebody should decide on: the portal's own that nobody has asked to delete."""
+        return self.portals().filter(state=Orphan.State.FOUND)
+
+
+class Orphan(Leased):
+    """A SageMaker model, config or endpoint in the account that no endpoint of the portal owns.
+
+    It bears the portal's tags, or was made by others. A row is what the last look found; it goes
+    when the resource is gone, or when an endpoint owns it.
+    """
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        FOUND = "found", _("Found")
+        ASKED = "asked", _("To be deleted")
+        DELETING = "deleting", _("Deleting")
+        GONE = "gone", _("Gone")
+        ADOPTED = "adopted", _("Adopted")
+
+    UNDER_WAY = (State.ASKED, State.DELETING)
+    OVER = (State.GONE, State.ADOPTED)
+
+    kind = models.CharField(max_length=10, choices=Resource.Kind)
+    name = models.CharField(max_length=63)
+    arn = models.CharField(max_length=2048)
+    made_at = models.DateTimeField(help_text="SageMaker's time.")
+    ours = models.BooleanField(
+        null=True, help_text="It bears the tags of this portal; none: AWS does not say."
+    )
+    made_for = models.CharField(
+        max_length=256, blank=True, default="", db_default="", help_text="What its tag says."
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.FOUND)
+    sagemaker_status = models.CharField(
+        max_length=30, blank=True, default="", db_default="", help_text="SageMaker's word."
+    )
+    instance_type = models.CharField(max_length=40, blank=True, default="", db_default="")
+    instance_count = models.PositiveIntegerField(null=True, blank=True)
+    uses = models.CharField(
+        max_length=63,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="An endpoint's config, or a config's model.",
+    )
+    failure = models.TextField(blank=True, default="", db_default="", help_text="In English.")
+    failure_code = models.JSONField(null=True, blank=True, help_text="The same as a code.")
+    attempts = models.PositiveIntegerField(default=0, help_text="Failed steps in a row.")
+    found_at = models.DateTimeField(help_text="When it was first seen.")
+    told_at = models.DateTimeField(null=True, blank=True)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    over_at = models.DateTimeField(null=True, blank=True)
+    adopted_by = models.ForeignKey(Endpoint, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    objects = OrphanQuerySet.as_manager()
+    #: What it costs while it is there; set by orphans.py.
+    cost: Any = None
+
+    class Meta:
+        ordering = ["kind", "name"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "name"], name="one_orphan_a_kind_and_name")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.name}"
+
+    @property
+    def under_way(self) -> bool:
+        """Whether its deletion was asked for, and it is not gone."""
+        return self.state in self.UNDER_WAY
+
+    @property
+    def to_decide(self) -> bool:
+        """Whether it can be adopted or deleted."""
+        return self.state == self.State.FOUND
+
+    @property
+    def size(self) -> Running | None:
+        """How many instances of which type; None where it has none, or they are not known."""
+        if not self.instance_type or self.instance_count is None:
+            return None
+        return Running(self.instance_count, self.instance_type)
+
+    @property
+    def failure_said(self) -> Sentence:
+        """Why it is still there, in the reader's language; AWS's words in its own."""
+        return _said(self.failure_code, self.failure)
+
+    @property
+    def icon(self) -> str:
+        """The name of its picture."""
+        return Resource(kind=self.kind).icon
+
+    @property
+    def badge(self) -> Badge:
+        """What the list shows of it; it looks as an endpoint in such a state."""
+        looks = {
+            self.State.FOUND: Endpoint.State.FAILED if self.failure else Endpoint.State.REQUESTED,
+            self.State.ASKED: Endpoint.State.DELETING,
+            self.State.DELETING: Endpoint.State.DELETING,
+        }
+        look = looks.get(self.State(self.state), Endpoint.State.GONE)
+        label = self.get_state_display()
+        if self.state == self.State.FOUND and self.failure:
+            label = gettext("Left as it is")
+        return Badge(look, label, spinning=self.under_way)
 
 
 def _said(code: object, text: str) -> Sentence:

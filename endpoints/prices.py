@@ -49,12 +49,16 @@ class PriceList:
             return None
         return self.cost(running.instance_type, running.instance_count)
 
+    def sum_of(self, costs: Iterable["Cost | None"]) -> "Cost":
+        """All of them together; None costs nothing."""
+        whole = sum((one.per_hour for one in costs if one is not None), Decimal(0))
+        return Cost(whole, self.currency)
+
     def total(self, endpoints: Iterable[Endpoint]) -> "Total":
         """What runs of all these costs."""
         paid = [one for one in endpoints if one.has_instances and one.running.instance_count]
         costs = [cost for one in paid if (cost := self.of(one)) is not None]
-        whole = Cost(sum((one.per_hour for one in costs), Decimal(0)), self.currency)
-        return Total(whole, counted=len(costs), unknown=len(paid) - len(costs))
+        return Total(self.sum_of(costs), counted=len(costs), unknown=len(paid) - len(costs))
 
     @property
     def estimate(self) -> str:

@@ -5,17 +5,23 @@ ValidationException. Those texts are matched here and nowhere else.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pprint import pformat
 from typing import Any
 
+from django.conf import settings
+
 from core import aws, errors
 from core.sentences import Sentence, phrase
 
 VARIANT = "AllTraffic"
+#: The tag of all that the portal creates: the name of the endpoint that it belongs to.
+TAG = "mme-portal:endpoint"
+#: The tag that says which portal it was: its PORTAL_URL, where that is set.
+PORTAL_TAG = "mme-portal:portal"
 
 # Seen as: Could not find model "arn:…".  But not: Could not find model data at s3://…
 _MISSING = re.compile(
@@ -83,6 +89,9 @@ class SageMakerModel:
     image: str
     data_url: str
     multi_model: bool
+    role_arn: str = ""
+    #: Settings of it that the portal does not know, by SageMaker's names.
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,9 @@ class SageMakerConfig:
     model_name: str
     instance_type: str
     instance_count: int
+    variant: str = VARIANT
+    #: Settings of it that the portal does not know, by SageMaker's names.
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +124,18 @@ class SageMakerEndpoint:
     created_at: datetime
     failure: str
     instance_count: int | None = None
+    #: The config that it is being moved to, while that lasts.
+    pending_config: str = ""
+
+
+@dataclass(frozen=True)
+class ListedResource:
+    """A model, config or endpoint, as SageMaker lists it; ``status`` is an endpoint's alone."""
+
+    name: str
+    arn: str
+    created_at: datetime
+    status: str = ""
 
 
 def _translated(doing: Sentence) -> AbstractContextManager[None]:
@@ -171,6 +195,8 @@ def describe_model(name: str) -> SageMakerModel:
         image=container.get("Image", ""),
         data_url=container.get("ModelDataUrl", ""),
         multi_model=container.get("Mode") == "MultiModel",
+        role_arn=answer.get("ExecutionRoleArn", ""),
+        extras=_extras(answer, _OF_MODEL) + _extras(container, _OF_CONTAINER),
     )
 
 
@@ -228,7 +254,8 @@ def describe_config(name: str) -> SageMakerConfig:
     """
     with _translated(phrase("looking at the endpoint config %(name)s", name=name)):
         answer = aws.sagemaker().describe_endpoint_config(EndpointConfigName=name)
-    variant = answer["ProductionVariants"][0]
+    variant, *others = answer["ProductionVariants"]
+    more = ("ProductionVariants",) if others else ()
     return SageMakerConfig(
         name=name,
         arn=answer["EndpointConfigArn"],
@@ -236,6 +263,8 @@ def describe_config(name: str) -> SageMakerConfig:
         model_name=variant.get("ModelName", ""),
         instance_type=variant.get("InstanceType", ""),
         instance_count=variant.get("InitialInstanceCount", 0),
+        variant=variant.get("VariantName", ""),
+        extras=_extras(answer, _OF_CONFIG) + _extras(variant, _OF_VARIANT) + more,
     )
 
 
@@ -295,6 +324,7 @@ def describe_endpoint(name: str) -> SageMakerEndpoint:
         created_at=answer["CreationTime"],
         failure=answer.get("FailureReason", ""),
         instance_count=counts[0] if counts else None,
+        pending_config=(answer.get("PendingDeploymentSummary") or {}).get("EndpointConfigName", ""),
     )
 
 
@@ -307,6 +337,65 @@ def list_endpoints(*, changed_since: datetime) -> list[str]:
             .paginate(LastModifiedTimeAfter=changed_since - timedelta(minutes=1))
         )
         return [one["EndpointName"] for page in pages for one in page["Endpoints"]]
+
+
+# By the values of Resource.Kind: the operation, the list in its answer, and how members begin.
+_LISTS = {
+    "model": ("list_models", "Models", "Model"),
+    "config": ("list_endpoint_configs", "EndpointConfigs", "EndpointConfig"),
+    "endpoint": ("list_endpoints", "Endpoints", "Endpoint"),
+}
+_PAGE_SIZE = 100
+
+
+def listed(kind: str) -> Iterator[ListedResource]:
+    """All models, configs or endpoints of the account in this region; ``kind``: Resource.Kind's.
+
+    Asks for a page when it is needed. Raises an AwsError.
+    """
+    operation, items, begin = _LISTS[kind]
+    with _translated(phrase("listing what is in the AWS account")):
+        client: Any = aws.sagemaker()
+        pages = client.get_paginator(operation).paginate(PaginationConfig={"PageSize": _PAGE_SIZE})
+        for page in pages:
+            for one in page[items]:
+                yield ListedResource(
+                    one[f"{begin}Name"],
+                    one[f"{begin}Arn"],
+                    one["CreationTime"],
+                    one.get("EndpointStatus", ""),
+                )
+
+
+def this_portal() -> str:
+    """What `PORTAL_TAG` says on what this portal makes; empty where PORTAL_URL is not set.
+
+    A value takes 256 letters, digits and some signs (API: Tag).
+    """
+    return re.sub(r"[^\w .:/=+\-@]", "-", settings.PORTAL_URL)[:256]
+
+
+def tags_of(arn: str) -> dict[str, str]:
+    """The tags of a resource; raises NotFound."""
+    with _translated(phrase("reading the tags of %(arn)s", arn=arn)):
+        pages = aws.sagemaker().get_paginator("list_tags").paginate(ResourceArn=arn)
+        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+
+# What an answer has that the portal knows, or that says nothing of how it serves.
+_OF_MODEL = {"ModelName", "PrimaryContainer", "ExecutionRoleArn", "CreationTime", "ModelArn"}
+_OF_CONTAINER = {"Image", "ModelDataUrl", "Mode"}
+_OF_CONFIG = {"EndpointConfigName", "EndpointConfigArn", "ProductionVariants", "CreationTime"}
+_OF_VARIANT = {
+    *("VariantName", "ModelName", "InstanceType", "InitialInstanceCount", "InitialVariantWeight"),
+}
+_PRESETS: Sequence[object] = ({}, [], None, False, "", {"ModelCacheSetting": "Enabled"})
+
+
+def _extras(answer: Mapping[str, Any], known: set[str]) -> tuple[str, ...]:
+    """The settings in an answer that are neither known nor AWS's preset."""
+    given = {name for name, value in answer.items() if value not in _PRESETS}
+    return tuple(sorted(given - known - {"ResponseMetadata", "DeploymentRecommendation"}))
 
 
 def update_call(*, name: str, config_name: str) -> Call:

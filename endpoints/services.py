@@ -64,7 +64,7 @@ def create_endpoint(
         with transaction.atomic():
             endpoint.save()
             Resource.objects.bulk_create(_resources(endpoint))
-            _note_revision(endpoint, actor=actor)
+            note_revision(endpoint, actor=actor)
             record(
                 action="endpoint.requested",
                 subject=endpoint,
@@ -191,7 +191,7 @@ def _resources(endpoint: Endpoint) -> list[Resource]:
     return [Resource(endpoint=endpoint, kind=kind, name=name) for kind, name in names.items()]
 
 
-def _note_revision(
+def note_revision(
     endpoint: Endpoint,
     *,
     actor: User | None,
@@ -297,7 +297,7 @@ def request_change(
     _check_fields(row)
     _write_resources(row, old)
     _go_on(row, Endpoint.Update.WANTED)
-    _note_revision(row, actor=actor, reason=change.reason, back_to=change.back_to)
+    note_revision(row, actor=actor, reason=change.reason, back_to=change.back_to)
     record(
         action="endpoint.update_requested"
         if not change.reason
@@ -338,7 +338,7 @@ def _serving_revision(row: Endpoint) -> Revision:
     if found is None:
         first = row.revisions.filter(number=row.revision).first()
         if first is None:
-            first = _note_revision(row, actor=row.created_by)
+            first = note_revision(row, actor=row.created_by)
         first.state, first.settled_at = Revision.State.SERVING, clock.now()
         first.save(update_fields=["state", "settled_at"])
         found = first
@@ -361,6 +361,8 @@ def _want(row: Endpoint, old: Revision, wanted: dict[str, Any]) -> None:
     row.model_revision = (old.model_revision or old.number) if same_model else None
     row.config_revision = (old.config_revision or old.number) if same_config else None
     row.config_count = (old.config_count or old.instance_count) if same_config else None
+    row.model_given = old.model_given if same_model else ""
+    row.config_given = old.config_given if same_config else ""
 
 
 def _write_resources(row: Endpoint, old: Revision) -> None:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from endpoints import expiry, reconciler, services
+from endpoints import expiry, orphan_steps, orphans, reconciler, services
 
 
 # An older message is not needed: the sweep has sent another one.
@@ -22,3 +22,21 @@ def sweep() -> None:
 def sweep_ends() -> None:
     """Tell of end dates, and request the teardowns that are due; beat calls this each minute."""
     expiry.sweep()
+
+
+@shared_task(expires=10)
+def look_for_orphans() -> None:
+    """Look at the whole AWS account, where that is due."""
+    orphans.look()
+
+
+@shared_task(expires=10)
+def advance_orphan(pk: int) -> None:
+    """One step with one orphan that is to be deleted."""
+    orphan_steps.advance(pk)
+
+
+@shared_task
+def sweep_orphans() -> None:
+    """Find what is due of both; beat calls this every five seconds."""
+    orphans.sweep()

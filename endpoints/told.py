@@ -1,5 +1,6 @@
 """What of endpoints people and programs can be told (notices/kinds.py)."""
 
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from endpoints.models import Endpoint
@@ -22,6 +23,13 @@ def register() -> None:
         ("endpoint.drift", _("An endpoint was changed outside the portal"), _DRIFT),
     ):
         kinds.register(name, label, codes, permission=_VIEW, concern=_of_endpoint)
+    kinds.register(
+        "orphans.found",
+        _("Something in the AWS account belongs to no endpoint"),
+        ["orphans.found"],
+        permission=_VIEW,
+        concern=_of_account,
+    )
 
 
 _EXPIRING = ["endpoint.expires_in_a_day", "endpoint.expires_in_an_hour"]
@@ -41,6 +49,10 @@ _DRIFT = [
         for how in ("lost", "replaced", "foreign")
     ),
 ]
+
+
+def _of_account(_account: object) -> Concern:
+    return Concern(page=reverse("endpoints:orphans"), api=api_path("orphans"))
 
 
 def _of_endpoint(endpoint: Endpoint) -> Concern:

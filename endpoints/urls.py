@@ -2,13 +2,16 @@
 
 from django.urls import path
 
-from endpoints import views
+from endpoints import orphan_views, views
 
 app_name = "endpoints"
 urlpatterns = [
     path("", views.endpoint_list, name="list"),
     path("torn-down/", views.torn_down, name="torn-down"),
     path("teardown/", views.teardown_of_many, name="teardown-of-many"),
+    path("orphans/", orphan_views.orphan_list, name="orphans"),
+    path("orphans/delete/", orphan_views.delete, name="delete-orphans"),
+    path("orphans/<int:pk>/adopt/", orphan_views.adopt, name="adopt-orphan"),
     path("new/", views.new_endpoint, name="new"),
     path("<int:pk>/", views.overview, name="detail"),
     path("<int:pk>/models/", views.servable, name="models"),

@@ -26,7 +26,8 @@ from endpoints.forms import (
     TeardownForm,
     TeardownOfManyForm,
 )
-from endpoints.models import Endpoint, Revision
+from endpoints.models import Endpoint, Orphan, Resource, Revision
+from endpoints.tabs import list_tabs
 from models_catalog.models import Version
 
 _may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
@@ -56,8 +57,8 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
         "estimate": prices.known().estimate,
         "may_tear_down": request.user.has_perm(end_dates.MAY_TEAR_DOWN),
         "none": not table.filtered and not table.total,
-        "tabs": _list_tabs(request, torn_down=torn_down),
-        "any_torn_down": torn_down > 0,
+        "tabs": list_tabs(request, torn_down=torn_down),
+        "beside": Orphan.objects.there().filter(kind=Resource.Kind.ENDPOINT).count(),
     }
     return render(request, "endpoints/list.html", context)
 
@@ -67,17 +68,8 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
 def torn_down(request: HttpRequest) -> HttpResponse:
     """The endpoints that were torn down, the latest first."""
     table = tables.torn_down(request)
-    context = {"table": table, "tabs": _list_tabs(request, torn_down=None)}
+    context = {"table": table, "tabs": list_tabs(request, torn_down=None)}
     return render(request, "endpoints/torn_down.html", context)
-
-
-def _list_tabs(request: HttpRequest, *, torn_down: int | None) -> list[Tab]:
-    running = reverse("endpoints:list")
-    ended = reverse("endpoints:torn-down")
-    return [
-        Tab(_("Current"), running, request.path == running),
-        Tab(_("Torn down"), ended, request.path == ended, torn_down),
-    ]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -142,6 +142,9 @@ ACCESS: dict[str, Access] = {
     # --- endpoints
     "endpoints:list": Access(VIEWER),
     "endpoints:teardown-of-many": Access(ADMIN, get=(200, 302), post=(200, 302, 400)),
+    "endpoints:orphans": Access(VIEWER),
+    "endpoints:delete-orphans": Access(ADMIN, get=(302,), post=(302,)),
+    "endpoints:adopt-orphan": Access(ADMIN, get=(), post=(302,)),
     "endpoints:new": Access(OPERATOR, post=(400,)),
     "endpoints:detail": Access(VIEWER),
     "endpoints:torn-down": Access(VIEWER),

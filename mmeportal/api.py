@@ -21,6 +21,7 @@ from core.api import operations, problems
 from core.api.operations import Rules, operation
 from core.version import VERSION
 from endpoints import api as endpoints_api
+from endpoints import orphan_api
 from invocations import api as invocations_api
 from invocations import comparison_api, experiment_api, logs_api, metrics_api, samples_api
 from mmeportal import site_api
@@ -127,6 +128,7 @@ def routers() -> list[Router]:
         storage_api.router,
         alias_api.router,
         endpoints_api.router,
+        orphan_api.router,
         invocations_api.router,
         metrics_api.router,
         logs_api.router,

@@ -252,4 +252,7 @@ def _own_models(endpoint: Endpoint) -> set[str]:
 
 
 def _tags(endpoint: Endpoint) -> dict[str, str]:
-    return {"mme-portal:endpoint": endpoint.name}
+    tags = {sagemaker.TAG: endpoint.name}
+    if portal := sagemaker.this_portal():
+        tags[sagemaker.PORTAL_TAG] = portal
+    return tags

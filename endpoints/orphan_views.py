@@ -1,0 +1,142 @@
+"""Pages of what is in the AWS account and belongs to no endpoint."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core import errors
+from core.permissions import actor, require_permission
+from core.tables import Choice, Column, Search, Table
+from endpoints import adopting, end_dates, orphans, prices
+from endpoints.forms import OrphansForm
+from endpoints.models import Endpoint, Orphan, OrphanQuerySet, Resource
+from endpoints.tabs import list_tabs
+
+_may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
+_may_decide = require_permission(end_dates.MAY_TEAR_DOWN, "adopt or delete what no endpoint owns")
+
+#: So many are deleted at once: their names are typed.
+MOST_AT_ONCE = 20
+_OTHERS = "others"
+
+
+@require_safe
+@_may_look
+def orphan_list(request: HttpRequest) -> HttpResponse:
+    """What no endpoint owns, as last looked at; a look is queued where that is a while ago."""
+    look = orphans.look_if_old()
+    table = _table(request)
+    orphans.with_costs(table.rows)
+    known = prices.known()
+    looking = orphans.looking(look)
+    context = {
+        "table": table,
+        "look": look,
+        "looking": looking,
+        "live": looking or any(row.under_way for row in table.rows),
+        "none": not table.total and not table.filtered,
+        "total": orphans.total_of(table.matching),
+        "estimate": known.estimate,
+        "may_decide": request.user.has_perm(end_dates.MAY_TEAR_DOWN),
+        "others": Orphan.objects.there().exclude(ours=True).count(),
+        "tabs": list_tabs(request, torn_down=Endpoint.objects.gone().count()),
+    }
+    return render(request, "endpoints/orphans.html", context)
+
+
+def _table(request: HttpRequest) -> Table:
+    with_others = request.GET.get("made") == _OTHERS
+    return Table(
+        request,
+        orphans.shown(others=with_others).select_related("adopted_by"),
+        columns=[
+            Column("kind", _("Kind"), sort=("kind", "name")),
+            Column("name", _("Name"), sort="name"),
+            Column("state", _("State"), sort="state"),
+            Column("size", _("Runs on"), sort=("instance_type", "instance_count")),
+            Column("cost", _("Cost an hour"), numeric=True),
+            Column("by", _("Made by")),
+            Column("made", _("Created"), sort="made_at"),
+            Column("actions", ""),
+        ],
+        filters=[
+            Search("q", _("Name"), fields=("name__icontains",)),
+            Choice("kind", _("Any kind"), Resource.Kind.choices),
+            Choice(
+                "made",
+                _("Made by the portal"),
+                [(_OTHERS, _("Made by others, too"))],
+                narrow=_all_of_them,
+            ),
+        ],
+        default_sort="kind",
+    )
+
+
+def _all_of_them(rows: Any, _value: str) -> OrphanQuerySet:
+    """`_table` has chosen the rows."""
+    found: OrphanQuerySet = rows
+    return found
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@_may_decide
+def delete(request: HttpRequest) -> HttpResponse:
+    """Say which of the chosen will be deleted; the user types their names to confirm."""
+    given = request.POST if request.method == "POST" else request.GET
+    chosen = [
+        int(pk) for pk in given.getlist("pk") if pk.isascii() and pk.isdigit() and len(pk) < 10
+    ]
+    rows = Orphan.objects.filter(state=Orphan.State.FOUND, pk__in=chosen).order_by("kind", "name")
+    found = orphans.with_costs(list(rows[:MOST_AT_ONCE]))
+    if not found:
+        messages.info(request, _("Nothing was chosen that can be deleted."))
+        return redirect("endpoints:orphans")
+    form = OrphansForm(given if "typed_names" in given else None, endpoints=found)
+    if request.method == "POST" and form.is_valid():
+        try:
+            asked = orphans.request_deletion(orphans=found, actor=actor(request))
+        except ValidationError as error:
+            form.add_error(None, error)
+        else:
+            said = ngettext(
+                "%(count)s resource is being deleted.",
+                "%(count)s resources are being deleted.",
+                len(asked),
+            )
+            messages.info(request, said % {"count": len(asked)})
+            return redirect("endpoints:orphans")
+    context = {
+        "form": form,
+        "orphans": found,
+        "names": sorted({one.name for one in found}),
+        "left_out": len(set(chosen)) - len(found),
+        "most": MOST_AT_ONCE,
+        "total": orphans.total_of(found),
+        "estimate": prices.known().estimate,
+    }
+    status = 400 if form.errors else 200
+    return render(request, "endpoints/delete_orphans.html", context, status=status)
+
+
+@require_POST
+@_may_decide
+def adopt(request: HttpRequest, pk: int) -> HttpResponse:
+    """Make one of them the portal's own."""
+    orphan = get_object_or_404(Orphan.objects.select_related("adopted_by"), pk=pk)
+    try:
+        endpoint = adopting.adopt(orphan=orphan, actor=actor(request))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    except errors.AwsError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("%(name)s belongs to the portal now.") % {"name": orphan.name})
+        return redirect(endpoint)
+    return redirect("endpoints:orphans")
