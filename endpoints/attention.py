@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from core.attention import SHOWN, Item, ItemGroup
-from endpoints import tables
-from endpoints.models import Endpoint
+from endpoints import orphans, tables
+from endpoints.models import Endpoint, Orphan, Resource
 
 # So many are loaded: more than anybody runs, so that one query serves the list of what runs too.
 MOST = 200
@@ -53,6 +53,27 @@ def waiting(request: HttpRequest) -> list[ItemGroup]:
         items = [_ending(one) for one in ending[:SHOWN]]
         groups.append(ItemGroup(summary, items, _all(ending, tables.ENDING)))
     return groups
+
+
+def orphaned(_request: HttpRequest) -> list[ItemGroup]:
+    """What the portal made and no endpoint owns, as Today shows it."""
+    found = list(Orphan.objects.waiting().exclude(told_at=None)[:MOST])
+    if not found:
+        return []
+    summary = ngettext(
+        "%(count)s resource in the AWS account belongs to no endpoint",
+        "%(count)s resources in the AWS account belong to no endpoint",
+        len(found),
+    ) % {"count": len(found)}
+    # What costs money comes first.
+    some = sorted(found, key=lambda one: one.kind != Resource.Kind.ENDPOINT)[:SHOWN]
+    url = reverse("endpoints:orphans")
+    items = [Item(str(one), url, _orphan_costs(one)) for one in orphans.with_costs(some)]
+    return [ItemGroup(summary, items, url if len(found) > SHOWN else "")]
+
+
+def _orphan_costs(orphan: Orphan) -> str:
+    return orphan.cost.said if orphan.cost is not None else ""
 
 
 def _failed(endpoint: Endpoint) -> Item:

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import attention, panels
 from endpoints import prices
-from endpoints.attention import running, waiting
+from endpoints.attention import orphaned, running, waiting
 
 MAY_LOOK = "endpoints.view_endpoint"
 SHOWN = 8
@@ -22,6 +22,7 @@ def register_all() -> None:
         "home", "endpoints/_home.html", permission=MAY_LOOK, context=_endpoints, order=10
     )
     attention.register(waiting, permission=MAY_LOOK, order=10)
+    attention.register(orphaned, permission=MAY_LOOK, order=11)
 
 
 def _endpoints(request: HttpRequest) -> dict[str, Any]:

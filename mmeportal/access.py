@@ -57,7 +57,7 @@ def _admin(
 # to one value of an argument.
 ACCESS: dict[str, Access] = {
     # --- the site
-    "home": Access(USER, queries=14, why="it asks every app what needs somebody"),
+    "home": Access(USER, queries=15, why="it asks every app what needs somebody"),
     "login": Access(ANYBODY, get=(200, 302), post=(400, 302)),
     "logout": Access(USER, get=(), post=(302,)),
     "password": Access(USER, post=(400,)),

@@ -1,10 +1,12 @@
 """An AWS account in memory, in place of :mod:`endpoints.sagemaker`, that can fail as AWS does."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from django.conf import settings
 
 from core import errors
 from endpoints import sagemaker
@@ -35,6 +37,7 @@ class Account:
         self.moving: dict[str, tuple[str, int | None]] = {}  # to this config and count
         self.counts: dict[str, int] = {}  # where it is not the config's
         self.clock = itertools.count()
+        self.tags: dict[str, Mapping[str, str]] = {}  # by ARN
 
     def install(self, monkeypatch: Any) -> None:
         """Take the gateway's place."""
@@ -42,7 +45,8 @@ class Account:
             for verb in ("create", "describe", "delete"):
                 call = f"{verb}_{name}"
                 monkeypatch.setattr(sagemaker, call, self._wrapped(call))
-        for call in ("list_endpoints", "update_endpoint", "set_count"):
+        others = ("list_endpoints", "update_endpoint", "set_count", "listed", "tags_of")
+        for call in others:
             monkeypatch.setattr(sagemaker, call, self._wrapped(call))
 
     def _wrapped(self, name: str) -> Callable[..., Any]:
@@ -76,7 +80,10 @@ class Account:
         if name in self.models:
             raise errors.AlreadyExists(name)
         arn = self._arn("model", name)
-        self.models[name] = sagemaker.SageMakerModel(name, arn, self._now(), image, data_url, True)
+        self.tags[arn] = tags
+        self.models[name] = sagemaker.SageMakerModel(
+            name, arn, self._now(), image, data_url, True, role_arn
+        )
         self.changes.append(f"+model {name}")
         return arn
 
@@ -94,6 +101,7 @@ class Account:
         if model_name not in self.models:
             raise errors.NotFound(model_name)
         arn = self._arn("endpoint-config", name)
+        self.tags[arn] = tags
         self.configs[name] = sagemaker.SageMakerConfig(
             name, arn, self._now(), model_name, instance_type, instance_count
         )
@@ -106,6 +114,7 @@ class Account:
         if config_name not in self.configs or config_name in self.unseen:
             raise errors.NotFound(config_name)
         arn = self._arn("endpoint", name)
+        self.tags[arn] = tags
         self.endpoints[name] = sagemaker.SageMakerEndpoint(
             name, arn, "Creating", config_name, self._now(), ""
         )
@@ -178,6 +187,20 @@ class Account:
     def _list_endpoints(self, *, changed_since: datetime) -> list[str]:
         return [name for name, one in self.endpoints.items() if one.created_at >= changed_since]
 
+    def _listed(self, kind: str) -> Iterator[sagemaker.ListedResource]:
+        things: dict[str, Any] = getattr(self, f"{kind}s")
+        return iter(
+            [
+                sagemaker.ListedResource(
+                    one.name, one.arn, one.created_at, getattr(one, "status", "")
+                )
+                for one in things.values()
+            ]
+        )
+
+    def _tags_of(self, arn: str) -> dict[str, str]:
+        return dict(self.tags.get(arn, {}))
+
     def _delete_model(self, name: str) -> None:
         self._get(self.models, name)
         del self.models[name]
@@ -205,6 +228,25 @@ class Account:
             config, self._arn("endpoint-config", config), self._now(), model, "ml.c5.xlarge", count
         )
         self.endpoints[name] = replace(self.endpoints[name], config_name=config)
+
+    def left_behind(self, name: str = "demo", *, tags: Mapping[str, str] | None = None) -> None:
+        """An endpoint in service with its config and model, of which the portal has no row."""
+        given = {sagemaker.TAG: name} if tags is None else tags
+        store = f"s3://{settings.MODEL_BUCKET}/{settings.MODEL_PREFIX}/"
+        begun = len(self.changes)
+        self._create_model(
+            name=f"{name}-r1", image="image:1", role_arn="role", data_url=store, tags=given
+        )
+        self._create_config(
+            name=f"{name}-r1",
+            model_name=f"{name}-r1",
+            instance_type="ml.m5.large",
+            instance_count=2,
+            tags=given,
+        )
+        self._create_endpoint(name=name, config_name=f"{name}-r1", tags=given)
+        self.endpoints[name] = replace(self.endpoints[name], status="InService")
+        del self.changes[begun:]
 
     @staticmethod
     def _get(things: dict[str, Any], name: str) -> Any:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from endpoints import reconciler, services
-from endpoints.models import Endpoint
+from core import clock
+from endpoints import orphans, reconciler, services
+from endpoints.models import Endpoint, OrphanLook
 from endpoints.tests.account import Account
 from models_catalog.models import RegisteredModel, Version
 
@@ -77,6 +78,19 @@ def settle(advance: Callable[[Endpoint], Endpoint]) -> Callable[[Endpoint], Endp
 def serving(endpoint: Endpoint, settle: Callable[[Endpoint], Endpoint]) -> Endpoint:
     """An endpoint in service."""
     return settle(endpoint)
+
+
+@pytest.fixture
+def look(db: None, account: Account) -> Callable[[], OrphanLook]:
+    """Look at the account for orphans, due or not."""
+
+    def run() -> OrphanLook:
+        row = orphans.the_look()
+        OrphanLook.objects.filter(pk=row.pk).update(check_after=clock.now(), leased_until=None)
+        orphans.look()
+        return orphans.the_look()
+
+    return run
 
 
 @pytest.fixture

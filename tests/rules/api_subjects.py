@@ -83,6 +83,8 @@ def _known(path: str, rows: Rows) -> dict[str, Any]:
             return {"name": rows.endpoint.name}
         case ["storage", *_]:
             return {"name": rows.person.username}
+        case ["orphans", *_]:
+            return {"kind": rows.orphan.kind, "name": rows.orphan.name}
         case ["samples", *_]:
             return {"name": rows.sample}
         case ["uploads", *_]:

@@ -27,6 +27,7 @@ from core.models import RepeatableCall
 from endpoints.models import Endpoint, Resource, Revision
 from invocations.experiments import tally
 from invocations.experiments.targets import CallTarget
+from endpoints.models import Endpoint, Orphan, OrphanLook, Resource, Revision
 from invocations.models import (
     AnswerComparison,
     ComparedPicture,
@@ -83,6 +84,7 @@ class Rows:
 
     version: Any
     endpoint: Endpoint
+    orphan: Orphan
     invocation: Invocation
     picture: Picture
     labelled: LabelledPicture
@@ -148,6 +150,8 @@ class Rows:
                 return {"id": self.token.pk}
             case ["welcome", *_]:
                 return {"secret": "no-such-secret"}
+            case ["endpoints", "orphans", *_]:
+                return {"pk": self.orphan.pk}
             case ["endpoints", *_]:
                 return {"pk": self.endpoint.pk}
             case ["invoke", "metrics" | "logs", *_]:
@@ -254,6 +258,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     uploads = _uploads(count, owner)
     _stores(count)
     endpoint = _endpoints(count, owner)
+    _orphans(count)
     webhook = _webhooks(count, owner)
     Picture.objects.bulk_create(
         Picture(
@@ -306,6 +311,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     rows = Rows(
         version=version,
         endpoint=endpoint,
+        orphan=Orphan.objects.order_by("pk")[0],
         invocation=Invocation.objects.order_by("-pk")[0],
         picture=Picture.objects.order_by("pk")[0],
         labelled=LabelledPicture.objects.order_by("pk")[0],
@@ -561,6 +567,30 @@ def _endpoints(count: int, owner: User) -> Endpoint:
         for n in range(count)
     )
     return first
+
+
+def _orphans(count: int) -> None:
+    """``count`` endpoints that nobody owns, of which somebody was told, and so many looks."""
+    now, later = timezone.now(), timezone.now() + timedelta(days=1)
+    OrphanLook.objects.bulk_create(
+        OrphanLook(check_after=later, looked_at=now) for _n in range(count)
+    )
+    Orphan.objects.bulk_create(
+        Orphan(
+            kind=Resource.Kind.ENDPOINT,
+            name=f"orphan-{n}",
+            arn=f"arn:aws:sagemaker:ap-northeast-2:123456789012:endpoint/orphan-{n}",
+            made_at=now - timedelta(days=1),
+            found_at=now,
+            told_at=now,
+            ours=True,
+            made_for=f"orphan-{n}",
+            sagemaker_status="InService",
+            instance_type="ml.m5.large",
+            instance_count=1,
+        )
+        for n in range(count)
+    )
 
 
 def _events(count: int, owner: User, rows: Rows) -> None:

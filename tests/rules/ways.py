@@ -163,6 +163,10 @@ WAYS: dict[str, Ways] = {
     "endpoints_metrics": Ways("metrics", "endpoints:metrics", "observing.md#Metrics"),
     "endpoints_logs": Ways("logs", "endpoints:logs", "observing.md#Logs"),
     "endpoints_teardown": Ways("teardown", "endpoints:teardown", "api.md#Endpoints"),
+    "orphans_list": Ways("orphans", "endpoints:orphans", "endpoints.md#Orphans"),
+    "orphans_get": Ways("orphans", "endpoints:orphans", "endpoints.md#Orphans"),
+    "orphans_delete": Ways("orphans", "endpoints:delete-orphans", "endpoints.md#Orphans"),
+    "orphans_adopt": Ways("orphans", "endpoints:adopt-orphan", "endpoints.md#Orphans"),
     "invocations_create": Ways("invoke", "invocations:run", "invoke.md#By the portal's API"),
     "invocations_list": Ways(
         Without("`mme invoke --json` gives what a call was"),

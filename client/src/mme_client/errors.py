@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mme_client.records import Endpoint, Version
+    from mme_client.records import Endpoint, Orphan, Version
 
 
 class MmeError(Exception):
@@ -97,6 +97,14 @@ class ChangeRefused(MmeError):
         self.endpoint = endpoint
         refused = endpoint.refused_change
         super().__init__(refused.failure if refused is not None else "")
+
+
+class OrphanKept(MmeError):
+    """What was to be deleted is still there; ``orphan.failure`` says why."""
+
+    def __init__(self, orphan: "Orphan") -> None:
+        self.orphan = orphan
+        super().__init__(f"{orphan.kind} {orphan.name}: {orphan.failure or orphan.state}")
 
 
 def of_document(document: Mapping[str, Any], status: int) -> ProblemError:

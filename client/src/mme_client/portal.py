@@ -14,6 +14,7 @@ from mme_client.events import Events
 from mme_client.experiments import Experiments
 from mme_client.mails import Mails
 from mme_client.models import Models
+from mme_client.orphans import Orphans
 from mme_client.records import Me, Record, Status
 from mme_client.redactions import Redactions
 from mme_client.storage import Storage
@@ -71,6 +72,7 @@ class Portal:
         self.models = Models(self)
         self.aliases = Aliases(self)
         self.endpoints = Endpoints(self)
+        self.orphans = Orphans(self)
         self.invocations = Invocations(self)
         self.samples = Samples(self)
         self.comparisons = Comparisons(self)

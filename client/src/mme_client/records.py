@@ -709,6 +709,47 @@ class Endpoint(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Orphan(Record):
+    """A SageMaker resource that no endpoint of the portal owns.
+
+    ``ours``: it bears the portal's tags; None: AWS does not say. ``made_for``: the endpoint that
+    its tag names. ``uses``: an endpoint's configuration, a configuration's model. ``cost`` is None
+    where it costs nothing while it is there, or its price is not known.
+    """
+
+    kind: str
+    name: str
+    arn: str
+    state: str
+    ours: bool | None
+    made_for: str
+    uses: str
+    sagemaker_status: str
+    instance_type: str
+    instance_count: int | None
+    cost: Cost | None
+    made_at: datetime
+    found_at: datetime
+    failure: str | None
+    adopted_by: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrphanList(Record):
+    """What was found in the AWS account, and how the portal looked.
+
+    ``looking``: a look is under way, and this is what was known before. ``problems``: what AWS did
+    not answer, so that it is not in ``items``.
+    """
+
+    items: list[Orphan]
+    looking: bool
+    looked_at: datetime | None
+    problems: list[str]
+    cost: Cost | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlannedCall(Record):
     """A call of SageMaker's API that is not made yet; ``code`` is the same as Python for boto3.
 

@@ -1076,6 +1076,41 @@ def teardown(
 
 
 @_command(
+    app, "orphans", _("What is in the AWS account and belongs to no endpoint."),
+    "mme orphans",
+    "mme orphans --all",
+    "mme orphans --delete --yes --wait",
+    "mme orphans --adopt demo",
+)  # fmt: skip
+def orphans(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME...]",
+            help=_("Which to adopt or delete: names, or KIND/NAME; without, all of the portal's."),
+            show_default=False,
+        ),
+    ] = None,
+    others: Annotated[
+        bool, typer.Option("--all", help=_("What others made, too; it goes by name alone."))
+    ] = False,
+    adopt: Annotated[bool, typer.Option("--adopt", help=_("Make it the portal's own."))] = False,
+    delete: Annotated[bool, typer.Option("--delete", help=_("Delete it; archives stay."))] = False,
+    yes: Yes = False,
+    wait: UntilGone = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import orphaned
+
+    orphaned.orphans(
+        names or [], others=others, adopt=adopt, delete=delete, yes=yes, wait=wait, json=json,
+        quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
     app, "invoke", _("Call a model with pictures, and wait for the answers."),
     "mme invoke demo digits:2 7.png",
     "cat 7.png | mme invoke demo digits - --json",

@@ -813,4 +813,47 @@ MESSAGES: dict[str, str] = {
     "There are no such lines. Look further back with --since.": (
         "해당하는 줄이 없습니다. --since로 더 과거까지 찾아보세요."
     ),
+    # --- orphaned.py ---
+    "What is in the AWS account and belongs to no endpoint.": (
+        "AWS 계정에 있으면서 어떤 엔드포인트에도 속하지 않는 리소스를 다룹니다."
+    ),
+    "Which to adopt or delete: names, or KIND/NAME; without, all of the portal's.": (
+        "인수하거나 삭제할 대상: 이름 또는 KIND/NAME. 생략하면 포털이 만든 것 전부입니다."
+    ),
+    "What others made, too; it goes by name alone.": (
+        "다른 곳에서 만든 것도 포함합니다. 이것은 이름을 적어야만 삭제됩니다."
+    ),
+    "Make it the portal's own.": "포털이 관리하게 합니다.",
+    "Delete it; archives stay.": "삭제합니다. 아카이브는 남습니다.",
+    "Give one of --adopt and --delete.": "--adopt와 --delete 중 하나만 지정하세요.",
+    "Say what to do with them: --adopt or --delete.": (
+        "무엇을 할지 지정하세요. --adopt 또는 --delete입니다."
+    ),
+    "The portal is still looking: this is what it knew before.": (
+        "포털이 아직 확인하는 중입니다. 아래는 이전에 확인한 내용입니다."
+    ),
+    "No such orphan: {names}. Nothing was changed. See: mme orphans --all": (
+        "소유자 없는 리소스 중에 없습니다: {names}. 아무것도 변경하지 않았습니다. 참고: mme "
+        "orphans --all"
+    ),
+    "This deletes from SageMaker:": "SageMaker에서 다음을 삭제합니다.",
+    "made by others": "다른 곳에서 만듦",
+    "Type their names, separated by spaces: ": "이름을 공백으로 구분하여 입력하세요: ",
+    "These are not their names. Nothing was changed.": (
+        "이름이 일치하지 않습니다. 아무것도 변경하지 않았습니다."
+    ),
+    "The portal goes on with the deletion. See: mme orphans": (
+        "포털이 삭제를 계속합니다. 참고: mme orphans"
+    ),
+    "cost an hour": "시간당 비용",
+    "made by": "만든 곳",
+    "why it is there": "남아 있는 이유",
+    "Together: {cost}": "합계: {cost}",
+    "the portal": "포털",
+    "not known": "알 수 없음",
+    "another portal": "다른 포털",
+    "others": "다른 곳",
+    "found": "발견됨",
+    "to be deleted": "삭제 예정",
+    "adopted": "인수됨",
 }

@@ -1,0 +1,161 @@
+"""``mme orphans``: listed, adopted and deleted, against a portal that answers as the real one."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from client.tests.conftest import Ran
+from client.tests.fake_portal import FakePortal, Request, Says, problem
+
+Mme = Callable[..., Ran]
+PATH = "/api/v1/orphans"
+COST = {"per_hour": "0.2", "per_month": "146.00", "currency": "USD"}
+
+
+def _orphan(kind: str, name: str, **more: Any) -> dict[str, Any]:
+    made = {
+        "kind": kind, "name": name, "arn": f"arn:{name}", "state": "found", "ours": True,
+        "made_for": "demo", "uses": "", "sagemaker_status": "", "instance_type": "",
+        "instance_count": None, "cost": None, "made_at": "2026-11-01T00:00:00Z",
+        "found_at": "2026-11-02T00:00:00Z", "failure": None, "adopted_by": None,
+    }  # fmt: skip
+    return made | more
+
+
+DEMO = _orphan("endpoint", "demo", instance_type="ml.m5.large", instance_count=2, cost=COST)
+MODEL, CONFIG = _orphan("model", "demo-r1"), _orphan("config", "demo-r1")
+THEIRS = _orphan("model", "theirs", ours=False, made_for="")
+
+
+def _page(*items: dict[str, Any], **more: Any) -> dict[str, Any]:
+    page = {
+        "items": list(items), "next": None, "looking": False, "looked_at": "2026-11-02T00:00:00Z",
+        "problems": [], "cost": COST,
+    }  # fmt: skip
+    return page | more
+
+
+def _portal(fake: FakePortal, *items: dict[str, Any], **more: Any) -> None:
+    """It lists these; what is asked of one is done at once."""
+
+    def answer(request: Request) -> Says:
+        path, _question, query = request.target.partition("?")
+        if path == PATH:
+            shown = [one for one in items if one["ours"] or "others=true" in query]
+            return Says(document=_page(*shown, **more))
+        kind, name = path.removeprefix(f"{PATH}/").removesuffix("/adopt").split("/")
+        (one,) = (one for one in items if (one["kind"], one["name"]) == (kind, name))
+        if request.method == "POST":
+            return Says(document=one | {"state": "adopted", "adopted_by": "demo"})
+        if request.method == "DELETE":
+            return Says(202, document=one | {"state": "asked"})
+        gone = any(asked.method == "DELETE" for asked in fake.requests)
+        return Says(document=one | {"state": "gone" if gone else "found"})
+
+    fake.answers = [answer]
+
+
+def _changes(fake: FakePortal) -> list[str]:
+    asked = [one for one in fake.requests if one.method != "GET"]
+    return [f"{one.method} {one.target.removeprefix(PATH)}" for one in asked]
+
+
+def test_they_are_listed_with_what_they_cost(mme: Mme, fake: FakePortal) -> None:
+    _portal(fake, DEMO, MODEL, THEIRS)
+    ran = mme("orphans", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    assert "2 × ml.m5.large" in ran.out
+    assert "0.2 USD" in ran.out
+    assert "Together: " in ran.err
+    assert "theirs" not in ran.out
+    assert "theirs" in mme("orphans", "--all").out
+    assert mme("orphans", "-q").out.splitlines() == ["endpoint/demo", "model/demo-r1"]
+    assert json.loads(mme("orphans", "--json").out)["items"] == [DEMO, MODEL]
+
+
+def test_a_list_ends_with_0_whatever_it_finds(mme: Mme, fake: FakePortal) -> None:
+    _portal(fake)
+    ran = mme("orphans", url=fake.url, token="t")
+    assert (ran.code, ran.out, ran.err) == (0, "", "There are none.\n")
+    _portal(fake, problems=["AWS does not let the portal list models."], looking=True)
+    ran = mme("orphans")
+    assert ran.code == 0
+    assert "does not let the portal list models" in ran.err
+    assert "still looking" in ran.err
+
+
+def test_all_pages_are_read(mme: Mme, fake: FakePortal) -> None:
+    first, last = _page(DEMO, next="here"), _page(MODEL)
+    fake.answers = [Says(document=first), Says(document=last)]
+    assert len(json.loads(mme("orphans", "--json", url=fake.url, token="t").out)["items"]) == 2
+
+
+def test_all_of_the_portals_are_deleted_and_waited_for(mme: Mme, fake: FakePortal) -> None:
+    _portal(fake, DEMO, MODEL, CONFIG, THEIRS)
+    assert mme("orphans", "--delete", url=fake.url, token="t").code == 2
+    assert not fake.requests
+    ran = mme("orphans", "--all", "--delete", "--yes", "--wait")
+    assert ran.code == 0, ran.err
+    assert [line.split()[-1] for line in ran.out.splitlines()] == ["gone"] * 3
+    assert _changes(fake) == [
+        "DELETE /endpoint/demo", "DELETE /model/demo-r1", "DELETE /config/demo-r1",
+    ]  # fmt: skip
+
+
+def test_those_named_are_deleted_of_others_too(mme: Mme, fake: FakePortal) -> None:
+    _portal(fake, DEMO, MODEL, CONFIG, THEIRS)
+    ran = mme("orphans", "config/demo-r1", "theirs", "--delete", "--yes", "-q", url=fake.url,
+              token="t")  # fmt: skip
+    assert (ran.code, ran.out) == (0, "config/demo-r1\nmodel/theirs\n"), ran.err
+    assert _changes(fake) == ["DELETE /config/demo-r1", "DELETE /model/theirs"]
+    ran = mme("orphans", "nobody", "--delete", "--yes")
+    assert (ran.code, "nobody" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize(("typed", "code"), [("demo-r1 demo\n", 0), ("demo\n", 2)])
+def test_the_names_are_typed_at_a_terminal(
+    mme: Mme, fake: FakePortal, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    class AtATerminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    _portal(fake, DEMO, MODEL, CONFIG)
+    monkeypatch.setattr(sys, "stdin", AtATerminal(typed))
+    ran = mme("orphans", "--delete", url=fake.url, token="t")
+    assert ran.code == code
+    assert len(_changes(fake)) == (3 if code == 0 else 0)
+
+
+def test_what_stays_is_a_failure_that_says_why(mme: Mme, fake: FakePortal) -> None:
+    kept = CONFIG | {"failure": "The endpoint theirs uses it."}
+    fake.answers = [
+        Says(document=_page(CONFIG)), Says(202, document=CONFIG | {"state": "asked"}),
+        Says(document=kept),
+    ]  # fmt: skip
+    ran = mme("orphans", "--delete", "--yes", "--wait", url=fake.url, token="t")
+    assert ran.code == 1
+    assert "The endpoint theirs uses it." in ran.err
+
+
+def test_an_endpoint_is_adopted_with_what_it_uses(mme: Mme, fake: FakePortal) -> None:
+    adopted = {"state": "adopted", "adopted_by": "demo"}
+    fake.answers = [
+        Says(document=_page(CONFIG, DEMO)), Says(document=DEMO), Says(document=DEMO | adopted),
+        Says(document=CONFIG | adopted),
+    ]  # fmt: skip
+    ran = mme("orphans", "--adopt", url=fake.url, token="t")
+    assert (ran.code, len(ran.out.splitlines())) == (0, 2), ran.err
+    assert _changes(fake) == ["POST /endpoint/demo/adopt"]
+
+
+def test_wrong_use_and_refusals(mme: Mme, fake: FakePortal) -> None:
+    assert mme("orphans", "--adopt", "--delete", url=fake.url, token="t").code == 2
+    assert mme("orphans", "demo").code == 2
+    fake.answers = [Says(document=_page(DEMO)), Says(document=DEMO), problem("conflict", 409)]
+    ran = mme("orphans", "demo", "--adopt")
+    assert (ran.code, "This is conflict." in ran.err) == (1, True)

@@ -1,0 +1,210 @@
+"""An endpoint that others made, or that the database lost, becomes one of the portal's."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from activity.models import Event
+from core import errors
+from endpoints import adopting, services
+from endpoints.models import Endpoint, Orphan, Resource, Revision, Running
+from endpoints.services import SettingsChange
+from endpoints.tests.account import Account
+
+pytestmark = pytest.mark.django_db
+Step = Callable[[Endpoint], Endpoint]
+
+
+def _adopt(name: str = "demo", kind: str = "endpoint") -> Endpoint:
+    return adopting.adopt(orphan=Orphan.objects.get(kind=kind, name=name), actor=None)
+
+
+def _why(name: str = "demo", kind: str = "endpoint") -> str:
+    with pytest.raises(ValidationError) as refused:
+        _adopt(name, kind)
+    assert not Endpoint.objects.filter(name=name, gone_at=None, created_by=None).exists() or (
+        kind != "endpoint"
+    )
+    return " ".join(refused.value.messages)
+
+
+@pytest.mark.parametrize("tags", [None, {}])
+def test_it_serves_on_and_is_torn_down_with_all_it_uses(
+    account: Account, look: Any, settle: Step, tags: Any
+) -> None:
+    account.left_behind(tags=tags)
+    look()
+    endpoint = settle(_adopt())
+    assert account.changes == []
+    assert (endpoint.serving, endpoint.changed_outside, endpoint.failure) == (True, False, "")
+    assert endpoint.running == Running(2, "ml.m5.large")
+    assert endpoint.image == "image:1"
+    assert endpoint.revisions.get().state == Revision.State.SERVING
+    assert set(Orphan.objects.values_list("state", flat=True)) == {Orphan.State.ADOPTED}
+    look()
+    assert not Orphan.objects.there().exists()
+    services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None)
+    assert settle(endpoint).gone_at is not None
+    assert account.empty
+
+
+def test_adopting_twice_is_adopting_once(account: Account, look: Any) -> None:
+    account.left_behind()
+    look()
+    assert _adopt() == _adopt() == _adopt("demo-r1", "config")
+    assert Event.objects.filter(action="endpoint.adopted").count() == 1
+
+
+def test_it_is_changed_as_any_other_and_leaves_nothing(
+    account: Account, look: Any, settle: Step, settings: Any
+) -> None:
+    settings.INSTANCE_TYPES = ["ml.m5.large", "ml.m5.xlarge"]
+    account.left_behind()
+    look()
+    endpoint = settle(_adopt())
+    change = SettingsChange(instance_type="ml.m5.xlarge")
+    services.request_change(endpoint=endpoint, change=change, actor=None)
+    endpoint = settle(endpoint)
+    assert endpoint.running == Running(2, "ml.m5.xlarge")
+    assert set(account.models) == {"demo-r1"}
+    assert set(account.configs) == {endpoint.config_name} != {"demo-r1"}
+    back = services.back_to(endpoint=endpoint, number=2)
+    services.request_change(endpoint=endpoint, change=back, actor=None)
+    endpoint = settle(endpoint)
+    assert endpoint.running == Running(2, "ml.m5.large")
+    assert (len(account.models), len(account.configs)) == (1, 1)
+
+
+def test_the_number_that_runs_is_taken_and_is_no_drift(
+    account: Account, look: Any, settle: Step
+) -> None:
+    account.left_behind()
+    account.counts["demo"] = 1
+    look()
+    endpoint = settle(_adopt())
+    assert (endpoint.running, endpoint.changed_outside) == (Running(1, "ml.m5.large"), False)
+    services.request_change(endpoint=endpoint, change=SettingsChange(instance_count=3), actor=None)
+    assert settle(endpoint).running == Running(3, "ml.m5.large")
+    assert list(account.configs) == ["demo-r1"]
+
+
+def test_a_lost_config_is_made_again_under_its_name(
+    account: Account, look: Any, settle: Step
+) -> None:
+    account.left_behind("demo", tags={})
+    look()
+    endpoint = settle(_adopt())
+    del account.configs["demo-r1"]
+    endpoint.resources.update(changed_at=None)
+    endpoint = settle(endpoint)
+    assert list(account.configs) == ["demo-r1"]
+    assert not endpoint.changed_outside
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "why"),
+    [
+        ("models", {"multi_model": False}, "It serves a single model"),
+        ("models", {"data_url": "s3://elsewhere/models/"}, "where no version of the portal is"),
+        ("models", {"extras": ("Environment",)}, "does not know: Environment"),
+        ("models", {"role_arn": ""}, "names no image, role or store"),
+        ("configs", {"variant": "blue"}, "Its variant is called blue"),
+        ("configs", {"extras": ("DataCaptureConfig",)}, "does not know: DataCaptureConfig"),
+        ("configs", {"instance_type": ""}, "does not run on instances of its own"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_why(
+    account: Account, look: Any, part: str, changes: dict[str, Any], why: str
+) -> None:
+    account.left_behind()
+    things = getattr(account, part)
+    things["demo-r1"] = replace(things["demo-r1"], **changes)
+    look()
+    assert why in _why()
+    assert Orphan.objects.waiting().count() == 3
+
+
+def test_all_that_does_not_fit_is_said_at_once(account: Account, look: Any) -> None:
+    account.left_behind()
+    account.endpoints["demo"] = replace(account.endpoints["demo"], status="Failed")
+    account.models["demo-r1"] = replace(account.models["demo-r1"], multi_model=False)
+    look()
+    why = _why()
+    assert "Its state is Failed" in why
+    assert "It serves a single model" in why
+    assert why.endswith("Nothing was changed.")
+
+
+def test_one_whose_name_is_taken_is_refused(account: Account, look: Any, settle: Step) -> None:
+    account.left_behind()
+    look()
+    made = Endpoint.objects.create(name="DEMO", bucket="b", image="i", role_arn="r")
+    assert "There is an endpoint demo already" in _why()
+    made.delete()
+
+
+def test_one_that_is_gone_or_was_made_anew_is_refused(account: Account, look: Any) -> None:
+    account.left_behind()
+    look()
+    account.endpoints["demo"] = replace(account.endpoints["demo"], created_at=account._now())
+    assert "somebody made it anew" in _why()
+    del account.endpoints["demo"]
+    assert "not in the AWS account" in _why()
+
+
+def test_what_aws_denies_is_raised_and_nothing_is_changed(account: Account, look: Any) -> None:
+    account.left_behind()
+    look()
+    account.failures["describe_model"] = [errors.Denied("not authorized")]
+    with pytest.raises(errors.Denied):
+        _adopt()
+    assert not Endpoint.objects.exists()
+
+
+def test_a_config_goes_to_the_endpoint_that_its_tag_names(
+    serving: Endpoint, account: Account, look: Any, settle: Step
+) -> None:
+    account._create_config(
+        name="demo-r7",
+        model_name="demo-r1",
+        instance_type="ml.m5.large",
+        instance_count=1,
+        tags={"mme-portal:endpoint": "demo"},
+    )
+    look()
+    assert _adopt("demo-r7", "config") == serving
+    assert serving.resources.get(name="demo-r7").state == Resource.State.CREATED
+    assert not settle(serving).changed_outside
+    services.request_teardown(endpoint=serving, typed_name="demo", actor=None)
+    assert settle(serving).gone_at is not None
+    assert account.empty
+
+
+def test_a_config_for_another_model_or_of_no_endpoint_is_refused(
+    serving: Endpoint, account: Account, look: Any
+) -> None:
+    tags = {"mme-portal:endpoint": "demo"}
+    account.left_behind("theirs", tags=tags)
+    account.left_behind("gone")
+    look()
+    assert "which is not one of demo" in _why("theirs-r1", "config")
+    assert "It belongs to no endpoint that runs here" in _why("gone-r1", "config")
+    assert "It belongs to no endpoint that runs here" in _why("gone-r1", "model")
+
+
+def test_the_page_adopts_or_says_why_not(
+    account: Account, look: Any, client_of: Any, django_user_model: Any
+) -> None:
+    account.left_behind()
+    account.models["demo-r1"] = replace(account.models["demo-r1"], multi_model=False)
+    look()
+    client = client_of("admin")
+    address = f"/endpoints/orphans/{Orphan.objects.get(kind='endpoint').pk}/adopt/"
+    assert "It serves a single model" in client.post(address, follow=True).content.decode()
+    account.models["demo-r1"] = replace(account.models["demo-r1"], multi_model=True)
+    answer = client.post(address, follow=True)
+    assert "demo belongs to the portal now." in answer.content.decode()
+    assert Endpoint.objects.get().created_by == django_user_model.objects.get()
