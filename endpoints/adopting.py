@@ -25,8 +25,10 @@ from endpoints.events import size_of
 from endpoints.models import Endpoint, Orphan, Resource, Revision, name_taken, valid_endpoint_name
 from endpoints.orphans import what
 from endpoints.sagemaker import SageMakerConfig, SageMakerEndpoint, SageMakerModel
-from endpoints.services import ADVANCE, note_revision
+from endpoints.services import note_revision
 from models_catalog.models import Version
+
+_ADVANCE = "endpoints.tasks.advance"
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _adopt_endpoint(orphan: Orphan, found: Whole, actor: User | None) -> Endpoin
                     **size_of(endpoint),
                 },
             )
-            enqueue_on_commit(ADVANCE, endpoint.pk)
+            enqueue_on_commit(_ADVANCE, endpoint.pk)
     except IntegrityError:
         raise _refused(orphan, [name_taken(orphan.name)]) from None
     return endpoint

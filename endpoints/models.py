@@ -794,8 +794,8 @@ class Orphan(Leased):
     class State(models.TextChoices):
         """How far it is."""
 
-        FOUND = "found", _("Found")
-        ASKED = "asked", _("To be deleted")
+        FOUND = "orphaned", _("Found")
+        ASKED = "to_delete", _("To be deleted")
         DELETING = "deleting", _("Deleting")
         GONE = "gone", _("Gone")
         ADOPTED = "adopted", _("Adopted")

@@ -33,7 +33,7 @@ _KINDS: dict[str, ResourceKind] = {kind.kind: kind for kind in KINDS}
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepOutcome:
     """What a step came to. ``said``: why it is still there; ``failed``: to try again later."""
 
     state: Orphan.State
@@ -61,25 +61,25 @@ def advance(orphan_pk: int) -> bool:
         return True
     except (errors.Throttled, errors.Busy) as error:
         pause = backoff.pause(row.attempts, first=SOON, longest=LONGEST_PAUSE)
-        outcome = Outcome(Orphan.State(row.state), pause, error.sentence, failed=True)
+        outcome = StepOutcome(Orphan.State(row.state), pause, error.sentence, failed=True)
     except errors.AwsError as error:
-        outcome = Outcome(Orphan.State(row.state), WHEN_STOPPED, error.sentence, failed=True)
+        outcome = StepOutcome(Orphan.State(row.state), WHEN_STOPPED, error.sentence, failed=True)
     _write(row, outcome)
     return True
 
 
-def _step(row: Orphan, hold: Callable[[], None]) -> Outcome:
+def _step(row: Orphan, hold: Callable[[], None]) -> StepOutcome:
     kind = _KINDS[row.kind]
     if row.name.lower() in orphans.known_names(row.kind):
         return _stays(phrase("An endpoint of the portal owns it by now."))
     try:
         found = kind.describe(row.name)
     except errors.NotFound:
-        return Outcome(Orphan.State.GONE)
+        return StepOutcome(Orphan.State.GONE)
     if found.created_at != row.made_at:
         return _stays(phrase("It is not the one that was listed: somebody made it anew."))
     if found.in_progress:
-        return Outcome(Orphan.State(row.state), WAIT)
+        return StepOutcome(Orphan.State(row.state), WAIT)
     if (refusal := _used(row, found, hold)) is not None:
         return refusal
     hold()
@@ -87,15 +87,15 @@ def _step(row: Orphan, hold: Callable[[], None]) -> Outcome:
     try:
         kind.delete(row.name)
     except errors.NotFound:
-        return Outcome(Orphan.State.GONE)
-    return Outcome(Orphan.State.DELETING, WAIT if found.status else AT_ONCE)
+        return StepOutcome(Orphan.State.GONE)
+    return StepOutcome(Orphan.State.DELETING, WAIT if found.status else AT_ONCE)
 
 
-def _stays(why: Sentence) -> Outcome:
-    return Outcome(Orphan.State.FOUND, said=why)
+def _stays(why: Sentence) -> StepOutcome:
+    return StepOutcome(Orphan.State.FOUND, said=why)
 
 
-def _used(row: Orphan, found: Found, hold: Callable[[], None]) -> Outcome | None:
+def _used(row: Orphan, found: Found, hold: Callable[[], None]) -> StepOutcome | None:
     """Why a config or a model cannot go yet, or stays; None: nothing uses it.
 
     SageMaker takes the deletion of either while an endpoint uses it, and then cannot replace an
@@ -110,7 +110,7 @@ def _used(row: Orphan, found: Found, hold: Callable[[], None]) -> Outcome | None
         kind=Resource.Kind.ENDPOINT, name=user, state__in=Orphan.UNDER_WAY
     )
     if deleted.exists():  # the endpoint goes first
-        return Outcome(Orphan.State(row.state), WAIT)
+        return StepOutcome(Orphan.State(row.state), WAIT)
     return _stays(phrase("The endpoint %(endpoint)s uses it.", endpoint=user))
 
 
@@ -133,7 +133,7 @@ def _user_of(row: Orphan, found: Found, hold: Callable[[], None]) -> str:
 
 
 @transaction.atomic
-def _write(row: Orphan, outcome: Outcome) -> None:
+def _write(row: Orphan, outcome: StepOutcome) -> None:
     """Write what the step came to, with its events, and give the lease back."""
     now, said = clock.now(), outcome.said
     english = said.english() if said else ""

@@ -15,7 +15,7 @@ from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Search, Table
 from endpoints import adopting, end_dates, orphans, prices
 from endpoints.forms import OrphansForm
-from endpoints.models import Endpoint, Orphan, OrphanQuerySet, Resource
+from endpoints.models import Endpoint, Orphan, OrphanLook, OrphanQuerySet, Resource
 from endpoints.tabs import list_tabs
 
 _may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
@@ -30,12 +30,25 @@ _OTHERS = "others"
 @_may_look
 def orphan_list(request: HttpRequest) -> HttpResponse:
     """What no endpoint owns, as last looked at; a look is queued where that is a while ago."""
-    look = orphans.look_if_old()
+    context = _context(request, orphans.look_if_old()) | {
+        "tabs": list_tabs(request, torn_down=Endpoint.objects.gone().count())
+    }
+    return render(request, "endpoints/orphans.html", context)
+
+
+@require_safe
+@_may_look
+def orphans_live(request: HttpRequest) -> HttpResponse:
+    """The part of the page that changes while something is under way."""
+    return render(request, "endpoints/_orphans.html", _context(request, orphans.the_look()))
+
+
+def _context(request: HttpRequest, look: OrphanLook) -> dict[str, Any]:
     table = _table(request)
     orphans.with_costs(table.rows)
     known = prices.known()
     looking = orphans.looking(look)
-    context = {
+    return {
         "table": table,
         "look": look,
         "looking": looking,
@@ -45,9 +58,7 @@ def orphan_list(request: HttpRequest) -> HttpResponse:
         "estimate": known.estimate,
         "may_decide": request.user.has_perm(end_dates.MAY_TEAR_DOWN),
         "others": Orphan.objects.there().exclude(ours=True).count(),
-        "tabs": list_tabs(request, torn_down=Endpoint.objects.gone().count()),
     }
-    return render(request, "endpoints/orphans.html", context)
 
 
 def _table(request: HttpRequest) -> Table:

@@ -10,6 +10,7 @@ urlpatterns = [
     path("torn-down/", views.torn_down, name="torn-down"),
     path("teardown/", views.teardown_of_many, name="teardown-of-many"),
     path("orphans/", orphan_views.orphan_list, name="orphans"),
+    path("orphans/live/", orphan_views.orphans_live, name="orphans-live"),
     path("orphans/delete/", orphan_views.delete, name="delete-orphans"),
     path("orphans/<int:pk>/adopt/", orphan_views.adopt, name="adopt-orphan"),
     path("new/", views.new_endpoint, name="new"),

@@ -18,7 +18,7 @@ COST = {"per_hour": "0.2", "per_month": "146.00", "currency": "USD"}
 
 def _orphan(kind: str, name: str, **more: Any) -> dict[str, Any]:
     made = {
-        "kind": kind, "name": name, "arn": f"arn:{name}", "state": "found", "ours": True,
+        "kind": kind, "name": name, "arn": f"arn:{name}", "state": "orphaned", "ours": True,
         "made_for": "demo", "uses": "", "sagemaker_status": "", "instance_type": "",
         "instance_count": None, "cost": None, "made_at": "2026-11-01T00:00:00Z",
         "found_at": "2026-11-02T00:00:00Z", "failure": None, "adopted_by": None,
@@ -52,9 +52,9 @@ def _portal(fake: FakePortal, *items: dict[str, Any], **more: Any) -> None:
         if request.method == "POST":
             return Says(document=one | {"state": "adopted", "adopted_by": "demo"})
         if request.method == "DELETE":
-            return Says(202, document=one | {"state": "asked"})
+            return Says(202, document=one | {"state": "to_delete"})
         gone = any(asked.method == "DELETE" for asked in fake.requests)
-        return Says(document=one | {"state": "gone" if gone else "found"})
+        return Says(document=one | {"state": "gone" if gone else "orphaned"})
 
     fake.answers = [answer]
 
@@ -134,7 +134,7 @@ def test_the_names_are_typed_at_a_terminal(
 def test_what_stays_is_a_failure_that_says_why(mme: Mme, fake: FakePortal) -> None:
     kept = CONFIG | {"failure": "The endpoint theirs uses it."}
     fake.answers = [
-        Says(document=_page(CONFIG)), Says(202, document=CONFIG | {"state": "asked"}),
+        Says(document=_page(CONFIG)), Says(202, document=CONFIG | {"state": "to_delete"}),
         Says(document=kept),
     ]  # fmt: skip
     ran = mme("orphans", "--delete", "--yes", "--wait", url=fake.url, token="t")

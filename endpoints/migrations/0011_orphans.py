@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 ('made_at', models.DateTimeField(help_text="SageMaker's time.")),
                 ('ours', models.BooleanField(help_text='It bears the tags of this portal; none: AWS does not say.', null=True)),
                 ('made_for', models.CharField(blank=True, db_default='', default='', help_text='What its tag says.', max_length=256)),
-                ('state', models.CharField(choices=[('found', 'Found'), ('asked', 'To be deleted'), ('deleting', 'Deleting'), ('gone', 'Gone'), ('adopted', 'Adopted')], default='found', max_length=10)),
+                ('state', models.CharField(choices=[('orphaned', 'Found'), ('to_delete', 'To be deleted'), ('deleting', 'Deleting'), ('gone', 'Gone'), ('adopted', 'Adopted')], default='orphaned', max_length=10)),
                 ('sagemaker_status', models.CharField(blank=True, db_default='', default='', help_text="SageMaker's word.", max_length=30)),
                 ('instance_type', models.CharField(blank=True, db_default='', default='', max_length=40)),
                 ('instance_count', models.PositiveIntegerField(blank=True, null=True)),

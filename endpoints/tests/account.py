@@ -36,6 +36,7 @@ class Account:
         self.update_unseen = 0  # so many looks miss that an update was asked for
         self.moving: dict[str, tuple[str, int | None]] = {}  # to this config and count
         self.counts: dict[str, int] = {}  # where it is not the config's
+        self.modified: dict[str, datetime] = {}  # where it is not the creation
         self.clock = itertools.count()
         self.tags: dict[str, Mapping[str, str]] = {}  # by ARN
 
@@ -114,6 +115,7 @@ class Account:
         if config_name not in self.configs or config_name in self.unseen:
             raise errors.NotFound(config_name)
         arn = self._arn("endpoint", name)
+        self.modified.pop(name, None)
         self.tags[arn] = tags
         self.endpoints[name] = sagemaker.SageMakerEndpoint(
             name, arn, "Creating", config_name, self._now(), ""
@@ -139,6 +141,8 @@ class Account:
             self.left[name] -= 1
             if self.left[name] < 0:
                 endpoint = self._moved(name, endpoint)
+        if name in self.moving:
+            endpoint = replace(endpoint, pending_config=self.moving[name][0])
         if endpoint.config_name in self.configs:
             count = self.configs[endpoint.config_name].instance_count
             endpoint = replace(endpoint, instance_count=self.counts.get(name, count))
@@ -183,9 +187,14 @@ class Account:
             raise errors.Busy(f"Cannot update in-progress endpoint {name}")
         self.endpoints[name] = replace(endpoint, status="Updating")
         self.moving[name], self.left[name] = (config, count), self.looks
+        self.modified[name] = self._now()
 
     def _list_endpoints(self, *, changed_since: datetime) -> list[str]:
-        return [name for name, one in self.endpoints.items() if one.created_at >= changed_since]
+        return [
+            name
+            for name, one in self.endpoints.items()
+            if self.modified.get(name, one.created_at) >= changed_since
+        ]
 
     def _listed(self, kind: str) -> Iterator[sagemaker.ListedResource]:
         things: dict[str, Any] = getattr(self, f"{kind}s")
@@ -228,6 +237,7 @@ class Account:
             config, self._arn("endpoint-config", config), self._now(), model, "ml.c5.xlarge", count
         )
         self.endpoints[name] = replace(self.endpoints[name], config_name=config)
+        self.modified[name] = self._now()
 
     def left_behind(self, name: str = "demo", *, tags: Mapping[str, str] | None = None) -> None:
         """An endpoint in service with its config and model, of which the portal has no row."""

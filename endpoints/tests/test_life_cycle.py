@@ -2,14 +2,15 @@
 
 import threading
 import time
+from datetime import timedelta
 
 import boto3
 import pytest
 from django.db import connections
 
 from core import aws, errors
-from endpoints import reconciler, sagemaker, services
-from endpoints.models import Endpoint, Running
+from endpoints import adopting, orphan_steps, orphans, reconciler, sagemaker, services
+from endpoints.models import Endpoint, Orphan, OrphanLook, Running
 from endpoints.tests.conftest import step_until
 from invocations import services as invocation_services
 from invocations.models import Invocation
@@ -102,6 +103,41 @@ def test_from_creation_to_teardown(hosting):
     tags = hosting.client("sagemaker").list_tags(ResourceArn=found.arn)["Tags"]
     assert tags == [{"Key": "mme-portal:endpoint", "Value": "demo"}]
     tear_down(endpoint)
+    assert left(hosting) == ([], [], [])
+
+
+def test_what_a_lost_database_does_not_know_is_found_adopted_and_deleted(hosting, monkeypatch):
+    monkeypatch.setattr(orphans, "TOO_NEW", timedelta(0))
+    for name in ("kept", "left"):
+        endpoint = step_until(create(name), lambda row: row.state == Endpoint.State.IN_SERVICE)
+        Endpoint.objects.filter(pk=endpoint.pk).delete()
+    hosting.client("sagemaker").create_model(
+        ModelName="theirs", PrimaryContainer={"Image": "image", "Mode": "MultiModel",
+        "ModelDataUrl": "s3://mme-models/theirs/"},
+        ExecutionRoleArn="arn:aws:iam::123456789012:role/demo",
+    )  # fmt: skip
+    OrphanLook.objects.all().delete()
+    orphans.look_if_old()
+    orphans.look()
+    ours = Orphan.objects.portals()
+    assert {(one.kind, one.name) for one in ours} == {
+        (kind, f"{name}{'' if kind == 'endpoint' else '-r1'}")
+        for kind in ("model", "config", "endpoint")
+        for name in ("kept", "left")
+    }
+    assert Orphan.objects.get(name="theirs").ours is False
+    adopted = adopting.adopt(orphan=ours.get(name="kept", kind="endpoint"), actor=None)
+    assert step_until(adopted, lambda row: row.checked_at is not None).serving
+    orphans.request_deletion(orphans=ours.filter(made_for="left"), actor=None)
+    deadline = time.monotonic() + 30
+    while (unfinished := list(Orphan.objects.unfinished())) and time.monotonic() < deadline:
+        for one in unfinished:
+            Orphan.objects.filter(pk=one.pk).update(check_after=one.found_at)
+            orphan_steps.advance(one.pk)
+        time.sleep(0.02)
+    assert [len(things) for things in left(hosting)] == [2, 1, 1]
+    tear_down(adopted)
+    hosting.client("sagemaker").delete_model(ModelName="theirs")
     assert left(hosting) == ([], [], [])
 
 

@@ -5,6 +5,7 @@ errors, time that passes, and changes outside the portal, against the AWS accoun
 ``MACHINE_EXAMPLES=500 make test ARGS="endpoints/tests/test_machine.py"``.
 """
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -26,8 +27,8 @@ from hypothesis.stateful import (
 )
 
 from core import clock, errors
-from endpoints import reconciler, services
-from endpoints.models import Endpoint, Resource, Revision
+from endpoints import adopting, orphan_steps, orphans, reconciler, services
+from endpoints.models import Endpoint, Orphan, OrphanLook, Resource, Revision
 from endpoints.services import SettingsChange
 from endpoints.tests.account import Account, Crash
 
@@ -207,6 +208,55 @@ class Machine(RuleBasedStateMachine):
     def reads_lag(self, looks: int) -> None:
         self.account.update_unseen = looks
 
+    # --- what the database lost, and what others left
+
+    @rule(name=st.sampled_from(NAMES))
+    def the_database_loses(self, name: str) -> None:
+        """As a restored one does: what was made stays in the account, and no row knows it."""
+        row = self._living(name)
+        quiet = name not in self.account.moving and row is not None and not row.updating
+        if row is not None and quiet and row.serving:
+            Resource.objects.filter(endpoint=row).delete()
+            row.delete()
+            self.taken["lost"] += 1
+
+    def _look_for_orphans(self) -> list[Orphan]:
+        look = orphans.the_look()
+        OrphanLook.objects.filter(pk=look.pk).update(check_after=self.now)
+        orphans.look()
+        return list(Orphan.objects.filter(state=Orphan.State.FOUND))
+
+    @rule(
+        which=st.integers(0, 5),
+        adopted=st.booleans(),
+        rounds=st.integers(0, 6),
+        fault=st.sampled_from(FAULTS),
+    )
+    def orphans_are_found(self, which: int, adopted: bool, rounds: int, fault: str) -> None:
+        found = self._look_for_orphans()
+        if found:
+            one = found[which % len(found)]
+            with contextlib.suppress(ValidationError):
+                if adopted:
+                    adopting.adopt(orphan=one, actor=None)
+                    self.taken["adopted"] += 1
+                else:
+                    orphans.request_deletion(orphans=[one], actor=None)
+        self._delete_orphans(rounds, fault)
+
+    def _delete_orphans(self, rounds: int, fault: str = "") -> None:
+        for _ in range(rounds):
+            for row in Orphan.objects.unfinished():
+                Orphan.objects.filter(pk=row.pk).update(check_after=self.now, leased_until=None)
+                self.account.fault, self.account.fault_in = fault, 2
+                before = len(self.account.changes)
+                with contextlib.suppress(Crash):
+                    orphan_steps.advance(row.pk)
+                self.account.fault, fault = "", ""
+                assert len(self.account.changes) - before <= 1, "two changing calls in one step"
+                self.taken["orphans' steps"] += 1
+            self.now += timedelta(seconds=5)
+
     # --- what others do outside
 
     @precondition(lambda self: self.account.endpoints)
@@ -284,12 +334,23 @@ class Machine(RuleBasedStateMachine):
             absent = row.wanted == Endpoint.Wanted.ABSENT
             if row.gone_at is not None or (row.settled and not absent and not row.failure):
                 return row
+            if not absent and self._names_are_taken(row):
+                return row
         raise AssertionError(f"{row} does not settle: {row.state} {row.failure} {row.hint}")
+
+    @staticmethod
+    def _names_are_taken(row: Endpoint) -> bool:
+        """Whether it says that what the database lost has the names that it would give."""
+        code = row.failure_said.stable_code or ""
+        return bool(row.failure) and code.endswith(".foreign")
 
     def _ends_as_wanted(self, row: Endpoint) -> None:
         row = self._settled(row)
         if row.wanted == Endpoint.Wanted.ABSENT:
             assert row.gone_at is not None
+            return
+        if self._names_are_taken(row):
+            assert self.taken["lost"], row.failure
             return
         # One look more: what was changed outside is seen then.
         row = self._settled(row)
@@ -314,12 +375,13 @@ class Machine(RuleBasedStateMachine):
                 services.request_teardown(endpoint=row, typed_name=name, actor=None)
                 row = self._settled(row)
                 assert row.gone_at is not None
+        self.now += timedelta(hours=1)
+        for _ in range(3):  # what is used by another orphan goes after it
+            orphans.request_deletion(orphans=self._look_for_orphans(), actor=None)
+            self._delete_orphans(12)
         assert not self.account.endpoints
-        left = [*self.account.configs, *self.account.models]
-        kept = set(
-            Resource.objects.filter(state=Resource.State.KEPT).values_list("name", flat=True)
-        )
-        assert set(left) <= kept | set(self.outside), "orphans"
+        assert not self.account.configs, "orphans"
+        assert not self.account.models, "orphans"
 
 
 @pytest.mark.django_db
@@ -348,6 +410,8 @@ def test_an_endpoint_ends_as_it_was_wanted(
     )
     assert taken["steps"] > 10 * EXAMPLES
     assert all(taken[fault] for fault in FAULTS if fault), taken
+    assert taken["adopted"], taken
+    assert taken["orphans' steps"], taken
 
 
 @pytest.fixture

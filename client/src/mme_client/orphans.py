@@ -81,7 +81,7 @@ class Orphans(Noun):
         """Wait until it is gone. Raises OrphanKept where it stays, and TimedOut."""
         now = orphan
         with self._transport.within(timeout):
-            while now.state in ("asked", "deleting"):
+            while now.state in ("to_delete", "deleting"):
                 if seen is not None:
                     seen(now)
                 now = self.get(orphan.kind, orphan.name, wait=WAIT_S)

@@ -167,8 +167,8 @@ def _kind(kind: str) -> str:
 
 def _state(one: Orphan) -> str:
     return {
-        "found": _("found"),
-        "asked": _("to be deleted"),
+        "orphaned": _("found"),
+        "to_delete": _("to be deleted"),
         "deleting": _("deleting"),
         "gone": _("gone"),
         "adopted": _("adopted"),
