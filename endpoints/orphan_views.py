@@ -4,8 +4,8 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -74,7 +74,6 @@ def _table(request: HttpRequest) -> Table:
             Column("cost", _("Cost an hour"), numeric=True),
             Column("by", _("Made by")),
             Column("made", _("Created"), sort="made_at"),
-            Column("actions", ""),
         ],
         filters=[
             Search("q", _("Name"), fields=("name__icontains",)),
@@ -101,9 +100,7 @@ def _all_of_them(rows: Any, _value: str) -> OrphanQuerySet:
 def delete(request: HttpRequest) -> HttpResponse:
     """Say which of the chosen will be deleted; the user types their names to confirm."""
     given = request.POST if request.method == "POST" else request.GET
-    chosen = [
-        int(pk) for pk in given.getlist("pk") if pk.isascii() and pk.isdigit() and len(pk) < 10
-    ]
+    chosen = _chosen(given)
     rows = Orphan.objects.filter(state=Orphan.State.FOUND, pk__in=chosen).order_by("kind", "name")
     found = orphans.with_costs(list(rows[:MOST_AT_ONCE]))
     if not found:
@@ -138,16 +135,31 @@ def delete(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @_may_decide
-def adopt(request: HttpRequest, pk: int) -> HttpResponse:
-    """Make one of them the portal's own."""
-    orphan = get_object_or_404(Orphan.objects.select_related("adopted_by"), pk=pk)
-    try:
-        endpoint = adopting.adopt(orphan=orphan, actor=actor(request))
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
-    except errors.AwsError as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, _("%(name)s belongs to the portal now.") % {"name": orphan.name})
-        return redirect(endpoint)
+def adopt(request: HttpRequest) -> HttpResponse:
+    """Make the chosen ones the portal's own: endpoints first, as they take along what they use."""
+    rows = Orphan.objects.filter(state=Orphan.State.FOUND, pk__in=_chosen(request.POST))
+    found = list(rows.order_by("name")[:MOST_AT_ONCE])
+    if not found:
+        messages.info(request, _("Nothing was chosen that can be adopted."))
+    adopted = {}
+    for one in sorted(found, key=lambda row: row.kind != Resource.Kind.ENDPOINT):
+        one.refresh_from_db()
+        try:
+            endpoint = adopting.adopt(orphan=one, actor=actor(request))
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+        except errors.AwsError as error:
+            messages.error(request, f"{one.name}: {error}")
+        else:
+            adopted[endpoint.name] = endpoint
+    for name in adopted:
+        messages.success(request, _("%(name)s belongs to the portal now.") % {"name": name})
+    if len(adopted) == 1:
+        return redirect(adopted.popitem()[1])
     return redirect("endpoints:orphans")
+
+
+def _chosen(given: QueryDict) -> list[int]:
+    """The keys of the rows that were ticked."""
+    pks = given.getlist("pk")
+    return [int(pk) for pk in pks if pk.isascii() and pk.isdigit() and len(pk) < 10]

@@ -147,7 +147,7 @@ ACCESS: dict[str, Access] = {
     "endpoints:orphans": Access(VIEWER),
     "endpoints:orphans-live": Access(VIEWER),
     "endpoints:delete-orphans": Access(ADMIN, get=(302,), post=(302,)),
-    "endpoints:adopt-orphan": Access(ADMIN, get=(), post=(302,)),
+    "endpoints:adopt-orphans": Access(ADMIN, get=(), post=(302,)),
     "endpoints:new": Access(OPERATOR, post=(400,)),
     "endpoints:detail": Access(VIEWER),
     "endpoints:torn-down": Access(VIEWER),

@@ -202,9 +202,11 @@ def test_the_page_adopts_or_says_why_not(
     account.models["demo-r1"] = replace(account.models["demo-r1"], multi_model=False)
     look()
     client = client_of("admin")
-    address = f"/endpoints/orphans/{Orphan.objects.get(kind='endpoint').pk}/adopt/"
-    assert "It serves a single model" in client.post(address, follow=True).content.decode()
+    address = "/endpoints/orphans/adopt/"
+    chosen = {"pk": [*Orphan.objects.values_list("pk", flat=True)]}
+    assert "It serves a single model" in client.post(address, chosen, follow=True).content.decode()
     account.models["demo-r1"] = replace(account.models["demo-r1"], multi_model=True)
-    answer = client.post(address, follow=True)
+    answer = client.post(address, chosen, follow=True)
     assert "demo belongs to the portal now." in answer.content.decode()
+    assert not Orphan.objects.there().exists()
     assert Endpoint.objects.get().created_by == django_user_model.objects.get()

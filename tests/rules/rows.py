@@ -150,8 +150,6 @@ class Rows:
                 return {"id": self.token.pk}
             case ["welcome", *_]:
                 return {"secret": "no-such-secret"}
-            case ["endpoints", "orphans", *_]:
-                return {"pk": self.orphan.pk}
             case ["endpoints", *_]:
                 return {"pk": self.endpoint.pk}
             case ["invoke", "metrics" | "logs", *_]:

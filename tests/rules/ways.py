@@ -166,7 +166,7 @@ WAYS: dict[str, Ways] = {
     "orphans_list": Ways("orphans", "endpoints:orphans", "endpoints.md#Orphans"),
     "orphans_get": Ways("orphans", "endpoints:orphans", "endpoints.md#Orphans"),
     "orphans_delete": Ways("orphans", "endpoints:delete-orphans", "endpoints.md#Orphans"),
-    "orphans_adopt": Ways("orphans", "endpoints:adopt-orphan", "endpoints.md#Orphans"),
+    "orphans_adopt": Ways("orphans", "endpoints:adopt-orphans", "endpoints.md#Orphans"),
     "invocations_create": Ways("invoke", "invocations:run", "invoke.md#By the portal's API"),
     "invocations_list": Ways(
         Without("`mme invoke --json` gives what a call was"),
