@@ -6,7 +6,7 @@ and whenever somebody asks, and keeps what no row knows as an Orphan. The portal
 with its tags; the others' are shown on request.
 
 Whatever the portal creates has its row first. So the rows are read after the account was listed:
-what was created meanwhile is known by them. orphan_steps.py deletes, adopting.py adopts.
+what was created meanwhile is known by them. reconciler/orphan_steps.py deletes, adopting.py adopts.
 """
 
 import logging
@@ -250,7 +250,7 @@ _BEGUN = ("made_at", "state", "failure", "failure_code", "attempts", "told_at", 
 def _write(kind: str, found: Sequence[Orphan], listed: Iterable[str]) -> None:
     """Keep what was found, and forget what is not there, or has an endpoint by now.
 
-    What is being deleted is the business of orphan_steps.py.
+    What is being deleted is the business of reconciler/orphan_steps.py.
     """
     rows = Orphan.objects.select_for_update().filter(kind=kind)
     before = {row.pk: row for row in rows}

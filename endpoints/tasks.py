@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from endpoints import expiry, orphan_steps, orphans, reconciler, services
+from endpoints import expiry, orphans, reconciler, services
 
 
 # An older message is not needed: the sweep has sent another one.
@@ -33,7 +33,7 @@ def look_for_orphans() -> None:
 @shared_task(expires=10)
 def advance_orphan(pk: int) -> None:
     """One step with one orphan that is to be deleted."""
-    orphan_steps.advance(pk)
+    reconciler.advance_orphan(pk)
 
 
 @shared_task

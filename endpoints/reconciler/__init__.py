@@ -13,10 +13,11 @@ So a crash at any point costs a repeated look, and never creates a second resour
 
 Read machine.py first. kinds.py has a class for each kind of resource, and their order; run.py what
 one run sees and changes; writing.py the transaction at its end. calls.py says, for a plan, which
-calls there will be.
+calls there will be. orphan_steps.py deletes what no endpoint owns.
 """
 
 from endpoints.reconciler.calls import change_calls, creation_calls
 from endpoints.reconciler.machine import advance
+from endpoints.reconciler.orphan_steps import advance_orphan
 
-__all__ = ["advance", "change_calls", "creation_calls"]
+__all__ = ["advance", "advance_orphan", "change_calls", "creation_calls"]

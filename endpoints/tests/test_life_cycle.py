@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 
 from core import aws, errors
-from endpoints import adopting, orphan_steps, orphans, reconciler, sagemaker, services
+from endpoints import adopting, orphans, reconciler, sagemaker, services
 from endpoints.models import Endpoint, Orphan, OrphanLook, Running
 from endpoints.tests.conftest import step_until
 from invocations import services as invocation_services
@@ -133,7 +133,7 @@ def test_what_a_lost_database_does_not_know_is_found_adopted_and_deleted(hosting
     while (unfinished := list(Orphan.objects.unfinished())) and time.monotonic() < deadline:
         for one in unfinished:
             Orphan.objects.filter(pk=one.pk).update(check_after=one.found_at)
-            orphan_steps.advance(one.pk)
+            reconciler.advance_orphan(one.pk)
         time.sleep(0.02)
     assert [len(things) for things in left(hosting)] == [2, 1, 1]
     tear_down(adopted)

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 )
 
 from core import clock, errors
-from endpoints import adopting, orphan_steps, orphans, reconciler, services
+from endpoints import adopting, orphans, reconciler, services
 from endpoints.models import Endpoint, Orphan, OrphanLook, Resource, Revision
 from endpoints.services import SettingsChange
 from endpoints.tests.account import Account, Crash
@@ -251,7 +251,7 @@ class Machine(RuleBasedStateMachine):
                 self.account.fault, self.account.fault_in = fault, 2
                 before = len(self.account.changes)
                 with contextlib.suppress(Crash):
-                    orphan_steps.advance(row.pk)
+                    reconciler.advance_orphan(row.pk)
                 self.account.fault, fault = "", ""
                 assert len(self.account.changes) - before <= 1, "two changing calls in one step"
                 self.taken["orphans' steps"] += 1

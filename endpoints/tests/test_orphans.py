@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 
 from activity.models import Event
 from core import clock, errors
-from endpoints import orphan_steps, orphans, sagemaker, services
+from endpoints import orphans, reconciler, sagemaker, services
 from endpoints.models import Endpoint, Orphan, OrphanLook
 from endpoints.tests.account import Account, Crash
 
@@ -31,7 +31,7 @@ def _run(rounds: int = 20) -> None:
         for pk in Orphan.objects.unfinished().values_list("pk", flat=True):
             past = clock.now() - timedelta(seconds=1)
             Orphan.objects.filter(pk=pk).update(check_after=past, leased_until=None)
-            orphan_steps.advance(pk)
+            reconciler.advance_orphan(pk)
 
 
 def _delete(*rows: Orphan) -> list[Orphan]:

@@ -42,7 +42,7 @@ class StepOutcome:
     failed: bool = False
 
 
-def advance(orphan_pk: int) -> bool:
+def advance_orphan(orphan_pk: int) -> bool:
     """Take one step with an orphan that is to be deleted; False where it is not due.
 
     Never raises for what AWS answers: that is written to the row, and tried again later.
