@@ -19,16 +19,13 @@ from django.utils.translation import gettext as _
 from activity.services import record
 from core import clock, errors
 from core.errors import CONFLICT
-from core.jobs import enqueue_on_commit
 from endpoints import sagemaker
 from endpoints.events import size_of
 from endpoints.models import Endpoint, Orphan, Resource, Revision, name_taken, valid_endpoint_name
 from endpoints.orphans import what
 from endpoints.sagemaker import SageMakerConfig, SageMakerEndpoint, SageMakerModel
-from endpoints.services import note_revision
+from endpoints.services import note_revision, step_soon
 from models_catalog.models import Version
-
-_ADVANCE = "endpoints.tasks.advance"
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def _adopt_endpoint(orphan: Orphan, found: Whole, actor: User | None) -> Endpoin
                     **size_of(endpoint),
                 },
             )
-            enqueue_on_commit(_ADVANCE, endpoint.pk)
+            step_soon(endpoint.pk)
     except IntegrityError:
         raise _refused(orphan, [name_taken(orphan.name)]) from None
     return endpoint

@@ -469,6 +469,11 @@ def look_if_old(*, endpoint: Endpoint) -> bool:
     return True
 
 
+def step_soon(endpoint_pk: int) -> None:
+    """Queue the next step of an endpoint."""
+    enqueue_on_commit(ADVANCE, endpoint_pk)
+
+
 def sweep() -> int:
     """Send a task for every endpoint that is due; returns how many were due."""
     due = list(Endpoint.objects.due().values_list("pk", flat=True))
