@@ -24,10 +24,9 @@ from activity import sealing
 from activity.models import Event
 from core import clock
 from core.models import RepeatableCall
-from endpoints.models import Endpoint, Resource, Revision
+from endpoints.models import Endpoint, Orphan, OrphanLook, Resource, Revision
 from invocations.experiments import tally
 from invocations.experiments.targets import CallTarget
-from endpoints.models import Endpoint, Orphan, OrphanLook, Resource, Revision
 from invocations.models import (
     AnswerComparison,
     ComparedPicture,
