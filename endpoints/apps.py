@@ -21,7 +21,7 @@ class EndpointsConfig(AppConfig):
         from activity import redaction
         from endpoints import panels, prices, search, served, told
         from endpoints.events import TEMPLATES
-        from endpoints.models import Endpoint, Revision
+        from endpoints.models import Endpoint, Orphan, OrphanLook, Revision
         from endpoints.ready_checks import probe_sagemaker
         from models_catalog import retiring
 
@@ -31,6 +31,8 @@ class EndpointsConfig(AppConfig):
         endpoints_ = _("Endpoints and their revisions")
         redaction.register("endpoints", endpoints_, Endpoint, *said, "hint", "hint_code")
         redaction.register("endpoints", endpoints_, Revision, *said, "reason")
+        redaction.register("endpoints", endpoints_, Orphan, *said)
+        redaction.register("endpoints", endpoints_, OrphanLook, "problems")
         subjects.register(Endpoint.activity_kind, Endpoint, label=_("Endpoints"))
         subjects.register("account", None, label=_("AWS account"))
         panels.register_all()
