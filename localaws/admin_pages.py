@@ -1,4 +1,4 @@
-"""``/_localaws/``: health, and what is loaded where. Not part of AWS."""
+"""``/_localaws/``: health, what is loaded where, and what containers tell. Not part of AWS."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from . import prometheus
 from .faults import FaultPlan, InvalidFaultPlan
 from .fleet import Fleet, Variant
 from .options import Options
@@ -15,6 +16,8 @@ from .resource_store import ResourceStore
 from .scaling_evaluator import Evaluator
 
 _LONGEST_AHEAD = 365 * 24 * 3600
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
 def admin_token(folder: Path) -> str:
@@ -51,9 +54,15 @@ class AdminPages:
     def wsgi(
         self,
         environ: dict[str, Any],
-        start_response: Callable[[str, list[tuple[str, str]]], Any],
+        start_response: StartResponse,
     ) -> Iterable[bytes]:
         path = environ["PATH_INFO"].removeprefix("/_localaws/")
+        match path.strip("/").split("/"):
+            case ["endpoints", name, "metrics"] if self._store.get("endpoint", name) is not None:
+                page = self._metrics(name).encode()
+                return _send(start_response, "200 OK", prometheus.CONTENT_TYPE, page)
+            case ["endpoints", name, "metrics"]:
+                return _not_found(start_response, f'Could not find endpoint "{name}".')
         line = "200 OK"
         if path.strip("/") == "faults":
             try:
@@ -69,11 +78,8 @@ class AdminPages:
         else:
             found = self._page(path)
         if found is None:
-            line, found = "404 Not Found", {"message": "There is no such page."}
-        body = json.dumps(found, indent=1).encode()
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        start_response(line, headers)
-        return [body]
+            return _not_found(start_response, "There is no such page.")
+        return _send(start_response, line, "application/json", json.dumps(found, indent=1).encode())
 
     def _fault_plan(self, environ: dict[str, Any]) -> dict[str, Any]:
         match environ["REQUEST_METHOD"]:
@@ -121,6 +127,11 @@ class AdminPages:
             "endpoints": {row.name: row.status for row in rows},
         }
 
+    def _metrics(self, name: str) -> str:
+        """What the containers of an endpoint tell, as one page."""
+        endpoint = self._fleet.get(name)
+        return prometheus.merged(endpoint.pages() if endpoint is not None else {})
+
     def _endpoint(self, name: str) -> dict[str, Any] | None:
         row = self._store.get("endpoint", name)
         if row is None:
@@ -132,6 +143,18 @@ class AdminPages:
             "failure_reason": row.body.get("failure"),
             "variants": [_variant(variant) for variant in endpoint.variants] if endpoint else [],
         }
+
+
+def _not_found(start_response: StartResponse, message: str) -> Iterable[bytes]:
+    body = json.dumps({"message": message}, indent=1).encode()
+    return _send(start_response, "404 Not Found", "application/json", body)
+
+
+def _send(
+    start_response: StartResponse, line: str, content_type: str, body: bytes
+) -> Iterable[bytes]:
+    start_response(line, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
+    return [body]
 
 
 def _variant(variant: Variant) -> dict[str, Any]:

@@ -134,6 +134,11 @@ class ContainerClient:
             return "did not answer GET /models"
         return "answered GET /models with 404" if listed.status == 404 else None
 
+    def metrics(self, path: str, timeout: float) -> ContainerResponse:
+        """The page that detailed observability reads; ``path`` begins with a slash."""
+        accept = {"Accept": "text/plain;version=0.0.4"}
+        return self._request("GET", path, headers=accept, timeout=timeout)
+
     def invoke(
         self, name: str, body: bytes, headers: Mapping[str, str], timeout: float
     ) -> ContainerResponse:

@@ -145,7 +145,10 @@ class ControlPlane:
         for variant in variants:
             self._find("model", variant["ModelName"])
         variants = [{"InitialVariantWeight": 1.0} | variant for variant in variants]
-        body = request | {"ProductionVariants": variants}
+        # "The default value for new endpoint configurations is True" (BC), and it is described so
+        # (DG/monitoring-detailed-observability-getting-started).
+        metrics = {"EnableDetailedObservability": True} | (request.get("MetricsConfig") or {})
+        body = request | {"ProductionVariants": variants, "MetricsConfig": metrics}
         config = self._create("endpoint-config", request["EndpointConfigName"], body)
         return {"EndpointConfigArn": config.arn}
 
@@ -331,6 +334,7 @@ class ControlPlane:
                     "startup_timeout": timeout,
                     "download_timeout": variant.get("ModelDataDownloadTimeoutInSeconds"),
                     "container": container,
+                    "metrics": rules.scraping(config.body, container),
                     "routing": variant.get("RoutingConfig"),
                 }
             )

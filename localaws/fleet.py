@@ -24,7 +24,9 @@ from .instance import Instance, InstanceDied, Spawner, remove_folder
 from .model_data import failure_reason
 from .naming import S3Prefix, parse_model_data_url
 from .options import Options
-from .rules import model_data_url
+from .prometheus import Family
+from .rules import DEFAULT_METRICS_PATH, model_data_url
+from .scraping import Scrapes, pages
 from .telemetry import INSTANCES, INVOCATIONS, OF_MULTI_MODEL, Telemetry
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,9 @@ log = logging.getLogger(__name__)
 _START_ATTEMPTS = 2
 """A retry, because another process may have taken the port meanwhile."""
 _MAX_PAUSE = 30.0
+_SCRAPE_LOOK = 1.0
+"""Seconds between two looks at which instances are to be scraped."""
+_PARALLEL_SCRAPES = 8
 
 Members = dict[str, Any]
 
@@ -50,6 +55,7 @@ class ServingInstance:
     def __init__(self, instance: Instance, cache: ModelCache) -> None:
         self.instance = instance
         self.cache = cache
+        self.scrapes = Scrapes()
 
     def stop(self) -> None:
         self.cache.close()
@@ -230,7 +236,7 @@ class Variant:
             self._telemetry.metric(self.endpoint, self.name, name, value, namespace)
 
     def _log_line(self, instance: Instance, line: str) -> None:
-        self._telemetry.line(self.endpoint, f"{self.name}/{instance.id}", line)
+        self._telemetry.line(self.endpoint, self.stream(instance), line)
 
     def measure(self) -> None:
         """Write the metrics of each instance (DG/monitoring-cloudwatch)."""
@@ -243,6 +249,26 @@ class Variant:
             } | one.instance.utilization(memory)
             for name, value in values.items():
                 self.metric(name, value, INSTANCES)
+
+    @property
+    def metrics_path(self) -> str:
+        """Where a container has its page for Prometheus."""
+        return str((self.spec.get("metrics") or {}).get("path") or DEFAULT_METRICS_PATH)
+
+    def stream(self, instance: Instance) -> str:
+        """What an instance is called in log streams, and in the label ``instance``."""
+        return f"{self.name}/{instance.id}"
+
+    def scrape_due(self) -> list[ServingInstance]:
+        """The instances whose pages are to be published now."""
+        seconds = (self.spec.get("metrics") or {}).get("seconds")
+        return [one for one in self.instances() if one.scrapes.is_due(seconds)] if seconds else []
+
+    def publish(self, one: ServingInstance) -> None:
+        """Publish what the page of an instance says."""
+        label = f"endpoint {self.endpoint}, {self.stream(one.instance)}"
+        values = one.scrapes.values(one.instance.container, self.metrics_path, label)
+        self._telemetry.published(self.endpoint, self.name, values)
 
     def _fetch(self, target: str, folder: Path, claim: ReserveDisk) -> Fetched:
         key = self.source.key(target) if self.multi_model else self.source.prefix
@@ -290,6 +316,16 @@ class RunningEndpoint:
         self.name = name
         self.variants = variants
 
+    def pages(self) -> dict[str, list[Family] | None]:
+        """The pages of all instances; None for one that has none just now."""
+        return pages(
+            {
+                variant.stream(one.instance): (one.instance.container, variant.metrics_path)
+                for variant in self.variants
+                for one in variant.instances()
+            }
+        )
+
     def pick(self, target_variant: str | None) -> Variant | None:
         """The variant named, or one at random by weight; None if there is none of that name."""
         if target_variant is not None:
@@ -321,6 +357,7 @@ class Fleet:
         for orphan in (options.data / "instances").glob("*"):
             remove_folder(orphan)
         threading.Thread(target=self._measure, name="measure", daemon=True).start()
+        threading.Thread(target=self._scrape, name="scrape", daemon=True).start()
 
     def get(self, name: str) -> RunningEndpoint | None:
         return self._endpoints.get(name)
@@ -402,6 +439,22 @@ class Fleet:
                         variant.measure()
                     except Exception:
                         log.exception("measuring endpoint %s failed", endpoint.name)
+
+    def _scrape(self) -> None:
+        with ThreadPoolExecutor(_PARALLEL_SCRAPES, thread_name_prefix="scrape") as pool:
+            while not self._stopped:
+                time.sleep(_SCRAPE_LOOK)
+                for endpoint in list(self._endpoints.values()):
+                    for variant in endpoint.variants:
+                        for one in variant.scrape_due():
+                            pool.submit(_publish, variant, one)
+
+
+def _publish(variant: Variant, one: ServingInstance) -> None:
+    try:
+        variant.publish(one)
+    except Exception:
+        log.exception("publishing what endpoint %s tells failed", variant.endpoint)
 
 
 def container_engine(options: Options) -> ContainerEngine | None:

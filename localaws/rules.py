@@ -20,6 +20,8 @@ MAX_VARIABLE_BYTES = 1024
 _VISIBLE = re.compile(r"[\t\x20-\x7e]*")
 _FREQUENCIES = (10, 30, 60, 120, 180, 240, 300)
 """BC, MetricPublishFrequencyInSeconds: "Valid values"."""
+DEFAULT_FREQUENCY = 60
+DEFAULT_METRICS_PATH = "/metrics"
 
 
 def check_model(request: Members) -> None:
@@ -82,6 +84,23 @@ def model_data_url(container: Members) -> str:
     """Where the model data of a container are; empty where it has none (made long ago)."""
     source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
     return str(container.get("ModelDataUrl") or source.get("S3Uri") or "")
+
+
+def scraping(config: Members, container: Members) -> Members:
+    """Where a container's metrics are read, and every how many ``seconds``; None: never.
+
+    ``config`` is an endpoint configuration. The one of a container's endpoint goes before that of
+    the configuration: BC says of the first that it is of what is scraped from it.
+    """
+    endpoints = (container.get("ContainerMetricsConfig") or {}).get("MetricsEndpoints") or [{}]
+    settings = config.get("MetricsConfig") or {}
+    member = "MetricPublishFrequencyInSeconds"
+    seconds = endpoints[0].get(member) or settings.get(member) or DEFAULT_FREQUENCY
+    wanted = settings.get("EnableDetailedObservability", False)
+    return {
+        "path": endpoints[0].get("MetricsEndpointPath") or DEFAULT_METRICS_PATH,
+        "seconds": seconds if wanted else None,
+    }
 
 
 def _check_environment(environment: Mapping[str, str]) -> None:

@@ -11,13 +11,15 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import scraping
 from .clock import Clock
 from .options import Options
+from .scraping import Published
 
 if TYPE_CHECKING:
     from .moto_logs import LogLines
@@ -74,6 +76,8 @@ class _Metric:
     variant: str
     value: float
     at: float
+    labels: tuple[tuple[str, str], ...] = ()
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ class Telemetry:
         self._region = options.region
         self._account = options.account
         self._queue: queue.Queue[_Metric | _Line | Callable[[], None]] = queue.Queue(_QUEUE)
-        self._current: dict[tuple[str, str, str, str], Any] = {}
+        self._current: dict[tuple[object, ...], Any] = {}
         self._minute: dt.datetime | None = None
         self._logs: LogLines | None = None
         threading.Thread(target=self._run, name="telemetry", daemon=True).start()
@@ -126,6 +130,12 @@ class Telemetry:
     ) -> None:
         """Count a value; times are microseconds."""
         self._put(_Metric(namespace, name, endpoint, variant, value, self._clock.now()))
+
+    def published(self, endpoint: str, variant: str, values: Iterable[Published]) -> None:
+        """What a container tells (see :mod:`localaws.scraping`)."""
+        for one in values:
+            where = (scraping.NAMESPACE, one.name, endpoint, variant)
+            self._put(_Metric(*where, one.value, self._clock.now(), one.labels, one.unit))
 
     def line(self, endpoint: str, stream: str, text: str) -> None:
         """A log line of an instance; ``stream`` is VARIANT/INSTANCE-ID."""
@@ -196,7 +206,7 @@ class Telemetry:
             backend.metric_data[:] = [
                 one for one in backend.metric_data if _naive_utc(one.timestamp) >= oldest
             ]
-        key = (metric.namespace, metric.name, metric.endpoint, metric.variant)
+        key = (metric.namespace, metric.name, metric.endpoint, metric.variant, metric.labels)
         datum = self._current.get(key)
         if datum is None:
             datum = self._current[key] = Datum(
@@ -205,9 +215,10 @@ class Telemetry:
                 dimensions=[
                     {"Name": "EndpointName", "Value": metric.endpoint},
                     {"Name": "VariantName", "Value": metric.variant},
+                    *({"Name": name, "Value": value} for name, value in metric.labels),
                 ],
                 timestamp=minute,
-                unit=_UNITS.get(metric.name, "Microseconds"),
+                unit=metric.unit or _UNITS.get(metric.name, "Microseconds"),
             )
             datum.add(metric.value)
             backend.metric_data.append(datum)

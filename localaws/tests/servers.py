@@ -248,6 +248,15 @@ class LocalAwsProcess:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
+    def metrics(self, endpoint: str) -> str:
+        """What the containers of an endpoint tell, as one page for Prometheus."""
+        request = urllib.request.Request(
+            f"{self.url}/_localaws/endpoints/{endpoint}/metrics",
+            headers={"X-Localaws-Token": self.token},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return str(answer.read().decode())
+
     def instances(self, endpoint: str) -> list[dict[str, Any]]:
         variants = self.admin(f"endpoints/{endpoint}")["variants"]
         return [one for variant in variants for one in variant["instances"]]

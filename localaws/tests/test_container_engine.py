@@ -44,6 +44,11 @@ def test_an_endpoint_of_real_containers(start, tmp_path):
     (one,) = hosting.process.instances("e")
     assert f"localaws-{one['instance']}" in containers()
 
+    told = hosting.process.metrics("e").splitlines()
+    stream = f'instance="AllTraffic/{one["instance"]}"'
+    assert f'mme_model_calls_total{{{stream},target_model="a.tar.gz"}} 1' in told
+    assert f"mme_memory_limit_bytes{{{stream}}} {2000 << 20}" in told
+
     # Its use of processor and memory is the container's, not that of the engine's client.
     cloudwatch = hosting.process.client("cloudwatch")
     memory = wait_for(lambda: total(cloudwatch, "e", "MemoryUtilization", "Maximum", INSTANCES), 60)

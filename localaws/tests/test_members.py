@@ -364,7 +364,8 @@ def test_an_endpoint_says_which_configuration_it_is_getting():
 def test_settings_of_the_configuration_are_described(hosting, name):
     sagemaker = hosting.sagemaker
     hosting.create(name)
-    assert "MetricsConfig" not in sagemaker.describe_endpoint(EndpointName=name)
+    default = {"EnableDetailedObservability": True}
+    assert sagemaker.describe_endpoint(EndpointName=name)["MetricsConfig"] == default
     metrics, routing = {"MetricPublishFrequencyInSeconds": 10}, {"RoutingStrategy": "RANDOM"}
     sagemaker.create_endpoint_config(
         EndpointConfigName=name + "-2",
@@ -375,7 +376,7 @@ def test_settings_of_the_configuration_are_described(hosting, name):
     described = hosting.settled(name)
     assert described["EndpointConfigName"] == name + "-2"
     assert "PendingDeploymentSummary" not in described
-    assert described["MetricsConfig"] == metrics
+    assert described["MetricsConfig"] == default | metrics
     assert [one["RoutingConfig"] for one in described["ProductionVariants"]] == [routing]
     hosting.delete(name)
 

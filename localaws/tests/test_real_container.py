@@ -60,6 +60,14 @@ def test_life_and_deaths_of_a_real_container(hosting, picture, tmp_path):
     assert cold["CustomAttributes"].startswith("cold=1;load_ms=")
     assert call("m0.tar.gz")["CustomAttributes"].startswith("cold=0;")
 
+    # It tells of both calls by the name that the caller gave, and localaws of which instance it is.
+    (one,) = hosting.process.instances("real")
+    label = f'instance="AllTraffic/{one["instance"]}"'
+    told = hosting.process.metrics("real").splitlines()
+    assert f'mme_model_calls_total{{{label},target_model="m0.tar.gz"}} 2' in told
+    assert f'mme_model_cold_calls_total{{{label},target_model="m0.tar.gz"}} 1' in told
+    assert f"mme_models_loaded{{{label}}} 1" in told
+
     # While one model is being loaded, here for as long as its host is stopped, calls of the other
     # go on, whichever connection they take.
     (one,) = hosting.process.instances("real")

@@ -5,8 +5,8 @@ library. A model's folder holds ``answer`` (what invocations return) and may hol
 ``load_seconds``, ``invoke_seconds``, ``load_status`` and ``lost`` (so many loads are lost as
 MMS loses them: 500, and the model stays on the list, dead). The environment sets
 ``SAGEMAKER_TINY_CAPACITY`` (models that fit, then 507), ``SAGEMAKER_TINY_PING`` (status of /ping),
-``SAGEMAKER_TINY_MODELS`` (status of GET /models) and ``SAGEMAKER_TINY_EXIT`` (say something and end
-at once).
+``SAGEMAKER_TINY_MODELS`` (status of GET /models), ``SAGEMAKER_TINY_METRICS`` (the path of its page
+for Prometheus, which it has only then) and ``SAGEMAKER_TINY_EXIT`` (say something and end at once).
 """
 
 import json
@@ -24,12 +24,24 @@ models: dict[str, Path] = {}
 history: list[str] = []
 loading = {"now": 0, "most": 0}
 dead: set[str] = set()
+calls: dict[str, int] = {}
 lock = threading.Lock()
 
 
 def number(folder: Path, name: str) -> float:
     file = folder / name
     return float(file.read_text()) if file.exists() else 0.0
+
+
+def metrics() -> str:
+    lines = ["# HELP tiny_calls_total Calls.", "# TYPE tiny_calls_total counter"]
+    lines += [f'tiny_calls_total{{target_model="{name}"}} {n}' for name, n in calls.items()]
+    lines += [
+        "# HELP tiny_models Loaded.",
+        "# TYPE tiny_models gauge",
+        f"tiny_models {len(models)}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 class Server(ThreadingHTTPServer):
@@ -63,6 +75,8 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(int(os.environ.get("SAGEMAKER_TINY_PING", "200")), {})
         elif self.path.startswith("/history"):
             self.reply(200, history)
+        elif self.path == os.environ.get("SAGEMAKER_TINY_METRICS"):
+            self.reply(200, metrics().encode(), Content_Type="text/plain; version=0.0.4")
         elif self.path == "/loading":
             self.reply(200, loading)
         else:
@@ -124,6 +138,9 @@ class Handler(BaseHTTPRequestHandler):
             self.error(404, "not loaded")
             return
         time.sleep(number(folder, "invoke_seconds"))
+        target = self.headers.get("X-Amzn-SageMaker-Target-Model", "")
+        with lock:
+            calls[target] = calls.get(target, 0) + 1
         if body == b"die":
             os.kill(os.getpid(), signal.SIGKILL)
         if body == b"forget":
