@@ -51,6 +51,8 @@ OF_MULTI_MODEL = frozenset(
 )
 """Metrics that only multi-model endpoints have (DG/multi-model-endpoint-cloudwatch-metrics)."""
 _KEPT = dt.timedelta(hours=3)
+_PUBLISHED_KEPT = dt.timedelta(hours=1)
+"""For what containers tell: it is more than all the rest together."""
 _QUEUE = 50_000
 _IMPORTING = threading.Lock()
 
@@ -65,7 +67,7 @@ def import_moto() -> None:
         import moto.logs.models
         import moto.moto_server.werkzeug_app  # noqa: F401
 
-        from . import moto_logs, moto_percentiles  # noqa: F401
+        from . import moto_logs, moto_percentiles, moto_queries  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +204,10 @@ class Telemetry:
         backend = cloudwatch_backends[self._account][self._region]
         if minute != self._minute:
             self._minute, self._current = minute, {}
-            oldest = minute - _KEPT
             backend.metric_data[:] = [
-                one for one in backend.metric_data if _naive_utc(one.timestamp) >= oldest
+                one
+                for one in backend.metric_data
+                if _naive_utc(one.timestamp) >= minute - _kept(one)
             ]
         key = (metric.namespace, metric.name, metric.endpoint, metric.variant, metric.labels)
         datum = self._current.get(key)
@@ -235,6 +238,10 @@ class Telemetry:
 
 def _naive_utc(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _kept(datum: Any) -> dt.timedelta:
+    return _PUBLISHED_KEPT if datum.namespace == scraping.NAMESPACE else _KEPT
 
 
 def _values(datum: Any) -> Values:
