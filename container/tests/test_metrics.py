@@ -107,13 +107,13 @@ def test_a_call_is_counted_under_the_name_that_the_caller_gave(
     before = time.time()
     loaded("opaque-1")
     assert Page(server).of("opaque-1", "load_seconds_count") == 1
-    assert call(server, "opaque-1", picture, "zoo/cats.tar.gz") == 200
-    assert call(server, "opaque-1", picture, "zoo/cats.tar.gz") == 200
-    assert call(server, "opaque-1", b"no picture", "zoo/cats.tar.gz") == 400
+    assert call(server, "opaque-1", picture, "zoo/dogs.tar.gz") == 200
+    assert call(server, "opaque-1", picture, "zoo/dogs.tar.gz") == 200
+    assert call(server, "opaque-1", b"no picture", "zoo/dogs.tar.gz") == 400
     page = Page(server)
 
     def of(name: str, **labels: str) -> float | None:
-        return page.of("zoo/cats.tar.gz", name, **labels)
+        return page.of("zoo/dogs.tar.gz", name, **labels)
 
     assert of("calls_total") == 3
     assert of("cold_calls_total") == 1
@@ -130,7 +130,7 @@ def test_a_call_is_counted_under_the_name_that_the_caller_gave(
     assert "opaque-1" not in page.text
     # A call that names no target is one of the same model.
     assert call(server, "opaque-1", picture) == 200
-    assert Page(server).of("zoo/cats.tar.gz", "calls_total") == 4
+    assert Page(server).of("zoo/dogs.tar.gz", "calls_total") == 4
 
 
 def test_without_a_header_the_model_has_the_name_that_it_was_loaded_by(
