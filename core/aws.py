@@ -316,6 +316,19 @@ def sagemaker(timeouts: Timeouts = Timeouts(SAGEMAKER_READ_TIMEOUT_S, 1)) -> "Sa
 
 
 @cache
+def autoscaling() -> Any:
+    """The client of Application Auto Scaling; like that of SageMaker it does not retry."""
+    with _client_lock:
+        config = _config(Timeouts(SAGEMAKER_READ_TIMEOUT_S, 1))
+        return _with_clock_correction(boto3.client("application-autoscaling", config=config))
+
+
+def client_of(service: str) -> Any:
+    """The client of a service that plans show calls of."""
+    return {"sagemaker": sagemaker, "application-autoscaling": autoscaling}[service]()
+
+
+@cache
 def sagemaker_runtime() -> "SageMakerRuntimeClient":
     """The client for InvokeEndpoint, without retries, and with a read timeout of 70 s.
 
@@ -574,7 +587,8 @@ def _refused(refusal: aws_refusals.AwsRefusal, text: Sentence) -> errors.Denied:
 
 _read_again_at = 0.0
 _KEPT_CLIENTS: tuple[Any, ...] = (
-    *(s3, s3_for_browsers, sagemaker, sagemaker_runtime, cloudwatch, logs, _sts, _iam),
+    *(s3, s3_for_browsers, sagemaker, sagemaker_runtime, autoscaling, cloudwatch, logs),
+    *(_sts, _iam),
 )
 
 

@@ -133,6 +133,14 @@ GLOSSARY: dict[str, Term] = {
             "each costs money."
         ),
     ),
+    "autoscaling": Term(
+        _("Autoscaling"),
+        _("AWS changes the number of instances with the calls, between a minimum and a maximum."),
+        _(
+            "It looks at the calls of a minute for each instance. A new instance takes minutes to "
+            "start, and has no model in memory then."
+        ),
+    ),
     "container": Term(
         _("Container"),
         _("The program that loads models and answers calls; this project ships it."),

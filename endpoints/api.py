@@ -21,8 +21,9 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
-from endpoints import expiry, planning, prices, services
+from endpoints import expiry, planning, prices, scaling, services
 from endpoints.end_dates import MAY_TEAR_DOWN
+from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.models import Endpoint, Resource, Revision
 from endpoints.prices import Cost
 from endpoints.sagemaker import Call
@@ -36,6 +37,7 @@ _TEARING_DOWN = "tear endpoints down"
 
 # The values of enumerations of rows; classes called State are other rooms', too.
 EndpointState = Annotated[str, OneOf(Endpoint.State)]
+ScalingState = Annotated[str, OneOf(Endpoint.Scaling)]
 ResourceState = Annotated[str, OneOf(Resource.State)]
 Wanted = Annotated[str, OneOf(Endpoint.Wanted)]
 ResourceKind = Annotated[str, OneOf(Resource.Kind)]
@@ -56,6 +58,19 @@ class CostOut(Schema):
     per_hour: str = Field(description="A decimal number, as text.")
     per_month: str = Field(description="The same for 730 hours.")
     currency: str
+
+
+class ScalingOut(Schema):
+    """How AWS changes the number of instances (Application Auto Scaling)."""
+
+    state: ScalingState
+    min_instances: int
+    max_instances: int
+    calls_per_minute: int = Field(description="Calls a minute that each instance is to have.")
+    in_cooldown_s: int
+    out_cooldown_s: int
+    cost_from: CostOut | None = Field(description="With the fewest. null: it is not known.")
+    cost_up_to: CostOut | None = Field(description="With the most. null: it is not known.")
 
 
 class ResourceOut(Schema):
@@ -127,6 +142,7 @@ class EndpointOut(Schema):
         description="What runs costs on AWS: an estimate. null: nothing runs, or the price is not "
         "known."
     )
+    scaling: ScalingOut | None = Field(description="null: its number of instances is not scaled.")
     last_call_at: datetime | None = Field(description="null: it was never called.")
     expires_at: datetime | None = Field(
         description="Its end date: its teardown is requested then. null: it has none."
@@ -157,6 +173,26 @@ class ExpiryIn(Input):
     expires_at: AwareDatetime | None = Field(
         description="When its teardown is requested; null: it has no end date."
     )
+
+
+class ScalingIn(Input):
+    """Between how many instances AWS scales an endpoint, and when."""
+
+    min_instances: int = Field(ge=1, le=2**31 - 1)
+    max_instances: int = Field(ge=1, le=2**31 - 1)
+    calls_per_minute: int = Field(
+        ge=1, le=2**31 - 1,
+        description="Calls a minute that each instance is to have: with more there will be more "
+        "instances, with less there will be fewer.",
+    )  # fmt: skip
+    in_cooldown_s: int = Field(
+        COOLDOWN_S, ge=0, le=scaling.LONGEST_COOLDOWN_S,
+        description="Seconds after fewer instances until there can be fewer again.",
+    )  # fmt: skip
+    out_cooldown_s: int = Field(
+        COOLDOWN_S, ge=0, le=scaling.LONGEST_COOLDOWN_S,
+        description="Seconds after more instances until there can be more again.",
+    )  # fmt: skip
 
 
 class EndpointChange(Input):
@@ -195,7 +231,9 @@ class PlannedCallOut(Schema):
 class DifferenceOut(Schema):
     """A fact of the endpoint that is compared with what it would be."""
 
-    name: str = Field(description="As in the endpoint: `instance_type`, `instance_count`, `image`.")
+    name: str = Field(
+        description="As in the endpoint: `instance_type`, `instance_count`, `image`, `scaling`."
+    )
     before: str
     after: str
 
@@ -213,6 +251,10 @@ class EndpointPlanOut(Schema):
         description="What runs now costs. null: a new endpoint, or the price is not known."
     )
     cost: CostOut | None = Field(description="null: the price is not known.")
+    cost_up_to: CostOut | None = Field(
+        description="With as many instances as autoscaling may give it. null: it is not scaled, or "
+        "the price is not known."
+    )
     estimate: str = Field(description="Where the prices come from, and what they leave out.")
     meanwhile: str = Field(description="What serves while it is being made.")
 
@@ -416,6 +458,63 @@ def postpone(request: HttpRequest, name: str) -> Any:
 
 
 @operation(
+    router, "PUT", "/endpoints/{name}/scaling", id="endpoints_scale", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+)  # fmt: skip
+def scale(request: HttpRequest, name: str, body: ScalingIn) -> Any:
+    """Have AWS change its number of instances with the calls, or set other limits.
+
+    It is done when `settled` is true. `running` says how many instances there are now. While it is
+    scaled, a change of `instance_count` is refused.
+    """
+    return _scaled(request, name, _limits(body))
+
+
+@operation(
+    router, "DELETE", "/endpoints/{name}/scaling", id="endpoints_scale_off", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+)  # fmt: skip
+def scale_off(request: HttpRequest, name: str) -> Any:
+    """Switch its autoscaling off. It keeps the number of instances that it has."""
+    return _scaled(request, name, None)
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/scaling/plan", id="endpoints_preview_scaling",
+    scope=Scope.OPERATE, permission=_MAY_CHANGE, doing=_CHANGING,
+    response={200: EndpointPlanOut}, counts_as_change=False,
+)  # fmt: skip
+def preview_scaling(request: HttpRequest, name: str, body: ScalingIn) -> Any:
+    """What autoscaling would call in AWS, and what it may cost.
+
+    Nothing is changed. What would be refused is refused.
+    """
+    user = _caller(request).user
+    found = planning.plan_scaling(endpoint=_endpoint(name), limits=_limits(body), actor=user)
+    return _plan(found)
+
+
+def _limits(body: ScalingIn) -> Limits:
+    return Limits(
+        least=body.min_instances,
+        most=body.max_instances,
+        target=body.calls_per_minute,
+        in_cooldown=body.in_cooldown_s,
+        out_cooldown=body.out_cooldown_s,
+    )
+
+
+def _scaled(request: HttpRequest, name: str, limits: Limits | None) -> Any:
+    scaling.set_scaling(
+        endpoint=_endpoint(name),
+        limits=limits,
+        actor=_caller(request).user,
+        require=lambda row: etags.require_match(request, *_parts(row)),
+    )
+    return Status(202, _tagged(request, _endpoint(name)))
+
+
+@operation(
     router, "GET", "/endpoints/{name}/revisions", id="endpoints_revisions", scope=Scope.READ,
     permission=_MAY_LOOK, doing=_LOOKING, response={200: Page[RevisionOut]},
 )  # fmt: skip
@@ -550,6 +649,7 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
         "hint_code": hint.stable_code if endpoint.hint else None,
         "changed_outside": endpoint.changed_outside,
         "cost": _cost(prices.known().of(endpoint)),
+        "scaling": _scaling(endpoint),
         "last_call_at": endpoint.last_call_at,
         "expires_at": endpoint.expires_at,
         "created_at": endpoint.created_at,
@@ -560,6 +660,23 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
             {"kind": one.kind, "name": one.name, "arn": one.arn, "state": one.state}
             for one in endpoint.resources.all()
         ],
+    }
+
+
+def _scaling(endpoint: Endpoint) -> dict[str, Any] | None:
+    limits = endpoint.limits
+    if limits is None or endpoint.gone_at is not None:
+        return None
+    costs = prices.known().of_limits(endpoint) or (None, None)
+    return {
+        "state": endpoint.scaling,
+        "min_instances": limits.least,
+        "max_instances": limits.most,
+        "calls_per_minute": limits.target,
+        "in_cooldown_s": limits.in_cooldown,
+        "out_cooldown_s": limits.out_cooldown,
+        "cost_from": _cost(costs[0]),
+        "cost_up_to": _cost(costs[1]),
     }
 
 
@@ -576,6 +693,7 @@ def _plan(plan: planning.EndpointPlan) -> dict[str, Any]:
         "stays": plan.stays,
         "cost_before": _cost(plan.before),
         "cost": _cost(plan.after),
+        "cost_up_to": _cost(plan.up_to),
         "estimate": plan.estimate,
         "meanwhile": plan.meanwhile,
     }

@@ -34,6 +34,29 @@ TEMPLATES: Final = {
         "Revision %(revision)s of the endpoint %(name)s was rolled back. It serves as before. "
         "%(reason)s"
     ),
+    "endpoint.scaling_requested": _(
+        "Requested to scale the endpoint %(name)s from %(least)s to %(most)s instances, for "
+        "%(target)s calls a minute each."
+    ),
+    "endpoint.scaling_end_requested": _(
+        "Requested to switch the autoscaling of the endpoint %(name)s off."
+    ),
+    "endpoint.scaling_on": _(
+        "AWS scales the endpoint %(name)s from %(least)s to %(most)s instances, for %(target)s "
+        "calls a minute each."
+    ),
+    "endpoint.scaling_off": _("AWS no longer scales the endpoint %(name)s."),
+    "endpoint.scaling_lost": _(
+        "The endpoint %(name)s was no longer scaled: somebody ended its autoscaling outside the "
+        "portal. It is being switched on again."
+    ),
+    "endpoint.scaling_refused": _("AWS refuses to scale the endpoint %(name)s: %(error)s"),
+    "endpoint.scaled": _(
+        "Autoscaling set the endpoint %(name)s to %(instance_count)s instances. AWS says: %(cause)s"
+    ),
+    "endpoint.not_scaled": _(
+        "Autoscaling did not scale the endpoint %(name)s. AWS says: %(said)s (%(cause)s)"
+    ),
     "endpoint.end_set": _("The endpoint %(name)s ends on %(end)s: it is torn down then."),
     "endpoint.end_removed": _("The endpoint %(name)s has no end date any more."),
     "endpoint.expires_in_a_day": _(
@@ -190,6 +213,7 @@ CHANGES: Final = frozenset(
         "endpoint.update_refused",
         "endpoint.update_rolled_back",
         "endpoint.updated_outside",
+        "endpoint.scaled",
         "endpoint.endpoint.in_service",
         "endpoint.endpoint.failed",
         "endpoint.endpoint.lost",

@@ -1,7 +1,9 @@
 """Forms of the endpoint pages."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
@@ -9,7 +11,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from endpoints import prices
+from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.models import Endpoint, Orphan, valid_endpoint_name, valid_instance_count
+from endpoints.scaling import HIGHEST_TARGET, LONGEST_COOLDOWN_S
 
 
 def _end_date() -> forms.DateTimeField:
@@ -21,6 +25,20 @@ def _end_date() -> forms.DateTimeField:
             "no end date."
         ),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+def _cooldown(label: StrOrPromise, help_text: StrOrPromise) -> forms.IntegerField:
+    return forms.IntegerField(
+        min_value=0,
+        max_value=LONGEST_COOLDOWN_S,
+        initial=COOLDOWN_S,
+        label=label,
+        help_text=help_text,
     )
 
 
@@ -107,6 +125,46 @@ def _priced(instance_type: str) -> str:
         return instance_type
     told = {"type": instance_type, "price": cost.hourly, "currency": cost.currency}
     return gettext("%(type)s, about %(price)s %(currency)s an hour") % told
+
+
+class ScalingForm(forms.Form):
+    """Between how many instances AWS scales an endpoint, and when."""
+
+    min_instances = forms.IntegerField(min_value=1, label=_("Fewest instances"))
+    max_instances = forms.IntegerField(
+        min_value=1,
+        label=_("Most instances"),
+        help_text=_("They cost money as long as they run, so this limits the cost."),
+    )
+    calls_per_minute = forms.IntegerField(
+        min_value=1,
+        max_value=HIGHEST_TARGET,
+        label=_("Calls a minute for each instance"),
+        help_text=_(
+            "With more than this for three minutes, AWS adds instances; with less than nine tenths "
+            "for a quarter of an hour, it takes some away."
+        ),
+    )
+    out_cooldown_s = _cooldown(
+        _("Pause after more instances, in seconds"),
+        _("Until instances are added again. An instance needs some minutes to start."),
+    )
+    in_cooldown_s = _cooldown(
+        _("Pause after fewer instances, in seconds"),
+        _("Until instances are taken away again."),
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """What a valid form says."""
+        told = self.cleaned_data
+        return Limits(
+            least=told["min_instances"],
+            most=told["max_instances"],
+            target=told["calls_per_minute"],
+            in_cooldown=told["in_cooldown_s"],
+            out_cooldown=told["out_cooldown_s"],
+        )
 
 
 class TeardownOfManyForm(forms.Form):

@@ -17,6 +17,7 @@ from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
 from endpoints import last_calls
+from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
@@ -163,6 +164,16 @@ class Endpoint(OldStatus, Leased):
         ASKED = "asked", _("Updating")
         CLEANING = "cleaning", _("Deleting what it used before")
 
+    class Scaling(models.TextChoices):
+        """How far the autoscaling is that is wanted, or was; ON also while it scales."""
+
+        OFF = "", _("Off")
+        WANTED = "requested", _("Requested")
+        REGISTERED = "registered", _("Without its policy yet")
+        ON = "on", _("On")
+        PAUSED = "paused", _("Until an update is over")
+        ENDING = "ending", _("Being switched off")
+
     class EndTold(models.TextChoices):
         """Which warning of its end date was given last."""
 
@@ -261,6 +272,25 @@ class Endpoint(OldStatus, Leased):
         null=True, blank=True, help_text="The same as a code with parameters."
     )
     attempts = models.PositiveIntegerField(default=0, help_text="Failed steps in a row.")
+
+    scaling = models.CharField(
+        max_length=10, choices=Scaling, blank=True, default="", db_default=""
+    )
+    scale_min = models.PositiveIntegerField(null=True, blank=True)
+    scale_max = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The most instances; none: autoscaling is not wanted."
+    )
+    scale_target = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Calls a minute for each instance."
+    )
+    scale_in_cooldown = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds.")
+    scale_out_cooldown = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds.")
+    scaled_count = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many instances autoscaling left, as last seen."
+    )
+    scaling_told = models.JSONField(
+        null=True, blank=True, help_text="The ids of AWS's activities that events tell of."
+    )
 
     expires_at = models.DateTimeField(
         null=True, blank=True, help_text="When its teardown is requested; none: it has no end date."
@@ -371,7 +401,45 @@ class Endpoint(OldStatus, Leased):
             return False
         if self.outside_config:
             return True
-        return self.serving and not self.updating and self.running != self.requested
+        if not self.serving or self.updating:
+            return False
+        if self.scales or self.left_scaled:
+            return self.running.instance_type != self.instance_type
+        return self.running != self.requested
+
+    @property
+    def limits(self) -> "Limits | None":
+        """Between how many instances AWS scales it, and when; None: autoscaling is not wanted."""
+        if self.scale_max is None:
+            return None
+        return Limits(
+            least=self.scale_min or 1,
+            most=self.scale_max,
+            target=self.scale_target or 1,
+            in_cooldown=COOLDOWN_S if self.scale_in_cooldown is None else self.scale_in_cooldown,
+            out_cooldown=COOLDOWN_S if self.scale_out_cooldown is None else self.scale_out_cooldown,
+        )
+
+    @property
+    def scales(self) -> bool:
+        """Whether AWS changes its number of instances, or is being asked to."""
+        return self.scaling != self.Scaling.OFF
+
+    @property
+    def must_not_be_scaled(self) -> bool:
+        """Whether its autoscaling is to end before SageMaker takes the update that is wanted.
+
+        SageMaker refuses another type for what is scaled (DG/endpoint-scaling-update).
+        """
+        if self.scaling in (self.Scaling.OFF, self.Scaling.PAUSED) or self.count_alone:
+            return False
+        return self.running.instance_type != self.instance_type
+
+    @property
+    def left_scaled(self) -> bool:
+        """Whether autoscaling was switched off, and left a number that nobody changed since."""
+        counts = (self.scaled_count, self.running_count)
+        return not self.scales and counts[0] is not None and counts[0] == counts[1]
 
     @property
     def failure_said(self) -> Sentence:
@@ -418,7 +486,7 @@ class Endpoint(OldStatus, Leased):
             return True
         if self.failure:
             return True
-        if self.update_state:
+        if self.update_state or self.scaling not in (self.Scaling.OFF, self.Scaling.ON):
             return False
         return self.wanted == self.Wanted.PRESENT and self.state == self.State.IN_SERVICE
 

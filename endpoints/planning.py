@@ -9,10 +9,11 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from endpoints import prices, services
+from endpoints import prices, scaling, services
+from endpoints.limits import Limits
 from endpoints.models import Endpoint, Revision
 from endpoints.prices import Cost, PriceList
-from endpoints.reconciler import change_calls, creation_calls
+from endpoints.reconciler import change_calls, creation_calls, scaling_calls
 from endpoints.sagemaker import Call
 
 #: The facts that a plan compares, as the API names them, in the order of the page.
@@ -20,6 +21,7 @@ _FACTS = {
     "instance_type": gettext_lazy("Instance type"),
     "instance_count": gettext_lazy("Number of instances"),
     "image": gettext_lazy("Container image"),
+    "scaling": gettext_lazy("Autoscaling"),
 }
 
 
@@ -58,19 +60,26 @@ class EndpointPlan:
     prices: PriceList
     before: Cost | None
     after: Cost | None
+    #: What it costs with as many instances as autoscaling may give it.
+    up_to: Cost | None = None
 
     @property
     def code(self) -> str:
         """Its calls as a Python script that does with boto3 what the portal would do."""
         if not self.calls and not self.afterwards:
             return ""
-        client = f'sagemaker = boto3.client("sagemaker", region_name="{settings.AWS_REGION}")'
+        used = {"sagemaker": "sagemaker"}
+        used |= {call.client: call.service for call in [*self.calls, *self.afterwards]}
+        clients = [
+            f'{name} = boto3.client("{service}", region_name="{settings.AWS_REGION}")'
+            for name, service in used.items()
+        ]
         waiting = f'sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="{self.name}")'
         calls = [call.code for call in self.calls]
         if calls:
             calls.append(waiting)
         calls += [call.code for call in self.afterwards]
-        return "\n".join(["import boto3", "", client, *calls, ""])
+        return "\n".join(["import boto3", "", *clients, *calls, ""])
 
     @property
     def meanwhile(self) -> str:
@@ -90,6 +99,8 @@ class EndpointPlan:
             return _("It is so already: nothing would be called.")
         if not self.calls:
             return _("It is so already. What it used before is deleted.")
+        if all(call.client == "autoscaling" for call in self.calls):
+            return _("It serves as it is, and calls go on.")
         return _(
             "It serves as it is until SageMaker has made the change, and calls go on. Where "
             "SageMaker refuses the change or rolls it back, it goes on as before."
@@ -166,9 +177,49 @@ def plan_change(
         stays=[one for one in compared if one.before == one.after],
         prices=known,
         before=known.cost(running.instance_type, running.instance_count),
-        after=known.cost(row.instance_type, row.instance_count),
+        after=known.cost(
+            row.instance_type, row.instance_count if row.limits is None else running.instance_count
+        ),
+        up_to=None if row.limits is None else known.cost(row.instance_type, row.limits.most),
     )
 
 
+def plan_scaling(*, endpoint: Endpoint, limits: Limits | None, actor: User | None) -> EndpointPlan:
+    """What `scaling.set_scaling` would do. Raises what that raises; changes nothing."""
+    running, earlier = endpoint.running, endpoint.limits
+    with transaction.atomic():
+        row = scaling.set_scaling(endpoint=endpoint, limits=limits, actor=actor)
+        settled = row.scaling in (Endpoint.Scaling.ON, Endpoint.Scaling.OFF)
+        calls = [] if settled else scaling_calls(row)
+        transaction.set_rollback(True)
+    now, then = _said(earlier), _said(limits)
+    compared = Difference("scaling", now, then)
+    known = prices.known()
+    count = running.instance_count
+    if limits is not None:
+        count = min(max(count, limits.least), limits.most)
+    return EndpointPlan(
+        name=row.name,
+        expires_at=row.expires_at,
+        is_new=False,
+        withdraws=None,
+        calls=calls,
+        afterwards=[],
+        differs=[compared] if now != then else [],
+        stays=[compared] if now == then else [],
+        prices=known,
+        before=known.cost(running.instance_type, running.instance_count),
+        after=known.cost(running.instance_type, count),
+        up_to=None if limits is None else known.cost(running.instance_type, limits.most),
+    )
+
+
+def _said(limits: Limits | None) -> str:
+    if limits is None:
+        return _("off")
+    told = {"least": limits.least, "most": limits.most, "target": limits.target}
+    return _("%(least)s to %(most)s instances, for %(target)s calls a minute each") % told
+
+
 def _facts(row: Endpoint) -> dict[str, str]:
-    return {name: str(getattr(row, name)) for name in _FACTS}
+    return {name: str(getattr(row, name)) for name in _FACTS if name != "scaling"}

@@ -54,6 +54,17 @@ class PriceList:
         whole = sum((one.per_hour for one in costs if one is not None), Decimal(0))
         return Cost(whole, self.currency)
 
+    def of_limits(self, endpoint: Endpoint) -> "tuple[Cost, Cost] | None":
+        """What the fewest and the most instances cost that autoscaling may give an endpoint.
+
+        None where it is not scaled, or the price is not known.
+        """
+        limits, kind = endpoint.limits, endpoint.running.instance_type
+        if limits is None or kind not in self.per_hour or not endpoint.has_instances:
+            return None
+        price = self.per_hour[kind]
+        return Cost(price * limits.least, self.currency), Cost(price * limits.most, self.currency)
+
     def total(self, endpoints: Iterable[Endpoint]) -> "Total":
         """What runs of all these costs."""
         paid = [one for one in endpoints if one.has_instances and one.running.instance_count]

@@ -50,23 +50,29 @@ _CODES: Mapping[str, type[errors.AwsError]] = {
 
 @dataclass(frozen=True)
 class Call:
-    """A call that changes something in SageMaker: boto3's method, and its arguments.
+    """A call that changes something in AWS: boto3's method, and its arguments.
 
-    Plans show the very calls that the reconciler makes.
+    ``service`` is that of boto3's client. Plans show the very calls that the reconciler makes.
     """
 
     method: str
     arguments: Mapping[str, Any]
+    service: str = "sagemaker"
 
     @property
     def action(self) -> str:
-        """Its name in SageMaker's API, as "CreateModel"."""
+        """Its name in the API of its service, as "CreateModel"."""
         return "".join(word.title() for word in self.method.split("_"))
 
     @property
+    def client(self) -> str:
+        """The name of boto3's client in `code`."""
+        return "autoscaling" if self.service == "application-autoscaling" else self.service
+
+    @property
     def code(self) -> str:
-        """The same as Python; ``sagemaker`` is boto3's client."""
-        lines = [f"sagemaker.{self.method}("]
+        """The same as Python; `client` is the name of boto3's client."""
+        lines = [f"{self.client}.{self.method}("]
         for name, value in self.arguments.items():
             first, *others = pformat(value, width=88, sort_dicts=False).splitlines()
             lines.append(f"    {name}={first}")
@@ -76,7 +82,7 @@ class Call:
 
     def make(self) -> Any:
         """Make it; raises what botocore raises."""
-        return getattr(aws.sagemaker(), self.method)(**self.arguments)
+        return getattr(aws.client_of(self.service), self.method)(**self.arguments)
 
 
 @dataclass(frozen=True)
@@ -398,12 +404,15 @@ def _extras(answer: Mapping[str, Any], known: set[str]) -> tuple[str, ...]:
     return tuple(sorted(given - known - {"ResponseMetadata", "DeploymentRecommendation"}))
 
 
-def update_call(*, name: str, config_name: str) -> Call:
+def update_call(*, name: str, config_name: str, retain: bool = False) -> Call:
     """The call that moves an endpoint to another config; it serves meanwhile.
 
-    API: UpdateEndpoint. Counts become those of the new config: RetainAllVariantProperties is false.
+    API: UpdateEndpoint. Counts become those of the new config, or with ``retain`` stay as they are.
     """
-    return Call("update_endpoint", {"EndpointName": name, "EndpointConfigName": config_name})
+    arguments: dict[str, Any] = {"EndpointName": name, "EndpointConfigName": config_name}
+    if retain:
+        arguments["RetainAllVariantProperties"] = True
+    return Call("update_endpoint", arguments)
 
 
 def count_call(*, name: str, count: int) -> Call:
@@ -418,13 +427,13 @@ def count_call(*, name: str, count: int) -> Call:
     )
 
 
-def update_endpoint(*, name: str, config_name: str) -> None:
+def update_endpoint(*, name: str, config_name: str, retain: bool = False) -> None:
     """Make the `update_call`: the change begins.
 
     Raises Busy while something else is under way; NotFound where the config cannot be seen (yet).
     """
     with _translated(phrase("updating the endpoint %(name)s", name=name)):
-        update_call(name=name, config_name=config_name).make()
+        update_call(name=name, config_name=config_name, retain=retain).make()
 
 
 def set_count(*, name: str, count: int) -> None:

@@ -19,6 +19,7 @@ from core.jobs import enqueue_on_commit
 from core.sentences import phrase
 from endpoints import end_dates, sagemaker
 from endpoints.events import size_of
+from endpoints.limits import Limits
 from endpoints.models import (
     Endpoint,
     Resource,
@@ -268,6 +269,10 @@ def request_change(
         "instance_count": change.instance_count or old.instance_count,
         "image": change.image or old.image,
     }
+    if row.limits is not None and wanted["instance_count"] != old.instance_count:
+        if change.back_to is None:
+            raise ValidationError({"instance_count": _scaled_by_aws(row.limits)})
+        wanted["instance_count"] = old.instance_count  # autoscaling has the number it needs
     if wanted["image"] != old.image and actor is not None and not actor.has_perm(MAY_CHANGE_IMAGE):
         raise ChangeNotAllowed(
             _("Only admins may give an endpoint another image. Nothing was changed.")
@@ -279,6 +284,9 @@ def request_change(
         _check_count(wanted["instance_count"])
     pending = row.updating
     same = all(getattr(old, name) == value for name, value in wanted.items())
+    # What autoscaling left is not what is wanted now.
+    same = same and not (row.left_scaled and row.running_count != wanted["instance_count"])
+    row.scaled_count = None if not row.scales else row.scaled_count
     if same and not pending and not row.changed_outside:
         return row
     if pending:
@@ -315,6 +323,14 @@ def request_change(
         },
     )
     return row
+
+
+def _scaled_by_aws(limits: Limits) -> str:
+    said = _(
+        "Autoscaling sets the number of instances, from %(least)s to %(most)s. Change its limits, "
+        "or switch it off."
+    )
+    return said % {"least": limits.least, "most": limits.most}
 
 
 def _check_may_be_changed(row: Endpoint) -> None:

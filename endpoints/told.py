@@ -16,6 +16,7 @@ def register() -> None:
         ("endpoint.serving", _("An endpoint is in service"), ["endpoint.endpoint.in_service"]),
         ("endpoint.failed", _("An endpoint failed, or AWS refuses it"), _FAILED),
         ("endpoint.changed", _("An endpoint was changed"), ["endpoint.updated"]),
+        ("endpoint.scaled", _("Autoscaling acted, or could not"), _SCALED),
         ("endpoint.change_refused", _("A change of an endpoint was not made"), _NOT_MADE),
         ("endpoint.expiring", _("An endpoint ends within a day, or an hour"), _EXPIRING),
         ("endpoint.expired", _("The end date of an endpoint has come"), ["endpoint.expired"]),
@@ -32,6 +33,7 @@ def register() -> None:
     )
 
 
+_SCALED = ["endpoint.scaled", "endpoint.not_scaled"]
 _EXPIRING = ["endpoint.expires_in_a_day", "endpoint.expires_in_an_hour"]
 _NOT_MADE = ["endpoint.update_refused", "endpoint.update_rolled_back"]
 _FAILED = [
@@ -40,9 +42,11 @@ _FAILED = [
     "endpoint.endpoint.out_of_service",
     "endpoint.denied",
     "endpoint.refused",
+    "endpoint.scaling_refused",
 ]
 _DRIFT = [
     "endpoint.updated_outside",
+    "endpoint.scaling_lost",
     *(
         f"endpoint.{what}.{how}"
         for what in ("model", "config", "endpoint")

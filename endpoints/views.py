@@ -18,11 +18,12 @@ from activity.models import Event
 from core import errors
 from core.permissions import actor, require_permission
 from core.ui import Tab
-from endpoints import end_dates, expiry, planning, prices, services, tables
+from endpoints import end_dates, expiry, planning, prices, scaling, services, tables
 from endpoints.forms import (
     ChangeForm,
     EndDateForm,
     NewEndpointForm,
+    ScalingForm,
     TeardownForm,
     TeardownOfManyForm,
 )
@@ -244,6 +245,7 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         known = prices.known()
         context |= {"latest": True, "events": events[:LATEST_EVENTS]}
         context |= {"cost": known.of(endpoint), "estimate": known.estimate}
+        context["scaled_cost"] = known.of_limits(endpoint)
     elif part is _MODELS:
         context["table"] = tables.versions(request, endpoint)
     elif part is _USE:
@@ -372,6 +374,52 @@ def _say_the_limit(form: NewEndpointForm | EndDateForm, user: User) -> None:
         )
         said %= {"days": settings.OPERATOR_ENDPOINT_DAYS}
         form.fields["expires_at"].help_text = said
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@_may_create
+def scaling_of(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have AWS scale an endpoint, or set other limits; "Show the plan" shows what that would do."""
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    if not endpoint.serving:
+        messages.info(request, _("It cannot be scaled now. Nothing was changed."))
+        return redirect(endpoint)
+    now = endpoint.limits
+    initial: dict[str, int] = {"min_instances": 1, "max_instances": endpoint.instance_count + 1}
+    if now is not None:
+        initial = {
+            "min_instances": now.least,
+            "max_instances": now.most,
+            "calls_per_minute": now.target,
+            "in_cooldown_s": now.in_cooldown,
+            "out_cooldown_s": now.out_cooldown,
+        }
+    form = ScalingForm(request.POST if request.method == "POST" else None, initial=initial)
+    plan = None
+    if form.is_valid():
+        user = actor(request)
+        try:
+            if _PLAN in request.POST:
+                plan = planning.plan_scaling(endpoint=endpoint, limits=form.limits, actor=user)
+            else:
+                scaling.set_scaling(endpoint=endpoint, limits=form.limits, actor=user)
+                return redirect(endpoint)
+        except ValidationError as error:
+            form.add_error(None, error)
+    context = {"form": form, "endpoint": endpoint, "plan": plan}
+    return render(request, "endpoints/scaling.html", context, status=400 if form.errors else 200)
+
+
+@require_POST
+@_may_create
+def scaling_off(request: HttpRequest, pk: int) -> HttpResponse:
+    """Switch the autoscaling of an endpoint off."""
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    try:
+        scaling.set_scaling(endpoint=endpoint, limits=None, actor=actor(request))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    return redirect(endpoint)
 
 
 @require_POST

@@ -162,6 +162,8 @@ ACCESS: dict[str, Access] = {
     "endpoints:revisions": Access(VIEWER),
     "endpoints:change": Access(OPERATOR, post=(400,)),
     "endpoints:end-date": Access(OPERATOR, post=(302,)),
+    "endpoints:scaling": Access(OPERATOR, post=(400,)),
+    "endpoints:scaling-off": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:postpone": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:live": Access(VIEWER),
     "endpoints:check": Access(OPERATOR, get=(), post=(302,)),

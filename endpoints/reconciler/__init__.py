@@ -16,8 +16,14 @@ one run sees and changes; writing.py the transaction at its end. calls.py says, 
 calls there will be. orphan_steps.py deletes what no endpoint owns.
 """
 
-from endpoints.reconciler.calls import change_calls, creation_calls
+from endpoints.reconciler.calls import change_calls, creation_calls, scaling_calls
 from endpoints.reconciler.machine import advance
 from endpoints.reconciler.orphan_steps import advance_orphan
 
-__all__ = ["advance", "advance_orphan", "change_calls", "creation_calls"]
+__all__ = [
+    "advance",
+    "advance_orphan",
+    "change_calls",
+    "creation_calls",
+    "scaling_calls",
+]

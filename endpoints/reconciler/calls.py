@@ -1,9 +1,11 @@
 """The calls that bring an endpoint to what is wanted of it, for who wants to see them before."""
 
-from endpoints import sagemaker
+from endpoints import autoscaling, sagemaker
 from endpoints.models import Endpoint, Resource
 from endpoints.reconciler.kinds import CONFIG, KINDS, MODEL
 from endpoints.sagemaker import Call
+
+_DEREGISTER = "DeregisterScalableTarget"
 
 
 def creation_calls(endpoint: Endpoint) -> list[Call]:
@@ -25,7 +27,13 @@ def change_calls(endpoint: Endpoint) -> tuple[list[Call], list[Call]]:
         if endpoint.count_alone:
             call = sagemaker.count_call(name=endpoint.name, count=endpoint.instance_count)
         else:
-            call = sagemaker.update_call(name=endpoint.name, config_name=endpoint.config_name)
+            if endpoint.must_not_be_scaled:
+                calls.append(autoscaling.deregister_call(name=endpoint.name))
+            call = sagemaker.update_call(
+                name=endpoint.name,
+                config_name=endpoint.config_name,
+                retain=endpoint.limits is not None,
+            )
         calls.append(call)
     # A model and a config may have the same name.
     kept = set(wanted.items())
@@ -34,7 +42,20 @@ def change_calls(endpoint: Endpoint) -> tuple[list[Call], list[Call]]:
     models = [row.name for row in earlier if row.kind == MODEL.kind]
     deletions = [*map(sagemaker.delete_config_call, configs)]
     deletions += map(sagemaker.delete_model_call, models)
+    if any(call.action == _DEREGISTER for call in calls):
+        deletions += scaling_calls(endpoint)
     return calls, deletions
+
+
+def scaling_calls(endpoint: Endpoint) -> list[Call]:
+    """What has AWS scale the endpoint as it is wanted, or scale it no more."""
+    limits = endpoint.limits
+    if limits is None:
+        return [autoscaling.deregister_call(name=endpoint.name)] if endpoint.scales else []
+    return [
+        autoscaling.register_call(name=endpoint.name, limits=limits),
+        autoscaling.policy_call(name=endpoint.name, limits=limits),
+    ]
 
 
 def _is_earlier(row: Resource) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 
+from activity.codes import Scalar
 from activity.models import Event
 from core import errors
 from core.lease import LeaseLost
@@ -95,11 +96,43 @@ def _create_missing(run: Run) -> None:
         run.stop(said.named("endpoint.failed"), _FAILED)
     elif run.endpoint.update_state and found.state in _UPDATABLE:
         _go_on_with_update(run, found)
+    elif found.state == Resource.State.IN_SERVICE and run.endpoint.scales:
+        _scale(run)
     else:
         run.check_in = WHEN_SETTLED
         if found.state != Resource.State.IN_SERVICE:
             said = phrase("State in SageMaker: %(state)s.", state=found.status)
             run.hint = said.named("endpoint.other_state")
+
+
+def _scale(run: Run) -> None:
+    """Bring autoscaling to what is wanted, a call at a time; then see what it did."""
+    try:
+        if run.endpoint.limits is None:
+            run.stop_scaling()
+        elif run.endpoint.scaling != Endpoint.Scaling.ON:
+            run.scale()
+        else:
+            run.check_in = WHEN_SETTLED
+            run.look_at_scaling()
+    except (errors.Throttled, errors.Busy, errors.NotFound, errors.AlreadyExists, errors.Denied):
+        raise
+    except errors.AwsError as error:
+        said: dict[str, Scalar] = {"name": run.endpoint.name, "error": error.sentence}
+        refused = NewEvent("endpoint.scaling_refused", said, Event.Level.ERROR)
+        run.stop(refused, _OTHER_LIMITS)
+
+
+def _update(run: Run) -> None:
+    """Ask for the update; before, end the autoscaling of an endpoint that gets another type.
+
+    SageMaker refuses another type for what is scaled (DG/endpoint-scaling-update).
+    """
+    if run.endpoint.must_not_be_scaled:
+        run.stop_scaling()
+    else:
+        run.update()
+    run.hint = _IN_PROGRESS[Resource.State.UPDATING]
 
 
 def _go_on_with_update(run: Run, found: Found) -> None:
@@ -111,8 +144,7 @@ def _go_on_with_update(run: Run, found: Found) -> None:
     cleaning = run.endpoint.update_state == Endpoint.Update.CLEANING
     if cleaning and run.uses_earlier(found):
         # A change was withdrawn in the moment in which SageMaker was asked for it.
-        run.update()
-        run.hint = _IN_PROGRESS[Resource.State.UPDATING]
+        _update(run)
     elif cleaning:
         _clean(run, found)
     elif run.reached(found) and found.state == Resource.State.IN_SERVICE:
@@ -123,8 +155,7 @@ def _go_on_with_update(run: Run, found: Found) -> None:
         # Of an update that nothing tells of it is not known that it failed: it is asked for again.
         run.update_seen or found.failure
     ):
-        run.update()
-        run.hint = _IN_PROGRESS[Resource.State.UPDATING]
+        _update(run)
     else:
         reason = Sentence.verbatim(found.failure) if found.failure else NO_REASON
         run.give_update_up(Revision.State.ROLLED_BACK, reason)
@@ -176,6 +207,11 @@ def _delete_all(run: Run) -> None:
     create of a moment ago, and a delete that finds nothing does no harm.
     """
     configs = (*run.outside_configs, *run.earlier_configs, CONFIG)
+    if run.endpoint.scales:
+        # Whoever deletes what is scaled needs the right to end that, too; the portal ends it.
+        run.stop_scaling()
+        run.hint = _STOPPING
+        return
     for kind in (ENDPOINT, *configs, *run.earlier_models, MODEL):
         if run.state(kind) in (Resource.State.GONE, Resource.State.KEPT):
             continue
@@ -229,6 +265,10 @@ _IN_PROGRESS = {
         "again when it is gone."
     ).named("endpoint.deleted_outside"),
 }
+_OTHER_LIMITS = phrase(
+    "The endpoint serves as it is. Set other limits, or switch autoscaling off. The portal retries "
+    "every five minutes."
+).named("endpoint.other_limits")
 _FAILED = phrase(
     "A failed endpoint can only be deleted. Tear it down, then create it again."
 ).named("endpoint.tear_down")

@@ -12,7 +12,7 @@ from activity import codes
 from activity.models import Event
 from core import aws, backoff, clock, errors
 from core.sentences import Sentence, phrase
-from endpoints import sagemaker
+from endpoints import autoscaling, sagemaker
 from endpoints.events import TEMPLATES, size_of
 from endpoints.models import Endpoint, Resource, Revision
 from endpoints.reconciler.kinds import (
@@ -74,6 +74,21 @@ class NotOurs(Exception):
         self.event = event
 
 
+def scaling_asked(endpoint: Endpoint) -> tuple[object, ...]:
+    """What is other where somebody asked for other autoscaling."""
+    return endpoint.scaling, endpoint.limits
+
+
+def _scaled(endpoint: Endpoint, activity: autoscaling.Activity) -> NewEvent:
+    """The event of what autoscaling did."""
+    facts: dict[str, codes.Scalar] = {"name": endpoint.name, "cause": activity.cause}
+    if not activity.done or activity.count is None:
+        facts["said"] = activity.message
+        return NewEvent("endpoint.not_scaled", facts, Event.Level.WARNING)
+    facts["instance_count"] = activity.count
+    return NewEvent("endpoint.scaled", facts)
+
+
 class Run:
     """What one run has seen so far, in rows that are not saved yet, and what is to be written.
 
@@ -85,8 +100,9 @@ class Run:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        #: The revision that was wanted when the run began.
+        #: The revision that was wanted when the run began, and which autoscaling.
         self.revision = endpoint.revision
+        self.scaling = scaling_asked(endpoint)
         self.resources: dict[str, Resource] = {}
         self.outside_configs: list[OutsideConfigKind] = []
         self.earlier_configs: list[EarlierConfigKind] = []
@@ -241,7 +257,9 @@ class Run:
         resource = self.resources[kind.key]
         self.seen.add(kind)
         created_at = found.created_at if found else None
-        if resource.state != state:
+        if resource.state != state and self._is_scaled_now(kind, state):
+            resource.changed_at = clock.now()
+        elif resource.state != state:
             reason = (found and found.failure) or NO_REASON
             status = found.status if found else ""
             level = _LEVELS.get(state, Event.Level.INFO)
@@ -260,6 +278,13 @@ class Run:
             self.endpoint.state = Endpoint.State(state)
             self.endpoint.sagemaker_status = resource.sagemaker_status
 
+    def _is_scaled_now(self, kind: ResourceKind, state: Resource.State) -> bool:
+        """Whether autoscaling alone changes the state: what it does has events of its own."""
+        states = {self.resources[kind.key].state, str(state)}
+        scales = self.endpoint.scaling == Endpoint.Scaling.ON and not self.endpoint.update_state
+        of_scaling = {str(Resource.State.IN_SERVICE), str(Resource.State.UPDATING)}
+        return kind is ENDPOINT and scales and states == of_scaling
+
     def create(self, kind: ResourceKind) -> None:
         """Create a resource: the one changing call of this run."""
         resource = self.resources[kind.key]
@@ -271,7 +296,8 @@ class Run:
         self.note(kind, kind.new_state, arn=arn)
         if kind is ENDPOINT:
             self.endpoint.config_in_use, self.endpoint.running_count = "", None
-            if self.endpoint.config_count not in (None, self.endpoint.instance_count):
+            counted = self.endpoint.config_count not in (None, self.endpoint.instance_count)
+            if counted and not self.endpoint.scales:
                 # The config makes as many as it says; the count is changed again when it serves.
                 self.endpoint.update_state = Endpoint.Update.WANTED
         self.check_in = SOON if kind is ENDPOINT else AT_ONCE
@@ -285,7 +311,11 @@ class Run:
             sagemaker.set_count(name=endpoint.name, count=endpoint.instance_count)
         else:
             logger.info("endpoint %s: moving to the config %s", endpoint, endpoint.config_name)
-            sagemaker.update_endpoint(name=endpoint.name, config_name=endpoint.config_name)
+            sagemaker.update_endpoint(
+                name=endpoint.name,
+                config_name=endpoint.config_name,
+                retain=endpoint.limits is not None,
+            )
         self.note(ENDPOINT, Resource.State.UPDATING)
         endpoint.update_state, endpoint.update_asked_at = Endpoint.Update.ASKED, clock.now()
 
@@ -297,6 +327,68 @@ class Run:
         self.outcomes[endpoint.revision] = {"state": Revision.State.SERVING, "settled_at": now}
         facts = {**self._revision(), **size_of(endpoint)}
         self._end_update(NewEvent("endpoint.updated", facts, Event.Level.SUCCESS))
+
+    def scale(self) -> None:
+        """Have AWS scale the endpoint, by one of two calls: the one changing call of this run.
+
+        Each can be made again, so that nothing need be known of what a killed process did.
+        """
+        endpoint, limits = self.endpoint, self.endpoint.limits
+        assert limits is not None, "autoscaling that nobody wants is ended"
+        self.hold()
+        self.check_in = AT_ONCE
+        if endpoint.scaling != Endpoint.Scaling.REGISTERED:
+            logger.info("endpoint %s: registering it to be scaled", endpoint)
+            autoscaling.register(name=endpoint.name, limits=limits)
+            endpoint.scaling = Endpoint.Scaling.REGISTERED
+            return
+        logger.info("endpoint %s: setting when it is scaled", endpoint)
+        autoscaling.put_policy(name=endpoint.name, limits=limits)
+        endpoint.scaling = Endpoint.Scaling.ON
+        facts: dict[str, codes.Scalar] = {
+            "name": endpoint.name,
+            "least": limits.least,
+            "most": limits.most,
+            "target": limits.target,
+        }
+        self.events.append(NewEvent("endpoint.scaling_on", facts, Event.Level.SUCCESS))
+
+    def stop_scaling(self) -> None:
+        """Have AWS scale the endpoint no more: the one changing call of this run.
+
+        Its number of instances stays. Where it is wanted still, it goes on after the update.
+        """
+        endpoint = self.endpoint
+        self.hold()
+        logger.info("endpoint %s: it is scaled no more", endpoint)
+        with contextlib.suppress(errors.NotFound):
+            autoscaling.deregister(name=endpoint.name)
+        self.check_in = AT_ONCE
+        if endpoint.limits is not None and endpoint.wanted == Endpoint.Wanted.PRESENT:
+            endpoint.scaling = Endpoint.Scaling.PAUSED
+            return
+        endpoint.scaling, endpoint.scaled_count = Endpoint.Scaling.OFF, endpoint.running_count
+        self.events.append(NewEvent("endpoint.scaling_off", {"name": endpoint.name}))
+
+    def look_at_scaling(self) -> None:
+        """See what autoscaling did, and whether somebody ended it outside the portal."""
+        endpoint = self.endpoint
+        endpoint.scaled_count = endpoint.running_count
+        if not autoscaling.has_policy(endpoint.name):
+            endpoint.scaling, self.check_in = Endpoint.Scaling.WANTED, AT_ONCE
+            facts: dict[str, codes.Scalar] = {"name": endpoint.name}
+            self.events.append(NewEvent("endpoint.scaling_lost", facts, Event.Level.WARNING))
+            return
+        # An endpoint of the same name before had activities, too.
+        since = self.resources[ENDPOINT.key].created_at
+        found = [
+            one
+            for one in autoscaling.activities(endpoint.name)
+            if one.over and (since is None or one.began_at >= since)
+        ]
+        told = set(endpoint.scaling_told or ())
+        self.events += [_scaled(endpoint, one) for one in found if one.id not in told]
+        endpoint.scaling_told = [one.id for one in found]
 
     def give_update_up(self, state: Revision.State, reason: Sentence) -> None:
         """The update was refused or rolled back: what serves is wanted again."""

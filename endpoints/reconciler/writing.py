@@ -9,13 +9,15 @@ from activity.services import record
 from core import clock
 from core.jobs import enqueue_on_commit
 from endpoints.models import Endpoint, Revision
-from endpoints.reconciler.run import NewEvent, Run
+from endpoints.reconciler.run import NewEvent, Run, scaling_asked
 
 logger = logging.getLogger(__name__)
 
+_OF_SCALING = ("scaling", "scaled_count")
 _WRITTEN = (
     *("state", "sagemaker_status", "failure", "failure_code", "hint", "hint_code", "attempts"),
     *("checked_at", "check_after", "gone_at", "config_in_use", "running_count"),
+    "scaling_told",
 )
 # Of an update; whoever asks for another change meanwhile goes before.
 _OF_UPDATE = ("revision", "update_state", "update_asked_at", *Revision.FACTS, *Revision.NAMES)
@@ -39,10 +41,12 @@ def write(run: Run) -> None:
         )
     row.state, row.sagemaker_status = seen.state, seen.sagemaker_status
     row.config_in_use, row.running_count = seen.config_in_use, seen.running_count
+    row.scaling_told = seen.scaling_told
     row.say(failure=run.failure, hint=run.hint)
     row.attempts = row.attempts + 1 if run.retrying else 0
     row.checked_at = now
-    same = row.wanted == seen.wanted and row.revision == run.revision
+    same_scaling = scaling_asked(row) == run.scaling
+    same = row.wanted == seen.wanted and row.revision == run.revision and same_scaling
     # A user who wants something else by now is not kept waiting.
     row.check_after = now + run.check_in if same else now
     written = [*_WRITTEN]
@@ -52,6 +56,10 @@ def write(run: Run) -> None:
             setattr(row, name, getattr(seen, name))
         for number, columns in run.outcomes.items():
             row.revisions.filter(number=number).update(**columns)
+    if same_scaling and row.revision == run.revision:
+        written += _OF_SCALING
+        for name in _OF_SCALING:
+            setattr(row, name, getattr(seen, name))
     if run.gone:
         row.state, row.sagemaker_status, row.gone_at = Endpoint.State.GONE, "", now
         row.say(failure=None, hint=None)

@@ -9,7 +9,8 @@ from typing import Any
 from django.conf import settings
 
 from core import errors
-from endpoints import sagemaker
+from endpoints import autoscaling, sagemaker
+from endpoints.limits import Limits
 
 
 class Crash(BaseException):
@@ -37,6 +38,9 @@ class Account:
         self.moving: dict[str, tuple[str, int | None]] = {}  # to this config and count
         self.counts: dict[str, int] = {}  # where it is not the config's
         self.modified: dict[str, datetime] = {}  # where it is not the creation
+        self.targets: dict[str, Limits] = {}  # what is scaled
+        self.policies: dict[str, Limits] = {}
+        self.activities: dict[str, list[autoscaling.Activity]] = {}
         self.clock = itertools.count()
         self.tags: dict[str, Mapping[str, str]] = {}  # by ARN
 
@@ -49,6 +53,9 @@ class Account:
         others = ("list_endpoints", "update_endpoint", "set_count", "listed", "tags_of")
         for call in others:
             monkeypatch.setattr(sagemaker, call, self._wrapped(call))
+        for call in ("register", "put_policy", "deregister", "has_policy", "activities"):
+            wrapped = self._wrapped(f"scaling_{call}")
+            monkeypatch.setattr(autoscaling, call, wrapped)
 
     def _wrapped(self, name: str) -> Callable[..., Any]:
         act = getattr(self, f"_{name}")
@@ -171,11 +178,58 @@ class Account:
         self.endpoints[name] = endpoint
         return endpoint
 
-    def _update_endpoint(self, *, name: str, config_name: str) -> None:
+    def _update_endpoint(self, *, name: str, config_name: str, retain: bool = False) -> None:
         if config_name not in self.configs or config_name in self.unseen:
             raise errors.NotFound(config_name)
-        self._move(name, config_name, None)
-        self.changes.append(f"~endpoint {name} {config_name}")
+        before = self.configs.get(self._get(self.endpoints, name).config_name)
+        other_type = before and before.instance_type != self.configs[config_name].instance_type
+        if other_type and name in self.targets:
+            raise errors.Invalid(f"{name} must be deregistered as a scalable target.")
+        count = self.counts.get(name, before.instance_count) if retain and before else None
+        self._move(name, config_name, count)
+        self.changes.append(f"~endpoint {name} {config_name}" + (" retained" if retain else ""))
+
+    def _scaling_register(self, *, name: str, limits: Limits) -> None:
+        if name not in self.endpoints:
+            raise errors.Invalid(f"Endpoint not found: {name}")
+        again = self.targets.get(name) == limits
+        self.targets[name] = limits
+        if not again:
+            self.changes.append(f"+target {name} {limits.least} {limits.most}")
+        endpoint = self.endpoints[name]
+        count = self.counts.get(name, self.configs[endpoint.config_name].instance_count)
+        within = min(max(count, limits.least), limits.most)
+        if endpoint.status == "InService" and name not in self.moving and count != within:
+            self.scaled(name, within)
+
+    def scaled(self, name: str, count: int) -> None:
+        """Autoscaling begins to change the number of instances."""
+        number = sum(map(len, self.activities.values()))
+        told = f"Successfully set desired instance count to {count}."
+        activity = autoscaling.Activity(
+            f"activity-{number}", self._now(), "Successful", count, "an alarm", told
+        )
+        self.activities.setdefault(name, []).append(activity)
+        self._move(name, self.endpoints[name].config_name, count)
+
+    def _scaling_put_policy(self, *, name: str, limits: Limits) -> None:
+        if name not in self.targets:
+            raise errors.NotFound(f"No scalable target registered for {name}")
+        if self.policies.get(name) != limits:
+            self.changes.append(f"+policy {name} {limits.target}")
+        self.policies[name] = limits
+
+    def _scaling_deregister(self, *, name: str) -> None:
+        self._get(self.targets, name)
+        del self.targets[name]
+        self.policies.pop(name, None)
+        self.changes.append(f"-target {name}")
+
+    def _scaling_has_policy(self, name: str) -> bool:
+        return name in self.policies
+
+    def _scaling_activities(self, name: str) -> list[autoscaling.Activity]:
+        return self.activities.get(name, [])
 
     def _set_count(self, *, name: str, count: int) -> None:
         self._move(name, self._get(self.endpoints, name).config_name, count)
@@ -227,6 +281,8 @@ class Account:
         endpoint: sagemaker.SageMakerEndpoint = self._get(self.endpoints, name)
         if endpoint.status in {"Creating", "Deleting", "Updating"}:
             raise errors.Busy(f"Cannot update in-progress endpoint {name}")
+        self.targets.pop(name, None)  # SageMaker ends it, too
+        self.policies.pop(name, None)
         self.endpoints[name] = replace(endpoint, status="Deleting")
         self.left[name] = self.looks
         self.changes.append(f"-endpoint {name}")
@@ -267,4 +323,4 @@ class Account:
     @property
     def empty(self) -> bool:
         """Whether nothing is left."""
-        return not (self.models or self.configs or self.endpoints)
+        return not (self.models or self.configs or self.endpoints or self.targets)

@@ -8,8 +8,10 @@ import boto3
 import pytest
 from django.db import connections
 
+from activity.models import Event
 from core import aws, errors
-from endpoints import adopting, orphans, reconciler, sagemaker, services
+from endpoints import adopting, orphans, reconciler, sagemaker, scaling, services
+from endpoints.limits import Limits
 from endpoints.models import Endpoint, Orphan, OrphanLook, Running
 from endpoints.tests.conftest import step_until
 from invocations import services as invocation_services
@@ -35,12 +37,13 @@ def hosting(tmp_path_factory):
             "AWS_SECRET_ACCESS_KEY": servers.SECRET,
             "AWS_ENDPOINT_URL_S3": s3,
             "AWS_ENDPOINT_URL_SAGEMAKER": process.url,
+            "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING": process.url,
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": process.url,
         }.items():
             patch.setenv(name, value)
         # boto3's own session keeps the keys that it found first, those of all other tests.
         patch.setattr(boto3, "DEFAULT_SESSION", None)
-        clients = (aws.s3, aws.sagemaker, aws.sagemaker_runtime)
+        clients = (aws.s3, aws.sagemaker, aws.sagemaker_runtime, aws.autoscaling)
         for client in clients:
             client.cache_clear()
         try:
@@ -283,3 +286,39 @@ def test_calls(hosting, store, make_version, monkeypatch):
     tear_down(endpoint)
     row, _ = call("other")
     assert "AWS has no endpoint calls" in row.error
+
+
+def test_scaled_by_aws_changed_meanwhile_and_torn_down(hosting, store, settings):
+    settings.INSTANCE_TYPES = ["ml.m5.large", "ml.m5.xlarge"]
+    endpoint = step_until(create("scaled"), lambda row: row.state == Endpoint.State.IN_SERVICE)
+    limits = Limits(1, 2, 4, in_cooldown=0)
+    endpoint = scaling.set_scaling(endpoint=endpoint, limits=limits, actor=None)
+    endpoint = step_until(endpoint, lambda row: row.settled)
+    runtime = hosting.client("sagemaker-runtime")
+    # To the begin of a minute that localaws sees as a whole.
+    hosting.admin("clock", "PUT", {"ahead": 60 - hosting.admin("clock")["now"] % 60})
+    for _minute in range(3):
+        for _ in range(9):
+            runtime.invoke_endpoint(
+                EndpointName="scaled", TargetModel="quick_v1.tar.gz", Body=b"-",
+                ContentType="application/x-image",
+            )  # fmt: skip
+        hosting.admin("clock", "PUT", {"ahead": 60})
+    large, xlarge = "ml.m5.large", "ml.m5.xlarge"
+    endpoint = step_until(endpoint, lambda row: row.settled and row.running == Running(2, large))
+    assert not endpoint.changed_outside
+    events = Event.objects.about("endpoint", endpoint.pk)
+    step_until(endpoint, lambda row: events.filter(action="endpoint.scaled").exists())
+    assert "triggered policy mme-portal" in events.get(action="endpoint.scaled").sentence
+
+    change = services.SettingsChange(instance_type=xlarge)
+    endpoint = services.request_change(endpoint=endpoint, change=change, actor=None)
+    endpoint = step_until(endpoint, lambda row: row.settled)
+    assert endpoint.running == Running(2, xlarge)
+    client = hosting.client("application-autoscaling")
+    targets = client.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert [(one["MinCapacity"], one["MaxCapacity"]) for one in targets] == [(1, 2)]
+    assert events.filter(action="endpoint.scaled").count() == 1
+    tear_down(endpoint)
+    assert left(hosting) == ([], [], [])
+    assert client.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []

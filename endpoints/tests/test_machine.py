@@ -27,7 +27,8 @@ from hypothesis.stateful import (
 )
 
 from core import clock, errors
-from endpoints import adopting, orphans, reconciler, services
+from endpoints import adopting, orphans, reconciler, scaling, services
+from endpoints.limits import Limits
 from endpoints.models import Endpoint, Orphan, OrphanLook, Resource, Revision
 from endpoints.services import SettingsChange
 from endpoints.tests.account import Account, Crash
@@ -55,6 +56,9 @@ FAULTS = (
 REASON = "The container did not answer the ping."
 
 
+_READS = ("describe", "list", "scaling_has", "scaling_act")
+
+
 class FaultyAccount(Account):
     """One call of a step can be killed, refused, or made with its answer lost."""
 
@@ -74,7 +78,7 @@ class FaultyAccount(Account):
                 raise errors.Throttled("Rate exceeded.")
             if fault == "busy":
                 raise errors.Busy("Cannot update in-progress endpoint.")
-            if fault == "refused" and not name.startswith(("describe", "list")):
+            if fault == "refused" and not name.startswith(_READS):
                 raise errors.AwsError("You have no instances of this type left.")
             answer = act(*args, **kwargs)
             if fault == "killed after":
@@ -152,7 +156,35 @@ class Machine(RuleBasedStateMachine):
         try:
             services.request_change(endpoint=row, change=change, actor=None)
         except ValidationError:
-            assert not row.may_be_changed or row.tearing_down
+            assert not row.may_be_changed or row.tearing_down or row.limits is not None
+
+    @rule(
+        name=st.sampled_from(NAMES),
+        limits=st.none() | st.builds(Limits, st.integers(1, 2), st.integers(2, 3), st.just(50)),
+    )
+    def scale(self, name: str, limits: Limits | None) -> None:
+        row = self._living(name)
+        if row is None:
+            return
+        try:
+            scaling.set_scaling(endpoint=row, limits=limits, actor=None)
+        except ValidationError:
+            assert not row.serving
+        else:
+            self.taken["scaled"] += 1
+
+    @rule(name=st.sampled_from(NAMES), count=st.integers(1, 3))
+    def autoscaling_acts(self, name: str, count: int) -> None:
+        found, limits = self.account.endpoints.get(name), self.account.targets.get(name)
+        if found is None or limits is None or name not in self.account.policies:
+            return
+        if found.status == "InService" and name not in self.account.moving:
+            self.account.scaled(name, min(max(count, limits.least), limits.most))
+
+    @rule(name=st.sampled_from(NAMES))
+    def deregistered_outside(self, name: str) -> None:
+        self.account.targets.pop(name, None)
+        self.account.policies.pop(name, None)
 
     @rule(name=st.sampled_from(NAMES))
     def tear_down(self, name: str) -> None:
@@ -217,6 +249,8 @@ class Machine(RuleBasedStateMachine):
         quiet = name not in self.account.moving and row is not None and not row.updating
         if row is not None and quiet and row.serving:
             Resource.objects.filter(endpoint=row).delete()
+            self.account.targets.pop(row.name, None)
+            self.account.policies.pop(row.name, None)
             row.delete()
             self.taken["lost"] += 1
 
@@ -281,6 +315,8 @@ class Machine(RuleBasedStateMachine):
         if found is not None and found.status == "InService" and name not in self.account.moving:
             del self.account.endpoints[name]
             self.account.counts.pop(name, None)
+            self.account.targets.pop(name, None)  # SageMaker ends it, too
+            self.account.policies.pop(name, None)
 
     @rule(name=st.sampled_from(NAMES), count=st.integers(1, 3))
     def scaled_outside(self, name: str, count: int) -> None:
@@ -350,7 +386,7 @@ class Machine(RuleBasedStateMachine):
             assert row.gone_at is not None
             return
         if self._names_are_taken(row):
-            assert self.taken["lost"], row.failure
+            assert self.taken["lost"] or self.outside, row.failure
             return
         # One look more: what was changed outside is seen then.
         row = self._settled(row)
@@ -361,7 +397,13 @@ class Machine(RuleBasedStateMachine):
         runs = (count, config.instance_type)
         assert runs == (row.running.instance_count, row.running.instance_type)
         wanted = (row.requested.instance_count, row.requested.instance_type)
-        if row.changed_outside:
+        assert self.account.policies.get(row.name) == self.account.targets.get(row.name)
+        assert self.account.policies.get(row.name) == row.limits
+        if row.limits is not None or row.left_scaled:
+            assert row.changed_outside == (
+                runs[1] != wanted[1] or found.config_name != row.config_name
+            )
+        elif row.changed_outside:
             assert runs != wanted or found.config_name != row.config_name
         else:
             assert runs == wanted
@@ -380,6 +422,7 @@ class Machine(RuleBasedStateMachine):
             orphans.request_deletion(orphans=self._look_for_orphans(), actor=None)
             self._delete_orphans(12)
         assert not self.account.endpoints
+        assert not self.account.targets
         assert not self.account.configs, "orphans"
         assert not self.account.models, "orphans"
 

@@ -155,6 +155,13 @@ WAYS: dict[str, Ways] = {
     "endpoints_preview_change": Ways("endpoint update", "endpoints:change", "endpoints.md#Plan it"),
     "endpoints_update": Ways("endpoint update", "endpoints:change", "endpoints.md#Change it"),
     "endpoints_expire": Ways("endpoint expire", "endpoints:end-date", "endpoints.md#End dates"),
+    "endpoints_scale": Ways("endpoint scale", "endpoints:scaling", "endpoints.md#Autoscaling"),
+    "endpoints_scale_off": Ways(
+        "endpoint scale", "endpoints:scaling-off", "endpoints.md#Autoscaling"
+    ),
+    "endpoints_preview_scaling": Ways(
+        "endpoint scale", "endpoints:scaling", "endpoints.md#Autoscaling"
+    ),
     "endpoints_postpone": Ways("endpoint postpone", "endpoints:postpone", "endpoints.md#End dates"),
     "endpoints_rollback": Ways("endpoint rollback", "endpoints:change", "endpoints.md#Change it"),
     "endpoints_revisions": Ways(

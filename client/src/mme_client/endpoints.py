@@ -143,6 +143,52 @@ class Endpoints(Noun):
         answer = self._transport.call("PUT", path, document=document)
         return Endpoint.of(answer.document(), self._portal)
 
+    def scale(
+        self,
+        name: str,
+        *,
+        min_instances: int,
+        max_instances: int,
+        calls_per_minute: int,
+        in_cooldown_s: int | None = None,
+        out_cooldown_s: int | None = None,
+    ) -> Endpoint:
+        """Have AWS change its number of instances with the calls, or set other limits.
+
+        Each instance is to have ``calls_per_minute``: with more there will be more instances, with
+        less there will be fewer. ``wait`` of what this gives waits until AWS scales it. While it
+        does, ``update`` refuses another ``instance_count``.
+        """
+        document = _limits(
+            min_instances, max_instances, calls_per_minute, in_cooldown_s, out_cooldown_s
+        )
+        path = f"/endpoints/{part(name)}/scaling"
+        answer = self._transport.call("PUT", path, document=document)
+        return Endpoint.of(answer.document(), self._portal)
+
+    def scale_off(self, name: str) -> Endpoint:
+        """Switch its autoscaling off; it keeps the number of instances that it has."""
+        answer = self._transport.call("DELETE", f"/endpoints/{part(name)}/scaling")
+        return Endpoint.of(answer.document(), self._portal)
+
+    def preview_scaling(
+        self,
+        name: str,
+        *,
+        min_instances: int,
+        max_instances: int,
+        calls_per_minute: int,
+        in_cooldown_s: int | None = None,
+        out_cooldown_s: int | None = None,
+    ) -> EndpointPlan:
+        """What ``scale`` would call in AWS, and what it may cost; changes nothing."""
+        document = _limits(
+            min_instances, max_instances, calls_per_minute, in_cooldown_s, out_cooldown_s
+        )
+        path = f"/endpoints/{part(name)}/scaling/plan"
+        answer = self._transport.call("POST", path, document=document)
+        return EndpointPlan.of(answer.document(), self._portal)
+
     def postpone(self, name: str) -> Endpoint:
         """Move its end date a day later. One without an end date is refused: ``conflict``."""
         answer = self._transport.call("POST", f"/endpoints/{part(name)}/postpone")
@@ -270,6 +316,18 @@ class Endpoints(Noun):
 
 def _waiting(seconds: int) -> dict[str, Any]:
     return {"wait": seconds} if seconds else {}
+
+
+def _limits(
+    least: int, most: int, calls_per_minute: int, in_cooldown: int | None, out_cooldown: int | None
+) -> dict[str, Any]:
+    return _given(
+        min_instances=least,
+        max_instances=most,
+        calls_per_minute=calls_per_minute,
+        in_cooldown_s=in_cooldown,
+        out_cooldown_s=out_cooldown,
+    )
 
 
 def _moment(moment: datetime | None) -> str | None:

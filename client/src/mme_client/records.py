@@ -661,6 +661,24 @@ class Cost(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scaling(Record):
+    """Between how many instances AWS scales an endpoint, and when.
+
+    ``state`` is ``on`` when it does. The costs are with the fewest and with the most instances;
+    None where the price is not known.
+    """
+
+    state: str
+    min_instances: int
+    max_instances: int
+    calls_per_minute: int
+    in_cooldown_s: int
+    out_cooldown_s: int
+    cost_from: Cost | None
+    cost_up_to: Cost | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint(Record):
     """An endpoint as it was asked for, and as it was last seen."""
 
@@ -684,6 +702,7 @@ class Endpoint(Record):
     hint: str | None
     hint_code: str | None
     cost: Cost | None
+    scaling: Scaling | None
     last_call_at: datetime | None
     expires_at: datetime | None
     created_at: datetime
@@ -776,7 +795,8 @@ class EndpointPlan(Record):
     """What a creation or a change would call in AWS, and what it would cost; nothing is made.
 
     ``code``: the calls as one Python script for boto3; empty where it is so already. ``cost`` is
-    None where the price is not known; ``cost_before`` also for a new endpoint. ``expires_at``: the
+    None where the price is not known; ``cost_before`` also for a new endpoint. ``cost_up_to``: with
+    as many instances as autoscaling may give it, None where it is not scaled. ``expires_at``: the
     end date.
     """
 
@@ -788,6 +808,7 @@ class EndpointPlan(Record):
     stays: list[Difference]
     cost_before: Cost | None
     cost: Cost | None
+    cost_up_to: Cost | None
     estimate: str
     meanwhile: str
 

@@ -1030,6 +1030,69 @@ def endpoint_expire(
 
 
 @_command(
+    changing, "scale", _("Have AWS change its number of instances with the calls; or no more."),
+    "mme endpoint scale demo --min 1 --max 2 --target 50 --wait",
+    "mme endpoint scale demo --min 1 --max 2 --target 50 --plan",
+    "mme endpoint scale demo --off",
+)  # fmt: skip
+def endpoint_scale(
+    name: EndpointName,
+    least: Annotated[
+        int | None,
+        typer.Option("--min", min=1, help=_("The fewest instances."), show_default=False),
+    ] = None,
+    most: Annotated[
+        int | None, typer.Option("--max", min=1, help=_("The most instances."), show_default=False)
+    ] = None,
+    target: Annotated[
+        int | None,
+        typer.Option(
+            "--target",
+            min=1,
+            metavar="CALLS",
+            help=_("Calls a minute that each instance is to have."),
+            show_default=False,
+        ),
+    ] = None,
+    in_cooldown: Annotated[
+        int | None,
+        typer.Option(
+            "--in-cooldown",
+            min=0,
+            metavar="SECONDS",
+            help=_("Pause after fewer instances; by default 300."),
+            show_default=False,
+        ),
+    ] = None,
+    out_cooldown: Annotated[
+        int | None,
+        typer.Option(
+            "--out-cooldown",
+            min=0,
+            metavar="SECONDS",
+            help=_("Pause after more instances; by default 300."),
+            show_default=False,
+        ),
+    ] = None,
+    off: Annotated[
+        bool, typer.Option("--off", help=_("Switch it off; the number of instances stays."))
+    ] = False,
+    plan: Plan = False,
+    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it is so."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import scaling
+
+    scaling.scale(
+        name, least=least, most=most, target=target, in_cooldown=in_cooldown,
+        out_cooldown=out_cooldown, off=off, plan=plan, wait=wait, json=json, quiet=quiet,
+        timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
     changing, "postpone", _("Move its end date a day later."),
     "mme endpoint postpone demo",
 )  # fmt: skip

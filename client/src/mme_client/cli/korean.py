@@ -306,6 +306,34 @@ MESSAGES: dict[str, str] = {
         "종료일을 없앱니다. 직접 삭제할 때까지 유지됩니다."
     ),
     "Move its end date a day later.": "종료일을 하루 뒤로 미룹니다.",
+    "Have AWS change its number of instances with the calls; or no more.": (
+        "호출 수에 따라 AWS가 인스턴스 수를 바꾸게 하거나, 더 이상 바꾸지 않게 합니다."
+    ),
+    "The fewest instances.": "최소 인스턴스 수입니다.",
+    "The most instances.": "최대 인스턴스 수입니다.",
+    "Calls a minute that each instance is to have.": (
+        "인스턴스 하나가 1분 동안 처리할 호출 수입니다."
+    ),
+    "Pause after fewer instances; by default 300.": (
+        "인스턴스를 줄인 뒤 쉬는 시간(초)입니다. 기본값은 300입니다."
+    ),
+    "Pause after more instances; by default 300.": (
+        "인스턴스를 늘린 뒤 쉬는 시간(초)입니다. 기본값은 300입니다."
+    ),
+    "Switch it off; the number of instances stays.": (
+        "오토스케일링을 끕니다. 인스턴스 수는 그대로 유지됩니다."
+    ),
+    "Wait until it is so.": "적용될 때까지 기다립니다.",
+    "Give --off alone.": "--off는 다른 옵션 없이 사용하세요.",
+    "Say how it is scaled: --min, --max and --target; or --off.": (
+        "어떻게 조정할지 --min, --max, --target으로 지정하거나 --off를 사용하세요."
+    ),
+    "autoscaling": "오토스케일링",
+    "autoscaling off": "오토스케일링 꺼짐",
+    "at most": "최대",
+    "{least} to {most} instances, for {target} calls a minute each": (
+        "인스턴스 {least}~{most}개, 인스턴스당 1분에 {target}회 호출"
+    ),
     "Say when it ends: --at WHEN, or --never.": (
         "언제 종료할지 지정하세요: --at WHEN 또는 --never."
     ),

@@ -31,6 +31,7 @@ def show(terminal: Terminal, plan: EndpointPlan, *, is_new: bool) -> None:
     terminal.fields(
         [
             (_("costs"), _costs(plan, is_new=is_new)),
+            (_("at most"), told(plan.cost_up_to) if plan.cost_up_to else ""),
             *_rows(_("changes"), [f"{o.name}: {o.before} → {o.after}" for o in plan.differences]),
             *_rows(_("stays"), [f"{one.name}: {one.after}" for one in plan.stays]),
             (_("ends"), at(plan.expires_at)),

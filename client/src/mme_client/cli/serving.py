@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from mme_client.cli import planning
+from mme_client.cli import planning, scaling
 from mme_client.cli.moments import moment
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, say
@@ -312,7 +312,10 @@ def endpoints(
 
 
 def _instances(endpoint: Endpoint) -> str:
-    return f"{endpoint.instance_count} × {endpoint.instance_type}"
+    count = endpoint.instance_count
+    if endpoint.scaling is not None and endpoint.running is not None:
+        count = endpoint.running.instance_count
+    return f"{count} × {endpoint.instance_type}"
 
 
 def _show(terminal: Terminal, endpoint: Endpoint) -> None:
@@ -324,6 +327,7 @@ def _show(terminal: Terminal, endpoint: Endpoint) -> None:
             (_("hint"), endpoint.hint or ""),
             (_("instances"), _instances(endpoint)),
             (_("costs"), planning.told(endpoint.cost) if endpoint.cost else ""),
+            (_("autoscaling"), scaling.told(endpoint.scaling) if endpoint.scaling else ""),
             (_("last call"), at(endpoint.last_call_at)),
             (_("ends"), at(endpoint.expires_at)),
             (_("store"), endpoint.store),

@@ -1,0 +1,69 @@
+"""``mme endpoint scale``: autoscaling by instance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mme_client.cli import planning
+from mme_client.cli.running import WrongUse, running
+from mme_client.cli.words import _
+
+if TYPE_CHECKING:
+    from mme_client.records import Scaling
+
+
+def scale(
+    name: str,
+    *,
+    least: int | None,
+    most: int | None,
+    target: int | None,
+    in_cooldown: int | None,
+    out_cooldown: int | None,
+    off: bool,
+    plan: bool,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """Have AWS scale an endpoint, or no more; with ``wait``, until it is so; or show its plan."""
+    planning.check(plan=plan, wait=wait)
+    given: dict[str, Any] = {
+        "min_instances": least,
+        "max_instances": most,
+        "calls_per_minute": target,
+        "in_cooldown_s": in_cooldown,
+        "out_cooldown_s": out_cooldown,
+    }
+    limits = {key: value for key, value in given.items() if value is not None}
+    if off and (plan or limits):
+        raise WrongUse(_("Give --off alone."))
+    if not off and None in (least, most, target):
+        raise WrongUse(_("Say how it is scaled: --min, --max and --target; or --off."))
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            planning.show(terminal, portal.endpoints.preview_scaling(name, **limits), is_new=False)
+            return
+        if off:
+            endpoint = portal.endpoints.scale_off(name)
+        else:
+            endpoint = portal.endpoints.scale(name, **limits)
+        if wait:
+            said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
+            with terminal.goes_on(said.format(name=name)):
+                endpoint = endpoint.wait()
+        if terminal.json:
+            terminal.document(endpoint.document)
+        elif terminal.quiet:
+            terminal.line(endpoint.name)
+        else:
+            scaling = endpoint.scaling
+            terminal.line(f"{endpoint.name}  {told(scaling) if scaling else _('autoscaling off')}")
+
+
+def told(scaling: Scaling) -> str:
+    """Between how many instances, and when, in the language of the locale."""
+    return _("{least} to {most} instances, for {target} calls a minute each").format(
+        least=scaling.min_instances, most=scaling.max_instances, target=scaling.calls_per_minute
+    )

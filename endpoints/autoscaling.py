@@ -1,0 +1,147 @@
+"""Application Auto Scaling: let AWS change how many instances an endpoint has, and see what it did.
+
+The scalable target is the endpoint's one variant. Its policy keeps the calls of a minute for each
+instance near a target. Both calls that set something also change what is there, so that they can be
+made again after a crash.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core import aws, errors
+from core.sentences import Sentence, phrase
+from endpoints.limits import Limits
+from endpoints.sagemaker import VARIANT, Call
+
+POLICY = "mme-portal"
+_METRIC = "SageMakerVariantInvocationsPerInstance"
+_CODES: Mapping[str, type[errors.AwsError]] = {
+    "ObjectNotFoundException": errors.NotFound,
+    "ConcurrentUpdateException": errors.Busy,
+}
+# Seen as: Setting desired instance count to 2.
+_COUNT = re.compile(r"instance count to (\d{1,6})\b")
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What autoscaling did; ``status`` is AWS's word (BC: ScalingActivityStatusCode).
+
+    ``count`` is the number of instances that it set, None where AWS's text does not say.
+    """
+
+    id: str
+    began_at: datetime
+    status: str
+    count: int | None
+    cause: str
+    message: str
+
+    @property
+    def over(self) -> bool:
+        """Whether its outcome is known."""
+        return self.status not in ("Pending", "InProgress")
+
+    @property
+    def done(self) -> bool:
+        """Whether the endpoint has as many instances as it set."""
+        return self.status == "Successful"
+
+
+def _key(name: str) -> dict[str, str]:
+    return {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{name}/variant/{VARIANT}",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+
+
+def _translated(doing: Sentence) -> AbstractContextManager[None]:
+    def first(error: aws.ServiceError) -> errors.AwsError | None:
+        kind = _CODES.get(error.code)
+        return kind(aws.told(error.message, error.code, doing)) if kind else None
+
+    return aws.translated(doing, first)
+
+
+def register_call(*, name: str, limits: Limits) -> Call:
+    """The call that lets autoscaling change the number of instances, or sets other limits.
+
+    A number outside of them is changed at once (API: RegisterScalableTarget).
+    """
+    arguments: dict[str, Any] = {**_key(name), "MinCapacity": limits.least}
+    return _call("register_scalable_target", arguments | {"MaxCapacity": limits.most})
+
+
+def policy_call(*, name: str, limits: Limits) -> Call:
+    """The call that sets when the number of instances is changed."""
+    tracking = {
+        "TargetValue": float(limits.target),
+        "PredefinedMetricSpecification": {"PredefinedMetricType": _METRIC},
+        "ScaleInCooldown": limits.in_cooldown,
+        "ScaleOutCooldown": limits.out_cooldown,
+    }
+    arguments: dict[str, Any] = {
+        "PolicyName": POLICY,
+        **_key(name),
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": tracking,
+    }
+    return _call("put_scaling_policy", arguments)
+
+
+def deregister_call(*, name: str) -> Call:
+    """The call that ends autoscaling; its policies go with it, the number of instances stays."""
+    return _call("deregister_scalable_target", _key(name))
+
+
+def _call(method: str, arguments: Mapping[str, Any]) -> Call:
+    return Call(method, arguments, service="application-autoscaling")
+
+
+def register(*, name: str, limits: Limits) -> None:
+    """Make the `register_call`; again, it changes nothing. Raises one of :mod:`core.errors`."""
+    with _translated(phrase("letting the endpoint %(name)s be scaled", name=name)):
+        register_call(name=name, limits=limits).make()
+
+
+def put_policy(*, name: str, limits: Limits) -> None:
+    """Make the `policy_call`; raises NotFound where the target cannot be seen (yet)."""
+    with _translated(phrase("setting when the endpoint %(name)s is scaled", name=name)):
+        policy_call(name=name, limits=limits).make()
+
+
+def deregister(*, name: str) -> None:
+    """Make the `deregister_call`; raises NotFound where the endpoint is not scaled."""
+    with _translated(phrase("ending the autoscaling of the endpoint %(name)s", name=name)):
+        deregister_call(name=name).make()
+
+
+def has_policy(name: str) -> bool:
+    """Whether the endpoint is scaled by the portal's policy; a policy has a target."""
+    with _translated(phrase("looking at the autoscaling of the endpoint %(name)s", name=name)):
+        found = aws.autoscaling().describe_scaling_policies(PolicyNames=[POLICY], **_key(name))
+    return bool(found["ScalingPolicies"])
+
+
+def activities(name: str) -> list[Activity]:
+    """What autoscaling did with the endpoint of late, the oldest first; at most a page of it."""
+    with _translated(phrase("asking how the endpoint %(name)s was scaled", name=name)):
+        found = aws.autoscaling().describe_scaling_activities(**_key(name), MaxResults=50)
+    return [_activity(one) for one in reversed(found["ScalingActivities"])]
+
+
+def _activity(told: Mapping[str, Any]) -> Activity:
+    match = _COUNT.search(told.get("Description", ""))
+    return Activity(
+        id=told["ActivityId"],
+        began_at=told["StartTime"],
+        status=told["StatusCode"],
+        count=int(match[1]) if match else None,
+        cause=told.get("Cause", ""),
+        message=told.get("StatusMessage", "") or told.get("Description", ""),
+    )

@@ -1,0 +1,111 @@
+"""Autoscaling by instance: asked for, given other limits, and switched off."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from activity.codes import Scalar
+from activity.services import record
+from core import clock
+from core.errors import CONFLICT
+from core.jobs import enqueue_on_commit
+from core.sentences import phrase
+from endpoints.limits import Limits
+from endpoints.models import Endpoint
+from endpoints.services import ADVANCE
+
+#: A day, in seconds: a longer cooldown is a mistake.
+LONGEST_COOLDOWN_S = 86_400
+#: Calls a minute and instance: more is a mistake.
+HIGHEST_TARGET = 1_000_000
+_PAUSED = (Endpoint.Scaling.PAUSED,)
+
+
+@transaction.atomic
+def set_scaling(
+    *,
+    endpoint: Endpoint,
+    limits: Limits | None,
+    actor: User | None,
+    require: Callable[[Endpoint], None] | None = None,
+) -> Endpoint:
+    """Record how an endpoint is to be scaled, or with None that it is not; the reconciler does it.
+
+    ``require`` is called with the locked row before anything is changed, and may raise. Idempotent.
+    Raises ValidationError, with nothing changed: by field, or with the code CONFLICT where the
+    endpoint is torn down, is being torn down, or does not serve yet.
+    """
+    row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+    if require is not None:
+        require(row)
+    if row.gone_at is not None or row.tearing_down:
+        said = _("The endpoint %(name)s is torn down, or is being torn down. Nothing was changed.")
+        raise ValidationError(said % {"name": row.name}, code=CONFLICT)
+    if limits is None:
+        return _switch_off(row, actor)
+    if not row.serving:
+        said = _("The endpoint %(name)s does not serve yet, so it cannot be scaled. Wait for it.")
+        raise ValidationError(said % {"name": row.name}, code=CONFLICT)
+    _check(limits)
+    if row.limits == limits and row.scaling != Endpoint.Scaling.ENDING:
+        return row
+    row.scale_min, row.scale_max, row.scale_target = limits.least, limits.most, limits.target
+    row.scale_in_cooldown, row.scale_out_cooldown = limits.in_cooldown, limits.out_cooldown
+    # During an update that SageMaker takes of what is not scaled alone, it waits as before.
+    if row.scaling not in _PAUSED:
+        row.scaling = Endpoint.Scaling.WANTED
+    _go_on(row)
+    facts: dict[str, Scalar] = {
+        "name": row.name,
+        "least": limits.least,
+        "most": limits.most,
+        "target": limits.target,
+    }
+    record(action="endpoint.scaling_requested", subject=row, actor=actor, parameters=facts)
+    return row
+
+
+def _switch_off(row: Endpoint, actor: User | None) -> Endpoint:
+    if row.limits is None:
+        return row
+    row.scale_min = row.scale_max = row.scale_target = None
+    row.scale_in_cooldown = row.scale_out_cooldown = None
+    row.scaling = Endpoint.Scaling.ENDING
+    _go_on(row)
+    facts: dict[str, Scalar] = {"name": row.name}
+    record(action="endpoint.scaling_end_requested", subject=row, actor=actor, parameters=facts)
+    return row
+
+
+def _go_on(row: Endpoint) -> None:
+    row.attempts, row.check_after = 0, clock.now()
+    starts = phrase("AWS is being asked for it.").named("endpoint.scaling_starts")
+    row.say(failure=None, hint=starts)
+    row.save()
+    enqueue_on_commit(ADVANCE, row.pk)
+
+
+def _check(limits: Limits) -> None:
+    most = settings.MAX_INSTANCES
+    wrong = {}
+    if not 1 <= limits.most <= most:
+        wrong["max_instances"] = _("Choose a number from 1 to %(most)s.") % {"most": most}
+    elif not 1 <= limits.least <= limits.most:
+        said = _("Choose a number from 1 to the most instances, %(most)s.")
+        wrong["min_instances"] = said % {"most": limits.most}
+    if not 1 <= limits.target <= HIGHEST_TARGET:
+        wrong["calls_per_minute"] = _("Choose a number from 1 to %(most)s.") % {
+            "most": HIGHEST_TARGET
+        }
+    cooldowns = {"in_cooldown_s": limits.in_cooldown, "out_cooldown_s": limits.out_cooldown}
+    for name, seconds in cooldowns.items():
+        if not 0 <= seconds <= LONGEST_COOLDOWN_S:
+            wrong[name] = _("Choose a number of seconds from 0 to %(most)s.") % {
+                "most": LONGEST_COOLDOWN_S
+            }
+    if wrong:
+        raise ValidationError(wrong)
