@@ -61,7 +61,9 @@ class ExperimentIn(Input):
     )
     seed: int | None = Field(None, description="The same seed draws the same calls; null: any.")
     pictures: ExperimentPictures = Field(
-        "samples", description="The samples of the portal, or the test set of each model."
+        "samples",
+        description="The samples of the portal, the test set of each model, or the pictures of "
+        "calls of the last day, which are kept.",
     )
     name: str = Field("", max_length=NAME_LENGTH)
 

@@ -593,6 +593,7 @@ class Experiment(Leased):
 
         SAMPLES = "samples", _("The samples")
         TEST_SET = "test-set", _("The test set of each model")
+        KEPT = "kept", _("The pictures of calls of the last day")
 
     UNSETTLED = (State.WAITING, State.RUNNING)
     #: What events are about (activity/subjects.py).

@@ -1,6 +1,7 @@
 """`mme experiment` against a whole stack, and a worker that is killed in the midst of one."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import pytest
 import mme_client
 from tests.servers import wait_until
 from tests.stack import Stack
-from tests.test_client_on_stack import shell
+from tests.test_client_on_stack import ROOT, shell
 
 NAME = "experiments"
 PERCENTILES = {"p50", "p90", "p99"}
@@ -62,6 +63,21 @@ def _invocations(stack: Stack) -> int:
         Statistics=["Sum"],
     )
     return round(sum(point["Sum"] for point in found["Datapoints"]))
+
+
+def test_the_recipes_run_as_they_stand(stack: Stack, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "invoke.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Experiments\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    # A refusal of curl fails it.
+    begin = 'set -e\ncurl() { command curl --fail-with-body -sS "$@"; echo; }\n'
+    done = subprocess.run(
+        ["sh", "-c", begin + "".join(blocks)], env=shell(stack, tmp_path), cwd=tmp_path,
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "digits:1" in (tmp_path / "experiment.csv").read_text()
 
 
 def test_the_notebooks_calls_and_a_worker_that_is_killed(

@@ -11,11 +11,11 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from core import errors
-from invocations import answers, labelled, payload, runtime, samples, services
+from invocations import answers, labelled, payload, pictures_kept, runtime, samples, services
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.tally import MadeCall
 from invocations.experiments.targets import CallTarget
-from invocations.models import Experiment, LabelledPicture
+from invocations.models import Experiment, LabelledPicture, Picture
 from invocations.payload import Payload
 from invocations.pictures import NotAPicture
 from models_catalog.models import Version
@@ -23,7 +23,9 @@ from models_catalog.models import Version
 logger = logging.getLogger(__name__)
 
 MOST_PICTURES = 100
-"""So many pictures of the test set of each model are sent: the newest."""
+"""So many pictures of the test set of each model, or of those kept, are sent: the newest."""
+_MOST_BYTES = 64 << 20
+# Of the pictures of one kind that are held in memory; further ones are not sent.
 _THROTTLED_TRIES = 4
 
 
@@ -33,8 +35,17 @@ def check_pictures(pictures: str, targets: Sequence[CallTarget]) -> None:
         if not samples.all_samples():
             raise ExperimentRefused(
                 _(
-                    "The portal has no sample pictures (SAMPLES_DIR). Nothing was called. Choose "
-                    "the test set, which pictures come into by “Wrong?” under an answer."
+                    "The portal has no sample pictures (SAMPLES_DIR). Nothing was called. Send "
+                    "the pictures of calls of the last day, or the test sets."
+                )
+            )
+        return
+    if pictures == Experiment.Pictures.KEPT:
+        if not Picture.objects.exists():
+            raise ExperimentRefused(
+                _(
+                    "No picture of a call is kept. Nothing was called. Call a model with some "
+                    "pictures first: they are kept for a day."
                 )
             )
         return
@@ -67,6 +78,11 @@ def payloads(pictures: str, targets: Sequence[CallTarget]) -> list[list[Payload]
             if not every:
                 raise ExperimentRefused(_("The portal has no sample pictures (SAMPLES_DIR)."))
             return [every] * len(targets)
+        if pictures == Experiment.Pictures.KEPT:
+            every = _kept()
+            if not every:
+                raise ExperimentRefused(_("No picture of a call is kept any more."))
+            return [every] * len(targets)
         models = dict(
             Version.objects.filter(pk__in=[one.version for one in targets]).values_list(
                 "pk", "model"
@@ -74,8 +90,7 @@ def payloads(pictures: str, targets: Sequence[CallTarget]) -> list[list[Payload]
         )
         kept: dict[int, list[Payload]] = {}
         for model in set(models.values()):
-            rows = LabelledPicture.objects.filter(model=model)[:MOST_PICTURES]
-            kept[model] = [one for row in rows if (one := _labelled(row)) is not None]
+            kept[model] = _of_test_set(LabelledPicture.objects.filter(model=model))
             if not kept[model]:
                 raise ExperimentRefused(_("A test set has no picture any more."))
         return [kept[models[one.version]] for one in targets]
@@ -86,8 +101,31 @@ def _sample(name: str) -> Payload | None:
     return None if found is None else _readable(found[0], name)
 
 
-def _labelled(row: LabelledPicture) -> Payload | None:
-    return _readable(labelled.content(row), row.name)
+def _kept() -> list[Payload]:
+    """The pictures of calls that are kept, the newest; those that S3 does not give are left out."""
+    rows = Picture.objects.order_by("-used_at").values_list("pk", flat=True)
+    found: list[Payload] = []
+    for pk in rows[:MOST_PICTURES]:
+        picture = Picture.objects.filter(pk=pk).first()
+        if picture is None or sum(len(one.data) for one in found) > _MOST_BYTES:
+            continue
+        try:
+            found.append(pictures_kept.payload_of(picture))
+        except errors.AwsError as problem:
+            logger.warning("The picture %s is left out: %s", picture.name, problem)
+    return found
+
+
+def _of_test_set(rows: QuerySet[LabelledPicture]) -> list[Payload]:
+    found: list[Payload] = []
+    for pk in rows.values_list("pk", flat=True)[:MOST_PICTURES]:
+        row = rows.filter(pk=pk).first()
+        if row is None or sum(len(one.data) for one in found) > _MOST_BYTES:
+            continue
+        given = _readable(labelled.content(row), row.name)
+        if given is not None:
+            found.append(given)
+    return found
 
 
 def _readable(data: bytes, name: str) -> Payload | None:

@@ -25,7 +25,7 @@ from invocations.experiments import services as experiments
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.running import Clockwork
 from invocations.experiments.services import Wanted
-from invocations.models import Experiment, Invocation, LabelledPicture
+from invocations.models import Experiment, Invocation, LabelledPicture, Picture
 from models_catalog.models import Version
 
 State = Experiment.State
@@ -483,9 +483,21 @@ def test_the_pictures_are_samples_or_the_test_set_of_each_model(
         data=out.getvalue(), thumbnail=b"",
     )  # fmt: skip
     assert _run(_start(operator, pictures="test-set"))["succeeded"] == 30
+    with pytest.raises(ExperimentRefused, match="No picture of a call is kept"):
+        _start(operator, pictures="kept")
+    Picture.objects.create(
+        sha256="a" * 64, name="mine.png", content_type="image/png", data=out.getvalue(),
+        thumbnail=b"",
+    )  # fmt: skip
     settings.SAMPLES_DIR = ""
+    experiment = _start(operator, pictures="kept")
+    assert _run(experiment)["succeeded"] == 30
     with pytest.raises(ExperimentRefused, match="no sample pictures"):
         _start(operator)
+    again = _start(operator, pictures="kept")
+    Picture.objects.all().delete()
+    _run(again)
+    assert str(again.said) == "No picture of a call is kept any more."
 
 
 def test_the_plan_says_how_many_calls_each_target_gets(

@@ -36,7 +36,8 @@ class Experiments(Noun):
         below a prefix (``demo-subfolder/*``), or several with commas between. ``callers`` calls are
         under way at a time; with a ``rate`` (calls a second) each call has its planned moment, and
         its latency counts from there. ``draw``: ``uniform``, or ``zipf:1.1``, by which the first
-        target is called most. ``pictures``: ``samples``, or ``test-set``.
+        target is called most. ``pictures``: ``samples``, ``test-set``, or ``kept``: those of calls
+        of the last day.
 
         >>> made = portal.experiments.create("demo", "digits:*", calls=20, draw="zipf:1.1")
         >>> made.wait().succeeded

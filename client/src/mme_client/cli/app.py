@@ -1306,7 +1306,12 @@ def experiment(
         ),
     ] = None,
     pictures: Annotated[
-        str, typer.Option("--pictures", metavar="WHICH", help=_("samples or test-set."))
+        str,
+        typer.Option(
+            "--pictures",
+            metavar="WHICH",
+            help=_("samples, test-set, or kept: those of calls of the last day."),
+        ),
     ] = "samples",
     name: Annotated[
         str,

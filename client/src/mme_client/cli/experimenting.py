@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mme_client.portal import Portal
     from mme_client.records import Experiment, ExperimentPlan
 
-_PICTURES = ("samples", "test-set")
+_PICTURES = ("samples", "test-set", "kept")
 #: Labels of one target that are printed.
 _LABELS = 3
 

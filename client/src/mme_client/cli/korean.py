@@ -777,7 +777,9 @@ MESSAGES: dict[str, str] = {
         "uniform 또는 zipf:1.1입니다. zipf는 먼저 지정한 것을 가장 많이 호출합니다."
     ),
     "The same seed draws the same calls.": "같은 시드는 같은 호출을 추출합니다.",
-    "samples or test-set.": "samples 또는 test-set입니다.",
+    "samples, test-set, or kept: those of calls of the last day.": (
+        "samples, test-set 또는 kept(지난 하루 동안의 호출에 사용한 사진)입니다."
+    ),
     "A name for it.": "실험의 이름입니다.",
     "Only say what it would call; nothing is called.": (
         "호출할 내용만 표시하고 아무것도 호출하지 않습니다."
