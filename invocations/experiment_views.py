@@ -224,16 +224,17 @@ def rename(request: HttpRequest, uid: str) -> HttpResponse:
     """Give it another name; empty: none."""
     experiment = _experiment(uid)
     form = ExperimentNameForm(request.POST)
+    back = redirect(f"{experiment.get_absolute_url()}#name")
     if not form.is_valid():
         messages.error(request, " ".join(str(one) for one in form.errors["name"]))
-        return redirect(experiment)
+        return back
     try:
         experiments.rename(
             experiment=experiment, name=form.cleaned_data["name"], actor=actor(request)
         )
     except ExperimentRefused as refused:
         messages.error(request, str(refused))
-    return redirect(experiment)
+    return back
 
 
 @require_safe
