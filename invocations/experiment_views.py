@@ -96,7 +96,12 @@ class ExperimentForm(forms.Form):
 class ExperimentNameForm(forms.Form):
     """Another name for an experiment."""
 
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=_NAME_LENGTH, required=False)
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=_NAME_LENGTH,
+        required=False,
+        help_text=gettext_lazy("Empty: it is called by what it calls."),
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -218,23 +223,22 @@ def stop(request: HttpRequest, uid: str) -> HttpResponse:
     return redirect(experiment)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @may_invoke
 def rename(request: HttpRequest, uid: str) -> HttpResponse:
     """Give it another name; empty: none."""
     experiment = _experiment(uid)
-    form = ExperimentNameForm(request.POST)
-    back = redirect(f"{experiment.get_absolute_url()}#name")
-    if not form.is_valid():
-        messages.error(request, " ".join(str(one) for one in form.errors["name"]))
-        return back
-    try:
-        experiments.rename(
-            experiment=experiment, name=form.cleaned_data["name"], actor=actor(request)
-        )
-    except ExperimentRefused as refused:
-        messages.error(request, str(refused))
-    return back
+    given = request.POST if request.method == "POST" else None
+    form = ExperimentNameForm(given, initial={"name": experiment.name})
+    if form.is_valid():
+        try:
+            experiments.rename(experiment=experiment, actor=actor(request), **form.cleaned_data)
+        except ExperimentRefused as refused:
+            messages.error(request, str(refused))
+        return redirect(experiment)
+    context = {"form": form, "experiment": experiment}
+    status = 400 if form.errors else 200
+    return render(request, "invocations/experiment_name.html", context, status=status)
 
 
 @require_safe

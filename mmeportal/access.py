@@ -187,7 +187,7 @@ ACCESS: dict[str, Access] = {
     "invocations:experiment-new": Access(VIEWER, post=(400,)),
     "invocations:experiment": Access(VIEWER),
     "invocations:experiment-stop": Access(VIEWER, get=(), post=(302,)),
-    "invocations:experiment-rename": Access(VIEWER, get=(), post=(302,)),
+    "invocations:experiment-rename": Access(VIEWER, post=(302,)),
     "invocations:experiment-csv": Access(VIEWER),
     "invocations:experiment-json": Access(VIEWER),
     "invocations:comparisons": Access(VIEWER),

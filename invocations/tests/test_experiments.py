@@ -654,6 +654,6 @@ def test_the_page_plans_begins_watches_stops_names_and_compares(
     table = b"".join(client.get(f"{address}csv/")).decode()  # type: ignore[arg-type]
     assert "of digits_v1.tar.gz: " in table
     other = client_of("operator")
-    assert other.post(f"{address}name/", {"name": "x" * 101}).status_code == 302
+    assert other.post(f"{address}name/", {"name": "x" * 101}).status_code == 400
     experiment.refresh_from_db()
     assert experiment.name == "the first"
