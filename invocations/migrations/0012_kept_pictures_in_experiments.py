@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('invocations', '0010_experiments'),
+        ('invocations', '0011_given_pictures'),
     ]
 
     operations = [
