@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 MOST_PICTURES = 100
 """So many pictures of the test set of each model, or of those kept, are sent: the newest."""
-_MOST_BYTES = 64 << 20
+_MOST_BYTES = 100_000_000
 # Of the pictures of one kind that are held in memory; further ones are not sent.
 _THROTTLED_TRIES = 4
 
