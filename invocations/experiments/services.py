@@ -38,18 +38,18 @@ _UNTOLD_MS = 50.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class ExperimentLimits:
     """The most that a person's experiment may have."""
 
     calls: int
     callers: int
 
 
-def limits_of(user: User) -> Limits:
+def limits_of(user: User) -> ExperimentLimits:
     """By the role: what the settings say for who may run large ones, and for all others."""
     if user.has_perm(MAY_RUN_LARGE):
-        return Limits(settings.EXPERIMENT_CALLS, settings.EXPERIMENT_CALLERS)
-    return Limits(
+        return ExperimentLimits(settings.EXPERIMENT_CALLS, settings.EXPERIMENT_CALLERS)
+    return ExperimentLimits(
         min(settings.EXPERIMENT_CALLS, settings.EXPERIMENT_CALLS_VIEWER),
         min(settings.EXPERIMENT_CALLERS, settings.EXPERIMENT_CALLERS_VIEWER),
     )
