@@ -24,6 +24,8 @@ from container.graph import Graph, GraphError, NotAllowed, parse, reached
 
 MAX_SYMBOL_BYTES = 16 * 1024 * 1024  # ResNet-152's has 0.3 MB
 MAX_JSON_BYTES = 1024 * 1024
+# A label is shown, searched and part of every answer.
+MAX_LABEL_LENGTH = 1_000
 MAX_LABELS_BYTES = 64 * 1024 * 1024
 MAX_LABELS = 1_000_000
 MAX_UNUSED = 16
@@ -396,6 +398,13 @@ def _read_labels(path: Path) -> tuple[tuple[str, ...], list[Note]]:
         raise ArtifactError("bad_labels", f"{path.name} is empty: write one label a line.")
     if len(lines) > MAX_LABELS:
         raise ArtifactError("bad_labels", f"{path.name} has more than {MAX_LABELS:,} lines.")
+    longest = max(lines, key=len)
+    if len(longest) > MAX_LABEL_LENGTH:
+        raise ArtifactError(
+            "bad_labels",
+            f"Line {lines.index(longest) + 1} of {path.name} has {len(longest):,} characters: a "
+            f"label may have {MAX_LABEL_LENGTH:,}.",
+        )
     notes = []
     if "" in lines:  # leaving it out would shift the labels that follow
         count, first = lines.count(""), lines.index("") + 1

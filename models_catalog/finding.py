@@ -3,21 +3,31 @@
 import re
 from typing import Any
 
+from django.db.models import Case, Q, When
 from django.utils.translation import gettext_lazy as _
 
 from core.palette import MOST_OF_A_SOURCE, Hit
 from models_catalog.attention import MAY_LOOK
-from models_catalog.models import RegisteredModel, Version
+from models_catalog.models import Alias, RegisteredModel, Version
 
 _VERSION = re.compile(r"(\S+)\s+v?(\d{1,9})")
 
 
 def models(user: Any, query: str) -> list[Hit]:
-    """Models by a part of their name; the newest where nothing is asked."""
+    """Models by a part of their name, a tag, an alias or the owner's name; else the newest.
+
+    Those that have it in their name come first.
+    """
     if not user.has_perm(MAY_LOOK):
         return []
-    found = RegisteredModel.objects.filter(name__icontains=query) if query else None
-    rows = found.order_by("name") if found is not None else RegisteredModel.objects.newest_first()
+    rows = RegisteredModel.objects.newest_first()
+    if query:
+        named = Q(name__icontains=query)
+        found = named | Q(tag_lines__icontains=query) | Q(owner__username__icontains=query)
+        found |= Q(owner=None, created_by__username__icontains=query)
+        found |= Q(pk__in=Alias.objects.filter(name__icontains=query).values("model"))
+        first = Case(When(named, then=0), default=1)
+        rows = RegisteredModel.objects.filter(found).order_by(first, "name")
     return [
         Hit(model.name, model.get_absolute_url(), "model", _("Model"))
         for model in rows[:MOST_OF_A_SOURCE]

@@ -132,9 +132,9 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             ).filter(
                 person
                 | Q(note__icontains=word)
-                | Q(file_name__icontains=word)
+                | _as_found("file_name", word)
                 | Q(metadata_text__icontains=word)
-                | Q(label_file__in=LabelFile.objects.filter(text__icontains=word))
+                | Q(label_file__in=LabelFile.objects.filter(_as_found("text", word)))
             )
             versions |= Version.objects.with_checksum(word)
             found &= (
@@ -216,6 +216,18 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 NO_VERSION, IN_PROGRESS = "none", "validating"
 _MOST_WORDS = 6
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _as_found(column: str, word: str) -> Q:
+    """Rows with the word in a text that comes from a file, where letters may be decomposed (NFD).
+
+    macOS writes names so, and labels are kept as the archive has them.
+    """
+    forms = {unicodedata.normalize(form, word) for form in ("NFC", "NFD")}
+    found = Q()
+    for one in sorted(forms):
+        found |= Q(**{f"{column}__icontains": one})
+    return found
 
 
 def _calls() -> models.QuerySet[Any]:

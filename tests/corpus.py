@@ -456,6 +456,7 @@ CORPUS: dict[str, tuple[Make, str]] = {
         "bad_shapes",
     ),
     "labels that are binary": (put(SYNSET, bytes(range(256))), "bad_labels"),
+    "a label of a megabyte": (put(SYNSET, "cat\n" + "x" * 1_000_000 + "\n"), "bad_labels"),
     "labels that are empty": (put(SYNSET, ""), "bad_labels"),
     "too few labels": (put(SYNSET, "cat\n"), "bad_labels"),
     "too many labels": (put(SYNSET, "".join(f"l{n}\n" for n in range(4))), "bad_labels"),

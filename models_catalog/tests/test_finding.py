@@ -1,6 +1,7 @@
 """Models are found by what is known of them, on the page and by the API alike."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from django.utils import timezone
 from accounts import roles
 from endpoints.models import Endpoint
 from invocations.models import Invocation
-from models_catalog import aliases
+from models_catalog import aliases, finding
 from models_catalog.models import LabelFile, RegisteredModel, Version
 from models_catalog.tests.test_api_reading import V1, got, made, viewer
 
@@ -126,3 +127,28 @@ def test_a_list_says_alias_and_last_call_by_as_many_queries_for_any_number(
     assert before[0] <= 12
     page = browser.get("/models/?q=ant").content.decode()
     assert "production v1" in page
+
+
+def test_labels_and_file_names_are_found_however_their_letters_are_composed(
+    viewer: Client,
+) -> None:
+    """macOS decomposes: `기` is one character there, or two."""
+    apart = unicodedata.normalize("NFD", "고양이")
+    made("zoo", label_file=LabelFile.of([apart, "dog"]))
+    made("named", file_name=f"{apart}.tar.gz")
+    for text in ("고양이", apart):
+        found = got(viewer, f"/models?search={quote(text)}")["items"]
+        assert {one["name"] for one in found} == {"zoo", "named"}
+
+
+def test_the_search_of_the_site_finds_models_by_tag_alias_and_owner(
+    viewer: Client, user_in: Any
+) -> None:
+    ann = user_in(roles.OPERATOR)
+    RegisteredModel.objects.create(name="tagged", tag_lines="\nann-arbor\n")
+    RegisteredModel.objects.create(name="owned", owner=ann)
+    RegisteredModel.objects.create(name="operator-net", created_by=None)
+    assert [hit.label for hit in finding.models(ann, "arbor")] == ["tagged"]
+    # Those that are named so come first.
+    found = [hit.label for hit in finding.models(ann, ann.get_username()[:8])]
+    assert found == ["operator-net", "owned"]
