@@ -19,11 +19,7 @@ class Storage(Noun):
         return StorageUsage.of(answer.document(), self._portal)
 
     def set_quota(self, name: str, gigabytes: int | None) -> PersonUsage:
-        """Give a person a quota; 0: no limit, None: the usual one. For admins.
-
-        >>> portal.storage.set_quota("admin", None).own_quota
-        False
-        """
+        """Give a person a quota; 0: no limit, None: the usual one. For admins."""
         document = {"gigabytes": gigabytes}
         answer = self._transport.call("PUT", f"/storage/people/{part(name)}", document=document)
         return PersonUsage.of(answer.document(), self._portal)
