@@ -396,11 +396,20 @@ _OF_VARIANT = {
     *("VariantName", "ModelName", "InstanceType", "InitialInstanceCount", "InitialVariantWeight"),
 }
 _PRESETS: Sequence[object] = ({}, [], None, False, "", {"ModelCacheSetting": "Enabled"})
+# BC MetricsConfig: what counts where a config says nothing of it; AWS answers all or some of it.
+_PRESET_METRICS: Mapping[str, object] = {
+    "EnableDetailedObservability": True,
+    "EnableEnhancedMetrics": False,
+    "MetricPublishFrequencyInSeconds": 60,
+}
 
 
 def _extras(answer: Mapping[str, Any], known: set[str]) -> tuple[str, ...]:
     """The settings in an answer that are neither known nor AWS's preset."""
     given = {name for name, value in answer.items() if value not in _PRESETS}
+    metrics = answer.get("MetricsConfig")
+    if isinstance(metrics, Mapping) and metrics.items() <= _PRESET_METRICS.items():
+        given.discard("MetricsConfig")
     return tuple(sorted(given - known - {"ResponseMetadata", "DeploymentRecommendation"}))
 
 

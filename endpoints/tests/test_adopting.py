@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from activity.models import Event
 from core import errors
-from endpoints import adopting, services
+from endpoints import adopting, sagemaker, services
 from endpoints.models import Endpoint, Orphan, Resource, Revision, Running
 from endpoints.services import SettingsChange
 from endpoints.tests.account import Account
@@ -210,3 +210,19 @@ def test_the_page_adopts_or_says_why_not(
     assert "demo belongs to the portal now." in answer.content.decode()
     assert not Orphan.objects.there().exists()
     assert Endpoint.objects.get().created_by == django_user_model.objects.get()
+
+
+@pytest.mark.parametrize(
+    ("given", "extras"),
+    [
+        ({"EnableDetailedObservability": True}, ()),
+        ({"EnableDetailedObservability": True, "MetricPublishFrequencyInSeconds": 60}, ()),
+        ({"EnableDetailedObservability": False}, ("MetricsConfig",)),
+        ({"EnableDetailedObservability": True, "EnableEnhancedMetrics": True}, ("MetricsConfig",)),
+        ({"MetricPublishFrequencyInSeconds": 10}, ("MetricsConfig",)),
+    ],
+)
+def test_what_aws_presets_for_metrics_is_nobodys_setting(
+    given: dict[str, object], extras: tuple[str, ...]
+) -> None:
+    assert sagemaker._extras({"MetricsConfig": given}, set()) == extras
