@@ -188,8 +188,28 @@ def over_time(
         unit_name=unit_name,
         ticks=ticks,
         across=_("Time (%(zone)s)") % {"zone": timezone.get_current_timezone_name()},
-        marks=[(_number(place(mark.at)), mark.sign, mark.label) for mark in seen],
+        marks=_apart([(place(mark.at), mark) for mark in seen]),
     )
+
+
+#: Signs nearer than so many percent of the width would cover each other.
+_APART = 4.0
+
+
+def _apart(marks: Sequence[tuple[float, Mark]]) -> list[tuple[str, str, str]]:
+    """The marks with their places; those that are close share a line: 1–3."""
+    groups: list[list[tuple[float, Mark]]] = []
+    for one in sorted(marks, key=lambda pair: pair[0]):
+        if groups and one[0] - groups[-1][0][0] < _APART:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    found = []
+    for group in groups:
+        (at, first), (_last_at, last) = group[0], group[-1]
+        sign = first.sign if len(group) == 1 else f"{first.sign}–{last.sign}"
+        found.append((_number(at), sign, " · ".join(mark.label for _at, mark in group)))
+    return found
 
 
 def over_classes(

@@ -200,6 +200,44 @@ def call(page: Any) -> str:
     return str(new[0])
 
 
+def call_side_by_side(page: Any) -> str:
+    """Call all versions of digits, and another model, with one sample; gives the answers' page."""
+    page.goto("/models/digits/")
+    links = page.eval_on_selector_all("a[href]", "all => all.map((one) => one.href)")
+    page.goto(next(link for link in links if "/invoke/?" in link))
+    page.locator("details:has(#others) > summary").click()
+    page.locator("#others").fill("digits:1, shapes:1")
+    page.locator("main button:has(img)").nth(2).click()
+    link = page.locator("#answer a[href*='/invoke/side/']").first
+    link.wait_for()
+    path = link.evaluate("(one) => one.pathname")
+    page.goto(path)
+    _wait_until_still(page)
+    return str(path)
+
+
+def experiment(page: Any) -> str:
+    """Make 300 calls of the demo's models; gives the page of the experiment."""
+    page.goto("/invoke/experiments/new/")
+    fields = {"models": "digits:*, shapes:1", "calls": "300", "draw": "zipf:1.1", "name": "Zipf"}
+    for name, value in fields.items():
+        page.locator(f"[name={name}]").fill(value)
+    page.locator("form.card .button.primary").click()
+    page.wait_for_url(re.compile(r"/invoke/experiments/\w{20,}/$"))
+    _wait_until_still(page)
+    return urlsplit(page.url).path
+
+
+def _wait_until_still(page: Any) -> None:
+    """Until no part of the page asks for itself again."""
+    deadline = time.monotonic() + 180
+    while page.locator("[hx-trigger*=every]").count():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{page.url} was not done within 180 s.")
+        page.wait_for_timeout(500)
+        page.reload()
+
+
 def _answers(page: Any) -> list[str]:
     """Addresses of calls that a page links to."""
     links = page.eval_on_selector_all("a[href]", "all => all.map((one) => one.pathname)")
@@ -269,7 +307,7 @@ def opened(
 
 
 def take_readme(browser: Any, found: Portal, folder: Path) -> None:
-    """catalog, endpoint and answer, in both languages, below MOST_BYTES each."""
+    """The pictures of both READMEs, below MOST_BYTES each."""
     for language in LANGUAGES:
         with opened(browser, found.url, language, 1280, 760, scale=1.5) as page:
             log_in(page, found)
@@ -278,7 +316,14 @@ def take_readme(browser: Any, found: Portal, folder: Path) -> None:
             endpoint = next((one for one in links if re.fullmatch(r"/endpoints/\d+/", one)), "")
             if not endpoint:
                 raise SystemExit("The stack has no endpoint to take a picture of.")
-            subjects = {"catalog": "/models/", "endpoint": endpoint, "answer": call(page)}
+            subjects = {
+                "catalog": "/models/",
+                "endpoint": endpoint,
+                "answer": call(page),
+                "side-by-side": call_side_by_side(page),
+                "experiment": experiment(page),
+                "metrics": f"{endpoint}metrics/?range=1h",
+            }
             for name, path in subjects.items():
                 page.goto(path)
                 page.emulate_media(color_scheme="light", reduced_motion="reduce")

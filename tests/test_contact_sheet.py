@@ -9,9 +9,8 @@ from stack.layout import ROOT
 from tests.contact_sheet import LANGUAGES, MOST_BYTES, has_korean_font, kind, sheet
 
 PICTURES = ROOT / "docs" / "pictures"
-NAMES = [
-    f"{name}{ending}.png" for name in ("catalog", "endpoint", "answer") for ending in ("", ".ko")
-]
+OF = ("catalog", "endpoint", "answer", "side-by-side", "experiment", "metrics")
+NAMES = [f"{name}{ending}.png" for name in OF for ending in ("", ".ko")]
 
 
 @pytest.mark.parametrize("name", NAMES)

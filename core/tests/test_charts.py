@@ -120,6 +120,18 @@ def test_what_happened_is_marked_where_it_happened() -> None:
     assert chart.marks == [("25", "1", "Deployed.")]
 
 
+def test_marks_that_would_cover_each_other_share_a_line() -> None:
+    minute = timedelta(minutes=1)
+    marks = [
+        Mark(BEGIN + HOUR + 2 * minute, "3", "c"),
+        Mark(BEGIN + HOUR, "1", "a"),
+        Mark(BEGIN + HOUR + minute, "2", "b"),
+        Mark(BEGIN + 2 * HOUR, "4", "d"),
+    ]
+    chart = over_time(Series("calls", [1, 2, 3, 4]), marks=marks)
+    assert chart.marks == [("25", "1–3", "a · b · c"), ("50", "4", "d")]
+
+
 def test_times_are_round_ones_of_the_readers_zone() -> None:
     with timezone.override("Asia/Seoul"):  # begins at 5:00
         chart = over_time(Series("calls", list(range(24))))

@@ -85,6 +85,6 @@ def test_the_picture_of_the_flow_has_the_words_of_the_glossary(language: str) ->
 @pytest.mark.parametrize("page", [ENGLISH, KOREAN], ids=lambda page: page.name)
 def test_its_pictures_are_there(page: Path) -> None:
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", _text(page))
-    assert len(pictures) == 4
+    assert len(pictures) == 7
     missing = [name for name in pictures if not (ROOT / name).is_file()]
     assert not missing, f"Make them with `make pictures`: {missing}"
