@@ -24,8 +24,8 @@ from activity.services import record
 from core import clock
 from core.lease import Lease, Leased, LeaseLost, LeaseQuerySet
 from core.tests.locked import locked_by_another_program
-from endpoints.models import Endpoint
-from invocations.models import AnswerComparison, Invocation
+from endpoints.models import Endpoint, Orphan, OrphanLook, Resource
+from invocations.models import AnswerComparison, Experiment, Invocation
 from models_catalog.models import AliasMirror, RegisteredModel, StoreComparison, Upload, Version
 from notices.models import Delivery, Webhook
 from tests.together import together
@@ -90,12 +90,31 @@ def _answer_comparison() -> AnswerComparison:
     return AnswerComparison.objects.create(endpoint=_endpoint(), one=one, other=other)
 
 
+def _experiment() -> Experiment:
+    return Experiment.objects.create(
+        endpoint=_endpoint(), named="digits:*", targets=[], calls=1, callers=1, seed=1
+    )
+
+
+def _orphan() -> Orphan:
+    return Orphan.objects.create(
+        kind=Resource.Kind.MODEL,
+        name=f"stray-{Orphan.objects.count()}",
+        made_at=clock.now(),
+        found_at=clock.now(),
+        state=Orphan.State.DELETING,
+    )
+
+
 # How a row is made that is due; a new leased model gets its line here.
 MAKE: dict[type[Leased], Callable[[], Any]] = {
     Version: _version,
     Endpoint: _endpoint,
     Invocation: _invocation,
     AnswerComparison: _answer_comparison,
+    Experiment: _experiment,
+    Orphan: _orphan,
+    OrphanLook: OrphanLook.objects.create,
     AliasMirror: _alias_mirror,
     Upload: _upload,
     Delivery: _delivery,

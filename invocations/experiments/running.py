@@ -258,7 +258,7 @@ class Callers:
         self, lease: Lease[Experiment], ending: threading.Event, threads: list[threading.Thread]
     ) -> None:
         """Write the row until no thread makes calls any more."""
-        written = time.monotonic()
+        written = looked = time.monotonic()
         every_s = WRITE_EVERY_S
         end_by = None
         while any(thread.is_alive() for thread in threads):
@@ -270,12 +270,14 @@ class Callers:
                     return
             if self._broken is not None:
                 self._halt()
+            # A wish to stop does not wait for a slow database to write the row.
+            if time.monotonic() - looked >= WRITE_EVERY_S:
+                self._halt_if_wanted()
+                looked = time.monotonic()
             if self._short.is_set() or time.monotonic() - written >= every_s:
                 self._short.clear()
                 began = time.monotonic()
                 try:
-                    if self._stop_wanted():
-                        self._halt()
                     self._write(lease)
                 except DatabaseError as error:
                     # Calls begin as long as the row allows it; then they wait.
@@ -283,6 +285,14 @@ class Callers:
                     connection.close_if_unusable_or_obsolete()
                 written = time.monotonic()
                 every_s = max(WRITE_EVERY_S, _SHARE_OF_WRITING * (written - began))
+
+    def _halt_if_wanted(self) -> None:
+        try:
+            if self._stop_wanted():
+                self._halt()
+        except DatabaseError as error:
+            log.warning("Whether an experiment is to stop is not known yet: %s", error)
+            connection.close_if_unusable_or_obsolete()
 
     def _stop_wanted(self) -> bool:
         mine = Experiment.objects.filter(pk=self._experiment.pk)

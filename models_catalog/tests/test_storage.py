@@ -176,7 +176,7 @@ def test_the_page_says_who_takes_up_how_much(
     client_of: Callable[[str], Client], settings: Any, anna: User
 ) -> None:
     client = client_of("viewer")
-    assert "Nobody has uploaded an archive yet" in client.get(PAGE).content.decode()
+    assert "There is no archive in the store yet" in client.get(PAGE).content.decode()
     settings.USER_QUOTA_GB = 1
     _version("digits", anna)
     page = client.get(PAGE).content.decode()
