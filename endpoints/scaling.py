@@ -16,7 +16,6 @@ from core.jobs import enqueue_on_commit
 from core.sentences import phrase
 from endpoints.limits import Limits
 from endpoints.models import Endpoint
-from endpoints.services import ADVANCE
 
 #: A day, in seconds: a longer cooldown is a mistake.
 LONGEST_COOLDOWN_S = 86_400
@@ -86,7 +85,7 @@ def _go_on(row: Endpoint) -> None:
     starts = phrase("AWS is being asked for it.").named("endpoint.scaling_starts")
     row.say(failure=None, hint=starts)
     row.save()
-    enqueue_on_commit(ADVANCE, row.pk)
+    enqueue_on_commit("endpoints.tasks.advance", row.pk)
 
 
 def _check(limits: Limits) -> None:

@@ -242,8 +242,8 @@ class Machine(RuleBasedStateMachine):
 
     # --- what the database lost, and what others left
 
-    @rule(name=st.sampled_from(NAMES))
-    def the_database_loses(self, name: str) -> None:
+    @rule(name=st.sampled_from(NAMES), adopted=st.booleans())
+    def the_database_loses(self, name: str, adopted: bool) -> None:
         """As a restored one does: what was made stays in the account, and no row knows it."""
         row = self._living(name)
         quiet = name not in self.account.moving and row is not None and not row.updating
@@ -253,6 +253,14 @@ class Machine(RuleBasedStateMachine):
             self.account.policies.pop(row.name, None)
             row.delete()
             self.taken["lost"] += 1
+            for one in self._look_for_orphans() if adopted else ():
+                if (one.kind, one.name) == (Resource.Kind.ENDPOINT, name):
+                    self._adopt(one)
+
+    def _adopt(self, one: Orphan) -> None:
+        with contextlib.suppress(ValidationError):
+            adopting.adopt(orphan=one, actor=None)
+            self.taken["adopted"] += 1
 
     def _look_for_orphans(self) -> list[Orphan]:
         look = orphans.the_look()
@@ -270,11 +278,10 @@ class Machine(RuleBasedStateMachine):
         found = self._look_for_orphans()
         if found:
             one = found[which % len(found)]
-            with contextlib.suppress(ValidationError):
-                if adopted:
-                    adopting.adopt(orphan=one, actor=None)
-                    self.taken["adopted"] += 1
-                else:
+            if adopted:
+                self._adopt(one)
+            else:
+                with contextlib.suppress(ValidationError):
                     orphans.request_deletion(orphans=[one], actor=None)
         self._delete_orphans(rounds, fault)
 
