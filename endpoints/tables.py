@@ -5,7 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -14,7 +14,7 @@ from activity.models import Event
 from core import clock
 from core.tables import Choice, Column, Search, Table
 from endpoints import last_calls, prices
-from endpoints.models import Endpoint, EndpointQuerySet, Revision
+from endpoints.models import Endpoint, EndpointQuerySet, Orphan, Resource, Revision
 from endpoints.prices import Total
 from models_catalog.models import Version, VersionQuerySet
 
@@ -98,6 +98,20 @@ def with_money(table: Table) -> Total:
         row.idle_days = idle.days if row.has_instances else 0
         row.forgotten = row.has_instances and idle >= IDLE_TOLD
     return known.total(table.matching)
+
+
+def torn_down_and_beside() -> tuple[int, int]:
+    """How many were torn down, and how many endpoints are beside the portal's; one query."""
+    there = Orphan.objects.there().filter(kind=Resource.Kind.ENDPOINT)
+
+    def counted(what: str, rows: QuerySet[Any]) -> QuerySet[Any]:
+        named = rows.order_by().values(what=Value(what))
+        found: QuerySet[Any] = named.annotate(count=Count("pk")).values_list("what", "count")
+        return found
+
+    rows = counted("torn_down", Endpoint.objects.gone())
+    counts = dict(rows.union(counted("beside", there), all=True))
+    return counts.get("torn_down", 0), counts.get("beside", 0)
 
 
 def torn_down(request: HttpRequest) -> Table:

@@ -27,7 +27,7 @@ from endpoints.forms import (
     TeardownForm,
     TeardownOfManyForm,
 )
-from endpoints.models import Endpoint, Orphan, Resource, Revision
+from endpoints.models import Endpoint, Revision
 from endpoints.tabs import list_tabs
 from models_catalog.models import Version
 
@@ -51,7 +51,7 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
     for endpoint in table.rows:
         endpoint.servable = stores[endpoint.bucket, endpoint.prefix]
     total = tables.with_money(table)
-    torn_down = Endpoint.objects.gone().count()
+    torn_down, beside = tables.torn_down_and_beside()
     context = {
         "table": table,
         "total": total,
@@ -59,7 +59,7 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
         "may_tear_down": request.user.has_perm(end_dates.MAY_TEAR_DOWN),
         "none": not table.filtered and not table.total,
         "tabs": list_tabs(request, torn_down=torn_down),
-        "beside": Orphan.objects.there().filter(kind=Resource.Kind.ENDPOINT).count(),
+        "beside": beside,
     }
     return render(request, "endpoints/list.html", context)
 

@@ -140,9 +140,7 @@ ACCESS: dict[str, Access] = {
     "models_catalog:alias-undo": Access(OPERATOR, get=(), post=(302,)),
     "models_catalog:try": Access(OPERATOR, get=(200, 404)),  # 404 without DEMO_ARCHIVE
     # --- endpoints
-    "endpoints:list": Access(
-        VIEWER, queries=13, why="it counts what was torn down, and what is beside the portal's"
-    ),
+    "endpoints:list": Access(VIEWER),
     "endpoints:teardown-of-many": Access(ADMIN, get=(200, 302), post=(200, 302, 400)),
     "endpoints:orphans": Access(VIEWER),
     "endpoints:orphans-live": Access(VIEWER),

@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from core import clock
-from endpoints import services
-from endpoints.models import Endpoint, Resource
+from endpoints import services, tables
+from endpoints.models import Endpoint, Orphan, Resource
 from invocations.models import Invocation
 
 
@@ -62,7 +62,7 @@ def test_who_made_it_and_what_it_can_serve(
     for number in range(1, 4):
         make_version("digits", number, bucket="b", prefix="", key=f"digits_v{number}.tar.gz")
     client = client_of("viewer")
-    with django_assert_max_num_queries(13):  # one counts what is beside the portal's endpoints
+    with django_assert_max_num_queries(12):
         answer = client.get("/endpoints/")
     page = answer.content.decode()
     assert {row.servable for row in answer.context["table"].rows} == {3}
@@ -239,3 +239,14 @@ def test_others_have_nothing_to_tear_several_down_with(
     assert 'name="pk"' not in client.get("/endpoints/").content.decode()
     answer = client.post("/endpoints/teardown/", {"pk": [some["a"].pk], "typed_names": "a"})
     assert answer.status_code == 403
+
+
+def test_what_was_torn_down_and_what_is_beside_are_counted_apart(some: dict[str, Endpoint]) -> None:
+    assert tables.torn_down_and_beside() == (Endpoint.objects.gone().count(), 0)
+    for number, state in enumerate((Orphan.State.FOUND, Orphan.State.GONE)):
+        Orphan.objects.create(
+            kind=Resource.Kind.ENDPOINT, name=f"stray-{number}", made_at=clock.now(),
+            found_at=clock.now(), state=state,
+        )  # fmt: skip
+    Endpoint.objects.update(gone_at=clock.now())
+    assert tables.torn_down_and_beside() == (Endpoint.objects.count(), 1)
