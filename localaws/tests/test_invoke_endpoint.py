@@ -442,6 +442,59 @@ def test_variants_share_traffic_by_weight(hosting, name, tmp_path):
     hosting.delete(name)
 
 
+def test_an_update_adds_keeps_and_removes_variants(hosting, name, tmp_path):
+    hosting.put_model(tmp_path, "a.tar.gz")
+    hosting.create(name)
+
+    def move_to(config, *, retain=False, **weights):
+        variants = [
+            {
+                "VariantName": variant,
+                "ModelName": name,
+                "InstanceType": kind,
+                "InitialInstanceCount": 1,
+                "InitialVariantWeight": weight,
+            }
+            for variant, (kind, weight) in weights.items()
+        ]
+        hosting.sagemaker.create_endpoint_config(
+            EndpointConfigName=config, ProductionVariants=variants
+        )
+        hosting.sagemaker.update_endpoint(
+            EndpointName=name, EndpointConfigName=config, RetainAllVariantProperties=retain
+        )
+        found = hosting.settled(name)
+        assert found["EndpointConfigName"] == config
+        return {one["VariantName"]: one for one in found["ProductionVariants"]}
+
+    def takes(variant):
+        return hosting.invoke(name, "a.tar.gz", TargetVariant=variant)["InvokedProductionVariant"]
+
+    found = move_to(name + "-2", AllTraffic=("ml.m5.xlarge", 0.0), small=("ml.m5.large", 1.0))
+    assert list(found) == ["AllTraffic", "small"]
+    assert [takes(one) for one in found] == ["AllTraffic", "small"]
+    hosting.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=name,
+        DesiredWeightsAndCapacities=[{"VariantName": "small", "DesiredWeight": 3.0}],
+    )
+    hosting.settled(name)
+    found = move_to(
+        name + "-3", retain=True, small=("ml.c5.large", 1.0), other=("ml.m5.large", 2.0)
+    )
+    assert {one: found[one]["CurrentWeight"] for one in found} == {"small": 3.0, "other": 2.0}
+    assert [takes(one) for one in found] == ["small", "other"]
+    with pytest.raises(ClientError, match="Variant AllTraffic not found"):
+        takes("AllTraffic")
+    seen = hosting.process.client("cloudwatch").list_metrics(
+        Namespace="AWS/SageMaker",
+        MetricName="Invocations",
+        Dimensions=[{"Name": "EndpointName", "Value": name}],
+    )["Metrics"]
+    dimensions = [{d["Name"]: d["Value"] for d in one["Dimensions"]} for one in seen]
+    assert {one["VariantName"] for one in dimensions} == {"AllTraffic", "small", "other"}
+    hosting.delete(name)
+
+
 def test_a_single_model_endpoint_takes_no_target(hosting, name, tmp_path):
     hosting.put_model(tmp_path, "only.tar.gz")
     url = f"s3://{hosting.bucket}/models/only.tar.gz"
