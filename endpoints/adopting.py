@@ -25,6 +25,7 @@ from endpoints.models import Endpoint, Orphan, Resource, Revision, name_taken, v
 from endpoints.orphans import what
 from endpoints.sagemaker import SageMakerConfig, SageMakerEndpoint, SageMakerModel
 from endpoints.services import note_revision, step_soon
+from endpoints.variants import MOST_VARIANTS, Variants, as_json, with_types
 from models_catalog.models import Version
 
 
@@ -47,6 +48,12 @@ class Whole:
         """How many instances run."""
         count = self.endpoint.instance_count
         return self.config.instance_count if count is None else count
+
+    @property
+    def variants(self) -> Variants:
+        """Those that run, where they are not the one that nobody named."""
+        seen = self.endpoint.variants or self.config.variants
+        return with_types(seen, self.config.variants)
 
 
 def described(name: str) -> Whole:
@@ -128,9 +135,9 @@ def _misfits(found: Whole) -> list[str]:
     if Resource.State.of_sagemaker(found.endpoint.status) != Resource.State.IN_SERVICE:
         said = _("Its state is %(state)s; it must be InService.")
         problems.append(said % {"state": found.endpoint.status})
-    if found.config.variant != sagemaker.VARIANT:
-        said = _("Its variant is called %(variant)s; the portal's is %(ours)s.")
-        problems.append(said % {"variant": found.config.variant, "ours": sagemaker.VARIANT})
+    if len(found.config.variants) > MOST_VARIANTS:
+        said = _("It has more variants than the %(most)s that the portal shows.")
+        problems.append(said % {"most": MOST_VARIANTS})
     if not found.config.instance_type or not found.config.instance_count:
         problems.append(_("It does not run on instances of its own."))
     problems += model_misfits(found.model)
@@ -161,7 +168,7 @@ def _known_stores() -> set[tuple[str, str]]:
 def _new_row(found: Whole, actor: User | None) -> Endpoint:
     bucket, prefix = found.store
     count = found.count
-    scaled = count != found.config.instance_count
+    scaled = count != found.config.instance_count or found.variants != found.config.variants
     endpoint = Endpoint(
         name=found.endpoint.name,
         bucket=bucket,
@@ -174,7 +181,10 @@ def _new_row(found: Whole, actor: User | None) -> Endpoint:
         model_given=found.model.name,
         config_given=found.config.name,
         config_in_use=found.config.name,
+        variants=as_json(found.variants),
+        config_variants=as_json(found.config.variants) if scaled else None,
         running_count=found.endpoint.instance_count,
+        running_variants=as_json(found.variants),
         state=Endpoint.State.IN_SERVICE,
         sagemaker_status=found.endpoint.status,
         created_by=actor,

@@ -1,7 +1,7 @@
 """Application Auto Scaling: let AWS change how many instances an endpoint has, and see what it did.
 
-The scalable target is the endpoint's one variant. Its policy keeps the calls of a minute for each
-instance near a target. Both calls that set something also change what is there, so that they can be
+The scalable target is a variant. Its policy keeps the calls of a minute for each instance near a
+target. Both calls that set something also change what is there, so that they can be
 made again after a crash.
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 from core import aws, errors
 from core.sentences import Sentence, phrase
 from endpoints.limits import Limits
-from endpoints.sagemaker import VARIANT, Call
+from endpoints.sagemaker import Call
+from endpoints.variants import ALONE
 
 POLICY = "mme-portal"
 _METRIC = "SageMakerVariantInvocationsPerInstance"
@@ -52,10 +53,10 @@ class Activity:
         return self.status == "Successful"
 
 
-def _key(name: str) -> dict[str, str]:
+def _key(name: str, variant: str) -> dict[str, str]:
     return {
         "ServiceNamespace": "sagemaker",
-        "ResourceId": f"endpoint/{name}/variant/{VARIANT}",
+        "ResourceId": f"endpoint/{name}/variant/{variant}",
         "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
     }
 
@@ -68,16 +69,16 @@ def _translated(doing: Sentence) -> AbstractContextManager[None]:
     return aws.translated(doing, first)
 
 
-def register_call(*, name: str, limits: Limits) -> Call:
+def register_call(*, name: str, limits: Limits, variant: str = ALONE) -> Call:
     """The call that lets autoscaling change the number of instances, or sets other limits.
 
     A number outside of them is changed at once (API: RegisterScalableTarget).
     """
-    arguments: dict[str, Any] = {**_key(name), "MinCapacity": limits.least}
+    arguments: dict[str, Any] = {**_key(name, variant), "MinCapacity": limits.least}
     return _call("register_scalable_target", arguments | {"MaxCapacity": limits.most})
 
 
-def policy_call(*, name: str, limits: Limits) -> Call:
+def policy_call(*, name: str, limits: Limits, variant: str = ALONE) -> Call:
     """The call that sets when the number of instances is changed."""
     tracking = {
         "TargetValue": float(limits.target),
@@ -87,51 +88,53 @@ def policy_call(*, name: str, limits: Limits) -> Call:
     }
     arguments: dict[str, Any] = {
         "PolicyName": POLICY,
-        **_key(name),
+        **_key(name, variant),
         "PolicyType": "TargetTrackingScaling",
         "TargetTrackingScalingPolicyConfiguration": tracking,
     }
     return _call("put_scaling_policy", arguments)
 
 
-def deregister_call(*, name: str) -> Call:
+def deregister_call(*, name: str, variant: str = ALONE) -> Call:
     """The call that ends autoscaling; its policies go with it, the number of instances stays."""
-    return _call("deregister_scalable_target", _key(name))
+    return _call("deregister_scalable_target", _key(name, variant))
 
 
 def _call(method: str, arguments: Mapping[str, Any]) -> Call:
     return Call(method, arguments, service="application-autoscaling")
 
 
-def register(*, name: str, limits: Limits) -> None:
+def register(*, name: str, limits: Limits, variant: str = ALONE) -> None:
     """Make the `register_call`; again, it changes nothing. Raises one of :mod:`core.errors`."""
     with _translated(phrase("letting the endpoint %(name)s be scaled", name=name)):
-        register_call(name=name, limits=limits).make()
+        register_call(name=name, limits=limits, variant=variant).make()
 
 
-def put_policy(*, name: str, limits: Limits) -> None:
+def put_policy(*, name: str, limits: Limits, variant: str = ALONE) -> None:
     """Make the `policy_call`; raises NotFound where the target cannot be seen (yet)."""
     with _translated(phrase("setting when the endpoint %(name)s is scaled", name=name)):
-        policy_call(name=name, limits=limits).make()
+        policy_call(name=name, limits=limits, variant=variant).make()
 
 
-def deregister(*, name: str) -> None:
+def deregister(*, name: str, variant: str = ALONE) -> None:
     """Make the `deregister_call`; raises NotFound where the endpoint is not scaled."""
     with _translated(phrase("ending the autoscaling of the endpoint %(name)s", name=name)):
-        deregister_call(name=name).make()
+        deregister_call(name=name, variant=variant).make()
 
 
-def has_policy(name: str) -> bool:
+def has_policy(name: str, variant: str = ALONE) -> bool:
     """Whether the endpoint is scaled by the portal's policy; a policy has a target."""
     with _translated(phrase("looking at the autoscaling of the endpoint %(name)s", name=name)):
-        found = aws.autoscaling().describe_scaling_policies(PolicyNames=[POLICY], **_key(name))
+        found = aws.autoscaling().describe_scaling_policies(
+            PolicyNames=[POLICY], **_key(name, variant)
+        )
     return bool(found["ScalingPolicies"])
 
 
-def activities(name: str) -> list[Activity]:
+def activities(name: str, variant: str = ALONE) -> list[Activity]:
     """What autoscaling did with the endpoint of late, the oldest first; at most a page of it."""
     with _translated(phrase("asking how the endpoint %(name)s was scaled", name=name)):
-        found = aws.autoscaling().describe_scaling_activities(**_key(name), MaxResults=50)
+        found = aws.autoscaling().describe_scaling_activities(**_key(name, variant), MaxResults=50)
     return [_activity(one) for one in reversed(found["ScalingActivities"])]
 
 

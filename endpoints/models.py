@@ -16,9 +16,10 @@ from django.utils.translation import gettext_lazy as _
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
-from endpoints import last_calls
+from endpoints import last_calls, variants
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
+from endpoints.variants import ProductionVariant, Variants
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
 valid_endpoint_name = RegexValidator(
@@ -48,13 +49,39 @@ def name_taken_until_gone(name: str) -> str:
 
 @dataclass(frozen=True)
 class Running:
-    """How many instances of which type; 0 and an empty type where SageMaker does not say."""
+    """How many instances of which type; 0 and an empty type where SageMaker does not say.
+
+    ``variants``: each of them, where it is not the one that nobody named. Then the count is that of
+    all, and the type has the types of all.
+    """
 
     instance_count: int
     instance_type: str
+    variants: Variants = ()
+
+    @classmethod
+    def of(cls, rows: Variants) -> Self:
+        """What several variants are together."""
+        return cls(variants.count_of(rows), variants.types_of(rows), rows)
+
+    @property
+    def parts(self) -> Variants:
+        """Its variants, the one without a name of its own too."""
+        alone = ProductionVariant(variants.ALONE, self.instance_type, self.instance_count)
+        return self.variants or (alone,)
+
+    @property
+    def shares(self) -> list[tuple[ProductionVariant, int]]:
+        """Each variant, and which share of the calls it gets, in percent."""
+        return [(one, variants.share_of(one, self.variants)) for one in self.variants]
 
     def __str__(self) -> str:
-        return f"{self.instance_count} × {self.instance_type}".rstrip()
+        if not self.variants:
+            return f"{self.instance_count} × {self.instance_type}".rstrip()
+        return ", ".join(
+            f"{one.name} {one.instance_count} × {one.instance_type}".rstrip() + f" ({share} %)"
+            for one, share in self.shares
+        )
 
 
 class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin compares the parents
@@ -205,6 +232,12 @@ class Endpoint(OldStatus, Leased):
     role_arn = models.CharField(max_length=2048)
     instance_type = models.CharField(max_length=40)
     instance_count = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+    variants = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Its variants (endpoints/variants.py); none: one of the type and count above. "
+        "Else those are the types and the number of all.",
+    )
 
     # A change need not make a new SageMaker model or config: those of an earlier revision are
     # used on then. None: they are of this revision.
@@ -212,6 +245,11 @@ class Endpoint(OldStatus, Leased):
     config_revision = models.PositiveIntegerField(null=True, blank=True)
     config_count = models.PositiveIntegerField(
         null=True, blank=True, help_text="What the config says, where the count alone was changed."
+    )
+    config_variants = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="What the config says of variants whose counts or weights alone were changed.",
     )
     model_given = models.CharField(
         max_length=63,
@@ -262,6 +300,9 @@ class Endpoint(OldStatus, Leased):
     )
     running_count = models.PositiveIntegerField(
         null=True, blank=True, help_text="How many instances SageMaker says run, as last seen."
+    )
+    running_variants = models.JSONField(
+        null=True, blank=True, help_text="The same of each variant, with its weight."
     )
     failure = models.TextField(blank=True, help_text="Why it stopped, as an English sentence.")
     failure_code = models.JSONField(
@@ -381,18 +422,32 @@ class Endpoint(OldStatus, Leased):
     @property
     def requested(self) -> "Running":
         """What was requested in the portal."""
-        return Running(self.instance_count, self.instance_type)
+        return _size(self)
+
+    @property
+    def in_config(self) -> "Running":
+        """What its config says, which is what an endpoint begins with."""
+        if self.config_variants is not None:
+            return Running.of(variants.from_json(self.config_variants))
+        if self.config_count is None or self.variants is not None:
+            return self.requested
+        return Running(self.config_count, self.instance_type)
 
     @property
     def running(self) -> "Running":
         """What runs now, as last seen; what was asked for where nothing was seen yet."""
-        count, kind = self.instance_count, self.instance_type
+        said = self.requested
         if self.config_in_use not in ("", self.config_name):
             rows = [r for r in self.resources.all() if r.name == self.config_in_use]
             configs = [r for r in rows if r.kind == Resource.Kind.CONFIG]
             if configs:
-                count, kind = configs[0].instance_count or 0, configs[0].instance_type
-        return Running(self.running_count if self.running_count is not None else count, kind)
+                said = _size(configs[0])
+        if self.running_count is None:
+            return said
+        seen = variants.from_json(self.running_variants)
+        if not seen:
+            return Running(self.running_count, said.instance_type)
+        return Running.of(variants.with_types(seen, said.parts))
 
     @property
     def changed_outside(self) -> bool:
@@ -403,9 +458,10 @@ class Endpoint(OldStatus, Leased):
             return True
         if not self.serving or self.updating:
             return False
+        running, requested = self.running, self.requested
         if self.scales or self.left_scaled:
-            return self.running.instance_type != self.instance_type
-        return self.running != self.requested
+            return not variants.same_configs(running.parts, requested.parts)
+        return running != requested
 
     @property
     def limits(self) -> "Limits | None":
@@ -421,6 +477,11 @@ class Endpoint(OldStatus, Leased):
         )
 
     @property
+    def scaled_variant(self) -> str:
+        """The name of the variant that AWS scales: what is scaled has one alone."""
+        return self.running.parts[0].name
+
+    @property
     def scales(self) -> bool:
         """Whether AWS changes its number of instances, or is being asked to."""
         return self.scaling != self.Scaling.OFF
@@ -433,7 +494,7 @@ class Endpoint(OldStatus, Leased):
         """
         if self.scaling in (self.Scaling.OFF, self.Scaling.PAUSED) or self.count_alone:
             return False
-        return self.running.instance_type != self.instance_type
+        return not variants.same_configs(self.running.parts, self.requested.parts)
 
     @property
     def left_scaled(self) -> bool:
@@ -570,10 +631,10 @@ class Revision(models.Model):
         REFUSED = "refused", _("Refused")
         ROLLED_BACK = "rolled_back", _("Rolled back")
 
-    FACTS = ("image", "role_arn", "instance_type", "instance_count")
+    FACTS = ("image", "role_arn", "instance_type", "instance_count", "variants")
     # With these, what an endpoint's row takes over from a revision.
     NAMES = (
-        *("model_revision", "config_revision", "config_count"),
+        *("model_revision", "config_revision", "config_count", "config_variants"),
         *("model_given", "config_given"),
     )
 
@@ -584,9 +645,11 @@ class Revision(models.Model):
     role_arn = models.CharField(max_length=2048)
     instance_type = models.CharField(max_length=40)
     instance_count = models.PositiveIntegerField()
+    variants = models.JSONField(null=True, blank=True)
     model_revision = models.PositiveIntegerField(null=True, blank=True)
     config_revision = models.PositiveIntegerField(null=True, blank=True)
     config_count = models.PositiveIntegerField(null=True, blank=True)
+    config_variants = models.JSONField(null=True, blank=True)
     model_given = models.CharField(max_length=63, blank=True, default="", db_default="")
     config_given = models.CharField(max_length=63, blank=True, default="", db_default="")
     back_to = models.PositiveIntegerField(
@@ -617,7 +680,7 @@ class Revision(models.Model):
     @property
     def size(self) -> Running:
         """How many instances of which type."""
-        return Running(self.instance_count, self.instance_type)
+        return _size(self)
 
     @property
     def failure_said(self) -> Sentence:
@@ -738,6 +801,9 @@ class Resource(OldStatus):
     )
     instance_count = models.PositiveIntegerField(
         null=True, blank=True, help_text="Of a config that is outside, or of an earlier revision."
+    )
+    variants = models.JSONField(
+        null=True, blank=True, help_text="Of such a config, where it has others than the plain one."
     )
     created_at = models.DateTimeField(null=True, blank=True, help_text="SageMaker's time.")
     changed_at = models.DateTimeField(null=True, blank=True, help_text="When we saw it change.")
@@ -959,6 +1025,12 @@ class Orphan(Leased):
         if self.state == self.State.FOUND and self.failure:
             label = gettext("Left as it is")
         return Badge(look, label, spinning=self.under_way)
+
+
+def _size(row: Endpoint | Revision | Resource) -> Running:
+    """How many instances of which type, by the columns that say so."""
+    rows = variants.from_json(row.variants)
+    return Running.of(rows) if rows else Running(row.instance_count or 0, row.instance_type)
 
 
 def _said(code: object, text: str) -> Sentence:

@@ -15,11 +15,13 @@ from endpoints.models import Endpoint, Revision
 from endpoints.prices import Cost, PriceList
 from endpoints.reconciler import change_calls, creation_calls, scaling_calls
 from endpoints.sagemaker import Call
+from endpoints.variants import Variants
 
 #: The facts that a plan compares, as the API names them, in the order of the page.
 _FACTS = {
     "instance_type": gettext_lazy("Instance type"),
     "instance_count": gettext_lazy("Number of instances"),
+    "variants": gettext_lazy("Variants"),
     "image": gettext_lazy("Container image"),
     "scaling": gettext_lazy("Autoscaling"),
 }
@@ -117,6 +119,7 @@ def plan_creation(
     name: str,
     instance_type: str = "",
     instance_count: int = 1,
+    variants: Variants = (),
     expires_at: datetime | None = None,
     actor: User | None,
 ) -> EndpointPlan:
@@ -125,6 +128,7 @@ def plan_creation(
         name=name,
         instance_type=instance_type,
         instance_count=instance_count,
+        variants=variants,
         expires_at=expires_at,
         actor=actor,
     )
@@ -140,7 +144,7 @@ def plan_creation(
         stays=[],
         prices=known,
         before=None,
-        after=known.cost(wanted.instance_type, wanted.instance_count),
+        after=known.cost_of(wanted.requested),
     )
 
 
@@ -159,12 +163,16 @@ def plan_change(
         "image": serving.image if serving is not None else endpoint.image,
         "instance_type": running.instance_type or endpoint.instance_type,
         "instance_count": str(running.instance_count),
+        "variants": str(running),
     }
     with transaction.atomic():
         row = services.request_change(endpoint=endpoint, change=change, actor=actor)
         calls, afterwards = change_calls(row)
         transaction.set_rollback(True)
-    compared = [Difference(name, now[name], value) for name, value in _facts(row).items()]
+    then = _facts(row)
+    if not (running.variants or row.requested.variants):
+        del then["variants"]
+    compared = [Difference(name, now[name], value) for name, value in then.items()]
     known = prices.known()
     return EndpointPlan(
         name=row.name,
@@ -176,10 +184,10 @@ def plan_change(
         differs=[one for one in compared if one.before != one.after],
         stays=[one for one in compared if one.before == one.after],
         prices=known,
-        before=known.cost(running.instance_type, running.instance_count),
-        after=known.cost(
-            row.instance_type, row.instance_count if row.limits is None else running.instance_count
-        ),
+        before=known.cost_of(running),
+        after=known.cost_of(row.requested)
+        if row.limits is None
+        else known.cost(row.instance_type, running.instance_count),
         up_to=None if row.limits is None else known.cost(row.instance_type, row.limits.most),
     )
 
@@ -222,4 +230,5 @@ def _said(limits: Limits | None) -> str:
 
 
 def _facts(row: Endpoint) -> dict[str, str]:
-    return {name: str(getattr(row, name)) for name in _FACTS if name != "scaling"}
+    facts = {name: str(getattr(row, name)) for name in _FACTS if name != "scaling"}
+    return facts | {"variants": str(row.requested)}

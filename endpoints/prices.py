@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from core import where
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, Running
 
 #: As AWS's own calculator counts.
 HOURS_A_MONTH = 730
@@ -42,12 +42,18 @@ class PriceList:
         price = self.per_hour.get(instance_type)
         return None if price is None else Cost(price * instance_count, self.currency)
 
+    def cost_of(self, running: Running) -> "Cost | None":
+        """What all instances cost together; None where the price of one of them is not known."""
+        costs = [
+            self.cost(one.instance_type, one.instance_count)
+            for one in running.parts
+            if one.instance_count
+        ]
+        return None if None in costs or not costs else self.sum_of(costs)
+
     def of(self, endpoint: Endpoint) -> "Cost | None":
         """What runs of an endpoint costs; None where nothing runs, or the price is not known."""
-        running = endpoint.running
-        if not endpoint.has_instances or not running.instance_count:
-            return None
-        return self.cost(running.instance_type, running.instance_count)
+        return self.cost_of(endpoint.running) if endpoint.has_instances else None
 
     def sum_of(self, costs: Iterable["Cost | None"]) -> "Cost":
         """All of them together; None costs nothing."""

@@ -16,8 +16,8 @@ from django.conf import settings
 
 from core import aws, errors
 from core.sentences import Sentence, phrase
+from endpoints.variants import ALONE, ProductionVariant, Variants, count_of, is_plain, types_of
 
-VARIANT = "AllTraffic"
 #: The tag of all that the portal creates: the name of the endpoint that it belongs to.
 TAG = "mme-portal:endpoint"
 #: The tag that says which portal it was: its PORTAL_URL, where that is set.
@@ -102,7 +102,11 @@ class SageMakerModel:
 
 @dataclass(frozen=True)
 class SageMakerConfig:
-    """An endpoint configuration with its one variant."""
+    """An endpoint configuration.
+
+    ``variants``: empty for one variant that has the name which nobody gave. Of several,
+    ``instance_type`` has the types of all, and ``instance_count`` is the number of all instances.
+    """
 
     name: str
     arn: str
@@ -110,7 +114,7 @@ class SageMakerConfig:
     model_name: str
     instance_type: str
     instance_count: int
-    variant: str = VARIANT
+    variants: Variants = ()
     #: Settings of it that the portal does not know, by SageMaker's names.
     extras: tuple[str, ...] = ()
 
@@ -120,7 +124,8 @@ class SageMakerEndpoint:
     """An endpoint; ``status`` is SageMaker's word (BC: EndpointStatus).
 
     ``instance_count``: how many instances run now (BC: ProductionVariantSummary,
-    CurrentInstanceCount); None where SageMaker does not say.
+    CurrentInstanceCount); None where SageMaker does not say. ``variants``: their numbers and
+    weights now, without types; empty for one that has the name which nobody gave.
     """
 
     name: str
@@ -132,6 +137,7 @@ class SageMakerEndpoint:
     instance_count: int | None = None
     #: The config that it is being moved to, while that lasts.
     pending_config: str = ""
+    variants: Variants = ()
 
 
 @dataclass(frozen=True)
@@ -218,24 +224,42 @@ def delete_model(name: str) -> None:
 
 
 def config_call(
-    *, name: str, model_name: str, instance_type: str, instance_count: int, tags: Mapping[str, str]
+    *,
+    name: str,
+    model_name: str,
+    instance_type: str,
+    instance_count: int,
+    tags: Mapping[str, str],
+    variants: Variants = (),
 ) -> Call:
-    """The call that creates an endpoint configuration with one variant, named ``VARIANT``."""
-    variant = {
-        "VariantName": VARIANT,
-        "ModelName": model_name,
-        "InstanceType": instance_type,
-        "InitialInstanceCount": instance_count,
-        "InitialVariantWeight": 1.0,
-    }
+    """The call that creates an endpoint configuration.
+
+    Without ``variants`` it has one of this type and count, named ``ALONE``.
+    """
+    rows = [
+        {
+            "VariantName": one.name,
+            "ModelName": model_name,
+            "InstanceType": one.instance_type,
+            "InitialInstanceCount": one.instance_count,
+            "InitialVariantWeight": one.weight,
+        }
+        for one in variants or (ProductionVariant(ALONE, instance_type, instance_count),)
+    ]
     return Call(
         "create_endpoint_config",
-        {"EndpointConfigName": name, "ProductionVariants": [variant], "Tags": _tags(tags)},
+        {"EndpointConfigName": name, "ProductionVariants": rows, "Tags": _tags(tags)},
     )
 
 
 def create_config(
-    *, name: str, model_name: str, instance_type: str, instance_count: int, tags: Mapping[str, str]
+    *,
+    name: str,
+    model_name: str,
+    instance_type: str,
+    instance_count: int,
+    tags: Mapping[str, str],
+    variants: Variants = (),
 ) -> str:
     """Make the `config_call`; returns the configuration's ARN.
 
@@ -247,6 +271,7 @@ def create_config(
         instance_type=instance_type,
         instance_count=instance_count,
         tags=tags,
+        variants=variants,
     )
     with _translated(phrase("creating the endpoint config %(name)s", name=name)):
         arn: str = call.make()["EndpointConfigArn"]
@@ -260,17 +285,30 @@ def describe_config(name: str) -> SageMakerConfig:
     """
     with _translated(phrase("looking at the endpoint config %(name)s", name=name)):
         answer = aws.sagemaker().describe_endpoint_config(EndpointConfigName=name)
-    variant, *others = answer["ProductionVariants"]
-    more = ("ProductionVariants",) if others else ()
+    rows = answer["ProductionVariants"]
+    variants = tuple(
+        ProductionVariant(
+            one.get("VariantName", ""),
+            one.get("InstanceType", ""),
+            one.get("InitialInstanceCount", 0),
+            one.get("InitialVariantWeight", 1.0),
+        )
+        for one in rows
+    )
+    extras = {extra for one in rows for extra in _extras(one, _OF_VARIANT)}
+    # The portal's variants serve one model, on instances.
+    of_one_model = len({one.get("ModelName", "") for one in rows}) == 1
+    if len(rows) > 1 and not (of_one_model and all(one.instance_count for one in variants)):
+        extras.add("ProductionVariants")
     return SageMakerConfig(
         name=name,
         arn=answer["EndpointConfigArn"],
         created_at=answer["CreationTime"],
-        model_name=variant.get("ModelName", ""),
-        instance_type=variant.get("InstanceType", ""),
-        instance_count=variant.get("InitialInstanceCount", 0),
-        variant=variant.get("VariantName", ""),
-        extras=_extras(answer, _OF_CONFIG) + _extras(variant, _OF_VARIANT) + more,
+        model_name=rows[0].get("ModelName", ""),
+        instance_type=types_of(variants),
+        instance_count=count_of(variants),
+        variants=() if is_plain(variants) else variants,
+        extras=(*_extras(answer, _OF_CONFIG), *sorted(extras)),
     )
 
 
@@ -321,7 +359,12 @@ def describe_endpoint(name: str) -> SageMakerEndpoint:
     """What is there under this name; raises NotFound."""
     with _translated(phrase("looking at the endpoint %(name)s", name=name)):
         answer = aws.sagemaker().describe_endpoint(EndpointName=name)
-    counts = [one.get("CurrentInstanceCount") for one in answer.get("ProductionVariants", [])]
+    rows = answer.get("ProductionVariants", [])
+    counts = [one.get("CurrentInstanceCount") for one in rows]
+    variants = tuple(
+        ProductionVariant(one["VariantName"], "", count or 0, one.get("CurrentWeight", 1.0))
+        for one, count in zip(rows, counts, strict=True)
+    )
     return SageMakerEndpoint(
         name=name,
         arn=answer["EndpointArn"],
@@ -329,7 +372,8 @@ def describe_endpoint(name: str) -> SageMakerEndpoint:
         config_name=answer.get("EndpointConfigName", ""),
         created_at=answer["CreationTime"],
         failure=answer.get("FailureReason", ""),
-        instance_count=counts[0] if counts else None,
+        instance_count=None if None in counts or not counts else count_of(variants),
+        variants=() if is_plain(variants) else variants,
         pending_config=(answer.get("PendingDeploymentSummary") or {}).get("EndpointConfigName", ""),
     )
 
@@ -424,15 +468,23 @@ def update_call(*, name: str, config_name: str, retain: bool = False) -> Call:
     return Call("update_endpoint", arguments)
 
 
-def count_call(*, name: str, count: int) -> Call:
+def count_call(*, name: str, count: int, variants: Variants = ()) -> Call:
     """The call that changes the number of instances, with the same config.
 
-    API: UpdateEndpointWeightsAndCapacities.
+    API: UpdateEndpointWeightsAndCapacities. With ``variants`` it sets the number and the weight of
+    each.
     """
-    wanted = {"VariantName": VARIANT, "DesiredInstanceCount": count}
+    wanted: list[dict[str, Any]] = [
+        {
+            "VariantName": one.name,
+            "DesiredWeight": one.weight,
+            "DesiredInstanceCount": one.instance_count,
+        }
+        for one in variants
+    ] or [{"VariantName": ALONE, "DesiredInstanceCount": count}]
     return Call(
         "update_endpoint_weights_and_capacities",
-        {"EndpointName": name, "DesiredWeightsAndCapacities": [wanted]},
+        {"EndpointName": name, "DesiredWeightsAndCapacities": wanted},
     )
 
 
@@ -445,10 +497,10 @@ def update_endpoint(*, name: str, config_name: str, retain: bool = False) -> Non
         update_call(name=name, config_name=config_name, retain=retain).make()
 
 
-def set_count(*, name: str, count: int) -> None:
+def set_count(*, name: str, count: int, variants: Variants = ()) -> None:
     """Make the `count_call`: the change begins; raises Busy."""
     with _translated(phrase("changing the number of instances of %(name)s", name=name)):
-        count_call(name=name, count=count).make()
+        count_call(name=name, count=count, variants=variants).make()
 
 
 def delete_endpoint(name: str) -> None:

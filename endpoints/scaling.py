@@ -49,6 +49,9 @@ def set_scaling(
     if not row.serving:
         said = _("The endpoint %(name)s does not serve yet, so it cannot be scaled. Wait for it.")
         raise ValidationError(said % {"name": row.name}, code=CONFLICT)
+    if len(row.requested.parts) > 1:
+        said = _("Autoscaling is of endpoints with one variant, and %(name)s has several.")
+        raise ValidationError(said % {"name": row.name}, code=CONFLICT)
     _check(limits)
     if row.limits == limits and row.scaling != Endpoint.Scaling.ENDING:
         return row

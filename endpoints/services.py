@@ -1,7 +1,8 @@
 """Create endpoints, change them and tear them down; queue those that are due."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,9 +25,22 @@ from endpoints.models import (
     Endpoint,
     Resource,
     Revision,
+    Running,
     name_taken,
     name_taken_until_gone,
     valid_instance_count,
+)
+from endpoints.variants import (
+    ALONE,
+    ProductionVariant,
+    Variants,
+    as_json,
+    check,
+    count_of,
+    is_plain,
+    same_configs,
+    types_of,
+    weighed,
 )
 
 MAY_CHANGE_IMAGE = "endpoints.change_image"
@@ -42,13 +56,15 @@ def create_endpoint(
     name: str,
     instance_type: str = "",
     instance_count: int = 1,
+    variants: Variants = (),
     expires_at: datetime | None = None,
     actor: User | None,
 ) -> Endpoint:
     """Record that an endpoint is wanted; the reconciler creates it.
 
     It serves the portal's store with the image and the role of the settings; without a type, on
-    the first of INSTANCE_TYPES. At ``expires_at`` its teardown is requested (expiry.py).
+    the first of INSTANCE_TYPES. With ``variants`` type and number are those of each of them. At
+    ``expires_at`` its teardown is requested (expiry.py).
 
     Raises ValidationError, by field, for what the user can put right (its code is CONFLICT where
     the name is taken), and of no field for a setting of the portal that is wrong; an AwsError where
@@ -58,6 +74,7 @@ def create_endpoint(
         name=name,
         instance_type=instance_type,
         instance_count=instance_count,
+        variants=variants,
         expires_at=expires_at,
         actor=actor,
     )
@@ -87,20 +104,25 @@ def new_endpoint(
     name: str,
     instance_type: str = "",
     instance_count: int = 1,
+    variants: Variants = (),
     expires_at: datetime | None = None,
     actor: User | None,
 ) -> Endpoint:
     """The row that `create_endpoint` would save. Raises what that raises."""
-    instance_type = instance_type or settings.INSTANCE_TYPES[0]
-    _check_size(instance_type, instance_count)
+    if variants:
+        _check_variants(variants, Running(0, ""))
+    else:
+        kind = instance_type or settings.INSTANCE_TYPES[0]
+        _check_type(kind)
+        _check_count(instance_count)
+        variants = (ProductionVariant(ALONE, kind, instance_count),)
     endpoint = Endpoint(
         name=name,
         bucket=settings.MODEL_BUCKET,
         prefix=settings.MODEL_PREFIX,
         image=settings.CONTAINER_IMAGE,
         role_arn=settings.EXECUTION_ROLE_ARN,
-        instance_type=instance_type,
-        instance_count=instance_count,
+        **_columns(variants),
         expires_at=end_dates.checked(expires_at or end_dates.preset_for(actor), actor=actor),
         created_by=actor,
     )
@@ -111,9 +133,43 @@ def new_endpoint(
     return endpoint
 
 
-def _check_size(instance_type: str, instance_count: int) -> None:
-    _check_type(instance_type)
-    _check_count(instance_count)
+def _columns(parts: Variants) -> dict[str, Any]:
+    """What a row keeps of its variants."""
+    return {
+        "instance_type": types_of(parts),
+        "instance_count": count_of(parts),
+        "variants": as_json(parts),
+    }
+
+
+def _check_variants(parts: Variants, before: Running) -> None:
+    """Raise ValidationError, of the field ``variants``, where an endpoint may not have them.
+
+    What it has already stays allowed, where a setting has changed since.
+    """
+    check(parts)
+    said = []
+    types = {one.name: one.instance_type for one in before.variants}
+    for one in parts:
+        if types.get(one.name) != one.instance_type:
+            with collected(said):
+                _check_type(one.instance_type)
+        if one.instance_count < 1:
+            said.append(_("Each variant has at least 1 instance."))
+    if count_of(parts) != before.instance_count:
+        with collected(said):
+            _check_count(count_of(parts))
+    if said:
+        raise ValidationError({"variants": list(dict.fromkeys(said))})
+
+
+@contextmanager
+def collected(said: list[str]) -> Iterator[None]:
+    """Add what is wrong inside to a list, without its field."""
+    try:
+        yield
+    except ValidationError as error:
+        said += error.messages
 
 
 def _check_type(instance_type: str) -> None:
@@ -225,6 +281,10 @@ class SettingsChange:
     instance_type: str | None = None
     instance_count: int | None = None
     image: str | None = None
+    #: All that it is to have, in place of a type and a number.
+    variants: Variants | None = None
+    #: Other weights of the variants that it has, by their names.
+    weights: Mapping[str, float] | None = None
     reason: str = ""
     back_to: int | None = None
 
@@ -233,8 +293,7 @@ def back_to(*, endpoint: Endpoint, number: int) -> SettingsChange:
     """The change that makes an endpoint what it was in a revision. Raises Revision.DoesNotExist."""
     found = endpoint.revisions.get(number=number)
     return SettingsChange(
-        instance_type=found.instance_type,
-        instance_count=found.instance_count,
+        variants=found.size.parts,
         image=found.image,
         back_to=number,
     )
@@ -250,8 +309,9 @@ def request_change(
 ) -> Endpoint:
     """Record that a living endpoint is to be another one; the reconciler updates it.
 
-    It serves meanwhile. Where the image differs it gets a new SageMaker model and config, where the
-    type differs a new config; where the count alone differs it keeps both. A change that SageMaker
+    It serves meanwhile. Where the image differs it gets a new SageMaker model and config, where a
+    type or the names of variants differ a new config; where counts or weights alone differ it keeps
+    both. A change that SageMaker
     has not been asked for yet is withdrawn by the next one. ``require`` is called with the locked
     row before anything is changed, and may raise. Idempotent: what it is already changes nothing.
 
@@ -264,24 +324,12 @@ def request_change(
         require(row)
     _check_may_be_changed(row)
     old = _serving_revision(row)
-    wanted: dict[str, Any] = {
-        "instance_type": change.instance_type or old.instance_type,
-        "instance_count": change.instance_count or old.instance_count,
-        "image": change.image or old.image,
-    }
-    if row.limits is not None and wanted["instance_count"] != old.instance_count:
-        if change.back_to is None:
-            raise ValidationError({"instance_count": _scaled_by_aws(row.limits)})
-        wanted["instance_count"] = old.instance_count  # autoscaling has the number it needs
+    parts = _wanted_parts(row, old, change)
+    wanted: dict[str, Any] = {**_columns(parts), "image": change.image or old.image}
     if wanted["image"] != old.image and actor is not None and not actor.has_perm(MAY_CHANGE_IMAGE):
         raise ChangeNotAllowed(
             _("Only admins may give an endpoint another image. Nothing was changed.")
         )
-    # What it has already stays allowed, where a setting has changed since.
-    if change.instance_type not in (None, old.instance_type):
-        _check_type(wanted["instance_type"])
-    if change.instance_count not in (None, old.instance_count):
-        _check_count(wanted["instance_count"])
     pending = row.updating
     same = all(getattr(old, name) == value for name, value in wanted.items())
     # What autoscaling left is not what is wanted now.
@@ -323,6 +371,51 @@ def request_change(
         },
     )
     return row
+
+
+def _wanted_parts(row: Endpoint, old: Revision, change: SettingsChange) -> Variants:
+    """The variants that are to run. Raises ValidationError for what an endpoint may not have."""
+    before = old.size
+    parts = before.parts
+    alone = change.instance_type or change.instance_count
+    if change.weights is not None:
+        parts = weighed(parts, change.weights)
+    if change.variants is not None:
+        if alone:
+            said = _("Say a type and a number of instances, or variants, not both.")
+            raise ValidationError({"variants": said})
+        parts = change.variants
+    elif alone and len(parts) > 1:
+        said = _("It has several variants. Say the type and the number of instances of each.")
+        raise ValidationError({"variants": said})
+    elif alone:
+        parts = (
+            replace(
+                parts[0],
+                instance_type=change.instance_type or parts[0].instance_type,
+                instance_count=change.instance_count or parts[0].instance_count,
+            ),
+        )
+    if row.limits is not None and len(parts) > 1:
+        raise ValidationError({"variants": _scaled_has_one()})
+    if row.limits is not None and count_of(parts) != before.instance_count:
+        if change.back_to is None:
+            raise ValidationError({"instance_count": _scaled_by_aws(row.limits)})
+        # Autoscaling has the number it needs.
+        parts = (replace(parts[0], instance_count=before.instance_count),)
+    if is_plain(parts) and is_plain(before.parts):
+        # What it has already stays allowed, where a setting has changed since.
+        if parts[0].instance_type != before.instance_type:
+            _check_type(parts[0].instance_type)
+        if parts[0].instance_count != before.instance_count:
+            _check_count(parts[0].instance_count)
+    elif change.back_to is None:
+        _check_variants(parts, before)
+    return parts
+
+
+def _scaled_has_one() -> str:
+    return _("Autoscaling is of endpoints with one variant. Switch it off before you add another.")
 
 
 def _scaled_by_aws(limits: Limits) -> str:
@@ -372,11 +465,13 @@ def _want(row: Endpoint, old: Revision, wanted: dict[str, Any]) -> None:
     for name, value in wanted.items():
         setattr(row, name, value)
     same_model = row.image == old.image and row.role_arn == old.role_arn
-    same_config = same_model and row.instance_type == old.instance_type and not row.outside_config
+    same_parts = same_configs(row.requested.parts, old.size.parts)
+    same_config = same_model and same_parts and not row.outside_config
     row.revision = Endpoint.objects.next_revision(row.name)
     row.model_revision = (old.model_revision or old.number) if same_model else None
     row.config_revision = (old.config_revision or old.number) if same_config else None
     row.config_count = (old.config_count or old.instance_count) if same_config else None
+    row.config_variants = (old.config_variants or old.variants) if same_config else None
     row.model_given = old.model_given if same_model else ""
     row.config_given = old.config_given if same_config else ""
 
@@ -393,6 +488,7 @@ def _write_resources(row: Endpoint, old: Revision) -> None:
         revision=old.config_revision or old.number,
         instance_type=old.instance_type,
         instance_count=old.config_count or old.instance_count,
+        variants=old.config_variants or old.variants,
     )
     for kind, name in (
         (Resource.Kind.MODEL, row.model_name),

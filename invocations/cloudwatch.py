@@ -12,7 +12,6 @@ from core import aws, errors
 from core.remembered import Shared
 from core.sentences import phrase
 from endpoints.models import Endpoint
-from endpoints.sagemaker import VARIANT
 from invocations.windows import Range, Window
 
 logger = logging.getLogger(__name__)
@@ -85,21 +84,28 @@ class Measured:
         return any(value is not None for row in self.values.values() for value in row)
 
 
-_SHARED: Shared[tuple[int, Range], Measured] = Shared(keep_s=settings.METRICS_KEEP_S)
+_SHARED: Shared[tuple[int, Range, str], Measured] = Shared(keep_s=settings.METRICS_KEEP_S)
 
 
-def measured(endpoint: Endpoint, range: Range, now: datetime) -> Measured:
+def measured(endpoint: Endpoint, range: Range, now: datetime, variant: str = "") -> Measured:
     """What was measured until ``now``; for all who look within METRICS_KEEP_S, one call.
+
+    CloudWatch measures each variant by itself; without ``variant`` it is the first. Percentiles of
+    several cannot be put together.
 
     Takes some seconds at most. A call that fails is not repeated earlier either.
     """
-    found = _SHARED.get((endpoint.pk, range), lambda: _ask(endpoint, Window.until(now, range)))
+    variant = variant or endpoint.running.parts[0].name
+    found = _SHARED.get(
+        (endpoint.pk, range, variant), lambda: _ask(endpoint, variant, Window.until(now, range))
+    )
     assert found is not None
     return found
 
 
-def _ask(endpoint: Endpoint, window: Window) -> Measured:
-    queries = [_query(endpoint.name, number, metric, window) for number, metric in _numbered()]
+def _ask(endpoint: Endpoint, variant: str, window: Window) -> Measured:
+    dimensions = {"EndpointName": endpoint.name, "VariantName": variant}
+    queries = [_query(dimensions, number, metric, window) for number, metric in _numbered()]
     try:
         with aws.translated(phrase("asking CloudWatch for the metrics of an endpoint")):
             answer = aws.cloudwatch().get_metric_data(
@@ -130,8 +136,9 @@ def _id(number: int) -> str:
     return f"m{number}"
 
 
-def _query(name: str, number: int, metric: Metric, window: Window) -> dict[str, Any]:
-    dimensions = {"EndpointName": name, "VariantName": VARIANT}
+def _query(
+    dimensions: Mapping[str, str], number: int, metric: Metric, window: Window
+) -> dict[str, Any]:
     return {
         "Id": _id(number),
         "MetricStat": {

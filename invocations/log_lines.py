@@ -19,7 +19,6 @@ from core import aws, errors
 from core.remembered import Remembered
 from core.sentences import phrase
 from endpoints.models import Endpoint
-from endpoints.sagemaker import VARIANT
 from models_catalog.models import Version
 
 #: Characters of a line that are shown.
@@ -204,8 +203,9 @@ def _ask(
         given["filterPattern"] = pattern
     if token:
         given["nextToken"] = token
-    if search.instance:
-        given["logStreamNames"] = [f"{VARIANT}/{search.instance}"]
+    variants = endpoint.running.parts
+    if search.instance and len(variants) == 1:  # else its variant is not known, nor its stream
+        given["logStreamNames"] = [f"{variants[0].name}/{search.instance}"]
     try:
         with aws.translated(phrase("reading the logs of an endpoint"), _of_no_group):
             answer: dict[str, Any] = aws.logs().filter_log_events(**given)

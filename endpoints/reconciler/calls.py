@@ -2,7 +2,7 @@
 
 from endpoints import autoscaling, sagemaker
 from endpoints.models import Endpoint, Resource
-from endpoints.reconciler.kinds import CONFIG, KINDS, MODEL
+from endpoints.reconciler.kinds import CONFIG, KINDS, MODEL, wanted_counts
 from endpoints.sagemaker import Call
 
 _DEREGISTER = "DeregisterScalableTarget"
@@ -25,10 +25,11 @@ def change_calls(endpoint: Endpoint) -> tuple[list[Call], list[Call]]:
     calls = [kind.creation(endpoint) for kind in missing]
     if endpoint.updating:
         if endpoint.count_alone:
-            call = sagemaker.count_call(name=endpoint.name, count=endpoint.instance_count)
+            call = sagemaker.count_call(**wanted_counts(endpoint))
         else:
             if endpoint.must_not_be_scaled:
-                calls.append(autoscaling.deregister_call(name=endpoint.name))
+                variant = endpoint.scaled_variant
+                calls.append(autoscaling.deregister_call(name=endpoint.name, variant=variant))
             call = sagemaker.update_call(
                 name=endpoint.name,
                 config_name=endpoint.config_name,
@@ -49,12 +50,16 @@ def change_calls(endpoint: Endpoint) -> tuple[list[Call], list[Call]]:
 
 def scaling_calls(endpoint: Endpoint) -> list[Call]:
     """What has AWS scale the endpoint as it is wanted, or scale it no more."""
-    limits = endpoint.limits
+    limits, variant = endpoint.limits, endpoint.scaled_variant
     if limits is None:
-        return [autoscaling.deregister_call(name=endpoint.name)] if endpoint.scales else []
+        return (
+            [autoscaling.deregister_call(name=endpoint.name, variant=variant)]
+            if endpoint.scales
+            else []
+        )
     return [
-        autoscaling.register_call(name=endpoint.name, limits=limits),
-        autoscaling.policy_call(name=endpoint.name, limits=limits),
+        autoscaling.register_call(name=endpoint.name, limits=limits, variant=variant),
+        autoscaling.policy_call(name=endpoint.name, limits=limits, variant=variant),
     ]
 
 

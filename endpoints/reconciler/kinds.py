@@ -11,6 +11,7 @@ from core.sentences import phrase
 from endpoints import sagemaker
 from endpoints.models import Endpoint, Resource
 from endpoints.sagemaker import Call
+from endpoints.variants import Variants, as_json
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Found:
 
     ``facts`` is what tells ours from somebody else's, under the names of the parameters of the
     event ``endpoint.KIND.foreign``. Endpoints alone have a ``status`` (SageMaker's word), a
-    ``failure`` (its FailureReason) and a ``running_count`` (instances).
+    ``failure`` (its FailureReason) and a ``running_count`` (instances). ``variants`` are those of a
+    config, or of an endpoint as they run, where they are not the one that nobody named.
     """
 
     arn: str
@@ -28,6 +30,7 @@ class Found:
     status: str = ""
     failure: str = ""
     running_count: int | None = None
+    variants: Variants = ()
 
     @property
     def state(self) -> Resource.State:
@@ -126,7 +129,7 @@ class ConfigKind(ResourceKind):
             "instance_type": found.instance_type,
             "instance_count": found.instance_count,
         }
-        return Found(found.arn, found.created_at, facts)
+        return Found(found.arn, found.created_at, facts, variants=found.variants)
 
     def creation(self, endpoint: Endpoint) -> Call:
         return sagemaker.config_call(**self._wanted(endpoint))
@@ -135,22 +138,25 @@ class ConfigKind(ResourceKind):
         return sagemaker.create_config(**self._wanted(endpoint))
 
     def _wanted(self, endpoint: Endpoint) -> dict[str, Any]:
+        said = endpoint.in_config
         return {
             "name": endpoint.config_name,
             "model_name": endpoint.model_name,
-            "instance_type": endpoint.instance_type,
-            "instance_count": endpoint.config_count or endpoint.instance_count,
+            "instance_type": said.instance_type,
+            "instance_count": said.instance_count,
             "tags": _tags(endpoint),
+            **({"variants": said.variants} if said.variants else {}),
         }
 
     def delete(self, name: str) -> None:
         sagemaker.delete_config(name)
 
     def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
-        return found.facts == {
+        said = endpoint.in_config
+        return set(found.variants) == set(said.variants) and found.facts == {
             "model": endpoint.model_name,
-            "instance_type": endpoint.instance_type,
-            "instance_count": endpoint.config_count or endpoint.instance_count,
+            "instance_type": said.instance_type,
+            "instance_count": said.instance_count,
         }
 
 
@@ -175,6 +181,7 @@ class OutsideConfigKind(ConfigKind):
         found = sagemaker.describe_config(self.name)
         row.arn, row.created_at = found.arn, found.created_at
         row.instance_type, row.instance_count = found.instance_type, found.instance_count
+        row.variants = as_json(found.variants)
 
     def create(self, endpoint: Endpoint) -> str:
         raise NotImplementedError("nobody but who changed the endpoint creates its outside config")
@@ -222,6 +229,7 @@ class EndpointKind(ResourceKind):
             found.status,
             found.failure,
             found.instance_count,
+            found.variants,
         )
 
     def creation(self, endpoint: Endpoint) -> Call:
@@ -256,3 +264,11 @@ def _tags(endpoint: Endpoint) -> dict[str, str]:
     if portal := sagemaker.this_portal():
         tags[sagemaker.PORTAL_TAG] = portal
     return tags
+
+
+def wanted_counts(endpoint: Endpoint) -> dict[str, Any]:
+    """What sets its number of instances, and of variants their weights, with the same config."""
+    wanted: dict[str, Any] = {"name": endpoint.name, "count": endpoint.instance_count}
+    if rows := endpoint.requested.variants:
+        wanted["variants"] = rows
+    return wanted

@@ -15,6 +15,7 @@ from core.sentences import Sentence, phrase
 from endpoints import autoscaling, sagemaker
 from endpoints.events import TEMPLATES, size_of
 from endpoints.models import Endpoint, Resource, Revision
+from endpoints.reconciler import kinds
 from endpoints.reconciler.kinds import (
     CONFIG,
     ENDPOINT,
@@ -25,6 +26,7 @@ from endpoints.reconciler.kinds import (
     OutsideConfigKind,
     ResourceKind,
 )
+from endpoints.variants import as_json, with_types
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +165,12 @@ class Run:
         endpoint = self.endpoint
         if found.facts["config"] != endpoint.config_name:
             return False
-        return endpoint.config_count is None or found.running_count == endpoint.instance_count
+        if endpoint.config_count is None:
+            return True
+        wanted = endpoint.requested
+        if not wanted.variants:
+            return found.running_count == endpoint.instance_count
+        return set(with_types(found.variants, wanted.variants)) == set(wanted.variants)
 
     def uses_earlier(self, found: Found) -> bool:
         """Whether the endpoint uses a config that the portal made for another revision."""
@@ -188,6 +195,7 @@ class Run:
         outside_before = self.endpoint.outside_config
         if found.running_count is not None:
             self.endpoint.running_count = found.running_count
+            self.endpoint.running_variants = as_json(found.variants)
         if config == before:
             return
         known = self.resources.get(f"{CONFIG.kind} {config}")
@@ -296,7 +304,8 @@ class Run:
         self.note(kind, kind.new_state, arn=arn)
         if kind is ENDPOINT:
             self.endpoint.config_in_use, self.endpoint.running_count = "", None
-            counted = self.endpoint.config_count not in (None, self.endpoint.instance_count)
+            self.endpoint.running_variants = None
+            counted = self.endpoint.in_config != self.endpoint.requested
             if counted and not self.endpoint.scales:
                 # The config makes as many as it says; the count is changed again when it serves.
                 self.endpoint.update_state = Endpoint.Update.WANTED
@@ -307,8 +316,8 @@ class Run:
         endpoint = self.endpoint
         self.hold()
         if endpoint.count_alone:
-            logger.info("endpoint %s: %s instances", endpoint, endpoint.instance_count)
-            sagemaker.set_count(name=endpoint.name, count=endpoint.instance_count)
+            logger.info("endpoint %s: %s", endpoint, endpoint.requested)
+            sagemaker.set_count(**kinds.wanted_counts(endpoint))
         else:
             logger.info("endpoint %s: moving to the config %s", endpoint, endpoint.config_name)
             sagemaker.update_endpoint(
@@ -334,16 +343,17 @@ class Run:
         Each can be made again, so that nothing need be known of what a killed process did.
         """
         endpoint, limits = self.endpoint, self.endpoint.limits
+        variant = endpoint.scaled_variant
         assert limits is not None, "autoscaling that nobody wants is ended"
         self.hold()
         self.check_in = AT_ONCE
         if endpoint.scaling != Endpoint.Scaling.REGISTERED:
             logger.info("endpoint %s: registering it to be scaled", endpoint)
-            autoscaling.register(name=endpoint.name, limits=limits)
+            autoscaling.register(name=endpoint.name, limits=limits, variant=variant)
             endpoint.scaling = Endpoint.Scaling.REGISTERED
             return
         logger.info("endpoint %s: setting when it is scaled", endpoint)
-        autoscaling.put_policy(name=endpoint.name, limits=limits)
+        autoscaling.put_policy(name=endpoint.name, limits=limits, variant=variant)
         endpoint.scaling = Endpoint.Scaling.ON
         facts: dict[str, codes.Scalar] = {
             "name": endpoint.name,
@@ -362,7 +372,7 @@ class Run:
         self.hold()
         logger.info("endpoint %s: it is scaled no more", endpoint)
         with contextlib.suppress(errors.NotFound):
-            autoscaling.deregister(name=endpoint.name)
+            autoscaling.deregister(name=endpoint.name, variant=endpoint.scaled_variant)
         self.check_in = AT_ONCE
         if endpoint.limits is not None and endpoint.wanted == Endpoint.Wanted.PRESENT:
             endpoint.scaling = Endpoint.Scaling.PAUSED
@@ -372,9 +382,9 @@ class Run:
 
     def look_at_scaling(self) -> None:
         """See what autoscaling did, and whether somebody ended it outside the portal."""
-        endpoint = self.endpoint
+        endpoint, variant = self.endpoint, self.endpoint.scaled_variant
         endpoint.scaled_count = endpoint.running_count
-        if not autoscaling.has_policy(endpoint.name):
+        if not autoscaling.has_policy(endpoint.name, variant):
             endpoint.scaling, self.check_in = Endpoint.Scaling.WANTED, AT_ONCE
             facts: dict[str, codes.Scalar] = {"name": endpoint.name}
             self.events.append(NewEvent("endpoint.scaling_lost", facts, Event.Level.WARNING))
@@ -383,7 +393,7 @@ class Run:
         since = self.resources[ENDPOINT.key].created_at
         found = [
             one
-            for one in autoscaling.activities(endpoint.name)
+            for one in autoscaling.activities(endpoint.name, variant)
             if one.over and (since is None or one.began_at >= since)
         ]
         told = set(endpoint.scaling_told or ())

@@ -11,6 +11,7 @@ from django.conf import settings
 from core import errors
 from endpoints import autoscaling, sagemaker
 from endpoints.limits import Limits
+from endpoints.variants import ALONE, Variants, count_of
 
 
 class Crash(BaseException):
@@ -37,6 +38,8 @@ class Account:
         self.update_unseen = 0  # so many looks miss that an update was asked for
         self.moving: dict[str, tuple[str, int | None]] = {}  # to this config and count
         self.counts: dict[str, int] = {}  # where it is not the config's
+        self.weighed: dict[str, Variants] = {}  # the same of variants
+        self.to_weigh: dict[str, Variants] = {}
         self.modified: dict[str, datetime] = {}  # where it is not the creation
         self.targets: dict[str, Limits] = {}  # what is scaled
         self.policies: dict[str, Limits] = {}
@@ -103,6 +106,7 @@ class Account:
         instance_type: str,
         instance_count: int,
         tags: Mapping[str, str],
+        variants: Variants = (),
     ) -> str:
         if name in self.configs:
             raise errors.AlreadyExists(name)
@@ -111,7 +115,7 @@ class Account:
         arn = self._arn("endpoint-config", name)
         self.tags[arn] = tags
         self.configs[name] = sagemaker.SageMakerConfig(
-            name, arn, self._now(), model_name, instance_type, instance_count
+            name, arn, self._now(), model_name, instance_type, instance_count, variants
         )
         self.changes.append(f"+config {name}")
         return arn
@@ -151,8 +155,16 @@ class Account:
         if name in self.moving:
             endpoint = replace(endpoint, pending_config=self.moving[name][0])
         if endpoint.config_name in self.configs:
-            count = self.configs[endpoint.config_name].instance_count
-            endpoint = replace(endpoint, instance_count=self.counts.get(name, count))
+            config = self.configs[endpoint.config_name]
+            seen = self.weighed.get(name, config.variants)
+            endpoint = replace(
+                endpoint,
+                instance_count=count_of(seen)
+                if seen
+                else self.counts.get(name, config.instance_count),
+                # SageMaker gives them in an order of its own.
+                variants=tuple(replace(one, instance_type="") for one in reversed(seen)),
+            )
         if endpoint.status in {"Creating", "Deleting"}:
             self.left[name] -= 1
             if self.left[name] < 0 and endpoint.status == "Deleting":
@@ -173,6 +185,9 @@ class Account:
         else:
             endpoint = replace(endpoint, status="InService", failure="", config_name=config)
             self.counts.pop(name, None)
+            self.weighed.pop(name, None)
+            if name in self.to_weigh:
+                self.weighed[name] = self.to_weigh.pop(name)
             if count is not None:
                 self.counts[name] = count
         self.endpoints[name] = endpoint
@@ -189,7 +204,7 @@ class Account:
         self._move(name, config_name, count)
         self.changes.append(f"~endpoint {name} {config_name}" + (" retained" if retain else ""))
 
-    def _scaling_register(self, *, name: str, limits: Limits) -> None:
+    def _scaling_register(self, *, name: str, limits: Limits, variant: str = ALONE) -> None:
         if name not in self.endpoints:
             raise errors.Invalid(f"Endpoint not found: {name}")
         again = self.targets.get(name) == limits
@@ -212,28 +227,31 @@ class Account:
         self.activities.setdefault(name, []).append(activity)
         self._move(name, self.endpoints[name].config_name, count)
 
-    def _scaling_put_policy(self, *, name: str, limits: Limits) -> None:
+    def _scaling_put_policy(self, *, name: str, limits: Limits, variant: str = ALONE) -> None:
         if name not in self.targets:
             raise errors.NotFound(f"No scalable target registered for {name}")
         if self.policies.get(name) != limits:
             self.changes.append(f"+policy {name} {limits.target}")
         self.policies[name] = limits
 
-    def _scaling_deregister(self, *, name: str) -> None:
+    def _scaling_deregister(self, *, name: str, variant: str = ALONE) -> None:
         self._get(self.targets, name)
         del self.targets[name]
         self.policies.pop(name, None)
         self.changes.append(f"-target {name}")
 
-    def _scaling_has_policy(self, name: str) -> bool:
+    def _scaling_has_policy(self, name: str, variant: str = ALONE) -> bool:
         return name in self.policies
 
-    def _scaling_activities(self, name: str) -> list[autoscaling.Activity]:
+    def _scaling_activities(self, name: str, variant: str = ALONE) -> list[autoscaling.Activity]:
         return self.activities.get(name, [])
 
-    def _set_count(self, *, name: str, count: int) -> None:
+    def _set_count(self, *, name: str, count: int, variants: Variants = ()) -> None:
         self._move(name, self._get(self.endpoints, name).config_name, count)
-        self.changes.append(f"~endpoint {name} {count}")
+        if variants:
+            self.to_weigh[name] = variants
+        told = [f"{one.name}={one.instance_count}:{one.weight:g}" for one in variants]
+        self.changes.append(f"~endpoint {name} {' '.join(told) or count}")
 
     def _move(self, name: str, config: str, count: int | None) -> None:
         endpoint: sagemaker.SageMakerEndpoint = self._get(self.endpoints, name)
