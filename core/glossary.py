@@ -141,6 +141,14 @@ GLOSSARY: dict[str, Term] = {
             "start, and has no model in memory then."
         ),
     ),
+    "variant": Term(
+        _("Variant"),
+        _("Machines of one type in an endpoint; SageMaker shares the calls among its variants."),
+        _(
+            "An endpoint has one, named AllTraffic, where nobody asked for two. Each has a weight: "
+            "with 9 and 1 the first gets nine calls of ten. Both serve the same models."
+        ),
+    ),
     "container": Term(
         _("Container"),
         _("The program that loads models and answers calls; this project ships it."),

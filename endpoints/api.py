@@ -21,10 +21,10 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
-from endpoints import expiry, planning, prices, scaling, services
+from endpoints import expiry, planning, prices, scaling, services, variants
 from endpoints.end_dates import MAY_TEAR_DOWN
 from endpoints.limits import COOLDOWN_S, Limits
-from endpoints.models import Endpoint, Resource, Revision
+from endpoints.models import Endpoint, Resource, Revision, Running
 from endpoints.prices import Cost
 from endpoints.sagemaker import Call
 
@@ -42,14 +42,27 @@ ResourceState = Annotated[str, OneOf(Resource.State)]
 Wanted = Annotated[str, OneOf(Endpoint.Wanted)]
 ResourceKind = Annotated[str, OneOf(Resource.Kind)]
 RevisionState = Annotated[str, OneOf(Revision.State)]
+_INSTEAD = "All that it is to have, two at most; in place of a type and a number of instances."
 _REASON = Field("", max_length=500, description="Why; the history keeps it.")
+
+
+class VariantOut(Schema):
+    """A production variant: instances of a type, which get a share of the calls."""
+
+    name: str
+    instance_type: str = Field(description="Empty where SageMaker does not say.")
+    instance_count: int
+    weight: float = Field(description="Its share of the calls is this of the weights of all.")
 
 
 class RunningOut(Schema):
     """What runs now, as last seen."""
 
-    instance_type: str = Field(description="Empty where SageMaker does not say.")
-    instance_count: int
+    instance_type: str = Field(
+        description="Empty where SageMaker does not say; of several variants the types of all."
+    )
+    instance_count: int = Field(description="Of all variants.")
+    variants: list[VariantOut]
 
 
 class CostOut(Schema):
@@ -100,6 +113,7 @@ class RevisionOut(Schema):
     state: RevisionState
     instance_type: str
     instance_count: int
+    variants: list[VariantOut]
     image: str
     role_arn: str
     reason: str
@@ -127,8 +141,11 @@ class EndpointOut(Schema):
     settled: bool = Field(description="Nothing is under way: it serves, it stopped, or it is gone.")
     serving: bool = Field(description="It can be called now.")
     sagemaker_status: str = Field(description="SageMaker's EndpointStatus; empty: it has none.")
-    instance_type: str
-    instance_count: int
+    instance_type: str = Field(description="Of several variants the types of all.")
+    instance_count: int = Field(description="Of all variants.")
+    variants: list[VariantOut] = Field(
+        description="One, `AllTraffic`, where nobody asked for others."
+    )
     running: RunningOut
     image: str = Field(description="The container's.")
     role_arn: str = Field(description="The execution role.")
@@ -154,6 +171,18 @@ class EndpointOut(Schema):
     resources: list[ResourceOut]
 
 
+class VariantIn(Input):
+    """A production variant that is asked for."""
+
+    name: str = Field(max_length=63, description="Letters, digits and hyphens.")
+    instance_type: str = Field(min_length=1, max_length=40)
+    instance_count: int = Field(1, ge=1, le=2**31 - 1)
+    weight: float = Field(
+        1, ge=0, le=variants.HIGHEST_WEIGHT, allow_inf_nan=False,
+        description="Its share of the calls is this of the weights of all.",
+    )  # fmt: skip
+
+
 class EndpointIn(Input):
     """What endpoint to create; the rest is preset."""
 
@@ -162,6 +191,7 @@ class EndpointIn(Input):
         "", max_length=40, description="One of INSTANCE_TYPES; empty: the first of them."
     )
     instance_count: int = Field(1, ge=1, le=2**31 - 1)
+    variants: list[VariantIn] | None = Field(None, max_length=10, description=_INSTEAD)
     expires_at: AwareDatetime | None = Field(
         None, description="When its teardown is requested; null: never, or what the portal presets."
     )
@@ -200,9 +230,20 @@ class EndpointChange(Input):
 
     instance_type: str | None = Field(None, min_length=1, max_length=40)
     instance_count: int | None = Field(None, ge=1, le=2**31 - 1)
+    variants: list[VariantIn] | None = Field(None, max_length=10, description=_INSTEAD)
     image: str | None = Field(
         None, min_length=1, max_length=255, description="The container's; for admins."
     )
+    reason: str = _REASON
+
+
+_WEIGHTS = "By the names of variants, from 0 to 1000; who is not named keeps its weight."
+
+
+class WeightsIn(Input):
+    """How the calls are to be shared among the variants."""
+
+    weights: dict[str, float] = Field(min_length=1, max_length=10, description=_WEIGHTS)
     reason: str = _REASON
 
 
@@ -216,6 +257,9 @@ class RollbackIn(Input):
 class EndpointPlanIn(EndpointChange):
     """A change to plan, or the revision to go back to; then the rest is not read."""
 
+    weights: dict[str, float] | None = Field(
+        None, min_length=1, max_length=10, description=_WEIGHTS
+    )
     back_to: int | None = Field(None, ge=1, le=2**31 - 1)
 
 
@@ -232,7 +276,8 @@ class DifferenceOut(Schema):
     """A fact of the endpoint that is compared with what it would be."""
 
     name: str = Field(
-        description="As in the endpoint: `instance_type`, `instance_count`, `image`, `scaling`."
+        description="As in the endpoint: `instance_type`, `instance_count`, `variants`, `image`, "
+        "`scaling`."
     )
     before: str
     after: str
@@ -317,6 +362,7 @@ def create(request: HttpRequest, body: EndpointIn) -> Any:
         name=body.name,
         instance_type=body.instance_type,
         instance_count=body.instance_count,
+        variants=_asked(body.variants) or (),
         expires_at=body.expires_at,
         actor=_caller(request).user,
     )
@@ -338,6 +384,7 @@ def preview(request: HttpRequest, body: EndpointIn) -> Any:
             name=body.name,
             instance_type=body.instance_type,
             instance_count=body.instance_count,
+            variants=_asked(body.variants) or (),
             expires_at=body.expires_at,
             actor=_caller(request).user,
         )
@@ -388,8 +435,7 @@ def update(request: HttpRequest, name: str, body: EndpointChange) -> Any:
     the one before, `refused_change` says why. What it is already changes nothing. While SageMaker
     updates it, it is 409 `conflict`.
     """
-    change = services.SettingsChange(**body.dict())
-    return _changed(request, name, change)
+    return _changed(request, name, _change(body))
 
 
 @operation(
@@ -406,7 +452,7 @@ def preview_change(request: HttpRequest, name: str, body: EndpointPlanIn) -> Any
     if body.back_to is not None:
         change = _back_to(endpoint, body.back_to)
     else:
-        change = services.SettingsChange(**body.dict(exclude={"back_to"}))
+        change = replace(_change(body), weights=body.weights)
     user = _caller(request).user
     with _refusals_told():
         found = planning.plan_change(endpoint=endpoint, change=change, actor=user)
@@ -421,6 +467,20 @@ def rollback(request: HttpRequest, name: str, body: RollbackIn) -> Any:
     """Make an endpoint again what it was in an earlier revision: one more change."""
     change = _back_to(_endpoint(name), body.revision, field="revision")
     return _changed(request, name, replace(change, reason=body.reason))
+
+
+@operation(
+    router, "PUT", "/endpoints/{name}/weights", id="endpoints_weigh", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+)  # fmt: skip
+def weigh(request: HttpRequest, name: str, body: WeightsIn) -> Any:
+    """Share the calls among the variants of an endpoint in another way.
+
+    That is one more change; it needs no other configuration, and no instance is started or stopped.
+    A plan of it is one of the change with `weights`.
+    """
+    change = services.SettingsChange(weights=body.weights, reason=body.reason)
+    return _changed(request, name, change)
 
 
 @operation(
@@ -580,6 +640,26 @@ def _changed(request: HttpRequest, name: str, change: services.SettingsChange) -
     return Status(202, _tagged(request, _endpoint(name)))
 
 
+def _change(body: EndpointChange) -> services.SettingsChange:
+    return services.SettingsChange(
+        instance_type=body.instance_type,
+        instance_count=body.instance_count,
+        variants=_asked(body.variants),
+        image=body.image,
+        reason=body.reason,
+    )
+
+
+def _asked(given: list[VariantIn] | None) -> variants.Variants | None:
+    if given is None:
+        return None
+    return tuple(variants.ProductionVariant(**one.dict()) for one in given)
+
+
+def _variants(running: Running) -> list[dict[str, Any]]:
+    return [one.as_json() for one in running.parts]
+
+
 def _caller(request: HttpRequest) -> Caller:
     caller: Caller = request.caller  # type: ignore[attr-defined]
     return caller
@@ -636,9 +716,11 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
         "sagemaker_status": endpoint.sagemaker_status,
         "instance_type": endpoint.instance_type,
         "instance_count": endpoint.instance_count,
+        "variants": _variants(endpoint.requested),
         "running": {
             "instance_type": running.instance_type,
             "instance_count": running.instance_count,
+            "variants": _variants(running),
         },
         "image": endpoint.image,
         "role_arn": endpoint.role_arn,
@@ -725,6 +807,7 @@ def _revision(row: Revision) -> dict[str, Any]:
         "state": row.state,
         "instance_type": row.instance_type,
         "instance_count": row.instance_count,
+        "variants": _variants(row.size),
         "image": row.image,
         "role_arn": row.role_arn,
         "reason": row.reason,

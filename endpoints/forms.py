@@ -12,8 +12,15 @@ from django.utils.translation import gettext_lazy as _
 
 from endpoints import prices
 from endpoints.limits import COOLDOWN_S, Limits
-from endpoints.models import Endpoint, Orphan, valid_endpoint_name, valid_instance_count
+from endpoints.models import (
+    Endpoint,
+    Orphan,
+    Running,
+    valid_endpoint_name,
+    valid_instance_count,
+)
 from endpoints.scaling import HIGHEST_TARGET, LONGEST_COOLDOWN_S
+from endpoints.variants import ALONE, HIGHEST_WEIGHT, ProductionVariant, Variants, is_plain
 
 
 def _end_date() -> forms.DateTimeField:
@@ -42,13 +49,122 @@ def _cooldown(label: StrOrPromise, help_text: StrOrPromise) -> forms.IntegerFiel
     )
 
 
+def _weight(label: StrOrPromise) -> forms.FloatField:
+    return forms.FloatField(
+        label=label,
+        min_value=0,
+        max_value=HIGHEST_WEIGHT,
+        initial=1,
+        required=False,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+        help_text=_("Its share of the calls is this of the weights of both."),
+    )
+
+
+def _or_one(weight: float | None) -> float:
+    return 1.0 if weight is None else weight
+
+
+class WeightsForm(forms.Form):
+    """How the calls are shared among the variants of an endpoint: a field for each."""
+
+    def __init__(self, *args: Any, variants: Variants, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._names = {f"weight_{number}": one.name for number, one in enumerate(variants)}
+        for number, one in enumerate(variants):
+            field = forms.FloatField(
+                label=one.name,
+                min_value=0,
+                max_value=HIGHEST_WEIGHT,
+                initial=f"{one.weight:g}",
+                widget=forms.NumberInput(attrs={"step": "any"}),
+            )
+            self.fields[f"weight_{number}"] = field
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """What a valid form says, by the names of variants."""
+        return {name: self.cleaned_data[field] for field, name in self._names.items()}
+
+
 class EndDateForm(forms.Form):
     """When an endpoint ends."""
 
     expires_at = _end_date()
 
 
-class NewEndpointForm(forms.Form):
+class _WithVariants(forms.Form):
+    """The fields of a second variant, and what tells the first from it.
+
+    What is chosen is ``variants`` of the cleaned data: empty where there is one that nobody named.
+    """
+
+    first_name = forms.CharField(
+        label=_("Name of the first variant"), max_length=63, initial=ALONE, required=False
+    )
+    first_weight = _weight(_("Weight of the first variant"))
+    second_name = forms.CharField(
+        label=_("Name of the second variant"),
+        max_length=63,
+        required=False,
+        help_text=_("Letters, digits and hyphens. Empty: there is no second variant."),
+    )
+    second_type = forms.ChoiceField(
+        label=_("Instance type"), required=False, widget=forms.Select(attrs={"data-combobox": True})
+    )
+    second_count = forms.IntegerField(
+        label=_("Number of instances"), min_value=1, initial=1, required=False
+    )
+    second_weight = _weight(_("Weight of the second variant"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("first_name", "second_name"):
+            attrs = {"autocomplete": "off", "spellcheck": "false"}
+            self.fields[name].widget.attrs.update(attrs)
+
+    @property
+    def open(self) -> bool:
+        """Whether the form has a second variant, or something is wrong with one."""
+        wrong = any(name.startswith(("first_", "second_")) for name in self.errors)
+        return wrong or bool(self["second_name"].value())
+
+    def clean(self) -> dict[str, Any]:
+        """Put the variants together."""
+        told = super().clean() or self.cleaned_data
+        if "instance_type" not in told or "instance_count" not in told:
+            return told
+        first = ProductionVariant(
+            told.pop("first_name", "") or ALONE,
+            told["instance_type"],
+            told["instance_count"],
+            _or_one(told.pop("first_weight", None)),
+        )
+        rows = [first]
+        name, kind = told.pop("second_name", ""), told.pop("second_type", "")
+        count, weight = told.pop("second_count", None), told.pop("second_weight", None)
+        if name:
+            kind = kind or first.instance_type
+            rows.append(ProductionVariant(name, kind, count or 1, _or_one(weight)))
+        self.choose(told, tuple(rows))
+        return told
+
+    def choose(self, told: dict[str, Any], rows: Variants) -> None:
+        """Write what is chosen to the cleaned data."""
+        told["variants"] = () if is_plain(rows) else rows
+        if told["variants"]:  # which say both
+            told["instance_type"], told["instance_count"] = "", 1
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """What a service says of variants is shown at the second one."""
+        if isinstance(error, forms.ValidationError) and hasattr(error, "error_dict"):
+            told = error.error_dict
+            if "variants" in told:
+                told["second_name"] = told.pop("variants")
+        super().add_error(field, error)
+
+
+class NewEndpointForm(_WithVariants):
     """What a user says about a new endpoint; the rest is preset."""
 
     name = forms.CharField(
@@ -83,6 +199,10 @@ class NewEndpointForm(forms.Form):
         choice = self.fields["instance_type"]
         assert isinstance(choice, forms.ChoiceField)
         choice.choices = [(kind, _priced(kind)) for kind in settings.INSTANCE_TYPES]
+        second = self.fields["second_type"]
+        assert isinstance(second, forms.ChoiceField)
+        second.choices = list(choice.choices)
+        self.fields["second_count"].widget.attrs["max"] = settings.MAX_INSTANCES
         # For the browser alone: the validator of the field refuses more.
         self.fields["instance_count"].widget.attrs["max"] = settings.MAX_INSTANCES
 
@@ -108,14 +228,54 @@ class ChangeForm(NewEndpointForm):
         help_text=_("The history keeps it. You can leave it empty."),
     )
 
+    kept = forms.ChoiceField(
+        label=_("Variants"),
+        required=False,
+        help_text=_("One that is not kept is deleted when the change is made."),
+    )
+
     def __init__(self, *args: object, may_change_image: bool, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.fields["image"].disabled = not may_change_image
+        # A variant keeps its name: SageMaker tells by it what goes on.
+        names = [self.initial[f"{which}_name"] for which in ("first", "second")]
+        self.fields["first_name"].disabled = True
+        if names[1]:
+            self.fields["second_name"].disabled = True
+            kept = self.fields["kept"]
+            assert isinstance(kept, forms.ChoiceField)
+            only = gettext("%(name)s alone")
+            kept.choices = [
+                ("", gettext("Both")),
+                *((name, only % {"name": name}) for name in names),
+            ]
+        else:
+            del self.fields["kept"]
         choice = self.fields["instance_type"]
         assert isinstance(choice, forms.ChoiceField)
         now = self.initial["instance_type"]
         if now not in settings.INSTANCE_TYPES:  # what it has already can stay
             choice.choices = [(now, _priced(now)), *choice.choices]  # type: ignore[misc]
+        second, now = self.fields["second_type"], self.initial["second_type"]
+        assert isinstance(second, forms.ChoiceField)
+        if now and now not in settings.INSTANCE_TYPES:
+            second.choices = [(now, _priced(now)), *second.choices]  # type: ignore[misc]
+
+    def choose(self, told: dict[str, Any], rows: Variants) -> None:
+        """Keep what was chosen of the variants that there are."""
+        kept = told.pop("kept", "")
+        told["variants"] = tuple(one for one in rows if kept in ("", one.name))
+
+    @staticmethod
+    def presets(size: Running) -> dict[str, Any]:
+        """The fields that say what runs."""
+        found: dict[str, Any] = {"second_name": "", "second_type": ""}
+        for which, one in zip(("first", "second"), size.parts, strict=False):
+            found[f"{which}_name"], found[f"{which}_weight"] = one.name, f"{one.weight:g}"
+            found[f"{which}_type"], found[f"{which}_count"] = one.instance_type, one.instance_count
+        found["instance_type"] = found.pop("first_type")
+        found["instance_count"] = found.pop("first_count")
+        return found
 
 
 def _priced(instance_type: str) -> str:

@@ -110,6 +110,8 @@ def new_endpoint(
 ) -> Endpoint:
     """The row that `create_endpoint` would save. Raises what that raises."""
     if variants:
+        if instance_type or instance_count != 1:
+            raise ValidationError({"variants": _either()})
         _check_variants(variants, Running(0, ""))
     else:
         kind = instance_type or settings.INSTANCE_TYPES[0]
@@ -152,19 +154,19 @@ def _check_variants(parts: Variants, before: Running) -> None:
     types = {one.name: one.instance_type for one in before.variants}
     for one in parts:
         if types.get(one.name) != one.instance_type:
-            with collected(said):
+            with _collected(said):
                 _check_type(one.instance_type)
         if one.instance_count < 1:
             said.append(_("Each variant has at least 1 instance."))
     if count_of(parts) != before.instance_count:
-        with collected(said):
+        with _collected(said):
             _check_count(count_of(parts))
     if said:
         raise ValidationError({"variants": list(dict.fromkeys(said))})
 
 
 @contextmanager
-def collected(said: list[str]) -> Iterator[None]:
+def _collected(said: list[str]) -> Iterator[None]:
     """Add what is wrong inside to a list, without its field."""
     try:
         yield
@@ -382,8 +384,7 @@ def _wanted_parts(row: Endpoint, old: Revision, change: SettingsChange) -> Varia
         parts = weighed(parts, change.weights)
     if change.variants is not None:
         if alone:
-            said = _("Say a type and a number of instances, or variants, not both.")
-            raise ValidationError({"variants": said})
+            raise ValidationError({"variants": _either()})
         parts = change.variants
     elif alone and len(parts) > 1:
         said = _("It has several variants. Say the type and the number of instances of each.")
@@ -412,6 +413,10 @@ def _wanted_parts(row: Endpoint, old: Revision, change: SettingsChange) -> Varia
     elif change.back_to is None:
         _check_variants(parts, before)
     return parts
+
+
+def _either() -> str:
+    return _("Say a type and a number of instances, or variants, not both.")
 
 
 def _scaled_has_one() -> str:

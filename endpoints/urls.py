@@ -22,6 +22,7 @@ urlpatterns = [
     path("<int:pk>/configuration/", views.configuration, name="configuration"),
     path("<int:pk>/revisions/", views.revisions, name="revisions"),
     path("<int:pk>/change/", views.change, name="change"),
+    path("<int:pk>/weights/", views.weights, name="weights"),
     path("<int:pk>/end-date/", views.end_date, name="end-date"),
     path("<int:pk>/scaling/", views.scaling_of, name="scaling"),
     path("<int:pk>/scaling/off/", views.scaling_off, name="scaling-off"),

@@ -107,7 +107,7 @@ def with_types(seen: Variants, known: Variants) -> Variants:
 
 
 def check(variants: Sequence[ProductionVariant]) -> None:
-    """Raise ValidationError, of the field ``variants``, for what neither SageMaker nor the portal takes.
+    """Raise ValidationError, of the field ``variants``, where they cannot be those of an endpoint.
 
     Types and counts are looked at where those of endpoints are.
     """
@@ -116,15 +116,18 @@ def check(variants: Sequence[ProductionVariant]) -> None:
     if not 1 <= len(names) <= MOST_VARIANTS:
         problems.append(_("An endpoint has at most %(most)s variants.") % {"most": MOST_VARIANTS})
     if len({name.lower() for name in names}) < len(names):
-        problems.append(_("The names of variants differ in more than case."))
+        problems.append(_("Give the variants different names, whatever their case."))
     if any(_NAME.fullmatch(name) is None for name in names):
         problems.append(
-            _("Name each variant by 1 to 63 letters, digits and hyphens; begin and end otherwise.")
+            _(
+                "Name each variant by 1 to 63 letters, digits and hyphens; begin and end with a "
+                "letter or digit."
+            )
         )
     if not all(0 <= one.weight <= HIGHEST_WEIGHT for one in variants):
         problems.append(_("A weight is a number from 0 to %(most)s.") % {"most": HIGHEST_WEIGHT})
     elif variants and not any(one.weight for one in variants):
-        problems.append(_("Give one variant a weight above 0: else none is preferred."))
+        problems.append(_("Give at least one variant a weight above 0."))
     if problems:
         raise ValidationError({"variants": problems})
 

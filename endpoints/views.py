@@ -26,6 +26,7 @@ from endpoints.forms import (
     ScalingForm,
     TeardownForm,
     TeardownOfManyForm,
+    WeightsForm,
 )
 from endpoints.models import Endpoint, Revision
 from endpoints.tabs import list_tabs
@@ -246,6 +247,9 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         context |= {"latest": True, "events": events[:LATEST_EVENTS]}
         context |= {"cost": known.of(endpoint), "estimate": known.estimate}
         context["scaled_cost"] = known.of_limits(endpoint)
+        rows = endpoint.requested.variants
+        if len(rows) > 1 and endpoint.serving:
+            context["weights"] = WeightsForm(variants=rows)
     elif part is _MODELS:
         context["table"] = tables.versions(request, endpoint)
     elif part is _USE:
@@ -306,18 +310,17 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
     back = endpoint.revisions.filter(number=number).first()
     facts: Endpoint | Revision = back or endpoint
-    names = ("instance_type", "instance_count", "image")
+    size = back.size if back else endpoint.requested
     form = ChangeForm(
         request.POST if request.method == "POST" else None,
-        initial={name: getattr(facts, name) for name in names},
+        initial={**ChangeForm.presets(size), "image": facts.image},
         may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
     )
     plan = None
     if form.is_valid():
         told, user = form.cleaned_data, actor(request)
         wanted = services.SettingsChange(
-            instance_type=told["instance_type"],
-            instance_count=told["instance_count"],
+            variants=told["variants"],
             image=told["image"] or None,
             reason=told["reason"],
             back_to=back.number if back else None,
@@ -337,6 +340,24 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error("image", str(refusal))
     context = {"form": form, "endpoint": endpoint, "back": back, "plan": plan}
     return render(request, "endpoints/change.html", context, status=400 if form.errors else 200)
+
+
+@require_POST
+@_may_create
+def weights(request: HttpRequest, pk: int) -> HttpResponse:
+    """Share the calls among the variants of an endpoint in another way."""
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    form = WeightsForm(request.POST, variants=endpoint.requested.variants)
+    if not form.is_valid():
+        said = [f"{form[name].label}: {' '.join(errors)}" for name, errors in form.errors.items()]
+        messages.error(request, " ".join([*said, _("Nothing was changed.")]))
+        return redirect(endpoint)
+    wanted = services.SettingsChange(weights=form.weights)
+    try:
+        services.request_change(endpoint=endpoint, change=wanted, actor=actor(request))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    return redirect(endpoint)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

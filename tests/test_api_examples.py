@@ -45,6 +45,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "versions_describe": {"metadata": {"accuracy": 0.95}},
     "tokens_create": {"name": "pipeline", "scopes": ["read", "upload"]},
     "endpoints_create": {"name": "zoo", "instance_type": "ml.m5.large"},
+    "endpoints_weigh": {"weights": {"AllTraffic": 1}},
     "endpoints_update": {"instance_count": 2, "reason": "more calls than one can take"},
     "webhooks_create": {"url": "https://ci.example.com/hook", "kinds": ["version.ready"]},
     "webhooks_change": {"models": ["digits-0"]},

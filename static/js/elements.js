@@ -336,3 +336,22 @@ for (const link of document.querySelectorAll(":is(.nav, .tabs) [aria-current]"))
   const beyond = link.offsetLeft + link.offsetWidth - row.offsetLeft - row.clientWidth;
   if (beyond > 0) row.scrollLeft = beyond + 24;
 }
+
+// --- <form data-weights>: one slider in place of two weights, whose fields stay
+for (const form of document.querySelectorAll("form[data-weights]")) {
+  const slider = form.querySelector("[data-share]");
+  const fields = [...form.querySelectorAll("input[type=number]")];
+  if (!slider || fields.length !== 2) continue;
+  const whole = Number(slider.max);
+  const follow = () => {
+    const [first, second] = fields.map((field) => Number(field.value));
+    if (first + second > 0) slider.value = (whole * second) / (first + second);
+  };
+  slider.addEventListener("input", () => {
+    fields[0].value = whole - Number(slider.value);
+    fields[1].value = slider.value;
+  });
+  for (const field of fields) field.addEventListener("input", follow);
+  follow();
+  slider.hidden = false;
+}

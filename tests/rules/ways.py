@@ -154,6 +154,7 @@ WAYS: dict[str, Ways] = {
     "endpoints_preview": Ways("deploy", "endpoints:new", "endpoints.md#Plan it"),
     "endpoints_preview_change": Ways("endpoint update", "endpoints:change", "endpoints.md#Plan it"),
     "endpoints_update": Ways("endpoint update", "endpoints:change", "endpoints.md#Change it"),
+    "endpoints_weigh": Ways("endpoint weights", "endpoints:weights", "endpoints.md#Variants"),
     "endpoints_expire": Ways("endpoint expire", "endpoints:end-date", "endpoints.md#End dates"),
     "endpoints_scale": Ways("endpoint scale", "endpoints:scaling", "endpoints.md#Autoscaling"),
     "endpoints_scale_off": Ways(

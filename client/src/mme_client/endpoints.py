@@ -10,7 +10,7 @@ from mme_client.noun import Noun, part
 from mme_client.records import Endpoint, EndpointPlan, LogLine, Metrics, Revision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 #: Seconds that one request waits for a change; the portal's own most.
 WAIT_S = 30
@@ -45,16 +45,20 @@ class Endpoints(Noun):
         *,
         instance_type: str = "",
         instance_count: int | None = None,
+        variants: Sequence[Mapping[str, Any]] | None = None,
         expires_at: datetime | None = None,
     ) -> Endpoint:
         """Ask for an endpoint; ``.wait()`` of what this gives waits until it serves.
 
+        ``variants``: two at most, each with ``name``, ``instance_type``, ``instance_count`` and
+        ``weight``; in place of a type and a number of instances.
         ``expires_at``: when the portal requests its teardown; without a zone it is local time.
         None: never, or what the portal presets.
         """
         given = _given(
             instance_type=instance_type,
             instance_count=instance_count,
+            variants=variants,
             expires_at=_moment(expires_at),
         )
         document = {"name": name, **given}
@@ -67,6 +71,7 @@ class Endpoints(Noun):
         *,
         instance_type: str = "",
         instance_count: int | None = None,
+        variants: Sequence[Mapping[str, Any]] | None = None,
         expires_at: datetime | None = None,
     ) -> EndpointPlan:
         """What ``create`` would call in AWS, and what it would cost; makes nothing.
@@ -79,6 +84,7 @@ class Endpoints(Noun):
         given = _given(
             instance_type=instance_type,
             instance_count=instance_count,
+            variants=variants,
             expires_at=_moment(expires_at),
         )
         document = {"name": name, **given}
@@ -91,15 +97,21 @@ class Endpoints(Noun):
         *,
         instance_type: str = "",
         instance_count: int | None = None,
+        variants: Sequence[Mapping[str, Any]] | None = None,
         image: str = "",
         reason: str = "",
     ) -> Endpoint:
         """Change a living endpoint; what is not named stays. It serves meanwhile.
 
+        ``variants``: all that it is to have, as ``create`` takes them.
         ``wait_for_change`` waits for what this gives.
         """
         document = _given(
-            instance_type=instance_type, instance_count=instance_count, image=image, reason=reason
+            instance_type=instance_type,
+            instance_count=instance_count,
+            variants=variants,
+            image=image,
+            reason=reason,
         )
         answer = self._transport.call("PATCH", f"/endpoints/{part(name)}", document=document)
         return Endpoint.of(answer.document(), self._portal)
@@ -110,16 +122,23 @@ class Endpoints(Noun):
         *,
         instance_type: str = "",
         instance_count: int | None = None,
+        variants: Sequence[Mapping[str, Any]] | None = None,
+        weights: Mapping[str, float] | None = None,
         image: str = "",
         back_to: int | None = None,
     ) -> EndpointPlan:
         """What ``update`` would call in AWS, what would differ and cost; changes nothing.
 
-        ``back_to``: what ``rollback`` to this revision would do; the rest is then not read. What
-        ``update`` or ``rollback`` would refuse is refused.
+        ``weights``: what ``weigh`` would do. ``back_to``: what ``rollback`` to this revision would
+        do; the rest is then not read. What they would refuse is refused.
         """
         document = _given(
-            instance_type=instance_type, instance_count=instance_count, image=image, back_to=back_to
+            instance_type=instance_type,
+            instance_count=instance_count,
+            variants=variants,
+            weights=weights,
+            image=image,
+            back_to=back_to,
         )
         path = f"/endpoints/{part(name)}/plan"
         answer = self._transport.call("POST", path, document=document)
@@ -130,6 +149,16 @@ class Endpoints(Noun):
         document = {"revision": revision, "reason": reason}
         path = f"/endpoints/{part(name)}/rollback"
         answer = self._transport.call("POST", path, document=document)
+        return Endpoint.of(answer.document(), self._portal)
+
+    def weigh(self, name: str, weights: Mapping[str, float], *, reason: str = "") -> Endpoint:
+        """Share the calls among its variants in another way; who is not named keeps its weight.
+
+        That is one more change. No instance is started or stopped.
+        """
+        document = {"weights": dict(weights), "reason": reason}
+        path = f"/endpoints/{part(name)}/weights"
+        answer = self._transport.call("PUT", path, document=document)
         return Endpoint.of(answer.document(), self._portal)
 
     def expire(self, name: str, expires_at: datetime | None) -> Endpoint:

@@ -527,11 +527,22 @@ class StorageUsage(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EndpointVariant(Record):
+    """Instances of a type, which get a share of the calls: ``weight`` among the weights of all."""
+
+    name: str
+    instance_type: str
+    instance_count: int
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Instances(Record):
-    """What runs."""
+    """What runs; of several variants the types and the number of all."""
 
     instance_type: str
     instance_count: int
+    variants: list[EndpointVariant]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -562,6 +573,7 @@ class Revision(Record):
     state: str
     instance_type: str
     instance_count: int
+    variants: list[EndpointVariant]
     image: str
     role_arn: str
     reason: str
@@ -693,6 +705,7 @@ class Endpoint(Record):
     sagemaker_status: str
     instance_type: str
     instance_count: int
+    variants: list[EndpointVariant]
     running: Instances | None
     image: str
     role_arn: str

@@ -763,9 +763,24 @@ def delete(
     retiring.delete(name, yes=yes, wait=wait, json=json, quiet=quiet, timeout=timeout)
 
 
+Variant = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--variant",
+        metavar="NAME=TYPE:COUNT:WEIGHT",
+        help=_(
+            "In place of type and count: all variants, two at most. COUNT and WEIGHT are 1 where "
+            "they are left out."
+        ),
+        show_default=False,
+    ),
+]
+
+
 @_command(
     app, "deploy", _("Create an endpoint."),
     "mme deploy demo --type ml.m5.large --count 1 --wait",
+    "mme deploy demo --variant large=ml.m5.xlarge:1:9 --variant small=ml.m5.large:1:1",
     "mme deploy demo --expires 3d",
     "mme deploy demo --plan -q > plan.py",
 )  # fmt: skip
@@ -784,6 +799,7 @@ def deploy(
         int | None,
         typer.Option("--count", min=1, help=_("How many instances."), show_default=False),
     ] = None,
+    variant: Variant = None,
     expires: Annotated[
         str | None, typer.Option("--expires", metavar="WHEN", help=_END, show_default=False)
     ] = None,
@@ -796,8 +812,8 @@ def deploy(
     from mme_client.cli import serving
 
     serving.deploy(
-        name, instance_type=instance_type, instance_count=count, expires=expires, plan=plan,
-        wait=wait, json=json, quiet=quiet, timeout=timeout,
+        name, instance_type=instance_type, instance_count=count, variants=variant or [],
+        expires=expires, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 
@@ -946,8 +962,9 @@ UntilServing = Annotated[
 
 
 @_command(
-    changing, "update", _("Change its type, count or image; it serves meanwhile."),
+    changing, "update", _("Change its type, count, variants or image; it serves meanwhile."),
     "mme endpoint update demo --count 2 --type ml.m5.xlarge --wait",
+    "mme endpoint update demo --variant AllTraffic=ml.m5.large:1:9 --variant new=ml.m5.xlarge:1:1",
     "mme endpoint update demo --count 2 --plan",
 )  # fmt: skip
 def endpoint_update(
@@ -960,6 +977,7 @@ def endpoint_update(
         int | None,
         typer.Option("--count", min=1, help=_("How many instances."), show_default=False),
     ] = None,
+    variant: Variant = None,
     image: Annotated[
         str,
         typer.Option(
@@ -976,8 +994,37 @@ def endpoint_update(
     from mme_client.cli import serving
 
     serving.update(
-        name, instance_type=instance_type, instance_count=count, image=image, reason=reason,
-        plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout,
+        name, instance_type=instance_type, instance_count=count, variants=variant or [],
+        image=image, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
+    changing, "weights", _("Share the calls among its variants; no instance is started."),
+    "mme endpoint weights demo large=9 small=1 --wait",
+    "mme endpoint weights demo small=0 --plan",
+)  # fmt: skip
+def endpoint_weights(
+    name: EndpointName,
+    weights: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="VARIANT=WEIGHT...",
+            help=_("Who is not named keeps its weight; 9 and 1 are 90 % and 10 %."),
+        ),
+    ],
+    reason: Reason = "",
+    plan: Plan = False,
+    wait: UntilServing = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import weighing
+
+    weighing.weigh(
+        name, weights, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet,
+        timeout=timeout,
     )  # fmt: skip
 
 

@@ -283,8 +283,24 @@ MESSAGES: dict[str, str] = {
     "The portal goes on with the teardown. See: mme endpoints {name}": (
         "포털에서 삭제를 계속합니다. 확인: mme endpoints {name}"
     ),
-    "Say what to change: --type, --count or --image.": (
-        "무엇을 바꿀지 지정하세요: --type, --count 또는 --image."
+    "Say what to change: --type, --count, --variant or --image.": (
+        "무엇을 바꿀지 지정하세요: --type, --count, --variant 또는 --image."
+    ),
+    "Write a variant as NAME=TYPE:COUNT:WEIGHT, not {text}.": (
+        "변형은 NAME=TYPE:COUNT:WEIGHT 형식으로 쓰세요. 지정한 값: {text}."
+    ),
+    "Write a weight as NAME=NUMBER, not {text}.": (
+        "가중치는 NAME=NUMBER 형식으로 쓰세요. 지정한 값: {text}."
+    ),
+    "In place of type and count: all variants, two at most. COUNT and WEIGHT are 1 where "
+    "they are left out.": (
+        "유형과 개수 대신 모든 변형을 지정합니다. 최대 두 개이며 COUNT와 WEIGHT는 생략하면 1입니다."
+    ),
+    "Share the calls among its variants; no instance is started.": (
+        "변형 사이에 호출을 나눕니다. 인스턴스는 시작되지 않습니다."
+    ),
+    "Who is not named keeps its weight; 9 and 1 are 90 % and 10 %.": (
+        "지정하지 않은 변형은 가중치를 유지합니다. 9와 1은 90%와 10%입니다."
     ),
     "serving": "서비스 중",
     "refused": "거부됨",
@@ -295,7 +311,7 @@ MESSAGES: dict[str, str] = {
     "Change a living endpoint, and go back to what it was.": (
         "서비스 중인 엔드포인트를 변경하거나 이전 상태로 되돌립니다."
     ),
-    "Change its type, count or image; it serves meanwhile.": (
+    "Change its type, count, variants or image; it serves meanwhile.": (
         "유형, 개수 또는 이미지를 변경합니다. 그동안에도 서비스됩니다."
     ),
     "Make it again what it was in an earlier revision.": "이전 리비전의 상태로 되돌립니다.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from mme_client.cli import planning, scaling
+from mme_client.cli import planning, scaling, weighing
 from mme_client.cli.moments import moment
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, say
@@ -14,7 +14,7 @@ from mme_client.errors import ProblemError
 
 if TYPE_CHECKING:
     from mme_client.portal import Portal
-    from mme_client.records import Endpoint, Event
+    from mme_client.records import Endpoint, Event, Revision
 
 
 def deploy(
@@ -22,6 +22,7 @@ def deploy(
     *,
     instance_type: str,
     instance_count: int | None,
+    variants: list[str],
     expires: str | None,
     plan: bool,
     wait: bool,
@@ -31,6 +32,7 @@ def deploy(
 ) -> None:
     """Ask for an endpoint; with ``wait``, until it serves; or show its plan."""
     planning.check(plan=plan, wait=wait)
+    rows = weighing.variants(variants)
     expires_at = moment(expires) if expires is not None else None
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if plan:
@@ -38,6 +40,7 @@ def deploy(
                 name,
                 instance_type=instance_type,
                 instance_count=instance_count,
+                variants=rows,
                 expires_at=expires_at,
             )
             planning.show(terminal, planned, is_new=True)
@@ -46,6 +49,7 @@ def deploy(
             name,
             instance_type=instance_type,
             instance_count=instance_count,
+            variants=rows,
             expires_at=expires_at,
         )
         if wait:
@@ -60,6 +64,7 @@ def update(
     *,
     instance_type: str,
     instance_count: int | None,
+    variants: list[str],
     image: str,
     reason: str,
     plan: bool,
@@ -69,13 +74,18 @@ def update(
     timeout: float | None,
 ) -> None:
     """Change a living endpoint; with ``wait``, until it serves so; or show its plan."""
-    if not (instance_type or instance_count or image):
-        raise WrongUse(_("Say what to change: --type, --count or --image."))
+    rows = weighing.variants(variants)
+    if not (instance_type or instance_count or rows or image):
+        raise WrongUse(_("Say what to change: --type, --count, --variant or --image."))
     planning.check(plan=plan, wait=wait)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if plan:
             planned = portal.endpoints.preview_change(
-                name, instance_type=instance_type, instance_count=instance_count, image=image
+                name,
+                instance_type=instance_type,
+                instance_count=instance_count,
+                variants=rows,
+                image=image,
             )
             planning.show(terminal, planned, is_new=False)
             return
@@ -83,6 +93,7 @@ def update(
             name,
             instance_type=instance_type,
             instance_count=instance_count,
+            variants=rows,
             image=image,
             reason=reason,
         )
@@ -166,7 +177,7 @@ def revisions(name: str, *, json: bool, quiet: bool, timeout: float | None) -> N
             (
                 str(one.revision),
                 _outcome(one.state),
-                f"{one.instance_count} × {one.instance_type}",
+                _size(one),
                 one.image,
                 at(one.created_at),
                 one.created_by or "",
@@ -311,7 +322,15 @@ def endpoints(
         terminal.listed(found, headings, rows, names=[one.name for one in found])
 
 
+def _size(revision: Revision) -> str:
+    if len(revision.variants) > 1:
+        return weighing.told(revision.variants)
+    return f"{revision.instance_count} × {revision.instance_type}"
+
+
 def _instances(endpoint: Endpoint) -> str:
+    if len(endpoint.variants) > 1:
+        return weighing.told(endpoint.variants)
     count = endpoint.instance_count
     if endpoint.scaling is not None and endpoint.running is not None:
         count = endpoint.running.instance_count
