@@ -43,6 +43,7 @@ class Account:
         self.modified: dict[str, datetime] = {}  # where it is not the creation
         self.targets: dict[str, Limits] = {}  # what is scaled
         self.policies: dict[str, Limits] = {}
+        self.scaled_variants: dict[str, str] = {}
         self.activities: dict[str, list[autoscaling.Activity]] = {}
         self.clock = itertools.count()
         self.tags: dict[str, Mapping[str, str]] = {}  # by ARN
@@ -208,7 +209,7 @@ class Account:
         if name not in self.endpoints:
             raise errors.Invalid(f"Endpoint not found: {name}")
         again = self.targets.get(name) == limits
-        self.targets[name] = limits
+        self.targets[name], self.scaled_variants[name] = limits, variant
         if not again:
             self.changes.append(f"+target {name} {limits.least} {limits.most}")
         endpoint = self.endpoints[name]

@@ -13,6 +13,7 @@ from endpoints import adopting, sagemaker, services
 from endpoints.models import Endpoint, Orphan, Resource, Revision, Running
 from endpoints.services import SettingsChange
 from endpoints.tests.account import Account
+from endpoints.variants import ProductionVariant
 
 pytestmark = pytest.mark.django_db
 Step = Callable[[Endpoint], Endpoint]
@@ -111,7 +112,11 @@ def test_a_lost_config_is_made_again_under_its_name(
         ("models", {"data_url": "s3://elsewhere/models/"}, "where no version of the portal is"),
         ("models", {"extras": ("Environment",)}, "does not know: Environment"),
         ("models", {"role_arn": ""}, "names no image, role or store"),
-        ("configs", {"variant": "blue"}, "Its variant is called blue"),
+        (
+            "configs",
+            {"variants": tuple(ProductionVariant(name, "ml.m5.large", 1) for name in "abc")},
+            "It has more variants than the 2",
+        ),
         ("configs", {"extras": ("DataCaptureConfig",)}, "does not know: DataCaptureConfig"),
         ("configs", {"instance_type": ""}, "does not run on instances of its own"),
     ],
