@@ -42,6 +42,7 @@ ResourceState = Annotated[str, OneOf(Resource.State)]
 Wanted = Annotated[str, OneOf(Endpoint.Wanted)]
 ResourceKind = Annotated[str, OneOf(Resource.Kind)]
 RevisionState = Annotated[str, OneOf(Revision.State)]
+# untranslated: OpenAPI is in English
 _INSTEAD = "All that it is to have, two at most; in place of a type and a number of instances."
 _REASON = Field("", max_length=500, description="Why; the history keeps it.")
 
@@ -237,6 +238,7 @@ class EndpointChange(Input):
     reason: str = _REASON
 
 
+# untranslated: OpenAPI is in English
 _WEIGHTS = "By the names of variants, from 0 to 1000; who is not named keeps its weight."
 
 

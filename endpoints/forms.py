@@ -195,7 +195,7 @@ class NewEndpointForm(_WithVariants):
     expires_at = _end_date()
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(*args, **kwargs)
         choice = self.fields["instance_type"]
         assert isinstance(choice, forms.ChoiceField)
         choice.choices = [(kind, _priced(kind)) for kind in settings.INSTANCE_TYPES]
@@ -228,7 +228,7 @@ class ChangeForm(NewEndpointForm):
         help_text=_("The history keeps it. You can leave it empty."),
     )
 
-    kept = forms.ChoiceField(
+    remaining = forms.ChoiceField(
         label=_("Variants"),
         required=False,
         help_text=_("One that is not kept is deleted when the change is made."),
@@ -242,15 +242,15 @@ class ChangeForm(NewEndpointForm):
         self.fields["first_name"].disabled = True
         if names[1]:
             self.fields["second_name"].disabled = True
-            kept = self.fields["kept"]
-            assert isinstance(kept, forms.ChoiceField)
+            remaining = self.fields["remaining"]
+            assert isinstance(remaining, forms.ChoiceField)
             only = gettext("%(name)s alone")
-            kept.choices = [
+            remaining.choices = [
                 ("", gettext("Both")),
                 *((name, only % {"name": name}) for name in names),
             ]
         else:
-            del self.fields["kept"]
+            del self.fields["remaining"]
         choice = self.fields["instance_type"]
         assert isinstance(choice, forms.ChoiceField)
         now = self.initial["instance_type"]
@@ -263,8 +263,8 @@ class ChangeForm(NewEndpointForm):
 
     def choose(self, told: dict[str, Any], rows: Variants) -> None:
         """Keep what was chosen of the variants that there are."""
-        kept = told.pop("kept", "")
-        told["variants"] = tuple(one for one in rows if kept in ("", one.name))
+        remaining = told.pop("remaining", "")
+        told["variants"] = tuple(one for one in rows if remaining in ("", one.name))
 
     @staticmethod
     def presets(size: Running) -> dict[str, Any]:

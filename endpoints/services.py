@@ -150,7 +150,7 @@ def _check_variants(parts: Variants, before: Running) -> None:
     What it has already stays allowed, where a setting has changed since.
     """
     check(parts)
-    said = []
+    said: list[str] = []
     types = {one.name: one.instance_type for one in before.variants}
     for one in parts:
         if types.get(one.name) != one.instance_type:

@@ -349,7 +349,8 @@ def weights(request: HttpRequest, pk: int) -> HttpResponse:
     endpoint = get_object_or_404(Endpoint, pk=pk)
     form = WeightsForm(request.POST, variants=endpoint.requested.variants)
     if not form.is_valid():
-        said = [f"{form[name].label}: {' '.join(errors)}" for name, errors in form.errors.items()]
+        wrong = form.errors.get_json_data().items()
+        said = [f"{form[name].label}: {one['message']}" for name, rows in wrong for one in rows]
         messages.error(request, " ".join([*said, _("Nothing was changed.")]))
         return redirect(endpoint)
     wanted = services.SettingsChange(weights=form.weights)

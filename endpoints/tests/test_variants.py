@@ -258,7 +258,7 @@ def test_the_forms_ask_for_a_second_variant(
     operator_client.post(page, sent)
     endpoint = settle(endpoint)
     assert [one.instance_count for one in endpoint.running.variants] == [2, 1]
-    operator_client.post(page, sent | {"kept": "new"})
+    operator_client.post(page, sent | {"remaining": "new"})
     endpoint = settle(endpoint)
     assert [one.name for one in endpoint.running.variants] == ["new"]
 

@@ -22,7 +22,6 @@ _.site_header
 _.site_title
 _.index_title
 _.is_staff
-_.first_name
 _.last_name
 _.perm
 renderer
