@@ -84,14 +84,20 @@ def test_revisions_with_what_differs_and_the_way_back(
     assert "No capacity." in page
 
 
+def _alone(kind: str) -> dict[str, Any]:
+    """One instance of a type, as the API tells of it."""
+    size = {"instance_type": kind, "instance_count": 1}
+    return {**size, "variants": [{"name": "AllTraffic", **size, "weight": 1.0}]}
+
+
 def test_the_same_by_the_api(api: Api, serving: Endpoint, settle: Step, account: Account) -> None:
     status, asked = api.ask("PATCH", DEMO, {"instance_type": TYPE, "reason": "room"})
     assert (status, asked["revision"], asked["updating"], asked["serving"]) == (202, 2, True, True)
-    assert asked["running"] == {"instance_type": LARGE, "instance_count": 1}
+    assert asked["running"] == _alone(LARGE)
     settle(serving)
     status, now = api.ask("GET", DEMO)
     assert (now["revision"], now["settled"], now["refused_change"]) == (2, True, None)
-    assert now["running"] == {"instance_type": TYPE, "instance_count": 1}
+    assert now["running"] == _alone(TYPE)
     status, problem = api.ask("POST", f"{DEMO}/rollback", {"revision": 9})
     assert (status, list(problem["errors"])) == (422, ["revision"])
     account.roll_back_with = "No capacity."
