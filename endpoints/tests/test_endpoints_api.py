@@ -69,7 +69,9 @@ def test_an_endpoint_is_created_serves_is_torn_down_and_is_gone(
         200, "in_service", True, True,
     )  # fmt: skip
     assert found["sagemaker_status"] == "InService"
-    assert found["running"] == {"instance_type": "ml.m5.large", "instance_count": 1}
+    size = {"instance_type": "ml.m5.large", "instance_count": 1}
+    alone = {"name": "AllTraffic", **size, "weight": 1.0}
+    assert found["running"] == {**size, "variants": [alone]}
     assert found["resources"][2]["arn"].startswith("arn:aws:sagemaker:")
     status, torn = api.ask("POST", f"{DEMO}/teardown", {"name": "demo"})
     assert (status, torn["wanted"], torn["settled"]) == (202, "absent", False)
