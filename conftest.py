@@ -15,6 +15,8 @@ from tests import quick
 # pytest-django has read the settings of the tests by now (pyproject.toml). A process that a test
 # starts is to have the portal's own, as a user's has.
 os.environ["DJANGO_SETTINGS_MODULE"] = "mmeportal.settings"
+# Without bytecode each of the hundreds of processes would compile what it imports once more.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 #: Characters of a parameter's value that are shown as its id.
 LONGEST_ID = 100
