@@ -23,7 +23,15 @@ from core.api.schema import ListParameters, OneOf, Parameters, Schema
 from core.body_limits import BodyLimit
 from core.remembered import Remembered
 from endpoints.models import Endpoint
-from invocations import answers, decoding, pictures_kept, recording, services
+from invocations import (
+    answers,
+    decoding,
+    forgetting,
+    narrowing,
+    pictures_kept,
+    recording,
+    services,
+)
 from invocations.models import Invocation
 from invocations.panels import DOING, MAY_INVOKE
 from invocations.payload import Payload, prepared
@@ -35,7 +43,7 @@ from invocations.pictures import (
     too_large,
     type_as_it_is,
 )
-from invocations.runtime import MAX_PAYLOAD_BYTES
+from invocations.runtime import MAX_PAYLOAD_BYTES, Answer
 from models_catalog import references
 from models_catalog.models import Version
 
@@ -102,6 +110,14 @@ class InvocationOut(Schema):
     )
 
 
+class ForgottenOut(Schema):
+    """What was forgotten."""
+
+    calls: int = Field(description="So many calls name the picture no more.")
+    others: bool = Field(description="Somebody else has sent the same picture: theirs stays.")
+    in_test_set: bool = Field(description="A copy in a test set stays.")
+
+
 class CallParameters(Parameters):
     """What to call: a version, or the key of its archive."""
 
@@ -116,9 +132,16 @@ class InvocationParameters(ListParameters):
     """Which calls."""
 
     endpoint: str = Field("", max_length=63)
-    model: str = Field("", max_length=200, description="`digits`, or `digits:2`.")
+    model: str = Field(
+        "",
+        max_length=200,
+        description="`digits`, `digits:2`, or `digits@live`: calls for which this was named.",
+    )
     state: CallState | None = None
     cold: bool | None = None
+    label: str = Field("", max_length=200, description="A text in the first label.")
+    slower_than_ms: float | None = Field(None, ge=0, description="Took at least so long.")
+    by: str = Field("", max_length=150, description="Who called; `me`: who asks.")
     since: AwareDatetime | None = Field(None, description="Made then or later.")
     until: AwareDatetime | None = Field(None, description="Made before then.")
 
@@ -163,29 +186,14 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
     accept = request.headers.get("Accept", answers.JSON).strip() or answers.JSON
     own = accept != answers.JSON
     payload = _payload(request, query.name)
-    try:
-        row, outcome = services.call(
-            endpoint=endpoint,
-            version=version,
-            payload=payload,
-            actor=_user(request),
-            accept=answers.JSON if accept == "*/*" else _header_value("Accept", accept),
-            own_bytes=own,
-            asked=asked,
-        )
-    except services.CallRefused as refused:
-        retry = {"Retry-After": _THROTTLED_S} if refused.code == "too-many-calls" else {}
-        raise Problem(refused.code, str(refused), headers=retry) from None
-    if outcome.error is not None or outcome.answer is None:
-        raise _problem(row, outcome.error)
-    shown = _shown(row)
-    set_header(request, "Server-Timing", _server_timing(shown["timings"]))
-    set_header(request, "MME-Invocation", str(row.uid))
+    accepted = answers.JSON if accept == "*/*" else _header_value("Accept", accept)
+    row, answered = _called(
+        request, endpoint, version, payload, asked=asked, accept=accepted, own_bytes=own
+    )
     if not own:
-        return _as_json(shown)
+        return _as_json(_shown(row))
     # The header against sniffing is on every answer of the portal.
-    content_type = outcome.answer.content_type or _DEFAULT_TYPE
-    answer = HttpResponse(outcome.answer.body, content_type=content_type)
+    answer = HttpResponse(answered.body, content_type=answered.content_type or _DEFAULT_TYPE)
     # A container may answer a page. In a browser it must not run as one of the portal.
     answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return answer
@@ -204,13 +212,24 @@ def list_invocations(request: HttpRequest, query: Query[InvocationParameters]) -
         rows = rows.filter(endpoint__name=query.endpoint)
     if query.model:
         model, _colon, number = query.model.partition(":")
-        rows = rows.filter(version__model__name=model)
+        if "@" in model:
+            rows = rows.filter(asked=query.model)
+        else:
+            rows = rows.filter(version__model__name=model)
         if number:
             rows = rows.filter(version__number=_number(number))
     if query.state is not None:
         rows = rows.filter(state=query.state)
     if query.cold is not None:
         rows = rows.filter(cold=query.cold)
+    if query.label:
+        rows = narrowing.of_label(rows, query.label)
+    if query.slower_than_ms is not None:
+        rows = narrowing.slower_than(rows, query.slower_than_ms)
+    if query.by == "me":
+        rows = rows.filter(created_by=_user(request))
+    elif query.by:
+        rows = rows.filter(created_by__username=query.by)
     if query.since is not None:
         rows = rows.filter(created_at__gte=query.since)
     if query.until is not None:
@@ -241,15 +260,89 @@ def get(request: HttpRequest, id: str) -> Any:
     },
 )  # fmt: skip
 def picture(request: HttpRequest, id: str) -> Any:
-    """What was sent, as a JPEG: 480 pixels while the picture is kept, for a day; then 192.
+    """What was sent, as a JPEG: 480 pixels while the picture is kept; then 192, for a week.
 
-    Nothing is left after the day of what nobody has looked at.
+    Nothing is left then of what nobody has looked at. PICTURES_KEPT_HOURS (24) and
+    THUMBNAILS_KEPT_DAYS (7) of the portal say how long.
     """
     row = _row(id)
     data = pictures_kept.preview_of(row.picture_sha256) or pictures_kept.thumbnail_of(row)
     if not data:
         raise Problem("not-found", _("This call has no picture."))
     return HttpResponse(data, content_type="image/jpeg")
+
+
+@operation(
+    router, "DELETE", "/invocations/{id}/picture", id="invocations_forget_picture",
+    scope=Scope.INVOKE, permission=MAY_INVOKE, doing=DOING, response={200: ForgottenOut},
+    problems=(403, 409),
+)  # fmt: skip
+def forget_picture(request: HttpRequest, id: str) -> Any:
+    """Delete what was sent now: the picture, its thumbnail and its name. The answer stays.
+
+    All calls of the caller with the same picture forget it; for a caller who may redact,
+    everybody's. It may be asked for again.
+    """
+    row = _row(id)
+    try:
+        return forgetting.forget(call=row, actor=_user(request))
+    except forgetting.NotForgotten as refused:
+        code = "not-allowed" if row.settled else "conflict"
+        raise Problem(code, str(refused)) from None
+
+
+@operation(
+    router, "POST", "/invocations/{id}/repeat", id="invocations_repeat", scope=Scope.INVOKE,
+    permission=MAY_INVOKE, doing=DOING, response={200: InvocationOut},
+    problems=(409, 502, 504, 507), counts_as_change=False,
+)  # fmt: skip
+def repeat(request: HttpRequest, id: str) -> Any:
+    """Call once more what was called, with the same picture, and wait for the answer.
+
+    An alias is looked up anew: it may mean another version now. The picture is there for
+    PICTURES_KEPT_HOURS after it was last sent.
+    """
+    row = _row(id)
+    picture = pictures_kept.find(row.picture_sha256) if row.picture_sha256 else None
+    if picture is None:
+        said = _("The picture of this call is no longer kept. Nothing was called. Send it again.")
+        raise Problem("not-found", said)
+    query = CallParameters(model=row.named, target="", name=row.picture_name[:200])
+    version, asked = _version(row.endpoint, query)
+    payload = pictures_kept.payload_of(picture)
+    made, _answered = _called(request, row.endpoint, version, payload, asked=asked)
+    return _as_json(_shown(made))
+
+
+def _called(
+    request: HttpRequest,
+    endpoint: Endpoint,
+    version: Version,
+    payload: Payload,
+    *,
+    asked: str,
+    accept: str = answers.JSON,
+    own_bytes: bool = False,
+) -> tuple[Invocation, Answer]:
+    """Call, with what the headers of the answer say of it. Raises Problem."""
+    try:
+        row, outcome = services.call(
+            endpoint=endpoint,
+            version=version,
+            payload=payload,
+            actor=_user(request),
+            accept=accept,
+            own_bytes=own_bytes,
+            asked=asked,
+        )
+    except services.CallRefused as refused:
+        retry = {"Retry-After": _THROTTLED_S} if refused.code == "too-many-calls" else {}
+        raise Problem(refused.code, str(refused), headers=retry) from None
+    if outcome.error is not None or outcome.answer is None:
+        raise _problem(row, outcome.error)
+    set_header(request, "Server-Timing", _server_timing(_timings(row)))
+    set_header(request, "MME-Invocation", str(row.uid))
+    return row, outcome.answer
 
 
 def _user(request: HttpRequest) -> User:
@@ -350,12 +443,20 @@ def _row(id: str) -> Invocation:
     return found
 
 
-def _shown(row: Invocation) -> dict[str, Any]:
+def _timings(row: Invocation) -> dict[str, float | None]:
     timings = row.timings
     sagemaker_ms = timings.get("call_ms")
     portal_ms = None
     if row.latency_ms is not None and sagemaker_ms is not None:
         portal_ms = max(0.0, row.latency_ms - sagemaker_ms - timings.get("waited_ms", 0.0))
+    return {
+        "portal_ms": portal_ms,
+        "sagemaker_ms": sagemaker_ms,
+        **{name: timings.get(name) for name in ("load_ms", "decode_ms", "infer_ms")},
+    }
+
+
+def _shown(row: Invocation) -> dict[str, Any]:
     sent = None
     if row.picture_sha256:
         sent = {"name": row.picture_name, "sha256": row.picture_sha256, "size": row.sent_bytes}
@@ -374,11 +475,7 @@ def _shown(row: Invocation) -> dict[str, Any]:
         "created_at": row.created_at,
         "created_by": row.created_by.get_username() if row.created_by else None,
         "latency_ms": row.latency_ms,
-        "timings": {
-            "portal_ms": portal_ms,
-            "sagemaker_ms": sagemaker_ms,
-            **{name: timings.get(name) for name in ("load_ms", "decode_ms", "infer_ms")},
-        },
+        "timings": _timings(row),
         "picture": sent,
         "error": None if said is None else str(said),
         "error_code": None if said is None else said.stable_code,

@@ -232,7 +232,7 @@ def keep(request: HttpRequest, query: Query[PictureParameters]) -> Any:
         sha256 = pictures_kept.keep_now(read)
     except NotAPicture as problem:
         raise Problem("invalid", errors={"body": [str(problem)]}) from None
-    until = clock.now() + Picture.KEPT_FOR
+    until = clock.now() + Picture.kept_for()
     return {"sha256": sha256, "name": read.name, "expires_at": until}
 
 

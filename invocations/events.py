@@ -19,6 +19,9 @@ TEMPLATES: Final = {
     "model.test_picture_removed": _(
         "Took a picture with the label “%(label)s” out of the test set of %(name)s."
     ),
+    "endpoint.picture_forgotten": _(
+        "Had a picture forgotten that was sent to %(version)s on %(name)s (calls: %(calls)s)."
+    ),
     "comparison.requested": _(
         "Had %(one)s and %(other)s called with the same pictures on %(endpoint)s (pictures: "
         "%(count)s)."

@@ -29,17 +29,15 @@ class PictureQuerySet(models.QuerySet["Picture"]):
 
     def expired(self) -> Self:
         """Those that were last sent more than a day ago."""
-        return self.filter(used_at__lt=clock.now() - Picture.KEPT_FOR)
+        return self.filter(used_at__lt=clock.now() - Picture.kept_for())
 
 
 class Picture(models.Model):
-    """A picture as it was sent, kept for a day so that it can be sent again.
+    """A picture as it was sent, kept for PICTURES_KEPT_HOURS so that it can be sent again.
 
     The bytes lie in ``data`` up to 64 KB (invocations/pictures_kept.py), larger ones in S3 at
     ``key``; those of the release before in ``data``, whatever their size.
     """
-
-    KEPT_FOR = timedelta(days=1)
 
     sha256 = models.CharField(max_length=64, unique=True)
     name = models.CharField(max_length=255)
@@ -63,6 +61,11 @@ class Picture(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @staticmethod
+    def kept_for() -> timedelta:
+        """How long a picture is kept after it was last sent."""
+        return timedelta(hours=settings.PICTURES_KEPT_HOURS)
 
     @property
     def made_smaller(self) -> Sentence | None:
@@ -272,6 +275,11 @@ class Invocation(Leased):
     def named(self) -> str:
         """What names the version to the API: as it was asked for, or its number."""
         return self.asked or f"{self.version.model.name}:{self.version.number}"
+
+    @property
+    def named_version(self) -> str:
+        """What the form names it by: the alias that was asked for, or the id of the version."""
+        return self.asked if "@" in self.asked else str(self.version_id)
 
     @property
     def settled(self) -> bool:

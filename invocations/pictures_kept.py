@@ -1,4 +1,7 @@
-"""Pictures that were sent: kept for a day, so that they can be sent again, looked at or flagged.
+"""Pictures that were sent: kept for a while, so that they can be sent again, looked at or flagged.
+
+PICTURES_KEPT_HOURS after it was last sent a picture is deleted, and THUMBNAILS_KEPT_DAYS after the
+call its thumbnail.
 
 Bytes up to 64 KB lie in the row, larger ones in S3 below ``PICTURES_PREFIX``, outside the stores
 that endpoints serve. An object is written before its row and deleted before it, so a row that is
@@ -15,7 +18,7 @@ import queue
 import threading
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from uuid import uuid4
 
@@ -39,6 +42,8 @@ _MOST_WAITING, _MOST_BYTES = 64, 64 << 20
 _WAIT_S, _LOOK_EVERY_S = 0.5, 0.02
 # No upload takes so long, and no clocks differ by so much.
 _ORPHANED_AFTER = timedelta(hours=25)
+# Rows of one UPDATE: SQLite has one lock, and others want to write.
+_THUMBNAILS_AT_ONCE = 500
 
 
 def keep(payload: Payload) -> Picture | None:
@@ -225,6 +230,8 @@ def thumbnail_of(call: Invocation) -> bytes:
     picture = _readable(call.picture_sha256)
     if picture is None:
         return b""
+    if call.created_at < _thumbnails_since():
+        return bytes(picture.thumbnail)  # somebody has sent it again since
     Invocation.objects.filter(pk=call.pk).update(thumbnail=picture.thumbnail)
     return bytes(picture.thumbnail)
 
@@ -247,6 +254,16 @@ def _readable(sha256: str) -> Picture | None:
         return None
 
 
+def delete(sha256: str) -> None:
+    """Delete a picture now: its object, then its row. Raises AwsError; then both stay."""
+    picture = find(sha256)
+    if picture is None:
+        return
+    if picture.key:
+        s3.delete(bucket=picture.bucket, key=picture.key)
+    picture.delete()
+
+
 def sweep() -> None:
     """Drop the pictures that were kept long enough: their objects first.
 
@@ -264,6 +281,20 @@ def sweep() -> None:
             continue
         Picture.objects.filter(pk=picture.pk).delete()
     expired.filter(key="").delete()
+
+
+def _thumbnails_since() -> datetime:
+    """Of calls before this the thumbnails are not kept."""
+    return clock.now() - timedelta(days=settings.THUMBNAILS_KEPT_DAYS)
+
+
+def sweep_thumbnails() -> int:
+    """Drop the thumbnails of calls that are old enough; returns of how many calls."""
+    gone = 0
+    old = Invocation.objects.filter(created_at__lt=_thumbnails_since()).exclude(thumbnail=b"")
+    while pks := list(old.values_list("pk", flat=True)[:_THUMBNAILS_AT_ONCE]):
+        gone += Invocation.objects.filter(pk__in=pks).update(thumbnail=b"")
+    return gone
 
 
 def sweep_objects() -> int:

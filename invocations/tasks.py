@@ -23,7 +23,8 @@ def sweep() -> None:
 
 @shared_task
 def sweep_objects() -> None:
-    """Delete the objects of pictures that no row names; beat calls this."""
+    """Delete old thumbnails, and the objects of pictures that no row names; beat calls this."""
+    pictures_kept.sweep_thumbnails()
     pictures_kept.sweep_objects()
 
 

@@ -24,10 +24,13 @@ from core.errors import AwsError
 from core.icons import drawing
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Day, Search, Table
+from core.templatetags.portal import ms as as_time
 from endpoints.models import Endpoint
 from invocations import (
     beside,
+    forgetting,
     given,
+    narrowing,
     offered,
     pictures_kept,
     samples,
@@ -39,7 +42,7 @@ from invocations.panels import DOING, MAY_INVOKE
 from invocations.payload import Payload, read
 from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, formats, too_large
 from models_catalog import references
-from models_catalog.models import RegisteredModel, Version
+from models_catalog.models import Version
 
 
 @dataclass
@@ -358,26 +361,65 @@ def calls(request: HttpRequest) -> HttpResponse:
                 "time", pgettext("how long a call took", "Time"), sort="latency_ms", numeric=True
             ),
             Column("cold", _("Cold or warm"), sort="cold"),
+            Column("again", ""),
         ],
         filters=[
-            Search("model", _("Model"), narrow=_of_model),
+            Search("model", _("Model, version or alias"), narrow=narrowing.of_model),
+            Search("label", _("Answer"), narrow=narrowing.of_label),
             Choice("endpoint", _("Endpoint"), named),
             Choice("state", _("State"), Invocation.State.choices),
             Choice("cold", _("Cold or warm"), [("1", _("Cold start")), ("0", _("Warm"))]),
             Choice("by", _("Person"), callers.values_list("pk", "username"), field="created_by"),
+            Choice(
+                "slow",
+                _("Time"),
+                [(str(ms), _("from %(time)s") % {"time": as_time(ms)}) for ms in narrowing.SLOW_MS],
+                narrow=lambda rows, value: narrowing.slower_than(rows, float(value)),
+            ),
             Day("day", _("Day"), "created_at"),
         ],
         default_sort="-when",
     )
-    return render(request, "invocations/calls.html", {"table": table})
+    hashes = {call.picture_sha256 for call in table.rows} - {""}
+    kept = set(Picture.objects.filter(sha256__in=hashes).values_list("sha256", flat=True))
+    me = actor(request).pk
+    context = {
+        "table": table,
+        "kept": kept,
+        "mine_href": f"{request.path}?by={me}",
+        "only_mine": request.GET.get("by") == str(me),
+    }
+    return render(request, "invocations/calls.html", context)
 
 
-def _of_model(calls: Any, text: str) -> Any:
-    """The calls of models with this text in their name; or with this id, as links once said."""
-    models = RegisteredModel.objects.filter(name__icontains=text)
-    if (number := _number(text)) is not None:
-        models |= RegisteredModel.objects.filter(pk=number)
-    return calls.filter(version__in=Version.objects.filter(model__in=models))
+@require_safe
+@may_invoke
+def beside_chosen(request: HttpRequest) -> HttpResponse:
+    """Lead to the calls that were ticked in the list, side by side."""
+    pks = [pk for text in request.GET.getlist("pk") if (pk := _number(text)) is not None]
+    if not pks:
+        messages.warning(request, _("Tick the calls that are to be shown side by side."))
+        return redirect("invocations:calls")
+    if len(pks) > beside.MOST:
+        said = _("At most %(most)s calls are shown side by side; these are the first.")
+        messages.info(request, said % {"most": beside.MOST})
+    return redirect("invocations:side", "-".join(str(pk) for pk in pks[: beside.MOST]))
+
+
+@require_POST
+@may_invoke
+def forget(request: HttpRequest, pk: int) -> HttpResponse:
+    """Delete the picture of a call now. The answer stays, and so does the page."""
+    call = _invocation(pk)
+    try:
+        messages.success(request, forgetting.forget(call=call, actor=actor(request)).said)
+    except forgetting.NotForgotten as refused:
+        messages.error(request, str(refused))
+    except AwsError as error:
+        told = {"why": str(error)}
+        said = _("The picture is not forgotten: %(why)s Nothing was changed. Try again.")
+        messages.error(request, said % told)
+    return redirect(call)
 
 
 def _targets(chosen: Chosen) -> tuple[Endpoint, list[beside.AskedVersion]]:
@@ -435,9 +477,7 @@ def _payload(request: HttpRequest) -> Payload:
         raise NotAPicture(_("Choose a picture first, or click one of the samples."))
     kept = pictures_kept.find(again)
     if kept is None:
-        raise NotAPicture(
-            _("That picture is no longer here: pictures are kept for a day. Choose it again.")
-        )
+        raise NotAPicture(_("That picture is no longer kept. Choose it again."))
     return pictures_kept.payload_of(kept)
 
 
@@ -477,6 +517,8 @@ def _result_context(request: HttpRequest, invocation: Invocation) -> dict[str, A
         "cold_one": cold,
         "times": times,
         "test_sets": settings.TEST_SETS,
+        "may_forget": bool(invocation.picture_sha256)
+        and forgetting.may_forget(actor(request), invocation),
         "region": settings.AWS_REGION,
         "portal_url": _portal_url(request),
     }

@@ -175,6 +175,8 @@ ACCESS: dict[str, Access] = {
     "invocations:metrics": Access(VIEWER),
     "invocations:versions": Access(VIEWER),
     "invocations:side": Access(VIEWER),
+    "invocations:beside-chosen": Access(VIEWER, get=(302,)),
+    "invocations:forget": Access(VIEWER, get=(), post=(302,)),
     "invocations:thumbnail": Access(VIEWER),
     "invocations:kept": Access(VIEWER),
     "invocations:sample": Access(VIEWER),

@@ -407,6 +407,9 @@ DEMO_ARCHIVE = env_str("DEMO_ARCHIVE", "")
 # Whether "Wrong?" keeps a picture for a model's test set: longer than the day of other pictures,
 # so on AWS somebody decides it; `make up` switches it on.
 TEST_SETS = env_bool("TEST_SETS", default=False)
+# How long a picture is kept after it was last sent, and its thumbnail after the call.
+PICTURES_KEPT_HOURS = env_int("PICTURES_KEPT_HOURS", 24, least=0)
+THUMBNAILS_KEPT_DAYS = env_int("THUMBNAILS_KEPT_DAYS", 7, least=0)
 TEST_SET_PICTURES = env_int("TEST_SET_PICTURES", 1000, least=1)
 TEST_SET_MB = env_int("TEST_SET_MB", 500, least=1)
 

@@ -1,10 +1,12 @@
 """The page of all calls, what an answer leads with, and errors in the reader's language."""
 
 import html
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -13,7 +15,7 @@ from django.utils import translation
 from core.palette import search
 from core.sentences import phrase
 from endpoints.models import Endpoint
-from invocations.models import Invocation
+from invocations.models import Invocation, Picture
 from models_catalog.models import Version
 from tests.html import one_line
 
@@ -60,6 +62,10 @@ def test_all_calls_are_filtered_by_the_address(
         "failed": call(state="failed", predictions=[], error="It broke.", cold=None),
         "elsewhere": call(endpoint=other),
         "dogs": call(version=dogs),
+        "alias": call(asked="digits@live"),
+        "slow": call(latency_ms=1000.0),
+        "cat": call(predictions=[{"label": "Tabby cat", "probability": 0.5}]),
+        "mine": call(created_by=User.objects.get(username="viewer-user")),
     }
 
     def shown(query: str) -> set[str]:
@@ -71,8 +77,30 @@ def test_all_calls_are_filtered_by_the_address(
     assert shown("state=failed") == {"failed"}
     assert shown(f"endpoint={other.pk}") == {"elsewhere"}
     assert shown(f"model={dogs.model_id}") == {"dogs"}
+    assert shown("model=dogs%3A1") == {"dogs"}
+    assert shown("model=digits%3A1") == set(rows) - {"dogs"}
+    assert shown("model=digits%40live") == {"alias"}
+    assert shown("slow=1000") == {"slow"}
+    assert shown("label=tabby") == {"cat"}
+    mine = re.search(r'href="/invoke/calls/\?(by=\d+)"', _page(client, "/invoke/calls/"))
+    assert mine is not None
+    assert shown(mine[1]) == {"mine"}
     assert shown("day=2001-01-01") == set()
     assert shown("endpoint=nonsense&sort=nonsense") == set(rows)
+
+
+def test_calls_are_repeated_and_put_side_by_side_from_the_list(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    client = client_of("viewer")
+    kept, other = call(picture_sha256="a" * 64), call(picture_sha256="b" * 64)
+    Picture.objects.create(sha256="a" * 64, name="three.png", data=b"1", thumbnail=b"2")
+    page = _page(client, "/invoke/calls/")
+    assert page.count(f'name="again" value="{"a" * 64}"') == 1
+    assert "b" * 64 not in page  # its picture is no longer kept
+    answer = client.get(f"/invoke/side/?pk={kept.pk}&pk={other.pk}&pk=nonsense")
+    assert answer.headers["Location"] == f"/invoke/side/{kept.pk}-{other.pk}/"
+    assert client.get("/invoke/side/").headers["Location"] == "/invoke/calls/"
 
 
 def test_fifty_calls_a_page_for_as_many_queries(

@@ -112,7 +112,7 @@ def test_what_is_given_is_kept_for_a_day_and_deleted_then(
     Picture.objects.update(used_at=old)
     _alone(two[0], viewer, [side_by_side.GivenPicture(sha256)])
     assert Picture.objects.get().used_at > old, "for a day from the comparison's start"
-    Picture.objects.update(used_at=clock.now() - Picture.KEPT_FOR - timedelta(seconds=1))
+    Picture.objects.update(used_at=clock.now() - Picture.kept_for() - timedelta(seconds=1))
     pictures_kept.sweep()
     assert not Picture.objects.exists()
     assert not objects.kept

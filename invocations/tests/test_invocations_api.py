@@ -319,3 +319,51 @@ def test_rows_of_the_release_before_get_an_id_in_the_sweep(ask: Ask) -> None:
     services.sweep()
     found = json.loads(ask("GET", LIST).content)["items"]
     assert len({row["id"] for row in found} - {None}) == 2
+
+
+def test_the_api_repeats_and_forgets(ask: Ask, model: Model) -> None:
+    first = json.loads(ask(body=png()).content)
+    again = ask(path=f"{LIST}/{first['id']}/repeat", content_type="application/json")
+    assert again.status_code == 200, again.content
+    second = json.loads(again.content)
+    assert second["id"] != first["id"]
+    assert second["picture"]["sha256"] == first["picture"]["sha256"]
+    assert model.asked[0]["body"] == model.asked[1]["body"]
+    assert again.headers["MME-Invocation"] == second["id"]
+    gone = ask("DELETE", f"{LIST}/{first['id']}/picture")
+    assert json.loads(gone.content) == {"calls": 2, "others": False, "in_test_set": False}
+    assert json.loads(ask("GET", f"{LIST}/{second['id']}").content)["picture"] is None
+    refused = ask(path=f"{LIST}/{second['id']}/repeat", content_type="application/json")
+    assert refused.status_code == 404
+    assert "no longer kept" in json.loads(refused.content)["detail"]
+    assert len(model.asked) == 2
+
+
+def test_the_api_finds_calls_by_alias_label_time_and_person(
+    ask: Ask,
+    serving: Endpoint,
+    version: Version,
+) -> None:
+    def make_call(**values: Any) -> Invocation:
+        target = version.target_model
+        return Invocation.objects.create(
+            endpoint=serving, version=version, target_model=target, state="done", **values
+        )
+
+    me = User.objects.get(username="viewer-user")
+    rows = {
+        "alias": make_call(asked="digits@live"),
+        "cat": make_call(predictions=[{"label": "Tabby cat", "probability": 0.9}]),
+        "slow": make_call(latency_ms=1500.0),
+        "mine": make_call(created_by=me),
+    }
+
+    def found(query: str) -> set[str]:
+        items = json.loads(ask("GET", f"{LIST}?{query}").content)["items"]
+        return {name for name, row in rows.items() if row.uid in {one["id"] for one in items}}
+
+    assert found("model=digits@live") == {"alias"}
+    assert found("label=tabby") == {"cat"}
+    assert found("slower_than_ms=1500") == {"slow"}
+    assert found("by=me") == found("by=viewer-user") == {"mine"}
+    assert found("") == set(rows)

@@ -176,16 +176,10 @@ WAYS: dict[str, Ways] = {
     "orphans_delete": Ways("orphans", "endpoints:delete-orphans", "endpoints.md#Orphans"),
     "orphans_adopt": Ways("orphans", "endpoints:adopt-orphans", "endpoints.md#Orphans"),
     "invocations_create": Ways("invoke", "invocations:run", "invoke.md#By the portal's API"),
-    "invocations_list": Ways(
-        Without("`mme invoke --json` gives what a call was"),
-        "invocations:calls",
-        "invoke.md#By the portal's API",
-    ),
-    "invocations_get": Ways(
-        Without("`mme invoke --json` gives what a call was"),
-        "invocations:result",
-        "invoke.md#By the portal's API",
-    ),
+    "invocations_list": Ways("calls", "invocations:calls", "invoke.md#Calls"),
+    "invocations_get": Ways("calls repeat", "invocations:result", "invoke.md#Calls"),
+    "invocations_repeat": Ways("calls repeat", "invocations:run", "invoke.md#Calls"),
+    "invocations_forget_picture": Ways("calls forget", "invocations:forget", "invoke.md#Calls"),
     "invocations_picture": Ways(
         Without("who called has the picture"),
         "invocations:picture",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from mme_client.noun import Noun, part
-from mme_client.records import Invocation, Sample
+from mme_client.records import ForgottenPicture, Invocation, Sample
 from mme_client.transport import JSON
 
 if TYPE_CHECKING:
@@ -71,15 +71,22 @@ class Invocations(Noun):
         model: str = "",
         state: str = "",
         cold: bool | None = None,
+        label: str = "",
+        slower_than_ms: float | None = None,
+        by: str = "",
         since: str = "",
         until: str = "",
     ) -> Iterator[Invocation]:
         """Calls, the latest first.
 
+        ``model`` may be an alias, ``digits@live``: the calls for which it was named. ``label``: a
+        text in the first label. ``by``: a user, or ``me``.
+
         >>> next(portal.invocations.list(endpoint="demo")).model
         'digits'
         """
-        query = {"endpoint": endpoint, "model": model, "state": state, "cold": cold}
+        query: dict[str, Any] = {"endpoint": endpoint, "model": model, "state": state}
+        query |= {"cold": cold, "label": label, "slower_than_ms": slower_than_ms, "by": by}
         query |= {"since": since, "until": until}
         return self._portal.pages(Invocation, "/invocations", query)
 
@@ -92,6 +99,31 @@ class Invocations(Noun):
         """What was sent, as a small JPEG."""
         path = f"/invocations/{part(id)}/picture"
         return self._transport.call("GET", path, headers={"Accept": "image/jpeg"}).body
+
+    def repeat(self, id: str) -> Invocation:
+        """Call once more what was called, with the same picture, while that is kept.
+
+        >>> call = portal.invoke("demo", "digits:2", "7.png")
+        >>> portal.invocations.repeat(call.id).model
+        'digits'
+        """
+        answer = self._transport.call(
+            "POST",
+            f"/invocations/{part(id)}/repeat",
+            timeout=max(INVOKE_S, self._transport.timeout),
+            retry_codes=_WAITS_FOR,
+        )
+        return Invocation.of(answer.document(), self._portal)
+
+    def forget(self, id: str) -> ForgottenPicture:
+        """Delete what was sent: the picture, its thumbnail and its name; the answer stays.
+
+        >>> call = portal.invoke("demo", "digits:2", "7.png")
+        >>> portal.invocations.forget(call.id).calls >= 1
+        True
+        """
+        answer = self._transport.call("DELETE", f"/invocations/{part(id)}/picture")
+        return ForgottenPicture.of(answer.document(), self._portal)
 
     def _call(
         self,

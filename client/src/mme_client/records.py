@@ -872,6 +872,15 @@ class Invocation(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForgottenPicture(Record):
+    """What was forgotten: of so many ``calls``; ``others``: somebody else's calls keep it."""
+
+    calls: int
+    others: bool
+    in_test_set: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class OneAnswer(Record):
     """What a version answered to a picture: the first label, or ``error``, what went wrong."""
 

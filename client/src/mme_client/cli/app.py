@@ -88,6 +88,15 @@ comparisons = typer.Typer(
     help=_("Comparisons of answers: list, stop, delete them."),
     epilog=f"\b\n{_EXAMPLE}\n  mme comparisons\n  mme comparisons stop 0123456789abcdef",
 )
+calls = typer.Typer(
+    cls=Group,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
+    help=_("The calls of all people: list them, repeat one, forget a picture."),
+    epilog=f"\b\n{_EXAMPLE}\n  mme calls --endpoint demo --by me --slower-than 1000\n"
+    "  mme calls repeat 0123456789abcdef0123456789abcdef",
+)
 tokens = typer.Typer(
     cls=Group,
     no_args_is_help=True,
@@ -1563,6 +1572,100 @@ def comparisons_delete(
     from mme_client.cli import comparing
 
     comparing.delete(ids, json=json, quiet=quiet, timeout=timeout)
+
+
+app.add_typer(calls, name="calls")
+
+
+@calls.callback()
+def calls_list(
+    ctx: typer.Context,
+    endpoint: Annotated[
+        str,
+        typer.Option("--endpoint", metavar="NAME", help=_("Of one endpoint."), show_default=False),
+    ] = "",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="VERSION",
+            help=_("digits, digits:2, or digits@live: calls for which this was named."),
+            show_default=False,
+        ),
+    ] = "",
+    failed: Annotated[bool, typer.Option("--failed", help=_("Those that failed."))] = False,
+    cold: Annotated[
+        bool | None,
+        typer.Option("--cold/--warm", help=_("Cold starts, or the others."), show_default=False),
+    ] = None,
+    label: Annotated[
+        str,
+        typer.Option(
+            "--label", metavar="TEXT", help=_("A text in the first label."), show_default=False
+        ),
+    ] = "",
+    slower_than: Annotated[
+        float | None,
+        typer.Option("--slower-than", metavar="MS", min=0, help=_("Took at least so many ms.")),
+    ] = None,
+    by: Annotated[
+        str,
+        typer.Option("--by", metavar="USER", help=_("Who called, or me."), show_default=False),
+    ] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since",
+            metavar="WHEN",
+            help=_("From when on: 90m, 8h, 3d ago, or a time."),
+            show_default=False,
+        ),
+    ] = "",
+    most: Annotated[
+        int, typer.Option("--most", metavar="N", min=1, help=_("At most so many."))
+    ] = 20,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    if ctx.invoked_subcommand is None:
+        from mme_client.cli import recalling
+
+        recalling.listing(
+            endpoint=endpoint, model=model, state="failed" if failed else "", cold=cold,
+            label=label, slower_than=slower_than, by=by, since=since, most=most,
+            json=json, quiet=quiet, timeout=timeout,
+        )  # fmt: skip
+
+
+@_command(
+    calls, "repeat", _("Call once more what was called, with the same picture, while it is kept."),
+    "mme calls repeat 0123456789abcdef0123456789abcdef",
+)  # fmt: skip
+def calls_repeat(
+    id: Annotated[str, typer.Argument(metavar="ID", help=_("As mme calls says it."))],
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import recalling
+
+    recalling.repeat(id, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    calls, "forget", _("Delete what was sent, its thumbnail and its name; the answers stay."),
+    "mme calls forget 0123456789abcdef0123456789abcdef",
+)  # fmt: skip
+def calls_forget(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help=_("As mme calls says them."))],
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import recalling
+
+    recalling.forget(ids, json=json, quiet=quiet, timeout=timeout)
 
 
 app.add_typer(uploads, name="uploads")

@@ -859,6 +859,38 @@ MESSAGES: dict[str, str] = {
     "There are no such lines. Look further back with --since.": (
         "해당하는 줄이 없습니다. --since로 더 과거까지 찾아보세요."
     ),
+    # --- recalling.py ---
+    "The calls of all people: list them, repeat one, forget a picture.": (
+        "모든 사람의 호출: 목록을 보고, 다시 호출하고, 사진을 삭제합니다."
+    ),
+    "Of one endpoint.": "한 엔드포인트의 호출만.",
+    "digits, digits:2, or digits@live: calls for which this was named.": (
+        "digits, digits:2 또는 digits@live: 이 이름으로 요청한 호출만."
+    ),
+    "Those that failed.": "실패한 호출만.",
+    "Cold starts, or the others.": "콜드 스타트만, 또는 나머지만.",
+    "A text in the first label.": "첫 번째 레이블에 들어 있는 글.",
+    "Took at least so many ms.": "이 시간(ms) 이상 걸린 호출만.",
+    "Who called, or me.": "호출한 사람, 또는 me.",
+    "At most so many.": "최대 개수.",
+    "Call once more what was called, with the same picture, while it is kept.": (
+        "같은 사진으로 다시 호출합니다. 사진이 보관되어 있는 동안 가능합니다."
+    ),
+    "As mme calls says it.": "mme calls가 표시하는 대로.",
+    "As mme calls says them.": "mme calls가 표시하는 대로.",
+    "Delete what was sent, its thumbnail and its name; the answers stay.": (
+        "보낸 사진과 썸네일, 이름을 삭제합니다. 응답은 남아 있습니다."
+    ),
+    "time": "시간",
+    "The picture of {id} is forgotten. The answer stays.": (
+        "호출 {id}의 사진을 삭제했습니다. 응답은 남아 있습니다."
+    ),
+    "Somebody else has sent the same one: it stays with their calls.": (
+        "다른 사람도 같은 사진을 보냈습니다. 그 사람의 호출에는 사진이 남아 있습니다."
+    ),
+    "Its copy in a test set stays. Take it out on the model's page.": (
+        "테스트 세트에 있는 사본은 남아 있습니다. 모델 페이지에서 빼세요."
+    ),
     # --- orphaned.py ---
     "What is in the AWS account and belongs to no endpoint.": (
         "AWS 계정에 있으면서 어떤 엔드포인트에도 속하지 않는 리소스를 다룹니다."
