@@ -372,7 +372,7 @@ def calls(request: HttpRequest) -> HttpResponse:
             Choice("by", _("Person"), callers.values_list("pk", "username"), field="created_by"),
             Choice(
                 "slow",
-                _("Time"),
+                pgettext("how long a call took", "Time"),
                 [(str(ms), _("from %(time)s") % {"time": as_time(ms)}) for ms in narrowing.SLOW_MS],
                 narrow=lambda rows, value: narrowing.slower_than(rows, float(value)),
             ),
