@@ -192,6 +192,11 @@ GLOSSARY: dict[str, Term] = {
         _("The model was in memory already, so the call was answered at once."),
         _("A model stays warm until the endpoint needs its memory for other models."),
     ),
+    "thrash": Term(
+        _("Thrash"),
+        _("Models take turns in memory, so that many calls wait until theirs is loaded again."),
+        _("A larger instance type, more instances, or fewer models that are called end it."),
+    ),
     "retry": Term(
         _("Retry"),
         _("To do a step again that failed for a reason that may pass."),

@@ -18,7 +18,7 @@ from activity.models import Event
 from core import errors
 from core.permissions import actor, require_permission
 from core.ui import Tab
-from endpoints import end_dates, expiry, planning, prices, scaling, services, tables
+from endpoints import end_dates, expiry, planning, presets, prices, scaling, services, tables
 from endpoints.forms import (
     ChangeForm,
     EndDateForm,
@@ -300,7 +300,8 @@ def _use_context(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
 def change(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a living endpoint; ``?back_to=N`` presets what it was in that revision.
 
-    The button "Show the plan" shows what the change would do.
+    ``?instance_type=`` and ``?instance_count=`` preset these. The button "Show the plan" shows what
+    the change would do.
     """
     endpoint = get_object_or_404(Endpoint, pk=pk)
     if not endpoint.may_be_changed:
@@ -313,7 +314,8 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     size = back.size if back else endpoint.requested
     form = ChangeForm(
         request.POST if request.method == "POST" else None,
-        initial={**ChangeForm.presets(size), "image": facts.image},
+        initial={**ChangeForm.presets(size), "image": facts.image}
+        | presets.of_change(request.GET),
         may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
     )
     plan = None

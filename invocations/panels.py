@@ -12,7 +12,7 @@ from core import panels
 from endpoints import last_calls
 from endpoints.models import Endpoint
 from endpoints.panels import MAY_LOOK
-from invocations import log_views, metrics_views, side_by_side
+from invocations import log_views, metrics_views, side_by_side, thrash_views
 from invocations.models import AnswerComparison, Invocation, LabelledPicture
 from invocations.today import calls_today
 from models_catalog.models import LIVE, Alias, RegisteredModel, Version
@@ -68,6 +68,13 @@ def register_all() -> None:
     )
     panels.register(
         "endpoint", "invocations/_endpoint.html", permission=MAY_INVOKE, context=_calls_of_endpoint
+    )
+    panels.register(
+        "endpoint.metrics",
+        "invocations/_thrash.html",
+        permission=MAY_LOOK,
+        context=thrash_views.context_of,
+        order=-10,
     )
     panels.register(
         "endpoint.metrics",

@@ -23,7 +23,14 @@ from core.version import VERSION
 from endpoints import api as endpoints_api
 from endpoints import orphan_api
 from invocations import api as invocations_api
-from invocations import comparison_api, experiment_api, logs_api, metrics_api, samples_api
+from invocations import (
+    comparison_api,
+    experiment_api,
+    logs_api,
+    metrics_api,
+    samples_api,
+    thrash_api,
+)
 from mmeportal import site_api
 from models_catalog import alias_api, storage_api, upload_api
 from models_catalog import api as models_api
@@ -131,6 +138,7 @@ def routers() -> list[Router]:
         orphan_api.router,
         invocations_api.router,
         metrics_api.router,
+        thrash_api.router,
         logs_api.router,
         samples_api.router,
         comparison_api.router,

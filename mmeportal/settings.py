@@ -384,6 +384,7 @@ INSTANCE_TYPES = env_list(
 )
 MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
 PRICE_LIST = env_str("PRICE_LIST", "")
+INSTANCE_MEMORY_PERCENT = env_int("INSTANCE_MEMORY_PERCENT", 100, least=1, most=100)
 OPERATOR_ENDPOINT_DAYS = env_int("OPERATOR_ENDPOINT_DAYS", 0, most=3650)
 
 # --- invocations ---------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 It speaks the multi-model API of DG/mms-container-apis with nothing but the standard
 library. A model's folder holds ``answer`` (what invocations return) and may hold
-``load_seconds``, ``invoke_seconds``, ``load_status`` and ``lost`` (so many loads are lost as
-MMS loses them: 500, and the model stays on the list, dead). The environment sets
-``SAGEMAKER_TINY_CAPACITY`` (models that fit, then 507), ``SAGEMAKER_TINY_PING`` (status of /ping),
-``SAGEMAKER_TINY_MODELS`` (status of GET /models), ``SAGEMAKER_TINY_METRICS`` (the path of its page
-for Prometheus, which it has only then) and ``SAGEMAKER_TINY_EXIT`` (say something and end at once).
+``load_seconds``, ``invoke_seconds``, ``load_status``, ``memory`` (how many models it counts as) and
+``lost`` (so many loads are lost as MMS loses them: 500, and the model stays on the list, dead). The
+environment sets ``SAGEMAKER_TINY_CAPACITY`` (models that fit, then 507), ``SAGEMAKER_TINY_PING``
+(status of /ping), ``SAGEMAKER_TINY_MODELS`` (status of GET /models), ``SAGEMAKER_TINY_METRICS``
+(the path of its page for Prometheus, which it has only then) and ``SAGEMAKER_TINY_EXIT`` (say
+something and end at once).
 """
 
 import json
@@ -31,6 +32,15 @@ lock = threading.Lock()
 def number(folder: Path, name: str) -> float:
     file = folder / name
     return float(file.read_text()) if file.exists() else 0.0
+
+
+def taken(*folders: Path) -> float:
+    """How much of the capacity these models take."""
+    return sum(number(folder, "memory") or 1 for folder in folders)
+
+
+def capacity() -> int:
+    return int(os.environ.get("SAGEMAKER_TINY_CAPACITY", "1000"))
 
 
 def metrics() -> str:
@@ -125,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.error(status, "told to fail")
             elif request["model_name"] in models:
                 self.error(409, "already loaded")
-            elif len(models) >= int(os.environ.get("SAGEMAKER_TINY_CAPACITY", "1000")):
+            elif taken(folder, *models.values()) > capacity():
                 self.error(507, "no room")
             else:
                 models[request["model_name"]] = folder

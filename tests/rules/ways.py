@@ -168,6 +168,9 @@ WAYS: dict[str, Ways] = {
     "endpoints_revisions": Ways(
         "endpoint revisions", "endpoints:revisions", "endpoints.md#Change it"
     ),
+    "endpoints_thrash": Ways(
+        "endpoint thrash", "endpoints:metrics", "capacity.md#Models that take turns in memory"
+    ),
     "endpoints_metrics": Ways("metrics", "endpoints:metrics", "observing.md#Metrics"),
     "endpoints_logs": Ways("logs", "endpoints:logs", "observing.md#Logs"),
     "endpoints_teardown": Ways("teardown", "endpoints:teardown", "api.md#Endpoints"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mme_client import errors
 from mme_client.noun import Noun, part
-from mme_client.records import Endpoint, EndpointPlan, LogLine, Metrics, Revision
+from mme_client.records import Endpoint, EndpointPlan, LogLine, Metrics, Revision, Thrash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -238,6 +238,17 @@ class Endpoints(Noun):
         path = f"/endpoints/{part(name)}/metrics"
         answer = self._transport.call("GET", path, query={"range": range})
         return Metrics.of(answer.document(), self._portal)
+
+    def thrash(self, name: str) -> Thrash:
+        """Whether its models take turns in memory, from the calls of the last day.
+
+        ``sentences`` says it in words; ``better``: the cheapest instances that would help.
+
+        >>> portal.endpoints.thrash("demo").verdict in ("few-calls", "fits", "thrash", "otherwise")
+        True
+        """
+        answer = self._transport.call("GET", f"/endpoints/{part(name)}/thrash")
+        return Thrash.of(answer.document(), self._portal)
 
     def logs(
         self,

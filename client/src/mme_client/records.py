@@ -673,6 +673,55 @@ class Cost(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InstanceChoice(Record):
+    """So many instances of a type, and which share of calls would wait for a model there."""
+
+    instance_type: str
+    instance_count: int
+    room_mb: float
+    cold_share: float
+    holds_all: bool
+    cost: Cost | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalledVersion(Record):
+    """A version that was called lately; ``again``: loads after it made room, by the simulation."""
+
+    model: str
+    number: int
+    calls: int
+    memory_mb: float | None
+    cold: int
+    again: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thrash(Record):
+    """Whether the models of an endpoint take turns in memory, and what would help."""
+
+    endpoint: str
+    verdict: str
+    sentences: list[str]
+    since: datetime
+    until: datetime
+    calls: int
+    complete: bool
+    instance_type: str
+    instance_count: int
+    room_mb: float | None
+    needed_mb: float | None
+    estimated: int
+    held: int
+    predicted_share: float | None
+    measured_share: float | None
+    wait_ms: float | None
+    better: InstanceChoice | None
+    less: list[CalledVersion]
+    versions: list[CalledVersion]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scaling(Record):
     """Between how many instances AWS scales an endpoint, and when.
 

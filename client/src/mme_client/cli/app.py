@@ -1149,6 +1149,18 @@ def endpoint_scale(
 
 
 @_command(
+    changing, "thrash", _("Whether its models take turns in memory, and what would help."),
+    "mme endpoint thrash demo",
+)  # fmt: skip
+def endpoint_thrash(
+    name: EndpointName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import capacity
+
+    capacity.thrash(name, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
     changing, "postpone", _("Move its end date a day later."),
     "mme endpoint postpone demo",
 )  # fmt: skip

@@ -353,6 +353,11 @@ MESSAGES: dict[str, str] = {
     "Say when it ends: --at WHEN, or --never.": (
         "언제 종료할지 지정하세요: --at WHEN 또는 --never."
     ),
+    "Whether its models take turns in memory, and what would help.": (
+        "모델들이 메모리를 번갈아 쓰는지, 무엇이 도움이 되는지 표시합니다."
+    ),
+    "Based on {calls} calls, {since} to {until}.": "호출 {calls}건 기준입니다({since} ~ {until}).",
+    "loaded again": "다시 로드",
     "Give one of --at and --never.": "--at과 --never 중 하나만 지정하세요.",
     "ends": "종료일",
     "ends {at}": "종료일 {at}",
