@@ -1,11 +1,11 @@
-"""What an address presets in the form of a change."""
+"""What an address presets in the forms of a new endpoint and of a change."""
 
 from collections.abc import Mapping
 
 from django.conf import settings
 
 
-def of_change(query: Mapping[str, str]) -> dict[str, str | int]:
+def of_instances(query: Mapping[str, str]) -> dict[str, str | int]:
     """The type and the number of instances that ``query`` names; what cannot be is left out."""
     found: dict[str, str | int] = {}
     kind, number = query.get("instance_type", ""), query.get("instance_count", "")

@@ -77,10 +77,14 @@ def torn_down(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @_may_create
 def new_endpoint(request: HttpRequest) -> HttpResponse:
-    """Request an endpoint; the button "Show the plan" shows what that would do."""
+    """Request an endpoint; the button "Show the plan" shows what that would do.
+
+    ``?instance_type=`` and ``?instance_count=`` preset these.
+    """
     form = NewEndpointForm(
         request.POST if request.method == "POST" else None,
-        initial={"expires_at": end_dates.preset_for(actor(request))},
+        initial={"expires_at": end_dates.preset_for(actor(request))}
+        | presets.of_instances(request.GET),
     )
     _say_the_limit(form, actor(request))
     plan = None
@@ -315,7 +319,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     form = ChangeForm(
         request.POST if request.method == "POST" else None,
         initial={**ChangeForm.presets(size), "image": facts.image}
-        | presets.of_change(request.GET),
+        | presets.of_instances(request.GET),
         may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
     )
     plan = None

@@ -48,6 +48,12 @@ def register_all() -> None:
         context=_experiment_button,
         order=20,
     )
+    panels.register(
+        "endpoints.actions",
+        "invocations/_planner_button.html",
+        permission=MAY_LOOK,
+        context=lambda request: {},
+    )
     panels.register("home.strip", "invocations/_today.html", permission=MAY_INVOKE, context=_today)
     panels.register(
         "home.more",

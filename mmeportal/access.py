@@ -167,6 +167,7 @@ ACCESS: dict[str, Access] = {
     "endpoints:live": Access(VIEWER),
     "endpoints:check": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:teardown": Access(ADMIN, post=(400,)),
+    "capacity:planner": Access(VIEWER),
     # --- calls
     "invocations:page": Access(VIEWER),
     "invocations:run": Access(VIEWER, get=(), post=(400,)),

@@ -28,6 +28,7 @@ from invocations import (
     experiment_api,
     logs_api,
     metrics_api,
+    planner_api,
     samples_api,
     thrash_api,
 )
@@ -139,6 +140,7 @@ def routers() -> list[Router]:
         invocations_api.router,
         metrics_api.router,
         thrash_api.router,
+        planner_api.router,
         logs_api.router,
         samples_api.router,
         comparison_api.router,

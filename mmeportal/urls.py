@@ -25,6 +25,7 @@ urlpatterns = [
     path("webhooks/", include("notices.urls")),
     path("models/", include("models_catalog.urls")),
     path("endpoints/", include("endpoints.urls")),
+    path("endpoints/", include("invocations.capacity_urls")),
     path("invoke/", include("invocations.urls")),
     path("status/", views.status, name="status"),
     path("glossary/", views.glossary_page, name="glossary"),

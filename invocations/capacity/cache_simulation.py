@@ -35,7 +35,7 @@ class ModelCounts:
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[Model]):
+class CacheOutcome(Generic[Model]):
     """What the calls met. ``held``: models in memory at the end, of all instances.
 
     ``first``: calls of a model that was never loaded before, which no memory spares. ``again``:
@@ -49,11 +49,6 @@ class Outcome(Generic[Model]):
     too_large: int
     held: int
     models: Mapping[Model, ModelCounts]
-
-    @property
-    def hit_ratio(self) -> float:
-        """The share of calls that found their model in memory; 1 of no call."""
-        return 1 - (self.first + self.again + self.too_large) / self.calls if self.calls else 1.0
 
     @property
     def again_share(self) -> float:
@@ -97,7 +92,7 @@ def simulate(
     instances: int = 1,
     known: Iterable[Model] = (),
     pause_s: float = 0.0,
-) -> Outcome[Model]:
+) -> CacheOutcome[Model]:
     """What ``calls``, in their order, meet on so many instances with ``room`` for models each.
 
     ``sizes``: what each model takes, in the unit of ``room``. ``known``: models that were called
@@ -143,7 +138,7 @@ def simulate(
             first += 1
             count.first += 1
         load(model, size)
-    return Outcome(number, first, again, too_large, len(where), counts)
+    return CacheOutcome(number, first, again, too_large, len(where), counts)
 
 
 def drawn(

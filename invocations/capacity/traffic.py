@@ -66,7 +66,7 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class _Block:
+class _ExperimentCalls:
     """Calls of an experiment, which were made from one time to another."""
 
     begin: datetime
@@ -125,7 +125,7 @@ def lately(endpoint: Endpoint) -> Traffic:
     )
 
 
-def _calls_of(experiment: Experiment, until: datetime) -> _Block:
+def _calls_of(experiment: Experiment, until: datetime) -> _ExperimentCalls:
     """What an experiment called so far: its draw, as far as it has come."""
     targets = CallTarget.all_from(experiment.targets)
     made = int(experiment.result.get("calls", 0))
@@ -133,10 +133,12 @@ def _calls_of(experiment: Experiment, until: datetime) -> _Block:
         experiment.draw, seed=experiment.seed, calls=experiment.calls, targets=len(targets)
     )
     versions = [targets[n].version for n in draw.targets[:made]]
-    return _Block(experiment.started_at or until, experiment.finished_at or until, versions)
+    return _ExperimentCalls(
+        experiment.started_at or until, experiment.finished_at or until, versions
+    )
 
 
-def _spread(block: _Block) -> list[tuple[datetime, int]]:
+def _spread(block: _ExperimentCalls) -> list[tuple[datetime, int]]:
     """Its calls with their times, as if the pauses were alike."""
     step = (block.end - block.begin) / max(1, len(block.versions))
     return [(block.begin + n * step, version) for n, version in enumerate(block.versions)]

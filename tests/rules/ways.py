@@ -171,6 +171,9 @@ WAYS: dict[str, Ways] = {
     "endpoints_thrash": Ways(
         "endpoint thrash", "endpoints:metrics", "capacity.md#Models that take turns in memory"
     ),
+    "capacity_plan": Ways(
+        "plan-capacity", "capacity:planner", "capacity.md#Plan instances before a deploy"
+    ),
     "endpoints_metrics": Ways("metrics", "endpoints:metrics", "observing.md#Metrics"),
     "endpoints_logs": Ways("logs", "endpoints:logs", "observing.md#Logs"),
     "endpoints_teardown": Ways("teardown", "endpoints:teardown", "api.md#Endpoints"),

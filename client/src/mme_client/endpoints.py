@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mme_client import errors
 from mme_client.noun import Noun, part
-from mme_client.records import Endpoint, EndpointPlan, LogLine, Metrics, Revision, Thrash
+from mme_client.records import Capacity, Endpoint, EndpointPlan, LogLine, Metrics, Revision, Thrash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -249,6 +249,32 @@ class Endpoints(Noun):
         """
         answer = self._transport.call("GET", f"/endpoints/{part(name)}/thrash")
         return Thrash.of(answer.document(), self._portal)
+
+    def plan_capacity(
+        self,
+        models: str = "*",
+        *,
+        calls_per_hour: float = 600.0,
+        draw: str = "zipf:1.1",
+        like: str = "",
+        cold_share: float = 0.01,
+        most_instances: int = 3,
+    ) -> Capacity:
+        """Which instances would hold models under calls, at which cost; makes nothing.
+
+        ``models``: as experiments name them. ``like``: an endpoint whose calls lately say how they
+        are drawn, in place of ``draw``. ``cold_share``: so many calls, of 1, may wait.
+
+        >>> plan = portal.endpoints.plan_capacity("digits:*", calls_per_hour=60)
+        >>> plan.choices[0].holds_all
+        True
+        """
+        query = _given(
+            models=models, calls_per_hour=calls_per_hour, draw=draw, like=like,
+            cold_share=cold_share, most_instances=most_instances,
+        )  # fmt: skip
+        answer = self._transport.call("GET", "/capacity", query=query)
+        return Capacity.of(answer.document(), self._portal)
 
     def logs(
         self,

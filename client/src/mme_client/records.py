@@ -685,6 +685,38 @@ class InstanceChoice(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedChoice(InstanceChoice):
+    """The same with the calls an hour that would wait, and whether it has what is wanted."""
+
+    cold_per_hour: float
+    too_large: bool
+    busy_share: float
+    fits: bool
+    recommended: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedModel(Record):
+    """A version that is to be called: its share of the calls, and its memory."""
+
+    name: str
+    share: float
+    memory_mb: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity(Record):
+    """Which instances would hold models, at which cost; ``choices``: the cheapest first."""
+
+    models: list[PlannedModel]
+    needed_mb: float
+    estimated: int
+    load_ms: float | None
+    choices: list[PlannedChoice]
+    estimate: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CalledVersion(Record):
     """A version that was called lately; ``again``: loads after it made room, by the simulation."""
 

@@ -934,6 +934,64 @@ def logs(
 
 
 @_command(
+    app, "plan-capacity", _("Which instances would hold models under calls, at which cost."),
+    "mme plan-capacity 'digits:*' --calls-per-hour 600 --draw zipf:1.1",
+    "mme plan-capacity '*' --like demo --percent 2",
+)  # fmt: skip
+def plan_capacity(
+    models: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODELS",
+            help=_("*, digits:*, digits:1, digits@live; commas between."),
+        ),
+    ] = "*",
+    calls_per_hour: Annotated[
+        float, typer.Option("--calls-per-hour", metavar="N", help=_("How many calls an hour."))
+    ] = 600.0,
+    draw: Annotated[
+        str,
+        typer.Option(
+            "--draw",
+            metavar="HOW",
+            help=_("uniform, or zipf:1.1: what is named first is called most."),
+        ),
+    ] = "zipf:1.1",
+    like: Annotated[
+        str,
+        typer.Option(
+            "--like",
+            metavar="ENDPOINT",
+            help=_("As recorded on this endpoint lately, in place of the draw."),
+            show_default=False,
+        ),
+    ] = "",
+    percent: Annotated[
+        float, typer.Option("--percent", metavar="P", help=_("So many calls may wait, in percent."))
+    ] = 1.0,
+    instances: Annotated[
+        int, typer.Option("--instances", metavar="N", help=_("At most so many instances."))
+    ] = 3,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import capacity
+
+    capacity.plan(
+        models,
+        calls_per_hour=calls_per_hour,
+        draw=draw,
+        like=like,
+        percent=percent,
+        instances=instances,
+        json=json,
+        quiet=quiet,
+        timeout=timeout,
+    )
+
+
+@_command(
     app,
     "metrics",
     _("What is measured of an endpoint: calls, errors, latency, cold starts, instances."),

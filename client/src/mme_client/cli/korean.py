@@ -358,6 +358,29 @@ MESSAGES: dict[str, str] = {
     ),
     "Based on {calls} calls, {since} to {until}.": "호출 {calls}건 기준입니다({since} ~ {until}).",
     "loaded again": "다시 로드",
+    "Which instances would hold models under calls, at which cost.": (
+        "어떤 인스턴스가 얼마의 비용으로 모델을 담을 수 있는지 계산합니다."
+    ),
+    "*, digits:*, digits:1, digits@live; commas between.": (
+        "*, digits:*, digits:1, digits@live 형식이며, 쉼표로 구분합니다."
+    ),
+    "How many calls an hour.": "시간당 호출 수입니다.",
+    "As recorded on this endpoint lately, in place of the draw.": (
+        "추출 대신 이 엔드포인트에 최근 기록된 호출을 따릅니다."
+    ),
+    "So many calls may wait, in percent.": "기다려도 되는 호출의 비율(%)입니다.",
+    "At most so many instances.": "최대 인스턴스 수입니다.",
+    "{count} versions take {needed} MB together, as their validations measured.": (
+        "버전 {count}개에는 검증에서 측정한 값으로 모두 {needed} MB 필요합니다."
+    ),
+    "calls that wait": "기다리는 호출",
+    "an hour": "시간당",
+    "busy": "사용률",
+    "does not fit": "들어가지 않음",
+    "recommended": "권장",
+    "None has what is wanted: allow more instances, or name fewer models.": (
+        "조건에 맞는 구성이 없습니다. 인스턴스를 더 허용하거나 모델 수를 줄이세요."
+    ),
     "Give one of --at and --never.": "--at과 --never 중 하나만 지정하세요.",
     "ends": "종료일",
     "ends {at}": "종료일 {at}",
