@@ -96,6 +96,7 @@ class InvocationOut(Schema):
     target_model: str
     state: CallState
     cold: bool | None = Field(description="null: the container does not say, or has not answered.")
+    warming: bool = Field(description="Made to load the model, not for its answer: no traffic.")
     predictions: list[PredictionOut] = Field(description="Best first, five at most.")
     request_id: str = Field(description="SageMaker's own; empty where it did not answer.")
     created_at: datetime
@@ -470,6 +471,7 @@ def _shown(row: Invocation) -> dict[str, Any]:
         "target_model": row.target_model,
         "state": row.state,
         "cold": row.cold,
+        "warming": row.warming,
         "predictions": row.predictions,
         "request_id": row.request_id,
         "created_at": row.created_at,

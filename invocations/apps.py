@@ -23,6 +23,8 @@ class InvocationsConfig(AppConfig):
             Invocation,
             LabelledPicture,
             Picture,
+            Warming,
+            WarmSchedule,
         )
         from models_catalog import comparing, retiring
 
@@ -42,6 +44,9 @@ class InvocationsConfig(AppConfig):
             "error_code",
             "result",
         )
+        warming = gettext_lazy("Warming of models")
+        redaction.register("warmings", warming, Warming, "created_by_name", "results")
+        redaction.register("warmings", warming, WarmSchedule, "changed_by_name")
         test_sets = gettext_lazy("Test sets and comparisons of answers")
         redaction.register(
             "test_sets", test_sets, LabelledPicture, "name", "label", "predicted", "flagged_by_name"
@@ -53,6 +58,7 @@ class InvocationsConfig(AppConfig):
             AnswerComparison,
             label=gettext_lazy("Comparisons of answers"),
         )
+        subjects.register(Warming.activity_kind, Warming, label=warming)
         subjects.register(Experiment.activity_kind, Experiment, label=gettext_lazy("Experiments"))
         roles.grant(roles.OPERATOR, "invocations.run_large_experiment")
         roles.grant(roles.ADMIN, "invocations.empty_test_set")

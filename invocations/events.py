@@ -34,6 +34,15 @@ TEMPLATES: Final = {
     "comparison.requested_of_one": _(
         "Had %(one)s called with many pictures on %(endpoint)s (pictures: %(count)s)."
     ),
+    "warming.requested": _("Had models of %(endpoint)s warmed (versions: %(versions)s)."),
+    "warming.stopped": _("Stopped the warming of models of %(endpoint)s."),
+    "endpoint.kept_warm": _(
+        "Had models of %(name)s kept warm (versions: %(versions)s, minutes between: %(minutes)s)."
+    ),
+    "endpoint.warmed_after_changes": _(
+        "Had models of %(name)s warmed after each deploy and change (versions: %(versions)s)."
+    ),
+    "endpoint.not_kept_warm": _("Had models of %(name)s no longer kept warm."),
     "comparison.stopped": _("Stopped a comparison of answers: %(versions)s."),
     "comparison.deleted": _("Deleted a comparison of answers: %(versions)s."),
     "model.test_set_emptied": _("Emptied the test set of %(name)s (pictures deleted: %(count)s)."),

@@ -81,6 +81,10 @@ def new_uid() -> str:
 class InvocationQuerySet(LeaseQuerySet["Invocation"]):
     """The questions that pages and jobs ask of the invocations."""
 
+    def traffic(self) -> Self:
+        """Those that were made for their answer, and not to load a model."""
+        return self.filter(warming=False)
+
     def recent(self) -> Self:
         """The newest, with what their line names; the pictures themselves are fetched singly."""
         return self.listed().order_by("-id")
@@ -203,6 +207,11 @@ class Invocation(Leased):
         default=list, help_text='Best first: [{"label": str, "probability": float}].'
     )
     cold = models.BooleanField(null=True, help_text="None where the container does not say.")
+    warming = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Made to load the model, not for its answer: it counts not as traffic.",
+    )
     attempts = models.PositiveIntegerField(default=0, help_text="Calls made; more than 1: waited.")
     latency_ms = models.FloatField(null=True, help_text="From the first call to the answer.")
     timings = models.JSONField(
@@ -682,3 +691,132 @@ class Experiment(Leased):
         if self.unsettled and self.stop_wanted:
             label = gettext("Stopping")
         return Badge(self.state, label, spinning=self.unsettled)
+
+
+class WarmingQuerySet(LeaseQuerySet["Warming"]):
+    """The questions that pages and jobs ask of the warmings."""
+
+    def listed(self) -> Self:
+        """With what a line of a list names."""
+        return self.select_related("endpoint", "created_by")
+
+    def unfinished(self) -> Self:
+        """Those with versions that were not called yet."""
+        return self.filter(state=Warming.State.RUNNING)
+
+    def claim_columns(self) -> dict[str, Any]:
+        """Count the attempts, so that a version that ends its workers is given up."""
+        return {"attempts": F("attempts") + 1}
+
+
+class Warming(Leased):
+    """Versions that are called once on an endpoint, so that their models are in memory.
+
+    A job calls one after the other (invocations/warming/running.py).
+    """
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        STOPPED = "stopped", _("Stopped")
+
+    class Reason(models.TextChoices):
+        """What began it."""
+
+        ASKED = "asked", _("Asked for")
+        SCHEDULE = "schedule", _("Kept warm")
+        CHANGE = "change", _("After a deploy or change")
+
+    #: What events are about (activity/subjects.py).
+    activity_kind = "warming"
+
+    uid = models.CharField(max_length=32, unique=True, editable=False, default=new_uid)
+    endpoint = models.ForeignKey(
+        "endpoints.Endpoint", on_delete=models.CASCADE, related_name="warmings"
+    )
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_by_name = models.CharField(max_length=150, blank=True)
+    reason = models.CharField(max_length=10, choices=Reason, default=Reason.ASKED)
+    named = models.CharField(max_length=1000, help_text="What was named: digits:*, @*.")
+    targets = models.JSONField(help_text="What that was when it began (experiments/targets.py).")
+    results = models.JSONField(
+        default=list, help_text="What came of each target so far (warming/running.py)."
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING, db_index=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0, help_text="At the target that is next.")
+
+    objects = WarmingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        told = {"models": self.named, "endpoint": self.endpoint.name}
+        return gettext("%(models)s on %(endpoint)s") % told
+
+    def get_absolute_url(self) -> str:
+        """The page of its endpoint's warmings."""
+        return reverse("capacity:warm", args=[self.endpoint_id])
+
+    @property
+    def running(self) -> bool:
+        """Whether there are versions left to call."""
+        return self.state == self.State.RUNNING
+
+    @property
+    def made(self) -> int:
+        """How many versions were called."""
+        return len(self.results)
+
+    @property
+    def loaded(self) -> int:
+        """How many of them had to be loaded."""
+        return sum(one["cold"] is True for one in self.results)
+
+    @property
+    def refused(self) -> int:
+        """How many calls failed."""
+        return sum(bool(one["error"]) for one in self.results)
+
+    @property
+    def badge(self) -> Badge:
+        """How far it is."""
+        return Badge(self.state, self.get_state_display(), spinning=self.running)
+
+
+class WarmSchedule(models.Model):
+    """Which versions of an endpoint are kept warm, and how; only while the endpoint stands."""
+
+    endpoint = models.OneToOneField(
+        "endpoints.Endpoint", on_delete=models.CASCADE, related_name="warm_schedule"
+    )
+    named = models.CharField(max_length=1000, help_text="As of a warming.")
+    every_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="None: not again and again."
+    )
+    after_change = models.BooleanField(
+        default=True, help_text="Once the endpoint serves after its deploy, or a change."
+    )
+    next_at = models.DateTimeField(null=True, blank=True)
+    warmed_revision = models.PositiveIntegerField(
+        default=0, help_text="The last one after which it was warmed."
+    )
+    changed_at = models.DateTimeField(default=clock.now)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    changed_by_name = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.endpoint.name}: {self.named}"

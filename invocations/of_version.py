@@ -18,7 +18,7 @@ _AT_ONCE = 500
 
 def last_call(version: Version) -> Iterator[Use]:
     """When it was called last, if it was."""
-    calls = Invocation.objects.filter(version=version).order_by("-created_at")
+    calls = Invocation.objects.traffic().filter(version=version).order_by("-created_at")
     at = calls.values_list("created_at", flat=True).first()
     if at is not None:
         when = formats.date_format(timezone.localtime(at), "DATETIME_FORMAT")
@@ -27,7 +27,7 @@ def last_call(version: Version) -> Iterator[Use]:
 
 def calls_of(version: Version, since: timedelta, most: int) -> Called:
     """How it was called in the time ``since``, in its latest ``most`` calls; one query."""
-    rows = Invocation.objects.filter(version=version, created_at__gte=clock.now() - since)
+    rows = Invocation.objects.traffic().filter(version=version, created_at__gte=clock.now() - since)
     latest = rows.order_by("-created_at").values_list("state", "latency_ms", "cold")
     calls = list(latest[:most])
     times = [ms for state, ms, _cold in calls if state == Invocation.State.DONE and ms is not None]

@@ -97,7 +97,7 @@ def nearest_rank(times: Sequence[float], percent: int) -> float | None:
 
 def calls_of(endpoint: Endpoint, window: Window) -> OwnCalls:
     """The calls of ``endpoint`` in ``window``; four queries."""
-    rows = Invocation.objects.filter(
+    rows = Invocation.objects.traffic().filter(
         endpoint=endpoint, created_at__gte=window.begin, created_at__lt=window.end
     )
     columns = ("created_at", "state", "cold", "latency_ms", "version_id")
@@ -113,7 +113,7 @@ def calls_of(endpoint: Endpoint, window: Window) -> OwnCalls:
     versions = [VersionCalls(one, by_version[one.pk]) for one in known.filter(pk__in=by_version)]
     versions.sort(key=lambda one: (-one.tally.calls, one.version.model.name, one.version.number))
     idle = servable(endpoint).exclude(pk__in=by_version)
-    of_version = Invocation.objects.filter(endpoint=endpoint, version=OuterRef("pk"))
+    of_version = Invocation.objects.traffic().filter(endpoint=endpoint, version=OuterRef("pk"))
     last = Subquery(of_version.order_by("-created_at").values("created_at")[:1])
     some = idle.select_related("model").defer("report", "model__description")
     return OwnCalls(

@@ -18,6 +18,7 @@ from invocations.today import calls_today
 from models_catalog.models import LIVE, Alias, RegisteredModel, Version
 
 MAY_INVOKE = "endpoints.invoke_endpoint"
+MAY_CHANGE = "endpoints.add_endpoint"
 DOING = gettext_noop("call models")
 SHOWN = 8
 PICTURES = 12
@@ -53,6 +54,13 @@ def register_all() -> None:
         "invocations/_planner_button.html",
         permission=MAY_LOOK,
         context=lambda request: {},
+    )
+    panels.register(
+        "endpoint.actions",
+        "invocations/_warm_button.html",
+        permission=MAY_INVOKE,
+        context=_warm_button,
+        order=30,
     )
     panels.register("home.strip", "invocations/_today.html", permission=MAY_INVOKE, context=_today)
     panels.register(
@@ -110,6 +118,11 @@ def _endpoint_button(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]
 
 def _experiment_button(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any] | None:
     return {"endpoint": endpoint} if endpoint.serving else None
+
+
+def _warm_button(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any] | None:
+    # Also of one that does not serve yet: its first models can be chosen while it starts.
+    return None if endpoint.gone_at is not None else {"endpoint": endpoint}
 
 
 def _small_endpoint_button(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any] | None:
@@ -188,5 +201,5 @@ def _calls_of_endpoint(request: HttpRequest, endpoint: Endpoint) -> dict[str, An
 
 
 def _last_call() -> Subquery:
-    calls = Invocation.objects.filter(endpoint=OuterRef("pk")).order_by("-id")
+    calls = Invocation.objects.traffic().filter(endpoint=OuterRef("pk")).order_by("-id")
     return Subquery(calls.values("created_at")[:1])

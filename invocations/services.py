@@ -129,15 +129,17 @@ def start(
     payload: Payload,
     actor: User | None,
     asked: str = "",
+    warming: bool = False,
 ) -> Started:
     """Begin a call in a thread.
 
-    ``asked``: the reference that was resolved to ``version``.
+    ``asked``: the reference that was resolved to ``version``. ``warming``: it is made to load the
+    model, and is no traffic.
 
     Raises CallRefused, with no row left, where the endpoint does not serve this version, or where
     too many calls are waiting already.
     """
-    call = _begin(endpoint, version, payload, actor, asked=asked)
+    call = _begin(endpoint, version, payload, actor, asked=asked, warming=warming)
     try:
         return Started(call.recorded, pool().submit(partial(_run, call)))
     except PoolFull:
@@ -235,6 +237,7 @@ def _begin(
     own_bytes: bool = False,
     *,
     asked: str = "",
+    warming: bool = False,
 ) -> _Call:
     """A call that is to be made at once, in the journal; raises CallRefused."""
     check_possible(endpoint, version)
@@ -244,6 +247,7 @@ def _begin(
         version=version,
         target_model=version.target_model,
         asked=asked,
+        warming=warming,
         created_by=actor,
         created_at=now,
         # Both count for a row that is unfinished alone, and that has a lease.

@@ -9,6 +9,8 @@ from django.conf import settings
 from invocations import pictures_kept, services, side_by_side
 from invocations.experiments import process as experiment_process
 from invocations.experiments import services as experiments
+from invocations.warming import keeping as keeping_warm
+from invocations.warming import running as warming
 
 worker_shutting_down.connect(experiment_process.end_all)
 
@@ -19,6 +21,8 @@ def sweep() -> None:
     services.sweep()
     side_by_side.resume()
     experiments.resume()
+    keeping_warm.sweep()
+    warming.resume()
 
 
 @shared_task
@@ -44,6 +48,20 @@ def compare_answers(comparison_pk: int) -> None:
         return
     try:
         side_by_side.step(comparison_pk=comparison_pk)
+    finally:
+        _places.release()
+
+
+@shared_task(expires=10)
+def warm(warming_pk: int) -> None:
+    """Call the next version of a warming.
+
+    Where the maximum is running, the message is dropped; the sweep sends another one in seconds.
+    """
+    if not _places.acquire(blocking=False):
+        return
+    try:
+        warming.step(warming_pk=warming_pk)
     finally:
         _places.release()
 

@@ -24,7 +24,7 @@ def calls_today() -> Calls:
     Two queries. Calls that other programs made are known to AWS alone.
     """
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    today = Invocation.objects.filter(created_at__gte=midnight)
+    today = Invocation.objects.traffic().filter(created_at__gte=midnight)
     answered = Q(state=Invocation.State.DONE, latency_ms__isnull=False)
     counts = today.aggregate(
         all=Count("pk"),

@@ -168,6 +168,10 @@ ACCESS: dict[str, Access] = {
     "endpoints:check": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:teardown": Access(ADMIN, post=(400,)),
     "capacity:planner": Access(VIEWER),
+    "capacity:warm": Access(VIEWER, post=(400,)),
+    "capacity:keep-warm": Access(OPERATOR, get=(), post=(400,)),
+    "capacity:warm-off": Access(OPERATOR, get=(), post=(302,)),
+    "capacity:warm-stop": Access(VIEWER, get=(), post=(302,)),
     # --- calls
     "invocations:page": Access(VIEWER),
     "invocations:run": Access(VIEWER, get=(), post=(400,)),

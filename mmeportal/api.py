@@ -31,6 +31,7 @@ from invocations import (
     planner_api,
     samples_api,
     thrash_api,
+    warm_api,
 )
 from mmeportal import site_api
 from models_catalog import alias_api, storage_api, upload_api
@@ -141,6 +142,7 @@ def routers() -> list[Router]:
         metrics_api.router,
         thrash_api.router,
         planner_api.router,
+        warm_api.router,
         logs_api.router,
         samples_api.router,
         comparison_api.router,

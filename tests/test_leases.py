@@ -25,7 +25,7 @@ from core import clock
 from core.lease import Lease, Leased, LeaseLost, LeaseQuerySet
 from core.tests.locked import locked_by_another_program
 from endpoints.models import Endpoint, Orphan, OrphanLook, Resource
-from invocations.models import AnswerComparison, Experiment, Invocation
+from invocations.models import AnswerComparison, Experiment, Invocation, Warming
 from models_catalog.models import AliasMirror, RegisteredModel, StoreComparison, Upload, Version
 from notices.models import Delivery, Webhook
 from tests.together import together
@@ -113,6 +113,7 @@ MAKE: dict[type[Leased], Callable[[], Any]] = {
     Invocation: _invocation,
     AnswerComparison: _answer_comparison,
     Experiment: _experiment,
+    Warming: lambda: Warming.objects.create(endpoint=_endpoint(), named="*", targets=[]),
     Orphan: _orphan,
     OrphanLook: OrphanLook.objects.create,
     AliasMirror: _alias_mirror,

@@ -139,6 +139,7 @@ def test_every_column_of_free_text_is_known() -> None:
     without = {
         "accounts.Token.scopes", "core.RepeatableCall.headers", "invocations.Invocation.timings",
         "invocations.Experiment.targets", "invocations.Experiment.progress",
+        "invocations.Warming.targets",
         "endpoints.Endpoint.scaling_told",
         "invocations.Invocation.scaled_code", "invocations.Picture.scaled_code",
         "notices.Webhook.url", "notices.Webhook.kinds", "notices.Webhook.only_models",

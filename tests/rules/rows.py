@@ -34,6 +34,8 @@ from invocations.models import (
     Invocation,
     LabelledPicture,
     Picture,
+    Warming,
+    WarmSchedule,
 )
 from models_catalog.models import (
     Alias,
@@ -89,6 +91,7 @@ class Rows:
     labelled: LabelledPicture
     comparison: AnswerComparison
     experiment: Experiment
+    warming: Warming
     sample: str
     person: User
     token: Token
@@ -314,6 +317,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
         labelled=LabelledPicture.objects.order_by("pk")[0],
         comparison=AnswerComparison.objects.order_by("pk")[0],
         experiment=Experiment.objects.order_by("pk")[0],
+        warming=_warmings(count, owner, endpoint, versions),
         sample="sample-0.jpg",
         person=people[0],
         token=Token.objects.filter(user=owner)[0],
@@ -326,6 +330,29 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     _deliveries(count, owner, webhook)
     sealing.seal()
     return rows
+
+
+def _warmings(count: int, owner: User, endpoint: Endpoint, versions: list[Any]) -> Warming:
+    """As many warmings of an endpoint, and what of it is kept warm; the first warming."""
+    target = CallTarget("digits:1", versions[0].pk, "m.tar.gz", "digits:1")
+    for n in range(count):
+        Warming.objects.create(
+            uid=f"{n:032x}",
+            endpoint=endpoint,
+            created_by=owner,
+            created_by_name=owner.username,
+            named="@*",
+            targets=[target.as_json()],
+            results=[
+                {"name": "digits:1", "cold": True, "latency_ms": 9.0, "call": "", "error": "",
+                 "error_code": None}
+            ],
+            state=Warming.State.DONE,
+        )  # fmt: skip
+    WarmSchedule.objects.create(
+        endpoint=endpoint, named="*", every_minutes=10, changed_by=owner, changed_by_name="owner"
+    )
+    return Warming.objects.order_by("pk")[0]
 
 
 def _comparisons(count: int, owner: User, endpoint: Endpoint, versions: list[Any]) -> None:

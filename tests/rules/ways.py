@@ -174,6 +174,12 @@ WAYS: dict[str, Ways] = {
     "capacity_plan": Ways(
         "plan-capacity", "capacity:planner", "capacity.md#Plan instances before a deploy"
     ),
+    "warmings_create": Ways("endpoint warm", "capacity:warm", "capacity.md#Warm models"),
+    "warmings_get": Ways("endpoint warm", "capacity:warm", "capacity.md#Warm models"),
+    "warmings_stop": Ways("endpoint warm", "capacity:warm-stop", "capacity.md#Warm models"),
+    "warmth_get": Ways("endpoint warm", "capacity:warm", "capacity.md#Warm models"),
+    "warmth_put": Ways("endpoint warm", "capacity:keep-warm", "capacity.md#Warm models"),
+    "warmth_delete": Ways("endpoint warm", "capacity:warm-off", "capacity.md#Warm models"),
     "endpoints_metrics": Ways("metrics", "endpoints:metrics", "observing.md#Metrics"),
     "endpoints_logs": Ways("logs", "endpoints:logs", "observing.md#Logs"),
     "endpoints_teardown": Ways("teardown", "endpoints:teardown", "api.md#Endpoints"),

@@ -7,13 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from mme_client import errors
 from mme_client.noun import Noun, part
-from mme_client.records import Capacity, Endpoint, EndpointPlan, LogLine, Metrics, Revision, Thrash
+from mme_client.records import (
+    Capacity,
+    Endpoint,
+    EndpointPlan,
+    LogLine,
+    Metrics,
+    Revision,
+    Thrash,
+    Warming,
+    Warmth,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 #: Seconds that one request waits for a change; the portal's own most.
 WAIT_S = 30
+#: Seconds that one request waits for the end of a warming.
+WARMING_WAIT_S = 2
 #: Seconds between two looks at a log that is followed.
 FOLLOW_EVERY_S = 2.0
 _LATE = timedelta(seconds=15)
@@ -249,6 +261,72 @@ class Endpoints(Noun):
         """
         answer = self._transport.call("GET", f"/endpoints/{part(name)}/thrash")
         return Thrash.of(answer.document(), self._portal)
+
+    def warm(self, name: str, models: str = "@*") -> Warming:
+        """Have the portal call versions once, so that their models are in memory; does not wait.
+
+        ``models``: ``@*`` is every version that an alias points at, ``*`` all ready versions;
+        or as experiments name them.
+
+        >>> made = portal.endpoints.warm("demo", "digits:*")
+        >>> portal.endpoints.wait_for_warming(made).state
+        'done'
+        """
+        path = f"/endpoints/{part(name)}/warmings"
+        answer = self._transport.call("POST", path, document={"models": models})
+        return Warming.of(answer.document(), self._portal)
+
+    def wait_for_warming(
+        self,
+        warming: Warming,
+        *,
+        timeout: float | None = None,
+        seen: Callable[[Warming], None] | None = None,
+    ) -> Warming:
+        """Wait until it has ended; ``seen`` is told how far it is, every few seconds."""
+        path = f"/endpoints/{part(warming.endpoint)}/warmings/{part(warming.id)}"
+        with self._portal.within(timeout):
+            while warming.state == "running":
+                if seen is not None:
+                    seen(warming)
+                answer = self._transport.call("GET", path, query={"wait": WARMING_WAIT_S})
+                warming = Warming.of(answer.document(), self._portal)
+        return warming
+
+    def stop_warming(self, warming: Warming) -> Warming:
+        """Have no further version called."""
+        path = f"/endpoints/{part(warming.endpoint)}/warmings/{part(warming.id)}/stop"
+        return Warming.of(self._transport.call("POST", path).document(), self._portal)
+
+    def warmth(self, name: str) -> Warmth:
+        """What of it is kept warm, and what was warmed lately.
+
+        >>> portal.endpoints.warmth("demo").kept is None
+        True
+        """
+        answer = self._transport.call("GET", f"/endpoints/{part(name)}/warmth")
+        return Warmth.of(answer.document(), self._portal)
+
+    def keep_warm(
+        self,
+        name: str,
+        models: str = "@*",
+        *,
+        every_minutes: int | None = None,
+        after_change: bool = True,
+    ) -> Warmth:
+        """Keep models warm while it stands: again and again, and after each deploy and change."""
+        document = {
+            "models": models, "every_minutes": every_minutes, "after_change": after_change,
+        }  # fmt: skip
+        path = f"/endpoints/{part(name)}/warmth"
+        answer = self._transport.call("PUT", path, document=document)
+        return Warmth.of(answer.document(), self._portal)
+
+    def keep_warm_no_more(self, name: str) -> Warmth:
+        """Keep nothing of it warm any more."""
+        answer = self._transport.call("DELETE", f"/endpoints/{part(name)}/warmth")
+        return Warmth.of(answer.document(), self._portal)
 
     def plan_capacity(
         self,

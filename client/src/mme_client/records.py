@@ -673,6 +673,54 @@ class Cost(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Warmed(Record):
+    """A version that was called to load its model; ``error``: what went wrong."""
+
+    name: str
+    cold: bool | None
+    latency_ms: float | None
+    call: str
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warming(Record):
+    """Versions that are called once, so that their models are in memory."""
+
+    id: str
+    endpoint: str
+    models: str
+    state: str
+    reason: str
+    versions: list[str]
+    called: list[Warmed]
+    created_at: datetime
+    created_by: str
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptWarm(Record):
+    """What of an endpoint is kept warm; ``calls_per_day``: what it costs in calls."""
+
+    models: str
+    every_minutes: int | None
+    after_change: bool
+    next_at: datetime | None
+    calls_per_day: int | None
+    changed_at: datetime
+    changed_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warmth(Record):
+    """What of an endpoint is kept warm, and the latest warmings."""
+
+    kept: KeptWarm | None
+    latest: list[Warming]
+
+
+@dataclass(frozen=True, kw_only=True)
 class InstanceChoice(Record):
     """So many instances of a type, and which share of calls would wait for a model there."""
 
@@ -941,6 +989,7 @@ class Invocation(Record):
     target_model: str
     state: str
     cold: bool | None
+    warming: bool
     predictions: list[Prediction]
     request_id: str
     created_at: datetime

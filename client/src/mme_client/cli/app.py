@@ -1219,6 +1219,64 @@ def endpoint_thrash(
 
 
 @_command(
+    changing, "warm", _("Load models before somebody waits for them; or keep them warm."),
+    "mme endpoint warm demo --models 'digits:*' --wait",
+    "mme endpoint warm demo --models '@*' --every 10m",
+    "mme endpoint warm demo --off",
+)  # fmt: skip
+def endpoint_warm(
+    name: EndpointName,
+    models: Annotated[
+        str,
+        typer.Option(
+            "--models",
+            metavar="MODELS",
+            help=_("@* (what aliases point at), *, digits:*, digits@live; commas between."),
+        ),
+    ] = "@*",
+    every: Annotated[
+        str,
+        typer.Option(
+            "--every",
+            metavar="TIME",
+            help=_("Keep them warm: 10m, 2h or 1d between."),
+            show_default=False,
+        ),
+    ] = "",
+    after_change: Annotated[
+        bool,
+        typer.Option("--after-change", help=_("Warm them after each deploy and change.")),
+    ] = False,
+    off: Annotated[bool, typer.Option("--off", help=_("Keep nothing warm any more."))] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help=_("Say what is kept warm, and warmed lately."))
+    ] = False,
+    stop: Annotated[
+        bool, typer.Option("--stop", help=_("Call no further version of what is being warmed."))
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until all are warmed."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import warming
+
+    warming.warm(
+        name,
+        models=models,
+        every=every,
+        after_change=after_change,
+        off=off,
+        show=show,
+        stop=stop,
+        wait=wait,
+        json=json,
+        quiet=quiet,
+        timeout=timeout,
+    )
+
+
+@_command(
     changing, "postpone", _("Move its end date a day later."),
     "mme endpoint postpone demo",
 )  # fmt: skip

@@ -358,6 +358,42 @@ MESSAGES: dict[str, str] = {
     ),
     "Based on {calls} calls, {since} to {until}.": "호출 {calls}건 기준입니다({since} ~ {until}).",
     "loaded again": "다시 로드",
+    "Load models before somebody waits for them; or keep them warm.": (
+        "누가 기다리기 전에 모델을 로드합니다. 또는 계속 웜 상태로 유지합니다."
+    ),
+    "@* (what aliases point at), *, digits:*, digits@live; commas between.": (
+        "@*(별칭이 가리키는 버전), *, digits:*, digits@live 형식이며, 쉼표로 구분합니다."
+    ),
+    "Keep them warm: 10m, 2h or 1d between.": (
+        "10m, 2h, 1d와 같은 간격으로 계속 웜 상태로 유지합니다."
+    ),
+    "Warm them after each deploy and change.": "배포하거나 변경할 때마다 로드합니다.",
+    "Keep nothing warm any more.": "더 이상 웜 상태로 유지하지 않습니다.",
+    "Say what is kept warm, and warmed lately.": (
+        "웜 상태로 유지하는 모델과 최근에 로드한 모델을 표시합니다."
+    ),
+    "Call no further version of what is being warmed.": (
+        "로드 중인 작업에서 다음 버전을 호출하지 않습니다."
+    ),
+    "Wait until all are warmed.": "모두 로드될 때까지 기다립니다.",
+    "Give one of --every or --after-change, --off, --show, --stop, --wait.": (
+        "--every 또는 --after-change, --off, --show, --stop, --wait 중 하나만 지정하세요."
+    ),
+    "{every!r} is no time. Give 10m, 2h or 1d.": (
+        "시간이 아닙니다: {every!r}. 10m, 2h, 1d와 같이 지정하세요."
+    ),
+    "{done} of {all} versions": "버전 {all}개 중 {done}개",
+    "The portal goes on with it. See: mme endpoint warm {name} --show": (
+        "포털이 계속합니다. 참고: mme endpoint warm {name} --show"
+    ),
+    "loaded": "로드됨",
+    "was warm": "이미 웜",
+    "{models} on {name}: {state}, {done} of {all} versions": (
+        "{name}의 {models}: {state}, 버전 {all}개 중 {done}개"
+    ),
+    "Nothing is kept warm.": "웜 상태로 유지하는 모델이 없습니다.",
+    "every {minutes} min, {calls} calls a day": "{minutes}분마다, 하루 호출 {calls}건",
+    "after each deploy and change": "배포하거나 변경할 때마다",
     "Which instances would hold models under calls, at which cost.": (
         "어떤 인스턴스가 얼마의 비용으로 모델을 담을 수 있는지 계산합니다."
     ),

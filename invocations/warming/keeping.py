@@ -1,0 +1,127 @@
+"""Keep models warm: again and again, and after each deploy and change, while an endpoint stands."""
+
+import logging
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from activity.services import record
+from core import clock
+from endpoints.models import Endpoint
+from invocations.models import Warming, WarmSchedule
+from invocations.warming import running
+from invocations.warming.running import WarmingRefused
+
+log = logging.getLogger(__name__)
+
+LEAST_MINUTES, MOST_MINUTES = 1, 7 * 24 * 60
+
+
+def keep(
+    *,
+    endpoint: Endpoint,
+    models: str,
+    every_minutes: int | None,
+    after_change: bool,
+    actor: User,
+) -> WarmSchedule:
+    """Keep versions warm from now on, in place of what was kept warm before.
+
+    ``every_minutes`` None: not again and again. Raises WarmingRefused, with nothing changed.
+    """
+    if endpoint.gone_at is not None or endpoint.tearing_down:
+        said = _("The endpoint %(name)s is torn down. Nothing was changed.")
+        raise WarmingRefused(said % {"name": endpoint.name})
+    if every_minutes is not None and not LEAST_MINUTES <= every_minutes <= MOST_MINUTES:
+        said = _("The minutes are from %(least)s to %(most)s. Nothing was changed.")
+        raise WarmingRefused(said % {"least": LEAST_MINUTES, "most": MOST_MINUTES}, "invalid")
+    if every_minutes is None and not after_change:
+        said = _("Say how often, or that models are warmed after a deploy. Nothing was changed.")
+        raise WarmingRefused(said, "invalid")
+    found = running.named_versions(models, endpoint)
+    now = clock.now()
+    serves = endpoint.serving and endpoint.settled
+    with transaction.atomic():
+        schedule, _made = WarmSchedule.objects.update_or_create(
+            endpoint=endpoint,
+            defaults={
+                "named": models.strip(),
+                "every_minutes": every_minutes,
+                "after_change": after_change,
+                "next_at": now if every_minutes is not None else None,
+                "warmed_revision": endpoint.revision if serves else 0,
+                "changed_at": now,
+                "changed_by": actor,
+                "changed_by_name": actor.get_username(),
+            },
+        )
+        told: dict[str, str | int] = {"name": endpoint.name, "versions": len(found)}
+        if every_minutes is None:
+            action = "endpoint.warmed_after_changes"
+        else:
+            action, told = "endpoint.kept_warm", {**told, "minutes": every_minutes}
+        record(action=action, subject=endpoint, parameters=told, actor=actor)
+    return schedule
+
+
+def end(*, endpoint: Endpoint, actor: User) -> None:
+    """Keep nothing warm any more; what is being warmed goes on. Idempotent."""
+    with transaction.atomic():
+        if WarmSchedule.objects.filter(endpoint=endpoint).delete()[0]:
+            record(
+                action="endpoint.not_kept_warm",
+                subject=endpoint,
+                parameters={"name": endpoint.name},
+                actor=actor,
+            )
+
+
+def of_endpoint(endpoint: Endpoint) -> WarmSchedule | None:
+    """What is kept warm of an endpoint; None: nothing."""
+    return WarmSchedule.objects.filter(endpoint=endpoint).first()
+
+
+def calls_a_day(schedule: WarmSchedule) -> int | None:
+    """How many calls a day it makes now; None where the endpoint has none of these versions."""
+    if schedule.every_minutes is None:
+        return 0
+    try:
+        found = running.named_versions(schedule.named, schedule.endpoint)
+    except WarmingRefused:
+        return None
+    return len(found) * (24 * 60 // schedule.every_minutes)
+
+
+def sweep() -> None:
+    """Begin each warming that is due; beat calls this."""
+    now = clock.now()
+    WarmSchedule.objects.exclude(endpoint__gone_at=None).delete()
+    rows = WarmSchedule.objects.select_related("endpoint", "changed_by")
+    for schedule in rows.filter(Q(next_at__lte=now) | Q(after_change=True)):
+        endpoint = schedule.endpoint
+        if not endpoint.serving or not endpoint.settled:
+            continue
+        mine = WarmSchedule.objects.filter(pk=schedule.pk)
+        if schedule.after_change and schedule.warmed_revision != endpoint.revision:
+            free = mine.filter(warmed_revision=schedule.warmed_revision)
+            if free.update(warmed_revision=endpoint.revision):
+                _begin(schedule, Warming.Reason.CHANGE)
+        elif schedule.next_at is not None and schedule.next_at <= now:
+            pause = timedelta(minutes=schedule.every_minutes or LEAST_MINUTES)
+            if mine.filter(next_at=schedule.next_at).update(next_at=now + pause):
+                _begin(schedule, Warming.Reason.SCHEDULE)
+
+
+def _begin(schedule: WarmSchedule, reason: str) -> None:
+    try:
+        running.start(
+            endpoint=schedule.endpoint,
+            models=schedule.named,
+            actor=schedule.changed_by,
+            reason=reason,
+        )
+    except WarmingRefused as refused:
+        log.info("%s is not warmed now: %s", schedule.endpoint.name, refused)
