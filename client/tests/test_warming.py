@@ -29,7 +29,7 @@ def test_models_are_warmed_and_waited_for(mme: Mme, fake: FakePortal) -> None:
     assert json.loads(fake.requests[0].body) == {"models": "digits:*"}
     assert fake.requests[1].target == "/api/v1/endpoints/demo/warmings/w1?wait=2"
     assert "done, 2 of 2 versions" in ran.out
-    assert "digits:1  loaded  90 ms" in ran.out
+    assert "digits:1  loaded  90.0 ms" in ran.out
     assert "digits:2  was warm" in ran.out
 
 

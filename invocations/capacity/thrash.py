@@ -179,7 +179,9 @@ def _find(endpoint: Endpoint) -> Thrash:
     lately = traffic.lately(endpoint)
     running = endpoint.running
     counts = lately.counts
-    room = instance_memory.room_mb(running.instance_type)
+    # Two variants are not one memory, even of one type.
+    alone = len(running.parts) == 1
+    room = instance_memory.room_mb(running.instance_type) if alone else None
     instances = running.instance_count
     rows = Version.objects.filter(pk__in=counts).values_list(
         "pk", "model__name", "number", F("report__memory_mb")
@@ -319,6 +321,8 @@ def _few(calls: int) -> str:
 
 
 def _not_known(found: Thrash) -> str:
+    if len(found.endpoint.running.parts) > 1:
+        return _("Each of its variants has a memory of its own: nothing is said of two together.")
     if found.room_mb is None:
         said = _("The memory of %(type)s is not known here, so nothing is said of it.")
         return said % {"type": found.instance_type or _("this instance type")}

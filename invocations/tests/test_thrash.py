@@ -301,3 +301,15 @@ def test_it_is_found_once_for_all_who_look(
         thrash.of_endpoint(demo)
     with django_assert_max_num_queries(1):  # the settings of the running endpoint
         thrash.of_endpoint(demo)
+
+
+def test_two_variants_are_not_one_memory(demo: Endpoint, versions: list[Version]) -> None:
+    demo.variants = [
+        {"name": "large", "instance_type": LARGE, "instance_count": 1, "weight": 1.0},
+        {"name": "small", "instance_type": LARGE, "instance_count": 1, "weight": 1.0},
+    ]
+    demo.save()
+    call(demo, versions)
+    found = thrash.of_endpoint(demo)
+    assert found.verdict == Verdict.NOT_KNOWN
+    assert "variants" in found.sentences[0]
