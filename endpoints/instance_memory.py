@@ -26,14 +26,22 @@ MEMORY_GIB: dict[str, float] = {
 }  # fmt: skip
 
 #: What the container takes itself: its server, the model host, and the reserve for requests that
-#: it refuses a model for (container/memory.py).
-KEPT_MB = 260
+#: it refuses a model for (container/memory.py). As measured (tests/test_room_of_models.py).
+KEPT_MB = 320
+#: What a model's validation measures and models share in a container, where each is forked from
+#: one process.
+SHARED_MB = 8
 
 
 def memory_mb(instance_type: str) -> float | None:
     """What a container of such an instance may take, in MiB; None where the type is not known."""
     gib = MEMORY_GIB.get(instance_type)
     return None if gib is None else gib * 1024 * settings.INSTANCE_MEMORY_PERCENT / 100
+
+
+def model_mb(measured: float) -> float:
+    """What a model takes beside others, of what its validation measured alone; in MiB."""
+    return max(1.0, measured - SHARED_MB)
 
 
 def room_mb(instance_type: str) -> float | None:

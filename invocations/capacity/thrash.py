@@ -163,16 +163,13 @@ def of_endpoint(endpoint: Endpoint) -> Thrash:
 _kept: Shared[tuple[int, int, str], Thrash] = Shared(keep_s=_KEEP_S, most=256)
 
 
-def measured_mb(pks: Sequence[int]) -> dict[int, float]:
-    """What the validation of each version measured, in MiB, where it did."""
-    rows = Version.objects.filter(pk__in=pks).values_list("pk", F("report__memory_mb"))
-    return {pk: float(mb) for pk, mb in rows if isinstance(mb, int | float) and mb > 0}
-
-
 def with_average(pks: Sequence[int], measured: dict[int, float]) -> dict[int, float]:
-    """The same of all these versions; those without a measurement are taken for the average."""
+    """What each version takes beside others, by what their validations measured, in MiB.
+
+    Those without a measurement are taken for the average.
+    """
     average = fmean(measured.values())
-    return {pk: measured.get(pk, average) for pk in pks}
+    return {pk: instance_memory.model_mb(measured.get(pk, average)) for pk in pks}
 
 
 def _find(endpoint: Endpoint) -> Thrash:
