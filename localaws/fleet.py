@@ -21,6 +21,7 @@ from .container_client import ContainerGone
 from .container_engine import ContainerEngine
 from .fetch import Fetched, FetchError, ReserveDisk, fetch_model
 from .instance import Instance, InstanceDied, Spawner, remove_folder
+from .instance_memory import memory_mb
 from .model_data import failure_reason
 from .naming import S3Prefix, parse_model_data_url
 from .options import Options
@@ -102,6 +103,15 @@ class Variant:
         """Real instances: the requested count, up to the cap."""
         return max(1, min(int(self.spec["count"]), self._options.max_instances))
 
+    @property
+    def memory_mb(self) -> int | None:
+        """What an instance may take; None: what the machine has."""
+        percent = self._options.type_memory
+        whole = memory_mb(self.spec["InstanceType"]) if percent is not None else None
+        if percent is None or whole is None:
+            return self._options.memory_mb
+        return max(1, whole * percent // 100)
+
     def instances(self) -> list[ServingInstance]:
         with self._changed:
             return list(self._serving)
@@ -165,7 +175,7 @@ class Variant:
                 image=self.spec["container"]["Image"],
                 folder=self._folder,
                 environment=self.spec["container"].get("Environment") or {},
-                memory_mb=self._options.memory_mb,
+                memory_mb=self.memory_mb,
                 on_death=self._replace,
                 on_log_line=self._log_line,
             )
@@ -240,7 +250,7 @@ class Variant:
 
     def measure(self) -> None:
         """Write the metrics of each instance (DG/monitoring-cloudwatch)."""
-        memory = (self._options.memory_mb or _machine_memory_mb()) * 1024 * 1024
+        memory = (self.memory_mb or _machine_memory_mb()) * 1024 * 1024
         disk = self._options.disk_mb * 1024 * 1024
         for one in self.instances():
             values = {

@@ -37,6 +37,8 @@ class Options:
     """Limit of real containers for each variant, whatever the requested instance count."""
     memory_mb: int | None = None
     """Memory of an instance, handed to the container as MME_MEMORY_LIMIT_MB."""
+    type_memory: int | None = None
+    """In place of that: an instance has so many percent of its type's memory."""
     disk_mb: int = 20_480
     """Disk of an instance for unpacked models; the least recently used go first."""
     create_seconds: float = 0.0

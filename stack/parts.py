@@ -320,6 +320,7 @@ def _localaws(layout: Layout) -> list[str]:
     # Isolated (-I): no variable and no file in the working folder changes what it imports.
     entrypoint = str(ROOT / "container" / "dockerd-entrypoint.py")
     container = [_CONTAINER_PYTHON, "-I", entrypoint, "serve"]
+    percent = os.environ.get("INSTANCE_MEMORY_PERCENT")
     return [
         *(_PYTHON, "-m", "localaws"),
         *("--host", HOST, "--port", str(layout.localaws_port)),
@@ -327,4 +328,6 @@ def _localaws(layout: Layout) -> list[str]:
         *("--region", REGION),
         *("--s3-endpoint", layout.s3_url),
         *("--container-command", shlex.join(container)),
+        # The portal reckons with the same (mmeportal/settings.py).
+        *(("--type-memory", percent) if percent else ()),
     ]
