@@ -17,7 +17,7 @@ from core.remembered import Shared
 from core.templatetags.portal import ms
 from endpoints import instance_memory, prices
 from endpoints.models import Endpoint
-from endpoints.prices import Cost
+from endpoints.prices import Cost, PriceList
 from invocations.capacity import cache_simulation, choices, traffic
 from invocations.capacity.choices import InstanceChoice
 from invocations.capacity.traffic import Traffic
@@ -31,6 +31,8 @@ SPARED_SHARE = 0.01
 """Advice is to leave no more of them."""
 MOST_LESS = 8
 """Calling more models than these less is no advice."""
+MOST_MORE = 3
+"""So many more instances of the type that runs are looked at."""
 _KEEP_S = 20.0
 
 
@@ -259,16 +261,28 @@ def _better_choice(
     running = endpoint.running
     sets = [(kind, running.instance_count) for kind in settings.INSTANCE_TYPES]
     if not endpoint.scales:
-        more = range(running.instance_count + 1, settings.MAX_INSTANCES + 1)
+        most = min(running.instance_count + MOST_MORE, settings.MAX_INSTANCES)
+        more = range(running.instance_count + 1, most + 1)
         sets += [(running.instance_type, number) for number in more]
-    sets = [one for one in sets if one != (running.instance_type, running.instance_count)]
-    found = choices.weigh(calls, sizes=sizes, sets=sets, prices=prices.known(), pause_s=pause_s)
-    fitting = [one for one in found if not one.too_large]
-    for one in fitting:
-        if one.cold_share <= SPARED_SHARE:
-            return one
-    best = min(fitting, key=lambda one: one.cold_share, default=None)
+    here = (running.instance_type, running.instance_count)
+    known = prices.known()
+    sets = sorted((one for one in sets if one != here), key=lambda one: _price(known, *one))
+    best: InstanceChoice | None = None
+    for one in sets:
+        # One after the other: the cheapest that spares the waits ends it.
+        for found in choices.weigh(calls, sizes=sizes, sets=[one], prices=known, pause_s=pause_s):
+            if found.too_large:
+                continue
+            if found.cold_share <= SPARED_SHARE:
+                return found
+            if best is None or found.cold_share < best.cold_share:
+                best = found
     return best if best is not None and best.cold_share <= now / 2 else None
+
+
+def _price(known: PriceList, kind: str, number: int) -> Decimal:
+    cost = known.cost(kind, number)
+    return Decimal("Infinity") if cost is None else cost.per_hour
 
 
 def _call_less(

@@ -256,7 +256,7 @@ class Endpoints(Noun):
 
         ``sentences`` says it in words; ``better``: the cheapest instances that would help.
 
-        >>> portal.endpoints.thrash("demo").verdict in ("few-calls", "fits", "thrash", "otherwise")
+        >>> portal.endpoints.thrash("demo").calls >= 0
         True
         """
         answer = self._transport.call("GET", f"/endpoints/{part(name)}/thrash")
