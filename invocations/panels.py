@@ -18,7 +18,6 @@ from invocations.today import calls_today
 from models_catalog.models import LIVE, Alias, RegisteredModel, Version
 
 MAY_INVOKE = "endpoints.invoke_endpoint"
-MAY_CHANGE = "endpoints.add_endpoint"
 DOING = gettext_noop("call models")
 SHOWN = 8
 PICTURES = 12

@@ -27,6 +27,7 @@ from invocations.capacity.planner import (
     WantedCapacity,
 )
 from invocations.experiments import targets
+from invocations.thrash_views import MAY_CHANGE
 
 _TEXT = {"autocomplete": "off", "spellcheck": "false"}
 
@@ -148,14 +149,14 @@ def chart_of(plan: CapacityPlan) -> Chart:
 
 
 def _rows(request: HttpRequest, plan: CapacityPlan) -> list[dict[str, Any]]:
-    may_create = request.user.has_perm("endpoints.add_endpoint")
+    may_create = request.user.has_perm(MAY_CHANGE)
     return [
         {
             "choice": one.choice,
             "recommended": one.recommended,
             "fits": one.fits,
             "percent": 100 * one.choice.cold_share,
-            "waiting": plan.cold_per_hour(one.choice),
+            "cold_per_hour": plan.cold_per_hour(one.choice),
             "busy": 100 * one.busy_share,
             "href": _create(one.choice.instance_type, one.choice.instance_count)
             if may_create and one.recommended

@@ -10,7 +10,7 @@ from endpoints.models import Endpoint
 from invocations.capacity import thrash
 from invocations.capacity.thrash import Thrash, Verdict
 
-_MAY_CHANGE = "endpoints.add_endpoint"
+MAY_CHANGE = "endpoints.add_endpoint"
 
 
 def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any] | None:
@@ -30,7 +30,7 @@ def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any] | Non
 def _change(request: HttpRequest, found: Thrash) -> str:
     """Where the form of a change has what is advised; empty where the reader cannot do it."""
     better, endpoint = found.better, found.endpoint
-    if better is None or not endpoint.may_be_changed or not request.user.has_perm(_MAY_CHANGE):
+    if better is None or not endpoint.may_be_changed or not request.user.has_perm(MAY_CHANGE):
         return ""
     preset = {
         "instance_type": better.instance_type,

@@ -21,7 +21,8 @@ from endpoints.models import Endpoint
 from endpoints.panels import MAY_LOOK
 from invocations.experiments import targets
 from invocations.models import Warming, WarmSchedule
-from invocations.panels import DOING, MAY_CHANGE, MAY_INVOKE
+from invocations.panels import DOING, MAY_INVOKE
+from invocations.thrash_views import MAY_CHANGE
 from invocations.warming import chosen, keeping, running
 from invocations.warming.running import WarmingRefused
 
@@ -29,6 +30,7 @@ router = Router(tags=["endpoints"])
 
 _CREATING = gettext_noop("create endpoints")
 _LOOKING = gettext_noop("look at endpoints")
+# untranslated: OpenAPI is in English
 _MODELS = (
     "`@*` (every version that an alias points at), `*` (all ready versions), `digits:*`, "
     "`digits:1`, `digits@live`, or several with commas between."

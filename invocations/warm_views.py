@@ -14,7 +14,7 @@ from core.permissions import actor, require_permission
 from endpoints.models import Endpoint
 from invocations.experiments import targets
 from invocations.models import Warming
-from invocations.panels import MAY_CHANGE
+from invocations.thrash_views import MAY_CHANGE
 from invocations.views import may_invoke
 from invocations.warming import chosen, keeping, running
 from invocations.warming.running import WarmingRefused
@@ -124,7 +124,7 @@ def _page(
     context: dict[str, Any] = {
         "endpoint": endpoint,
         "warmings": latest,
-        "running": any(one.running for one in latest),
+        "goes_on": any(one.running for one in latest),
     }
     if cast(Any, request).htmx:
         return render(request, "invocations/_warmings.html", context)
