@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import shlex
 import socket
@@ -16,6 +17,7 @@ from container import launcher, load_failure, memory, processors
 
 CONTAINER = Path(__file__).resolve().parent
 ENTRYPOINT = CONTAINER / "dockerd-entrypoint.py"
+_ENVIRONMENT = CONTAINER / "environment.json"
 
 MAX_PORT = 32766
 """MMS takes no higher port (its util/Connector.java)."""
@@ -90,13 +92,13 @@ def settings() -> Settings:
     toolkit = Environment()
     home = Path(os.environ.get("MME_HOME") or Path(tempfile.gettempdir()) / "mme").absolute()
     port = _whole("SAGEMAKER_BIND_TO_PORT", toolkit.inference_http_port, 1, MAX_PORT)
-    workers = _whole("SAGEMAKER_MODEL_SERVER_WORKERS", toolkit.model_server_workers or "1", 1, 64)
+    workers = _known("SAGEMAKER_MODEL_SERVER_WORKERS", toolkit.model_server_workers or "1")
     timeout = toolkit.model_server_timeout_seconds or LOAD_TIMEOUT_SECONDS
     # Workers read these; they are checked at the start.
     if limit := os.environ.get("MME_MEMORY_LIMIT_MB"):
-        _whole("MME_MEMORY_LIMIT_MB", limit, 1, 1 << 30)
+        _known("MME_MEMORY_LIMIT_MB", limit)
     if (threads := os.environ.get("OMP_NUM_THREADS")) is not None:
-        _whole("OMP_NUM_THREADS", threads, 1, 512)
+        _known("OMP_NUM_THREADS", threads)
     # The toolkit's default vmargs switch UseContainerSupport off: only the user's own are used.
     vmargs = shlex.split(os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", ""))
     return Settings(
@@ -107,13 +109,20 @@ def settings() -> Settings:
         socket=_socket("MME_BIND_SOCKET"),
         models=_absolute("MME_MODELS_DIR", os.environ.get("MME_MODELS_DIR") or MODELS),
         workers=workers,
-        timeout_seconds=_whole("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", str(timeout), 1, 86400),
+        timeout_seconds=_known("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", str(timeout)),
         vmargs=(*JVM_OPTIONS, *vmargs),
         # SageMaker's own limit is 6,291,456 bytes; MMS's default is just above it.
         max_request_bytes=toolkit.max_request_size or 6_553_500,
         die_with_parent=os.environ.get("MME_DIE_WITH_PARENT") == "1",
         model_host=os.environ.get("MME_MODEL_HOST", "1") != "0",
     )
+
+
+def _known(name: str, value: str) -> int:
+    """A whole number in the range of environment.json, by which the portal checks it before."""
+    taken = json.loads(_ENVIRONMENT.read_text(encoding="utf-8"))["taken"]
+    low, high = taken[name]["whole"]
+    return _whole(name, value, low, high)
 
 
 def _whole(name: str, value: str, low: int, high: int) -> int:

@@ -302,6 +302,7 @@ JOINING.max_in_memory_upload_chunks = 1
 COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=256 << 20, max_concurrency=4)
 
 SAGEMAKER_READ_TIMEOUT_S = 10
+_ASKED_BY_PEOPLE = Timeouts(5, 2, connect_s=3)
 
 
 @cache
@@ -321,6 +322,14 @@ def autoscaling() -> Any:
     with _client_lock:
         config = _config(Timeouts(SAGEMAKER_READ_TIMEOUT_S, 1))
         return _with_clock_correction(boto3.client("application-autoscaling", config=config))
+
+
+@cache
+def ecr(region: str) -> Any:
+    """The client of ECR in a region; people wait for it."""
+    with _client_lock:
+        config = _config(_ASKED_BY_PEOPLE).merge(Config(region_name=region))
+        return _with_clock_correction(boto3.client("ecr", config=config))
 
 
 def client_of(service: str) -> Any:

@@ -7,7 +7,7 @@ said.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +22,7 @@ from core.errors import CONFLICT
 from endpoints import sagemaker
 from endpoints.events import size_of
 from endpoints.models import Endpoint, Orphan, Resource, Revision, name_taken, valid_endpoint_name
+from endpoints.options import DeploymentOptions
 from endpoints.orphans import what
 from endpoints.sagemaker import SageMakerConfig, SageMakerEndpoint, SageMakerModel
 from endpoints.services import note_revision, step_soon
@@ -42,6 +43,18 @@ class Whole:
         """Bucket and prefix of what it serves."""
         bucket, _slash, prefix = self.model.data_url.removeprefix("s3://").partition("/")
         return bucket, prefix.strip("/")
+
+    @property
+    def chosen(self) -> DeploymentOptions:
+        """What else was chosen of its model and its config."""
+        model, config = self.model.options, self.config.options
+        return replace(
+            config.of_config,
+            model_cache=model.model_cache,
+            environment=model.environment,
+            subnets=model.subnets,
+            security_groups=model.security_groups,
+        )
 
     @property
     def count(self) -> int:
@@ -177,6 +190,7 @@ def _new_row(found: Whole, actor: User | None) -> Endpoint:
         role_arn=found.model.role_arn,
         instance_type=found.config.instance_type,
         instance_count=count,
+        options=found.chosen.as_json(),
         config_count=found.config.instance_count if scaled else None,
         model_given=found.model.name,
         config_given=found.config.name,

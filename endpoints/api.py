@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -21,10 +21,19 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
-from endpoints import expiry, planning, prices, scaling, services, variants
+from endpoints import expiry, planning, presets, prices, scaling, services, variants
 from endpoints.end_dates import MAY_TEAR_DOWN
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.models import Endpoint, Resource, Revision, Running
+from endpoints.options import (
+    LEAST_TIMEOUT_S,
+    MOST_GROUPS,
+    MOST_SUBNETS,
+    MOST_TIMEOUT_S,
+    MOST_VOLUME_GB,
+    DeploymentOptions,
+)
+from endpoints.presets import Preset
 from endpoints.prices import Cost
 from endpoints.sagemaker import Call
 
@@ -107,6 +116,20 @@ class RefusedChangeOut(Schema):
     )
 
 
+class OptionsOut(Schema):
+    """What else can be set of an endpoint; null and empty: as AWS presets it."""
+
+    model_cache: bool = Field(description="Models stay in memory after their calls.")
+    environment: dict[str, str] = Field(description="Of the container.")
+    startup_timeout_s: int | None = Field(description="Until a container must be healthy.")
+    download_timeout_s: int | None = Field(description="For a model, from S3 to the instance.")
+    volume_gb: int | None = Field(description="Of each instance.")
+    subnets: list[str]
+    security_groups: list[str]
+    kms_key: str = Field(description="It encrypts the volume.")
+    tags: dict[str, str] = Field(description="Besides the portal's own.")
+
+
 class RevisionOut(Schema):
     """What an endpoint was asked to be, and what came of it."""
 
@@ -117,6 +140,7 @@ class RevisionOut(Schema):
     variants: list[VariantOut]
     image: str
     role_arn: str
+    options: OptionsOut
     reason: str
     back_to: int | None = Field(description="The revision that it goes back to.")
     failure: str | None = Field(description="Why SageMaker did not make it.")
@@ -150,6 +174,8 @@ class EndpointOut(Schema):
     running: RunningOut
     image: str = Field(description="The container's.")
     role_arn: str = Field(description="The execution role.")
+    options: OptionsOut
+    owner: str | None = Field(description="Who answers for its cost.")
     store: str = Field(description="SageMaker's ModelDataUrl: it serves all versions in there.")
     failure: str | None = Field(description="Why it stopped, in the reader's language.")
     failure_code: str | None = Field(description="The same, for programs: it is stable.")
@@ -184,6 +210,34 @@ class VariantIn(Input):
     )  # fmt: skip
 
 
+_Timeout = Annotated[
+    int | None,
+    Field(None, ge=LEAST_TIMEOUT_S, le=MOST_TIMEOUT_S, description="Seconds. null: AWS's preset."),
+]
+
+
+class OptionsIn(Input):
+    """What else to set of an endpoint; what is left out is preset, or stays."""
+
+    model_cache: bool | None = Field(
+        None, description="false: a model leaves the memory after its calls."
+    )
+    environment: dict[str, str | None] | None = Field(
+        None,
+        description="Variables of the container. In a change, those that are not named stay, and "
+        "null takes one out.",
+    )
+    startup_timeout_s: _Timeout
+    download_timeout_s: _Timeout
+    volume_gb: int | None = Field(None, ge=1, le=MOST_VOLUME_GB)
+    subnets: list[str] | None = Field(None, max_length=MOST_SUBNETS)
+    security_groups: list[str] | None = Field(None, max_length=MOST_GROUPS)
+    kms_key: str | None = Field(None, max_length=2048)
+    tags: dict[str, str | None] | None = Field(
+        None, description="Besides the portal's own. In a change as `environment`."
+    )
+
+
 class EndpointIn(Input):
     """What endpoint to create; the rest is preset."""
 
@@ -196,6 +250,15 @@ class EndpointIn(Input):
     expires_at: AwareDatetime | None = Field(
         None, description="When its teardown is requested; null: never, or what the portal presets."
     )
+    preset: Annotated[str, OneOf(Preset)] | None = Field(
+        None, description="What it is for: fills what is left out."
+    )
+    image: str = Field(
+        "", max_length=255, description="In ECR; for admins. Empty: that of the settings."
+    )
+    options: OptionsIn | None = None
+    owner: str = Field("", max_length=150, description="A user's name; empty: the caller.")
+    reason: str = _REASON
 
 
 class ExpiryIn(Input):
@@ -235,6 +298,8 @@ class EndpointChange(Input):
     image: str | None = Field(
         None, min_length=1, max_length=255, description="The container's; for admins."
     )
+    options: OptionsIn | None = None
+    owner: str | None = Field(None, min_length=1, max_length=150, description="A user's name.")
     reason: str = _REASON
 
 
@@ -279,7 +344,7 @@ class DifferenceOut(Schema):
 
     name: str = Field(
         description="As in the endpoint: `instance_type`, `instance_count`, `variants`, `image`, "
-        "`scaling`."
+        "`owner`, `scaling`; or one of its `options`."
     )
     before: str
     after: str
@@ -294,6 +359,12 @@ class EndpointPlanOut(Schema):
     code: str = Field(description="The calls as one Python script for boto3.")
     differences: list[DifferenceOut]
     stays: list[DifferenceOut]
+    chosen: list[DifferenceOut] = Field(
+        description="Of a new endpoint: what was chosen that could be left out."
+    )
+    notes: list[str] = Field(
+        description="What else to know, each as a sentence: of the image, and of quotas."
+    )
     cost_before: CostOut | None = Field(
         description="What runs now costs. null: a new endpoint, or the price is not known."
     )
@@ -360,15 +431,33 @@ def create(request: HttpRequest, body: EndpointIn) -> Any:
     The answer comes at once; its creation takes minutes on AWS. Where the name is taken, in the
     portal or in the AWS account, it is 409 `conflict`.
     """
-    made = services.create_endpoint(
-        name=body.name,
+    with _refusals_told():
+        made = services.create_endpoint(**_asked(body), actor=_caller(request).user)
+    return _created(request, made)
+
+
+def _asked(body: EndpointIn) -> dict[str, Any]:
+    """What to create, as the services take it: what the preset says, and what was given."""
+    preset = presets.values(body.preset or "")
+    if body.variants:  # which say both
+        preset = {name: one for name, one in preset.items() if not name.startswith("instance_")}
+    given = body.dict(exclude_unset=True)
+    names = ("name", "instance_type", "instance_count", "expires_at", "image", "owner", "reason")
+    found = {name: given.get(name, preset.get(name, getattr(body, name))) for name in names}
+    chosen = DeploymentOptions.of(preset).patched(given.get("options") or {})
+    return found | {"options": chosen, "variants": _asked_variants(body.variants) or ()}
+
+
+def _change(body: EndpointChange) -> services.SettingsChange:
+    return services.SettingsChange(
         instance_type=body.instance_type,
         instance_count=body.instance_count,
-        variants=_asked(body.variants) or (),
-        expires_at=body.expires_at,
-        actor=_caller(request).user,
+        variants=_asked_variants(body.variants),
+        image=body.image,
+        reason=body.reason,
+        options=body.options.dict(exclude_unset=True) if body.options else None,
+        owner=body.owner,
     )
-    return _created(request, made)
 
 
 @operation(
@@ -381,16 +470,8 @@ def preview(request: HttpRequest, body: EndpointIn) -> Any:
 
     Nothing is made. What the creation would refuse is refused.
     """
-    return _plan(
-        planning.plan_creation(
-            name=body.name,
-            instance_type=body.instance_type,
-            instance_count=body.instance_count,
-            variants=_asked(body.variants) or (),
-            expires_at=body.expires_at,
-            actor=_caller(request).user,
-        )
-    )
+    with _refusals_told():
+        return _plan(planning.plan_creation(**_asked(body), actor=_caller(request).user))
 
 
 @operation(
@@ -451,8 +532,9 @@ def preview_change(request: HttpRequest, name: str, body: EndpointPlanIn) -> Any
     Nothing is changed. What the change would refuse is refused.
     """
     endpoint = _endpoint(name)
-    if body.back_to is not None:
-        change = _back_to(endpoint, body.back_to)
+    back_to = body.back_to
+    if back_to is not None:
+        change = _back_to(endpoint, back_to)
     else:
         change = replace(_change(body), weights=body.weights)
     user = _caller(request).user
@@ -642,17 +724,7 @@ def _changed(request: HttpRequest, name: str, change: services.SettingsChange) -
     return Status(202, _tagged(request, _endpoint(name)))
 
 
-def _change(body: EndpointChange) -> services.SettingsChange:
-    return services.SettingsChange(
-        instance_type=body.instance_type,
-        instance_count=body.instance_count,
-        variants=_asked(body.variants),
-        image=body.image,
-        reason=body.reason,
-    )
-
-
-def _asked(given: list[VariantIn] | None) -> variants.Variants | None:
+def _asked_variants(given: list[VariantIn] | None) -> variants.Variants | None:
     if given is None:
         return None
     return tuple(variants.ProductionVariant(**one.dict()) for one in given)
@@ -726,6 +798,8 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
         },
         "image": endpoint.image,
         "role_arn": endpoint.role_arn,
+        "options": _options(endpoint.chosen),
+        "owner": endpoint.owned_by.get_username() if endpoint.owned_by else None,
         "store": endpoint.model_data_url,
         "failure": str(failure) if endpoint.failure else None,
         "failure_code": failure.stable_code if endpoint.failure else None,
@@ -745,6 +819,10 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
             for one in endpoint.resources.all()
         ],
     }
+
+
+def _options(chosen: DeploymentOptions) -> dict[str, Any]:
+    return asdict(chosen)
 
 
 def _scaling(endpoint: Endpoint) -> dict[str, Any] | None:
@@ -775,6 +853,8 @@ def _plan(plan: planning.EndpointPlan) -> dict[str, Any]:
         "code": plan.code,
         "differences": plan.differs,
         "stays": plan.stays,
+        "chosen": plan.chosen,
+        "notes": plan.notes,
         "cost_before": _cost(plan.before),
         "cost": _cost(plan.after),
         "cost_up_to": _cost(plan.up_to),
@@ -812,6 +892,7 @@ def _revision(row: Revision) -> dict[str, Any]:
         "variants": _variants(row.size),
         "image": row.image,
         "role_arn": row.role_arn,
+        "options": _options(row.chosen),
         "reason": row.reason,
         "back_to": row.back_to,
         "failure": str(said) if row.failure else None,

@@ -27,10 +27,10 @@ class EndpointsConfig(AppConfig):
 
         prices.known()  # a wrong file is told of at the start
         codes.register(TEMPLATES, max_length=codes.LONG)
-        said = ("failure", "failure_code")
+        said, chosen = ("failure", "failure_code"), ("options", "tags_set")
         endpoints_ = _("Endpoints and their revisions")
-        redaction.register("endpoints", endpoints_, Endpoint, *said, "hint", "hint_code")
-        redaction.register("endpoints", endpoints_, Revision, *said, "reason")
+        redaction.register("endpoints", endpoints_, Endpoint, *said, "hint", "hint_code", *chosen)
+        redaction.register("endpoints", endpoints_, Revision, *said, "reason", "options")
         redaction.register("endpoints", endpoints_, Orphan, *said)
         redaction.register("endpoints", endpoints_, OrphanLook, "problems")
         subjects.register(Endpoint.activity_kind, Endpoint, label=_("Endpoints"))

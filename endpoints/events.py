@@ -11,6 +11,12 @@ TEMPLATES: Final = {
     "endpoint.requested": _(
         "Requested the endpoint %(name)s with %(instance_count)s × %(instance_type)s."
     ),
+    "endpoint.requested_why": _(
+        "Requested the endpoint %(name)s with %(instance_count)s × %(instance_type)s: %(reason)s"
+    ),
+    "endpoint.owner_changed": _(
+        "The endpoint %(name)s belongs to %(after)s now; before, to %(before)s."
+    ),
     "endpoint.update_requested": _(
         "Requested to change the endpoint %(name)s from %(before)s to %(after)s (revision "
         "%(revision)s)."
@@ -207,6 +213,7 @@ TEMPLATES: Final = {
 CHANGES: Final = frozenset(
     {
         "endpoint.requested",
+        "endpoint.requested_why",
         "endpoint.update_requested",
         "endpoint.update_requested_why",
         "endpoint.updated",

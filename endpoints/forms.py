@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from endpoints import prices
+from endpoints import options, prices
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.models import (
     Endpoint,
@@ -19,6 +20,7 @@ from endpoints.models import (
     valid_endpoint_name,
     valid_instance_count,
 )
+from endpoints.options import DeploymentOptions
 from endpoints.scaling import HIGHEST_TARGET, LONGEST_COOLDOWN_S
 from endpoints.variants import ALONE, HIGHEST_WEIGHT, ProductionVariant, Variants, is_plain
 
@@ -32,6 +34,15 @@ def _end_date() -> forms.DateTimeField:
             "no end date."
         ),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+
+def _reason() -> forms.CharField:
+    return forms.CharField(
+        label=_("Reason"),
+        max_length=500,
+        required=False,
+        help_text=_("The history keeps it. You can leave it empty."),
     )
 
 
@@ -164,7 +175,163 @@ class _WithVariants(forms.Form):
         super().add_error(field, error)
 
 
-class NewEndpointForm(_WithVariants):
+class Pairs(forms.CharField):
+    """NAME=VALUE, each on a line of its own; a dictionary."""
+
+    widget = forms.Textarea(
+        attrs={"rows": 3, "spellcheck": "false", "autocomplete": "off", "class": "code"}
+    )
+
+    def prepare_value(self, value: object) -> object:
+        """As it stands in the form."""
+        if isinstance(value, Mapping):
+            return "\n".join(f"{name}={one}" for name, one in value.items())
+        return value
+
+    def to_python(self, value: object) -> dict[str, str]:  # type: ignore[override]
+        """Raise ValidationError for a line without =, and for a name that is there twice."""
+        if isinstance(value, Mapping):
+            return dict(value)
+        found: dict[str, str] = {}
+        for line in str(value or "").splitlines():
+            name, equals, one = line.strip().partition("=")
+            if not line.strip():
+                continue
+            if not equals or not name.strip():
+                said = gettext("Write each on a line of its own, as NAME=value: %(line)s")
+                raise forms.ValidationError(said % {"line": line.strip()[:60]})
+            if name.strip() in found:
+                said = gettext("%(name)s is there twice.") % {"name": name.strip()}
+                raise forms.ValidationError(said)
+            found[name.strip()] = one.strip()
+        return found
+
+    def has_changed(self, initial: object, data: object) -> bool:
+        """Whether another dictionary was given."""
+        return bool(self.to_python(initial) != self.to_python(data))
+
+
+class Ids(forms.CharField):
+    """Some ids, separated by commas, spaces or lines; a tuple."""
+
+    def prepare_value(self, value: object) -> object:
+        """As they stand in the form."""
+        return ", ".join(value) if isinstance(value, tuple | list) else value
+
+    def to_python(self, value: object) -> tuple[str, ...]:  # type: ignore[override]
+        """The ids, in their order."""
+        if isinstance(value, tuple | list):
+            return tuple(value)
+        return tuple(str(value or "").replace(",", " ").split())
+
+
+def _timeout(label: StrOrPromise, help_text: StrOrPromise) -> forms.IntegerField:
+    return forms.IntegerField(
+        required=False,
+        min_value=options.LEAST_TIMEOUT_S,
+        max_value=options.MOST_TIMEOUT_S,
+        label=label,
+        help_text=help_text,
+    )
+
+
+class OptionsForm(forms.Form):
+    """What can be set of an endpoint and most leave as it is: the fields under "More options"."""
+
+    MORE = (
+        *("model_cache", "environment", "startup_timeout_s", "download_timeout_s", "volume_gb"),
+        *("subnets", "security_groups", "kms_key", "tags", "owner"),
+    )
+    model_cache = forms.ChoiceField(
+        label=_("Model cache"),
+        required=False,
+        choices=[
+            ("on", _("on: models stay in memory")),
+            ("off", _("off: a model leaves after its calls")),
+        ],
+        help_text=_("Off suits many models that are each called once in a while."),
+    )
+    environment = Pairs(
+        label=_("Environment of the container"),
+        required=False,
+        help_text=_("A variable on each line, as OMP_NUM_THREADS=2."),
+    )
+    startup_timeout_s = _timeout(
+        _("Time to become healthy, in seconds"),
+        _("Within it the container must answer its health check. Empty: AWS's preset."),
+    )
+    download_timeout_s = _timeout(
+        _("Time to download a model, in seconds"),
+        _("From S3 to the instance, unpacked. Empty: AWS's preset."),
+    )
+    volume_gb = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=options.MOST_VOLUME_GB,
+        label=_("Volume of each instance, in GB"),
+        help_text=_("For models on disk. Types with a disk of their own take none."),
+    )
+    subnets = Ids(
+        label=_("Subnets"),
+        required=False,
+        help_text=_("Of your VPC, as subnet-0a1b2c3d. The containers reach S3 through it then."),
+    )
+    security_groups = Ids(
+        label=_("Security groups"), required=False, help_text=_("Of the same VPC, as sg-0a1b2c3d.")
+    )
+    kms_key = forms.CharField(
+        label=_("KMS key"),
+        required=False,
+        max_length=2048,
+        help_text=_("It encrypts the volume. An id, an ARN or an alias."),
+    )
+    tags = Pairs(
+        label=_("Tags"),
+        required=False,
+        help_text=_("For the bill of AWS, a tag on each line, as team=vision."),
+    )
+    owner = forms.CharField(
+        label=_("Owner"),
+        required=False,
+        max_length=150,
+        help_text=_("Who answers for its cost: a name with which somebody logs in here."),
+    )
+
+    def __init__(self, *args: object, chosen: DeploymentOptions, **kwargs: Any) -> None:
+        self._chosen = chosen
+        told = dataclasses.asdict(chosen) | {"model_cache": "on" if chosen.model_cache else "off"}
+        kwargs["initial"] = {**told, **(kwargs.get("initial") or {})}
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+
+    @property
+    def options(self) -> DeploymentOptions:
+        """What a valid form says; a field that was not sent is as it was."""
+        told, patch = self.cleaned_data, dataclasses.asdict(self._chosen)
+        for name in patch:
+            if self.add_prefix(name) in self.data:
+                patch[name] = told[name]
+        if self.add_prefix("model_cache") in self.data:
+            patch["model_cache"] = told["model_cache"] != "off"
+        return DeploymentOptions.of(patch)
+
+    @property
+    def more(self) -> list[forms.BoundField]:
+        """The fields under "More options"."""
+        return [self[name] for name in self.MORE]
+
+    @property
+    def more_is_open(self) -> bool:
+        """Whether one of them has an error, or says something that is not preset."""
+        if any(field.errors for field in [*self.more, self["image"]]):
+            return True
+        if self.is_bound:
+            own = self.initial.get("owner")
+            owner = self.data.get(self.add_prefix("owner"), own)
+            return owner != own or (self.is_valid() and self.options.as_json() is not None)
+        return self._chosen.as_json() is not None
+
+
+class NewEndpointForm(_WithVariants, OptionsForm):
     """What a user says about a new endpoint; the rest is preset."""
 
     name = forms.CharField(
@@ -193,9 +360,20 @@ class NewEndpointForm(_WithVariants):
     )
 
     expires_at = _end_date()
+    image = forms.CharField(
+        label=_("Container image"),
+        max_length=255,
+        required=False,
+        help_text=_("In ECR. It runs with the execution role, so admins alone choose it."),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "list": "images-in-ecr"}
+        ),
+    )
+    reason = _reason()
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: object, may_change_image: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **{"chosen": DeploymentOptions(), **kwargs})
+        self.fields["image"].disabled = not may_change_image
         choice = self.fields["instance_type"]
         assert isinstance(choice, forms.ChoiceField)
         choice.choices = [(kind, _priced(kind)) for kind in settings.INSTANCE_TYPES]
@@ -206,27 +384,23 @@ class NewEndpointForm(_WithVariants):
         # For the browser alone: the validator of the field refuses more.
         self.fields["instance_count"].widget.attrs["max"] = settings.MAX_INSTANCES
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What a valid form asks for, as the services take it."""
+        names = (
+            *("name", "instance_type", "instance_count", "variants", "expires_at", "image"),
+            *("owner", "reason"),
+        )
+        return {name: self.cleaned_data[name] for name in names} | {"options": self.options}
+
 
 class ChangeForm(NewEndpointForm):
     """What is to be different of a living endpoint."""
 
-    field_order = ("instance_type", "instance_count", "image", "reason")
+    field_order = ("instance_type", "instance_count", "image", *OptionsForm.MORE, "reason")
     # Django's way to leave fields of the parent out.
     name = None  # type: ignore[assignment]
     expires_at = None  # type: ignore[assignment]
-    image = forms.CharField(
-        label=_("Container image"),
-        max_length=255,
-        required=False,
-        help_text=_("Another image is another SageMaker model. It runs with the execution role."),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-    )
-    reason = forms.CharField(
-        label=_("Reason"),
-        max_length=500,
-        required=False,
-        help_text=_("The history keeps it. You can leave it empty."),
-    )
 
     remaining = forms.ChoiceField(
         label=_("Variants"),
@@ -234,9 +408,8 @@ class ChangeForm(NewEndpointForm):
         help_text=_("One that is not kept is deleted when the change is made."),
     )
 
-    def __init__(self, *args: object, may_change_image: bool, **kwargs: object) -> None:
+    def __init__(self, *args: object, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["image"].disabled = not may_change_image
         # A variant keeps its name: SageMaker tells by it what goes on.
         names = [self.initial[f"{which}_name"] for which in ("first", "second")]
         self.fields["first_name"].disabled = True

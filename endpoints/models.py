@@ -19,6 +19,7 @@ from core.sentences import Sentence
 from endpoints import last_calls, variants
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
+from endpoints.options import DeploymentOptions
 from endpoints.variants import ProductionVariant, Variants
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
@@ -127,7 +128,7 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
 
     def whole(self) -> Self:
         """With all that one answer of the API says of them."""
-        told = self.select_related("created_by").annotate(**last_calls.columns())
+        told = self.select_related("created_by", "owner").annotate(**last_calls.columns())
         return told.prefetch_related("resources", "revisions")
 
     def known_as(self, name: str) -> "Endpoint | None":
@@ -238,6 +239,12 @@ class Endpoint(OldStatus, Leased):
         help_text="Its variants (endpoints/variants.py); none: one of the type and count above. "
         "Else those are the types and the number of all.",
     )
+    options = models.JSONField(
+        null=True, blank=True, help_text="What else was chosen (options.py); none: all is preset."
+    )
+    tags_set = models.JSONField(
+        null=True, blank=True, help_text="The chosen tags that the SageMaker endpoint bears."
+    )
 
     # A change need not make a new SageMaker model or config: those of an earlier revision are
     # used on then. None: they are of this revision.
@@ -344,12 +351,22 @@ class Endpoint(OldStatus, Leased):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Who answers for its cost; none: who created it.",
+    )
     checked_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
 
     objects = EndpointQuerySet.as_manager()
     activity_kind = "endpoint"
 
+    #: What was done to the image that was asked for just now (images.py); unsaved.
+    image_note = ""
     #: When it was called last, where a query was annotated with it (last_calls.py).
     last_call_at: datetime | None = None
 
@@ -418,6 +435,16 @@ class Endpoint(OldStatus, Leased):
         """The last change, where SageMaker refused it or rolled it back."""
         last = max(self.revisions.all(), key=lambda one: one.number, default=None)
         return last if last is not None and last.failure else None
+
+    @property
+    def chosen(self) -> DeploymentOptions:
+        """What else was chosen of it."""
+        return DeploymentOptions.of(self.options)
+
+    @property
+    def owned_by(self) -> Any:
+        """The user who answers for it: its owner, else who created it; None: nobody is known."""
+        return self.owner or self.created_by
 
     @property
     def requested(self) -> "Running":
@@ -631,7 +658,7 @@ class Revision(models.Model):
         REFUSED = "refused", _("Refused")
         ROLLED_BACK = "rolled_back", _("Rolled back")
 
-    FACTS = ("image", "role_arn", "instance_type", "instance_count", "variants")
+    FACTS = ("image", "role_arn", "instance_type", "instance_count", "variants", "options")
     # With these, what an endpoint's row takes over from a revision.
     NAMES = (
         *("model_revision", "config_revision", "config_count", "config_variants"),
@@ -646,6 +673,7 @@ class Revision(models.Model):
     instance_type = models.CharField(max_length=40)
     instance_count = models.PositiveIntegerField()
     variants = models.JSONField(null=True, blank=True)
+    options = models.JSONField(null=True, blank=True, help_text="As the endpoint's.")
     model_revision = models.PositiveIntegerField(null=True, blank=True)
     config_revision = models.PositiveIntegerField(null=True, blank=True)
     config_count = models.PositiveIntegerField(null=True, blank=True)
@@ -681,6 +709,11 @@ class Revision(models.Model):
     def size(self) -> Running:
         """How many instances of which type."""
         return _size(self)
+
+    @property
+    def chosen(self) -> DeploymentOptions:
+        """What else was chosen."""
+        return DeploymentOptions.of(self.options)
 
     @property
     def failure_said(self) -> Sentence:

@@ -1,6 +1,6 @@
 """What a new endpoint, or a change of one, would call in AWS and cost, before anything is made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
@@ -9,9 +9,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from endpoints import prices, scaling, services
+from endpoints import options, prices, scaling, services
 from endpoints.limits import Limits
 from endpoints.models import Endpoint, Revision
+from endpoints.options import PRESET, DeploymentOptions
 from endpoints.prices import Cost, PriceList
 from endpoints.reconciler import change_calls, creation_calls, scaling_calls
 from endpoints.sagemaker import Call
@@ -24,7 +25,10 @@ _FACTS = {
     "variants": gettext_lazy("Variants"),
     "image": gettext_lazy("Container image"),
     "scaling": gettext_lazy("Autoscaling"),
+    "owner": gettext_lazy("Owner"),
+    **options.LABELS,
 }
+_OF_ROW = ("instance_type", "instance_count", "image")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ class EndpointPlan:
     prices: PriceList
     before: Cost | None
     after: Cost | None
+    #: What was chosen of a new endpoint that could be left out; ``before`` is empty.
+    chosen: list[Difference] = field(default_factory=list)
+    #: What else to know before it is made, each as a sentence.
+    notes: list[str] = field(default_factory=list)
     #: What it costs with as many instances as autoscaling may give it.
     up_to: Cost | None = None
 
@@ -121,18 +129,29 @@ def plan_creation(
     instance_count: int = 1,
     variants: Variants = (),
     expires_at: datetime | None = None,
+    image: str = "",
+    options: DeploymentOptions = PRESET,
+    owner: str = "",
+    reason: str = "",
     actor: User | None,
 ) -> EndpointPlan:
-    """What `services.create_endpoint` would do. Raises what that raises; makes nothing."""
+    """What `services.create_endpoint` would do. Raises what that raises; makes nothing.
+
+    The ``reason`` is not read: it is here since the forms of both have it.
+    """
     wanted = services.new_endpoint(
         name=name,
         instance_type=instance_type,
         instance_count=instance_count,
         variants=variants,
         expires_at=expires_at,
+        image=image,
+        options=options,
+        owner=owner,
         actor=actor,
     )
     known = prices.known()
+    chosen = wanted.chosen.said()
     return EndpointPlan(
         name=name,
         expires_at=wanted.expires_at,
@@ -142,6 +161,8 @@ def plan_creation(
         afterwards=[],
         differs=[],
         stays=[],
+        notes=[wanted.image_note] if wanted.image_note else [],
+        chosen=[Difference(one, "", chosen[one]) for one in wanted.options or {}],
         prices=known,
         before=None,
         after=known.cost_of(wanted.requested),
@@ -164,21 +185,29 @@ def plan_change(
         "instance_type": running.instance_type or endpoint.instance_type,
         "instance_count": str(running.instance_count),
         "variants": str(running),
+        **_options(endpoint if serving is None else serving),
     }
     with transaction.atomic():
         row = services.request_change(endpoint=endpoint, change=change, actor=actor)
         calls, afterwards = change_calls(row)
         transaction.set_rollback(True)
-    then = _facts(row)
+    then = _facts(row) | _options(row)
     if not (running.variants or row.requested.variants):
         del then["variants"]
-    compared = [Difference(name, now[name], value) for name, value in then.items()]
+    preset = PRESET.said()
+    # What was never chosen, and is not now, is not worth a line.
+    compared = [
+        Difference(name, now[name], value)
+        for name, value in then.items()
+        if name not in preset or (now[name], value) != (preset[name], preset[name])
+    ]
     known = prices.known()
     return EndpointPlan(
         name=row.name,
         expires_at=row.expires_at,
         is_new=False,
         withdraws=endpoint.revision if endpoint.updating else None,
+        notes=[row.image_note] if row.image_note else [],
         calls=calls,
         afterwards=afterwards,
         differs=[one for one in compared if one.before != one.after],
@@ -230,5 +259,11 @@ def _said(limits: Limits | None) -> str:
 
 
 def _facts(row: Endpoint) -> dict[str, str]:
-    facts = {name: str(getattr(row, name)) for name in _FACTS if name != "scaling"}
+    owner = row.owned_by
+    facts = {name: str(getattr(row, name)) for name in _OF_ROW}
+    facts |= {"owner": owner.get_username() if owner else "–"}
     return facts | {"variants": str(row.requested)}
+
+
+def _options(row: Endpoint | Revision) -> dict[str, str]:
+    return row.chosen.said()

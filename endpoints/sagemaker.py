@@ -16,12 +16,20 @@ from django.conf import settings
 
 from core import aws, errors
 from core.sentences import Sentence, phrase
+from endpoints.options import PRESET, DeploymentOptions
 from endpoints.variants import ALONE, ProductionVariant, Variants, count_of, is_plain, types_of
 
 #: The tag of all that the portal creates: the name of the endpoint that it belongs to.
 TAG = "mme-portal:endpoint"
 #: The tag that says which portal it was: its PORTAL_URL, where that is set.
 PORTAL_TAG = "mme-portal:portal"
+
+# By the names of the options: members of a variant (BC: ProductionVariant).
+_VARIANT_OPTIONS = {
+    "volume_gb": "VolumeSizeInGB",
+    "download_timeout_s": "ModelDataDownloadTimeoutInSeconds",
+    "startup_timeout_s": "ContainerStartupHealthCheckTimeoutInSeconds",
+}
 
 # Seen as: Could not find model "arn:…".  But not: Could not find model data at s3://…
 _MISSING = re.compile(
@@ -96,6 +104,7 @@ class SageMakerModel:
     data_url: str
     multi_model: bool
     role_arn: str = ""
+    options: DeploymentOptions = PRESET
     #: Settings of it that the portal does not know, by SageMaker's names.
     extras: tuple[str, ...] = ()
 
@@ -115,6 +124,7 @@ class SageMakerConfig:
     instance_type: str
     instance_count: int
     variants: Variants = ()
+    options: DeploymentOptions = PRESET
     #: Settings of it that the portal does not know, by SageMaker's names.
     extras: tuple[str, ...] = ()
 
@@ -167,29 +177,49 @@ def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def model_call(
-    *, name: str, image: str, role_arn: str, data_url: str, tags: Mapping[str, str]
+    *,
+    name: str,
+    image: str,
+    role_arn: str,
+    data_url: str,
+    tags: Mapping[str, str],
+    options: DeploymentOptions = PRESET,
 ) -> Call:
     """The call that creates a multi-model SageMaker model that serves the store ``data_url``."""
-    container = {"Image": image, "ModelDataUrl": data_url, "Mode": "MultiModel"}
-    return Call(
-        "create_model",
-        {
-            "ModelName": name,
-            "PrimaryContainer": container,
-            "ExecutionRoleArn": role_arn,
-            "Tags": _tags(tags),
-        },
-    )
+    container: dict[str, Any] = {"Image": image, "ModelDataUrl": data_url, "Mode": "MultiModel"}
+    if options.environment:
+        container["Environment"] = dict(options.environment)
+    if not options.model_cache:
+        container["MultiModelConfig"] = {"ModelCacheSetting": "Disabled"}
+    arguments: dict[str, Any] = {
+        "ModelName": name,
+        "PrimaryContainer": container,
+        "ExecutionRoleArn": role_arn,
+    }
+    if options.subnets:
+        arguments["VpcConfig"] = {
+            "SecurityGroupIds": list(options.security_groups),
+            "Subnets": list(options.subnets),
+        }
+    return Call("create_model", {**arguments, "Tags": _tags(tags)})
 
 
 def create_model(
-    *, name: str, image: str, role_arn: str, data_url: str, tags: Mapping[str, str]
+    *,
+    name: str,
+    image: str,
+    role_arn: str,
+    data_url: str,
+    tags: Mapping[str, str],
+    options: DeploymentOptions = PRESET,
 ) -> str:
     """Make the `model_call`; returns the model's ARN.
 
     Raises AlreadyExists, or any other of :mod:`core.errors`.
     """
-    call = model_call(name=name, image=image, role_arn=role_arn, data_url=data_url, tags=tags)
+    call = model_call(
+        name=name, image=image, role_arn=role_arn, data_url=data_url, tags=tags, options=options
+    )
     with _translated(phrase("creating the SageMaker model %(name)s", name=name)):
         arn: str = call.make()["ModelArn"]
     return arn
@@ -208,6 +238,7 @@ def describe_model(name: str) -> SageMakerModel:
         data_url=container.get("ModelDataUrl", ""),
         multi_model=container.get("Mode") == "MultiModel",
         role_arn=answer.get("ExecutionRoleArn", ""),
+        options=_model_options(answer, container),
         extras=_extras(answer, _OF_MODEL) + _extras(container, _OF_CONTAINER),
     )
 
@@ -231,10 +262,12 @@ def config_call(
     instance_count: int,
     tags: Mapping[str, str],
     variants: Variants = (),
+    options: DeploymentOptions = PRESET,
 ) -> Call:
     """The call that creates an endpoint configuration.
 
-    Without ``variants`` it has one of this type and count, named ``ALONE``.
+    Without ``variants`` it has one of this type and count, named ``ALONE``. The options are those
+    of each variant.
     """
     rows = [
         {
@@ -243,13 +276,19 @@ def config_call(
             "InstanceType": one.instance_type,
             "InitialInstanceCount": one.instance_count,
             "InitialVariantWeight": one.weight,
+            **_variant_options(options),
         }
         for one in variants or (ProductionVariant(ALONE, instance_type, instance_count),)
     ]
-    return Call(
-        "create_endpoint_config",
-        {"EndpointConfigName": name, "ProductionVariants": rows, "Tags": _tags(tags)},
-    )
+    arguments: dict[str, Any] = {"EndpointConfigName": name, "ProductionVariants": rows}
+    if options.kms_key:
+        arguments["KmsKeyId"] = options.kms_key
+    return Call("create_endpoint_config", {**arguments, "Tags": _tags(tags)})
+
+
+def _variant_options(options: DeploymentOptions) -> dict[str, int]:
+    given = {member: getattr(options, name) for name, member in _VARIANT_OPTIONS.items()}
+    return {member: value for member, value in given.items() if value is not None}
 
 
 def create_config(
@@ -260,6 +299,7 @@ def create_config(
     instance_count: int,
     tags: Mapping[str, str],
     variants: Variants = (),
+    options: DeploymentOptions = PRESET,
 ) -> str:
     """Make the `config_call`; returns the configuration's ARN.
 
@@ -272,6 +312,7 @@ def create_config(
         instance_count=instance_count,
         tags=tags,
         variants=variants,
+        options=options,
     )
     with _translated(phrase("creating the endpoint config %(name)s", name=name)):
         arn: str = call.make()["EndpointConfigArn"]
@@ -308,6 +349,7 @@ def describe_config(name: str) -> SageMakerConfig:
         instance_type=types_of(variants),
         instance_count=count_of(variants),
         variants=() if is_plain(variants) else variants,
+        options=_config_options(answer, rows[0]),
         extras=(*_extras(answer, _OF_CONFIG), *sorted(extras)),
     )
 
@@ -432,12 +474,36 @@ def tags_of(arn: str) -> dict[str, str]:
         return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
 
+def _model_options(answer: Mapping[str, Any], container: Mapping[str, Any]) -> DeploymentOptions:
+    cache = (container.get("MultiModelConfig") or {}).get("ModelCacheSetting")
+    vpc = answer.get("VpcConfig") or {}
+    return DeploymentOptions.of(
+        {
+            "model_cache": cache != "Disabled",
+            "environment": container.get("Environment") or {},
+            "subnets": vpc.get("Subnets") or (),
+            "security_groups": vpc.get("SecurityGroupIds") or (),
+        }
+    )
+
+
+def _config_options(answer: Mapping[str, Any], variant: Mapping[str, Any]) -> DeploymentOptions:
+    found = {name: variant.get(member) for name, member in _VARIANT_OPTIONS.items()}
+    return DeploymentOptions.of({**found, "kms_key": answer.get("KmsKeyId") or ""})
+
+
 # What an answer has that the portal knows, or that says nothing of how it serves.
-_OF_MODEL = {"ModelName", "PrimaryContainer", "ExecutionRoleArn", "CreationTime", "ModelArn"}
-_OF_CONTAINER = {"Image", "ModelDataUrl", "Mode"}
-_OF_CONFIG = {"EndpointConfigName", "EndpointConfigArn", "ProductionVariants", "CreationTime"}
+_OF_MODEL = {
+    *("ModelName", "PrimaryContainer", "ExecutionRoleArn", "CreationTime", "ModelArn"),
+    "VpcConfig",
+}
+_OF_CONTAINER = {"Image", "ModelDataUrl", "Mode", "Environment", "MultiModelConfig"}
+_OF_CONFIG = {
+    *("EndpointConfigName", "EndpointConfigArn", "ProductionVariants", "CreationTime", "KmsKeyId"),
+}
 _OF_VARIANT = {
     *("VariantName", "ModelName", "InstanceType", "InitialInstanceCount", "InitialVariantWeight"),
+    *_VARIANT_OPTIONS.values(),
 }
 _PRESETS: Sequence[object] = ({}, [], None, False, "", {"ModelCacheSetting": "Enabled"})
 # BC MetricsConfig: what counts where a config says nothing of it; AWS answers all or some of it.
@@ -501,6 +567,23 @@ def set_count(*, name: str, count: int, variants: Variants = ()) -> None:
     """Make the `count_call`: the change begins; raises Busy."""
     with _translated(phrase("changing the number of instances of %(name)s", name=name)):
         count_call(name=name, count=count, variants=variants).make()
+
+
+def tag_calls(arn: str, *, tags: Mapping[str, str], before: Mapping[str, str]) -> list[Call]:
+    """The calls that give a resource ``tags`` in place of those ``before``; its others stay."""
+    calls = []
+    if added := {key: value for key, value in tags.items() if before.get(key) != value}:
+        calls.append(Call("add_tags", {"ResourceArn": arn, "Tags": _tags(added)}))
+    if removed := sorted(before.keys() - tags.keys()):
+        calls.append(Call("delete_tags", {"ResourceArn": arn, "TagKeys": removed}))
+    return calls
+
+
+def set_tags(arn: str, *, tags: Mapping[str, str], before: Mapping[str, str]) -> None:
+    """Make the `tag_calls`; each can be repeated."""
+    with _translated(phrase("setting the tags of %(arn)s", arn=arn)):
+        for call in tag_calls(arn, tags=tags, before=before):
+            call.make()
 
 
 def delete_endpoint(name: str) -> None:

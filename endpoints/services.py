@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from activity.models import Event
 from activity.services import record
@@ -18,7 +19,8 @@ from core import clock, errors
 from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.sentences import phrase
-from endpoints import end_dates, sagemaker
+from endpoints import end_dates, images, sagemaker
+from endpoints import options as options_rules
 from endpoints.events import size_of
 from endpoints.limits import Limits
 from endpoints.models import (
@@ -30,6 +32,7 @@ from endpoints.models import (
     name_taken_until_gone,
     valid_instance_count,
 )
+from endpoints.options import PRESET, DeploymentOptions
 from endpoints.variants import (
     ALONE,
     ProductionVariant,
@@ -58,17 +61,23 @@ def create_endpoint(
     instance_count: int = 1,
     variants: Variants = (),
     expires_at: datetime | None = None,
+    image: str = "",
+    options: DeploymentOptions = PRESET,
+    owner: str = "",
+    reason: str = "",
     actor: User | None,
 ) -> Endpoint:
     """Record that an endpoint is wanted; the reconciler creates it.
 
     It serves the portal's store with the image and the role of the settings; without a type, on
     the first of INSTANCE_TYPES. With ``variants`` type and number are those of each of them. At
-    ``expires_at`` its teardown is requested (expiry.py).
+    ``expires_at`` its teardown is requested (expiry.py). ``owner`` is the name of the user who
+    answers for it; empty: ``actor``. ``image`` is another than that of the settings (images.py).
 
     Raises ValidationError, by field, for what the user can put right (its code is CONFLICT where
     the name is taken), and of no field for a setting of the portal that is wrong; an AwsError where
-    the account could not be asked whether the name is free. Either way nothing was created.
+    the account could not be asked whether the name is free. Raises ChangeNotAllowed where ``actor``
+    may choose no image. In each case nothing was created.
     """
     endpoint = new_endpoint(
         name=name,
@@ -76,18 +85,22 @@ def create_endpoint(
         instance_count=instance_count,
         variants=variants,
         expires_at=expires_at,
+        image=image,
+        options=options,
+        owner=owner,
         actor=actor,
     )
     try:
         with transaction.atomic():
             endpoint.save()
             Resource.objects.bulk_create(_resources(endpoint))
-            note_revision(endpoint, actor=actor)
+            note_revision(endpoint, actor=actor, reason=reason)
+            why = {"reason": reason} if reason else {}
             record(
-                action="endpoint.requested",
+                action="endpoint.requested_why" if reason else "endpoint.requested",
                 subject=endpoint,
                 actor=actor,
-                parameters={"name": name, **size_of(endpoint)},
+                parameters={"name": name, **size_of(endpoint), **why},
             )
             if endpoint.expires_at is not None:
                 facts = {"name": name, "end": end_dates.in_words(endpoint.expires_at)}
@@ -106,6 +119,9 @@ def new_endpoint(
     instance_count: int = 1,
     variants: Variants = (),
     expires_at: datetime | None = None,
+    image: str = "",
+    options: DeploymentOptions = PRESET,
+    owner: str = "",
     actor: User | None,
 ) -> Endpoint:
     """The row that `create_endpoint` would save. Raises what that raises."""
@@ -118,20 +134,29 @@ def new_endpoint(
         _check_type(kind)
         _check_count(instance_count)
         variants = (ProductionVariant(ALONE, kind, instance_count),)
+    for one in variants:
+        options_rules.check(options, instance_type=one.instance_type)
+    other_image = image not in ("", settings.CONTAINER_IMAGE)
+    if other_image and not may_choose(actor):
+        raise ChangeNotAllowed(_("Only admins may choose the image. Nothing was created."))
     endpoint = Endpoint(
         name=name,
         bucket=settings.MODEL_BUCKET,
         prefix=settings.MODEL_PREFIX,
-        image=settings.CONTAINER_IMAGE,
+        image=image or settings.CONTAINER_IMAGE,
         role_arn=settings.EXECUTION_ROLE_ARN,
         **_columns(variants),
         expires_at=end_dates.checked(expires_at or end_dates.preset_for(actor), actor=actor),
+        options=options.as_json(),
         created_by=actor,
+        owner=_user_named(owner) if owner else actor,
     )
     _check_fields(endpoint)
     endpoint.revision = Endpoint.objects.next_revision(name)
     _refuse_taken(name)
     _check_free_in_account(name)
+    found = images.chosen(image) if other_image else images.preset()
+    endpoint.image, endpoint.image_note = found.image, found.note
     return endpoint
 
 
@@ -187,13 +212,21 @@ def _check_count(instance_count: int) -> None:
         raise ValidationError({"instance_count": error}) from None
 
 
+def _user_named(name: str) -> User:
+    found = User.objects.filter(username=name, is_active=True).first()
+    if found is None or "\0" in name:
+        said = _("There is no user %(name)s. Give the name with which somebody logs in.")
+        raise ValidationError({"owner": said % {"name": name}})
+    return found
+
+
 def _check_fields(endpoint: Endpoint) -> None:
     """Raise ValidationError: of what users say, by its field; of what is preset, of no field.
 
     What is preset is not for this user to put right.
     """
     try:
-        endpoint.full_clean(exclude=["created_by"], validate_constraints=False)
+        endpoint.full_clean(exclude=["created_by", "owner"], validate_constraints=False)
     except ValidationError as error:
         found = error.message_dict
     else:
@@ -278,7 +311,10 @@ class ChangeNotAllowed(Exception):
 
 @dataclass(frozen=True)
 class SettingsChange:
-    """What is to be different; None: it stays. ``back_to``: the revision whose facts these are."""
+    """What is to be different; None: it stays. ``back_to``: the revision whose facts these are.
+
+    ``options`` replace those before; a mapping is a merge patch of them (options.py).
+    """
 
     instance_type: str | None = None
     instance_count: int | None = None
@@ -289,6 +325,14 @@ class SettingsChange:
     weights: Mapping[str, float] | None = None
     reason: str = ""
     back_to: int | None = None
+    options: DeploymentOptions | Mapping[str, Any] | None = None
+    owner: str | None = None
+
+    def options_after(self, before: DeploymentOptions) -> DeploymentOptions:
+        """All options as they are to be."""
+        if isinstance(self.options, DeploymentOptions):
+            return self.options
+        return before.patched(self.options or {})
 
 
 def back_to(*, endpoint: Endpoint, number: int) -> SettingsChange:
@@ -297,11 +341,11 @@ def back_to(*, endpoint: Endpoint, number: int) -> SettingsChange:
     return SettingsChange(
         variants=found.size.parts,
         image=found.image,
+        options=found.chosen,
         back_to=number,
     )
 
 
-@transaction.atomic
 def request_change(
     *,
     endpoint: Endpoint,
@@ -311,27 +355,61 @@ def request_change(
 ) -> Endpoint:
     """Record that a living endpoint is to be another one; the reconciler updates it.
 
-    It serves meanwhile. Where the image differs it gets a new SageMaker model and config, where a
-    type or the names of variants differ a new config; where counts or weights alone differ it keeps
-    both. A change that SageMaker
-    has not been asked for yet is withdrawn by the next one. ``require`` is called with the locked
-    row before anything is changed, and may raise. Idempotent: what it is already changes nothing.
+    It serves meanwhile. Where the image or an option of the container differs it gets a new
+    SageMaker model and config, where a type, the names of variants or an option of the instances
+    differ a new config; where counts or weights alone differ it keeps both. Another owner is no
+    revision. A change that SageMaker has not been asked for yet is withdrawn by the next one.
+    ``require`` is called with the locked row before anything is changed, and may raise. Idempotent:
+    what it is already changes nothing.
 
     Raises ValidationError, by field, with nothing changed; its code is CONFLICT where the endpoint
     does not serve, or is being updated. Raises ChangeNotAllowed where ``actor`` may give it no
     other image: an image runs with the execution role, so who chooses it has that role's rights.
+    Raises an AwsError where ECR could not be asked for another image (images.py).
     """
+    note = ""
+    if change.image not in (None, endpoint.image) and change.back_to is None and may_choose(actor):
+        found = images.chosen(change.image or "")  # before the row is locked: it may take seconds
+        change, note = replace(change, image=found.image), found.note
+    row = _request_change(endpoint=endpoint, change=change, actor=actor, require=require)
+    row.image_note = note
+    return row
+
+
+def may_choose(actor: User | None) -> bool:
+    """Whether somebody may give an endpoint another image."""
+    return actor is None or actor.has_perm(MAY_CHANGE_IMAGE)
+
+
+@transaction.atomic
+def _request_change(
+    *,
+    endpoint: Endpoint,
+    change: SettingsChange,
+    actor: User | None,
+    require: Callable[[Endpoint], None] | None,
+) -> Endpoint:
     row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
     if require is not None:
         require(row)
     _check_may_be_changed(row)
     old = _serving_revision(row)
-    parts = _wanted_parts(row, old, change)
-    wanted: dict[str, Any] = {**_columns(parts), "image": change.image or old.image}
-    if wanted["image"] != old.image and actor is not None and not actor.has_perm(MAY_CHANGE_IMAGE):
+    parts, chosen = _wanted_parts(row, old, change), change.options_after(old.chosen)
+    wanted: dict[str, Any] = {
+        **_columns(parts),
+        "image": change.image or old.image,
+        "options": chosen.as_json(),
+    }
+    if wanted["image"] != old.image and not may_choose(actor):
         raise ChangeNotAllowed(
             _("Only admins may give an endpoint another image. Nothing was changed.")
         )
+    # What it has already stays allowed, where a rule has changed since.
+    if chosen != old.chosen or parts != old.size.parts:
+        for one in parts:
+            options_rules.check(chosen, instance_type=one.instance_type)
+    if change.owner is not None:
+        _give_to(row, change.owner, actor)
     pending = row.updating
     same = all(getattr(old, name) == value for name, value in wanted.items())
     # What autoscaling left is not what is wanted now.
@@ -365,14 +443,42 @@ def request_change(
         parameters={
             "name": row.name,
             "revision": row.revision,
-            "before": str(old.size) if old.image == row.image else f"{old.size}, {old.image}",
-            "after": str(row.requested)
-            if old.image == row.image
-            else f"{row.requested}, {row.image}",
+            **_before_and_after(row, old),
             **({"reason": change.reason} if change.reason else {}),
         },
     )
     return row
+
+
+def _before_and_after(row: Endpoint, old: Revision) -> dict[str, str]:
+    """What the event of a change says: the size, and what else differs."""
+    before, after = [str(old.size)], [str(row.requested)]
+    if old.image != row.image:
+        before, after = [*before, old.image], [*after, row.image]
+    with override("en"):  # the log keeps one language's words
+        for name, was, now in old.chosen.differences(row.chosen):
+            before.append(f"{name}: {was}")
+            after.append(f"{name}: {now}")
+    return {"before": ", ".join(before), "after": ", ".join(after)}
+
+
+def _give_to(row: Endpoint, name: str, actor: User | None) -> None:
+    """Make somebody else the owner; AWS has nothing of it."""
+    owner, before = _user_named(name), row.owned_by
+    if owner == before:
+        return
+    row.owner = owner
+    row.save(update_fields=["owner"])
+    record(
+        action="endpoint.owner_changed",
+        subject=row,
+        actor=actor,
+        parameters={
+            "name": row.name,
+            "before": before.get_username() if before else "–",
+            "after": owner.get_username(),
+        },
+    )
 
 
 def _wanted_parts(row: Endpoint, old: Revision, change: SettingsChange) -> Variants:
@@ -470,7 +576,9 @@ def _want(row: Endpoint, old: Revision, wanted: dict[str, Any]) -> None:
     for name, value in wanted.items():
         setattr(row, name, value)
     same_model = row.image == old.image and row.role_arn == old.role_arn
+    same_model = same_model and row.chosen.of_model == old.chosen.of_model
     same_parts = same_configs(row.requested.parts, old.size.parts)
+    same_parts = same_parts and row.chosen.of_config == old.chosen.of_config
     same_config = same_model and same_parts and not row.outside_config
     row.revision = Endpoint.objects.next_revision(row.name)
     row.model_revision = (old.model_revision or old.number) if same_model else None

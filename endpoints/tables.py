@@ -15,6 +15,7 @@ from core import clock
 from core.tables import Choice, Column, Search, Table
 from endpoints import last_calls, prices
 from endpoints.models import Endpoint, EndpointQuerySet, Orphan, Resource, Revision
+from endpoints.options import LABELS
 from endpoints.prices import Total
 from models_catalog.models import Version, VersionQuerySet
 
@@ -209,4 +210,6 @@ def with_differences(rows: list[Revision]) -> list[Revision]:
     for before, row in pairwise(by_number):
         sizes, images = (str(before.size), str(row.size)), (before.image, row.image)
         row.differs = [pair for pair in (sizes, images) if pair[0] != pair[1]]
+        for name, was, now in before.chosen.differences(row.chosen):
+            row.differs.append((f"{LABELS[name]}: {was}", f"{LABELS[name]}: {now}"))
     return rows

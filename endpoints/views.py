@@ -18,7 +18,17 @@ from activity.models import Event
 from core import errors
 from core.permissions import actor, require_permission
 from core.ui import Tab
-from endpoints import end_dates, expiry, planning, presets, prices, scaling, services, tables
+from endpoints import (
+    end_dates,
+    expiry,
+    images,
+    planning,
+    presets,
+    prices,
+    scaling,
+    services,
+    tables,
+)
 from endpoints.forms import (
     ChangeForm,
     EndDateForm,
@@ -29,6 +39,7 @@ from endpoints.forms import (
     WeightsForm,
 )
 from endpoints.models import Endpoint, Revision
+from endpoints.options import DeploymentOptions
 from endpoints.tabs import list_tabs
 from models_catalog.models import Version
 
@@ -79,31 +90,45 @@ def torn_down(request: HttpRequest) -> HttpResponse:
 def new_endpoint(request: HttpRequest) -> HttpResponse:
     """Request an endpoint; the button "Show the plan" shows what that would do.
 
-    ``?instance_type=`` and ``?instance_count=`` preset these.
+    ``?preset=`` names what it is for; ``?instance_type=`` and ``?instance_count=`` preset these.
     """
+    preset = presets.values(request.GET.get("preset", ""))
+    user = actor(request)
     form = NewEndpointForm(
         request.POST if request.method == "POST" else None,
-        initial={"expires_at": end_dates.preset_for(actor(request))}
-        | presets.of_instances(request.GET),
+        chosen=DeploymentOptions.of(preset),
+        initial={
+            "expires_at": end_dates.preset_for(user),
+            "owner": user.get_username(),
+            **preset,
+            **presets.of_instances(request.GET),
+        },
+        may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
     )
-    _say_the_limit(form, actor(request))
+    # Empty: that of the settings.
+    form.fields["image"].widget.attrs["placeholder"] = settings.CONTAINER_IMAGE
+    _say_the_limit(form, user)
     plan = None
     if form.is_valid():
-        told, user = form.cleaned_data, actor(request)
         try:
             if _PLAN in request.POST:
-                plan = planning.plan_creation(**told, actor=user)
+                plan = planning.plan_creation(**form.asked, actor=user)
             else:
-                return redirect(services.create_endpoint(**told, actor=user))
+                return redirect(services.create_endpoint(**form.asked, actor=user))
         except ValidationError as error:
             form.add_error(None, error)
+        except services.ChangeNotAllowed as refusal:
+            form.add_error("image", str(refusal))
         except errors.AwsError as error:
             form.add_error(None, str(error))
     context = {
         "form": form,
         "plan": plan,
+        "ecr": _images_asked_for(request),
         "image": settings.CONTAINER_IMAGE,
         "role_arn": settings.EXECUTION_ROLE_ARN,
+        "presets": presets.Preset.choices,
+        "preset": request.GET.get("preset", ""),
     }
     return render(request, "endpoints/new.html", context, status=400 if form.errors else 200)
 
@@ -315,11 +340,16 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
     back = endpoint.revisions.filter(number=number).first()
     facts: Endpoint | Revision = back or endpoint
-    size = back.size if back else endpoint.requested
+    size, owner = back.size if back else endpoint.requested, endpoint.owned_by
     form = ChangeForm(
         request.POST if request.method == "POST" else None,
-        initial={**ChangeForm.presets(size), "image": facts.image}
-        | presets.of_instances(request.GET),
+        chosen=facts.chosen,
+        initial={
+            **ChangeForm.presets(size),
+            "image": facts.image,
+            "owner": owner.get_username() if owner else "",
+            **presets.of_instances(request.GET),
+        },
         may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
     )
     plan = None
@@ -329,6 +359,8 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             variants=told["variants"],
             image=told["image"] or None,
             reason=told["reason"],
+            options=form.options,
+            owner=told["owner"] or None,
             back_to=back.number if back else None,
         )
         try:
@@ -336,15 +368,23 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
                 plan = planning.plan_change(endpoint=endpoint, change=wanted, actor=user)
             else:
                 row = services.request_change(endpoint=endpoint, change=wanted, actor=user)
-                if (row.update_state, row.revision) != (endpoint.update_state, endpoint.revision):
+                if _is_other(row, endpoint):
                     return redirect(endpoint)
-                said = _("It is so already: change the type, the number or the image.")
+                said = _("It is so already: change the type, the number, the image or an option.")
                 form.add_error(None, said)
         except ValidationError as error:
             form.add_error(None, error)
         except services.ChangeNotAllowed as refusal:
             form.add_error("image", str(refusal))
-    context = {"form": form, "endpoint": endpoint, "back": back, "plan": plan}
+        except errors.AwsError as error:
+            form.add_error(None, str(error))
+    context = {
+        "form": form,
+        "endpoint": endpoint,
+        "back": back,
+        "plan": plan,
+        "ecr": _images_asked_for(request),
+    }
     return render(request, "endpoints/change.html", context, status=400 if form.errors else 200)
 
 
@@ -365,6 +405,18 @@ def weights(request: HttpRequest, pk: int) -> HttpResponse:
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     return redirect(endpoint)
+
+
+def _images_asked_for(request: HttpRequest) -> images.ImageList | None:
+    """What is in ECR, where the page was asked to show it: that takes a call of AWS."""
+    may = request.user.has_perm(services.MAY_CHANGE_IMAGE)
+    return images.listed() if may and "images" in request.GET else None
+
+
+def _is_other(row: Endpoint, before: Endpoint) -> bool:
+    """Whether a change did anything."""
+    now = (row.update_state, row.revision, row.owned_by)
+    return now != (before.update_state, before.revision, before.owned_by)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

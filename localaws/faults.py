@@ -9,14 +9,15 @@ import json
 import math
 import threading
 from dataclasses import asdict, dataclass, fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 from .aws_errors import AwsError
 from .shapes import OPERATIONS, SCALING_OPERATIONS
 
-Action = Literal["throttle", "error", "capacity", "drop", "delay"]
-_ACTIONS = ("throttle", "error", "capacity", "drop", "delay")
+Action = Literal["throttle", "error", "capacity", "drop", "delay", "unhealthy"]
+_ACTIONS = ("throttle", "error", "capacity", "drop", "delay", "unhealthy")
 _OPERATIONS = ("*", "InvokeEndpoint", *OPERATIONS, *SCALING_OPERATIONS)
 _LEAST = {"skip": 0, "every": 1, "times": 0, "seconds": 0}
 _CAPACITY = (
@@ -39,7 +40,9 @@ class Fault:
     ``throttle`` answers ThrottlingException; ``error`` what ``code``, ``message`` and
     ``status`` say; ``capacity`` lets CreateEndpoint begin and then fail for lack of
     capacity; ``delay`` waits ``seconds`` first; ``drop`` closes the connection without an
-    answer, after having acted (or before, where ``before`` is true).
+    answer, after having acted (or before, where ``before`` is true). ``unhealthy`` is of no
+    request: a container whose image is like ``name`` (as file names: ``*:broken``) never becomes
+    healthy.
     """
 
     action: Action
@@ -57,6 +60,8 @@ class Fault:
     struck: int = 0
 
     def applies_to(self, operation: str, names: set[str]) -> bool:
+        if self.action == "unhealthy":
+            return False
         if self.operation not in ("*", operation) or (self.name and self.name not in names):
             return False
         if self.times and self.struck >= self.times:
@@ -112,6 +117,17 @@ class FaultPlan:
         with self._lock:
             return {"faults": [asdict(fault) for fault in self._faults]}
 
+    def lets_start(self, image: str) -> bool:
+        """Whether a container of this image may become healthy; one that may not is counted."""
+        with self._lock:
+            for fault in self._faults:
+                if fault.action == "unhealthy" and fnmatchcase(image, fault.name or "*"):
+                    fault.seen += 1
+                    if not fault.times or fault.struck < fault.times:
+                        fault.struck += 1
+                        return False
+        return True
+
     def next(self, operation: str, body: bytes = b"", *, name: str | None = None) -> list[Fault]:
         """The faults of this request, which is counted."""
         with self._lock:
@@ -147,6 +163,8 @@ def _fault(entry: dict[str, Any]) -> Fault:
         )
     if entry["action"] == "capacity":
         entry = {"operation": "CreateEndpoint"} | entry
+    if entry["action"] == "unhealthy":
+        entry = {"times": 0} | entry
     fault = Fault(**entry)
     for field in fields(Fault):
         value = getattr(fault, field.name)
@@ -161,6 +179,8 @@ def _fault(entry: dict[str, Any]) -> Fault:
         raise InvalidFaultPlan("A fault's status is that of an error, 400 to 599.")
     if fault.operation not in _OPERATIONS:
         raise InvalidFaultPlan(f"A fault's operation is one of {', '.join(_OPERATIONS)}.")
+    if fault.action == "unhealthy" and fault.operation != "*":
+        raise InvalidFaultPlan("An unhealthy image is of no operation.")
     if fault.action == "capacity" and fault.operation != "CreateEndpoint":
         raise InvalidFaultPlan("Only CreateEndpoint can find no capacity.")
     return fault

@@ -72,10 +72,12 @@ class Variant:
         spawner: Spawner,
         s3: Any,
         telemetry: Telemetry,
+        lets_start: Callable[[str], bool],
         endpoint: str,
         spec: Members,
     ) -> None:
         self._telemetry = telemetry
+        self._lets_start = lets_start
         self.name: str = spec["VariantName"]
         self.endpoint = endpoint
         self.spec = spec
@@ -167,6 +169,9 @@ class Variant:
 
     def _start_one(self) -> None:
         timeout = float(self.spec.get("startup_timeout") or self._options.startup_timeout)
+        if not self._lets_start(self.spec["container"]["Image"]):
+            # The end of AWS's sentence where a container does not answer the health check.
+            raise InstanceDied("Please check CloudWatch logs for this endpoint.")
         for attempt in range(1, _START_ATTEMPTS + 1):
             instance = Instance(
                 spawner=self._spawner,
@@ -351,9 +356,17 @@ class RunningEndpoint:
 class Fleet:
     """All endpoints that have instances."""
 
-    def __init__(self, options: Options, s3: Any, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        options: Options,
+        s3: Any,
+        telemetry: Telemetry,
+        lets_start: Callable[[str], bool] = lambda image: True,
+    ) -> None:
+        """``lets_start``: whether containers of an image become healthy (localaws.faults)."""
         self._telemetry = telemetry
         self._options = options
+        self._lets_start = lets_start
         self._s3 = s3
         self._spawner = Spawner()
         self._lock = threading.Lock()
@@ -437,7 +450,7 @@ class Fleet:
         _stop_variants([variant for endpoint in endpoints for variant in endpoint.variants])
 
     def _build(self, name: str, specs: list[Members]) -> RunningEndpoint:
-        shared = (self._options, self._spawner, self._s3, self._telemetry)
+        shared = (self._options, self._spawner, self._s3, self._telemetry, self._lets_start)
         return RunningEndpoint(name, [Variant(*shared, name, spec) for spec in specs])
 
     def _measure(self) -> None:

@@ -79,7 +79,7 @@ class LocalAws:
         self.clock = Clock()
         self.telemetry = Telemetry(options, self.clock)
         s3 = s3_client(options.region, options.s3_endpoint, keys[0] if keys else None)
-        self.fleet = Fleet(options, s3, self.telemetry)
+        self.fleet = Fleet(options, s3, self.telemetry, self.faults.lets_start)
         self.lifecycle = Lifecycle(options, self.store, self.fleet)
         self.control_plane = ControlPlane(options, self.store, self.lifecycle, s3)
         self.runtime = InvocationHandler(options, self.store, self.fleet)

@@ -25,17 +25,20 @@ def change_calls(endpoint: Endpoint) -> tuple[list[Call], list[Call]]:
     calls = [kind.creation(endpoint) for kind in missing]
     if endpoint.updating:
         if endpoint.count_alone:
-            call = sagemaker.count_call(**wanted_counts(endpoint))
+            # Where tags alone differ, and where AWS sets the number, nothing is called for it.
+            if endpoint.limits is None and endpoint.running != endpoint.requested:
+                calls.append(sagemaker.count_call(**wanted_counts(endpoint)))
         else:
             if endpoint.must_not_be_scaled:
                 variant = endpoint.scaled_variant
                 calls.append(autoscaling.deregister_call(name=endpoint.name, variant=variant))
-            call = sagemaker.update_call(
+            update = sagemaker.update_call(
                 name=endpoint.name,
                 config_name=endpoint.config_name,
                 retain=endpoint.limits is not None,
             )
-        calls.append(call)
+            calls.append(update)
+        calls += tag_changes(endpoint)
     # A model and a config may have the same name.
     kept = set(wanted.items())
     earlier = [row for row in rows if _is_earlier(row) and (row.kind, row.name) not in kept]
@@ -46,6 +49,13 @@ def change_calls(endpoint: Endpoint) -> tuple[list[Call], list[Call]]:
     if any(call.action == _DEREGISTER for call in calls):
         deletions += scaling_calls(endpoint)
     return calls, deletions
+
+
+def tag_changes(endpoint: Endpoint) -> list[Call]:
+    """What gives the SageMaker endpoint the tags that are wanted of it."""
+    arn = endpoint.resources.filter(kind=Resource.Kind.ENDPOINT).values_list("arn", flat=True)
+    before = endpoint.tags_set or {}
+    return sagemaker.tag_calls(arn.first() or "", tags=endpoint.chosen.tags, before=before)
 
 
 def scaling_calls(endpoint: Endpoint) -> list[Call]:

@@ -10,6 +10,7 @@ from activity.codes import Scalar
 from core.sentences import phrase
 from endpoints import sagemaker
 from endpoints.models import Endpoint, Resource
+from endpoints.options import PRESET, DeploymentOptions
 from endpoints.sagemaker import Call
 from endpoints.variants import Variants, as_json
 
@@ -31,6 +32,8 @@ class Found:
     failure: str = ""
     running_count: int | None = None
     variants: Variants = ()
+    #: Those of a model or of a config.
+    options: DeploymentOptions = PRESET
 
     @property
     def state(self) -> Resource.State:
@@ -92,7 +95,7 @@ class ModelKind(ResourceKind):
             "store": found.data_url or phrase("no store"),
             "image": found.image if found.multi_model else single,
         }
-        return Found(found.arn, found.created_at, facts)
+        return Found(found.arn, found.created_at, facts, options=found.options)
 
     def creation(self, endpoint: Endpoint) -> Call:
         return sagemaker.model_call(**self._wanted(endpoint))
@@ -107,13 +110,15 @@ class ModelKind(ResourceKind):
             "role_arn": endpoint.role_arn,
             "data_url": endpoint.model_data_url,
             "tags": _tags(endpoint),
+            "options": endpoint.chosen,
         }
 
     def delete(self, name: str) -> None:
         sagemaker.delete_model(name)
 
     def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
-        return found.facts == {"store": endpoint.model_data_url, "image": endpoint.image}
+        same = found.facts == {"store": endpoint.model_data_url, "image": endpoint.image}
+        return same and found.options.of_model == endpoint.chosen.of_model
 
 
 class ConfigKind(ResourceKind):
@@ -129,7 +134,9 @@ class ConfigKind(ResourceKind):
             "instance_type": found.instance_type,
             "instance_count": found.instance_count,
         }
-        return Found(found.arn, found.created_at, facts, variants=found.variants)
+        return Found(
+            found.arn, found.created_at, facts, variants=found.variants, options=found.options
+        )
 
     def creation(self, endpoint: Endpoint) -> Call:
         return sagemaker.config_call(**self._wanted(endpoint))
@@ -146,6 +153,7 @@ class ConfigKind(ResourceKind):
             "instance_count": said.instance_count,
             "tags": _tags(endpoint),
             **({"variants": said.variants} if said.variants else {}),
+            "options": endpoint.chosen,
         }
 
     def delete(self, name: str) -> None:
@@ -153,11 +161,18 @@ class ConfigKind(ResourceKind):
 
     def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
         said = endpoint.in_config
-        return set(found.variants) == set(said.variants) and found.facts == {
-            "model": endpoint.model_name,
-            "instance_type": said.instance_type,
-            "instance_count": said.instance_count,
-        }
+        same = found.options.of_config == endpoint.chosen.of_config
+        return (
+            same
+            and set(found.variants) == set(said.variants)
+            and found.facts
+            == {
+                "model": endpoint.model_name,
+                "instance_type": said.instance_type,
+                "instance_count": said.instance_count,
+            }
+        )
+        return same and found.options.of_config == endpoint.chosen.of_config
 
 
 class OutsideConfigKind(ConfigKind):
@@ -260,7 +275,7 @@ def _own_models(endpoint: Endpoint) -> set[str]:
 
 
 def _tags(endpoint: Endpoint) -> dict[str, str]:
-    tags = {sagemaker.TAG: endpoint.name}
+    tags = {**endpoint.chosen.tags, sagemaker.TAG: endpoint.name}
     if portal := sagemaker.this_portal():
         tags[sagemaker.PORTAL_TAG] = portal
     return tags

@@ -148,7 +148,10 @@ def _go_on_with_update(run: Run, found: Found) -> None:
     elif cleaning:
         _clean(run, found)
     elif run.reached(found) and found.state == Resource.State.IN_SERVICE:
-        run.update_done()
+        if run.other_tags:
+            run.set_tags()
+        else:
+            run.update_done()
     elif run.update_may_be_unseen(found):
         run.wait(_IN_PROGRESS[Resource.State.UPDATING])
     elif run.endpoint.update_state == Endpoint.Update.WANTED or not (

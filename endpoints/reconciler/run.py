@@ -165,7 +165,7 @@ class Run:
         endpoint = self.endpoint
         if found.facts["config"] != endpoint.config_name:
             return False
-        if endpoint.config_count is None:
+        if endpoint.config_count is None or endpoint.limits is not None:
             return True
         wanted = endpoint.requested
         if not wanted.variants:
@@ -305,6 +305,7 @@ class Run:
         if kind is ENDPOINT:
             self.endpoint.config_in_use, self.endpoint.running_count = "", None
             self.endpoint.running_variants = None
+            self.endpoint.tags_set = dict(self.endpoint.chosen.tags) or None
             counted = self.endpoint.in_config != self.endpoint.requested
             if counted and not self.endpoint.scales:
                 # The config makes as many as it says; the count is changed again when it serves.
@@ -327,6 +328,21 @@ class Run:
             )
         self.note(ENDPOINT, Resource.State.UPDATING)
         endpoint.update_state, endpoint.update_asked_at = Endpoint.Update.ASKED, clock.now()
+
+    @property
+    def other_tags(self) -> bool:
+        """Whether the SageMaker endpoint bears other tags than are wanted."""
+        return dict(self.endpoint.chosen.tags) != (self.endpoint.tags_set or {})
+
+    def set_tags(self) -> None:
+        """Give the endpoint the tags that are wanted; its model and config keep theirs."""
+        endpoint, wanted = self.endpoint, dict(self.endpoint.chosen.tags)
+        self.hold()
+        logger.info("endpoint %s: setting its tags", endpoint)
+        arn = self.resources[ENDPOINT.key].arn
+        sagemaker.set_tags(arn, tags=wanted, before=endpoint.tags_set or {})
+        endpoint.tags_set = wanted or None
+        self.check_in = AT_ONCE
 
     def update_done(self) -> None:
         """The wanted revision serves: those before it are replaced, and what they used can go."""

@@ -17,7 +17,7 @@ _OF_SCALING = ("scaling", "scaled_count")
 _WRITTEN = (
     *("state", "sagemaker_status", "failure", "failure_code", "hint", "hint_code", "attempts"),
     *("checked_at", "check_after", "gone_at", "config_in_use", "running_count"),
-    *("running_variants", "scaling_told"),
+    *("running_variants", "scaling_told", "tags_set"),
 )
 # Of an update; whoever asks for another change meanwhile goes before.
 _OF_UPDATE = ("revision", "update_state", "update_asked_at", *Revision.FACTS, *Revision.NAMES)
@@ -42,7 +42,7 @@ def write(run: Run) -> None:
     row.state, row.sagemaker_status = seen.state, seen.sagemaker_status
     row.config_in_use, row.running_count = seen.config_in_use, seen.running_count
     row.running_variants = seen.running_variants
-    row.scaling_told = seen.scaling_told
+    row.scaling_told, row.tags_set = seen.scaling_told, seen.tags_set
     row.say(failure=run.failure, hint=run.hint)
     row.attempts = row.attempts + 1 if run.retrying else 0
     row.checked_at = now

@@ -9,9 +9,13 @@ from typing import Any
 from django.conf import settings
 
 from core import errors
-from endpoints import autoscaling, sagemaker
+from endpoints import autoscaling, ecr, sagemaker
 from endpoints.limits import Limits
+from endpoints.options import PRESET, DeploymentOptions
 from endpoints.variants import ALONE, Variants, count_of
+
+#: An image other than that of the settings.
+OTHER_IMAGE = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/other:2"
 
 
 class Crash(BaseException):
@@ -45,6 +49,7 @@ class Account:
         self.policies: dict[str, Limits] = {}
         self.scaled_variants: dict[str, str] = {}
         self.activities: dict[str, list[autoscaling.Activity]] = {}
+        self.digests: dict[str, str] | None = None  # by tag
         self.clock = itertools.count()
         self.tags: dict[str, Mapping[str, str]] = {}  # by ARN
 
@@ -54,12 +59,24 @@ class Account:
             for verb in ("create", "describe", "delete"):
                 call = f"{verb}_{name}"
                 monkeypatch.setattr(sagemaker, call, self._wrapped(call))
-        others = ("list_endpoints", "update_endpoint", "set_count", "listed", "tags_of")
+        others = ("list_endpoints", "update_endpoint", "set_count", "listed", "tags_of", "set_tags")
         for call in others:
             monkeypatch.setattr(sagemaker, call, self._wrapped(call))
         for call in ("register", "put_policy", "deregister", "has_policy", "activities"):
             wrapped = self._wrapped(f"scaling_{call}")
             monkeypatch.setattr(autoscaling, call, wrapped)
+
+        monkeypatch.setattr(ecr, "digest_of", self._digest_of)
+
+    def _digest_of(self, address: ecr.EcrAddress) -> str:
+        """Of the images in ``digests``; None of them: the portal may not ask."""
+        if self.digests is None:
+            raise errors.Denied("ECR may not be asked.")
+        if address.digest in self.digests.values():
+            return address.digest
+        if address.tag not in self.digests:
+            raise errors.NotFound("no such image")
+        return self.digests[address.tag]
 
     def _wrapped(self, name: str) -> Callable[..., Any]:
         act = getattr(self, f"_{name}")
@@ -87,14 +104,21 @@ class Account:
         return f"arn:aws:sagemaker:ap-northeast-2:123456789012:{kind}/{name}"
 
     def _create_model(
-        self, *, name: str, image: str, role_arn: str, data_url: str, tags: Mapping[str, str]
+        self,
+        *,
+        name: str,
+        image: str,
+        role_arn: str,
+        data_url: str,
+        tags: Mapping[str, str],
+        options: DeploymentOptions = PRESET,
     ) -> str:
         if name in self.models:
             raise errors.AlreadyExists(name)
         arn = self._arn("model", name)
         self.tags[arn] = tags
         self.models[name] = sagemaker.SageMakerModel(
-            name, arn, self._now(), image, data_url, True, role_arn
+            name, arn, self._now(), image, data_url, True, role_arn, options.of_model
         )
         self.changes.append(f"+model {name}")
         return arn
@@ -108,6 +132,7 @@ class Account:
         instance_count: int,
         tags: Mapping[str, str],
         variants: Variants = (),
+        options: DeploymentOptions = PRESET,
     ) -> str:
         if name in self.configs:
             raise errors.AlreadyExists(name)
@@ -116,8 +141,9 @@ class Account:
         arn = self._arn("endpoint-config", name)
         self.tags[arn] = tags
         self.configs[name] = sagemaker.SageMakerConfig(
-            name, arn, self._now(), model_name, instance_type, instance_count, variants
-        )
+            name, arn, self._now(), model_name, instance_type, instance_count, variants,
+            options=options.of_config,
+        )  # fmt: skip
         self.changes.append(f"+config {name}")
         return arn
 
@@ -282,6 +308,13 @@ class Account:
 
     def _tags_of(self, arn: str) -> dict[str, str]:
         return dict(self.tags.get(arn, {}))
+
+    def _set_tags(self, arn: str, *, tags: Mapping[str, str], before: Mapping[str, str]) -> None:
+        had = self.tags.get(arn, {})
+        kept = {key: one for key, one in had.items() if key not in before.keys() - tags.keys()}
+        self.tags[arn] = kept | tags
+        if self.tags[arn] != had:
+            self.changes.append(f"~tags {arn.rpartition('/')[2]}")
 
     def _delete_model(self, name: str) -> None:
         self._get(self.models, name)

@@ -8,7 +8,7 @@ from django.test import Client
 
 from endpoints import services
 from endpoints.models import Endpoint, Running
-from endpoints.tests.account import Account
+from endpoints.tests.account import OTHER_IMAGE, Account
 from endpoints.tests.test_endpoints_api import DEMO, Api, api
 
 __all__ = ["api"]
@@ -32,7 +32,12 @@ def test_who_may_change_what(
 ) -> None:
     client, address = client_of(role), f"/endpoints/{serving.pk}/change/"
     assert (f'href="{address}"' in _page(client, serving, "")) == (role != "viewer")
-    asked = {"instance_type": TYPE, "instance_count": 2, "image": "other:2", "reason": "for speed"}
+    asked = {
+        "instance_type": TYPE,
+        "instance_count": 2,
+        "image": OTHER_IMAGE,
+        "reason": "for speed",
+    }
     answer = client.post(address, asked)
     assert answer.status_code == (403 if role == "viewer" else 302)
     endpoint = Endpoint.objects.get()
@@ -40,7 +45,7 @@ def test_who_may_change_what(
         assert endpoint.settled
         return
     # What an operator's form sends as the image is not read.
-    assert endpoint.image == ("other:2" if role == "admin" else serving.image)
+    assert endpoint.image == (OTHER_IMAGE if role == "admin" else serving.image)
     assert endpoint.requested == Running(2, TYPE)
     assert endpoint.revisions.get(number=2).reason == "for speed"
 

@@ -14,7 +14,7 @@ from endpoints import planning, services
 from endpoints.models import Endpoint, Revision, Running
 from endpoints.reconciler import run as reconciler_run
 from endpoints.services import SettingsChange
-from endpoints.tests.account import Account
+from endpoints.tests.account import OTHER_IMAGE, Account
 from endpoints.tests.conftest import CREATED
 from endpoints.tests.test_crashes import survive
 
@@ -73,12 +73,12 @@ def test_another_type_is_a_new_config_and_the_old_one_goes_afterwards(
 def test_another_image_is_a_new_model_too(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
-    endpoint = settle(change(serving, image="other:2"))
+    endpoint = settle(change(serving, image=OTHER_IMAGE))
     assert account.changes == [
         *CREATED, "+model demo-r2", "+config demo-r2", "~endpoint demo demo-r2", "-config demo-r1",
         "-model demo-r1",
     ]  # fmt: skip
-    assert account.models["demo-r2"].image == "other:2"
+    assert account.models["demo-r2"].image == OTHER_IMAGE
     services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None)
     assert settle(endpoint).gone_at is not None
     assert account.empty
@@ -111,7 +111,7 @@ def test_a_lost_endpoint_is_made_again_with_its_count(
     assert endpoint.running == Running(2, "ml.m5.large")
 
 
-@pytest.mark.parametrize("wanted", [{"instance_type": TYPE}, {"image": "bad:1"}])
+@pytest.mark.parametrize("wanted", [{"instance_type": TYPE}, {"image": OTHER_IMAGE}])
 def test_what_is_rolled_back_says_why_and_serves_as_before(
     serving: Endpoint, account: Account, settle: Step, wanted: Any
 ) -> None:
@@ -308,7 +308,7 @@ def test_a_teardown_in_the_middle_leaves_nothing(
         endpoint = serving if not steps else services.create_endpoint(
             name="demo", instance_type="ml.m5.large", instance_count=1, actor=None
         )  # fmt: skip
-        endpoint = change(settle(endpoint), image="other:2")
+        endpoint = change(settle(endpoint), image=OTHER_IMAGE)
         for _ in range(steps):
             endpoint = advance(endpoint)
         services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None)
@@ -327,7 +327,7 @@ def test_a_crash_at_any_call_of_a_change(
     serving: Endpoint, account: Account, at: int, after_acting: bool, outcome: str
 ) -> None:
     account.roll_back_with = outcome
-    endpoint = change(serving, image="other:2")
+    endpoint = change(serving, image=OTHER_IMAGE)
     account.crash_at, account.crash_after_acting = account.calls + at, after_acting
     endpoint, _crashes = survive(endpoint, "present")
     left = "demo-r1" if outcome else "demo-r2"

@@ -12,7 +12,9 @@ from activity.models import Event
 from core import aws, errors
 from endpoints import adopting, orphans, reconciler, sagemaker, scaling, services
 from endpoints.limits import Limits
-from endpoints.models import Endpoint, Orphan, OrphanLook, Running
+from endpoints.models import Endpoint, Orphan, OrphanLook, Revision, Running
+from endpoints.reconciler import run
+from endpoints.tests.account import OTHER_IMAGE
 from endpoints.tests.conftest import step_until
 from invocations import services as invocation_services
 from invocations.models import Invocation
@@ -206,7 +208,7 @@ def test_a_change_of_all_and_the_way_back_while_it_is_called(hosting, store):
         for change, models in (
             (services.SettingsChange(instance_count=2), ["moving-r1"]),
             (services.SettingsChange(instance_type="ml.m5.xlarge"), ["moving-r1"]),
-            (services.SettingsChange(image="other:2"), ["moving-r4"]),
+            (services.SettingsChange(image=OTHER_IMAGE), ["moving-r4"]),
             (services.back_to(endpoint=endpoint, number=1), ["moving-r5"]),
         ):
             before = len(calls)
@@ -223,6 +225,35 @@ def test_a_change_of_all_and_the_way_back_while_it_is_called(hosting, store):
     assert not thread.is_alive()
     assert len(set(calls)) == 1  # no call failed
     assert endpoint.running == Running(1, "ml.m5.large")
+    tear_down(endpoint)
+    assert left(hosting) == ([], [], [])
+
+
+def test_an_image_that_does_not_start_rolls_back(hosting, store, monkeypatch):
+    """With AWS's reason; what served before goes on, and the page is true."""
+    # localaws is over with it at once, and its reads never lag.
+    monkeypatch.setattr(run, "READ_LAG", timedelta(0))
+    endpoint = step_until(create("bad-image"), lambda row: row.state == Endpoint.State.IN_SERVICE)
+    before = endpoint.image
+    hosting.admin("faults", "PUT", {"faults": [{"action": "unhealthy", "name": "*/other:2"}]})
+    try:
+        change = services.SettingsChange(image=OTHER_IMAGE)
+        endpoint = services.request_change(endpoint=endpoint, change=change, actor=None)
+        endpoint = step_until(endpoint, lambda row: row.settled)
+    finally:
+        hosting.admin("faults", "DELETE")
+    assert (endpoint.image, endpoint.serving, endpoint.changed_outside) == (before, True, False)
+    refused = endpoint.refused_change
+    assert refused is not None
+    assert (refused.state, refused.image) == (Revision.State.ROLLED_BACK, OTHER_IMAGE)
+    assert "did not pass the ping health check" in str(refused.failure_said)
+    answer = hosting.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="bad-image", TargetModel="quick_v1.tar.gz", Body=b"-",
+        ContentType="application/x-image",
+    )  # fmt: skip
+    assert b"cat" in answer["Body"].read()
+    # What was made for it is gone.
+    assert [one["ModelName"] for one in left(hosting)[0]] == ["bad-image-r1"]
     tear_down(endpoint)
     assert left(hosting) == ([], [], [])
 

@@ -17,7 +17,7 @@ from activity.models import Event
 from core import jobs
 from endpoints import planning, prices, sagemaker, services
 from endpoints.models import Endpoint, Resource, Revision
-from endpoints.tests.account import Account
+from endpoints.tests.account import OTHER_IMAGE, Account
 from endpoints.tests.test_endpoints_api import DEMO, PATH, Api, api
 
 __all__ = ["api"]
@@ -100,7 +100,7 @@ def _noted(monkeypatch: pytest.MonkeyPatch, name: str, made: list[dict[str, Any]
             ["DeleteEndpointConfig"],
         ),
         (
-            services.SettingsChange(image="other:2"),
+            services.SettingsChange(image=OTHER_IMAGE),
             ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"],
             ["DeleteEndpointConfig", "DeleteModel"],
         ),
@@ -173,7 +173,7 @@ def test_differences_and_costs(serving: Endpoint) -> None:
         "instance_type": (LARGE, XLARGE),
         "instance_count": ("1", "3"),
     }
-    assert [one.name for one in plan.stays] == ["image"]
+    assert [one.name for one in plan.stays] == ["image", "owner"]
     assert plan.before is not None
     assert plan.after is not None
     assert plan.after.per_hour == 6 * plan.before.per_hour
@@ -183,7 +183,7 @@ def test_differences_and_costs(serving: Endpoint) -> None:
 
 
 def test_a_plan_says_that_it_withdraws_what_waits(serving: Endpoint) -> None:
-    waiting = services.SettingsChange(image="other:2")
+    waiting = services.SettingsChange(image=OTHER_IMAGE)
     endpoint = services.request_change(endpoint=serving, change=waiting, actor=None)
     plan = planning.plan_change(
         endpoint=endpoint, change=services.SettingsChange(instance_count=2), actor=None
@@ -289,5 +289,5 @@ def test_who_may_not_change_an_image_may_not_plan_it(
     user_in: Callable[[str], User], serving: Endpoint
 ) -> None:
     operator = Api(user_in("operator"))
-    status, _ = operator.ask("POST", f"{DEMO}/plan", {"image": "other:2"})
+    status, _ = operator.ask("POST", f"{DEMO}/plan", {"image": OTHER_IMAGE})
     assert status == 403

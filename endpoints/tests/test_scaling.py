@@ -14,7 +14,7 @@ from endpoints import planning, scaling, services
 from endpoints.limits import Limits
 from endpoints.models import Endpoint, Running
 from endpoints.services import SettingsChange
-from endpoints.tests.account import Account
+from endpoints.tests.account import OTHER_IMAGE, Account
 from endpoints.tests.conftest import CREATED
 from endpoints.tests.test_crashes import survive
 
@@ -148,7 +148,7 @@ def test_an_update_keeps_the_number_and_another_type_pauses_it(
 ) -> None:
     account.scaled("demo", 3)
     endpoint = settle(advance(scaled))
-    endpoint = settle(change(endpoint, image="other:2"))
+    endpoint = settle(change(endpoint, image=OTHER_IMAGE))
     assert "~endpoint demo demo-r2 retained" in account.changes
     assert "-target demo" not in account.changes
     assert endpoint.running == Running(3, LARGE)

@@ -16,7 +16,7 @@ from endpoints.limits import Limits
 from endpoints.models import Endpoint, Orphan, Revision
 from endpoints.reconciler import run as reconciler_run
 from endpoints.services import SettingsChange
-from endpoints.tests.account import Account
+from endpoints.tests.account import OTHER_IMAGE, Account
 from endpoints.tests.conftest import CREATED
 from endpoints.tests.test_crashes import survive
 from endpoints.variants import ALONE, ProductionVariant, Variants
@@ -71,7 +71,7 @@ def test_weights_are_moved_with_the_same_config(
     )
     assert change(endpoint, weights={"small": 3}).revision == 2  # it is so already
     # The next config begins with what was moved.
-    endpoint = settle(change(endpoint, image="other:2"))
+    endpoint = settle(change(endpoint, image=OTHER_IMAGE))
     assert account.configs["demo-r3"].variants == (LARGE, replace(SMALL, weight=3))
     endpoint = settle(services.request_change(
         endpoint=endpoint, change=services.back_to(endpoint=endpoint, number=1), actor=None

@@ -58,6 +58,28 @@ def test_an_endpoint_finds_no_capacity(hosting, name, order):
     hosting.delete(name)
 
 
+def test_an_image_never_becomes_healthy_and_an_update_to_it_rolls_back(hosting, name, order):
+    hosting.create(name)
+    order({"action": "unhealthy", "name": "*:broken"})
+    container = {"Image": "i:broken", "Mode": "MultiModel", "ModelDataUrl": "s3://b/p/"}
+    client = hosting.sagemaker
+    client.create_model(ModelName=f"{name}-2", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    variant = {"VariantName": "AllTraffic", "ModelName": f"{name}-2"}
+    variant |= {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    client.create_endpoint_config(EndpointConfigName=f"{name}-2", ProductionVariants=[variant])
+    client.update_endpoint(EndpointName=name, EndpointConfigName=f"{name}-2")
+    found = hosting.settled(name)
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", name)
+    assert found["FailureReason"] == (
+        "The primary container for production variant AllTraffic did not pass the ping health "
+        "check. Please check CloudWatch logs for this endpoint."
+    )
+    order()
+    client.update_endpoint(EndpointName=name, EndpointConfigName=f"{name}-2")
+    assert hosting.settled(name)["EndpointConfigName"] == f"{name}-2"
+    hosting.delete(name)
+
+
 @pytest.mark.parametrize("before", [False, True])
 def test_a_connection_is_dropped_after_or_before_acting(hosting, name, order, before):
     order({"action": "drop", "operation": "CreateModel", "name": name, "before": before})
@@ -109,6 +131,7 @@ def test_calls_are_delayed_and_refused(hosting, name, order, tmp_path):
         (b'{"faults": [{"action": "error", "status": 200}]}', "400 to 599"),
         (b'{"faults": [{"action": "drop", "operation": "InvokeEndpont"}]}', "is one of"),
         (b'{"faults": [{"action": "capacity", "operation": "*"}]}', "Only CreateEndpoint"),
+        (b'{"faults": [{"action": "unhealthy", "operation": "ListModels"}]}', "of no operation"),
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(plan, sentence):

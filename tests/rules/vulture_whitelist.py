@@ -24,6 +24,7 @@ _.index_title
 _.is_staff
 _.last_name
 _.perm
+_.prepare_value
 renderer
 _.receive_data_chunk
 _.file_complete

@@ -59,19 +59,30 @@ class Endpoints(Noun):
         instance_count: int | None = None,
         variants: Sequence[Mapping[str, Any]] | None = None,
         expires_at: datetime | None = None,
+        preset: str = "",
+        image: str = "",
+        options: Mapping[str, Any] | None = None,
+        owner: str = "",
+        reason: str = "",
     ) -> Endpoint:
         """Ask for an endpoint; ``.wait()`` of what this gives waits until it serves.
 
         ``variants``: two at most, each with ``name``, ``instance_type``, ``instance_count`` and
         ``weight``; in place of a type and a number of instances.
         ``expires_at``: when the portal requests its teardown; without a zone it is local time.
-        None: never, or what the portal presets.
+        None: never, or what the portal presets. ``preset``: ``try`` or ``production`` fills what is
+        left out. ``options``: what else to set, by the names of ``Options``.
         """
         given = _given(
             instance_type=instance_type,
             instance_count=instance_count,
             variants=variants,
             expires_at=_moment(expires_at),
+            preset=preset,
+            image=image,
+            options=dict(options or {}),
+            owner=owner,
+            reason=reason,
         )
         document = {"name": name, **given}
         answer = self._transport.call("POST", "/endpoints", document=document)
@@ -85,6 +96,10 @@ class Endpoints(Noun):
         instance_count: int | None = None,
         variants: Sequence[Mapping[str, Any]] | None = None,
         expires_at: datetime | None = None,
+        preset: str = "",
+        image: str = "",
+        options: Mapping[str, Any] | None = None,
+        owner: str = "",
     ) -> EndpointPlan:
         """What ``create`` would call in AWS, and what it would cost; makes nothing.
 
@@ -98,6 +113,10 @@ class Endpoints(Noun):
             instance_count=instance_count,
             variants=variants,
             expires_at=_moment(expires_at),
+            preset=preset,
+            image=image,
+            options=dict(options or {}),
+            owner=owner,
         )
         document = {"name": name, **given}
         answer = self._transport.call("POST", "/endpoints/plan", document=document)
@@ -111,11 +130,14 @@ class Endpoints(Noun):
         instance_count: int | None = None,
         variants: Sequence[Mapping[str, Any]] | None = None,
         image: str = "",
+        options: Mapping[str, Any] | None = None,
+        owner: str = "",
         reason: str = "",
     ) -> Endpoint:
         """Change a living endpoint; what is not named stays. It serves meanwhile.
 
-        ``variants``: all that it is to have, as ``create`` takes them.
+        ``variants``: all that it is to have, as ``create`` takes them. Of ``options``, None is
+        AWS's preset; in ``environment`` and ``tags`` it takes a name out.
         ``wait_for_change`` waits for what this gives.
         """
         document = _given(
@@ -123,6 +145,8 @@ class Endpoints(Noun):
             instance_count=instance_count,
             variants=variants,
             image=image,
+            options=dict(options or {}),
+            owner=owner,
             reason=reason,
         )
         answer = self._transport.call("PATCH", f"/endpoints/{part(name)}", document=document)
@@ -137,6 +161,8 @@ class Endpoints(Noun):
         variants: Sequence[Mapping[str, Any]] | None = None,
         weights: Mapping[str, float] | None = None,
         image: str = "",
+        options: Mapping[str, Any] | None = None,
+        owner: str = "",
         back_to: int | None = None,
     ) -> EndpointPlan:
         """What ``update`` would call in AWS, what would differ and cost; changes nothing.
@@ -150,6 +176,8 @@ class Endpoints(Noun):
             variants=variants,
             weights=weights,
             image=image,
+            options=dict(options or {}),
+            owner=owner,
             back_to=back_to,
         )
         path = f"/endpoints/{part(name)}/plan"
@@ -481,4 +509,4 @@ def _moment(moment: datetime | None) -> str | None:
 
 def _given(**asked: object) -> dict[str, Any]:
     """The body of a request; what was not given is left out, so that the portal's preset holds."""
-    return {key: value for key, value in asked.items() if value not in ("", None)}
+    return {key: value for key, value in asked.items() if value not in ("", None, {})}

@@ -566,6 +566,21 @@ class RefusedChange(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Options(Record):
+    """What else can be set of an endpoint; None and empty: as AWS presets it. Times in seconds."""
+
+    model_cache: bool
+    environment: dict[str, str]
+    startup_timeout_s: int | None
+    download_timeout_s: int | None
+    volume_gb: int | None
+    subnets: list[str]
+    security_groups: list[str]
+    kms_key: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Revision(Record):
     """What an endpoint was asked to be, and what came of it."""
 
@@ -576,6 +591,7 @@ class Revision(Record):
     variants: list[EndpointVariant]
     image: str
     role_arn: str
+    options: Options | None
     reason: str
     back_to: int | None
     failure: str | None
@@ -838,6 +854,8 @@ class Endpoint(Record):
     running: Instances | None
     image: str
     role_arn: str
+    options: Options | None
+    owner: str | None
     store: str
     failure: str | None
     failure_code: str | None
@@ -939,7 +957,8 @@ class EndpointPlan(Record):
     ``code``: the calls as one Python script for boto3; empty where it is so already. ``cost`` is
     None where the price is not known; ``cost_before`` also for a new endpoint. ``cost_up_to``: with
     as many instances as autoscaling may give it, None where it is not scaled. ``expires_at``: the
-    end date.
+    end date. ``chosen``: what was chosen of a new endpoint that could be left out.
+    ``notes``: what else to know, of the image and of quotas.
     """
 
     endpoint: str
@@ -948,6 +967,8 @@ class EndpointPlan(Record):
     code: str
     differences: list[Difference]
     stays: list[Difference]
+    chosen: list[Difference]
+    notes: list[str]
     cost_before: Cost | None
     cost: Cost | None
     cost_up_to: Cost | None

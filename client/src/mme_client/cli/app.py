@@ -784,6 +784,116 @@ Variant = Annotated[
         show_default=False,
     ),
 ]
+Reason = Annotated[
+    str,
+    typer.Option(
+        "--reason", metavar="TEXT", help=_("Why; the history keeps it."), show_default=False
+    ),
+]
+
+
+class Purpose(enum.StrEnum):
+    """What a new endpoint is for."""
+
+    TRY = "try"
+    PRODUCTION = "production"
+
+
+Image = Annotated[
+    str,
+    typer.Option(
+        "--image", metavar="URI", help=_("The container image; for admins."), show_default=False
+    ),
+]
+Cache = Annotated[
+    bool | None,
+    typer.Option(
+        "--cache/--no-cache",
+        help=_("Whether models stay in memory after their calls."),
+        show_default=False,
+    ),
+]
+Env = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--env",
+        metavar="NAME=VALUE",
+        help=_("A variable of the container; NAME alone takes it out. Can be repeated."),
+        show_default=False,
+    ),
+]
+StartupTimeout = Annotated[
+    int | None,
+    typer.Option(
+        "--startup-timeout",
+        metavar="SECONDS",
+        help=_("Until a container must be healthy, 60 to 3600; 0: AWS's preset."),
+        show_default=False,
+    ),
+]
+DownloadTimeout = Annotated[
+    int | None,
+    typer.Option(
+        "--download-timeout",
+        metavar="SECONDS",
+        help=_("For a model from S3, 60 to 3600; 0: AWS's preset."),
+        show_default=False,
+    ),
+]
+Volume = Annotated[
+    int | None,
+    typer.Option(
+        "--volume",
+        metavar="GB",
+        help=_("The volume of each instance; 0: AWS's preset."),
+        show_default=False,
+    ),
+]
+Subnet = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--subnet",
+        metavar="ID",
+        help=_("A subnet of your VPC; can be repeated; empty: no VPC."),
+        show_default=False,
+    ),
+]
+SecurityGroup = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--security-group",
+        metavar="ID",
+        help=_("A security group of your VPC; can be repeated; empty: no VPC."),
+        show_default=False,
+    ),
+]
+KmsKey = Annotated[
+    str | None,
+    typer.Option(
+        "--kms-key",
+        metavar="KEY",
+        help=_("It encrypts the volume: an id, an ARN or an alias; empty: none."),
+        show_default=False,
+    ),
+]
+Tag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag",
+        metavar="KEY=VALUE",
+        help=_("A tag for AWS's bill; KEY alone takes it out. Can be repeated."),
+        show_default=False,
+    ),
+]
+Owner = Annotated[
+    str,
+    typer.Option(
+        "--owner",
+        metavar="USER",
+        help=_("Who answers for its cost; by default who creates it."),
+        show_default=False,
+    ),
+]
 
 
 @_command(
@@ -791,6 +901,7 @@ Variant = Annotated[
     "mme deploy demo --type ml.m5.large --count 1 --wait",
     "mme deploy demo --variant large=ml.m5.xlarge:1:9 --variant small=ml.m5.large:1:1",
     "mme deploy demo --expires 3d",
+    "mme deploy demo --preset production --env OMP_NUM_THREADS=2 --tag team=vision",
     "mme deploy demo --plan -q > plan.py",
 )  # fmt: skip
 def deploy(
@@ -812,17 +923,38 @@ def deploy(
     expires: Annotated[
         str | None, typer.Option("--expires", metavar="WHEN", help=_END, show_default=False)
     ] = None,
+    preset: Annotated[
+        Purpose | None,
+        typer.Option("--preset", help=_("What it is for: fills what is left out.")),
+    ] = None,
+    image: Image = "",
+    cache: Cache = None,
+    env: Env = None,
+    startup_timeout: StartupTimeout = None,
+    download_timeout: DownloadTimeout = None,
+    volume: Volume = None,
+    subnet: Subnet = None,
+    security_group: SecurityGroup = None,
+    kms_key: KmsKey = None,
+    tag: Tag = None,
+    owner: Owner = "",
+    reason: Reason = "",
     plan: Plan = False,
     wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it serves."))] = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
 ) -> None:
-    from mme_client.cli import serving
+    from mme_client.cli import choosing, serving
 
+    options = choosing.options(
+        cache=cache, env=env, startup_timeout=startup_timeout, download_timeout=download_timeout,
+        volume=volume, subnet=subnet, security_group=security_group, kms_key=kms_key, tag=tag,
+    )  # fmt: skip
     serving.deploy(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],
-        expires=expires, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout,
+        expires=expires, preset=preset.value if preset else "", image=image, options=options,
+        owner=owner, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 
@@ -1017,21 +1149,17 @@ def metrics(
     )
 
 
-Reason = Annotated[
-    str,
-    typer.Option(
-        "--reason", metavar="TEXT", help=_("Why; the history keeps it."), show_default=False
-    ),
-]
 UntilServing = Annotated[
     bool, typer.Option("--wait", help=_("Wait until it serves so; 1 where it was rolled back."))
 ]
 
 
 @_command(
-    changing, "update", _("Change its type, count, variants or image; it serves meanwhile."),
+    changing, "update",
+    _("Change its type, count, variants, image or options; it serves meanwhile."),
     "mme endpoint update demo --count 2 --type ml.m5.xlarge --wait",
     "mme endpoint update demo --variant AllTraffic=ml.m5.large:1:9 --variant new=ml.m5.xlarge:1:1",
+    "mme endpoint update demo --env OMP_NUM_THREADS=2 --startup-timeout 600 --wait",
     "mme endpoint update demo --count 2 --plan",
 )  # fmt: skip
 def endpoint_update(
@@ -1045,12 +1173,17 @@ def endpoint_update(
         typer.Option("--count", min=1, help=_("How many instances."), show_default=False),
     ] = None,
     variant: Variant = None,
-    image: Annotated[
-        str,
-        typer.Option(
-            "--image", metavar="URI", help=_("The container image; for admins."), show_default=False
-        ),
-    ] = "",
+    image: Image = "",
+    cache: Cache = None,
+    env: Env = None,
+    startup_timeout: StartupTimeout = None,
+    download_timeout: DownloadTimeout = None,
+    volume: Volume = None,
+    subnet: Subnet = None,
+    security_group: SecurityGroup = None,
+    kms_key: KmsKey = None,
+    tag: Tag = None,
+    owner: Owner = "",
     reason: Reason = "",
     plan: Plan = False,
     wait: UntilServing = False,
@@ -1058,11 +1191,16 @@ def endpoint_update(
     quiet: Quiet = False,
     timeout: Timeout = None,
 ) -> None:
-    from mme_client.cli import serving
+    from mme_client.cli import choosing, serving
 
+    options = choosing.options(
+        cache=cache, env=env, startup_timeout=startup_timeout, download_timeout=download_timeout,
+        volume=volume, subnet=subnet, security_group=security_group, kms_key=kms_key, tag=tag,
+    )  # fmt: skip
     serving.update(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],
-        image=image, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout,
+        image=image, options=options, owner=owner, reason=reason, plan=plan, wait=wait, json=json,
+        quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

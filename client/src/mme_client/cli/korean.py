@@ -283,9 +283,6 @@ MESSAGES: dict[str, str] = {
     "The portal goes on with the teardown. See: mme endpoints {name}": (
         "포털에서 삭제를 계속합니다. 확인: mme endpoints {name}"
     ),
-    "Say what to change: --type, --count, --variant or --image.": (
-        "무엇을 바꿀지 지정하세요: --type, --count, --variant 또는 --image."
-    ),
     "Write a variant as NAME=TYPE:COUNT:WEIGHT, not {text}.": (
         "변형은 NAME=TYPE:COUNT:WEIGHT 형식으로 쓰세요. 지정한 값: {text}."
     ),
@@ -310,9 +307,6 @@ MESSAGES: dict[str, str] = {
     "revision": "리비전",
     "Change a living endpoint, and go back to what it was.": (
         "서비스 중인 엔드포인트를 변경하거나 이전 상태로 되돌립니다."
-    ),
-    "Change its type, count, variants or image; it serves meanwhile.": (
-        "유형, 개수 또는 이미지를 변경합니다. 그동안에도 서비스됩니다."
     ),
     "Make it again what it was in an earlier revision.": "이전 리비전의 상태로 되돌립니다.",
     "Give it an end date, at which the portal tears it down; or none.": (
@@ -998,4 +992,52 @@ MESSAGES: dict[str, str] = {
     "found": "발견됨",
     "to be deleted": "삭제 예정",
     "adopted": "인수됨",
+    "A security group of your VPC; can be repeated; empty: no VPC.": (
+        "VPC의 보안 그룹입니다. 여러 번 지정할 수 있습니다. 비우면 VPC를 쓰지 않습니다."
+    ),
+    "A subnet of your VPC; can be repeated; empty: no VPC.": (
+        "VPC의 서브넷입니다. 여러 번 지정할 수 있습니다. 비우면 VPC를 쓰지 않습니다."
+    ),
+    "A tag for AWS's bill; KEY alone takes it out. Can be repeated.": (
+        "AWS 청구서를 위한 태그입니다. KEY만 쓰면 제거합니다. 여러 번 지정할 수 있습니다."
+    ),
+    "A variable of the container; NAME alone takes it out. Can be repeated.": (
+        "컨테이너의 환경 변수입니다. NAME만 쓰면 제거합니다. 여러 번 지정할 수 있습니다."
+    ),
+    "Change its type, count, variants, image or options; it serves meanwhile.": (
+        "유형, 수, 변형, 이미지 또는 옵션을 변경합니다. 그동안에도 서비스합니다."
+    ),
+    "For a model from S3, 60 to 3600; 0: AWS's preset.": (
+        "S3에서 모델을 받는 제한 시간입니다. 60~3600이고, 0은 AWS의 기본값입니다."
+    ),
+    "Give it as NAME=VALUE, or NAME alone to take it out: {given}": (
+        "NAME=VALUE로 지정하거나, 제거하려면 NAME만 지정하세요: {given}"
+    ),
+    "It encrypts the volume: an id, an ARN or an alias; empty: none.": (
+        "볼륨을 암호화합니다. ID, ARN 또는 별칭이고, 비우면 없습니다."
+    ),
+    "KMS key": "KMS 키",
+    "Say what to change: --type, --count, --variant, --image, or another option.": (
+        "무엇을 변경할지 지정하세요. --type, --count, --variant, --image 또는 다른 옵션입니다."
+    ),
+    "The volume of each instance; 0: AWS's preset.": (
+        "인스턴스마다의 볼륨입니다. 0은 AWS의 기본값입니다."
+    ),
+    "Until a container must be healthy, 60 to 3600; 0: AWS's preset.": (
+        "컨테이너가 정상 상태가 될 때까지의 시간입니다. 60~3600이고, 0은 AWS의 기본값입니다."
+    ),
+    "What it is for: fills what is left out.": "용도입니다. 지정하지 않은 값을 채웁니다.",
+    "Whether models stay in memory after their calls.": "호출 후에 모델이 메모리에 남는지입니다.",
+    "Who answers for its cost; by default who creates it.": (
+        "비용을 책임지는 사람입니다. 기본값은 만든 사람입니다."
+    ),
+    "chosen": "선택한 값",
+    "download": "다운로드",
+    "environment": "환경 변수",
+    "health check": "상태 확인",
+    "model cache": "모델 캐시",
+    "off": "끔",
+    "security groups": "보안 그룹",
+    "subnets": "서브넷",
+    "volume": "볼륨",
 }

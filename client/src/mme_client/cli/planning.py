@@ -32,6 +32,7 @@ def show(terminal: Terminal, plan: EndpointPlan, *, is_new: bool) -> None:
         [
             (_("costs"), _costs(plan, is_new=is_new)),
             (_("at most"), told(plan.cost_up_to) if plan.cost_up_to else ""),
+            *_rows(_("chosen"), [f"{one.name}: {one.after}" for one in plan.chosen]),
             *_rows(_("changes"), [f"{o.name}: {o.before} → {o.after}" for o in plan.differences]),
             *_rows(_("stays"), [f"{one.name}: {one.after}" for one in plan.stays]),
             (_("ends"), at(plan.expires_at)),
@@ -39,6 +40,8 @@ def show(terminal: Terminal, plan: EndpointPlan, *, is_new: bool) -> None:
             *_rows(_("calls"), [_call(one) for one in plan.calls]),
         ]
     )
+    for one in plan.notes:
+        terminal.line(one)
     terminal.line(plan.estimate)
 
 

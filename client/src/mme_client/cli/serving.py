@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mme_client.cli import planning, scaling, weighing
+from mme_client.cli import choosing, planning, scaling, weighing
 from mme_client.cli.moments import moment
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, say
@@ -24,6 +24,11 @@ def deploy(
     instance_count: int | None,
     variants: list[str],
     expires: str | None,
+    preset: str,
+    image: str,
+    options: dict[str, Any],
+    owner: str,
+    reason: str,
     plan: bool,
     wait: bool,
     json: bool,
@@ -42,6 +47,10 @@ def deploy(
                 instance_count=instance_count,
                 variants=rows,
                 expires_at=expires_at,
+                preset=preset,
+                image=image,
+                options=options,
+                owner=owner,
             )
             planning.show(terminal, planned, is_new=True)
             return
@@ -51,6 +60,11 @@ def deploy(
             instance_count=instance_count,
             variants=rows,
             expires_at=expires_at,
+            preset=preset,
+            image=image,
+            options=options,
+            owner=owner,
+            reason=reason,
         )
         if wait:
             said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
@@ -66,6 +80,8 @@ def update(
     instance_count: int | None,
     variants: list[str],
     image: str,
+    options: dict[str, Any],
+    owner: str,
     reason: str,
     plan: bool,
     wait: bool,
@@ -75,8 +91,10 @@ def update(
 ) -> None:
     """Change a living endpoint; with ``wait``, until it serves so; or show its plan."""
     rows = weighing.variants(variants)
-    if not (instance_type or instance_count or rows or image):
-        raise WrongUse(_("Say what to change: --type, --count, --variant or --image."))
+    if not (instance_type or instance_count or rows or image or options or owner):
+        raise WrongUse(
+            _("Say what to change: --type, --count, --variant, --image, or another option.")
+        )
     planning.check(plan=plan, wait=wait)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if plan:
@@ -86,6 +104,8 @@ def update(
                 instance_count=instance_count,
                 variants=rows,
                 image=image,
+                options=options,
+                owner=owner,
             )
             planning.show(terminal, planned, is_new=False)
             return
@@ -95,6 +115,8 @@ def update(
             instance_count=instance_count,
             variants=rows,
             image=image,
+            options=options,
+            owner=owner,
             reason=reason,
         )
         _changed(terminal, portal, endpoint, wait=wait)
@@ -351,6 +373,8 @@ def _show(terminal: Terminal, endpoint: Endpoint) -> None:
             (_("ends"), at(endpoint.expires_at)),
             (_("store"), endpoint.store),
             (_("image"), endpoint.image),
+            *(choosing.told(endpoint.options) if endpoint.options else []),
+            (_("owner"), endpoint.owner or ""),
             (_("created"), " ".join(filter(None, (at(endpoint.created_at), endpoint.created_by)))),
             (_("checked"), at(endpoint.checked_at)),
             (_("gone"), at(endpoint.gone_at)),
