@@ -172,7 +172,6 @@ class ConfigKind(ResourceKind):
                 "instance_count": said.instance_count,
             }
         )
-        return same and found.options.of_config == endpoint.chosen.of_config
 
 
 class OutsideConfigKind(ConfigKind):

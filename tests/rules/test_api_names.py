@@ -26,6 +26,7 @@ ALLOWED = {
     ("PlannedOut", "uri"): "likewise",
     ("FoundOut", "uri"): "likewise",
     ("EndpointOut", "image"): "a container's image, as SageMaker names it",
+    ("EndpointIn", "image"): "likewise",
     ("EndpointChange", "image"): "likewise",
     ("EndpointPlanIn", "image"): "likewise",
     ("RevisionOut", "image"): "likewise",
