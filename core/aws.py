@@ -332,6 +332,14 @@ def ecr(region: str) -> Any:
         return _with_clock_correction(boto3.client("ecr", config=config))
 
 
+@cache
+def service_quotas() -> Any:
+    """The client of Service Quotas; people wait for it."""
+    with _client_lock:
+        config = _config(_ASKED_BY_PEOPLE)
+        return _with_clock_correction(boto3.client("service-quotas", config=config))
+
+
 def client_of(service: str) -> Any:
     """The client of a service that plans show calls of."""
     return {"sagemaker": sagemaker, "application-autoscaling": autoscaling}[service]()

@@ -1,6 +1,6 @@
 """What a new endpoint, or a change of one, would call in AWS and cost, before anything is made."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.conf import settings
@@ -9,9 +9,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from endpoints import options, prices, scaling, services
+from endpoints import options, prices, quotas, scaling, services
 from endpoints.limits import Limits
-from endpoints.models import Endpoint, Revision
+from endpoints.models import Endpoint, Revision, Running
 from endpoints.options import PRESET, DeploymentOptions
 from endpoints.prices import Cost, PriceList
 from endpoints.reconciler import change_calls, creation_calls, scaling_calls
@@ -161,7 +161,7 @@ def plan_creation(
         afterwards=[],
         differs=[],
         stays=[],
-        notes=[wanted.image_note] if wanted.image_note else [],
+        notes=[*filter(None, [wanted.image_note]), *quotas.notes(wanted.requested.parts)],
         chosen=[Difference(one, "", chosen[one]) for one in wanted.options or {}],
         prices=known,
         before=None,
@@ -207,7 +207,7 @@ def plan_change(
         expires_at=row.expires_at,
         is_new=False,
         withdraws=endpoint.revision if endpoint.updating else None,
-        notes=[row.image_note] if row.image_note else [],
+        notes=[*filter(None, [row.image_note]), *_of_quotas(calls, running, row)],
         calls=calls,
         afterwards=afterwards,
         differs=[one for one in compared if one.before != one.after],
@@ -219,6 +219,18 @@ def plan_change(
         else known.cost(row.instance_type, running.instance_count),
         up_to=None if row.limits is None else known.cost(row.instance_type, row.limits.most),
     )
+
+
+def _of_quotas(calls: list[Call], running: Running, row: Endpoint) -> list[str]:
+    """What to know of the quotas, where the change starts instances."""
+    if any(call.action == "UpdateEndpoint" for call in calls):
+        return quotas.notes(row.requested.parts)
+    before = {one.name: one.instance_count for one in running.parts}
+    more = [
+        replace(one, instance_count=one.instance_count - before.get(one.name, 0))
+        for one in row.requested.parts
+    ]
+    return quotas.notes(tuple(one for one in more if one.instance_count > 0)) if calls else []
 
 
 def plan_scaling(*, endpoint: Endpoint, limits: Limits | None, actor: User | None) -> EndpointPlan:

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from core import errors
-from endpoints import autoscaling, ecr, sagemaker
+from endpoints import autoscaling, ecr, quotas, sagemaker
 from endpoints.limits import Limits
 from endpoints.options import PRESET, DeploymentOptions
 from endpoints.variants import ALONE, Variants, count_of
@@ -49,6 +49,7 @@ class Account:
         self.policies: dict[str, Limits] = {}
         self.scaled_variants: dict[str, str] = {}
         self.activities: dict[str, list[autoscaling.Activity]] = {}
+        self.quotas: dict[str, int] | None = None  # by instance type
         self.digests: dict[str, str] | None = None  # by tag
         self.clock = itertools.count()
         self.tags: dict[str, Mapping[str, str]] = {}  # by ARN
@@ -67,6 +68,13 @@ class Account:
             monkeypatch.setattr(autoscaling, call, wrapped)
 
         monkeypatch.setattr(ecr, "digest_of", self._digest_of)
+        monkeypatch.setattr(quotas, "limit_of", self._limit_of)
+
+    def _limit_of(self, instance_type: str) -> int | None:
+        """Of the quotas in ``quotas``; None of them: the portal may not ask."""
+        if self.quotas is None:
+            raise errors.Denied("Service Quotas may not be asked.")
+        return self.quotas.get(instance_type)
 
     def _digest_of(self, address: ecr.EcrAddress) -> str:
         """Of the images in ``digests``; None of them: the portal may not ask."""

@@ -60,7 +60,7 @@ def test_a_tag_is_pinned_when_it_is_planned_and_made(
     plan = planning.plan_creation(name="demo", actor=None)
     pinned = plan.calls[0].arguments["PrimaryContainer"]["Image"]
     assert pinned.endswith(f"demo-sagemaker-multimodel@{ONE}")
-    assert plan.notes == [f"The tag latest is pinned to the digest that it has now: {ONE}"]
+    assert plan.notes[0] == f"The tag latest is pinned to the digest that it has now: {ONE}"
     endpoint = settle(services.create_endpoint(name="demo", actor=None))
     assert pushed.models["demo-r1"].image == endpoint.image == pinned
     pushed.digests = {"latest": TWO, "2": TWO}  # somebody pushes another one
