@@ -63,7 +63,7 @@ def notes(parts: Variants) -> list[str]:
 
 
 def _note(instance_type: str, asked: int, running: int) -> str:
-    told: dict[str, object] = {"type": instance_type, "running": running}
+    told: dict[str, object] = {"type": instance_type, "now": running}
     try:
         limit = limit_of(instance_type)
     except errors.AwsError as error:
@@ -74,7 +74,7 @@ def _note(instance_type: str, asked: int, running: int) -> str:
     told |= {"limit": limit, "together": running + asked}
     said = _(
         "Your account may run %(limit)s of %(type)s for endpoints; those of this portal run "
-        "%(running)s."
+        "%(now)s."
     )
     if running + asked > limit:
         more = _(
