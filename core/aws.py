@@ -370,7 +370,13 @@ class Invoked:
 
 
 def invoke_endpoint(
-    *, endpoint_name: str, target_model: str, body: bytes, content_type: str, accept: str
+    *,
+    endpoint_name: str,
+    target_model: str,
+    body: bytes,
+    content_type: str,
+    accept: str,
+    target_variant: str = "",
 ) -> Invoked:
     """InvokeEndpoint as the client of sagemaker_runtime() calls it, without building its parts.
 
@@ -386,6 +392,8 @@ def invoke_endpoint(
         "X-Amzn-SageMaker-Target-Model": target_model,
         "User-Agent": where.agent,
     }
+    if target_variant:
+        headers["X-Amzn-SageMaker-Target-Variant"] = target_variant
     url = f"{where.url}/endpoints/{quote(endpoint_name, safe='')}/invocations"
     for attempt in (1, 2):
         request = AWSRequest(method="POST", url=url, data=body, headers=headers)

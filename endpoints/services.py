@@ -491,7 +491,7 @@ def _wanted_parts(row: Endpoint, old: Revision, change: SettingsChange) -> Varia
     if change.variants is not None:
         if alone:
             raise ValidationError({"variants": _either()})
-        parts = change.variants
+        parts = _alone_gets_all(change.variants)
     elif alone and len(parts) > 1:
         said = _("It has several variants. Say the type and the number of instances of each.")
         raise ValidationError({"variants": said})
@@ -518,6 +518,13 @@ def _wanted_parts(row: Endpoint, old: Revision, change: SettingsChange) -> Varia
             _check_count(parts[0].instance_count)
     elif change.back_to is None:
         _check_variants(parts, before)
+    return parts
+
+
+def _alone_gets_all(parts: Variants) -> Variants:
+    """A variant that is left alone gets the calls, though it had none before."""
+    if len(parts) == 1 and not parts[0].weight:
+        return (replace(parts[0], weight=1),)
     return parts
 
 

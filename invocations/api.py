@@ -94,6 +94,7 @@ class InvocationOut(Schema):
     number: int
     asked: str = Field(description="What was named, `digits@live`; empty: the target model.")
     target_model: str
+    variant: str = Field(description="Which of the endpoint's answered; empty: none has.")
     state: CallState
     cold: bool | None = Field(description="null: the container does not say, or has not answered.")
     warming: bool = Field(description="Made to load the model, not for its answer: no traffic.")
@@ -127,6 +128,10 @@ class CallParameters(Parameters):
     )
     target: str = Field("", max_length=1024, description="A target model, in place of `model`.")
     name: str = Field("", max_length=200, description="A name for the picture, for the lists.")
+    variant: str = Field(
+        "", max_length=63,
+        description="Which of the endpoint's is to answer; empty: SageMaker chooses by weight.",
+    )  # fmt: skip
 
 
 class InvocationParameters(ListParameters):
@@ -189,7 +194,14 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
     payload = _payload(request, query.name)
     accepted = answers.JSON if accept == "*/*" else _header_value("Accept", accept)
     row, answered = _called(
-        request, endpoint, version, payload, asked=asked, accept=accepted, own_bytes=own
+        request,
+        endpoint,
+        version,
+        payload,
+        asked=asked,
+        accept=accepted,
+        own_bytes=own,
+        variant=query.variant,
     )
     if not own:
         return _as_json(_shown(row))
@@ -324,6 +336,7 @@ def _called(
     asked: str,
     accept: str = answers.JSON,
     own_bytes: bool = False,
+    variant: str = "",
 ) -> tuple[Invocation, Answer]:
     """Call, with what the headers of the answer say of it. Raises Problem."""
     try:
@@ -335,6 +348,7 @@ def _called(
             accept=accept,
             own_bytes=own_bytes,
             asked=asked,
+            variant=variant,
         )
     except services.CallRefused as refused:
         retry = {"Retry-After": _THROTTLED_S} if refused.code == "too-many-calls" else {}
@@ -469,6 +483,7 @@ def _shown(row: Invocation) -> dict[str, Any]:
         "number": row.version.number,
         "asked": row.asked,
         "target_model": row.target_model,
+        "variant": row.variant,
         "state": row.state,
         "cold": row.cold,
         "warming": row.warming,

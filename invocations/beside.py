@@ -39,9 +39,14 @@ class Begun:
 
 
 def start(
-    *, endpoint: Endpoint, targets: Sequence[AskedVersion], payload: Payload, actor: User | None
+    *,
+    endpoint: Endpoint,
+    targets: Sequence[AskedVersion],
+    payload: Payload,
+    actor: User | None,
+    variant: str = "",
 ) -> Begun:
-    """Begin a call of each target with the same payload.
+    """Begin a call of each target with the same payload; ``variant``: which of the endpoint's.
 
     Raises CallRefused, with nothing called, where one of them cannot be called, or where there is
     room for none. Where there is room for some, the others are ``refused``.
@@ -51,7 +56,7 @@ def start(
             phrase("At most %(most)s versions are called with one picture.", most=MOST), "invalid"
         )
     for target in targets:
-        services.check_possible(endpoint, target.version)
+        services.check_possible(endpoint, target.version, variant)
     begun = Begun([], [])
     for target in targets:
         try:
@@ -61,6 +66,7 @@ def start(
                 payload=payload,
                 actor=actor,
                 asked=target.asked,
+                variant=variant,
             )
         except services.CallRefused as refused:
             if not begun.started:

@@ -27,14 +27,15 @@ class Metrics:
     events: Sequence[Event]
 
 
-def metrics_of(*, endpoint: Endpoint, range: Range) -> Metrics:
+def metrics_of(*, endpoint: Endpoint, range: Range, variant: str = "") -> Metrics:
     """The metrics of the time before now; of an endpoint that is gone, of that before its end.
 
+    SageMaker's are those of a ``variant``; of the first where none is named.
     Where CloudWatch does not answer, ``measured.problem`` says why, after some seconds; the rest
     is known.
     """
     recording.recorder().settle()
-    measured = cloudwatch.measured(endpoint, range, endpoint.gone_at or clock.now())
+    measured = cloudwatch.measured(endpoint, range, endpoint.gone_at or clock.now(), variant)
     window = measured.window
     events = Event.objects.about(Endpoint.activity_kind, endpoint.pk).filter(
         action__in=CHANGES, at__gte=window.begin, at__lt=window.end

@@ -33,6 +33,9 @@ class MetricsParameters(Parameters):
     """How far back."""
 
     range: MetricsRange = Range.DAY
+    variant: str = Field(
+        "", max_length=63, description="Of which variant SageMaker's are; empty: of the first."
+    )
 
 
 class SeriesOut(Schema):
@@ -45,8 +48,9 @@ class SeriesOut(Schema):
 
 
 class SageMakerMetricsOut(Schema):
-    """What SageMaker measured: all calls, whoever made them."""
+    """What SageMaker measured of a variant: all its calls, whoever made them."""
 
+    variant: str
     problem: str | None = Field(description="Why CloudWatch did not say. null: it did.")
     series: list[SeriesOut]
 
@@ -109,10 +113,17 @@ def metrics(request: HttpRequest, name: str, query: Query[MetricsParameters]) ->
     endpoint = Endpoint.objects.known_as(name)
     if endpoint is None:
         raise Problem("not-found", _("There is no endpoint %(name)s.") % {"name": name})
-    return _shown(metrics_of(endpoint=endpoint, range=Range(query.range)))
+    names = [one.name for one in endpoint.running.parts]
+    variant = query.variant or names[0]
+    if variant not in names:
+        said = _("There is no variant %(name)s. There are: %(names)s.")
+        said %= {"name": variant, "names": ", ".join(names)}
+        raise Problem("invalid", said, errors={"variant": [said]})
+    found = metrics_of(endpoint=endpoint, range=Range(query.range), variant=variant)
+    return _shown(found, variant)
 
 
-def _shown(found: Metrics) -> dict[str, Any]:
+def _shown(found: Metrics, variant: str) -> dict[str, Any]:
     window, measured, own = found.window, found.measured, found.own
     return {
         "endpoint": found.endpoint.name,
@@ -122,6 +133,7 @@ def _shown(found: Metrics) -> dict[str, Any]:
         "period_s": int(window.step.total_seconds()),
         "times": window.times,
         "sagemaker": {
+            "variant": variant,
             "problem": None if measured.problem is None else str(measured.problem),
             "series": [
                 _series(one.name, one.statistic, one.unit, measured.values[one.name])

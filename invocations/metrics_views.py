@@ -19,11 +19,16 @@ def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
     """What templates/invocations/_metrics.html shows; ``?range=`` says of which time."""
     asked = request.GET.get("range", "")
     range = Range(asked) if asked in Range.values else Range.DAY
-    metrics = metrics_of(endpoint=endpoint, range=range)
+    names = [one.name for one in endpoint.running.parts]
+    asked = request.GET.get("variant", "")
+    variant = asked if asked in names else names[0]
+    metrics = metrics_of(endpoint=endpoint, range=range, variant=variant)
     return {
         "endpoint": endpoint,
         "ranges": Range,
         "range": range,
+        "variants": names,
+        "variant": variant,
         "metrics": metrics,
         "every_s": settings.METRICS_KEEP_S,
         "of_sagemaker": metric_charts.of_sagemaker(metrics) if metrics.measured.any else [],

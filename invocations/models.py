@@ -18,6 +18,7 @@ from core import clock
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence, phrase
+from endpoints.variants import ALONE
 from models_catalog.validation_result import LEAST_SHOWN
 
 LABEL_LENGTH = 200
@@ -289,6 +290,11 @@ class Invocation(Leased):
     def named_version(self) -> str:
         """What the form names it by: the alias that was asked for, or the id of the version."""
         return self.asked if "@" in self.asked else str(self.version_id)
+
+    @property
+    def named_variant(self) -> str:
+        """Which variant of the endpoint answered, where that is not the one that nobody named."""
+        return "" if self.variant == ALONE else self.variant
 
     @property
     def settled(self) -> bool:

@@ -29,8 +29,11 @@ def invoke(
     body: bytes,
     content_type: str,
     accept: str = "application/json",
+    variant: str = "",
 ) -> Answer:
     """Send ``body`` to ``target_model`` and wait for the answer: up to 70 s, no retries.
+
+    Without ``variant`` SageMaker chooses one of the endpoint's, by their weights.
 
     Raises NotReady while the model is being loaded, NotFound where the endpoint or the artifact
     is missing, ModelFailed where the container answered with an error, Invalid for more than
@@ -53,6 +56,7 @@ def invoke(
             body=body,
             content_type=content_type,
             accept=accept,
+            target_variant=variant,
         )
 
 

@@ -74,6 +74,7 @@ class _Call:
     accept: str
     own_bytes: bool
     outcome: Outcome
+    variant: str = ""
 
 
 @cache
@@ -129,17 +130,21 @@ def start(
     payload: Payload,
     actor: User | None,
     asked: str = "",
+    variant: str = "",
     warming: bool = False,
 ) -> Started:
     """Begin a call in a thread.
 
-    ``asked``: the reference that was resolved to ``version``. ``warming``: it is made to load the
-    model, and is no traffic.
+    ``asked``: the reference that was resolved to ``version``. ``variant``: which of the endpoint's
+    is to answer; empty: SageMaker chooses one, by their weights. ``warming``: it is made to load
+    the model, and is no traffic.
 
     Raises CallRefused, with no row left, where the endpoint does not serve this version, or where
     too many calls are waiting already.
     """
-    call = _begin(endpoint, version, payload, actor, asked=asked, warming=warming)
+    call = _begin(
+        endpoint, version, payload, actor, asked=asked, variant=variant, warming=warming
+    )
     try:
         return Started(call.recorded, pool().submit(partial(_run, call)))
     except PoolFull:
@@ -157,6 +162,7 @@ def call(
     accept: str = answers.JSON,
     own_bytes: bool = False,
     asked: str = "",
+    variant: str = "",
 ) -> tuple[Invocation, Outcome]:
     """Make a call in this thread, and wait for its end; returns its row and what came of it.
 
@@ -168,7 +174,9 @@ def call(
     if not _places().acquire(timeout=_PLACE_WAIT_S):
         raise _too_many()
     try:
-        made = _begin(endpoint, version, payload, actor, accept, own_bytes, asked=asked)
+        made = _begin(
+            endpoint, version, payload, actor, accept, own_bytes, asked=asked, variant=variant
+        )
         try:
             _run(made)
         finally:
@@ -194,8 +202,8 @@ def _too_many() -> CallRefused:
     )
 
 
-def check_possible(endpoint: Endpoint, version: Version) -> None:
-    """Raise CallRefused where the endpoint does not serve this version now."""
+def check_possible(endpoint: Endpoint, version: Version, variant: str = "") -> None:
+    """Raise CallRefused where the endpoint does not serve this version, by this variant, now."""
     if not endpoint.serving:
         raise CallRefused(
             phrase(
@@ -226,6 +234,16 @@ def check_possible(endpoint: Endpoint, version: Version) -> None:
             ),
             "model-not-served",
         )
+    if variant:
+        names = [one.name for one in endpoint.running.parts]
+        if variant not in names:
+            said = phrase(
+                "The endpoint %(endpoint)s has no variant %(variant)s. It has: %(names)s.",
+                endpoint=endpoint.name,
+                variant=variant,
+                names=", ".join(names),
+            )
+            raise CallRefused(said, "invalid")
 
 
 def _begin(
@@ -237,10 +255,11 @@ def _begin(
     own_bytes: bool = False,
     *,
     asked: str = "",
+    variant: str = "",
     warming: bool = False,
 ) -> _Call:
     """A call that is to be made at once, in the journal; raises CallRefused."""
-    check_possible(endpoint, version)
+    check_possible(endpoint, version, variant)
     now = clock.now()
     row = Invocation(
         endpoint=endpoint,
@@ -272,6 +291,7 @@ def _begin(
         accept,
         own_bytes,
         Outcome(),
+        variant,
     )
 
 
@@ -358,6 +378,7 @@ def _try_until_answered(call: _Call, began: float, finish: Callable[..., None]) 
                 body=call.body,
                 content_type=call.content_type,
                 accept=call.accept,
+                variant=call.variant,
             )
             break
         except errors.NotReady:

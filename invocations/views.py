@@ -52,6 +52,8 @@ class Chosen:
     endpoint: int | None = None
     version: int | None = None
     alias: str = ""
+    # Which variant of the endpoint is to answer; empty: SageMaker chooses.
+    variant: str = ""
     # Others to call with the same picture: ids of versions, or references.
     also: list[str] = field(default_factory=list)
 
@@ -65,7 +67,8 @@ class Chosen:
         alias = text if _ALIAS.fullmatch(text) else ""
         typed = given.get("others", "").replace(",", " ").split()
         also = list(dict.fromkeys([*given.getlist("also"), *typed]))
-        return cls(_number(given.get("endpoint")), _number(text), alias, also)
+        variant = given.get("variant", "")
+        return cls(_number(given.get("endpoint")), _number(text), alias, variant, also)
 
     @property
     def main(self) -> str:
@@ -159,7 +162,11 @@ def _run(request: HttpRequest) -> HttpResponse:
         endpoint, targets = _targets(chosen)
         payload = _payload(request)
         begun = beside.start(
-            endpoint=endpoint, targets=targets, payload=payload, actor=actor(request)
+            endpoint=endpoint,
+            targets=targets,
+            payload=payload,
+            actor=actor(request),
+            variant=chosen.variant,
         )
     except (NotAPicture, AwsError, services.CallRefused) as problem:
         if payload is not None:  # so that it can be sent when the call is possible
@@ -183,6 +190,10 @@ def _many(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     """Several pictures: a job calls one or two versions with each; leads to its page."""
     try:
         endpoint, targets = _targets(chosen)
+        if chosen.variant:
+            raise services.CallRefused(
+                _("Several pictures are sent to the variants by weight. Choose no variant.")
+            )
         if len(targets) > 2:
             raise services.CallRefused(
                 _("Several pictures are sent to one version, or to two. Untick the others.")
@@ -269,7 +280,7 @@ def _chosen_of(found: beside.SideBySide) -> Chosen:
     also = [
         alias or str(call.version_id) for alias, call in zip(others, found.calls[1:], strict=True)
     ]
-    return Chosen(found.first.endpoint_id, found.first.version_id, first, also)
+    return Chosen(found.first.endpoint_id, found.first.version_id, first, also=also)
 
 
 @require_safe
@@ -551,6 +562,7 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
         chosen.version = _first_of(called, versions)
     return {
         "endpoints": endpoints,
+        "with_variants": [one for one in endpoints if len(one.running.parts) > 1],
         "starting": Endpoint.objects.starting().first() if not endpoints else None,
         "versions": versions,
         "aliases": found.aliases,

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import boto3
@@ -16,6 +17,8 @@ from endpoints.models import Endpoint, Orphan, OrphanLook, Revision, Running
 from endpoints.reconciler import run
 from endpoints.tests.account import OTHER_IMAGE
 from endpoints.tests.conftest import step_until
+from endpoints.variants import ProductionVariant
+from invocations import runtime
 from invocations import services as invocation_services
 from invocations.models import Invocation
 from invocations.payload import Payload
@@ -107,6 +110,40 @@ def test_from_creation_to_teardown(hosting):
     assert (found.data_url, found.multi_model) == (endpoint.model_data_url, True)
     tags = hosting.client("sagemaker").list_tags(ResourceArn=found.arn)["Tags"]
     assert tags == [{"Key": "mme-portal:endpoint", "Value": "demo"}]
+    tear_down(endpoint)
+    assert left(hosting) == ([], [], [])
+
+
+def test_two_variants_share_calls_by_weights_that_move(hosting, store):
+    rows = (
+        ProductionVariant("large", "ml.m5.xlarge", 1, 1),
+        ProductionVariant("small", "ml.m5.large", 1, 0),
+    )
+    endpoint = services.create_endpoint(name="shared", variants=rows, actor=None)
+    endpoint = step_until(endpoint, lambda row: row.settled and row.serving)
+
+    def takes(variant=""):
+        answer = runtime.invoke(
+            endpoint_name="shared", target_model="quick_v1.tar.gz", body=b"x",
+            content_type="image/png", variant=variant,
+        )  # fmt: skip
+        return answer.variant
+
+    assert {takes() for _ in range(5)} == {"large"}
+    assert takes("small") == "small"
+    pids = {one["pid"] for one in hosting.instances("shared")}
+    change = services.SettingsChange(weights={"large": 0, "small": 0.1})
+    endpoint = services.request_change(endpoint=endpoint, change=change, actor=None)
+    endpoint = step_until(endpoint, lambda row: row.settled)
+    assert endpoint.running == endpoint.requested  # 0.1 is what 32 bits keep of it
+    assert {takes() for _ in range(5)} == {"small"}
+    assert {one["pid"] for one in hosting.instances("shared")} == pids  # nothing was started
+    change = services.SettingsChange(variants=(rows[1],))
+    endpoint = services.request_change(endpoint=endpoint, change=change, actor=None)
+    endpoint = step_until(endpoint, lambda row: row.settled)
+    assert endpoint.running.variants == (replace(rows[1], weight=1),)
+    with pytest.raises(errors.Invalid):
+        takes("large")
     tear_down(endpoint)
     assert left(hosting) == ([], [], [])
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -64,8 +65,9 @@ def test_all_metrics_are_asked_for_in_one_call(demo: Endpoint, stub: Stubber) ->
     stub.add_response("get_metric_data", says(), wanted)
     found = cloudwatch.measured(demo, Range.HOUR, NOW)
     assert not found.any
+    dimensions = {"EndpointName": "demo", "VariantName": "AllTraffic"}
     queries = [
-        cloudwatch._query("demo", number, metric, found.window)
+        cloudwatch._query(dimensions, number, metric, found.window)
         for number, metric in enumerate(cloudwatch.METRICS)
     ]
     assert len({query["Id"] for query in queries}) == len(queries) == 22
@@ -185,3 +187,20 @@ def test_every_range_has_whole_bins_that_end_after_now(range: Range) -> None:
 def test_a_time_that_is_now_on_a_bins_border_is_in_the_bin_that_begins() -> None:
     at = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
     assert Window.until(at, Range.WEEKS).times[-1] == at
+
+
+def test_each_variant_is_asked_for_by_itself(
+    demo: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def get_metric_data(**query: Any) -> dict[str, Any]:
+        metric = query["MetricDataQueries"][0]["MetricStat"]["Metric"]
+        asked.append({one["Name"]: one["Value"] for one in metric["Dimensions"]})
+        return says()
+
+    client = SimpleNamespace(get_metric_data=get_metric_data)
+    monkeypatch.setattr(aws, "cloudwatch", lambda: client)
+    for variant in ("large", "small", "small", ""):
+        cloudwatch.measured(demo, Range.WEEK, NOW, variant)
+    assert [one["VariantName"] for one in asked] == ["large", "small", "AllTraffic"]

@@ -14,7 +14,8 @@ from accounts import tokens
 from core import errors
 from core.sentences import phrase
 from endpoints.models import Endpoint
-from invocations import pictures_kept, runtime, services
+from endpoints.variants import ProductionVariant
+from invocations import api, pictures_kept, runtime, services
 from invocations.models import Invocation, Picture
 from models_catalog import aliases
 from models_catalog.models import Version
@@ -367,3 +368,20 @@ def test_the_api_finds_calls_by_alias_label_time_and_person(
     assert found("slower_than_ms=1500") == {"slow"}
     assert found("by=me") == found("by=viewer-user") == {"mine"}
     assert found("") == set(rows)
+
+
+def test_a_call_may_name_the_variant_that_answers(
+    ask: Ask, model: Model, serving: Endpoint
+) -> None:
+    rows = [ProductionVariant(name, "ml.m5.large", 1).as_json() for name in ("large", "small")]
+    Endpoint.objects.update(variants=rows, running_variants=rows, running_count=2)
+    api._ENDPOINTS.clear()
+    refused = ask(path=f"{CALLS}?model=digits:1&variant=blue", body=png())
+    assert (refused.status_code, _code(refused)) == (422, "invalid")
+    assert "has no variant blue. It has: large, small." in refused.content.decode()
+    assert not model.asked
+    answer = ask(path=f"{CALLS}?model=digits:1&variant=small", body=png())
+    assert model.asked[0]["variant"] == "small"
+    # Who answered is what SageMaker says.
+    assert json.loads(answer.content)["variant"] == "AllTraffic"
+    assert Invocation.objects.get().variant == "AllTraffic"

@@ -15,6 +15,7 @@ from PIL import Image
 
 from core import errors
 from endpoints.models import Endpoint
+from endpoints.variants import ProductionVariant
 from invocations import runtime, services
 from invocations.models import Invocation, Picture
 from invocations.pictures import ACCEPT
@@ -113,6 +114,7 @@ def test_the_answer_comes_in_the_same_response(post, sagemaker_runtime, version)
             "body": png(),
             "content_type": "image/png",
             "accept": "application/json",
+            "variant": "",
         }
     ]
 
@@ -463,6 +465,16 @@ def test_the_page_can_be_preset(post, make_version, serving):
     page = text(post.client.get(f"/invoke/?endpoint={serving.pk}&version={other.pk}"))
     assert f'<option value="{other.pk}" selected>' in page
     assert post.client.get("/invoke/?endpoint=x&version=-1").status_code == 200
+
+
+def test_the_form_offers_the_variants_of_an_endpoint_with_two(post, serving, sagemaker_runtime):
+    assert 'name="variant"' not in text(post.client.get("/invoke/"))
+    rows = [ProductionVariant(name, "ml.m5.large", 1).as_json() for name in ("large", "small")]
+    Endpoint.objects.update(variants=rows, running_variants=rows, running_count=2)
+    assert '<option value="small"' in text(post.client.get("/invoke/"))
+    post(picture=upload(), variant="small")
+    assert sagemaker_runtime.asked[0]["variant"] == "small"
+    assert "has no variant blue" in text(post(picture=upload(), variant="blue"))
 
 
 def test_thumbnails(post):

@@ -41,9 +41,10 @@ class Invocations(Noun):
         target: str = "",
         name: str = "",
         content_type: str = "",
+        variant: str = "",
     ) -> Invocation:
         """Call a model (``Portal.invoke``)."""
-        answer = self._call(endpoint, model, payload, target, name, content_type, JSON)
+        answer = self._call(endpoint, model, payload, target, name, content_type, JSON, variant)
         return Invocation.of(answer.document(), self._portal)
 
     def raw(
@@ -56,13 +57,15 @@ class Invocations(Noun):
         name: str = "",
         content_type: str = "",
         accept: str = "*/*",
+        variant: str = "",
     ) -> bytes:
         """Call a model, and get the container's own bytes, of the type that ``accept`` names.
 
         >>> portal.invocations.raw("demo", "digits:2", "7.png")[:1]
         b'{'
         """
-        return self._call(endpoint, model, payload, target, name, content_type, accept).body
+        answer = self._call(endpoint, model, payload, target, name, content_type, accept, variant)
+        return answer.body
 
     def list(
         self,
@@ -134,6 +137,7 @@ class Invocations(Noun):
         name: str,
         content_type: str,
         accept: str,
+        variant: str,
     ) -> Answer:
         if isinstance(payload, bytes):
             data = payload
@@ -145,7 +149,7 @@ class Invocations(Noun):
         return self._transport.call(
             "POST",
             f"/endpoints/{part(endpoint)}/invocations",
-            query={"model": model, "target": target, "name": name[:200]},
+            query={"model": model, "target": target, "name": name[:200], "variant": variant},
             body=data,
             headers={"Content-Type": content_type or type_of(data, name), "Accept": accept},
             timeout=max(INVOKE_S, self._transport.timeout),

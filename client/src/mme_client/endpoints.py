@@ -267,8 +267,10 @@ class Endpoints(Noun):
         """What it was asked to be, the newest first."""
         return self._portal.pages(Revision, f"/endpoints/{part(name)}/revisions", {})
 
-    def metrics(self, name: str, *, range: str = "24h") -> Metrics:
+    def metrics(self, name: str, *, range: str = "24h", variant: str = "") -> Metrics:
         """What is measured of it, over ``1h``, ``6h``, ``24h``, ``7d`` or ``28d``.
+
+        SageMaker measures each variant by itself; without ``variant`` it is the first.
 
         ``sagemaker``: all calls, whoever made them; ``portal``: those of its pages and its API.
 
@@ -276,7 +278,7 @@ class Endpoints(Noun):
         ['calls', 'failed', 'cold', 'latency_p50', 'latency_p99']
         """
         path = f"/endpoints/{part(name)}/metrics"
-        answer = self._transport.call("GET", path, query={"range": range})
+        answer = self._transport.call("GET", path, query={"range": range, "variant": variant})
         return Metrics.of(answer.document(), self._portal)
 
     def thrash(self, name: str) -> Thrash:

@@ -139,20 +139,23 @@ class Portal:
         target: str = "",
         name: str = "",
         content_type: str = "",
+        variant: str = "",
     ) -> Invocation:
         """Call a model with a picture, or with whatever it takes.
 
         ``model``: ``digits:2``, ``digits@production``, or ``digits`` for its live version (the
         newest that is ready, where none is live); empty with ``target``, a target model.
-        ``payload``: a file's path, bytes, or an open file.
+        ``payload``: a file's path, bytes, or an open file. ``variant``: which of the endpoint's is
+        to answer; without it SageMaker chooses, by their weights.
 
         >>> answer = portal.invoke("demo", "digits:2", "7.png")
         >>> answer.predictions[0].label
         'seven'
         """
         return self.invocations.create(
-            endpoint, model, payload, target=target, name=name, content_type=content_type
-        )
+            endpoint, model, payload,
+            target=target, name=name, content_type=content_type, variant=variant,
+        )  # fmt: skip
 
     def pages(self, kind: type[R], path: str, query: dict[str, Any]) -> Iterator[R]:
         """The items of a list, page by page as they are asked for."""

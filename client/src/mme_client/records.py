@@ -613,8 +613,9 @@ class Series(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class SageMakerMetrics(Record):
-    """What SageMaker measured of all calls; ``problem``: why CloudWatch did not say."""
+    """What SageMaker measured of a variant; ``problem``: why CloudWatch did not say."""
 
+    variant: str
     problem: str | None
     series: list[Series]
 
@@ -1008,6 +1009,7 @@ class Invocation(Record):
     model: str
     number: int
     target_model: str
+    variant: str
     state: str
     cold: bool | None
     warming: bool

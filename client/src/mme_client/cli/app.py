@@ -1138,6 +1138,15 @@ def metrics(
     as_csv: Annotated[
         bool, typer.Option("--csv", help=_("Print a line for each time, as CSV."))
     ] = False,
+    variant: Annotated[
+        str,
+        typer.Option(
+            "--variant",
+            metavar="NAME",
+            help=_("Of which of its variants; by default the first."),
+            show_default=False,
+        ),
+    ] = "",
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -1145,8 +1154,9 @@ def metrics(
     from mme_client.cli import observing
 
     observing.metrics(
-        name, range=range.value, as_csv=as_csv, json=json, quiet=quiet, timeout=timeout
-    )
+        name, range=range.value, variant=variant, as_csv=as_csv, json=json, quiet=quiet,
+        timeout=timeout,
+    )  # fmt: skip
 
 
 UntilServing = Annotated[
@@ -1499,6 +1509,7 @@ def orphans(
     app, "invoke", _("Call a model with pictures, and wait for the answers."),
     "mme invoke demo digits:2 7.png",
     "cat 7.png | mme invoke demo digits - --json",
+    "mme invoke demo digits:2 7.png --variant AllTraffic",
     "mme invoke demo --models digits:1,digits@live *.png --csv",
     "mme invoke demo --models digits:1,digits:2 pictures/*/*.png --truth folder",
 )  # fmt: skip
@@ -1552,6 +1563,15 @@ def invoke(
     target: Annotated[
         bool, typer.Option("--target", help=_("MODEL is a target model: the key of an archive."))
     ] = False,
+    variant: Annotated[
+        str,
+        typer.Option(
+            "--variant",
+            metavar="NAME",
+            help=_("Which of the endpoint's variants is to answer; by default SageMaker chooses."),
+            show_default=False,
+        ),
+    ] = "",
     top: Annotated[
         int | None,
         typer.Option(
@@ -1570,7 +1590,7 @@ def invoke(
 
     many.of_command_line(
         endpoint, model, pictures or [], models=models, csv=csv, truth=truth, target=target,
-        top=top, raw=raw, json=json, quiet=quiet, timeout=timeout,
+        variant=variant, top=top, raw=raw, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

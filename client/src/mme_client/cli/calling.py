@@ -32,6 +32,7 @@ def invoke(
     pictures: list[str],
     *,
     target: bool,
+    variant: str,
     top: int,
     raw: bool,
     json: bool,
@@ -47,8 +48,8 @@ def invoke(
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         for picture in pictures:
             try:
-                _one(portal, terminal, endpoint, model, picture, target=target, top=top, raw=raw,
-                     alone=len(pictures) == 1)  # fmt: skip
+                _one(portal, terminal, endpoint, model, picture, target=target, variant=variant,
+                     top=top, raw=raw, alone=len(pictures) == 1)  # fmt: skip
             except errors.ProblemError as error:
                 if len(pictures) == 1 or isinstance(error, errors.NotAllowed):
                     raise
@@ -74,6 +75,7 @@ def _one(
     picture: str,
     *,
     target: bool,
+    variant: str,
     top: int,
     raw: bool,
     alone: bool,
@@ -83,10 +85,11 @@ def _one(
     said = _("A call that has begun goes on in the portal; its answer is on the page Calls.")
     with terminal.goes_on(said):
         if raw:
-            sys.stdout.buffer.write(portal.invocations.raw(endpoint, model, payload, target=key))
+            answered = portal.invocations.raw(endpoint, model, payload, target=key, variant=variant)
+            sys.stdout.buffer.write(answered)
             sys.stdout.buffer.flush()
             return
-        answer = portal.invoke(endpoint, model, payload, target=key)
+        answer = portal.invoke(endpoint, model, payload, target=key, variant=variant)
     if terminal.json:
         (terminal.document if alone else terminal.document_line)(answer.document)
     elif terminal.quiet:
@@ -102,6 +105,7 @@ def _show(terminal: Terminal, picture: str, answer: Invocation, top: int) -> Non
         f"{answer.model}:{answer.number}",
         ms(answer.latency_ms),
         how,
+        answer.variant if answer.variant != "AllTraffic" else "",
     ]
     terminal.line("  ".join(filter(None, parts)))
     for one in answer.predictions[:top]:

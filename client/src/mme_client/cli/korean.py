@@ -286,6 +286,12 @@ MESSAGES: dict[str, str] = {
     "Write a variant as NAME=TYPE:COUNT:WEIGHT, not {text}.": (
         "변형은 NAME=TYPE:COUNT:WEIGHT 형식으로 쓰세요. 지정한 값: {text}."
     ),
+    "Which of the endpoint's variants is to answer; by default SageMaker chooses.": (
+        "응답할 엔드포인트 변형입니다. 기본값은 SageMaker가 선택합니다."
+    ),
+    "Of which of its variants; by default the first.": (
+        "어느 변형의 지표인지 지정합니다. 기본값은 첫 번째 변형입니다."
+    ),
     "Write a weight as NAME=NUMBER, not {text}.": (
         "가중치는 NAME=NUMBER 형식으로 쓰세요. 지정한 값: {text}."
     ),
@@ -544,7 +550,7 @@ MESSAGES: dict[str, str] = {
         "MODEL 또는 --models가 필요합니다. 확인: mme invoke --help"
     ),
     "PICTURE is missing. See: mme invoke --help": "PICTURE가 필요합니다. 확인: mme invoke --help",
-    "--raw and --target do not go with --models, --csv or --truth.": (
+    "--raw, --target and --variant do not go with --models, --csv or --truth.": (
         "--raw와 --target은 --models, --csv, --truth와 함께 사용할 수 없습니다."
     ),
     "Comparisons of answers: list, stop, delete them.": ("응답 비교를 나열, 중지, 삭제합니다."),

@@ -131,6 +131,7 @@ def of_command_line(
     csv: bool,
     truth: str,
     target: bool,
+    variant: str,
     top: int | None,
     raw: bool,
     json: bool,
@@ -149,12 +150,13 @@ def of_command_line(
         raise WrongUse(_("PICTURE is missing. See: mme invoke --help"))
     if not (models or csv or truth):
         calling.invoke(
-            endpoint, model, pictures, target=target, top=top or 5, raw=raw, json=json,
-            quiet=quiet, timeout=timeout,
+            endpoint, model, pictures, target=target, variant=variant, top=top or 5, raw=raw,
+            json=json, quiet=quiet, timeout=timeout,
         )  # fmt: skip
         return
-    if raw or target:
-        raise WrongUse(_("--raw and --target do not go with --models, --csv or --truth."))
+    if raw or target or variant:
+        said = _("--raw, --target and --variant do not go with --models, --csv or --truth.")
+        raise WrongUse(said)
     invoke(
         endpoint, versions_of(models or model), pictures, truth=truth, top=top or 1, csv=csv,
         json=json, quiet=quiet, timeout=timeout,

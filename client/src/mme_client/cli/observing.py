@@ -24,13 +24,20 @@ _WIDTH = 36
 
 
 def metrics(
-    name: str, *, range: str, as_csv: bool, json: bool, quiet: bool, timeout: float | None
+    name: str,
+    *,
+    range: str,
+    variant: str,
+    as_csv: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
 ) -> None:
     """Print what is measured, with a line of bars for each metric; or as CSV."""
     if as_csv and json:
         raise WrongUse(_("Give one of --json and --csv."))
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        found = portal.endpoints.metrics(name, range=range)
+        found = portal.endpoints.metrics(name, range=range, variant=variant)
         if json:
             terminal.document(found.document)
         elif as_csv:
