@@ -1,4 +1,4 @@
-"""The clock of what localaws does by itself: scaling, and the minutes of metrics.
+"""The clock of what localaws does by itself: scaling, deployments, alarms, minutes of metrics.
 
 It can be put ahead (``/_localaws/clock``), so that nobody waits a quarter of an hour to see an
 endpoint scaled in. Signatures and timeouts go by the machine's own clock.

@@ -16,7 +16,9 @@ from dataclasses import replace
 from typing import Any
 
 from . import container_environment, rules, scaling, shapes
+from .alarms import Alarms
 from .aws_errors import AwsError, unknown_operation, validation_exception
+from .deployments import rollout
 from .faults import Fault
 from .lifecycle import Lifecycle, pending_deployment, variant_summaries
 from .model_data import check_model_data
@@ -42,8 +44,9 @@ class ControlPlane:
     """The operations; requests come in by ``call``."""
 
     def __init__(
-        self, options: Options, store: ResourceStore, lifecycle: Lifecycle, s3: Any
+        self, options: Options, store: ResourceStore, lifecycle: Lifecycle, s3: Any, alarms: Alarms
     ) -> None:
+        self._alarms = alarms
         self._options = options
         self._store = store
         self._lifecycle = lifecycle
@@ -88,7 +91,8 @@ class ControlPlane:
             f"This localaws serves the region {self._options.region} (--region), and this request "
             f"is signed for {region}: nothing can be created there."
         )
-        return ControlPlane(replace(self._options, region=region), store, self._lifecycle, self._s3)
+        options = replace(self._options, region=region)
+        return ControlPlane(options, store, self._lifecycle, self._s3, self._alarms)
 
     # --- models --------------------------------------------------------------------------
 
@@ -179,7 +183,7 @@ class ControlPlane:
         """``failure``: an injected FailureReason."""
         config = self._find("endpoint-config", request["EndpointConfigName"])
         wanted = self._wanted_variants(config)
-        _check_deployment(request, wanted)
+        self._check_deployment(request, wanted)
         body: Members = {
             "config": config.name,
             "deployment": request.get("DeploymentConfig"),
@@ -226,9 +230,10 @@ class ControlPlane:
     def UpdateEndpoint(self, request: Members) -> Members:
         config = self._find("endpoint-config", request["EndpointConfigName"])
         wanted = self._wanted_variants(config)
-        _check_deployment(request, wanted)
+        self._check_deployment(request, wanted)
         with self._store.transaction():
             endpoint = self._find_updatable(request["EndpointName"])
+            rules.check_kept_names(request.get("DeploymentConfig"), wanted, endpoint.body)
             self._check_scaled(endpoint, wanted)
             if request.get("RetainAllVariantProperties"):
                 excluded = {
@@ -246,6 +251,16 @@ class ControlPlane:
             self._begin_update(endpoint)
         self._lifecycle.start_update(endpoint.name)
         return {"EndpointArn": endpoint.arn}
+
+    def _check_deployment(self, request: Members, wanted: list[Members]) -> None:
+        config = request.get("DeploymentConfig")
+        if not config:
+            return
+        rules.check_deployment(config, [variant["count"] for variant in wanted])
+        missing = self._alarms.missing(rollout(config, [1]).alarms)
+        if missing:
+            names = ", ".join(f'"{name}"' for name in missing)
+            raise validation_exception(f"Could not find alarm(s) {names}.")
 
     def _check_scaled(self, endpoint: Resource, wanted: list[Members]) -> None:
         """DG/endpoint-scaling-update: a scaled variant keeps its type; it must be there, too."""
@@ -449,12 +464,6 @@ class ControlPlane:
 def _settings_of(config: Resource) -> Members:
     """What DescribeEndpoint says of an endpoint's configuration besides its variants."""
     return {name: config.body.get(name) for name in ("MetricsConfig", "CrossRegionTrafficConfig")}
-
-
-def _check_deployment(request: Members, wanted: list[Members]) -> None:
-    config = request.get("DeploymentConfig")
-    if config:
-        rules.check_deployment(config, [variant["count"] for variant in wanted])
 
 
 def _retain(wanted: list[Members], current: list[Members], excluded: set[str]) -> None:

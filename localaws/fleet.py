@@ -40,6 +40,8 @@ _SCRAPE_LOOK = 1.0
 _PARALLEL_SCRAPES = 8
 
 Members = dict[str, Any]
+Shift = Callable[[Callable[[float], None]], None]
+"""Gives new instances their shares of the calls, by what it is given."""
 
 
 class StartFailed(Exception):
@@ -330,6 +332,9 @@ class RunningEndpoint:
     def __init__(self, name: str, variants: list[Variant]) -> None:
         self.name = name
         self.variants = variants
+        #: The instances that are to replace these, and which share of the calls they get already.
+        self.successor: RunningEndpoint | None = None
+        self.share = 0.0
 
     def pages(self) -> dict[str, list[Family] | None]:
         """The pages of all instances; None for one that has none just now."""
@@ -343,6 +348,17 @@ class RunningEndpoint:
 
     def pick(self, target_variant: str | None) -> Variant | None:
         """The variant named, or one at random by weight; None if there is none of that name."""
+        successor = self.successor
+        if successor is not None and random.random() < self.share:  # noqa: S311 - traffic
+            found = successor.pick(target_variant)
+            if found is not None:
+                return found
+        found = self._pick(target_variant)
+        if found is None and successor is not None and self.share:
+            return successor.pick(target_variant)
+        return found
+
+    def _pick(self, target_variant: str | None) -> Variant | None:
         if target_variant is not None:
             return next((one for one in self.variants if one.name == target_variant), None)
         if len(self.variants) == 1:
@@ -385,10 +401,11 @@ class Fleet:
     def get(self, name: str) -> RunningEndpoint | None:
         return self._endpoints.get(name)
 
-    def deploy(self, name: str, specs: list[Members]) -> None:
+    def deploy(self, name: str, specs: list[Members], shift: Shift | None = None) -> None:
         """Blue/green: start instances for ``specs``; when healthy they replace the old ones.
 
-        Raises StartFailed, with nothing of the new ones left.
+        Raises StartFailed, with nothing of the new ones left. With ``shift`` the calls move when it
+        says so; what it raises ends the deployment in the same way.
         """
         endpoint = self._build(name, specs)
         with self._lock:
@@ -399,6 +416,7 @@ class Fleet:
             with _in_parallel(endpoint.variants, Variant.start) as errors:
                 for error in errors:
                     raise error
+            self._shift(name, endpoint, shift)
         except BaseException:
             _stop_variants(endpoint.variants)
             with self._lock:
@@ -410,6 +428,20 @@ class Fleet:
             self._endpoints[name] = endpoint
         if old is not None:
             _stop_variants(old.variants)
+
+    def _shift(self, name: str, endpoint: RunningEndpoint, shift: Shift | None) -> None:
+        old = self._endpoints.get(name)
+        if shift is None or old is None:
+            return
+
+        def take(share: float) -> None:
+            old.successor, old.share = endpoint, share
+
+        try:
+            shift(take)
+        except BaseException:
+            old.successor, old.share = None, 0.0
+            raise
 
     def restore(self, name: str, specs: list[Members]) -> None:
         """Start an endpoint that was in service: calls are accepted at once and wait."""

@@ -4,6 +4,7 @@ Each change runs on a thread of its own and writes its progress to the store, fr
 localaws resumes.
 """
 
+import functools
 import logging
 import threading
 import time
@@ -11,22 +12,31 @@ from collections.abc import Callable
 from typing import Any
 
 from . import scaling
+from .alarms import Alarms
+from .clock import Clock
+from .deployments import RolledBack, carry_out, rollout
 from .fleet import Fleet, StartFailed
 from .options import Options
 from .resource_store import Resource, ResourceStore
 
 log = logging.getLogger(__name__)
 
+_LOOK_S = 0.1
+"""Seconds between two looks at the clock and the alarms of a deployment."""
 _MAX_FAILURE_REASON = 1024  # BC: FailureReason
 
 
 class Lifecycle:
     """Creates, updates and deletes endpoints in the background."""
 
-    def __init__(self, options: Options, store: ResourceStore, fleet: Fleet) -> None:
+    def __init__(
+        self, options: Options, store: ResourceStore, fleet: Fleet, alarms: Alarms, clock: Clock
+    ) -> None:
         self._options = options
         self._store = store
         self._fleet = fleet
+        self._alarms = alarms
+        self._clock = clock
         self._stopping = threading.Event()
 
     def resume(self) -> None:
@@ -83,8 +93,24 @@ class Lifecycle:
         self._change(name, deploy, self._options.create_seconds, self._fail)
 
     def _update(self, name: str) -> None:
-        """Blue/green: the old instances serve until the new ones are healthy."""
-        self._change(name, self._fleet.deploy, self._options.update_seconds, self._roll_back)
+        """The old instances serve until the new ones are healthy, and as long as a policy says."""
+
+        def deploy(name: str, wanted: Any) -> None:
+            counts = [variant["count"] for variant in wanted]
+            plan = rollout(self._get(name).body.get("deployment"), counts)
+            shift = functools.partial(
+                carry_out, plan, now=self._clock.now, pause=self._pause,
+                tripped=self._alarms.tripped,
+            )  # fmt: skip
+            try:
+                self._fleet.deploy(name, wanted, lambda take: shift(take=take))
+            except RolledBack as error:
+                raise StartFailed(str(error)) from error
+
+        self._change(name, deploy, self._options.update_seconds, self._roll_back)
+
+    def _pause(self) -> bool:
+        return not self._stopping.wait(_LOOK_S)
 
     def _rescale(self, name: str) -> None:
         self._change(name, self._fleet.rescale, self._options.update_seconds, self._roll_back)

@@ -190,7 +190,12 @@ def check_deployment(config: Members, counts: Iterable[int]) -> None:
             "Only one update policy may be given in DeploymentConfig: BlueGreenUpdatePolicy or "
             "RollingUpdatePolicy."
         )
-    fewest = min(counts, default=1)
+    sizes = list(counts)
+    fewest = min(sizes, default=1)
+    if rolling and len(sizes) > 1:
+        raise validation_exception(
+            "RollingUpdatePolicy is supported for endpoints with one production variant only."
+        )
     if blue_green:
         traffic = blue_green["TrafficRoutingConfiguration"]
         _check_share("CanarySize", traffic.get("CanarySize"), 0, 50, fewest)
@@ -204,6 +209,16 @@ def check_deployment(config: Members, counts: Iterable[int]) -> None:
             )
     if rolling:
         _check_share("MaximumBatchSize", rolling["MaximumBatchSize"], 5, 50, fewest)
+
+
+def check_kept_names(config: Members | None, wanted: Sequence[Members], endpoint: Members) -> None:
+    """UpdateEndpoint with a DeploymentConfig: the variants keep their names."""
+    before = {variant["VariantName"] for variant in endpoint["variants"]}
+    if config and before != {variant["VariantName"] for variant in wanted}:
+        raise validation_exception(
+            "DeploymentConfig may be given only where the names of the production variants stay: "
+            f"the endpoint has {', '.join(sorted(before))}."
+        )
 
 
 def _check_share(name: str, size: Members | None, low: int, high: int, fewest: int) -> None:

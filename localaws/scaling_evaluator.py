@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import schedules
+from .alarms import Alarms
 from .clock import Clock
 from .resource_store import Resource, ResourceStore
 from .scaling import COOLDOWN, Autoscaling, parse
@@ -34,8 +35,14 @@ class Evaluator:
     """Looks at all targets when a minute is over, by the clock."""
 
     def __init__(
-        self, store: ResourceStore, scaling: Autoscaling, telemetry: Telemetry, clock: Clock
+        self,
+        store: ResourceStore,
+        scaling: Autoscaling,
+        telemetry: Telemetry,
+        clock: Clock,
+        alarms: Alarms,
     ) -> None:
+        self._alarms = alarms
         self._store = store
         self._scaling = scaling
         self._telemetry = telemetry
@@ -74,6 +81,7 @@ class Evaluator:
             if minute <= self._evaluated:
                 return
             self._evaluated = minute
+            self._alarms.evaluate()
             self._scaling.settle_activities()
             for target in self._store.all("scalable-target"):
                 if self._stopping.is_set():

@@ -17,6 +17,7 @@ from waitress.server import BaseWSGIServer
 
 from . import error_responses, guard, shapes
 from .admin_pages import AdminPages, admin_token
+from .alarms import Alarms
 from .aws_errors import AwsError, internal_failure, unknown_operation, validation_error
 from .clock import Clock
 from .controlplane import ControlPlane
@@ -80,11 +81,14 @@ class LocalAws:
         self.telemetry = Telemetry(options, self.clock)
         s3 = s3_client(options.region, options.s3_endpoint, keys[0] if keys else None)
         self.fleet = Fleet(options, s3, self.telemetry, self.faults.lets_start)
-        self.lifecycle = Lifecycle(options, self.store, self.fleet)
-        self.control_plane = ControlPlane(options, self.store, self.lifecycle, s3)
+        self.alarms = Alarms(options, self.telemetry, self.clock)
+        self.lifecycle = Lifecycle(options, self.store, self.fleet, self.alarms, self.clock)
+        self.control_plane = ControlPlane(options, self.store, self.lifecycle, s3, self.alarms)
         self.runtime = InvocationHandler(options, self.store, self.fleet)
         self.scaling = Autoscaling(options, self.store, self.clock, self.control_plane.set_count)
-        self.evaluator = Evaluator(self.store, self.scaling, self.telemetry, self.clock)
+        self.evaluator = Evaluator(
+            self.store, self.scaling, self.telemetry, self.clock, self.alarms
+        )
         self.admin = AdminPages(options, self.store, self.fleet, self.faults, self.evaluator)
         self.others = MotoServices(options.s3_endpoint)
         self._server: BaseWSGIServer | None = None

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,7 +76,8 @@ class World:
         clock: Any = self.clock
         self.scaling = Autoscaling(options, self.store, clock, self._scale)
         telemetry: Any = self.metrics
-        self.evaluator = Evaluator(self.store, self.scaling, telemetry, clock)
+        alarms: Any = SimpleNamespace(evaluate=lambda: None)
+        self.evaluator = Evaluator(self.store, self.scaling, telemetry, clock, alarms)
 
     def _scale(self, endpoint: str, variant: str, count: int) -> None:
         if self.refuses:
