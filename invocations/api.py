@@ -320,9 +320,7 @@ def repeat(request: HttpRequest, id: str) -> Any:
     if picture is None:
         said = _("The picture of this call is no longer kept. Nothing was called. Send it again.")
         raise Problem("not-found", said)
-    query = CallParameters(
-        model=row.named, target="", name=row.picture_name[:200], variant=""
-    )
+    query = CallParameters(model=row.named, target="", name=row.picture_name[:200], variant="")
     version, asked = _version(row.endpoint, query)
     payload = pictures_kept.payload_of(picture)
     made, _answered = _called(request, row.endpoint, version, payload, asked=asked)

@@ -142,9 +142,7 @@ def start(
     Raises CallRefused, with no row left, where the endpoint does not serve this version, or where
     too many calls are waiting already.
     """
-    call = _begin(
-        endpoint, version, payload, actor, asked=asked, variant=variant, warming=warming
-    )
+    call = _begin(endpoint, version, payload, actor, asked=asked, variant=variant, warming=warming)
     try:
         return Started(call.recorded, pool().submit(partial(_run, call)))
     except PoolFull:
