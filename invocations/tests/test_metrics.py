@@ -56,7 +56,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What CloudWatch says: values of metrics by name, or a problem."""
     told: dict[str, Any] = {}
 
-    def ask(endpoint: Endpoint, window: Window) -> Measured:
+    def ask(endpoint: Endpoint, variant: str, window: Window) -> Measured:
         problem = told.get("problem")
         rows = {one.name: [None] * window.bins for one in cloudwatch.METRICS}
         for name, value in told.items():
