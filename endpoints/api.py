@@ -549,7 +549,7 @@ def preview_change(request: HttpRequest, name: str, body: EndpointPlanIn) -> Any
 )  # fmt: skip
 def rollback(request: HttpRequest, name: str, body: RollbackIn) -> Any:
     """Make an endpoint again what it was in an earlier revision: one more change."""
-    change = _back_to(_endpoint(name), body.revision, field="revision")
+    change = _back_to(_endpoint(name), body.revision)
     return _changed(request, name, replace(change, reason=body.reason))
 
 
@@ -694,15 +694,13 @@ def teardown(request: HttpRequest, name: str, body: TeardownIn) -> Any:
     return Status(202, _tagged(request, _endpoint(name)))
 
 
-def _back_to(
-    endpoint: Endpoint, revision: int, *, field: str = "back_to"
-) -> services.SettingsChange:
+def _back_to(endpoint: Endpoint, revision: int) -> services.SettingsChange:
     try:
         return services.back_to(endpoint=endpoint, number=revision)
     except Revision.DoesNotExist:
         said = _("The endpoint %(name)s has no revision %(revision)s. Nothing was changed.")
-        said %= {"name": endpoint.name, "revision": revision}
-        raise Problem("invalid", said, errors={field: [said]}) from None
+        told = {"name": endpoint.name, "revision": revision}
+        raise Problem("not-found", said % told) from None
 
 
 @contextmanager

@@ -102,8 +102,7 @@ def _version(name: str) -> Version | None:
     except references.Malformed as problem:
         raise Problem("invalid", errors={"model": [str(problem)]}) from None
     if found is None:
-        said = _("There is no version %(name)s.") % {"name": name}
-        raise Problem("invalid", errors={"model": [said]})
+        raise Problem("not-found", _("There is no version %(name)s.") % {"name": name})
     return found
 
 

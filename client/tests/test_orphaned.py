@@ -113,7 +113,7 @@ def test_those_named_are_deleted_of_others_too(mme: Mme, fake: FakePortal) -> No
     assert (ran.code, ran.out) == (0, "config/demo-r1\nmodel/theirs\n"), ran.err
     assert _changes(fake) == ["DELETE /config/demo-r1", "DELETE /model/theirs"]
     ran = mme("orphans", "nobody", "--delete", "--yes")
-    assert (ran.code, "nobody" in ran.err) == (2, True)
+    assert (ran.code, "nobody" in ran.err) == (3, True)
 
 
 @pytest.mark.parametrize(("typed", "code"), [("demo-r1 demo\n", 0), ("demo\n", 2)])

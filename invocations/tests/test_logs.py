@@ -279,7 +279,8 @@ def test_the_operation_goes_on_with_the_same_question(
     assert told["items"][0]["level"] == "info"
     assert seen[0]["nextToken"] == "t1"
 
-    for wrong in ({"cursor": "t1"}, {"model": "nobody:1"}, {"level": "bad"}, {"search": "a\nb"}):
+    assert client.get(address, {"model": "nobody:1"}).status_code == 404
+    for wrong in ({"cursor": "t1"}, {"level": "bad"}, {"search": "a\nb"}):
         assert client.get(address, wrong).status_code == 422, wrong
     assert client.get("/api/v1/endpoints/nobody/logs").status_code == 404
     stub.add_client_error("filter_log_events", "AccessDeniedException", "no", http_status_code=400)

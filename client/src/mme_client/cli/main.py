@@ -52,13 +52,16 @@ def _failed(error: Exception, *, json: bool) -> int:
     from mme_client.cli import exits
     from mme_client.cli.calling import SomeFailed
     from mme_client.cli.config import ConfigError
-    from mme_client.cli.running import WrongUse
+    from mme_client.cli.running import NotThere, WrongUse
     from mme_client.cli.terminal import say
 
     if isinstance(error, SomeFailed):
         return error.code
     if isinstance(error, WrongUse):
         return _wrong_use(str(error))
+    if isinstance(error, NotThere):
+        say(str(error))
+        return exits.Exit.NOT_FOUND
     if isinstance(error, BrokenPipeError):
         return exits.Exit.FAILED  # whoever read the output has enough
     if isinstance(error, OSError):

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mme_client.cli import planning
-from mme_client.cli.running import WrongUse, running
+from mme_client.cli.running import NotThere, WrongUse, running
 from mme_client.cli.terminal import Terminal, at, say
 from mme_client.cli.words import _
 
@@ -73,7 +73,7 @@ def _chosen(found: OrphanList, names: Sequence[str]) -> list[Orphan]:
             missing.append(name)
     if missing:
         said = _("No such orphan: {names}. Nothing was changed. See: mme orphans --all")
-        raise WrongUse(said.format(names=", ".join(missing)))
+        raise NotThere(said.format(names=", ".join(missing)))
     return chosen
 
 

@@ -19,6 +19,10 @@ class WrongUse(Exception):
     """The command was called wrongly; its sentence says how."""
 
 
+class NotThere(Exception):
+    """What was named is not there; its sentence says so, and what to do."""
+
+
 @contextmanager
 def running(*, json: bool, quiet: bool, timeout: float | None) -> Iterator[tuple[Portal, Terminal]]:
     """The portal of the environment or of the log-in, and the output, within a time limit."""
