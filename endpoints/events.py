@@ -32,6 +32,9 @@ TEMPLATES: Final = {
         "The endpoint %(name)s serves revision %(revision)s: %(instance_count)s × "
         "%(instance_type)s."
     ),
+    "endpoint.updated_variants": _(
+        "The endpoint %(name)s serves revision %(revision)s: %(running)s."
+    ),
     "endpoint.update_refused": _(
         "Revision %(revision)s of the endpoint %(name)s was refused. It serves as before. "
         "%(reason)s"
@@ -217,6 +220,7 @@ CHANGES: Final = frozenset(
         "endpoint.update_requested",
         "endpoint.update_requested_why",
         "endpoint.updated",
+        "endpoint.updated_variants",
         "endpoint.update_refused",
         "endpoint.update_rolled_back",
         "endpoint.updated_outside",

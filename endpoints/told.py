@@ -15,7 +15,7 @@ def register() -> None:
     for name, label, codes in (
         ("endpoint.serving", _("An endpoint is in service"), ["endpoint.endpoint.in_service"]),
         ("endpoint.failed", _("An endpoint failed, or AWS refuses it"), _FAILED),
-        ("endpoint.changed", _("An endpoint was changed"), ["endpoint.updated"]),
+        ("endpoint.changed", _("An endpoint was changed"), _CHANGED),
         ("endpoint.scaled", _("Autoscaling acted, or could not"), _SCALED),
         ("endpoint.change_refused", _("A change of an endpoint was not made"), _NOT_MADE),
         ("endpoint.expiring", _("An endpoint ends within a day, or an hour"), _EXPIRING),
@@ -36,6 +36,7 @@ def register() -> None:
 _SCALED = ["endpoint.scaled", "endpoint.not_scaled"]
 _EXPIRING = ["endpoint.expires_in_a_day", "endpoint.expires_in_an_hour"]
 _NOT_MADE = ["endpoint.update_refused", "endpoint.update_rolled_back"]
+_CHANGED = ["endpoint.updated", "endpoint.updated_variants"]
 _FAILED = [
     "endpoint.endpoint.failed",
     "endpoint.endpoint.update_rollback_failed",

@@ -350,8 +350,11 @@ class Run:
         for one in endpoint.revisions.filter(state=Revision.State.SERVING):
             self.outcomes[one.number] = {"state": Revision.State.REPLACED, "settled_at": now}
         self.outcomes[endpoint.revision] = {"state": Revision.State.SERVING, "settled_at": now}
-        facts = {**self._revision(), **size_of(endpoint)}
-        self._end_update(NewEvent("endpoint.updated", facts, Event.Level.SUCCESS))
+        code, facts = "endpoint.updated", {**self._revision(), **size_of(endpoint)}
+        if endpoint.requested.variants:
+            code = "endpoint.updated_variants"
+            facts = {**self._revision(), "running": str(endpoint.requested)}
+        self._end_update(NewEvent(code, facts, Event.Level.SUCCESS))
 
     def scale(self) -> None:
         """Have AWS scale the endpoint, by one of two calls: the one changing call of this run.

@@ -69,6 +69,10 @@ def test_weights_are_moved_with_the_same_config(
         "ml.m5.large (10 %) to large 1 × ml.m5.xlarge (75 %), small 1 × ml.m5.large (25 %) "
         "(revision 2)."
     )
+    assert Event.objects.get(action="endpoint.updated_variants").sentence == (
+        "The endpoint demo serves revision 2: large 1 × ml.m5.xlarge (75 %), small 1 × "
+        "ml.m5.large (25 %)."
+    )
     assert change(endpoint, weights={"small": 3}).revision == 2  # it is so already
     # The next config begins with what was moved.
     endpoint = settle(change(endpoint, image=OTHER_IMAGE))
