@@ -406,7 +406,7 @@ def _version(endpoint: Endpoint, query: CallParameters) -> tuple[Version, str]:
 
 
 def _payload(request: HttpRequest, name: str) -> Payload:
-    """What to send: a picture is kept for a day as on the page, anything else as it is."""
+    """What to send: a picture is kept as on the page, anything else as it is."""
     data = request.body
     given = request.headers.get("Content-Type", "") or _DEFAULT_TYPE
     content_type = _header_value("Content-Type", given)

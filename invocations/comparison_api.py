@@ -221,7 +221,7 @@ _TAKES = BodyLimit(
     },
 )  # fmt: skip
 def keep(request: HttpRequest, query: Query[PictureParameters]) -> Any:
-    """Send a picture, for a comparison. It is kept for a day; no model is called.
+    """Send a picture, for a comparison. It is kept for PICTURES_KEPT_HOURS; no model is called.
 
     It is what the page would send: one that is too large is scaled down first.
     """

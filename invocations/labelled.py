@@ -215,8 +215,8 @@ def _picture(invocation: Invocation, label: str) -> Picture:
     if picture is None:
         raise FlagRefused(
             _(
-                "The picture is no longer here: pictures are kept for a day. Call the model with "
-                "it again, then flag the new answer."
+                "The picture is no longer kept. Call the model with it again, then flag the new "
+                "answer."
             )
         )
     return picture

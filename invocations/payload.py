@@ -16,7 +16,7 @@ from invocations.runtime import MAX_PAYLOAD_BYTES
 
 @dataclass(frozen=True)
 class Payload:
-    """The bytes of a call. With ``kept_type`` it is a picture of that type, and is kept for a day.
+    """The bytes of a call. With ``kept_type`` it is a picture of that type, and is kept.
 
     One that is sent as it came has no thumbnail yet (invocations/pictures_kept.py makes it later).
     """

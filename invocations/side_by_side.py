@@ -419,11 +419,10 @@ def _given(given: Sequence[GivenPicture]) -> list[ComparedPicture]:
     known = dict(kept.values_list("sha256", "name"))
     if missing := len(wanted - set(known)):
         said = _(
-            "Pictures that are not here (any more): %(count)s. They are kept for a day. Send them "
-            "again; nothing was called."
+            "Pictures that are not kept (any more): %(count)s. Send them again; nothing was called."
         )
         raise ComparisonRefused(said % {"count": missing}, "invalid")
-    kept.update(used_at=clock.now())  # for a day from now
+    kept.update(used_at=clock.now())  # so that they are kept from now on
     return [
         ComparedPicture(
             sha256=picture.sha256,
@@ -597,7 +596,7 @@ def _payload(picture: ComparedPicture) -> Payload:
         if picture.sha256:
             kept = Picture.objects.filter(sha256=picture.sha256).first()
             if kept is None:
-                raise NotAPicture(_("The picture is no longer here: they are kept for a day."))
+                raise NotAPicture(_("The picture is no longer kept."))
             return replace(pictures_kept.payload_of(kept), name=picture.name)
         if picture.labelled is None:
             raise NotAPicture(_("The picture was taken out of the test set."))

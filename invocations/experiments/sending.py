@@ -45,7 +45,7 @@ def check_pictures(pictures: str, targets: Sequence[CallTarget]) -> None:
             raise ExperimentRefused(
                 _(
                     "No picture of a call is kept. Nothing was called. Call a model with some "
-                    "pictures first: they are kept for a day."
+                    "pictures first."
                 )
             )
         return

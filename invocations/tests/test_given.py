@@ -94,7 +94,7 @@ def test_a_picture_that_is_no_longer_kept_is_said(two: Pair, models: Models, vie
     Picture.objects.filter(sha256=picture.sha256).delete()
     found = _run(comparison)
     assert [line.kind for line in found.lines] == ["error", "answered"]
-    assert "kept for a day" in str(found.lines[0].one and found.lines[0].one.said)
+    assert "no longer kept" in str(found.lines[0].one and found.lines[0].one.said)
     with pytest.raises(side_by_side.ComparisonRefused, match="any more"):
         _alone(two[0], viewer, [picture])
 
@@ -265,7 +265,7 @@ def test_the_api_takes_pictures_one_by_one(two: Pair, models: Models, viewer: Us
     gone = wanted | {"pictures": [{"sha256": "f" * 64}]}
     answer = _ask(viewer, "POST", "/comparisons", gone)
     assert answer.status_code == 422
-    assert "kept for a day" in str(json.loads(answer.content)["errors"]["pictures"])
+    assert "not kept" in str(json.loads(answer.content)["errors"]["pictures"])
     many = wanted | {"pictures": [{"sha256": shas[0]}] * 201}
     assert _ask(viewer, "POST", "/comparisons", many).status_code == 422
 

@@ -296,7 +296,7 @@ def test_a_picture_before_is_kept_when_the_next_is_none(post):
     ("data", "says"),
     [
         ({}, "Choose a picture first"),
-        ({"again": "f" * 64}, "kept for a day"),
+        ({"again": "f" * 64}, "no longer kept"),
         ({"again": "f" * 64, "version": ""}, "Choose a version"),
         ({"endpoint": "999999"}, "Choose an endpoint"),
         ({"endpoint": "x; drop table"}, "Choose an endpoint"),

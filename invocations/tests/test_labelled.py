@@ -266,7 +266,7 @@ def test_a_picture_has_one_right_label(
         ("x" * 201, {}, "more than 200 characters"),
         ("eight", {}, "answered “eight” itself"),
         ("nine", {"state": "failed", "predictions": []}, "no answer that could be wrong"),
-        ("nine", {"picture_sha256": "f" * 64}, "kept for a day"),
+        ("nine", {"picture_sha256": "f" * 64}, "no longer kept"),
     ],
 )
 def test_what_cannot_be_stored_is_refused(
