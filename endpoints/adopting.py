@@ -145,6 +145,16 @@ def _misfits(found: Whole) -> list[str]:
         problems.append(_("Its name is longer than 53 characters."))
     if Endpoint.objects.filter(gone_at=None).named(found.endpoint.name).exists():
         problems.append(name_taken(found.endpoint.name))
+    problems += misfits_of(found)
+    if found.model.multi_model and found.store not in _known_stores():
+        said = _("It serves %(store)s, where no version of the portal is.")
+        problems.append(said % {"store": found.model.data_url})
+    return problems
+
+
+def misfits_of(found: Whole) -> list[str]:
+    """Why an endpoint could not be one of the portal's as it is now, each as a sentence."""
+    problems = []
     if Resource.State.of_sagemaker(found.endpoint.status) != Resource.State.IN_SERVICE:
         said = _("Its state is %(state)s; it must be InService.")
         problems.append(said % {"state": found.endpoint.status})
@@ -154,9 +164,6 @@ def _misfits(found: Whole) -> list[str]:
     if not found.config.instance_type or not found.config.instance_count:
         problems.append(_("It does not run on instances of its own."))
     problems += model_misfits(found.model)
-    if found.model.multi_model and found.store not in _known_stores():
-        said = _("It serves %(store)s, where no version of the portal is.")
-        problems.append(said % {"store": found.model.data_url})
     extras = found.config.extras + found.model.extras
     if extras:
         said = _("It has settings that the portal does not know: %(names)s.")

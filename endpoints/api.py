@@ -21,7 +21,7 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
-from endpoints import expiry, planning, presets, prices, scaling, services, variants
+from endpoints import drift, expiry, planning, presets, prices, scaling, services, variants
 from endpoints.end_dates import MAY_TEAR_DOWN
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.models import Endpoint, Resource, Revision, Running
@@ -143,6 +143,9 @@ class RevisionOut(Schema):
     options: OptionsOut
     reason: str
     back_to: int | None = Field(description="The revision that it goes back to.")
+    accepted_outside: bool = Field(
+        description="Somebody made it outside the portal, and it was accepted here."
+    )
     failure: str | None = Field(description="Why SageMaker did not make it.")
     failure_code: str | None = Field(description="The same, for programs: it is stable.")
     created_at: datetime
@@ -182,6 +185,9 @@ class EndpointOut(Schema):
     hint: str | None = Field(description="What is waited for, or what to do next.")
     hint_code: str | None = Field(description="The same, for programs: it is stable.")
     changed_outside: bool = Field(description="What runs is not what was asked for here.")
+    deleted_outside_at: datetime | None = Field(
+        description="When it was seen that somebody deleted it outside the portal. null: none did."
+    )
     cost: CostOut | None = Field(
         description="What runs costs on AWS: an estimate. null: nothing runs, or the price is not "
         "known."
@@ -377,6 +383,12 @@ class EndpointPlanOut(Schema):
     meanwhile: str = Field(description="What serves while it is being made.")
 
 
+class DriftIn(Input):
+    """Why what was changed outside the portal is accepted, or put back."""
+
+    reason: str = _REASON
+
+
 class TeardownIn(Input):
     """The name again, so that nobody tears down what they did not mean."""
 
@@ -565,6 +577,49 @@ def weigh(request: HttpRequest, name: str, body: WeightsIn) -> Any:
     """
     change = services.SettingsChange(weights=body.weights, reason=body.reason)
     return _changed(request, name, change)
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/accept", id="endpoints_accept", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+    problems=(502,),
+)  # fmt: skip
+def accept(request: HttpRequest, name: str, body: DriftIn) -> Any:
+    """Want what somebody changed outside the portal: a new revision.
+
+    What the endpoint used before is deleted. Where the endpoint was deleted (`deleted_outside`), it
+    ends: what it used is removed, and `state` becomes `gone`; that is for admins, and for who
+    created it. Where nothing differs, or the portal could not have made what runs, it is 409
+    `conflict`.
+    """
+    with _refusals_told():
+        drift.accept(
+            endpoint=_endpoint(name),
+            actor=_caller(request).user,
+            reason=body.reason,
+            require=lambda row: etags.require_match(request, *_parts(row)),
+        )
+    return Status(202, _tagged(request, _endpoint(name)))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/restore", id="endpoints_put_back", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+)  # fmt: skip
+def put_back(request: HttpRequest, name: str, body: DriftIn) -> Any:
+    """Make it again as it is wanted here, after somebody changed or deleted it outside the portal.
+
+    A change goes back by a change; one that was deleted is made again under its name. Where nothing
+    differs it is 409 `conflict`.
+    """
+    with _refusals_told():
+        drift.put_back(
+            endpoint=_endpoint(name),
+            actor=_caller(request).user,
+            reason=body.reason,
+            require=lambda row: etags.require_match(request, *_parts(row)),
+        )
+    return Status(202, _tagged(request, _endpoint(name)))
 
 
 @operation(
@@ -804,6 +859,7 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
         "hint": str(hint) if endpoint.hint else None,
         "hint_code": hint.stable_code if endpoint.hint else None,
         "changed_outside": endpoint.changed_outside,
+        "deleted_outside_at": endpoint.deleted_outside_at,
         "cost": _cost(prices.known().of(endpoint)),
         "scaling": _scaling(endpoint),
         "last_call_at": endpoint.last_call_at,
@@ -893,6 +949,7 @@ def _revision(row: Revision) -> dict[str, Any]:
         "options": _options(row.chosen),
         "reason": row.reason,
         "back_to": row.back_to,
+        "accepted_outside": row.accepted,
         "failure": str(said) if row.failure else None,
         "failure_code": said.stable_code if row.failure else None,
         "created_at": row.created_at,

@@ -148,6 +148,32 @@ TEMPLATES: Final = {
         "The endpoint %(name)s is no longer in the AWS account. Somebody deleted it outside "
         "the portal. It is being created again."
     ),
+    "endpoint.deleted_outside": _(
+        "Somebody deleted the endpoint %(name)s outside the portal. Calls to it fail."
+    ),
+    "endpoint.drift_accepted": _(
+        "Accepted what somebody changed outside the portal: the endpoint %(name)s is wanted as "
+        "%(after)s (revision %(revision)s), in place of %(before)s."
+    ),
+    "endpoint.drift_accepted_why": _(
+        "Accepted what somebody changed outside the portal: the endpoint %(name)s is wanted as "
+        "%(after)s (revision %(revision)s), in place of %(before)s: %(reason)s"
+    ),
+    "endpoint.deletion_accepted": _(
+        "Accepted that the endpoint %(name)s was deleted outside the portal. What it used is "
+        "removed."
+    ),
+    "endpoint.deletion_accepted_why": _(
+        "Accepted that the endpoint %(name)s was deleted outside the portal. What it used is "
+        "removed: %(reason)s"
+    ),
+    "endpoint.put_back": _(
+        "Requested to make the endpoint %(name)s again, which was deleted outside the portal."
+    ),
+    "endpoint.put_back_why": _(
+        "Requested to make the endpoint %(name)s again, which was deleted outside the portal: "
+        "%(reason)s"
+    ),
     "endpoint.updated_outside": _(
         "Somebody changed the endpoint %(name)s outside the portal: it uses the configuration "
         "%(config)s now."
@@ -228,6 +254,9 @@ CHANGES: Final = frozenset(
         "endpoint.endpoint.in_service",
         "endpoint.endpoint.failed",
         "endpoint.endpoint.lost",
+        "endpoint.deleted_outside",
+        "endpoint.drift_accepted",
+        "endpoint.drift_accepted_why",
         "endpoint.endpoint.out_of_service",
         "endpoint.teardown_requested",
     }

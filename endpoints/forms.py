@@ -460,6 +460,12 @@ def _priced(instance_type: str) -> str:
     return gettext("%(type)s, about %(price)s %(currency)s an hour") % told
 
 
+class DriftForm(forms.Form):
+    """Why what was changed outside the portal is accepted, or put back."""
+
+    reason = forms.CharField(max_length=500, required=False)
+
+
 class ScalingForm(forms.Form):
     """Between how many instances AWS scales an endpoint, and when."""
 

@@ -168,7 +168,7 @@ class Endpoint(OldStatus, Leased):
     class State(models.TextChoices):
         """How far the endpoint is.
 
-        The values between the first and GONE are those of SageMaker (BC: EndpointStatus), and so
+        The values between the first and FAILED are those of SageMaker (BC: EndpointStatus), and so
         are their English labels: AWS's console and documentation show the same words.
         """
 
@@ -182,6 +182,7 @@ class Endpoint(OldStatus, Leased):
         OUT_OF_SERVICE = "out_of_service", _("OutOfService")
         DELETING = "deleting", _("Deleting")
         FAILED = "failed", _("Failed")
+        DELETED_OUTSIDE = "deleted_outside", _("Deleted outside the portal")
         GONE = "gone", _("Gone")
         UNRECOGNIZED = "unrecognized", _("Unrecognized")  # sagemaker_status has SageMaker's word
 
@@ -209,7 +210,9 @@ class Endpoint(OldStatus, Leased):
         DAY = "day", _("A day before")
         HOUR = "hour", _("An hour before")
 
-    PORTAL_STATES = frozenset({State.REQUESTED, State.GONE, State.UNRECOGNIZED})
+    PORTAL_STATES = frozenset(
+        {State.REQUESTED, State.DELETED_OUTSIDE, State.GONE, State.UNRECOGNIZED}
+    )
     # Still serving in all of these (BC: EndpointStatus).
     SERVING = (
         State.IN_SERVICE,
@@ -310,6 +313,14 @@ class Endpoint(OldStatus, Leased):
     )
     running_variants = models.JSONField(
         null=True, blank=True, help_text="The same of each variant, with its weight."
+    )
+    deleted_outside_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was seen that somebody deleted it in AWS."
+    )
+    made_again = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It is to be made where it is missing, though it was there before.",
     )
     failure = models.TextField(blank=True, help_text="Why it stopped, as an English sentence.")
     failure_code = models.JSONField(
@@ -491,6 +502,12 @@ class Endpoint(OldStatus, Leased):
         return running != requested
 
     @property
+    def deleted_outside(self) -> bool:
+        """Whether somebody deleted it outside the portal, and nobody has decided on it yet."""
+        here = self.gone_at is None and not self.tearing_down and not self.made_again
+        return here and self.state == self.State.DELETED_OUTSIDE
+
+    @property
     def limits(self) -> "Limits | None":
         """Between how many instances AWS scales it, and when; None: autoscaling is not wanted."""
         if self.scale_max is None:
@@ -615,7 +632,8 @@ class Endpoint(OldStatus, Leased):
     @property
     def may_be_retried(self) -> bool:
         """Whether a retry may help; an endpoint that is Failed can only be deleted."""
-        return bool(self.failure) and self.state != self.State.FAILED
+        decided = (self.State.FAILED, self.State.DELETED_OUTSIDE)
+        return bool(self.failure) and self.state not in decided
 
     @property
     def state_label(self) -> str:
@@ -632,6 +650,8 @@ class Endpoint(OldStatus, Leased):
         elif self.tearing_down:
             label = gettext("Teardown stopped") if self.failure else gettext("Being torn down")
             state = self.State.FAILED if self.failure else self.State.DELETING
+        elif self.deleted_outside:
+            state, label = self.State.FAILED, self.state_label
         elif stopped and state != self.State.FAILED:
             state, label = self.State.FAILED, gettext("Stopped")
         elif self.updating and self.serving and not self.failure:
@@ -684,6 +704,11 @@ class Revision(models.Model):
         null=True, blank=True, help_text="The revision that it goes back to."
     )
     reason = models.CharField(max_length=500, blank=True)
+    accepted = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Somebody made it outside the portal, and it was accepted here.",
+    )
     failure = models.TextField(blank=True, help_text="Why SageMaker did not make it, in English.")
     failure_code = models.JSONField(null=True, blank=True, help_text="The same as a code.")
     created_at = models.DateTimeField()
@@ -746,7 +771,8 @@ class Resource(OldStatus):
     """One of the SageMaker resources that an endpoint owns, as last seen.
 
     There are three from the beginning. A config that somebody gave the endpoint outside the portal
-    is one more (an outside config): it is removed at the teardown, too. A change adds a config, and
+    is one more (an outside config), and so is the model of that one: what of them is the portal's,
+    or bears its tags, is removed at the teardown. A change adds a config, and
     a model where its image differs; those of the revision before go when the new ones serve.
     """
 
@@ -823,7 +849,7 @@ class Resource(OldStatus):
         null=True,
         blank=True,
         help_text="The revision that made it; none: the endpoint was never changed, or an outside "
-        "config.",
+        "config or model.",
     )
     instance_type = models.CharField(
         max_length=40,

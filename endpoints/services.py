@@ -290,6 +290,7 @@ def note_revision(
     state: Revision.State = Revision.State.WANTED,
     reason: str = "",
     back_to: int | None = None,
+    accepted: bool = False,
 ) -> Revision:
     """Write down what is wanted of the endpoint now."""
     columns = {name: getattr(endpoint, name) for name in (*Revision.FACTS, *Revision.NAMES)}
@@ -299,6 +300,7 @@ def note_revision(
         state=state,
         reason=reason,
         back_to=back_to,
+        accepted=accepted,
         created_at=clock.now(),
         created_by=actor,
         **columns,
@@ -392,8 +394,8 @@ def _request_change(
     row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
     if require is not None:
         require(row)
-    _check_may_be_changed(row)
-    old = _serving_revision(row)
+    check_may_be_changed(row)
+    old = serving_revision(row)
     parts, chosen = _wanted_parts(row, old, change), change.options_after(old.chosen)
     wanted: dict[str, Any] = {
         **_columns(parts),
@@ -418,10 +420,10 @@ def _request_change(
     if same and not pending and not row.changed_outside:
         return row
     if pending:
-        _withdraw(row)
+        withdraw(row)
     row.take(old)
     if same and not row.changed_outside:
-        _go_on(row, Endpoint.Update.CLEANING)
+        go_on(row, Endpoint.Update.CLEANING)
         record(
             action="endpoint.update_withdrawn",
             subject=row,
@@ -431,8 +433,8 @@ def _request_change(
         return row
     _want(row, old, wanted)
     _check_fields(row)
-    _write_resources(row, old)
-    _go_on(row, Endpoint.Update.WANTED)
+    write_resources(row, old)
+    go_on(row, Endpoint.Update.WANTED)
     note_revision(row, actor=actor, reason=change.reason, back_to=change.back_to)
     record(
         action="endpoint.update_requested"
@@ -544,9 +546,15 @@ def _scaled_by_aws(limits: Limits) -> str:
     return said % {"least": limits.least, "most": limits.most}
 
 
-def _check_may_be_changed(row: Endpoint) -> None:
+def check_may_be_changed(row: Endpoint) -> None:
+    """Raise ValidationError, as a conflict, where SageMaker takes no change of it now."""
     if row.gone_at is not None or row.tearing_down:
         said = _("The endpoint %(name)s is torn down, or is being torn down. Nothing was changed.")
+    elif row.deleted_outside:
+        said = _(
+            "Somebody deleted the endpoint %(name)s outside the portal. Put it back, then change "
+            "it."
+        )
     elif not row.serving:
         said = _("The endpoint %(name)s does not serve yet, so it cannot be changed. Wait for it.")
     elif not row.may_be_changed:
@@ -559,7 +567,7 @@ def _check_may_be_changed(row: Endpoint) -> None:
     raise ValidationError(said % {"name": row.name}, code=CONFLICT)
 
 
-def _serving_revision(row: Endpoint) -> Revision:
+def serving_revision(row: Endpoint) -> Revision:
     """What serves now; written down where the endpoint was made by the release before."""
     found = row.revisions.filter(state=Revision.State.SERVING).first()
     if found is None:
@@ -572,7 +580,8 @@ def _serving_revision(row: Endpoint) -> Revision:
     return found
 
 
-def _withdraw(row: Endpoint) -> None:
+def withdraw(row: Endpoint) -> None:
+    """Give up a change that SageMaker was not asked for yet."""
     row.revisions.filter(number=row.revision).update(
         state=Revision.State.WITHDRAWN, settled_at=clock.now()
     )
@@ -596,7 +605,7 @@ def _want(row: Endpoint, old: Revision, wanted: dict[str, Any]) -> None:
     row.config_given = old.config_given if same_config else ""
 
 
-def _write_resources(row: Endpoint, old: Revision) -> None:
+def write_resources(row: Endpoint, old: Revision) -> None:
     """Rows for what is to be made; those that there are say of which revision they are."""
     there = row.resources.exclude(kind=Resource.Kind.ENDPOINT)
     before = Endpoint(name=row.name)
@@ -619,7 +628,8 @@ def _write_resources(row: Endpoint, old: Revision) -> None:
         )
 
 
-def _go_on(row: Endpoint, update: Endpoint.Update) -> None:
+def go_on(row: Endpoint, update: Endpoint.Update) -> None:
+    """Save the row, and have the reconciler go on with it."""
     row.update_state, row.update_asked_at = update, None
     row.attempts, row.check_after = 0, clock.now()
     starts = phrase("The update starts in a few seconds.").named("endpoint.update_starts")

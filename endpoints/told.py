@@ -47,6 +47,7 @@ _FAILED = [
 ]
 _DRIFT = [
     "endpoint.updated_outside",
+    "endpoint.deleted_outside",
     "endpoint.scaling_lost",
     *(
         f"endpoint.{what}.{how}"

@@ -1,5 +1,6 @@
 """Pages of the endpoints."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from core import errors
 from core.permissions import actor, require_permission
 from core.ui import Tab
 from endpoints import (
+    drift,
     end_dates,
     expiry,
     images,
@@ -31,6 +33,7 @@ from endpoints import (
 )
 from endpoints.forms import (
     ChangeForm,
+    DriftForm,
     EndDateForm,
     NewEndpointForm,
     ScalingForm,
@@ -50,6 +53,12 @@ _may_tear_down = require_permission(end_dates.MAY_TEAR_DOWN, "tear endpoints dow
 # So many times a page asks, one second apart, what came of the look that its opening queued.
 LOOKS_AWAITED = 10
 LATEST_EVENTS = 5
+# What ends an endpoint: who did is told on its page.
+_ENDINGS = (
+    "endpoint.teardown_requested",
+    "endpoint.deletion_accepted",
+    "endpoint.deletion_accepted_why",
+)
 # The button of the forms that asks for a plan.
 _PLAN = "plan"
 
@@ -269,7 +278,7 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
     }
     events = Event.objects.about(Endpoint.activity_kind, endpoint.pk)
     if not endpoint.may_be_torn_down:
-        asked = events.filter(action="endpoint.teardown_requested")
+        asked = events.filter(action__in=_ENDINGS)
         context["teardown_event"] = asked.first()
     if part is _OVERVIEW:
         known = prices.known()
@@ -513,6 +522,39 @@ def postpone(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, " ".join(error.messages))
     else:
         messages.success(request, _("The end date is a day later."))
+    return redirect(endpoint)
+
+
+@require_POST
+@_may_create
+def accept(request: HttpRequest, pk: int) -> HttpResponse:
+    """Want what somebody changed outside the portal, or that the endpoint is gone."""
+    return _decide(request, pk, drift.accept, _("The endpoint is wanted now as it runs in AWS."))
+
+
+@require_POST
+@_may_create
+def put_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """Make the endpoint as it is wanted again, after somebody changed it outside the portal."""
+    return _decide(request, pk, drift.put_back, _("The endpoint is being put back."))
+
+
+def _decide(
+    request: HttpRequest, pk: int, decide: Callable[..., Endpoint], done: str
+) -> HttpResponse:
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    form = DriftForm(request.POST)
+    reason = form.cleaned_data["reason"] if form.is_valid() else ""
+    try:
+        row = decide(endpoint=endpoint, actor=actor(request), reason=reason)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    except (services.ChangeNotAllowed, errors.AwsError) as refusal:
+        messages.error(request, str(refusal))
+    else:
+        if row.tearing_down:
+            done = _("The end of the endpoint is accepted. What it used is being removed.")
+        messages.success(request, done)
     return redirect(endpoint)
 
 

@@ -163,6 +163,8 @@ ACCESS: dict[str, Access] = {
     "endpoints:weights": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:scaling": Access(OPERATOR, post=(400,)),
     "endpoints:scaling-off": Access(OPERATOR, get=(), post=(302,)),
+    "endpoints:accept": Access(OPERATOR, get=(), post=(302,)),
+    "endpoints:put-back": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:postpone": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:live": Access(VIEWER),
     "endpoints:check": Access(OPERATOR, get=(), post=(302,)),

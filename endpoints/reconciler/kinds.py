@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from activity.codes import Scalar
+from core import errors
 from core.sentences import phrase
 from endpoints import sagemaker
 from endpoints.models import Endpoint, Resource
@@ -177,8 +178,8 @@ class ConfigKind(ResourceKind):
 class OutsideConfigKind(ConfigKind):
     """A config that somebody gave the endpoint outside the portal. The portal creates none.
 
-    It is the endpoint's own where it serves the endpoint's SageMaker model: without that model it
-    is of no use to anybody.
+    It is the endpoint's own where it serves the endpoint's SageMaker model, without which it is of
+    no use to anybody, and where it bears the tags of the endpoint.
     """
 
     ours_once_seen = False
@@ -190,18 +191,22 @@ class OutsideConfigKind(ConfigKind):
     def key(self) -> str:
         return f"{self.kind} {self.name}"
 
-    def fill(self, row: Resource) -> None:
-        """Write what the config says to its row, unsaved. Raises errors.NotFound and others."""
+    def fill(self, row: Resource) -> str:
+        """Write what the config says to its row, unsaved; returns the name of its model.
+
+        Raises errors.NotFound and others.
+        """
         found = sagemaker.describe_config(self.name)
         row.arn, row.created_at = found.arn, found.created_at
         row.instance_type, row.instance_count = found.instance_type, found.instance_count
         row.variants = as_json(found.variants)
+        return found.model_name
 
     def create(self, endpoint: Endpoint) -> str:
         raise NotImplementedError("nobody but who changed the endpoint creates its outside config")
 
     def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
-        return found.facts["model"] in _own_models(endpoint)
+        return found.facts["model"] in _own_models(endpoint) or _bears_tags(endpoint, found)
 
 
 class EarlierConfigKind(OutsideConfigKind):
@@ -225,6 +230,18 @@ class EarlierModelKind(ModelKind):
 
     def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
         return found.facts["store"] == endpoint.model_data_url
+
+
+class OutsideModelKind(EarlierModelKind):
+    """A model that somebody made outside the portal for an outside config.
+
+    It is the endpoint's own where it bears the tags of the endpoint.
+    """
+
+    ours_once_seen = False
+
+    def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
+        return _bears_tags(endpoint, found)
 
 
 class EndpointKind(ResourceKind):
@@ -269,8 +286,19 @@ KINDS: tuple[ResourceKind, ...] = (MODEL, CONFIG, ENDPOINT)
 
 
 def _own_models(endpoint: Endpoint) -> set[str]:
-    rows = endpoint.resources.filter(kind=Resource.Kind.MODEL)
+    rows = endpoint.resources.filter(kind=Resource.Kind.MODEL).exclude(revision=None)
     return {endpoint.model_name, *rows.values_list("name", flat=True)}
+
+
+def _bears_tags(endpoint: Endpoint, found: Found) -> bool:
+    """Whether a resource has the tags that the portal gives to what it makes for the endpoint."""
+    try:
+        tags = sagemaker.tags_of(found.arn)
+    except (errors.Denied, errors.NotFound):
+        return False
+    portals = ("", sagemaker.this_portal())
+    of_it = tags.get(sagemaker.TAG, "").lower() == endpoint.name.lower()
+    return of_it and tags.get(sagemaker.PORTAL_TAG, "") in portals
 
 
 def _tags(endpoint: Endpoint) -> dict[str, str]:

@@ -71,6 +71,18 @@ def _handle(run: Run, error: errors.AwsError) -> None:
 def _create_missing(run: Run) -> None:
     """Create the first resource that is missing, unless SageMaker is working on the endpoint."""
     found = run.look(ENDPOINT)
+    if found and (run.deletion_may_be_unseen(found) or found.state == Resource.State.DELETING):
+        run.wait(_MADE_AGAIN if run.endpoint.made_again else _IN_PROGRESS[Resource.State.DELETING])
+        return
+    if found is None and run.was_there:
+        if run.endpoint.made_again:
+            run.begin_again()
+            run.hint = _MADE_AGAIN
+        else:
+            run.deleted_outside()
+        return
+    if found:
+        run.is_there()
     if found and found.in_progress:
         run.wait(_IN_PROGRESS[found.state])
         return
@@ -215,7 +227,7 @@ def _delete_all(run: Run) -> None:
         run.stop_scaling()
         run.hint = _STOPPING
         return
-    for kind in (ENDPOINT, *configs, *run.earlier_models, MODEL):
+    for kind in (ENDPOINT, *configs, *run.earlier_models, *run.outside_models, MODEL):
         if run.state(kind) in (Resource.State.GONE, Resource.State.KEPT):
             continue
         try:
@@ -230,7 +242,9 @@ def _delete_all(run: Run) -> None:
         if run.found_outside_config:
             run.check_in = AT_ONCE
             return
-        if found is None and run.state(kind) == Resource.State.DELETING:
+        asked = run.state(kind) == Resource.State.DELETING
+        # What others made under this name is theirs: the portal deletes it where it has seen it.
+        if found is None and (asked or kind in run.outside_models):
             run.note(kind, Resource.State.GONE)
             continue
         if found and (needed := run.used_elsewhere(kind, found)):
@@ -264,10 +278,13 @@ _IN_PROGRESS = {
         "SageMaker is going back to the configuration before. The endpoint can be called meanwhile."
     ).named("endpoint.rolling_back"),
     Resource.State.DELETING: phrase(
-        "SageMaker is deleting the endpoint, but nobody requested that here. The portal creates it "
-        "again when it is gone."
-    ).named("endpoint.deleted_outside"),
+        "SageMaker is deleting the endpoint, but nobody requested that here. When it is gone, you "
+        "can accept that, or have it made again."
+    ).named("endpoint.deleting_outside"),
 }
+_MADE_AGAIN = phrase(
+    "The portal makes the endpoint again as soon as the one before is gone."
+).named("endpoint.made_again")
 _OTHER_LIMITS = phrase(
     "The endpoint serves as it is. Set other limits, or switch autoscaling off. The portal retries "
     "every five minutes."

@@ -24,6 +24,7 @@ from endpoints.reconciler.kinds import (
     EarlierModelKind,
     Found,
     OutsideConfigKind,
+    OutsideModelKind,
     ResourceKind,
 )
 from endpoints.variants import as_json, with_types
@@ -47,6 +48,9 @@ _LEVELS = {
     Resource.State.FAILED: Event.Level.ERROR,
 }
 NO_REASON = phrase("SageMaker gives no reason.")
+_TO_DECIDE = phrase(
+    "Accept it, and what it used goes, too. Or put it back: it is made again under the same name."
+).named("endpoint.accept_or_put_back")
 # Failed runs in a row before the log tells of it.
 RUNS_BEFORE_TELLING = 3
 
@@ -105,10 +109,13 @@ class Run:
         #: The revision that was wanted when the run began, and which autoscaling.
         self.revision = endpoint.revision
         self.scaling = scaling_asked(endpoint)
+        #: Whether it was to be made again when the run began.
+        self.asked_again = endpoint.made_again
         self.resources: dict[str, Resource] = {}
         self.outside_configs: list[OutsideConfigKind] = []
         self.earlier_configs: list[EarlierConfigKind] = []
         self.earlier_models: list[EarlierModelKind] = []
+        self.outside_models: list[OutsideModelKind] = []
         for resource in endpoint.resources.order_by("pk"):
             self._add(resource)
         at_work = self.resources[ENDPOINT.key]
@@ -154,6 +161,8 @@ class Run:
         # A model or config that is being deleted may be read for a while longer.
         if kind is ENDPOINT and self.update_may_be_unseen(found):
             return found
+        if kind is ENDPOINT and self.deletion_may_be_unseen(found):
+            return found
         if found.status or resource.state != Resource.State.DELETING:
             self.note(kind, found.state, found=found)
         if kind is ENDPOINT:
@@ -185,6 +194,55 @@ class Run:
             return False
         return clock.now() - endpoint.update_asked_at < READ_LAG
 
+    def deletion_may_be_unseen(self, found: Found) -> bool:
+        """Whether it is to be made again, and a read shows the one that is just being deleted."""
+        row = self.resources[ENDPOINT.key]
+        if not self.asked_again or row.state != Resource.State.DELETING or found.in_progress:
+            return False
+        same = found.created_at == row.created_at
+        return same and row.changed_at is not None and clock.now() - row.changed_at < READ_LAG
+
+    @property
+    def was_there(self) -> bool:
+        """Whether the endpoint, which is missing, was seen before; then it is not just late."""
+        row = self.resources[ENDPOINT.key]
+        if row.state == Resource.State.GONE:
+            return True
+        if row.state == Resource.State.DELETING:
+            return True
+        return row.exists and row.created_at is not None and not self.may_be_unseen(ENDPOINT)
+
+    def begin_again(self) -> None:
+        """Let the next run create the endpoint: one that was there, and is missing, is not.
+
+        It is written before, so that a teardown looks for what a killed process has created.
+        """
+        row = self.resources[ENDPOINT.key]
+        row.state, row.sagemaker_status = Resource.State.WAITING, ""
+        row.created_at = row.gone_at = None
+        self.seen.add(ENDPOINT)
+        self.endpoint.state, self.endpoint.sagemaker_status = Endpoint.State.REQUESTED, ""
+        self.check_in = AT_ONCE
+
+    def deleted_outside(self) -> None:
+        """The endpoint is gone, and nobody wanted that here: a person decides what comes of it."""
+        row, endpoint, now = self.resources[ENDPOINT.key], self.endpoint, clock.now()
+        if row.state != Resource.State.GONE:
+            row.state, row.sagemaker_status = Resource.State.GONE, ""
+            row.changed_at = row.gone_at = now
+            self.seen.add(ENDPOINT)
+        endpoint.state, endpoint.sagemaker_status = Endpoint.State.DELETED_OUTSIDE, ""
+        endpoint.config_in_use, endpoint.running_count = "", None
+        endpoint.deleted_outside_at = endpoint.deleted_outside_at or now
+        facts = {"name": endpoint.name}
+        gone = NewEvent("endpoint.deleted_outside", facts, Event.Level.WARNING)
+        self.stop(gone, _TO_DECIDE)
+        self.check_in = WHEN_SETTLED
+
+    def is_there(self) -> None:
+        """The endpoint exists, so that it is neither deleted nor to be made again."""
+        self.endpoint.deleted_outside_at, self.endpoint.made_again = None, False
+
     def _note_running(self, found: Found) -> None:
         """Note which config the endpoint uses, and how many instances run.
 
@@ -207,7 +265,7 @@ class Run:
             self.earlier_configs = [one for one in self.earlier_configs if one.name != config]
             outside = self._add_outside_config(row)
             try:
-                outside.fill(row)
+                self._add_outside_model(outside.fill(row))
             except errors.NotFound:  # SageMaker goes on serving without it
                 row.state = Resource.State.GONE
             self.seen.add(outside)
@@ -224,6 +282,10 @@ class Run:
         kind = Resource.Kind(row.kind)
         if wanted.get(kind, row.name) == row.name:
             self.resources[row.kind] = row
+        elif kind == MODEL.kind and row.revision is None:
+            outside = OutsideModelKind(row.name)
+            self.outside_models.append(outside)
+            self.resources[outside.key] = row
         elif kind == MODEL.kind:
             model = EarlierModelKind(row.name)
             self.earlier_models.append(model)
@@ -240,6 +302,16 @@ class Run:
         self.outside_configs.append(outside)
         self.resources[outside.key] = row
         return outside
+
+    def _add_outside_model(self, name: str) -> None:
+        """Note the model that an outside config serves, where no row has it."""
+        known = {row.name for row in self.resources.values() if row.kind == MODEL.kind}
+        if not name or name in known:
+            return
+        row = Resource(endpoint=self.endpoint, kind=MODEL.kind, name=name)
+        row.state = Resource.State.CREATED
+        self._add(row)
+        self.seen.add(self.outside_models[-1])
 
     def may_be_unseen(self, kind: ResourceKind) -> bool:
         """Whether it was created so recently that a read which misses it says nothing."""
@@ -303,9 +375,12 @@ class Run:
             self.tell(f"endpoint.{kind.kind}.lost", kind, level=Event.Level.WARNING)
         self.note(kind, kind.new_state, arn=arn)
         if kind is ENDPOINT:
+            self.is_there()
             self.endpoint.config_in_use, self.endpoint.running_count = "", None
             self.endpoint.running_variants = None
             self.endpoint.tags_set = dict(self.endpoint.chosen.tags) or None
+            if self.endpoint.scaling == Endpoint.Scaling.ON:  # that went with the one before
+                self.endpoint.scaling = Endpoint.Scaling.WANTED
             counted = self.endpoint.in_config != self.endpoint.requested
             if counted and not self.endpoint.scales:
                 # The config makes as many as it says; the count is changed again when it serves.
@@ -489,7 +564,7 @@ class Run:
         if kind is ENDPOINT:
             return None
         name = self.resources[kind.key].name
-        if kind.kind == MODEL.kind and (config := self._kept_config_with_our_model()):
+        if kind.kind == MODEL.kind and (config := self._kept_config_of(name)):
             facts: dict[str, codes.Scalar] = {"name": name, "config": config}
             return NewEvent("endpoint.model.in_use", facts, Event.Level.WARNING)
         try:
@@ -504,13 +579,14 @@ class Run:
         code = "endpoint.model.in_use_by" if is_model else "endpoint.config.in_use"
         return NewEvent(code, facts, Event.Level.WARNING)
 
-    def _kept_config_with_our_model(self) -> str:
-        for config in (*self.outside_configs, CONFIG):
+    def _kept_config_of(self, model: str) -> str:
+        """A config that was left and serves the model; empty where there is none."""
+        for config in (*self.outside_configs, *self.earlier_configs, CONFIG):
             row = self.resources[config.key]
             if row.state != Resource.State.KEPT:
                 continue
             with contextlib.suppress(errors.NotFound):
-                if config.is_ours(self.endpoint, config.describe(row.name)):
+                if config.describe(row.name).facts["model"] == model:
                     return row.name
         return ""
 

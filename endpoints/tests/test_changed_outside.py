@@ -9,7 +9,7 @@ import pytest
 
 from activity.models import Event
 from core import errors
-from endpoints import services
+from endpoints import drift, services
 from endpoints.models import Endpoint, Resource, Running
 from endpoints.tests.account import Account
 from endpoints.tests.conftest import CREATED
@@ -280,7 +280,7 @@ def test_one_that_is_created_again_is_not_called_changed(
     account.update_outside("demo", "two", model="demo-r1", count=2)
     endpoint = advance(serving)
     del account.endpoints["demo"]
-    endpoint = settle(advance(endpoint))
+    endpoint = settle(drift.put_back(endpoint=advance(endpoint), actor=None))
     assert (endpoint.config_in_use, endpoint.changed_outside) == ("demo-r1", False)
     assert _told(endpoint).count("endpoint.updated_outside") == 1
 

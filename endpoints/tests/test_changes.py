@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from activity.models import Event
 from core import errors
 from core.errors import CONFLICT
-from endpoints import planning, services
+from endpoints import drift, planning, services
 from endpoints.models import Endpoint, Revision, Running
 from endpoints.reconciler import run as reconciler_run
 from endpoints.services import SettingsChange
@@ -104,6 +104,7 @@ def test_a_lost_endpoint_is_made_again_with_its_count(
     endpoint.resources.update(changed_at=long_ago)
     account.endpoints.clear()
     account.counts.clear()
+    endpoint = drift.put_back(endpoint=advance(endpoint), actor=None)
     for _ in range(20):
         endpoint = advance(endpoint)
     assert endpoint.settled

@@ -126,15 +126,6 @@ def test_a_failed_endpoint_shows_why_and_can_be_torn_down(endpoint, account, set
     assert account.empty
 
 
-def test_what_somebody_deleted_outside_is_created_again_and_told(serving, account, advance, settle):
-    del account.endpoints["demo"]
-    endpoint = advance(serving)
-    assert account.changes[3:] == ["+endpoint demo"]
-    assert any("deleted it outside the portal" in text for text in texts(endpoint))
-    assert settle(endpoint).state == Endpoint.State.IN_SERVICE
-    assert sum("outside the portal" in text for text in texts(endpoint)) == 1
-
-
 @pytest.mark.parametrize("kind", ["models", "configs"])
 def test_a_lost_model_or_config_is_created_again(serving, account, advance, kind):
     getattr(account, kind).clear()

@@ -11,7 +11,7 @@ from django.db import connections
 
 from activity.models import Event
 from core import aws, errors
-from endpoints import adopting, orphans, reconciler, sagemaker, scaling, services
+from endpoints import adopting, drift, orphans, reconciler, sagemaker, scaling, services
 from endpoints.limits import Limits
 from endpoints.models import Endpoint, Orphan, OrphanLook, Revision, Running
 from endpoints.reconciler import run
@@ -192,9 +192,13 @@ def test_a_teardown_during_the_creation(hosting):
 def test_deleted_in_the_console(hosting):
     endpoint = step_until(create("drift"), lambda row: row.state == Endpoint.State.IN_SERVICE)
     hosting.client("sagemaker").delete_endpoint(EndpointName="drift")
-    endpoint = step_until(endpoint, lambda row: row.state != Endpoint.State.IN_SERVICE)
+    endpoint = step_until(endpoint, lambda row: row.deleted_outside)
+    drift.put_back(endpoint=endpoint, actor=None)
     endpoint = step_until(endpoint, lambda row: row.state == Endpoint.State.IN_SERVICE)
-    tear_down(endpoint)
+    hosting.client("sagemaker").delete_endpoint(EndpointName="drift")
+    endpoint = step_until(endpoint, lambda row: row.deleted_outside)
+    drift.accept(endpoint=endpoint, actor=None)
+    endpoint = step_until(endpoint, lambda row: row.gone_at is not None)
     assert left(hosting) == ([], [], [])
 
 

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 )
 
 from core import clock, errors
-from endpoints import adopting, orphans, reconciler, scaling, services
+from endpoints import adopting, drift, orphans, reconciler, scaling, services
 from endpoints.limits import Limits
 from endpoints.models import Endpoint, Orphan, OrphanLook, Resource, Revision
 from endpoints.services import SettingsChange
@@ -107,6 +107,9 @@ class Machine(RuleBasedStateMachine):
         self.account.install(self.patch)
         self.outside: list[str] = []
         self.patch.setattr(clock, "now", self._tick)
+        # Without one that serves, few sequences come to anything.
+        services.create_endpoint(name=NAMES[0], instance_type=TYPES[0], actor=None)
+        self.quiet_steps(8)
 
     def _tick(self, *_: object) -> datetime:
         self.now += timedelta(milliseconds=1)
@@ -191,6 +194,28 @@ class Machine(RuleBasedStateMachine):
         row = self._living(name)
         if row is not None:
             services.request_teardown(endpoint=row, typed_name=name, actor=None)
+
+    @rule(
+        name=st.sampled_from(NAMES),
+        accepted=st.booleans(),
+        drift=st.sampled_from(("", "deleted", "scaled")),
+    )
+    def decide_on_drift(self, name: str, accepted: bool, drift: str) -> None:
+        if drift == "deleted":
+            self.deleted_outside(name=name)
+        elif drift == "scaled":
+            self.scaled_outside(name=name, count=3)
+        self.step(name, "", 1)
+        self._decide(name, accepted)
+
+    def _decide(self, name: str, accepted: bool) -> None:
+        row = self._living(name)
+        if row is None:
+            return
+        decide = drift.accept if accepted else drift.put_back
+        with contextlib.suppress(ValidationError):
+            decide(endpoint=row, actor=None)
+            self.taken["accepted" if accepted else "put back"] += 1
 
     # --- what the portal does, and what happens to it
 
@@ -359,7 +384,7 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "transaction"):
             return
         try:
-            self.account.roll_back_with = ""
+            self.account.roll_back_with, self.account.update_unseen = "", 0
             for name in NAMES:
                 row = self._living(name)
                 if row is not None:
@@ -377,7 +402,7 @@ class Machine(RuleBasedStateMachine):
             absent = row.wanted == Endpoint.Wanted.ABSENT
             if row.gone_at is not None or (row.settled and not absent and not row.failure):
                 return row
-            if not absent and self._names_are_taken(row):
+            if not absent and (row.deleted_outside or self._names_are_taken(row)):
                 return row
         raise AssertionError(f"{row} does not settle: {row.state} {row.failure} {row.hint}")
 
@@ -397,6 +422,11 @@ class Machine(RuleBasedStateMachine):
             return
         # One look more: what was changed outside is seen then.
         row = self._settled(row)
+        if row.deleted_outside:
+            assert row.name not in self.account.endpoints
+            row = self._settled(drift.put_back(endpoint=row, actor=None))
+            if self._names_are_taken(row):
+                return
         found = self.account.endpoints[row.name]
         assert found.status == "InService"
         config = self.account.configs[found.config_name]
@@ -458,9 +488,12 @@ def test_an_endpoint_ends_as_it_was_wanted(
             phases=PHASES,
         ),
     )
+
     assert taken["steps"] > 10 * EXAMPLES
     assert all(taken[fault] for fault in FAULTS if fault), taken
     assert taken["adopted"], taken
+    assert taken["accepted"], taken
+    assert taken["put back"], taken
     assert taken["orphans' steps"], taken
 
 

@@ -163,6 +163,12 @@ WAYS: dict[str, Ways] = {
     "endpoints_preview_scaling": Ways(
         "endpoint scale", "endpoints:scaling", "endpoints.md#Autoscaling"
     ),
+    "endpoints_accept": Ways(
+        "endpoint accept", "endpoints:accept", "endpoints.md#Changed outside the portal"
+    ),
+    "endpoints_put_back": Ways(
+        "endpoint put-back", "endpoints:put-back", "endpoints.md#Changed outside the portal"
+    ),
     "endpoints_postpone": Ways("endpoint postpone", "endpoints:postpone", "endpoints.md#End dates"),
     "endpoints_rollback": Ways("endpoint rollback", "endpoints:change", "endpoints.md#Change it"),
     "endpoints_revisions": Ways(

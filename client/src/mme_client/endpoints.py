@@ -263,6 +263,22 @@ class Endpoints(Noun):
         answer = self._transport.call("POST", f"/endpoints/{part(name)}/postpone")
         return Endpoint.of(answer.document(), self._portal)
 
+    def accept(self, name: str, *, reason: str = "") -> Endpoint:
+        """Want what somebody changed outside the portal; of one that was deleted, its end.
+
+        ``wait`` of what this gives waits until what it used before is deleted. Where nothing
+        differs it is refused: ``conflict``.
+        """
+        path = f"/endpoints/{part(name)}/accept"
+        answer = self._transport.call("POST", path, document={"reason": reason})
+        return Endpoint.of(answer.document(), self._portal)
+
+    def put_back(self, name: str, *, reason: str = "") -> Endpoint:
+        """Make it again as it is wanted here, after somebody changed or deleted it outside."""
+        path = f"/endpoints/{part(name)}/restore"
+        answer = self._transport.call("POST", path, document={"reason": reason})
+        return Endpoint.of(answer.document(), self._portal)
+
     def revisions(self, name: str) -> Iterator[Revision]:
         """What it was asked to be, the newest first."""
         return self._portal.pages(Revision, f"/endpoints/{part(name)}/revisions", {})

@@ -594,6 +594,7 @@ class Revision(Record):
     options: Options | None
     reason: str
     back_to: int | None
+    accepted_outside: bool
     failure: str | None
     failure_code: str | None
     created_at: datetime
@@ -862,6 +863,8 @@ class Endpoint(Record):
     failure_code: str | None
     hint: str | None
     hint_code: str | None
+    changed_outside: bool
+    deleted_outside_at: datetime | None
     cost: Cost | None
     scaling: Scaling | None
     last_call_at: datetime | None

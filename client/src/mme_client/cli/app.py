@@ -983,6 +983,7 @@ def endpoints(
 
 app.add_typer(changing, name="endpoint")
 
+UntilSo = Annotated[bool, typer.Option("--wait", help=_("Wait until it is so."))]
 EndpointName = Annotated[str, typer.Argument(metavar="NAME", help=_("The endpoint's name."))]
 
 
@@ -1340,7 +1341,7 @@ def endpoint_scale(
         bool, typer.Option("--off", help=_("Switch it off; the number of instances stays."))
     ] = False,
     plan: Plan = False,
-    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it is so."))] = False,
+    wait: UntilSo = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -1434,6 +1435,40 @@ def endpoint_postpone(
     from mme_client.cli import serving
 
     serving.postpone(name, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    changing, "accept", _("Want what somebody changed or deleted outside the portal."),
+    "mme endpoint accept demo --reason 'load test' --wait",
+)  # fmt: skip
+def endpoint_accept(
+    name: EndpointName,
+    reason: Reason = "",
+    wait: UntilSo = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import serving
+
+    serving.accept(name, reason=reason, wait=wait, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    changing, "put-back", _("Make it again as it is wanted, after it was changed outside."),
+    "mme endpoint put-back demo --wait",
+)  # fmt: skip
+def endpoint_put_back(
+    name: EndpointName,
+    reason: Reason = "",
+    wait: UntilSo = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import serving
+
+    serving.put_back(name, reason=reason, wait=wait, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(

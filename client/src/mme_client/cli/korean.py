@@ -321,6 +321,14 @@ MESSAGES: dict[str, str] = {
     "It has no end date; it is kept until a teardown.": (
         "종료일을 없앱니다. 직접 삭제할 때까지 유지됩니다."
     ),
+    "Want what somebody changed or deleted outside the portal.": (
+        "포털 밖에서 변경되거나 삭제된 상태를 그대로 받아들입니다."
+    ),
+    "Make it again as it is wanted, after it was changed outside.": (
+        "포털 밖에서 변경된 엔드포인트를 원하는 상태로 되돌립니다."
+    ),
+    "accepted from outside": "외부 변경을 수락함",
+    "deleted_outside": "외부에서 삭제됨",
     "Move its end date a day later.": "종료일을 하루 뒤로 미룹니다.",
     "Have AWS change its number of instances with the calls; or no more.": (
         "호출 수에 따라 AWS가 인스턴스 수를 바꾸게 하거나, 더 이상 바꾸지 않게 합니다."

@@ -171,6 +171,31 @@ def postpone(name: str, *, json: bool, quiet: bool, timeout: float | None) -> No
         _result(terminal, endpoint, _ends(endpoint))
 
 
+def accept(
+    name: str, *, reason: str, wait: bool, json: bool, quiet: bool, timeout: float | None
+) -> None:
+    """Want what somebody changed or deleted outside the portal; with ``wait``, until it is so."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        endpoint = portal.endpoints.accept(name, reason=reason)
+        _decided(terminal, endpoint, wait=wait)
+
+
+def put_back(
+    name: str, *, reason: str, wait: bool, json: bool, quiet: bool, timeout: float | None
+) -> None:
+    """Make an endpoint again as it is wanted; with ``wait``, until it serves so."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        endpoint = portal.endpoints.put_back(name, reason=reason)
+        _decided(terminal, endpoint, wait=wait)
+
+
+def _decided(terminal: Terminal, endpoint: Endpoint, *, wait: bool) -> None:
+    if wait:
+        said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
+        endpoint = _waited(terminal, endpoint, said.format(name=endpoint.name))
+    _result(terminal, endpoint)
+
+
 def _ends(endpoint: Endpoint) -> str:
     if endpoint.expires_at is None:
         return _("no end date")
@@ -203,11 +228,15 @@ def revisions(name: str, *, json: bool, quiet: bool, timeout: float | None) -> N
                 one.image,
                 at(one.created_at),
                 one.created_by or "",
-                one.failure or one.reason,
+                one.failure or "  ".join(filter(None, (_accepted(one), one.reason))),
             )
             for one in found
         ]
         terminal.listed(found, headings, rows, names=[str(one.revision) for one in found])
+
+
+def _accepted(revision: Revision) -> str:
+    return _("accepted from outside") if revision.accepted_outside else ""
 
 
 def _outcome(state: str) -> str:
@@ -290,6 +319,7 @@ def _state(state: str) -> str:
         "out_of_service": _("out_of_service"),
         "deleting": _("deleting"),
         "failed": _("failed"),
+        "deleted_outside": _("deleted_outside"),
         "gone": _("gone"),
         "kept": _("kept"),
     }.get(state, state)
