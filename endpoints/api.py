@@ -21,7 +21,17 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
-from endpoints import drift, expiry, planning, presets, prices, scaling, services, variants
+from endpoints import (
+    drift,
+    expiry,
+    planning,
+    presets,
+    prices,
+    scaling,
+    services,
+    sleeping,
+    variants,
+)
 from endpoints.end_dates import MAY_TEAR_DOWN
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.models import Endpoint, Resource, Revision, Running
@@ -185,6 +195,17 @@ class EndpointOut(Schema):
     hint: str | None = Field(description="What is waited for, or what to do next.")
     hint_code: str | None = Field(description="The same, for programs: it is stable.")
     changed_outside: bool = Field(description="What runs is not what was asked for here.")
+    hours: str = Field(
+        description="Its working hours, as `mon-fri 08:00-19:00`; outside of them it sleeps. "
+        "Empty: it has none."
+    )
+    hours_zone: str = Field(description="The time zone of the working hours; empty: it has none.")
+    sleeps_at: datetime | None = Field(
+        description="When it sleeps next. null: it sleeps, or never."
+    )
+    wakes_at: datetime | None = Field(
+        description="When it wakes. null: it is awake, or sleeps until somebody wakes it."
+    )
     deleted_outside_at: datetime | None = Field(
         description="When it was seen that somebody deleted it outside the portal. null: none did."
     )
@@ -383,6 +404,13 @@ class EndpointPlanOut(Schema):
     meanwhile: str = Field(description="What serves while it is being made.")
 
 
+class HoursIn(Input):
+    """When an endpoint works; else it sleeps."""
+
+    hours: str = Field(max_length=60, description="As `mon-fri 08:00-19:00`; empty: always.")
+    zone: str = Field("", max_length=64, description="The time zone of the hours, as `Asia/Seoul`.")
+
+
 class DriftIn(Input):
     """Why what was changed outside the portal is accepted, or put back."""
 
@@ -577,6 +605,78 @@ def weigh(request: HttpRequest, name: str, body: WeightsIn) -> Any:
     """
     change = services.SettingsChange(weights=body.weights, reason=body.reason)
     return _changed(request, name, change)
+
+
+@operation(
+    router, "PUT", "/endpoints/{name}/hours", id="endpoints_set_hours", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointOut}, etag=True,
+)  # fmt: skip
+def set_hours(request: HttpRequest, name: str, body: HoursIn) -> Any:
+    """Give an endpoint working hours, other ones, or none.
+
+    Outside of them it sleeps: it is in SageMaker no more, and is made again under its name when
+    they begin. The portal tells of it an hour before. Who may tear down no endpoint may give them
+    to their own alone.
+    """
+    with _refusals_told():
+        sleeping.set_hours(
+            endpoint=_endpoint(name),
+            hours=body.hours,
+            zone=body.zone,
+            actor=_caller(request).user,
+            require=lambda row: etags.require_match(request, *_parts(row)),
+        )
+    return _tagged(request, _endpoint(name))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/sleep", id="endpoints_sleep", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+)  # fmt: skip
+def sleep(request: HttpRequest, name: str) -> Any:
+    """Let an endpoint sleep now: its instances stop, its configuration and its model stay.
+
+    `state` is `asleep` when it does; `wakes_at` says until when. Who may tear down no endpoint may
+    let their own sleep alone.
+    """
+    with _refusals_told():
+        sleeping.sleep_now(
+            endpoint=_endpoint(name),
+            actor=_caller(request).user,
+            require=lambda row: etags.require_match(request, *_parts(row)),
+        )
+    return Status(202, _tagged(request, _endpoint(name)))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/wake", id="endpoints_wake", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+)  # fmt: skip
+def wake(request: HttpRequest, name: str) -> Any:
+    """Wake an endpoint now: it is made again under its name, which takes minutes on AWS.
+
+    Outside of its working hours it sleeps again two hours later.
+    """
+    sleeping.wake_now(
+        endpoint=_endpoint(name),
+        actor=_caller(request).user,
+        require=lambda row: etags.require_match(request, *_parts(row)),
+    )
+    return Status(202, _tagged(request, _endpoint(name)))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/awake", id="endpoints_stay_awake", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointOut}, etag=True,
+)  # fmt: skip
+def stay_awake(request: HttpRequest, name: str) -> Any:
+    """Let it sleep two hours later this once; without working hours it is 409 `conflict`."""
+    sleeping.stay_awake(
+        endpoint=_endpoint(name),
+        actor=_caller(request).user,
+        require=lambda row: etags.require_match(request, *_parts(row)),
+    )
+    return _tagged(request, _endpoint(name))
 
 
 @operation(
@@ -859,6 +959,10 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
         "hint": str(hint) if endpoint.hint else None,
         "hint_code": hint.stable_code if endpoint.hint else None,
         "changed_outside": endpoint.changed_outside,
+        "hours": endpoint.hours,
+        "hours_zone": endpoint.hours_zone,
+        "sleeps_at": endpoint.sleeps_at,
+        "wakes_at": endpoint.wakes_at,
         "deleted_outside_at": endpoint.deleted_outside_at,
         "cost": _cost(prices.known().of(endpoint)),
         "scaling": _scaling(endpoint),

@@ -7,6 +7,7 @@ change to what was wanted all the time; an endpoint that was deleted is made aga
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -95,6 +96,7 @@ _SAID = ("failure", "failure_code", "hint", "hint_code")
 def _is_deleted_now(row: Endpoint) -> bool:
     """Whether SageMaker is deleting it, and nobody wanted that here."""
     here = row.gone_at is None and not row.tearing_down and not row.made_again
+    here = here and not row.to_sleep
     return here and row.state == Endpoint.State.DELETING
 
 
@@ -197,6 +199,7 @@ def _want_found(row: Endpoint, old: Revision, before: Endpoint, found: Whole) ->
     row.take(old)
     row.image, row.role_arn = found.model.image, found.model.role_arn
     row.instance_type, row.instance_count = found.config.instance_type, found.count
+    row.options = replace(found.chosen, tags=old.chosen.tags).as_json()
     row.config_in_use = found.config.name
     row.running_count = found.endpoint.instance_count
     row.variants = row.running_variants = as_json(found.variants)

@@ -460,6 +460,27 @@ def _priced(instance_type: str) -> str:
     return gettext("%(type)s, about %(price)s %(currency)s an hour") % told
 
 
+class HoursForm(forms.Form):
+    """When an endpoint works; else it sleeps."""
+
+    hours = forms.CharField(
+        label=_("Working hours"),
+        max_length=60,
+        required=False,
+        help_text=_(
+            "Days and times, as mon-fri 08:00-19:00 or sat,sun 22:00-06:00. Empty: it runs always."
+        ),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "mon-fri 08:00-19:00"}),
+    )
+    zone = forms.CharField(
+        label=_("Time zone"),
+        max_length=64,
+        required=False,
+        help_text=_("As Asia/Seoul. The hours are those of the clock there, in summer and winter."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
 class DriftForm(forms.Form):
     """Why what was changed outside the portal is accepted, or put back."""
 

@@ -21,6 +21,7 @@ from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
 from endpoints.options import DeploymentOptions
 from endpoints.variants import ProductionVariant, Variants
+from endpoints.working_hours import WorkingHours
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
 valid_endpoint_name = RegexValidator(
@@ -108,9 +109,8 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
 
     def starting(self) -> Self:
         """Endpoints that are wanted and do not serve yet."""
-        return self.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT).exclude(
-            old_status__in=old_words(Endpoint.SERVING)
-        )
+        wanted = self.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT, to_sleep=False)
+        return wanted.exclude(old_status__in=old_words(Endpoint.SERVING))
 
     def unfinished(self) -> Self:
         """Endpoints that are not gone: also one in service is looked at again."""
@@ -183,6 +183,7 @@ class Endpoint(OldStatus, Leased):
         DELETING = "deleting", _("Deleting")
         FAILED = "failed", _("Failed")
         DELETED_OUTSIDE = "deleted_outside", _("Deleted outside the portal")
+        ASLEEP = "asleep", _("Asleep")
         GONE = "gone", _("Gone")
         UNRECOGNIZED = "unrecognized", _("Unrecognized")  # sagemaker_status has SageMaker's word
 
@@ -211,7 +212,7 @@ class Endpoint(OldStatus, Leased):
         HOUR = "hour", _("An hour before")
 
     PORTAL_STATES = frozenset(
-        {State.REQUESTED, State.DELETED_OUTSIDE, State.GONE, State.UNRECOGNIZED}
+        {State.REQUESTED, State.DELETED_OUTSIDE, State.ASLEEP, State.GONE, State.UNRECOGNIZED}
     )
     # Still serving in all of these (BC: EndpointStatus).
     SERVING = (
@@ -316,6 +317,26 @@ class Endpoint(OldStatus, Leased):
     )
     deleted_outside_at = models.DateTimeField(
         null=True, blank=True, help_text="When it was seen that somebody deleted it in AWS."
+    )
+    hours = models.CharField(
+        max_length=60,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Its working hours, as mon-fri 08:00-19:00; outside of them it sleeps.",
+    )
+    hours_zone = models.CharField(max_length=64, blank=True, default="", db_default="")
+    to_sleep = models.BooleanField(
+        default=False, db_default=False, help_text="It is to sleep: it is in SageMaker no more."
+    )
+    sleeps_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it is to sleep; none: it has no working hours."
+    )
+    sleep_told = models.BooleanField(
+        default=False, db_default=False, help_text="It was told that it sleeps within an hour."
+    )
+    wakes_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it wakes; none: when somebody wakes it."
     )
     made_again = models.BooleanField(
         default=False,
@@ -505,7 +526,32 @@ class Endpoint(OldStatus, Leased):
     def deleted_outside(self) -> bool:
         """Whether somebody deleted it outside the portal, and nobody has decided on it yet."""
         here = self.gone_at is None and not self.tearing_down and not self.made_again
-        return here and self.state == self.State.DELETED_OUTSIDE
+        return here and not self.to_sleep and self.state == self.State.DELETED_OUTSIDE
+
+    @property
+    def working_hours(self) -> "WorkingHours | None":
+        """When it runs; None: always."""
+        return WorkingHours.parse(self.hours, self.hours_zone) if self.hours else None
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it sleeps, so that it is not in SageMaker and can be woken."""
+        return self.may_sleep and self.to_sleep and self.state == self.State.ASLEEP
+
+    @property
+    def falls_asleep(self) -> bool:
+        """Whether it is to sleep, and does not yet."""
+        return self.may_sleep and self.to_sleep and self.state != self.State.ASLEEP
+
+    @property
+    def may_sleep(self) -> bool:
+        """Whether it is neither gone nor torn down."""
+        return self.gone_at is None and not self.tearing_down
+
+    @property
+    def sleeps_soon(self) -> bool:
+        """Whether somebody was told that it sleeps within an hour."""
+        return self.may_sleep and self.sleep_told and self.sleeps_at is not None
 
     @property
     def limits(self) -> "Limits | None":
@@ -591,6 +637,8 @@ class Endpoint(OldStatus, Leased):
             return True
         if self.failure:
             return True
+        if self.to_sleep and self.wanted == self.Wanted.PRESENT:
+            return self.state == self.State.ASLEEP
         if self.update_state or self.scaling not in (self.Scaling.OFF, self.Scaling.ON):
             return False
         return self.wanted == self.Wanted.PRESENT and self.state == self.State.IN_SERVICE
@@ -598,7 +646,7 @@ class Endpoint(OldStatus, Leased):
     @property
     def may_be_changed(self) -> bool:
         """Whether it serves, so that SageMaker takes an update, and none is under way there."""
-        return self.serving and self.update_state != self.Update.ASKED
+        return self.serving and not self.to_sleep and self.update_state != self.Update.ASKED
 
     @property
     def tearing_down(self) -> bool:
@@ -650,6 +698,10 @@ class Endpoint(OldStatus, Leased):
         elif self.tearing_down:
             label = gettext("Teardown stopped") if self.failure else gettext("Being torn down")
             state = self.State.FAILED if self.failure else self.State.DELETING
+        elif self.asleep and not self.failure:
+            state, label = self.State.GONE, self.state_label
+        elif self.falls_asleep and not self.failure:
+            state, label = self.State.DELETING, gettext("Falling asleep")
         elif self.deleted_outside:
             state, label = self.State.FAILED, self.state_label
         elif stopped and state != self.State.FAILED:

@@ -7,7 +7,7 @@ storage, data transfer, CloudWatch and taxes come on top, and discounts are not 
 import functools
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from endpoints.models import Endpoint, Running
 
 #: As AWS's own calculator counts.
 HOURS_A_MONTH = 730
+_SECONDS_A_WEEK = 7 * 24 * 3600
 _OURS = Path(__file__).with_name("prices.json")
 #: Its prices are shown where a file has none of the portal's region.
 _FALLBACK_REGION = "us-east-1"
@@ -52,13 +53,23 @@ class PriceList:
         return None if None in costs or not costs else self.sum_of(costs)
 
     def of(self, endpoint: Endpoint) -> "Cost | None":
-        """What runs of an endpoint costs; None where nothing runs, or the price is not known."""
-        return self.cost_of(endpoint.running) if endpoint.has_instances else None
+        """What runs of an endpoint costs; None where nothing runs, or the price is not known.
+
+        A month of one with working hours has these alone.
+        """
+        cost = self.cost_of(endpoint.running) if endpoint.has_instances else None
+        hours = endpoint.working_hours
+        if cost is None or hours is None:
+            return cost
+        weekly = Decimal(int(hours.weekly.total_seconds()))
+        return replace(cost, hours=HOURS_A_MONTH * weekly / _SECONDS_A_WEEK)
 
     def sum_of(self, costs: Iterable["Cost | None"]) -> "Cost":
         """All of them together; None costs nothing."""
-        whole = sum((one.per_hour for one in costs if one is not None), Decimal(0))
-        return Cost(whole, self.currency)
+        known = [one for one in costs if one is not None]
+        whole = sum((one.per_hour for one in known), Decimal(0))
+        month = sum((one.per_hour * one.hours for one in known), Decimal(0))
+        return Cost(whole, self.currency, month / whole if whole else Decimal(HOURS_A_MONTH))
 
     def of_limits(self, endpoint: Endpoint) -> "tuple[Cost, Cost] | None":
         """What the fewest and the most instances cost that autoscaling may give an endpoint.
@@ -101,6 +112,8 @@ class Cost:
 
     per_hour: Decimal
     currency: str
+    #: How many hours of a month it runs.
+    hours: Decimal = Decimal(HOURS_A_MONTH)
 
     @property
     def hourly(self) -> str:
@@ -115,8 +128,8 @@ class Cost:
 
     @property
     def per_month(self) -> Decimal:
-        """The same for a month of 730 hours, to the cent."""
-        return (self.per_hour * HOURS_A_MONTH).quantize(Decimal("0.01"))
+        """The same for a month of 730 hours, or for those that it works, to the cent."""
+        return (self.per_hour * self.hours).quantize(Decimal("0.01"))
 
 
 @dataclass(frozen=True)

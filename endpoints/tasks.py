@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from endpoints import expiry, orphans, reconciler, services
+from endpoints import expiry, orphans, reconciler, services, sleeping
 
 
 # An older message is not needed: the sweep has sent another one.
@@ -22,6 +22,12 @@ def sweep() -> None:
 def sweep_ends() -> None:
     """Tell of end dates, and request the teardowns that are due; beat calls this each minute."""
     expiry.sweep()
+
+
+@shared_task
+def sweep_hours() -> None:
+    """Let endpoints sleep and wake by their working hours; beat calls this each minute."""
+    sleeping.sweep()
 
 
 @shared_task(expires=10)

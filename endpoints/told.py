@@ -34,7 +34,11 @@ def register() -> None:
 
 
 _SCALED = ["endpoint.scaled", "endpoint.not_scaled"]
-_EXPIRING = ["endpoint.expires_in_a_day", "endpoint.expires_in_an_hour"]
+_EXPIRING = [
+    "endpoint.expires_in_a_day",
+    "endpoint.expires_in_an_hour",
+    "endpoint.sleeps_in_an_hour",
+]
 _NOT_MADE = ["endpoint.update_refused", "endpoint.update_rolled_back"]
 _CHANGED = ["endpoint.updated", "endpoint.updated_variants"]
 _FAILED = [

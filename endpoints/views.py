@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -29,12 +30,14 @@ from endpoints import (
     prices,
     scaling,
     services,
+    sleeping,
     tables,
 )
 from endpoints.forms import (
     ChangeForm,
     DriftForm,
     EndDateForm,
+    HoursForm,
     NewEndpointForm,
     ScalingForm,
     TeardownForm,
@@ -522,6 +525,66 @@ def postpone(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, " ".join(error.messages))
     else:
         messages.success(request, _("The end date is a day later."))
+    return redirect(endpoint)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@_may_create
+def hours(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give an endpoint working hours, other ones, or none."""
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    if not endpoint.may_sleep:
+        return redirect(endpoint)
+    zone = endpoint.hours_zone or timezone.get_current_timezone_name()
+    form = HoursForm(
+        request.POST if request.method == "POST" else None,
+        initial={"hours": endpoint.hours, "zone": zone},
+    )
+    if form.is_valid():
+        told = form.cleaned_data
+        try:
+            sleeping.set_hours(endpoint=endpoint, actor=actor(request), **told)
+        except ValidationError as error:
+            form.add_error(None, error)
+        except services.ChangeNotAllowed as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            return redirect(endpoint)
+    context = {"form": form, "endpoint": endpoint}
+    return render(request, "endpoints/hours.html", context, status=400 if form.errors else 200)
+
+
+@require_POST
+@_may_create
+def sleep(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let an endpoint sleep now."""
+    return _act(request, pk, sleeping.sleep_now, _("The endpoint falls asleep."))
+
+
+@require_POST
+@_may_create
+def wake(request: HttpRequest, pk: int) -> HttpResponse:
+    """Wake an endpoint now."""
+    return _act(request, pk, sleeping.wake_now, _("The endpoint wakes. That takes some minutes."))
+
+
+@require_POST
+@_may_create
+def stay_awake(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let an endpoint sleep two hours later this once."""
+    return _act(request, pk, sleeping.stay_awake, _("The endpoint sleeps two hours later."))
+
+
+def _act(request: HttpRequest, pk: int, act: Callable[..., Endpoint], done: str) -> HttpResponse:
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    try:
+        act(endpoint=endpoint, actor=actor(request))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    except services.ChangeNotAllowed as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, done)
     return redirect(endpoint)
 
 

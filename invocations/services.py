@@ -22,6 +22,7 @@ from django.contrib.auth.models import User
 from core import clock, errors
 from core.lease import LeaseLost
 from core.sentences import Sentence, phrase
+from endpoints.end_dates import in_words
 from endpoints.models import Endpoint
 from invocations import answers, pictures_kept, recording, runtime
 from invocations.models import Invocation, Picture
@@ -202,6 +203,20 @@ def _too_many() -> CallRefused:
 
 def check_possible(endpoint: Endpoint, version: Version, variant: str = "") -> None:
     """Raise CallRefused where the endpoint does not serve this version, by this variant, now."""
+    if endpoint.asleep:
+        moment = endpoint.wakes_at
+        until = (
+            phrase("until %(at)s", at=in_words(moment)) if moment else phrase("until it is woken")
+        )
+        raise CallRefused(
+            phrase(
+                "The endpoint %(name)s is asleep %(until)s. Wake it on its page, or choose another "
+                "endpoint.",
+                name=endpoint.name,
+                until=until,
+            ),
+            "endpoint-not-in-service",
+        )
     if not endpoint.serving:
         raise CallRefused(
             phrase(

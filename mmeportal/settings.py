@@ -282,6 +282,7 @@ CELERY_BEAT_SCHEDULE = {
     "clear-notices": {"task": "notices.tasks.clear", "schedule": 3600.0},
     "sweep-endpoints": {"task": "endpoints.tasks.sweep", "schedule": 2.0},
     "sweep-ends": {"task": "endpoints.tasks.sweep_ends", "schedule": 60.0},
+    "sweep-hours": {"task": "endpoints.tasks.sweep_hours", "schedule": 60.0},
     "sweep-orphans": {"task": "endpoints.tasks.sweep_orphans", "schedule": 5.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
     "sweep-pictures": {"task": "invocations.tasks.sweep_objects", "schedule": 3600.0},

@@ -34,10 +34,12 @@ def advance(endpoint_id: int) -> bool:
         return False
     run = Run(endpoint)
     try:
-        if run.endpoint.wanted == Endpoint.Wanted.PRESENT:
-            _create_missing(run)
-        else:
+        if run.endpoint.wanted == Endpoint.Wanted.ABSENT:
             _delete_all(run)
+        elif run.endpoint.to_sleep and not run.endpoint.update_state:
+            _fall_asleep(run)
+        else:
+            _create_missing(run)
     except LeaseLost:
         logger.info("endpoint %s: the lease was lost before anything was changed", run.endpoint)
         run.check_in = AT_ONCE
@@ -209,6 +211,29 @@ def _delete_one(run: Run, kind: ResourceKind) -> bool:
         return False
     run.delete(kind)
     return True
+
+
+def _fall_asleep(run: Run) -> None:
+    """Delete the endpoint alone: its config and its model stay, so that waking makes it again.
+
+    A change that is under way is finished before. The deletion is asked for once even where the
+    read found nothing, as in a teardown.
+    """
+    if run.endpoint.scaling not in (Endpoint.Scaling.OFF, Endpoint.Scaling.PAUSED):
+        run.stop_scaling()
+        run.hint = _STOPPING
+        return
+    if run.state(ENDPOINT) != Resource.State.GONE:
+        found = run.look(ENDPOINT)
+        if found and found.in_progress:
+            deleting = found.state == Resource.State.DELETING
+            run.wait(_STOPPING if deleting else _deleted_later(found.status))
+            return
+        if found or run.state(ENDPOINT) != Resource.State.DELETING:
+            run.delete(ENDPOINT)
+            run.hint = _STOPPING
+            return
+    run.fallen_asleep()
 
 
 def _delete_all(run: Run) -> None:

@@ -233,11 +233,27 @@ class Run:
             self.seen.add(ENDPOINT)
         endpoint.state, endpoint.sagemaker_status = Endpoint.State.DELETED_OUTSIDE, ""
         endpoint.config_in_use, endpoint.running_count = "", None
+        endpoint.running_variants = None
         endpoint.deleted_outside_at = endpoint.deleted_outside_at or now
         facts = {"name": endpoint.name}
         gone = NewEvent("endpoint.deleted_outside", facts, Event.Level.WARNING)
         self.stop(gone, _TO_DECIDE)
         self.check_in = WHEN_SETTLED
+
+    def fallen_asleep(self) -> None:
+        """The endpoint is gone, as it was wanted: it sleeps until it is made again."""
+        row, endpoint = self.resources[ENDPOINT.key], self.endpoint
+        if row.state != Resource.State.GONE:
+            row.state, row.sagemaker_status = Resource.State.GONE, ""
+            row.changed_at = row.gone_at = clock.now()
+            self.seen.add(ENDPOINT)
+        if endpoint.state != Endpoint.State.ASLEEP:
+            facts = {"name": endpoint.name}
+            self.events.append(NewEvent("endpoint.asleep", facts, Event.Level.SUCCESS))
+        endpoint.state, endpoint.sagemaker_status = Endpoint.State.ASLEEP, ""
+        endpoint.config_in_use, endpoint.running_count = "", None
+        endpoint.running_variants, endpoint.deleted_outside_at = None, None
+        self.check_in = WHEN_STOPPED
 
     def is_there(self) -> None:
         """The endpoint exists, so that it is neither deleted nor to be made again."""
@@ -542,7 +558,11 @@ class Run:
         Raises LeaseLost where another worker acts on the endpoint by now, or where its user wants
         something else.
         """
-        same = Endpoint.objects.filter(wanted=self.endpoint.wanted, revision=self.revision)
+        same = Endpoint.objects.filter(
+            wanted=self.endpoint.wanted,
+            revision=self.revision,
+            to_sleep=self.endpoint.to_sleep,
+        )
         same.renew(self.endpoint, lease=LEASE)
 
     def keep(self, kind: ResourceKind, because: NewEvent | None = None) -> None:

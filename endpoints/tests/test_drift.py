@@ -304,7 +304,7 @@ def test_the_teardown_of_one_that_was_deleted_outside(
     assert account.empty
 
 
-# --- the doors
+# --- pages and API
 
 
 def test_the_pages_say_it_and_have_both_buttons(

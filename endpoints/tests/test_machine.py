@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 )
 
 from core import clock, errors
-from endpoints import adopting, drift, orphans, reconciler, scaling, services
+from endpoints import adopting, drift, images, orphans, reconciler, scaling, services
 from endpoints.limits import Limits
 from endpoints.models import Endpoint, Orphan, OrphanLook, Resource, Revision
 from endpoints.services import SettingsChange
@@ -40,7 +40,8 @@ PHASES = (Phase.generate, Phase.shrink) if LONG else (Phase.generate,)
 STEPS = 80
 NAMES = ("demo", "other")
 TYPES = ("ml.m5.large", "ml.m5.xlarge")
-IMAGES = ("image:1", "image:2")
+REGISTRY = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com"
+IMAGES = (f"{REGISTRY}/image:1", f"{REGISTRY}/image:2")
 #: What goes wrong in one step of the reconciler.
 FAULTS = (
     "",
@@ -107,6 +108,7 @@ class Machine(RuleBasedStateMachine):
         self.account.install(self.patch)
         self.outside: list[str] = []
         self.patch.setattr(clock, "now", self._tick)
+        self.patch.setattr(images, "chosen", lambda image: images.ChosenImage(image, ""))
         # Without one that serves, few sequences come to anything.
         services.create_endpoint(name=NAMES[0], instance_type=TYPES[0], actor=None)
         self.quiet_steps(8)

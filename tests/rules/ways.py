@@ -163,6 +163,14 @@ WAYS: dict[str, Ways] = {
     "endpoints_preview_scaling": Ways(
         "endpoint scale", "endpoints:scaling", "endpoints.md#Autoscaling"
     ),
+    "endpoints_set_hours": Ways(
+        "endpoint schedule", "endpoints:hours", "endpoints.md#Working hours"
+    ),
+    "endpoints_sleep": Ways("endpoint sleep", "endpoints:sleep", "endpoints.md#Working hours"),
+    "endpoints_wake": Ways("endpoint wake", "endpoints:wake", "endpoints.md#Working hours"),
+    "endpoints_stay_awake": Ways(
+        "endpoint stay-awake", "endpoints:stay-awake", "endpoints.md#Working hours"
+    ),
     "endpoints_accept": Ways(
         "endpoint accept", "endpoints:accept", "endpoints.md#Changed outside the portal"
     ),

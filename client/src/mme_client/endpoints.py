@@ -263,6 +263,40 @@ class Endpoints(Noun):
         answer = self._transport.call("POST", f"/endpoints/{part(name)}/postpone")
         return Endpoint.of(answer.document(), self._portal)
 
+    def set_hours(self, name: str, hours: str, *, zone: str = "") -> Endpoint:
+        """Give it working hours, as ``mon-fri 08:00-19:00`` in ``Asia/Seoul``, or with "" none.
+
+        Outside of them it sleeps; the portal tells of it an hour before.
+        """
+        path, document = f"/endpoints/{part(name)}/hours", {"hours": hours, "zone": zone}
+        answer = self._transport.call("PUT", path, document=document)
+        return Endpoint.of(answer.document(), self._portal)
+
+    def sleep(self, name: str) -> Endpoint:
+        """Let it sleep now; ``wait_asleep`` of what this gives waits until it does."""
+        answer = self._transport.call("POST", f"/endpoints/{part(name)}/sleep")
+        return Endpoint.of(answer.document(), self._portal)
+
+    def wake(self, name: str) -> Endpoint:
+        """Wake it now; ``.wait()`` of what this gives waits until it serves."""
+        answer = self._transport.call("POST", f"/endpoints/{part(name)}/wake")
+        return Endpoint.of(answer.document(), self._portal)
+
+    def stay_awake(self, name: str) -> Endpoint:
+        """Let it sleep two hours later this once; without working hours refused: ``conflict``."""
+        answer = self._transport.call("POST", f"/endpoints/{part(name)}/awake")
+        return Endpoint.of(answer.document(), self._portal)
+
+    def wait_asleep(self, endpoint: Endpoint, *, timeout: float | None = None) -> Endpoint:
+        """Wait until it sleeps. Raises EndpointFailed where something else came of it."""
+        now = endpoint
+        with self._transport.within(timeout):
+            while not now.settled:
+                now = self.get(endpoint.name, wait=WAIT_S)
+        if now.state != "asleep" or now.failure:
+            raise errors.EndpointFailed(now)
+        return now
+
     def accept(self, name: str, *, reason: str = "") -> Endpoint:
         """Want what somebody changed outside the portal; of one that was deleted, its end.
 

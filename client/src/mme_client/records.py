@@ -864,6 +864,10 @@ class Endpoint(Record):
     hint: str | None
     hint_code: str | None
     changed_outside: bool
+    hours: str
+    hours_zone: str
+    sleeps_at: datetime | None
+    wakes_at: datetime | None
     deleted_outside_at: datetime | None
     cost: Cost | None
     scaling: Scaling | None

@@ -1438,6 +1438,81 @@ def endpoint_postpone(
 
 
 @_command(
+    changing, "schedule", _("Give it working hours, outside of which it sleeps; or none."),
+    "mme endpoint schedule demo --hours 'mon-fri 08:00-19:00' --zone Asia/Seoul",
+    "mme endpoint schedule demo --clear",
+)  # fmt: skip
+def endpoint_schedule(
+    name: EndpointName,
+    hours: Annotated[
+        str | None,
+        typer.Option(
+            "--hours", metavar="TEXT", help=_("As 'mon-fri 08:00-19:00'."), show_default=False
+        ),
+    ] = None,
+    zone: Annotated[
+        str,
+        typer.Option(
+            "--zone", metavar="ZONE", help=_("Their time zone, as Asia/Seoul."), show_default=False
+        ),
+    ] = "",
+    clear: Annotated[bool, typer.Option("--clear", help=_("It works always."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import sleeping
+
+    sleeping.schedule(
+        name, hours=hours, zone=zone, clear=clear, json=json, quiet=quiet, timeout=timeout
+    )
+
+
+@_command(
+    changing, "sleep", _("Let it sleep now: no instance runs; its configuration stays."),
+    "mme endpoint sleep demo --wait",
+)  # fmt: skip
+def endpoint_sleep(
+    name: EndpointName,
+    wait: UntilSo = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import sleeping
+
+    sleeping.sleep(name, wait=wait, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    changing, "wake", _("Wake it now: it is made again under its name."),
+    "mme endpoint wake demo --wait",
+)  # fmt: skip
+def endpoint_wake(
+    name: EndpointName,
+    wait: UntilSo = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import sleeping
+
+    sleeping.wake(name, wait=wait, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    changing, "stay-awake", _("Let it sleep two hours later this once."),
+    "mme endpoint stay-awake demo",
+)  # fmt: skip
+def endpoint_stay_awake(
+    name: EndpointName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import sleeping
+
+    sleeping.stay_awake(name, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
     changing, "accept", _("Want what somebody changed or deleted outside the portal."),
     "mme endpoint accept demo --reason 'load test' --wait",
 )  # fmt: skip

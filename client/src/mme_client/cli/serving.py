@@ -320,6 +320,7 @@ def _state(state: str) -> str:
         "deleting": _("deleting"),
         "failed": _("failed"),
         "deleted_outside": _("deleted_outside"),
+        "asleep": _("asleep"),
         "gone": _("gone"),
         "kept": _("kept"),
     }.get(state, state)
@@ -400,6 +401,9 @@ def _show(terminal: Terminal, endpoint: Endpoint) -> None:
             (_("costs"), planning.told(endpoint.cost) if endpoint.cost else ""),
             (_("autoscaling"), scaling.told(endpoint.scaling) if endpoint.scaling else ""),
             (_("last call"), at(endpoint.last_call_at)),
+            (_("working hours"), f"{endpoint.hours} {endpoint.hours_zone}".strip()),
+            (_("sleeps"), at(endpoint.sleeps_at)),
+            (_("wakes"), at(endpoint.wakes_at)),
             (_("ends"), at(endpoint.expires_at)),
             (_("store"), endpoint.store),
             (_("image"), endpoint.image),
