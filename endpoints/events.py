@@ -33,7 +33,7 @@ TEMPLATES: Final = {
         "%(instance_type)s."
     ),
     "endpoint.updated_variants": _(
-        "The endpoint %(name)s serves revision %(revision)s: %(running)s."
+        "The endpoint %(name)s serves revision %(revision)s: %(variants)s."
     ),
     "endpoint.update_refused": _(
         "Revision %(revision)s of the endpoint %(name)s was refused. It serves as before. "

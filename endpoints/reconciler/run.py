@@ -444,7 +444,7 @@ class Run:
         code, facts = "endpoint.updated", {**self._revision(), **size_of(endpoint)}
         if endpoint.requested.variants:
             code = "endpoint.updated_variants"
-            facts = {**self._revision(), "running": str(endpoint.requested)}
+            facts = {**self._revision(), "variants": str(endpoint.requested)}
         self._end_update(NewEvent(code, facts, Event.Level.SUCCESS))
 
     def scale(self) -> None:
