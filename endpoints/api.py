@@ -25,6 +25,7 @@ from endpoints import (
     drift,
     expiry,
     planning,
+    policies,
     presets,
     prices,
     scaling,
@@ -60,6 +61,7 @@ ScalingState = Annotated[str, OneOf(Endpoint.Scaling)]
 ResourceState = Annotated[str, OneOf(Resource.State)]
 Wanted = Annotated[str, OneOf(Endpoint.Wanted)]
 ResourceKind = Annotated[str, OneOf(Resource.Kind)]
+PolicyChoice = Annotated[str, OneOf(policies.PolicyKind)]
 RevisionState = Annotated[str, OneOf(Revision.State)]
 # untranslated: OpenAPI is in English
 _INSTEAD = "All that it is to have, two at most; in place of a type and a number of instances."
@@ -115,6 +117,15 @@ class ResourceOut(Schema):
     state: ResourceState
 
 
+class PolicyOut(Schema):
+    """How SageMaker was to make a change."""
+
+    kind: PolicyChoice
+    percent: int
+    wait_s: int
+    alarms: list[str]
+
+
 class RefusedChangeOut(Schema):
     """A change that SageMaker refused or rolled back; the endpoint serves as before."""
 
@@ -152,6 +163,7 @@ class RevisionOut(Schema):
     role_arn: str
     options: OptionsOut
     reason: str
+    policy: PolicyOut | None = Field(description="null: all calls moved at once.")
     back_to: int | None = Field(description="The revision that it goes back to.")
     accepted_outside: bool = Field(
         description="Somebody made it outside the portal, and it was accepted here."
@@ -265,6 +277,22 @@ class OptionsIn(Input):
     )
 
 
+class PolicyIn(Input):
+    """How SageMaker is to make a change that needs another configuration."""
+
+    kind: PolicyChoice
+    percent: int = Field(
+        0, ge=0, le=50, description="The share of the canary, of a step or of a batch."
+    )
+    wait_s: int = Field(
+        0, ge=0, le=policies.LONGEST_WAIT_S, description="Seconds to watch after each step."
+    )
+    alarms: list[str] = Field(
+        [], max_length=policies.MOST_ALARMS,
+        description="Names of CloudWatch's alarms: one in ALARM sends all calls back.",
+    )  # fmt: skip
+
+
 class EndpointIn(Input):
     """What endpoint to create; the rest is preset."""
 
@@ -327,6 +355,7 @@ class EndpointChange(Input):
     )
     options: OptionsIn | None = None
     owner: str | None = Field(None, min_length=1, max_length=150, description="A user's name.")
+    policy: PolicyIn | None = Field(None, description="null: all calls move at once.")
     reason: str = _REASON
 
 
@@ -494,6 +523,7 @@ def _change(body: EndpointChange) -> services.SettingsChange:
         instance_count=body.instance_count,
         variants=_asked_variants(body.variants),
         image=body.image,
+        policy=_policy(body.policy),
         reason=body.reason,
         options=body.options.dict(exclude_unset=True) if body.options else None,
         owner=body.owner,
@@ -877,6 +907,12 @@ def _changed(request: HttpRequest, name: str, change: services.SettingsChange) -
     return Status(202, _tagged(request, _endpoint(name)))
 
 
+def _policy(given: PolicyIn | None) -> policies.DeploymentPolicy | None:
+    if given is None:
+        return None
+    return policies.DeploymentPolicy(given.kind, given.percent, given.wait_s, tuple(given.alarms))
+
+
 def _asked_variants(given: list[VariantIn] | None) -> variants.Variants | None:
     if given is None:
         return None
@@ -1052,6 +1088,7 @@ def _revision(row: Revision) -> dict[str, Any]:
         "role_arn": row.role_arn,
         "options": _options(row.chosen),
         "reason": row.reason,
+        "policy": row.policy,
         "back_to": row.back_to,
         "accepted_outside": row.accepted,
         "failure": str(said) if row.failure else None,

@@ -25,6 +25,9 @@ TEMPLATES: Final = {
         "Requested to change the endpoint %(name)s from %(before)s to %(after)s (revision "
         "%(revision)s): %(reason)s"
     ),
+    "endpoint.update_by_policy": _(
+        "The endpoint %(name)s is moved to its next revision by a policy: %(policy)s."
+    ),
     "endpoint.update_withdrawn": _(
         "Withdrew the change of the endpoint %(name)s. It goes on with revision %(revision)s."
     ),

@@ -21,6 +21,7 @@ from endpoints.models import (
     valid_instance_count,
 )
 from endpoints.options import DeploymentOptions
+from endpoints.policies import LONGEST_WAIT_S, SHARES, DeploymentPolicy, PolicyKind
 from endpoints.scaling import HIGHEST_TARGET, LONGEST_COOLDOWN_S
 from endpoints.variants import ALONE, HIGHEST_WEIGHT, ProductionVariant, Variants, is_plain
 
@@ -402,6 +403,29 @@ class ChangeForm(NewEndpointForm):
     name = None  # type: ignore[assignment]
     expires_at = None  # type: ignore[assignment]
 
+    policy = forms.ChoiceField(
+        label=_("How the calls move"),
+        choices=PolicyKind.choices,
+        initial=PolicyKind.AT_ONCE,
+        required=False,
+    )
+    percent = forms.IntegerField(
+        label=_("Share in percent"), min_value=0, max_value=50, initial=10, required=False
+    )
+    wait_s = forms.IntegerField(
+        label=_("Watched after each step, in seconds"),
+        min_value=0,
+        max_value=LONGEST_WAIT_S,
+        initial=0,
+        required=False,
+    )
+    alarms = forms.CharField(
+        label=_("Alarms that go back"),
+        max_length=2000,
+        required=False,
+        help_text=_("Names of alarms in CloudWatch, with commas between. Empty: none."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
     remaining = forms.ChoiceField(
         label=_("Variants"),
         required=False,
@@ -438,6 +462,25 @@ class ChangeForm(NewEndpointForm):
         """Keep what was chosen of the variants that there are."""
         remaining = told.pop("remaining", "")
         told["variants"] = tuple(one for one in rows if remaining in ("", one.name))
+
+    @property
+    def by_policy(self) -> DeploymentPolicy | None:
+        """How SageMaker is to make it, of a valid form; None: at once, and unwatched."""
+        told = self.cleaned_data
+        names = tuple(filter(None, (one.strip() for one in told["alarms"].split(","))))
+        kind, wait = told["policy"] or PolicyKind.AT_ONCE, told["wait_s"] or 0
+        if kind == PolicyKind.AT_ONCE and not (names or wait):
+            return None
+        share = told["percent"] or 0 if kind in SHARES else 0
+        return DeploymentPolicy(kind, share, wait, names)
+
+    @property
+    def policy_open(self) -> bool:
+        """Whether something is chosen, or wrong, of how it is made."""
+        names = ("policy", "percent", "wait_s", "alarms")
+        return self.is_bound and any(
+            name in self.errors or name in self.changed_data for name in names
+        )
 
     @staticmethod
     def presets(size: Running) -> dict[str, Any]:

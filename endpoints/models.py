@@ -16,10 +16,11 @@ from django.utils.translation import gettext_lazy as _
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
-from endpoints import last_calls, variants
+from endpoints import last_calls, policies, variants
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
 from endpoints.options import DeploymentOptions
+from endpoints.policies import DeploymentPolicy
 from endpoints.variants import ProductionVariant, Variants
 from endpoints.working_hours import WorkingHours
 
@@ -257,6 +258,11 @@ class Endpoint(OldStatus, Leased):
     config_count = models.PositiveIntegerField(
         null=True, blank=True, help_text="What the config says, where the count alone was changed."
     )
+    policy = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="How SageMaker is to make the change (endpoints/policies.py); none: at once.",
+    )
     config_variants = models.JSONField(
         null=True,
         blank=True,
@@ -491,6 +497,11 @@ class Endpoint(OldStatus, Leased):
         if self.config_count is None or self.variants is not None:
             return self.requested
         return Running(self.config_count, self.instance_type)
+
+    @property
+    def deployed_by(self) -> "DeploymentPolicy | None":
+        """How SageMaker is to make the change that is wanted; None: at once."""
+        return policies.from_json(self.policy)
 
     @property
     def running(self) -> "Running":
@@ -734,7 +745,7 @@ class Revision(models.Model):
     # With these, what an endpoint's row takes over from a revision.
     NAMES = (
         *("model_revision", "config_revision", "config_count", "config_variants"),
-        *("model_given", "config_given"),
+        *("model_given", "config_given", "policy"),
     )
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="revisions")
@@ -750,6 +761,7 @@ class Revision(models.Model):
     config_revision = models.PositiveIntegerField(null=True, blank=True)
     config_count = models.PositiveIntegerField(null=True, blank=True)
     config_variants = models.JSONField(null=True, blank=True)
+    policy = models.JSONField(null=True, blank=True)
     model_given = models.CharField(max_length=63, blank=True, default="", db_default="")
     config_given = models.CharField(max_length=63, blank=True, default="", db_default="")
     back_to = models.PositiveIntegerField(
@@ -791,6 +803,11 @@ class Revision(models.Model):
     def chosen(self) -> DeploymentOptions:
         """What else was chosen."""
         return DeploymentOptions.of(self.options)
+
+    @property
+    def deployed_by(self) -> "DeploymentPolicy | None":
+        """How SageMaker was to make it; None: at once."""
+        return policies.from_json(self.policy)
 
     @property
     def failure_said(self) -> Sentence:

@@ -17,6 +17,7 @@ from django.conf import settings
 from core import aws, errors
 from core.sentences import Sentence, phrase
 from endpoints.options import PRESET, DeploymentOptions
+from endpoints.policies import DeploymentPolicy
 from endpoints.variants import ALONE, ProductionVariant, Variants, count_of, is_plain, types_of
 
 #: The tag of all that the portal creates: the name of the endpoint that it belongs to.
@@ -523,14 +524,23 @@ def _extras(answer: Mapping[str, Any], known: set[str]) -> tuple[str, ...]:
     return tuple(sorted(given - known - {"ResponseMetadata", "DeploymentRecommendation"}))
 
 
-def update_call(*, name: str, config_name: str, retain: bool = False) -> Call:
+def update_call(
+    *,
+    name: str,
+    config_name: str,
+    retain: bool = False,
+    policy: DeploymentPolicy | None = None,
+) -> Call:
     """The call that moves an endpoint to another config; it serves meanwhile.
 
     API: UpdateEndpoint. Counts become those of the new config, or with ``retain`` stay as they are.
+    Without a ``policy`` all calls move at once.
     """
     arguments: dict[str, Any] = {"EndpointName": name, "EndpointConfigName": config_name}
     if retain:
         arguments["RetainAllVariantProperties"] = True
+    if policy is not None:
+        arguments["DeploymentConfig"] = policy.config
     return Call("update_endpoint", arguments)
 
 
@@ -554,13 +564,19 @@ def count_call(*, name: str, count: int, variants: Variants = ()) -> Call:
     )
 
 
-def update_endpoint(*, name: str, config_name: str, retain: bool = False) -> None:
+def update_endpoint(
+    *,
+    name: str,
+    config_name: str,
+    retain: bool = False,
+    policy: DeploymentPolicy | None = None,
+) -> None:
     """Make the `update_call`: the change begins.
 
     Raises Busy while something else is under way; NotFound where the config cannot be seen (yet).
     """
     with _translated(phrase("updating the endpoint %(name)s", name=name)):
-        update_call(name=name, config_name=config_name, retain=retain).make()
+        update_call(name=name, config_name=config_name, retain=retain, policy=policy).make()
 
 
 def set_count(*, name: str, count: int, variants: Variants = ()) -> None:

@@ -13,13 +13,14 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
+from activity.codes import Scalar
 from activity.models import Event
 from activity.services import record
 from core import clock, errors
 from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.sentences import phrase
-from endpoints import end_dates, images, sagemaker
+from endpoints import end_dates, images, policies, sagemaker
 from endpoints import options as options_rules
 from endpoints.events import size_of
 from endpoints.limits import Limits
@@ -33,6 +34,7 @@ from endpoints.models import (
     valid_instance_count,
 )
 from endpoints.options import PRESET, DeploymentOptions
+from endpoints.policies import DeploymentPolicy
 from endpoints.variants import (
     ALONE,
     ProductionVariant,
@@ -325,6 +327,8 @@ class SettingsChange:
     variants: Variants | None = None
     #: Other weights of the variants that it has, by their names.
     weights: Mapping[str, float] | None = None
+    #: How SageMaker is to make it; None: at once.
+    policy: DeploymentPolicy | None = None
     reason: str = ""
     back_to: int | None = None
     options: DeploymentOptions | Mapping[str, Any] | None = None
@@ -432,6 +436,11 @@ def _request_change(
         )
         return row
     _want(row, old, wanted)
+    row.policy = None
+    if change.policy is not None:
+        same_config = row.config_count is not None
+        policies.check(change.policy, old.size.parts, parts, same_config=same_config)
+        row.policy = change.policy.as_json()
     _check_fields(row)
     write_resources(row, old)
     go_on(row, Endpoint.Update.WANTED)
@@ -449,6 +458,9 @@ def _request_change(
             **({"reason": change.reason} if change.reason else {}),
         },
     )
+    if change.policy is not None:
+        facts: dict[str, Scalar] = {"name": row.name, "policy": change.policy.said}
+        record(action="endpoint.update_by_policy", subject=row, actor=actor, parameters=facts)
     return row
 
 

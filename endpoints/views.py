@@ -370,6 +370,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         wanted = services.SettingsChange(
             variants=told["variants"],
             image=told["image"] or None,
+            policy=form.by_policy,
             reason=told["reason"],
             options=form.options,
             owner=told["owner"] or None,

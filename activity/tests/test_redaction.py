@@ -141,6 +141,7 @@ def test_every_column_of_free_text_is_known() -> None:
         "invocations.Experiment.targets", "invocations.Experiment.progress",
         "invocations.Warming.targets",
         "endpoints.Endpoint.scaling_told", "endpoints.Endpoint.variants",
+        "endpoints.Endpoint.policy", "endpoints.Revision.policy",
         "endpoints.Endpoint.config_variants", "endpoints.Endpoint.running_variants",
         "endpoints.Resource.variants",
         "endpoints.Revision.variants", "endpoints.Revision.config_variants",

@@ -57,6 +57,7 @@ def test_variants_are_asked_for(mme: Mme, fake: FakePortal) -> None:
     [
         (("deploy", "demo", "--variant", "large"), "NAME=TYPE:COUNT:WEIGHT, not large"),
         (("endpoint", "update", "demo", "--variant", "a=ml.m5.large:x"), "not a=ml.m5.large:x"),
+        (("endpoint", "update", "demo", "--type", "t", "--policy", "slow"), "canary:10%:300s"),
         (("endpoint", "weights", "demo", "large"), "NAME=NUMBER, not large"),
         (("endpoint", "weights", "demo", "large=-1"), "not large=-1"),
     ],
@@ -68,6 +69,17 @@ def test_what_is_written_otherwise_is_refused(
     assert ran.code == 2
     assert said in ran.err
     assert not fake.requests
+
+
+def test_a_change_is_made_by_a_policy(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(202, document=TWO)]
+    given = ("--policy", "canary:10%:300s", "--alarm", "errors")
+    change = ("endpoint", "update", "demo", "--type", "ml.m5.xlarge")
+    assert mme(*change, *given, url=fake.url, token="t").code == 0
+    assert json.loads(fake.requests[0].body) == {
+        "instance_type": "ml.m5.xlarge",
+        "policy": {"kind": "canary", "percent": 10, "wait_s": 300, "alarms": ["errors"]},
+    }
 
 
 def test_a_call_names_the_variant_that_is_to_answer(

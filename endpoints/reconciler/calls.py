@@ -2,7 +2,7 @@
 
 from endpoints import autoscaling, sagemaker
 from endpoints.models import Endpoint, Resource
-from endpoints.reconciler.kinds import CONFIG, KINDS, MODEL, wanted_counts
+from endpoints.reconciler.kinds import CONFIG, KINDS, MODEL, how_to_update, wanted_counts
 from endpoints.sagemaker import Call
 
 _DEREGISTER = "DeregisterScalableTarget"
@@ -35,7 +35,7 @@ def change_calls(endpoint: Endpoint) -> tuple[list[Call], list[Call]]:
             update = sagemaker.update_call(
                 name=endpoint.name,
                 config_name=endpoint.config_name,
-                retain=endpoint.limits is not None,
+                **how_to_update(endpoint),
             )
             calls.append(update)
         calls += tag_changes(endpoint)

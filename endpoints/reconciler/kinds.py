@@ -314,3 +314,11 @@ def wanted_counts(endpoint: Endpoint) -> dict[str, Any]:
     if rows := endpoint.requested.variants:
         wanted["variants"] = rows
     return wanted
+
+
+def how_to_update(endpoint: Endpoint) -> dict[str, Any]:
+    """How it is to be moved to another config."""
+    wanted: dict[str, Any] = {"retain": endpoint.limits is not None}
+    if policy := endpoint.deployed_by:
+        wanted["policy"] = policy
+    return wanted

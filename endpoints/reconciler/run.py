@@ -415,7 +415,7 @@ class Run:
             sagemaker.update_endpoint(
                 name=endpoint.name,
                 config_name=endpoint.config_name,
-                retain=endpoint.limits is not None,
+                **kinds.how_to_update(endpoint),
             )
         self.note(ENDPOINT, Resource.State.UPDATING)
         endpoint.update_state, endpoint.update_asked_at = Endpoint.Update.ASKED, clock.now()

@@ -12,6 +12,7 @@ from core import errors
 from endpoints import autoscaling, ecr, quotas, sagemaker
 from endpoints.limits import Limits
 from endpoints.options import PRESET, DeploymentOptions
+from endpoints.policies import DeploymentPolicy
 from endpoints.variants import ALONE, Variants, count_of
 
 #: An image other than that of the settings.
@@ -47,6 +48,7 @@ class Account:
         self.modified: dict[str, datetime] = {}  # where it is not the creation
         self.targets: dict[str, Limits] = {}  # what is scaled
         self.policies: dict[str, Limits] = {}
+        self.policy: DeploymentPolicy | None = None  # that of the last update
         self.scaled_variants: dict[str, str] = {}
         self.activities: dict[str, list[autoscaling.Activity]] = {}
         self.quotas: dict[str, int] | None = None  # by instance type
@@ -228,7 +230,15 @@ class Account:
         self.endpoints[name] = endpoint
         return endpoint
 
-    def _update_endpoint(self, *, name: str, config_name: str, retain: bool = False) -> None:
+    def _update_endpoint(
+        self,
+        *,
+        name: str,
+        config_name: str,
+        retain: bool = False,
+        policy: DeploymentPolicy | None = None,
+    ) -> None:
+        self.policy = policy
         if config_name not in self.configs or config_name in self.unseen:
             raise errors.NotFound(config_name)
         before = self.configs.get(self._get(self.endpoints, name).config_name)

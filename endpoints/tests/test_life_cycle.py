@@ -1,5 +1,6 @@
 """The whole life of an endpoint against a real localaws, with the portal's own boto3 clients."""
 
+import contextlib
 import threading
 import time
 from dataclasses import replace
@@ -14,6 +15,7 @@ from core import aws, errors
 from endpoints import adopting, drift, orphans, reconciler, sagemaker, scaling, services
 from endpoints.limits import Limits
 from endpoints.models import Endpoint, Orphan, OrphanLook, Revision, Running
+from endpoints.policies import DeploymentPolicy
 from endpoints.reconciler import run
 from endpoints.tests.account import OTHER_IMAGE
 from endpoints.tests.conftest import step_until
@@ -123,11 +125,13 @@ def test_two_variants_share_calls_by_weights_that_move(hosting, store):
     endpoint = step_until(endpoint, lambda row: row.settled and row.serving)
 
     def takes(variant=""):
-        answer = runtime.invoke(
-            endpoint_name="shared", target_model="quick_v1.tar.gz", body=b"x",
-            content_type="image/png", variant=variant,
-        )  # fmt: skip
-        return answer.variant
+        while True:
+            with contextlib.suppress(errors.NotReady):
+                answer = runtime.invoke(
+                    endpoint_name="shared", target_model="quick_v1.tar.gz", body=b"x",
+                    content_type="image/png", variant=variant,
+                )  # fmt: skip
+                return answer.variant
 
     assert {takes() for _ in range(5)} == {"large"}
     assert takes("small") == "small"
@@ -144,6 +148,41 @@ def test_two_variants_share_calls_by_weights_that_move(hosting, store):
     assert endpoint.running.variants == (replace(rows[1], weight=1),)
     with pytest.raises(errors.Invalid):
         takes("large")
+    tear_down(endpoint)
+    assert left(hosting) == ([], [], [])
+
+
+def test_an_alarm_sends_a_deployment_by_policy_back(hosting, store):
+    endpoint = step_until(create("careful"), lambda row: row.settled and row.serving)
+    alarm, cloudwatch = "careful-errors", hosting.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName=alarm, Namespace="AWS/SageMaker", MetricName="Invocation5XXErrors",
+        Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )  # fmt: skip
+
+    def set_alarm(state):
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue=state, StateReason="a test")
+
+    def is_back(row):
+        set_alarm("ALARM")  # again, as each minute gives it its own state
+        return row.settled
+
+    def is_made(row):
+        hosting.admin("clock", "PUT", {"ahead": 3600})  # again, as the canary begins at some time
+        return row.settled
+
+    policy = DeploymentPolicy("canary", 50, 3600, (alarm,))
+    change = services.SettingsChange(instance_type="ml.m5.xlarge", policy=policy)
+    endpoint = services.request_change(endpoint=endpoint, change=change, actor=None)
+    endpoint = step_until(endpoint, is_back)
+    assert endpoint.serving
+    assert endpoint.running == Running(1, "ml.m5.large")
+    assert alarm in str(endpoint.refused_change.failure_said)
+    set_alarm("OK")
+    endpoint = services.request_change(endpoint=endpoint, change=change, actor=None)
+    endpoint = step_until(endpoint, is_made)
+    assert endpoint.running == Running(1, "ml.m5.xlarge")
     tear_down(endpoint)
     assert left(hosting) == ([], [], [])
 

@@ -280,8 +280,8 @@ def test_the_operations_answer_with_a_plan(api: Api, serving: Endpoint) -> None:
         {"name": "instance_type", "before": LARGE, "after": XLARGE},
     ]
     status, plan = api.ask("POST", f"{DEMO}/plan", {"back_to": 7})
-    assert status == 422
-    assert plan["errors"]["back_to"]
+    assert status == 404
+    assert "has no revision" in plan["detail"]
     assert _counts() == before
 
 

@@ -132,12 +132,14 @@ class Endpoints(Noun):
         image: str = "",
         options: Mapping[str, Any] | None = None,
         owner: str = "",
+        policy: Mapping[str, Any] | None = None,
         reason: str = "",
     ) -> Endpoint:
         """Change a living endpoint; what is not named stays. It serves meanwhile.
 
-        ``variants``: all that it is to have, as ``create`` takes them. Of ``options``, None is
-        AWS's preset; in ``environment`` and ``tags`` it takes a name out.
+        ``variants``: all that it is to have, as ``create`` takes them. ``policy``: how SageMaker is
+        to make it, ``{"kind": "canary", "percent": 10, "wait_s": 300, "alarms": ["errors"]}``. Of
+        ``options``, None is AWS's preset; in ``environment`` and ``tags`` it takes a name out.
         ``wait_for_change`` waits for what this gives.
         """
         document = _given(
@@ -147,6 +149,7 @@ class Endpoints(Noun):
             image=image,
             options=dict(options or {}),
             owner=owner,
+            policy=policy,
             reason=reason,
         )
         answer = self._transport.call("PATCH", f"/endpoints/{part(name)}", document=document)
@@ -163,6 +166,7 @@ class Endpoints(Noun):
         image: str = "",
         options: Mapping[str, Any] | None = None,
         owner: str = "",
+        policy: Mapping[str, Any] | None = None,
         back_to: int | None = None,
     ) -> EndpointPlan:
         """What ``update`` would call in AWS, what would differ and cost; changes nothing.
@@ -178,6 +182,7 @@ class Endpoints(Noun):
             image=image,
             options=dict(options or {}),
             owner=owner,
+            policy=policy,
             back_to=back_to,
         )
         path = f"/endpoints/{part(name)}/plan"

@@ -78,6 +78,7 @@ class Alias(Record):
     moved_at: datetime
     moved_by: str | None
     reason: str
+    policy: Policy | None
     back_to: int | None
     etag: str
 
@@ -581,6 +582,16 @@ class Options(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Policy(Record):
+    """How SageMaker was to make a change: its steps, and the alarms that send all calls back."""
+
+    kind: str
+    percent: int
+    wait_s: int
+    alarms: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Revision(Record):
     """What an endpoint was asked to be, and what came of it."""
 
@@ -593,6 +604,7 @@ class Revision(Record):
     role_arn: str
     options: Options | None
     reason: str
+    policy: Policy | None
     back_to: int | None
     accepted_outside: bool
     failure: str | None

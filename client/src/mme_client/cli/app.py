@@ -1171,6 +1171,7 @@ UntilServing = Annotated[
     "mme endpoint update demo --count 2 --type ml.m5.xlarge --wait",
     "mme endpoint update demo --variant AllTraffic=ml.m5.large:1:9 --variant new=ml.m5.xlarge:1:1",
     "mme endpoint update demo --env OMP_NUM_THREADS=2 --startup-timeout 600 --wait",
+    "mme endpoint update demo --type ml.m5.xlarge --policy canary:10%:300s --alarm demo-errors",
     "mme endpoint update demo --count 2 --plan",
 )  # fmt: skip
 def endpoint_update(
@@ -1195,6 +1196,24 @@ def endpoint_update(
     kms_key: KmsKey = None,
     tag: Tag = None,
     owner: Owner = "",
+    policy: Annotated[
+        str,
+        typer.Option(
+            "--policy",
+            metavar="POLICY",
+            help=_("How the calls move: canary:10%:300s, linear:20%:60s, rolling:50%:60s."),
+            show_default=False,
+        ),
+    ] = "",
+    alarm: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--alarm",
+            metavar="NAME",
+            help=_("An alarm of CloudWatch that sends all calls back; several times for several."),
+            show_default=False,
+        ),
+    ] = None,
     reason: Reason = "",
     plan: Plan = False,
     wait: UntilServing = False,
@@ -1210,8 +1229,8 @@ def endpoint_update(
     )  # fmt: skip
     serving.update(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],
-        image=image, options=options, owner=owner, reason=reason, plan=plan, wait=wait, json=json,
-        quiet=quiet, timeout=timeout,
+        image=image, options=options, owner=owner, policy=policy, alarms=alarm or [],
+        reason=reason, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

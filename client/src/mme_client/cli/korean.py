@@ -292,6 +292,15 @@ MESSAGES: dict[str, str] = {
     "Of which of its variants; by default the first.": (
         "어느 변형의 지표인지 지정합니다. 기본값은 첫 번째 변형입니다."
     ),
+    "Write a policy as canary:10%:300s, linear:20%:60s, rolling:50%:60s or all-at-once:300s.": (
+        "정책은 canary:10%:300s, linear:20%:60s, rolling:50%:60s, all-at-once:300s처럼 쓰세요."
+    ),
+    "How the calls move: canary:10%:300s, linear:20%:60s, rolling:50%:60s.": (
+        "호출을 옮기는 방법: canary:10%:300s, linear:20%:60s, rolling:50%:60s."
+    ),
+    "An alarm of CloudWatch that sends all calls back; several times for several.": (
+        "모든 호출을 되돌리는 CloudWatch 경보입니다. 여러 개면 여러 번 지정하세요."
+    ),
     "Write a weight as NAME=NUMBER, not {text}.": (
         "가중치는 NAME=NUMBER 형식으로 쓰세요. 지정한 값: {text}."
     ),

@@ -82,6 +82,8 @@ def update(
     image: str,
     options: dict[str, Any],
     owner: str,
+    policy: str,
+    alarms: list[str],
     reason: str,
     plan: bool,
     wait: bool,
@@ -91,6 +93,7 @@ def update(
 ) -> None:
     """Change a living endpoint; with ``wait``, until it serves so; or show its plan."""
     rows = weighing.variants(variants)
+    by_policy = weighing.policy(policy, alarms)
     if not (instance_type or instance_count or rows or image or options or owner):
         raise WrongUse(
             _("Say what to change: --type, --count, --variant, --image, or another option.")
@@ -106,6 +109,7 @@ def update(
                 image=image,
                 options=options,
                 owner=owner,
+                policy=by_policy,
             )
             planning.show(terminal, planned, is_new=False)
             return
@@ -117,6 +121,7 @@ def update(
             image=image,
             options=options,
             owner=owner,
+            policy=by_policy,
             reason=reason,
         )
         _changed(terminal, portal, endpoint, wait=wait)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mme_client.records import EndpointVariant
 
 _VARIANT = re.compile(r"([^=]+)=([^:]+)(?::(\d+))?(?::(\d+(?:\.\d+)?))?")
+_POLICY = re.compile(r"(all-at-once|canary|linear|rolling)(?::(\d{1,3})%)?(?::(\d{1,5})s)?")
 _WEIGHT = re.compile(r"([^=]+)=(\d+(?:\.\d+)?)")
 
 
@@ -37,6 +38,22 @@ def variants(given: Iterable[str]) -> list[dict[str, Any]] | None:
             }
         )
     return found or None
+
+
+def policy(text: str, alarms: list[str]) -> dict[str, Any] | None:
+    """What ``--policy KIND:PERCENT%:SECONDSs`` and ``--alarm`` say; None: neither was given."""
+    if not text and not alarms:
+        return None
+    match = _POLICY.fullmatch(text or "all-at-once")
+    if match is None:
+        said = _(
+            "Write a policy as canary:10%:300s, linear:20%:60s, rolling:50%:60s or "
+            "all-at-once:300s."
+        )
+        raise WrongUse(said)
+    kind, percent, wait = match.groups()
+    found = {"kind": kind.replace("-", "_"), "percent": int(percent or 0), "wait_s": int(wait or 0)}
+    return found | {"alarms": alarms}
 
 
 def weigh(
