@@ -128,6 +128,13 @@ class ModelCache:
             with contextlib.suppress(Exception):
                 future.set_exception(ContainerGone("the instance was stopped", sent=False))
 
+    def wait_until_unused(self, seconds: float) -> bool:
+        """Wait until no call uses a model, ``seconds`` at most; False where some still do."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: not any(model.users for model in self._models.values()), seconds
+            )
+
     # --- use -------------------------------------------------------------------------------
 
     def acquire(self, target: str) -> "ModelReference":

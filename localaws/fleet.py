@@ -60,8 +60,10 @@ class ServingInstance:
         self.cache = cache
         self.scrapes = Scrapes()
 
-    def stop(self) -> None:
+    def stop(self, drain_s: float = 0.0) -> None:
+        """Take no more calls, and stop; those under way are waited for, ``drain_s`` at most."""
         self.cache.close()
+        self.cache.wait_until_unused(drain_s)
         self.instance.stop()
 
 
@@ -146,7 +148,7 @@ class Variant:
         with self._changed:
             surplus = self._serving[self.size :]
             del self._serving[self.size :]
-        _stop_all(surplus)
+        _stop_all(surplus, self._options.invocation_timeout)
 
     def start_with_retries(self) -> None:
         """Retry with backoff until there are enough instances or the variant is stopped."""
@@ -161,13 +163,19 @@ class Variant:
                 self._changed.wait_for(lambda: self._stopped, timeout=pause)
             pause = min(pause * 2, _MAX_PAUSE)
 
-    def stop(self) -> None:
+    @property
+    def stopped(self) -> bool:
+        """Whether it takes no calls any more: it was replaced, or its endpoint is gone."""
+        return self._stopped
+
+    def stop(self, drain_s: float = 0.0) -> None:
+        """Stop all instances; the calls under way are waited for, ``drain_s`` at most."""
         with self._changed:
             self._stopped = True
             serving, self._serving = self._serving, []
             starting = list(self._starting)
             self._changed.notify_all()
-        _stop_all([*serving, *starting])
+        _stop_all([*serving, *starting], drain_s)
 
     def _start_one(self) -> None:
         timeout = float(self.spec.get("startup_timeout") or self._options.startup_timeout)
@@ -418,7 +426,7 @@ class Fleet:
                     raise error
             self._shift(name, endpoint, shift)
         except BaseException:
-            _stop_variants(endpoint.variants)
+            _stop_variants(endpoint.variants, self._options.invocation_timeout)
             with self._lock:
                 self._deploying.remove(endpoint)
             raise
@@ -427,7 +435,7 @@ class Fleet:
             old = self._endpoints.get(name)
             self._endpoints[name] = endpoint
         if old is not None:
-            _stop_variants(old.variants)
+            _stop_variants(old.variants, self._options.invocation_timeout)
 
     def _shift(self, name: str, endpoint: RunningEndpoint, shift: Shift | None) -> None:
         old = self._endpoints.get(name)
@@ -550,14 +558,21 @@ def _in_parallel(
         yield [error for error in (future.exception() for future in futures) if error]
 
 
-def _stop_variants(variants: list[Variant]) -> None:
-    with _in_parallel(variants, Variant.stop) as errors:
+def _stop_variants(variants: list[Variant], drain_s: float = 0.0) -> None:
+    with _in_parallel(variants, lambda variant: variant.stop(drain_s)) as errors:
         for error in errors:
             log.error("stopping a variant: %s", error)
 
 
-def _stop_all(instances: Sequence[ServingInstance | Instance]) -> None:
+def _stop_all(instances: Sequence[ServingInstance | Instance], drain_s: float = 0.0) -> None:
     if not instances:
         return
+
+    def stop(one: ServingInstance | Instance) -> None:
+        if isinstance(one, ServingInstance):
+            one.stop(drain_s)
+        else:
+            one.stop()
+
     with ThreadPoolExecutor(len(instances)) as pool:
-        list(pool.map(lambda one: one.stop(), instances))
+        list(pool.map(stop, instances))

@@ -120,12 +120,7 @@ class InvocationHandler:
         watch: "_Stopwatch",
     ) -> InvokeResponse:
         for last_try in (False, True):
-            try:
-                serving, ticket = variant.acquire(target, deadline - time.monotonic())
-            except NoInstance:
-                raise service_unavailable(
-                    f"No instance of variant {variant.name} of endpoint {call.endpoint} is healthy."
-                ) from None
+            variant, serving, ticket = self._acquired(call, variant, target, deadline)
             with _caller_errors(self, call, variant, serving, target):
                 try:
                     with (
@@ -145,6 +140,22 @@ class InvocationHandler:
                     continue
                 return self._result(answer, call, variant, serving)
         raise AssertionError("unreachable")
+
+    def _acquired(
+        self, call: InvokeRequest, variant: Variant, target: str, deadline: float
+    ) -> tuple[Variant, ServingInstance, ModelReference]:
+        """An instance for the call; of the variant's successor where an update has replaced it."""
+        while True:
+            try:
+                return variant, *variant.acquire(target, deadline - time.monotonic())
+            except NoInstance:
+                found = self._variant(call) if variant.stopped else variant
+                if found is variant:
+                    raise service_unavailable(
+                        f"No instance of variant {variant.name} of endpoint {call.endpoint} is "
+                        "healthy."
+                    ) from None
+                variant = found
 
     def _variant(self, call: InvokeRequest) -> Variant:
         here = call.region in (None, self._options.region)

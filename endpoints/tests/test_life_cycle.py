@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -281,8 +282,8 @@ def test_a_change_of_all_and_the_way_back_while_it_is_called(hosting, store):
             )  # fmt: skip
             calls.append(answer["Body"].read())
 
-    thread = threading.Thread(target=call)
-    thread.start()
+    pool = ThreadPoolExecutor(1)
+    caller = pool.submit(call)
     try:
         servers.wait_for(lambda: calls)
         for change, models in (
@@ -298,12 +299,12 @@ def test_a_change_of_all_and_the_way_back_while_it_is_called(hosting, store):
             found = left(hosting)
             assert [one["ModelName"] for one in found[0]] == models
             assert [one["EndpointConfigName"] for one in found[1]] == [endpoint.config_name]
-            assert len(calls) > before
+            servers.wait_for(lambda before=before: len(calls) > before)
     finally:
         over.set()
-        thread.join(60)
-    assert not thread.is_alive()
-    assert len(set(calls)) == 1  # no call failed
+        pool.shutdown()
+    caller.result()  # no call failed
+    assert len(set(calls)) == 1
     assert endpoint.running == Running(1, "ml.m5.large")
     tear_down(endpoint)
     assert left(hosting) == ([], [], [])
