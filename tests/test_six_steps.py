@@ -120,7 +120,7 @@ def test_the_six_steps(page: Page, stack: Stack, tmp_path: Path) -> None:
     # 3. Creates an endpoint, leaves its page and comes back, and sees it come into service.
     page.get_by_role("navigation").get_by_role("link", name="Endpoints").click()
     page.get_by_role("link", name="Create an endpoint").first.click()
-    page.get_by_label("Name").fill("zoo")
+    page.get_by_label("Name", exact=True).fill("zoo")
     page.get_by_role("button", name="Create").click()
     page.goto("/models/")
     page.get_by_role("navigation").get_by_role("link", name="Endpoints").click()
