@@ -36,8 +36,11 @@ def test_a_container_holds_as_many_models_as_reckoned(
     room = instance_memory.room_mb("ml.test")
     assert room is not None
     reckoned = int(room // instance_memory.model_mb(measured))
+    # Where other processes of MXNet ran meanwhile, the validation shared its library with them and
+    # measured so much less.
+    alone = int(room // instance_memory.model_mb(measured + instance_memory.SHARED_MB))
     with start_server(tmp_path, MME_MEMORY_LIMIT_MB=str(limit)) as server:
         server.said("model_host_ready")
         held = len(fill(server, folder))
     print(f"{measured} MB each in {limit} MB: {held} held, {reckoned} reckoned", file=sys.stderr)
-    assert abs(held - reckoned) <= 1
+    assert alone - 1 <= held <= reckoned + 1

@@ -36,5 +36,5 @@ def test_an_instance_has_its_types_share(
         "container": {"Image": "tiny", "Mode": "MultiModel", "ModelDataUrl": "s3://b/models/"},
     }
     given = Options(data=tmp_path, container_command=("tiny",), **options)
-    variant = Variant(given, None, None, None, "demo", spec)  # type: ignore[arg-type]
+    variant = Variant(given, None, None, None, lambda _image: True, "demo", spec)  # type: ignore[arg-type]
     assert variant.memory_mb == memory_mb
