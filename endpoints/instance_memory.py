@@ -28,9 +28,6 @@ MEMORY_GIB: dict[str, float] = {
 #: What the container takes itself: its server, the model host, and the reserve for requests that
 #: it refuses a model for (container/memory.py). As measured (tests/test_room_of_models.py).
 KEPT_MB = 320
-#: What a model's validation measures and models share in a container, where each is forked from
-#: one process.
-SHARED_MB = 8
 
 
 def memory_mb(instance_type: str) -> float | None:
@@ -40,8 +37,8 @@ def memory_mb(instance_type: str) -> float | None:
 
 
 def model_mb(measured: float) -> float:
-    """What a model takes beside others, of what its validation measured alone; in MiB."""
-    return max(1.0, measured - SHARED_MB)
+    """What a model takes by what its validation measured, in MiB; 1 at least."""
+    return max(1.0, measured)
 
 
 def room_mb(instance_type: str) -> float | None:

@@ -48,7 +48,7 @@ def versions(db: None, settings: Any) -> list[Version]:
             prefix=settings.MODEL_PREFIX,
             size=1,
             state=Version.State.READY,
-            report={"ok": True, "memory_mb": room / (FIT + 0.5) + instance_memory.SHARED_MB},
+            report={"ok": True, "memory_mb": room / (FIT + 0.5)},
         )
         for number in range(MODELS)
     ]
