@@ -24,13 +24,13 @@ from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from endpoints import (
     drift,
     expiry,
+    pausing,
     planning,
     policies,
     presets,
     prices,
     scaling,
     services,
-    sleeping,
     variants,
 )
 from endpoints.end_dates import MAY_TEAR_DOWN
@@ -208,15 +208,15 @@ class EndpointOut(Schema):
     hint_code: str | None = Field(description="The same, for programs: it is stable.")
     changed_outside: bool = Field(description="What runs is not what was asked for here.")
     hours: str = Field(
-        description="Its working hours, as `mon-fri 08:00-19:00`; outside of them it sleeps. "
+        description="Its working hours, as `mon-fri 08:00-19:00`; outside of them it is paused. "
         "Empty: it has none."
     )
     hours_zone: str = Field(description="The time zone of the working hours; empty: it has none.")
-    sleeps_at: datetime | None = Field(
-        description="When it sleeps next. null: it sleeps, or never."
+    pauses_at: datetime | None = Field(
+        description="When it is paused next. null: it is paused, or never."
     )
-    wakes_at: datetime | None = Field(
-        description="When it wakes. null: it is awake, or sleeps until somebody wakes it."
+    resumes_at: datetime | None = Field(
+        description="When it resumes. null: it runs, or is paused until somebody resumes it."
     )
     deleted_outside_at: datetime | None = Field(
         description="When it was seen that somebody deleted it outside the portal. null: none did."
@@ -434,7 +434,7 @@ class EndpointPlanOut(Schema):
 
 
 class HoursIn(Input):
-    """When an endpoint works; else it sleeps."""
+    """When an endpoint works; else it is paused."""
 
     hours: str = Field(max_length=60, description="As `mon-fri 08:00-19:00`; empty: always.")
     zone: str = Field("", max_length=64, description="The time zone of the hours, as `Asia/Seoul`.")
@@ -644,12 +644,12 @@ def weigh(request: HttpRequest, name: str, body: WeightsIn) -> Any:
 def set_hours(request: HttpRequest, name: str, body: HoursIn) -> Any:
     """Give an endpoint working hours, other ones, or none.
 
-    Outside of them it sleeps: it is in SageMaker no more, and is made again under its name when
+    Outside of them it is paused: it is in SageMaker no more, and is made again under its name when
     they begin. The portal tells of it an hour before. Who may tear down no endpoint may give them
     to their own alone.
     """
     with _refusals_told():
-        sleeping.set_hours(
+        pausing.set_hours(
             endpoint=_endpoint(name),
             hours=body.hours,
             zone=body.zone,
@@ -660,17 +660,17 @@ def set_hours(request: HttpRequest, name: str, body: HoursIn) -> Any:
 
 
 @operation(
-    router, "POST", "/endpoints/{name}/sleep", id="endpoints_sleep", scope=Scope.OPERATE,
+    router, "POST", "/endpoints/{name}/pause", id="endpoints_pause", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
 )  # fmt: skip
-def sleep(request: HttpRequest, name: str) -> Any:
-    """Let an endpoint sleep now: its instances stop, its configuration and its model stay.
+def pause(request: HttpRequest, name: str) -> Any:
+    """Pause an endpoint now: its instances stop, its configuration and its model stay.
 
-    `state` is `asleep` when it does; `wakes_at` says until when. Who may tear down no endpoint may
-    let their own sleep alone.
+    `state` is `paused` when it is; `resumes_at` says until when. Who may tear down no endpoint may
+    pause their own alone.
     """
     with _refusals_told():
-        sleeping.sleep_now(
+        pausing.pause_now(
             endpoint=_endpoint(name),
             actor=_caller(request).user,
             require=lambda row: etags.require_match(request, *_parts(row)),
@@ -679,15 +679,15 @@ def sleep(request: HttpRequest, name: str) -> Any:
 
 
 @operation(
-    router, "POST", "/endpoints/{name}/wake", id="endpoints_wake", scope=Scope.OPERATE,
+    router, "POST", "/endpoints/{name}/resume", id="endpoints_resume", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
 )  # fmt: skip
-def wake(request: HttpRequest, name: str) -> Any:
-    """Wake an endpoint now: it is made again under its name, which takes minutes on AWS.
+def resume(request: HttpRequest, name: str) -> Any:
+    """Resume an endpoint now: it is made again under its name, which takes minutes on AWS.
 
-    Outside of its working hours it sleeps again two hours later.
+    Outside of its working hours it is paused again two hours later.
     """
-    sleeping.wake_now(
+    pausing.resume_now(
         endpoint=_endpoint(name),
         actor=_caller(request).user,
         require=lambda row: etags.require_match(request, *_parts(row)),
@@ -696,12 +696,12 @@ def wake(request: HttpRequest, name: str) -> Any:
 
 
 @operation(
-    router, "POST", "/endpoints/{name}/awake", id="endpoints_stay_awake", scope=Scope.OPERATE,
+    router, "POST", "/endpoints/{name}/extend", id="endpoints_extend", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointOut}, etag=True,
 )  # fmt: skip
-def stay_awake(request: HttpRequest, name: str) -> Any:
-    """Let it sleep two hours later this once; without working hours it is 409 `conflict`."""
-    sleeping.stay_awake(
+def extend(request: HttpRequest, name: str) -> Any:
+    """Keep it running two hours longer this once; without working hours it is 409 `conflict`."""
+    pausing.extend(
         endpoint=_endpoint(name),
         actor=_caller(request).user,
         require=lambda row: etags.require_match(request, *_parts(row)),
@@ -997,8 +997,8 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
         "changed_outside": endpoint.changed_outside,
         "hours": endpoint.hours,
         "hours_zone": endpoint.hours_zone,
-        "sleeps_at": endpoint.sleeps_at,
-        "wakes_at": endpoint.wakes_at,
+        "pauses_at": endpoint.pauses_at,
+        "resumes_at": endpoint.resumes_at,
         "deleted_outside_at": endpoint.deleted_outside_at,
         "cost": _cost(prices.known().of(endpoint)),
         "scaling": _scaling(endpoint),

@@ -96,7 +96,7 @@ _SAID = ("failure", "failure_code", "hint", "hint_code")
 def _is_deleted_now(row: Endpoint) -> bool:
     """Whether SageMaker is deleting it, and nobody wanted that here."""
     here = row.gone_at is None and not row.tearing_down and not row.made_again
-    here = here and not row.to_sleep
+    here = here and not row.to_pause
     return here and row.state == Endpoint.State.DELETING
 
 

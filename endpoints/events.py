@@ -151,19 +151,21 @@ TEMPLATES: Final = {
         "The endpoint %(name)s is no longer in the AWS account. Somebody deleted it outside "
         "the portal. It is being created again."
     ),
-    "endpoint.hours_set": _("The endpoint %(name)s works %(hours)s (%(zone)s), and sleeps else."),
+    "endpoint.hours_set": _(
+        "The endpoint %(name)s works %(hours)s (%(zone)s), and is paused else."
+    ),
     "endpoint.hours_removed": _("The endpoint %(name)s has no working hours any more."),
-    "endpoint.sleeps_in_an_hour": _(
-        "The endpoint %(name)s sleeps within an hour, at %(at)s. Calls to it fail then."
+    "endpoint.pauses_in_an_hour": _(
+        "The endpoint %(name)s is paused within an hour, at %(at)s. Calls to it fail then."
     ),
-    "endpoint.sleep_postponed": _("The endpoint %(name)s stays awake until %(at)s."),
-    "endpoint.sleep_requested": _("Requested to let the endpoint %(name)s sleep."),
-    "endpoint.sleeps_by_hours": _("The working hours of the endpoint %(name)s are over."),
-    "endpoint.asleep": _(
-        "The endpoint %(name)s is asleep. No instance runs; its configuration and model stay."
+    "endpoint.pause_postponed": _("The endpoint %(name)s runs on until %(at)s."),
+    "endpoint.pause_requested": _("Requested to pause the endpoint %(name)s."),
+    "endpoint.paused_by_hours": _("The working hours of the endpoint %(name)s are over."),
+    "endpoint.paused": _(
+        "The endpoint %(name)s is paused. No instance runs; its configuration and model stay."
     ),
-    "endpoint.wake_requested": _("Requested to wake the endpoint %(name)s."),
-    "endpoint.wakes_by_hours": _("The working hours of the endpoint %(name)s begin: it wakes."),
+    "endpoint.resume_requested": _("Requested to resume the endpoint %(name)s."),
+    "endpoint.resumed_by_hours": _("The working hours of the endpoint %(name)s begin: it resumes."),
     "endpoint.deleted_outside": _(
         "Somebody deleted the endpoint %(name)s outside the portal. Calls to it fail."
     ),
@@ -271,7 +273,7 @@ CHANGES: Final = frozenset(
         "endpoint.endpoint.failed",
         "endpoint.endpoint.lost",
         "endpoint.deleted_outside",
-        "endpoint.asleep",
+        "endpoint.paused",
         "endpoint.drift_accepted",
         "endpoint.drift_accepted_why",
         "endpoint.endpoint.out_of_service",

@@ -504,7 +504,7 @@ def _priced(instance_type: str) -> str:
 
 
 class HoursForm(forms.Form):
-    """When an endpoint works; else it sleeps."""
+    """When an endpoint works; else it is paused."""
 
     hours = forms.CharField(
         label=_("Working hours"),

@@ -110,7 +110,7 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
 
     def starting(self) -> Self:
         """Endpoints that are wanted and do not serve yet."""
-        wanted = self.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT, to_sleep=False)
+        wanted = self.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT, to_pause=False)
         return wanted.exclude(old_status__in=old_words(Endpoint.SERVING))
 
     def unfinished(self) -> Self:
@@ -184,7 +184,7 @@ class Endpoint(OldStatus, Leased):
         DELETING = "deleting", _("Deleting")
         FAILED = "failed", _("Failed")
         DELETED_OUTSIDE = "deleted_outside", _("Deleted outside the portal")
-        ASLEEP = "asleep", _("Asleep")
+        PAUSED = "paused", _("Paused")
         GONE = "gone", _("Gone")
         UNRECOGNIZED = "unrecognized", _("Unrecognized")  # sagemaker_status has SageMaker's word
 
@@ -213,7 +213,7 @@ class Endpoint(OldStatus, Leased):
         HOUR = "hour", _("An hour before")
 
     PORTAL_STATES = frozenset(
-        {State.REQUESTED, State.DELETED_OUTSIDE, State.ASLEEP, State.GONE, State.UNRECOGNIZED}
+        {State.REQUESTED, State.DELETED_OUTSIDE, State.PAUSED, State.GONE, State.UNRECOGNIZED}
     )
     # Still serving in all of these (BC: EndpointStatus).
     SERVING = (
@@ -329,20 +329,20 @@ class Endpoint(OldStatus, Leased):
         blank=True,
         default="",
         db_default="",
-        help_text="Its working hours, as mon-fri 08:00-19:00; outside of them it sleeps.",
+        help_text="Its working hours, as mon-fri 08:00-19:00; outside of them it is paused.",
     )
     hours_zone = models.CharField(max_length=64, blank=True, default="", db_default="")
-    to_sleep = models.BooleanField(
-        default=False, db_default=False, help_text="It is to sleep: it is in SageMaker no more."
+    to_pause = models.BooleanField(
+        default=False, db_default=False, help_text="It is to be paused: it is in SageMaker no more."
     )
-    sleeps_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it is to sleep; none: it has no working hours."
+    pauses_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it is to be paused; none: it has no working hours."
     )
-    sleep_told = models.BooleanField(
-        default=False, db_default=False, help_text="It was told that it sleeps within an hour."
+    pause_told = models.BooleanField(
+        default=False, db_default=False, help_text="It was told that it is paused within an hour."
     )
-    wakes_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it wakes; none: when somebody wakes it."
+    resumes_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it resumes; none: when somebody resumes it."
     )
     made_again = models.BooleanField(
         default=False,
@@ -537,7 +537,7 @@ class Endpoint(OldStatus, Leased):
     def deleted_outside(self) -> bool:
         """Whether somebody deleted it outside the portal, and nobody has decided on it yet."""
         here = self.gone_at is None and not self.tearing_down and not self.made_again
-        return here and not self.to_sleep and self.state == self.State.DELETED_OUTSIDE
+        return here and not self.to_pause and self.state == self.State.DELETED_OUTSIDE
 
     @property
     def working_hours(self) -> "WorkingHours | None":
@@ -545,24 +545,24 @@ class Endpoint(OldStatus, Leased):
         return WorkingHours.parse(self.hours, self.hours_zone) if self.hours else None
 
     @property
-    def asleep(self) -> bool:
-        """Whether it sleeps, so that it is not in SageMaker and can be woken."""
-        return self.may_sleep and self.to_sleep and self.state == self.State.ASLEEP
+    def paused(self) -> bool:
+        """Whether it is paused, so that it is not in SageMaker and can be resumed."""
+        return self.may_pause and self.to_pause and self.state == self.State.PAUSED
 
     @property
-    def falls_asleep(self) -> bool:
-        """Whether it is to sleep, and does not yet."""
-        return self.may_sleep and self.to_sleep and self.state != self.State.ASLEEP
+    def pausing(self) -> bool:
+        """Whether it is to be paused, and is not yet."""
+        return self.may_pause and self.to_pause and self.state != self.State.PAUSED
 
     @property
-    def may_sleep(self) -> bool:
+    def may_pause(self) -> bool:
         """Whether it is neither gone nor torn down."""
         return self.gone_at is None and not self.tearing_down
 
     @property
-    def sleeps_soon(self) -> bool:
-        """Whether somebody was told that it sleeps within an hour."""
-        return self.may_sleep and self.sleep_told and self.sleeps_at is not None
+    def pauses_soon(self) -> bool:
+        """Whether somebody was told that it is paused within an hour."""
+        return self.may_pause and self.pause_told and self.pauses_at is not None
 
     @property
     def limits(self) -> "Limits | None":
@@ -648,8 +648,8 @@ class Endpoint(OldStatus, Leased):
             return True
         if self.failure:
             return True
-        if self.to_sleep and self.wanted == self.Wanted.PRESENT:
-            return self.state == self.State.ASLEEP
+        if self.to_pause and self.wanted == self.Wanted.PRESENT:
+            return self.state == self.State.PAUSED
         if self.update_state or self.scaling not in (self.Scaling.OFF, self.Scaling.ON):
             return False
         return self.wanted == self.Wanted.PRESENT and self.state == self.State.IN_SERVICE
@@ -657,7 +657,7 @@ class Endpoint(OldStatus, Leased):
     @property
     def may_be_changed(self) -> bool:
         """Whether it serves, so that SageMaker takes an update, and none is under way there."""
-        return self.serving and not self.to_sleep and self.update_state != self.Update.ASKED
+        return self.serving and not self.to_pause and self.update_state != self.Update.ASKED
 
     @property
     def tearing_down(self) -> bool:
@@ -709,10 +709,10 @@ class Endpoint(OldStatus, Leased):
         elif self.tearing_down:
             label = gettext("Teardown stopped") if self.failure else gettext("Being torn down")
             state = self.State.FAILED if self.failure else self.State.DELETING
-        elif self.asleep and not self.failure:
+        elif self.paused and not self.failure:
             state, label = self.State.GONE, self.state_label
-        elif self.falls_asleep and not self.failure:
-            state, label = self.State.DELETING, gettext("Falling asleep")
+        elif self.pausing and not self.failure:
+            state, label = self.State.DELETING, gettext("Pausing")
         elif self.deleted_outside:
             state, label = self.State.FAILED, self.state_label
         elif stopped and state != self.State.FAILED:

@@ -567,8 +567,8 @@ def check_may_be_changed(row: Endpoint) -> None:
             "Somebody deleted the endpoint %(name)s outside the portal. Put it back, then change "
             "it."
         )
-    elif row.to_sleep:
-        said = _("The endpoint %(name)s sleeps. Wake it, then change it. Nothing was changed.")
+    elif row.to_pause:
+        said = _("The endpoint %(name)s is paused. Resume it, then change it. Nothing was changed.")
     elif not row.serving:
         said = _("The endpoint %(name)s does not serve yet, so it cannot be changed. Wait for it.")
     elif not row.may_be_changed:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from endpoints import expiry, orphans, reconciler, services, sleeping
+from endpoints import expiry, orphans, pausing, reconciler, services
 
 
 # An older message is not needed: the sweep has sent another one.
@@ -26,8 +26,8 @@ def sweep_ends() -> None:
 
 @shared_task
 def sweep_hours() -> None:
-    """Let endpoints sleep and wake by their working hours; beat calls this each minute."""
-    sleeping.sweep()
+    """Pause and resume endpoints by their working hours; beat calls this each minute."""
+    pausing.sweep()
 
 
 @shared_task(expires=10)

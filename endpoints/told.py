@@ -37,7 +37,7 @@ _SCALED = ["endpoint.scaled", "endpoint.not_scaled"]
 _EXPIRING = [
     "endpoint.expires_in_a_day",
     "endpoint.expires_in_an_hour",
-    "endpoint.sleeps_in_an_hour",
+    "endpoint.pauses_in_an_hour",
 ]
 _NOT_MADE = ["endpoint.update_refused", "endpoint.update_rolled_back"]
 _CHANGED = ["endpoint.updated", "endpoint.updated_variants"]

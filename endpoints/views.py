@@ -25,12 +25,12 @@ from endpoints import (
     end_dates,
     expiry,
     images,
+    pausing,
     planning,
     presets,
     prices,
     scaling,
     services,
-    sleeping,
     tables,
 )
 from endpoints.forms import (
@@ -534,7 +534,7 @@ def postpone(request: HttpRequest, pk: int) -> HttpResponse:
 def hours(request: HttpRequest, pk: int) -> HttpResponse:
     """Give an endpoint working hours, other ones, or none."""
     endpoint = get_object_or_404(Endpoint, pk=pk)
-    if not endpoint.may_sleep:
+    if not endpoint.may_pause:
         return redirect(endpoint)
     zone = endpoint.hours_zone or timezone.get_current_timezone_name()
     form = HoursForm(
@@ -544,7 +544,7 @@ def hours(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         told = form.cleaned_data
         try:
-            sleeping.set_hours(endpoint=endpoint, actor=actor(request), **told)
+            pausing.set_hours(endpoint=endpoint, actor=actor(request), **told)
         except ValidationError as error:
             form.add_error(None, error)
         except services.ChangeNotAllowed as refusal:
@@ -557,23 +557,25 @@ def hours(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @_may_create
-def sleep(request: HttpRequest, pk: int) -> HttpResponse:
-    """Let an endpoint sleep now."""
-    return _act(request, pk, sleeping.sleep_now, _("The endpoint falls asleep."))
+def pause(request: HttpRequest, pk: int) -> HttpResponse:
+    """Pause an endpoint now."""
+    return _act(request, pk, pausing.pause_now, _("The endpoint is being paused."))
 
 
 @require_POST
 @_may_create
-def wake(request: HttpRequest, pk: int) -> HttpResponse:
-    """Wake an endpoint now."""
-    return _act(request, pk, sleeping.wake_now, _("The endpoint wakes. That takes some minutes."))
+def resume(request: HttpRequest, pk: int) -> HttpResponse:
+    """Resume an endpoint now."""
+    return _act(
+        request, pk, pausing.resume_now, _("The endpoint resumes. That takes some minutes.")
+    )
 
 
 @require_POST
 @_may_create
-def stay_awake(request: HttpRequest, pk: int) -> HttpResponse:
-    """Let an endpoint sleep two hours later this once."""
-    return _act(request, pk, sleeping.stay_awake, _("The endpoint sleeps two hours later."))
+def extend(request: HttpRequest, pk: int) -> HttpResponse:
+    """Keep an endpoint running two hours longer this once."""
+    return _act(request, pk, pausing.extend, _("The endpoint runs two hours longer."))
 
 
 def _act(request: HttpRequest, pk: int, act: Callable[..., Endpoint], done: str) -> HttpResponse:

@@ -203,15 +203,15 @@ def _too_many() -> CallRefused:
 
 def check_possible(endpoint: Endpoint, version: Version, variant: str = "") -> None:
     """Raise CallRefused where the endpoint does not serve this version, by this variant, now."""
-    if endpoint.asleep:
-        moment = endpoint.wakes_at
+    if endpoint.paused:
+        moment = endpoint.resumes_at
         until = (
-            phrase("until %(at)s", at=in_words(moment)) if moment else phrase("until it is woken")
+            phrase("until %(at)s", at=in_words(moment)) if moment else phrase("until it is resumed")
         )
         raise CallRefused(
             phrase(
-                "The endpoint %(name)s is asleep %(until)s. Wake it on its page, or choose another "
-                "endpoint.",
+                "The endpoint %(name)s is paused %(until)s. Resume it on its page, or choose "
+                "another endpoint.",
                 name=endpoint.name,
                 until=until,
             ),

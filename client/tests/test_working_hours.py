@@ -1,4 +1,4 @@
-"""``mme endpoint schedule``, ``sleep``, ``wake`` and ``stay-awake``."""
+"""``mme endpoint schedule``, ``pause``, ``resume`` and ``extend``."""
 
 import json
 import time
@@ -14,10 +14,10 @@ API = "/api/v1/endpoints/demo"
 HOURS, ZONE = "mon-fri 08:00-19:00", "Asia/Seoul"
 ENDPOINT = EXAMPLES["endpoints_update"]["202"] | {
     "name": "demo", "state": "in_service", "settled": True, "serving": True, "failure": None,
-    "hours": HOURS, "hours_zone": ZONE, "sleeps_at": "2026-12-24T10:00:00Z", "wakes_at": None,
+    "hours": HOURS, "hours_zone": ZONE, "pauses_at": "2026-12-24T10:00:00Z", "resumes_at": None,
 }  # fmt: skip
-ASLEEP = ENDPOINT | {
-    "state": "asleep", "serving": False, "sleeps_at": None, "wakes_at": "2026-12-24T23:00:00Z",
+PAUSED = ENDPOINT | {
+    "state": "paused", "serving": False, "pauses_at": None, "resumes_at": "2026-12-24T23:00:00Z",
 }  # fmt: skip
 SCHEDULE = ("endpoint", "schedule", "demo")
 
@@ -35,11 +35,11 @@ def test_hours_are_given_and_removed(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [Says(document=ENDPOINT)]
     ran = mme(*SCHEDULE, "--hours", HOURS, "--zone", ZONE, url=fake.url, token="t")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out == f"demo  {HOURS} {ZONE}  sleeps 2026-12-24 19:00\n"
+    assert ran.out == f"demo  {HOURS} {ZONE}  pauses 2026-12-24 19:00\n"
     (asked,) = fake.requests
     assert (asked.method, asked.target) == ("PUT", f"{API}/hours")
     assert json.loads(asked.body) == {"hours": HOURS, "zone": ZONE}
-    none = {"hours": "", "hours_zone": "", "sleeps_at": None}
+    none = {"hours": "", "hours_zone": "", "pauses_at": None}
     fake.answers = [Says(document=ENDPOINT | none)]
     assert mme(*SCHEDULE, "--clear").out == "demo  no working hours\n"
     assert json.loads(fake.requests[-1].body) == {"hours": "", "zone": ""}
@@ -53,29 +53,29 @@ def test_wrong_use_asks_no_portal(mme: Mme, fake: FakePortal, given: tuple[str, 
     assert fake.requests == []
 
 
-def test_it_sleeps_and_wakes(mme: Mme, fake: FakePortal) -> None:
+def test_it_is_paused_and_resumed(mme: Mme, fake: FakePortal) -> None:
     under_way = ENDPOINT | {"settled": False}
-    fake.answers = [Says(202, document=under_way), Says(document=ASLEEP)]
-    ran = mme("endpoint", "sleep", "demo", "--wait", url=fake.url, token="t")
-    assert ran.out == f"demo  {HOURS} {ZONE}  wakes 2026-12-25 08:00\n", ran.err
-    assert (fake.requests[0].method, fake.requests[0].target) == ("POST", f"{API}/sleep")
+    fake.answers = [Says(202, document=under_way), Says(document=PAUSED)]
+    ran = mme("endpoint", "pause", "demo", "--wait", url=fake.url, token="t")
+    assert ran.out == f"demo  {HOURS} {ZONE}  resumes 2026-12-25 08:00\n", ran.err
+    assert (fake.requests[0].method, fake.requests[0].target) == ("POST", f"{API}/pause")
     fake.answers = [Says(202, document=under_way), Says(document=ENDPOINT)]
-    assert mme("endpoint", "wake", "demo", "--wait").code == 0
-    assert fake.requests[2].target == f"{API}/wake"
+    assert mme("endpoint", "resume", "demo", "--wait").code == 0
+    assert fake.requests[2].target == f"{API}/resume"
     fake.answers = [Says(202, document=under_way), Says(document=ENDPOINT)]
-    assert mme("endpoint", "sleep", "demo", "--wait").code == 1  # somebody woke it meanwhile
+    assert mme("endpoint", "pause", "demo", "--wait").code == 1  # somebody woke it meanwhile
     fake.answers = [problem("conflict", 409)]
-    assert mme("endpoint", "stay-awake", "demo").code == 1
-    assert fake.requests[-1].target == f"{API}/awake"
+    assert mme("endpoint", "extend", "demo").code == 1
+    assert fake.requests[-1].target == f"{API}/extend"
 
 
 def test_the_state_is_said_in_both_languages(
     mme: Mme, mme_process: Callable[..., Ran], fake: FakePortal
 ) -> None:
-    fake.answers = [Says(document=ASLEEP)]
+    fake.answers = [Says(document=PAUSED)]
     out = mme("endpoints", "demo", url=fake.url, token="t").out
-    assert "asleep" in out
+    assert "paused" in out
     assert HOURS in out
     assert "2026-12-25 08:00" in out
     said = {"MME_URL": fake.url, "MME_TOKEN": "t", "LANG": "ko_KR.UTF-8"}
-    assert "절전" in mme_process("endpoints", "demo", **said).out
+    assert "일시 중지됨" in mme_process("endpoints", "demo", **said).out

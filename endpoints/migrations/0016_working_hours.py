@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='endpoint',
             name='hours',
-            field=models.CharField(blank=True, db_default='', default='', help_text='Its working hours, as mon-fri 08:00-19:00; outside of them it sleeps.', max_length=60),
+            field=models.CharField(blank=True, db_default='', default='', help_text='Its working hours, as mon-fri 08:00-19:00; outside of them it is paused.', max_length=60),
         ),
         migrations.AddField(
             model_name='endpoint',
@@ -22,27 +22,27 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='endpoint',
-            name='sleep_told',
-            field=models.BooleanField(db_default=False, default=False, help_text='It was told that it sleeps within an hour.'),
+            name='pause_told',
+            field=models.BooleanField(db_default=False, default=False, help_text='It was told that it is paused within an hour.'),
         ),
         migrations.AddField(
             model_name='endpoint',
-            name='sleeps_at',
-            field=models.DateTimeField(blank=True, help_text='When it is to sleep; none: it has no working hours.', null=True),
+            name='pauses_at',
+            field=models.DateTimeField(blank=True, help_text='When it is to be paused; none: it has no working hours.', null=True),
         ),
         migrations.AddField(
             model_name='endpoint',
-            name='to_sleep',
-            field=models.BooleanField(db_default=False, default=False, help_text='It is to sleep: it is in SageMaker no more.'),
+            name='to_pause',
+            field=models.BooleanField(db_default=False, default=False, help_text='It is to be paused: it is in SageMaker no more.'),
         ),
         migrations.AddField(
             model_name='endpoint',
-            name='wakes_at',
-            field=models.DateTimeField(blank=True, help_text='When it wakes; none: when somebody wakes it.', null=True),
+            name='resumes_at',
+            field=models.DateTimeField(blank=True, help_text='When it resumes; none: when somebody resumes it.', null=True),
         ),
         migrations.AlterField(
             model_name='endpoint',
             name='state',
-            field=models.CharField(choices=[('requested', 'Requested'), ('creating', 'Creating'), ('in_service', 'InService'), ('updating', 'Updating'), ('system_updating', 'SystemUpdating'), ('rolling_back', 'RollingBack'), ('update_rollback_failed', 'UpdateRollbackFailed'), ('out_of_service', 'OutOfService'), ('deleting', 'Deleting'), ('failed', 'Failed'), ('deleted_outside', 'Deleted outside the portal'), ('asleep', 'Asleep'), ('gone', 'Gone'), ('unrecognized', 'Unrecognized')], db_default='requested', default='requested', max_length=30),
+            field=models.CharField(choices=[('requested', 'Requested'), ('creating', 'Creating'), ('in_service', 'InService'), ('updating', 'Updating'), ('system_updating', 'SystemUpdating'), ('rolling_back', 'RollingBack'), ('update_rollback_failed', 'UpdateRollbackFailed'), ('out_of_service', 'OutOfService'), ('deleting', 'Deleting'), ('failed', 'Failed'), ('deleted_outside', 'Deleted outside the portal'), ('paused', 'Paused'), ('gone', 'Gone'), ('unrecognized', 'Unrecognized')], db_default='requested', default='requested', max_length=30),
         ),
     ]

@@ -36,8 +36,8 @@ def advance(endpoint_id: int) -> bool:
     try:
         if run.endpoint.wanted == Endpoint.Wanted.ABSENT:
             _delete_all(run)
-        elif run.endpoint.to_sleep and not run.endpoint.update_state:
-            _fall_asleep(run)
+        elif run.endpoint.to_pause and not run.endpoint.update_state:
+            _pause(run)
         else:
             _create_missing(run)
     except LeaseLost:
@@ -213,7 +213,7 @@ def _delete_one(run: Run, kind: ResourceKind) -> bool:
     return True
 
 
-def _fall_asleep(run: Run) -> None:
+def _pause(run: Run) -> None:
     """Delete the endpoint alone: its config and its model stay, so that waking makes it again.
 
     A change that is under way is finished before. The deletion is asked for once even where the
@@ -233,7 +233,7 @@ def _fall_asleep(run: Run) -> None:
             run.delete(ENDPOINT)
             run.hint = _STOPPING
             return
-    run.fallen_asleep()
+    run.note_paused()
 
 
 def _delete_all(run: Run) -> None:

@@ -240,17 +240,17 @@ class Run:
         self.stop(gone, _TO_DECIDE)
         self.check_in = WHEN_SETTLED
 
-    def fallen_asleep(self) -> None:
-        """The endpoint is gone, as it was wanted: it sleeps until it is made again."""
+    def note_paused(self) -> None:
+        """The endpoint is gone, as it was wanted: it is paused until it is made again."""
         row, endpoint = self.resources[ENDPOINT.key], self.endpoint
         if row.state != Resource.State.GONE:
             row.state, row.sagemaker_status = Resource.State.GONE, ""
             row.changed_at = row.gone_at = clock.now()
             self.seen.add(ENDPOINT)
-        if endpoint.state != Endpoint.State.ASLEEP:
+        if endpoint.state != Endpoint.State.PAUSED:
             facts = {"name": endpoint.name}
-            self.events.append(NewEvent("endpoint.asleep", facts, Event.Level.SUCCESS))
-        endpoint.state, endpoint.sagemaker_status = Endpoint.State.ASLEEP, ""
+            self.events.append(NewEvent("endpoint.paused", facts, Event.Level.SUCCESS))
+        endpoint.state, endpoint.sagemaker_status = Endpoint.State.PAUSED, ""
         endpoint.config_in_use, endpoint.running_count = "", None
         endpoint.running_variants, endpoint.deleted_outside_at = None, None
         self.check_in = WHEN_STOPPED
@@ -561,7 +561,7 @@ class Run:
         same = Endpoint.objects.filter(
             wanted=self.endpoint.wanted,
             revision=self.revision,
-            to_sleep=self.endpoint.to_sleep,
+            to_pause=self.endpoint.to_pause,
         )
         same.renew(self.endpoint, lease=LEASE)
 

@@ -54,7 +54,7 @@ def write(run: Run) -> None:
     same_scaling = scaling_asked(row) == run.scaling
     same_again = row.made_again == run.asked_again
     same = row.wanted == seen.wanted and row.revision == run.revision and same_scaling
-    same = same and same_again and row.to_sleep == seen.to_sleep
+    same = same and same_again and row.to_pause == seen.to_pause
     # A user who wants something else by now is not kept waiting.
     row.check_after = now + run.check_in if same else now
     written = [*_WRITTEN]

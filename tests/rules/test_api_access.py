@@ -30,7 +30,7 @@ NARROWER = {"tokens_revoke": "a token ends only tokens that have no scope which 
 OWN = {
     "comparisons_stop": "who began a comparison decides when it ends",
     "comparisons_delete": "who began a comparison decides whether it is kept",
-    "endpoints_sleep": "who created an endpoint decides when it sleeps",
+    "endpoints_pause": "who created an endpoint decides when it is paused",
     "invocations_forget_picture": "who sent a picture decides whether it is kept",
 }
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")

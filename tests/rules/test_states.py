@@ -61,6 +61,8 @@ NO_STATES = {
     ("invocations/warm_api.py", "kept"): "a field of the API",
     ("invocations/urls.py", "kept"): "the name of an address",
     ("invocations/views.py", "kept"): "a name in a template's context",
+    ("notices/api.py", "paused"): "a field of the API",
+    ("notices/views.py", "paused"): "a field of a form",
     ("notices/models.py", "pending"): "an index in Meta, which does not see State",
     ("models_catalog/models.py", "rejected"): "a constraint in Meta, which does not see State",
     ("models_catalog/views.py", "done"): "a step's look (ol.steps in portal.css)",

@@ -15,9 +15,7 @@ AVOIDED = {
     r"doomed": "failing, to be refused",
     r"doors?( to| of)?": "entry point, the only importer, caller",
     r"strangers?('s)?": "an untrusted client, archive or user; somebody without an account",
-    # Of models; an endpoint that has working hours is asleep outside of them.
-    r"(asleep|awake|sleeping) (models?|versions?)|(models?|versions?) (is|are|falls?) a(sleep|wake)"
-    r"|wakes? the model": "cold, warm, cold start",
+    r"asleep|awake|wakes? the (model|endpoint)|falls? asleep": "cold, warm, cold start",
     r"toward_(absent|present)": "tear_down, create",
     r"found_or_none": "described, describe_if_exists",
     r"stand_still": "stop, give up",
@@ -105,8 +103,6 @@ def test_users_do_not_read_the_word(word: str) -> None:
         ("self._mourn()", True),
         ("def test_strangers_are_sent_away", True),
         ("a sign of life", True),
-        ("the model is asleep", True),
-        ("the endpoint is asleep", False),
         ("indoors, outdoorsy", False),
         ("estranged", False),
     ],

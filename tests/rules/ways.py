@@ -166,11 +166,9 @@ WAYS: dict[str, Ways] = {
     "endpoints_set_hours": Ways(
         "endpoint schedule", "endpoints:hours", "endpoints.md#Working hours"
     ),
-    "endpoints_sleep": Ways("endpoint sleep", "endpoints:sleep", "endpoints.md#Working hours"),
-    "endpoints_wake": Ways("endpoint wake", "endpoints:wake", "endpoints.md#Working hours"),
-    "endpoints_stay_awake": Ways(
-        "endpoint stay-awake", "endpoints:stay-awake", "endpoints.md#Working hours"
-    ),
+    "endpoints_pause": Ways("endpoint pause", "endpoints:pause", "endpoints.md#Working hours"),
+    "endpoints_resume": Ways("endpoint resume", "endpoints:resume", "endpoints.md#Working hours"),
+    "endpoints_extend": Ways("endpoint extend", "endpoints:extend", "endpoints.md#Working hours"),
     "endpoints_accept": Ways(
         "endpoint accept", "endpoints:accept", "endpoints.md#Changed outside the portal"
     ),

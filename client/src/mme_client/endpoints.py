@@ -271,34 +271,34 @@ class Endpoints(Noun):
     def set_hours(self, name: str, hours: str, *, zone: str = "") -> Endpoint:
         """Give it working hours, as ``mon-fri 08:00-19:00`` in ``Asia/Seoul``, or with "" none.
 
-        Outside of them it sleeps; the portal tells of it an hour before.
+        Outside of them it is paused; the portal tells of it an hour before.
         """
         path, document = f"/endpoints/{part(name)}/hours", {"hours": hours, "zone": zone}
         answer = self._transport.call("PUT", path, document=document)
         return Endpoint.of(answer.document(), self._portal)
 
-    def sleep(self, name: str) -> Endpoint:
-        """Let it sleep now; ``wait_asleep`` of what this gives waits until it does."""
-        answer = self._transport.call("POST", f"/endpoints/{part(name)}/sleep")
+    def pause(self, name: str) -> Endpoint:
+        """Pause it now; ``wait_paused`` of what this gives waits until it is."""
+        answer = self._transport.call("POST", f"/endpoints/{part(name)}/pause")
         return Endpoint.of(answer.document(), self._portal)
 
-    def wake(self, name: str) -> Endpoint:
-        """Wake it now; ``.wait()`` of what this gives waits until it serves."""
-        answer = self._transport.call("POST", f"/endpoints/{part(name)}/wake")
+    def resume(self, name: str) -> Endpoint:
+        """Resume it now; ``.wait()`` of what this gives waits until it serves."""
+        answer = self._transport.call("POST", f"/endpoints/{part(name)}/resume")
         return Endpoint.of(answer.document(), self._portal)
 
-    def stay_awake(self, name: str) -> Endpoint:
-        """Let it sleep two hours later this once; without working hours refused: ``conflict``."""
-        answer = self._transport.call("POST", f"/endpoints/{part(name)}/awake")
+    def extend(self, name: str) -> Endpoint:
+        """Keep it running two hours longer this once; a ``conflict`` without working hours."""
+        answer = self._transport.call("POST", f"/endpoints/{part(name)}/extend")
         return Endpoint.of(answer.document(), self._portal)
 
-    def wait_asleep(self, endpoint: Endpoint, *, timeout: float | None = None) -> Endpoint:
-        """Wait until it sleeps. Raises EndpointFailed where something else came of it."""
+    def wait_paused(self, endpoint: Endpoint, *, timeout: float | None = None) -> Endpoint:
+        """Wait until it is paused. Raises EndpointFailed where something else came of it."""
         now = endpoint
         with self._transport.within(timeout):
             while not now.settled:
                 now = self.get(endpoint.name, wait=WAIT_S)
-        if now.state != "asleep" or now.failure:
+        if now.state != "paused" or now.failure:
             raise errors.EndpointFailed(now)
         return now
 

@@ -878,8 +878,8 @@ class Endpoint(Record):
     changed_outside: bool
     hours: str
     hours_zone: str
-    sleeps_at: datetime | None
-    wakes_at: datetime | None
+    pauses_at: datetime | None
+    resumes_at: datetime | None
     deleted_outside_at: datetime | None
     cost: Cost | None
     scaling: Scaling | None

@@ -1457,7 +1457,7 @@ def endpoint_postpone(
 
 
 @_command(
-    changing, "schedule", _("Give it working hours, outside of which it sleeps; or none."),
+    changing, "schedule", _("Give it working hours, outside of which it is paused; or none."),
     "mme endpoint schedule demo --hours 'mon-fri 08:00-19:00' --zone Asia/Seoul",
     "mme endpoint schedule demo --clear",
 )  # fmt: skip
@@ -1480,55 +1480,55 @@ def endpoint_schedule(
     quiet: Quiet = False,
     timeout: Timeout = None,
 ) -> None:
-    from mme_client.cli import sleeping
+    from mme_client.cli import pausing
 
-    sleeping.schedule(
+    pausing.schedule(
         name, hours=hours, zone=zone, clear=clear, json=json, quiet=quiet, timeout=timeout
     )
 
 
 @_command(
-    changing, "sleep", _("Let it sleep now: no instance runs; its configuration stays."),
-    "mme endpoint sleep demo --wait",
+    changing, "pause", _("Pause it now: no instance runs; its configuration stays."),
+    "mme endpoint pause demo --wait",
 )  # fmt: skip
-def endpoint_sleep(
+def endpoint_pause(
     name: EndpointName,
     wait: UntilSo = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
 ) -> None:
-    from mme_client.cli import sleeping
+    from mme_client.cli import pausing
 
-    sleeping.sleep(name, wait=wait, json=json, quiet=quiet, timeout=timeout)
+    pausing.pause(name, wait=wait, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(
-    changing, "wake", _("Wake it now: it is made again under its name."),
-    "mme endpoint wake demo --wait",
+    changing, "resume", _("Resume it now: it is made again under its name."),
+    "mme endpoint resume demo --wait",
 )  # fmt: skip
-def endpoint_wake(
+def endpoint_resume(
     name: EndpointName,
     wait: UntilSo = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
 ) -> None:
-    from mme_client.cli import sleeping
+    from mme_client.cli import pausing
 
-    sleeping.wake(name, wait=wait, json=json, quiet=quiet, timeout=timeout)
+    pausing.resume(name, wait=wait, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(
-    changing, "stay-awake", _("Let it sleep two hours later this once."),
-    "mme endpoint stay-awake demo",
+    changing, "extend", _("Keep it running two hours longer this once."),
+    "mme endpoint extend demo",
 )  # fmt: skip
-def endpoint_stay_awake(
+def endpoint_extend(
     name: EndpointName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
 ) -> None:
-    from mme_client.cli import sleeping
+    from mme_client.cli import pausing
 
-    sleeping.stay_awake(name, json=json, quiet=quiet, timeout=timeout)
+    pausing.extend(name, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(

@@ -336,30 +336,30 @@ MESSAGES: dict[str, str] = {
     "Make it again as it is wanted, after it was changed outside.": (
         "포털 밖에서 변경된 엔드포인트를 원하는 상태로 되돌립니다."
     ),
-    "Give it working hours, outside of which it sleeps; or none.": (
-        "근무 시간을 지정하거나 없앱니다. 그 밖의 시간에는 절전 상태가 됩니다."
+    "Give it working hours, outside of which it is paused; or none.": (
+        "근무 시간을 지정하거나 없앱니다. 그 밖의 시간에는 일시 중지 상태가 됩니다."
     ),
     "As 'mon-fri 08:00-19:00'.": "예: 'mon-fri 08:00-19:00'.",
     "Their time zone, as Asia/Seoul.": "시간대입니다. 예: Asia/Seoul.",
     "It works always.": "항상 실행합니다.",
-    "Let it sleep now: no instance runs; its configuration stays.": (
-        "지금 절전 상태로 전환합니다. 인스턴스는 중지되고 구성은 유지됩니다."
+    "Pause it now: no instance runs; its configuration stays.": (
+        "지금 일시 중지합니다. 인스턴스는 중지되고 구성은 유지됩니다."
     ),
-    "Wake it now: it is made again under its name.": (
-        "지금 절전 상태에서 깨웁니다. 같은 이름으로 다시 생성됩니다."
+    "Resume it now: it is made again under its name.": (
+        "지금 재개합니다. 같은 이름으로 다시 생성됩니다."
     ),
-    "Let it sleep two hours later this once.": "이번 한 번만 두 시간 늦게 절전 상태로 전환합니다.",
+    "Keep it running two hours longer this once.": "이번 한 번만 두 시간 더 실행합니다.",
     "Give one of --hours and --clear.": "--hours와 --clear 중 하나만 지정하세요.",
     "Say the time zone of the hours: --zone Asia/Seoul.": (
         "근무 시간의 시간대를 지정하세요: --zone Asia/Seoul."
     ),
     "no working hours": "근무 시간 없음",
     "working hours": "근무 시간",
-    "sleeps": "절전 시작",
-    "wakes": "다시 시작",
-    "sleeps {at}": "절전 시작 {at}",
-    "wakes {at}": "다시 시작 {at}",
-    "asleep": "절전",
+    "pauses": "일시 중지",
+    "resumes": "재개",
+    "pauses {at}": "일시 중지 {at}",
+    "resumes {at}": "재개 {at}",
+    "paused": "일시 중지됨",
     "accepted from outside": "외부 변경을 수락함",
     "deleted_outside": "외부에서 삭제됨",
     "Move its end date a day later.": "종료일을 하루 뒤로 미룹니다.",
@@ -805,7 +805,6 @@ MESSAGES: dict[str, str] = {
     "models": "모델",
     "all": "모두",
     "paused: it failed for a day": "일시 중지됨(하루 동안 실패)",
-    "paused": "일시 중지됨",
     "failing since {at}": "{at}부터 실패 중",
     "active": "활성",
     "kind": "종류",

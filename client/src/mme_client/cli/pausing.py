@@ -1,4 +1,4 @@
-"""``mme endpoint schedule``, ``sleep``, ``wake`` and ``stay-awake``: when an endpoint works."""
+"""``mme endpoint schedule``, ``pause``, ``resume`` and ``extend``: when an endpoint works."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def schedule(
         _result(terminal, portal.endpoints.set_hours(name, hours or "", zone=zone))
 
 
-def sleep(name: str, *, wait: bool, json: bool, quiet: bool, timeout: float | None) -> None:
-    """Let an endpoint sleep now; with ``wait``, until it does."""
+def pause(name: str, *, wait: bool, json: bool, quiet: bool, timeout: float | None) -> None:
+    """Pause an endpoint now; with ``wait``, until it is."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        endpoint = portal.endpoints.sleep(name)
+        endpoint = portal.endpoints.pause(name)
         if wait:
             said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
             with terminal.goes_on(said.format(name=name)):
-                endpoint = portal.endpoints.wait_asleep(endpoint)
+                endpoint = portal.endpoints.wait_paused(endpoint)
         _result(terminal, endpoint)
 
 
-def wake(name: str, *, wait: bool, json: bool, quiet: bool, timeout: float | None) -> None:
-    """Wake an endpoint now; with ``wait``, until it serves."""
+def resume(name: str, *, wait: bool, json: bool, quiet: bool, timeout: float | None) -> None:
+    """Resume an endpoint now; with ``wait``, until it serves."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        endpoint = portal.endpoints.wake(name)
+        endpoint = portal.endpoints.resume(name)
         if wait:
             said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
             with terminal.goes_on(said.format(name=name)):
@@ -53,10 +53,10 @@ def wake(name: str, *, wait: bool, json: bool, quiet: bool, timeout: float | Non
         _result(terminal, endpoint)
 
 
-def stay_awake(name: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
-    """Let an endpoint sleep two hours later this once."""
+def extend(name: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
+    """Keep an endpoint running two hours longer this once."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        _result(terminal, portal.endpoints.stay_awake(name))
+        _result(terminal, portal.endpoints.extend(name))
 
 
 def _result(terminal: Terminal, endpoint: Endpoint) -> None:
@@ -67,8 +67,8 @@ def _result(terminal: Terminal, endpoint: Endpoint) -> None:
     else:
         hours = f"{endpoint.hours} {endpoint.hours_zone}" if endpoint.hours else ""
         parts = [endpoint.name, hours or _("no working hours")]
-        if endpoint.sleeps_at is not None:
-            parts.append(_("sleeps {at}").format(at=at(endpoint.sleeps_at)))
-        if endpoint.wakes_at is not None:
-            parts.append(_("wakes {at}").format(at=at(endpoint.wakes_at)))
+        if endpoint.pauses_at is not None:
+            parts.append(_("pauses {at}").format(at=at(endpoint.pauses_at)))
+        if endpoint.resumes_at is not None:
+            parts.append(_("resumes {at}").format(at=at(endpoint.resumes_at)))
         terminal.line("  ".join(parts))
