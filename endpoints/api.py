@@ -1,6 +1,6 @@
 """The operations of endpoints: create one, look at it, change it, and tear it down."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -648,14 +648,7 @@ def set_hours(request: HttpRequest, name: str, body: HoursIn) -> Any:
     they begin. The portal tells of it an hour before. Who may tear down no endpoint may give them
     to their own alone.
     """
-    with _refusals_told():
-        pausing.set_hours(
-            endpoint=_endpoint(name),
-            hours=body.hours,
-            zone=body.zone,
-            actor=_caller(request).user,
-            require=lambda row: etags.require_match(request, *_parts(row)),
-        )
+    _act(request, name, pausing.set_hours, hours=body.hours, zone=body.zone)
     return _tagged(request, _endpoint(name))
 
 
@@ -669,12 +662,7 @@ def pause(request: HttpRequest, name: str) -> Any:
     `state` is `paused` when it is; `resumes_at` says until when. Who may tear down no endpoint may
     pause their own alone.
     """
-    with _refusals_told():
-        pausing.pause_now(
-            endpoint=_endpoint(name),
-            actor=_caller(request).user,
-            require=lambda row: etags.require_match(request, *_parts(row)),
-        )
+    _act(request, name, pausing.pause_now)
     return Status(202, _tagged(request, _endpoint(name)))
 
 
@@ -687,11 +675,7 @@ def resume(request: HttpRequest, name: str) -> Any:
 
     Outside of its working hours it is paused again two hours later.
     """
-    pausing.resume_now(
-        endpoint=_endpoint(name),
-        actor=_caller(request).user,
-        require=lambda row: etags.require_match(request, *_parts(row)),
-    )
+    _act(request, name, pausing.resume_now)
     return Status(202, _tagged(request, _endpoint(name)))
 
 
@@ -701,11 +685,7 @@ def resume(request: HttpRequest, name: str) -> Any:
 )  # fmt: skip
 def extend(request: HttpRequest, name: str) -> Any:
     """Keep it running two hours longer this once; without working hours it is 409 `conflict`."""
-    pausing.extend(
-        endpoint=_endpoint(name),
-        actor=_caller(request).user,
-        require=lambda row: etags.require_match(request, *_parts(row)),
-    )
+    _act(request, name, pausing.extend)
     return _tagged(request, _endpoint(name))
 
 
@@ -722,13 +702,7 @@ def accept(request: HttpRequest, name: str, body: DriftIn) -> Any:
     created it. Where nothing differs, or the portal could not have made what runs, it is 409
     `conflict`.
     """
-    with _refusals_told():
-        drift.accept(
-            endpoint=_endpoint(name),
-            actor=_caller(request).user,
-            reason=body.reason,
-            require=lambda row: etags.require_match(request, *_parts(row)),
-        )
+    _act(request, name, drift.accept, reason=body.reason)
     return Status(202, _tagged(request, _endpoint(name)))
 
 
@@ -742,13 +716,7 @@ def put_back(request: HttpRequest, name: str, body: DriftIn) -> Any:
     A change goes back by a change; one that was deleted is made again under its name. Where nothing
     differs it is 409 `conflict`.
     """
-    with _refusals_told():
-        drift.put_back(
-            endpoint=_endpoint(name),
-            actor=_caller(request).user,
-            reason=body.reason,
-            require=lambda row: etags.require_match(request, *_parts(row)),
-        )
+    _act(request, name, drift.put_back, reason=body.reason)
     return Status(202, _tagged(request, _endpoint(name)))
 
 
@@ -762,13 +730,7 @@ def expire(request: HttpRequest, name: str, body: ExpiryIn) -> Any:
     At the end date, to the minute, its teardown is requested. The portal tells of it a day and an
     hour before. Who may tear down no endpoint may let only their own end earlier.
     """
-    with _refusals_told():
-        expiry.set_end(
-            endpoint=_endpoint(name),
-            expires_at=body.expires_at,
-            actor=_caller(request).user,
-            require=lambda row: etags.require_match(request, *_parts(row)),
-        )
+    _act(request, name, expiry.set_end, expires_at=body.expires_at)
     return _tagged(request, _endpoint(name))
 
 
@@ -778,11 +740,7 @@ def expire(request: HttpRequest, name: str, body: ExpiryIn) -> Any:
 )  # fmt: skip
 def postpone(request: HttpRequest, name: str) -> Any:
     """Move the end date of an endpoint a day later; without one it is 409 `conflict`."""
-    expiry.postpone(
-        endpoint=_endpoint(name),
-        actor=_caller(request).user,
-        require=lambda row: etags.require_match(request, *_parts(row)),
-    )
+    _act(request, name, expiry.postpone)
     return _tagged(request, _endpoint(name))
 
 
@@ -834,12 +792,7 @@ def _limits(body: ScalingIn) -> Limits:
 
 
 def _scaled(request: HttpRequest, name: str, limits: Limits | None) -> Any:
-    scaling.set_scaling(
-        endpoint=_endpoint(name),
-        limits=limits,
-        actor=_caller(request).user,
-        require=lambda row: etags.require_match(request, *_parts(row)),
-    )
+    _act(request, name, scaling.set_scaling, limits=limits)
     return Status(202, _tagged(request, _endpoint(name)))
 
 
@@ -879,6 +832,17 @@ def teardown(request: HttpRequest, name: str, body: TeardownIn) -> Any:
     return Status(202, _tagged(request, _endpoint(name)))
 
 
+def _act(request: HttpRequest, name: str, service: Callable[..., Any], **values: Any) -> None:
+    """Have a service act on an endpoint for the caller, who may say which state they saw."""
+    with _refusals_told():
+        service(
+            endpoint=_endpoint(name),
+            actor=_caller(request).user,
+            require=lambda row: etags.require_match(request, *_parts(row)),
+            **values,
+        )
+
+
 def _back_to(endpoint: Endpoint, revision: int) -> services.SettingsChange:
     try:
         return services.back_to(endpoint=endpoint, number=revision)
@@ -897,13 +861,7 @@ def _refusals_told() -> Iterator[None]:
 
 
 def _changed(request: HttpRequest, name: str, change: services.SettingsChange) -> Any:
-    with _refusals_told():
-        services.request_change(
-            endpoint=_endpoint(name),
-            change=change,
-            actor=_caller(request).user,
-            require=lambda row: etags.require_match(request, *_parts(row)),
-        )
+    _act(request, name, services.request_change, change=change)
     return Status(202, _tagged(request, _endpoint(name)))
 
 

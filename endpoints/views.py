@@ -456,8 +456,16 @@ def end_date(request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             return redirect(endpoint)
-    context = {"form": form, "endpoint": endpoint}
-    return render(request, "endpoints/end_date.html", context, status=400 if form.errors else 200)
+    context = {
+        "form": form,
+        "endpoint": endpoint,
+        "heading": _("End date of %(name)s") % {"name": endpoint.name},
+        "lede": _(
+            "The portal tears the endpoint down by itself then, so that it is not forgotten and "
+            "paid for."
+        ),
+    }
+    return render(request, "endpoints/setting.html", context, status=400 if form.errors else 200)
 
 
 def _say_the_limit(form: NewEndpointForm | EndDateForm, user: User) -> None:
@@ -551,8 +559,16 @@ def hours(request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             return redirect(endpoint)
-    context = {"form": form, "endpoint": endpoint}
-    return render(request, "endpoints/hours.html", context, status=400 if form.errors else 200)
+    context = {
+        "form": form,
+        "endpoint": endpoint,
+        "heading": _("Working hours of %(name)s") % {"name": endpoint.name},
+        "lede": _(
+            "Outside of them it is paused: no instance runs, and it costs nothing. It is made "
+            "again under the same name when they begin, which takes some minutes."
+        ),
+    }
+    return render(request, "endpoints/setting.html", context, status=400 if form.errors else 200)
 
 
 @require_POST

@@ -34,6 +34,7 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
 
 
 def _log_in(page: Page, name: str, password: str) -> None:
+    page.goto("about:blank")  # so that no answer to the page before brings its cookies back
     page.context.clear_cookies()
     page.goto("/login/")
     page.get_by_label("User name").fill(name)
