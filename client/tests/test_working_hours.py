@@ -57,13 +57,13 @@ def test_it_is_paused_and_resumed(mme: Mme, fake: FakePortal) -> None:
     under_way = ENDPOINT | {"settled": False}
     fake.answers = [Says(202, document=under_way), Says(document=PAUSED)]
     ran = mme("endpoint", "pause", "demo", "--wait", url=fake.url, token="t")
-    assert ran.out == f"demo  {HOURS} {ZONE}  resumes 2026-12-25 08:00\n", ran.err
+    assert ran.out == f"demo  paused  {HOURS} {ZONE}  resumes 2026-12-25 08:00\n", ran.err
     assert (fake.requests[0].method, fake.requests[0].target) == ("POST", f"{API}/pause")
     fake.answers = [Says(202, document=under_way), Says(document=ENDPOINT)]
     assert mme("endpoint", "resume", "demo", "--wait").code == 0
     assert fake.requests[2].target == f"{API}/resume"
     fake.answers = [Says(202, document=under_way), Says(document=ENDPOINT)]
-    assert mme("endpoint", "pause", "demo", "--wait").code == 1  # somebody woke it meanwhile
+    assert mme("endpoint", "pause", "demo", "--wait").code == 1  # somebody resumed it meanwhile
     fake.answers = [problem("conflict", 409)]
     assert mme("endpoint", "extend", "demo").code == 1
     assert fake.requests[-1].target == f"{API}/extend"

@@ -67,6 +67,8 @@ def _result(terminal: Terminal, endpoint: Endpoint) -> None:
     else:
         hours = f"{endpoint.hours} {endpoint.hours_zone}" if endpoint.hours else ""
         parts = [endpoint.name, hours or _("no working hours")]
+        if endpoint.state == "paused":
+            parts.insert(1, _("paused"))
         if endpoint.pauses_at is not None:
             parts.append(_("pauses {at}").format(at=at(endpoint.pauses_at)))
         if endpoint.resumes_at is not None:
