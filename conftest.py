@@ -112,6 +112,15 @@ def _calls_of_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
+def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered for a second is remembered for the whole test, however slow it runs."""
+    from accounts import token_auth
+
+    for each in (token_auth.CACHE, *remembered.ALL):
+        monkeypatch.setattr(each, "_keep_s", 3600)
+
+
+@pytest.fixture
 def user_in(db: None) -> Callable[[str], Any]:
     """Make a user of a role: ``user_in("viewer")``; ``"superuser"`` is one without a role."""
     from django.contrib.auth.models import Group, User

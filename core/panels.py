@@ -55,7 +55,9 @@ def register(
 
 
 def register_link(label: Any, icon: str, address: str, *, permission: str, order: int) -> None:
-    """Add a link to the navigation: ``address`` is an URL's name, of the app that it marks.
+    """Add a link to the navigation: ``address`` is an URL's name.
+
+    It is marked on each page of that app, and on those of other apps whose address is below it.
 
     ``label`` may be lazy, to be in the reader's language.
     """
@@ -65,8 +67,11 @@ def register_link(label: Any, icon: str, address: str, *, permission: str, order
 
 def _link(request: HttpRequest, *, label: Any, icon_name: str, address: str) -> dict[str, Any]:
     match = request.resolver_match  # None where no address was found
-    current = match is not None and match.app_name == address.partition(":")[0]
-    return {"label": label, "icon_name": icon_name, "href": reverse(address), "current": current}
+    href = reverse(address)
+    current = match is not None and (
+        match.app_name == address.partition(":")[0] or request.path.startswith(href)
+    )
+    return {"label": label, "icon_name": icon_name, "href": href, "current": current}
 
 
 def visible(slot: str, user: Viewer) -> list[Panel]:

@@ -124,7 +124,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "plan": plan,
-        "chart": None if plan is None else chart_of(plan),
+        "chart": chart_of(plan) if plan is not None and len(plan.frontier) != 1 else None,
         "rows": [] if plan is None else _rows(request, plan),
         "percent": form.cleaned_data["percent"] if plan is not None else None,
     }

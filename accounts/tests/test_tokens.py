@@ -328,7 +328,7 @@ def test_ended_tokens_stay_for_a_month(vera: User, monkeypatch: pytest.MonkeyPat
 
 def test_a_token_is_read_once_a_second(vera: User) -> None:
     _, secret = _make(vera)
-    cache = token_auth.Cache()
+    cache = token_auth.Cache(keep_s=3600)
     cache.find(secret)
     with CaptureQueriesContext(connection) as asked:
         found, new = cache.find(secret)
@@ -427,6 +427,7 @@ def test_a_use_that_cannot_be_written_stops_nothing(
     assert "token-uses" not in [thread.name for thread in threading.enumerate()]
 
 
+@pytest.mark.usefixtures("remembering")
 def test_a_call_within_the_second_asks_the_database_nothing_about_its_caller(vera: User) -> None:
     _, secret = _make(vera)
     assert _ask(secret, "/api/v1/status").status_code == 200

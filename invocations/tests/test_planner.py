@@ -1,5 +1,6 @@
 """Which instances hold given models under given calls, at which cost."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -136,3 +137,21 @@ def test_the_operation_says_the_same(
     wrong = Client().get("/api/v1/capacity?cold_share=7", headers=headers)
     assert wrong.status_code == 422
     assert "cold_share" in wrong.json()["errors"]
+
+
+@pytest.mark.usefixtures("versions")
+def test_the_page_is_marked_as_one_of_the_endpoints_and_one_point_makes_no_chart(
+    client_of: ClientOf,
+) -> None:
+    client = client_of("viewer")
+    page = client.get(f"{PAGE}?models=*&calls_per_hour=60&draw=uniform&percent=1&instances=1")
+    (marked,) = re.findall(r'<a [^>]*aria-current="page"[^>]*>', page.content.decode())
+    assert 'href="/endpoints/"' in marked
+    chart = page.context["chart"]
+    assert len(page.context["plan"].frontier) == 2
+    assert 'class="chart' in page.content.decode()
+    assert chart is not None
+    Version.objects.exclude(model__name="m1").delete()
+    page = client.get(f"{PAGE}?models=*&calls_per_hour=60&draw=uniform&percent=1&instances=1")
+    assert len(page.context["plan"].frontier) == 1
+    assert page.context["chart"] is None

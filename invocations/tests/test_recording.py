@@ -222,6 +222,7 @@ def test_many_calls_are_rows_and_leave_the_journal(
     assert not writer._journal.path.exists()
 
 
+@pytest.mark.usefixtures("remembering")
 def test_no_answer_waits_for_a_locked_database(
     ask: Callable[..., Any], writer: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,7 +102,7 @@ def test_models_are_sorted_over_pages(viewer: Client, sort: str, names: str) -> 
     assert rest["next"] is None
 
 
-@pytest.mark.usefixtures("zoo")
+@pytest.mark.usefixtures("zoo", "remembering")
 def test_a_list_says_alias_and_last_call_by_as_many_queries_for_any_number(
     viewer: Client, client_of: Callable[[str], Client]
 ) -> None:
@@ -110,7 +110,7 @@ def test_a_list_says_alias_and_last_call_by_as_many_queries_for_any_number(
 
     def counted(url: str) -> int:
         client = viewer if url.startswith(V1) else browser
-        client.get(url)  # what is remembered for a while is known then
+        client.get(url)  # what is remembered is known then
         with CaptureQueriesContext(connection) as queries:
             assert client.get(url).status_code == 200
         return len(queries)
