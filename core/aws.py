@@ -6,6 +6,7 @@ on which of them answers.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,7 +44,7 @@ from botocore.exceptions import (
 from django.conf import settings
 from s3transfer.futures import BoundedExecutor
 
-from core import aws_refusals, errors, request_id
+from core import aws_refusals, errors, prometheus, request_id
 from core.sentences import Sentence, phrase
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ _NO_CREDENTIALS = (
     SSOError,
 )
 _EXISTS = {"412", "PreconditionFailed"}
+# What a code of AWS looks like; anything else that a server says makes no series of its own.
+_CODE = re.compile(r"[\w.]{1,60}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def _with_clock_correction(client: C) -> C:
     events.register_last("request-created", _name_request)
     events.register("after-call", _log_call)
     events.register("before-sign", _note_signing_time)
+    events.register("needs-retry", _count_attempt)
     events.register("needs-retry", _correct_clock)
     return client
 
@@ -159,6 +163,27 @@ def _log_call(http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
         model.name,
         http_response.status_code,
         parsed.get("ResponseMetadata", {}).get("RequestId", "unknown"),
+    )
+
+
+def _count_attempt(
+    response: Any = None,
+    operation: Any = None,
+    request_dict: Any = None,
+    caught_exception: BaseException | None = None,
+    **_: Any,
+) -> None:
+    """Count an attempt for Prometheus; botocore calls this after each, and None means no retry."""
+    code = type(caught_exception).__name__ if response is None else "ok"
+    if response is not None and response[0].status_code >= HTTPStatus.MULTIPLE_CHOICES:
+        code = str((response[1] or {}).get("Error", {}).get("Code", response[0].status_code))
+    signed = request_dict["context"].get(_SIGNED)
+    prometheus.note_aws_call(
+        operation.service_model.service_id,
+        operation.name,
+        code=code if _CODE.fullmatch(code) else "other",
+        throttled=code in _THROTTLED,
+        seconds=None if signed is None else time.monotonic() - signed[1],
     )
 
 
@@ -395,20 +420,26 @@ def invoke_endpoint(
     if target_variant:
         headers["X-Amzn-SageMaker-Target-Variant"] = target_variant
     url = f"{where.url}/endpoints/{quote(endpoint_name, safe='')}/invocations"
+    operation = client.meta.service_model.operation_model("InvokeEndpoint")
     for attempt in (1, 2):
         request = AWSRequest(method="POST", url=url, data=body, headers=headers)
         _note_signing_time(request)
         where.sign(client, request)
         _name_request(request)
-        answer = client._endpoint.http_session.send(request.prepare())
+        attempted = {"operation": operation, "request_dict": {"context": request.context}}
+        try:
+            answer = client._endpoint.http_session.send(request.prepare())
+        except BotoCoreError as error:
+            _count_attempt(caught_exception=error, **attempted)
+            raise
         again = _correct_clock((answer, None), attempt, {"context": request.context})
         if again is None:
             break
-    operation = client.meta.service_model.operation_model("InvokeEndpoint")
     request_id_ = answer.headers.get("x-amzn-RequestId", "")
     parsed: dict[str, Any] = {"ResponseMetadata": {"RequestId": request_id_ or "unknown"}}
     if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
         parsed = _parsed_error(client, operation, answer)
+    _count_attempt((answer, parsed), **attempted)
     _log_call(answer, parsed, operation)
     if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
         kind = client.exceptions.from_code(parsed.get("Error", {}).get("Code"))

@@ -31,7 +31,7 @@ from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import LockNotOwnedError, WatchError
 from redis.lock import Lock
 
-from core import clock, job_messages
+from core import clock, job_messages, prometheus
 
 log = logging.getLogger(__name__)
 
@@ -258,13 +258,17 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]
     def _take(self, hand_on: Callable[[dict[str, Any]], Any], raw: Any) -> Any:
         self._handed_on = True
         try:
-            message = job_messages.read(raw, current_app.tasks, self.redis_time())
+            now = self.redis_time()
+            message = job_messages.read(raw, current_app.tasks, now)
         except job_messages.Expired as expiry:
             log.info("A message was dropped: %s.", expiry)
             return None
         except job_messages.Refused as refusal:
             log.warning("A message in the queue was refused: %s.", refusal)
             return None
+        sent_at = raw["properties"].get(job_messages.SENT_AT)
+        if now is not None and sent_at is not None:
+            prometheus.JOB_WAIT_SECONDS.observe(max(0.0, now - sent_at))
         return hand_on(message)
 
     def _brpop_read(self, **options: Any) -> Any:

@@ -61,6 +61,15 @@ def require_disjoint(prefixes: dict[str, str]) -> None:
                 )
 
 
+def env_address(name: str) -> str:
+    """Return variable ``name``, an address and a port such as ``127.0.0.1:9464``; or nothing."""
+    value = env_str(name, "")
+    host, _, port = value.rpartition(":")
+    if value and not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise ImproperlyConfigured(f"{name} must be ADDRESS:PORT, not {value!r}.")
+    return value
+
+
 def env_list(name: str, default: str = "") -> list[str]:
     """Return variable ``name`` split at commas, blanks dropped."""
     return [part.strip() for part in env_str(name, default or " ").split(",") if part.strip()]

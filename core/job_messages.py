@@ -77,6 +77,14 @@ def read(raw: Any, tasks: Mapping[str, Any], now: float | None = None) -> dict[s
     return _message(name, identifier, arguments, request_id.accepted(headers.get("request_id")))
 
 
+def sent_at(raw: str) -> float | None:
+    """When a message in the queue was sent, by Redis's clock; None where it does not say so."""
+    try:
+        return _sent_at(_mapping(json.loads(raw)["properties"], "its properties"))
+    except (ValueError, KeyError, TypeError, RecursionError, Refused):
+        return None
+
+
 @cache
 def _parameters(run: Any) -> tuple[type[int | str], ...]:
     """The types of a job's arguments; TypeError where it declares others than a job may have."""

@@ -19,7 +19,8 @@ class EndpointsConfig(AppConfig):
         """
         from accounts import roles
         from activity import redaction
-        from endpoints import panels, prices, search, served, told
+        from core import prometheus_page
+        from endpoints import gauges, panels, prices, search, served, told
         from endpoints.events import TEMPLATES
         from endpoints.models import Endpoint, Orphan, OrphanLook, Revision
         from endpoints.ready_checks import probe_sagemaker
@@ -38,6 +39,7 @@ class EndpointsConfig(AppConfig):
         panels.register_all()
         told.register()
         palette.register(search.hits)
+        prometheus_page.register(gauges.endpoints)
         retiring.register_uses(served.endpoints_of)
         roles.grant(roles.VIEWER, "endpoints.view_endpoint", "endpoints.invoke_endpoint")
         roles.grant(roles.OPERATOR, "endpoints.add_endpoint")

@@ -5,7 +5,7 @@ import warnings
 
 from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning
-from celery.signals import celeryd_after_setup
+from celery.signals import beat_init, celeryd_after_setup, worker_init
 
 from core import broker
 
@@ -22,3 +22,19 @@ app.steps["worker"].add("core.celery_heartbeat:WorkerHeartbeat")
 def quieten(**_: object) -> None:
     """Silence Celery's warning at each lost connection; that jobs then go on is intended."""
     warnings.simplefilter("ignore", CPendingDeprecationWarning)
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def show_worker(**_: object) -> None:
+    """Show Prometheus what the worker counts."""
+    from core import prometheus_page
+
+    prometheus_page.listen()
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def show_beat(**_: object) -> None:
+    """Show Prometheus what beat counts, and what is the same for all processes."""
+    from core import prometheus_page
+
+    prometheus_page.listen(shared=True)

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from accounts.addresses import networks
 from core import logging
 from core.env import (
+    env_address,
     env_bool,
     env_choice,
     env_int,
@@ -80,6 +81,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
+    "core.prometheus.PrometheusMiddleware",
     "core.api.middleware.ApiMiddleware",
     "core.health.HealthMiddleware",
     "core.middleware.HeadersMiddleware",
@@ -394,6 +396,8 @@ OPERATOR_ENDPOINT_DAYS = env_int("OPERATOR_ENDPOINT_DAYS", 0, most=3650)
 INVOKE_WAIT_S = env_int("INVOKE_WAIT_S", 360, least=1)
 # What calls are and were, until it is in rows: a file of each process (invocations/journal.py).
 JOURNAL_DIR = env_str("JOURNAL_DIR", str(BASE_DIR / ".local" / "journal"))
+# Where each process has its page for Prometheus (core/prometheus_page.py); empty: none.
+PROMETHEUS_BIND = env_address("PROMETHEUS_BIND")
 # CloudWatch asks a price for each metric that it is asked for.
 METRICS_KEEP_S = env_int("METRICS_KEEP_S", 30, least=1)
 INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)

@@ -16,7 +16,8 @@ class ModelsCatalogConfig(AppConfig):
     def ready(self) -> None:
         """Register events, subjects, panels, rights of the roles, the store's check and clock."""
         from accounts import roles
-        from models_catalog import finding, panels, reasons, redactions, told
+        from core import prometheus_page
+        from models_catalog import finding, gauges, panels, reasons, redactions, told
         from models_catalog.events import TEMPLATES
         from models_catalog.models import RegisteredModel, Version
         from models_catalog.ready_checks import probe_store, time_of_store
@@ -32,6 +33,7 @@ class ModelsCatalogConfig(AppConfig):
         reasons.register()
         told.register()
         redactions.register()
+        prometheus_page.register(gauges.versions)
         palette.register(finding.models)
         palette.register(finding.versions)
         roles.grant(roles.VIEWER, "models_catalog.view_model", "models_catalog.view_version")

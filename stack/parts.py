@@ -11,6 +11,7 @@ from stack import credentials, redis_config, reload, venvs
 from stack.layout import ACCOUNT, BUCKET, CONTAINER_VENV, HOST, PORTAL_VENV, REGION, ROOT, Layout
 from stack.part import Part, http_ok, log_contains, redis_answers
 from stack.procfile import read_procfile, shell
+from stack.stack_error import StackError
 
 ADMIN = "admin"
 _BIN = PORTAL_VENV / "bin"
@@ -230,7 +231,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="worker",
         step=_STARTING,
         command=shell(procfile["worker"]),
-        environment=portal,
+        environment=portal | _prometheus(1),
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
         ready=log_contains(" ready."),
@@ -240,7 +241,7 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="beat",
         step=_STARTING,
         command=shell(procfile["beat"]),
-        environment=without_aws,
+        environment=without_aws | _prometheus(2),
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
         ready=log_contains("beat: Starting"),
@@ -250,13 +251,23 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         name="web",
         step=_STARTING,
         command=shell(procfile["web"]),
-        environment=portal,
+        environment=portal | _prometheus(0),
         cwd=ROOT,
         after=(*installed, "migrate", "redis"),
         ready=http_ok(f"{layout.url}/healthz"),
         stop_within_s=8,
     )
     return [database, redis, s3, localaws, worker, beat, web]
+
+
+def _prometheus(which: int) -> dict[str, str]:
+    """Where a part has its page for Prometheus: PROMETHEUS_PORT for web, and the two after it."""
+    text = os.environ.get("PROMETHEUS_PORT", "")
+    if not text:
+        return {"PROMETHEUS_BIND": ""}
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_534):
+        raise StackError(f"PROMETHEUS_PORT must be a port below 65534, not {text!r}.")
+    return {"PROMETHEUS_BIND": f"{HOST}:{int(text) + which}"}
 
 
 def _demo(layout: Layout, seeded: Path, installed: tuple[str, ...]) -> list[Part]:

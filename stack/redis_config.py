@@ -29,7 +29,7 @@ COMMANDS = (
     *("auth", "hello", "ping", "select", "time"),
     *("multi", "exec", "discard", "watch", "unwatch"),
     *("get", "mget", "set", "incrby", "del", "exists", "pttl", "scan"),
-    *("lpush", "rpush", "brpop", "llen"),
+    *("lpush", "rpush", "brpop", "llen", "lindex"),
     *("sadd", "smembers"),
     *("hset", "hget", "hdel"),
     *("zadd", "zrem", "zrange"),

@@ -6,11 +6,14 @@ import logging
 import mmap
 import os
 import resource
+import shutil
 import signal
 import socket
 import struct
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import NoReturn
 
 log = logging.getLogger("mmeportal.server")
@@ -20,6 +23,7 @@ _HANG_TIMEOUT_S = 60.0
 _SWITCH_S = 0.0005
 _KILL_AFTER_S = 6.5  # of SIGTERM; the processes themselves take 5 s at most
 _BIND_TRIES_S = 5.0
+_COUNTS = "mme-portal-counts-"
 
 
 def main() -> None:
@@ -47,7 +51,7 @@ def main() -> None:
     sys.exit(master.run())
 
 
-def bind(address: str) -> socket.socket:
+def bind(address: str, *, setting: str = "WEB_BIND") -> socket.socket:
     """A socket bound to ``address``, not listening yet; exits with a sentence on failure.
 
     It retries for some seconds, as the process before may still be ending.
@@ -67,11 +71,20 @@ def bind(address: str) -> socket.socket:
             bound.bind(target)
             return bound
         except socket.gaierror as error:
-            sys.exit(f"WEB_BIND={address} is no address to listen on: {error.strerror}.")
+            sys.exit(f"{setting}={address} is no address to listen on: {error.strerror}.")
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
                 sys.exit(f"The web server cannot listen on {address}: {error.strerror}.")
             time.sleep(0.2)
+
+
+def _folder_of_counts(parent: str | None) -> "tempfile.TemporaryDirectory[str]":
+    """Where the processes count for Prometheus; what a killed server left in ``parent`` goes."""
+    if parent:
+        os.makedirs(parent, mode=0o700, exist_ok=True)
+        for left in Path(parent).glob(f"{_COUNTS}*"):
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=_COUNTS, dir=parent)
 
 
 def _raise_file_limit() -> int:
@@ -94,6 +107,16 @@ class Master:
         files: int,
     ) -> None:
         from django.conf import settings
+
+        from core import prometheus
+
+        self._counts: tempfile.TemporaryDirectory[str] | None = None
+        self._prometheus: socket.socket | None = None
+        if settings.PROMETHEUS_BIND:
+            self._prometheus = bind(settings.PROMETHEUS_BIND, setting="PROMETHEUS_BIND")
+            self._prometheus.listen()
+            self._counts = _folder_of_counts(settings.FILE_UPLOAD_TEMP_DIR)
+            prometheus.count_in(self._counts.name)
 
         from mmeportal.server import access_log, loop
         from mmeportal.server.guard import Slots
@@ -143,6 +166,7 @@ class Master:
     def _serve(self, index: int, master: int) -> NoReturn:
         code = 1
         try:
+            from core import prometheus_page
             from invocations import recording
             from mmeportal.server.guard import Guard
             from mmeportal.server.loop import Server
@@ -161,6 +185,8 @@ class Master:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             recording.replay_when_it_begins()
+            if index == 0 and self._prometheus is not None and self._counts is not None:
+                prometheus_page.serve(self._prometheus, folder=self._counts.name)
             # A call of a model gives up the interpreter's lock at each read and write, and would
             # get it back after 5 ms each time while a page is rendered.
             sys.setswitchinterval(_SWITCH_S)
@@ -218,6 +244,8 @@ class Master:
 
     def _end(self) -> int:
         self._bound.close()
+        if self._prometheus is not None:
+            self._prometheus.close()
         for pid in self._children:
             os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + _KILL_AFTER_S
@@ -231,6 +259,8 @@ class Master:
                 deadline = float("inf")
             else:
                 signal.sigtimedwait({signal.SIGCHLD}, 0.1)
+        if self._counts is not None:
+            self._counts.cleanup()
         return 0
 
 

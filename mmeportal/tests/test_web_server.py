@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -19,7 +20,7 @@ import pytest
 import requests
 
 from mmeportal.tests.web_server import PASSWORD, WebServer, ended, head, rest, token_of
-from tests.servers import running, wait_until
+from tests.servers import free_port, running, wait_until
 
 MB = 1 << 20
 #: Nothing of these declares that it takes more than 1 MB; `/nope` is not even there.
@@ -582,6 +583,32 @@ def test_no_request_that_has_begun_is_lost_at_the_end(
             assert own.is_well()
         else:
             assert own.process.wait(30) == 0
+
+
+def test_its_processes_add_up_what_they_count_and_leave_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    server = WebServer(tmp_path, PROMETHEUS_BIND=f"127.0.0.1:{port}")
+    left = server.temporary / "mme-portal-counts-killed"
+    left.mkdir()
+
+    def counted() -> float:
+        text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=20).text
+        (found,) = re.findall(r'^mme_portal_requests_total\{.*page="login".*\} (\S+)', text, re.M)
+        return float(found)
+
+    with server.running() as process:
+        assert not left.exists()
+        for _ in range(8):
+            assert requests.get(f"{server.url}/login/", timeout=20).ok
+        assert counted() == 8
+        for pid in server.processes():
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: len(server.processes()) == 2 and server.is_well())
+        assert requests.get(f"{server.url}/login/", timeout=20).ok
+        assert counted() == 9
+        process.terminate()
+        assert process.wait(30) == 0
+        assert not list(server.temporary.iterdir())
 
 
 def _refuses(server: WebServer) -> bool:

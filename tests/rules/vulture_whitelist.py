@@ -176,3 +176,6 @@ _.as_sqlite
 # Django's forms read these (endpoints/forms.py)
 _.field_order
 _.disabled
+
+# prometheus_client reads it (core/prometheus.py)
+_.ValueClass
