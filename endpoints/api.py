@@ -24,6 +24,8 @@ from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from endpoints import (
     drift,
     expiry,
+    idle_limits,
+    idling,
     pausing,
     planning,
     policies,
@@ -230,6 +232,16 @@ class EndpointOut(Schema):
     expires_at: datetime | None = Field(
         description="Its end date: its teardown is requested then. null: it has none."
     )
+    idle_hours: int | None = Field(
+        description="Its teardown is requested after so many hours without a call. null: never."
+    )
+    idle_ends_at: datetime | None = Field(
+        description="When that is, where nobody calls it. null: never, or it does not serve."
+    )
+    idle_problem: str | None = Field(
+        description="Why SageMaker's metrics do not tell whether it is idle: it is not torn down "
+        "as that meanwhile. null: nothing is known to be wrong."
+    )
     created_at: datetime
     created_by: str | None
     checked_at: datetime | None = Field(description="When SageMaker was last asked.")
@@ -305,6 +317,11 @@ class EndpointIn(Input):
     expires_at: AwareDatetime | None = Field(
         None, description="When its teardown is requested; null: never, or what the portal presets."
     )
+    idle_hours: int | None = Field(
+        None, ge=0, le=idle_limits.MOST_HOURS,
+        description="Its teardown is requested after so many hours without a call. 0: never; "
+        "null: never, or what the portal presets.",
+    )  # fmt: skip
     preset: Annotated[str, OneOf(Preset)] | None = Field(
         None, description="What it is for: fills what is left out."
     )
@@ -322,6 +339,15 @@ class ExpiryIn(Input):
     expires_at: AwareDatetime | None = Field(
         description="When its teardown is requested; null: it has no end date."
     )
+
+
+class IdleIn(Input):
+    """After how many hours without a call an endpoint ends."""
+
+    idle_hours: int | None = Field(
+        ge=0, le=idle_limits.MOST_HOURS,
+        description="Its teardown is requested then; null and 0: it is not.",
+    )  # fmt: skip
 
 
 class ScalingIn(Input):
@@ -411,6 +437,9 @@ class EndpointPlanOut(Schema):
 
     endpoint: str
     expires_at: datetime | None = Field(description="Its end date. null: it has none.")
+    idle_hours: int | None = Field(
+        description="It is torn down after so many hours without a call. null: it is not."
+    )
     calls: list[PlannedCallOut] = Field(description="In their order; none: it is so already.")
     code: str = Field(description="The calls as one Python script for boto3.")
     differences: list[DifferenceOut]
@@ -511,7 +540,10 @@ def _asked(body: EndpointIn) -> dict[str, Any]:
     if body.variants:  # which say both
         preset = {name: one for name, one in preset.items() if not name.startswith("instance_")}
     given = body.dict(exclude_unset=True)
-    names = ("name", "instance_type", "instance_count", "expires_at", "image", "owner", "reason")
+    names = (
+        *("name", "instance_type", "instance_count", "expires_at", "idle_hours", "image"),
+        *("owner", "reason"),
+    )
     found = {name: given.get(name, preset.get(name, getattr(body, name))) for name in names}
     chosen = DeploymentOptions.of(preset).patched(given.get("options") or {})
     return found | {"options": chosen, "variants": _asked_variants(body.variants) or ()}
@@ -745,6 +777,32 @@ def postpone(request: HttpRequest, name: str) -> Any:
 
 
 @operation(
+    router, "PUT", "/endpoints/{name}/idle", id="endpoints_set_idle", scope=Scope.OPERATE,
+    permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointOut}, etag=True,
+)  # fmt: skip
+def set_idle(request: HttpRequest, name: str, body: IdleIn) -> Any:
+    """Have an endpoint torn down after so many hours without a call, or no more.
+
+    Calls are those of anybody: of the portal's pages and its API, and those that SageMaker's
+    metrics tell of. The portal tells of it a day before, where the hours are more than a day, and
+    an hour before. Who may tear down no endpoint may give fewer hours to their own alone.
+    """
+    _act(request, name, idling.set_idle_hours, idle_hours=body.idle_hours)
+    return _tagged(request, _endpoint(name))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/idle/postpone", id="endpoints_postpone_idle",
+    scope=Scope.OPERATE, permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointOut},
+    etag=True,
+)  # fmt: skip
+def postpone_idle(request: HttpRequest, name: str) -> Any:
+    """Let an endpoint be idle a day longer; without `idle_ends_at` it is 409 `conflict`."""
+    _act(request, name, idling.postpone_idle)
+    return _tagged(request, _endpoint(name))
+
+
+@operation(
     router, "PUT", "/endpoints/{name}/scaling", id="endpoints_scale", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
 )  # fmt: skip
@@ -909,6 +967,8 @@ def _parts(endpoint: Endpoint) -> list[object]:
         "id": endpoint.pk,
         "checked_at": None,
         "last_call_at": None,
+        "idle_ends_at": None,
+        "idle_problem": endpoint.idle_problem is None,
         "failure": endpoint.failure,
         "hint": endpoint.hint,
     }
@@ -962,6 +1022,9 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
         "scaling": _scaling(endpoint),
         "last_call_at": endpoint.last_call_at,
         "expires_at": endpoint.expires_at,
+        "idle_hours": endpoint.idle_hours,
+        "idle_ends_at": endpoint.idle_ends_at,
+        "idle_problem": str(endpoint.idle_problem_said) if endpoint.idle_unknown else None,
         "created_at": endpoint.created_at,
         "created_by": endpoint.created_by.get_username() if endpoint.created_by else None,
         "checked_at": endpoint.checked_at,
@@ -998,6 +1061,7 @@ def _plan(plan: planning.EndpointPlan) -> dict[str, Any]:
     return {
         "endpoint": plan.name,
         "expires_at": plan.expires_at,
+        "idle_hours": plan.idle_hours,
         "calls": [
             *(_call(one, afterwards=False) for one in plan.calls),
             *(_call(one, afterwards=True) for one in plan.afterwards),

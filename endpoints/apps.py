@@ -28,7 +28,7 @@ class EndpointsConfig(AppConfig):
 
         prices.known()  # a wrong file is told of at the start
         codes.register(TEMPLATES, max_length=codes.LONG)
-        said, chosen = ("failure", "failure_code"), ("options", "tags_set")
+        said, chosen = ("failure", "failure_code"), ("options", "tags_set", "idle_problem")
         endpoints_ = _("Endpoints and their revisions")
         redaction.register("endpoints", endpoints_, Endpoint, *said, "hint", "hint_code", *chosen)
         redaction.register("endpoints", endpoints_, Revision, *said, "reason", "options")

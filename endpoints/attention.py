@@ -28,7 +28,7 @@ def waiting(request: HttpRequest) -> list[ItemGroup]:
     """The endpoints that failed or stopped, and those changed outside, as Today shows them."""
     failed = [one for one in running(request) if one.failure]
     changed = [one for one in running(request) if one.changed_outside and not one.failure]
-    ending = [one for one in running(request) if one.ends_soon]
+    ending = [one for one in running(request) if one.ends_soon or one.idles]
     groups = []
     if failed:
         summary = ngettext(
@@ -91,10 +91,20 @@ def _changed(endpoint: Endpoint) -> Item:
 
 
 def _ending(endpoint: Endpoint) -> Item:
+    if not endpoint.ends_soon:
+        return _idle(endpoint)
     text = _("%(endpoint)s is torn down at its end date.") % {"endpoint": endpoint}
     assert endpoint.expires_at is not None  # ends_soon
     moment = date_format(timezone.localtime(endpoint.expires_at), "DATETIME_FORMAT")
     more = _("End date: %(moment)s. One click on its page makes it a day longer.")
+    return Item(text, endpoint.get_absolute_url(), more % {"moment": moment})
+
+
+def _idle(endpoint: Endpoint) -> Item:
+    text = _("%(endpoint)s is torn down, as nobody calls it.") % {"endpoint": endpoint}
+    assert endpoint.idle_ends_at is not None  # idles
+    moment = date_format(timezone.localtime(endpoint.idle_ends_at), "DATETIME_FORMAT")
+    more = _("At: %(moment)s. One click on its page makes it a day longer.")
     return Item(text, endpoint.get_absolute_url(), more % {"moment": moment})
 
 

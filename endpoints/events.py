@@ -78,6 +78,26 @@ TEMPLATES: Final = {
         "The endpoint %(name)s ends within an hour, on %(end)s: it is torn down then."
     ),
     "endpoint.expired": _("The end date of the endpoint %(name)s has come: %(end)s."),
+    "endpoint.idle_set": _(
+        "The endpoint %(name)s is torn down when nobody has called it for %(hours)s hours."
+    ),
+    "endpoint.idle_removed": _("The endpoint %(name)s is not torn down any more when it is idle."),
+    "endpoint.idle_postponed": _("The endpoint %(name)s is not torn down as idle before %(end)s."),
+    "endpoint.idle_ends_in_a_day": _(
+        "Nobody has called the endpoint %(name)s since %(since)s. It is torn down on %(end)s, "
+        "within a day, unless it is called."
+    ),
+    "endpoint.idle_ends_in_an_hour": _(
+        "Nobody has called the endpoint %(name)s since %(since)s. It is torn down on %(end)s, "
+        "within an hour, unless it is called."
+    ),
+    "endpoint.idle_unknown": _(
+        "Nobody can say whether the endpoint %(name)s is idle, so it is not torn down as that. "
+        "The portal asks again by itself. %(error)s"
+    ),
+    "endpoint.idle_over": _(
+        "Nobody has called the endpoint %(name)s since %(since)s, for %(hours)s hours and more."
+    ),
     "endpoint.teardown_requested": _("Requested to tear down the endpoint %(name)s."),
     "endpoint.gone": _("%(name)s is torn down. The archives are kept in %(store)s."),
     "demo.seeded": _("Set up the demo: its models and one endpoint."),

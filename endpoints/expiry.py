@@ -48,9 +48,7 @@ def set_end(
     own alone, and ChangeNotAllowed is raised otherwise. Raises ValidationError, with nothing
     changed: by field, or with the code CONFLICT where it is torn down, or is being torn down.
     """
-    row = _locked(endpoint)
-    if require is not None:
-        require(row)
+    row = services.locked(endpoint, require)
     if expires_at is not None:
         expires_at = to_the_minute(expires_at)
     if row.expires_at == expires_at:
@@ -73,9 +71,7 @@ def postpone(
     require: Callable[[Endpoint], None] | None = None,
 ) -> Endpoint:
     """Move the end date of an endpoint a day later. Raises as `set_end`."""
-    row = _locked(endpoint)
-    if require is not None:
-        require(row)
+    row = services.locked(endpoint, require)
     if row.expires_at is None:
         said = _("The endpoint %(name)s has no end date. Nothing was changed.") % {"name": row.name}
         raise ValidationError(said, code=CONFLICT)
@@ -89,14 +85,6 @@ def _may_give(row: Endpoint, expires_at: datetime | None, actor: User | None) ->
     if expires_at is None:
         return True
     return row.expires_at is not None and expires_at > row.expires_at
-
-
-def _locked(endpoint: Endpoint) -> Endpoint:
-    row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
-    if row.gone_at is not None or row.tearing_down:
-        said = _("The endpoint %(name)s is torn down, or is being torn down. Nothing was changed.")
-        raise ValidationError(said % {"name": row.name}, code=CONFLICT)
-    return row
 
 
 def _give(row: Endpoint, expires_at: datetime | None, actor: User | None) -> Endpoint:

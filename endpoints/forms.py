@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from endpoints import options, prices
+from endpoints import idle_limits, options, prices
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.models import (
     Endpoint,
@@ -35,6 +35,19 @@ def _end_date() -> forms.DateTimeField:
             "no end date."
         ),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+
+def _idle_hours() -> forms.IntegerField:
+    return forms.IntegerField(
+        label=_("Idle hours"),
+        required=False,
+        min_value=0,
+        max_value=idle_limits.MOST_HOURS,
+        help_text=_(
+            "The endpoint is torn down when nobody has called it for so many hours. You are told "
+            "before. Empty: it is not."
+        ),
     )
 
 
@@ -103,6 +116,12 @@ class EndDateForm(forms.Form):
     """When an endpoint ends."""
 
     expires_at = _end_date()
+
+
+class IdleForm(forms.Form):
+    """After how many hours without a call an endpoint ends."""
+
+    idle_hours = _idle_hours()
 
 
 class _WithVariants(forms.Form):
@@ -361,6 +380,7 @@ class NewEndpointForm(_WithVariants, OptionsForm):
     )
 
     expires_at = _end_date()
+    idle_hours = _idle_hours()
     image = forms.CharField(
         label=_("Container image"),
         max_length=255,
@@ -392,7 +412,9 @@ class NewEndpointForm(_WithVariants, OptionsForm):
             *("name", "instance_type", "instance_count", "variants", "expires_at", "image"),
             *("owner", "reason"),
         )
-        return {name: self.cleaned_data[name] for name in names} | {"options": self.options}
+        asked = {name: self.cleaned_data[name] for name in names} | {"options": self.options}
+        # An empty field is meant so: what is preset stands in it.
+        return asked | {"idle_hours": self.cleaned_data["idle_hours"] or idle_limits.NONE}
 
 
 class ChangeForm(NewEndpointForm):
@@ -402,6 +424,7 @@ class ChangeForm(NewEndpointForm):
     # Django's way to leave fields of the parent out.
     name = None  # type: ignore[assignment]
     expires_at = None  # type: ignore[assignment]
+    idle_hours = None  # type: ignore[assignment]
 
     policy = forms.ChoiceField(
         label=_("How the calls move"),

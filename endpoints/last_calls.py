@@ -1,4 +1,7 @@
-"""When each endpoint was called last: the app that keeps the calls says how to ask for it."""
+"""When each endpoint was called last: the app that keeps the calls says how to ask for it.
+
+The portal's own calls are in its database. Those that others made are in SageMaker's metrics alone.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +17,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 ORDER = "last_call_order"
 
 _expressions: list[Callable[[], Any]] = []
+_measured: list[Callable[[Any, datetime], datetime | None]] = []
 
 
 def register(expression: Callable[[], Any]) -> None:
@@ -23,6 +27,20 @@ def register(expression: Callable[[], Any]) -> None:
     ``OuterRef("pk")``; NULL where there was no call.
     """
     _expressions[:] = [expression]
+
+
+def register_measured(ask: Callable[[Any, datetime], datetime | None]) -> None:
+    """Let SageMaker's metrics be asked by ``ask(endpoint, since)``; see `measured_since`."""
+    _measured[:] = [ask]
+
+
+def measured_since(endpoint: Any, since: datetime) -> datetime | None:
+    """The last call of an endpoint after ``since`` by SageMaker's metrics, whoever made it.
+
+    None: there was none. One of the last minutes may not be in the metrics yet. Takes some seconds
+    at most. Raises an AwsError where the metrics cannot be read.
+    """
+    return _measured[0](endpoint, since)
 
 
 def columns() -> dict[str, Any]:

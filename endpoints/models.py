@@ -385,6 +385,33 @@ class Endpoint(OldStatus, Leased):
         max_length=5, choices=EndTold, blank=True, default="", db_default=""
     )
 
+    idle_hours = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Its teardown is requested after so many hours without a call; none: never.",
+    )
+    idle_from = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it serves, as last seen; none: it does not."
+    )
+    idle_call_at = models.DateTimeField(
+        null=True, blank=True, help_text="The last call that SageMaker's metrics told of."
+    )
+    idle_asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the metrics were last asked for, to tell of calls."
+    )
+    idle_not_before = models.DateTimeField(
+        null=True, blank=True, help_text="It is not torn down as idle before."
+    )
+    idle_ends_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it is torn down where nobody calls it, as last seen."
+    )
+    idle_told = models.CharField(
+        max_length=5, choices=EndTold, blank=True, default="", db_default=""
+    )
+    idle_problem = models.JSONField(
+        null=True, blank=True, help_text="Why the metrics are not known (core/sentences.py)."
+    )
+
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -682,6 +709,23 @@ class Endpoint(OldStatus, Leased):
     def ends_soon(self) -> bool:
         """Whether somebody was told that its end date comes."""
         return self.expires_at is not None and bool(self.end_told) and self.may_be_torn_down
+
+    @property
+    def idles(self) -> bool:
+        """Whether somebody was told that it is torn down soon, as nobody calls it."""
+        told = self.idle_hours is not None and self.idle_ends_at is not None
+        return told and bool(self.idle_told) and self.may_be_torn_down and self.gone_at is None
+
+    @property
+    def idle_unknown(self) -> bool:
+        """Whether nobody can say if it is idle, so that it is not torn down as that."""
+        there = self.may_be_torn_down and self.gone_at is None
+        return there and self.idle_hours is not None and self.idle_problem is not None
+
+    @property
+    def idle_problem_said(self) -> Sentence:
+        """Why the metrics are not known, in the reader's language; AWS's words in its own."""
+        return Sentence.from_json(self.idle_problem, "")
 
     @property
     def may_be_torn_down(self) -> bool:

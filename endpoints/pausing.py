@@ -56,7 +56,7 @@ def set_hours(
     ChangeNotAllowed. Raises ValidationError, with nothing changed: by field, or with the code
     CONFLICT where it is torn down, or is being torn down.
     """
-    row = _locked(endpoint, require)
+    row = services.locked(endpoint, require)
     given = _parsed(hours, zone) if hours else None
     if given is not None:
         _check_may(row, actor)
@@ -87,7 +87,7 @@ def pause_now(
 
     Raises as `set_hours`.
     """
-    row = _locked(endpoint, require)
+    row = services.locked(endpoint, require)
     if not row.to_pause:
         _check_may(row, actor)
         _pause(row, actor, "endpoint.pause_requested")
@@ -99,7 +99,7 @@ def resume_now(
     *, endpoint: Endpoint, actor: User | None, require: Require | None = None
 ) -> Endpoint:
     """Resume it at once; outside of its hours it is paused again two hours later. Idempotent."""
-    row = _locked(endpoint, require)
+    row = services.locked(endpoint, require)
     if row.to_pause:
         _resume(row, actor, "endpoint.resume_requested")
     return row
@@ -108,7 +108,7 @@ def resume_now(
 @transaction.atomic
 def extend(*, endpoint: Endpoint, actor: User | None, require: Require | None = None) -> Endpoint:
     """Keep it running two hours longer this once; a conflict where it has no such time."""
-    row = _locked(endpoint, require)
+    row = services.locked(endpoint, require)
     if row.pauses_at is None or row.to_pause:
         said = _("The endpoint %(name)s has no time at which it is paused. Nothing was changed.")
         raise ValidationError(said % {"name": row.name}, code=CONFLICT)
@@ -125,16 +125,6 @@ _WRITTEN = (
     *("failure", "failure_code", "hint", "hint_code"),
     *_PLANNED,
 )
-
-
-def _locked(endpoint: Endpoint, require: Require | None) -> Endpoint:
-    row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
-    if require is not None:
-        require(row)
-    if row.gone_at is not None or row.tearing_down:
-        said = _("The endpoint %(name)s is torn down, or is being torn down. Nothing was changed.")
-        raise ValidationError(said % {"name": row.name}, code=CONFLICT)
-    return row
 
 
 def _parsed(hours: str, zone: str) -> WorkingHours:

@@ -72,6 +72,8 @@ class EndpointPlan:
     notes: list[str] = field(default_factory=list)
     #: What it costs with as many instances as autoscaling may give it.
     up_to: Cost | None = None
+    #: It is torn down after so many hours without a call; None: it is not.
+    idle_hours: int | None = None
 
     @property
     def code(self) -> str:
@@ -129,6 +131,7 @@ def plan_creation(
     instance_count: int = 1,
     variants: Variants = (),
     expires_at: datetime | None = None,
+    idle_hours: int | None = None,
     image: str = "",
     options: DeploymentOptions = PRESET,
     owner: str = "",
@@ -145,6 +148,7 @@ def plan_creation(
         instance_count=instance_count,
         variants=variants,
         expires_at=expires_at,
+        idle_hours=idle_hours,
         image=image,
         options=options,
         owner=owner,
@@ -155,6 +159,7 @@ def plan_creation(
     return EndpointPlan(
         name=name,
         expires_at=wanted.expires_at,
+        idle_hours=wanted.idle_hours,
         is_new=True,
         withdraws=None,
         calls=creation_calls(wanted),
@@ -205,6 +210,7 @@ def plan_change(
     return EndpointPlan(
         name=row.name,
         expires_at=row.expires_at,
+        idle_hours=row.idle_hours,
         is_new=False,
         withdraws=endpoint.revision if endpoint.updating else None,
         notes=[*filter(None, [row.image_note]), *_of_quotas(calls, running, row)],
@@ -250,6 +256,7 @@ def plan_scaling(*, endpoint: Endpoint, limits: Limits | None, actor: User | Non
     return EndpointPlan(
         name=row.name,
         expires_at=row.expires_at,
+        idle_hours=row.idle_hours,
         is_new=False,
         withdraws=None,
         calls=calls,

@@ -20,7 +20,7 @@ from core import clock, errors
 from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.sentences import phrase
-from endpoints import end_dates, images, policies, sagemaker
+from endpoints import end_dates, idle_limits, images, policies, sagemaker
 from endpoints import options as options_rules
 from endpoints.events import size_of
 from endpoints.limits import Limits
@@ -63,6 +63,7 @@ def create_endpoint(
     instance_count: int = 1,
     variants: Variants = (),
     expires_at: datetime | None = None,
+    idle_hours: int | None = None,
     image: str = "",
     options: DeploymentOptions = PRESET,
     owner: str = "",
@@ -73,7 +74,8 @@ def create_endpoint(
 
     It serves the portal's store with the image and the role of the settings; without a type, on
     the first of INSTANCE_TYPES. With ``variants`` type and number are those of each of them. At
-    ``expires_at`` its teardown is requested (expiry.py). ``owner`` is the name of the user who
+    ``expires_at`` its teardown is requested (expiry.py), and after ``idle_hours`` without a call
+    (idling.py); None: what is preset for ``actor``, 0: never. ``owner`` is the name of the user who
     answers for it; empty: ``actor``. ``image`` is another than that of the settings (images.py).
 
     Raises ValidationError, by field, for what the user can put right (its code is CONFLICT where
@@ -87,6 +89,7 @@ def create_endpoint(
         instance_count=instance_count,
         variants=variants,
         expires_at=expires_at,
+        idle_hours=idle_hours,
         image=image,
         options=options,
         owner=owner,
@@ -107,6 +110,9 @@ def create_endpoint(
             if endpoint.expires_at is not None:
                 facts = {"name": name, "end": end_dates.in_words(endpoint.expires_at)}
                 record(action="endpoint.end_set", subject=endpoint, actor=actor, parameters=facts)
+            if endpoint.idle_hours is not None:
+                told: dict[str, Scalar] = {"name": name, "hours": endpoint.idle_hours}
+                record(action="endpoint.idle_set", subject=endpoint, actor=actor, parameters=told)
             enqueue_on_commit(ADVANCE, endpoint.pk)
     except IntegrityError:
         _refuse_taken(name)
@@ -121,6 +127,7 @@ def new_endpoint(
     instance_count: int = 1,
     variants: Variants = (),
     expires_at: datetime | None = None,
+    idle_hours: int | None = None,
     image: str = "",
     options: DeploymentOptions = PRESET,
     owner: str = "",
@@ -149,6 +156,9 @@ def new_endpoint(
         role_arn=settings.EXECUTION_ROLE_ARN,
         **_columns(variants),
         expires_at=end_dates.checked(expires_at or end_dates.preset_for(actor), actor=actor),
+        idle_hours=idle_limits.checked(
+            idle_limits.preset_for(actor) if idle_hours is None else idle_hours, actor=actor
+        ),
         options=options.as_json(),
         created_by=actor,
         owner=_user_named(owner) if owner else actor,
@@ -650,6 +660,21 @@ def go_on(row: Endpoint, update: Endpoint.Update) -> None:
     row.say(failure=None, hint=starts)
     row.save()
     enqueue_on_commit(ADVANCE, row.pk)
+
+
+def locked(endpoint: Endpoint, require: Callable[[Endpoint], None] | None = None) -> Endpoint:
+    """The row, locked until the transaction ends, for a setting of an endpoint that lives.
+
+    ``require`` is called with it, and may raise. Raises ValidationError, as a conflict, where it is
+    torn down, or is being torn down.
+    """
+    row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+    if require is not None:
+        require(row)
+    if row.gone_at is not None or row.tearing_down:
+        said = _("The endpoint %(name)s is torn down, or is being torn down. Nothing was changed.")
+        raise ValidationError(said % {"name": row.name}, code=CONFLICT)
+    return row
 
 
 @transaction.atomic

@@ -33,7 +33,7 @@ def _in_condition(rows: EndpointQuerySet, condition: str) -> EndpointQuerySet:
     if condition == HALTED:
         return rows.exclude(failure="")
     if condition == ENDING:
-        return rows.exclude(expires_at=None)
+        return rows.exclude(expires_at=None, idle_hours=None)
     if condition == IDLE:
         since = Now() - IDLE_TOLD
         idle = rows.serving().filter(created_at__lt=since)
@@ -77,7 +77,7 @@ def running(request: HttpRequest) -> Table:
                     (HALTED, _("Stopped")),
                     (CHANGED, _("Changed outside the portal")),
                     (IDLE, _("Idle for a week")),
-                    (ENDING, _("Has an end date")),
+                    (ENDING, _("Ends by itself")),
                 ],
                 narrow=_in_condition,
             ),

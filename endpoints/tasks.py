@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from endpoints import expiry, orphans, pausing, reconciler, services
+from endpoints import expiry, idling, orphans, pausing, reconciler, services
 
 
 # An older message is not needed: the sweep has sent another one.
@@ -22,6 +22,12 @@ def sweep() -> None:
 def sweep_ends() -> None:
     """Tell of end dates, and request the teardowns that are due; beat calls this each minute."""
     expiry.sweep()
+
+
+@shared_task
+def sweep_idle() -> None:
+    """Tell of endpoints that nobody calls, and request the teardowns; beat calls it each minute."""
+    idling.sweep()
 
 
 @shared_task

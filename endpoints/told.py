@@ -19,7 +19,7 @@ def register() -> None:
         ("endpoint.scaled", _("Autoscaling acted, or could not"), _SCALED),
         ("endpoint.change_refused", _("A change of an endpoint was not made"), _NOT_MADE),
         ("endpoint.expiring", _("An endpoint ends within a day, or an hour"), _EXPIRING),
-        ("endpoint.expired", _("The end date of an endpoint has come"), ["endpoint.expired"]),
+        ("endpoint.expired", _("An endpoint is torn down by its end date, or as idle"), _EXPIRED),
         ("endpoint.gone", _("An endpoint is torn down"), ["endpoint.gone"]),
         ("endpoint.drift", _("An endpoint was changed outside the portal"), _DRIFT),
     ):
@@ -38,7 +38,11 @@ _EXPIRING = [
     "endpoint.expires_in_a_day",
     "endpoint.expires_in_an_hour",
     "endpoint.pauses_in_an_hour",
+    "endpoint.idle_ends_in_a_day",
+    "endpoint.idle_ends_in_an_hour",
+    "endpoint.idle_unknown",
 ]
+_EXPIRED = ["endpoint.expired", "endpoint.idle_over"]
 _NOT_MADE = ["endpoint.update_refused", "endpoint.update_rolled_back"]
 _CHANGED = ["endpoint.updated", "endpoint.updated_variants"]
 _FAILED = [

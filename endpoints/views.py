@@ -24,6 +24,8 @@ from endpoints import (
     drift,
     end_dates,
     expiry,
+    idle_limits,
+    idling,
     images,
     pausing,
     planning,
@@ -38,6 +40,7 @@ from endpoints.forms import (
     DriftForm,
     EndDateForm,
     HoursForm,
+    IdleForm,
     NewEndpointForm,
     ScalingForm,
     TeardownForm,
@@ -111,6 +114,7 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
         chosen=DeploymentOptions.of(preset),
         initial={
             "expires_at": end_dates.preset_for(user),
+            "idle_hours": idle_limits.preset_for(user),
             "owner": user.get_username(),
             **preset,
             **presets.of_instances(request.GET),
@@ -120,6 +124,7 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
     # Empty: that of the settings.
     form.fields["image"].widget.attrs["placeholder"] = settings.CONTAINER_IMAGE
     _say_the_limit(form, user)
+    _say_the_idle_limit(form, user)
     plan = None
     if form.is_valid():
         try:
@@ -466,6 +471,58 @@ def end_date(request: HttpRequest, pk: int) -> HttpResponse:
         ),
     }
     return render(request, "endpoints/setting.html", context, status=400 if form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@_may_create
+def idle(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have an endpoint torn down after so many hours without a call, or no more."""
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    if endpoint.gone_at is not None or endpoint.tearing_down:
+        return redirect(endpoint)
+    user = actor(request)
+    form = IdleForm(
+        request.POST if request.method == "POST" else None,
+        initial={"idle_hours": endpoint.idle_hours or idle_limits.preset_for(user)},
+    )
+    _say_the_idle_limit(form, user)
+    if form.is_valid():
+        try:
+            idling.set_idle_hours(endpoint=endpoint, actor=user, **form.cleaned_data)
+        except ValidationError as error:
+            form.add_error(None, error)
+        except services.ChangeNotAllowed as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            return redirect(endpoint)
+    context = {
+        "form": form,
+        "endpoint": endpoint,
+        "heading": _("Idle hours of %(name)s") % {"name": endpoint.name},
+        "lede": _(
+            "The portal tears the endpoint down by itself when nobody calls it any more. It counts "
+            "its own calls, and those that SageMaker’s metrics tell of. Calls that only keep "
+            "models warm do not count."
+        ),
+    }
+    return render(request, "endpoints/setting.html", context, status=400 if form.errors else 200)
+
+
+def _say_the_idle_limit(form: NewEndpointForm | IdleForm, user: User) -> None:
+    most = idle_limits.most_for(user)
+    if most is not None:
+        said = _("At most %(hours)s. The endpoint is torn down then; you are told before.")
+        form.fields["idle_hours"].help_text = said % {"hours": most}
+        form.fields["idle_hours"].widget.attrs["max"] = most
+
+
+@require_POST
+@_may_create
+def postpone_idle(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let an endpoint be idle a day longer."""
+    return _act(
+        request, pk, idling.postpone_idle, _("The endpoint may stay without a call longer.")
+    )
 
 
 def _say_the_limit(form: NewEndpointForm | EndDateForm, user: User) -> None:

@@ -160,6 +160,8 @@ ACCESS: dict[str, Access] = {
     "endpoints:revisions": Access(VIEWER),
     "endpoints:change": Access(OPERATOR, post=(400,)),
     "endpoints:end-date": Access(OPERATOR, post=(302,)),
+    "endpoints:idle": Access(OPERATOR, post=(302,)),
+    "endpoints:postpone-idle": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:weights": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:scaling": Access(OPERATOR, post=(400,)),
     "endpoints:scaling-off": Access(OPERATOR, get=(), post=(302,)),

@@ -284,6 +284,7 @@ CELERY_BEAT_SCHEDULE = {
     "clear-notices": {"task": "notices.tasks.clear", "schedule": 3600.0},
     "sweep-endpoints": {"task": "endpoints.tasks.sweep", "schedule": 2.0},
     "sweep-ends": {"task": "endpoints.tasks.sweep_ends", "schedule": 60.0},
+    "sweep-idle": {"task": "endpoints.tasks.sweep_idle", "schedule": 60.0},
     "sweep-hours": {"task": "endpoints.tasks.sweep_hours", "schedule": 60.0},
     "sweep-orphans": {"task": "endpoints.tasks.sweep_orphans", "schedule": 5.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
@@ -389,6 +390,8 @@ MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
 PRICE_LIST = env_str("PRICE_LIST", "")
 INSTANCE_MEMORY_PERCENT = env_int("INSTANCE_MEMORY_PERCENT", 100, least=1, most=100)
 OPERATOR_ENDPOINT_DAYS = env_int("OPERATOR_ENDPOINT_DAYS", 0, most=3650)
+OPERATOR_IDLE_HOURS = env_int("OPERATOR_IDLE_HOURS", 0, most=8760)
+OPERATOR_DEFAULT_IDLE_HOURS = env_int("OPERATOR_DEFAULT_IDLE_HOURS", 0, most=8760)
 
 # --- invocations ---------------------------------------------------------------------
 # SageMaker loads a model for up to 360 s while it answers ModelNotReadyException

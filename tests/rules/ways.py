@@ -156,6 +156,10 @@ WAYS: dict[str, Ways] = {
     "endpoints_update": Ways("endpoint update", "endpoints:change", "endpoints.md#Change it"),
     "endpoints_weigh": Ways("endpoint weights", "endpoints:weights", "endpoints.md#Variants"),
     "endpoints_expire": Ways("endpoint expire", "endpoints:end-date", "endpoints.md#End dates"),
+    "endpoints_set_idle": Ways("endpoint expire", "endpoints:idle", "endpoints.md#Idle hours"),
+    "endpoints_postpone_idle": Ways(
+        "endpoint postpone", "endpoints:postpone-idle", "endpoints.md#Idle hours"
+    ),
     "endpoints_scale": Ways("endpoint scale", "endpoints:scaling", "endpoints.md#Autoscaling"),
     "endpoints_scale_off": Ways(
         "endpoint scale", "endpoints:scaling-off", "endpoints.md#Autoscaling"

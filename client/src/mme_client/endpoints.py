@@ -59,6 +59,7 @@ class Endpoints(Noun):
         instance_count: int | None = None,
         variants: Sequence[Mapping[str, Any]] | None = None,
         expires_at: datetime | None = None,
+        idle_hours: int | None = None,
         preset: str = "",
         image: str = "",
         options: Mapping[str, Any] | None = None,
@@ -70,14 +71,17 @@ class Endpoints(Noun):
         ``variants``: two at most, each with ``name``, ``instance_type``, ``instance_count`` and
         ``weight``; in place of a type and a number of instances.
         ``expires_at``: when the portal requests its teardown; without a zone it is local time.
-        None: never, or what the portal presets. ``preset``: ``try`` or ``production`` fills what is
-        left out. ``options``: what else to set, by the names of ``Options``.
+        None: never, or what the portal presets. ``idle_hours``: it does so after so many hours
+        without a call; 0: never, None: what the portal presets. ``preset``: ``try`` or
+        ``production`` fills what is left out. ``options``: what else to set, by the names of
+        ``Options``.
         """
         given = _given(
             instance_type=instance_type,
             instance_count=instance_count,
             variants=variants,
             expires_at=_moment(expires_at),
+            idle_hours=idle_hours,
             preset=preset,
             image=image,
             options=dict(options or {}),
@@ -96,6 +100,7 @@ class Endpoints(Noun):
         instance_count: int | None = None,
         variants: Sequence[Mapping[str, Any]] | None = None,
         expires_at: datetime | None = None,
+        idle_hours: int | None = None,
         preset: str = "",
         image: str = "",
         options: Mapping[str, Any] | None = None,
@@ -113,6 +118,7 @@ class Endpoints(Noun):
             instance_count=instance_count,
             variants=variants,
             expires_at=_moment(expires_at),
+            idle_hours=idle_hours,
             preset=preset,
             image=image,
             options=dict(options or {}),
@@ -215,6 +221,20 @@ class Endpoints(Noun):
         path = f"/endpoints/{part(name)}/expiry"
         document = {"expires_at": _moment(expires_at)}
         answer = self._transport.call("PUT", path, document=document)
+        return Endpoint.of(answer.document(), self._portal)
+
+    def set_idle_hours(self, name: str, idle_hours: int | None) -> Endpoint:
+        """Have it torn down after so many hours without a call, or with None no more.
+
+        The portal tells of it before. Calls are those of anybody, by SageMaker's metrics too.
+        """
+        path, document = f"/endpoints/{part(name)}/idle", {"idle_hours": idle_hours}
+        answer = self._transport.call("PUT", path, document=document)
+        return Endpoint.of(answer.document(), self._portal)
+
+    def postpone_idle(self, name: str) -> Endpoint:
+        """Let it be idle a day longer; a ``conflict`` where it has no such time."""
+        answer = self._transport.call("POST", f"/endpoints/{part(name)}/idle/postpone")
         return Endpoint.of(answer.document(), self._portal)
 
     def scale(

@@ -885,6 +885,9 @@ class Endpoint(Record):
     scaling: Scaling | None
     last_call_at: datetime | None
     expires_at: datetime | None
+    idle_hours: int | None
+    idle_ends_at: datetime | None
+    idle_problem: str | None
     created_at: datetime
     created_by: str | None
     checked_at: datetime | None
@@ -977,12 +980,14 @@ class EndpointPlan(Record):
     ``code``: the calls as one Python script for boto3; empty where it is so already. ``cost`` is
     None where the price is not known; ``cost_before`` also for a new endpoint. ``cost_up_to``: with
     as many instances as autoscaling may give it, None where it is not scaled. ``expires_at``: the
-    end date. ``chosen``: what was chosen of a new endpoint that could be left out.
+    end date. ``idle_hours``: it ends after so many without a call. ``chosen``: what was chosen of a
+    new endpoint that could be left out.
     ``notes``: what else to know, of the image and of quotas.
     """
 
     endpoint: str
     expires_at: datetime | None
+    idle_hours: int | None
     calls: list[PlannedCall]
     code: str
     differences: list[Difference]

@@ -885,6 +885,16 @@ Tag = Annotated[
         show_default=False,
     ),
 ]
+Idle = Annotated[
+    int | None,
+    typer.Option(
+        "--idle",
+        metavar="HOURS",
+        min=0,
+        help=_("The portal tears it down after so many hours without a call; 0: never."),
+        show_default=False,
+    ),
+]
 Owner = Annotated[
     str,
     typer.Option(
@@ -900,7 +910,7 @@ Owner = Annotated[
     app, "deploy", _("Create an endpoint."),
     "mme deploy demo --type ml.m5.large --count 1 --wait",
     "mme deploy demo --variant large=ml.m5.xlarge:1:9 --variant small=ml.m5.large:1:1",
-    "mme deploy demo --expires 3d",
+    "mme deploy demo --expires 3d --idle 12",
     "mme deploy demo --preset production --env OMP_NUM_THREADS=2 --tag team=vision",
     "mme deploy demo --plan -q > plan.py",
 )  # fmt: skip
@@ -923,6 +933,7 @@ def deploy(
     expires: Annotated[
         str | None, typer.Option("--expires", metavar="WHEN", help=_END, show_default=False)
     ] = None,
+    idle: Idle = None,
     preset: Annotated[
         Purpose | None,
         typer.Option("--preset", help=_("What it is for: fills what is left out.")),
@@ -953,8 +964,9 @@ def deploy(
     )  # fmt: skip
     serving.deploy(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],
-        expires=expires, preset=preset.value if preset else "", image=image, options=options,
-        owner=owner, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout,
+        expires=expires, idle=idle, preset=preset.value if preset else "", image=image,
+        options=options, owner=owner, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet,
+        timeout=timeout,
     )  # fmt: skip
 
 
@@ -1289,10 +1301,11 @@ def endpoint_rollback(
 
 
 @_command(
-    changing, "expire", _("Give it an end date, at which the portal tears it down; or none."),
+    changing, "expire", _("Give it an end date or idle hours; the portal tears it down then."),
     "mme endpoint expire demo --at 2026-12-24T18:00",
     "mme endpoint expire demo --at 3d",
     "mme endpoint expire demo --never",
+    "mme endpoint expire demo --idle 12",
 )  # fmt: skip
 def endpoint_expire(
     name: EndpointName,
@@ -1302,13 +1315,14 @@ def endpoint_expire(
     never: Annotated[
         bool, typer.Option("--never", help=_("It has no end date; it is kept until a teardown."))
     ] = False,
+    idle: Idle = None,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
 ) -> None:
     from mme_client.cli import serving
 
-    serving.expire(name, when=when, never=never, json=json, quiet=quiet, timeout=timeout)
+    serving.expire(name, when=when, never=never, idle=idle, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(
@@ -1445,15 +1459,22 @@ def endpoint_warm(
 
 
 @_command(
-    changing, "postpone", _("Move its end date a day later."),
+    changing, "postpone", _("Move its end date a day later, or let it be idle for a day longer."),
     "mme endpoint postpone demo",
+    "mme endpoint postpone demo --idle",
 )  # fmt: skip
 def endpoint_postpone(
-    name: EndpointName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+    name: EndpointName,
+    idle: Annotated[
+        bool, typer.Option("--idle", help=_("Not the end date: it may be idle a day longer."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
 ) -> None:
     from mme_client.cli import serving
 
-    serving.postpone(name, json=json, quiet=quiet, timeout=timeout)
+    serving.postpone(name, idle=idle, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(

@@ -324,9 +324,22 @@ MESSAGES: dict[str, str] = {
         "서비스 중인 엔드포인트를 변경하거나 이전 상태로 되돌립니다."
     ),
     "Make it again what it was in an earlier revision.": "이전 리비전의 상태로 되돌립니다.",
-    "Give it an end date, at which the portal tears it down; or none.": (
-        "종료일을 지정하거나 없앱니다. 종료일이 되면 포털이 엔드포인트를 삭제합니다."
+    "Give it an end date or idle hours; the portal tears it down then.": (
+        "종료일이나 유휴 시간을 지정합니다. 그때 포털이 엔드포인트를 삭제합니다."
     ),
+    "The portal tears it down after so many hours without a call; 0: never.": (
+        "이 시간 동안 호출이 없으면 포털이 엔드포인트를 삭제합니다. 0이면 삭제하지 않습니다."
+    ),
+    "Not the end date: it may be idle a day longer.": (
+        "종료일이 아니라 유휴 상태로 둘 수 있는 시간을 하루 늘립니다."
+    ),
+    "ends idle": "유휴 시 종료",
+    "idle until": "유휴 종료 시각",
+    "not known": "알 수 없음",
+    "after {hours} hours without a call": "호출 없이 {hours}시간 후",
+    "no idle hours": "유휴 시간 없음",
+    "ends {idle}": "종료: {idle}",
+    "{told}, at {at} if nobody calls": "{told}, 호출이 없으면 {at}",
     "It has no end date; it is kept until a teardown.": (
         "종료일을 없앱니다. 직접 삭제할 때까지 유지됩니다."
     ),
@@ -362,7 +375,9 @@ MESSAGES: dict[str, str] = {
     "paused": "일시 중지됨",
     "accepted from outside": "외부 변경을 수락함",
     "deleted_outside": "외부에서 삭제됨",
-    "Move its end date a day later.": "종료일을 하루 뒤로 미룹니다.",
+    "Move its end date a day later, or let it be idle for a day longer.": (
+        "종료일을 하루 뒤로 미루거나 유휴 상태로 하루 더 둡니다."
+    ),
     "Have AWS change its number of instances with the calls; or no more.": (
         "호출 수에 따라 AWS가 인스턴스 수를 바꾸게 하거나, 더 이상 바꾸지 않게 합니다."
     ),
@@ -391,8 +406,8 @@ MESSAGES: dict[str, str] = {
     "{least} to {most} instances, for {target} calls a minute each": (
         "인스턴스 {least}~{most}개, 인스턴스당 1분에 {target}회 호출"
     ),
-    "Say when it ends: --at WHEN, or --never.": (
-        "언제 종료할지 지정하세요: --at WHEN 또는 --never."
+    "Say when it ends: --at WHEN, --never, or --idle HOURS.": (
+        "언제 종료할지 지정하세요: --at WHEN, --never 또는 --idle HOURS."
     ),
     "Whether its models take turns in memory, and what would help.": (
         "모델들이 메모리를 번갈아 쓰는지, 무엇이 도움이 되는지 표시합니다."

@@ -36,6 +36,7 @@ def show(terminal: Terminal, plan: EndpointPlan, *, is_new: bool) -> None:
             *_rows(_("changes"), [f"{o.name}: {o.before} → {o.after}" for o in plan.differences]),
             *_rows(_("stays"), [f"{one.name}: {one.after}" for one in plan.stays]),
             (_("ends"), at(plan.expires_at)),
+            (_("ends idle"), idle(plan.idle_hours)),
             (_("meanwhile"), plan.meanwhile),
             *_rows(_("calls"), [_call(one) for one in plan.calls]),
         ]
@@ -43,6 +44,13 @@ def show(terminal: Terminal, plan: EndpointPlan, *, is_new: bool) -> None:
     for one in plan.notes:
         terminal.line(one)
     terminal.line(plan.estimate)
+
+
+def idle(hours: int | None) -> str:
+    """After how long it ends, in the language of the locale; empty: never."""
+    if hours is None:
+        return ""
+    return _("after {hours} hours without a call").format(hours=hours)
 
 
 def _rows(name: str, values: list[str]) -> list[tuple[str, str]]:

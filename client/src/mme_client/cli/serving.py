@@ -24,6 +24,7 @@ def deploy(
     instance_count: int | None,
     variants: list[str],
     expires: str | None,
+    idle: int | None,
     preset: str,
     image: str,
     options: dict[str, Any],
@@ -47,6 +48,7 @@ def deploy(
                 instance_count=instance_count,
                 variants=rows,
                 expires_at=expires_at,
+                idle_hours=idle,
                 preset=preset,
                 image=image,
                 options=options,
@@ -60,6 +62,7 @@ def deploy(
             instance_count=instance_count,
             variants=rows,
             expires_at=expires_at,
+            idle_hours=idle,
             preset=preset,
             image=image,
             options=options,
@@ -70,7 +73,8 @@ def deploy(
             said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
             endpoint = _waited(terminal, endpoint, said.format(name=name))
         # Also one that was not asked for: the portal may preset it.
-        _result(terminal, endpoint, _ends(endpoint) if endpoint.expires_at else "")
+        told = (_ends(endpoint) if endpoint.expires_at else "", planning.idle(endpoint.idle_hours))
+        _result(terminal, endpoint, "  ".join(filter(None, told)))
 
 
 def update(
@@ -154,24 +158,35 @@ def expire(
     *,
     when: str | None,
     never: bool,
+    idle: int | None,
     json: bool,
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """Give an endpoint an end date, another one, or none."""
-    if when is None and not never:
-        raise WrongUse(_("Say when it ends: --at WHEN, or --never."))
+    """Give an endpoint an end date, another one, or none; and idle hours."""
+    if when is None and not never and idle is None:
+        raise WrongUse(_("Say when it ends: --at WHEN, --never, or --idle HOURS."))
     if when is not None and never:
         raise WrongUse(_("Give one of --at and --never."))
     expires_at = moment(when) if when is not None else None
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        endpoint = portal.endpoints.expire(name, expires_at)
-        _result(terminal, endpoint, _ends(endpoint))
+        told = []
+        if when is not None or never:
+            endpoint = portal.endpoints.expire(name, expires_at)
+            told.append(_ends(endpoint))
+        if idle is not None:
+            endpoint = portal.endpoints.set_idle_hours(name, idle)
+            told.append(_ends_idle(endpoint))
+        _result(terminal, endpoint, "  ".join(told))
 
 
-def postpone(name: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
-    """Move the end date of an endpoint a day later."""
+def postpone(name: str, *, idle: bool, json: bool, quiet: bool, timeout: float | None) -> None:
+    """Move the end date of an endpoint a day later, or the time at which it ends as idle."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if idle:
+            endpoint = portal.endpoints.postpone_idle(name)
+            _result(terminal, endpoint, _ends_idle(endpoint))
+            return
         endpoint = portal.endpoints.postpone(name)
         _result(terminal, endpoint, _ends(endpoint))
 
@@ -205,6 +220,15 @@ def _ends(endpoint: Endpoint) -> str:
     if endpoint.expires_at is None:
         return _("no end date")
     return _("ends {at}").format(at=at(endpoint.expires_at))
+
+
+def _ends_idle(endpoint: Endpoint) -> str:
+    if endpoint.idle_hours is None:
+        return _("no idle hours")
+    told = _("ends {idle}").format(idle=planning.idle(endpoint.idle_hours))
+    if endpoint.idle_ends_at is None:
+        return told
+    return _("{told}, at {at} if nobody calls").format(told=told, at=at(endpoint.idle_ends_at))
 
 
 def _changed(terminal: Terminal, portal: Portal, endpoint: Endpoint, *, wait: bool) -> None:
@@ -410,6 +434,9 @@ def _show(terminal: Terminal, endpoint: Endpoint) -> None:
             (_("pauses"), at(endpoint.pauses_at)),
             (_("resumes"), at(endpoint.resumes_at)),
             (_("ends"), at(endpoint.expires_at)),
+            (_("ends idle"), planning.idle(endpoint.idle_hours)),
+            (_("idle until"), at(endpoint.idle_ends_at)),
+            (_("not known"), endpoint.idle_problem or ""),
             (_("store"), endpoint.store),
             (_("image"), endpoint.image),
             *(choosing.told(endpoint.options) if endpoint.options else []),
