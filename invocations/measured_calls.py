@@ -23,7 +23,7 @@ _PERIODS = (
     (timedelta.max, timedelta(hours=1)),
 )
 #: The portal's own calls that are looked at to find out when somebody else called.
-MOST_CALLS = 20_000
+MOST_LOCATED = 20_000
 #: The names of variants, of all revisions, that are asked for.
 MOST_VARIANTS = 20
 
@@ -49,7 +49,7 @@ def measured_since(endpoint: Endpoint, since: datetime) -> datetime | None:
     if sum(counted.values()) <= answered.count():
         return None
     times = answered.order_by("-created_at").values_list("created_at", flat=True)
-    own = Counter(_floor(at, period) for at in times[:MOST_CALLS])
+    own = Counter(_floor(at, period) for at in times[:MOST_LOCATED])
     others = [at for at, calls in counted.items() if calls > own[at]]
     return min(max(others or counted) + period, until)
 
