@@ -319,8 +319,8 @@ class EndpointIn(Input):
     )
     idle_hours: int | None = Field(
         None, ge=0, le=idle_limits.MOST_HOURS,
-        description="Its teardown is requested after so many hours without a call. 0: never; "
-        "null: never, or what the portal presets.",
+        description="Its teardown is requested after so many hours without a call. 0 and null: "
+        "never; left out: what the portal presets.",
     )  # fmt: skip
     preset: Annotated[str, OneOf(Preset)] | None = Field(
         None, description="What it is for: fills what is left out."
@@ -545,6 +545,8 @@ def _asked(body: EndpointIn) -> dict[str, Any]:
         *("owner", "reason"),
     )
     found = {name: given.get(name, preset.get(name, getattr(body, name))) for name in names}
+    if "idle_hours" in given:
+        found["idle_hours"] = given["idle_hours"] or idle_limits.NONE
     chosen = DeploymentOptions.of(preset).patched(given.get("options") or {})
     return found | {"options": chosen, "variants": _asked_variants(body.variants) or ()}
 

@@ -305,6 +305,8 @@ def test_operators_have_a_limit_and_a_preset(
     assert row.idle_ends_at == NOW + DAY
     with pytest.raises(ValidationError, match="at most 24 hours"):
         idling.postpone_idle(endpoint=own, actor=operator)
+    status, problem = Api(operator).ask("POST", PATH, {"name": "g", "idle_hours": None})
+    assert (status, [*problem["errors"]]) == (422, ["idle_hours"])
     settings.OPERATOR_DEFAULT_IDLE_HOURS = 0
     assert services.create_endpoint(name="f", actor=operator).idle_hours == 24
 

@@ -335,7 +335,6 @@ MESSAGES: dict[str, str] = {
     ),
     "ends idle": "유휴 시 종료",
     "idle until": "유휴 종료 시각",
-    "not known": "알 수 없음",
     "after {hours} hours without a call": "호출 없이 {hours}시간 후",
     "no idle hours": "유휴 시간 없음",
     "ends {idle}": "종료: {idle}",
