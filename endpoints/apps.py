@@ -22,7 +22,14 @@ class EndpointsConfig(AppConfig):
         from core import prometheus_page
         from endpoints import gauges, panels, prices, search, served, told
         from endpoints.events import TEMPLATES
-        from endpoints.models import Endpoint, Orphan, OrphanLook, Revision
+        from endpoints.models import (
+            AlarmWatch,
+            Endpoint,
+            EndpointAlarm,
+            Orphan,
+            OrphanLook,
+            Revision,
+        )
         from endpoints.ready_checks import probe_sagemaker
         from models_catalog import retiring
 
@@ -34,6 +41,8 @@ class EndpointsConfig(AppConfig):
         redaction.register("endpoints", endpoints_, Revision, *said, "reason", "options")
         redaction.register("endpoints", endpoints_, Orphan, *said)
         redaction.register("endpoints", endpoints_, OrphanLook, "problems")
+        redaction.register("endpoints", endpoints_, EndpointAlarm, *said, "reason")
+        redaction.register("endpoints", endpoints_, AlarmWatch, "problem", "problem_code")
         subjects.register(Endpoint.activity_kind, Endpoint, label=_("Endpoints"))
         subjects.register("account", None, label=_("AWS account"))
         panels.register_all()

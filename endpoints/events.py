@@ -257,6 +257,32 @@ TEMPLATES: Final = {
     ),
     "endpoint.denied": _("AWS does not allow it: %(error)s"),
     "endpoint.refused": _("AWS refuses it: %(error)s"),
+    # Alarms of CloudWatch (alarms.py).
+    "endpoint.alarm_requested": _(
+        "Requested the alarm %(alarm)s for the endpoint %(name)s: %(condition)s."
+    ),
+    "endpoint.alarm_removal_requested": _(
+        "Requested to remove the alarm %(alarm)s of the endpoint %(name)s."
+    ),
+    "endpoint.alarm_removed": _("Removed the alarm %(alarm)s of the endpoint %(name)s."),
+    "endpoint.alarm_on": _(
+        "The endpoint %(name)s is in alarm: %(condition)s (%(alarm)s). CloudWatch says: %(reason)s"
+    ),
+    "endpoint.alarm_over": _(
+        "The alarm of the endpoint %(name)s is over: %(condition)s (%(alarm)s). CloudWatch says: "
+        "%(reason)s"
+    ),
+    "endpoint.alarm_tested": _(
+        "This is a test of the alarm %(alarm)s of the endpoint %(name)s. Nothing is wrong."
+    ),
+    "endpoint.alarm_lost": _(
+        "The alarm %(alarm)s of the endpoint %(name)s was changed or deleted outside the portal. "
+        "The portal has put it back."
+    ),
+    "endpoint.alarm_refused": _(
+        "The alarm %(alarm)s of the endpoint %(name)s is not as it was asked for. The portal tries "
+        "again each minute. %(reason)s"
+    ),
     # What is in the AWS account and belongs to no endpoint (orphans.py).
     "orphans.found": _(
         "The AWS account has something of this portal’s that no endpoint owns (%(count)s): "

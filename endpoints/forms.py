@@ -12,9 +12,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from endpoints import idle_limits, options, prices
+from endpoints.alarm_presets import LONGEST_MINUTES, PRESETS, AlarmKind
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.models import (
     Endpoint,
+    EndpointAlarm,
     Orphan,
     Running,
     valid_endpoint_name,
@@ -443,11 +445,17 @@ class ChangeForm(NewEndpointForm):
         required=False,
     )
     alarms = forms.CharField(
-        label=_("Alarms that go back"),
+        label=_("Other alarms that go back"),
         max_length=2000,
         required=False,
         help_text=_("Names of alarms in CloudWatch, with commas between. Empty: none."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    own_alarms = forms.MultipleChoiceField(
+        label=_("Its alarms that go back"),
+        required=False,
+        help_text=_("Those of the tab Alarms."),
+        widget=forms.CheckboxSelectMultiple,
     )
     remaining = forms.ChoiceField(
         label=_("Variants"),
@@ -455,8 +463,13 @@ class ChangeForm(NewEndpointForm):
         help_text=_("One that is not kept is deleted when the change is made."),
     )
 
-    def __init__(self, *args: object, **kwargs: Any) -> None:
+    def __init__(self, *args: object, alarms: Sequence[EndpointAlarm] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        own = self.fields["own_alarms"]
+        assert isinstance(own, forms.MultipleChoiceField)
+        own.choices = [(one.name, f"{one.get_kind_display()} ({one.key})") for one in alarms]
+        if not alarms:
+            del self.fields["own_alarms"]
         # A variant keeps its name: SageMaker tells by it what goes on.
         names = [self.initial[f"{which}_name"] for which in ("first", "second")]
         self.fields["first_name"].disabled = True
@@ -490,7 +503,8 @@ class ChangeForm(NewEndpointForm):
     def by_policy(self) -> DeploymentPolicy | None:
         """How SageMaker is to make it, of a valid form; None: at once, and unwatched."""
         told = self.cleaned_data
-        names = tuple(filter(None, (one.strip() for one in told["alarms"].split(","))))
+        typed = filter(None, (one.strip() for one in told["alarms"].split(",")))
+        names = tuple(dict.fromkeys((*told.get("own_alarms", ()), *typed)))
         kind, wait = told["policy"] or PolicyKind.AT_ONCE, told["wait_s"] or 0
         if kind == PolicyKind.AT_ONCE and not (names or wait):
             return None
@@ -500,7 +514,7 @@ class ChangeForm(NewEndpointForm):
     @property
     def policy_open(self) -> bool:
         """Whether something is chosen, or wrong, of how it is made."""
-        names = ("policy", "percent", "wait_s", "alarms")
+        names = ("policy", "percent", "wait_s", "alarms", "own_alarms")
         return self.is_bound and any(
             name in self.errors or name in self.changed_data for name in names
         )
@@ -631,6 +645,58 @@ class OrphansForm(TeardownOfManyForm):
     def __init__(self, *args: object, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["typed_names"].label = _("Names of what is to be deleted")
+
+
+class AlarmForm(forms.Form):
+    """What an alarm is of, and when it goes off."""
+
+    kind = forms.ChoiceField(label=_("Alarm"), choices=AlarmKind.choices)
+    variant = forms.ChoiceField(label=_("Variant"))
+    threshold = forms.IntegerField(
+        label=_("Goes off at"),
+        min_value=1,
+        required=False,
+        help_text=_(
+            "Failed calls: 5 or more. Latency: above 2000 ms. Cache hit ratio: below 60 percent. "
+            "Memory: above 90 percent. Empty: these. No calls: leave it empty."
+        ),
+    )
+    minutes = forms.IntegerField(
+        label=_("Over so many minutes"),
+        min_value=1,
+        max_value=LONGEST_MINUTES,
+        required=False,
+        help_text=_("Empty: 5; of the cache hit ratio 15, of no calls 60."),
+    )
+
+    def __init__(
+        self,
+        *args: Any,
+        variants: Sequence[str],
+        of: EndpointAlarm | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        choice = self.fields["variant"]
+        assert isinstance(choice, forms.ChoiceField)
+        choice.choices = [(name, name) for name in variants]
+        if len(variants) == 1:
+            choice.required, choice.widget = False, forms.HiddenInput()
+            choice.initial = variants[0]
+        if of is not None:
+            self.fields["kind"].disabled = self.fields["variant"].disabled = True
+            if of.fixed:
+                del self.fields["threshold"]
+
+    def clean(self) -> dict[str, Any]:
+        """The one variant where there is one, and no threshold of what has none."""
+        told = super().clean() or {}
+        if not told.get("variant"):
+            told["variant"] = self.fields["variant"].initial
+        kind = told.get("kind")
+        if kind and PRESETS[kind].fixed:
+            told["threshold"] = None
+        return told
 
 
 class TeardownForm(forms.Form):

@@ -17,6 +17,7 @@ from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
 from endpoints import last_calls, policies, variants
+from endpoints.alarm_presets import PRESETS, AlarmKind, condition
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
 from endpoints.options import DeploymentOptions
@@ -1197,6 +1198,151 @@ class Orphan(Leased):
         if self.state == self.State.FOUND and self.failure:
             label = gettext("Left as it is")
         return Badge(look, label, spinning=self.under_way)
+
+
+class AlarmWatchQuerySet(LeaseQuerySet["AlarmWatch"]):
+    """The watch over alarms, as jobs claim it."""
+
+    def unfinished(self) -> Self:
+        """It: CloudWatch is asked each minute."""
+        return self.all()
+
+
+class AlarmWatch(Leased):
+    """The look at all alarms that the portal made; one row (alarms.py)."""
+
+    looked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When CloudWatch last told their states."
+    )
+    problem = models.TextField(blank=True, default="", db_default="", help_text="In English.")
+    problem_code = models.JSONField(
+        null=True, blank=True, help_text="What CloudWatch did not answer, as a code."
+    )
+    attempts = models.PositiveIntegerField(default=0, help_text="Failed looks in a row.")
+
+    objects = AlarmWatchQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return "look at alarms"
+
+    @property
+    def problem_said(self) -> Sentence:
+        """What CloudWatch did not answer, in the reader's language; AWS's words in its own."""
+        return _said(self.problem_code, self.problem)
+
+
+class EndpointAlarm(models.Model):
+    """An alarm of CloudWatch that the portal makes for an endpoint, and its state as last seen.
+
+    Users change what is wanted: the threshold, the minutes, and whether it is there at all, with
+    ``asked`` one more each time. The job of alarms.py makes it so, and writes the state.
+    """
+
+    class State(models.TextChoices):
+        """How far it is, and then CloudWatch's StateValue; the English labels are CloudWatch's."""
+
+        REQUESTED = "requested", _("Requested")
+        OK = "ok", _("OK")
+        ALARM = "alarm", _("In alarm")
+        NO_DATA = "insufficient_data", _("Insufficient data")
+        REMOVING = "deleting", _("Being removed")
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="alarms")
+    kind = models.CharField(max_length=20, choices=AlarmKind)
+    variant = models.CharField(max_length=63)
+    threshold = models.PositiveIntegerField()
+    minutes = models.PositiveIntegerField()
+    state = models.CharField(max_length=20, choices=State, default=State.REQUESTED)
+    reason = models.TextField(
+        blank=True, default="", db_default="", help_text="CloudWatch's StateReason."
+    )
+    changed_at = models.DateTimeField(
+        null=True, blank=True, help_text="CloudWatch's time of the last change of its state."
+    )
+    told = models.BooleanField(
+        default=False, db_default=False, help_text="An event told that it went off."
+    )
+    asked = models.PositiveIntegerField(default=0, help_text="How often something was asked of it.")
+    failure = models.TextField(blank=True, default="", db_default="", help_text="In English.")
+    failure_code = models.JSONField(null=True, blank=True, help_text="The same as a code.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["kind", "variant"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["endpoint", "kind", "variant"], name="one_alarm_a_kind_and_variant"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """CloudWatch's AlarmName; endpoints and variants have no dot in theirs."""
+        return f"{alarm_prefix(self.endpoint.name)}{self.kind}.{self.variant}"
+
+    @property
+    def key(self) -> str:
+        """What addresses and commands call it: the kind, with the variant where it is named."""
+        return self.kind if self.variant == variants.ALONE else f"{self.kind}.{self.variant}"
+
+    @property
+    def condition(self) -> Sentence:
+        """When it goes off, in the reader's language."""
+        return condition(self.kind, self.threshold, self.minutes)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether nobody chooses its threshold."""
+        return PRESETS[self.kind].fixed
+
+    @property
+    def removing(self) -> bool:
+        """Whether it is to go."""
+        return self.state == self.State.REMOVING
+
+    @property
+    def under_way(self) -> bool:
+        """Whether CloudWatch is being asked for it, or to delete it."""
+        return self.state in (self.State.REQUESTED, self.State.REMOVING) and not self.failure
+
+    @property
+    def failure_said(self) -> Sentence:
+        """Why it is not as it is wanted, in the reader's language; AWS's words in its own."""
+        return _said(self.failure_code, self.failure)
+
+    @property
+    def badge(self) -> Badge:
+        """What the list shows of it; it looks as an endpoint in such a state."""
+        looks = {
+            self.State.OK: Endpoint.State.IN_SERVICE,
+            self.State.ALARM: Endpoint.State.FAILED,
+            self.State.NO_DATA: Endpoint.State.GONE,
+            self.State.REMOVING: Endpoint.State.DELETING,
+        }
+        look = looks.get(self.State(self.state), Endpoint.State.REQUESTED)
+        if self.failure and self.state in (self.State.REQUESTED, self.State.REMOVING):
+            return Badge(Endpoint.State.FAILED, gettext("Refused"))
+        return Badge(look, self.get_state_display(), spinning=self.under_way)
+
+
+#: What the names of all alarms begin with that the portal makes.
+ALARM_PREFIX = "mme-portal."
+
+
+def alarm_prefix(endpoint: str) -> str:
+    """What the names of the alarms of an endpoint begin with."""
+    return f"{ALARM_PREFIX}{endpoint}."
 
 
 def _size(row: Endpoint | Revision | Resource) -> Running:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from endpoints import expiry, idling, orphans, pausing, reconciler, services
+from endpoints import alarms, expiry, idling, orphans, pausing, reconciler, services
 
 
 # An older message is not needed: the sweep has sent another one.
@@ -52,3 +52,12 @@ def advance_orphan(pk: int) -> None:
 def sweep_orphans() -> None:
     """Find what is due of both; beat calls this every five seconds."""
     orphans.sweep()
+
+
+@shared_task(expires=10)
+def watch_alarms() -> None:
+    """Make alarms as they are wanted, and see their states, where that is due.
+
+    Beat calls this every five seconds; due it is once a minute, and when something is asked for.
+    """
+    alarms.watch()

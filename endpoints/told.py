@@ -21,6 +21,7 @@ def register() -> None:
         ("endpoint.expiring", _("An endpoint ends within a day, or an hour"), _EXPIRING),
         ("endpoint.expired", _("An endpoint is torn down by its end date, or as idle"), _EXPIRED),
         ("endpoint.gone", _("An endpoint is torn down"), ["endpoint.gone"]),
+        ("endpoint.alarm", _("An alarm of an endpoint went off, is over, or is tested"), _ALARMS),
         ("endpoint.drift", _("An endpoint was changed outside the portal"), _DRIFT),
     ):
         kinds.register(name, label, codes, permission=_VIEW, concern=_of_endpoint)
@@ -33,6 +34,7 @@ def register() -> None:
     )
 
 
+_ALARMS = ["endpoint.alarm_on", "endpoint.alarm_over", "endpoint.alarm_tested"]
 _SCALED = ["endpoint.scaled", "endpoint.not_scaled"]
 _EXPIRING = [
     "endpoint.expires_in_a_day",

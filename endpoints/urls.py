@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from endpoints import orphan_views, views
+from endpoints import alarm_views, orphan_views, views
 
 app_name = "endpoints"
 urlpatterns = [
@@ -19,6 +19,11 @@ urlpatterns = [
     path("<int:pk>/use/", views.use, name="use"),
     path("<int:pk>/metrics/", views.metrics, name="metrics"),
     path("<int:pk>/logs/", views.logs, name="logs"),
+    path("<int:pk>/alarms/", views.alarms_tab, name="alarms"),
+    path("<int:pk>/alarms/new/", alarm_views.new_alarm, name="new-alarm"),
+    path("<int:pk>/alarms/<int:alarm_pk>/", alarm_views.alarm, name="alarm"),
+    path("<int:pk>/alarms/<int:alarm_pk>/remove/", alarm_views.remove_alarm, name="remove-alarm"),
+    path("<int:pk>/alarms/<int:alarm_pk>/test/", alarm_views.test_alarm, name="test-alarm"),
     path("<int:pk>/configuration/", views.configuration, name="configuration"),
     path("<int:pk>/revisions/", views.revisions, name="revisions"),
     path("<int:pk>/change/", views.change, name="change"),

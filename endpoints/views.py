@@ -21,6 +21,7 @@ from core import errors
 from core.permissions import actor, require_permission
 from core.ui import Tab
 from endpoints import (
+    alarms,
     drift,
     end_dates,
     expiry,
@@ -168,10 +169,14 @@ _MODELS = _Part("models", "endpoints:models", live=False)
 _USE = _Part("use", "endpoints:use", live=False)
 _METRICS = _Part("metrics", "endpoints:metrics", live=False)
 _LOGS = _Part("logs", "endpoints:logs", live=False)
+_ALARMS = _Part("alarms", "endpoints:alarms", live=True)
 _CONFIGURATION = _Part("configuration", "endpoints:configuration", live=True)
 _REVISIONS = _Part("revisions", "endpoints:revisions", live=True)
 _HISTORY = _Part("history", "endpoints:history", live=True)
-_PARTS = (_OVERVIEW, _MODELS, _USE, _METRICS, _LOGS, _CONFIGURATION, _REVISIONS, _HISTORY)
+_PARTS = (
+    *(_OVERVIEW, _MODELS, _USE, _METRICS, _LOGS, _ALARMS),
+    *(_CONFIGURATION, _REVISIONS, _HISTORY),
+)
 
 
 @require_safe
@@ -211,6 +216,13 @@ def logs(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_safe
 @_may_look
+def alarms_tab(request: HttpRequest, pk: int) -> HttpResponse:
+    """The alarms of an endpoint, with their states as last seen."""
+    return _page(request, pk, _ALARMS)
+
+
+@require_safe
+@_may_look
 def configuration(request: HttpRequest, pk: int) -> HttpResponse:
     """What runs, what was requested, and the names of the resources in SageMaker."""
     return _page(request, pk, _CONFIGURATION)
@@ -238,8 +250,9 @@ def _page(request: HttpRequest, pk: int, part: _Part) -> HttpResponse:
     if looking:
         query["looks"] = str(LOOKS_AWAITED)
         query["seen"] = _seen(endpoint)
-    context = _context(request, endpoint, part) | {
-        "looking": looking,
+    context = _context(request, endpoint, part)
+    context |= {
+        "looking": looking or context.get("under_way", False),
         "live_query": query.urlencode(),
     }
     return render(request, "endpoints/detail.html", context)
@@ -259,8 +272,9 @@ def endpoint_live(request: HttpRequest, pk: int) -> HttpResponse:
     if not looking:
         query.pop("looks", None)
         query.pop("seen", None)
-    context = _context(request, endpoint, part) | {
-        "looking": looking,
+    context = _context(request, endpoint, part)
+    context |= {
+        "looking": looking or context.get("under_way", False),
         "live_query": query.urlencode(),
         # The page's last request: what can be done there has changed. Where it only awaited a look,
         # nothing has, and somebody may be typing there.
@@ -300,6 +314,10 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         context["table"] = tables.versions(request, endpoint)
     elif part is _USE:
         context |= _use_context(request, endpoint)
+    elif part is _ALARMS:
+        rows_of_alarms = alarms.of_endpoint(endpoint)
+        context |= {"alarms": rows_of_alarms, "watch": alarms.the_watch()}
+        context["under_way"] = any(one.under_way for one in rows_of_alarms)
     elif part is _REVISIONS:
         table = tables.revisions(request, endpoint)
         context |= {"table": table, "revisions": tables.with_differences(table.rows)}
@@ -316,6 +334,7 @@ def _tabs(endpoint: Endpoint, part: _Part, versions: int) -> list[Tab]:
         _USE: _("Use"),
         _METRICS: _("Metrics"),
         _LOGS: _("Logs"),
+        _ALARMS: _("Alarms"),
         _CONFIGURATION: _("Configuration"),
         _REVISIONS: _("Revisions"),
         _HISTORY: pgettext("of an endpoint", "History"),
@@ -368,6 +387,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             **presets.of_instances(request.GET),
         },
         may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
+        alarms=[one for one in alarms.of_endpoint(endpoint) if not one.removing],
     )
     plan = None
     if form.is_valid():

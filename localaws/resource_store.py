@@ -1,4 +1,4 @@
-"""Persistent state of localaws: models, endpoint configurations, endpoints and tags.
+"""Persistent state of localaws: models, endpoint configurations, endpoints, alarms and tags.
 
 One SQLite file in WAL mode with ``synchronous=FULL``: a write is on disk before its
 request is answered, so a kill or a power cut loses nothing.
@@ -25,6 +25,7 @@ Kind = Literal[
     "scaling-policy",
     "scheduled-action",
     "scaling-activity",
+    "alarm",
 ]
 
 _SCHEMA = """

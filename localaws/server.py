@@ -81,7 +81,7 @@ class LocalAws:
         self.telemetry = Telemetry(options, self.clock)
         s3 = s3_client(options.region, options.s3_endpoint, keys[0] if keys else None)
         self.fleet = Fleet(options, s3, self.telemetry, self.faults.lets_start)
-        self.alarms = Alarms(options, self.telemetry, self.clock)
+        self.alarms = Alarms(options, self.telemetry, self.clock, self.store)
         self.lifecycle = Lifecycle(options, self.store, self.fleet, self.alarms, self.clock)
         self.control_plane = ControlPlane(options, self.store, self.lifecycle, s3, self.alarms)
         self.runtime = InvocationHandler(options, self.store, self.fleet)
@@ -164,7 +164,9 @@ class LocalAws:
             return _send(start_response, guard.too_large(verdict.request, verdict.kind, claim))
         if claim is not None and claim.expires is not None:
             environ["HTTP_AUTHORIZATION"] = claim.as_header  # moto looks for the service there
+        self.alarms.load()
         status, headers, body = self.others.answer(environ, verdict)
+        self.alarms.keep()
         if status == 200 and claim is not None and claim.service.lower() == "sts":
             body = self.keys.replace_credentials(body)  # STS, whose keys are replaced by ours
         headers = [pair for pair in headers if pair[0].lower() != "content-length"]

@@ -11,8 +11,9 @@ import os
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ def import_moto() -> None:
         import moto.logs.models
         import moto.moto_server.werkzeug_app  # noqa: F401
 
-        from . import moto_logs, moto_percentiles, moto_queries  # noqa: F401
+        from . import moto_alarms, moto_logs, moto_percentiles, moto_queries  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,16 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values of a metric in a minute; their members are named as CloudWatch's statistics."""
+    """The values of a metric in a minute; their members are named as CloudWatch's statistics.
+
+    ``counts``: how often each value occurred, for percentiles; empty where that is not known.
+    """
 
     Sum: float
     SampleCount: float
     Minimum: float
     Maximum: float
+    counts: Mapping[float, int] = field(default_factory=dict)
 
     @property
     def Average(self) -> float:
@@ -111,7 +116,15 @@ class Values:
             self.SampleCount + other.SampleCount,
             min(self.Minimum, other.Minimum),
             max(self.Maximum, other.Maximum),
+            _joined(self, other),
         )
+
+
+def _joined(one: Values, other: Values) -> Mapping[float, int]:
+    """The counts of both; none where those of one are not known."""
+    if not (one.counts and other.counts):
+        return {}
+    return Counter(one.counts) + Counter(other.counts)
 
 
 class Telemetry:
@@ -247,8 +260,9 @@ def _kept(datum: Any) -> dt.timedelta:
 def _values(datum: Any) -> Values:
     """The values of one of moto's data: a single one, or statistics of several."""
     if hasattr(datum, "sample_count"):
-        return Values(datum.sum, datum.sample_count, datum.min, datum.max)
-    return Values(datum.value, 1.0, datum.value, datum.value)
+        counts = dict(getattr(datum, "counts", {}))
+        return Values(datum.sum, datum.sample_count, datum.min, datum.max, counts)
+    return Values(datum.value, 1.0, datum.value, datum.value, {float(datum.value): 1})
 
 
 class ProcessMeter:

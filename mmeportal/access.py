@@ -155,6 +155,11 @@ ACCESS: dict[str, Access] = {
         VIEWER, queries=15, why="the head of the tabs, and calls, versions and changes"
     ),
     "endpoints:logs": Access(VIEWER),
+    "endpoints:alarms": Access(VIEWER),
+    "endpoints:new-alarm": Access(OPERATOR, post=(400,)),
+    "endpoints:alarm": Access(OPERATOR, post=(302,)),
+    "endpoints:remove-alarm": Access(OPERATOR, get=(), post=(302,)),
+    "endpoints:test-alarm": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:configuration": Access(VIEWER),
     "endpoints:history": Access(VIEWER),
     "endpoints:revisions": Access(VIEWER),

@@ -20,8 +20,8 @@ from activity import redaction_api
 from core.api import operations, problems
 from core.api.operations import Rules, operation
 from core.version import VERSION
+from endpoints import alarm_api, orphan_api
 from endpoints import api as endpoints_api
-from endpoints import orphan_api
 from invocations import api as invocations_api
 from invocations import (
     comparison_api,
@@ -137,6 +137,7 @@ def routers() -> list[Router]:
         storage_api.router,
         alias_api.router,
         endpoints_api.router,
+        alarm_api.router,
         orphan_api.router,
         invocations_api.router,
         metrics_api.router,

@@ -287,6 +287,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-idle": {"task": "endpoints.tasks.sweep_idle", "schedule": 60.0},
     "sweep-hours": {"task": "endpoints.tasks.sweep_hours", "schedule": 60.0},
     "sweep-orphans": {"task": "endpoints.tasks.sweep_orphans", "schedule": 5.0},
+    "watch-alarms": {"task": "endpoints.tasks.watch_alarms", "schedule": 5.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
     "sweep-pictures": {"task": "invocations.tasks.sweep_objects", "schedule": 3600.0},
 }

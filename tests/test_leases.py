@@ -24,7 +24,7 @@ from activity.services import record
 from core import clock
 from core.lease import Lease, Leased, LeaseLost, LeaseQuerySet
 from core.tests.locked import locked_by_another_program
-from endpoints.models import Endpoint, Orphan, OrphanLook, Resource
+from endpoints.models import AlarmWatch, Endpoint, Orphan, OrphanLook, Resource
 from invocations.models import AnswerComparison, Experiment, Invocation, Warming
 from models_catalog.models import AliasMirror, RegisteredModel, StoreComparison, Upload, Version
 from notices.models import Delivery, Webhook
@@ -115,6 +115,7 @@ MAKE: dict[type[Leased], Callable[[], Any]] = {
     Experiment: _experiment,
     Warming: lambda: Warming.objects.create(endpoint=_endpoint(), named="*", targets=[]),
     Orphan: _orphan,
+    AlarmWatch: AlarmWatch.objects.create,
     OrphanLook: OrphanLook.objects.create,
     AliasMirror: _alias_mirror,
     Upload: _upload,

@@ -1,12 +1,14 @@
 """Choose the next change of an endpoint; retry or stop where AWS answers with an error."""
 
 import logging
+from datetime import timedelta
 
 from activity.codes import Scalar
 from activity.models import Event
 from core import errors
 from core.lease import LeaseLost
 from core.sentences import Sentence, phrase
+from endpoints import alarms
 from endpoints.models import Endpoint, Resource, Revision
 from endpoints.reconciler import writing
 from endpoints.reconciler.kinds import CONFIG, ENDPOINT, KINDS, MODEL, Found, ResourceKind
@@ -21,6 +23,9 @@ from endpoints.reconciler.run import (
 )
 
 logger = logging.getLogger(__name__)
+
+#: Between two looks at whether the alarms are gone.
+ALARMS_EVERY = timedelta(seconds=2)
 
 
 def advance(endpoint_id: int) -> bool:
@@ -279,6 +284,14 @@ def _delete_all(run: Run) -> None:
         if run.state(kind) == Resource.State.DELETING and kind is ENDPOINT:
             run.hint = _STOPPING
         return
+    # Last, as they cost least, and CloudWatch may refuse: the job of alarms.py deletes them.
+    if left := alarms.remove_all(run.endpoint):
+        failed = next((one for one in left if one.failure), None)
+        if failed is not None:
+            run.stop(failed.failure_said.named("endpoint.alarm_kept"), _ALARM_STAYS)
+            return
+        run.check_in, run.hint = ALARMS_EVERY, _REMOVING_ALARMS
+        return
     run.gone = True
 
 
@@ -322,6 +335,12 @@ _UPDATABLE = (Resource.State.IN_SERVICE, Resource.State.UPDATE_ROLLBACK_FAILED)
 _CLEANING = phrase("The portal is deleting what the endpoint used before.").named(
     "endpoint.cleaning"
 )
+_REMOVING_ALARMS = phrase("The portal is removing its alarms from CloudWatch.").named(
+    "endpoint.removing_alarms"
+)
+_ALARM_STAYS = phrase(
+    "Nothing else is left of the endpoint. The portal tries to delete its alarms again each minute."
+).named("endpoint.alarm_stays")
 _STOPPING = phrase("SageMaker is stopping the instances.").named("endpoint.stopping")
 _STAYS = phrase("What exists stays as it is. The portal retries every five minutes.").named(
     "endpoint.retried"

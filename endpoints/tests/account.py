@@ -9,7 +9,8 @@ from typing import Any
 from django.conf import settings
 
 from core import errors
-from endpoints import autoscaling, ecr, quotas, sagemaker
+from endpoints import autoscaling, cloudwatch, ecr, quotas, sagemaker
+from endpoints.cloudwatch import ListedAlarm
 from endpoints.limits import Limits
 from endpoints.options import PRESET, DeploymentOptions
 from endpoints.policies import DeploymentPolicy
@@ -52,6 +53,7 @@ class Account:
         self.scaled_variants: dict[str, str] = {}
         self.activities: dict[str, list[autoscaling.Activity]] = {}
         self.quotas: dict[str, int] | None = None  # by instance type
+        self.alarms: dict[str, ListedAlarm] = {}
         self.digests: dict[str, str] | None = None  # by tag
         self.clock = itertools.count()
         self.tags: dict[str, Mapping[str, str]] = {}  # by ARN
@@ -69,8 +71,48 @@ class Account:
             wrapped = self._wrapped(f"scaling_{call}")
             monkeypatch.setattr(autoscaling, call, wrapped)
 
+        for call in ("put_alarm", "delete_alarm", "listed_alarms", "alarm_tags"):
+            monkeypatch.setattr(cloudwatch, call, self._wrapped(call))
         monkeypatch.setattr(ecr, "digest_of", self._digest_of)
         monkeypatch.setattr(quotas, "limit_of", self._limit_of)
+
+    def _put_alarm(
+        self, name: str, does: Mapping[str, Any], *, description: str, tags: Mapping[str, str]
+    ) -> None:
+        before = self.alarms.get(name)
+        arn = f"arn:aws:cloudwatch:ap-northeast-2:123456789012:alarm:{name}"
+        if before is None:
+            self.tags[arn] = tags
+        if before is None or before.does != does:
+            self.changes.append(f"{'~' if before else '+'}alarm {name}")
+        self.alarms[name] = ListedAlarm(
+            name=name,
+            arn=arn,
+            state=before.state if before else "INSUFFICIENT_DATA",
+            reason=before.reason if before else "Unchecked: Initial alarm creation",
+            changed_at=self._now(),
+            updated_at=self._now(),
+            namespace=does["Namespace"],
+            dimensions={pair["Name"]: pair["Value"] for pair in does["Dimensions"]},
+            does=dict(does),
+        )
+
+    def _delete_alarm(self, name: str) -> None:
+        self._get(self.alarms, name)
+        del self.alarms[name]
+        self.changes.append(f"-alarm {name}")
+
+    def _listed_alarms(self, prefix: str = "") -> Iterator[ListedAlarm]:
+        return iter([one for name, one in self.alarms.items() if name.startswith(prefix)])
+
+    def _alarm_tags(self, arn: str) -> dict[str, str]:
+        return dict(self.tags.get(arn, {}))
+
+    def goes(self, name: str, state: str) -> None:
+        """An alarm changes its state."""
+        self.alarms[name] = replace(
+            self.alarms[name], state=state, reason="Threshold Crossed.", changed_at=self._now()
+        )
 
     def _limit_of(self, instance_type: str) -> int | None:
         """Of the quotas in ``quotas``; None of them: the portal may not ask."""
@@ -393,4 +435,4 @@ class Account:
     @property
     def empty(self) -> bool:
         """Whether nothing is left."""
-        return not (self.models or self.configs or self.endpoints or self.targets)
+        return not (self.models or self.configs or self.endpoints or self.targets or self.alarms)

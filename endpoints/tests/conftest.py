@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from core import clock
-from endpoints import orphans, reconciler, services
-from endpoints.models import Endpoint, OrphanLook
+from endpoints import alarms, orphans, reconciler, services
+from endpoints.models import AlarmWatch, Endpoint, OrphanLook
 from endpoints.tests.account import Account
 from models_catalog.models import RegisteredModel, Version
 
@@ -89,6 +89,19 @@ def look(db: None, account: Account) -> Callable[[], OrphanLook]:
         OrphanLook.objects.filter(pk=row.pk).update(check_after=clock.now(), leased_until=None)
         orphans.look()
         return orphans.the_look()
+
+    return run
+
+
+@pytest.fixture
+def watch(db: None, account: Account) -> Callable[[], AlarmWatch]:
+    """Look at the alarms, due or not."""
+
+    def run() -> AlarmWatch:
+        row = alarms.the_watch()
+        AlarmWatch.objects.filter(pk=row.pk).update(check_after=clock.now(), leased_until=None)
+        alarms.watch()
+        return alarms.the_watch()
 
     return run
 

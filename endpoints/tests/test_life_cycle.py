@@ -10,12 +10,31 @@ from datetime import timedelta
 import boto3
 import pytest
 from django.db import connections
+from django.utils import timezone
 
 from activity.models import Event
 from core import aws, errors
-from endpoints import adopting, drift, orphans, reconciler, sagemaker, scaling, services
+from endpoints import (
+    adopting,
+    alarm_presets,
+    alarms,
+    drift,
+    orphans,
+    reconciler,
+    sagemaker,
+    scaling,
+    services,
+)
 from endpoints.limits import Limits
-from endpoints.models import Endpoint, Orphan, OrphanLook, Revision, Running
+from endpoints.models import (
+    AlarmWatch,
+    Endpoint,
+    EndpointAlarm,
+    Orphan,
+    OrphanLook,
+    Revision,
+    Running,
+)
 from endpoints.policies import DeploymentPolicy
 from endpoints.reconciler import run
 from endpoints.tests.account import OTHER_IMAGE
@@ -47,11 +66,12 @@ def hosting(tmp_path_factory):
             "AWS_ENDPOINT_URL_SAGEMAKER": process.url,
             "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING": process.url,
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": process.url,
+            "AWS_ENDPOINT_URL_CLOUDWATCH": process.url,
         }.items():
             patch.setenv(name, value)
         # boto3's own session keeps the keys that it found first, those of all other tests.
         patch.setattr(boto3, "DEFAULT_SESSION", None)
-        clients = (aws.s3, aws.sagemaker, aws.sagemaker_runtime, aws.autoscaling)
+        clients = (aws.s3, aws.sagemaker, aws.sagemaker_runtime, aws.autoscaling, aws.cloudwatch)
         for client in clients:
             client.cache_clear()
         try:
@@ -186,6 +206,41 @@ def test_an_alarm_sends_a_deployment_by_policy_back(hosting, store):
     assert endpoint.running == Running(1, "ml.m5.xlarge")
     tear_down(endpoint)
     assert left(hosting) == ([], [], [])
+
+
+def test_alarms_act_and_go_with_their_endpoint(hosting, store):
+    endpoint = step_until(create("watched"), lambda row: row.settled and row.serving)
+    for kind, preset in alarm_presets.PRESETS.items():
+        alarms.set_alarm(
+            endpoint=endpoint, kind=kind, variant="AllTraffic", threshold=None,
+            minutes=1 if preset.each_minute else None, actor=None,
+        )  # fmt: skip
+    alarms.watch()
+    rows = {row.kind: row for row in alarms.of_endpoint(endpoint)}
+    # As it was put, so it is described: the portal puts nothing again.
+    assert {row.state for row in rows.values()} == {EndpointAlarm.State.NO_DATA}
+    (told,) = hosting.client("cloudwatch").describe_alarms(AlarmNames=[rows["p99"].name])[
+        "MetricAlarms"
+    ]
+    assert (told["ExtendedStatistic"], told["Threshold"]) == ("p99", 2_000_000)
+    hosting.admin("clock", "PUT", {"ahead": 300})
+    AlarmWatch.objects.update(check_after=timezone.now())
+    alarms.watch()
+    states = {row.kind: row.state for row in alarms.of_endpoint(endpoint)}
+    states.pop("memory")  # it is measured once a minute
+    assert states == {"5xx": "ok", "p99": "ok", "cache-hits": "ok", "no-calls": "alarm"}
+    (on,) = Event.objects.filter(action="endpoint.alarm_on", subject_id=endpoint.pk)
+    assert "no call in 1 min" in str(on)
+    services.request_teardown(endpoint=endpoint, typed_name=endpoint.name, actor=None)
+
+    def is_gone(row):
+        AlarmWatch.objects.update(check_after=timezone.now())
+        alarms.watch()
+        return row.gone_at is not None
+
+    step_until(endpoint, is_gone)
+    left_of_it = hosting.client("cloudwatch").describe_alarms(AlarmNamePrefix="mme-portal.")
+    assert left_of_it["MetricAlarms"] == []
 
 
 def test_what_a_lost_database_does_not_know_is_found_adopted_and_deleted(hosting, monkeypatch):

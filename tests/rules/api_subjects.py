@@ -80,7 +80,8 @@ def _known(path: str, rows: Rows) -> dict[str, Any]:
             known = {"name": rows.version.model.name, "number": rows.version.number}
             return known | {"alias": "live"}
         case ["endpoints", *_]:
-            return {"name": rows.endpoint.name, "id": rows.warming.uid}
+            alarm = rows.alarm.key
+            return {"name": rows.endpoint.name, "id": rows.warming.uid, "alarm": alarm}
         case ["storage", *_]:
             return {"name": rows.person.username}
         case ["orphans", *_]:

@@ -24,7 +24,17 @@ from activity import sealing
 from activity.models import Event
 from core import clock
 from core.models import RepeatableCall
-from endpoints.models import Endpoint, Orphan, OrphanLook, Resource, Revision
+from endpoints.alarm_presets import AlarmKind
+from endpoints.models import (
+    AlarmWatch,
+    Endpoint,
+    EndpointAlarm,
+    Orphan,
+    OrphanLook,
+    Resource,
+    Revision,
+)
+from endpoints.variants import ALONE
 from invocations.experiments import tally
 from invocations.experiments.targets import CallTarget
 from invocations.models import (
@@ -85,6 +95,7 @@ class Rows:
 
     version: Any
     endpoint: Endpoint
+    alarm: EndpointAlarm
     orphan: Orphan
     invocation: Invocation
     picture: Picture
@@ -153,7 +164,7 @@ class Rows:
             case ["welcome", *_]:
                 return {"secret": "no-such-secret"}
             case ["endpoints", *_]:
-                return {"pk": self.endpoint.pk}
+                return {"pk": self.endpoint.pk, "alarm_pk": self.alarm.pk}
             case ["invoke", "metrics" | "logs", *_]:
                 return {"pk": self.endpoint.pk}
             case ["invoke", "samples", *_]:
@@ -311,6 +322,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     rows = Rows(
         version=version,
         endpoint=endpoint,
+        alarm=_alarms(count, endpoint),
         orphan=Orphan.objects.order_by("pk")[0],
         invocation=Invocation.objects.order_by("-pk")[0],
         picture=Picture.objects.order_by("pk")[0],
@@ -591,6 +603,28 @@ def _endpoints(count: int, owner: User) -> Endpoint:
         for n in range(count)
     )
     return first
+
+
+def _alarms(count: int, endpoint: Endpoint) -> EndpointAlarm:
+    """``count`` alarms of an endpoint, each of a variant, and so many looks; the first alarm."""
+    now, later = timezone.now(), timezone.now() + timedelta(days=1)
+    AlarmWatch.objects.bulk_create(
+        AlarmWatch(check_after=later, looked_at=now) for _n in range(count)
+    )
+    EndpointAlarm.objects.bulk_create(
+        EndpointAlarm(
+            endpoint=endpoint,
+            kind=AlarmKind.LATENCY,
+            variant=f"variant-{n}" if n else ALONE,
+            threshold=2000,
+            minutes=5,
+            state=EndpointAlarm.State.ALARM if n else EndpointAlarm.State.OK,
+            reason="Threshold Crossed.",
+            changed_at=now,
+        )
+        for n in range(count)
+    )
+    return EndpointAlarm.objects.order_by("pk")[0]
 
 
 def _orphans(count: int) -> None:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mme_client.records import Endpoint, Orphan, Version
+    from mme_client.records import Alarm, Endpoint, Orphan, Version
 
 
 class MmeError(Exception):
@@ -105,6 +105,14 @@ class OrphanKept(MmeError):
     def __init__(self, orphan: "Orphan") -> None:
         self.orphan = orphan
         super().__init__(f"{orphan.kind} {orphan.name}: {orphan.failure or orphan.state}")
+
+
+class AlarmRefused(MmeError):
+    """AWS does not make, change or delete an alarm; ``alarm.failure`` says why."""
+
+    def __init__(self, alarm: "Alarm") -> None:
+        self.alarm = alarm
+        super().__init__(f"{alarm.name}: {alarm.failure or alarm.state}")
 
 
 def of_document(document: Mapping[str, Any], status: int) -> ProblemError:

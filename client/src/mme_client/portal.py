@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
+from mme_client.alarms import EndpointAlarms
 from mme_client.aliases import Aliases
 from mme_client.calls import Invocations, Samples
 from mme_client.comparisons import Comparisons
@@ -72,6 +73,7 @@ class Portal:
         self.models = Models(self)
         self.aliases = Aliases(self)
         self.endpoints = Endpoints(self)
+        self.alarms = EndpointAlarms(self)
         self.orphans = Orphans(self)
         self.invocations = Invocations(self)
         self.samples = Samples(self)

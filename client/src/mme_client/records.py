@@ -952,6 +952,39 @@ class OrphanList(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alarm(Record):
+    """An alarm that the portal makes for an endpoint in CloudWatch.
+
+    ``name``: as commands call it, ``alarm_name``: as CloudWatch does. ``threshold`` is of failed
+    calls, ms or percent, as ``kind`` says. ``state``: requested, ok, alarm, insufficient_data or
+    deleting. ``failure``: why it is not as it was asked for.
+    """
+
+    name: str
+    kind: str
+    variant: str
+    alarm_name: str
+    threshold: int
+    minutes: int
+    condition: str
+    state: str
+    reason: str
+    changed_at: datetime | None
+    failure: str | None
+    created_at: datetime
+    created_by: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmList(Record):
+    """The alarms of an endpoint; ``problem``: why CloudWatch did not tell their states last."""
+
+    items: list[Alarm]
+    looked_at: datetime | None
+    problem: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlannedCall(Record):
     """A call of SageMaker's API that is not made yet; ``code`` is the same as Python for boto3.
 

@@ -1621,6 +1621,63 @@ def teardown(
 
 
 @_command(
+    app, "alarms", _("What watches an endpoint in CloudWatch: list, make, test, remove alarms."),
+    "mme alarms demo",
+    "mme alarms demo --set p99 --threshold 1500 --minutes 5 --wait",
+    "mme alarms demo --test p99",
+    "mme alarms demo --remove p99 --wait",
+)  # fmt: skip
+def alarms(
+    name: EndpointName,
+    put: Annotated[
+        str,
+        typer.Option(
+            "--set",
+            metavar="ALARM",
+            help=_(
+                "Make or change it: 5xx, p99, cache-hits, memory, no-calls; with several "
+                "variants p99.VARIANT."
+            ),
+            show_default=False,
+        ),
+    ] = "",
+    threshold: Annotated[
+        int | None,
+        typer.Option(
+            "--threshold",
+            min=1,
+            help=_("When it goes off: failed calls, ms, or percent."),
+            show_default=False,
+        ),
+    ] = None,
+    minutes: Annotated[
+        int | None,
+        typer.Option("--minutes", min=1, help=_("The time it looks at."), show_default=False),
+    ] = None,
+    test: Annotated[
+        str,
+        typer.Option(
+            "--test", metavar="ALARM", help=_("Send a test to who is told."), show_default=False
+        ),
+    ] = "",
+    remove: Annotated[
+        str,
+        typer.Option("--remove", metavar="ALARM", help=_("Have it deleted."), show_default=False),
+    ] = "",
+    wait: UntilSo = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import alarming
+
+    alarming.alarms(
+        name, put=put, remove=remove, test=test, threshold=threshold, minutes=minutes, wait=wait,
+        json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
     app, "orphans", _("What is in the AWS account and belongs to no endpoint."),
     "mme orphans",
     "mme orphans --all",

@@ -1,0 +1,92 @@
+"""``mme alarms``: what watches an endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mme_client.cli.running import WrongUse, running
+from mme_client.cli.terminal import Terminal, at, say
+from mme_client.cli.words import _
+
+if TYPE_CHECKING:
+    from mme_client.records import Alarm, AlarmList
+
+
+def alarms(
+    endpoint: str,
+    *,
+    put: str,
+    remove: str,
+    test: str,
+    threshold: int | None,
+    minutes: int | None,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """List the alarms of an endpoint; or make, change, test or remove one."""
+    if len([one for one in (put, remove, test) if one]) > 1:
+        raise WrongUse(_("Give one of --set, --test and --remove."))
+    if not put and (threshold is not None or minutes is not None):
+        raise WrongUse(_("--threshold and --minutes go with --set."))
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if not (put or remove or test):
+            _list(terminal, portal.alarms.list(endpoint))
+            return
+        if test:
+            _tell(terminal, portal.alarms.test(endpoint, test), _("a test is on its way"))
+            return
+        if put:
+            asked = portal.alarms.set(endpoint, put, threshold=threshold, minutes=minutes)
+        else:
+            asked = portal.alarms.delete(endpoint, remove)
+        now: Alarm | None = asked
+        if wait:
+            goes_on = _("The portal goes on with the alarm. See: mme alarms {name}")
+            with terminal.goes_on(goes_on.format(name=endpoint)):
+                now = portal.alarms.wait(endpoint, asked)
+        if now is None:
+            _tell(terminal, asked, _("gone"))
+            return
+        _tell(terminal, now, _state(now.state))
+
+
+def _list(terminal: Terminal, found: AlarmList) -> None:
+    if found.problem:
+        say(found.problem)
+    if terminal.json:
+        terminal.document(found.document)
+        return
+    headings = (_("alarm"), _("state"), _("goes off at"), _("since"), _("why"))
+    rows = [
+        (
+            one.name,
+            _state(one.state),
+            one.condition,
+            at(one.changed_at) if one.changed_at else "",
+            one.failure or one.reason,
+        )
+        for one in found.items
+    ]
+    terminal.listed(found.items, headings, rows, names=[one.name for one in found.items])
+
+
+def _tell(terminal: Terminal, alarm: Alarm, state: str) -> None:
+    if terminal.json:
+        terminal.document(alarm.document)
+    elif terminal.quiet:
+        terminal.line(alarm.alarm_name)
+    else:
+        parts = (alarm.name, state, alarm.condition, alarm.alarm_name)
+        terminal.line("  ".join(parts))
+
+
+def _state(state: str) -> str:
+    return {
+        "requested": _("requested"),
+        "ok": _("OK"),
+        "alarm": _("in alarm"),
+        "insufficient_data": _("insufficient data"),
+        "deleting": _("being removed"),
+    }.get(state, state)

@@ -1,0 +1,126 @@
+"""CloudWatch's alarms: put, listed, deleted. All three can be made again after a crash."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core import aws, errors
+from core.sentences import Sentence, phrase
+from endpoints.alarm_presets import AlarmPreset
+
+_MISSING = ("ResourceNotFound", "ResourceNotFoundException")
+_MINUTE = 60
+
+
+@dataclass(frozen=True)
+class ListedAlarm:
+    """An alarm as CloudWatch describes it; ``state`` is its word (API: MetricAlarm, StateValue).
+
+    ``does``: what `_arguments` gave it, as far as the portal sets it.
+    """
+
+    name: str
+    arn: str
+    state: str
+    reason: str
+    changed_at: datetime | None
+    updated_at: datetime
+    namespace: str
+    dimensions: Mapping[str, str]
+    does: Mapping[str, Any]
+
+
+def _translated(doing: Sentence) -> Any:
+    def first(error: aws.ServiceError) -> errors.AwsError | None:
+        if error.code in _MISSING:
+            return errors.NotFound(aws.told(error.message, error.code, doing))
+        if error.code in ("LimitExceeded", "LimitExceededFault"):
+            return errors.Invalid(aws.told(error.message, error.code, doing))
+        return None
+
+    return aws.translated(doing, first)
+
+
+def alarm_arguments(
+    preset: AlarmPreset, *, endpoint: str, variant: str, threshold: int, minutes: int
+) -> dict[str, Any]:
+    """What an alarm does, as PutMetricAlarm takes it, without its name."""
+    statistic = "ExtendedStatistic" if preset.statistic.startswith("p") else "Statistic"
+    return {
+        "Namespace": preset.namespace,
+        "MetricName": preset.metric,
+        "Dimensions": [
+            {"Name": "EndpointName", "Value": endpoint},
+            {"Name": "VariantName", "Value": variant},
+        ],
+        statistic: preset.statistic,
+        "Period": _MINUTE if preset.each_minute else _MINUTE * minutes,
+        "EvaluationPeriods": minutes if preset.each_minute else 1,
+        "Threshold": round(threshold * preset.factor, 6),
+        "ComparisonOperator": preset.comparison,
+        "TreatMissingData": preset.missing,
+    }
+
+
+def put_alarm(
+    name: str, does: Mapping[str, Any], *, description: str, tags: Mapping[str, str]
+) -> None:
+    """Make an alarm, or make it do something else; its state stays then (API: PutMetricAlarm).
+
+    CloudWatch takes the tags of a new one alone. Raises one of :mod:`core.errors`.
+    """
+    with _translated(phrase("making the alarm %(name)s", name=name)):
+        aws.cloudwatch().put_metric_alarm(
+            AlarmName=name,
+            AlarmDescription=description,
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            **does,
+        )
+
+
+def delete_alarm(name: str) -> None:
+    """Delete an alarm; CloudWatch may say NotFound of one that is not there."""
+    with _translated(phrase("deleting the alarm %(name)s", name=name)):
+        aws.cloudwatch().delete_alarms(AlarmNames=[name])
+
+
+def listed_alarms(prefix: str = "") -> Iterator[ListedAlarm]:
+    """The account's alarms of one metric whose names begin so; asks for a page when needed."""
+    asked: dict[str, Any] = {"AlarmTypes": ["MetricAlarm"]}
+    if prefix:
+        asked["AlarmNamePrefix"] = prefix
+    with _translated(phrase("looking at the alarms")):
+        for page in aws.cloudwatch().get_paginator("describe_alarms").paginate(**asked):
+            for one in page.get("MetricAlarms", []):
+                yield _listed(one)
+
+
+def alarm_tags(arn: str) -> dict[str, str]:
+    """The tags of an alarm; raises NotFound."""
+    with _translated(phrase("reading the tags of %(arn)s", arn=arn)):
+        found = aws.cloudwatch().list_tags_for_resource(ResourceARN=arn)["Tags"]
+    return {tag["Key"]: tag["Value"] for tag in found}
+
+
+_DOES = (
+    *("Namespace", "MetricName", "Dimensions", "Statistic", "ExtendedStatistic", "Period"),
+    *("EvaluationPeriods", "Threshold", "ComparisonOperator", "TreatMissingData"),
+)
+
+
+def _listed(one: Mapping[str, Any]) -> ListedAlarm:
+    does = {name: one[name] for name in _DOES if one.get(name) is not None}
+    dimensions = one.get("Dimensions", [])
+    does["Dimensions"] = sorted(dimensions, key=lambda pair: str(pair["Name"]))
+    return ListedAlarm(
+        name=one["AlarmName"],
+        arn=one["AlarmArn"],
+        state=one["StateValue"],
+        reason=one.get("StateReason", ""),
+        changed_at=one.get("StateTransitionedTimestamp") or one.get("StateUpdatedTimestamp"),
+        updated_at=one["AlarmConfigurationUpdatedTimestamp"],
+        namespace=one.get("Namespace", ""),
+        dimensions={pair["Name"]: pair["Value"] for pair in dimensions},
+        does=does,
+    )
