@@ -114,5 +114,6 @@ def test_alarm(request: HttpRequest, pk: int, alarm_pk: int) -> HttpResponse:
 
 
 def _alarm(pk: int, alarm_pk: int) -> EndpointAlarm:
+    endpoint = get_object_or_404(Endpoint, pk=pk)
     rows = EndpointAlarm.objects.select_related("endpoint")
-    return get_object_or_404(rows, pk=alarm_pk, endpoint_id=pk)
+    return get_object_or_404(rows, pk=alarm_pk, endpoint=endpoint)

@@ -17,17 +17,13 @@ _MINUTE = 60
 class ListedAlarm:
     """An alarm as CloudWatch describes it; ``state`` is its word (API: MetricAlarm, StateValue).
 
-    ``does``: what `_arguments` gave it, as far as the portal sets it.
+    ``does``: what `alarm_arguments` gave it, as far as the portal sets it.
     """
 
     name: str
-    arn: str
     state: str
     reason: str
     changed_at: datetime | None
-    updated_at: datetime
-    namespace: str
-    dimensions: Mapping[str, str]
     does: Mapping[str, Any]
 
 
@@ -96,13 +92,6 @@ def listed_alarms(prefix: str = "") -> Iterator[ListedAlarm]:
                 yield _listed(one)
 
 
-def alarm_tags(arn: str) -> dict[str, str]:
-    """The tags of an alarm; raises NotFound."""
-    with _translated(phrase("reading the tags of %(arn)s", arn=arn)):
-        found = aws.cloudwatch().list_tags_for_resource(ResourceARN=arn)["Tags"]
-    return {tag["Key"]: tag["Value"] for tag in found}
-
-
 _DOES = (
     *("Namespace", "MetricName", "Dimensions", "Statistic", "ExtendedStatistic", "Period"),
     *("EvaluationPeriods", "Threshold", "ComparisonOperator", "TreatMissingData"),
@@ -115,12 +104,8 @@ def _listed(one: Mapping[str, Any]) -> ListedAlarm:
     does["Dimensions"] = sorted(dimensions, key=lambda pair: str(pair["Name"]))
     return ListedAlarm(
         name=one["AlarmName"],
-        arn=one["AlarmArn"],
         state=one["StateValue"],
         reason=one.get("StateReason", ""),
         changed_at=one.get("StateTransitionedTimestamp") or one.get("StateUpdatedTimestamp"),
-        updated_at=one["AlarmConfigurationUpdatedTimestamp"],
-        namespace=one.get("Namespace", ""),
-        dimensions={pair["Name"]: pair["Value"] for pair in dimensions},
         does=does,
     )

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from endpoints import idle_limits, options, prices
-from endpoints.alarm_presets import LONGEST_MINUTES, PRESETS, AlarmKind
+from endpoints.alarm_presets import LONGEST_MINUTES, AlarmKind
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.models import (
     Endpoint,
@@ -680,22 +680,19 @@ class AlarmForm(forms.Form):
         choice = self.fields["variant"]
         assert isinstance(choice, forms.ChoiceField)
         choice.choices = [(name, name) for name in variants]
+        self._first = variants[0]
         if len(variants) == 1:
-            choice.required, choice.widget = False, forms.HiddenInput()
-            choice.initial = variants[0]
+            del self.fields["variant"]
         if of is not None:
-            self.fields["kind"].disabled = self.fields["variant"].disabled = True
+            self.fields["kind"].disabled = True
             if of.fixed:
                 del self.fields["threshold"]
 
     def clean(self) -> dict[str, Any]:
         """The one variant where there is one, and no threshold of what has none."""
         told = super().clean() or {}
-        if not told.get("variant"):
-            told["variant"] = self.fields["variant"].initial
-        kind = told.get("kind")
-        if kind and PRESETS[kind].fixed:
-            told["threshold"] = None
+        told.setdefault("variant", self._first)
+        told.setdefault("threshold", None)
         return told
 
 

@@ -1246,8 +1246,8 @@ class EndpointAlarm(models.Model):
         """How far it is, and then CloudWatch's StateValue; the English labels are CloudWatch's."""
 
         REQUESTED = "requested", _("Requested")
-        OK = "ok", _("OK")
-        ALARM = "alarm", _("In alarm")
+        OK = "normal", _("OK")
+        ALARM = "in_alarm", _("In alarm")
         NO_DATA = "insufficient_data", _("Insufficient data")
         REMOVING = "deleting", _("Being removed")
 

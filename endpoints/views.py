@@ -317,6 +317,8 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
     elif part is _ALARMS:
         rows_of_alarms = alarms.of_endpoint(endpoint)
         context |= {"alarms": rows_of_alarms, "watch": alarms.the_watch()}
+        may = request.user.has_perm("endpoints.add_endpoint")
+        context["may_change"] = may and endpoint.may_pause
         context["under_way"] = any(one.under_way for one in rows_of_alarms)
     elif part is _REVISIONS:
         table = tables.revisions(request, endpoint)

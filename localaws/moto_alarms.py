@@ -1,7 +1,7 @@
 """What moto's alarms lack: the first state, the state after an update, and a life beyond a restart.
 
 moto has them in memory, begins each with OK, and begins anew where one is put again. CloudWatch
-begins with INSUFFICIENT_DATA, and an update leaves state and tags as they are (API: PutMetricAlarm).
+begins with INSUFFICIENT_DATA; an update leaves state and tags as they are (API: PutMetricAlarm).
 Imported late, as importing moto takes a second.
 """
 

@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                 ('variant', models.CharField(max_length=63)),
                 ('threshold', models.PositiveIntegerField()),
                 ('minutes', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('requested', 'Requested'), ('ok', 'OK'), ('alarm', 'In alarm'), ('insufficient_data', 'Insufficient data'), ('deleting', 'Being removed')], default='requested', max_length=20)),
+                ('state', models.CharField(choices=[('requested', 'Requested'), ('normal', 'OK'), ('in_alarm', 'In alarm'), ('insufficient_data', 'Insufficient data'), ('deleting', 'Being removed')], default='requested', max_length=20)),
                 ('reason', models.TextField(blank=True, db_default='', default='', help_text="CloudWatch's StateReason.")),
                 ('changed_at', models.DateTimeField(blank=True, help_text="CloudWatch's time of the last change of its state.", null=True)),
                 ('told', models.BooleanField(db_default=False, default=False, help_text='An event told that it went off.')),

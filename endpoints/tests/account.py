@@ -71,7 +71,7 @@ class Account:
             wrapped = self._wrapped(f"scaling_{call}")
             monkeypatch.setattr(autoscaling, call, wrapped)
 
-        for call in ("put_alarm", "delete_alarm", "listed_alarms", "alarm_tags"):
+        for call in ("put_alarm", "delete_alarm", "listed_alarms"):
             monkeypatch.setattr(cloudwatch, call, self._wrapped(call))
         monkeypatch.setattr(ecr, "digest_of", self._digest_of)
         monkeypatch.setattr(quotas, "limit_of", self._limit_of)
@@ -80,20 +80,15 @@ class Account:
         self, name: str, does: Mapping[str, Any], *, description: str, tags: Mapping[str, str]
     ) -> None:
         before = self.alarms.get(name)
-        arn = f"arn:aws:cloudwatch:ap-northeast-2:123456789012:alarm:{name}"
         if before is None:
-            self.tags[arn] = tags
+            self.tags[name] = tags
         if before is None or before.does != does:
             self.changes.append(f"{'~' if before else '+'}alarm {name}")
         self.alarms[name] = ListedAlarm(
             name=name,
-            arn=arn,
             state=before.state if before else "INSUFFICIENT_DATA",
             reason=before.reason if before else "Unchecked: Initial alarm creation",
             changed_at=self._now(),
-            updated_at=self._now(),
-            namespace=does["Namespace"],
-            dimensions={pair["Name"]: pair["Value"] for pair in does["Dimensions"]},
             does=dict(does),
         )
 
@@ -104,9 +99,6 @@ class Account:
 
     def _listed_alarms(self, prefix: str = "") -> Iterator[ListedAlarm]:
         return iter([one for name, one in self.alarms.items() if name.startswith(prefix)])
-
-    def _alarm_tags(self, arn: str) -> dict[str, str]:
-        return dict(self.tags.get(arn, {}))
 
     def goes(self, name: str, state: str) -> None:
         """An alarm changes its state."""

@@ -46,8 +46,7 @@ def test_an_alarm_is_made_with_the_portals_tags_and_its_state_is_told(
     assert (row.state, row.threshold, row.minutes) == (State.REQUESTED, 2000, 5)
     watch()
     assert _again(row).state == State.NO_DATA
-    made = account.alarms[NAME]
-    assert account.tags[made.arn] == {sagemaker.TAG: "demo"}
+    assert account.tags[NAME] == {sagemaker.TAG: "demo"}
     account.goes(NAME, "OK")
     watch()
     account.goes(NAME, "ALARM")
@@ -216,7 +215,7 @@ def test_what_cannot_be_is_refused_by_field(
     assert not EndpointAlarm.objects.exists()
 
 
-# --- doors ---------------------------------------------------------------------------------
+# --- pages and API ---
 
 
 def test_by_the_api(api: Api, serving: Endpoint, watch: Watch) -> None:

@@ -48,6 +48,7 @@ from invocations.pool import Pool
 from localaws.tests import servers
 from tests.artifacts import pack
 
+State = EndpointAlarm.State
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("hosting")]
 
 
@@ -218,7 +219,7 @@ def test_alarms_act_and_go_with_their_endpoint(hosting, store):
     alarms.watch()
     rows = {row.kind: row for row in alarms.of_endpoint(endpoint)}
     # As it was put, so it is described: the portal puts nothing again.
-    assert {row.state for row in rows.values()} == {EndpointAlarm.State.NO_DATA}
+    assert {row.state for row in rows.values()} == {State.NO_DATA}
     (told,) = hosting.client("cloudwatch").describe_alarms(AlarmNames=[rows["p99"].name])[
         "MetricAlarms"
     ]
@@ -228,7 +229,9 @@ def test_alarms_act_and_go_with_their_endpoint(hosting, store):
     alarms.watch()
     states = {row.kind: row.state for row in alarms.of_endpoint(endpoint)}
     states.pop("memory")  # it is measured once a minute
-    assert states == {"5xx": "ok", "p99": "ok", "cache-hits": "ok", "no-calls": "alarm"}
+    assert states == {
+        "5xx": State.OK, "p99": State.OK, "cache-hits": State.OK, "no-calls": State.ALARM,
+    }  # fmt: skip
     (on,) = Event.objects.filter(action="endpoint.alarm_on", subject_id=endpoint.pk)
     assert "no call in 1 min" in str(on)
     services.request_teardown(endpoint=endpoint, typed_name=endpoint.name, actor=None)

@@ -264,6 +264,7 @@ WAYS: dict[str, Ways] = {
 
 #: Addresses of pages that change something and have no operation, and why.
 PAGES_ALONE: dict[str, str] = {
+    "endpoints:alarm": "alarms_put: the same for an alarm that is there",
     "login": "a program has a token",
     "logout": "a program has a token",
     "password": "a password is a person's; a program that could change it could take the account",

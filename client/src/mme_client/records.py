@@ -956,8 +956,8 @@ class Alarm(Record):
     """An alarm that the portal makes for an endpoint in CloudWatch.
 
     ``name``: as commands call it, ``alarm_name``: as CloudWatch does. ``threshold`` is of failed
-    calls, ms or percent, as ``kind`` says. ``state``: requested, ok, alarm, insufficient_data or
-    deleting. ``failure``: why it is not as it was asked for.
+    calls, ms or percent, as ``kind`` says. ``state``: requested, normal, in_alarm,
+    insufficient_data or deleting. ``failure``: why it is not as it was asked for.
     """
 
     name: str

@@ -85,8 +85,8 @@ def _tell(terminal: Terminal, alarm: Alarm, state: str) -> None:
 def _state(state: str) -> str:
     return {
         "requested": _("requested"),
-        "ok": _("OK"),
-        "alarm": _("in alarm"),
+        "normal": _("OK"),
+        "in_alarm": _("in alarm"),
         "insufficient_data": _("insufficient data"),
         "deleting": _("being removed"),
     }.get(state, state)

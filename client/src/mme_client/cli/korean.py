@@ -1009,6 +1009,32 @@ MESSAGES: dict[str, str] = {
     "Its copy in a test set stays. Take it out on the model's page.": (
         "테스트 세트에 있는 사본은 남아 있습니다. 모델 페이지에서 빼세요."
     ),
+    # --- alarming.py ---
+    "What watches an endpoint in CloudWatch: list, make, test, remove alarms.": (
+        "CloudWatch에서 엔드포인트를 감시하는 경보를 나열하고, 만들고, 테스트하고, 제거합니다."
+    ),
+    "Make or change it: 5xx, p99, cache-hits, memory, no-calls; with several variants "
+    "p99.VARIANT.": (
+        "만들거나 바꿉니다: 5xx, p99, cache-hits, memory, no-calls. 변형이 여럿이면 p99.VARIANT."
+    ),
+    "When it goes off: failed calls, ms, or percent.": (
+        "울리는 값: 실패한 호출 수, 밀리초 또는 퍼센트."
+    ),
+    "The time it looks at.": "확인하는 시간(분).",
+    "Send a test to who is told.": "알림을 받는 곳에 테스트를 보냅니다.",
+    "Have it deleted.": "삭제합니다.",
+    "Give one of --set, --test and --remove.": "--set, --test, --remove 중 하나만 지정하세요.",
+    "--threshold and --minutes go with --set.": "--threshold와 --minutes는 --set과 함께 씁니다.",
+    "a test is on its way": "테스트를 보냅니다",
+    "The portal goes on with the alarm. See: mme alarms {name}": (
+        "포털이 경보를 계속 처리합니다. 참고: mme alarms {name}"
+    ),
+    "alarm": "경보",
+    "goes off at": "울리는 조건",
+    "OK": "정상",
+    "in alarm": "경보 상태",
+    "insufficient data": "데이터 부족",
+    "being removed": "제거 중",
     # --- orphaned.py ---
     "What is in the AWS account and belongs to no endpoint.": (
         "AWS 계정에 있으면서 어떤 엔드포인트에도 속하지 않는 리소스를 다룹니다."
