@@ -161,6 +161,7 @@ def fill(models: int) -> str:
 
     from activity.models import Event
     from endpoints.models import Endpoint
+    from invocations import roll_ups
     from invocations.models import Invocation
     from models_catalog.models import RegisteredModel, Version
 
@@ -174,6 +175,8 @@ def fill(models: int) -> str:
     _events(min(_MADE_HERE, models * VERSIONS), people, number)
     _multiply(Invocation, models * CALLS)
     _multiply(Event, models * EVENTS)
+    while roll_ups.roll_up():
+        pass  # as the job does each minute
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     counted = [
@@ -395,8 +398,14 @@ class Pages:
             "invoke": ["/invoke/"],
             "calls": ["/invoke/calls/", "/invoke/calls/?page=2"],
             "failed calls": ["/invoke/calls/?state=failed"],
+            "calls by answer": ["/invoke/calls/?label=zero", "/invoke/calls/?label=numbat"],
+            "calls of a model": [f"/invoke/calls/?model={name}" for name in some],
+            "slow calls": ["/invoke/calls/?slow=1000", "/invoke/calls/?cold=1"],
+            "calls by time": ["/invoke/calls/?sort=-time", "/invoke/calls/?sort=answer"],
             "endpoints": ["/endpoints/"],
             "endpoint": ["/endpoints/1/", "/endpoints/2/"],
+            "metrics of a day": ["/invoke/metrics/1/?range=24h", "/invoke/metrics/2/?range=24h"],
+            "metrics of 4 weeks": ["/invoke/metrics/1/?range=28d", "/invoke/metrics/2/?range=28d"],
             "activity": ["/activity/", "/activity/?page=2"],
             "API list": ["/api/v1/models", "/api/v1/models?sort=name"],
             "API search": [f"/api/v1/models?search={text}" for text in searched],

@@ -59,6 +59,13 @@ class OwnMetricsOut(Schema):
     """What the portal measured: the calls of its pages and its API, which are among all calls."""
 
     complete: bool = Field(description="false: there are so many that the newest are counted.")
+    versions_since: datetime = Field(
+        description="The calls of `versions` are those since then: of a week and more, since a "
+        "midnight or noon (UTC)."
+    )
+    versions_left_out: int = Field(
+        description="So many more were called: those with the fewest calls."
+    )
     series: list[SeriesOut]
 
 
@@ -95,7 +102,7 @@ class MetricsOut(Schema):
     sagemaker: SageMakerMetricsOut
     portal: OwnMetricsOut
     versions: list[VersionCallsOut] = Field(
-        description="Most calls first; then at most 50 that were not called in this time."
+        description="At most 100, most calls first; then at most 50 that were not called."
     )
     changes: list[MetricsChangeOut]
 
@@ -140,7 +147,12 @@ def _shown(found: Metrics, variant: str) -> dict[str, Any]:
                 for one in cloudwatch.METRICS
             ],
         },
-        "portal": {"complete": own.complete, "series": _own_series(own.bins)},
+        "portal": {
+            "complete": own.complete,
+            "versions_since": own.versions_since,
+            "versions_left_out": own.versions_left_out,
+            "series": _own_series(own.bins),
+        },
         "versions": [_version(one.version, one.tally) for one in own.versions]
         + [_version(one, Tally(last_call_at=_last_call(one))) for one in own.idle],
         "changes": [

@@ -213,6 +213,11 @@ class Invocation(Leased):
         db_default=False,
         help_text="Made to load the model, not for its answer: it counts not as traffic.",
     )
+    counted = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It is in EndpointHour and VersionHalfDay (invocations/roll_ups.py).",
+    )
     attempts = models.PositiveIntegerField(default=0, help_text="Calls made; more than 1: waited.")
     latency_ms = models.FloatField(null=True, help_text="From the first call to the answer.")
     timings = models.JSONField(
@@ -237,6 +242,10 @@ class Invocation(Leased):
                 fields=["endpoint", "target_model", "-id"],
                 name="invocation_cold",
                 condition=Q(cold=True),
+            ),
+            # Few rows: what is to be counted next.
+            models.Index(
+                fields=["created_at"], name="invocation_uncounted", condition=Q(counted=False)
             ),
             # For when a version was called last, and whether it was since some day.
             models.Index(fields=["version", "-created_at"], name="invocation_of_version"),
@@ -826,3 +835,62 @@ class WarmSchedule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.endpoint.name}: {self.named}"
+
+
+class CallSum(models.Model):
+    """Some calls as sums (invocations/roll_ups.py): all but those that warmed a model."""
+
+    calls = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    cold = models.PositiveIntegerField(default=0)
+    cold_known = models.PositiveIntegerField(
+        default=0, help_text="Of so many the container said whether they were cold."
+    )
+    last_call_at = models.DateTimeField()
+    times = models.TextField(
+        blank=True, help_text="Latencies of the answered ones: an HdrHistogram in microseconds."
+    )
+
+    class Meta:
+        abstract = True
+
+
+class EndpointHour(CallSum):
+    """The portal's calls of an endpoint in an hour."""
+
+    endpoint = models.ForeignKey(
+        "endpoints.Endpoint", on_delete=models.CASCADE, related_name="call_hours"
+    )
+    begin = models.DateTimeField(help_text="A full hour.")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["endpoint", "begin"], name="one_sum_an_endpoint_hour")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint.name}, {self.begin:%Y-%m-%d %H:00}"
+
+
+class VersionHalfDay(CallSum):
+    """The portal's calls of a version on an endpoint in twelve hours."""
+
+    endpoint = models.ForeignKey(
+        "endpoints.Endpoint", on_delete=models.CASCADE, related_name="version_half_days"
+    )
+    version = models.ForeignKey(
+        "models_catalog.Version", on_delete=models.CASCADE, related_name="half_days"
+    )
+    begin = models.DateTimeField(help_text="Midnight or noon, UTC.")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["endpoint", "begin", "version"], name="one_sum_a_version_half_day"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} on {self.endpoint.name}, {self.begin:%Y-%m-%d %H:00}"

@@ -289,6 +289,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-orphans": {"task": "endpoints.tasks.sweep_orphans", "schedule": 5.0},
     "watch-alarms": {"task": "endpoints.tasks.watch_alarms", "schedule": 5.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
+    "roll-up-calls": {"task": "invocations.tasks.roll_up", "schedule": 60.0},
     "sweep-pictures": {"task": "invocations.tasks.sweep_objects", "schedule": 3600.0},
 }
 # A beat message that nobody took before the next one is due is worthless.
@@ -419,6 +420,7 @@ DEMO_ARCHIVE = env_str("DEMO_ARCHIVE", "")
 TEST_SETS = env_bool("TEST_SETS", default=False)
 # How long a picture is kept after it was last sent, and its thumbnail after the call.
 PICTURES_KEPT_HOURS = env_int("PICTURES_KEPT_HOURS", 24, least=0)
+CALLS_KEPT_DAYS = env_int("CALLS_KEPT_DAYS", 0)
 THUMBNAILS_KEPT_DAYS = env_int("THUMBNAILS_KEPT_DAYS", 7, least=0)
 TEST_SET_PICTURES = env_int("TEST_SET_PICTURES", 1000, least=1)
 TEST_SET_MB = env_int("TEST_SET_MB", 500, least=1)

@@ -57,6 +57,11 @@ def histogram(encoded: str = "") -> Any:
     return made
 
 
+def record(into: Any, latency_ms: float) -> None:
+    """Add one latency; what is longer than an hour counts as an hour."""
+    into.record_value(min(_LARGEST_US, max(1, round(latency_ms * 1000))))
+
+
 def percentiles(of: Any) -> dict[str, float | None]:
     """p50, p90 and p99 in ms; None of nothing."""
     if not of.get_total_count():
@@ -96,8 +101,7 @@ class TargetTally:
         kind = {True: "cold", False: "warm", None: "unsaid"}[call.cold]
         if kind not in self.times:
             self.times[kind] = histogram()
-        us = min(_LARGEST_US, max(1, round(call.latency_ms * 1000)))
-        self.times[kind].record_value(us)
+        record(self.times[kind], call.latency_ms)
         if call.cold and len(self.loads) < MOST_LOADS:
             self.loads.append(round(call.at_s, 1))
         label = call.label[:_LABEL_LENGTH]
