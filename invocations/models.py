@@ -207,6 +207,12 @@ class Invocation(Leased):
     predictions = models.JSONField(
         default=list, help_text='Best first: [{"label": str, "probability": float}].'
     )
+    answer = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        help_text="The first label, once the call is counted (invocations/roll_ups.py).",
+    )
     cold = models.BooleanField(null=True, help_text="None where the container does not say.")
     warming = models.BooleanField(
         default=False,
@@ -247,6 +253,8 @@ class Invocation(Leased):
             models.Index(
                 fields=["created_at"], name="invocation_uncounted", condition=Q(counted=False)
             ),
+            models.Index(fields=["answer", "-created_at"], name="invocation_answer"),
+            models.Index(fields=["-latency_ms"], name="invocation_latency"),
             # For when a version was called last, and whether it was since some day.
             models.Index(fields=["version", "-created_at"], name="invocation_of_version"),
         ]

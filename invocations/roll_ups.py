@@ -1,8 +1,9 @@
 """The portal's calls as sums by hour and half day, so that four weeks of them are read at once.
 
 Each call that has ended is added to its endpoint's hour and its version's half day once: in the
-transaction that marks its row as counted. So sums and rows that are not counted yet add up to all
-calls, whenever a process is killed, and however late a row is written.
+transaction that marks its row as counted, and names its answer for the filter of calls. So sums and
+rows that are not counted yet add up to all calls, whenever a process is killed, and however late a
+row is written.
 """
 
 import logging
@@ -13,7 +14,9 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce, Left
 
 from core import clock
 from invocations.experiments import tally
@@ -66,7 +69,9 @@ def _count_some() -> int:
             .select_for_update(skip_locked=True)
             .values_list(*_COLUMNS)[:BATCH]
         )
-        Invocation.objects.filter(pk__in=[row[0] for row in rows]).update(counted=True)
+        label = Coalesce(Left(KT("predictions__0__label"), 200), Value(""))
+        mine = Invocation.objects.filter(pk__in=[row[0] for row in rows])
+        mine.update(counted=True, answer=label)
         hours: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
         halves: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
         for _pk, endpoint, version, at, state, cold, latency_ms, warming in rows:

@@ -10,9 +10,9 @@ from django.db import connection
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 
-from core import clock
+from core import clock, remembered
 from endpoints.models import Endpoint
-from invocations import own_calls, roll_ups, tasks
+from invocations import narrowing, own_calls, roll_ups, tasks
 from invocations.models import EndpointHour, Invocation, VersionHalfDay
 from invocations.tests.test_metrics import demo, versions
 from invocations.windows import Range, Window
@@ -144,6 +144,28 @@ def test_a_page_of_four_weeks_reads_no_single_call_that_was_counted(
     assert read() == few == 7
     Invocation.objects.update(created_at=clock.now() - timedelta(days=90))
     assert own_calls.calls_of(demo, window).calls > 100
+
+
+def test_a_call_is_found_by_its_answer_before_and_after_it_is_counted(
+    demo: Endpoint, versions: list[Version]
+) -> None:
+    made = {"endpoint": demo, "version": versions[0], "target_model": "t", "state": "done"}
+    old = clock.now() - timedelta(hours=1)
+    for answer in (["고양이", "cat"], ["Tabby"], []):
+        predictions = [{"label": one, "probability": 0.5} for one in answer]
+        Invocation.objects.create(**made, predictions=predictions, created_at=old)
+
+    def found(text: str) -> int:
+        for each in remembered.ALL:
+            each.clear()
+        rows: int = narrowing.of_label(Invocation.objects.all(), text).count()
+        return rows
+
+    shown = {"고양": 1, "tabby": 1, "cat": 0, "%": 0}
+    assert {text: found(text) for text in shown} == shown
+    roll_ups.roll_up()
+    assert {text: found(text) for text in shown} == shown
+    assert set(Invocation.objects.values_list("answer", flat=True)) == {"고양이", "Tabby", ""}
 
 
 def test_of_many_versions_those_with_the_most_calls_are_shown(
