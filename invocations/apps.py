@@ -31,7 +31,8 @@ class InvocationsConfig(AppConfig):
         codes.register(TEMPLATES)
         calls = gettext_lazy("Calls: names of pictures, answers and errors")
         redaction.register(
-            "calls", calls, Invocation, "picture_name", "predictions", "error", "error_code"
+            *("calls", calls, Invocation),
+            *("picture_name", "predictions", "answer", "error", "error_code"),
         )
         redaction.register("calls", calls, Picture, "name")
         redaction.register(

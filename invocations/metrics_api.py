@@ -59,7 +59,7 @@ class OwnMetricsOut(Schema):
     """What the portal measured: the calls of its pages and its API, which are among all calls."""
 
     complete: bool = Field(description="false: there are so many that the newest are counted.")
-    versions_since: datetime = Field(
+    versions_begin_at: datetime = Field(
         description="The calls of `versions` are those since then: of a week and more, since a "
         "midnight or noon (UTC)."
     )
@@ -149,7 +149,7 @@ def _shown(found: Metrics, variant: str) -> dict[str, Any]:
         },
         "portal": {
             "complete": own.complete,
-            "versions_since": own.versions_since,
+            "versions_begin_at": own.versions_since,
             "versions_left_out": own.versions_left_out,
             "series": _own_series(own.bins),
         },

@@ -140,6 +140,7 @@ def test_every_column_of_free_text_is_known() -> None:
         "accounts.Token.scopes", "core.RepeatableCall.headers", "invocations.Invocation.timings",
         "invocations.Experiment.targets", "invocations.Experiment.progress",
         "invocations.Warming.targets",
+        "invocations.EndpointHour.times", "invocations.VersionHalfDay.times",
         "endpoints.Endpoint.scaling_told", "endpoints.Endpoint.variants",
         "endpoints.Endpoint.policy", "endpoints.Revision.policy",
         "endpoints.Endpoint.config_variants", "endpoints.Endpoint.running_variants",
