@@ -31,6 +31,7 @@ def of_model(calls: Any, text: str) -> Any:
 
 
 # Each answer by one step in the index: a million calls have some thousand answers.
+# untranslated: a query
 _ANSWERS = """
     WITH RECURSIVE answers(answer) AS (
         SELECT MIN(answer) FROM endpoints_invocation

@@ -90,7 +90,7 @@ class Tally:
         """A time that was measured; where sums are read, to 1 %."""
         if self.counted is None:
             return nearest_rank(self.times, percent)
-        return round(self._all_times.get_value_at_percentile(percent) / 1000, 2)
+        return round(float(self._all_times.get_value_at_percentile(percent)) / 1000, 2)
 
     @cached_property
     def _all_times(self) -> Any:
@@ -154,10 +154,11 @@ def _read_sums(endpoint: Endpoint, window: Window, since: datetime, found: _Foun
     halves = VersionHalfDay.objects.filter(
         endpoint=endpoint, begin__gte=since, begin__lt=window.end
     )
-    sums_of = {name: SumOf(name) for name in _COUNTS}
-    for row in halves.values("version_id").annotate(last=Max("last_call_at"), **sums_of):
-        sums = {name: row[name] for name in _COUNTS}
-        found.by_version[row["version_id"]].add_sums(**sums, last_call_at=row["last"])
+    sums_of = [SumOf(name) for name in _COUNTS]
+    by_version = halves.values_list("version_id").annotate(Max("last_call_at"), *sums_of)
+    for version, last, *counts in by_version:
+        sums = dict(zip(_COUNTS, counts, strict=True))
+        found.by_version[version].add_sums(**sums, last_call_at=last)
 
 
 def _read_times(

@@ -635,10 +635,16 @@ class SageMakerMetrics(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class OwnMetrics(Record):
-    """What the portal measured of its own calls; ``complete``: whether all are counted."""
+    """What the portal measured of its own calls; ``complete``: whether all are counted.
+
+    The calls of the versions are those since ``versions_begin_at``; of ``versions_left_out`` more,
+    with fewer calls, nothing is told. A portal of the release before says neither.
+    """
 
     complete: bool
     series: list[Series]
+    versions_begin_at: datetime | None = None
+    versions_left_out: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

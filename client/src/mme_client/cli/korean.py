@@ -1126,4 +1126,5 @@ MESSAGES: dict[str, str] = {
     "security groups": "보안 그룹",
     "subnets": "서브넷",
     "volume": "볼륨",
+    "Further versions, with fewer calls: {count}": "호출이 더 적은 다른 버전: {count}개",
 }

@@ -107,6 +107,12 @@ def _show_versions(terminal: Terminal, found: Metrics) -> None:
         for one in found.versions
     ]
     terminal.table(headings, rows)
+    if found.portal.versions_left_out:
+        terminal.line(
+            _("Further versions, with fewer calls: {count}").format(
+                count=found.portal.versions_left_out
+            )
+        )
 
 
 def _row(one: Series) -> tuple[str, str, str, str]:
