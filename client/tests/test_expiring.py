@@ -131,7 +131,8 @@ def test_an_end_date_is_given_and_removed(mme: Mme, fake: FakePortal) -> None:
 
 def test_an_end_date_is_given_or_removed_and_not_both(mme: Mme, fake: FakePortal) -> None:
     ran = mme(*EXPIRE, url=fake.url, token="t")
-    assert (ran.code, ran.err) == (2, "Wrong use: Say when it ends: --at WHEN, or --never.\n")
+    said = "Wrong use: Say when it ends: --at WHEN, --never, or --idle HOURS.\n"
+    assert (ran.code, ran.err) == (2, said)
     ran = mme(*EXPIRE, "--at", "3d", "--never")
     assert (ran.code, ran.err) == (2, "Wrong use: Give one of --at and --never.\n")
     assert fake.requests == []
