@@ -20,12 +20,14 @@ class EndpointsConfig(AppConfig):
         from accounts import roles
         from activity import redaction
         from core import prometheus_page
-        from endpoints import gauges, panels, prices, search, served, told
+        from endpoints import budgets, gauges, panels, prices, search, served, told
         from endpoints.events import TEMPLATES
         from endpoints.models import (
             AlarmWatch,
+            Budget,
             Endpoint,
             EndpointAlarm,
+            MonthSoFar,
             Orphan,
             OrphanLook,
             Revision,
@@ -43,6 +45,9 @@ class EndpointsConfig(AppConfig):
         redaction.register("endpoints", endpoints_, OrphanLook, "problems")
         redaction.register("endpoints", endpoints_, EndpointAlarm, *said, "reason")
         redaction.register("endpoints", endpoints_, AlarmWatch, "problem", "problem_code")
+        redaction.register("endpoints", endpoints_, Budget, "tag")
+        redaction.register("endpoints", endpoints_, MonthSoFar, "figures")
+        subjects.register(Budget.activity_kind, Budget, label=_("Budgets"))
         subjects.register(Endpoint.activity_kind, Endpoint, label=_("Endpoints"))
         subjects.register("account", None, label=_("AWS account"))
         panels.register_all()
@@ -53,4 +58,5 @@ class EndpointsConfig(AppConfig):
         roles.grant(roles.VIEWER, "endpoints.view_endpoint", "endpoints.invoke_endpoint")
         roles.grant(roles.OPERATOR, "endpoints.add_endpoint")
         roles.grant(roles.ADMIN, "endpoints.teardown_endpoint", "endpoints.change_image")
+        roles.grant(roles.ADMIN, budgets.MAY_SET)
         readiness.register("sagemaker", probe_sagemaker, vital=False, label="SageMaker")

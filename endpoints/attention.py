@@ -1,5 +1,6 @@
 """Endpoints that need somebody, for Today: those that stopped, and those changed outside."""
 
+from django.db.models import Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -9,7 +10,8 @@ from django.utils.translation import ngettext
 
 from core.attention import SHOWN, Item, ItemGroup
 from endpoints import orphans, tables
-from endpoints.models import Endpoint, Orphan, Resource
+from endpoints.budgets import TOLD_AT, BudgetSoFar, CostSoFar, so_far
+from endpoints.models import Endpoint, MonthSoFar, Orphan, Resource
 
 # So many are loaded: more than anybody runs, so that one query serves the list of what runs too.
 MOST = 200
@@ -19,9 +21,54 @@ def running(request: HttpRequest) -> list[Endpoint]:
     """The endpoints that are not gone, with their resources; queried once for a request."""
     known = getattr(request, "_running_endpoints", None)
     if known is None:
-        known = list(Endpoint.objects.shown()[:MOST])
+        figures = MonthSoFar.objects.present().values("figures")[:1]
+        known = list(Endpoint.objects.shown().annotate(figures=Subquery(figures))[:MOST])
         request._running_endpoints = known  # type: ignore[attr-defined]
     return known
+
+
+def month_so_far(request: HttpRequest) -> CostSoFar | None:
+    """What the present month cost, as last added up; queried with what runs.
+
+    Where nothing runs, the query of its resources is not made, and one of these figures is.
+    """
+    found = running(request)
+    if found:
+        figures = getattr(found[0], "figures", None)
+    else:
+        figures = MonthSoFar.objects.present().values_list("figures", flat=True).first()
+    return so_far(figures)
+
+
+def budgeted(request: HttpRequest) -> list[ItemGroup]:
+    """The budgets of which half and more is used, as Today shows them."""
+    month = month_so_far(request)
+    found = month.reached if month is not None else []
+    if month is None or not found:
+        return []
+    summary = ngettext(
+        "%(count)s budget is used by half or more",
+        "%(count)s budgets are used by half or more",
+        len(found),
+    ) % {"count": len(found)}
+    url = reverse("endpoints:cost")
+    items = [Item(_used(one), url, _used_so_far(one, month)) for one in found[:SHOWN]]
+    used_up = any(one.percent >= max(TOLD_AT) for one in found)
+    return [ItemGroup(summary, items, url if len(found) > SHOWN else "", error=used_up)]
+
+
+def _used(one: BudgetSoFar) -> str:
+    said = _("%(percent)s %% of the budget of all endpoints is used.")
+    if one.owner:
+        said = _("%(percent)s %% of the budget of the owner %(owner)s is used.")
+    elif one.tag:
+        said = _("%(percent)s %% of the budget of the tag %(tag)s is used.")
+    return said % {"percent": one.percent, "owner": one.owner, "tag": one.tag}
+
+
+def _used_so_far(one: BudgetSoFar, month: CostSoFar) -> str:
+    said = _("%(cost)s of %(amount)s %(currency)s this month.")
+    return said % {"cost": one.cost, "amount": one.amount, "currency": month.currency}
 
 
 def waiting(request: HttpRequest) -> list[ItemGroup]:

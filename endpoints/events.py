@@ -299,6 +299,14 @@ TEMPLATES: Final = {
         "Adopted the endpoint %(name)s with %(instance_count)s × %(instance_type)s, the "
         "configuration %(config)s and the SageMaker model %(model)s. The portal watches it now."
     ),
+    # What a month may cost (budgets.py).
+    "budget.set": _("Set the budget of %(what)s to %(amount)s %(currency)s a month."),
+    "budget.removed": _("Removed the budget of %(what)s."),
+    "budget.reached": _(
+        "The budget of %(what)s for %(month)s is used by %(percent)s percent: %(spent)s of "
+        "%(amount)s %(currency)s. At the end of the month it will be %(forecast)s %(currency)s, if "
+        "nobody changes anything."
+    ),
     "endpoint.resumed": _("The problem is solved. Work on the endpoint goes on."),
 }
 

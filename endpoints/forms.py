@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -559,6 +560,36 @@ class HoursForm(forms.Form):
         help_text=_("As Asia/Seoul. The hours are those of the clock there, in summer and winter."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
+
+
+class BudgetForm(forms.Form):
+    """What a month may cost; without an amount the budget is removed."""
+
+    owner = forms.ModelChoiceField(
+        label=_("Owner"),
+        queryset=User.objects.order_by("username"),
+        required=False,
+        empty_label=_("Of all owners"),
+        help_text=_("Of the endpoints of one person alone."),
+    )
+    tag = forms.CharField(
+        label=_("Tag"),
+        max_length=400,
+        required=False,
+        help_text=_("As team=vision: of the endpoints with this tag alone."),
+    )
+    amount = forms.DecimalField(
+        label=_("Amount a month"),
+        required=False,
+        max_digits=12,
+        decimal_places=2,
+        widget=forms.NumberInput(attrs={"step": "0.01", "min": "0.01"}),
+    )
+
+    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        said = gettext("In %(currency)s. Empty: it has no budget any more.")
+        self.fields["amount"].help_text = said % {"currency": currency}
 
 
 class DriftForm(forms.Form):

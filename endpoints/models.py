@@ -8,14 +8,14 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
-from core.sentences import Sentence
+from core.sentences import Sentence, phrase
 from endpoints import last_calls, policies, variants
 from endpoints.alarm_presets import PRESETS, AlarmKind, condition
 from endpoints.limits import COOLDOWN_S, Limits
@@ -1343,6 +1343,147 @@ ALARM_PREFIX = "mme-portal."
 def alarm_prefix(endpoint: str) -> str:
     """What the names of the alarms of an endpoint begin with."""
     return f"{ALARM_PREFIX}{endpoint}."
+
+
+class InstanceRunQuerySet(models.QuerySet["InstanceRun"]):
+    """Queries on what ran."""
+
+    def going_on(self) -> Self:
+        """What runs now, as last seen."""
+        return self.filter(ended_at=None)
+
+    def between(self, begin: datetime, end: datetime) -> Self:
+        """What ran at some moment between two times."""
+        return self.filter(Q(ended_at=None) | Q(ended_at__gt=begin), begun_at__lt=end)
+
+
+class InstanceRun(models.Model):
+    """So many instances of one type ran for a variant of an endpoint, from a time to a time.
+
+    A row is written when a change is seen (instance_runs.py), and is never deleted: an endpoint
+    that was torn down keeps what it ran.
+    """
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="runs")
+    variant = models.CharField(max_length=63)
+    instance_type = models.CharField(
+        max_length=40, blank=True, help_text="Empty where SageMaker did not say."
+    )
+    instance_count = models.PositiveIntegerField()
+    begun_at = models.DateTimeField(help_text="When it was first seen so.")
+    ended_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was seen to be otherwise; none: it runs."
+    )
+    assumed = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It was not seen, but reckoned from the history before runs were kept.",
+    )
+
+    objects = InstanceRunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["begun_at", "pk"]
+        default_permissions = ()
+        indexes = [models.Index("ended_at", "begun_at", name="runs_by_their_time")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["endpoint", "variant"],
+                condition=Q(ended_at=None),
+                name="one_run_of_a_variant_goes_on",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint_id}: {self.instance_count} × {self.instance_type}"
+
+
+class Budget(models.Model):
+    """What a month may cost: of all endpoints, of those of an owner, or of those with a tag.
+
+    The amount is in the currency of the prices (prices.py).
+    """
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    tag = models.CharField(
+        max_length=400, blank=True, default="", db_default="", help_text="As key=value."
+    )
+    amount = models.DecimalField(max_digits=12, decimal_places=2)
+    set_at = models.DateTimeField()
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    told_month = models.CharField(
+        max_length=7, blank=True, default="", db_default="", help_text="As 2026-11."
+    )
+    told_percent = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="At which of the levels it was told of in that month."
+    )
+
+    activity_kind = "budget"
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+        permissions = [("set_budget", "Can set what a month may cost")]  # untranslated: a name
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner"], condition=Q(owner__isnull=False), name="one_budget_an_owner"
+            ),
+            models.UniqueConstraint(
+                fields=["tag"], condition=Q(owner=None), name="one_budget_a_tag_and_one_of_all"
+            ),
+            models.CheckConstraint(
+                condition=Q(owner=None) | Q(tag=""), name="budget_of_an_owner_or_of_a_tag"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.owner.get_username() if self.owner is not None else self.tag or "AWS"
+
+    def get_absolute_url(self) -> str:
+        """The page of what the month cost."""
+        return reverse("endpoints:cost")
+
+    @property
+    def of_all(self) -> bool:
+        """Whether it is of all endpoints."""
+        return self.owner_id is None and not self.tag
+
+    @property
+    def what(self) -> Sentence:
+        """What it is of, as a part of sentences."""
+        if self.owner is not None:
+            return phrase("endpoints of %(owner)s", owner=self.owner.get_username())
+        if self.tag:
+            return phrase("endpoints with the tag %(tag)s", tag=self.tag)
+        return phrase("all endpoints")
+
+
+class MonthSoFarQuerySet(models.QuerySet["MonthSoFar"]):
+    """The figures of the month, for the home page."""
+
+    def present(self) -> Self:
+        """The row, where it is of the month that goes on, by the database's clock."""
+        return self.filter(until__gt=Now())
+
+
+class MonthSoFar(models.Model):
+    """What the present month cost, as beat added it up (budgets.py); one row, for the home page."""
+
+    until = models.DateTimeField(help_text="The end of the month.")
+    figures = models.JSONField()
+
+    objects = MonthSoFarQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"the month until {self.until}"
 
 
 def _size(row: Endpoint | Revision | Resource) -> Running:

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import attention, panels
 from endpoints import prices
-from endpoints.attention import orphaned, running, waiting
+from endpoints.attention import budgeted, month_so_far, orphaned, running, waiting
 
 MAY_LOOK = "endpoints.view_endpoint"
 SHOWN = 8
@@ -23,6 +23,7 @@ def register_all() -> None:
     )
     attention.register(waiting, permission=MAY_LOOK, order=10)
     attention.register(orphaned, permission=MAY_LOOK, order=11)
+    attention.register(budgeted, permission=MAY_LOOK, order=12)
 
 
 def _endpoints(request: HttpRequest) -> dict[str, Any]:
@@ -33,4 +34,5 @@ def _endpoints(request: HttpRequest) -> dict[str, Any]:
         "more": max(0, len(found) - SHOWN),
         "total": known.total(found),
         "estimate": known.estimate,
+        "month": month_so_far(request),
     }

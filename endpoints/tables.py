@@ -1,7 +1,6 @@
 """The tables of the endpoint pages: endpoints, what one can serve, and what happened to it."""
 
 from collections import Counter
-from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -17,13 +16,12 @@ from endpoints import last_calls, prices
 from endpoints.models import Endpoint, EndpointQuerySet, Orphan, Resource, Revision
 from endpoints.options import LABELS
 from endpoints.prices import Total
+from endpoints.spending import IDLE_TOLD
 from models_catalog.models import Version, VersionQuerySet
 
 # The values of the filters, as they stand in the address.
 _ANSWERING, _UNDER_WAY = "answering", "under-way"
 HALTED, CHANGED, IDLE, ENDING = "halted", "changed", "idle", "ending"
-#: An endpoint that nobody has called for so long may have been forgotten.
-IDLE_TOLD = timedelta(days=7)
 _NEWEST = "newest"
 
 

@@ -8,12 +8,14 @@ from core.ui import Tab
 
 
 def list_tabs(request: HttpRequest, *, torn_down: int | None) -> list[Tab]:
-    """Those that run, those that were torn down, and what no endpoint owns."""
+    """Those that run, those torn down, what no endpoint owns, and what all of it costs."""
     running = reverse("endpoints:list")
     ended = reverse("endpoints:torn-down")
     orphaned = reverse("endpoints:orphans")
+    cost = reverse("endpoints:cost")
     return [
         Tab(_("Current"), running, request.path == running),
         Tab(_("Torn down"), ended, request.path == ended, torn_down),
         Tab(_("Orphans"), orphaned, request.path == orphaned),
+        Tab(_("Cost"), cost, request.path == cost),
     ]

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from endpoints import alarms, expiry, idling, orphans, pausing, reconciler, services
+from endpoints import alarms, budgets, expiry, idling, orphans, pausing, reconciler, services
 
 
 # An older message is not needed: the sweep has sent another one.
@@ -61,3 +61,9 @@ def watch_alarms() -> None:
     Beat calls this every five seconds; due it is once a minute, and when something is asked for.
     """
     alarms.watch()
+
+
+@shared_task(expires=60)
+def sweep_budgets() -> None:
+    """Add up the month, and tell of budgets that are used; beat calls this every ten minutes."""
+    budgets.sweep()

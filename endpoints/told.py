@@ -3,7 +3,7 @@
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from endpoints.models import Endpoint
+from endpoints.models import Budget, Endpoint
 from notices import kinds
 from notices.kinds import Concern, api_path
 
@@ -31,6 +31,13 @@ def register() -> None:
         ["orphans.found"],
         permission=_VIEW,
         concern=_of_account,
+    )
+    kinds.register(
+        "budget.reached",
+        _("A part of a budget is used: 50, 80 or 100 %"),
+        ["budget.reached"],
+        permission=_VIEW,
+        concern=_of_budget,
     )
 
 
@@ -69,6 +76,14 @@ _DRIFT = [
 
 def _of_account(_account: object) -> Concern:
     return Concern(page=reverse("endpoints:orphans"), api=api_path("orphans"))
+
+
+def _of_budget(budget: Budget) -> Concern:
+    return Concern(
+        people=frozenset(filter(None, [budget.owner_id])),
+        page=budget.get_absolute_url(),
+        api=api_path("cost"),
+    )
 
 
 def _of_endpoint(endpoint: Endpoint) -> Concern:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from endpoints import alarm_views, orphan_views, views
+from endpoints import alarm_views, cost_views, orphan_views, views
 
 app_name = "endpoints"
 urlpatterns = [
@@ -13,6 +13,9 @@ urlpatterns = [
     path("orphans/live/", orphan_views.orphans_live, name="orphans-live"),
     path("orphans/delete/", orphan_views.delete, name="delete-orphans"),
     path("orphans/adopt/", orphan_views.adopt, name="adopt-orphans"),
+    path("cost/", cost_views.cost, name="cost"),
+    path("cost/export.csv", cost_views.as_csv, name="cost-csv"),
+    path("cost/budget/", cost_views.budget, name="budget"),
     path("new/", views.new_endpoint, name="new"),
     path("<int:pk>/", views.overview, name="detail"),
     path("<int:pk>/models/", views.servable, name="models"),

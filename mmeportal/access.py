@@ -142,6 +142,9 @@ ACCESS: dict[str, Access] = {
     # --- endpoints
     "endpoints:list": Access(VIEWER),
     "endpoints:teardown-of-many": Access(ADMIN, get=(200, 302), post=(200, 302, 400)),
+    "endpoints:cost": Access(VIEWER),
+    "endpoints:cost-csv": Access(VIEWER),
+    "endpoints:budget": Access(ADMIN, post=(302,)),
     "endpoints:orphans": Access(VIEWER),
     "endpoints:orphans-live": Access(VIEWER),
     "endpoints:delete-orphans": Access(ADMIN, get=(302,), post=(302,)),

@@ -20,7 +20,7 @@ from activity import redaction_api
 from core.api import operations, problems
 from core.api.operations import Rules, operation
 from core.version import VERSION
-from endpoints import alarm_api, orphan_api
+from endpoints import alarm_api, cost_api, orphan_api
 from endpoints import api as endpoints_api
 from invocations import api as invocations_api
 from invocations import (
@@ -139,6 +139,7 @@ def routers() -> list[Router]:
         endpoints_api.router,
         alarm_api.router,
         orphan_api.router,
+        cost_api.router,
         invocations_api.router,
         metrics_api.router,
         thrash_api.router,

@@ -288,6 +288,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-hours": {"task": "endpoints.tasks.sweep_hours", "schedule": 60.0},
     "sweep-orphans": {"task": "endpoints.tasks.sweep_orphans", "schedule": 5.0},
     "watch-alarms": {"task": "endpoints.tasks.watch_alarms", "schedule": 5.0},
+    "sweep-budgets": {"task": "endpoints.tasks.sweep_budgets", "schedule": 600.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
     "roll-up-calls": {"task": "invocations.tasks.roll_up", "schedule": 60.0},
     "sweep-pictures": {"task": "invocations.tasks.sweep_objects", "schedule": 3600.0},

@@ -8,6 +8,7 @@ from activity.models import Event
 from activity.services import record
 from core import clock
 from core.jobs import enqueue_on_commit
+from endpoints import instance_runs
 from endpoints.models import Endpoint, Resource, Revision
 from endpoints.reconciler.kinds import OutsideConfigKind, ResourceKind
 from endpoints.reconciler.run import NewEvent, Run, scaling_asked
@@ -77,6 +78,7 @@ def write(run: Run) -> None:
         gone = {"name": row.name, "store": row.model_data_url}
         events.append(NewEvent("endpoint.gone", gone, Event.Level.SUCCESS))
     Endpoint.objects.release(row, **{name: getattr(row, name) for name in written})
+    instance_runs.note(row, set() if run.gone else instance_runs.parts_of(seen), at=now)
     for event in events:
         record(action=event.code, subject=row, parameters=event.parameters, level=event.level)
     if not run.gone and row.check_after <= now:

@@ -27,8 +27,11 @@ from core.models import RepeatableCall
 from endpoints.alarm_presets import AlarmKind
 from endpoints.models import (
     AlarmWatch,
+    Budget,
     Endpoint,
     EndpointAlarm,
+    InstanceRun,
+    MonthSoFar,
     Orphan,
     OrphanLook,
     Resource,
@@ -580,6 +583,34 @@ def _endpoints(count: int, owner: User) -> Endpoint:
                 for kind in Resource.Kind
             )
     assert first is not None
+    InstanceRun.objects.bulk_create(
+        InstanceRun(
+            endpoint=endpoint,
+            variant="AllTraffic",
+            instance_type=endpoint.instance_type,
+            instance_count=1,
+            begun_at=clock.now() - timedelta(hours=1),
+            ended_at=clock.now(),
+        )
+        for endpoint in Endpoint.objects.all()
+    )
+    Budget.objects.bulk_create(
+        Budget(tag=f"team={n}" if n else "", amount=100, set_at=clock.now(), set_by=owner)
+        for n in range(count)
+    )
+    figures = {
+        "cost": "60.00",
+        "forecast": "90.00",
+        "currency": "USD",
+        "unpriced_types": [],
+        "budgets": [
+            {"owner": "", "tag": "", "amount": "100.00", "cost": "60.00", "percent": 60}
+            for _n in range(count)
+        ],
+    }
+    MonthSoFar.objects.bulk_create(
+        MonthSoFar(until=clock.now() + timedelta(days=1), figures=figures) for _n in range(count)
+    )
     Revision.objects.bulk_create(
         Revision(
             endpoint=first,

@@ -10,6 +10,7 @@ from mme_client.alarms import EndpointAlarms
 from mme_client.aliases import Aliases
 from mme_client.calls import Invocations, Samples
 from mme_client.comparisons import Comparisons
+from mme_client.costs import Costs
 from mme_client.endpoints import Endpoints
 from mme_client.events import Events
 from mme_client.experiments import Experiments
@@ -75,6 +76,7 @@ class Portal:
         self.endpoints = Endpoints(self)
         self.alarms = EndpointAlarms(self)
         self.orphans = Orphans(self)
+        self.costs = Costs(self)
         self.invocations = Invocations(self)
         self.samples = Samples(self)
         self.comparisons = Comparisons(self)

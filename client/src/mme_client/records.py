@@ -709,6 +709,55 @@ class Cost(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CostItem(Record):
+    """What one endpoint, owner, tag or day cost: decimal numbers, as text.
+
+    ``name`` is empty for what has no owner, or no tag. ``unpriced_types`` are in ``instance_hours``
+    and in no cost. ``idle_days``: of an endpoint that runs, since its last call.
+    """
+
+    name: str
+    instance_hours: str
+    cost: str
+    forecast: str
+    unpriced_types: list[str]
+    idle_days: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostBudget(Record):
+    """What a month may cost, and has cost: of all, of ``owner``'s, or of those with ``tag``."""
+
+    owner: str | None
+    tag: str | None
+    amount: str
+    currency: str
+    cost: str
+    forecast: str
+    percent: int
+    set_at: datetime
+    set_by: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostReport(Record):
+    """What a month cost on AWS, in UTC: an estimate. ``forecast``: at the end of the month."""
+
+    month: str
+    since: datetime
+    until: datetime
+    by: str
+    currency: str
+    instance_hours: str
+    cost: str
+    forecast: str
+    unpriced_types: list[str]
+    items: list[CostItem]
+    budgets: list[CostBudget]
+    estimate: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Warmed(Record):
     """A version that was called to load its model; ``error``: what went wrong."""
 

@@ -97,6 +97,14 @@ calls = typer.Typer(
     epilog=f"\b\n{_EXAMPLE}\n  mme calls --endpoint demo --by me --slower-than 1000\n"
     "  mme calls repeat 0123456789abcdef0123456789abcdef",
 )
+cost = typer.Typer(
+    cls=Group,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
+    help=_("What the instances of a month cost, and will have cost at its end."),
+    epilog=f"\b\n{_EXAMPLE}\n  mme cost --by owner\n  mme cost --by day --month 2026-11 --csv",
+)
 tokens = typer.Typer(
     cls=Group,
     no_args_is_help=True,
@@ -2159,6 +2167,81 @@ def calls_forget(
     from mme_client.cli import recalling
 
     recalling.forget(ids, json=json, quiet=quiet, timeout=timeout)
+
+
+app.add_typer(cost, name="cost")
+
+
+class CostBy(enum.StrEnum):
+    """What each line of a cost is."""
+
+    ENDPOINT = "endpoint"
+    OWNER = "owner"
+    TAG = "tag"
+    DAY = "day"
+
+
+@cost.callback()
+def cost_shown(
+    ctx: typer.Context,
+    by: Annotated[CostBy, typer.Option("--by", help=_("What each line is."))] = CostBy.ENDPOINT,
+    month: Annotated[
+        str,
+        typer.Option(
+            "--month",
+            metavar="MONTH",
+            help=_("As 2026-11; without, the present one."),
+            show_default=False,
+        ),
+    ] = "",
+    csv: Annotated[bool, typer.Option("--csv", help=_("Print the lines as CSV."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    if ctx.invoked_subcommand is None:
+        from mme_client.cli import costing
+
+        costing.cost(month, by=by.value, csv=csv, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    cost, "budget", _("Set what a month may cost, remove that, or list all budgets."),
+    "mme cost budget 500",
+    "mme cost budget 100 --owner kim",
+    "mme cost budget --tag team=vision --remove",
+)  # fmt: skip
+def cost_budget(
+    amount: Annotated[
+        str,
+        typer.Argument(
+            metavar="[AMOUNT]",
+            help=_("A month, in the currency of the prices."),
+            show_default=False,
+        ),
+    ] = "",
+    owner: Annotated[
+        str,
+        typer.Option(
+            "--owner", metavar="USER", help=_("Of this person's endpoints."), show_default=False
+        ),
+    ] = "",
+    tag: Annotated[
+        str,
+        typer.Option(
+            "--tag", metavar="KEY=VALUE", help=_("Of those with this tag."), show_default=False
+        ),
+    ] = "",
+    remove: Annotated[bool, typer.Option("--remove", help=_("Remove the budget."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import costing
+
+    costing.budget(
+        amount, owner=owner, tag=tag, remove=remove, json=json, quiet=quiet, timeout=timeout
+    )
 
 
 app.add_typer(uploads, name="uploads")

@@ -1127,4 +1127,47 @@ MESSAGES: dict[str, str] = {
     "subnets": "서브넷",
     "volume": "볼륨",
     "Further versions, with fewer calls: {count}": "호출이 더 적은 다른 버전: {count}개",
+    # --- costing.py, and its options ---
+    "What the instances of a month cost, and will have cost at its end.": (
+        "한 달 동안 인스턴스에 든 비용과 월말 예상 비용입니다."
+    ),
+    "What each line is.": "각 줄의 기준입니다.",
+    "As 2026-11; without, the present one.": "2026-11 형식입니다. 생략하면 이번 달입니다.",
+    "Print the lines as CSV.": "줄을 CSV로 출력합니다.",
+    "cost, {currency}": "비용, {currency}",
+    "forecast, {currency}": "예상, {currency}",
+    "instance-hours": "인스턴스 시간",
+    "day": "날짜",
+    "tag": "태그",
+    "No instance ran in {month}.": "{month}: 실행된 인스턴스가 없습니다.",
+    "{month}: {cost} {currency} so far, {forecast} {currency} at its end.": (
+        "{month}: 지금까지 {cost} {currency}, 월말 예상 {forecast} {currency}."
+    ),
+    "{month}: {cost} {currency}.": "{month}: {cost} {currency}.",
+    "Not in the cost, as no price is known: {types}": (
+        "가격을 알 수 없어 비용에서 제외됨: {types}"
+    ),
+    "without a tag": "태그 없음",
+    "nobody": "없음",
+    "idle for {days} days": "{days}일 동안 유휴",
+    "without {types}": "{types} 제외",
+    "Set what a month may cost, remove that, or list all budgets.": (
+        "한 달 예산을 설정하거나 없애거나, 모든 예산을 나열합니다."
+    ),
+    "A month, in the currency of the prices.": "한 달 금액이며, 통화는 가격과 같습니다.",
+    "Of this person's endpoints.": "이 사람의 엔드포인트에 대한 예산입니다.",
+    "Of those with this tag.": "이 태그가 있는 엔드포인트에 대한 예산입니다.",
+    "Remove the budget.": "예산을 없앱니다.",
+    "Give an amount or --remove.": "금액과 --remove 중 하나만 지정하세요.",
+    "Give an amount, or --remove.": "금액 또는 --remove를 지정하세요.",
+    "The budget is removed.": "예산을 없앴습니다.",
+    "There is no budget. Set one: mme cost budget 500": (
+        "예산이 없습니다. 설정하려면: mme cost budget 500"
+    ),
+    "budget of": "예산 대상",
+    "amount": "금액",
+    "used": "사용",
+    "cost": "비용",
+    "forecast": "예상",
+    "all endpoints": "모든 엔드포인트",
 }

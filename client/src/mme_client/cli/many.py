@@ -205,7 +205,7 @@ def invoke(
         calls = _Calls(portal, endpoint, versions, right)
         if csv:
             head = [*_COLUMNS, *_OF_TRUTH] if right.known else list(_COLUMNS)
-            terminal.line(_csv_line(head))
+            terminal.line(csv_line(head))
         with terminal.goes_on(said):
             for picture in pictures:
                 lines = []
@@ -359,7 +359,7 @@ def _labels(path: Path) -> dict[str, str]:
 def _print(terminal: Terminal, line: Line, *, csv: bool, truth: bool, top: int) -> None:
     said = " ".join(line.sentences)
     if csv:
-        terminal.line(_csv_line(line.cells(truth=truth)))
+        terminal.line(csv_line(line.cells(truth=truth)))
     elif terminal.json:
         terminal.document_line(line.document)
     elif line.answer is not None and terminal.quiet:
@@ -404,7 +404,7 @@ def _tell(terminal: Terminal, tallies: dict[str, _Tally], *, truth: bool) -> Non
         terminal.note(said)
 
 
-def _csv_line(cells: Sequence[Any]) -> str:
+def csv_line(cells: Sequence[Any]) -> str:
     made = io.StringIO()
     csv_files.writer(made, lineterminator="").writerow([_cell(one) for one in cells])
     return made.getvalue()
