@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests fuzz-api lint glossary openapi audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load bench-catalog bench-experiment pictures image image-test clean
+.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests fuzz-api machine lint glossary openapi audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load bench-catalog bench-experiment pictures image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -43,6 +43,9 @@ fuzz-requests: ## 2,000 pictures, payloads and headers sent to the container; AR
 
 fuzz-api: ## requests of every kind to every operation of the API, for long; ARGS="--examples 500 --seed 7"
 	@$(STACK) run -m tests.fuzz_api $(ARGS)
+
+machine: ## wishes, faults and kills of endpoints, for long; ARGS="--steps 200000 --seed 7"
+	@$(STACK) run -m endpoints.tests.long_machine $(ARGS)
 
 lint: ## ruff, mypy, templates, imports, dead names, migrations
 	@$(STACK) run -m ruff check .

@@ -74,6 +74,13 @@ _THROTTLED = {
     "InternalError",
     "InternalServerError",
     "RequestTimeout",
+    "RequestTimeoutException",
+    "RequestAbortedException",
+    # Of Application Auto Scaling, ECR, Service Quotas and IAM, which is 500.
+    "InternalServiceException",
+    "ServerException",
+    "ServiceException",
+    "ServiceFailure",
     # Errors of KMS itself, passed on by S3.
     "KMS.ThrottlingException",
     "KMS.KMSInternalException",
@@ -675,6 +682,24 @@ def told(text: Sentence | str, code: str, doing: Sentence | str) -> Sentence:
     return phrase("%(text)s (%(code)s, while %(doing)s)", text=text, code=code, doing=doing)
 
 
+def not_of_it(error: ServiceError, doing: Sentence | str) -> errors.AwsError | None:
+    """The error where something else than the service answered, by HTTP's 404; None: it did.
+
+    For services that answer 400 for what is not there: a proxy's or another server's 404 must not
+    be taken for it. What is there counts as it was until the service answers again.
+    """
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if status != HTTPStatus.NOT_FOUND:
+        return None
+    said = phrase(
+        "Something else than AWS answered while %(doing)s, by HTTP 404. See that the address of "
+        "the service is right, and what stands between the portal and it. It says: %(text)s",
+        doing=doing,
+        text=error.message or error.code,
+    )
+    return errors.Throttled(said)
+
+
 def from_client_error(error: ClientError, doing: Sentence | str) -> errors.AwsError:
     """Translate by AWS's error code; an unknown one becomes :class:`~core.errors.Invalid`."""
     detail: Any = error.response.get("Error", {})
@@ -684,8 +709,12 @@ def from_client_error(error: ClientError, doing: Sentence | str) -> errors.AwsEr
     text = told(_SAID.get(code, message), code, doing)
     if code in _FULL or status == 507:
         return errors.StorageFull(text)
-    if code in _THROTTLED or status in {429, 500, 502, 503, 504}:
+    if code in _THROTTLED or status in {408, 429, 500, 502, 503, 504}:
         return errors.Throttled(text)
+    if code in aws_refusals.QUOTA_CODES:
+        quota = aws_refusals.QUOTA
+        said = quota.what + quota.todo + phrase("AWS says: %(text)s", text=text)
+        return errors.QuotaReached(said, todo=quota.todo)
     refusal = aws_refusals.recognised(code, message, error.operation_name, status)
     if refusal is not None:
         return _refused(refusal, text)

@@ -130,6 +130,22 @@ _EXECUTION_ROLE = AwsRefusal(
         "image; docs/aws.md has its whole policy."
     ),
 )
+_NO_ALARMS = AwsRefusal(
+    phrase("Application Auto Scaling may not read or set the alarms that it scales by."),
+    phrase(
+        "Allow the portal's role the actions of CloudWatch's alarms that docs/aws.md names for "
+        "autoscaling, and see that AWS's own role for autoscaling was not changed."
+    ),
+)
+QUOTA = AwsRefusal(
+    phrase("A quota of the AWS account is reached."),
+    phrase(
+        "Delete what is not needed, ask for less or for another instance type, or have AWS raise "
+        "the quota (Service Quotas)."
+    ),
+)
+QUOTA_CODES = {"ResourceLimitExceeded", "LimitExceededException"}
+"""Codes of SageMaker and of Application Auto Scaling for it."""
 
 _ACCOUNT_OWNER = phrase("whoever manages the AWS account")
 _EXPLICIT = {
@@ -278,6 +294,7 @@ _CODES: dict[str, AwsRefusal | Callable[[str, str], AwsRefusal]] = {
         ],
         _ACCOUNT,
     ),
+    "FailedResourceAccessException": _NO_ALARMS,
     "NoSuchBucket": _NO_BUCKET,
     **dict.fromkeys(
         [

@@ -66,6 +66,10 @@ class Invalid(AwsError):
     """AWS rejects the request as invalid; a retry will not help."""
 
 
+class QuotaReached(Invalid):
+    """The account may have no more of it until AWS raises a quota, or others are deleted."""
+
+
 class ModelFailed(AwsError):
     """The model's container answered with an error.
 

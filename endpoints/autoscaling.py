@@ -64,7 +64,9 @@ def _key(name: str, variant: str) -> dict[str, str]:
 def _translated(doing: Sentence) -> AbstractContextManager[None]:
     def first(error: aws.ServiceError) -> errors.AwsError | None:
         kind = _CODES.get(error.code)
-        return kind(aws.told(error.message, error.code, doing)) if kind else None
+        if kind is None:
+            return aws.not_of_it(error, doing)
+        return kind(aws.told(error.message, error.code, doing))
 
     return aws.translated(doing, first)
 

@@ -168,7 +168,9 @@ def _translated(doing: Sentence) -> AbstractContextManager[None]:
         kind = _CODES.get(error.code)
         if kind is None and error.code == "ValidationException":
             kind = next((kind for words, kind in _SENTENCES if words.search(error.message)), None)
-        return kind(aws.told(error.message, error.code, doing)) if kind else None
+        if kind is None:
+            return aws.not_of_it(error, doing)
+        return kind(aws.told(error.message, error.code, doing))
 
     return aws.translated(doing, first)
 

@@ -27,6 +27,7 @@ _LONG = ("stack", "slow", "processes")
 LONGEST = (
     "tests/test_catalog_recipes.py",
     "tests/rules/test_pages.py",
+    "endpoints/tests/test_machine.py",
     "localaws/tests/test_soak.py",
     "mmeportal/tests/test_web_server.py",
     "tests/upgrade/test_upgrade.py",

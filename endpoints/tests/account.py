@@ -1,7 +1,7 @@
 """An AWS account in memory, in place of :mod:`endpoints.sagemaker`, that can fail as AWS does."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from endpoints.limits import Limits
 from endpoints.options import PRESET, DeploymentOptions
 from endpoints.policies import DeploymentPolicy
 from endpoints.variants import ALONE, Variants, count_of
+from localaws import aws_errors, shapes
 
 #: An image other than that of the settings.
 OTHER_IMAGE = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/other:2"
@@ -22,6 +23,44 @@ OTHER_IMAGE = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/other:2"
 
 class Crash(BaseException):
     """The process is killed here."""
+
+
+def _named(method: str, member: str) -> Callable[..., list[sagemaker.Call]]:
+    return lambda name: [sagemaker.Call(method, {member: name})]
+
+
+#: By the names of the functions that an account stands in for: the calls that they would make.
+CALLS: Mapping[str, Callable[..., Iterable[sagemaker.Call]]] = {
+    "create_model": lambda **wanted: [sagemaker.model_call(**wanted)],
+    "create_config": lambda **wanted: [sagemaker.config_call(**wanted)],
+    "create_endpoint": lambda **wanted: [sagemaker.endpoint_call(**wanted)],
+    "update_endpoint": lambda **wanted: [sagemaker.update_call(**wanted)],
+    "set_count": lambda **wanted: [sagemaker.count_call(**wanted)],
+    "set_tags": sagemaker.tag_calls,
+    "delete_model": lambda name: [sagemaker.delete_model_call(name)],
+    "delete_config": lambda name: [sagemaker.delete_config_call(name)],
+    "delete_endpoint": _named("delete_endpoint", "EndpointName"),
+    "describe_model": _named("describe_model", "ModelName"),
+    "describe_config": _named("describe_endpoint_config", "EndpointConfigName"),
+    "describe_endpoint": _named("describe_endpoint", "EndpointName"),
+    "scaling_register": lambda **wanted: [autoscaling.register_call(**wanted)],
+    "scaling_put_policy": lambda **wanted: [autoscaling.policy_call(**wanted)],
+    "scaling_deregister": lambda **wanted: [autoscaling.deregister_call(**wanted)],
+}
+
+
+def check_calls(of: str, /, *args: Any, **kwargs: Any) -> None:
+    """Assert that AWS would take the calls of a function: members, lengths, patterns, enumerations.
+
+    By botocore's model of the service.
+    """
+    for call in CALLS[of](*args, **kwargs) if of in CALLS else ():
+        shape = shapes.operation(call.action, call.service).input_shape
+        assert shape is not None
+        try:
+            shapes.check(shape, dict(call.arguments))
+        except aws_errors.AwsError as refused:
+            raise AssertionError(f"{call.action} would be refused: {refused}") from refused
 
 
 class Account:
@@ -41,6 +80,7 @@ class Account:
         self.unseen: set[str] = set()  # names of configs that reads do not show yet
         self.fail_with = ""  # an endpoint's FailureReason
         self.roll_back_with = ""  # that of an update, which is rolled back then
+        self.rollback_fails = False  # so that it ends with both configs
         self.update_unseen = 0  # so many looks miss that an update was asked for
         self.moving: dict[str, tuple[str, int | None]] = {}  # to this config and count
         self.counts: dict[str, int] = {}  # where it is not the config's
@@ -126,6 +166,7 @@ class Account:
         act = getattr(self, f"_{name}")
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            check_calls(name, *args, **kwargs)
             crash = self.calls == self.crash_at
             self.calls += 1
             if crash and not self.crash_after_acting:
@@ -252,14 +293,19 @@ class Account:
     ) -> sagemaker.SageMakerEndpoint:
         config, count = self.moving.pop(name)
         if self.roll_back_with:
-            endpoint = replace(endpoint, status="InService", failure=self.roll_back_with)
+            status = "UpdateRollbackFailed" if self.rollback_fails else "InService"
+            endpoint = replace(endpoint, status=status, failure=self.roll_back_with)
+            self.to_weigh.pop(name, None)
         else:
             endpoint = replace(endpoint, status="InService", failure="", config_name=config)
             self.counts.pop(name, None)
             self.weighed.pop(name, None)
             if name in self.to_weigh:
                 self.weighed[name] = self.to_weigh.pop(name)
-            if count is not None:
+            elif count is not None and len(self.configs[config].variants) == 1:
+                (one,) = self.configs[config].variants
+                self.weighed[name] = (replace(one, instance_count=count),)
+            elif count is not None:
                 self.counts[name] = count
         self.endpoints[name] = endpoint
         return endpoint

@@ -153,7 +153,11 @@ def test_already_exists_is_done_if_it_is_the_same(endpoint, account, settle, mon
 
 def test_something_else_of_that_name_is_left_alone(endpoint, account, settle):
     sagemaker.create_model(
-        name="demo-r1", image="other", role_arn="r", data_url="s3://other/", tags={}
+        name="demo-r1",
+        image="other",
+        role_arn="arn:aws:iam::123456789012:role/r",
+        data_url="s3://other/",
+        tags={},
     )
     endpoint = settle(endpoint)
     assert "not this portal's" in endpoint.failure

@@ -1,0 +1,289 @@
+"""Each call of AWS that the code makes is allowed by docs/aws.md, and its errors are understood.
+
+Both are found by themselves: the calls in the code, their errors in botocore's service models. So
+a new call fails here until its right is documented, and what its errors mean is said.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
+from django.utils.translation import override
+
+from core import aws, errors
+from core.sentences import phrase
+from endpoints import autoscaling, sagemaker
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("core", "activity", "accounts", "notices", "models_catalog", "endpoints", "invocations")
+Operation = tuple[str, str]
+
+#: What boto3's own functions call (boto3's S3 transfers), by their names.
+TRANSFERS = {
+    "upload_fileobj": (
+        *("PutObject", "CreateMultipartUpload", "UploadPart"),
+        *("CompleteMultipartUpload", "AbortMultipartUpload"),
+    ),
+    "copy": ("HeadObject", "CopyObject"),
+}
+#: Calls that need no right of their own name (S3 API; STS API; Service Authorization Reference).
+RIGHTS: dict[Operation, tuple[str, ...]] = {
+    ("sts", "GetCallerIdentity"): (),
+    ("s3", "HeadObject"): ("s3:GetObject",),
+    ("s3", "ListObjectsV2"): ("s3:ListBucket",),
+    ("s3", "CopyObject"): ("s3:GetObject", "s3:PutObject"),
+    ("s3", "UploadPartCopy"): ("s3:GetObject", "s3:PutObject"),
+    ("s3", "CreateMultipartUpload"): ("s3:PutObject",),
+    ("s3", "UploadPart"): ("s3:PutObject",),
+    ("s3", "CompleteMultipartUpload"): ("s3:PutObject",),
+    ("sagemaker", "CreateModel"): ("sagemaker:CreateModel", "iam:PassRole"),
+    # AWS asks these of who scales, in the portal's name (Application Auto Scaling User Guide).
+    ("application-autoscaling", "RegisterScalableTarget"): (
+        "application-autoscaling:RegisterScalableTarget",
+        "iam:CreateServiceLinkedRole",
+    ),
+    ("application-autoscaling", "PutScalingPolicy"): (
+        "application-autoscaling:PutScalingPolicy",
+        *("cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms"),
+    ),
+    ("application-autoscaling", "DeregisterScalableTarget"): (
+        "application-autoscaling:DeregisterScalableTarget",
+        "cloudwatch:DeleteAlarms",
+    ),
+}
+_SERVICES = {"sagemaker-runtime": "sagemaker"}
+
+
+@cache
+def _model(service: str) -> Any:
+    return botocore.session.get_session().get_service_model(service)
+
+
+@cache
+def _services() -> tuple[str, ...]:
+    """The services that core/aws.py makes clients of."""
+    text = (ROOT / "core" / "aws.py").read_text()
+    return tuple(sorted(set(re.findall(r'boto3\.client\(\s*"([a-z0-9-]+)"', text))))
+
+
+@cache
+def _by_method() -> dict[str, set[Operation]]:
+    """By boto3's names of the methods: the operations of these services."""
+    found: dict[str, set[Operation]] = {}
+    for service in _services():
+        for name in _model(service).operation_names:
+            found.setdefault(xform_name(name), set()).add((service, name))
+    for method, names in TRANSFERS.items():
+        found[method] = {("s3", name) for name in names}
+    return found
+
+
+def _gateways() -> Iterator[Path]:
+    """Modules that get a client: those that import core.aws, and that itself."""
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            parts = path.relative_to(ROOT).parts
+            text = path.read_text()
+            if "tests" not in parts and (path.name == "aws.py" or re.search(r"\baws\.\w+\(", text)):
+                yield path
+
+
+def _names(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Methods that are called, and texts that may name one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node.func.attr, node.func.value
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value, node
+
+
+@cache
+def calls() -> frozenset[Operation]:
+    """The operations that the portal's code names, each with its service."""
+    found: set[Operation] = {("sagemaker-runtime", "InvokeEndpoint")}  # aws.py signs it itself
+    for path in _gateways():
+        tree = ast.parse(path.read_text())
+        text = path.read_text()
+        for name, where in _names(tree):
+            if isinstance(where, ast.Name) and where.id not in ("client", "aws"):
+                continue  # a function of ours: copy.copy, services.create_endpoint
+            for service, operation in _by_method().get(name, ()):
+                client = {"application-autoscaling": "autoscaling"}.get(service, service)
+                client = {"service-quotas": "service_quotas"}.get(client, client)
+                if re.search(rf"\b_?{client}\w*\(|\"{service}\"|Call\(", text):
+                    found.add((service, operation))
+    return frozenset(found)
+
+
+def _rights(operation: Operation) -> tuple[str, ...]:
+    service, name = operation
+    prefix = _SERVICES.get(service, _model(service).signing_name)
+    prefix = {"monitoring": "cloudwatch", "service-quotas": "servicequotas"}.get(prefix, prefix)
+    return RIGHTS.get(operation, (f"{prefix}:{name}",))
+
+
+def _allowed() -> set[str]:
+    page = (ROOT / "docs" / "aws.md").read_text()
+    policy = json.loads(page.split("<!-- policy: portal -->")[1].split("```")[1][4:])
+    actions = [one["Action"] for one in policy["Statement"]]
+    return {right for one in actions for right in ([one] if isinstance(one, str) else one)}
+
+
+def test_the_calls_are_found() -> None:
+    found = calls()
+    assert len(found) > 35, sorted(found)
+    for known in (
+        ("sagemaker", "UpdateEndpoint"),
+        ("sagemaker", "ListTags"),
+        ("application-autoscaling", "PutScalingPolicy"),
+        ("s3", "UploadPartCopy"),
+        ("ecr", "DescribeImages"),
+        ("service-quotas", "ListServiceQuotas"),
+        ("logs", "FilterLogEvents"),
+        ("cloudwatch", "GetMetricData"),
+        ("iam", "ListAccountAliases"),
+    ):
+        assert known in found, known
+
+
+def test_the_role_of_the_docs_has_the_rights_that_the_calls_need_and_no_more() -> None:
+    needed = {right for operation in calls() for right in _rights(operation)}
+    allowed = _allowed()
+    assert not needed - allowed, "docs/aws.md does not allow these, and the code calls them"
+    assert not allowed - needed, "docs/aws.md allows these, and no code calls them"
+
+
+# --- what an error of a call means ---------------------------------------------------------
+
+#: SageMaker API, "Common Error Types", which every call may answer, with their HTTP statuses.
+COMMON = {
+    "AccessDeniedException": 400,
+    "ExpiredTokenException": 403,
+    "IncompleteSignature": 403,
+    "InternalFailure": 500,
+    "MalformedHttpRequestException": 400,
+    "NotAuthorized": 401,
+    "OptInRequired": 403,
+    "RequestAbortedException": 400,
+    "RequestEntityTooLargeException": 413,
+    "RequestExpired": 400,
+    "RequestTimeoutException": 408,
+    "ServiceUnavailable": 503,
+    "ThrottlingException": 400,
+    "UnrecognizedClientException": 403,
+    "UnknownOperationException": 404,
+    "ValidationError": 400,
+    # botocore has these of the services besides.
+    "ValidationException": 400,
+    "ResourceNotFound": 400,
+    "ResourceInUse": 400,
+    "ConflictException": 400,
+}
+_WRONG, _AGAIN = errors.Invalid, errors.Throttled
+#: What each code comes to: what passes is tried again, for what must be mended somebody is asked.
+MEANS: dict[str, type[errors.AwsError]] = {
+    **dict.fromkeys(
+        [
+            *("AccessDeniedException", "ExpiredTokenException", "IncompleteSignature"),
+            *("NotAuthorized", "OptInRequired", "RequestExpired", "UnrecognizedClientException"),
+            "FailedResourceAccessException",
+        ],
+        errors.Denied,
+    ),
+    **dict.fromkeys(
+        [
+            *("InternalFailure", "RequestAbortedException", "RequestTimeoutException"),
+            *("ServiceUnavailable", "ThrottlingException", "InternalServiceException"),
+            "UnknownOperationException",  # it is not SageMaker that answered
+        ],
+        _AGAIN,
+    ),
+    **dict.fromkeys(
+        [
+            *("MalformedHttpRequestException", "RequestEntityTooLargeException"),
+            *("ValidationError", "ValidationException", "InvalidNextTokenException"),
+        ],
+        _WRONG,
+    ),
+    **dict.fromkeys(["ResourceLimitExceeded", "LimitExceededException"], errors.QuotaReached),
+    **dict.fromkeys(["ResourceInUse", "ConflictException"], errors.Busy),
+    "ConcurrentUpdateException": errors.Busy,
+    "ResourceNotFound": errors.NotFound,
+    "ObjectNotFoundException": errors.NotFound,
+}
+Translated = Callable[[Any], AbstractContextManager[None]]
+TRANSLATED: dict[str, Translated] = {
+    "sagemaker": sagemaker._translated,
+    "application-autoscaling": autoscaling._translated,
+}
+
+
+def _codes(operation: Operation) -> dict[str, int]:
+    """The codes that are documented for a call, with their HTTP statuses."""
+    service, name = operation
+    found = dict(COMMON)
+    for shape in _model(service).operation_model(name).error_shapes:
+        said = shape.metadata.get("error", {})
+        found.setdefault(said.get("code", shape.name), said.get("httpStatusCode", 400))
+    if service != "sagemaker":
+        for code in ("ResourceNotFound", "ResourceInUse", "ConflictException"):
+            found.pop(code)
+    return found
+
+
+def _raised(operation: Operation, code: str, status: int) -> errors.AwsError:
+    service, name = operation
+    answer: Any = {
+        "Error": {"Code": code, "Message": "The words of AWS."},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    doing = phrase("creating the endpoint %(name)s", name="demo")
+    with pytest.raises(errors.AwsError) as raised, TRANSLATED[service](doing):
+        raise ClientError(answer, name)
+    return raised.value
+
+
+CHANGING = sorted(one for one in calls() if one[0] in TRANSLATED)
+
+
+@pytest.mark.parametrize("operation", CHANGING, ids=lambda one: one[1])
+def test_each_documented_error_of_a_call_means_something_and_is_worded(
+    operation: Operation,
+) -> None:
+    for code, status in _codes(operation).items():
+        assert code in MEANS, f"Say what {code} of {operation[1]} means (MEANS)."
+        error = _raised(operation, code, status)
+        assert type(error) is MEANS[code], (code, error)
+        with override("en"):
+            english = str(error)
+        with override("ko"):
+            korean = str(error)
+        assert "The words of AWS." in english
+        assert "creating the endpoint demo" in english, "it says what was tried"
+        assert re.search("[가-힣]", korean), f"{code} is not worded in Korean: {korean}"
+        if MEANS[code] in (errors.Denied, errors.QuotaReached):
+            assert error.todo, f"{code}: what can a person do?"
+
+
+def test_no_404_of_another_server_means_that_an_endpoint_is_gone() -> None:
+    for service, translated in TRANSLATED.items():
+        with pytest.raises(errors.Throttled, match="Something else than AWS"), translated(service):
+            raise ClientError(
+                {"Error": {"Code": "404"}, "ResponseMetadata": {"HTTPStatusCode": 404}},  # type: ignore[typeddict-item]
+                "DescribeEndpoint",
+            )
+
+
+def test_every_call_is_in_the_service_model_that_boto3_has() -> None:
+    for service, name in calls():
+        assert name in _model(service).operation_names
+        assert xform_name(name) in dir(aws.boto3.client(service, region_name="ap-northeast-2"))
