@@ -683,6 +683,11 @@ class Endpoint(OldStatus, Leased):
         return self.wanted == self.Wanted.PRESENT and self.state == self.State.IN_SERVICE
 
     @property
+    def rollback_failed(self) -> bool:
+        """Whether instances of two configurations serve, since an update could not be undone."""
+        return self.gone_at is None and self.state == self.State.UPDATE_ROLLBACK_FAILED
+
+    @property
     def may_be_changed(self) -> bool:
         """Whether it serves, so that SageMaker takes an update, and none is under way there."""
         return self.serving and not self.to_pause and self.update_state != self.Update.ASKED

@@ -431,6 +431,8 @@ def _request_change(
     # What autoscaling left is not what is wanted now.
     same = same and not (row.left_scaled and row.running_count != wanted["instance_count"])
     row.scaled_count = None if not row.scales else row.scaled_count
+    # Where both configurations serve, the same values are what mends it.
+    same = same and not (row.rollback_failed and not pending)
     if same and not pending and not row.changed_outside:
         return row
     if pending:
@@ -620,6 +622,7 @@ def _want(row: Endpoint, old: Revision, wanted: dict[str, Any]) -> None:
     same_parts = same_configs(row.requested.parts, old.size.parts)
     same_parts = same_parts and row.chosen.of_config == old.chosen.of_config
     same_config = same_model and same_parts and not row.outside_config
+    same_config = same_config and not row.rollback_failed
     row.revision = Endpoint.objects.next_revision(row.name)
     row.model_revision = (old.model_revision or old.number) if same_model else None
     row.config_revision = (old.config_revision or old.number) if same_config else None

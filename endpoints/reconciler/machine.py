@@ -115,6 +115,15 @@ def _create_missing(run: Run) -> None:
         run.stop(said.named("endpoint.failed"), _FAILED)
     elif run.endpoint.update_state and found.state in _UPDATABLE:
         _go_on_with_update(run, found)
+    elif found.state == Resource.State.UPDATE_ROLLBACK_FAILED:
+        # The event of the new state says it, too.
+        reason = Sentence.verbatim(found.failure) if found.failure else NO_REASON
+        said = phrase(
+            "An update failed, and so did the way back: instances of both configurations serve. "
+            "%(reason)s",
+            reason=reason,
+        )
+        run.stop(said.named("endpoint.rollback_failed"), _BOTH_SERVE)
     elif found.state == Resource.State.IN_SERVICE and run.endpoint.scales:
         _scale(run)
     else:
@@ -330,6 +339,10 @@ _OTHER_LIMITS = phrase(
 _FAILED = phrase(
     "A failed endpoint can only be deleted. Tear it down, then create it again."
 ).named("endpoint.tear_down")
+_BOTH_SERVE = phrase(
+    "Change the endpoint, or return to an earlier revision: SageMaker then replaces the instances "
+    "of both. The same values will do. Or tear it down."
+).named("endpoint.both_serve")
 # An update can be asked for in these: to UpdateRollbackFailed it is the way out.
 _UPDATABLE = (Resource.State.IN_SERVICE, Resource.State.UPDATE_ROLLBACK_FAILED)
 _CLEANING = phrase("The portal is deleting what the endpoint used before.").named(

@@ -637,9 +637,8 @@ class Machine(RuleBasedStateMachine):
     def _says_why_not(row: Endpoint) -> bool:
         """Whether it failed to start, or what the database lost has the names it would give."""
         code = row.failure_said.stable_code or ""
-        return bool(row.failure) and (
-            code.endswith(".foreign") or row.state == Endpoint.State.FAILED
-        )
+        final = row.rollback_failed or row.state == Endpoint.State.FAILED
+        return bool(row.failure) and (code.endswith(".foreign") or final)
 
     def _ends_as_wanted(self, row: Endpoint) -> None:
         row = self._settled(row)
@@ -648,6 +647,8 @@ class Machine(RuleBasedStateMachine):
             return
         if row.to_pause:
             row = self._paused(row)
+        if row.rollback_failed:
+            row = self._changed_to_the_same(row)
         if self._says_why_not(row):
             failed = row.state == Endpoint.State.FAILED
             assert failed or self.lost or self.outside, row.failure
@@ -659,6 +660,16 @@ class Machine(RuleBasedStateMachine):
             row = self._settled(self._person(drift.put_back, endpoint=row, actor=None))
         if not self._says_why_not(row):
             self._runs_as_wanted(row)
+
+    def _changed_to_the_same(self, row: Endpoint) -> Endpoint:
+        """The way out of a roll-back that failed."""
+        assert self._says_why_not(row)
+        change = SettingsChange(instance_type=row.requested.parts[0].instance_type)
+        if row.requested.variants:
+            change = SettingsChange(variants=row.requested.variants)
+        self._person(services.request_change, endpoint=row, change=change, actor=None)
+        self.taken["mended"] += 1
+        return self._settled(row)
 
     def _paused(self, row: Endpoint) -> Endpoint:
         if self._says_why_not(row):

@@ -337,3 +337,30 @@ def test_a_crash_at_any_call_of_a_change(
     assert endpoint.running == endpoint.requested
     assert not endpoint.changed_outside
     assert not [one for one in told(endpoint) if "outside" in one]
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_where_the_way_back_failed_too_the_page_says_so_and_the_same_values_mend_it(
+    serving: Endpoint, account: Account, settle: Step, advance: Step, back: bool
+) -> None:
+    account.roll_back_with, account.rollback_fails = "No capacity.", True
+    endpoint = settle(change(serving, instance_type=TYPE))
+    endpoint = advance(endpoint)
+    assert endpoint.state == Endpoint.State.UPDATE_ROLLBACK_FAILED
+    assert endpoint.serving
+    assert endpoint.settled  # nobody waits for it
+    assert "instances of both configurations serve" in endpoint.failure
+    assert "No capacity." in endpoint.failure
+    assert "The same values will do" in endpoint.hint
+    assert account.configs.keys() == {"demo-r1", "demo-r2"}, "either may be needed"
+    account.roll_back_with = ""
+    if back:
+        wanted = services.back_to(endpoint=endpoint, number=1)
+        endpoint = services.request_change(endpoint=endpoint, change=wanted, actor=None)
+    else:
+        endpoint = change(endpoint, instance_count=1)
+    endpoint = settle(endpoint)
+    assert (endpoint.state, endpoint.failure) == (Endpoint.State.IN_SERVICE, "")
+    assert account.endpoints["demo"].config_name == "demo-r3"
+    assert account.configs.keys() == {"demo-r3"}
+    assert endpoint.running == Running(1, "ml.m5.large")
