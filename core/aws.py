@@ -44,7 +44,7 @@ from botocore.exceptions import (
 from django.conf import settings
 from s3transfer.futures import BoundedExecutor
 
-from core import aws_refusals, errors, prometheus, request_id
+from core import aws_refusals, errors, pace, prometheus, request_id
 from core.sentences import Sentence, phrase
 
 if TYPE_CHECKING:
@@ -345,7 +345,18 @@ def sagemaker(timeouts: Timeouts = Timeouts(SAGEMAKER_READ_TIMEOUT_S, 1)) -> "Sa
     call must end before the lease that the reconciler holds.
     """
     with _client_lock:
-        return _with_clock_correction(boto3.client("sagemaker", config=_config(timeouts)))
+        client = boto3.client("sagemaker", config=_config(timeouts))
+        return _paced(_with_clock_correction(client))
+
+
+def _paced(client: C) -> C:
+    """Have each call of the client take a token (core/pace.py)."""
+    client.meta.events.register("before-call", _take_token)
+    return client
+
+
+def _take_token(**_: Any) -> None:
+    pace.CONTROL_PLANE.took()
 
 
 @cache
@@ -353,7 +364,9 @@ def autoscaling() -> Any:
     """The client of Application Auto Scaling; like that of SageMaker it does not retry."""
     with _client_lock:
         config = _config(Timeouts(SAGEMAKER_READ_TIMEOUT_S, 1))
-        return _with_clock_correction(boto3.client("application-autoscaling", config=config))
+        return _paced(
+            _with_clock_correction(boto3.client("application-autoscaling", config=config))
+        )
 
 
 @cache

@@ -16,7 +16,7 @@ from django.utils.translation import override
 from activity.codes import Scalar
 from activity.models import Event
 from activity.services import record
-from core import clock, errors
+from core import clock, errors, pace
 from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.sentences import phrase
@@ -426,7 +426,8 @@ def _request_change(
             options_rules.check(chosen, instance_type=one.instance_type)
     if change.owner is not None:
         _give_to(row, change.owner, actor)
-    pending = row.updating
+    # One that was made again is to have its number of instances again: that is no change.
+    pending = row.updating and row.revision != old.number
     same = all(getattr(old, name) == value for name, value in wanted.items())
     # What autoscaling left is not what is wanted now.
     same = same and not (row.left_scaled and row.running_count != wanted["instance_count"])
@@ -608,9 +609,8 @@ def serving_revision(row: Endpoint) -> Revision:
 
 def withdraw(row: Endpoint) -> None:
     """Give up a change that SageMaker was not asked for yet."""
-    row.revisions.filter(number=row.revision).update(
-        state=Revision.State.WITHDRAWN, settled_at=clock.now()
-    )
+    wanted = row.revisions.filter(number=row.revision, state=Revision.State.WANTED)
+    wanted.update(state=Revision.State.WITHDRAWN, settled_at=clock.now())
 
 
 def _want(row: Endpoint, old: Revision, wanted: dict[str, Any]) -> None:
@@ -759,8 +759,20 @@ def step_soon(endpoint_pk: int) -> None:
 
 
 def sweep() -> int:
-    """Send a task for every endpoint that is due; returns how many were due."""
-    due = list(Endpoint.objects.due().values_list("pk", flat=True))
-    for pk in due:
-        enqueue_on_commit(ADVANCE, pk)
+    """Send a task for the endpoints that are due; returns how many were due.
+
+    Only so many as there are calls of AWS left for (core/pace.py): first those with something under
+    way, the longest due first; those that are settled while half of the calls are left, so that a
+    look at them delays nobody. What is left out is due still, and the next sweep finds it.
+    """
+    due = list(Endpoint.objects.due())
+    if not due:
+        return 0
+    room, spare = pace.CONTROL_PLANE.room(), pace.CONTROL_PLANE.burst / 2
+    urgent = [row for row in due if not row.settled]
+    others = [row for row in due if row.settled]
+    sent = urgent[: max(0, int(room))]
+    sent += others[: max(0, int(room - spare - len(sent)))]
+    for row in sent:
+        enqueue_on_commit(ADVANCE, row.pk)
     return len(due)

@@ -9,7 +9,7 @@ from endpoints import alarms, budgets, expiry, idling, orphans, pausing, reconci
 @shared_task(expires=10)
 def advance(pk: int) -> None:
     """One step with one endpoint."""
-    reconciler.advance(pk)
+    reconciler.advance_if_room(pk)
 
 
 @shared_task

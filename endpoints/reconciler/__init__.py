@@ -17,11 +17,12 @@ calls there will be. orphan_steps.py deletes what no endpoint owns.
 """
 
 from endpoints.reconciler.calls import change_calls, creation_calls, scaling_calls
-from endpoints.reconciler.machine import advance
+from endpoints.reconciler.machine import advance, advance_if_room
 from endpoints.reconciler.orphan_steps import advance_orphan
 
 __all__ = [
     "advance",
+    "advance_if_room",
     "advance_orphan",
     "change_calls",
     "creation_calls",

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from activity.codes import Scalar
 from activity.models import Event
-from core import errors
+from core import errors, pace
 from core.lease import LeaseLost
 from core.sentences import Sentence, phrase
 from endpoints import alarms
@@ -41,7 +41,7 @@ def advance(endpoint_id: int) -> bool:
     try:
         if run.endpoint.wanted == Endpoint.Wanted.ABSENT:
             _delete_all(run)
-        elif run.endpoint.to_pause and not run.endpoint.update_state:
+        elif run.endpoint.to_pause and run.may_pause:
             _pause(run)
         else:
             _create_missing(run)
@@ -57,6 +57,11 @@ def advance(endpoint_id: int) -> bool:
         _handle(run, error)
     writing.write(run)
     return True
+
+
+def advance_if_room(endpoint_id: int) -> bool:
+    """`advance`, unless too many calls of AWS were made; then it stays due, and is found again."""
+    return pace.CONTROL_PLANE.room() >= 1 and advance(endpoint_id)
 
 
 def _handle(run: Run, error: errors.AwsError) -> None:

@@ -51,6 +51,10 @@ NO_REASON = phrase("SageMaker gives no reason.")
 _TO_DECIDE = phrase(
     "Accept it, and what it used goes, too. Or put it back: it is made again under the same name."
 ).named("endpoint.accept_or_put_back")
+_OTHER_NUMBER = phrase(
+    "The endpoint serves with the number of instances that its configuration says. Choose another "
+    "number, or wait: the portal retries every five minutes."
+).named("endpoint.other_number")
 # Failed runs in a row before the log tells of it.
 RUNS_BEFORE_TELLING = 3
 
@@ -239,6 +243,18 @@ class Run:
         gone = NewEvent("endpoint.deleted_outside", facts, Event.Level.WARNING)
         self.stop(gone, _TO_DECIDE)
         self.check_in = WHEN_SETTLED
+
+    @property
+    def may_pause(self) -> bool:
+        """Whether no change is under way that is to be finished before.
+
+        One that was made again, and has not got its number of instances yet, does not need it.
+        """
+        endpoint = self.endpoint
+        if endpoint.update_state != Endpoint.Update.WANTED:
+            return not endpoint.update_state
+        serves = endpoint.revisions.filter(state=Revision.State.SERVING)
+        return serves.filter(number=endpoint.revision).exists()
 
     def note_paused(self) -> None:
         """The endpoint is gone, as it was wanted: it is paused until it is made again."""
@@ -513,6 +529,14 @@ class Run:
     def give_update_up(self, state: Revision.State, reason: Sentence) -> None:
         """The update was refused or rolled back: what serves is wanted again."""
         endpoint = self.endpoint
+        before = endpoint.revisions.filter(state=Revision.State.SERVING).first()
+        assert before is not None, "a change is taken of an endpoint that serves alone"
+        if before.number == endpoint.revision:
+            # It was made again, and is to have the number of instances that it had.
+            endpoint.update_state, endpoint.update_asked_at = Endpoint.Update.WANTED, None
+            said: dict[str, codes.Scalar] = {"error": reason}
+            self.stop(NewEvent("endpoint.refused", said, Event.Level.ERROR), _OTHER_NUMBER)
+            return
         self.outcomes[endpoint.revision] = {
             "state": state,
             "settled_at": clock.now(),
@@ -523,8 +547,6 @@ class Run:
         if state == Revision.State.ROLLED_BACK:
             code = "endpoint.update_rolled_back"
         facts = {**self._revision(), "reason": reason}
-        before = endpoint.revisions.filter(state=Revision.State.SERVING).first()
-        assert before is not None, "a change is taken of an endpoint that serves alone"
         endpoint.take(before)
         self._end_update(NewEvent(code, facts, Event.Level.ERROR))
 

@@ -540,7 +540,7 @@ class Machine(RuleBasedStateMachine):
         what=st.sampled_from(("config", "named config", "deleted", "scaled", "deregistered")),
         count=st.integers(1, 3),
         decided=st.none() | st.booleans(),
-        chance=st.integers(0, 2),
+        chance=st.integers(0, 1),
     )
     def outside_changes(
         self, name: str, what: str, count: int, decided: bool | None, chance: int
@@ -745,10 +745,12 @@ def _patched(taken: Counter[str]) -> Iterator[type[Machine]]:
         yield type("Patched", (Machine,), {"patch": patch, "taken": taken})
 
 
-def run(*, first_seed: int, steps: int, shrink: bool = False) -> Counter[str]:
-    """Drive it until so many steps of the reconciler were taken; what was done, counted.
+def run(
+    *, first_seed: int, steps: int, happened: Sequence[str] = (), shrink: bool = False
+) -> Counter[str]:
+    """Drive it until so many steps of the reconciler were taken, and all of ``happened`` did.
 
-    The same seed and number are the same sequences. To make a failure small takes minutes, and is
+    Gives what was done, counted. The same seed and number are the same sequences. To make a failure small takes minutes, and is
     done with ``shrink`` alone.
     """
     taken: Counter[str] = Counter()
@@ -768,6 +770,8 @@ def run(*, first_seed: int, steps: int, shrink: bool = False) -> Counter[str]:
                 ),
             )
         taken["seeds"] += 1
-        if taken["steps"] + taken["orphans' steps"] >= steps:
+        enough = taken["steps"] + taken["orphans' steps"] >= steps
+        if enough and all(taken[name] for name in happened):
             return taken
+        assert taken["steps"] < 2 * steps + 5000, f"it never comes to all: {taken}"
     raise AssertionError("there is always a next seed")
