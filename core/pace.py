@@ -15,6 +15,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -108,7 +109,7 @@ class TokenBucket:
 
     def _read(self, client: "redis.Redis") -> tuple[int, int]:
         """Redis's time, and when the bucket is full again, in microseconds."""
-        pipe = client.pipeline(transaction=False)
+        pipe: Any = client.pipeline(transaction=False)
         (seconds, micros), found = pipe.time().get(self._key).execute()
         return seconds * _MICRO + micros, int(found or 0)
 

@@ -750,8 +750,8 @@ def run(
 ) -> Counter[str]:
     """Drive it until so many steps of the reconciler were taken, and all of ``happened`` did.
 
-    Gives what was done, counted. The same seed and number are the same sequences. To make a failure small takes minutes, and is
-    done with ``shrink`` alone.
+    Gives what was done, counted. The same seed and number are the same sequences. To make a
+    failure small takes minutes, and is done with ``shrink`` alone.
     """
     taken: Counter[str] = Counter()
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
