@@ -186,8 +186,8 @@ def test_activities_as_aws_tells_of_them(stub: Stubber) -> None:
         ("ObjectNotFoundException", "No scalable target found", errors.NotFound),
         ("ConcurrentUpdateException", "Try again", errors.Busy),
         ("ThrottlingException", "Rate exceeded", errors.Throttled),
-        ("InternalServiceException", "Something broke", errors.Invalid),
-        ("LimitExceededException", "Too many", errors.Invalid),
+        ("InternalServiceException", "Something broke", errors.Throttled),
+        ("LimitExceededException", "Too many", errors.QuotaReached),
         ("ValidationException", "Endpoint not found", errors.Invalid),
     ],
 )
