@@ -45,6 +45,7 @@ RIGHTS: dict[Operation, tuple[str, ...]] = {
     ("s3", "CreateMultipartUpload"): ("s3:PutObject",),
     ("s3", "UploadPart"): ("s3:PutObject",),
     ("s3", "CompleteMultipartUpload"): ("s3:PutObject",),
+    ("cloudwatch", "PutMetricAlarm"): ("cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"),
     ("sagemaker", "CreateModel"): ("sagemaker:CreateModel", "iam:PassRole"),
     # AWS asks these of who scales, in the portal's name (Application Auto Scaling User Guide).
     ("application-autoscaling", "RegisterScalableTarget"): (
