@@ -86,6 +86,8 @@ def adopt(*, orphan: Orphan, actor: User | None) -> Endpoint:
         return orphan.adopted_by
     if orphan.state != Orphan.State.FOUND:
         raise _refused(orphan, [_("It is being deleted, or is gone.")])
+    if not orphan.adoptable:
+        raise _refused(orphan, [_("What it is of is not there: it can be deleted alone.")])
     try:
         if orphan.kind == Resource.Kind.ENDPOINT:
             return _adopt_endpoint(orphan, described(orphan.name), actor)

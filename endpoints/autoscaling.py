@@ -6,7 +6,7 @@ made again after a crash.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ from endpoints.sagemaker import Call
 from endpoints.variants import ALONE
 
 POLICY = "mme-portal"
+_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 _METRIC = "SageMakerVariantInvocationsPerInstance"
 _CODES: Mapping[str, type[errors.AwsError]] = {
     "ObjectNotFoundException": errors.NotFound,
@@ -57,7 +58,7 @@ def _key(name: str, variant: str) -> dict[str, str]:
     return {
         "ServiceNamespace": "sagemaker",
         "ResourceId": f"endpoint/{name}/variant/{variant}",
-        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        "ScalableDimension": _DIMENSION,
     }
 
 
@@ -122,6 +123,27 @@ def deregister(*, name: str, variant: str = ALONE) -> None:
     """Make the `deregister_call`; raises NotFound where the endpoint is not scaled."""
     with _translated(phrase("ending the autoscaling of the endpoint %(name)s", name=name)):
         deregister_call(name=name, variant=variant).make()
+
+
+@dataclass(frozen=True)
+class ScalableTarget:
+    """A variant of an endpoint that AWS scales, whether it is there or not."""
+
+    endpoint: str
+    variant: str
+    arn: str
+    created_at: datetime
+
+
+def listed_targets() -> Iterator[ScalableTarget]:
+    """All of the account's variants that AWS scales; asks for a page when needed."""
+    with _translated(phrase("listing what AWS scales")):
+        pages = aws.autoscaling().get_paginator("describe_scalable_targets")
+        for page in pages.paginate(ServiceNamespace="sagemaker", ScalableDimension=_DIMENSION):
+            for one in page["ScalableTargets"]:
+                _kind, endpoint, _word, variant = one["ResourceId"].split("/")
+                arn = one.get("ScalableTargetARN", one["ResourceId"])
+                yield ScalableTarget(endpoint, variant, arn, one["CreationTime"])
 
 
 def has_policy(name: str, variant: str = ALONE) -> bool:

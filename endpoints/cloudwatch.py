@@ -21,9 +21,13 @@ class ListedAlarm:
     """
 
     name: str
+    arn: str
     state: str
     reason: str
     changed_at: datetime | None
+    updated_at: datetime
+    namespace: str
+    dimensions: Mapping[str, str]
     does: Mapping[str, Any]
 
 
@@ -104,6 +108,10 @@ def _listed(one: Mapping[str, Any]) -> ListedAlarm:
     does["Dimensions"] = sorted(dimensions, key=lambda pair: str(pair["Name"]))
     return ListedAlarm(
         name=one["AlarmName"],
+        arn=one["AlarmArn"],
+        updated_at=one["AlarmConfigurationUpdatedTimestamp"],
+        namespace=one.get("Namespace", ""),
+        dimensions={pair["Name"]: pair["Value"] for pair in dimensions},
         state=one["StateValue"],
         reason=one.get("StateReason", ""),
         changed_at=one.get("StateTransitionedTimestamp") or one.get("StateUpdatedTimestamp"),

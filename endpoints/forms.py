@@ -676,6 +676,8 @@ class OrphansForm(TeardownOfManyForm):
     def __init__(self, *args: object, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["typed_names"].label = _("Names of what is to be deleted")
+        # What others made may have spaces in its name.
+        self._names = set(" ".join(self._names).replace(",", " ").split())
 
 
 class AlarmForm(forms.Form):

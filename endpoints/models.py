@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from core.badges import Badge
@@ -1097,11 +1097,23 @@ class OrphanQuerySet(LeaseQuerySet["Orphan"]):
 
 
 class Orphan(Leased):
-    """A SageMaker model, config or endpoint in the account that no endpoint of the portal owns.
+    """Something in the account that no endpoint of the portal owns.
 
-    It bears the portal's tags, or was made by others. A row is what the last look found; it goes
-    when the resource is gone, or when an endpoint owns it.
+    A SageMaker model, config or endpoint, or what endpoints leave beside them (leftovers.py). It
+    bears the portal's tags, is of an endpoint that was the portal's, or was made by others. A row
+    is what the last look found; it goes when the resource is gone, or when an endpoint owns it.
     """
+
+    class Kind(models.TextChoices):
+        """Those of `Resource.Kind`, with the same values, and more."""
+
+        MODEL = "model", _("Model")
+        CONFIG = "config", _("Configuration")
+        ENDPOINT = "endpoint", _("Endpoint")
+        TARGET = "target", _("Scalable target")
+        ALARM = "alarm", pgettext_lazy("an orphan", "Alarm")
+        LOG_GROUP = "log_group", _("Log group")
+        STAGED = "staged", _("Object in staging")
 
     class State(models.TextChoices):
         """How far it is."""
@@ -1115,9 +1127,12 @@ class Orphan(Leased):
     UNDER_WAY = (State.ASKED, State.DELETING)
     OVER = (State.GONE, State.ADOPTED)
 
-    kind = models.CharField(max_length=10, choices=Resource.Kind)
-    name = models.CharField(max_length=63)
+    kind = models.CharField(max_length=10, choices=Kind)
+    name = models.CharField(
+        max_length=1024, help_text="ENDPOINT.VARIANT of a scalable target, a key in staging."
+    )
     arn = models.CharField(max_length=2048)
+    size_bytes = models.BigIntegerField(null=True, blank=True, help_text="What it keeps.")
     made_at = models.DateTimeField(help_text="SageMaker's time.")
     ours = models.BooleanField(
         null=True, help_text="It bears the tags of this portal; none: AWS does not say."
@@ -1186,9 +1201,20 @@ class Orphan(Leased):
         return _said(self.failure_code, self.failure)
 
     @property
+    def adoptable(self) -> bool:
+        """Whether it is of a kind that an endpoint of the portal can own."""
+        return self.kind in Resource.Kind.values
+
+    @property
     def icon(self) -> str:
         """The name of its picture."""
-        return Resource(kind=self.kind).icon
+        if self.adoptable:
+            return Resource(kind=self.kind).icon
+        return {
+            self.Kind.TARGET: "scaling",
+            self.Kind.ALARM: "bell",
+            self.Kind.LOG_GROUP: "scroll-text",
+        }.get(self.Kind(self.kind), "package")
 
     @property
     def badge(self) -> Badge:

@@ -15,7 +15,7 @@ from core.api.paging import Page, page
 from core.api.problems import Problem
 from core.api.schema import ListParameters, OneOf, Parameters, Schema
 from endpoints import adopting, orphans, prices
-from endpoints.api import CostOut, ResourceKind
+from endpoints.api import CostOut
 from endpoints.end_dates import MAY_TEAR_DOWN
 from endpoints.models import Orphan, OrphanLook
 
@@ -23,20 +23,28 @@ router = Router(tags=["orphans"])
 
 _MAY_LOOK, _LOOKING = "endpoints.view_endpoint", "look at endpoints"
 _DECIDING = "adopt or delete what no endpoint owns"
+OrphanKind = Annotated[str, OneOf(Orphan.Kind)]
 OrphanState = Annotated[str, OneOf(Orphan.State)]
 
 
 class OrphanOut(Schema):
-    """A SageMaker resource in the account that no endpoint of the portal owns."""
+    """Something in the account that no endpoint of the portal owns."""
 
-    kind: ResourceKind
-    name: str
+    kind: OrphanKind
+    name: str = Field(
+        description="Of a `target` ENDPOINT.VARIANT, of a `log_group` the endpoint, of a `staged` "
+        "object its key."
+    )
     arn: str
     state: OrphanState
     ours: bool | None = Field(
         description="It bears the tags of this portal. null: AWS does not say."
     )
-    made_for: str = Field(description="The endpoint that its tag names; empty: it has none.")
+    made_for: str = Field(
+        description="The endpoint that its tag names, or that it is of; empty: none."
+    )
+    adoptable: bool = Field(description="It is of a kind that an endpoint can own.")
+    size_bytes: int | None = Field(description="What a log group or an object keeps.")
     uses: str = Field(description="An endpoint's configuration, a configuration's model.")
     sagemaker_status: str = Field(description="An endpoint's EndpointStatus.")
     instance_type: str
@@ -80,7 +88,10 @@ class OrphanWait(Parameters):
     permission=_MAY_LOOK, doing=_LOOKING, response={200: OrphanPage},
 )  # fmt: skip
 def list_orphans(request: HttpRequest, query: Query[OrphanParameters]) -> Any:
-    """SageMaker's models, configurations and endpoints that no endpoint of the portal owns.
+    """What is in the AWS account and no endpoint of the portal owns.
+
+    SageMaker's models, configurations and endpoints; scalable targets, alarms and log groups of
+    endpoints that are gone; objects in staging that belong to no upload.
 
     The account is looked at each night, and where the last look is older than a minute it is looked
     at anew: `wait` waits for that.
@@ -107,34 +118,7 @@ def _first(row: OrphanLook) -> Any:
 
 
 @operation(
-    router, "GET", "/orphans/{kind}/{name}", id="orphans_get", scope=Scope.READ,
-    permission=_MAY_LOOK, doing=_LOOKING, response={200: OrphanOut},
-)  # fmt: skip
-def get(request: HttpRequest, kind: str, name: str, query: Query[OrphanWait]) -> Any:
-    """One of them. `kind` is `model`, `config` or `endpoint`."""
-    found = waiting.until(
-        lambda: _orphan(kind, name), lambda one: not one.under_way, seconds=query.wait
-    )
-    return _shown(*orphans.with_costs([found]))
-
-
-@operation(
-    router, "DELETE", "/orphans/{kind}/{name}", id="orphans_delete", scope=Scope.OPERATE,
-    permission=MAY_TEAR_DOWN, doing=_DECIDING, response={202: OrphanOut}, problems=(409,),
-)  # fmt: skip
-def delete(request: HttpRequest, kind: str, name: str) -> Any:
-    """Have one of them deleted; the answer comes at once, and the deletion is followed to its end.
-
-    What an endpoint uses stays, and so does what AWS refuses to delete: `failure` says why. What
-    was made less than ten minutes ago is refused: 409 `conflict`.
-    """
-    row = _orphan(kind, name)
-    orphans.request_deletion(orphans=[row], actor=request.caller.user)  # type: ignore[attr-defined]
-    return Status(202, _shown(*orphans.with_costs([_orphan(kind, name)])))
-
-
-@operation(
-    router, "POST", "/orphans/{kind}/{name}/adopt", id="orphans_adopt", scope=Scope.OPERATE,
+    router, "POST", "/orphans/{kind}/{path:name}/adopt", id="orphans_adopt", scope=Scope.OPERATE,
     permission=MAY_TEAR_DOWN, doing=_DECIDING, response={200: OrphanOut}, problems=(502,),
 )  # fmt: skip
 def adopt(request: HttpRequest, kind: str, name: str) -> Any:
@@ -147,6 +131,35 @@ def adopt(request: HttpRequest, kind: str, name: str) -> Any:
     row = _orphan(kind, name)
     adopting.adopt(orphan=row, actor=request.caller.user)  # type: ignore[attr-defined]
     return _shown(*orphans.with_costs([_orphan(kind, name)]))
+
+
+@operation(
+    router, "GET", "/orphans/{kind}/{path:name}", id="orphans_get", scope=Scope.READ,
+    permission=_MAY_LOOK, doing=_LOOKING, response={200: OrphanOut},
+)  # fmt: skip
+def get(request: HttpRequest, kind: str, name: str, query: Query[OrphanWait]) -> Any:
+    """One of them. `kind` is `model`, `config`, `endpoint`, `target`, `alarm`, `log_group` or
+    `staged`.
+    """
+    found = waiting.until(
+        lambda: _orphan(kind, name), lambda one: not one.under_way, seconds=query.wait
+    )
+    return _shown(*orphans.with_costs([found]))
+
+
+@operation(
+    router, "DELETE", "/orphans/{kind}/{path:name}", id="orphans_delete", scope=Scope.OPERATE,
+    permission=MAY_TEAR_DOWN, doing=_DECIDING, response={202: OrphanOut}, problems=(409,),
+)  # fmt: skip
+def delete(request: HttpRequest, kind: str, name: str) -> Any:
+    """Have one of them deleted; the answer comes at once, and the deletion is followed to its end.
+
+    What an endpoint uses stays, and so does what AWS refuses to delete: `failure` says why. What
+    was made less than ten minutes ago is refused: 409 `conflict`.
+    """
+    row = _orphan(kind, name)
+    orphans.request_deletion(orphans=[row], actor=request.caller.user)  # type: ignore[attr-defined]
+    return Status(202, _shown(*orphans.with_costs([_orphan(kind, name)])))
 
 
 def _orphan(kind: str, name: str) -> Orphan:
@@ -167,6 +180,8 @@ def _shown(row: Orphan) -> dict[str, Any]:
         "state": row.state,
         "ours": row.ours,
         "made_for": row.made_for,
+        "adoptable": row.adoptable,
+        "size_bytes": row.size_bytes,
         "uses": row.uses,
         "sagemaker_status": row.sagemaker_status,
         "instance_type": row.instance_type,

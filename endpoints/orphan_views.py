@@ -70,14 +70,14 @@ def _table(request: HttpRequest) -> Table:
             Column("kind", _("Kind"), sort=("kind", "name")),
             Column("name", _("Name"), sort="name"),
             Column("state", _("State"), sort="state"),
-            Column("size", _("Runs on"), sort=("instance_type", "instance_count")),
+            Column("size", _("Size"), sort=("instance_type", "instance_count")),
             Column("cost", _("Cost an hour"), numeric=True),
             Column("by", _("Made by")),
             Column("made", _("Created"), sort="made_at"),
         ],
         filters=[
             Search("q", _("Name"), fields=("name__icontains",)),
-            Choice("kind", _("Any kind"), Resource.Kind.choices),
+            Choice("kind", _("Any kind"), Orphan.Kind.choices),
             Choice(
                 "made",
                 _("Made by the portal"),

@@ -29,7 +29,7 @@ from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence, phrase
-from endpoints import prices, sagemaker
+from endpoints import leftovers, prices, sagemaker
 from endpoints.models import Endpoint, Orphan, OrphanLook, OrphanQuerySet, Resource
 from endpoints.old_status import state_value
 from endpoints.prices import Total
@@ -124,6 +124,7 @@ def look() -> None:
         try:
             for kind in Resource.Kind:
                 problems += _look_at(kind, lease.keep)
+            problems += _look_at_leftovers(lease.keep)
             _forget()
             _tell_of_new()
         except errors.AwsError as problem:
@@ -201,6 +202,46 @@ def _look_at(kind: Resource.Kind, beat: Callable[[], None]) -> list[Sentence]:
     return denials[:1]
 
 
+def _look_at_leftovers(beat: Callable[[], None]) -> list[Sentence]:
+    """Note what endpoints left beside SageMaker's kinds; gives what AWS denied.
+
+    Where the endpoints may not be listed nobody knows which are gone: that is said already.
+    """
+    problems = []
+    try:
+        there = {one.name.lower() for one in sagemaker.listed(Resource.Kind.ENDPOINT)}
+    except errors.Denied:
+        there = None
+    for kind in Orphan.Kind:
+        if kind in Resource.Kind.values or (there is None and kind != Orphan.Kind.STAGED):
+            continue
+        beat()
+        rows = Endpoint.objects.filter(gone_at=None).values_list("name", flat=True)
+        living = (there or set()) | {name.lower() for name in rows}
+        try:
+            listed = {one.name: one for one in leftovers.listed(kind, living)}
+        except errors.Denied as denied:
+            problems.append(denied.sentence)
+            continue
+        before = {row.name: row for row in Orphan.objects.filter(kind=kind)}
+        found = []
+        for one in listed.values():
+            row = before.get(one.name)
+            if row is None or row.made_at != one.created_at:
+                found_at = row.found_at if row else clock.now()
+                pk = row.pk if row else None
+                row = Orphan(
+                    pk=pk, kind=kind, name=one.name, made_at=one.created_at, found_at=found_at
+                )
+            elif row.state == Orphan.State.GONE and row.over_at and clock.now() - row.over_at < LAG:
+                continue
+            row.arn, row.ours, row.made_for = one.arn, one.ours, one.of
+            row.size_bytes = one.size_bytes
+            found.append(row)
+        _write(kind, found, listed)
+    return problems
+
+
 def _still_deleted(row: Orphan, one: ListedResource) -> bool:
     """Whether a list shows what was deleted a moment ago."""
     if row.state != Orphan.State.GONE or row.made_at != one.created_at or row.over_at is None:
@@ -242,7 +283,10 @@ def _describe_endpoint(row: Orphan) -> None:
         row.instance_count = config.instance_count
 
 
-_SEEN = ("arn", "sagemaker_status", "ours", "made_for", "uses", "instance_type", "instance_count")
+_SEEN = (
+    *("arn", "sagemaker_status", "ours", "made_for", "uses", "instance_type", "instance_count"),
+    "size_bytes",
+)
 _BEGUN = ("made_at", "state", "failure", "failure_code", "attempts", "told_at", "over_at")
 
 
@@ -320,22 +364,34 @@ def with_costs(rows: list[Orphan]) -> list[Orphan]:
     """The rows, each with ``cost``: None where it costs nothing, or its price is not known."""
     known = prices.known()
     for row in rows:
-        row.cost = None
+        row.cost = None if row.state in Orphan.OVER else _kept_cost(row)
         runs = state_value(row.sagemaker_status) in Endpoint.SERVING
         if row.instance_count and runs and row.state not in Orphan.OVER:
             row.cost = known.cost(row.instance_type, row.instance_count)
     return rows
 
 
+def _kept_cost(row: Orphan) -> prices.Cost | None:
+    """What it costs as long as it is there, running or not."""
+    match Orphan.Kind(row.kind):
+        case Orphan.Kind.ALARM:
+            return prices.of_alarm()
+        case Orphan.Kind.LOG_GROUP:
+            return prices.of_log_lines(row.size_bytes or 0)
+        case Orphan.Kind.STAGED:
+            return prices.of_object(row.size_bytes or 0)
+    return None
+
+
 def total_of(rows: "QuerySet[Any, Any] | Sequence[Orphan]") -> Total:
     """What all of them cost that are there."""
     if isinstance(rows, QuerySet):
-        rows = list(rows.filter(kind=Resource.Kind.ENDPOINT))
-    whole = with_costs([row for row in rows if row.kind == Resource.Kind.ENDPOINT])
+        rows = list(rows.exclude(kind__in=(Resource.Kind.MODEL, Resource.Kind.CONFIG)))
+    whole = with_costs(list(rows))
     costs = [row.cost for row in whole if row.cost is not None]
     running = [row for row in whole if row.instance_count and row.state not in Orphan.OVER]
-    known = prices.known()
-    return Total(known.sum_of(costs), counted=len(costs), unknown=len(running) - len(costs))
+    unknown = sum(row.cost is None for row in running)
+    return Total(prices.known().sum_of(costs), counted=len(costs), unknown=unknown)
 
 
 def shown(*, others: bool) -> OrphanQuerySet:
@@ -391,9 +447,17 @@ def enqueue(orphan_pk: int) -> None:
 
 def what(row: Orphan) -> Sentence:
     """Kind and name, as a part of sentences."""
-    match Resource.Kind(row.kind):
-        case Resource.Kind.MODEL:
+    match Orphan.Kind(row.kind):
+        case Orphan.Kind.MODEL:
             return phrase("SageMaker model %(name)s", name=row.name)
-        case Resource.Kind.CONFIG:
+        case Orphan.Kind.CONFIG:
             return phrase("configuration %(name)s", name=row.name)
+        case Orphan.Kind.TARGET:
+            return phrase("scalable target %(name)s", name=row.name)
+        case Orphan.Kind.ALARM:
+            return phrase("alarm %(name)s", name=row.name)
+        case Orphan.Kind.LOG_GROUP:
+            return phrase("log group of the endpoint %(name)s", name=row.name)
+        case Orphan.Kind.STAGED:
+            return phrase("object %(name)s", name=row.name)
     return phrase("endpoint %(name)s", name=row.name)

@@ -106,6 +106,38 @@ class PriceList:
         return said
 
 
+# By hand, of us-east-1, in USD a month (the pricing pages of CloudWatch and S3): a standard alarm,
+# and a GiB of log lines or of S3 Standard.
+_ALARM_A_MONTH = Decimal("0.10")
+_LOGS_A_MONTH = Decimal("0.03")
+_S3_A_MONTH = Decimal("0.023")
+_GIB = 1 << 30
+_CENT = Decimal("0.01")
+
+
+def of_alarm() -> "Cost":
+    """What an alarm costs."""
+    return _monthly(_ALARM_A_MONTH)
+
+
+def of_log_lines(size_bytes: int) -> "Cost | None":
+    """What log lines of so many bytes cost while they are kept; None: less than a cent a month."""
+    return _if_seen(_LOGS_A_MONTH * size_bytes / _GIB)
+
+
+def of_object(size_bytes: int) -> "Cost | None":
+    """The same of an object in S3."""
+    return _if_seen(_S3_A_MONTH * size_bytes / _GIB)
+
+
+def _if_seen(per_month: Decimal) -> "Cost | None":
+    return _monthly(per_month) if per_month >= _CENT else None
+
+
+def _monthly(per_month: Decimal) -> "Cost":
+    return Cost((per_month / HOURS_A_MONTH).quantize(Decimal("0.000001")), "USD")
+
+
 @dataclass(frozen=True)
 class Cost:
     """What instances cost while they run, whether they are called or not."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from core import aws, errors, where
+from core import aws, errors
 from core.remembered import Shared
 from core.sentences import phrase
 from endpoints.models import Endpoint
@@ -50,11 +50,8 @@ def _listed() -> dict[str, str]:
 def notes(parts: Variants) -> list[str]:
     """What is to be known of the quotas where ``parts`` are started, a sentence for each type.
 
-    What runs goes on until the new instances serve, so these come on top of it. Nothing is asked
-    on a local stack.
+    What runs goes on until the new instances serve, so these come on top of it.
     """
-    if where.is_local():
-        return []
     asked: dict[str, int] = {}
     for one in parts:
         asked[one.instance_type] = asked.get(one.instance_type, 0) + one.instance_count

@@ -148,6 +148,7 @@ def _options(arguments: list[str] | None) -> Options:
     )
     option("threads", "requests answered at a time", _number(int, 4))
     option("max_instances", "the most real containers of a variant", count)
+    option("quota", "the most instances of each type in the account, by Service Quotas", count)
     option("memory_mb", "memory of an instance, passed on as MME_MEMORY_LIMIT_MB", count)
     option("type_memory", "percent of its type's memory that an instance has, in its place", count)
     option("disk_mb", "disk of an instance for unpacked models", count)

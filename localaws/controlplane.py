@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import container_environment, rules, scaling, shapes
+from . import container_environment, quotas, rules, scaling, shapes
 from .alarms import Alarms
 from .aws_errors import AwsError, unknown_operation, validation_exception
 from .deployments import rollout
@@ -184,6 +184,7 @@ class ControlPlane:
         config = self._find("endpoint-config", request["EndpointConfigName"])
         wanted = self._wanted_variants(config)
         self._check_deployment(request, wanted)
+        quotas.check(self._options, self._store, wanted)
         body: Members = {
             "config": config.name,
             "deployment": request.get("DeploymentConfig"),
@@ -231,6 +232,7 @@ class ControlPlane:
         config = self._find("endpoint-config", request["EndpointConfigName"])
         wanted = self._wanted_variants(config)
         self._check_deployment(request, wanted)
+        quotas.check(self._options, self._store, wanted)
         with self._store.transaction():
             endpoint = self._find_updatable(request["EndpointName"])
             rules.check_kept_names(request.get("DeploymentConfig"), wanted, endpoint.body)

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_S = 0.1
 """Seconds between two looks at the clock and the alarms of a deployment."""
+_ROLLING_BACK_S = 1.0
+"""So long an update is shown as RollingBack after it failed."""
 _MAX_FAILURE_REASON = 1024  # BC: FailureReason
 
 
@@ -52,6 +54,9 @@ class Lifecycle:
                 case "Updating":
                     self._fleet.restore(endpoint.name, endpoint.body["variants"])
                     self.start_update(endpoint.name)
+                case "RollingBack":
+                    self._fleet.restore(endpoint.name, endpoint.body["variants"])
+                    self._roll_back(endpoint.name, endpoint.body.get("failure", ""))
                 case "InService":
                     self._fleet.restore(endpoint.name, endpoint.body["variants"])
                 case "Deleting":
@@ -107,7 +112,7 @@ class Lifecycle:
             except RolledBack as error:
                 raise StartFailed(str(error)) from error
 
-        self._change(name, deploy, self._options.update_seconds, self._roll_back)
+        self._change(name, deploy, self._options.update_seconds, self._show_roll_back)
 
     def _pause(self) -> bool:
         return not self._stopping.wait(_LOOK_S)
@@ -152,6 +157,16 @@ class Lifecycle:
             if "wanted_settings" in endpoint.body:
                 endpoint.body["settings"] = endpoint.body.pop("wanted_settings")
             self._write(endpoint, "InService")
+
+    def _show_roll_back(self, name: str, reason: str) -> None:
+        """RollingBack for a moment, as on AWS for minutes; the old instances serve meanwhile."""
+        with self._store.transaction():
+            endpoint = self._get(name)
+            endpoint.body["failure"] = _shortened(reason)
+            self._write(endpoint, "RollingBack")
+        self._stopping.wait(_ROLLING_BACK_S)
+        if not self._stopping.is_set():  # else the next start goes on
+            self._roll_back(name, reason)
 
     def _roll_back(self, name: str, reason: str) -> None:
         """A failed update: the old instances go on; the reason is stored."""

@@ -35,6 +35,8 @@ class Options:
     """Requests answered at a time; an invocation that waits for its model holds one."""
     max_instances: int = 2
     """Limit of real containers for each variant, whatever the requested instance count."""
+    quota: int = 100
+    """Instances of each type that the account may run for endpoints (Service Quotas)."""
     memory_mb: int | None = None
     """Memory of an instance, handed to the container as MME_MEMORY_LIMIT_MB."""
     type_memory: int | None = None

@@ -31,6 +31,7 @@ from .lifecycle import Lifecycle
 from .moto_services import MotoServices
 from .naming import request_id
 from .options import Options
+from .quotas import Quotas, is_about_sagemaker
 from .resource_store import ResourceStore, lock_folder
 from .scaling import Autoscaling, is_ours
 from .scaling_evaluator import Evaluator
@@ -43,6 +44,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 _JSON_PROTOCOL = "application/x-amz-json-1.1"
 _SCALING = "AnyScaleFrontendService"  # BC, application-autoscaling: targetPrefix
+_QUOTAS = "ServiceQuotasV20190624"  # BC, service-quotas: targetPrefix
 _NOT_OFFERED = {
     "InferenceComponentName": "HTTP_X_AMZN_SAGEMAKER_INFERENCE_COMPONENT",
     "TargetContainerHostname": "HTTP_X_AMZN_SAGEMAKER_TARGET_CONTAINER_HOSTNAME",
@@ -89,6 +91,7 @@ class LocalAws:
         self.evaluator = Evaluator(
             self.store, self.scaling, self.telemetry, self.clock, self.alarms
         )
+        self.quotas = Quotas(options)
         self.admin = AdminPages(options, self.store, self.fleet, self.faults, self.evaluator)
         self.others = MotoServices(options.s3_endpoint)
         self._server: BaseWSGIServer | None = None
@@ -150,7 +153,14 @@ class LocalAws:
             return self._control(target.partition(".")[2], environ, start_response)
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         if verdict.kind == "service" and service == _SCALING and is_ours(_peek(environ)):
-            return self._control(operation, environ, start_response, scaling=True)
+            return self._control(operation, environ, start_response, service=_SCALING)
+        if (
+            verdict.kind == "service"
+            and service == _QUOTAS
+            and operation in self.quotas.operations
+            and is_about_sagemaker(_peek(environ))
+        ):
+            return self._control(operation, environ, start_response, service=_QUOTAS)
         if verdict.kind == "runtime":
             name, _, what = path.removeprefix("/endpoints/").rpartition("/")
             if what == "invocations":
@@ -180,7 +190,7 @@ class LocalAws:
         environ: Environ,
         start_response: StartResponse,
         *,
-        scaling: bool = False,
+        service: str = "",
     ) -> Iterable[bytes]:
         request = request_id()
         start = time.perf_counter()
@@ -189,8 +199,10 @@ class LocalAws:
         try:
             _apply_before(faults)
             region = environ["localaws.check"].region
-            if scaling:
+            if service == _SCALING:
                 body = self.scaling.call(operation, sent, region=region)
+            elif service == _QUOTAS:
+                body = self.quotas.call(operation, sent)
             else:
                 body = self.control_plane.call(operation, sent, faults, region=region)
             status, error_code = 200, ""

@@ -64,6 +64,9 @@ SCALING_OPERATIONS = (
     "DescribeScalingActivities",
 )
 """What localaws offers of Application Auto Scaling, for variants of endpoints."""
+QUOTAS = "service-quotas"
+QUOTA_OPERATIONS = ("ListServiceQuotas", "GetServiceQuota")
+"""What localaws offers of Service Quotas, for SageMaker."""
 _JSON_TYPES = {
     "string": (str,),
     "boolean": (bool,),

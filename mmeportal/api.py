@@ -20,7 +20,7 @@ from activity import redaction_api
 from core.api import operations, problems
 from core.api.operations import Rules, operation
 from core.version import VERSION
-from endpoints import alarm_api, cost_api, orphan_api
+from endpoints import alarm_api, cost_api, image_api, orphan_api
 from endpoints import api as endpoints_api
 from invocations import api as invocations_api
 from invocations import (
@@ -138,6 +138,7 @@ def routers() -> list[Router]:
         alias_api.router,
         endpoints_api.router,
         alarm_api.router,
+        image_api.router,
         orphan_api.router,
         cost_api.router,
         invocations_api.router,

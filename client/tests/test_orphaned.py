@@ -59,6 +59,16 @@ def _portal(fake: FakePortal, *items: dict[str, Any], **more: Any) -> None:
     fake.answers = [answer]
 
 
+def test_what_cannot_be_adopted_is_listed_with_its_size_and_left_out(
+    mme: Mme, fake: FakePortal
+) -> None:
+    logs = _orphan("log_group", "demo", size_bytes=5 << 30, adoptable=False)
+    _portal(fake, logs)
+    assert "5.0 GB" in mme("orphans", url=fake.url, token="t").out
+    ran = mme("orphans", "--adopt")
+    assert (ran.code, _changes(fake)) == (0, []), ran.err
+
+
 def _changes(fake: FakePortal) -> list[str]:
     asked = [one for one in fake.requests if one.method != "GET"]
     return [f"{one.method} {one.target.removeprefix(PATH)}" for one in asked]

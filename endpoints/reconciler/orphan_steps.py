@@ -18,7 +18,7 @@ from activity.services import record
 from core import backoff, clock, errors
 from core.lease import LeaseLost
 from core.sentences import Sentence, phrase
-from endpoints import orphans, sagemaker
+from endpoints import leftovers, orphans, sagemaker
 from endpoints.models import Orphan, Resource
 from endpoints.orphans import Account, what
 from endpoints.reconciler.kinds import KINDS, Found, ResourceKind
@@ -69,6 +69,8 @@ def advance_orphan(orphan_pk: int) -> bool:
 
 
 def _step(row: Orphan, hold: Callable[[], None]) -> StepOutcome:
+    if not row.adoptable:
+        return _step_of_leftover(row, hold)
     kind = _KINDS[row.kind]
     if row.name.lower() in orphans.known_names(row.kind):
         return _stays(phrase("An endpoint of the portal owns it by now."))
@@ -89,6 +91,24 @@ def _step(row: Orphan, hold: Callable[[], None]) -> StepOutcome:
     except errors.NotFound:
         return StepOutcome(Orphan.State.GONE)
     return StepOutcome(Orphan.State.DELETING, WAIT if found.status else AT_ONCE)
+
+
+def _step_of_leftover(row: Orphan, hold: Callable[[], None]) -> StepOutcome:
+    """The same for what endpoints leave beside SageMaker's kinds."""
+    if leftovers.lives(row.made_for):
+        return _stays(phrase("There is an endpoint %(name)s again.", name=row.made_for))
+    found = leftovers.find(row.kind, row.name)
+    if found is None:
+        return StepOutcome(Orphan.State.GONE)
+    if found.created_at != row.made_at:
+        return _stays(phrase("It is not the one that was listed: somebody made it anew."))
+    hold()
+    logger.info("orphan %s: deleting it", row)
+    try:
+        leftovers.delete(row.kind, row.name)
+    except errors.NotFound:
+        return StepOutcome(Orphan.State.GONE)
+    return StepOutcome(Orphan.State.DELETING)
 
 
 def _stays(why: Sentence) -> StepOutcome:

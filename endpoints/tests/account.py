@@ -9,13 +9,18 @@ from typing import Any
 from django.conf import settings
 
 from core import errors
-from endpoints import autoscaling, cloudwatch, ecr, quotas, sagemaker
+from endpoints import autoscaling, cloudwatch, ecr, log_groups, quotas, sagemaker
+from endpoints.alarm_presets import PRESETS
+from endpoints.autoscaling import ScalableTarget
 from endpoints.cloudwatch import ListedAlarm
 from endpoints.limits import Limits
+from endpoints.log_groups import LogGroup
 from endpoints.options import PRESET, DeploymentOptions
 from endpoints.policies import DeploymentPolicy
 from endpoints.variants import ALONE, Variants, count_of
 from localaws import aws_errors, shapes
+from models_catalog import staged
+from models_catalog.s3 import StoredObject
 
 #: An image other than that of the settings.
 OTHER_IMAGE = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/other:2"
@@ -94,8 +99,11 @@ class Account:
         self.activities: dict[str, list[autoscaling.Activity]] = {}
         self.quotas: dict[str, int] | None = None  # by instance type
         self.alarms: dict[str, ListedAlarm] = {}
+        self.log_groups: dict[str, LogGroup] = {}
+        self.staged: dict[str, StoredObject] = {}
         self.digests: dict[str, str] | None = None  # by tag
         self.clock = itertools.count()
+        self._since = self._now()
         self.tags: dict[str, Mapping[str, str]] = {}  # by ARN
 
     def install(self, monkeypatch: Any) -> None:
@@ -113,6 +121,12 @@ class Account:
 
         for call in ("put_alarm", "delete_alarm", "listed_alarms"):
             monkeypatch.setattr(cloudwatch, call, self._wrapped(call))
+        for call in ("listed_log_groups", "delete_log_group"):
+            monkeypatch.setattr(log_groups, call, self._wrapped(call))
+        monkeypatch.setattr(autoscaling, "listed_targets", self._wrapped("listed_targets"))
+        monkeypatch.setattr(staged, "unowned", self._wrapped("unowned"))
+        monkeypatch.setattr(staged, "find", self.staged.get)
+        monkeypatch.setattr(staged, "delete", self._wrapped("delete_staged"))
         monkeypatch.setattr(ecr, "digest_of", self._digest_of)
         monkeypatch.setattr(quotas, "limit_of", self._limit_of)
 
@@ -126,6 +140,10 @@ class Account:
             self.changes.append(f"{'~' if before else '+'}alarm {name}")
         self.alarms[name] = ListedAlarm(
             name=name,
+            arn=f"arn:aws:cloudwatch:ap-northeast-2:123456789012:alarm:{name}",
+            updated_at=self._now(),
+            namespace=does["Namespace"],
+            dimensions={pair["Name"]: pair["Value"] for pair in does["Dimensions"]},
             state=before.state if before else "INSUFFICIENT_DATA",
             reason=before.reason if before else "Unchecked: Initial alarm creation",
             changed_at=self._now(),
@@ -139,6 +157,37 @@ class Account:
 
     def _listed_alarms(self, prefix: str = "") -> Iterator[ListedAlarm]:
         return iter([one for name, one in self.alarms.items() if name.startswith(prefix)])
+
+    def _listed_targets(self) -> Iterator[ScalableTarget]:
+        names = [(name, self.scaled_variants.get(name, ALONE)) for name in self.targets]
+        return iter([ScalableTarget(name, one, "arn", self._since) for name, one in names])
+
+    def _listed_log_groups(self, endpoint: str = "") -> Iterator[LogGroup]:
+        return iter([one for name, one in self.log_groups.items() if name.startswith(endpoint)])
+
+    def _delete_log_group(self, endpoint: str) -> None:
+        self._get(self.log_groups, endpoint)
+        del self.log_groups[endpoint]
+        self.changes.append(f"-log group {endpoint}")
+
+    def _unowned(self, *, before: datetime) -> Iterator[StoredObject]:
+        return iter(list(self.staged.values()))
+
+    def _delete_staged(self, key: str) -> None:
+        self.staged.pop(key, None)
+        self.changes.append(f"-staged {key}")
+
+    def leave_more(self, name: str) -> None:
+        """What an endpoint leaves beside SageMaker's own: one of each kind, and one in staging."""
+        self.targets[name] = Limits(1, 2, 50)
+        does = cloudwatch.alarm_arguments(
+            PRESETS["p99"], endpoint=name, variant=ALONE, threshold=1, minutes=1
+        )
+        self._put_alarm(f"mme-portal.{name}.p99.{ALONE}", does, description="", tags={})
+        self.log_groups[name] = LogGroup(name, "arn", self._since, 5 << 30)
+        key = f"staging/{name}.tar.gz"
+        self.staged[key] = StoredObject(key, 100 << 30, self._since, "etag")
+        self.changes.clear()
 
     def goes(self, name: str, state: str) -> None:
         """An alarm changes its state."""

@@ -182,3 +182,16 @@ def test_operators_choose_no_image(client_of: Callable[[str], Client], account: 
 def test_the_api_names_the_field(serving: Endpoint, account: Account, api: Api) -> None:
     status, problem = api.ask("PATCH", DEMO, {"image": "bad"})
     assert (status, list(problem["errors"])) == (422, ["image"])
+
+
+def test_the_images_are_listed_by_the_api(
+    user_in: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = ecr.PushedImage(f"{REPOSITORY}@{ONE}", ONE, ["2"], datetime(2026, 11, 1, tzinfo=UTC), 7)
+    monkeypatch.setattr(images.ecr, "pushed", lambda _address: [one])
+    status, found = Api(user_in("admin")).ask("GET", "/api/v1/images")
+    assert (status, found["note"]) == (200, None)
+    assert (found["items"][0]["image"], found["items"][0]["tags"]) == (one.image, ["2"])
+    monkeypatch.setattr(where, "is_local", lambda: True)
+    assert "no ECR" in Api(user_in("superuser")).ask("GET", "/api/v1/images")[1]["note"]
+    assert Api(user_in("operator")).ask("GET", "/api/v1/images")[0] == 403

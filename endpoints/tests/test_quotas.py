@@ -3,7 +3,7 @@
 import pytest
 from botocore.stub import Stubber
 
-from core import aws, errors, where
+from core import aws, errors
 from endpoints import planning, quotas
 from endpoints.models import Endpoint
 from endpoints.services import SettingsChange
@@ -44,13 +44,6 @@ def test_what_cannot_be_read_is_told(serving: Endpoint, account: Account) -> Non
     account.quotas = {}
     plan = planning.plan_creation(name="other", instance_type=LARGE, actor=None)
     assert plan.notes[-1] == "AWS tells no quota of ml.m5.large for endpoints."
-
-
-def test_a_local_stack_is_not_asked(
-    serving: Endpoint, account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(where, "is_local", lambda: True)
-    assert quotas.notes(serving.requested.parts) == []
 
 
 def test_what_service_quotas_answers() -> None:

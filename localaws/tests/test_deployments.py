@@ -155,6 +155,8 @@ def test_an_alarm_that_somebody_sets_rolls_back_too(hosting, name, moved):
     cloudwatch.set_alarm_state(
         AlarmName="by-hand-" + name, StateValue="ALARM", StateReason="a test"
     )
+    wait_for(lambda: status(hosting, name) == "RollingBack", 10, "the roll back to be shown")
+    assert answers(hosting, name, 5) == {"old"}
     found = hosting.settled(name)
     assert (found["EndpointConfigName"], state()) == (name, "ALARM")
     assert answers(hosting, name) == {"old"}

@@ -30,6 +30,7 @@ ALLOWED = {
     ("EndpointChange", "image"): "likewise",
     ("EndpointPlanIn", "image"): "likewise",
     ("RevisionOut", "image"): "likewise",
+    ("ImageOut", "image"): "likewise",
     ("StatusOut", "version"): "of the portal: that of a model is its number",
 }
 #: Times are named for what happened then, or as the bound of a filter.

@@ -199,6 +199,7 @@ WAYS: dict[str, Ways] = {
     "endpoints_metrics": Ways("metrics", "endpoints:metrics", "observing.md#Metrics"),
     "endpoints_logs": Ways("logs", "endpoints:logs", "observing.md#Logs"),
     "endpoints_teardown": Ways("teardown", "endpoints:teardown", "api.md#Endpoints"),
+    "images_list": Ways("images", "endpoints:new", "endpoints.md#Images in ECR"),
     "alarms_list": Ways("alarms", "endpoints:alarms", "endpoints.md#Alarms"),
     "alarms_get": Ways("alarms", "endpoints:alarms", "endpoints.md#Alarms"),
     "alarms_put": Ways("alarms", "endpoints:new-alarm", "endpoints.md#Alarms"),

@@ -9,6 +9,7 @@ from mme_client import errors
 from mme_client.noun import Noun, part
 from mme_client.records import (
     Capacity,
+    ContainerImages,
     Endpoint,
     EndpointPlan,
     LogLine,
@@ -50,6 +51,11 @@ class Endpoints(Noun):
         """
         answer = self._transport.call("GET", f"/endpoints/{part(name)}", query=_waiting(wait))
         return Endpoint.of(answer.document(), self._portal)
+
+    def images(self) -> ContainerImages:
+        """The container images in ECR that an endpoint can be given; for admins."""
+        answer = self._transport.call("GET", "/images")
+        return ContainerImages.of(answer.document(), self._portal)
 
     def create(
         self,

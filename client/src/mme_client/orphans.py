@@ -50,7 +50,7 @@ class Orphans(Noun):
         return OrphanList.of({**found, "items": items, "next": None}, self._portal)
 
     def get(self, kind: str, name: str, *, wait: int = 0) -> Orphan:
-        """One of them; ``kind``: model, config or endpoint. ``wait``: seconds for its deletion."""
+        """One of them, by kind and name. ``wait``: seconds for its deletion."""
         query = {"wait": wait} if wait else {}
         answer = self._transport.call("GET", _path(kind, name), query=query)
         return Orphan.of(answer.document(), self._portal)

@@ -967,11 +967,14 @@ class Endpoint(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Orphan(Record):
-    """A SageMaker resource that no endpoint of the portal owns.
+    """Something in the AWS account that no endpoint of the portal owns.
 
-    ``ours``: it bears the portal's tags; None: AWS does not say. ``made_for``: the endpoint that
-    its tag names. ``uses``: an endpoint's configuration, a configuration's model. ``cost`` is None
-    where it costs nothing while it is there, or its price is not known.
+    ``kind``: model, config, endpoint, target, alarm, log_group or staged; the last four are not
+    ``adoptable``. ``size_bytes``: what a log group or an object keeps. ``ours``: it bears the
+    portal's tags, or is of an endpoint that was the portal's; None: AWS does not say.
+    ``made_for``: the endpoint that its tag names, or that it is of. ``uses``: an endpoint's
+    configuration, a configuration's model. ``cost`` is None where it costs nothing while it is
+    there, or its price is not known.
     """
 
     kind: str
@@ -980,6 +983,8 @@ class Orphan(Record):
     state: str
     ours: bool | None
     made_for: str
+    adoptable: bool
+    size_bytes: int | None
     uses: str
     sagemaker_status: str
     instance_type: str
@@ -1004,6 +1009,25 @@ class OrphanList(Record):
     looked_at: datetime | None
     problems: list[str]
     cost: Cost | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerImage(Record):
+    """A container image in ECR; ``image`` is its address by its digest."""
+
+    image: str
+    digest: str
+    tags: list[str]
+    pushed_at: datetime
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerImages(Record):
+    """The images that an endpoint can be given; ``note``: why there are none."""
+
+    items: list[ContainerImage]
+    note: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1629,6 +1629,16 @@ def teardown(
 
 
 @_command(
+    app, "images", _("The container images in ECR that an endpoint can be given; for admins."),
+    "mme images",
+)  # fmt: skip
+def images(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) -> None:
+    from mme_client.cli import imaging
+
+    imaging.images(json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
     app, "alarms", _("What watches an endpoint in CloudWatch: list, make, test, remove alarms."),
     "mme alarms demo",
     "mme alarms demo --set p99 --threshold 1500 --minutes 5 --wait",

@@ -1009,6 +1009,11 @@ MESSAGES: dict[str, str] = {
     "Its copy in a test set stays. Take it out on the model's page.": (
         "테스트 세트에 있는 사본은 남아 있습니다. 모델 페이지에서 빼세요."
     ),
+    # --- imaging.py ---
+    "The container images in ECR that an endpoint can be given; for admins.": (
+        "엔드포인트에 지정할 수 있는 ECR의 컨테이너 이미지를 나열합니다. 관리자용입니다."
+    ),
+    "pushed": "푸시됨",
     # --- alarming.py ---
     "What watches an endpoint in CloudWatch: list, make, test, remove alarms.": (
         "CloudWatch에서 엔드포인트를 감시하는 경보를 나열하고, 만들고, 테스트하고, 제거합니다."
@@ -1058,7 +1063,10 @@ MESSAGES: dict[str, str] = {
         "소유자 없는 리소스 중에 없습니다: {names}. 아무것도 변경하지 않았습니다. 참고: mme "
         "orphans --all"
     ),
-    "This deletes from SageMaker:": "SageMaker에서 다음을 삭제합니다.",
+    "This deletes from the AWS account:": "AWS 계정에서 다음을 삭제합니다.",
+    "scalable target": "확장 가능 대상",
+    "log group": "로그 그룹",
+    "object in staging": "스테이징 객체",
     "made by others": "다른 곳에서 만듦",
     "Type their names, separated by spaces: ": "이름을 공백으로 구분하여 입력하세요: ",
     "These are not their names. Nothing was changed.": (

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from mme_client.cli import planning
 from mme_client.cli.running import NotThere, WrongUse, running
-from mme_client.cli.terminal import Terminal, at, say
+from mme_client.cli.terminal import Terminal, at, say, size
 from mme_client.cli.words import _
+
+#: Kinds that no endpoint can own.
+_LEFT = ("target", "alarm", "log_group", "staged")
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +49,8 @@ def orphans(
             _list(terminal, found)
             return
         chosen = _chosen(found, names)
+        if adopt and not names:  # what endpoints left beside them has nothing to belong to
+            chosen = [one for one in chosen if one.kind not in _LEFT]
         if not chosen:
             terminal.note(_("There are none."))
             done = []
@@ -87,11 +92,11 @@ def _adopt(portal: Portal, chosen: Sequence[Orphan]) -> list[Orphan]:
 
 
 def _confirm(chosen: Sequence[Orphan]) -> None:
-    say(_("This deletes from SageMaker:"))
+    say(_("This deletes from the AWS account:"))
     for one in chosen:
         whose = "" if one.ours else _("made by others")
         say("  ".join(filter(None, ("", _kind(one.kind), one.name, _size(one), whose))))
-    names = sorted({one.name for one in chosen})
+    names = sorted(set(" ".join(one.name for one in chosen).replace(",", " ").split()))
     sys.stderr.write(_("Type their names, separated by spaces: "))
     sys.stderr.flush()
     if sorted(set(sys.stdin.readline().replace(",", " ").split())) != names:
@@ -111,7 +116,7 @@ def _list(terminal: Terminal, found: OrphanList) -> None:
         terminal.document(found.document)
         return
     headings = (
-        *(_("kind"), _("name"), _("state"), _("instances"), _("cost an hour")),
+        *(_("kind"), _("name"), _("state"), _("size"), _("cost an hour")),
         *(_("made by"), _("created"), _("why it is there")),
     )
     rows = [
@@ -147,6 +152,8 @@ def _tell(terminal: Terminal, done: Sequence[Orphan]) -> None:
 
 
 def _size(one: Orphan) -> str:
+    if one.size_bytes is not None:
+        return size(one.size_bytes)
     if not one.instance_type or one.instance_count is None:
         return ""
     return f"{one.instance_count} × {one.instance_type}"
@@ -161,8 +168,15 @@ def _whose(one: Orphan) -> str:
 
 
 def _kind(kind: str) -> str:
-    kinds = {"model": _("model"), "config": _("config"), "endpoint": _("endpoint")}
-    return kinds.get(kind, kind)
+    return {
+        "model": _("model"),
+        "config": _("config"),
+        "endpoint": _("endpoint"),
+        "target": _("scalable target"),
+        "alarm": _("alarm"),
+        "log_group": _("log group"),
+        "staged": _("object in staging"),
+    }.get(kind, kind)
 
 
 def _state(one: Orphan) -> str:
