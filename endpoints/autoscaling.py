@@ -19,12 +19,12 @@ from endpoints.sagemaker import Call
 from endpoints.variants import ALONE
 
 POLICY = "mme-portal"
-_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 _METRIC = "SageMakerVariantInvocationsPerInstance"
 _CODES: Mapping[str, type[errors.AwsError]] = {
     "ObjectNotFoundException": errors.NotFound,
     "ConcurrentUpdateException": errors.Busy,
 }
+_VARIANT = re.compile(r"endpoint/([^/]+)/variant/([^/]+)")
 # Seen as: Setting desired instance count to 2.
 _COUNT = re.compile(r"instance count to (\d{1,6})\b")
 
@@ -58,7 +58,7 @@ def _key(name: str, variant: str) -> dict[str, str]:
     return {
         "ServiceNamespace": "sagemaker",
         "ResourceId": f"endpoint/{name}/variant/{variant}",
-        "ScalableDimension": _DIMENSION,
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
     }
 
 
@@ -139,11 +139,12 @@ def listed_targets() -> Iterator[ScalableTarget]:
     """All of the account's variants that AWS scales; asks for a page when needed."""
     with _translated(phrase("listing what AWS scales")):
         pages = aws.autoscaling().get_paginator("describe_scalable_targets")
-        for page in pages.paginate(ServiceNamespace="sagemaker", ScalableDimension=_DIMENSION):
+        for page in pages.paginate(ServiceNamespace="sagemaker"):
             for one in page["ScalableTargets"]:
-                _kind, endpoint, _word, variant = one["ResourceId"].split("/")
-                arn = one.get("ScalableTargetARN", one["ResourceId"])
-                yield ScalableTarget(endpoint, variant, arn, one["CreationTime"])
+                if (found := _VARIANT.fullmatch(one["ResourceId"])) is None:
+                    continue  # of something else that SageMaker has scaled
+                arn = one.get("ScalableTargetARN", found[0])
+                yield ScalableTarget(found[1], found[2], arn, one["CreationTime"])
 
 
 def has_policy(name: str, variant: str = ALONE) -> bool:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_noop
 from ninja import Router
 from pydantic import Field
 
@@ -14,6 +15,8 @@ from endpoints import images
 from endpoints.services import MAY_CHANGE_IMAGE
 
 router = Router(tags=["endpoints"])
+
+_CHOOSING = gettext_noop("give an endpoint another container image")
 
 
 class ImageOut(Schema):
@@ -35,7 +38,7 @@ class ImageListOut(Schema):
 
 @operation(
     router, "GET", "/images", id="images_list", scope=Scope.READ, permission=MAY_CHANGE_IMAGE,
-    doing="give an endpoint another container image", response={200: ImageListOut},
+    doing=_CHOOSING, response={200: ImageListOut},
 )  # fmt: skip
 def list_images(request: HttpRequest) -> Any:
     """The container images in ECR that an endpoint can be given, with the dates of their pushes.

@@ -15,7 +15,6 @@ from .instance_memory import MEMORY_GIB
 from .options import Options
 from .resource_store import ResourceStore
 
-SERVICE = "sagemaker"
 _PAGE = 100
 _RUNNING = {"Creating", "InService", "Updating", "SystemUpdating", "RollingBack"}
 
@@ -28,7 +27,7 @@ def is_about_sagemaker(body: bytes) -> bool:
         members = json.loads(body or b"{}")
     except ValueError:
         return False
-    return isinstance(members, dict) and members.get("ServiceCode") == SERVICE
+    return isinstance(members, dict) and members.get("ServiceCode") == "sagemaker"
 
 
 class Quotas:
@@ -73,9 +72,9 @@ class Quotas:
     def _quota(self, instance_type: str) -> Members:
         code, where = _code(instance_type), f"{self._options.region}:{self._options.account}"
         return {
-            "ServiceCode": SERVICE,
+            "ServiceCode": "sagemaker",
             "ServiceName": "Amazon SageMaker",
-            "QuotaArn": f"arn:aws:servicequotas:{where}:{SERVICE}/{code}",
+            "QuotaArn": f"arn:aws:servicequotas:{where}:sagemaker/{code}",
             "QuotaCode": code,
             "QuotaName": f"{instance_type} for endpoint usage",
             "Value": float(self._options.quota),

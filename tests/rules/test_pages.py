@@ -415,6 +415,7 @@ MAY_BE_EMPTY = {
     "models/<model_name:name>/v<int:number>/describe/": "an empty note is none",
     "endpoints/<int:pk>/end-date/": "no end date is one of the choices",
     "endpoints/<int:pk>/idle/": "no idle hours is one of the choices",
+    "endpoints/<int:pk>/alarms/<int:alarm_pk>/": "what is left empty stays as it is",
     "endpoints/<int:pk>/hours/": "no working hours is one of the choices",
     "invoke/experiments/<slug:uid>/name/": "an empty name is none",
 }

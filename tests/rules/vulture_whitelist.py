@@ -129,6 +129,8 @@ _._abort_multipart_upload
 _._list_parts
 _._list_multipart_uploads
 _.RegisterScalableTarget
+_.ListServiceQuotas
+_.GetServiceQuota
 _.DescribeScalableTargets
 _.DeregisterScalableTarget
 _.PutScalingPolicy
