@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core import errors
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Search, Table
-from endpoints import adopting, end_dates, orphans, prices
+from endpoints import adopting, end_dates, orphans
 from endpoints.forms import OrphansForm
 from endpoints.models import Endpoint, Orphan, OrphanLook, OrphanQuerySet, Resource
 from endpoints.tabs import list_tabs
@@ -46,7 +46,6 @@ def orphans_live(request: HttpRequest) -> HttpResponse:
 def _context(request: HttpRequest, look: OrphanLook) -> dict[str, Any]:
     table = _table(request)
     orphans.with_costs(table.rows)
-    known = prices.known()
     looking = orphans.looking(look)
     return {
         "table": table,
@@ -55,7 +54,7 @@ def _context(request: HttpRequest, look: OrphanLook) -> dict[str, Any]:
         "live": looking or any(row.under_way for row in table.rows),
         "none": not table.total and not table.filtered,
         "total": orphans.total_of(table.matching),
-        "estimate": known.estimate,
+        "estimate": orphans.estimate(),
         "may_decide": request.user.has_perm(end_dates.MAY_TEAR_DOWN),
         "others": Orphan.objects.there().exclude(ours=True).count(),
     }
@@ -127,7 +126,7 @@ def delete(request: HttpRequest) -> HttpResponse:
         "left_out": len(set(chosen)) - len(found),
         "most": MOST_AT_ONCE,
         "total": orphans.total_of(found),
-        "estimate": prices.known().estimate,
+        "estimate": orphans.estimate(),
     }
     status = 400 if form.errors else 200
     return render(request, "endpoints/delete_orphans.html", context, status=status)

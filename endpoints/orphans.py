@@ -383,6 +383,12 @@ def _kept_cost(row: Orphan) -> prices.Cost | None:
     return None
 
 
+def estimate() -> str:
+    """Where the prices come from, and what a cost leaves out."""
+    more = _("Alarms, log lines and objects in staging are counted by the prices of us-east-1.")
+    return f"{prices.known().estimate} {more}"
+
+
 def total_of(rows: "QuerySet[Any, Any] | Sequence[Orphan]") -> Total:
     """What all of them cost that are there."""
     if isinstance(rows, QuerySet):

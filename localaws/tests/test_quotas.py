@@ -26,4 +26,4 @@ def test_quotas_are_listed_and_hold(start):
         hosting.create("second", count=1)
     assert caught.value.response["Error"]["Code"] == "ResourceLimitExceeded"
     hosting.delete("first")
-    hosting.create("second", count=1)
+    hosting.create("third", count=1)
