@@ -150,3 +150,34 @@ def test_help_explains():
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
     for word in ("multi-model", "--s3-endpoint", "--create-seconds", "AWS_ENDPOINT_URL"):
         assert word in text
+
+
+def test_a_roll_back_that_was_cut_off_is_over_after_the_restart(serving):
+    cloudwatch = serving.process.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="errors", Namespace="n", MetricName="m", Statistic="Sum", Period=60,
+        EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+    serving.create_config("e-2", model="e")
+    traffic = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 3600}
+    serving.sagemaker.update_endpoint(
+        EndpointName="e",
+        EndpointConfigName="e-2",
+        DeploymentConfig={
+            "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": traffic},
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
+        },
+    )
+
+    def rolls_back():
+        cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="a test")
+        found = serving.sagemaker.describe_endpoint(EndpointName="e")
+        return found["EndpointStatus"] != "Updating"
+
+    wait_for(rolls_back, 30, "the roll back")
+    serving.process.kill()
+    serving.process.start()
+    found = serving.settled("e")
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", "e")
+    assert "errors" in found["FailureReason"]
+    assert b"a.tar.gz" in serving.invoke("e", "a.tar.gz")["Body"]
