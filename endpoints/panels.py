@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from core import attention, panels
+from core import attention, panels, where
 from endpoints import prices
 from endpoints.attention import budgeted, month_so_far, orphaned, running, waiting
 
@@ -35,4 +35,5 @@ def _endpoints(request: HttpRequest) -> dict[str, Any]:
         "total": known.total(found),
         "estimate": known.estimate,
         "month": month_so_far(request),
+        "is_local": where.is_local(),
     }

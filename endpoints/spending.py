@@ -186,8 +186,7 @@ def spending(
         running = {run.endpoint_id for run in runs if run.ended_at is None}
         for line in lines:
             if line.endpoint is not None and line.endpoint.pk in running:
-                last = line.endpoint.last_call_at or line.endpoint.created_at
-                line.idle = max(now - last, timedelta(0))
+                line.idle = max(now - _last_used(line.endpoint), timedelta(0))
     return Spending(
         month=month,
         now=now,
@@ -207,6 +206,12 @@ def _endpoints_of(month: Month) -> Iterable[Endpoint]:
     ran = InstanceRun.objects.between(month.begin, month.end).filter(endpoint=OuterRef("pk"))
     rows = Endpoint.objects.filter(Q(Exists(ran)) | Q(gone_at=None))
     return rows.select_related("owner", "created_by").annotate(**last_calls.columns())
+
+
+def _last_used(endpoint: Endpoint) -> datetime:
+    """Its last call, whoever made it, as far as it is known; else when it was created."""
+    calls = (endpoint.last_call_at, endpoint.idle_call_at)
+    return max((at for at in calls if at is not None), default=endpoint.created_at)
 
 
 def _months(chosen: Month, now: datetime) -> list[Month]:
@@ -257,12 +262,15 @@ def expected_times(
 ) -> Iterator[tuple[datetime, datetime]]:
     """When an endpoint will run from now to ``end``: until its end date, in its working hours.
 
-    What does not run, and resumes at no known time, is not expected to.
+    One that is idle ends then, too, where somebody was told of it: before, a call may come. What
+    does not run, and resumes at no known time, is not expected to.
     """
     if endpoint.gone_at is not None or endpoint.tearing_down:
         return
     if endpoint.expires_at is not None:
         end = min(end, endpoint.expires_at)
+    if endpoint.idles and endpoint.idle_ends_at is not None:
+        end = min(end, endpoint.idle_ends_at)
     hours, at = endpoint.working_hours, now
     if running and not endpoint.to_pause:
         until = end if hours is None else endpoint.pauses_at or hours.closes_after(now)

@@ -198,7 +198,7 @@ def test_an_admin_sets_changes_and_removes_it_on_the_page(
 
 
 def test_the_home_page_says_what_the_month_cost(
-    demo: Endpoint, user_in: Callable[[str], User]
+    demo: Endpoint, user_in: Callable[[str], User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = Client()
     client.force_login(user_in("viewer"))
@@ -218,6 +218,8 @@ def test_the_home_page_says_what_the_month_cost(
     assert "11.50 of 14.00 USD (82 %)" in text
     assert "1 budget is used by half or more" in text
     assert "82 % of the budget of all endpoints is used." in text
+    monkeypatch.setattr("core.where.is_local", lambda: True)
+    assert "This month it would cost on AWS:" in home()
     Endpoint.objects.create(
         name="runs", instance_type="ml.m5.large", state=Endpoint.State.IN_SERVICE
     )

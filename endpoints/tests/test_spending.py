@@ -100,7 +100,19 @@ def test_what_runs_goes_on_to_the_end_of_the_month(db: None) -> None:
 def test_an_end_date_and_a_teardown_end_the_forecast(db: None) -> None:
     _ran(_endpoint("ends", expires_at=NOW + 10 * HOUR), NOW - 10 * HOUR, None)
     _ran(_endpoint("goes", wanted=Endpoint.Wanted.ABSENT), NOW - 10 * HOUR, None)
-    assert _of(spending(now=NOW)) == {"ends": ("1.15", "2.30"), "goes": ("1.15", "1.15")}
+    idle = {"idle_hours": 100, "idle_ends_at": NOW + 20 * HOUR, "idle_told": Endpoint.EndTold.DAY}
+    _ran(_endpoint("idles", **idle), NOW - 10 * HOUR, None)
+    assert _of(spending(now=NOW)) == {
+        "ends": ("1.15", "2.30"),
+        "goes": ("1.15", "1.15"),
+        "idles": ("1.15", "3.45"),
+    }
+
+
+def test_calls_of_others_count_as_calls(db: None) -> None:
+    _ran(_endpoint("demo", created_at=NOW - 40 * DAY, idle_call_at=NOW - 2 * DAY), NOW - DAY, None)
+    (line,) = spending(now=NOW).lines
+    assert (line.idle_days, line.forgotten) == (2, False)
 
 
 def test_outside_of_working_hours_nothing_is_expected(db: None) -> None:
