@@ -413,6 +413,7 @@ def test_pages_of_who_is_not_logged_in(browser: Browser, live_server: Any, db: N
 MAY_BE_EMPTY = {
     "models/<model_name:name>/describe/": "an empty description is none",
     "models/<model_name:name>/v<int:number>/describe/": "an empty note is none",
+    "endpoints/cost/budget/": "no amount is no budget",
     "endpoints/<int:pk>/end-date/": "no end date is one of the choices",
     "endpoints/<int:pk>/idle/": "no idle hours is one of the choices",
     "endpoints/<int:pk>/alarms/<int:alarm_pk>/": "what is left empty stays as it is",
