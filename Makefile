@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests fuzz-api machine lint glossary openapi audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load bench-catalog bench-experiment pictures image image-test clean
+.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests fuzz-api machine kill-matrix lint glossary openapi audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load bench-sweep bench-catalog bench-experiment pictures image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -46,6 +46,9 @@ fuzz-api: ## requests of every kind to every operation of the API, for long; ARG
 
 machine: ## wishes, faults and kills of endpoints, for long; ARGS="--steps 200000 --seed 7"
 	@$(STACK) run -m endpoints.tests.long_machine $(ARGS)
+
+kill-matrix: ## each part killed and stopped at each step, for an hour or more; ARGS="--only worker:SIGKILL --minutes 20"
+	@$(STACK) run -m tests.kill_matrix $(ARGS)
 
 lint: ## ruff, mypy, templates, imports, dead names, migrations
 	@$(STACK) run -m ruff check .
@@ -100,6 +103,9 @@ bench-web: ## the web server beside another checkout's, ARGS="--against FOLDER";
 
 bench-experiment: ## an experiment beside a bare loop of boto3; ARGS="--beside" for others' calls meanwhile
 	@$(STACK) run bench/experiment.py $(ARGS)
+
+bench-sweep: ## a sweep with 200 settled endpoints and 20 under way; ARGS="--settled 2000"
+	@$(STACK) run bench/sweep.py $(ARGS)
 
 bench-catalog: ## pages with 2,000 models beside a tenth of them; ARGS="--postgresql", "--cpu" on a busy machine
 	@$(STACK) run bench/catalog.py $(ARGS)

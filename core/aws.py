@@ -333,7 +333,7 @@ JOINING.max_in_memory_upload_chunks = 1
 # A call copies at most 5 GB (S3 API, CopyObject), and one of 1 GiB ends well within JOB's time.
 COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=256 << 20, max_concurrency=4)
 
-SAGEMAKER_READ_TIMEOUT_S = 10
+SAGEMAKER_READ_TIMEOUT_S = settings.AWS_READ_TIMEOUT_S
 _ASKED_BY_PEOPLE = Timeouts(5, 2, connect_s=3)
 
 

@@ -354,6 +354,7 @@ REGION = "ap-northeast-2"
 ACCOUNT = "123456789012"
 AWS_REGION = env_str("AWS_REGION", REGION)
 AWS_CALLS_PER_SECOND = env_int("AWS_CALLS_PER_SECOND", 5, least=1)
+AWS_READ_TIMEOUT_S = env_int("AWS_READ_TIMEOUT_S", 10, least=1)
 AWS_CONNECT_TIMEOUT_S = env_int("AWS_CONNECT_TIMEOUT_S", 5, least=1)
 MODEL_BUCKET = env_str("MODEL_BUCKET", f"sagemaker-{REGION}-{ACCOUNT}")
 MODEL_PREFIX = env_str("MODEL_PREFIX", "models").strip("/")

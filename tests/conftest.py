@@ -28,6 +28,7 @@ LONGEST = (
     "tests/test_catalog_recipes.py",
     "tests/rules/test_pages.py",
     "endpoints/tests/test_machine.py",
+    "tests/test_kill_matrix.py",
     "localaws/tests/test_soak.py",
     "mmeportal/tests/test_web_server.py",
     "tests/upgrade/test_upgrade.py",

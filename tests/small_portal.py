@@ -34,6 +34,8 @@ class SmallPortal:
         self.redis_port = free_port()
         self.database = folder / "db.sqlite3"
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
+        #: Its localaws, which may be killed and started again.
+        self.aws: localaws.LocalAwsProcess
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("AWS_")
         } | {
@@ -142,6 +144,7 @@ def small_portal(folder: Path) -> Iterator[SmallPortal]:
         try:
             aws.start()
             made = SmallPortal(folder, aws.url, s3_address)
+            made.aws = aws
             client: Any = boto3.client(
                 "s3",
                 endpoint_url=s3_address,
