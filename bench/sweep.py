@@ -47,7 +47,7 @@ def main() -> None:
     rows(wanted.settled, Endpoint.State.IN_SERVICE, "settled")
     rows(wanted.under_way, Endpoint.State.CREATING, "new")
     took_ms = []
-    no_room = mock.patch.object(pace.CONTROL_PLANE, "room", lambda: 1_000_000.0)
+    no_room = mock.patch.object(pace.CONTROL_PLANE, "room", return_value=1_000_000.0)
     not_sent = mock.patch.object(services, "enqueue_on_commit")
     with no_room, not_sent as sent:
         for _ in range(wanted.rounds):

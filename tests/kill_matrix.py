@@ -1,7 +1,8 @@
 """Each part is killed and stopped at each step of each operation, with the real processes.
 
-`make kill-matrix` runs all of it (about an hour), or what ``--only worker:SIGKILL`` and ``--minutes``
-allow, and writes what really ran into docs/reliability.md; tests/test_kill_matrix.py runs a sample.
+`make kill-matrix` runs all of it (about an hour), or what ``--only worker:SIGKILL`` and
+``--minutes`` allow, and writes what really ran into docs/reliability.md; tests/test_kill_matrix.py
+runs a sample.
 
 An endpoint is created, changed, returned to its first revision, scaled, and torn down or let
 expire; a round disturbs each of these at the same step: when so many events were told of it. How
@@ -25,8 +26,8 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings_test")
 
-from tests.servers import free_port  # noqa: E402
-from tests.small_portal import ROOT, SmallPortal, small_portal  # noqa: E402
+from tests.servers import free_port
+from tests.small_portal import ROOT, SmallPortal, small_portal
 
 PARTS = ("worker", "beat", "web", "redis", "localaws")
 SIGNALS = (signal.SIGKILL, signal.SIGSTOP)
@@ -53,6 +54,8 @@ def create(name):
     services.create_endpoint(name=name, instance_type="ml.m5.large", actor=None)
 def change(name, wanted):
     services.request_change(endpoint=row(name), change=wanted, actor=None)
+def tear_down(name):
+    services.request_teardown(endpoint=row(name), typed_name=name, actor=None)
 def expire(name):
     now = clock.now()
     told = Endpoint.EndTold.HOUR
@@ -72,7 +75,7 @@ _ASKED = {
     "update": "change({name!r}, SettingsChange(instance_type='ml.m5.xlarge'))",
     "roll back": "change({name!r}, services.back_to(endpoint=row({name!r}), number=1))",
     "scale": "scaling.set_scaling(endpoint=row({name!r}), limits=Limits(1, 2, 50), actor=None)",
-    "tear down": "services.request_teardown(endpoint=row({name!r}), typed_name={name!r}, actor=None)",
+    "tear down": "tear_down({name!r})",
     "expire": "expire({name!r})",
 }
 
@@ -248,10 +251,10 @@ def table(outcome: Outcome, steps: dict[str, int], rounds: int, whole: int) -> s
         ["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True,
         check=True,
     ).stdout.strip()  # fmt: skip
+    day = time.strftime("%Y-%m-%d", time.gmtime())
     lines = [
-        f"On {time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit}: {rounds} of {whole} rounds, "
-        f"{outcome.cases.total()} disturbed operations, {len(outcome.failures)} that did not come to "
-        "their end, or left something.",
+        f"On {day}, commit {commit}: {rounds} of {whole} rounds, {outcome.cases.total()} disturbed "
+        f"operations. {len(outcome.failures)} did not come to their end, or left something.",
         "",
         "| operation | steps | "
         + " | ".join(f"{p} {n.name}" for p in PARTS for n in SIGNALS)
