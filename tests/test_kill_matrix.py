@@ -22,6 +22,6 @@ def test_what_is_killed_within_an_operation_goes_on(tmp_path: Path) -> None:
             made.round(what, steps, outcome)
     assert not outcome.failures, "\n".join(outcome.failures)
     assert outcome.cases.total() == 5 * len(SAMPLE)
-    assert set(steps) == set(OPERATIONS)
+    assert set(steps) >= {*OPERATIONS[:4], "expire"}
     assert min(steps.values()) > 1, steps
     assert set(SAMPLE) <= set(all_of(steps))
