@@ -238,6 +238,12 @@ class EndpointOut(Schema):
     idle_ends_at: datetime | None = Field(
         description="When that is, where nobody calls it. null: never, or it does not serve."
     )
+    teardown_at: datetime | None = Field(
+        description="When the teardown that was requested begins, at the earliest; until it has "
+        "begun it can be undone. null: it has begun, or none was requested."
+    )
+    keep_config: bool = Field(description="Its teardown leaves its configuration.")
+    keep_model: bool = Field(description="Its teardown leaves its SageMaker model.")
     idle_problem: str | None = Field(
         description="Why SageMaker's metrics do not tell whether it is idle: it is not torn down "
         "as that meanwhile. null: nothing is known to be wrong."
@@ -315,7 +321,9 @@ class EndpointIn(Input):
     instance_count: int = Field(1, ge=1, le=2**31 - 1)
     variants: list[VariantIn] | None = Field(None, max_length=10, description=_INSTEAD)
     expires_at: AwareDatetime | None = Field(
-        None, description="When its teardown is requested; null: never, or what the portal presets."
+        None,
+        description="When its teardown is requested; null: never; left out: what the portal "
+        "presets.",
     )
     idle_hours: int | None = Field(
         None, ge=0, le=idle_limits.MOST_HOURS,
@@ -476,9 +484,29 @@ class DriftIn(Input):
 
 
 class TeardownIn(Input):
-    """The name again, so that nobody tears down what they did not mean."""
+    """The name again, so that nobody tears down what they did not mean; and what is to stay."""
 
     name: str = Field(max_length=53)
+    keep_config: bool = Field(
+        False, description="Leave its configuration in the AWS account, and the model it needs."
+    )
+    keep_model: bool = Field(False, description="Leave its SageMaker model in the AWS account.")
+
+
+class TeardownPlanIn(Input):
+    """What a teardown is to leave in the AWS account."""
+
+    keep_config: bool = Field(False, description="Its configuration, and the model it needs.")
+    keep_model: bool = Field(False, description="Its SageMaker model.")
+
+
+class TeardownPlanOut(Schema):
+    """What a teardown deletes and what it leaves."""
+
+    endpoint: str
+    deleted: list[ResourceOut] = Field(description="In their order; each is confirmed gone.")
+    kept: list[ResourceOut] = Field(description="They are among the orphans afterwards.")
+    store: str = Field(description="Its archives stay.")
 
 
 class EndpointParameters(ListParameters):
@@ -545,6 +573,7 @@ def _asked(body: EndpointIn) -> dict[str, Any]:
         *("owner", "reason"),
     )
     found = {name: given.get(name, preset.get(name, getattr(body, name))) for name in names}
+    found["never_ends"] = "expires_at" in given and given["expires_at"] is None
     if "idle_hours" in given:
         found["idle_hours"] = given["idle_hours"] or idle_limits.NONE
     chosen = DeploymentOptions.of(preset).patched(given.get("options") or {})
@@ -874,8 +903,9 @@ def list_revisions(request: HttpRequest, name: str, query: Query[ListParameters]
 def teardown(request: HttpRequest, name: str, body: TeardownIn) -> Any:
     """Tear an endpoint down. The archives in the store stay.
 
-    `state` is `gone` when nothing is left of it in the AWS account. An endpoint that is being torn
-    down, or is gone, is answered as it is.
+    `state` is `gone` when nothing is left of it in the AWS account, but for what was to be kept:
+    that is among the orphans then. An endpoint that is being torn down, or is gone, is answered as
+    it is. Until `teardown_at` it can be undone.
     """
     endpoint = _endpoint(name)
     try:
@@ -884,11 +914,46 @@ def teardown(request: HttpRequest, name: str, body: TeardownIn) -> Any:
             typed_name=body.name,
             actor=_caller(request).user,
             require=lambda row: etags.require_match(request, *_parts(row)),
+            keep_config=body.keep_config,
+            keep_model=body.keep_model,
         )
     except ValidationError as error:
+        if not hasattr(error, "error_dict"):
+            raise
         said = of_validation_error(error)
         said.errors = {"name": error.messages}
         raise said from None
+    return Status(202, _tagged(request, _endpoint(name)))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/teardown/plan", id="endpoints_preview_teardown",
+    scope=Scope.READ, permission=_MAY_LOOK, doing=_LOOKING, response={200: TeardownPlanOut},
+    counts_as_change=False,
+)  # fmt: skip
+def preview_teardown(request: HttpRequest, name: str, body: TeardownPlanIn) -> Any:
+    """What the teardown of an endpoint would delete, and what would stay. Nothing is deleted."""
+    endpoint = _endpoint(name)
+    deleted, left = endpoint.to_be_torn_down(**body.dict())
+    return {
+        "endpoint": endpoint.name,
+        "deleted": [_resource(one) for one in deleted],
+        "kept": [_resource(one) for one in left],
+        "store": endpoint.model_data_url,
+    }
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/teardown/undo", id="endpoints_undo_teardown",
+    scope=Scope.OPERATE, permission=MAY_TEAR_DOWN, doing=_TEARING_DOWN,
+    response={202: EndpointOut}, etag=True,
+)  # fmt: skip
+def undo_teardown(request: HttpRequest, name: str) -> Any:
+    """Undo a teardown that has not begun: `teardown_at` says when it begins at the earliest.
+
+    Nothing was deleted then, and it goes on as before. One that has begun is 409 `conflict`.
+    """
+    _act(request, name, services.undo_teardown)
     return Status(202, _tagged(request, _endpoint(name)))
 
 
@@ -1026,16 +1091,20 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
         "expires_at": endpoint.expires_at,
         "idle_hours": endpoint.idle_hours,
         "idle_ends_at": endpoint.idle_ends_at,
+        "teardown_at": endpoint.teardown_at if endpoint.may_be_undone else None,
+        "keep_config": endpoint.keep_config,
+        "keep_model": endpoint.keep_model,
         "idle_problem": str(endpoint.idle_problem_said) if endpoint.idle_unknown else None,
         "created_at": endpoint.created_at,
         "created_by": endpoint.created_by.get_username() if endpoint.created_by else None,
         "checked_at": endpoint.checked_at,
         "gone_at": endpoint.gone_at,
-        "resources": [
-            {"kind": one.kind, "name": one.name, "arn": one.arn, "state": one.state}
-            for one in endpoint.resources.all()
-        ],
+        "resources": [_resource(one) for one in endpoint.resources.all()],
     }
+
+
+def _resource(one: Resource) -> dict[str, Any]:
+    return {"kind": one.kind, "name": one.name, "arn": one.arn, "state": one.state}
 
 
 def _options(chosen: DeploymentOptions) -> dict[str, Any]:

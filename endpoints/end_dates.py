@@ -55,8 +55,11 @@ def _refused(said: str) -> ValidationError:
 
 def preset_for(actor: User | None) -> datetime | None:
     """The end date of a new endpoint where ``actor`` gives none; None: it has none."""
-    latest = latest_for(actor)
-    return to_the_minute(latest) if latest is not None else None
+    if actor is None or actor.has_perm(MAY_TEAR_DOWN):
+        return None
+    most, preset = settings.OPERATOR_ENDPOINT_DAYS, settings.OPERATOR_DEFAULT_ENDPOINT_DAYS
+    days = min(filter(None, (most, preset)), default=0)
+    return to_the_minute(clock.now() + timedelta(days=days)) if days else None
 
 
 def to_the_minute(moment: datetime) -> datetime:

@@ -99,6 +99,12 @@ TEMPLATES: Final = {
         "Nobody has called the endpoint %(name)s since %(since)s, for %(hours)s hours and more."
     ),
     "endpoint.teardown_requested": _("Requested to tear down the endpoint %(name)s."),
+    "endpoint.teardown_keeps": _(
+        "The teardown of the endpoint %(name)s leaves in the AWS account: %(kept)s."
+    ),
+    "endpoint.teardown_undone": _("Undid the teardown of the endpoint %(name)s, before it began."),
+    "endpoint.model.left": _("The SageMaker model %(name)s was left, as it was asked for."),
+    "endpoint.config.left": _("The configuration %(name)s was left, as it was asked for."),
     "endpoint.gone": _("%(name)s is torn down. The archives are kept in %(store)s."),
     "demo.seeded": _("Set up the demo: its models and one endpoint."),
     # A resource changed its state: endpoint.KIND.STATE, with the values of both enumerations.
@@ -332,6 +338,7 @@ CHANGES: Final = frozenset(
         "endpoint.drift_accepted_why",
         "endpoint.endpoint.out_of_service",
         "endpoint.teardown_requested",
+        "endpoint.teardown_undone",
     }
 )
 

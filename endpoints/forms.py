@@ -417,7 +417,8 @@ class NewEndpointForm(_WithVariants, OptionsForm):
         )
         asked = {name: self.cleaned_data[name] for name in names} | {"options": self.options}
         # An empty field is meant so: what is preset stands in it.
-        return asked | {"idle_hours": self.cleaned_data["idle_hours"] or idle_limits.NONE}
+        idle_hours = self.cleaned_data["idle_hours"] or idle_limits.NONE
+        return asked | {"idle_hours": idle_hours, "never_ends": asked["expires_at"] is None}
 
 
 class ChangeForm(NewEndpointForm):
@@ -638,7 +639,23 @@ class ScalingForm(forms.Form):
         )
 
 
-class TeardownOfManyForm(forms.Form):
+class _WhatStays(forms.Form):
+    """What a teardown leaves in the AWS account."""
+
+    keep_config = forms.BooleanField(
+        label=_("Keep the configuration"),
+        required=False,
+        help_text=_("And the SageMaker model, which it needs. Neither costs anything."),
+    )
+    keep_model = forms.BooleanField(label=_("Keep the SageMaker model"), required=False)
+
+    @property
+    def kept(self) -> dict[str, bool]:
+        """What a valid form says, as the services take it."""
+        return {name: self.cleaned_data[name] for name in ("keep_config", "keep_model")}
+
+
+class TeardownOfManyForm(_WhatStays):
     """The names of the chosen endpoints, typed again."""
 
     typed_names = forms.CharField(
@@ -678,6 +695,7 @@ class OrphansForm(TeardownOfManyForm):
         self.fields["typed_names"].label = _("Names of what is to be deleted")
         # What others made may have spaces in its name.
         self._names = set(" ".join(self._names).replace(",", " ").split())
+        del self.fields["keep_config"], self.fields["keep_model"]
 
 
 class AlarmForm(forms.Form):
@@ -729,8 +747,8 @@ class AlarmForm(forms.Form):
         return told
 
 
-class TeardownForm(forms.Form):
-    """The name, typed again."""
+class TeardownForm(_WhatStays):
+    """The name, typed again, and what is to stay."""
 
     typed_name = forms.CharField(
         label=_("Name of the endpoint"),

@@ -27,8 +27,8 @@ def preset_for(actor: User | None) -> int | None:
     """The idle hours of a new endpoint where ``actor`` gives none; None: it has no such limit."""
     if actor is None or actor.has_perm(MAY_TEAR_DOWN):
         return None
-    preset: int = settings.OPERATOR_DEFAULT_IDLE_HOURS
-    return preset or most_for(actor)
+    hours = (settings.OPERATOR_IDLE_HOURS, settings.OPERATOR_DEFAULT_IDLE_HOURS)
+    return min(filter(None, hours), default=None)
 
 
 def checked(hours: int | None, *, actor: User | None) -> int | None:

@@ -413,6 +413,19 @@ class Endpoint(OldStatus, Leased):
         null=True, blank=True, help_text="Why the metrics are not known (core/sentences.py)."
     )
 
+    teardown_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the teardown that was requested begins, at the earliest; until it begins "
+        "it can be undone. None: it began, or none was requested.",
+    )
+    keep_config = models.BooleanField(
+        default=False, db_default=False, help_text="The teardown leaves its configuration."
+    )
+    keep_model = models.BooleanField(
+        default=False, db_default=False, help_text="The teardown leaves its SageMaker model."
+    )
+
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -662,7 +675,23 @@ class Endpoint(OldStatus, Leased):
     @property
     def to_delete(self) -> list["Resource"]:
         """What a teardown deletes, in its order, as last seen."""
-        return [resource for resource in self.resources.all().by_deletion() if resource.exists]
+        return self.to_be_torn_down(keep_config=self.keep_config, keep_model=self.keep_model)[0]
+
+    def to_be_torn_down(
+        self, *, keep_config: bool, keep_model: bool
+    ) -> "tuple[list[Resource], list[Resource]]":
+        """What a teardown deletes, in its order, and what it leaves as it was asked to.
+
+        Its configuration and its model are those that are wanted now. The configuration needs the
+        model, so that both stay.
+        """
+        names = {
+            Resource.Kind.CONFIG: self.config_name if keep_config else "",
+            Resource.Kind.MODEL: self.model_name if keep_config or keep_model else "",
+        }
+        there = [one for one in self.resources.all().by_deletion() if one.exists]
+        left = [one for one in there if names.get(Resource.Kind(one.kind)) == one.name]
+        return [one for one in there if one not in left], left
 
     @property
     def normal(self) -> bool:
@@ -696,6 +725,16 @@ class Endpoint(OldStatus, Leased):
     def tearing_down(self) -> bool:
         """Whether a teardown was requested and is not complete."""
         return self.gone_at is None and self.wanted == self.Wanted.ABSENT
+
+    @property
+    def may_be_undone(self) -> bool:
+        """Whether its teardown was requested, and has not begun."""
+        return self.tearing_down and self.teardown_at is not None
+
+    @property
+    def kept_as_asked(self) -> bool:
+        """Whether somebody asked to leave its configuration or its model in the AWS account."""
+        return self.keep_config or self.keep_model
 
     @property
     def serving(self) -> bool:

@@ -63,6 +63,7 @@ def create_endpoint(
     instance_count: int = 1,
     variants: Variants = (),
     expires_at: datetime | None = None,
+    never_ends: bool = False,
     idle_hours: int | None = None,
     image: str = "",
     options: DeploymentOptions = PRESET,
@@ -74,9 +75,10 @@ def create_endpoint(
 
     It serves the portal's store with the image and the role of the settings; without a type, on
     the first of INSTANCE_TYPES. With ``variants`` type and number are those of each of them. At
-    ``expires_at`` its teardown is requested (expiry.py), and after ``idle_hours`` without a call
-    (idling.py); None: what is preset for ``actor``, 0: never. ``owner`` is the name of the user who
-    answers for it; empty: ``actor``. ``image`` is another than that of the settings (images.py).
+    ``expires_at`` its teardown is requested (expiry.py); None: at what is preset for ``actor``, or
+    with ``never_ends`` at no time. So it is after ``idle_hours`` without a call (idling.py); None:
+    what is preset, 0: never. ``owner`` is the name of the user who answers for it; empty:
+    ``actor``. ``image`` is another than that of the settings (images.py).
 
     Raises ValidationError, by field, for what the user can put right (its code is CONFLICT where
     the name is taken), and of no field for a setting of the portal that is wrong; an AwsError where
@@ -89,6 +91,7 @@ def create_endpoint(
         instance_count=instance_count,
         variants=variants,
         expires_at=expires_at,
+        never_ends=never_ends,
         idle_hours=idle_hours,
         image=image,
         options=options,
@@ -127,6 +130,7 @@ def new_endpoint(
     instance_count: int = 1,
     variants: Variants = (),
     expires_at: datetime | None = None,
+    never_ends: bool = False,
     idle_hours: int | None = None,
     image: str = "",
     options: DeploymentOptions = PRESET,
@@ -155,7 +159,9 @@ def new_endpoint(
         image=image or settings.CONTAINER_IMAGE,
         role_arn=settings.EXECUTION_ROLE_ARN,
         **_columns(variants),
-        expires_at=end_dates.checked(expires_at or end_dates.preset_for(actor), actor=actor),
+        expires_at=end_dates.checked(
+            None if never_ends else expires_at or end_dates.preset_for(actor), actor=actor
+        ),
         idle_hours=idle_limits.checked(
             idle_limits.preset_for(actor) if idle_hours is None else idle_hours, actor=actor
         ),
@@ -687,11 +693,17 @@ def request_teardown(
     typed_name: str,
     actor: User | None,
     require: Callable[[Endpoint], None] | None = None,
+    keep_config: bool = False,
+    keep_model: bool = False,
 ) -> Endpoint:
     """Record that the endpoint is to be torn down; the reconciler deletes it.
 
     ``typed_name`` must be the endpoint's name, else ValidationError. ``require`` is called with
-    the locked row before anything is changed, and may raise. Idempotent. The artifacts in S3 stay.
+    the locked row before anything is changed, and may raise. Idempotent. The artifacts in S3 stay;
+    so does its SageMaker model with ``keep_model``, and with ``keep_config`` its configuration and
+    the model that this needs. Where ``actor`` asks for it, it begins TEARDOWN_UNDO_S later
+    (`undo_teardown`). Where it is being torn down already, and keeps something else, that is a
+    ValidationError with the code CONFLICT.
     """
     if typed_name.strip() != endpoint.name:
         said = _("Type the name of the endpoint, %(name)s, to tear it down.")
@@ -699,14 +711,27 @@ def request_teardown(
     row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
     if require is not None:
         require(row)
+    keep_model = keep_model or keep_config
     if row.gone_at is not None or row.wanted == Endpoint.Wanted.ABSENT:
+        if (keep_config, keep_model) not in ((False, False), (row.keep_config, row.keep_model)):
+            said = _(
+                "The endpoint %(name)s is torn down, or is being torn down, and was not asked to "
+                "keep this. Nothing was changed."
+            )
+            raise ValidationError(said % {"name": row.name}, code=CONFLICT)
         return row
+    now = clock.now()
     row.wanted = Endpoint.Wanted.ABSENT
-    row.attempts, row.check_after = 0, clock.now()
+    row.keep_config, row.keep_model = keep_config, keep_model
+    row.teardown_at = now
+    if actor is not None:  # what the portal does by itself was told of before
+        row.teardown_at += timedelta(seconds=settings.TEARDOWN_UNDO_S)
+    row.attempts, row.check_after = 0, row.teardown_at
     starts = phrase("The teardown starts in a few seconds.").named("endpoint.teardown_starts")
     row.say(failure=None, hint=starts)
     told = ("failure", "failure_code", "hint", "hint_code")
-    row.save(update_fields=["wanted", "attempts", "check_after", *told])
+    keeps = ("keep_config", "keep_model", "teardown_at")
+    row.save(update_fields=["wanted", "attempts", "check_after", *keeps, *told])
     record(
         action="endpoint.teardown_requested",
         subject=row,
@@ -714,15 +739,91 @@ def request_teardown(
         level=Event.Level.WARNING,
         parameters={"name": row.name},
     )
+    _deleted, left = row.to_be_torn_down(keep_config=keep_config, keep_model=keep_model)
+    if left:
+        facts: dict[str, Scalar] = {"name": row.name, "kept": _names(left)}
+        record(action="endpoint.teardown_keeps", subject=row, actor=actor, parameters=facts)
+    if row.teardown_at <= now:
+        enqueue_on_commit(ADVANCE, row.pk)
+    return row
+
+
+def _names(resources: Sequence[Resource]) -> str:
+    """Kinds and names, as an event keeps them."""
+    return ", ".join(f"{one.kind} {one.name}" for one in resources)
+
+
+@transaction.atomic
+def undo_teardown(
+    *,
+    endpoint: Endpoint,
+    actor: User | None,
+    require: Callable[[Endpoint], None] | None = None,
+) -> Endpoint:
+    """Want an endpoint again whose teardown was requested, and has not begun. Idempotent.
+
+    The reconciler takes `teardown_at` away in the UPDATE that renews its lease before the first
+    deleting call, so that one of both UPDATEs finds the row as it must be. An end date that is over
+    is removed, and idle hours are counted anew. ``require`` is called with the locked row, and may
+    raise. Raises ValidationError, as a conflict, where the teardown has begun.
+    """
+    row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+    if require is not None:
+        require(row)
+    if row.gone_at is None and not row.tearing_down:
+        return row
+    now = clock.now()
+    over = row.expires_at is not None and row.expires_at <= now
+    back = phrase("The endpoint goes on as before.").named("endpoint.teardown_undone")
+    row.say(failure=None, hint=back)
+    undone = Endpoint.objects.filter(
+        pk=row.pk, gone_at=None, wanted=Endpoint.Wanted.ABSENT, teardown_at__isnull=False
+    ).update(
+        wanted=Endpoint.Wanted.PRESENT,
+        teardown_at=None,
+        keep_config=False,
+        keep_model=False,
+        expires_at=None if over else row.expires_at,
+        end_told=Endpoint.EndTold.NOTHING if over else row.end_told,
+        idle_from=None,
+        idle_ends_at=None,
+        idle_told=Endpoint.EndTold.NOTHING,
+        attempts=0,
+        check_after=now,
+        **{name: getattr(row, name) for name in ("failure", "failure_code", "hint", "hint_code")},
+    )
+    if not undone:
+        said = _(
+            "The teardown of the endpoint %(name)s has begun, so it cannot be undone. Create it "
+            "again when it is gone."
+        )
+        raise ValidationError(said % {"name": row.name}, code=CONFLICT)
+    facts: dict[str, Scalar] = {"name": row.name}
+    record(action="endpoint.teardown_undone", subject=row, actor=actor, parameters=facts)
+    if over:
+        record(action="endpoint.end_removed", subject=row, actor=actor, parameters=facts)
     enqueue_on_commit(ADVANCE, row.pk)
+    row.refresh_from_db()
     return row
 
 
 @transaction.atomic
-def request_teardowns(*, endpoints: Sequence[Endpoint], actor: User | None) -> None:
+def request_teardowns(
+    *,
+    endpoints: Sequence[Endpoint],
+    actor: User | None,
+    keep_config: bool = False,
+    keep_model: bool = False,
+) -> None:
     """Request the teardown of several endpoints, whose names were typed: of all, or of none."""
     for endpoint in sorted(endpoints, key=lambda one: one.pk):  # one order of locks
-        request_teardown(endpoint=endpoint, typed_name=endpoint.name, actor=actor)
+        request_teardown(
+            endpoint=endpoint,
+            typed_name=endpoint.name,
+            actor=actor,
+            keep_config=keep_config,
+            keep_model=keep_model,
+        )
 
 
 def check_now(*, endpoint: Endpoint) -> None:

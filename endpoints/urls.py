@@ -47,4 +47,5 @@ urlpatterns = [
     path("<int:pk>/live/", views.endpoint_live, name="live"),
     path("<int:pk>/check/", views.check, name="check"),
     path("<int:pk>/teardown/", views.teardown, name="teardown"),
+    path("<int:pk>/teardown/undo/", views.undo_teardown, name="undo-teardown"),
 ]

@@ -17,7 +17,7 @@ from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
-from core import errors
+from core import clock, errors, ui
 from core.permissions import actor, require_permission
 from core.ui import Tab
 from endpoints import (
@@ -727,20 +727,49 @@ def teardown(request: HttpRequest, pk: int) -> HttpResponse:
     if endpoint.gone_at is not None or endpoint.wanted == Endpoint.Wanted.ABSENT:
         return redirect(endpoint)
     services.look_if_old(endpoint=endpoint)
-    form = TeardownForm(request.POST if request.method == "POST" else None)
+    planned = {name: name in request.POST for name in ("keep_config", "keep_model")}
+    if request.method == "POST" and _PLAN not in request.POST:
+        form = TeardownForm(request.POST)
+    else:
+        typed = {"typed_name": request.POST.get("typed_name", "")}
+        form = TeardownForm(initial={**typed, **planned})
     if form.is_valid():
+        name = form.cleaned_data["typed_name"]
         try:
-            services.request_teardown(endpoint=endpoint, actor=actor(request), **form.cleaned_data)
+            row = services.request_teardown(
+                endpoint=endpoint,
+                typed_name=name,
+                actor=actor(request),
+                keep_config=form.cleaned_data["keep_config"],
+                keep_model=form.cleaned_data["keep_model"],
+            )
         except ValidationError as error:
             form.add_error(None, error)
         else:
+            _offer_undo(request, row)
             return redirect(endpoint)
+    deleted, left = endpoint.to_be_torn_down(**planned)
     context = {
         "form": form,
         "endpoint": endpoint,
-        "resources": endpoint.resources.all().by_deletion(),
+        "deleted": deleted,
+        "left": left,
     }
     return render(request, "endpoints/teardown.html", context, status=400 if form.errors else 200)
+
+
+def _offer_undo(request: HttpRequest, row: Endpoint) -> None:
+    if row.may_be_undone and row.teardown_at is not None and row.teardown_at > clock.now():
+        said = _("The teardown of %(name)s begins in a few seconds.") % {"name": row.name}
+        ui.undo(request, said, reverse("endpoints:undo-teardown", args=[row.pk]))
+
+
+@require_POST
+@_may_tear_down
+def undo_teardown(request: HttpRequest, pk: int) -> HttpResponse:
+    """Want an endpoint again whose teardown has not begun."""
+    said = _("The teardown is undone. The endpoint goes on as before.")
+    return _act(request, pk, services.undo_teardown, said)
 
 
 #: So many are torn down at once: their names are typed.
@@ -764,7 +793,7 @@ def teardown_of_many(request: HttpRequest) -> HttpResponse:
         return redirect("endpoints:list")
     form = TeardownOfManyForm(given if "typed_names" in given else None, endpoints=endpoints)
     if request.method == "POST" and form.is_valid():
-        services.request_teardowns(endpoints=endpoints, actor=actor(request))
+        services.request_teardowns(endpoints=endpoints, actor=actor(request), **form.kept)
         return redirect("endpoints:list")
     context = {
         "form": form,

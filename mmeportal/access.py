@@ -183,6 +183,7 @@ ACCESS: dict[str, Access] = {
     "endpoints:live": Access(VIEWER),
     "endpoints:check": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:teardown": Access(ADMIN, post=(400,)),
+    "endpoints:undo-teardown": Access(ADMIN, get=(), post=(302,)),
     "capacity:planner": Access(VIEWER),
     "capacity:warm": Access(VIEWER, post=(400,)),
     "capacity:keep-warm": Access(OPERATOR, get=(), post=(400,)),

@@ -395,8 +395,11 @@ MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
 PRICE_LIST = env_str("PRICE_LIST", "")
 INSTANCE_MEMORY_PERCENT = env_int("INSTANCE_MEMORY_PERCENT", 100, least=1, most=100)
 OPERATOR_ENDPOINT_DAYS = env_int("OPERATOR_ENDPOINT_DAYS", 0, most=3650)
+OPERATOR_DEFAULT_ENDPOINT_DAYS = env_int("OPERATOR_DEFAULT_ENDPOINT_DAYS", 0, most=3650)
 OPERATOR_IDLE_HOURS = env_int("OPERATOR_IDLE_HOURS", 0, most=8760)
 OPERATOR_DEFAULT_IDLE_HOURS = env_int("OPERATOR_DEFAULT_IDLE_HOURS", 0, most=8760)
+# So long a teardown that somebody asked for can be undone: as long as the message with its button.
+TEARDOWN_UNDO_S = env_int("TEARDOWN_UNDO_S", 10, most=300)
 
 # --- invocations ---------------------------------------------------------------------
 # SageMaker loads a model for up to 360 s while it answers ModelNotReadyException

@@ -263,8 +263,12 @@ def _delete_all(run: Run) -> None:
     uses too stays, the portal's own as well, and so does a model that another endpoint serves.
 
     A deletion is asked for once even where the read found nothing: the read may lag behind a
-    create of a moment ago, and a delete that finds nothing does no harm.
+    create of a moment ago, and a delete that finds nothing does no harm. What is to be left is not
+    asked for.
     """
+    if run.undo_left > timedelta(0):
+        run.check_in, run.hint = run.undo_left, _CAN_BE_UNDONE
+        return
     configs = (*run.outside_configs, *run.earlier_configs, CONFIG)
     if run.endpoint.scales:
         # Whoever deletes what is scaled needs the right to end that, too; the portal ends it.
@@ -290,6 +294,14 @@ def _delete_all(run: Run) -> None:
         # What others made under this name is theirs: the portal deletes it where it has seen it.
         if found is None and (asked or kind in run.outside_models):
             run.note(kind, Resource.State.GONE)
+            continue
+        if run.to_be_left(kind):
+            if found:
+                run.leave(kind)
+            elif run.may_be_unseen(kind):
+                return
+            else:
+                run.note(kind, Resource.State.GONE)
             continue
         if found and (needed := run.used_elsewhere(kind, found)):
             run.keep(kind, needed)
@@ -360,6 +372,9 @@ _ALARM_STAYS = phrase(
     "Nothing else is left of the endpoint. The portal tries to delete its alarms again each minute."
 ).named("endpoint.alarm_stays")
 _STOPPING = phrase("SageMaker is stopping the instances.").named("endpoint.stopping")
+_CAN_BE_UNDONE = phrase("The teardown starts in a few seconds. Until then it can be undone.").named(
+    "endpoint.teardown_can_be_undone"
+)
 _STAYS = phrase("What exists stays as it is. The portal retries every five minutes.").named(
     "endpoint.retried"
 )

@@ -578,14 +578,32 @@ class Run:
         """Renew the lease before a changing call.
 
         Raises LeaseLost where another worker acts on the endpoint by now, or where its user wants
-        something else.
+        something else. A teardown has begun then, in the same UPDATE, and cannot be undone.
         """
         same = Endpoint.objects.filter(
             wanted=self.endpoint.wanted,
             revision=self.revision,
             to_pause=self.endpoint.to_pause,
         )
-        same.renew(self.endpoint, lease=LEASE)
+        begun = {"teardown_at": None} if self.endpoint.wanted == Endpoint.Wanted.ABSENT else {}
+        same.renew(self.endpoint, lease=LEASE, **begun)
+
+    @property
+    def undo_left(self) -> timedelta:
+        """How much longer a teardown that somebody requested waits, so that it can be undone."""
+        begins_at = self.endpoint.teardown_at
+        return begins_at - clock.now() if begins_at is not None else timedelta(0)
+
+    def to_be_left(self, kind: ResourceKind) -> bool:
+        """Whether somebody asked the teardown to leave it."""
+        if kind is CONFIG:
+            return self.endpoint.keep_config
+        return kind is MODEL and (self.endpoint.keep_model or self.endpoint.keep_config)
+
+    def leave(self, kind: ResourceKind) -> None:
+        """Leave it as somebody asked for; it counts as done."""
+        facts: dict[str, codes.Scalar] = {"name": self.resources[kind.key].name}
+        self.keep(kind, NewEvent(f"endpoint.{kind.kind}.left", facts))
 
     def keep(self, kind: ResourceKind, because: NewEvent | None = None) -> None:
         """Leave it alone; it counts as done. ``because``: the event, where it is not that of what

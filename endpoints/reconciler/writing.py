@@ -72,16 +72,17 @@ def write(run: Run) -> None:
     if same_again:
         written.append("made_again")
         row.made_again = seen.made_again
-    if run.gone:
+    gone = run.gone and row.wanted == seen.wanted  # its teardown may have been undone
+    if gone:
         row.state, row.sagemaker_status, row.gone_at = Endpoint.State.GONE, "", now
         row.say(failure=None, hint=None)
-        gone = {"name": row.name, "store": row.model_data_url}
-        events.append(NewEvent("endpoint.gone", gone, Event.Level.SUCCESS))
+        facts = {"name": row.name, "store": row.model_data_url}
+        events.append(NewEvent("endpoint.gone", facts, Event.Level.SUCCESS))
     Endpoint.objects.release(row, **{name: getattr(row, name) for name in written})
     instance_runs.note(row, set() if run.gone else instance_runs.parts_of(seen), at=now)
     for event in events:
         record(action=event.code, subject=row, parameters=event.parameters, level=event.level)
-    if not run.gone and row.check_after <= now:
+    if not gone and row.check_after <= now:
         enqueue_on_commit("endpoints.tasks.advance", row.pk)
 
 

@@ -193,6 +193,34 @@ def test_operators_have_a_limit_where_it_is_set(
     assert _set(made, NOW + 30 * DAY, admin).expires_at == NOW + 30 * DAY
 
 
+def test_operators_have_a_default_apart_from_their_limit(
+    serving: Endpoint, time: Clock, user_in: Callable[[str], User], settings: Any, client: Client
+) -> None:
+    settings.OPERATOR_DEFAULT_ENDPOINT_DAYS = 2
+    operator, admin = user_in("operator"), user_in("admin")
+    create = services.create_endpoint
+    assert create(name="a", actor=operator).expires_at == NOW + 2 * DAY
+    assert create(name="b", never_ends=True, actor=operator).expires_at is None
+    assert create(name="c", actor=admin).expires_at is None
+    api = Api(operator)
+    assert api.ask("POST", PATH, {"name": "d"})[1]["expires_at"] == "2026-12-03T12:00:00Z"
+    assert api.ask("POST", PATH, {"name": "e", "expires_at": None})[1]["expires_at"] is None
+    client.force_login(operator)
+    assert "2026-12-03T" in client.get("/endpoints/new/").content.decode()
+    form = {"name": "f", "instance_type": "ml.m5.large", "instance_count": "1", "expires_at": ""}
+    assert client.post("/endpoints/new/", form).status_code == 302
+    assert Endpoint.objects.get(name="f").expires_at is None
+    settings.OPERATOR_ENDPOINT_DAYS = 7
+    assert create(name="g", actor=operator).expires_at == NOW + 2 * DAY
+    assert create(name="h", expires_at=NOW + 6 * DAY, actor=operator).expires_at == NOW + 6 * DAY
+    status, problem = api.ask("POST", PATH, {"name": "i", "expires_at": None})
+    assert (status, [*problem["errors"]]) == (422, ["expires_at"])
+    answer = client.post("/endpoints/new/", form | {"name": "i"})
+    assert (answer.status_code, "at most 7 days" in answer.content.decode()) == (400, True)
+    settings.OPERATOR_DEFAULT_ENDPOINT_DAYS = 30  # no default is above the limit
+    assert create(name="j", actor=operator).expires_at == NOW + 7 * DAY
+
+
 def test_who_may_tear_down_nothing_may_not_by_an_end_date(
     serving: Endpoint, time: Clock, user_in: Callable[[str], User]
 ) -> None:

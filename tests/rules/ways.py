@@ -208,6 +208,12 @@ WAYS: dict[str, Ways] = {
     "cost_get": Ways("cost", "endpoints:cost", "endpoints.md#What a month cost"),
     "budgets_put": Ways("cost budget", "endpoints:budget", "endpoints.md#Budgets"),
     "budgets_delete": Ways("cost budget", "endpoints:budget", "endpoints.md#Budgets"),
+    "endpoints_preview_teardown": Ways(
+        "teardown", "endpoints:teardown", "endpoints.md#Tear it down"
+    ),
+    "endpoints_undo_teardown": Ways(
+        "teardown", "endpoints:undo-teardown", "endpoints.md#Tear it down"
+    ),
     "orphans_list": Ways("orphans", "endpoints:orphans", "endpoints.md#Orphans"),
     "orphans_get": Ways("orphans", "endpoints:orphans", "endpoints.md#Orphans"),
     "orphans_delete": Ways("orphans", "endpoints:delete-orphans", "endpoints.md#Orphans"),

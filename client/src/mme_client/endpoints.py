@@ -15,6 +15,7 @@ from mme_client.records import (
     LogLine,
     Metrics,
     Revision,
+    TeardownPlan,
     Thrash,
     Warming,
     Warmth,
@@ -65,6 +66,7 @@ class Endpoints(Noun):
         instance_count: int | None = None,
         variants: Sequence[Mapping[str, Any]] | None = None,
         expires_at: datetime | None = None,
+        never_ends: bool = False,
         idle_hours: int | None = None,
         preset: str = "",
         image: str = "",
@@ -77,10 +79,10 @@ class Endpoints(Noun):
         ``variants``: two at most, each with ``name``, ``instance_type``, ``instance_count`` and
         ``weight``; in place of a type and a number of instances.
         ``expires_at``: when the portal requests its teardown; without a zone it is local time.
-        None: never, or what the portal presets. ``idle_hours``: it does so after so many hours
-        without a call; 0: never, None: what the portal presets. ``preset``: ``try`` or
-        ``production`` fills what is left out. ``options``: what else to set, by the names of
-        ``Options``.
+        None: what the portal presets; ``never_ends``: it has no end date all the same.
+        ``idle_hours``: it ends after so many hours without a call; 0: never, None: what the portal
+        presets. ``preset``: ``try`` or ``production`` fills what is left out. ``options``: what
+        else to set, by the names of ``Options``.
         """
         given = _given(
             instance_type=instance_type,
@@ -94,7 +96,7 @@ class Endpoints(Noun):
             owner=owner,
             reason=reason,
         )
-        document = {"name": name, **given}
+        document = {"name": name, **given, **({"expires_at": None} if never_ends else {})}
         answer = self._transport.call("POST", "/endpoints", document=document)
         return Endpoint.of(answer.document(), self._portal)
 
@@ -106,6 +108,7 @@ class Endpoints(Noun):
         instance_count: int | None = None,
         variants: Sequence[Mapping[str, Any]] | None = None,
         expires_at: datetime | None = None,
+        never_ends: bool = False,
         idle_hours: int | None = None,
         preset: str = "",
         image: str = "",
@@ -130,7 +133,7 @@ class Endpoints(Noun):
             options=dict(options or {}),
             owner=owner,
         )
-        document = {"name": name, **given}
+        document = {"name": name, **given, **({"expires_at": None} if never_ends else {})}
         answer = self._transport.call("POST", "/endpoints/plan", document=document)
         return EndpointPlan.of(answer.document(), self._portal)
 
@@ -538,10 +541,37 @@ class Endpoints(Noun):
         answer = self._transport.call("POST", f"/endpoints/{part(name)}/check")
         return Endpoint.of(answer.document(), self._portal)
 
-    def teardown(self, name: str) -> Endpoint:
-        """Ask for the teardown; ``.wait()`` of what this gives waits until it is gone."""
+    def teardown(
+        self, name: str, *, keep_config: bool = False, keep_model: bool = False
+    ) -> Endpoint:
+        """Ask for the teardown; ``.wait()`` of what this gives waits until it is gone.
+
+        ``keep_config``: its configuration stays in the AWS account, and the model that this needs.
+        ``keep_model``: its SageMaker model stays. What stays is among the orphans then.
+        """
+        document: dict[str, Any] = {"name": name}
+        document |= {"keep_config": True} if keep_config else {}
+        document |= {"keep_model": True} if keep_model else {}
         path = f"/endpoints/{part(name)}/teardown"
-        answer = self._transport.call("POST", path, document={"name": name})
+        answer = self._transport.call("POST", path, document=document)
+        return Endpoint.of(answer.document(), self._portal)
+
+    def preview_teardown(
+        self, name: str, *, keep_config: bool = False, keep_model: bool = False
+    ) -> TeardownPlan:
+        """What ``teardown`` would delete, in its order, and what would stay; deletes nothing.
+
+        >>> [one.kind for one in portal.endpoints.preview_teardown("demo", keep_model=True).kept]
+        ['model']
+        """
+        document = {"keep_config": keep_config, "keep_model": keep_model}
+        path = f"/endpoints/{part(name)}/teardown/plan"
+        answer = self._transport.call("POST", path, document=document)
+        return TeardownPlan.of(answer.document(), self._portal)
+
+    def undo_teardown(self, name: str) -> Endpoint:
+        """Undo a teardown that has not begun (``teardown_at``); else refused: ``conflict``."""
+        answer = self._transport.call("POST", f"/endpoints/{part(name)}/teardown/undo")
         return Endpoint.of(answer.document(), self._portal)
 
     def wait(

@@ -943,6 +943,9 @@ class Endpoint(Record):
     idle_hours: int | None
     idle_ends_at: datetime | None
     idle_problem: str | None
+    teardown_at: datetime | None
+    keep_config: bool
+    keep_model: bool
     created_at: datetime
     created_by: str | None
     checked_at: datetime | None
@@ -1111,6 +1114,16 @@ class EndpointPlan(Record):
     cost_up_to: Cost | None
     estimate: str
     meanwhile: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeardownPlan(Record):
+    """What a teardown deletes, in its order, and what of its resources it leaves in the account."""
+
+    endpoint: str
+    deleted: list[Resource]
+    kept: list[Resource]
+    store: str
 
 
 # --- calls ---------------------------------------------------------------------------------

@@ -1612,11 +1612,26 @@ def endpoint_revisions(
     _("Tear endpoints down; the archives stay."),
     "mme teardown demo --yes --wait",
     "mme teardown demo other",
+    "mme teardown demo --keep-model --plan",
+    "mme teardown demo --undo",
 )
 def teardown(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME...", help=_("The names of the endpoints."))
     ],
+    keep_config: Annotated[
+        bool,
+        typer.Option("--keep-config", help=_("Its configuration stays, and the model it needs.")),
+    ] = False,
+    keep_model: Annotated[
+        bool, typer.Option("--keep-model", help=_("Its SageMaker model stays."))
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help=_("Show what is deleted and what stays; do nothing."))
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help=_("Undo a teardown that has not begun."))
+    ] = False,
     yes: Yes = False,
     wait: UntilGone = False,
     json: Json = False,
@@ -1625,7 +1640,10 @@ def teardown(
 ) -> None:
     from mme_client.cli import serving
 
-    serving.teardown(names, yes=yes, wait=wait, json=json, quiet=quiet, timeout=timeout)
+    serving.teardown(
+        names, keep_config=keep_config, keep_model=keep_model, plan=plan, undo=undo, yes=yes,
+        wait=wait, json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
 
 
 @_command(

@@ -330,6 +330,15 @@ MESSAGES: dict[str, str] = {
     "The portal tears it down after so many hours without a call; 0: never.": (
         "이 시간 동안 호출이 없으면 포털이 엔드포인트를 삭제합니다. 0이면 삭제하지 않습니다."
     ),
+    "Give --undo alone.": "--undo만 단독으로 지정하세요.",
+    "is deleted": "삭제",
+    "The archives in {store} stay.": "{store}의 아카이브는 유지됩니다.",
+    "Its configuration stays, and the model it needs.": ("구성과 구성에 필요한 모델을 남깁니다."),
+    "Its SageMaker model stays.": "SageMaker 모델을 남깁니다.",
+    "Show what is deleted and what stays; do nothing.": (
+        "삭제할 것과 남길 것을 보여 주기만 합니다."
+    ),
+    "Undo a teardown that has not begun.": "아직 시작하지 않은 삭제를 취소합니다.",
     "Not the end date: it may be idle a day longer.": (
         "종료일이 아니라 유휴 상태로 둘 수 있는 시간을 하루 늘립니다."
     ),

@@ -14,7 +14,11 @@ from mme_client.errors import ProblemError
 
 if TYPE_CHECKING:
     from mme_client.portal import Portal
-    from mme_client.records import Endpoint, Event, Revision
+    from mme_client.records import Endpoint, Event, Revision, TeardownPlan
+
+
+#: What says that a new endpoint has no end date, though the portal presets one.
+NEVER = "never"
 
 
 def deploy(
@@ -39,7 +43,8 @@ def deploy(
     """Ask for an endpoint; with ``wait``, until it serves; or show its plan."""
     planning.check(plan=plan, wait=wait)
     rows = weighing.variants(variants)
-    expires_at = moment(expires) if expires is not None else None
+    never = expires == NEVER
+    expires_at = moment(expires) if expires is not None and not never else None
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if plan:
             planned = portal.endpoints.preview(
@@ -48,6 +53,7 @@ def deploy(
                 instance_count=instance_count,
                 variants=rows,
                 expires_at=expires_at,
+                never_ends=never,
                 idle_hours=idle,
                 preset=preset,
                 image=image,
@@ -62,6 +68,7 @@ def deploy(
             instance_count=instance_count,
             variants=rows,
             expires_at=expires_at,
+            never_ends=never,
             idle_hours=idle,
             preset=preset,
             image=image,
@@ -281,18 +288,45 @@ def _outcome(state: str) -> str:
 
 
 def teardown(
-    names: list[str], *, yes: bool, wait: bool, json: bool, quiet: bool, timeout: float | None
+    names: list[str],
+    *,
+    keep_config: bool,
+    keep_model: bool,
+    plan: bool,
+    undo: bool,
+    yes: bool,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
 ) -> None:
-    """Tear endpoints down, after each name was typed; with ``wait``, until they are gone."""
-    if not yes:
+    """Tear endpoints down, after each name was typed; with ``wait``, until they are gone.
+
+    Or show what that deletes and keeps, or undo it where it has not begun.
+    """
+    planning.check(plan=plan, wait=wait)
+    if undo:
+        if plan or wait or keep_config or keep_model:
+            raise WrongUse(_("Give --undo alone."))
+        _undo_teardown(names, json=json, quiet=quiet, timeout=timeout)
+        return
+    if not yes and not plan:
         if not sys.stdin.isatty():
             raise WrongUse(_("Standard input is no terminal: confirm the teardown with --yes."))
         for name in names:
             _confirm(name)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            preview, kept = portal.endpoints.preview_teardown, (keep_config, keep_model)
+            plans = [preview(one, keep_config=kept[0], keep_model=kept[1]) for one in names]
+            _show_teardown(terminal, plans)
+            return
         if len(names) > 1:
             _all_there(portal, terminal, names)
-        asked = [portal.endpoints.teardown(name) for name in names]
+        asked = [
+            portal.endpoints.teardown(name, keep_config=keep_config, keep_model=keep_model)
+            for name in names
+        ]
         if wait:
             said = _("The portal goes on with the teardown. See: mme endpoints {name}")
             asked = [_waited(terminal, one, said.format(name=one.name)) for one in asked]
@@ -301,6 +335,37 @@ def teardown(
             return
         for one in asked:
             _result(terminal, one)
+
+
+def _undo_teardown(names: list[str], *, json: bool, quiet: bool, timeout: float | None) -> None:
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        undone = [portal.endpoints.undo_teardown(name) for name in names]
+        if terminal.json and len(undone) > 1:
+            terminal.document({"items": [one.document for one in undone], "next": None})
+            return
+        for one in undone:
+            _result(terminal, one)
+
+
+def _show_teardown(terminal: Terminal, plans: list[TeardownPlan]) -> None:
+    if terminal.json:
+        documents = [one.document for one in plans]
+        many = {"items": documents, "next": None}
+        terminal.document(many if len(documents) > 1 else documents[0])
+        return
+    for plan in plans:
+        if terminal.quiet:
+            for one in plan.deleted:
+                terminal.line(f"{one.kind} {one.name}")
+            continue
+        terminal.line(plan.endpoint)
+        for one in plan.deleted:
+            told = _("is deleted")
+            terminal.line(f"  {_kind(one.kind)}  {one.name}  {told}")
+        for one in plan.kept:
+            told = _("stays")
+            terminal.line(f"  {_kind(one.kind)}  {one.name}  {told}")
+        terminal.line(_("The archives in {store} stay.").format(store=plan.store))
 
 
 def _all_there(portal: Portal, terminal: Terminal, names: list[str]) -> None:
@@ -447,8 +512,13 @@ def _show(terminal: Terminal, endpoint: Endpoint) -> None:
         ]
     )
     for one in endpoint.resources:
-        kind = {"model": _("model"), "config": _("config"), "endpoint": _("endpoint")}
-        terminal.line(f"  {kind.get(one.kind, one.kind)}  {one.name}  {_state(one.state)}")
+        terminal.line(f"  {_kind(one.kind)}  {one.name}  {_state(one.state)}")
+
+
+def _kind(kind: str) -> str:
+    """A kind of resources, in the language of the locale."""
+    known = {"model": _("model"), "config": _("config"), "endpoint": _("endpoint")}
+    return known.get(kind, kind)
 
 
 def events(

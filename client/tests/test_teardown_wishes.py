@@ -1,0 +1,65 @@
+"""``--keep-config``, ``--keep-model``, ``--plan`` and ``--undo`` of ``mme teardown``."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from client.tests.conftest import Ran
+from client.tests.fake_portal import EXAMPLES, FakePortal, Says, problem
+
+Mme = Callable[..., Ran]
+API = "/api/v1/endpoints/demo"
+ENDPOINT = EXAMPLES["endpoints_update"]["202"] | {
+    "name": "demo", "state": "in_service", "settled": True, "serving": True, "failure": None,
+}  # fmt: skip
+PLAN = {
+    "endpoint": "demo",
+    "deleted": [{"kind": "endpoint", "name": "demo", "arn": "", "state": "in_service"}],
+    "kept": [{"kind": "config", "name": "demo-r1", "arn": "", "state": "created"}],
+    "store": "s3://bucket/models/",
+}
+
+
+def test_what_is_to_be_kept_is_asked_for(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(202, document=ENDPOINT | {"wanted": "absent"})]
+    ran = mme("teardown", "demo", "--keep-config", "--yes", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    assert json.loads(fake.requests[0].body) == {"name": "demo", "keep_config": True}
+    fake.answers = [Says(202, document=ENDPOINT)]
+    mme("teardown", "demo", "--keep-model", "--yes")
+    assert json.loads(fake.requests[1].body) == {"name": "demo", "keep_model": True}
+
+
+def test_the_plan_shows_what_goes_and_what_stays(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(document=PLAN)]
+    ran = mme("teardown", "demo", "--keep-config", "--plan", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    assert [line.split() for line in ran.out.splitlines()] == [
+        ["demo"],
+        ["endpoint", "demo", "is", "deleted"],
+        ["config", "demo-r1", "stays"],
+        ["The", "archives", "in", "s3://bucket/models/", "stay."],
+    ]
+    (asked,) = fake.requests
+    assert asked.target == f"{API}/teardown/plan"
+    assert json.loads(asked.body) == {"keep_config": True, "keep_model": False}
+    fake.answers = [Says(document=PLAN)]
+    assert mme("teardown", "demo", "--plan", "-q").out == "endpoint demo\n"
+
+
+def test_it_is_undone(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(202, document=ENDPOINT)]
+    ran = mme("teardown", "demo", "--undo", url=fake.url, token="t")
+    assert (ran.code, ran.out) == (0, "demo  in_service\n")
+    assert fake.requests[0].target == f"{API}/teardown/undo"
+    fake.answers = [problem("conflict", 409)]
+    assert mme("teardown", "demo", "--undo").code == 1
+
+
+@pytest.mark.parametrize(
+    "given", [("--undo", "--wait"), ("--undo", "--plan"), ("--plan", "--wait")]
+)
+def test_wrong_use_asks_no_portal(mme: Mme, fake: FakePortal, given: tuple[str, ...]) -> None:
+    assert mme("teardown", "demo", *given, url=fake.url, token="t").code == 2
+    assert fake.requests == []
