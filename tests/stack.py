@@ -58,7 +58,9 @@ class Stack:
         self._checkout = checkout
         self._options = options
         self.local_dir = folder / "local"
-        self.variables = {"LOCAL_DIR": str(self.local_dir)} | free_ports()
+        # A teardown can be undone for so short a time that no test waits long for its begin.
+        brief = {"TEARDOWN_UNDO_S": "1"}
+        self.variables = {"LOCAL_DIR": str(self.local_dir)} | brief | free_ports()
         #: A secret of other programs in the environment of who starts it; goes nowhere.
         self.planted = secrets.token_urlsafe(30)
         self.layout = Layout.from_environment(self.variables)
