@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('endpoints', '0019_alarms'),
+        ('endpoints', '0022_budgets'),
     ]
 
     operations = [
