@@ -504,8 +504,8 @@ class TeardownPlanOut(Schema):
     """What a teardown deletes and what it leaves."""
 
     endpoint: str
-    deleted: list[ResourceOut] = Field(description="In their order; each is confirmed gone.")
-    kept: list[ResourceOut] = Field(description="They are among the orphans afterwards.")
+    deletes: list[ResourceOut] = Field(description="In their order; each is confirmed gone.")
+    keeps: list[ResourceOut] = Field(description="They are among the orphans afterwards.")
     store: str = Field(description="Its archives stay.")
 
 
@@ -937,8 +937,8 @@ def preview_teardown(request: HttpRequest, name: str, body: TeardownPlanIn) -> A
     deleted, left = endpoint.to_be_torn_down(**body.dict())
     return {
         "endpoint": endpoint.name,
-        "deleted": [_resource(one) for one in deleted],
-        "kept": [_resource(one) for one in left],
+        "deletes": [_resource(one) for one in deleted],
+        "keeps": [_resource(one) for one in left],
         "store": endpoint.model_data_url,
     }
 

@@ -100,7 +100,7 @@ TEMPLATES: Final = {
     ),
     "endpoint.teardown_requested": _("Requested to tear down the endpoint %(name)s."),
     "endpoint.teardown_keeps": _(
-        "The teardown of the endpoint %(name)s leaves in the AWS account: %(kept)s."
+        "The teardown of the endpoint %(name)s leaves in the AWS account: %(names)s."
     ),
     "endpoint.teardown_undone": _("Undid the teardown of the endpoint %(name)s, before it began."),
     "endpoint.model.left": _("The SageMaker model %(name)s was left, as it was asked for."),

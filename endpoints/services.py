@@ -741,7 +741,7 @@ def request_teardown(
     )
     _deleted, left = row.to_be_torn_down(keep_config=keep_config, keep_model=keep_model)
     if left:
-        facts: dict[str, Scalar] = {"name": row.name, "kept": _names(left)}
+        facts: dict[str, Scalar] = {"name": row.name, "names": _names(left)}
         record(action="endpoint.teardown_keeps", subject=row, actor=actor, parameters=facts)
     if row.teardown_at <= now:
         enqueue_on_commit(ADVANCE, row.pk)

@@ -752,7 +752,7 @@ def teardown(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "form": form,
         "endpoint": endpoint,
-        "deleted": deleted,
+        "going": deleted,
         "left": left,
     }
     return render(request, "endpoints/teardown.html", context, status=400 if form.errors else 200)

@@ -15,8 +15,8 @@ ENDPOINT = EXAMPLES["endpoints_update"]["202"] | {
 }  # fmt: skip
 PLAN = {
     "endpoint": "demo",
-    "deleted": [{"kind": "endpoint", "name": "demo", "arn": "", "state": "in_service"}],
-    "kept": [{"kind": "config", "name": "demo-r1", "arn": "", "state": "created"}],
+    "deletes": [{"kind": "endpoint", "name": "demo", "arn": "", "state": "in_service"}],
+    "keeps": [{"kind": "config", "name": "demo-r1", "arn": "", "state": "created"}],
     "store": "s3://bucket/models/",
 }
 

@@ -34,7 +34,7 @@ def test_the_model_is_left_and_is_an_orphan_then(
     told = [e.action for e in Event.objects.about("endpoint", row.pk)]
     assert told.count("endpoint.model.left") == 1
     keeps = Event.objects.get(action="endpoint.teardown_keeps")
-    assert keeps.parameters["kept"] == "model demo-r1"
+    assert keeps.parameters["names"] == "model demo-r1"
     look()
     (orphan,) = Orphan.objects.all()
     assert (orphan.kind, orphan.name, orphan.ours) == ("model", "demo-r1", True)
@@ -141,8 +141,8 @@ def test_many_keep_the_same(
 def test_the_operations(serving: Endpoint, account: Account, settle: Step, user_in: Any) -> None:
     api = Api(user_in("admin"))
     status, plan = api.ask("POST", f"{DEMO}/teardown/plan", {"keep_config": True})
-    assert (status, [one["kind"] for one in plan["deleted"]]) == (200, ["endpoint"])
-    assert [one["kind"] for one in plan["kept"]] == ["config", "model"]
+    assert (status, [one["kind"] for one in plan["deletes"]]) == (200, ["endpoint"])
+    assert [one["kind"] for one in plan["keeps"]] == ["config", "model"]
     status, shown = api.ask("POST", f"{DEMO}/teardown", {"name": "demo", "keep_model": True})
     assert (status, shown["keep_model"], shown["keep_config"]) == (202, True, False)
     settle(Endpoint.objects.get())

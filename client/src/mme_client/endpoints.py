@@ -561,7 +561,7 @@ class Endpoints(Noun):
     ) -> TeardownPlan:
         """What ``teardown`` would delete, in its order, and what would stay; deletes nothing.
 
-        >>> [one.kind for one in portal.endpoints.preview_teardown("demo", keep_model=True).kept]
+        >>> [one.kind for one in portal.endpoints.preview_teardown("demo", keep_model=True).keeps]
         ['model']
         """
         document = {"keep_config": keep_config, "keep_model": keep_model}

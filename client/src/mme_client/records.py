@@ -1121,8 +1121,8 @@ class TeardownPlan(Record):
     """What a teardown deletes, in its order, and what of its resources it leaves in the account."""
 
     endpoint: str
-    deleted: list[Resource]
-    kept: list[Resource]
+    deletes: list[Resource]
+    keeps: list[Resource]
     store: str
 
 

@@ -355,14 +355,14 @@ def _show_teardown(terminal: Terminal, plans: list[TeardownPlan]) -> None:
         return
     for plan in plans:
         if terminal.quiet:
-            for one in plan.deleted:
+            for one in plan.deletes:
                 terminal.line(f"{one.kind} {one.name}")
             continue
         terminal.line(plan.endpoint)
-        for one in plan.deleted:
+        for one in plan.deletes:
             told = _("is deleted")
             terminal.line(f"  {_kind(one.kind)}  {one.name}  {told}")
-        for one in plan.kept:
+        for one in plan.keeps:
             told = _("stays")
             terminal.line(f"  {_kind(one.kind)}  {one.name}  {told}")
         terminal.line(_("The archives in {store} stay.").format(store=plan.store))
