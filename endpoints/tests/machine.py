@@ -32,7 +32,9 @@ from endpoints import (
     adopting,
     drift,
     expiry,
+    idling,
     images,
+    last_calls,
     orphans,
     pausing,
     reconciler,
@@ -126,6 +128,9 @@ WISHES: st.SearchStrategy[Wish] = st.one_of(
     st.tuples(st.just("postpone"), st.none()),
     st.tuples(st.just("decide"), st.booleans()),
     st.tuples(st.just("tear_down"), st.integers(0, 3)),
+    st.tuples(st.just("tear_down_and_keep"), st.integers(0, 3)),
+    st.tuples(st.just("undo"), st.booleans()),
+    st.tuples(st.just("idle"), st.booleans()),
     st.tuples(st.just("check"), st.none()),
 )
 
@@ -153,6 +158,9 @@ class Machine(RuleBasedStateMachine):
         self.outside: list[str] = []  # configs that others made
         self.lost = False
         self.told: dict[int, datetime] = {}  # since when an end is told of, by endpoint
+        self.called = False  # by others, as the metrics say
+        measured: Any = lambda *_: self.now if self.called else None  # noqa: E731
+        self.patch.setattr(last_calls, "measured_since", measured)
         self.patch.setattr(clock, "now", self._tick)
         self.patch.setattr("django.utils.timezone.now", lambda: self.now + self.skew)
         self.patch.setattr(images, "chosen", lambda image: images.ChosenImage(image, ""))
@@ -318,6 +326,50 @@ class Machine(RuleBasedStateMachine):
         services.request_teardowns(endpoints=rows, actor=None)
         self.taken["tear down many"] += len(rows) > 1
         return True
+
+    def _wish_tear_down_and_keep(self, row: Endpoint, value: int) -> bool:
+        if value > 1:
+            return False
+        services.request_teardown(
+            endpoint=row,
+            typed_name=row.name,
+            actor=None,
+            keep_config=bool(value),
+            keep_model=True,
+        )
+        return True
+
+    def _wish_undo(self, row: Endpoint, value: bool) -> bool:
+        """Tear it down, and think better of it: at once, or after a step."""
+        services.request_teardown(endpoint=row, typed_name=row.name, actor=None)
+        before = len(self.account.changes)
+        if value:
+            self._advance(row.pk, StepPlan())
+        row = Endpoint.objects.get(pk=row.pk)
+        could = row.may_be_undone
+        try:
+            services.undo_teardown(endpoint=row, actor=None)
+        except ValidationError:
+            assert not could
+            return False
+        assert could
+        assert not [one for one in self.account.changes[before:] if one.startswith("-")]
+        return True
+
+    def _wish_idle(self, row: Endpoint, value: bool) -> bool:
+        """Nobody calls it for more than its idle hours; ``value``: somebody else does."""
+        if not row.serving:
+            return False
+        idling.set_idle_hours(endpoint=row, idle_hours=2, actor=None)
+        self.called = value
+        for _ in range(3):
+            self.now += timedelta(minutes=66)
+            idling.sweep()
+        row = Endpoint.objects.get(pk=row.pk)
+        assert row.tearing_down != value, "a call keeps it, and nothing else"
+        if value:
+            idling.set_idle_hours(endpoint=row, idle_hours=None, actor=None)
+        return not value
 
     def _wish_check(self, row: Endpoint, value: None) -> None:
         services.check_now(endpoint=row)
@@ -600,7 +652,9 @@ class Machine(RuleBasedStateMachine):
         found = list(rows.values_list("endpoint_id", "state"))
         assert len(found) == len(set(found)), "two revisions serve, or are wanted"
         if not self.outside:
+            # What a teardown was to keep, another endpoint may adopt.
             derived = Resource.objects.exclude(kind=Resource.Kind.ENDPOINT)
+            derived = derived.exclude(state=Resource.State.KEPT)
             known = list(derived.values_list("kind", "name"))
             assert len(known) == len(set(known)), "a derived name was used twice"
 
