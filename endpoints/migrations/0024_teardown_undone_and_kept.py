@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('endpoints', '0022_budgets'),
+        ('endpoints', '0023_orphans_of_more_kinds'),
     ]
 
     operations = [
