@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -403,6 +403,10 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
         )
 
 
+CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+"""The header with what a caller tells the container, and the container its caller."""
+
+
 @dataclass(frozen=True)
 class Invoked:
     """What InvokeEndpoint answered."""
@@ -412,6 +416,7 @@ class Invoked:
     custom_attributes: str
     request_id: str
     variant: str
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def invoke_endpoint(
@@ -422,6 +427,7 @@ def invoke_endpoint(
     content_type: str,
     accept: str,
     target_variant: str = "",
+    custom_attributes: str = "",
 ) -> Invoked:
     """InvokeEndpoint as the client of sagemaker_runtime() calls it, without building its parts.
 
@@ -439,6 +445,8 @@ def invoke_endpoint(
     }
     if target_variant:
         headers["X-Amzn-SageMaker-Target-Variant"] = target_variant
+    if custom_attributes:
+        headers[CUSTOM_ATTRIBUTES] = custom_attributes
     url = f"{where.url}/endpoints/{quote(endpoint_name, safe='')}/invocations"
     operation = client.meta.service_model.operation_model("InvokeEndpoint")
     for attempt in (1, 2):
@@ -467,9 +475,10 @@ def invoke_endpoint(
     return Invoked(
         body=answer.content,
         content_type=answer.headers.get("Content-Type", ""),
-        custom_attributes=answer.headers.get("X-Amzn-SageMaker-Custom-Attributes", ""),
+        custom_attributes=answer.headers.get(CUSTOM_ATTRIBUTES, ""),
         request_id=request_id_,
         variant=answer.headers.get("x-Amzn-Invoked-Production-Variant", ""),
+        headers=dict(answer.headers),
     )
 
 

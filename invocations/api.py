@@ -20,6 +20,7 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem
 from core.api.schema import ListParameters, OneOf, Parameters, Schema
+from core.aws import CUSTOM_ATTRIBUTES
 from core.body_limits import BodyLimit
 from core.remembered import Remembered
 from endpoints.models import Endpoint
@@ -182,7 +183,9 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
     it is the container's own bytes: `*/*` asks the container for JSON, all else is handed on to
     it. A picture of more than 6 MB, which SageMaker does not take, or in a format that containers
     may not read is scaled down or re-encoded first, as on the page. A model that is not loaded is
-    waited for. `Server-Timing` says where the time went.
+    waited for. `Server-Timing` says where the time went. The header
+    `X-Amzn-SageMaker-Custom-Attributes` is handed on to the container, and with its own bytes that
+    of its answer.
 
     An answer of more than 64 KB is not kept for a repetition with the same Idempotency-Key: that
     calls the model again.
@@ -193,6 +196,7 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
     own = accept != answers.JSON
     payload = _payload(request, query.name)
     accepted = answers.JSON if accept == "*/*" else _header_value("Accept", accept)
+    attributes = request.headers.get(CUSTOM_ATTRIBUTES, "")
     row, answered = _called(
         request,
         endpoint,
@@ -202,6 +206,7 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
         accept=accepted,
         own_bytes=own,
         variant=query.variant,
+        custom_attributes=_header_value(CUSTOM_ATTRIBUTES, attributes) if attributes else "",
     )
     if not own:
         return _as_json(_shown(row))
@@ -209,6 +214,8 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
     answer = HttpResponse(answered.body, content_type=answered.content_type or _DEFAULT_TYPE)
     # A container may answer a page. In a browser it must not run as one of the portal.
     answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    if answered.custom_attributes:
+        answer.headers[CUSTOM_ATTRIBUTES] = answered.custom_attributes
     return answer
 
 
@@ -337,6 +344,7 @@ def _called(
     accept: str = answers.JSON,
     own_bytes: bool = False,
     variant: str = "",
+    custom_attributes: str = "",
 ) -> tuple[Invocation, Answer]:
     """Call, with what the headers of the answer say of it. Raises Problem."""
     try:
@@ -349,6 +357,7 @@ def _called(
             own_bytes=own_bytes,
             asked=asked,
             variant=variant,
+            custom_attributes=custom_attributes,
         )
     except services.CallRefused as refused:
         retry = {"Retry-After": _THROTTLED_S} if refused.code == "too-many-calls" else {}

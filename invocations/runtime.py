@@ -30,10 +30,12 @@ def invoke(
     content_type: str,
     accept: str = "application/json",
     variant: str = "",
+    custom_attributes: str = "",
 ) -> Answer:
     """Send ``body`` to ``target_model`` and wait for the answer: up to 70 s, no retries.
 
     Without ``variant`` SageMaker chooses one of the endpoint's, by their weights.
+    ``custom_attributes`` are for the container: 1,024 visible characters of ASCII at most.
 
     Raises NotReady while the model is being loaded, NotFound where the endpoint or the artifact
     is missing, ModelFailed where the container answered with an error, Invalid for more than
@@ -57,6 +59,7 @@ def invoke(
             content_type=content_type,
             accept=accept,
             target_variant=variant,
+            custom_attributes=custom_attributes,
         )
 
 

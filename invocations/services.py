@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -76,6 +76,7 @@ class _Call:
     own_bytes: bool
     outcome: Outcome
     variant: str = ""
+    custom_attributes: str = ""
 
 
 @cache
@@ -162,19 +163,24 @@ def call(
     own_bytes: bool = False,
     asked: str = "",
     variant: str = "",
+    custom_attributes: str = "",
 ) -> tuple[Invocation, Outcome]:
     """Make a call in this thread, and wait for its end; returns its row and what came of it.
 
     The row is written after the answer, mostly (invocations/recording.py): what it is asked for
     is in memory. It takes until the model is loaded, INVOKE_WAIT_S at most. ``accept``: what the
     container is asked for. ``own_bytes``: its caller reads the answer, so one without labels is
-    no failure. Raises CallRefused as start().
+    no failure. ``custom_attributes``: as runtime.invoke() takes them. Raises CallRefused as
+    start().
     """
     if not _places().acquire(timeout=_PLACE_WAIT_S):
         raise _too_many()
     try:
-        made = _begin(
-            endpoint, version, payload, actor, accept, own_bytes, asked=asked, variant=variant
+        made = replace(
+            _begin(
+                endpoint, version, payload, actor, accept, own_bytes, asked=asked, variant=variant
+            ),
+            custom_attributes=custom_attributes,
         )
         try:
             _run(made)
@@ -392,6 +398,7 @@ def _try_until_answered(call: _Call, began: float, finish: Callable[..., None]) 
                 content_type=call.content_type,
                 accept=call.accept,
                 variant=call.variant,
+                custom_attributes=call.custom_attributes,
             )
             break
         except errors.NotReady:

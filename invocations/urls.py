@@ -5,13 +5,14 @@ from django.urls import path
 import models_catalog.urls  # noqa: F401  (knows how a model is named in an address)
 from invocations import comparison_views as comparisons
 from invocations import experiment_views as experiments
-from invocations import log_views, metrics_views, views
+from invocations import log_views, metrics_views, raw_views, views
 from invocations import set_views as test_sets
 
 app_name = "invocations"
 urlpatterns = [
     path("", views.page, name="page"),
     path("run/", views.run, name="run"),
+    path("raw/", raw_views.page, name="raw"),
     path("versions/", views.versions, name="versions"),
     path("<int:pk>/", views.result, name="result"),
     path("<int:pk>/thumbnail/", views.thumbnail, name="thumbnail"),

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Q
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -25,6 +26,7 @@ from core.icons import drawing
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Day, Search, Table
 from core.templatetags.portal import ms as as_time
+from core.ui import Tab
 from endpoints.models import Endpoint
 from invocations import (
     beside,
@@ -159,7 +161,7 @@ def _run(request: HttpRequest) -> HttpResponse:
         return _many(request, chosen)
     payload = picture = None
     try:
-        endpoint, targets = _targets(chosen)
+        endpoint, targets = targets_of(chosen)
         payload = _payload(request)
         begun = beside.start(
             endpoint=endpoint,
@@ -189,7 +191,7 @@ def _run(request: HttpRequest) -> HttpResponse:
 def _many(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     """Several pictures: a job calls one or two versions with each; leads to its page."""
     try:
-        endpoint, targets = _targets(chosen)
+        endpoint, targets = targets_of(chosen)
         if chosen.variant:
             raise services.CallRefused(
                 _("Several pictures are sent to the variants by weight. Choose no variant.")
@@ -434,7 +436,7 @@ def forget(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(call)
 
 
-def _targets(chosen: Chosen) -> tuple[Endpoint, list[beside.AskedVersion]]:
+def targets_of(chosen: Chosen) -> tuple[Endpoint, list[beside.AskedVersion]]:
     """The endpoint, and the versions to call, the one of the first field first."""
     endpoint = Endpoint.objects.filter(pk=chosen.endpoint or 0).first()
     if endpoint is None:
@@ -545,7 +547,16 @@ def _invocation(pk: int) -> Invocation:
     return get_object_or_404(Invocation.objects.listed(), pk=pk)
 
 
-def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, Any]:
+def tabs(*, raw: bool) -> list[Tab]:
+    """The two ways to call a model by hand."""
+    return [
+        Tab(_("Pictures"), reverse("invocations:page"), not raw),
+        Tab(_("Raw payload"), reverse("invocations:raw"), raw),
+    ]
+
+
+def chosen_context(chosen: Chosen) -> dict[str, Any]:
+    """What the fields of version, endpoint and variant show; what is not chosen is preset."""
     endpoints = list(Endpoint.objects.serving())
     recent = list(Invocation.objects.recent()[:RECENT])
     called = [one.version_id for one in recent]
@@ -569,12 +580,20 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
         "aliases": found.aliases,
         "more": found.more,
         "chosen": chosen,
-        "beside_choices": _beside_choices(chosen, found),
+        "found": found,
+        "recent": recent,
+    }
+
+
+def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, Any]:
+    context = chosen_context(chosen)
+    return context | {
+        "tabs": tabs(raw=False),
+        "beside_choices": _beside_choices(chosen, context["found"]),
         "most_beside": beside.MOST,
         "most_pictures": side_by_side.MOST_PICTURES,
         "picture": picture,
         "samples": samples.grouped(),
-        "recent": recent,
         **_field(),
     }
 

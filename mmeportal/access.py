@@ -192,6 +192,7 @@ ACCESS: dict[str, Access] = {
     # --- calls
     "invocations:page": Access(VIEWER),
     "invocations:run": Access(VIEWER, get=(), post=(400,)),
+    "invocations:raw": Access(VIEWER, post=(400,)),
     "invocations:result": Access(VIEWER),
     "invocations:logs": Access(VIEWER),
     "invocations:metrics": Access(VIEWER),

@@ -81,3 +81,35 @@ def test_raw_is_what_the_container_said(
     sent = fake.requests[-1]
     assert sent.target.startswith("/api/v1/endpoints/demo/invocations?target=key.tar.gz")
     assert (sent.body, sent.headers["Accept"]) == (BYTES, "*/*")
+
+
+def test_raw_sends_what_was_said_and_tells_the_headers_beside_the_bytes(
+    mme: Mme, fake: FakePortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Out:
+        buffer = io.BytesIO()
+
+        def flush(self) -> None: ...
+
+    rows = tmp_path / "rows.csv"
+    rows.write_text("1,2\n")
+    attributes = "X-Amzn-SageMaker-Custom-Attributes"
+    fake.answers = [
+        Says(body=b"three,0.9\n", headers={"Content-Type": "text/csv", attributes: "b"})
+    ]
+    options = ("--raw", "--type", "text/csv", "--accept", "text/csv", "--attributes", "a=1")
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", Out())
+        ran = mme("invoke", "demo", "digits:2", str(rows), *options, "--headers", url=fake.url)
+    assert (ran.code, Out.buffer.getvalue()) == (0, b"three,0.9\n")
+    assert "Content-Type: text/csv" in ran.err
+    assert f"{attributes}: b" in ran.err
+    sent = fake.requests[-1].headers
+    assert (sent["Content-Type"], sent["Accept"], sent[attributes]) == (
+        "text/csv",
+        "text/csv",
+        "a=1",
+    )
+    ran = mme("invoke", "demo", "digits:2", str(rows), "--type", "text/csv", url=fake.url)
+    assert ran.code == 2
+    assert "go with --raw" in ran.err

@@ -27,6 +27,7 @@ _BEGINS = (
     (b"BM", "image/bmp"),
 )
 _ANYTHING = "application/octet-stream"
+_CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
 class Invocations(Noun):
@@ -58,14 +59,41 @@ class Invocations(Noun):
         content_type: str = "",
         accept: str = "*/*",
         variant: str = "",
+        attributes: str = "",
     ) -> bytes:
         """Call a model, and get the container's own bytes, of the type that ``accept`` names.
+
+        ``attributes`` are the header ``X-Amzn-SageMaker-Custom-Attributes`` for the container.
 
         >>> portal.invocations.raw("demo", "digits:2", "7.png")[:1]
         b'{'
         """
-        answer = self._call(endpoint, model, payload, target, name, content_type, accept, variant)
-        return answer.body
+        return self.raw_answer(
+            endpoint, model, payload, target=target, name=name, content_type=content_type,
+            accept=accept, variant=variant, attributes=attributes,
+        ).body  # fmt: skip
+
+    def raw_answer(
+        self,
+        endpoint: str,
+        model: str,
+        payload: str | os.PathLike[str] | bytes | IO[bytes],
+        *,
+        target: str = "",
+        name: str = "",
+        content_type: str = "",
+        accept: str = "*/*",
+        variant: str = "",
+        attributes: str = "",
+    ) -> Answer:
+        """As :meth:`raw`, with the answer's ``headers`` beside its ``body``.
+
+        >>> portal.invocations.raw_answer("demo", "digits:2", "7.png").headers["Content-Type"]
+        'application/json'
+        """
+        return self._call(
+            endpoint, model, payload, target, name, content_type, accept, variant, attributes
+        )
 
     def list(
         self,
@@ -138,7 +166,9 @@ class Invocations(Noun):
         content_type: str,
         accept: str,
         variant: str,
+        attributes: str = "",
     ) -> Answer:
+        told = {_CUSTOM_ATTRIBUTES: attributes} if attributes else {}
         if isinstance(payload, bytes):
             data = payload
         elif isinstance(payload, str | os.PathLike):
@@ -151,7 +181,7 @@ class Invocations(Noun):
             f"/endpoints/{part(endpoint)}/invocations",
             query={"model": model, "target": target, "name": name[:200], "variant": variant},
             body=data,
-            headers={"Content-Type": content_type or type_of(data, name), "Accept": accept},
+            headers={"Content-Type": content_type or type_of(data, name), "Accept": accept, **told},
             timeout=max(INVOKE_S, self._transport.timeout),
             retry_codes=_WAITS_FOR,
         )

@@ -1753,6 +1753,7 @@ def orphans(
     "mme invoke demo digits:2 7.png",
     "cat 7.png | mme invoke demo digits - --json",
     "mme invoke demo digits:2 7.png --variant AllTraffic",
+    "mme invoke demo digits:2 rows.csv --raw --type text/csv --accept text/csv --headers",
     "mme invoke demo --models digits:1,digits@live *.png --csv",
     "mme invoke demo --models digits:1,digits:2 pictures/*/*.png --truth folder",
 )  # fmt: skip
@@ -1825,15 +1826,47 @@ def invoke(
         ),
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help=_("Print the container's own bytes."))] = False,
+    content_type: Annotated[
+        str,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help=_("With --raw: what is sent, as text/csv; without, by its bytes."),
+            show_default=False,
+        ),
+    ] = "",
+    accept: Annotated[
+        str,
+        typer.Option(
+            "--accept",
+            metavar="TYPE",
+            help=_("With --raw: what the container is asked for, as text/csv."),
+            show_default=False,
+        ),
+    ] = "",
+    attributes: Annotated[
+        str,
+        typer.Option(
+            "--attributes",
+            metavar="TEXT",
+            help=_("With --raw: SageMaker's custom attributes, for the container."),
+            show_default=False,
+        ),
+    ] = "",
+    headers: Annotated[
+        bool, typer.Option("--headers", help=_("With --raw: the answer's headers, too, as notes."))
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
 ) -> None:
-    from mme_client.cli import many
+    from mme_client.cli import calling, many
 
     many.of_command_line(
         endpoint, model, pictures or [], models=models, csv=csv, truth=truth, target=target,
-        variant=variant, top=top, raw=raw, json=json, quiet=quiet, timeout=timeout,
+        variant=variant, top=top,
+        raw=calling.RawOptions(raw, content_type, accept, attributes, headers),
+        json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

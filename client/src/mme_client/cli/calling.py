@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mme_client import errors
@@ -26,6 +27,17 @@ class SomeFailed(Exception):
         super().__init__()
 
 
+@dataclass(frozen=True)
+class RawOptions:
+    """``--raw``, and what goes with it: the call as it is sent, and the answer as it came."""
+
+    wanted: bool = False
+    content_type: str = ""
+    accept: str = ""
+    attributes: str = ""
+    headers: bool = False
+
+
 def invoke(
     endpoint: str,
     model: str,
@@ -34,14 +46,16 @@ def invoke(
     target: bool,
     variant: str,
     top: int,
-    raw: bool,
+    raw: RawOptions,
     json: bool,
     quiet: bool,
     timeout: float | None,
 ) -> None:
     """Call a model with each picture, one after the other."""
-    if raw and json:
+    if raw.wanted and json:
         raise WrongUse(_("Choose one of --raw and --json."))
+    if raw != RawOptions() and not raw.wanted:
+        raise WrongUse(_("--type, --accept, --attributes and --headers go with --raw."))
     if pictures.count(STDIN) > 1:
         raise WrongUse(_("Standard input can be one picture."))
     failed: exits.Exit | None = None
@@ -77,16 +91,23 @@ def _one(
     target: bool,
     variant: str,
     top: int,
-    raw: bool,
+    raw: RawOptions,
     alone: bool,
 ) -> None:
     payload = sys.stdin.buffer.read() if picture == STDIN else picture
     model, key = ("", model) if target else (model, "")
     said = _("A call that has begun goes on in the portal; its answer is on the page Calls.")
     with terminal.goes_on(said):
-        if raw:
-            answered = portal.invocations.raw(endpoint, model, payload, target=key, variant=variant)
-            sys.stdout.buffer.write(answered)
+        if raw.wanted:
+            answered = portal.invocations.raw_answer(
+                endpoint, model, payload, target=key, variant=variant,
+                content_type=raw.content_type, accept=raw.accept or "*/*",
+                attributes=raw.attributes,
+            )  # fmt: skip
+            if raw.headers:  # not among the bytes, which may go to a file
+                for name, value in answered.headers.items():
+                    say(f"{name}: {value}")
+            sys.stdout.buffer.write(answered.body)
             sys.stdout.buffer.flush()
             return
         answer = portal.invoke(endpoint, model, payload, target=key, variant=variant)

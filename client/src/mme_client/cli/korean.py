@@ -1187,4 +1187,17 @@ MESSAGES: dict[str, str] = {
     "cost": "비용",
     "forecast": "예상",
     "all endpoints": "모든 엔드포인트",
+    "--type, --accept, --attributes and --headers go with --raw.": (
+        "--type, --accept, --attributes, --headers는 --raw와 함께 씁니다."
+    ),
+    "With --raw: what is sent, as text/csv; without, by its bytes.": (
+        "--raw와 함께: 보내는 내용의 형식(예: text/csv). 없으면 바이트로 판단합니다."
+    ),
+    "With --raw: what the container is asked for, as text/csv.": (
+        "--raw와 함께: 컨테이너에 요청할 형식(예: text/csv)."
+    ),
+    "With --raw: SageMaker's custom attributes, for the container.": (
+        "--raw와 함께: 컨테이너에 전달할 SageMaker 사용자 지정 속성."
+    ),
+    "With --raw: the answer's headers, too, as notes.": ("--raw와 함께: 응답 헤더도 표시합니다."),
 }

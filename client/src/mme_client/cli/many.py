@@ -133,7 +133,7 @@ def of_command_line(
     target: bool,
     variant: str,
     top: int | None,
-    raw: bool,
+    raw: calling.RawOptions,
     json: bool,
     quiet: bool,
     timeout: float | None,
@@ -154,7 +154,7 @@ def of_command_line(
             json=json, quiet=quiet, timeout=timeout,
         )  # fmt: skip
         return
-    if raw or target or variant:
+    if raw.wanted or target or variant:
         said = _("--raw, --target and --variant do not go with --models, --csv or --truth.")
         raise WrongUse(said)
     invoke(
