@@ -137,27 +137,26 @@ class _Found:
     by_version: dict[int, Tally]
 
 
-_COUNTS = ("calls", "failed", "cold", "cold_known")
-
-
 def _read_sums(endpoint: Endpoint, window: Window, since: datetime, found: _Found) -> None:
     """Add what was counted before: by bin with its latencies, by version without."""
     hours = EndpointHour.objects.filter(
         endpoint=endpoint, begin__gte=window.begin, begin__lt=window.end
     )
-    for at, times, last, *counts in hours.values_list("begin", "times", "last_call_at", *_COUNTS):
+    for at, times, last, *counts in hours.values_list(
+        "begin", "times", "last_call_at", *roll_ups.COUNTS
+    ):
         place = window.place(at)
         if place is not None:
-            sums = dict(zip(_COUNTS, counts, strict=True))
+            sums = dict(zip(roll_ups.COUNTS, counts, strict=True))
             found.bins[place].add_sums(**sums, last_call_at=last)
             found.bins[place].add_times(times)
     halves = VersionHalfDay.objects.filter(
         endpoint=endpoint, begin__gte=since, begin__lt=window.end
     )
-    sums_of = [SumOf(name) for name in _COUNTS]
+    sums_of = [SumOf(name) for name in roll_ups.COUNTS]
     by_version = halves.values_list("version_id").annotate(Max("last_call_at"), *sums_of)
     for version, last, *counts in by_version:
-        sums = dict(zip(_COUNTS, counts, strict=True))
+        sums = dict(zip(roll_ups.COUNTS, counts, strict=True))
         found.by_version[version].add_sums(**sums, last_call_at=last)
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, OuterRef, Value
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce, Left
@@ -30,7 +30,13 @@ AFTER = timedelta(minutes=1)
 #: Rows of one transaction, and of one run; and how many are deleted in one.
 BATCH, MOST, MOST_DELETED = 500, 50_000, 5_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SUMS = ("calls", "failed", "cold", "cold_known", "last_call_at", "times")
+#: The columns that count, and all that change.
+COUNTS = [
+    column.name
+    for column in CallSum._meta.get_fields()
+    if isinstance(column, models.PositiveIntegerField)
+]
+_CHANGED = [*COUNTS, "last_call_at", "times"]
 _COLUMNS = (
     *("pk", "endpoint_id", "version_id", "created_at"),
     *("state", "cold", "latency_ms", "warming"),
@@ -103,7 +109,7 @@ def _add(kind: type[Sum], key: tuple[str, ...], calls: dict[tuple[Any, ...], lis
             changed.append(row)
         _sum(row, calls[one])
     kind._default_manager.bulk_create(made)
-    kind._default_manager.bulk_update(changed, _SUMS)
+    kind._default_manager.bulk_update(changed, _CHANGED)
 
 
 def _sum(row: CallSum, calls: Iterable[tuple[datetime, str, bool | None, float | None]]) -> None:

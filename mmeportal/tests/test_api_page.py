@@ -38,7 +38,7 @@ def test_the_page_calls_with_the_session_and_with_a_token(
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto("/docs/api/")
-        expect(page.locator("[id$='-me_get']")).to_be_visible()
+        expect(page.locator("[id$='-me_get']")).to_be_visible(timeout=60_000)
 
         me = _run(page, "me_get")
         assert (me.status, me.json()["token"]) == (200, None)

@@ -38,15 +38,18 @@ from endpoints.models import (
     Revision,
 )
 from endpoints.variants import ALONE
+from invocations import roll_ups
 from invocations.experiments import tally
 from invocations.experiments.targets import CallTarget
 from invocations.models import (
     AnswerComparison,
     ComparedPicture,
+    EndpointHour,
     Experiment,
     Invocation,
     LabelledPicture,
     Picture,
+    VersionHalfDay,
     Warming,
     WarmSchedule,
 )
@@ -343,8 +346,20 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     )
     _events(count, owner, rows)
     _deliveries(count, owner, webhook)
+    _call_sums(count, endpoint, versions)
     sealing.seal()
     return rows
+
+
+def _call_sums(count: int, endpoint: Endpoint, versions: list[Any]) -> None:
+    """Calls that are summed up already."""
+    hour = roll_ups.begin_of(clock.now(), roll_ups.HOUR)
+    half = roll_ups.begin_of(clock.now(), roll_ups.HALF_DAY)
+    sums = {"calls": 3, "cold": 1, "cold_known": 3, "last_call_at": hour}
+    for number in range(count):
+        EndpointHour.objects.create(endpoint=endpoint, begin=hour - number * roll_ups.HOUR, **sums)
+    for version in versions:
+        VersionHalfDay.objects.create(endpoint=endpoint, version=version, begin=half, **sums)
 
 
 def _warmings(count: int, owner: User, endpoint: Endpoint, versions: list[Any]) -> Warming:

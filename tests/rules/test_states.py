@@ -34,8 +34,6 @@ NO_STATES = {
     ("models_catalog/api.py", "uploaded"): "an order of the list",
     ("invocations/metrics_api.py", "failed"): "a field and a series of the API",
     ("invocations/metric_charts.py", "failed"): "a word of a chart's legend",
-    ("invocations/own_calls.py", "failed"): "a column of sums",
-    ("invocations/roll_ups.py", "failed"): "a column of sums",
     ("endpoints/api.py", "running"): "a field of the API",
     ("endpoints/api.py", "updating"): "a field of the API",
     ("models_catalog/told.py", "rolled_back"): "a part of the codes of events",

@@ -218,7 +218,7 @@ WAYS: dict[str, Ways] = {
     "orphans_get": Ways("orphans", "endpoints:orphans", "endpoints.md#Orphans"),
     "orphans_delete": Ways("orphans", "endpoints:delete-orphans", "endpoints.md#Orphans"),
     "orphans_adopt": Ways("orphans", "endpoints:adopt-orphans", "endpoints.md#Orphans"),
-    "invocations_create": Ways("invoke", "invocations:run", "invoke.md#By the portal's API"),
+    "invocations_create": Ways("invoke", "invocations:raw", "invoke.md#By the portal's API"),
     "invocations_list": Ways("calls", "invocations:calls", "invoke.md#Calls"),
     "invocations_get": Ways("calls repeat", "invocations:result", "invoke.md#Calls"),
     "invocations_repeat": Ways("calls repeat", "invocations:run", "invoke.md#Calls"),
