@@ -46,14 +46,14 @@ class RawForm(forms.Form):
     file = forms.FileField(label=gettext_lazy("Or a file"), required=False, allow_empty_file=True)
     content_type = forms.RegexField(
         _VISIBLE,
-        label="Content-Type",
+        label="Content-Type",  # untranslated: a header's name
         initial="application/json",
         max_length=1024,
         widget=forms.TextInput(attrs=_TYPE),
     )
     accept = forms.RegexField(
         _VISIBLE,
-        label="Accept",
+        label="Accept",  # untranslated: a header's name
         initial="application/json",
         max_length=1024,
         widget=forms.TextInput(attrs=_TYPE),

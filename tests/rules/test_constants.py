@@ -23,6 +23,7 @@ OURS = (
 )
 # The same in parts that may not import each other; the values are compared.
 EQUAL = {
+    "CUSTOM_ATTRIBUTES": {"core", "localaws"},  # a header of InvokeEndpoint
     "MAX_PAYLOAD_BYTES": {"invocations", "localaws"},  # SageMaker's, of InvokeEndpoint
     "MAX_TARGET_BYTES": {"container", "localaws"},  # what both call a good link in an archive
     "MODELS": {"container", "localaws"},  # SageMaker's folder in a container
