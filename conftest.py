@@ -1,5 +1,6 @@
 """Fixtures for the tests of every part."""
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,6 +72,14 @@ def _tokens_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
     token_auth.CACHE.clear()
     monkeypatch.setattr(token_uses.USES, "note", lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def _pace_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for the calls of AWS that tests before it made."""
+    from core import pace
+
+    monkeypatch.setattr(pace.CONTROL_PLANE, "_own_full_at", -math.inf)
 
 
 @pytest.fixture(autouse=True)
