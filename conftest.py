@@ -83,6 +83,15 @@ def _pace_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _whole_pauses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause is drawn at random, but in the tests of the draw."""
+    from core import backoff
+
+    if "jitter" not in request.keywords:
+        monkeypatch.setattr(backoff, "share", lambda: 1.0)
+
+
+@pytest.fixture(autouse=True)
 def _request_of_this_test() -> None:
     """No test is given the id of a request that one before it sent without a server's end."""
     contextvars.clear_contextvars()
