@@ -333,19 +333,19 @@ JOINING.max_in_memory_upload_chunks = 1
 # A call copies at most 5 GB (S3 API, CopyObject), and one of 1 GiB ends well within JOB's time.
 COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=256 << 20, max_concurrency=4)
 
-SAGEMAKER_READ_TIMEOUT_S = settings.AWS_READ_TIMEOUT_S
 _ASKED_BY_PEOPLE = Timeouts(5, 2, connect_s=3)
 
 
 @cache
-def sagemaker(timeouts: Timeouts = Timeouts(SAGEMAKER_READ_TIMEOUT_S, 1)) -> "SageMakerClient":
-    """The SageMaker control-plane client.
+def sagemaker(timeouts: Timeouts | None = None) -> "SageMakerClient":
+    """The SageMaker control-plane client; by default it waits for ``AWS_READ_TIMEOUT_S``.
 
     It does not retry: the reconciler retries by itself, and describes before it acts again; and a
     call must end before the lease that the reconciler holds.
     """
     with _client_lock:
-        client = boto3.client("sagemaker", config=_config(timeouts))
+        config = _config(timeouts or Timeouts(settings.AWS_READ_TIMEOUT_S, 1))
+        client = boto3.client("sagemaker", config=config)
         return _paced(_with_clock_correction(client))
 
 
@@ -363,7 +363,7 @@ def _take_token(**_: Any) -> None:
 def autoscaling() -> Any:
     """The client of Application Auto Scaling; like that of SageMaker it does not retry."""
     with _client_lock:
-        config = _config(Timeouts(SAGEMAKER_READ_TIMEOUT_S, 1))
+        config = _config(Timeouts(settings.AWS_READ_TIMEOUT_S, 1))
         return _paced(
             _with_clock_correction(boto3.client("application-autoscaling", config=config))
         )

@@ -28,7 +28,11 @@ def run(name: str, *arguments: int) -> None:
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     Account().install(monkeypatch)
     return Endpoint.objects.create(
-        name="old", bucket="b", image="i", role_arn="r", instance_type="ml.m5.large"
+        name="old",
+        bucket="b",
+        image="i",
+        instance_type="ml.m5.large",
+        role_arn="arn:aws:iam::123456789012:role/old",
     )
 
 

@@ -18,7 +18,7 @@ def views(patterns: Any) -> Iterator[URLPattern]:
             yield pattern
 
 
-def test_three_pages_take_large_bodies_and_each_asks_for_a_permission() -> None:
+def test_four_pages_take_large_bodies_and_each_asks_for_a_permission() -> None:
     limits = {
         pattern.callback.__name__: pattern.callback.body_limit.permission  # type: ignore[attr-defined]
         for pattern in views(get_resolver().url_patterns)
@@ -28,6 +28,7 @@ def test_three_pages_take_large_bodies_and_each_asks_for_a_permission() -> None:
         "new_model": "models_catalog.add_version",
         "new_version": "models_catalog.add_version",
         "run": "endpoints.invoke_endpoint",
+        "page": "endpoints.invoke_endpoint",  # of raw payloads
     }
 
 
@@ -37,6 +38,7 @@ def test_three_pages_take_large_bodies_and_each_asks_for_a_permission() -> None:
         ("POST", "/models/new/", 2049),
         ("POST", "/models/digits/upload/", 2049),
         ("POST", "/invoke/run/", 65),
+        ("POST", "/invoke/raw/", 8),
         ("PUT", "/models/new/", None),
         ("GET", "/models/new/", None),
         ("POST", "/models/digits/", None),

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from activity import codes
 from activity.models import Event
-from core import aws, backoff, clock, errors
+from core import backoff, clock, errors
 from core.sentences import Sentence, phrase
 from endpoints import autoscaling, sagemaker
 from endpoints.events import TEMPLATES, size_of
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 # A little longer than the slowest single AWS call, and no more: after a crash nobody acts on the
 # endpoint before it ends.
-LEASE = timedelta(seconds=settings.AWS_CONNECT_TIMEOUT_S + aws.SAGEMAKER_READ_TIMEOUT_S + 3)
+LEASE = timedelta(seconds=settings.AWS_CONNECT_TIMEOUT_S + settings.AWS_READ_TIMEOUT_S + 3)
 AT_ONCE = timedelta(0)
 SOON = timedelta(seconds=1)
 WHEN_SETTLED = timedelta(seconds=60)
