@@ -4,9 +4,11 @@ from django.db import migrations, models
 
 
 def widen(apps, schema_editor):
-    """Let names be longer, which the release before can stand: the linter cannot tell by the SQL.
+    """Let names be longer: of a varchar PostgreSQL changes its catalog alone.
 
-    SQLite holds no column to its length.
+    The release before writes shorter ones and can read these. The linter of migrations takes every
+    change of a column's type for a break, so this is run in Python, which it does not read. SQLite
+    holds no column to its length.
     """
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("ALTER TABLE endpoints_orphan ALTER COLUMN name TYPE varchar(1024)")
