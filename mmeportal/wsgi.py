@@ -29,8 +29,7 @@ def _load_pages() -> None:
             for path in sorted(Path(str(folder)).rglob("*.html")):
                 templates.get_template(str(path.relative_to(folder)))
     for code, _name in settings.LANGUAGES:
-        with translation.override(code):
-            translation.gettext("Save")
+        with translation.override(code):  # which reads its words
             list(get_resolver().reverse_dict)  # made of all addresses, for each language
 
 
