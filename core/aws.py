@@ -385,6 +385,18 @@ def service_quotas() -> Any:
         return _with_clock_correction(boto3.client("service-quotas", config=config))
 
 
+@cache
+def pricing() -> Any:
+    """The client of AWS's Price List, for jobs.
+
+    It has an address in a few regions only, and tells the prices of all of them at each
+    (Price List Query API, "Endpoints").
+    """
+    with _client_lock:
+        config = _config(JOB).merge(Config(region_name="us-east-1"))
+        return _with_clock_correction(boto3.client("pricing", config=config))
+
+
 def client_of(service: str) -> Any:
     """The client of a service that plans show calls of."""
     return {"sagemaker": sagemaker, "application-autoscaling": autoscaling}[service]()

@@ -16,7 +16,7 @@ from core.api.caller import Scope
 from core.api.operations import operation
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, OneOf, Parameters, Schema
-from endpoints import budgets
+from endpoints import budgets, prices
 from endpoints.budgets import BudgetStanding
 from endpoints.spending import Grouping, Spending, SpendingLine, month_named, spending
 
@@ -54,6 +54,26 @@ class CostLineOut(Schema):
         description="Of an endpoint that runs: days since its last call, or since its creation. "
         "null: nothing runs, or it is no endpoint."
     )
+
+
+class PriceOut(Schema):
+    """What an instance of a type costs."""
+
+    instance_type: str
+    per_hour: str = Field(description=_DECIMAL)
+
+
+class PriceListOut(Schema):
+    """The prices that all costs are estimated by."""
+
+    region: str = Field(description="us-east-1 where there are none of the portal's own region.")
+    currency: str
+    collected: str = Field(description="The day on which they were collected, or read from AWS.")
+    source: str = Field(description="From where, as the list says; `AWS Price List`: from AWS.")
+    problem: str | None = Field(
+        description="Why AWS's price list was not read lately, in the reader's language."
+    )
+    items: list[PriceOut] = Field(description="By instance type.")
 
 
 class BudgetOut(Schema):
@@ -159,6 +179,23 @@ def delete_budget(request: HttpRequest, query: Query[BudgetParameters]) -> Any:
     if not budgets.remove_budget(owner=owner, tag=query.tag, actor=actor):
         raise Problem("not-found", _("There is no such budget. Nothing was changed."))
     return Status(204, None)
+
+
+@operation(
+    router, "GET", "/cost/prices", id="prices_list", scope=Scope.READ, permission=_MAY_LOOK,
+    doing=_LOOKING, response={200: PriceListOut},
+)  # fmt: skip
+def list_prices(request: HttpRequest) -> Any:
+    """The prices that costs are estimated by: AWS's price list, a file, or the portal's own."""
+    found = prices.known()
+    return {
+        "region": found.region,
+        "currency": found.currency,
+        "collected": found.collected,
+        "source": found.source,
+        "problem": str(found.problem) or None,
+        "items": [{"instance_type": kind, "per_hour": price} for kind, price in found.sorted],
+    }
 
 
 def _person(name: str) -> User | None:

@@ -1305,6 +1305,34 @@ class AlarmWatch(Leased):
         return _said(self.problem_code, self.problem)
 
 
+class PriceLook(models.Model):
+    """What AWS's price list said of a region when it was last read; a row for each region."""
+
+    region = models.CharField(max_length=32, unique=True)
+    currency = models.CharField(max_length=3, blank=True, default="")
+    per_hour = models.JSONField(
+        default=dict, help_text="The price of an instance of each type, in decimal digits."
+    )
+    read_at = models.DateTimeField(null=True, blank=True, help_text="When the prices were read.")
+    tried_at = models.DateTimeField(help_text="When AWS was last asked.")
+    problem = models.TextField(blank=True, default="", help_text="In English.")
+    problem_code = models.JSONField(
+        null=True, blank=True, help_text="What AWS did not answer then, as a code."
+    )
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"prices of {self.region}"
+
+    @property
+    def problem_said(self) -> Sentence:
+        """What AWS did not answer, in the reader's language; AWS's words in its own."""
+        return _said(self.problem_code, self.problem)
+
+
 class EndpointAlarm(models.Model):
     """An alarm of CloudWatch that the portal makes for an endpoint, and its state as last seen.
 

@@ -1,7 +1,8 @@
-"""What instances cost: prices kept by hand in prices.json, or in the file of PRICE_LIST.
+"""What instances cost: by AWS's price list, or by hand, in prices.json or the file of PRICE_LIST.
 
-No package has SageMaker's prices, so each figure is an estimate. It is that of the instances alone:
-storage, data transfer, CloudWatch and taxes come on top, and discounts are not known.
+The file of PRICE_LIST comes first, then what price_list.py read from AWS. Each figure is an
+estimate. It is that of the instances alone: storage, data transfer, CloudWatch and taxes come on
+top, and discounts are not known.
 """
 
 import functools
@@ -17,7 +18,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from core import where
-from endpoints.models import Endpoint, Running
+from core.remembered import Remembered
+from core.sentences import Sentence
+from endpoints.models import Endpoint, PriceLook, Running
 
 #: As AWS's own calculator counts.
 HOURS_A_MONTH = 730
@@ -25,6 +28,9 @@ _SECONDS_A_WEEK = 7 * 24 * 3600
 _OURS = Path(__file__).with_name("prices.json")
 #: Its prices are shown where a file has none of the portal's region.
 _FALLBACK_REGION = "us-east-1"
+#: Prices change once in years, and each page with a cost looks at them. In a tuple, as a row that
+#: is not there is remembered, too.
+_rows: Remembered[str, tuple[PriceLook | None]] = Remembered(keep_s=60)
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,10 @@ class PriceList:
     collected: str
     source: str
     per_hour: dict[str, Decimal]
+    #: Whether AWS's price list said so.
+    by_aws: bool = False
+    #: Why AWS's price list is not what counts, in the reader's language; empty: nothing is wrong.
+    problem: Sentence | str = ""
 
     def cost(self, instance_type: str, instance_count: int) -> "Cost | None":
         """What so many instances cost; None where the list does not have their type."""
@@ -89,12 +99,25 @@ class PriceList:
         return Total(self.sum_of(costs), counted=len(costs), unknown=len(paid) - len(costs))
 
     @property
+    def sorted(self) -> list[tuple[str, str]]:
+        """Instance types by name, and their prices without zeros at the end."""
+        return [(kind, f"{price.normalize():f}") for kind, price in sorted(self.per_hour.items())]
+
+    @property
     def estimate(self) -> str:
         """Where the prices come from, and what a cost leaves out."""
         told = {"region": self.region, "day": self.collected}
-        said = _(
-            "An estimate: prices of %(region)s, collected on %(day)s, for a month of 730 hours. "
-            "Storage, data transfer, CloudWatch, taxes and discounts are left out."
+        said = (
+            _(
+                "An estimate: prices of %(region)s, read from AWS’s price list on %(day)s, for a "
+                "month of 730 hours. Storage, data transfer, CloudWatch, taxes and discounts are "
+                "left out."
+            )
+            if self.by_aws
+            else _(
+                "An estimate: prices of %(region)s, collected on %(day)s, for a month of 730 "
+                "hours. Storage, data transfer, CloudWatch, taxes and discounts are left out."
+            )
         )
         said %= told
         if self.region != settings.AWS_REGION:
@@ -180,7 +203,37 @@ def known() -> PriceList:
 
     Raises ImproperlyConfigured, with what is wrong, where PRICE_LIST names no such file.
     """
-    return _read(Path(settings.PRICE_LIST) if settings.PRICE_LIST else _OURS, settings.AWS_REGION)
+    region = settings.AWS_REGION
+    if settings.PRICE_LIST:
+        return _read(Path(settings.PRICE_LIST), region)
+    ours = _read(_OURS, region)
+    if not asks_aws():
+        return ours
+    found = _rows.get(region, lambda: (PriceLook.objects.filter(region=region).first(),))
+    row = found[0] if found else None
+    if row is None:
+        return ours
+    if row.read_at is None:
+        return replace(ours, problem=row.problem_said)
+    return PriceList(
+        region=region,
+        currency=row.currency,
+        collected=row.read_at.date().isoformat(),
+        source="AWS Price List",
+        per_hour={kind: Decimal(price) for kind, price in row.per_hour.items()},
+        by_aws=True,
+        problem=row.problem_said if row.problem else "",
+    )
+
+
+def asks_aws() -> bool:
+    """Whether AWS's price list is read: not where a file counts, and not on a local stack."""
+    return settings.PRICES_FROM_AWS and not settings.PRICE_LIST and not where.is_local()
+
+
+def forget() -> None:
+    """Look at what was read from AWS again at the next use, in this process."""
+    _rows.clear()
 
 
 @functools.lru_cache(maxsize=4)

@@ -2,7 +2,17 @@
 
 from celery import shared_task
 
-from endpoints import alarms, budgets, expiry, idling, orphans, pausing, reconciler, services
+from endpoints import (
+    alarms,
+    budgets,
+    expiry,
+    idling,
+    orphans,
+    pausing,
+    price_list,
+    reconciler,
+    services,
+)
 
 
 # An older message is not needed: the sweep has sent another one.
@@ -67,3 +77,9 @@ def watch_alarms() -> None:
 def sweep_budgets() -> None:
     """Add up the month, and tell of budgets that are used; beat calls this every ten minutes."""
     budgets.sweep()
+
+
+@shared_task(expires=60)
+def sweep_prices() -> None:
+    """Read AWS's price list, where that is due; beat calls this every ten minutes."""
+    price_list.sweep()

@@ -289,6 +289,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-orphans": {"task": "endpoints.tasks.sweep_orphans", "schedule": 5.0},
     "watch-alarms": {"task": "endpoints.tasks.watch_alarms", "schedule": 5.0},
     "sweep-budgets": {"task": "endpoints.tasks.sweep_budgets", "schedule": 600.0},
+    "sweep-prices": {"task": "endpoints.tasks.sweep_prices", "schedule": 600.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
     "roll-up-calls": {"task": "invocations.tasks.roll_up", "schedule": 60.0},
     "sweep-pictures": {"task": "invocations.tasks.sweep_objects", "schedule": 3600.0},
@@ -393,6 +394,7 @@ INSTANCE_TYPES = env_list(
 )
 MAX_INSTANCES = env_int("MAX_INSTANCES", 10, least=1)
 PRICE_LIST = env_str("PRICE_LIST", "")
+PRICES_FROM_AWS = env_bool("PRICES_FROM_AWS", default=True)
 INSTANCE_MEMORY_PERCENT = env_int("INSTANCE_MEMORY_PERCENT", 100, least=1, most=100)
 OPERATOR_ENDPOINT_DAYS = env_int("OPERATOR_ENDPOINT_DAYS", 0, most=3650)
 OPERATOR_DEFAULT_ENDPOINT_DAYS = env_int("OPERATOR_DEFAULT_ENDPOINT_DAYS", 0, most=3650)

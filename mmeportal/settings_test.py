@@ -19,6 +19,7 @@ DJANGO_ADMIN = True  # its pages are in the tests' tables, too
 STYLEGUIDE = True  # the tests of the elements look at them there
 # Each test client is a new server: it would read all files of all packages at its start.
 WHITENOISE_AUTOREFRESH = True
+PRICES_FROM_AWS = False  # who tests it sets it
 TEARDOWN_UNDO_S = 0  # who tests Undo sets it
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
 CELERY_BROKER_URL = "memory://"  # never into the queue of a running stack

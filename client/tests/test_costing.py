@@ -106,3 +106,22 @@ def test_wrong_budgets(mme: Mme, fake: FakePortal) -> None:
     assert not fake.requests
     fake.answers = [problem("not-found", 404)]
     assert mme("cost", "budget", "--remove").code == 3
+
+
+def test_the_prices_are_listed(mme: Mme, fake: FakePortal) -> None:
+    items = [{"instance_type": "ml.m5.large", "per_hour": "0.115"}]
+    document = {
+        "region": "us-east-1", "currency": "USD", "collected": "2026-11-28",
+        "source": "AWS Price List", "problem": "Access is denied.", "items": items,
+    }  # fmt: skip
+    fake.answers = [Says(document=document)]
+    ran = mme("cost", "prices", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    assert all(text in ran.out for text in ("ml.m5.large", "0.115", "an hour, USD"))
+    assert "Prices of us-east-1, collected on 2026-11-28. Source: AWS Price List" in ran.err
+    assert "Access is denied." in ran.err
+    assert fake.requests[-1].target == "/api/v1/cost/prices"
+    fake.answers = [Says(document=document)]
+    assert mme("cost", "prices", "-q").out == "ml.m5.large\n"
+    fake.answers = [Says(document=document)]
+    assert json.loads(mme("cost", "prices", "--json").out) == document

@@ -206,6 +206,7 @@ WAYS: dict[str, Ways] = {
     "alarms_test": Ways("alarms", "endpoints:test-alarm", "endpoints.md#Alarms"),
     "alarms_delete": Ways("alarms", "endpoints:remove-alarm", "endpoints.md#Alarms"),
     "cost_get": Ways("cost", "endpoints:cost", "endpoints.md#What a month cost"),
+    "prices_list": Ways("cost prices", "endpoints:cost", "endpoints.md#What it costs"),
     "budgets_put": Ways("cost budget", "endpoints:budget", "endpoints.md#Budgets"),
     "budgets_delete": Ways("cost budget", "endpoints:budget", "endpoints.md#Budgets"),
     "endpoints_preview_teardown": Ways(

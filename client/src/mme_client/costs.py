@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mme_client.noun import Noun
-from mme_client.records import CostBudget, CostReport
+from mme_client.records import CostBudget, CostReport, PriceList
 
 
 class Costs(Noun):
@@ -20,6 +20,15 @@ class Costs(Noun):
         query = {"month": month, "by": by}
         answer = self._transport.call("GET", "/cost", query=query)
         return CostReport.of(answer.document(), self._portal)
+
+    def prices(self) -> PriceList:
+        """The prices that costs are estimated by.
+
+        >>> portal.costs.prices().currency
+        'USD'
+        """
+        answer = self._transport.call("GET", "/cost/prices")
+        return PriceList.of(answer.document(), self._portal)
 
     def set_budget(self, amount: str, *, owner: str = "", tag: str = "") -> CostBudget:
         """Set what a month may cost: of all, of ``owner``'s, or of those with ``tag``; for admins.

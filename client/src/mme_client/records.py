@@ -725,6 +725,29 @@ class CostItem(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InstancePrice(Record):
+    """What an instance of a type costs an hour, as a decimal number in text."""
+
+    instance_type: str
+    per_hour: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceList(Record):
+    """The prices that costs are estimated by; ``collected``: on which day, ``source``: from where.
+
+    ``problem``: why AWS's price list was not read lately.
+    """
+
+    region: str
+    currency: str
+    collected: str
+    source: str
+    problem: str | None
+    items: list[InstancePrice]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CostBudget(Record):
     """What a month may cost, and has cost: of all, of ``owner``'s, or of those with ``tag``."""
 

@@ -2305,6 +2305,15 @@ def cost_budget(
     )
 
 
+@_command(
+    cost, "prices", _("The prices of instances that costs are estimated by."), "mme cost prices"
+)
+def cost_prices(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) -> None:
+    from mme_client.cli import costing
+
+    costing.prices(json=json, quiet=quiet, timeout=timeout)
+
+
 app.add_typer(uploads, name="uploads")
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mme_client.cli.many import csv_line
 from mme_client.cli.running import WrongUse, running
+from mme_client.cli.terminal import say
 from mme_client.cli.words import _
 
 if TYPE_CHECKING:
@@ -141,3 +142,20 @@ def _remarks(one: CostItem) -> str:
     if one.unpriced_types:
         said.append(_("without {types}").format(types=", ".join(one.unpriced_types)))
     return ", ".join(said)
+
+
+def prices(*, json: bool, quiet: bool, timeout: float | None) -> None:
+    """List the prices; quiet: the instance types alone."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        found = portal.costs.prices()
+        if terminal.json:
+            terminal.document(found.document)
+            return
+        said = _("Prices of {region}, collected on {day}. Source: {source}")
+        say(said.format(region=found.region, day=found.collected, source=found.source))
+        if found.problem:
+            say(found.problem)
+        headings = (_("type"), _("an hour, {currency}").format(currency=found.currency))
+        rows = [(one.instance_type, one.per_hour) for one in found.items]
+        names = [one.instance_type for one in found.items]
+        terminal.listed(found.items, headings, rows, names=names)

@@ -1148,6 +1148,13 @@ MESSAGES: dict[str, str] = {
     "What the instances of a month cost, and will have cost at its end.": (
         "한 달 동안 인스턴스에 든 비용과 월말 예상 비용입니다."
     ),
+    "The prices of instances that costs are estimated by.": (
+        "비용을 추정하는 데 쓰는 인스턴스 가격을 나열합니다."
+    ),
+    "Prices of {region}, collected on {day}. Source: {source}": (
+        "{region} 리전의 가격, 수집일 {day}. 출처: {source}"
+    ),
+    "an hour, {currency}": "시간당, {currency}",
     "What each line is.": "각 줄의 기준입니다.",
     "As 2026-11; without, the present one.": "2026-11 형식입니다. 생략하면 이번 달입니다.",
     "Print the lines as CSV.": "줄을 CSV로 출력합니다.",
