@@ -24,7 +24,7 @@ from endpoints.models import (
     valid_instance_count,
 )
 from endpoints.options import DeploymentOptions
-from endpoints.policies import LONGEST_WAIT_S, SHARES, DeploymentPolicy, PolicyKind
+from endpoints.policies import LONGEST_WAIT_S, SHARES, USUAL_SHARE, DeploymentPolicy, PolicyKind
 from endpoints.scaling import HIGHEST_TARGET, LONGEST_COOLDOWN_S
 from endpoints.variants import ALONE, HIGHEST_WEIGHT, ProductionVariant, Variants, is_plain
 
@@ -437,14 +437,14 @@ class ChangeForm(NewEndpointForm):
         required=False,
     )
     percent = forms.IntegerField(
-        label=_("Share in percent"), min_value=0, max_value=50, initial=10, required=False
+        label=_("Share in percent"), min_value=0, max_value=50, required=False
     )
     wait_s = forms.IntegerField(
         label=_("Watched after each step, in seconds"),
         min_value=0,
         max_value=LONGEST_WAIT_S,
-        initial=0,
         required=False,
+        help_text=_("Empty: not at all."),
     )
     alarms = forms.CharField(
         label=_("Other alarms that go back"),
@@ -467,6 +467,8 @@ class ChangeForm(NewEndpointForm):
 
     def __init__(self, *args: object, alarms: Sequence[EndpointAlarm] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        usual = gettext("For a canary, linear or rolling change. Empty: %(usual)s.")
+        self.fields["percent"].help_text = usual % {"usual": USUAL_SHARE}
         own = self.fields["own_alarms"]
         assert isinstance(own, forms.MultipleChoiceField)
         own.choices = [(one.name, f"{one.get_kind_display()} ({one.key})") for one in alarms]
@@ -510,7 +512,8 @@ class ChangeForm(NewEndpointForm):
         kind, wait = told["policy"] or PolicyKind.AT_ONCE, told["wait_s"] or 0
         if kind == PolicyKind.AT_ONCE and not (names or wait):
             return None
-        share = told["percent"] or 0 if kind in SHARES else 0
+        given = USUAL_SHARE if told["percent"] is None else told["percent"]
+        share = given if kind in SHARES else 0
         return DeploymentPolicy(kind, share, wait, names)
 
     @property

@@ -279,7 +279,7 @@ def _describe_endpoint(row: Orphan) -> None:
     except errors.NotFound:  # SageMaker goes on serving without it
         return
     row.instance_type = config.instance_type
-    if there.instance_count is None:
+    if not there.instance_count:  # SageMaker does not say, or none runs yet
         row.instance_count = config.instance_count
 
 
@@ -365,10 +365,15 @@ def with_costs(rows: list[Orphan]) -> list[Orphan]:
     known = prices.known()
     for row in rows:
         row.cost = None if row.state in Orphan.OVER else _kept_cost(row)
-        runs = state_value(row.sagemaker_status) in Endpoint.SERVING
-        if row.instance_count and runs and row.state not in Orphan.OVER:
+        if _runs(row):
             row.cost = known.cost(row.instance_type, row.instance_count)
     return rows
+
+
+def _runs(row: Orphan) -> bool:
+    """Whether it has instances that AWS charges for."""
+    serves = state_value(row.sagemaker_status) in Endpoint.SERVING
+    return bool(row.instance_count) and serves and row.state not in Orphan.OVER
 
 
 def _kept_cost(row: Orphan) -> prices.Cost | None:
@@ -395,8 +400,7 @@ def total_of(rows: "QuerySet[Any, Any] | Sequence[Orphan]") -> Total:
         rows = list(rows.exclude(kind__in=(Resource.Kind.MODEL, Resource.Kind.CONFIG)))
     whole = with_costs(list(rows))
     costs = [row.cost for row in whole if row.cost is not None]
-    running = [row for row in whole if row.instance_count and row.state not in Orphan.OVER]
-    unknown = sum(row.cost is None for row in running)
+    unknown = sum(row.cost is None for row in whole if _runs(row))
     return Total(prices.known().sum_of(costs), counted=len(costs), unknown=unknown)
 
 

@@ -32,6 +32,8 @@ class PolicyKind(models.TextChoices):
     ROLLING = "rolling", gettext_lazy("Rolling: instances in batches of this share")
 
 
+#: Percent; where nobody says another.
+USUAL_SHARE = 10
 #: Between how many percent a share is (API: CanarySize, LinearStepSize, MaximumBatchSize).
 SHARES: dict[str, tuple[int, int]] = {
     PolicyKind.CANARY: (1, 50),

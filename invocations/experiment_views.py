@@ -187,6 +187,7 @@ def page(request: HttpRequest, uid: str) -> HttpResponse:
         "others": others[:OTHERS],
         "other": beside,
         "figures": _figures(experiment, beside) if beside is not None else [],
+        "both": chart.beside_chart(experiment, beside) if beside is not None else None,
     }
     return render(request, "invocations/experiment.html", context)
 

@@ -7,18 +7,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from core import clock
 from core.permissions import require_permission
 from endpoints.models import Endpoint
 from endpoints.panels import MAY_LOOK
 from invocations import metric_charts
 from invocations.metrics import metrics_of
-from invocations.windows import Range
+from invocations.windows import Range, fitting
 
 
 def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
     """What templates/invocations/_metrics.html shows; ``?range=`` says of which time."""
     asked = request.GET.get("range", "")
-    range = Range(asked) if asked in Range.values else Range.DAY
+    until = endpoint.gone_at or clock.now()
+    range = Range(asked) if asked in Range.values else fitting(endpoint.created_at, until)
     names = [one.name for one in endpoint.running.parts]
     asked = request.GET.get("variant", "")
     variant = asked if asked in names else names[0]

@@ -29,6 +29,12 @@ _LENGTHS = {
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def fitting(begun: datetime, now: datetime) -> Range:
+    """How far to look back where nobody chose: a day, or less where it began later than that."""
+    young = (one for one in (Range.HOUR, Range.HOURS) if now - begun <= _LENGTHS[one][0])
+    return next(young, Range.DAY)
+
+
 @dataclass(frozen=True)
 class Window:
     """Bins of ``step`` from ``begin`` to ``end``; the last is the one that is not over yet."""

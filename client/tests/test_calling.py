@@ -52,7 +52,7 @@ def test_of_several_pictures_each_has_its_line_and_one_that_fails_stops_none(
     lines = [json.loads(line) for line in ran.out.splitlines()]
     assert lines == [DOCUMENT, refused.document, DOCUMENT]
     assert f"{picture}: This is model-refused." in ran.err
-    assert "/nowhere.jpg: No such file or directory" in ran.err
+    assert "/nowhere.jpg: There is no such file or folder." in ran.err
 
 
 def test_a_token_that_may_not_call_is_told_once(mme: Mme, fake: FakePortal, picture: str) -> None:

@@ -18,6 +18,7 @@ from mme_client.cli import many
 
 Mme = Callable[..., Ran]
 DOCUMENT: dict[str, Any] = EXAMPLES["invocations_get"]["200"]
+NO_FILE = "There is no such file or folder."
 BYTES = b"\xff\xd8\xff picture"
 #: What the versions see in each picture, by its name.
 SEEN = {
@@ -168,7 +169,7 @@ def test_one_that_fails_stops_none_and_a_cell_is_no_formula(
     found = rows(ran)
     assert [row["label"] for row in found] == ["'=HYPERLINK(0)", "", "", "", "eight", "three"]
     assert [row["error"] for row in found[:4]] == [
-        "", "This is model-refused.", "No such file or directory", "No such file or directory"
+        "", "This is model-refused.", NO_FILE, NO_FILE
     ]  # fmt: skip
     assert f"{pictures[0]}, digits:2: This is model-refused." in ran.err
     assert "Failed: 3 of 6" in ran.err

@@ -9,6 +9,7 @@ import pytest
 
 import mme_client
 from client.tests.conftest import Ran
+from mme_client.cli import words
 from mme_client.cli.korean import MESSAGES
 
 CLI = Path(mme_client.__file__).parent / "cli"
@@ -42,6 +43,30 @@ def test_the_korean_has_the_same_places() -> None:
 
     differing = [text for text, korean in MESSAGES.items() if places(text) != places(korean)]
     assert not differing
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("search", "--state", "checking"), "--state: 다음 중 하나여야 합니다: ready, validating"),
+        (("copy", "digits:1", "--to", "x", "--times", "1000"), "--times: 100 이하여야 합니다."),
+        (("deploy", "demo", "--count", "0"), "--count: 1 이상이어야 합니다."),
+        (("deploy", "demo", "--count", "x"), "--count: 정수여야 합니다."),
+        (("experiment", "demo", "--models", "*", "--rate", "x"), "--rate: 숫자여야 합니다."),
+        (("push", "/no/such.tar.gz"), "/no/such.tar.gz: 파일이나 폴더가 없습니다."),
+        (("push", "/", "--model", "m"), "/: 폴더입니다. 파일을 지정하세요."),
+    ],
+)
+def test_what_the_system_and_the_parser_tell_is_korean_too(
+    mme: Callable[..., Ran],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    monkeypatch.setattr(words, "language", lambda: "ko")
+    ran = mme(*arguments, url="http://127.0.0.1:9", token="mme_x")
+    assert said in ran.err
+    assert "Input should" not in ran.err
 
 
 @pytest.mark.parametrize(

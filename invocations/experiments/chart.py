@@ -9,6 +9,7 @@ from django.utils.translation import gettext, gettext_noop
 from core import charts
 from core.templatetags.elements import number
 from core.templatetags.portal import ms
+from invocations.models import Experiment
 
 WIDTH = 300
 """Of the line on which marks say when a target was loaded, in its own units."""
@@ -38,6 +39,24 @@ def latency_chart(result: dict[str, Any]) -> charts.Chart:
         about=gettext("Answered calls by latency: how many percent of either kind."),
         empty=gettext("No call was answered yet."),
         unit_name=gettext("Share of the calls of its kind"),
+    )
+
+
+def beside_chart(one: Experiment, other: Experiment) -> charts.Chart:
+    """The latencies of two experiments, a column for each of them."""
+    places = [(kind, part) for kind in ("all", "cold", "warm") for part in ("p50", "p90", "p99")]
+    names = {"all": gettext("all"), "cold": gettext("cold"), "warm": gettext("warm")}
+    return charts.over_classes(
+        title=gettext("Latency of both"),
+        unit=charts.MILLISECONDS,
+        labels=[f"{names[kind]} {part}" for kind, part in places],
+        series=[
+            charts.Series(each.title, [each.result["latency_ms"][kind][part] for kind, part in places])
+            for each in (one, other)
+        ],
+        across=gettext("Which calls, and their percentile"),
+        about=gettext("Half of the calls took no longer than p50, 99 percent no longer than p99."),
+        empty=gettext("No call was answered yet."),
     )
 
 

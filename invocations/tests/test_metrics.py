@@ -165,7 +165,19 @@ def test_an_empty_page_says_what_to_do(
     assert "Nothing was measured in this time" in text
     assert "Choose a longer time, or call a model." in text
     assert '<svg class="plot"' not in text
-    assert 'range=24h"\n        aria-current="page"' in text
+    assert 'range=1h"\n        aria-current="page"' in text  # it is some seconds old
+
+
+@pytest.mark.parametrize(
+    ("age", "shown"),
+    [(timedelta(minutes=59), "1h"), (timedelta(hours=5), "6h"), (timedelta(hours=7), "24h")],
+)
+def test_where_nobody_chose_the_page_does_not_begin_long_before_the_endpoint(
+    client_of: ClientOf, demo: Endpoint, measured: dict[str, Any], age: timedelta, shown: str
+) -> None:
+    Endpoint.objects.filter(pk=demo.pk).update(created_at=clock.now() - age)
+    text = client_of("viewer").get(f"/endpoints/{demo.pk}/metrics/").content.decode()
+    assert f'range={shown}"\n        aria-current="page"' in text
 
 
 def test_without_cloudwatch_the_portals_own_numbers_are_shown(

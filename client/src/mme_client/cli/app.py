@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from mme_client.cli import reasons
 from mme_client.cli.words import _
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -2666,7 +2667,7 @@ def usage(error: Any) -> str:
     if kind == "BadParameter" and error.param is not None:
         param = error.param
         name = param.opts[0] if param.param_type_name == "option" else param.metavar or param.name
-        return _("The value of {name} is not valid: {why}").format(name=name, why=error.message)
+        return _("The value of {name} is not valid: {why}").format(name=name, why=reasons.of_value(error.message))
     return text
 
 

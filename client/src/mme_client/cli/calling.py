@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mme_client import errors
-from mme_client.cli import exits
+from mme_client.cli import exits, reasons
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, ms, say
 from mme_client.cli.words import _
@@ -76,7 +76,7 @@ def invoke(
                 if len(pictures) == 1 or isinstance(error, BrokenPipeError):
                     raise
                 failed = failed or exits.Exit.FAILED
-                say(f"{picture}: {error.strerror or error}")
+                say(f"{picture}: {reasons.of_file(error)}")
     if failed is not None:
         raise SomeFailed(failed)
 

@@ -1,6 +1,18 @@
 """The sentences of ``mme`` in Korean, by the English; client/tests/test_words.py compares both."""
 
 MESSAGES: dict[str, str] = {
+    # --- reasons.py ---
+    "There is no such file or folder.": "파일이나 폴더가 없습니다.",
+    "This is a folder, and a file is needed.": "폴더입니다. 파일을 지정하세요.",
+    "This is a file, and a folder is needed.": "파일입니다. 폴더를 지정하세요.",
+    "It may not be read or written.": "읽거나 쓸 권한이 없습니다.",
+    "It is there already.": "이미 있습니다.",
+    "The disk is full.": "디스크에 남은 공간이 없습니다.",
+    "It is one of {limit}.": "다음 중 하나여야 합니다: {limit}",
+    "It is {limit} or more.": "{limit} 이상이어야 합니다.",
+    "It is {limit} or less.": "{limit} 이하여야 합니다.",
+    "It is a whole number.": "정수여야 합니다.",
+    "It is a number.": "숫자여야 합니다.",
     # --- app.py ---
     "Example:": "예:",
     "Usage:": "사용법:",

@@ -49,7 +49,7 @@ def _wrong_use(sentence: str, hint: str = "") -> int:
 def _failed(error: Exception, *, json: bool) -> int:
     """Say what went wrong; gives the exit code. What is a fault of ``mme`` itself is raised."""
     from mme_client import errors
-    from mme_client.cli import exits
+    from mme_client.cli import exits, reasons
     from mme_client.cli.calling import SomeFailed
     from mme_client.cli.config import ConfigError
     from mme_client.cli.running import NotThere, WrongUse
@@ -65,7 +65,8 @@ def _failed(error: Exception, *, json: bool) -> int:
     if isinstance(error, BrokenPipeError):
         return exits.Exit.FAILED  # whoever read the output has enough
     if isinstance(error, OSError):
-        say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        reason = reasons.of_file(error)
+        say(f"{error.filename}: {reason}" if error.filename else reason)
         return exits.Exit.FAILED
     if isinstance(error, ConfigError):
         say(str(error))

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from mme_client import errors
-from mme_client.cli import calling, exits
+from mme_client.cli import calling, exits, reasons
 from mme_client.cli.calling import STDIN, SomeFailed
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import ms, say
@@ -252,7 +252,7 @@ class _Calls:
             data = sys.stdin.buffer.read() if picture == STDIN else Path(picture).read_bytes()
         except OSError as error:
             for version in self._versions:
-                yield self._unread(picture, version, str(error.strerror or error))
+                yield self._unread(picture, version, reasons.of_file(error))
             return
         name = "" if picture == STDIN else Path(picture).name
         tasks = [self._task(version, data, name) for version in self._versions]
