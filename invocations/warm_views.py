@@ -51,7 +51,7 @@ class KeepWarmForm(forms.Form):
         required=False,
         min_value=keeping.LEAST_MINUTES,
         max_value=keeping.MOST_MINUTES,
-        help_text=gettext_lazy("Empty: not again and again."),
+        help_text=gettext_lazy("Empty: it is not repeated."),
     )
     after_change = forms.BooleanField(
         label=gettext_lazy("After a deploy or a change, too"), required=False, initial=True

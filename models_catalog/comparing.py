@@ -9,6 +9,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import formats
 from django.utils.translation import gettext as _
 
+from core.templatetags.portal import percent
 from models_catalog import validation_result
 from models_catalog.models import Version
 
@@ -210,5 +211,5 @@ def _values(version: Version) -> dict[str, Value]:
         "first_ms": result.first_ms if result is not None else None,
         "warm_ms": result.warm_ms if result is not None else None,
         "memory_bytes": None if memory is None else round(memory * _MEGABYTE),
-        "answer": "" if best is None else f"{best.label} ({best.percent:.0f} %)",
+        "answer": "" if best is None else f"{best.label} ({percent(best.percent / 100)})",
     }

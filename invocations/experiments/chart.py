@@ -51,7 +51,9 @@ def beside_chart(one: Experiment, other: Experiment) -> charts.Chart:
         unit=charts.MILLISECONDS,
         labels=[f"{names[kind]} {part}" for kind, part in places],
         series=[
-            charts.Series(each.title, [each.result["latency_ms"][kind][part] for kind, part in places])
+            charts.Series(
+                each.title, [each.result["latency_ms"][kind][part] for kind, part in places]
+            )
             for each in (one, other)
         ],
         across=gettext("Which calls, and their percentile"),

@@ -109,3 +109,15 @@ def test_users_do_not_read_the_word(word: str) -> None:
 )
 def test_words_are_found_in_names_and_not_within_words(text: str, avoided: bool) -> None:
     assert any(pattern.search(text) for pattern in _PATTERNS.values()) is avoided
+
+
+# The glossary's Korean word for it, and what it is not called beside that.
+AVOIDED_IN_KOREAN = {"스토어": "저장소"}
+
+
+@pytest.mark.parametrize("word", AVOIDED_IN_KOREAN)
+def test_one_thing_has_one_word_in_korean_too(word: str) -> None:
+    paths = [*ROOT.glob("*/locale/ko/LC_MESSAGES/django.po"), ROOT / "README.ko.md"]
+    paths += [ROOT / "docs/glossary.ko.md", ROOT / "client/src/mme_client/cli/korean.py"]
+    found = [str(path.relative_to(ROOT)) for path in paths if word in path.read_text("utf-8")]
+    assert not found, f"Say instead: {AVOIDED_IN_KOREAN[word]}."

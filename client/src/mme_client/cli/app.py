@@ -2667,7 +2667,9 @@ def usage(error: Any) -> str:
     if kind == "BadParameter" and error.param is not None:
         param = error.param
         name = param.opts[0] if param.param_type_name == "option" else param.metavar or param.name
-        return _("The value of {name} is not valid: {why}").format(name=name, why=reasons.of_value(error.message))
+        return _("The value of {name} is not valid: {why}").format(
+            name=name, why=reasons.of_value(error.message)
+        )
     return text
 
 

@@ -879,7 +879,7 @@ MESSAGES: dict[str, str] = {
         "계정에 메일 주소가 없습니다. 관리자가 추가할 수 있습니다."
     ),
     "What the archives take up in the store, and the quotas.": (
-        "아카이브가 스토어에서 차지하는 용량과 할당량을 표시합니다."
+        "아카이브가 저장소에서 차지하는 용량과 할당량을 표시합니다."
     ),
     "Whose quota to set; for admins.": "할당량을 설정할 사용자입니다. 관리자만 사용할 수 있습니다.",
     "Gigabytes; none: no limit; usual: the usual quota.": (
@@ -979,7 +979,7 @@ MESSAGES: dict[str, str] = {
         "표준 입력이 터미널이 아닙니다. --yes로 확인하거나 --find를 지정하세요."
     ),
     "It is replaced for good. Archives and pictures in the store stay.": (
-        "되돌릴 수 없게 바꿉니다. 스토어의 아카이브와 사진은 그대로 둡니다."
+        "되돌릴 수 없게 바꿉니다. 저장소의 아카이브와 사진은 그대로 둡니다."
     ),
     "Type {word}: ": "입력하세요({word}): ",
     "That is not the word. Nothing was changed.": "단어가 다릅니다. 변경된 것이 없습니다.",

@@ -1,4 +1,4 @@
-"""What the system and the parser of the command line tell in English, in the language of the locale."""
+"""What the system and the parser of the command line tell, in the language of the locale."""
 
 import errno
 import re
