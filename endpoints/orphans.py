@@ -365,7 +365,7 @@ def with_costs(rows: list[Orphan]) -> list[Orphan]:
     known = prices.known()
     for row in rows:
         row.cost = None if row.state in Orphan.OVER else _kept_cost(row)
-        if _runs(row):
+        if row.instance_count and _runs(row):
             row.cost = known.cost(row.instance_type, row.instance_count)
     return rows
 

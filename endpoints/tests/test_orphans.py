@@ -56,6 +56,18 @@ def test_what_the_portal_made_and_no_row_knows_is_found_with_what_it_costs(
     assert orphans.total_of(Orphan.objects.all()).cost == endpoint.cost
 
 
+def test_one_that_is_being_created_has_the_size_that_it_will_have_and_costs_nothing_yet(
+    account: Account, look: Any
+) -> None:
+    account.left_behind()
+    account.endpoints["demo"] = replace(account.endpoints["demo"], status="Creating")
+    account.counts["demo"] = 0
+    look()
+    (endpoint,) = orphans.with_costs(list(Orphan.objects.filter(kind="endpoint")))
+    assert (str(endpoint.size), endpoint.cost) == ("2 × ml.m5.large", None)
+    assert orphans.total_of(Orphan.objects.all()).unknown == 0
+
+
 def test_what_an_endpoint_of_the_portal_owns_is_no_orphan(
     serving: Endpoint, account: Account, look: Any
 ) -> None:

@@ -142,6 +142,10 @@ def test_the_form_chooses_a_policy(
     assert "from 1 to 50" in wrong.content.decode()
     shown = client.post(page, told | {"plan": "1"}).content.decode()
     assert "CANARY" in shown
+    usual = client.post(page, told | {"percent": "", "plan": "1"}).content.decode()
+    assert usual.partition('id="plan"')[2] == shown.partition('id="plan"')[2] != ""
+    nothing_said = client.get(page).content.decode().partition('name="percent"')[2]
+    assert "value=" not in nothing_said.partition(">")[0]
     client.post(page, told)
     endpoint = settle(serving)
     assert account.policy == DeploymentPolicy("canary", 10, 300, ("errors", "late"))

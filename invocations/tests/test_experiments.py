@@ -648,6 +648,7 @@ def test_the_page_plans_begins_watches_stops_names_and_compares(
     client.post(f"{address}name/", {"name": "the first"})
     beside = client.get(f"{second.get_absolute_url()}?with={experiment.uid}").content.decode()
     assert "Share of cold starts" in beside
+    assert "Latency of both" in beside
     assert "the first" in client.get("/invoke/experiments/").content.decode()
     exported = json.loads(client.get(f"{address}json/").content)
     assert (exported["name"], exported["succeeded"]) == ("the first", 20)
