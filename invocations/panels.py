@@ -191,12 +191,12 @@ def _today(request: HttpRequest) -> dict[str, Any]:
 
 
 def _latest_calls(request: HttpRequest) -> dict[str, Any] | None:
-    calls = list(Invocation.objects.recent()[:6])
+    calls = list(Invocation.objects.traffic().recent()[:6])
     return {"calls": calls} if calls else None
 
 
 def _calls_of_endpoint(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
-    calls = Invocation.objects.recent().filter(endpoint=endpoint)
+    calls = Invocation.objects.traffic().recent().filter(endpoint=endpoint)
     return {"calls": list(calls[:SHOWN]), "endpoint": endpoint}
 
 

@@ -108,7 +108,7 @@ def page(request: HttpRequest) -> HttpResponse:
     For htmx: its latest calls.
     """
     if _is_htmx(request) and request.GET.get("part") == "recent":
-        recent = Invocation.objects.recent()[:RECENT]
+        recent = Invocation.objects.traffic().recent()[:RECENT]
         return render(request, "invocations/_recent.html", {"recent": recent})
     chosen = Chosen.of(request.GET)
     named = request.GET.get("model", "")
@@ -558,7 +558,7 @@ def tabs(*, raw: bool) -> list[Tab]:
 def chosen_context(chosen: Chosen) -> dict[str, Any]:
     """What the fields of version, endpoint and variant show; what is not chosen is preset."""
     endpoints = list(Endpoint.objects.serving())
-    recent = list(Invocation.objects.recent()[:RECENT])
+    recent = list(Invocation.objects.traffic().recent()[:RECENT])
     called = [one.version_id for one in recent]
     wanted = called if chosen.version is None else [chosen.version, *called]
     found = offered.likely(wanted=wanted, alias=chosen.alias)

@@ -143,7 +143,7 @@ def test_the_form_chooses_a_policy(
     shown = client.post(page, told | {"plan": "1"}).content.decode()
     assert "CANARY" in shown
     usual = client.post(page, told | {"percent": "", "plan": "1"}).content.decode()
-    assert usual.partition('id="plan"')[2] == shown.partition('id="plan"')[2] != ""
+    assert usual.partition("CANARY")[2][:300] == shown.partition("CANARY")[2][:300]
     nothing_said = client.get(page).content.decode().partition('name="percent"')[2]
     assert "value=" not in nothing_said.partition(">")[0]
     client.post(page, told)
