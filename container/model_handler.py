@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import math
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,8 @@ from container.serving_state import Draining, RequestLock
 # The content types of answers, in the order of preference.
 _JSON, _CSV, _PLAIN = "application/json", "text/csv", "text/plain"
 _OFFERED = (_JSON, _CSV, _PLAIN)
+# An id that a caller may give a call in its custom attributes, to find the call's lines by.
+_REQUEST_ID = re.compile(r"(?:^|;)request_id=([\w.-]{1,64})(?:;|$)", re.ASCII)
 
 _network: Network | None = None
 _lock: RequestLock | None = None
@@ -88,8 +91,12 @@ def _answer(
     }
     target = headers.get("x-amzn-sagemaker-target-model", "")
     _log_target(target, context.model_name)
+    named = _REQUEST_ID.search(headers.get("x-amzn-sagemaker-custom-attributes", ""))
+    told = {"model": context.model_name, "target_model": target}
+    if named is not None:
+        told["request_id"] = named[1]
     if lock.draining():
-        return _refuse(payload.ShuttingDown(), target, context, index)
+        return _refuse(payload.ShuttingDown(), told, context, index)
     started = time.perf_counter()
     try:
         write, content_type = _writer(headers.get("accept", ""))
@@ -98,7 +105,12 @@ def _answer(
         answers = network.predict_rows(request.rows)
         _check(answers)
     except payload.BadRequest as error:
-        return _refuse(error, target, context, index)
+        return _refuse(error, told, context, index)
+    except Exception as error:
+        if named is not None:
+            message = f"{type(error).__name__}: {error}"
+            log("call_failed", level="ERROR", **told, message=message)
+        raise
     inferred = time.perf_counter()
 
     timing = (
@@ -106,6 +118,8 @@ def _answer(
         f"decode_ms={(decoded - started) * 1000:.1f};infer_ms={(inferred - decoded) * 1000:.1f};"
         f"threads={threads}"
     )
+    if named is not None:
+        log("call_answered", **told, message=timing)
     _cold = False
     context.set_response_status(code=200, phrase="OK", idx=index)
     context.set_response_header(index, "X-Amzn-SageMaker-Custom-Attributes", timing)
@@ -173,13 +187,12 @@ def _csv(answers: list[list[Prediction]], _batched: bool) -> str:
     return out.getvalue()
 
 
-def _refuse(error: payload.BadRequest, target: str, context: Any, index: int) -> str:
+def _refuse(error: payload.BadRequest, told: dict[str, str], context: Any, index: int) -> str:
     """Answer a bad request with its sentence, in the shape of MMS's own errors."""
     log(
         "request_refused",
         level="WARNING",
-        model=context.model_name,
-        target_model=target,
+        **told,
         status=error.status,
         message=str(error),
     )

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -41,6 +41,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.response import StreamingBody
 from django.conf import settings
 from s3transfer.futures import BoundedExecutor
 
@@ -550,6 +551,38 @@ def cloudwatch() -> Any:
     """The CloudWatch client, for pages: 6 s at most, without retries; who looks, looks again."""
     with _client_lock:
         return _with_clock_correction(boto3.client("cloudwatch", config=_config(_TELEMETRY)))
+
+
+# Whose signatures the address of the containers' pages takes (docs/localaws.md, "Who may call").
+_PAGES_SERVICE = "localaws"
+
+
+@dataclass(frozen=True)
+class PageAnswer:
+    """What an address answered: its status, and so many bytes of its body as were asked for."""
+
+    status: int
+    body: bytes
+
+
+def signed_page(url: str, *, most_bytes: int) -> PageAnswer:
+    """What ``url`` answers to a signed GET, at most ``most_bytes`` of it.
+
+    It takes no longer than a call of cloudwatch(), and raises what a client raises: call it within
+    translated().
+    """
+    client: Any = cloudwatch()
+    agent = client._user_agent_creator.to_string()
+    request = AWSRequest("GET", url, headers={"User-Agent": agent}, stream_output=True)
+    _note_signing_time(request)
+    signer = client._request_signer
+    signer.get_auth_instance(_PAGES_SERVICE, client.meta.region_name, "v4").add_auth(request)
+    _name_request(request)
+    answer = client._endpoint.http_session.send(request.prepare())
+    # It turns what breaks off into botocore's exceptions. That all has come is not checked.
+    body: Any = StreamingBody(answer.raw, content_length=cast("int", None))
+    with closing(body):
+        return PageAnswer(answer.status_code, body.read(most_bytes))
 
 
 @cache

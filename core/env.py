@@ -70,6 +70,20 @@ def env_address(name: str) -> str:
     return value
 
 
+def env_template(name: str, part: str) -> str:
+    """Return variable ``name``, an address of HTTP that has ``{part}`` in its path; or nothing."""
+    value = env_str(name, "")
+    whole = urlsplit(value)
+    if value and not (
+        whole.scheme in ("http", "https")
+        and whole.hostname
+        and whole.path.count(f"{{{part}}}") == 1
+        and value.count("{") == value.count("}") == 1
+    ):
+        raise ImproperlyConfigured(f"{name} must be https://…/{{{part}}}/…, not {value!r}.")
+    return value
+
+
 def env_list(name: str, default: str = "") -> list[str]:
     """Return variable ``name`` split at commas, blanks dropped."""
     return [part.strip() for part in env_str(name, default or " ").split(",") if part.strip()]

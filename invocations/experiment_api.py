@@ -33,6 +33,7 @@ router = Router(tags=["experiments"])
 ExperimentState = Annotated[str, OneOf(Experiment.State)]
 ExperimentPictures = Annotated[str, OneOf(Experiment.Pictures)]
 NAME_LENGTH = 100
+Sha256 = Annotated[str, Field(min_length=64, max_length=64)]
 
 
 class ExperimentIn(Input):
@@ -57,13 +58,20 @@ class ExperimentIn(Input):
     draw: str = Field(
         drawing.UNIFORM,
         max_length=20,
-        description="`uniform`, or `zipf:1.1`: the target that is named first is called most.",
+        description="`uniform`; `zipf:1.1`: the target that is named first is called most; or "
+        "`day:2026-11-27`: as the endpoint was called on that day (of UTC), in order of time.",
     )
     seed: int | None = Field(None, description="The same seed draws the same calls; null: any.")
     pictures: ExperimentPictures = Field(
         "samples",
-        description="The samples of the portal, the test set of each model, or the pictures of "
-        "calls of the last day, which are kept.",
+        description="The samples of the portal, the test set of each model, the pictures of "
+        "calls of the last day, which are kept, or those that are `given`.",
+    )
+    given: list[Sha256] = Field(
+        [],
+        max_length=200,
+        description="Pictures of your own that were sent to `/pictures`, by the `sha256` that it "
+        "answered; they are sent in place of `pictures`. `EXPERIMENT_PICTURES` says how many.",
     )
     name: str = Field("", max_length=NAME_LENGTH)
 

@@ -4,23 +4,35 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+    QueryDict,
+    StreamingHttpResponse,
+)
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from core.body_limits import accepts_body
+from core.errors import AwsError
 from core.permissions import actor
 from core.tables import Choice, Column, Search, Table
 from endpoints.models import Endpoint
+from invocations import given as given_pictures
 from invocations.experiments import chart, document, drawing
 from invocations.experiments import services as experiments
 from invocations.experiments import targets as named_targets
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.services import Wanted
 from invocations.models import Experiment
+from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, too_large
 from invocations.views import may_invoke
 
 #: Which others the page offers to compare with.
@@ -61,12 +73,19 @@ class ExperimentForm(forms.Form):
         max_length=20,
         initial=drawing.UNIFORM,
         help_text=gettext_lazy(
-            "uniform: all alike. zipf:1.1: a few are called often, the first most."
+            "uniform: all alike. zipf:1.1: a few are called often, the first most. day:2026-11-27: "
+            "as the endpoint was called on that day (of UTC), in order of time."
         ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     pictures = forms.ChoiceField(
         label=gettext_lazy("Pictures"), choices=Experiment.Pictures.choices
+    )
+    given = forms.RegexField(
+        r"[0-9a-f]{64}(,[0-9a-f]{64})*",
+        required=False,
+        widget=forms.HiddenInput,
+        error_messages={"invalid": gettext_lazy("Choose the pictures again.")},
     )
     seed = forms.IntegerField(
         label=gettext_lazy("Seed"),
@@ -89,8 +108,16 @@ class ExperimentForm(forms.Form):
 
     def wanted(self) -> Wanted:
         """What was asked for, of a form that is valid."""
-        given = {key: value for key, value in self.cleaned_data.items() if key != "endpoint"}
-        return Wanted(**given)
+        told = {key: value for key, value in self.cleaned_data.items() if key != "endpoint"}
+        own = told["pictures"] == Experiment.Pictures.GIVEN
+        told["given"] = self.kept_pictures if own else ()
+        return Wanted(**told)
+
+    @property
+    def kept_pictures(self) -> list[str]:
+        """Pictures that were given with this form before, by their SHA-256."""
+        named = self.data.get("given", "")
+        return named.split(",") if named and "given" not in self.errors else []
 
 
 class ExperimentNameForm(forms.Form):
@@ -104,19 +131,38 @@ class ExperimentNameForm(forms.Form):
     )
 
 
+# The CSRF check reads the whole body; so the user's role and the size are looked at before it.
+@accepts_body(
+    megabytes=lambda: (MAX_FILE_BYTES >> 20) + 1,
+    too_large=lambda: too_large(_("All pictures together")),
+    at_once=4,
+)
+@csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_invoke
 def new(request: HttpRequest) -> HttpResponse:
     """The form, preset by ``?endpoint=`` and ``?models=``; its plan, or the experiment begins."""
+    return _new(request)
+
+
+@csrf_protect
+def _new(request: HttpRequest) -> HttpResponse:
     serving = Endpoint.objects.serving()
     limits = experiments.limits_of(actor(request))
-    given = request.POST if request.method == "POST" else None
+    given, problem = None, ""
+    if request.method == "POST":
+        try:
+            given = _with_pictures(request)
+        except (NotAPicture, AwsError, ExperimentRefused) as refused:
+            given, problem = request.POST, str(refused)
     asked = {"endpoint": request.GET.get("endpoint"), "models": request.GET.get("models", "")}
     form = ExperimentForm(given, initial=asked, endpoints=serving)
     form.fields["calls"].widget.attrs["max"] = limits.calls
     form.fields["callers"].widget.attrs["max"] = limits.callers
     form.fields["callers"].initial = min(8, limits.callers)
     plan = None
+    if problem:
+        form.add_error("pictures", problem)
     if form.is_valid():
         chosen = form.cleaned_data["endpoint"]
         try:
@@ -127,10 +173,37 @@ def new(request: HttpRequest) -> HttpResponse:
                 return redirect(made)
             plan = experiments.plan(wanted=form.wanted(), endpoint=chosen, actor=actor(request))
         except ExperimentRefused as refused:
-            form.add_error(refused.field or None, str(refused))
-    context = {"form": form, "plan": plan, "limits": limits, "endpoints": serving.exists()}
+            field = "pictures" if refused.field == "given" else refused.field
+            form.add_error(field or None, str(refused))
+    context = {
+        "form": form,
+        "plan": plan,
+        "limits": limits,
+        "endpoints": serving.exists(),
+        "accept": ACCEPT,
+        "most": settings.EXPERIMENT_PICTURES,
+    }
     status = 400 if form.errors else 200
     return render(request, "invocations/experiment_new.html", context, status=status)
+
+
+def _with_pictures(request: HttpRequest) -> QueryDict:
+    """What the form says, with the pictures that came with it kept, and named by their SHA-256.
+
+    Raises NotAPicture, AwsError and ExperimentRefused.
+    """
+    files = request.FILES.getlist("files")
+    if not files:
+        return request.POST
+    if len(files) > settings.EXPERIMENT_PICTURES:
+        said = _("Give %(most)s pictures at most. Nothing was called.")
+        raise ExperimentRefused(said % {"most": settings.EXPERIMENT_PICTURES}, "invalid", "given")
+    named = [(cast(Any, file), file.name or "") for file in files]
+    kept = given_pictures.keep(named, lambda _name: "")
+    told = request.POST.copy()
+    told["given"] = ",".join(dict.fromkeys(one.sha256 for one in kept))
+    told["pictures"] = Experiment.Pictures.GIVEN
+    return told
 
 
 @require_safe

@@ -1,4 +1,4 @@
-"""Pictures that somebody gives to a comparison: kept for a while, with labels that are right."""
+"""Pictures that somebody gives to a comparison or an experiment: kept for a while, with labels."""
 
 import csv
 import io

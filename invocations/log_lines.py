@@ -5,9 +5,10 @@ this portal's image are JSON (container/json_log.py); others are shown as they a
 """
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -19,8 +20,13 @@ from core import aws, errors
 from core.remembered import Remembered
 from core.sentences import phrase
 from endpoints.models import Endpoint
+from invocations.models import Invocation
 from models_catalog.models import Version
 
+logger = logging.getLogger(__name__)
+
+#: What is shown before and after a call.
+AROUND: Final = timedelta(seconds=30)
 #: Characters of a line that are shown.
 LONGEST: Final = 4_000
 #: Characters of a text that is searched for. A filter pattern may have 1,024 (Logs API).
@@ -57,7 +63,9 @@ class LogLine:
     """A line. ``level`` is None where it does not say.
 
     ``event`` and ``message`` are what a JSON line says, ``details`` what else is short in it;
-    ``message`` is all of another line.
+    ``message`` is all of another line. ``model`` is the container's name of a model, and
+    ``target_model`` that by which it is called; ``request_id`` the one that its caller gave the
+    call, a call's uid for one by the portal. Each is "" where it is not known.
     """
 
     id: str
@@ -68,6 +76,9 @@ class LogLine:
     message: str
     details: str
     text: str
+    model: str = ""
+    target_model: str = ""
+    request_id: str = ""
 
     @property
     def is_json(self) -> bool:
@@ -77,11 +88,15 @@ class LogLine:
 
 @dataclass(frozen=True)
 class LogSearch:
-    """Which lines. ``until`` None: up to now. ``version``: those that name its model."""
+    """Which lines. ``until`` None: up to now. ``version``: those that name its model.
+
+    ``request_id``: those that name a call (named_by()).
+    """
 
     since: datetime
     until: datetime | None = None
     text: str = ""
+    request_id: str = ""
     version: Version | None = None
     instance: str = ""
     level: LogLevel | None = None
@@ -96,6 +111,27 @@ class LogPage:
 
 
 _NAMES: Remembered[tuple[str, str, int], list[str]] = Remembered(keep_s=60)
+_TARGETS: Remembered[tuple[str, int], dict[str, str]] = Remembered(keep_s=60)
+# What SageMaker's request IDs look like, and the portal's own.
+_AWS_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UID = re.compile(r"[0-9a-f]{32}")
+# A call's request ID comes with its answer: the call itself may have begun so long before.
+_LONGEST_CALL = timedelta(minutes=10)
+
+
+def named_by(endpoint: Endpoint, id: str, *, since: datetime) -> tuple[str, datetime | None]:
+    """What the lines of a call name it by, and when it was made; None: it is none of the portal's.
+
+    ``id``: the one that a caller gave it, that of a call by the portal, or SageMaker's request ID
+    of one, which the container is not told; by that it is looked for ``since`` then.
+    """
+    rows = Invocation.objects.filter(endpoint=endpoint).only("uid", "created_at")
+    found = None
+    if _UID.fullmatch(id):
+        found = rows.filter(uid=id).first()
+    elif _AWS_ID.fullmatch(id):
+        found = rows.filter(request_id=id, created_at__gte=since - _LONGEST_CALL).first()
+    return (id, None) if found is None else (found.uid or id, found.created_at)
 
 
 def page(endpoint: Endpoint, search: LogSearch, *, limit: int, token: str = "") -> LogPage:
@@ -105,7 +141,8 @@ def page(endpoint: Endpoint, search: LogSearch, *, limit: int, token: str = "") 
     """
     wanted = _Wanted.of(endpoint, search)
     answer = _ask(endpoint, search, wanted.pattern, limit=limit, token=token)
-    return LogPage(list(_matching(answer, wanted)), answer.get("nextToken", ""))
+    lines = list(_matching(answer, wanted))
+    return LogPage(_with_targets(endpoint, wanted, lines), answer.get("nextToken", ""))
 
 
 def latest(endpoint: Endpoint, search: LogSearch, *, most: int) -> LogPage:
@@ -119,7 +156,7 @@ def latest(endpoint: Endpoint, search: LogSearch, *, most: int) -> LogPage:
         token = answer.get("nextToken", "")
         if not token:
             break
-    return LogPage(found, token)
+    return LogPage(_with_targets(endpoint, wanted, found), token)
 
 
 def instances(lines: Sequence[LogLine]) -> list[str]:
@@ -140,8 +177,9 @@ class _Wanted:
         names: list[str] = []
         if search.version is not None:
             names = _names(endpoint, search, search.version)
-        if search.text:
-            pattern = _quoted(search.text)
+        texts = [one for one in (search.text, search.request_id) if one]
+        if texts:
+            pattern = " ".join(_quoted(one) for one in texts)  # all of them
         else:
             # Terms of which one is enough.
             pattern = " ".join(f"?{_quoted(name)}" for name in names)
@@ -157,6 +195,8 @@ class _Wanted:
         ):
             return False
         if search.instance and line.instance != search.instance:
+            return False
+        if search.request_id and search.request_id not in line.text:
             return False
         return search.version is None or any(name in line.text for name in self.names)
 
@@ -184,6 +224,40 @@ def _opaque(endpoint: Endpoint, search: LogSearch, target: str) -> list[str]:
         if told.get("target_model") == target and isinstance(told.get("model"), str):
             found[told["model"]] = None
     return list(found)[-_MOST_NAMES:]
+
+
+def _with_targets(endpoint: Endpoint, wanted: _Wanted, lines: Sequence[LogLine]) -> list[LogLine]:
+    """The lines with the target models of those that have the container's name of one alone."""
+    targets = {one.model: one.target_model for one in lines if one.model and one.target_model}
+    if wanted.search.version is not None:
+        targets |= dict.fromkeys(wanted.names, wanted.search.version.target_model)
+    if any(line.model and line.model not in targets for line in lines):
+        targets |= _targets(endpoint, wanted.search)
+    return [_with_target(line, targets.get(line.model, "")) for line in lines]
+
+
+def _with_target(line: LogLine, target: str) -> LogLine:
+    if line.target_model or not target:
+        return line
+    told = _clean(f"{line.details} target_model={target}".strip())
+    return replace(line, target_model=target, details=told)
+
+
+def _targets(endpoint: Endpoint, search: LogSearch) -> dict[str, str]:
+    """The target models by the container's names, as far as it logged them lately."""
+    hour = int(search.since.timestamp()) // 3600
+
+    def find() -> dict[str, str]:
+        earlier = LogSearch(since=search.since - _NAMED_WITHIN, until=search.until)
+        answer = _ask(endpoint, earlier, '"model_named"', limit=_MOST_EVENTS, token="")
+        named = [_line(event) for event in answer["events"]]
+        return {one.model: one.target_model for one in named if one.model}
+
+    try:
+        return _TARGETS.get((endpoint.name, hour), find) or {}
+    except errors.AwsError as problem:
+        logger.info("Lines of %s are shown without their target models: %s", endpoint.name, problem)
+        return {}
 
 
 def _ask(
@@ -250,7 +324,15 @@ def _line(event: Mapping[str, Any]) -> LogLine:
         message=_clean(message) if isinstance(message, str) else "" if told else _clean(text),
         details=_clean(_details(told)),
         text=_clean(text),
+        model=_text_of(told, "model"),
+        target_model=_text_of(told, "target_model"),
+        request_id=_text_of(told, "request_id"),
     )
+
+
+def _text_of(told: Mapping[str, Any], name: str) -> str:
+    value = told.get(name)
+    return _clean(value) if isinstance(value, str) else ""
 
 
 def _details(told: Mapping[str, Any]) -> str:

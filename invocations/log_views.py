@@ -24,8 +24,6 @@ from models_catalog.models import Version
 SHOWN = 200
 #: Seconds between two looks while the log is followed.
 FOLLOWED_EVERY_S = 5
-# What is shown before and after a call.
-_AROUND = timedelta(seconds=30)
 
 
 class Since(models.TextChoices):
@@ -51,6 +49,7 @@ _SPANS = {
 class _Asked:
     """What the address asks for; ``wrong``: why it cannot be asked."""
 
+    endpoint: Endpoint
     since: Since
     text: str = ""
     model: str = ""
@@ -64,6 +63,7 @@ class _Asked:
     def of(cls, endpoint: Endpoint, given: QueryDict) -> "_Asked":
         since, level = given.get("since", ""), given.get("level", "")
         asked = cls(
+            endpoint=endpoint,
             since=Since(since) if since in Since.values else Since.HOUR,
             level=LogLevel(level) if level in LogLevel.values else None,
             instance=given.get("instance", "")[: log_lines.LONGEST_SEARCH],
@@ -100,15 +100,18 @@ class _Asked:
 
     def search(self, now: datetime) -> LogSearch:
         """The search, for lines until ``now``."""
-        since, until = now - _SPANS[self.since], None
+        since, until, text = now - _SPANS[self.since], None, self.text
+        if text:
+            # SageMaker's request ID of a call by the portal is in no line; the call's own one is.
+            text, _made = log_lines.named_by(self.endpoint, text, since=since)
         if self.call is not None:
-            since = self.call.created_at - _AROUND
+            since = self.call.created_at - log_lines.AROUND
             took = timedelta(milliseconds=self.call.latency_ms or 0)
-            until = self.call.created_at + took + _AROUND
+            until = self.call.created_at + took + log_lines.AROUND
         return LogSearch(
             since=since,
             until=until,
-            text=self.text,
+            text=text,
             version=self.version,
             instance=self.instance,
             level=self.level,

@@ -41,6 +41,13 @@ class LogsParameters(Parameters):
         "", max_length=log_lines.LONGEST_SEARCH, description="A text that is in the line as it is."
     )
     model: str = Field("", max_length=200, description="`digits:2`: lines that name its model.")
+    request: str = Field(
+        "",
+        max_length=log_lines.LONGEST_SEARCH,
+        description="Lines that name a call: the `id` of one by the portal, SageMaker's request ID "
+        "of such a one, or the `request_id` that a caller of SageMaker gave in the custom "
+        "attributes. Of a known call lines from half a minute before it on; else `since`.",
+    )
     instance: str = Field("", max_length=200)
     level: LogLevelName | None = Field(None, description="As bad as this, or worse.")
     limit: int = Field(100, ge=1, le=1000, description="Lines of one page, at most.")
@@ -56,6 +63,10 @@ class LogLineOut(Schema):
     level: LogLevelName | None = Field(description="null: the line does not say it.")
     event: str = Field(description="Of a JSON line; empty: it has none.")
     message: str = Field(description="Of a JSON line; of another one all of it.")
+    target_model: str = Field(description="Of the model that it is about; empty: it is not known.")
+    request_id: str = Field(
+        description="Of the call that it is about: of one by the portal its `id`. Empty: none."
+    )
     text: str = Field(description="All of it, 4,000 characters at most.")
 
 
@@ -73,16 +84,22 @@ def logs(request: HttpRequest, name: str, query: Query[LogsParameters]) -> Any:
         raise Problem("not-found", _("There is no endpoint %(name)s.") % {"name": name})
     try:
         text = log_lines.checked_text(query.search)
+        request_id = log_lines.checked_text(query.request)
         instance = log_lines.checked_text(query.instance)
     except ValueError as problem:
         raise Problem("invalid", errors={"search": [str(problem)]}) from None
     token, since = _read(query.cursor)
+    earliest = since or query.since or (endpoint.gone_at or clock.now()) - _HOUR
+    made = None
+    if request_id:
+        request_id, made = log_lines.named_by(endpoint, request_id, since=earliest)
     if since is None:
-        since = query.since or (endpoint.gone_at or clock.now()) - _HOUR
+        since = earliest if made is None or query.since else made - log_lines.AROUND
     search = LogSearch(
         since=since,
         until=query.until,
         text=text,
+        request_id=request_id,
         version=_version(query.model),
         instance=instance,
         level=LogLevel(query.level) if query.level is not None else None,

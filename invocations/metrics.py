@@ -1,4 +1,4 @@
-"""What is measured of an endpoint: by SageMaker, by the portal itself, and what happened then."""
+"""What is measured of an endpoint: by SageMaker, its containers and the portal; what happened."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from activity.models import Event
 from core import clock
 from endpoints.events import CHANGES
 from endpoints.models import Endpoint
-from invocations import cloudwatch, own_calls, recording
+from invocations import cloudwatch, container_page, own_calls, recording
 from invocations.cloudwatch import Measured
+from invocations.container_page import ContainerFigures
 from invocations.own_calls import OwnCalls
 from invocations.windows import Range, Window
 
@@ -18,12 +19,16 @@ MOST_MARKS = 20
 
 @dataclass(frozen=True)
 class Metrics:
-    """The metrics of a window. ``events``: what happened to the endpoint then, in order."""
+    """The metrics of a window. ``events``: what happened to the endpoint then, in order.
+
+    ``containers``: what these count since they were started; None of an endpoint that is gone.
+    """
 
     endpoint: Endpoint
     window: Window
     measured: Measured
     own: OwnCalls
+    containers: ContainerFigures | None
     events: Sequence[Event]
 
 
@@ -32,7 +37,7 @@ def metrics_of(*, endpoint: Endpoint, range: Range, variant: str = "") -> Metric
 
     SageMaker's are those of a ``variant``; of the first where none is named.
     Where CloudWatch does not answer, ``measured.problem`` says why, after some seconds; the rest
-    is known.
+    is known. So it is with ``containers``.
     """
     recording.recorder().settle()
     measured = cloudwatch.measured(endpoint, range, endpoint.gone_at or clock.now(), variant)
@@ -45,5 +50,6 @@ def metrics_of(*, endpoint: Endpoint, range: Range, variant: str = "") -> Metric
         window=window,
         measured=measured,
         own=own_calls.calls_of(endpoint, window),
+        containers=container_page.figures(endpoint),
         events=list(reversed(events[:MOST_MARKS])),
     )

@@ -17,6 +17,7 @@ from core.api.schema import OneOf, Parameters, Schema
 from endpoints.models import Endpoint
 from endpoints.panels import MAY_LOOK
 from invocations import cloudwatch
+from invocations.container_page import ContainerFigures, ContainerModel
 from invocations.metrics import Metrics, metrics_of
 from invocations.own_calls import Tally
 from invocations.windows import Range
@@ -82,6 +83,77 @@ class VersionCallsOut(Schema):
     last_call_at: datetime | None = Field(description="null: the portal never called it.")
 
 
+class ContainerInstanceOut(Schema):
+    """An instance, as its container tells it."""
+
+    instance: str
+    up: bool = Field(description="false: its page could not be read.")
+    started_at: datetime | None = Field(description="Since when it counts.")
+    models: int | None = Field(description="How many are in memory.")
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+
+
+class ErrorCallsOut(Schema):
+    """Calls that were answered with an error."""
+
+    kind: str = Field(description="`not_loaded`, `out_of_memory`, …, as the container says it.")
+    calls: int
+
+
+class EvictionsOut(Schema):
+    """Unloads of a model."""
+
+    reason: str = Field(description="`memory`, `request` or `worker_died`.")
+    times: int
+
+
+class ContainerModelOut(Schema):
+    """What all containers together count of a model, whoever called it."""
+
+    target_model: str = Field(
+        description="Empty: those that are no longer told singly. Before its first call it is the "
+        "name that SageMaker gave it."
+    )
+    model: str | None
+    number: int | None
+    calls: int
+    portal_calls: int | None = Field(
+        description="How often the portal called it since then; null: it knows no such version."
+    )
+    cold: int
+    errors: list[ErrorCallsOut]
+    evictions: list[EvictionsOut]
+    loads: int
+    load_ms: float | None = Field(description="On average. null: it was not loaded.")
+    memory_bytes: int | None = Field(
+        description="Of all instances (PSS). null: it is not in memory."
+    )
+    loaded_at: datetime | None = Field(description="null: it is not in memory.")
+    last_call_at: datetime | None
+
+
+class UncalledOut(Schema):
+    """A version that the endpoint can serve, and that no container was called for."""
+
+    model: str
+    number: int
+
+
+class ContainersOut(Schema):
+    """What the containers count themselves since each was started, whoever called."""
+
+    read_at: datetime | None = Field(description="null: their pages were not read.")
+    problem: str | None = Field(
+        description="Why not. On AWS SageMaker's detailed observability alone can read them."
+    )
+    since: datetime | None = Field(description="When the first of them was started.")
+    instances: list[ContainerInstanceOut]
+    models: list[ContainerModelOut] = Field(description="Most calls first.")
+    models_left_out: int = Field(description="So many more have fewer calls.")
+    uncalled: list[UncalledOut] = Field(description="The newest 50.")
+
+
 class MetricsChangeOut(Schema):
     """Something that happened to the endpoint."""
 
@@ -104,6 +176,9 @@ class MetricsOut(Schema):
     versions: list[VersionCallsOut] = Field(
         description="At most 100, most calls first; then at most 50 that were not called."
     )
+    containers: ContainersOut | None = Field(
+        description="Not of the time above. null: the endpoint is gone."
+    )
     changes: list[MetricsChangeOut]
 
 
@@ -114,8 +189,9 @@ class MetricsOut(Schema):
 def metrics(request: HttpRequest, name: str, query: Query[MetricsParameters]) -> Any:
     """What is measured of an endpoint: by SageMaker of all calls, by the portal of its own.
 
-    Where CloudWatch does not answer, `sagemaker.problem` says why, and the rest is told. What
-    CloudWatch said is kept for `METRICS_KEEP_S`.
+    `containers` is what these count themselves since they were started, by model, whoever called.
+    Where CloudWatch does not answer, `sagemaker.problem` says why, and the rest is told; so does
+    `containers.problem`. What CloudWatch and the containers said is kept for `METRICS_KEEP_S`.
     """
     endpoint = Endpoint.objects.known_as(name)
     if endpoint is None:
@@ -155,10 +231,57 @@ def _shown(found: Metrics, variant: str) -> dict[str, Any]:
         },
         "versions": [_version(one.version, one.tally) for one in own.versions]
         + [_version(one, Tally(last_call_at=_last_call(one))) for one in own.idle],
+        "containers": None if found.containers is None else _containers(found.containers),
         "changes": [
             {"at": event.at, "action": event.action, "sentence": event.sentence}
             for event in found.events
         ],
+    }
+
+
+def _containers(told: ContainerFigures) -> dict[str, Any]:
+    problem = None if told.problem is None else str(told.problem)
+    if told.elsewhere:
+        problem = _(
+            "SageMaker's detailed observability alone can read what the containers themselves "
+            "count."
+        )
+    return {
+        "read_at": told.at,
+        "problem": problem,
+        "since": told.since,
+        "instances": [
+            {
+                "instance": one.name,
+                "up": one.up,
+                "started_at": one.since,
+                "models": one.models,
+                "memory_bytes": one.memory_bytes,
+                "memory_limit_bytes": one.memory_limit_bytes,
+            }
+            for one in told.instances
+        ],
+        "models": [_container_model(one) for one in told.models],
+        "models_left_out": told.models_left_out,
+        "uncalled": [{"model": one.model.name, "number": one.number} for one in told.uncalled],
+    }
+
+
+def _container_model(one: ContainerModel) -> dict[str, Any]:
+    return {
+        "target_model": one.target,
+        "model": None if one.version is None else one.version.model.name,
+        "number": None if one.version is None else one.version.number,
+        "calls": one.calls,
+        "portal_calls": one.own_calls,
+        "cold": one.cold,
+        "errors": [{"kind": kind, "calls": n} for kind, n in one.errors.most_common()],
+        "evictions": [{"reason": reason, "times": n} for reason, n in one.evictions.most_common()],
+        "loads": one.loads,
+        "load_ms": one.load_ms,
+        "memory_bytes": one.memory_bytes,
+        "loaded_at": one.loaded_since,
+        "last_call_at": one.last_call_at,
     }
 
 

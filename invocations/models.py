@@ -634,6 +634,7 @@ class Experiment(Leased):
         SAMPLES = "samples", _("The samples")
         TEST_SET = "test-set", _("The test set of each model")
         KEPT = "kept", _("The pictures of calls of the last day")
+        GIVEN = "given", _("Pictures of your own")
 
     UNSETTLED = (State.WAITING, State.RUNNING)
     #: What events are about (activity/subjects.py).
@@ -657,9 +658,17 @@ class Experiment(Leased):
     rate = models.FloatField(
         null=True, blank=True, help_text="Calls a second; None: each caller calls after its answer."
     )
-    draw = models.CharField(max_length=20, help_text="uniform, or zipf:1.1.")
+    draw = models.CharField(max_length=20, help_text="uniform, zipf:1.1 or day:2026-11-27.")
     seed = models.PositiveBigIntegerField(help_text="Of the draw: the same one, the same calls.")
     pictures = models.CharField(max_length=10, choices=Pictures, default=Pictures.SAMPLES)
+    given = models.JSONField(
+        null=True, blank=True, help_text="Of pictures that were given the SHA-256 of each."
+    )
+    recorded = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Of a draw as of a day its calls (invocations/experiments/recorded_day.py).",
+    )
 
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_index=True)
     stop_wanted = models.BooleanField(default=False)

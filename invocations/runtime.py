@@ -18,6 +18,11 @@ _NO_ENDPOINT = re.compile(r"^endpoint .* not found", re.I)
 _PASSING = {"ServiceUnavailable", "InternalFailure", "InternalDependencyException"}
 
 
+def named(request_id: str) -> str:
+    """The custom attributes by which the container's lines name a call (container/README.md)."""
+    return f"request_id={request_id}"
+
+
 Answer = aws.Invoked
 """What the model's container answered, with what SageMaker adds."""
 

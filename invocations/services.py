@@ -398,7 +398,9 @@ def _try_until_answered(call: _Call, began: float, finish: Callable[..., None]) 
                 content_type=call.content_type,
                 accept=call.accept,
                 variant=call.variant,
-                custom_attributes=call.custom_attributes,
+                # What a caller says himself is handed on as it is.
+                custom_attributes=call.custom_attributes
+                or runtime.named(call.recorded.row.uid or ""),
             )
             break
         except errors.NotReady:

@@ -20,6 +20,7 @@ from core.env import (
     env_list,
     env_secret,
     env_str,
+    env_template,
     require_disjoint,
     require_strong,
     url_with_password,
@@ -413,12 +414,16 @@ JOURNAL_DIR = env_str("JOURNAL_DIR", str(BASE_DIR / ".local" / "journal"))
 PROMETHEUS_BIND = env_address("PROMETHEUS_BIND")
 # CloudWatch asks a price for each metric that it is asked for.
 METRICS_KEEP_S = env_int("METRICS_KEEP_S", 30, least=1)
+# Where the pages of an endpoint's containers stand as one; on AWS nobody but SageMaker reads them.
+CONTAINER_METRICS_URL = env_template("CONTAINER_METRICS_URL", "endpoint")
 INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
 WEB_THREADS = env_int("WEB_THREADS", 16, least=2)  # the Procfile hands it to the web server
 # Experiments (invocations/experiments/): how many run beside one worker, and how large they may be.
 EXPERIMENTS_AT_ONCE = env_int("EXPERIMENTS_AT_ONCE", 2, least=1)
 EXPERIMENT_CALLS = env_int("EXPERIMENT_CALLS", 10_000, least=1, most=10_000)
 EXPERIMENT_CALLS_VIEWER = env_int("EXPERIMENT_CALLS_VIEWER", 1000, least=1, most=10_000)
+# So many pictures of their own somebody may give one.
+EXPERIMENT_PICTURES = env_int("EXPERIMENT_PICTURES", 100, least=1, most=200)
 EXPERIMENT_CALLERS = env_int("EXPERIMENT_CALLERS", 32, least=1, most=32)
 EXPERIMENT_CALLERS_VIEWER = env_int("EXPERIMENT_CALLERS_VIEWER", 8, least=1, most=32)
 SAMPLES_DIR = env_str("SAMPLES_DIR", "")

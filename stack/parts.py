@@ -63,6 +63,10 @@ def _minimal_environment() -> dict[str, str]:
     }
 
 
+# Of localaws (docs/localaws.md, "What a container tells").
+_CONTAINER_METRICS = "/_localaws/endpoints/{endpoint}/metrics"
+
+
 def environment(layout: Layout) -> dict[str, str]:
     """What the web server, the worker and `manage.py` run with.
 
@@ -72,7 +76,10 @@ def environment(layout: Layout) -> dict[str, str]:
     return (
         _portal_settings(layout)
         | credentials.aws_addresses(layout)
-        | {"AWS_SHARED_CREDENTIALS_FILE": str(credentials.aws_credentials_file(layout))}
+        | {
+            "AWS_SHARED_CREDENTIALS_FILE": str(credentials.aws_credentials_file(layout)),
+            "CONTAINER_METRICS_URL": f"{layout.localaws_url}{_CONTAINER_METRICS}",
+        }
     )
 
 

@@ -53,6 +53,7 @@ class SmallPortal:
             "AWS_SECRET_ACCESS_KEY": localaws.SECRET,
             "AWS_ENDPOINT_URL": address,
             "AWS_ENDPOINT_URL_S3": s3_address,
+            "CONTAINER_METRICS_URL": f"{address}/_localaws/endpoints/{{endpoint}}/metrics",
             "EXECUTION_ROLE_ARN": localaws.ROLE,
             "WORKER_THREADS": "2",
             "REQUIRE_SANDBOX": "0",

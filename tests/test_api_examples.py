@@ -18,6 +18,7 @@ from accounts import roles, token_auth, tokens
 from core import aws
 from core.api.caller import Scope
 from endpoints.tests.account import Account
+from invocations.tests import container_pages
 from mmeportal import api
 from tests.rules import rows
 from tests.rules.api_subjects import subjects
@@ -105,6 +106,9 @@ def answers(
     Account().install(monkeypatch)
     monkeypatch.setattr(aws, "cloudwatch", _NothingMeasured)
     monkeypatch.setattr(aws, "logs", _NothingMeasured)
+    settings.CONTAINER_METRICS_URL = "http://pages.example/{endpoint}"
+    told = aws.PageAnswer(200, container_pages.page("digits-0_v1.tar.gz").encode())
+    monkeypatch.setattr(aws, "signed_page", lambda *_, **__: told)
     settings.SAMPLES_DIR = str(tmp_path)
     user: User = user_in(roles.OPERATOR)
     built = rows.build(1, owner=user, samples=tmp_path)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from core import aws, clock, remembered
+from core import aws, clock, errors, remembered
 from endpoints.models import Endpoint
-from invocations import cloudwatch, log_lines
+from invocations import cloudwatch, container_page, log_lines
 from invocations.log_lines import LogSearch
 from invocations.windows import Range
 from localaws.tests.conftest import Hosting, s3_url, start
@@ -61,6 +62,35 @@ def test_calls_that_the_portal_did_not_make_are_measured(
         assert 0 < p50 <= p90 <= p99 < 60_000
     assert 0 < max(known("loaded_models")) <= 1
     assert 0 < known("memory_average")[-1] <= known("memory_maximum")[-1] < 100
+
+
+def test_the_page_of_the_containers_is_read(
+    start: Callable[..., LocalAwsProcess],
+    monkeypatch: pytest.MonkeyPatch,
+    db: None,
+    settings: Any,
+) -> None:
+    process = start()
+    monkeypatch.setattr(aws, "cloudwatch", lambda: process.client("cloudwatch"))
+    settings.CONTAINER_METRICS_URL = process.url + "/_localaws/endpoints/{endpoint}/metrics"
+    endpoint = Endpoint.objects.create(name="telling", state=Endpoint.State.IN_SERVICE)
+    missing = container_page.figures(endpoint)
+    assert missing is not None
+    assert isinstance(missing.problem, errors.NotFound)
+    for each in remembered.ALL:
+        each.clear()
+    path = "/server/metrics"
+    Hosting(process, "telling").create(
+        "telling",
+        Environment={"SAGEMAKER_TINY_METRICS": path},
+        ContainerMetricsConfig={"MetricsEndpoints": [{"MetricsEndpointPath": path}]},
+    )
+    found = container_page.figures(endpoint)
+    assert found is not None
+    assert found.problem is None
+    (instance,) = found.instances
+    assert instance.up
+    assert instance.name.startswith("AllTraffic/i-")
 
 
 def test_lines_of_containers_are_found(

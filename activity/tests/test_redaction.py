@@ -139,6 +139,7 @@ def test_every_column_of_free_text_is_known() -> None:
     without = {
         "accounts.Token.scopes", "core.RepeatableCall.headers", "invocations.Invocation.timings",
         "invocations.Experiment.targets", "invocations.Experiment.progress",
+        "invocations.Experiment.given", "invocations.Experiment.recorded",
         "invocations.Warming.targets",
         "invocations.EndpointHour.times", "invocations.VersionHalfDay.times",
         "endpoints.Endpoint.scaling_told", "endpoints.Endpoint.variants",

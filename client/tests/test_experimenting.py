@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from client.tests.conftest import Ran
@@ -54,6 +55,32 @@ def test_its_figures_are_printed_for_people(mme: Callable[..., Ran], fake: FakeP
     assert json.loads(fake.requests[0].body)["rate"] == 2.5
     assert mme(*BEGIN, "--quiet").out == f"{WHOLE['id']}\n"
     assert mme(*BEGIN, "--pictures", "mine").code == 2
+    assert mme(*BEGIN, "--pictures", "kept", "mine.png").code == 2
+
+
+def test_pictures_of_ones_own_are_sent_first(
+    mme: Callable[..., Ran], fake: FakePortal, tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    files = [tmp_path / "a.png", tmp_path / "b.png", tmp_path / "more" / "c.png"]
+    for file in files:
+        file.write_bytes(b"\x89PNG" + file.name.encode())
+    (tmp_path / "more" / "notes.txt").write_text("no picture")
+    kept = [f"{n}" * 64 for n in range(3)]
+    fake.answers = [
+        *(Says(document={"sha256": one, "name": "", "expires_at": "2026-01-31T09:30:00Z"})
+          for one in kept),
+        Says(202, _as("waiting")),
+    ]  # fmt: skip
+    # As the shell writes --pictures *.png.
+    ran = mme(
+        *BEGIN, "--pictures", str(files[0]), str(files[1]), str(tmp_path / "more"),
+        url=fake.url, token="t",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert [one.body for one in fake.requests[:3]] == [file.read_bytes() for file in files]
+    told = json.loads(fake.requests[3].body)
+    assert (told["given"], told["pictures"]) == (kept, "given")
 
 
 def test_a_plan_is_printed_and_nothing_is_called(mme: Callable[..., Ran], fake: FakePortal) -> None:

@@ -56,6 +56,52 @@ def test_why_cloudwatch_does_not_say_is_told(mme: Mme, fake: FakePortal) -> None
     assert "latency_p99" in ran.out
 
 
+TOLD = EXAMPLE["containers"] | {
+    "problem": None,
+    "since": TIMES[0],
+    "instances": [EXAMPLE["containers"]["instances"][0] | {"instance": "i-9", "up": False}],
+    "models": [
+        EXAMPLE["containers"]["models"][0]
+        | {
+            "model": "digits",
+            "number": 2,
+            "calls": 42,
+            "portal_calls": 9,
+            "memory_bytes": 52_428_800,
+            "load_ms": 100.0,
+            "errors": [{"kind": "bad_request", "calls": 6}],
+            "evictions": [{"reason": "memory", "times": 1}],
+        }
+    ],
+    "uncalled": [{"model": "digits", "number": 1}],
+}
+
+
+def test_what_the_containers_count_stands_beside(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(document=METRICS | {"containers": TOLD})]
+    ran = mme("metrics", "demo", url=fake.url, token="t")
+    assert ran.code == 0
+    theirs = ran.out.partition("all calls, as the containers counted them since")[2]
+    assert "The page of i-9 could not be read" in theirs
+    (row,) = (line for line in theirs.splitlines() if line.startswith("digits:2"))
+    assert row.split()[1:4] == ["42", "9", str(TOLD["models"][0]["cold"])]
+    assert all(one in row for one in ("bad_request 6", "50.0 MB", "100.0 ms", "memory 1"))
+    assert "Not called since: digits:1" in theirs
+
+
+@pytest.mark.parametrize(
+    ("told", "said"), [(TOLD | {"problem": "SageMaker alone.", "models": []}, True), (None, False)]
+)
+def test_why_they_tell_nothing_is_told(
+    mme: Mme, fake: FakePortal, told: dict[str, Any] | None, said: bool
+) -> None:
+    fake.answers = [Says(document=METRICS | {"containers": told})]
+    ran = mme("metrics", "demo", url=fake.url, token="t")
+    assert ran.code == 0
+    assert ("SageMaker alone." in ran.out) is said
+    assert "loaded no model" not in ran.out
+
+
 def test_csv_has_a_line_for_each_time(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [Says(document=METRICS)]
     rows = list(
@@ -137,6 +183,15 @@ def test_lines_are_printed_without_what_a_terminal_obeys(mme: Mme, fake: FakePor
         "level": ["warning"], "model": ["digits:2"], "search": ["a b"], "limit": ["1000"],
     }  # fmt: skip
     assert more["cursor"] == ["the-cursor"]
+
+
+def test_the_lines_of_a_call_are_asked_for_by_its_id(mme: Mme, fake: FakePortal) -> None:
+    told = {"target_model": "digits_v2.tar.gz", "request_id": "0f6c", "event": "call_answered"}
+    fake.answers = [Says(document={"items": [LINES[0] | told], "next": None})]
+    ran = mme("logs", "demo", "--request", "0f6c", url=fake.url, token="t")
+    assert "  call_answered  digits_v2.tar.gz  0f6c  No memory" in ran.out
+    asked = parse_qs(fake.requests[0].target.partition("?")[2])
+    assert asked == {"request": ["0f6c"], "limit": ["1000"]}  # the portal knows when that was
 
 
 def test_a_log_that_is_followed_has_each_line_once(

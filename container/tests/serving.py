@@ -411,7 +411,10 @@ NO_JSON = (
 )
 """What MMS's logger says of itself as it starts, before it is one."""
 
-OF_A_MODEL = ("model_loaded", "load_failed", "request_refused", "worker_killed", "worker_failed")
+OF_A_MODEL = (
+    *("model_loaded", "load_failed", "request_refused", "worker_killed", "worker_failed"),
+    *("call_answered", "call_failed"),
+)
 
 
 def check_log(server: Server) -> None:

@@ -125,6 +125,31 @@ def test_the_log_is_json_and_names_the_model(
     check_log(either)
 
 
+def test_the_lines_of_a_call_name_the_id_that_its_caller_gave(
+    either: Server, unpacked: Unpacked, picture: bytes
+) -> None:
+    """One line a call at most, and none of a call that was given no id."""
+    either.load("traced", unpacked())
+
+    def call(body: bytes, attributes: str) -> int:
+        headers = {"X_Amzn_SageMaker_Custom_Attributes": attributes}
+        return either.invoke("traced", body, "image/jpeg", **headers).status
+
+    try:
+        assert either.invoke("traced", picture, "image/jpeg").status == 200
+        assert call(picture, "trace=7") == 200
+        assert call(picture, "request_id=not an id") == 200
+        assert call(picture, f"request_id={'x' * 65}") == 200
+        assert call(picture, "trace=7;request_id=id-1.a_B;more") == 200
+        assert call(b"no picture", "request_id=id-2") == 400
+        refused = either.told("request_refused", "traced")
+        (answered,) = (one for one in either.events("call_answered") if one["model"] == "traced")
+    finally:
+        either.unload("traced")
+    assert (answered["request_id"], refused["request_id"]) == ("id-1.a_B", "id-2")
+    assert answered["message"].startswith("cold=0;load_ms=")
+
+
 def test_sigterm_ends_it_within_ten_seconds(kind: str, tmp_path: Path, unpacked: Unpacked) -> None:
     with start(kind, tmp_path) as server:
         for name in ("one", "two"):

@@ -130,7 +130,11 @@ def _calls_of(experiment: Experiment, until: datetime) -> _ExperimentCalls:
     targets = CallTarget.all_from(experiment.targets)
     made = int(experiment.result.get("calls", 0))
     draw = drawing.drawn(
-        experiment.draw, seed=experiment.seed, calls=experiment.calls, targets=len(targets)
+        experiment.draw,
+        seed=experiment.seed,
+        calls=experiment.calls,
+        targets=len(targets),
+        recorded=experiment.recorded,
     )
     versions = [targets[n].version for n in draw.targets[:made]]
     return _ExperimentCalls(

@@ -94,7 +94,7 @@ def _run(
         if experiment.attempts > MOST_ATTEMPTS:
             raise CannotGoOn(phrase("Its processes ended again and again; the log says why."))
         try:
-            given = sending.payloads(experiment.pictures, targets)
+            given = sending.payloads(experiment.pictures, targets, experiment.given or ())
             noted = call_log.CallLog(experiment.uid)
         except ExperimentRefused as problem:
             raise CannotGoOn(Sentence.verbatim(str(problem))) from None
@@ -192,7 +192,11 @@ class _Begun:
 def draw_of(experiment: Experiment, targets: int) -> drawing.Drawn:
     """What each call of an experiment is."""
     return drawing.drawn(
-        experiment.draw, seed=experiment.seed, calls=experiment.calls, targets=targets
+        experiment.draw,
+        seed=experiment.seed,
+        calls=experiment.calls,
+        targets=targets,
+        recorded=experiment.recorded,
     )
 
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from core import errors
+from core import clock, errors
 from invocations import answers, labelled, payload, pictures_kept, runtime, samples, services
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.tally import MadeCall
@@ -29,8 +29,11 @@ _MOST_BYTES = 100_000_000
 _THROTTLED_TRIES = 4
 
 
-def check_pictures(pictures: str, targets: Sequence[CallTarget]) -> None:
-    """Raise ExperimentRefused where there is nothing to send."""
+def check_pictures(pictures: str, targets: Sequence[CallTarget], given: Sequence[str]) -> None:
+    """Raise ExperimentRefused where there is nothing to send, or more than may be."""
+    if pictures == Experiment.Pictures.GIVEN:
+        _check_given(set(given))
+        return
     if pictures == Experiment.Pictures.SAMPLES:
         if not samples.all_samples():
             raise ExperimentRefused(
@@ -64,13 +67,39 @@ def check_pictures(pictures: str, targets: Sequence[CallTarget]) -> None:
         raise ExperimentRefused(said % {"model": without[0]})
 
 
+def _check_given(given: set[str]) -> None:
+    if not given:
+        raise ExperimentRefused(
+            _("Give the pictures to send. Nothing was called."), "invalid", "given"
+        )
+    if len(given) > settings.EXPERIMENT_PICTURES:
+        said = _("Give %(most)s pictures at most. Nothing was called.")
+        raise ExperimentRefused(said % {"most": settings.EXPERIMENT_PICTURES}, "invalid", "given")
+    if missing := len(given) - Picture.objects.filter(sha256__in=given).count():
+        said = _(
+            "Pictures that are not kept (any more): %(count)s. Send them again; nothing was called."
+        )
+        raise ExperimentRefused(said % {"count": missing}, "invalid", "given")
+
+
+def keep_longer(given: Sequence[str]) -> None:
+    """Have the pictures that somebody gave kept from now on as long as any other."""
+    if given:
+        Picture.objects.filter(sha256__in=given).update(used_at=clock.now())
+
+
 def _test_set(targets: Sequence[CallTarget]) -> QuerySet[LabelledPicture]:
     models = Version.objects.filter(pk__in=[one.version for one in targets]).values("model")
     return LabelledPicture.objects.filter(model__in=models)
 
 
-def payloads(pictures: str, targets: Sequence[CallTarget]) -> list[list[Payload]]:
-    """What can be sent to each target. Raises ExperimentRefused and AwsError."""
+def payloads(
+    pictures: str, targets: Sequence[CallTarget], given: Sequence[str] = ()
+) -> list[list[Payload]]:
+    """What can be sent to each target; ``given``: pictures of somebody's own, by their SHA-256.
+
+    Raises ExperimentRefused and AwsError.
+    """
     with translation.override("en"):
         if pictures == Experiment.Pictures.SAMPLES:
             found = [_sample(one.name) for one in samples.all_samples()]
@@ -79,9 +108,14 @@ def payloads(pictures: str, targets: Sequence[CallTarget]) -> list[list[Payload]
                 raise ExperimentRefused(_("The portal has no sample pictures (SAMPLES_DIR)."))
             return [every] * len(targets)
         if pictures == Experiment.Pictures.KEPT:
-            every = _kept()
+            every = _kept(Picture.objects.order_by("-used_at")[:MOST_PICTURES])
             if not every:
                 raise ExperimentRefused(_("No picture of a call is kept any more."))
+            return [every] * len(targets)
+        if pictures == Experiment.Pictures.GIVEN:
+            every = _kept(Picture.objects.filter(sha256__in=given).order_by("sha256"))
+            if not every:
+                raise ExperimentRefused(_("The pictures that were given are not kept any more."))
             return [every] * len(targets)
         models = dict(
             Version.objects.filter(pk__in=[one.version for one in targets]).values_list(
@@ -101,11 +135,10 @@ def _sample(name: str) -> Payload | None:
     return None if found is None else _readable(found[0], name)
 
 
-def _kept() -> list[Payload]:
-    """The pictures of calls that are kept, the newest; those that S3 does not give are left out."""
-    rows = Picture.objects.order_by("-used_at").values_list("pk", flat=True)
+def _kept(rows: QuerySet[Picture]) -> list[Payload]:
+    """Pictures that are kept; those that S3 does not give are left out."""
     found: list[Payload] = []
-    for pk in rows[:MOST_PICTURES]:
+    for pk in list(rows.values_list("pk", flat=True)):
         picture = Picture.objects.filter(pk=pk).first()
         if picture is None or sum(len(one.data) for one in found) > _MOST_BYTES:
             continue

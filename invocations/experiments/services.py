@@ -1,7 +1,7 @@
 """Begin, stop and name experiments, and say before what one would do."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,8 @@ from core import clock, spreadsheet, waiting
 from core.jobs import enqueue_on_commit
 from endpoints.models import Endpoint
 from invocations import services
-from invocations.experiments import drawing, sending, tally, targets
+from invocations.experiments import drawing, recorded_day, sending, tally, targets
+from invocations.experiments.recorded_day import Recorded
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.tally import TargetTally
 from invocations.experiments.targets import CallTarget
@@ -57,7 +58,10 @@ def limits_of(user: User) -> ExperimentLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is asked for. ``seed`` None: any; ``rate`` None: a closed loop."""
+    """What is asked for. ``seed`` None: any; ``rate`` None: a closed loop.
+
+    ``given``: pictures that are kept, by their SHA-256; they are sent in place of ``pictures``.
+    """
 
     models: str
     calls: int = 100
@@ -67,6 +71,7 @@ class Wanted:
     seed: int | None = None
     pictures: str = ""
     name: str = ""
+    given: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -100,8 +105,9 @@ class ExperimentPlan:
 
 def plan(*, wanted: Wanted, endpoint: Endpoint, actor: User) -> ExperimentPlan:
     """What `start` would do; refuses what it would refuse, and writes nothing."""
-    checked, found = _checked(wanted, endpoint, actor)
-    shares = drawing.shares(checked.draw, len(found))
+    all_of_it = _checked(wanted, endpoint, actor)
+    checked, found = all_of_it.wanted, all_of_it.targets
+    shares = drawing.shares(checked.draw, len(found), all_of_it.recorded)
     rows = Version.objects.filter(pk__in=[one.version for one in found])
     measured = {
         pk: (_number(warm_ms), _number(load_ms), _number(memory_mb))
@@ -136,11 +142,13 @@ def _number(value: Any) -> float | None:
 
 def start(*, wanted: Wanted, endpoint: Endpoint, actor: User) -> Experiment:
     """Have a job make the calls. Raises ExperimentRefused, with nothing written."""
-    checked, found = _checked(wanted, endpoint, actor)
+    all_of_it = _checked(wanted, endpoint, actor)
+    checked, found = all_of_it.wanted, all_of_it.targets
     if Experiment.objects.unfinished().filter(created_by=actor).count() >= MOST_OPEN:
         said = _("%(count)s of your experiments wait or run. Stop one, or wait until one is done.")
         raise ExperimentRefused(said % {"count": MOST_OPEN})
     with transaction.atomic():
+        sending.keep_longer(checked.given)
         experiment = Experiment.objects.create(
             name=checked.name,
             endpoint=endpoint,
@@ -154,6 +162,8 @@ def start(*, wanted: Wanted, endpoint: Endpoint, actor: User) -> Experiment:
             draw=checked.draw,
             seed=checked.seed or 0,
             pictures=checked.pictures,
+            given=list(checked.given) or None,
+            recorded=all_of_it.recorded,
             result=tally.result([one.name for one in found], [TargetTally() for _ in found], 0.0),
         )
         record(
@@ -171,8 +181,17 @@ def start(*, wanted: Wanted, endpoint: Endpoint, actor: User) -> Experiment:
     return experiment
 
 
-def _checked(wanted: Wanted, endpoint: Endpoint, actor: User) -> tuple[Wanted, list[CallTarget]]:
-    """The same with all presets, and what it calls. Raises ExperimentRefused."""
+@dataclass(frozen=True)
+class Checked:
+    """What is wanted with all presets, what it calls, and of a draw as of a day its calls."""
+
+    wanted: Wanted
+    targets: list[CallTarget]
+    recorded: Recorded | None
+
+
+def _checked(wanted: Wanted, endpoint: Endpoint, actor: User) -> Checked:
+    """The same with all presets. Raises ExperimentRefused."""
     limits = limits_of(actor)
     callers = limits.callers if wanted.rate is not None else min(_CALLERS, limits.callers)
     if wanted.callers is not None:
@@ -187,8 +206,12 @@ def _checked(wanted: Wanted, endpoint: Endpoint, actor: User) -> tuple[Wanted, l
     if not 0 <= seed <= drawing.MOST_SEED:
         said = _("The seed is a whole number from 0 to %(most)s. Nothing was called.")
         raise ExperimentRefused(said % {"most": drawing.MOST_SEED}, "invalid", "seed")
-    drawing.shares(wanted.draw, 1)
+    day = drawing.day_of(wanted.draw)
+    if day is None:
+        drawing.shares(wanted.draw, 1)
     pictures = wanted.pictures or Experiment.Pictures.SAMPLES
+    if wanted.given:
+        pictures = Experiment.Pictures.GIVEN
     found = targets.resolve(wanted.models, endpoint)
     versions = Version.objects.select_related("model").defer("report")
     for version in versions.filter(pk__in=[one.version for one in found]):
@@ -196,8 +219,9 @@ def _checked(wanted: Wanted, endpoint: Endpoint, actor: User) -> tuple[Wanted, l
             services.check_possible(endpoint, version)
         except services.CallRefused as refused:
             raise ExperimentRefused(str(refused), refused.code) from None
-    sending.check_pictures(pictures, found)
-    given = Wanted(
+    sending.check_pictures(pictures, found, wanted.given)
+    recorded = None if day is None else recorded_day.read(endpoint, day, found)
+    checked = Wanted(
         models=wanted.models.strip(),
         calls=wanted.calls,
         callers=callers,
@@ -206,8 +230,9 @@ def _checked(wanted: Wanted, endpoint: Endpoint, actor: User) -> tuple[Wanted, l
         seed=seed,
         pictures=pictures,
         name=wanted.name.strip(),
+        given=tuple(dict.fromkeys(wanted.given)),
     )
-    return given, found
+    return Checked(checked, found, recorded)
 
 
 def _within(field: str, value: int, most: int) -> None:

@@ -6,12 +6,13 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
@@ -25,7 +26,13 @@ from invocations.experiments import services as experiments
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.running import Clockwork
 from invocations.experiments.services import Wanted
-from invocations.models import Experiment, Invocation, LabelledPicture, Picture
+from invocations.models import (
+    Experiment,
+    Invocation,
+    LabelledPicture,
+    Picture,
+    VersionHalfDay,
+)
 from models_catalog.models import Version
 
 State = Experiment.State
@@ -498,6 +505,151 @@ def test_the_pictures_are_samples_or_the_test_set_of_each_model(
     Picture.objects.all().delete()
     _run(again)
     assert str(again.said) == "No picture of a call is kept any more."
+
+
+def _own_picture(sha256: str) -> None:
+    out = io.BytesIO()
+    Image.new("L", (8, 8), 5).save(out, "PNG")
+    Picture.objects.create(
+        sha256=sha256, name="mine.png", content_type="image/png", data=out.getvalue(), thumbnail=b""
+    )
+
+
+def test_pictures_of_ones_own_are_sent_and_kept_meanwhile(
+    three: list[Version], sagemaker: Runtime, operator: User, settings: Any
+) -> None:
+    settings.SAMPLES_DIR = ""
+    mine, other = "a" * 64, "b" * 64
+    _own_picture(mine)
+    long_ago = clock.now() - timedelta(hours=23)
+    Picture.objects.update(used_at=long_ago)
+    with pytest.raises(ExperimentRefused, match="not kept"):
+        _start(operator, given=[mine, other])
+    with pytest.raises(ExperimentRefused, match="Give the pictures"):
+        _start(operator, pictures="given")
+    settings.EXPERIMENT_PICTURES = 1
+    with pytest.raises(ExperimentRefused, match="1 pictures at most"):
+        _start(operator, given=[mine, other])
+    experiment = _start(operator, given=[mine, mine])
+    assert (experiment.pictures, experiment.given) == ("given", [mine])
+    assert Picture.objects.get().used_at > long_ago + timedelta(hours=1)
+    assert _run(experiment)["succeeded"] == 30
+    again = _start(operator, given=[mine])
+    Picture.objects.all().delete()
+    _run(again)
+    assert str(again.said) == "The pictures that were given are not kept any more."
+
+
+DAY = datetime(2026, 1, 27, tzinfo=UTC)
+AS_THAT_DAY = "day:2026-01-27"
+
+
+def _called(version: Version, at: datetime, times: int = 1, **more: Any) -> None:
+    Invocation.objects.bulk_create(
+        Invocation(
+            endpoint=Endpoint.objects.get(), version=version, target_model=version.target_model,
+            created_at=at, state=Invocation.State.DONE, **more,
+        )
+        for _n in range(times)
+    )  # fmt: skip
+
+
+def test_a_recorded_day_is_drawn_by_its_shares_and_in_order_of_time(
+    three: list[Version], sagemaker: Runtime, operator: User
+) -> None:
+    first, second, third = three
+    _called(first, DAY + timedelta(hours=1), 30)
+    _called(second, DAY + timedelta(hours=1, minutes=20), 10)
+    _called(first, DAY + timedelta(hours=23, minutes=59), 60)
+    _called(third, DAY - timedelta(seconds=1), 5)
+    _called(third, DAY + timedelta(days=1), 5)
+    _called(third, DAY, 5, warming=True)
+    experiment = _start(operator, draw=AS_THAT_DAY, calls=200)
+    experiment.refresh_from_db()
+    assert experiment.recorded == [[[0, 30]], [[1, 10]], [[0, 60]]]
+    draw = running.draw_of(experiment, 3)
+    assert list(draw.targets) == [0] * 60 + [1] * 20 + [0] * 120
+    _run(experiment)
+    assert Counter(sagemaker.asked) == {first.target_model: 180, second.target_model: 20}
+    wanted = Wanted(models="digits:*", calls=100, draw=AS_THAT_DAY)
+    plan = experiments.plan(wanted=wanted, endpoint=Endpoint.objects.get(), actor=operator)
+    assert [one.calls for one in plan.targets] == [90.0, 10.0, 0.0]
+
+
+def test_of_deleted_calls_the_sums_of_half_days_are_drawn(
+    three: list[Version], operator: User
+) -> None:
+    _called(three[0], DAY + timedelta(hours=2))  # the last one of a version stays
+    for version, hours, calls in ((three[0], 0, 40), (three[1], 12, 60)):
+        VersionHalfDay.objects.create(
+            endpoint=Endpoint.objects.get(), version=version, begin=DAY + timedelta(hours=hours),
+            calls=calls, last_call_at=DAY,
+        )  # fmt: skip
+    experiment = _start(operator, draw=AS_THAT_DAY, calls=10)
+    assert list(running.draw_of(experiment, 3).targets) == [0] * 4 + [1] * 6
+
+
+def test_a_piece_of_a_day_has_all_its_targets_and_a_seed_draws_the_same() -> None:
+    recorded = [[(0, 50), (1, 50)], [(2, 100)]]
+    one = drawing.drawn(AS_THAT_DAY, seed=3, calls=1000, targets=3, recorded=recorded)
+    assert set(one.targets[:500]) == {0, 1}
+    assert Counter(one.targets[:500])[0] == pytest.approx(250, abs=40)
+    assert set(one.targets[500:]) == {2}
+    assert drawing.drawn(AS_THAT_DAY, seed=3, calls=1000, targets=3, recorded=recorded) == one
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        ("day:2026-01-26", "No call of these versions on demo is recorded of 2026-01-26"),
+        ("day:2026-02-30", "2026-02-30 is no day"),
+        ("day:9000-01-01", "is not over"),
+        ("day:yesterday", "Draw by uniform"),
+    ],
+)
+def test_a_day_without_calls_or_that_is_none_is_refused(
+    three: list[Version], operator: User, draw: str, said: str
+) -> None:
+    _called(three[0], DAY)
+    with pytest.raises(ExperimentRefused, match=said):
+        _start(operator, draw=draw)
+    today = f"day:{clock.now().date().isoformat()}"
+    with pytest.raises(ExperimentRefused, match="is not over"):
+        _start(operator, draw=today)
+
+
+def test_the_page_takes_pictures_and_keeps_them_from_the_plan_on(
+    three: list[Version], client_of: Callable[[str], Client], settings: Any
+) -> None:
+    client, address = client_of("operator"), "/invoke/experiments/new/"
+    form = {
+        "endpoint": Endpoint.objects.get().pk, "models": "digits:*", "calls": 10, "callers": 2,
+        "draw": "uniform", "pictures": "samples",
+    }  # fmt: skip
+    files = [_file("one.png", 1), _file("two.png", 2)]
+    text = client.post(address, form | {"plan": "1", "files": files}).content.decode()
+    assert "2 pictures are kept for this experiment." in text
+    kept = ",".join(Picture.objects.order_by("pk").values_list("sha256", flat=True))
+    assert f'name="given" value="{kept}"' in text
+    assert '<option value="given" selected>' in text
+    client.post(address, form | {"pictures": "given", "given": kept})
+    assert Experiment.objects.get().given == kept.split(",")
+    wrong = client.post(address, form | {"files": [_file("no.png", None)]})
+    assert wrong.status_code == 400
+    assert "no.png" in wrong.content.decode()
+    settings.EXPERIMENT_PICTURES = 1
+    text = client.post(address, form | {"files": [_file("a", 1), _file("b", 2)]}).content.decode()
+    assert "Give 1 pictures at most." in text
+    # Who chooses the samples again sends these.
+    client.post(address, form | {"given": kept})
+    assert Experiment.objects.order_by("pk").last().pictures == "samples"  # type: ignore[union-attr]
+
+
+def _file(name: str, grey: int | None) -> SimpleUploadedFile:
+    out = io.BytesIO(b"" if grey is not None else b"no picture")
+    if grey is not None:
+        Image.new("L", (8, 8), grey).save(out, "PNG")
+    return SimpleUploadedFile(name, out.getvalue(), "image/png")
 
 
 def test_the_plan_says_how_many_calls_each_target_gets(

@@ -105,6 +105,7 @@ def test_an_answer_says_all_of_the_call_and_is_recorded(ask: Ask, model: Model) 
     assert not row.thumbnail  # it is made when somebody looks at it
     assert Picture.objects.get().sha256 == said["picture"]["sha256"]
     assert model.asked[0]["accept"] == "application/json"
+    assert model.asked[0]["custom_attributes"] == f"request_id={row.uid}"  # for the container's log
     listed = json.loads(ask("GET", LIST).content)
     assert listed == {"items": [said], "next": None}
     assert json.loads(ask("GET", f"{LIST}/{row.uid}").content) == said

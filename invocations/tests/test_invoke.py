@@ -115,7 +115,7 @@ def test_the_answer_comes_in_the_same_response(post, sagemaker_runtime, version)
             "content_type": "image/png",
             "accept": "application/json",
             "variant": "",
-            "custom_attributes": "",
+            "custom_attributes": f"request_id={call.uid}",
         }
     ]
 

@@ -85,7 +85,7 @@ def page(endpoint: Endpoint, **search: Any) -> log_lines.LogPage:
 
 
 def test_a_json_line_is_read_and_another_one_shown_as_it_is(demo: Endpoint, stub: Stubber) -> None:
-    told = line("load_failed", level="ERROR", message="No memory.", model="a1")
+    told = line("load_failed", level="ERROR", message="No memory.", target_model="a1")
     stub.add_response("filter_log_events", says(told, "Traceback: x", "[1]", "{no json"), ASKED)
     first, *others = page(demo).lines
     assert (first.level, first.event, first.message) == (
@@ -94,7 +94,7 @@ def test_a_json_line_is_read_and_another_one_shown_as_it_is(demo: Endpoint, stub
         "No memory.",
     )
     assert (first.instance, first.at, first.text) == ("i-1", BEGIN, told)
-    assert first.details == "model=a1"
+    assert first.details == "target_model=a1"
     assert [(one.level, one.message) for one in others] == [
         (None, "Traceback: x"),
         (None, "[1]"),
@@ -132,6 +132,59 @@ def test_a_versions_lines_are_found_by_the_containers_name_of_it(
     assert [one.text for one in page(demo, version=version).lines] == [
         line("model_loaded", model="a1b2")
     ]
+
+
+def test_lines_with_the_containers_name_alone_have_the_target_model_too(
+    demo: Endpoint, stub: Stubber
+) -> None:
+    lines = says(line("worker_killed", model="a1b2"), line("worker_killed", model="ffff"), "other")
+    stub.add_response("filter_log_events", lines, ASKED)
+    named = {"limit": 10_000, "filterPattern": '"model_named"'}
+    before = ASKED | named | {"startTime": ASKED["startTime"] - 24 * 60 * 60 * 1000}
+    answer = says(line("model_named", model="a1b2", target_model=TARGET))
+    stub.add_response("filter_log_events", answer, before)
+    assert [one.target_model for one in page(demo).lines] == [TARGET, "", ""]
+    stub.add_response("filter_log_events", lines, ASKED)
+    assert page(demo).lines[0].details == f"model=a1b2 target_model={TARGET}"  # it is remembered
+
+
+def test_without_their_target_models_lines_are_shown_all_the_same(
+    demo: Endpoint, stub: Stubber
+) -> None:
+    stub.add_response("filter_log_events", says(line("worker_killed", model="a1b2")), ASKED)
+    stub.add_client_error("filter_log_events", "ThrottlingException", "no", http_status_code=400)
+    assert [one.event for one in page(demo).lines] == ["worker_killed"]
+
+
+@pytest.mark.parametrize("by", ["uid", "request_id"])
+def test_a_calls_lines_are_found_by_either_of_its_ids(
+    user_in: Callable[[str], User], demo: Endpoint, version: Version, stub: Stubber, by: str
+) -> None:
+    user = user_in("viewer")
+    _, token = tokens.make(user=user, name="t", scopes=tokens.scopes_of(user), days=1)
+    client = Client(headers={"Authorization": f"Bearer {token}"})
+    call = Invocation.objects.create(
+        endpoint=demo,
+        version=version,
+        target_model=TARGET,
+        created_at=BEGIN + timedelta(seconds=30),
+        request_id="3f0c3d2e-0b4f-4a63-9c3a-8c1f0a6b7d11",
+    )
+    named = line("call_answered", target_model=TARGET, request_id=call.uid)
+    wanted = ASKED | {"filterPattern": f'"{call.uid}"'}
+    stub.add_response("filter_log_events", says(named), wanted)
+    given = {"request": getattr(call, by)}
+    if by == "request_id":  # no index has it: it is looked for in the time that is read
+        given["since"] = BEGIN.isoformat()
+    told = client.get("/api/v1/endpoints/demo/logs", given).json()["items"]
+    assert [(one["target_model"], one["request_id"]) for one in told] == [(TARGET, call.uid)]
+
+
+def test_an_id_of_another_caller_is_looked_for_as_it_is(demo: Endpoint, stub: Stubber) -> None:
+    wanted = ASKED | {"filterPattern": '"id-1"'}
+    lines = says(line("call_answered", request_id="id-1"), line("x", request_id="other"))
+    stub.add_response("filter_log_events", lines, wanted)
+    assert [one.request_id for one in page(demo, request_id="id-1").lines] == ["id-1"]
 
 
 def test_level_and_instance_leave_out_the_others(demo: Endpoint, stub: Stubber) -> None:
@@ -246,7 +299,10 @@ def test_a_call_leads_to_the_lines_of_its_model_around_it(
     stub.add_response("filter_log_events", says())  # what its model is called
     stub.add_response(
         "filter_log_events",
-        says(line("request_refused", target_model=TARGET)),
+        says(
+            line("request_refused", target_model=TARGET, request_id="other"),
+            line("call_answered", target_model=TARGET, request_id=call.uid),
+        ),
         ASKED
         | {
             "limit": 10_000,
@@ -254,7 +310,12 @@ def test_a_call_leads_to_the_lines_of_its_model_around_it(
             "filterPattern": f'?"{TARGET}"',
         },
     )
-    assert "request_refused" in client.get(address).content.decode()
+    shown = client.get(address).content.decode()
+    assert "request_refused" in shown
+    mine, _, others = shown.partition("data-this")[2].partition("</li>")
+    assert "this call" in mine
+    assert "call_answered" in mine
+    assert "this call" not in others
 
 
 def test_the_operation_goes_on_with_the_same_question(

@@ -38,7 +38,9 @@ FOREIGN = {
     "STANDARD_IA": "a storage class of S3",
     "WEBHOOK_SECRET": "of the receiver in docs/webhooks.md",
 }
-_SETTING = re.compile(r"env_(?:str|int|bool|list|secret|choice|address)\(\s*\"([A-Z_0-9]+)\"")
+_SETTING = re.compile(
+    r"env_(?:str|int|bool|list|secret|choice|address|template)\(\s*\"([A-Z_0-9]+)\""
+)
 
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 

@@ -478,18 +478,20 @@ class Endpoints(Noun):
         model: str = "",
         instance: str = "",
         level: str = "",
+        request: str = "",
     ) -> Iterator[LogLine]:
         """The log of its containers, the oldest line first; without ``since`` of the last hour.
 
         ``search``: a text that is in the line; ``model``: as ``digits:2``; ``level``: as bad as
-        this, or worse. Times without a zone are local.
+        this, or worse; ``request``: lines that name a call, by its ``id`` or SageMaker's request
+        ID. Times without a zone are local.
 
         >>> [one for one in portal.endpoints.logs("demo", search="no such text")]
         []
         """
         query = _given(
             since=_moment(since), until=_moment(until),
-            search=search, model=model, instance=instance, level=level, limit=1000,
+            search=search, model=model, request=request, instance=instance, level=level, limit=1000,
         )  # fmt: skip
         return self._portal.pages(LogLine, f"/endpoints/{part(name)}/logs", query)
 
@@ -502,12 +504,19 @@ class Endpoints(Noun):
         model: str = "",
         instance: str = "",
         level: str = "",
+        request: str = "",
     ) -> Iterator[LogLine]:
         """The same, and then lines as they come, without an end."""
         seen: dict[str, datetime] = {}
         while True:
             for one in self.logs(
-                name, since=since, search=search, model=model, instance=instance, level=level
+                name,
+                since=since,
+                search=search,
+                model=model,
+                instance=instance,
+                level=level,
+                request=request,
             ):
                 if one.id not in seen:
                     seen[one.id] = one.at

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+from mme_client.comparisons import Comparisons
 from mme_client.noun import Noun, part
 from mme_client.records import Experiment, ExperimentItem, ExperimentPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 #: Seconds that one request waits for the end; between two of them ``seen`` is told.
 WAIT_S = 2
@@ -28,6 +30,7 @@ class Experiments(Noun):
         draw: str = "uniform",
         seed: int | None = None,
         pictures: str = "samples",
+        files: Iterable[str | os.PathLike[str]] = (),
         name: str = "",
     ) -> Experiment:
         """Have the portal call versions many times.
@@ -35,15 +38,17 @@ class Experiments(Noun):
         ``models``: ``digits:*`` (all ready versions), ``digits:1``, ``digits@live``, target models
         below a prefix (``demo-subfolder/*``), or several with commas between. ``callers`` calls are
         under way at a time; with a ``rate`` (calls a second) each call has its planned moment, and
-        its latency counts from there. ``draw``: ``uniform``, or ``zipf:1.1``, by which the first
-        target is called most. ``pictures``: ``samples``, ``test-set``, or ``kept``: those of calls
-        of the last day.
+        its latency counts from there. ``draw``: ``uniform``; ``zipf:1.1``, by which the first
+        target is called most; or ``day:2026-11-27``: as the endpoint was called on that day (of
+        UTC). ``pictures``: ``samples``, ``test-set``, or ``kept``: those of calls of the last day.
+        ``files``: pictures of your own, which are sent to the portal and used in place of these.
 
         >>> made = portal.experiments.create("demo", "digits:*", calls=20, draw="zipf:1.1")
         >>> made.wait().succeeded
         20
         """
         document = _document(endpoint, models, calls, callers, rate, draw, seed, pictures, name)
+        document |= self._given(files)
         answer = self._transport.call("POST", "/experiments", document=document)
         return Experiment.of(answer.document(), self._portal)
 
@@ -58,6 +63,7 @@ class Experiments(Noun):
         draw: str = "uniform",
         seed: int | None = None,
         pictures: str = "samples",
+        files: Iterable[str | os.PathLike[str]] = (),
     ) -> ExperimentPlan:
         """What ``create`` would do: calls by target, seconds, memory. It calls nothing.
 
@@ -65,8 +71,14 @@ class Experiments(Noun):
         [50.0, 50.0]
         """
         document = _document(endpoint, models, calls, callers, rate, draw, seed, pictures, "")
+        document |= self._given(files)
         answer = self._transport.call("POST", "/experiments/plan", document=document)
         return ExperimentPlan.of(answer.document(), self._portal)
+
+    def _given(self, files: Iterable[str | os.PathLike[str]]) -> dict[str, Any]:
+        """What a request says of files, which the portal has kept by then."""
+        kept = list(dict.fromkeys(Comparisons(self._portal).keep(one) for one in files))
+        return {"given": kept, "pictures": "given"} if kept else {}
 
     def list(self, *, endpoint: str = "", state: str = "") -> Iterator[ExperimentItem]:
         """The experiments of all people, the latest first."""

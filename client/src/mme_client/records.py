@@ -662,6 +662,78 @@ class VersionCalls(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InstanceTold(Record):
+    """An instance as its container tells it; ``up`` False: its page could not be read."""
+
+    instance: str
+    up: bool
+    started_at: datetime | None
+    models: int | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorCalls(Record):
+    """Calls that a container answered with an error of a kind."""
+
+    kind: str
+    calls: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evictions(Record):
+    """Unloads of a model for a reason: ``memory``, ``request`` or ``worker_died``."""
+
+    reason: str
+    times: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelTold(Record):
+    """What the containers together count of a model, whoever called it.
+
+    ``portal_calls``: those by the portal; None where it knows no such version. ``memory_bytes``
+    and ``loaded_at`` are None while it is not in memory. ``load_ms`` is an average.
+    """
+
+    target_model: str
+    model: str | None
+    number: int | None
+    calls: int
+    portal_calls: int | None
+    cold: int
+    errors: list[ErrorCalls]
+    evictions: list[Evictions]
+    loads: int
+    load_ms: float | None
+    memory_bytes: int | None
+    loaded_at: datetime | None
+    last_call_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UncalledVersion(Record):
+    """A version that the endpoint can serve, and that no container was called for."""
+
+    model: str
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainersTold(Record):
+    """What the containers count themselves since they were started; ``problem``: why not."""
+
+    read_at: datetime | None
+    problem: str | None
+    since: datetime | None
+    instances: list[InstanceTold]
+    models: list[ModelTold]
+    models_left_out: int
+    uncalled: list[UncalledVersion]
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetricsChange(Record):
     """Something that happened to the endpoint in the time of the metrics."""
 
@@ -684,11 +756,17 @@ class Metrics(Record):
     portal: OwnMetrics
     versions: list[VersionCalls]
     changes: list[MetricsChange]
+    #: None: the endpoint is gone, or the portal is of the release before.
+    containers: ContainersTold | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogLine(Record):
-    """A line that a container of an endpoint wrote; ``level`` None: it does not say."""
+    """A line that a container of an endpoint wrote; ``level`` None: it does not say.
+
+    ``target_model`` and ``request_id`` (of a call by the portal its ``id``) are empty where the
+    line names none, or the portal is of the release before.
+    """
 
     id: str
     at: datetime
@@ -697,6 +775,8 @@ class LogLine(Record):
     event: str
     message: str
     text: str
+    target_model: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1033,6 +1033,7 @@ class Level(enum.StrEnum):
     _("The log of an endpoint's containers."),
     "mme logs demo --since 1h --level warning",
     "mme logs demo --follow --model digits:2",
+    "mme logs demo --request 0f6c8a4b51f04a3f9a5d0c2e7b1d9e34",
 )
 def logs(
     name: EndpointName,
@@ -1042,9 +1043,12 @@ def logs(
     since: Annotated[
         str,
         typer.Option(
-            "--since", metavar="WHEN", help=_("From when on: 90m, 8h, 3d ago, or a time.")
+            "--since",
+            metavar="WHEN",
+            help=_("From when on: 90m, 8h, 3d ago, or a time; of a --request from its call on."),
+            show_default="1h",
         ),
-    ] = "1h",
+    ] = "",
     search: Annotated[
         str,
         typer.Option(
@@ -1057,6 +1061,15 @@ def logs(
             "--model",
             metavar="VERSION",
             help=_("Lines that name the model of this version, as digits:2."),
+            show_default=False,
+        ),
+    ] = "",
+    request: Annotated[
+        str,
+        typer.Option(
+            "--request",
+            metavar="ID",
+            help=_("Lines that name this call: its id, or SageMaker's request ID."),
             show_default=False,
         ),
     ] = "",
@@ -1079,6 +1092,7 @@ def logs(
         since=since,
         search=search,
         model=model,
+        request=request,
         instance=instance,
         level=level.value if level is not None else "",
         json=json,
@@ -1876,9 +1890,19 @@ def invoke(
     "mme experiment demo --models 'digits:*' --calls 200 --callers 8 --draw zipf:1.1 --wait",
     "mme experiment demo --models 'demo-subfolder/*' --calls 100 --rate 20 --wait --json",
     "mme experiment demo --models digits:1,digits@live --plan",
+    "mme experiment demo --models 'digits:*' --draw day:2026-11-27 --pictures mine/*.png",
 )  # fmt: skip
 def experiment(
     endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", help=_("The endpoint's name."))],
+    *,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PICTURE]...",
+            help=_("Further pictures of your own, after that of --pictures."),
+            show_default=False,
+        ),
+    ] = None,
     models: Annotated[
         str,
         typer.Option(
@@ -1915,7 +1939,10 @@ def experiment(
         typer.Option(
             "--draw",
             metavar="HOW",
-            help=_("uniform, or zipf:1.1: what is named first is called most."),
+            help=_(
+                "uniform; zipf:1.1: what is named first is called most; or day:2026-11-27: as the "
+                "endpoint was called on that day (UTC)."
+            ),
         ),
     ] = "uniform",
     seed: Annotated[
@@ -1929,7 +1956,7 @@ def experiment(
         typer.Option(
             "--pictures",
             metavar="WHICH",
-            help=_("samples, test-set, or kept: those of calls of the last day."),
+            help=_("samples, test-set, kept (of calls of the last day), or files or folders."),
         ),
     ] = "samples",
     name: Annotated[
@@ -1948,8 +1975,8 @@ def experiment(
 
     experimenting.experiment(
         endpoint, models=models, calls=calls, callers=callers, rate=rate, draw=draw, seed=seed,
-        pictures=pictures, name=name, plan=plan, wait=wait, json=json, quiet=quiet,
-        timeout=timeout,
+        pictures=pictures, files=files or [], name=name, plan=plan, wait=wait, json=json,
+        quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

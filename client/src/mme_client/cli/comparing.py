@@ -141,7 +141,7 @@ def _own(folder: Path, truth: str) -> list[OwnPicture]:
             _("--pictures is one of: {names}, or a folder.").format(names=", ".join(_PICTURES))
         )
     right = Truth(truth)
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and _is_picture(path))
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and is_picture(path))
     if not files:
         raise WrongUse(_("There is no picture in {folder}.").format(folder=folder))
     if len(files) > MOST_PICTURES:
@@ -153,7 +153,8 @@ def _own(folder: Path, truth: str) -> list[OwnPicture]:
     ]
 
 
-def _is_picture(path: Path) -> bool:
+def is_picture(path: Path) -> bool:
+    """Whether a file's name is that of a picture."""
     return (mimetypes.guess_type(path.name)[0] or "").startswith("image/")
 
 

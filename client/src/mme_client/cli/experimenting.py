@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mme_client.cli import exits
 from mme_client.cli.calling import SomeFailed
+from mme_client.cli.comparing import is_picture
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import at, ms
 from mme_client.cli.words import _
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mme_client.cli.terminal import Terminal
     from mme_client.portal import Portal
     from mme_client.records import Experiment, ExperimentPlan
@@ -30,6 +34,7 @@ def experiment(
     draw: str,
     seed: int | None,
     pictures: str,
+    files: Sequence[str],
     name: str,
     plan: bool,
     wait: bool,
@@ -38,11 +43,13 @@ def experiment(
     timeout: float | None,
 ) -> None:
     """Have the portal call versions many times; with ``plan`` only say what that would be."""
+    own = _own(files)
     if pictures not in _PICTURES:
-        raise WrongUse(_("--pictures is one of: {names}.").format(names=", ".join(_PICTURES)))
+        own = [*_own([pictures]), *own]
+        pictures = _PICTURES[0]
     given: dict[str, Any] = {
         "calls": calls, "callers": callers, "rate": rate, "draw": draw, "seed": seed,
-        "pictures": pictures,
+        "pictures": pictures, "files": own,
     }  # fmt: skip
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if plan:
@@ -54,6 +61,19 @@ def experiment(
         _show(portal, terminal, found)
     if found.state == "failed":
         raise SomeFailed(exits.Exit.FAILED)
+
+
+def _own(named: Sequence[str]) -> list[Path]:
+    """Files, and the pictures below folders, by name. Raises WrongUse."""
+    found: list[Path] = []
+    for one in named:
+        path = Path(one)
+        inside = sorted(each for each in path.rglob("*") if each.is_file() and is_picture(each))
+        if not path.is_file() and not inside:
+            said = _("{file} is no file; --pictures takes files, folders, or one of: {names}.")
+            raise WrongUse(said.format(file=one, names=", ".join(_PICTURES)))
+        found += inside if path.is_dir() else [path]
+    return found
 
 
 def _waited(portal: Portal, terminal: Terminal, found: Experiment) -> Experiment:

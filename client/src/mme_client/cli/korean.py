@@ -650,7 +650,6 @@ MESSAGES: dict[str, str] = {
         "--truth는 사진 폴더(--pictures FOLDER)와 함께 사용합니다."
     ),
     "{done} of {all} pictures sent": "사진 {done}/{all}장 전송됨",
-    "--pictures is one of: {names}.": "--pictures에 지정할 수 있는 값: {names}",
     "--pictures is one of: {names}, or a folder.": (
         "--pictures에 지정할 수 있는 값: {names} 또는 폴더"
     ),
@@ -904,6 +903,19 @@ MESSAGES: dict[str, str] = {
     "{since} to {until}, in bins of {minutes} min": "{since} ~ {until}, {minutes}분 간격",
     "all calls, by SageMaker": "모든 호출(SageMaker 측정)",
     "calls by the portal": "포털의 호출",
+    "all calls, as the containers counted them since {since}": (
+        "모든 호출({since}부터 컨테이너가 집계)"
+    ),
+    "all calls, as the containers count them": "모든 호출(컨테이너 집계)",
+    "The page of {instance} could not be read; its calls are not counted.": (
+        "{instance}: 페이지를 읽을 수 없어 해당 호출은 집계되지 않았습니다."
+    ),
+    "They have loaded no model yet.": "아직 로드한 모델이 없습니다.",
+    "by the portal": "포털",
+    "errors": "오류",
+    "evictions": "제거",
+    "Not called since: {names}": "그 이후 호출되지 않음: {names}",
+    "(others)": "(기타)",
     "Nothing was measured in this time.": "이 시간 동안 측정된 값이 없습니다.",
     "metric": "지표",
     "bins": "시간별 값",
@@ -932,8 +944,20 @@ MESSAGES: dict[str, str] = {
         "uniform 또는 zipf:1.1입니다. zipf는 먼저 지정한 것을 가장 많이 호출합니다."
     ),
     "The same seed draws the same calls.": "같은 시드는 같은 호출을 추출합니다.",
-    "samples, test-set, or kept: those of calls of the last day.": (
-        "samples, test-set 또는 kept(지난 하루 동안의 호출에 사용한 사진)입니다."
+    "uniform; zipf:1.1: what is named first is called most; or day:2026-11-27: as the "
+    "endpoint was called on that day (UTC).": (
+        "uniform, zipf:1.1(먼저 지정한 대상을 가장 많이 호출) 또는 day:2026-11-27(엔드포인트가 "
+        "그날(UTC) 호출된 대로)."
+    ),
+    "Further pictures of your own, after that of --pictures.": (
+        "--pictures에 이어 보낼 내 사진입니다."
+    ),
+    "{file} is no file; --pictures takes files, folders, or one of: {names}.": (
+        "{file}: 파일이 아닙니다. --pictures에는 파일, 폴더 또는 다음 중 하나를 지정합니다: "
+        "{names}."
+    ),
+    "samples, test-set, kept (of calls of the last day), or files or folders.": (
+        "samples, test-set, kept(지난 하루의 호출에서 보낸 사진) 또는 파일이나 폴더입니다."
     ),
     "A name for it.": "실험의 이름입니다.",
     "Only say what it would call; nothing is called.": (
@@ -988,6 +1012,13 @@ MESSAGES: dict[str, str] = {
     "The log of an endpoint's containers.": "엔드포인트 컨테이너의 로그입니다.",
     "From when on: 90m, 8h, 3d ago, or a time.": (
         "이때부터 표시합니다. 90m, 8h, 3d(전) 또는 시각을 지정합니다."
+    ),
+    "From when on: 90m, 8h, 3d ago, or a time; of a --request from its call on.": (
+        "이때부터 표시합니다. 90m, 8h, 3d(전) 또는 시각을 지정합니다. --request를 주면 "
+        "해당 호출부터 표시합니다."
+    ),
+    "Lines that name this call: its id, or SageMaker's request ID.": (
+        "이 호출을 가리키는 줄입니다. 호출의 id 또는 SageMaker의 요청 ID를 지정합니다."
     ),
     "A text that is in the line.": "줄에 포함된 텍스트입니다.",
     "Lines that name the model of this version, as digits:2.": (

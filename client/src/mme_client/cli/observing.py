@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from mme_client.cli.moments import past
 from mme_client.cli.running import WrongUse, running
-from mme_client.cli.terminal import Terminal, at, ms, print_
+from mme_client.cli.terminal import Terminal, at, ms, print_, size
 from mme_client.cli.words import _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mme_client.records import LogLine, Metrics, Series
+    from mme_client.records import ContainersTold, LogLine, Metrics, ModelTold, Series
 
 _BARS = "▁▂▃▄▅▆▇█"
 #: What is no number of a bin: nothing was measured.
@@ -87,6 +87,50 @@ def _show(terminal: Terminal, found: Metrics) -> None:
     if found.versions:
         terminal.line("")
         _show_versions(terminal, found)
+    if found.containers is not None:
+        terminal.line("")
+        _show_containers(terminal, found.containers)
+
+
+def _show_containers(terminal: Terminal, told: ContainersTold) -> None:
+    terminal.line(
+        _("all calls, as the containers counted them since {since}").format(since=at(told.since))
+        if told.since is not None
+        else _("all calls, as the containers count them")
+    )
+    if told.problem:
+        terminal.line(told.problem)
+        return
+    for one in told.instances:
+        if not one.up:
+            said = _("The page of {instance} could not be read; its calls are not counted.")
+            terminal.line(said.format(instance=one.instance))
+    if not told.models:
+        terminal.line(_("They have loaded no model yet."))
+    else:
+        headings = (
+            *(_("model"), _("calls"), _("by the portal"), _("cold"), _("errors"), _("memory")),
+            *(_("load"), _("last call"), _("evictions")),
+        )
+        terminal.table(headings, [_told_row(one) for one in told.models])
+    if told.uncalled:
+        names = ", ".join(f"{one.model}:{one.number}" for one in told.uncalled)
+        terminal.line(_("Not called since: {names}").format(names=names))
+
+
+def _told_row(one: ModelTold) -> tuple[str, ...]:
+    name = f"{one.model}:{one.number}" if one.model else one.target_model or _("(others)")
+    return (
+        name,
+        str(one.calls),
+        "" if one.portal_calls is None else str(one.portal_calls),
+        str(one.cold),
+        ", ".join(f"{each.kind} {each.calls}" for each in one.errors),
+        "" if one.memory_bytes is None else size(one.memory_bytes),
+        ms(one.load_ms),
+        at(one.last_call_at) or _("never"),
+        ", ".join(f"{each.reason} {each.times}" for each in one.evictions),
+    )
 
 
 def _show_versions(terminal: Terminal, found: Metrics) -> None:
@@ -153,6 +197,7 @@ def logs(
     since: str,
     search: str,
     model: str,
+    request: str,
     instance: str,
     level: str,
     json: bool,
@@ -160,10 +205,19 @@ def logs(
     timeout: float | None,
 ) -> None:
     """Print the lines of an endpoint's containers; with ``follow``, those that come, too."""
-    begin = past(since)
+    # Of a call that the portal made it knows when that was.
+    begin = past(since or "1h") if since or not request else None
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         read = portal.endpoints.follow_logs if follow else portal.endpoints.logs
-        lines = read(name, since=begin, search=search, model=model, instance=instance, level=level)
+        lines = read(
+            name,
+            since=begin,
+            search=search,
+            model=model,
+            request=request,
+            instance=instance,
+            level=level,
+        )
         if json and not follow:
             terminal.document({"items": [one.document for one in lines], "next": None})
             return
@@ -182,5 +236,8 @@ def _log_line(terminal: Terminal, line: LogLine) -> None:
         terminal.line(line.text)
     else:
         when = line.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        said = "  ".join(filter(None, (line.event, line.message or line.text)))
+        named = [line.event, line.message or line.text]
+        if line.event:  # of another line all is said already
+            named[1:1] = [line.target_model, line.request_id]
+        said = "  ".join(filter(None, named))
         terminal.line(f"{when}  {line.instance}  {(line.level or '-'):7}  {said}")
