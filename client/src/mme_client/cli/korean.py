@@ -258,6 +258,7 @@ MESSAGES: dict[str, str] = {
     "newest ready": "준비된 최신 버전",
     "size": "크기",
     "uploaded": "업로드",
+    "type": "유형",
     "version": "버전",
     "by": "사용자",
     "note": "메모",
