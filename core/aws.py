@@ -125,11 +125,30 @@ PROBE = Timeouts(1, 1, connect_s=1)
 """For readiness checks."""
 
 
+@dataclass(frozen=True)
+class BucketFacts:
+    """What must be known of a bucket to write there: its region, and how S3 is to encrypt.
+
+    An empty region and an ``encryption`` of None are those of the settings.
+    """
+
+    region: str = ""
+    encryption: str | None = None
+    kms_key_id: str = ""
+
+
+OF_SETTINGS = BucketFacts()
+
+
 @cache
-def s3(timeouts: Timeouts = JOB) -> "S3Client":
-    """The S3 client with these timeouts."""
+def s3(timeouts: Timeouts = JOB, facts: BucketFacts = OF_SETTINGS) -> "S3Client":
+    """The S3 client with these timeouts, for a bucket of which this is known."""
     with _client_lock:
-        return _encrypting(_with_clock_correction(boto3.client("s3", config=_config(timeouts))))
+        config = _config(timeouts)
+        if facts.region:
+            config = config.merge(Config(region_name=facts.region))
+        client = boto3.client("s3", config=config)
+        return _encrypting(_with_clock_correction(client), facts)
 
 
 def _with_clock_correction(client: C) -> C:
@@ -195,32 +214,34 @@ def _count_attempt(
     )
 
 
-def encryption() -> dict[str, str]:
-    """The parameters of writes that have S3 encrypt an object as the settings say.
+def encryption(facts: BucketFacts = OF_SETTINGS) -> dict[str, str]:
+    """The parameters of writes that have S3 encrypt an object as these facts or the settings say.
 
     Empty where the bucket decides (S3 API, PutObject: ServerSideEncryption, SSEKMSKeyId).
     """
-    if settings.S3_ENCRYPTION == "sse-s3":
+    how, key = facts.encryption, facts.kms_key_id
+    if how is None:
+        how, key = settings.S3_ENCRYPTION, settings.S3_KMS_KEY_ID
+    if how == "sse-s3":
         return {"ServerSideEncryption": "AES256"}
-    if settings.S3_ENCRYPTION == "sse-kms":
-        key = settings.S3_KMS_KEY_ID
+    if how == "sse-kms":
         return {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": key} if key else {})
     return {}
 
 
-def _encrypting(client: C) -> C:
+def _encrypting(client: C, facts: BucketFacts) -> C:
     """Add these parameters to all writes of the client, including boto3's transfers.
 
     The parts of a multipart upload are encrypted as CreateMultipartUpload said.
     """
+
+    def with_encryption(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return params if "ServerSideEncryption" in params else encryption(facts) | params
+
     events: Any = client.meta.events
     for operation in ("PutObject", "CopyObject", "CreateMultipartUpload"):
-        events.register(f"provide-client-params.s3.{operation}", _with_encryption)
+        events.register(f"provide-client-params.s3.{operation}", with_encryption)
     return client
-
-
-def _with_encryption(params: dict[str, Any], **_: Any) -> dict[str, Any]:
-    return params if "ServerSideEncryption" in params else encryption() | params
 
 
 # --- the clock by which requests are signed ------------------------------------------------------
@@ -291,18 +312,20 @@ def date_of(headers: Any) -> datetime | None:
 
 
 @cache
-def s3_for_browsers() -> "S3Client":
+def s3_for_browsers(region: str = "") -> "S3Client":
     """The S3 client that signs addresses for browsers: at S3_BROWSER_URL, if that is set.
 
     It makes no calls. Addresses are signed with version 4, which all regions accept; by default
     botocore uses version 2 for some. They name the region: a new bucket is not known everywhere at
     once, and S3 would redirect to an address with another signature
-    (S3 User Guide, "Request redirection").
+    (S3 User Guide, "Request redirection"). Without a region it is the settings'.
     """
     address = settings.S3_BROWSER_URL or s3(PAGE).meta.endpoint_url
     of_amazon = (urlsplit(address).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
     style: Literal["virtual", "path"] = "virtual" if of_amazon else "path"
     config = _config(PAGE).merge(Config(signature_version="s3v4", s3={"addressing_style": style}))
+    if region:
+        config = config.merge(Config(region_name=region))
     with _client_lock:
         return boto3.client("s3", endpoint_url=settings.S3_BROWSER_URL, config=config)
 

@@ -33,7 +33,7 @@ class EndpointsConfig(AppConfig):
             Revision,
         )
         from endpoints.ready_checks import probe_sagemaker
-        from models_catalog import retiring
+        from models_catalog import retiring, stores
 
         prices.known()  # a wrong file is told of at the start
         codes.register(TEMPLATES, max_length=codes.LONG)
@@ -55,6 +55,7 @@ class EndpointsConfig(AppConfig):
         palette.register(search.hits)
         prometheus_page.register(gauges.endpoints)
         retiring.register_uses(served.endpoints_of)
+        stores.register_uses(served.on_store)
         roles.grant(roles.VIEWER, "endpoints.view_endpoint", "endpoints.invoke_endpoint")
         roles.grant(roles.OPERATOR, "endpoints.add_endpoint")
         roles.grant(roles.ADMIN, "endpoints.teardown_endpoint", "endpoints.change_image")

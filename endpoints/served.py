@@ -1,12 +1,15 @@
-"""Which endpoints serve a version."""
+"""Which endpoints serve a version, and which are on a store."""
 
 from collections.abc import Iterator
 
 from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint
-from models_catalog.models import Version
+from models_catalog.models import Store, Version
 from models_catalog.retiring import Use
+
+#: So many endpoints are named.
+_NAMED = 20
 
 
 def endpoints_of(version: Version) -> Iterator[Use]:
@@ -16,3 +19,11 @@ def endpoints_of(version: Version) -> Iterator[Use]:
         said = _("The endpoint %(name)s serves it (%(state)s).")
         said %= {"name": endpoint.name, "state": endpoint.get_state_display()}
         yield Use("endpoint", endpoint.name, said, endpoint.get_absolute_url())
+
+
+def on_store(store: Store) -> Iterator[str]:
+    """A sentence for each endpoint on a store that is not gone."""
+    rows = Endpoint.objects.filter(bucket=store.bucket, prefix=store.prefix, gone_at=None)
+    for endpoint in rows.order_by("name")[:_NAMED]:
+        said = _("The endpoint %(name)s is on it (%(state)s).")
+        yield said % {"name": endpoint.name, "state": endpoint.get_state_display()}

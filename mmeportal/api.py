@@ -34,7 +34,7 @@ from invocations import (
     warm_api,
 )
 from mmeportal import site_api
-from models_catalog import alias_api, storage_api, upload_api
+from models_catalog import alias_api, storage_api, store_api, upload_api
 from models_catalog import api as models_api
 from notices import api as notices_api
 from notices import mails_api
@@ -135,6 +135,7 @@ def routers() -> list[Router]:
         models_api.router,
         upload_api.router,
         storage_api.router,
+        store_api.router,
         alias_api.router,
         endpoints_api.router,
         alarm_api.router,

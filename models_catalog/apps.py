@@ -19,7 +19,7 @@ class ModelsCatalogConfig(AppConfig):
         from core import prometheus_page
         from models_catalog import finding, gauges, panels, reasons, redactions, told
         from models_catalog.events import TEMPLATES
-        from models_catalog.models import RegisteredModel, Version
+        from models_catalog.models import RegisteredModel, Store, Version
         from models_catalog.ready_checks import probe_store, time_of_store
 
         codes.register(TEMPLATES, max_length=codes.LONG)
@@ -27,8 +27,7 @@ class ModelsCatalogConfig(AppConfig):
             RegisteredModel.activity_kind, RegisteredModel, label=gettext_lazy("Models")
         )
         subjects.register(Version.activity_kind, Version, label=gettext_lazy("Versions"))
-        # Of what lies in a store and belongs to no version.
-        subjects.register("store", None, label=gettext_lazy("Stores"))
+        subjects.register(Store.activity_kind, Store, label=gettext_lazy("Stores"))
         panels.register_all()
         reasons.register()
         told.register()
@@ -36,6 +35,7 @@ class ModelsCatalogConfig(AppConfig):
         prometheus_page.register(gauges.versions)
         palette.register(finding.models)
         palette.register(finding.versions)
+        palette.register(finding.stores)
         roles.grant(roles.VIEWER, "models_catalog.view_model", "models_catalog.view_version")
         roles.grant(
             roles.OPERATOR,
@@ -47,6 +47,11 @@ class ModelsCatalogConfig(AppConfig):
             "models_catalog.move_alias",
             "models_catalog.move_protected_alias",
         )
-        roles.grant(roles.ADMIN, "models_catalog.delete_version", "models_catalog.set_quota")
+        roles.grant(
+            roles.ADMIN,
+            "models_catalog.delete_version",
+            "models_catalog.set_quota",
+            "models_catalog.manage_stores",
+        )
         readiness.register("store", probe_store, vital=True, label=gettext_lazy("Store"))
         readiness.register_clock("S3", time_of_store)

@@ -62,6 +62,13 @@ TEMPLATES: Final = {
     "store.appeared_more": _("Found %(count)s more such objects in %(store)s."),
     "store.cleared": _("An object that no version knew is gone, or registered: %(uri)s."),
     "store.cleared_more": _("So are %(count)s more in %(store)s."),
+    "store.added": _("Added the store %(store)s: %(url)s."),
+    "store.tested": _("Tested the store %(store)s: the portal may do there all that was tried."),
+    "store.tested_refused": _(
+        "Tested the store %(store)s: the portal may not do all that was tried. Refused: %(rights)s."
+    ),
+    "store.retired": _("Retired the store %(store)s."),
+    "store.restored": _("Restored the store %(store)s."),
     "version.rejected": _("Rejected %(version)s: %(reason)s"),
     "version.retired": _("Retired %(version)s: it is offered and called here no more."),
     "version.unretired": _("Restored %(version)s: it can be called again."),

@@ -1,14 +1,15 @@
-"""What the search of the whole site (Ctrl+K) knows of the catalog: models and versions."""
+"""What the search of the whole site (Ctrl+K) knows of the catalog: models, versions and stores."""
 
 import re
 from typing import Any
 
 from django.db.models import Case, Q, When
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from core.palette import MOST_OF_A_SOURCE, Hit
+from core.palette import MOST_OF_A_SOURCE, Hit, matches
 from models_catalog.attention import MAY_LOOK
-from models_catalog.models import Alias, RegisteredModel, Version
+from models_catalog.models import Alias, RegisteredModel, Store, Version
 
 _VERSION = re.compile(r"(\S+)\s+v?(\d{1,9})")
 
@@ -50,6 +51,20 @@ def versions(user: Any, query: str) -> list[Hit]:
         .select_related("model")
         .order_by("-pk")[:MOST_OF_A_SOURCE]
     ]
+
+
+def stores(user: Any, query: str) -> list[Hit]:
+    """The page of stores, for who types its name, and stores by theirs."""
+    if not query or not user.has_perm(MAY_LOOK):
+        return []
+    found = [
+        Hit(one.name, one.get_absolute_url(), "database", _("Store"))
+        for one in Store.objects.added().filter(name__icontains=query)[:MOST_OF_A_SOURCE]
+    ]
+    page = _("Stores")
+    if matches(page, query):
+        found.insert(0, Hit(page, reverse("models_catalog:stores"), "database", _("Page")))
+    return found
 
 
 def _titled(version: Version) -> str:

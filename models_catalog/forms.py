@@ -19,10 +19,13 @@ from models_catalog.models import (
     NAME_PATTERN,
     NAME_RULE,
     RegisteredModel,
+    Store,
     Version,
     name_taken,
     valid_name,
 )
+
+_TYPED = {"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}
 
 
 class MetadataField(forms.CharField):
@@ -158,6 +161,48 @@ class QuotaForm(forms.Form):
         max_value=storage.MOST_GB,
         label=_("Gigabytes"),
         help_text=_("0: there is no limit. Empty: the usual quota again."),
+    )
+
+
+class StoreForm(forms.Form):
+    """Where a store is; stores.py says what is wrong with it, and tries what may be done there."""
+
+    name = forms.CharField(
+        max_length=NAME_LENGTH,
+        label=_("Name"),
+        help_text=_("By which people choose it. It cannot be changed."),
+        widget=forms.TextInput(attrs=_TYPED),
+    )
+    bucket = forms.CharField(
+        max_length=63,
+        label=_("Bucket"),
+        help_text=_("It must be there already."),
+        widget=forms.TextInput(attrs=_TYPED),
+    )
+    prefix = forms.CharField(  # type: ignore[assignment]  # Django takes fields off the class
+        max_length=400,
+        label=_("Prefix"),
+        help_text=_("An endpoint on the store serves all that lies below it."),
+        widget=forms.TextInput(attrs=_TYPED),
+    )
+    region = forms.CharField(
+        max_length=32,
+        label=_("Region"),
+        help_text=_("Of the bucket. Endpoints can be only on stores of the portal’s own region."),
+        widget=forms.TextInput(attrs=_TYPED),
+    )
+    encryption = forms.ChoiceField(
+        choices=Store.Encryption,
+        required=False,
+        label=_("Encryption"),
+        help_text=_("What the portal asks of S3 when it writes there."),
+    )
+    kms_key_id = forms.CharField(
+        max_length=2048,
+        required=False,
+        label=_("KMS key"),
+        help_text=_("With SSE-KMS, the key’s whole ARN. Empty: AWS’s own key for S3."),
+        widget=forms.TextInput(attrs=_TYPED),
     )
 
 

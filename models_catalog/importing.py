@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from activity.services import record
 from core import aws, errors
 from core.jobs import enqueue_on_commit
-from models_catalog import s3, services
+from models_catalog import s3, services, store_rights
 from models_catalog.archives import ENDING, most_bytes, too_large
 from models_catalog.models import (
     NAME_LENGTH,
@@ -71,7 +71,12 @@ def known(bucket: str) -> VersionQuerySet:
 
 def unknown(objects: Iterable[s3.StoredObject], bucket: str) -> list[s3.StoredObject]:
     """Those of the objects that no version knows. They were listed before: rows come first."""
-    listed = [found for found in objects if not found.key.endswith("/")]  # the console's folders
+    listed = [
+        found
+        for found in objects
+        if not found.key.endswith("/")  # the console's folders
+        and not store_rights.is_probe(found.key)
+    ]
     keys = set(known(bucket).values_list("key", flat=True))
     return [found for found in listed if found.key not in keys]
 

@@ -19,6 +19,7 @@ from django.utils.translation import gettext, gettext_noop, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from core import clock, markdown
+from core.aws import OF_SETTINGS, BucketFacts
 from core.badges import Badge
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
@@ -78,6 +79,120 @@ def name_taken(name: str) -> str:
     return gettext(
         "There is a model %(name)s already. To add a version to it, upload on its own page."
     ) % {"name": name}
+
+
+BUCKET_RULE = _(
+    "Use 3 to 63 small letters, digits, dots and hyphens; begin and end with a letter or digit."
+)
+STORE_PREFIX_RULE = _(
+    "Use letters, digits and ! - _ . * ' ( ), with single slashes between; nothing else can be in "
+    "the address of a store."
+)
+REGION_RULE = _("Write it as AWS does, as ap-northeast-2.")
+_bucket_name = RegexValidator(r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]\Z", BUCKET_RULE)
+_store_prefix = RegexValidator(
+    r"^[A-Za-z0-9!_.*'()\-]+(?:/[A-Za-z0-9!_.*'()\-]+)*\Z", STORE_PREFIX_RULE
+)
+_region_name = RegexValidator(r"^[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}\Z", REGION_RULE)
+
+
+# Of the store that the settings name.
+DEFAULT_STORE = "default"
+
+
+class StoreQuerySet(models.QuerySet["Store"]):
+    """The questions that are asked of the stores; the default one may have no row."""
+
+    def added(self) -> Self:
+        """Those that somebody added, by name."""
+        return self.exclude(name=DEFAULT_STORE).order_by("name")
+
+    def default(self) -> "Store":
+        """The store of the settings; not saved where it has no row yet."""
+        found = self.filter(name=DEFAULT_STORE).first() or Store(name=DEFAULT_STORE)
+        return found.as_set()
+
+    def facts_of(self, bucket: str) -> BucketFacts:
+        """Region and encryption of a bucket: all stores in it have the same ones."""
+        if bucket == settings.MODEL_BUCKET:
+            return OF_SETTINGS
+        found = self.filter(bucket=bucket).values_list("region", "encryption", "kms_key_id").first()
+        return OF_SETTINGS if found is None else BucketFacts(*found)
+
+
+class Store(models.Model):
+    """A bucket and a prefix: SageMaker's ModelDataUrl, with its region and encryption.
+
+    A store's place never changes, but for that of the default one, which is where the settings say:
+    the columns of its row are empty, and it has one only to keep what is known of it (`as_set`).
+    """
+
+    class Encryption(models.TextChoices):
+        """How S3 encrypts what the portal writes there; the values are those of S3_ENCRYPTION."""
+
+        BUCKET = "", _("As the bucket says")
+        SSE_S3 = "sse-s3", _("SSE-S3")
+        SSE_KMS = "sse-kms", _("SSE-KMS")
+
+    name = models.CharField(max_length=NAME_LENGTH, unique=True, validators=[matches_pattern])
+    bucket = models.CharField(max_length=63, validators=[_bucket_name])
+    prefix = models.CharField(max_length=400, blank=True, validators=[_store_prefix])
+    region = models.CharField(max_length=32, validators=[_region_name])
+    encryption = models.CharField(
+        max_length=10, choices=Encryption, blank=True, default=Encryption.BUCKET
+    )
+    kms_key_id = models.CharField(
+        max_length=2048, blank=True, help_text="With sse-kms; empty: AWS's own key for S3."
+    )
+    created_at = models.DateTimeField(default=clock.now)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    retired_at = models.DateTimeField(null=True)
+    tested_at = models.DateTimeField(null=True)
+    rights = models.JSONField(default=list, help_text="What the test found (store_rights.py).")
+
+    objects = StoreQuerySet.as_manager()
+    activity_kind = "store"
+
+    class Meta:
+        ordering = ["name"]
+        default_permissions = ()
+        permissions = [("manage_stores", _("Can add, test and retire stores"))]
+        constraints = [
+            models.UniqueConstraint(fields=["bucket", "prefix"], name="one_store_a_place"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """The store's page."""
+        return reverse("models_catalog:store", args=[self.name])
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the one of the settings."""
+        return self.name == DEFAULT_STORE
+
+    @property
+    def below(self) -> str:
+        """What all keys of the store begin with."""
+        return f"{self.prefix}/" if self.prefix else ""
+
+    @property
+    def url(self) -> str:
+        """Its address, as SageMaker's ModelDataUrl has it."""
+        return f"s3://{self.bucket}/{self.below}"
+
+    def as_set(self) -> "Store":
+        """The store itself; the default one with what the settings say now."""
+        if self.is_default:
+            self.bucket, self.prefix = settings.MODEL_BUCKET, settings.MODEL_PREFIX
+            self.region = settings.AWS_REGION
+            self.encryption = settings.S3_ENCRYPTION
+            self.kms_key_id = settings.S3_KMS_KEY_ID
+        return self
 
 
 class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):

@@ -11,6 +11,7 @@ from models_catalog.models import (
     AliasMove,
     LabelFile,
     RegisteredModel,
+    Store,
     StoreComparison,
     Upload,
     Version,
@@ -31,6 +32,7 @@ def register() -> None:
     drift = _("What was found in the store")
     redaction.register("drift", drift, AliasMirror, "problem", "problem_code")
     redaction.register("drift", drift, StoreComparison, "problem", "problem_code")
+    redaction.register("drift", drift, Store, "rights")
     uploads = _("Uploads on their way")
     redaction.register(
         "uploads", uploads, Upload, "file_name", "note", "description", "metadata", "problem"

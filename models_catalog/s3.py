@@ -14,8 +14,10 @@ from typing import IO, TYPE_CHECKING, Any
 from core import aws
 from core.errors import AlreadyExists, AwsError, NotFound
 from core.sentences import phrase
+from models_catalog.models import Store
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
 _PART_BYTES = 16 << 20
@@ -33,6 +35,14 @@ class StoredObject:
     etag: str
 
 
+def _client(bucket: str, timeouts: aws.Timeouts = aws.JOB) -> "S3Client":
+    """The client for a bucket: of its region, and encrypting as its stores want it."""
+    facts = Store.objects.facts_of(bucket)
+    if facts == aws.OF_SETTINGS:
+        return aws.s3() if timeouts == aws.JOB else aws.s3(timeouts)
+    return aws.s3(timeouts, facts)
+
+
 def upload(
     *, bucket: str, key: str, file: IO[bytes], beat: Callable[[], None] | None = None
 ) -> None:
@@ -41,10 +51,12 @@ def upload(
     ``beat`` is called every second meanwhile; what it raises is raised when the upload has ended.
     """
 
+    client = _client(bucket, aws.PAGE)
+
     def work() -> None:
         with aws.translated(phrase("uploading to %(uri)s", uri=f"s3://{bucket}/{key}")):
             config = aws.TRANSFER if beat is None else aws.JOINING
-            aws.s3(aws.PAGE).upload_fileobj(file, bucket, key, Config=config)
+            client.upload_fileobj(file, bucket, key, Config=config)
 
     if beat is None:
         work()
@@ -62,8 +74,21 @@ def _beating(work: Callable[[], None], beat: Callable[[], None]) -> None:
 
 def download(*, bucket: str, key: str) -> Iterator[bytes]:
     """The object's bytes, in order, in parts of up to 1 MiB. Raises NotFound at the first."""
-    with aws.translated(phrase("reading %(uri)s", uri=f"s3://{bucket}/{key}")):
-        yield from aws.s3().get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(1 << 20)
+    yield from downloader(bucket)(key)
+
+
+def downloader(bucket: str) -> Callable[[str], Iterator[bytes]]:
+    """What gives the bytes of a key as `download` does; other threads may call it.
+
+    They ask the database nothing, so none of them opens a connection to it.
+    """
+    client = _client(bucket)
+
+    def parts(key: str) -> Iterator[bytes]:
+        with aws.translated(phrase("reading %(uri)s", uri=f"s3://{bucket}/{key}")):
+            yield from client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(1 << 20)
+
+    return parts
 
 
 def exists(*, bucket: str, key: str) -> bool:
@@ -100,7 +125,7 @@ def publish(*, bucket: str, key: str, path: Path, beat: Callable[[], None]) -> N
         beat()
         size = os.fstat(file.fileno()).st_size
         if size <= _PART_BYTES:
-            aws.s3().put_object(Bucket=bucket, Key=key, Body=file, IfNoneMatch="*")
+            _client(bucket).put_object(Bucket=bucket, Key=key, Body=file, IfNoneMatch="*")
         else:
             _put_in_parts(bucket, key, file, max(_PART_BYTES, -(-size // _MOST_PARTS)), beat)
 
@@ -109,7 +134,7 @@ def _put_in_parts(
     bucket: str, key: str, file: IO[bytes], part_bytes: int, beat: Callable[[], None]
 ) -> None:
     """As boto3's transfers do; those cannot set the condition when they complete an upload."""
-    client = aws.s3()
+    client = _client(bucket)
     upload_id = client.create_multipart_upload(
         Bucket=bucket,
         Key=key,
@@ -136,7 +161,7 @@ def _put_in_parts(
             IfNoneMatch="*",
         )
     except BaseException:
-        _give_up(bucket, key, upload_id)
+        _give_up(client, bucket, key, upload_id)
         raise
 
 
@@ -146,10 +171,12 @@ def copy(*, bucket: str, source_key: str, key: str, beat: Callable[[], None]) ->
     ``beat`` is called every second meanwhile.
     """
 
+    client = _client(bucket)
+
     def work() -> None:
         source: CopySourceTypeDef = {"Bucket": bucket, "Key": source_key}
         with aws.translated(phrase("copying to %(uri)s", uri=f"s3://{bucket}/{key}")):
-            aws.s3().copy(source, bucket, key, Config=aws.COPY)
+            client.copy(source, bucket, key, Config=aws.COPY)
 
     _beating(work, beat)
 
@@ -166,13 +193,13 @@ def copy_new(*, bucket: str, source_key: str, size: int, key: str, beat: Callabl
             phrase("There is an object at %(uri)s already.", uri=f"s3://{bucket}/{key}")
         )
     source: CopySourceTypeDef = {"Bucket": bucket, "Key": source_key}
-    said = ""
+    client, said = _client(bucket), ""
 
     def work() -> None:
         nonlocal said
         with aws.translated(phrase("copying to %(uri)s", uri=f"s3://{bucket}/{key}")):
             if size <= aws.COPY.multipart_threshold:
-                answer = aws.s3().copy_object(
+                answer = client.copy_object(
                     Bucket=bucket,
                     Key=key,
                     CopySource=source,
@@ -181,14 +208,15 @@ def copy_new(*, bucket: str, source_key: str, size: int, key: str, beat: Callabl
                 )
                 said = answer["CopyObjectResult"].get("ChecksumSHA256", "")
             else:
-                _copy_in_parts(bucket, key, source, size)
+                _copy_in_parts(client, bucket, key, source, size)
 
     _beating(work, beat)
     return base64.b64decode(said).hex()
 
 
-def _copy_in_parts(bucket: str, key: str, source: "CopySourceTypeDef", size: int) -> None:
-    client = aws.s3()
+def _copy_in_parts(
+    client: "S3Client", bucket: str, key: str, source: "CopySourceTypeDef", size: int
+) -> None:
     started = client.create_multipart_upload(Bucket=bucket, Key=key)
     upload_id, part_bytes = started["UploadId"], aws.COPY.multipart_chunksize
     try:
@@ -214,14 +242,14 @@ def _copy_in_parts(bucket: str, key: str, source: "CopySourceTypeDef", size: int
             IfNoneMatch="*",
         )
     except BaseException:
-        _give_up(bucket, key, upload_id)
+        _give_up(client, bucket, key, upload_id)
         raise
 
 
-def _give_up(bucket: str, key: str, upload_id: str) -> None:
+def _give_up(client: "S3Client", bucket: str, key: str, upload_id: str) -> None:
     # Its parts would be paid for. Where this fails too, the bucket's lifecycle removes them.
     with contextlib.suppress(AwsError), aws.translated(phrase("giving an upload up")):
-        aws.s3().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
 
 
 def sha256(*, bucket: str, key: str, beat: Callable[[], None]) -> str:
@@ -239,7 +267,8 @@ def browser_address(*, bucket: str, key: str, name: str) -> str:
     ``name`` is of letters that need no quoting. A download that has begun goes on.
     """
     with aws.translated(phrase("signing an address of %(uri)s", uri=f"s3://{bucket}/{key}")):
-        return aws.s3_for_browsers().generate_presigned_url(
+        client = aws.s3_for_browsers(*filter(None, [Store.objects.facts_of(bucket).region]))
+        return client.generate_presigned_url(
             "get_object",
             Params={
                 "Bucket": bucket,
@@ -263,7 +292,7 @@ def read(*, bucket: str, key: str) -> SmallObject | None:
     """A small object; None where there is none, as far as the role may list its prefix."""
     try:
         with aws.translated(phrase("reading %(uri)s", uri=f"s3://{bucket}/{key}")):
-            answer = aws.s3().get_object(Bucket=bucket, Key=key)
+            answer = _client(bucket).get_object(Bucket=bucket, Key=key)
             return SmallObject(answer["Body"].read(), answer["ETag"])
     except NotFound:
         return None
@@ -273,7 +302,7 @@ def replace(*, bucket: str, key: str, data: bytes, found: SmallObject | None) ->
     """Write a small JSON object where still is what was ``found``; else an AwsError is raised."""
     condition: dict[str, Any] = {"IfMatch": found.etag} if found else {"IfNoneMatch": "*"}
     with aws.translated(phrase("writing %(uri)s", uri=f"s3://{bucket}/{key}")):
-        aws.s3().put_object(
+        _client(bucket).put_object(
             Bucket=bucket,
             Key=key,
             Body=data,
@@ -286,7 +315,7 @@ def replace(*, bucket: str, key: str, data: bytes, found: SmallObject | None) ->
 def delete(*, bucket: str, key: str) -> None:
     """Delete ``key``; no error where it is not there."""
     with aws.translated(phrase("deleting %(uri)s", uri=f"s3://{bucket}/{key}")):
-        aws.s3().delete_object(Bucket=bucket, Key=key)
+        _client(bucket).delete_object(Bucket=bucket, Key=key)
 
 
 def listing(
@@ -294,9 +323,8 @@ def listing(
 ) -> Iterator[StoredObject]:
     """All objects whose keys begin with ``prefix``, page by page."""
     with aws.translated(phrase("listing %(uri)s", uri=f"s3://{bucket}/{prefix}")):
-        pages = (
-            aws.s3(timeouts).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        )
+        pager = _client(bucket, timeouts).get_paginator("list_objects_v2")
+        pages = pager.paginate(Bucket=bucket, Prefix=prefix)
         for page in pages:
             for item in page.get("Contents", []):
                 yield StoredObject(
@@ -314,5 +342,5 @@ def look(*, bucket: str, prefix: str) -> datetime | None:
     role has (docs/aws.md).
     """
     with aws.translated(phrase("looking into %(uri)s", uri=f"s3://{bucket}/{prefix}")):
-        answer = aws.s3(aws.PROBE).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        answer = _client(bucket, aws.PROBE).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
     return aws.date_of(answer["ResponseMetadata"]["HTTPHeaders"])

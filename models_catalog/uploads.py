@@ -9,7 +9,7 @@ read in order and become a version, by the same service as every other upload.
 import hashlib
 import logging
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, Any
@@ -372,13 +372,9 @@ class _Joined:
 
     def __init__(self, row: Upload) -> None:
         keys = list(row.stretches.values_list("key", flat=True))
-        self._pieces = self._read(row.bucket, keys)
+        download = s3.downloader(row.bucket)  # it is read in the threads of a transfer
+        self._pieces = (piece for key in keys for piece in download(key))
         self._piece = memoryview(b"")
-
-    @staticmethod
-    def _read(bucket: str, keys: list[str]) -> Iterator[bytes]:
-        for key in keys:
-            yield from s3.download(bucket=bucket, key=key)
 
     def read(self, size: int = -1) -> bytes:
         """So many bytes, fewer at the end alone: S3 takes no small part before the last."""

@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -92,17 +93,16 @@ def run(own_stack: Stack, tmp_path: Path) -> Callable[[str], str]:
     return do
 
 
-def _put(stack: Stack, archive: Path, name: str) -> None:
-    """Put an archive below the store's prefix, past the portal."""
+def _s3(stack: Stack) -> Any:
+    """A client of the stack's S3 server."""
     aws = stack.aws
-    client = boto3.client(
+    return boto3.client(
         "s3",
         aws_access_key_id=aws["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=aws["AWS_SECRET_ACCESS_KEY"],
         region_name=aws["AWS_REGION"],
         endpoint_url=aws["AWS_ENDPOINT_URL_S3"],
     )
-    client.upload_file(str(archive), stack.environment["MODEL_BUCKET"], f"models/{name}")
 
 
 def _unfinished(run: Callable[[str], str]) -> str:
@@ -133,7 +133,12 @@ def test_the_recipes_run_as_they_stand(
         own.parent.mkdir(parents=True)
         own.write_bytes(sample.with_name(f"digit-{label}.jpg").read_bytes())
     for name in ("team/zoo.tar.gz", "team/cats.tar.gz"):
-        _put(own_stack, archive, name)
+        # Past the portal.
+        bucket = own_stack.environment["MODEL_BUCKET"]
+        _s3(own_stack).upload_file(str(archive), bucket, f"models/{name}")
+    for bucket in ("team-a-models", "team-b-models"):
+        place = {"LocationConstraint": own_stack.aws["AWS_REGION"]}
+        _s3(own_stack).create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
     said: dict[str, str] = {}
     for heading, block in recipes():
         if heading in BEFORE:
@@ -150,3 +155,4 @@ def test_the_recipes_run_as_they_stand(
     assert "squeezenet_v1.0_10:1" in said["Copy a version"]
     assert "zoo:2  ready" in said["Import what lies in the store"]
     assert "digits:1  deleted" in said["Retire and delete"]
+    assert '"name":"team-b"' in said["Stores"].replace(" ", "")

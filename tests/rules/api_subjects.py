@@ -84,6 +84,8 @@ def _known(path: str, rows: Rows) -> dict[str, Any]:
             return {"name": rows.endpoint.name, "id": rows.warming.uid, "alarm": alarm}
         case ["storage", *_]:
             return {"name": rows.person.username}
+        case ["stores", *_]:
+            return {"name": "store-0"}
         case ["orphans", *_]:
             return {"kind": rows.orphan.kind, "name": rows.orphan.name}
         case ["samples", *_]:

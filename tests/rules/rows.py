@@ -59,6 +59,7 @@ from models_catalog.models import (
     AliasMove,
     LabelFile,
     StorageQuota,
+    Store,
     StoreComparison,
     StrayObject,
     Stretch,
@@ -156,6 +157,8 @@ class Rows:
                 return {"kind": "good"}
             case ["models", "new", "same", *_]:
                 return {"uid": self.upload.uid}
+            case ["models", "new", "stores", *_]:
+                return {"name": "store-0"}
             case ["models", *_]:
                 first = AliasMove.objects.filter(name="live").order_by("pk")[0]
                 return version | {"alias": "live", "revision": first.pk}
@@ -505,9 +508,23 @@ def _uploads(count: int, owner: User) -> list[Upload]:
     return uploads
 
 
+_RIGHTS = [
+    {"place": "store", "right": "list", "outcome": "allowed", "said": None},
+    {"place": "store", "right": "delete", "outcome": "refused", "said": None},
+]
+
+
 def _stores(count: int) -> None:
     """As many stores, and as many objects in them that no version knows."""
     for n in range(count):
+        Store.objects.create(
+            name=f"store-{n}",
+            bucket=f"store-{n}",
+            prefix="models",
+            region=settings.AWS_REGION,
+            tested_at=timezone.now(),
+            rights=_RIGHTS,
+        )
         StoreComparison.objects.create(bucket=f"store-{n}", compared_at=timezone.now())
         StrayObject.objects.create(bucket=settings.MODEL_BUCKET, key=f"models/stray-{n}", size=1)
 

@@ -263,6 +263,12 @@ WAYS: dict[str, Ways] = {
     "redactions_create": Ways("redact", "activity:redact", "security.md#Redact a text"),
     "storage_get": Ways("storage", "models_catalog:storage", "catalog.md#Storage and quotas"),
     "quotas_put": Ways("storage", "models_catalog:storage-quota", "catalog.md#Storage and quotas"),
+    "stores_list": Ways("stores", "models_catalog:stores", "catalog.md#Stores"),
+    "stores_create": Ways("stores add", "models_catalog:new-store", "catalog.md#Stores"),
+    "stores_get": Ways("stores show", "models_catalog:store", "catalog.md#Stores"),
+    "stores_test": Ways("stores test", "models_catalog:store-test", "catalog.md#Stores"),
+    "stores_retire": Ways("stores retire", "models_catalog:store-retire", "catalog.md#Stores"),
+    "stores_restore": Ways("stores restore", "models_catalog:store-restore", "catalog.md#Stores"),
     "mails_get": Ways("mails", "preferences", "webhooks.md#Mails"),
     "mails_put": Ways("mails", "mails", "webhooks.md#Mails"),
     "samples_list": Ways(

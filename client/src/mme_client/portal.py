@@ -20,6 +20,7 @@ from mme_client.orphans import Orphans
 from mme_client.records import Me, Record, Status
 from mme_client.redactions import Redactions
 from mme_client.storage import Storage
+from mme_client.stores import Stores
 from mme_client.tokens import Tokens
 from mme_client.transport import Transport
 from mme_client.uploads import Uploads
@@ -87,6 +88,7 @@ class Portal:
         self.mails = Mails(self)
         self.uploads = Uploads(self)
         self.storage = Storage(self)
+        self.stores = Stores(self)
         self.redactions = Redactions(self)
 
     def __enter__(self) -> Self:

@@ -524,6 +524,37 @@ class StorageUsage(Record):
     largest: list[ModelUsage]
 
 
+# --- stores --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreRight(Record):
+    """A right in a place, as the test found it: ``outcome`` is allowed, refused or unknown."""
+
+    place: str
+    right: str
+    outcome: str
+    needed: bool
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store(Record):
+    """A bucket and a prefix; ``uses``: what is in it and on it, None where it came in a list."""
+
+    name: str
+    url: str
+    bucket: str
+    prefix: str
+    region: str
+    encryption: str
+    kms_key_id: str
+    retired_at: datetime | None
+    tested_at: datetime | None
+    rights: list[StoreRight]
+    uses: list[str] | None
+
+
 # --- endpoints -----------------------------------------------------------------------------
 
 

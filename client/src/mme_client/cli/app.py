@@ -106,6 +106,14 @@ cost = typer.Typer(
     help=_("What the instances of a month cost, and will have cost at its end."),
     epilog=f"\b\n{_EXAMPLE}\n  mme cost --by owner\n  mme cost --by day --month 2026-11 --csv",
 )
+stores = typer.Typer(
+    cls=Group,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
+    help=_("The stores, where published archives lie: list, add, test, retire them."),
+    epilog=f"\b\n{_EXAMPLE}\n  mme stores\n  mme stores test default",
+)
 tokens = typer.Typer(
     cls=Group,
     no_args_is_help=True,
@@ -2438,6 +2446,101 @@ def storage(
     from mme_client.cli import storing
 
     storing.storage(person, quota, json=json, quiet=quiet, timeout=timeout)
+
+
+app.add_typer(stores, name="stores")
+
+StoreName = Annotated[str, typer.Argument(metavar="STORE", help=_("The store's name."))]
+
+
+@stores.callback()
+def stores_list(
+    ctx: typer.Context, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    if ctx.invoked_subcommand is None:
+        from mme_client.cli import shelving
+
+        shelving.list_all(json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    stores, "show", _("One store: what is in it, and what the portal may do there."),
+    "mme stores show default",
+)  # fmt: skip
+def stores_show(
+    store: StoreName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import shelving
+
+    shelving.show(store, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    stores, "add", _("Try what the portal may do in a bucket, and add it as a store; for admins."),
+    "mme stores add team-a s3://team-a-models/mme",
+    "mme stores add team-a s3://team-a-models/mme --encryption sse-kms --kms-key arn:aws:kms:...",
+)  # fmt: skip
+def stores_add(
+    store: StoreName,
+    url: Annotated[str, typer.Argument(metavar="URL", help=_("As s3://BUCKET/PREFIX."))],
+    region: Annotated[
+        str, typer.Option("--region", metavar="REGION", help=_("Of the bucket, where not ours."))
+    ] = "",
+    encryption: Annotated[
+        str,
+        typer.Option(
+            "--encryption", metavar="HOW", help=_("sse-s3 or sse-kms; empty: as the bucket says.")
+        ),
+    ] = "",
+    kms_key: Annotated[
+        str, typer.Option("--kms-key", metavar="ARN", help=_("With sse-kms; empty: AWS's own."))
+    ] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import shelving
+
+    shelving.add(
+        store, url, region=region, encryption=encryption, kms_key=kms_key,
+        json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
+    stores, "test", _("Try what the portal may do in a store, right by right; for admins."),
+    "mme stores test default",
+)  # fmt: skip
+def stores_test(
+    store: StoreName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import shelving
+
+    shelving.test(store, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    stores, "retire", _("Offer an empty store no more; for admins."),
+    "mme stores retire team-a",
+)  # fmt: skip
+def stores_retire(
+    store: StoreName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import shelving
+
+    shelving.retire(store, undo=False, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    stores, "restore", _("Offer a retired store again; for admins."),
+    "mme stores restore team-a",
+)  # fmt: skip
+def stores_restore(
+    store: StoreName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import shelving
+
+    shelving.retire(store, undo=True, json=json, quiet=quiet, timeout=timeout)
 
 
 app.add_typer(webhooks, name="webhook")

@@ -1251,4 +1251,39 @@ MESSAGES: dict[str, str] = {
         "--raw와 함께: 컨테이너에 전달할 SageMaker 사용자 지정 속성."
     ),
     "With --raw: the answer's headers, too, as notes.": ("--raw와 함께: 응답 헤더도 표시합니다."),
+    "The stores, where published archives lie: list, add, test, retire them.": (
+        "게시된 아카이브가 있는 저장소를 나열하고, 추가하고, 테스트하고, 사용 중지합니다."
+    ),
+    "The store's name.": "저장소의 이름입니다.",
+    "One store: what is in it, and what the portal may do there.": (
+        "저장소 하나: 들어 있는 것과 포털이 거기서 할 수 있는 일입니다."
+    ),
+    "Try what the portal may do in a bucket, and add it as a store; for admins.": (
+        "포털이 버킷에서 할 수 있는 일을 시험하고 저장소로 추가합니다. 관리자용입니다."
+    ),
+    "As s3://BUCKET/PREFIX.": "s3://BUCKET/PREFIX 형식입니다.",
+    "Of the bucket, where not ours.": "버킷의 리전입니다. 포털의 리전과 다를 때 지정합니다.",
+    "sse-s3 or sse-kms; empty: as the bucket says.": (
+        "sse-s3 또는 sse-kms입니다. 비우면 버킷 설정을 따릅니다."
+    ),
+    "With sse-kms; empty: AWS's own.": "sse-kms와 함께 씁니다. 비우면 AWS의 키를 씁니다.",
+    "Try what the portal may do in a store, right by right; for admins.": (
+        "포털이 저장소에서 할 수 있는 일을 권한별로 시험합니다. 관리자용입니다."
+    ),
+    "Offer an empty store no more; for admins.": "빈 저장소를 사용 중지합니다. 관리자용입니다.",
+    "Offer a retired store again; for admins.": (
+        "사용 중지한 저장소를 다시 사용합니다. 관리자용입니다."
+    ),
+    "encryption": "암호화",
+    "as the bucket says": "버킷 설정대로",
+    "not tested": "테스트하지 않음",
+    "rights are refused": "거부된 권한 있음",
+    "Write the store as s3://BUCKET/PREFIX.": "저장소를 s3://BUCKET/PREFIX 형식으로 쓰세요.",
+    "Restored: {name}": "복원됨: {name}",
+    "Retired: {name}": "사용 중지됨: {name}",
+    "tested": "테스트한 시각",
+    "allowed": "허용됨",
+    "permission": "권한",
+    "result": "결과",
+    "what was said": "응답 내용",
 }
