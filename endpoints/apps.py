@@ -35,7 +35,7 @@ class EndpointsConfig(AppConfig):
         from endpoints.ready_checks import probe_sagemaker
         from models_catalog import retiring, stores
 
-        prices.known()  # a wrong file is told of at the start
+        prices.check()
         codes.register(TEMPLATES, max_length=codes.LONG)
         said, chosen = ("failure", "failure_code"), ("options", "tags_set", "idle_problem")
         endpoints_ = _("Endpoints and their revisions")

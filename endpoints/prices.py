@@ -198,6 +198,15 @@ class Total:
     unknown: int
 
 
+def check() -> None:
+    """At the start, when the database may have no tables yet, so without a look at it.
+
+    Raises ImproperlyConfigured, with what is wrong, where PRICE_LIST names no such file.
+    """
+    if settings.PRICE_LIST:
+        _read(Path(settings.PRICE_LIST), settings.AWS_REGION)
+
+
 def known() -> PriceList:
     """The prices of the portal's region; those of us-east-1 where there are none of it.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from core import aws, clock, where
@@ -141,3 +142,13 @@ def test_the_page_and_the_api_list_them(on_aws: None, client_of: Callable[[str],
         "source": "AWS Price List", "problem": "No right.",
         "items": [{"instance_type": "ml.m5.large", "per_hour": "0.142"}],
     }  # fmt: skip
+
+
+def test_the_start_looks_at_no_table_as_there_may_be_none_yet(
+    on_aws: None, settings: Any, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(0):
+        prices.check()
+    settings.PRICE_LIST = "/no/such/list.json"
+    with pytest.raises(ImproperlyConfigured):
+        prices.check()
