@@ -264,7 +264,7 @@ def delete_model(request: HttpRequest, name: str) -> HttpResponse:
 @may_upload
 def try_archive(request: HttpRequest, kind: str) -> HttpResponse:
     """An archive to try an upload with; 404 where this portal has none (DEMO_ARCHIVE)."""
-    found = trying.archive(kind)
+    found = trying.archive(kind, actor(request).get_username())
     if found is None:
         raise Http404("no archive to try")
     name, data = found

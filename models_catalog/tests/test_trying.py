@@ -34,8 +34,9 @@ def test_both_are_downloaded_by_whoever_may_upload(
         assert admin.get(url).status_code == 200
     good, broken = operator.get(GOOD), operator.get(BROKEN)
     assert good.content == demo.read_bytes()
-    assert good.headers["Content-Disposition"] == 'attachment; filename="digits.tar.gz"'
-    assert broken.headers["Content-Disposition"] == 'attachment; filename="digits-broken.tar.gz"'
+    assert good.headers["Content-Disposition"] == 'attachment; filename="digits-operator-user.tar.gz"'
+    named = broken.headers["Content-Disposition"]
+    assert named == 'attachment; filename="digits-operator-user-broken.tar.gz"'
     with tarfile.open(fileobj=io.BytesIO(broken.content)) as tar:
         assert sorted(tar.getnames()) == ["tiny-0000.params", "tiny-symbol.json"]
 
