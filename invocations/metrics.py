@@ -11,7 +11,7 @@ from invocations import cloudwatch, container_page, own_calls, recording
 from invocations.cloudwatch import Measured
 from invocations.container_page import ContainerFigures
 from invocations.own_calls import OwnCalls
-from invocations.windows import Range, Window
+from invocations.windows import Range, Window, fitting
 
 #: The latest changes that are marked.
 MOST_MARKS = 20
@@ -32,15 +32,18 @@ class Metrics:
     events: Sequence[Event]
 
 
-def metrics_of(*, endpoint: Endpoint, range: Range, variant: str = "") -> Metrics:
+def metrics_of(*, endpoint: Endpoint, range: Range | None, variant: str = "") -> Metrics:
     """The metrics of the time before now; of an endpoint that is gone, of that before its end.
 
+    ``range`` None: a day, or less of an endpoint that is younger.
     SageMaker's are those of a ``variant``; of the first where none is named.
     Where CloudWatch does not answer, ``measured.problem`` says why, after some seconds; the rest
     is known. So it is with ``containers``.
     """
     recording.recorder().settle()
-    measured = cloudwatch.measured(endpoint, range, endpoint.gone_at or clock.now(), variant)
+    until = endpoint.gone_at or clock.now()
+    chosen = range or fitting(endpoint.created_at, until)
+    measured = cloudwatch.measured(endpoint, chosen, until, variant)
     window = measured.window
     events = Event.objects.about(Endpoint.activity_kind, endpoint.pk).filter(
         action__in=CHANGES, at__gte=window.begin, at__lt=window.end

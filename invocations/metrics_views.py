@@ -7,20 +7,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from core import clock
 from core.permissions import require_permission
 from endpoints.models import Endpoint
 from endpoints.panels import MAY_LOOK
 from invocations import metric_charts
 from invocations.metrics import metrics_of
-from invocations.windows import Range, fitting
+from invocations.windows import Range
 
 
 def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
     """What templates/invocations/_metrics.html shows; ``?range=`` says of which time."""
     asked = request.GET.get("range", "")
-    until = endpoint.gone_at or clock.now()
-    range = Range(asked) if asked in Range.values else fitting(endpoint.created_at, until)
+    range = Range(asked) if asked in Range.values else None
     names = [one.name for one in endpoint.running.parts]
     asked = request.GET.get("variant", "")
     variant = asked if asked in names else names[0]
@@ -28,7 +26,7 @@ def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
     return {
         "endpoint": endpoint,
         "ranges": Range,
-        "range": range,
+        "range": metrics.window.range,
         "variants": names,
         "variant": variant,
         "metrics": metrics,

@@ -34,7 +34,8 @@ def test_both_are_downloaded_by_whoever_may_upload(
         assert admin.get(url).status_code == 200
     good, broken = operator.get(GOOD), operator.get(BROKEN)
     assert good.content == demo.read_bytes()
-    assert good.headers["Content-Disposition"] == 'attachment; filename="digits-operator-user.tar.gz"'
+    named = good.headers["Content-Disposition"]
+    assert named == 'attachment; filename="digits-operator-user.tar.gz"'
     named = broken.headers["Content-Disposition"]
     assert named == 'attachment; filename="digits-operator-user-broken.tar.gz"'
     with tarfile.open(fileobj=io.BytesIO(broken.content)) as tar:
