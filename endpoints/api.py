@@ -330,6 +330,10 @@ class EndpointIn(Input):
         description="Its teardown is requested after so many hours without a call. 0 and null: "
         "never; left out: what the portal presets.",
     )  # fmt: skip
+    warm_aliases: bool = Field(
+        False, description="Once it serves, and after each change, the models that aliases point "
+        "at are loaded (`/endpoints/{name}/warmth`)."
+    )  # fmt: skip
     preset: Annotated[str, OneOf(Preset)] | None = Field(
         None, description="What it is for: fills what is left out."
     )
@@ -570,7 +574,7 @@ def _asked(body: EndpointIn) -> dict[str, Any]:
     given = body.dict(exclude_unset=True)
     names = (
         *("name", "instance_type", "instance_count", "expires_at", "idle_hours", "image"),
-        *("owner", "reason"),
+        *("owner", "reason", "warm_aliases"),
     )
     found = {name: given.get(name, preset.get(name, getattr(body, name))) for name in names}
     found["never_ends"] = "expires_at" in given and given["expires_at"] is None

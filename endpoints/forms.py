@@ -384,6 +384,14 @@ class NewEndpointForm(_WithVariants, OptionsForm):
 
     expires_at = _end_date()
     idle_hours = _idle_hours()
+    warm_aliases = forms.BooleanField(
+        label=_("Load the models that aliases point at"),
+        required=False,
+        help_text=_(
+            "Once it serves, and after each change, the portal calls each of them once, so that "
+            "nobody waits for a first load."
+        ),
+    )
     image = forms.CharField(
         label=_("Container image"),
         max_length=255,
@@ -413,7 +421,7 @@ class NewEndpointForm(_WithVariants, OptionsForm):
         """What a valid form asks for, as the services take it."""
         names = (
             *("name", "instance_type", "instance_count", "variants", "expires_at", "image"),
-            *("owner", "reason"),
+            *("owner", "reason", "warm_aliases"),
         )
         asked = {name: self.cleaned_data[name] for name in names} | {"options": self.options}
         # An empty field is meant so: what is preset stands in it.
@@ -429,6 +437,7 @@ class ChangeForm(NewEndpointForm):
     name = None  # type: ignore[assignment]
     expires_at = None  # type: ignore[assignment]
     idle_hours = None  # type: ignore[assignment]
+    warm_aliases = None  # type: ignore[assignment]
 
     policy = forms.ChoiceField(
         label=_("How the calls move"),

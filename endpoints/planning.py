@@ -133,6 +133,7 @@ def plan_creation(
     expires_at: datetime | None = None,
     never_ends: bool = False,
     idle_hours: int | None = None,
+    warm_aliases: bool = False,
     image: str = "",
     options: DeploymentOptions = PRESET,
     owner: str = "",
@@ -168,11 +169,23 @@ def plan_creation(
         afterwards=[],
         differs=[],
         stays=[],
-        notes=[*filter(None, [wanted.image_note]), *quotas.notes(wanted.requested.parts)],
+        notes=[
+            *filter(None, [wanted.image_note, _of_warming(warm_aliases)]),
+            *quotas.notes(wanted.requested.parts),
+        ],
         chosen=[Difference(one, "", chosen[one]) for one in wanted.options or {}],
         prices=known,
         before=None,
         after=known.cost_of(wanted.requested),
+    )
+
+
+def _of_warming(warm_aliases: bool) -> str:
+    if not warm_aliases:
+        return ""
+    return _(
+        "Once it serves, the portal loads the models that aliases point at; so it does after each "
+        "change."
     )
 
 

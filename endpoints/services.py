@@ -20,7 +20,7 @@ from core import clock, errors, pace
 from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.sentences import phrase
-from endpoints import end_dates, idle_limits, images, policies, sagemaker
+from endpoints import end_dates, idle_limits, images, policies, sagemaker, warm_ups
 from endpoints import options as options_rules
 from endpoints.events import size_of
 from endpoints.limits import Limits
@@ -65,6 +65,7 @@ def create_endpoint(
     expires_at: datetime | None = None,
     never_ends: bool = False,
     idle_hours: int | None = None,
+    warm_aliases: bool = False,
     image: str = "",
     options: DeploymentOptions = PRESET,
     owner: str = "",
@@ -77,8 +78,9 @@ def create_endpoint(
     the first of INSTANCE_TYPES. With ``variants`` type and number are those of each of them. At
     ``expires_at`` its teardown is requested (expiry.py); None: at what is preset for ``actor``, or
     with ``never_ends`` at no time. So it is after ``idle_hours`` without a call (idling.py); None:
-    what is preset, 0: never. ``owner`` is the name of the user who answers for it; empty:
-    ``actor``. ``image`` is another than that of the settings (images.py).
+    what is preset, 0: never. ``warm_aliases``: once it serves, and after each change, the models
+    that aliases point at are loaded (warm_ups.py). ``owner`` is the name of the user who answers
+    for it; empty: ``actor``. ``image`` is another than that of the settings (images.py).
 
     Raises ValidationError, by field, for what the user can put right (its code is CONFLICT where
     the name is taken), and of no field for a setting of the portal that is wrong; an AwsError where
@@ -116,6 +118,8 @@ def create_endpoint(
             if endpoint.idle_hours is not None:
                 told: dict[str, Scalar] = {"name": name, "hours": endpoint.idle_hours}
                 record(action="endpoint.idle_set", subject=endpoint, actor=actor, parameters=told)
+            if warm_aliases:
+                warm_ups.note_wanted(endpoint, actor)
             enqueue_on_commit(ADVANCE, endpoint.pk)
     except IntegrityError:
         _refuse_taken(name)

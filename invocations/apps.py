@@ -14,6 +14,7 @@ class InvocationsConfig(AppConfig):
         from accounts import roles
         from activity import codes, redaction, subjects
         from core import palette
+        from endpoints import warm_ups
         from invocations import found, of_version, panels
         from invocations.events import TEMPLATES
         from invocations.models import (
@@ -26,6 +27,7 @@ class InvocationsConfig(AppConfig):
             Warming,
             WarmSchedule,
         )
+        from invocations.warming import keeping
         from models_catalog import comparing, retiring
 
         codes.register(TEMPLATES)
@@ -66,6 +68,7 @@ class InvocationsConfig(AppConfig):
         panels.register_all()
         palette.register(found.pages)
         palette.register(found.versions)
+        warm_ups.register(keeping.note_aliases)
         comparing.register_calls(of_version.calls_of)
         retiring.register_uses(of_version.last_call)
         retiring.register_left_overs(of_version.forget_pictures)

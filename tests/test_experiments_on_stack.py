@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -70,6 +71,9 @@ def test_the_recipes_run_as_they_stand(stack: Stack, tmp_path: Path) -> None:
     section = text.partition("\n## Experiments\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     assert len(blocks) == 2
+    (tmp_path / "pictures").mkdir()
+    for one in (stack.local_dir / "demo" / "samples").glob("digit-*.jpg"):
+        shutil.copy(one, tmp_path / "pictures")
     # A refusal of curl fails it.
     begin = 'set -e\ncurl() { command curl --fail-with-body -sS "$@"; echo; }\n'
     done = subprocess.run(

@@ -54,6 +54,13 @@ def test_with_an_end_date_both_are_given(mme: Mme, fake: FakePortal) -> None:
     assert "no end date" in ran.out
 
 
+def test_deploy_has_aliases_warmed_where_it_is_told_to(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(201, document=ENDPOINT), Says(201, document=ENDPOINT)]
+    assert mme("deploy", "demo", "--warm-aliases", url=fake.url, token="t").code == 0
+    assert mme("deploy", "demo", url=fake.url, token="t").code == 0
+    assert [json.loads(one.body).get("warm_aliases") for one in fake.requests] == [True, None]
+
+
 def test_deploy_gives_them(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [Says(201, document=ENDPOINT)]
     ran = mme("deploy", "demo", "--idle", "12", url=fake.url, token="t")

@@ -12,7 +12,9 @@ from accounts import tokens
 from activity.models import Event
 from core import clock, errors
 from core.sentences import phrase
+from endpoints import planning, services
 from endpoints.models import Endpoint
+from endpoints.tests.account import Account
 from invocations import own_calls, runtime, tasks
 from invocations.capacity import traffic
 from invocations.models import Invocation, Warming, WarmSchedule
@@ -51,6 +53,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     LEFT_COLD.clear()
     yield called
     LEFT_COLD.clear()
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    """An AWS account, which is asked whether a name is free."""
+    made = Account()
+    made.install(monkeypatch)
+    return made
 
 
 @pytest.fixture
@@ -195,6 +205,41 @@ def test_after_each_change_the_models_are_warmed_once(
     keeping.sweep()
     (made,) = Warming.objects.all()
     assert made.reason == Warming.Reason.CHANGE
+
+
+def test_a_new_endpoint_loads_what_aliases_point_at_once_it_serves(
+    account: Account, versions: list[Version], boss: User, asked: list[str]
+) -> None:
+    made = services.create_endpoint(name="new", warm_aliases=True, actor=boss)
+    services.create_endpoint(name="plain", actor=boss)
+    assert [one.endpoint for one in WarmSchedule.objects.all()] == [made]  # without an alias yet
+    point(versions[3])
+    keeping.sweep()
+    assert not Warming.objects.exists()  # it does not serve yet
+    Endpoint.objects.filter(pk=made.pk).update(state=Endpoint.State.IN_SERVICE)
+    keeping.sweep()
+    keeping.sweep()
+    work(Warming.objects.get(endpoint=made))
+    assert asked == [versions[3].target_model]
+    notes = planning.plan_creation(name="other", warm_aliases=True, actor=boss).notes
+    assert any(one.startswith("Once it serves, the portal loads the models") for one in notes)
+
+
+def test_the_form_and_the_operation_ask_for_it(
+    account: Account, client_of: ClientOf, boss: User
+) -> None:
+    client = client_of("operator")
+    form = {"name": "by-page", "instance_type": "ml.m5.large", "instance_count": 1, "tags": ""}
+    answer = client.post("/endpoints/new/", form | {"warm_aliases": "on"})
+    assert answer.status_code == 302, answer.content.decode()
+    _, token = tokens.make(user=boss, name="t", scopes=tokens.scopes_of(boss), days=1)
+    told = {"name": "by-api", "warm_aliases": True}
+    answer = Client().post(
+        "/api/v1/endpoints", told, "application/json", headers={"Authorization": f"Bearer {token}"}
+    )
+    assert answer.status_code == 201, answer.content
+    found = WarmSchedule.objects.order_by("pk").values_list("endpoint__name", "named")
+    assert list(found) == [("by-page", "@*"), ("by-api", "@*")]
 
 
 def test_what_makes_no_sense_is_not_kept(

@@ -12,7 +12,7 @@ from activity.services import record
 from core import clock
 from endpoints.models import Endpoint
 from invocations.models import Warming, WarmSchedule
-from invocations.warming import running
+from invocations.warming import chosen, running
 from invocations.warming.running import WarmingRefused
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,23 @@ def keep(
             action, told = "endpoint.kept_warm", {**told, "minutes": every_minutes}
         record(action=action, subject=endpoint, parameters=told, actor=actor)
     return schedule
+
+
+def note_aliases(endpoint: Endpoint, actor: User | None) -> None:
+    """Have what aliases point at loaded once a new endpoint serves, and after each change.
+
+    Called in the transaction that writes the endpoint; there may be no alias yet.
+    """
+    WarmSchedule.objects.create(
+        endpoint=endpoint,
+        named=chosen.ALL_ALIASES,
+        after_change=True,
+        changed_by=actor,
+        changed_by_name=actor.get_username() if actor is not None else "",
+    )
+    versions = len(chosen.resolve(chosen.ALL_ALIASES, endpoint))
+    told: dict[str, str | int] = {"name": endpoint.name, "versions": versions}
+    record(action="endpoint.warmed_after_changes", subject=endpoint, parameters=told, actor=actor)
 
 
 def end(*, endpoint: Endpoint, actor: User) -> None:

@@ -68,6 +68,7 @@ class Endpoints(Noun):
         expires_at: datetime | None = None,
         never_ends: bool = False,
         idle_hours: int | None = None,
+        warm_aliases: bool | None = None,
         preset: str = "",
         image: str = "",
         options: Mapping[str, Any] | None = None,
@@ -81,8 +82,9 @@ class Endpoints(Noun):
         ``expires_at``: when the portal requests its teardown; without a zone it is local time.
         None: what the portal presets; ``never_ends``: it has no end date all the same.
         ``idle_hours``: it ends after so many hours without a call; 0: never, None: what the portal
-        presets. ``preset``: ``try`` or ``production`` fills what is left out. ``options``: what
-        else to set, by the names of ``Options``.
+        presets. ``warm_aliases``: once it serves, and after each change, the models that aliases
+        point at are loaded. ``preset``: ``try`` or ``production`` fills what is left out.
+        ``options``: what else to set, by the names of ``Options``.
         """
         given = _given(
             instance_type=instance_type,
@@ -90,6 +92,7 @@ class Endpoints(Noun):
             variants=variants,
             expires_at=_moment(expires_at),
             idle_hours=idle_hours,
+            warm_aliases=warm_aliases,
             preset=preset,
             image=image,
             options=dict(options or {}),
@@ -110,6 +113,7 @@ class Endpoints(Noun):
         expires_at: datetime | None = None,
         never_ends: bool = False,
         idle_hours: int | None = None,
+        warm_aliases: bool | None = None,
         preset: str = "",
         image: str = "",
         options: Mapping[str, Any] | None = None,
@@ -128,6 +132,7 @@ class Endpoints(Noun):
             variants=variants,
             expires_at=_moment(expires_at),
             idle_hours=idle_hours,
+            warm_aliases=warm_aliases,
             preset=preset,
             image=image,
             options=dict(options or {}),

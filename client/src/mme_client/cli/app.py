@@ -951,6 +951,13 @@ def deploy(
         str | None, typer.Option("--expires", metavar="WHEN", help=_END, show_default=False)
     ] = None,
     idle: Idle = None,
+    warm_aliases: Annotated[
+        bool,
+        typer.Option(
+            "--warm-aliases",
+            help=_("Once it serves, load the models that aliases point at; after changes, too."),
+        ),
+    ] = False,
     preset: Annotated[
         Purpose | None,
         typer.Option("--preset", help=_("What it is for: fills what is left out.")),
@@ -981,8 +988,9 @@ def deploy(
     )  # fmt: skip
     serving.deploy(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],
-        expires=expires, idle=idle, preset=preset.value if preset else "", image=image,
-        options=options, owner=owner, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet,
+        expires=expires, idle=idle, warm_aliases=warm_aliases,
+        preset=preset.value if preset else "", image=image, options=options, owner=owner,
+        reason=reason, plan=plan, wait=wait, json=json, quiet=quiet,
         timeout=timeout,
     )  # fmt: skip
 

@@ -215,6 +215,9 @@ MESSAGES: dict[str, str] = {
         "포털이 엔드포인트를 삭제할 시각입니다. 2026-12-24T18:00처럼 현지 시각 또는 시간대를 "
         "붙인 시각, 날짜(그날 00:00) 또는 지금부터의 기간(90m, 8h, 3d)으로 지정합니다."
     ),
+    "Once it serves, load the models that aliases point at; after changes, too.": (
+        "서비스가 시작되면 별칭이 가리키는 모델을 로드합니다. 변경 후에도 로드합니다."
+    ),
     "Wait until it serves.": "서빙할 때까지 기다립니다.",
     "The endpoints, or one with its resources.": (
         "엔드포인트 목록, 또는 한 엔드포인트와 그 리소스를 표시합니다."
