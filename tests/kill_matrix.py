@@ -98,7 +98,12 @@ class Outcome:
 
 
 class Rig:
-    """A small portal with all its parts, each of which can be killed, stopped and started."""
+    """A small portal with all its parts, each of which can be killed, stopped and started.
+
+    ``script`` is what people do: a program that does what each line of its input says.
+    """
+
+    script = _PERSON
 
     def __init__(self, portal: SmallPortal, aws: Any, parts: contextlib.ExitStack) -> None:
         self.portal, self.aws, self._stack = portal, aws, parts
@@ -111,7 +116,7 @@ class Rig:
 
     @contextlib.contextmanager
     def _a_person(self) -> Iterator["subprocess.Popen[str]"]:
-        command = [sys.executable, "manage.py", "shell", "--no-imports", "--command", _PERSON]
+        command = [sys.executable, "manage.py", "shell", "--no-imports", "--command", self.script]
         with (
             (self.portal.folder / "person.log").open("wb") as log,
             subprocess.Popen(

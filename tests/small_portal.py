@@ -137,11 +137,14 @@ class SmallPortal:
 
 
 @contextlib.contextmanager
-def small_portal(folder: Path) -> Iterator[SmallPortal]:
-    """A portal with an empty store and account; nothing of its own runs yet."""
+def small_portal(folder: Path, *, container: str = localaws.TINY) -> Iterator[SmallPortal]:
+    """A portal with an empty store and account; nothing of its own runs yet.
+
+    ``container``: the command of what localaws hosts.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with localaws.s3_server(folder / "objects") as s3_address:
-        aws = localaws.LocalAwsProcess(folder / "localaws", s3_address)
+        aws = localaws.LocalAwsProcess(folder / "localaws", s3_address, container=container)
         try:
             aws.start()
             made = SmallPortal(folder, aws.url, s3_address)
