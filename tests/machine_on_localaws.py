@@ -48,14 +48,21 @@ from endpoints import drift, expiry, pausing, scaling, services
 from endpoints.limits import Limits
 from endpoints.models import Endpoint
 from endpoints.services import SettingsChange
-def row(name):
+def latest(name):
     return Endpoint.objects.filter(name=name).order_by("-pk").first()
+def row(name):
+    found = latest(name)
+    if found is None:
+        raise ValidationError("There is no such endpoint.")
+    return found
 def create(name, kind, count):
     services.create_endpoint(
         name=name, instance_type=kind, instance_count=count, actor=None)
 def change(name, **wanted):
     services.request_change(endpoint=row(name), change=SettingsChange(**wanted), actor=None)
 def roll_back(name, number):
+    if not row(name).revisions.filter(number=number).exists():
+        raise ValidationError("There is no such revision.")
     back = services.back_to(endpoint=row(name), number=number)
     services.request_change(endpoint=row(name), change=back, actor=None)
 def scale(name, *limits):
@@ -77,7 +84,7 @@ def expire(name):
 def look(name):
     services.check_now(endpoint=row(name))
 def told(name):
-    one = row(name)
+    one = latest(name)
     if one is None:
         return None
     code = one.failure_said.stable_code or ""
@@ -96,7 +103,7 @@ for line in sys.stdin:
     close_old_connections()
     try:
         answer = {"value": eval(line)}
-    except (ValidationError, Endpoint.DoesNotExist, AttributeError) as problem:
+    except ValidationError as problem:
         answer = {"refused": str(problem)}
     except Exception:
         answer = {"failed": traceback.format_exc()}
