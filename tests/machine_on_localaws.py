@@ -139,11 +139,13 @@ class Walk(Rig):
         """Some wishes while things go wrong; then each endpoint ends as it was wanted."""
         self.done = []
         for name in NAMES:
-            self._wish(f"create({name!r}, {dice.choice(TYPES)!r}, {dice.randint(1, 2)})")
+            self._wish(_creation(dice, name))
         for _ in range(WISHES):
             name = dice.choice(NAMES)
             self._wait_a_little(dice, name)
-            self._wish(_wish(dice, name))
+            told = self.tell(f"told({name!r})")
+            ended = told is None or told["gone"]
+            self._wish(_creation(dice, name) if ended else _wish(dice, name))
             if dice.random() < 0.35:
                 what = Disturbance(dice.choice(PARTS), dice.choice(SIGNALS), 0)
                 self.done.append(f"{what.part} {what.number.name}")
@@ -277,9 +279,13 @@ def _wish(dice: random.Random, name: str) -> str:
         f"tear_down({name!r})",
         f"undo({name!r})",
         f"expire({name!r})",
-        f"create({name!r}, {dice.choice(TYPES)!r}, 1)",
+        _creation(dice, name),  # its name is taken
     )
-    return dice.choice((*changes, *changes, *others))
+    return dice.choice((*changes, *changes, *changes, *others))
+
+
+def _creation(dice: random.Random, name: str) -> str:
+    return f"create({name!r}, {dice.choice(TYPES)!r}, {dice.randint(1, 2)})"
 
 
 def _picture() -> bytes:
