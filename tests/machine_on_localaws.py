@@ -95,6 +95,7 @@ def told(name):
         "says_why_not": bool(one.failure) and (code.endswith(".foreign") or final),
         "rollback_failed": one.rollback_failed, "deleted_outside": one.deleted_outside,
         "to_pause": one.to_pause, "paused": one.paused, "state": one.state,
+        "checked_at": one.checked_at and one.checked_at.isoformat(),
         "changed_outside": one.changed_outside, "scaled": one.limits is not None,
         "running": [[p.instance_type, p.instance_count] for p in one.running.parts],
         "requested": [[p.instance_type, p.instance_count] for p in one.requested.parts],
@@ -228,8 +229,7 @@ class Walk(Rig):
             self.tell(f"change({name!r}, instance_type={told['requested'][0][0]!r})")
             told = self._settled(name)
         if not told["says_why_not"]:
-            self.tell(f"look({name!r})")  # what was changed outside is seen then
-            told = self._settled(name)
+            told = self._looked_at(name)
         if told["deleted_outside"]:
             self.tell(f"decide({name!r}, False)")
             told = self._settled(name)
@@ -237,6 +237,19 @@ class Walk(Rig):
             self.taken["says why not"] += 1
             return
         self._serves(name, told)
+
+    def _looked_at(self, name: str) -> Any:
+        """As the portal tells it when it has seen what was changed outside, and that is done."""
+        client = self.aws.client("sagemaker")
+        deadline = time.monotonic() + SECONDS
+        with contextlib.suppress(ClientError):  # it was deleted outside
+            while client.describe_endpoint(EndpointName=name)["EndpointStatus"] != "InService":
+                assert time.monotonic() < deadline, (name, self.done)
+                time.sleep(0.3)
+        before = self.tell(f"told({name!r})")["checked_at"]
+        self.tell(f"look({name!r})")
+        self._until_told(name, lambda one: one["checked_at"] > before, "looked at")
+        return self._settled(name)
 
     def _serves(self, name: str, told: Any) -> None:
         found = self.aws.client("sagemaker").describe_endpoint(EndpointName=name)
