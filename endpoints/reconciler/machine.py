@@ -90,6 +90,8 @@ def _create_missing(run: Run) -> None:
         if run.endpoint.made_again:
             run.begin_again()
             run.hint = _MADE_AGAIN
+        elif run.endpoint.to_pause:  # no change is under way any more that is to be finished before
+            _pause(run)
         else:
             run.deleted_outside()
         return

@@ -140,6 +140,34 @@ def test_a_change_is_finished_before_and_none_is_taken_meanwhile(
     assert str(settle(endpoint).running) == "1 × ml.m5.xlarge"
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+def test_what_is_deleted_outside_in_a_change_before_a_pause_is_paused(
+    serving: Endpoint, account: Account, settle: Step, advance: Step, scaled: bool
+) -> None:
+    """A random walk with real processes found that it stood still, and could not be decided on."""
+    if scaled:
+        set_scaling(endpoint=serving, limits=Limits(1, 3, 50), actor=None)
+        settle(serving)
+    change = SettingsChange(instance_type="ml.m5.xlarge")
+    services.request_change(endpoint=serving, change=change, actor=None)
+    account.looks = 50
+    endpoint = serving
+    for _ in range(6):
+        endpoint = advance(endpoint)
+    assert endpoint.updating
+    pausing.pause_now(endpoint=endpoint, actor=None)
+    account.looks = 1
+    account.moving.pop("demo", None)
+    del account.endpoints["demo"]
+    endpoint = settle(endpoint)
+    assert endpoint.paused
+    assert (endpoint.failure, account.targets) == ("", {})
+    assert "endpoint.deleted_outside" not in _told(endpoint)
+    pausing.resume_now(endpoint=endpoint, actor=None)
+    endpoint = settle(endpoint)
+    assert (endpoint.serving, str(endpoint.running)) == (True, "1 × ml.m5.xlarge")
+
+
 def test_what_is_scaled_is_scaled_again_when_it_resumes(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
