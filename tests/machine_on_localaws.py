@@ -194,14 +194,14 @@ class Walk(Rig):
 
     def _until_told(self, name: str, holds: Callable[[Any], bool], what: str) -> Any:
         deadline = time.monotonic() + SECONDS
-        while True:
+        told = None
+        while time.monotonic() < deadline:
             told = self.tell(f"told({name!r})")
             if told is not None and holds(told):
                 return told
-            if time.monotonic() > deadline:
-                log = self.portal.said("worker")[-4000:]
-                raise AssertionError(f"{name} is not {what}: {told}\n{self.done}\n{log}")
             time.sleep(0.3)
+        log = self.portal.said("worker")[-4000:]
+        raise AssertionError(f"{name} is not {what}: {told}\n{self.done}\n{log}")
 
     def _settled(self, name: str) -> Any:
         def rests(one: Any) -> bool:
