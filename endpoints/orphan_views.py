@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from core import errors
+from core import clock, errors
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Search, Table
 from endpoints import adopting, end_dates, orphans
@@ -100,10 +100,18 @@ def delete(request: HttpRequest) -> HttpResponse:
     """Say which of the chosen will be deleted; the user types their names to confirm."""
     given = request.POST if request.method == "POST" else request.GET
     chosen = _chosen(given)
-    rows = Orphan.objects.filter(state=Orphan.State.FOUND, pk__in=chosen).order_by("kind", "name")
-    found = orphans.with_costs(list(rows[:MOST_AT_ONCE]))
+    rows = Orphan.objects.filter(state=Orphan.State.FOUND, pk__in=chosen)
+    old = rows.filter(made_at__lte=clock.now() - orphans.TOO_NEW).order_by("kind", "name")
+    found = orphans.with_costs(list(old[:MOST_AT_ONCE]))
+    too_new = rows.count() - old.count()
     if not found:
-        messages.info(request, _("Nothing was chosen that can be deleted."))
+        said = _("Nothing was chosen that can be deleted.")
+        if too_new:
+            said = _(
+                "What was chosen was made less than ten minutes ago, and may belong to something "
+                "that is being done. Nothing was deleted. Try again later."
+            )
+        messages.info(request, said)
         return redirect("endpoints:orphans")
     form = OrphansForm(given if "typed_names" in given else None, endpoints=found)
     if request.method == "POST" and form.is_valid():
@@ -123,7 +131,8 @@ def delete(request: HttpRequest) -> HttpResponse:
         "form": form,
         "orphans": found,
         "names": sorted({one.name for one in found}),
-        "left_out": len(set(chosen)) - len(found),
+        "left_out": len(set(chosen)) - len(found) - too_new,
+        "too_new": too_new,
         "most": MOST_AT_ONCE,
         "total": orphans.total_of(found),
         "estimate": orphans.estimate(),

@@ -330,6 +330,24 @@ def test_the_page_lists_them_and_takes_the_typed_names(
     assert 'hx-trigger="every 2s"' in _text(client, "/endpoints/orphans/")
 
 
+def test_the_page_leaves_out_what_was_made_a_moment_ago_before_names_are_typed(
+    account: Account, look: Any, client_of: Any
+) -> None:
+    account.left_behind()
+    now = clock.now()
+    account.models["demo-r1"] = replace(account.models["demo-r1"], created_at=now)
+    look()
+    client, address = client_of("admin"), "/endpoints/orphans/delete/"
+    new = Orphan.objects.get(kind="model")
+    pks = list(Orphan.objects.values_list("pk", flat=True))
+    page = client.post(address, {"pk": pks}).content.decode()
+    assert "1 of those chosen is not in this list: it was made less than ten minutes ago" in page
+    client.post(address, {"pk": pks, "typed_names": "demo demo-r1"})
+    assert set(Orphan.objects.unfinished().values_list("kind", flat=True)) == {"endpoint", "config"}
+    alone = client.post(address, {"pk": [new.pk]}, follow=True).content.decode()
+    assert "was made less than ten minutes ago" in alone
+
+
 def test_the_page_says_what_to_do_where_there_are_none(
     account: Account, look: Any, client_of: Any
 ) -> None:
