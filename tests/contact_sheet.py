@@ -40,7 +40,8 @@ SCHEMES = ("light", "dark")
 WIDTHS = {1280: 800, 390: 844}
 #: Not taken: Django's own pages, what is a file, and what changes something.
 LEFT_OUT = re.compile(
-    r"^/(admin|logout|static)/|/(try|download|sample|thumbnail|kept)|\.(csv|json)$"
+    r"^/(admin|logout|static)/|/(try|download|sample|thumbnail|kept|picture|csv|json)/"
+    r"|\.(csv|json)$"
 )
 #: Pages that no link leads to.
 WITHOUT_LINKS = ("/styleguide/", "/search/?q=d", "/no/such/page/")

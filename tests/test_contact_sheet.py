@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from stack.layout import ROOT
-from tests.contact_sheet import LANGUAGES, MOST_BYTES, has_korean_font, kind, sheet
+from tests.contact_sheet import LANGUAGES, LEFT_OUT, MOST_BYTES, has_korean_font, kind, sheet
 
 PICTURES = ROOT / "docs" / "pictures"
 OF = ("catalog", "endpoint", "answer", "side-by-side", "experiment", "metrics")
@@ -25,6 +25,14 @@ def test_each_screenshot_is_there_and_light(name: str) -> None:
 def test_there_are_no_other_pictures_than_those() -> None:
     assert {path.name for path in PICTURES.glob("*.png")} == set(NAMES)
     assert set(LANGUAGES) == {"en", "ko"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/invoke/comparisons/0/csv/", "/invoke/experiments/0/json/", "/invoke/7/picture/"]
+)
+def test_what_is_a_file_is_not_taken_for_a_page(path: str) -> None:
+    assert LEFT_OUT.search(path)
+    assert not LEFT_OUT.search("/invoke/comparisons/")
 
 
 @pytest.mark.parametrize(
