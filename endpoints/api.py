@@ -49,6 +49,7 @@ from endpoints.options import (
 from endpoints.presets import Preset
 from endpoints.prices import Cost
 from endpoints.sagemaker import Call
+from endpoints.spending import Spent, so_far
 
 router = Router(tags=["endpoints"])
 
@@ -95,6 +96,18 @@ class CostOut(Schema):
     per_hour: str = Field(description="A decimal number, as text.")
     per_month: str = Field(description="The same for 730 hours.")
     currency: str
+
+
+class SpentOut(Schema):
+    """What instances cost since an endpoint was created, called or not: an estimate."""
+
+    instance_hours: str = Field(description="That the portal saw; a decimal number, as text.")
+    cost: str = Field(description="By the prices of today; a decimal number, as text.")
+    currency: str
+    unpriced_types: list[str] = Field(
+        description="Instance types whose price is not known: they are in the hours, and not in "
+        "the cost."
+    )
 
 
 class ScalingOut(Schema):
@@ -227,6 +240,7 @@ class EndpointOut(Schema):
         description="What runs costs on AWS: an estimate. null: nothing runs, or the price is not "
         "known."
     )
+    spent: SpentOut
     scaling: ScalingOut | None = Field(description="null: its number of instances is not scaled.")
     last_call_at: datetime | None = Field(description="null: it was never called.")
     expires_at: datetime | None = Field(
@@ -540,7 +554,8 @@ def list_endpoints(request: HttpRequest, query: Query[EndpointParameters]) -> An
         rows = rows.in_state(query.state)
     order = ("-gone_at", "-pk") if query.gone else ("-pk",)
     found = page(request, rows.whole(), query, order=order)
-    return {**found, "items": [_shown(row) for row in found["items"]]}
+    spent = so_far(found["items"])
+    return {**found, "items": [_shown(row, spent[row.pk]) for row in found["items"]]}
 
 
 def _created_before(request: HttpRequest, attempt: str) -> Any:
@@ -1033,8 +1048,8 @@ def _tagged(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _parts(endpoint: Endpoint) -> list[object]:
-    """What its ETag is made of: all but when it was looked at or called, and the language."""
-    shown = _shown(endpoint) | {
+    """What its ETag is made of: all but its cost so far, its looks and calls, and the language."""
+    shown = _facts(endpoint) | {
         "id": endpoint.pk,
         "checked_at": None,
         "last_call_at": None,
@@ -1046,7 +1061,20 @@ def _parts(endpoint: Endpoint) -> list[object]:
     return [*shown.values()]
 
 
-def _shown(endpoint: Endpoint) -> dict[str, Any]:
+def _shown(endpoint: Endpoint, spent: Spent | None = None) -> dict[str, Any]:
+    """All that is told of it; ``spent`` is asked for where it is not given."""
+    spent = spent or so_far([endpoint])[endpoint.pk]
+    return _facts(endpoint) | {
+        "spent": {
+            "instance_hours": str(spent.instance_hours),
+            "cost": str(spent.so_far),
+            "currency": prices.known().currency,
+            "unpriced_types": spent.unpriced_types,
+        }
+    }
+
+
+def _facts(endpoint: Endpoint) -> dict[str, Any]:
     failure, hint = endpoint.failure_said, endpoint.hint_said
     running, refused = endpoint.running, endpoint.refused_change
     return {

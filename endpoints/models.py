@@ -1,5 +1,6 @@
 """Endpoints with the SageMaker resources that they own."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -7,8 +8,8 @@ from typing import Any, Self
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Lower, Now
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce, Lower, Now
 from django.urls import reverse
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -288,6 +289,9 @@ class Endpoint(OldStatus, Leased):
     )
     update_asked_at = models.DateTimeField(
         null=True, blank=True, help_text="When SageMaker took the update."
+    )
+    modified_at = models.DateTimeField(
+        null=True, blank=True, help_text="SageMaker's LastModifiedTime, as last seen."
     )
 
     wanted = models.CharField(max_length=10, choices=Wanted, default=Wanted.PRESENT)
@@ -1453,6 +1457,17 @@ class InstanceRunQuerySet(models.QuerySet["InstanceRun"]):
     def between(self, begin: datetime, end: datetime) -> Self:
         """What ran at some moment between two times."""
         return self.filter(Q(ended_at=None) | Q(ended_at__gt=begin), begun_at__lt=end)
+
+    def lasted(self, until: datetime) -> Iterable[Mapping[str, Any]]:
+        """How long so many instances of a type ran for each endpoint, until then at most.
+
+        Each has endpoint_id, instance_type, instance_count and length.
+        """
+        end = Coalesce("ended_at", Value(until, output_field=models.DateTimeField()))
+        length = models.Sum(end - models.F("begun_at"), output_field=models.DurationField())
+        sizes = self.order_by().values("endpoint_id", "instance_type", "instance_count")
+        found: Iterable[Mapping[str, Any]] = sizes.annotate(length=length)
+        return found
 
 
 class InstanceRun(models.Model):

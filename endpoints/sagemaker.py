@@ -149,16 +149,22 @@ class SageMakerEndpoint:
     #: The config that it is being moved to, while that lasts.
     pending_config: str = ""
     variants: Variants = ()
+    #: When SageMaker last changed it (BC: LastModifiedTime); None where it does not say.
+    modified_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class ListedResource:
-    """A model, config or endpoint, as SageMaker lists it; ``status`` is an endpoint's alone."""
+    """A model, config or endpoint, as SageMaker lists it.
+
+    ``status`` and ``modified_at`` are an endpoint's alone.
+    """
 
     name: str
     arn: str
     created_at: datetime
     status: str = ""
+    modified_at: datetime | None = None
 
 
 def _translated(doing: Sentence) -> AbstractContextManager[None]:
@@ -420,6 +426,7 @@ def describe_endpoint(name: str) -> SageMakerEndpoint:
         instance_count=None if None in counts or not counts else count_of(variants),
         variants=() if is_plain(variants) else variants,
         pending_config=(answer.get("PendingDeploymentSummary") or {}).get("EndpointConfigName", ""),
+        modified_at=answer.get("LastModifiedTime"),
     )
 
 
@@ -459,6 +466,7 @@ def listed(kind: str) -> Iterator[ListedResource]:
                     one[f"{begin}Arn"],
                     one["CreationTime"],
                     one.get("EndpointStatus", ""),
+                    one.get("LastModifiedTime"),
                 )
 
 

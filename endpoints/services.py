@@ -20,7 +20,7 @@ from core import clock, errors, pace
 from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.sentences import phrase
-from endpoints import end_dates, idle_limits, images, policies, sagemaker, warm_ups
+from endpoints import end_dates, idle_limits, images, looks, policies, sagemaker, warm_ups
 from endpoints import options as options_rules
 from endpoints.events import size_of
 from endpoints.limits import Limits
@@ -50,6 +50,7 @@ from endpoints.variants import (
 
 MAY_CHANGE_IMAGE = "endpoints.change_image"
 ADVANCE = "endpoints.tasks.advance"
+LOOK_AT_SETTLED = "endpoints.tasks.look_at_settled"
 # Who opens a page sees what AWS said at most so long ago, or is told that it is being asked.
 STALE = timedelta(seconds=10)
 # What users say of a new endpoint; the rest is preset.
@@ -868,7 +869,8 @@ def sweep() -> int:
 
     Only so many as there are calls of AWS left for (core/pace.py): first those with something under
     way, the longest due first; those that are settled while half of the calls are left, so that a
-    look at them delays nobody. What is left out is due still, and the next sweep finds it.
+    look at them delays nobody. Of many settled ones lists tell (looks.py). What is left out is due
+    still, and the next sweep finds it.
     """
     due = list(Endpoint.objects.due())
     if not due:
@@ -877,6 +879,11 @@ def sweep() -> int:
     urgent = [row for row in due if not row.settled]
     others = [row for row in due if row.settled]
     sent = urgent[: max(0, int(room))]
+    in_lists = [row for row in others if looks.fits(row)]
+    if len(in_lists) >= looks.LEAST and looks.listed_now():
+        others = [row for row in others if not looks.fits(row)]
+        if room - spare - len(sent) >= 1:
+            enqueue_on_commit(LOOK_AT_SETTLED)
     sent += others[: max(0, int(room - spare - len(sent)))]
     for row in sent:
         enqueue_on_commit(ADVANCE, row.pk)

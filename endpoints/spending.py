@@ -71,15 +71,24 @@ class Spent:
 
     def add(self, piece: "_Piece", length: timedelta, price: Decimal | None) -> None:
         """Count a part of a piece."""
-        hours = Decimal(piece.instance_count) * Decimal(length.total_seconds()) / _HOUR
-        if piece.expected:
-            self.expected += hours * (price or 0)
-        else:
-            self.hours += hours
-            self.cost += hours * (price or 0)
+        if not piece.expected:
+            self.count(piece.instance_type, piece.instance_count, length, price)
+            return
+        self.expected += _hours(piece.instance_count, length) * (price or 0)
         if price is None:
-            before = self.unpriced.get(piece.instance_type, Decimal(0))
-            self.unpriced[piece.instance_type] = before + (0 if piece.expected else hours)
+            self.unpriced.setdefault(piece.instance_type, Decimal(0))
+
+    def count(self, kind: str, instances: int, length: timedelta, price: Decimal | None) -> None:
+        """Count instances of a type that ran for so long, at their price an hour."""
+        hours = _hours(instances, length)
+        self.hours += hours
+        self.cost += hours * (price or 0)
+        if price is None:
+            self.unpriced[kind] = self.unpriced.get(kind, Decimal(0)) + hours
+
+
+def _hours(instances: int, length: timedelta) -> Decimal:
+    return Decimal(instances) * Decimal(length.total_seconds()) / _HOUR
 
 
 @dataclass
@@ -151,6 +160,19 @@ class _Piece:
     begin: datetime
     end: datetime
     expected: bool = False
+
+
+def so_far(endpoints: Iterable[Endpoint], now: datetime | None = None) -> dict[int, Spent]:
+    """What each endpoint cost since it was created, by its primary key; one query."""
+    known, found = prices.known(), {one.pk: Spent() for one in endpoints}
+    for run in InstanceRun.objects.filter(endpoint__in=found).lasted(now or clock.now()):
+        found[run["endpoint_id"]].count(
+            run["instance_type"],
+            run["instance_count"],
+            max(run["length"], timedelta(0)),
+            known.per_hour.get(run["instance_type"]),
+        )
+    return found
 
 
 def month_named(text: str, now: datetime) -> Month | None:

@@ -1,10 +1,11 @@
 """The tables of the endpoint pages: endpoints, what one can serve, and what happened to it."""
 
 from collections import Counter
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
+from django.db.models import CharField, Count, F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -16,7 +17,7 @@ from endpoints import last_calls, prices
 from endpoints.models import Endpoint, EndpointQuerySet, Orphan, Resource, Revision
 from endpoints.options import LABELS
 from endpoints.prices import Total
-from endpoints.spending import IDLE_TOLD
+from endpoints.spending import IDLE_TOLD, so_far
 from models_catalog.models import Version, VersionQuerySet
 
 # The values of the filters, as they stand in the address.
@@ -58,7 +59,7 @@ def running(request: HttpRequest) -> Table:
             Column("state", _("State"), sort="state"),
             Column("size", _("Runs on"), sort=("instance_type", "instance_count")),
             Column("versions", _("Versions"), numeric=True),
-            Column("cost", _("Cost a month"), numeric=True),
+            Column("cost", _("Cost a month, so far"), numeric=True),
             Column("called", _("Last call"), sort=last_calls.ORDER),
             Column("by", _("Created by"), sort="created_by__username"),
             Column("made", _("Created"), sort="created_at"),
@@ -87,30 +88,48 @@ def running(request: HttpRequest) -> Table:
 def with_money(table: Table) -> Total:
     """Tell each row of the page what it costs and how long it is idle; what all rows cost.
 
-    ``cost`` is None where nothing runs or the price is not known; ``idle_days`` counts from the
-    last call, or from the creation where there was none.
+    ``cost`` is None where nothing runs or the price is not known; ``spent`` is what it cost so far;
+    ``idle_days`` counts from the last call, or from the creation where there was none.
     """
     known, now = prices.known(), clock.now()
+    spent = so_far(table.rows, now)
     for row in table.rows:
-        row.cost = known.of(row)
+        row.cost, row.spent = known.of(row), spent[row.pk]
         idle = now - (row.last_call_at or row.created_at)
         row.idle_days = idle.days if row.has_instances else 0
         row.forgotten = row.has_instances and idle >= IDLE_TOLD
     return known.total(table.matching)
 
 
-def torn_down_and_beside() -> tuple[int, int]:
-    """How many were torn down, and how many endpoints are beside the portal's; one query."""
+@dataclass(frozen=True)
+class Counted:
+    """How many were torn down, how many endpoints are beside the portal's, and how many versions
+    each store has, by bucket and prefix.
+    """
+
+    torn_down: int
+    beside: int
+    versions: Counter[tuple[str, str]]
+
+
+def counted() -> Counted:
+    """What the list counts beside its rows; one query."""
     there = Orphan.objects.there().filter(kind=Resource.Kind.ENDPOINT)
+    empty: Any = Value("", output_field=CharField())
 
-    def counted(what: str, rows: QuerySet[Any]) -> QuerySet[Any]:
-        named = rows.order_by().values(what=Value(what))
-        found: QuerySet[Any] = named.annotate(count=Count("pk")).values_list("what", "count")
-        return found
+    def numbers(
+        what: str, rows: QuerySet[Any], bucket: Any = empty, prefix: Any = empty
+    ) -> QuerySet[Any]:
+        named = rows.order_by().values(what=Value(what), of=bucket, below=prefix)
+        found: QuerySet[Any] = named.annotate(count=Count("pk"))
+        return found.values_list("what", "of", "below", "count")
 
-    rows = counted("torn_down", Endpoint.objects.gone())
-    counts = dict(rows.union(counted("beside", there), all=True))
-    return counts.get("torn_down", 0), counts.get("beside", 0)
+    stores = numbers("versions", Version.objects.ready(), F("bucket"), F("prefix"))
+    torn_down = numbers("torn_down", Endpoint.objects.gone())
+    found = list(stores.union(torn_down, numbers("beside", there), all=True))
+    alone = {what: count for what, _bucket, _prefix, count in found if what != "versions"}
+    versions = {row[1:3]: row[3] for row in found if row[0] == "versions"}
+    return Counted(alone.get("torn_down", 0), alone.get("beside", 0), Counter(versions))
 
 
 def torn_down(request: HttpRequest) -> Table:
@@ -128,13 +147,6 @@ def torn_down(request: HttpRequest) -> Table:
         filters=[Search("q", _("Name"), fields=("name__icontains",))],
         default_sort="-ended",
     )
-
-
-def versions_by_store() -> Counter[tuple[str, str]]:
-    """How many versions are in each store: by bucket and prefix."""
-    stores = Version.objects.ready().order_by().values("bucket", "prefix")
-    counted = stores.annotate(versions=Count("pk")).values_list("bucket", "prefix", "versions")
-    return Counter({(bucket, prefix): versions for bucket, prefix, versions in counted})
 
 
 def servable(endpoint: Endpoint) -> VersionQuerySet:

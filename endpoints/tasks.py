@@ -7,6 +7,7 @@ from endpoints import (
     budgets,
     expiry,
     idling,
+    looks,
     orphans,
     pausing,
     price_list,
@@ -26,6 +27,12 @@ def advance(pk: int) -> None:
 def sweep() -> None:
     """Find what is due; beat calls this every two seconds."""
     services.sweep()
+
+
+@shared_task(expires=10)
+def look_at_settled() -> None:
+    """Look at many settled endpoints by lists; `sweep` asks for it."""
+    looks.look()
 
 
 @shared_task

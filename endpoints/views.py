@@ -75,19 +75,19 @@ _PLAN = "plan"
 def endpoint_list(request: HttpRequest) -> HttpResponse:
     """The endpoints that are not torn down."""
     table = tables.running(request)
-    stores = tables.versions_by_store()
+    counted = tables.counted()
     for endpoint in table.rows:
-        endpoint.servable = stores[endpoint.bucket, endpoint.prefix]
+        endpoint.servable = counted.versions[endpoint.bucket, endpoint.prefix]
     total = tables.with_money(table)
-    torn_down, beside = tables.torn_down_and_beside()
     context = {
         "table": table,
         "total": total,
         "estimate": prices.known().estimate,
+        "currency": prices.known().currency,
         "may_tear_down": request.user.has_perm(end_dates.MAY_TEAR_DOWN),
         "none": not table.filtered and not table.total,
-        "tabs": list_tabs(request, torn_down=torn_down),
-        "beside": beside,
+        "tabs": list_tabs(request, torn_down=counted.torn_down),
+        "beside": counted.beside,
     }
     return render(request, "endpoints/list.html", context)
 

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from client.tests.conftest import Ran
 from client.tests.fake_portal import EXAMPLES, FakePortal, Says, problem
 
@@ -17,19 +19,27 @@ P99: dict[str, Any] = EXAMPLES["alarms_get"]["200"] | {
 
 def test_they_are_listed_with_their_states(mme: Mme, fake: FakePortal) -> None:
     page = {"items": [P99], "next": None, "looked_at": None, "problem": "CloudWatch is silent."}
-    fake.answers = [Says(document=page)] * 3
-    ran = mme("alarms", "demo", url=fake.url, token="t")
+    fake.answers = [Says(document=page)] * 4
+    ran = mme("alarms", "list", "demo", url=fake.url, token="t")
     assert ran.code == 0
     assert "above 2000 ms" in ran.out
     assert "CloudWatch is silent." in ran.err
+    assert mme("alarms", "list", "demo", "-q").out == "p99\n"
+    assert json.loads(mme("alarms", "list", "demo", "--json").out)["items"] == [P99]
     assert mme("alarms", "demo", "-q").out == "p99\n"
-    assert json.loads(mme("alarms", "demo", "--json").out)["items"] == [P99]
 
 
-def test_one_is_made_and_waited_for(mme: Mme, fake: FakePortal) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("create", "demo", "p99", "--threshold", "1500", "--minutes", "3", "--wait"),
+        ("demo", "--set", "p99", "--threshold", "1500", "--minutes", "3", "--wait"),
+        ("--set", "p99", "demo", "--threshold", "1500", "--minutes", "3", "--wait"),
+    ],
+)
+def test_one_is_made_and_waited_for(mme: Mme, fake: FakePortal, asked: tuple[str, ...]) -> None:
     fake.answers = [Says(202, document=P99 | {"state": "requested"}), Says(document=P99)]
-    asked = ("--set", "p99", "--threshold", "1500", "--minutes", "3", "--wait")
-    ran = mme("alarms", "demo", *asked, url=fake.url, token="t")
+    ran = mme("alarms", *asked, url=fake.url, token="t")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == "p99  OK  above 2000 ms  mme-portal.demo.p99.AllTraffic\n"
     first, second = fake.requests
@@ -41,17 +51,26 @@ def test_one_is_made_and_waited_for(mme: Mme, fake: FakePortal) -> None:
 def test_a_refusal_ends_with_1_and_says_why(mme: Mme, fake: FakePortal) -> None:
     refused = P99 | {"state": "requested", "failure": "cloudwatch:PutMetricAlarm is missing."}
     fake.answers = [Says(202, document=refused)]
-    ran = mme("alarms", "demo", "--set", "p99", "--wait", url=fake.url, token="t")
+    ran = mme("alarms", "create", "demo", "p99", "--wait", url=fake.url, token="t")
     assert ran.code == 1
     assert "cloudwatch:PutMetricAlarm" in ran.err
 
 
-def test_one_is_removed_and_tested(mme: Mme, fake: FakePortal) -> None:
+@pytest.mark.parametrize(
+    ("remove", "test"),
+    [
+        (("delete", "demo", "p99"), ("test", "demo", "p99")),
+        (("demo", "--remove", "p99"), ("demo", "--test", "p99")),
+    ],
+)
+def test_one_is_removed_and_tested(
+    mme: Mme, fake: FakePortal, remove: tuple[str, ...], test: tuple[str, ...]
+) -> None:
     fake.answers = [Says(202, document=P99 | {"state": "deleting"}), problem("not-found", 404)]
-    ran = mme("alarms", "demo", "--remove", "p99", "--wait", url=fake.url, token="t")
+    ran = mme("alarms", *remove, "--wait", url=fake.url, token="t")
     assert (ran.code, "gone" in ran.out) == (0, True), ran.err
     fake.answers = [Says(document=P99)]
-    assert "a test is on its way" in mme("alarms", "demo", "--test", "p99").out
+    assert "a test is on its way" in mme("alarms", *test).out
     assert [one.method for one in fake.requests] == ["DELETE", "GET", "POST"]
 
 

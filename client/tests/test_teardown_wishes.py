@@ -31,6 +31,19 @@ def test_what_is_to_be_kept_is_asked_for(mme: Mme, fake: FakePortal) -> None:
     assert json.loads(fake.requests[1].body) == {"name": "demo", "keep_model": True}
 
 
+def test_what_is_asked_for_is_said_and_how_to_undo_it(mme: Mme, fake: FakePortal) -> None:
+    asked = ENDPOINT | {"wanted": "absent", "settled": False, "sagemaker_status": "InService"}
+    fake.answers = [Says(202, document=asked | {"teardown_at": "2026-11-03T08:00:10Z"})]
+    ran = mme("teardown", "demo", "--yes", url=fake.url, token="t")
+    assert (ran.code, ran.out) == (0, "demo  to be torn down (InService)\n")
+    assert "mme teardown demo --undo" in ran.err
+    # One that cannot be undone any more does not say so.
+    fake.answers = [Says(202, document=asked | {"teardown_at": None})] * 2
+    ran = mme("teardown", "demo", "--yes")
+    assert (ran.out, ran.err) == ("demo  to be torn down (InService)\n", "")
+    assert mme("teardown", "demo", "--yes", "-q").out == "demo\n"
+
+
 def test_the_plan_shows_what_goes_and_what_stays(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [Says(document=PLAN)]
     ran = mme("teardown", "demo", "--keep-config", "--plan", url=fake.url, token="t")

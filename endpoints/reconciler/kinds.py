@@ -35,6 +35,8 @@ class Found:
     variants: Variants = ()
     #: Those of a model or of a config.
     options: DeploymentOptions = PRESET
+    #: When SageMaker last changed an endpoint; None where it does not say.
+    modified_at: datetime | None = None
 
     @property
     def state(self) -> Resource.State:
@@ -261,6 +263,7 @@ class EndpointKind(ResourceKind):
             found.failure,
             found.instance_count,
             found.variants,
+            modified_at=found.modified_at,
         )
 
     def creation(self, endpoint: Endpoint) -> Call:

@@ -84,6 +84,11 @@ class NotOurs(Exception):
         self.event = event
 
 
+def _later(moment: datetime | None, before: datetime | None) -> bool:
+    """Whether a moment is after another one; where one of them is not known, it is not."""
+    return moment is not None and before is not None and moment > before
+
+
 def scaling_asked(endpoint: Endpoint) -> tuple[object, ...]:
     """What is other where somebody asked for other autoscaling."""
     return endpoint.scaling, endpoint.limits
@@ -122,6 +127,8 @@ class Run:
         self.outside_models: list[OutsideModelKind] = []
         for resource in endpoint.resources.order_by("pk"):
             self._add(resource)
+        #: When SageMaker had last changed the endpoint, as far as runs before this one saw.
+        self.modified_before = endpoint.modified_at
         at_work = self.resources[ENDPOINT.key]
         # Of an update that was asked for: SageMaker has been seen at work on it.
         self.update_seen = bool(at_work.sagemaker_status) and at_work.state in Resource.IN_PROGRESS
@@ -171,6 +178,9 @@ class Run:
             self.note(kind, found.state, found=found)
         if kind is ENDPOINT:
             self._note_running(found)
+            # A read that lags shows an earlier one.
+            if not _later(self.endpoint.modified_at, found.modified_at):
+                self.endpoint.modified_at = found.modified_at or self.endpoint.modified_at
         return found
 
     def reached(self, found: Found) -> bool:
@@ -189,6 +199,13 @@ class Run:
         """Whether the endpoint uses a config that the portal made for another revision."""
         return any(one.name == found.facts["config"] for one in self.earlier_configs)
 
+    @property
+    def earlier_left(self) -> bool:
+        """Whether something is left that the portal made for another revision."""
+        over = (Resource.State.GONE, Resource.State.KEPT)
+        earlier = (*self.earlier_configs, *self.earlier_models)
+        return any(self.state(one) not in over for one in earlier)
+
     def update_may_be_unseen(self, found: Found) -> bool:
         """Whether an update was asked for so recently that a read which misses it says nothing."""
         endpoint = self.endpoint
@@ -196,6 +213,8 @@ class Run:
             return False
         if self.reached(found) or endpoint.update_asked_at is None:
             return False
+        if found.failure and _later(found.modified_at, self.modified_before):
+            return False  # it was tried and rolled back between two looks
         return clock.now() - endpoint.update_asked_at < READ_LAG
 
     def deletion_may_be_unseen(self, found: Found) -> bool:
@@ -417,6 +436,9 @@ class Run:
             if counted and not self.endpoint.scales:
                 # The config makes as many as it says; the count is changed again when it serves.
                 self.endpoint.update_state = Endpoint.Update.WANTED
+            elif self.earlier_left and not self.endpoint.update_state:
+                # Of an update whose way back failed, too: the one before needed both configs.
+                self.endpoint.update_state = Endpoint.Update.CLEANING
         self.check_in = SOON if kind is ENDPOINT else AT_ONCE
 
     def update(self) -> None:

@@ -19,7 +19,7 @@ _OF_SCALING = ("scaling", "scaled_count")
 _WRITTEN = (
     *("state", "sagemaker_status", "failure", "failure_code", "hint", "hint_code", "attempts"),
     *("checked_at", "check_after", "gone_at", "config_in_use", "running_count"),
-    *("running_variants", "scaling_told", "tags_set", "deleted_outside_at"),
+    *("running_variants", "scaling_told", "tags_set", "deleted_outside_at", "modified_at"),
 )
 # Of a resource; of which revision it is, only who asks for a change says.
 _OF_RESOURCE = (*("state", "sagemaker_status", "arn", "created_at", "changed_at", "gone_at"),)
@@ -48,7 +48,7 @@ def write(run: Run) -> None:
     row.config_in_use, row.running_count = seen.config_in_use, seen.running_count
     row.running_variants = seen.running_variants
     row.scaling_told, row.tags_set = seen.scaling_told, seen.tags_set
-    row.deleted_outside_at = seen.deleted_outside_at
+    row.deleted_outside_at, row.modified_at = seen.deleted_outside_at, seen.modified_at
     row.say(failure=run.failure, hint=run.hint)
     row.attempts = row.attempts + 1 if run.retrying else 0
     row.checked_at = now

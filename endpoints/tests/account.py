@@ -92,6 +92,7 @@ class Account:
         self.weighed: dict[str, Variants] = {}  # the same of variants
         self.to_weigh: dict[str, Variants] = {}
         self.modified: dict[str, datetime] = {}  # where it is not the creation
+        self.modified_before: dict[str, datetime] = {}  # before the update that is under way
         self.targets: dict[str, Limits] = {}  # what is scaled
         self.policies: dict[str, Limits] = {}
         self.policy: DeploymentPolicy | None = None  # that of the last update
@@ -311,13 +312,16 @@ class Account:
 
     def _describe_endpoint(self, name: str) -> sagemaker.SageMakerEndpoint:
         endpoint: sagemaker.SageMakerEndpoint = self._get(self.endpoints, name)
-        if name in self.moving and self.update_unseen:
+        unseen = name in self.moving and self.update_unseen > 0
+        if unseen:
             self.update_unseen -= 1
             endpoint = replace(endpoint, status="InService")
         elif name in self.moving:
             self.left[name] -= 1
             if self.left[name] < 0:
                 endpoint = self._moved(name, endpoint)
+        modified = (self.modified_before if unseen else self.modified).get(name)
+        endpoint = replace(endpoint, modified_at=modified or endpoint.created_at)
         if name in self.moving:
             endpoint = replace(endpoint, pending_config=self.moving[name][0])
         if endpoint.config_name in self.configs:
@@ -338,6 +342,7 @@ class Account:
                 raise errors.NotFound(name)
             if self.left[name] < 0:
                 status = "Failed" if self.fail_with else "InService"
+                self.modified[name] = self._now()
                 endpoint = replace(endpoint, status=status, failure=self.fail_with)
                 self.endpoints[name] = endpoint
         return endpoint
@@ -346,6 +351,7 @@ class Account:
         self, name: str, endpoint: sagemaker.SageMakerEndpoint
     ) -> sagemaker.SageMakerEndpoint:
         config, count = self.moving.pop(name)
+        self.modified[name] = self._now()
         if self.roll_back_with:
             status = "UpdateRollbackFailed" if self.rollback_fails else "InService"
             endpoint = replace(endpoint, status=status, failure=self.roll_back_with)
@@ -438,6 +444,7 @@ class Account:
             raise errors.Busy(f"Cannot update in-progress endpoint {name}")
         self.endpoints[name] = replace(endpoint, status="Updating")
         self.moving[name], self.left[name] = (config, count), self.looks
+        self.modified_before[name] = self.modified.get(name, endpoint.created_at)
         self.modified[name] = self._now()
 
     def _list_endpoints(self, *, changed_since: datetime) -> list[str]:
@@ -452,7 +459,8 @@ class Account:
         return iter(
             [
                 sagemaker.ListedResource(
-                    one.name, one.arn, one.created_at, getattr(one, "status", "")
+                    *(one.name, one.arn, one.created_at, getattr(one, "status", "")),
+                    self.modified.get(one.name, one.created_at) if kind == "endpoint" else None,
                 )
                 for one in things.values()
             ]

@@ -132,6 +132,20 @@ def test_what_is_rolled_back_says_why_and_serves_as_before(
     assert endpoint.refused_change is None
 
 
+def test_a_roll_back_between_two_looks_is_told_at_once(
+    serving: Endpoint, account: Account, settle: Step
+) -> None:
+    account.looks, account.roll_back_with = 0, "The container did not answer the ping."
+    account.update_unseen = 2  # a read that lags tells nothing of it
+    endpoint = settle(change(serving, image=OTHER_IMAGE))
+    assert states(endpoint) == {1: "serves", 2: "rolled_back"}
+    assert endpoint.revision == 1
+    # The reason of one that was rolled back before says nothing of the next.
+    account.roll_back_with, account.update_unseen = "", 2
+    endpoint = settle(change(endpoint, instance_type=TYPE))
+    assert states(endpoint) == {1: "superseded", 2: "rolled_back", 3: "serves"}
+
+
 @pytest.mark.parametrize("call", ["create_config", "update_endpoint"])
 def test_what_is_refused_says_why_and_serves_as_before(
     serving: Endpoint, account: Account, settle: Step, call: str

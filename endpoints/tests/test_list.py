@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from core import clock
 from endpoints import services, tables
-from endpoints.models import Endpoint, Orphan, Resource
+from endpoints.models import Endpoint, InstanceRun, Orphan, Resource
 from invocations.models import Invocation
 
 
@@ -171,6 +171,33 @@ def test_what_runs_has_a_cost_and_all_together_a_total(
     assert "An estimate: prices of us-east-1" in page
 
 
+def test_what_each_cost_so_far_is_beside_its_cost(
+    some: dict[str, Endpoint], client_of: Any
+) -> None:
+    def ran(endpoint: Endpoint, hours: int, kind: str, ended: bool = True) -> None:
+        begin = clock.now() - timedelta(hours=hours)
+        end = clock.now() if ended else None
+        InstanceRun.objects.create(
+            endpoint=endpoint, variant="AllTraffic", instance_type=kind, instance_count=2,
+            begun_at=begin, ended_at=end,
+        )  # fmt: skip
+
+    ran(some["b"], 100, "ml.m5.large")
+    ran(some["a"], 100, "ml.m5.large", ended=False)
+    ran(some["a"], 10, "ml.new.type")
+    ran(some["d"], 10, "ml.new.type")
+    client = client_of("viewer")
+    page = " ".join(client.get("/endpoints/?sort=name").content.decode().split())
+    assert page.count("23.00 USD so far") == 2
+    assert page.count("without ml.new.type") == 2
+    items = client.get("/api/v1/endpoints").json()["items"]
+    spent = {one["name"]: one["spent"] for one in items}
+    assert {name: (one["cost"], one["instance_hours"]) for name, one in spent.items()} == {
+        "a": ("23.00", "220.0"), "b": ("23.00", "200.0"), "c": ("0.00", "0.0"),
+        "d": ("0.00", "20.0"),
+    }  # fmt: skip
+
+
 def test_the_total_is_of_all_pages(db: None, client_of: Any) -> None:
     for number in range(55):
         _made(f"e{number}", instance_count=1)
@@ -242,11 +269,13 @@ def test_others_have_nothing_to_tear_several_down_with(
 
 
 def test_what_was_torn_down_and_what_is_beside_are_counted_apart(some: dict[str, Endpoint]) -> None:
-    assert tables.torn_down_and_beside() == (Endpoint.objects.gone().count(), 0)
+    found = tables.counted()
+    assert (found.torn_down, found.beside) == (Endpoint.objects.gone().count(), 0)
     for number, state in enumerate((Orphan.State.FOUND, Orphan.State.GONE)):
         Orphan.objects.create(
             kind=Resource.Kind.ENDPOINT, name=f"stray-{number}", made_at=clock.now(),
             found_at=clock.now(), state=state,
         )  # fmt: skip
     Endpoint.objects.update(gone_at=clock.now())
-    assert tables.torn_down_and_beside() == (Endpoint.objects.count(), 1)
+    found = tables.counted()
+    assert (found.torn_down, found.beside) == (Endpoint.objects.count(), 1)

@@ -11,7 +11,7 @@ from core import errors
 from endpoints import drift, pausing, services
 from endpoints.models import Endpoint, Revision, Running
 from endpoints.services import SettingsChange
-from endpoints.tests.account import Account
+from endpoints.tests.account import OTHER_IMAGE, Account
 
 Step = Callable[[Endpoint], Endpoint]
 REASON = "No capacity."
@@ -74,6 +74,23 @@ def test_the_same_number_is_no_change_and_withdraws_nothing(refused: Endpoint) -
     endpoint = services.request_change(endpoint=refused, change=change, actor=None)
     assert (endpoint.revision, endpoint.updating) == (before, True)
     assert endpoint.revisions.get(number=before).state == Revision.State.SERVING
+
+
+def test_what_a_failed_way_back_left_goes_when_it_is_made_again(
+    serving: Endpoint, account: Account, settle: Step
+) -> None:
+    """UpdateRollbackFailed needs both configs; the endpoint that is made anew needs one."""
+    account.roll_back_with, account.rollback_fails = REASON, True
+    change = SettingsChange(image=OTHER_IMAGE)
+    endpoint = settle(services.request_change(endpoint=serving, change=change, actor=None))
+    assert endpoint.rollback_failed
+    assert set(account.configs) == {"demo-r1", "demo-r2"}
+    account.roll_back_with, account.rollback_fails = "", False
+    endpoint = settle(pausing.pause_now(endpoint=endpoint, actor=None))
+    endpoint = settle(pausing.resume_now(endpoint=endpoint, actor=None))
+    assert endpoint.serving
+    assert set(account.configs) == set(account.models) == {"demo-r1"}
+    assert endpoint.revisions.get(number=1).state == Revision.State.SERVING
 
 
 def test_it_can_be_paused_meanwhile(refused: Endpoint, account: Account, settle: Step) -> None:

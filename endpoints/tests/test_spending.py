@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from endpoints import last_calls
 from endpoints.models import Endpoint, InstanceRun
 from endpoints.months import Month, by_day
-from endpoints.spending import Grouping, Spending, spending
+from endpoints.spending import Grouping, Spending, so_far, spending
 
 #: Half of November: 15 of 30 days are over.
 NOW = datetime(2026, 11, 16, tzinfo=UTC)
@@ -61,6 +61,24 @@ def test_months_and_days_are_those_of_utc() -> None:
     assert [Month.parse(text) for text in wrong] == [None] * len(wrong)
     parts = list(by_day(NOW - HOUR, NOW + DAY + HOUR))
     assert [part for _day, part in parts] == [HOUR, DAY, HOUR]
+
+
+def test_what_endpoints_cost_so_far_is_one_query(db: None, django_assert_num_queries: Any) -> None:
+    """Since each was created, also before this month; 0.115 an hour, or nothing that is known."""
+    old, priceless, new = _endpoint("old"), _endpoint("priceless"), _endpoint("new")
+    _ran(old, NOW - 100 * DAY, NOW - 99 * DAY, 2)
+    _ran(old, NOW - 10 * HOUR, None)
+    _ran(old, NOW + HOUR, NOW + 2 * HOUR, 1, "ml.m5.xlarge")
+    _ran(priceless, NOW - HOUR, None, 3, "ml.new.type")
+    _ran(_endpoint("another"), NOW - DAY, None)
+    with django_assert_num_queries(1):
+        found = so_far([old, priceless, new], NOW + DAY)
+    assert {pk: (str(one.so_far), str(one.instance_hours)) for pk, one in found.items()} == {
+        old.pk: ("9.66", "83.0"),
+        priceless.pk: ("0.00", "75.0"),
+        new.pk: ("0.00", "0.0"),
+    }
+    assert found[priceless.pk].unpriced_types == ["ml.new.type"]
 
 
 def test_what_ran_is_counted_by_type_number_and_time(db: None) -> None:

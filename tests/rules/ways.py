@@ -200,11 +200,11 @@ WAYS: dict[str, Ways] = {
     "endpoints_logs": Ways("logs", "endpoints:logs", "observing.md#Logs"),
     "endpoints_teardown": Ways("teardown", "endpoints:teardown", "api.md#Endpoints"),
     "images_list": Ways("images", "endpoints:new", "endpoints.md#Images in ECR"),
-    "alarms_list": Ways("alarms", "endpoints:alarms", "endpoints.md#Alarms"),
-    "alarms_get": Ways("alarms", "endpoints:alarms", "endpoints.md#Alarms"),
-    "alarms_put": Ways("alarms", "endpoints:new-alarm", "endpoints.md#Alarms"),
-    "alarms_test": Ways("alarms", "endpoints:test-alarm", "endpoints.md#Alarms"),
-    "alarms_delete": Ways("alarms", "endpoints:remove-alarm", "endpoints.md#Alarms"),
+    "alarms_list": Ways("alarms list", "endpoints:alarms", "endpoints.md#Alarms"),
+    "alarms_get": Ways("alarms list", "endpoints:alarms", "endpoints.md#Alarms"),
+    "alarms_put": Ways("alarms create", "endpoints:new-alarm", "endpoints.md#Alarms"),
+    "alarms_test": Ways("alarms test", "endpoints:test-alarm", "endpoints.md#Alarms"),
+    "alarms_delete": Ways("alarms delete", "endpoints:remove-alarm", "endpoints.md#Alarms"),
     "cost_get": Ways("cost", "endpoints:cost", "endpoints.md#What a month cost"),
     "prices_list": Ways("cost prices", "endpoints:cost", "endpoints.md#What it costs"),
     "budgets_put": Ways("cost budget", "endpoints:budget", "endpoints.md#Budgets"),
@@ -314,6 +314,7 @@ PAGES_ALONE: dict[str, str] = {
 
 #: Commands of ``mme`` that no operation is named after, and why.
 COMMANDS_ALONE: dict[str, str] = {
+    "alarms of": "the alarms, in the form of before: mme alarms demo --set p99",
     "models": "it is `mme search` without filters",
     "login": "it keeps a token on this machine, and asks me_get whose it is",
 }

@@ -23,7 +23,7 @@ class Orphans(Noun):
     def list(self, *, others: bool = False) -> Iterator[Orphan]:
         """What the last look at the account found; ``others``: what others made, too.
 
-        >>> [orphan.name for orphan in portal.orphans.list()]
+        >>> [orphan.name for orphan in portal.orphans.list() if orphan.made_for == "demo"]
         []
         """
         return self._portal.pages(Orphan, "/orphans", {"others": others})

@@ -820,6 +820,19 @@ class Cost(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spent(Record):
+    """What the instances of an endpoint cost since it was created: decimal numbers, as text.
+
+    ``unpriced_types`` are in ``instance_hours`` and not in ``cost``: their price is not known.
+    """
+
+    instance_hours: str
+    cost: str
+    currency: str
+    unpriced_types: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CostItem(Record):
     """What one endpoint, owner, tag or day cost: decimal numbers, as text.
 
@@ -1071,6 +1084,7 @@ class Endpoint(Record):
     resumes_at: datetime | None
     deleted_outside_at: datetime | None
     cost: Cost | None
+    spent: Spent | None
     scaling: Scaling | None
     last_call_at: datetime | None
     expires_at: datetime | None

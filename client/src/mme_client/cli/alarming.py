@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, say
 from mme_client.cli.words import _
 
 if TYPE_CHECKING:
+    from mme_client.portal import Portal
     from mme_client.records import Alarm, AlarmList
 
 
-def alarms(
+def listing(endpoint: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
+    """List the alarms of an endpoint."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        _list(terminal, portal.alarms.list(endpoint))
+
+
+def create(
+    endpoint: str,
+    alarm: str,
+    *,
+    threshold: int | None,
+    minutes: int | None,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """Make an alarm, or have it go off at another time; with ``wait``, until it is so."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        asked = portal.alarms.set(endpoint, alarm, threshold=threshold, minutes=minutes)
+        _asked(portal, terminal, endpoint, asked, wait=wait)
+
+
+def delete(
+    endpoint: str, alarm: str, *, wait: bool, json: bool, quiet: bool, timeout: float | None
+) -> None:
+    """Have an alarm deleted; with ``wait``, until it is gone."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        _asked(portal, terminal, endpoint, portal.alarms.delete(endpoint, alarm), wait=wait)
+
+
+def send_test(endpoint: str, alarm: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
+    """Tell of an alarm as if it went off, and say that it is a test."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        _tell(terminal, portal.alarms.test(endpoint, alarm), _("a test is on its way"))
+
+
+def by_options(
     endpoint: str,
     *,
     put: str,
@@ -25,30 +63,32 @@ def alarms(
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """List the alarms of an endpoint; or make, change, test or remove one."""
+    """The same in the old form, by options in place of commands."""
     if len([one for one in (put, remove, test) if one]) > 1:
         raise WrongUse(_("Give one of --set, --test and --remove."))
     if not put and (threshold is not None or minutes is not None):
         raise WrongUse(_("--threshold and --minutes go with --set."))
-    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        if not (put or remove or test):
-            _list(terminal, portal.alarms.list(endpoint))
-            return
-        if test:
-            _tell(terminal, portal.alarms.test(endpoint, test), _("a test is on its way"))
-            return
-        if put:
-            asked = portal.alarms.set(endpoint, put, threshold=threshold, minutes=minutes)
-        else:
-            asked = portal.alarms.delete(endpoint, remove)
-        now: Alarm | None = asked
-        if wait:
-            goes_on = _("The portal goes on with the alarm. See: mme alarms {name}")
-            with terminal.goes_on(goes_on.format(name=endpoint)):
-                now = portal.alarms.wait(endpoint, asked)
-        if now is None:
-            _tell(terminal, asked, _("gone"))
-            return
+    how: dict[str, Any] = {"json": json, "quiet": quiet, "timeout": timeout}
+    if put:
+        create(endpoint, put, threshold=threshold, minutes=minutes, wait=wait, **how)
+    elif remove:
+        delete(endpoint, remove, wait=wait, **how)
+    elif test:
+        send_test(endpoint, test, **how)
+    else:
+        listing(endpoint, **how)
+
+
+def _asked(portal: Portal, terminal: Terminal, endpoint: str, asked: Alarm, *, wait: bool) -> None:
+    """Say what became of what was asked for."""
+    now: Alarm | None = asked
+    if wait:
+        goes_on = _("The portal goes on with the alarm. See: mme alarms list {name}")
+        with terminal.goes_on(goes_on.format(name=endpoint)):
+            now = portal.alarms.wait(endpoint, asked)
+    if now is None:
+        _tell(terminal, asked, _("gone"))
+    else:
         _tell(terminal, now, _state(now.state))
 
 

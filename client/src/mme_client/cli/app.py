@@ -60,6 +60,18 @@ class Group(TyperGroup):
         return list(self.commands)
 
 
+class AlarmsGroup(Group):
+    """``mme alarms demo --set p99``, as it was written once, goes on besides its commands."""
+
+    OLD = "of"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what names no command as the name of an endpoint."""
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = [self.OLD, *args]
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
@@ -97,6 +109,15 @@ calls = typer.Typer(
     help=_("The calls of all people: list them, repeat one, forget a picture."),
     epilog=f"\b\n{_EXAMPLE}\n  mme calls --endpoint demo --by me --slower-than 1000\n"
     "  mme calls repeat 0123456789abcdef0123456789abcdef",
+)
+alarms = typer.Typer(
+    cls=AlarmsGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
+    help=_("What watches an endpoint in CloudWatch: list, make, test, delete alarms."),
+    epilog=f"\b\n{_EXAMPLE}\n  mme alarms list demo\n"
+    "  mme alarms create demo p99 --threshold 1500 --minutes 5 --wait",
 )
 cost = typer.Typer(
     cls=Group,
@@ -1687,50 +1708,51 @@ def images(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) ->
     imaging.images(json=json, quiet=quiet, timeout=timeout)
 
 
+app.add_typer(alarms, name="alarms")
+
+AlarmName = Annotated[
+    str,
+    typer.Argument(
+        metavar="ALARM",
+        help=_("5xx, p99, cache-hits, memory, no-calls; with several variants p99.VARIANT."),
+    ),
+]
+Threshold = Annotated[
+    int | None,
+    typer.Option(
+        "--threshold",
+        min=1,
+        help=_("When it goes off: failed calls, ms, or percent."),
+        show_default=False,
+    ),
+]
+Minutes = Annotated[
+    int | None,
+    typer.Option("--minutes", min=1, help=_("The time it looks at."), show_default=False),
+]
+
+
 @_command(
-    app, "alarms", _("What watches an endpoint in CloudWatch: list, make, test, remove alarms."),
-    "mme alarms demo",
-    "mme alarms demo --set p99 --threshold 1500 --minutes 5 --wait",
-    "mme alarms demo --test p99",
-    "mme alarms demo --remove p99 --wait",
+    alarms, "list", _("The alarms of an endpoint, with their states."), "mme alarms list demo"
+)
+def alarms_list(
+    name: EndpointName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import alarming
+
+    alarming.listing(name, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    alarms, "create", _("Make an alarm, or have it go off at another time."),
+    "mme alarms create demo p99 --threshold 1500 --minutes 5 --wait",
+    "mme alarms create demo 5xx",
 )  # fmt: skip
-def alarms(
+def alarms_create(
     name: EndpointName,
-    put: Annotated[
-        str,
-        typer.Option(
-            "--set",
-            metavar="ALARM",
-            help=_(
-                "Make or change it: 5xx, p99, cache-hits, memory, no-calls; with several "
-                "variants p99.VARIANT."
-            ),
-            show_default=False,
-        ),
-    ] = "",
-    threshold: Annotated[
-        int | None,
-        typer.Option(
-            "--threshold",
-            min=1,
-            help=_("When it goes off: failed calls, ms, or percent."),
-            show_default=False,
-        ),
-    ] = None,
-    minutes: Annotated[
-        int | None,
-        typer.Option("--minutes", min=1, help=_("The time it looks at."), show_default=False),
-    ] = None,
-    test: Annotated[
-        str,
-        typer.Option(
-            "--test", metavar="ALARM", help=_("Send a test to who is told."), show_default=False
-        ),
-    ] = "",
-    remove: Annotated[
-        str,
-        typer.Option("--remove", metavar="ALARM", help=_("Have it deleted."), show_default=False),
-    ] = "",
+    alarm: AlarmName,
+    threshold: Threshold = None,
+    minutes: Minutes = None,
     wait: UntilSo = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -1738,7 +1760,63 @@ def alarms(
 ) -> None:
     from mme_client.cli import alarming
 
-    alarming.alarms(
+    alarming.create(
+        name, alarm, threshold=threshold, minutes=minutes, wait=wait, json=json, quiet=quiet,
+        timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
+    alarms, "delete", _("Have an alarm deleted from CloudWatch."),
+    "mme alarms delete demo p99 --wait",
+)  # fmt: skip
+def alarms_delete(
+    name: EndpointName,
+    alarm: AlarmName,
+    wait: UntilSo = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import alarming
+
+    alarming.delete(name, alarm, wait=wait, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(alarms, "test", _("Send a test to who is told."), "mme alarms test demo p99")
+def alarms_test(
+    name: EndpointName,
+    alarm: AlarmName,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import alarming
+
+    alarming.send_test(name, alarm, json=json, quiet=quiet, timeout=timeout)
+
+
+@alarms.command(
+    AlarmsGroup.OLD,
+    cls=Command,
+    hidden=True,
+    epilog=f"\b\n{_EXAMPLE}\n  mme alarms of demo --set p99",
+)
+def alarms_by_options(
+    name: EndpointName,
+    put: Annotated[str, typer.Option("--set")] = "",
+    threshold: Threshold = None,
+    minutes: Minutes = None,
+    test: Annotated[str, typer.Option("--test")] = "",
+    remove: Annotated[str, typer.Option("--remove")] = "",
+    wait: UntilSo = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import alarming
+
+    alarming.by_options(
         name, put=put, remove=remove, test=test, threshold=threshold, minutes=minutes, wait=wait,
         json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip

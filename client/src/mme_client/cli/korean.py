@@ -57,6 +57,13 @@ MESSAGES: dict[str, str] = {
     "The endpoint's name.": "엔드포인트의 이름입니다.",
     "The names of the endpoints.": "엔드포인트의 이름들입니다.",
     "cost a month": "한 달 비용",
+    "so far": "지금까지",
+    "cost so far": "지금까지 비용",
+    "{cost} without {types}": "{cost}({types} 제외)",
+    "to be torn down": "삭제 예정",
+    "Until it begins it can be undone: mme teardown {name} --undo": (
+        "시작하기 전에는 취소할 수 있습니다: mme teardown {name} --undo"
+    ),
     "Files, or whatever the model takes; - is standard input.": (
         "파일 또는 모델이 받는 데이터입니다. -는 표준 입력입니다."
     ),
@@ -1071,24 +1078,27 @@ MESSAGES: dict[str, str] = {
     ),
     "pushed": "푸시됨",
     # --- alarming.py ---
-    "What watches an endpoint in CloudWatch: list, make, test, remove alarms.": (
-        "CloudWatch에서 엔드포인트를 감시하는 경보를 나열하고, 만들고, 테스트하고, 제거합니다."
+    "What watches an endpoint in CloudWatch: list, make, test, delete alarms.": (
+        "CloudWatch에서 엔드포인트를 감시하는 경보를 나열하고, 만들고, 테스트하고, 삭제합니다."
     ),
-    "Make or change it: 5xx, p99, cache-hits, memory, no-calls; with several variants "
-    "p99.VARIANT.": (
-        "만들거나 바꿉니다: 5xx, p99, cache-hits, memory, no-calls. 변형이 여럿이면 p99.VARIANT."
+    "The alarms of an endpoint, with their states.": "엔드포인트의 경보와 그 상태를 나열합니다.",
+    "Make an alarm, or have it go off at another time.": (
+        "경보를 만들거나, 울리는 조건을 바꿉니다."
+    ),
+    "Have an alarm deleted from CloudWatch.": "CloudWatch에서 경보를 삭제합니다.",
+    "5xx, p99, cache-hits, memory, no-calls; with several variants p99.VARIANT.": (
+        "5xx, p99, cache-hits, memory, no-calls. 변형이 여럿이면 p99.VARIANT."
     ),
     "When it goes off: failed calls, ms, or percent.": (
         "울리는 값: 실패한 호출 수, 밀리초 또는 퍼센트."
     ),
     "The time it looks at.": "확인하는 시간(분).",
     "Send a test to who is told.": "알림을 받는 곳에 테스트를 보냅니다.",
-    "Have it deleted.": "삭제합니다.",
     "Give one of --set, --test and --remove.": "--set, --test, --remove 중 하나만 지정하세요.",
     "--threshold and --minutes go with --set.": "--threshold와 --minutes는 --set과 함께 씁니다.",
     "a test is on its way": "테스트를 보냅니다",
-    "The portal goes on with the alarm. See: mme alarms {name}": (
-        "포털이 경보를 계속 처리합니다. 참고: mme alarms {name}"
+    "The portal goes on with the alarm. See: mme alarms list {name}": (
+        "포털이 경보를 계속 처리합니다. 참고: mme alarms list {name}"
     ),
     "alarm": "경보",
     "goes off at": "울리는 조건",

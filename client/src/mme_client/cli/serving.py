@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: What says that a new endpoint has no end date, though the portal presets one.
 NEVER = "never"
+#: States that say themselves that an endpoint goes, or is gone.
+_GOING = ("deleting", "gone")
 
 
 def deploy(
@@ -338,6 +340,9 @@ def teardown(
             return
         for one in asked:
             _result(terminal, one)
+            if one.teardown_at is not None:
+                said = _("Until it begins it can be undone: mme teardown {name} --undo")
+                terminal.note(said.format(name=one.name))
 
 
 def _undo_teardown(names: list[str], *, json: bool, quiet: bool, timeout: float | None) -> None:
@@ -396,6 +401,8 @@ def _waited(terminal: Terminal, endpoint: Endpoint, goes_on: str) -> Endpoint:
 
 def _word(endpoint: Endpoint) -> str:
     word = _state(endpoint.state)
+    if endpoint.wanted == "absent" and endpoint.state not in _GOING:
+        word = _("to be torn down")
     if endpoint.sagemaker_status and not endpoint.settled:
         return f"{word} ({endpoint.sagemaker_status})"
     return word
@@ -453,8 +460,8 @@ def endpoints(
             return
         found = list(portal.endpoints.list(gone=gone))
         headings = (
-            *(_("endpoint"), _("state"), _("instances"), _("cost a month"), _("last call")),
-            *(_("ends"), _("created"), _("by")),
+            *(_("endpoint"), _("state"), _("instances"), _("cost a month"), _("so far")),
+            *(_("last call"), _("ends"), _("created"), _("by")),
         )
         rows = [
             (
@@ -462,6 +469,7 @@ def endpoints(
                 _word(one),
                 _instances(one),
                 f"{one.cost.per_month} {one.cost.currency}" if one.cost else "",
+                _so_far(one),
                 at(one.last_call_at),
                 at(one.expires_at),
                 at(one.created_at),
@@ -470,6 +478,17 @@ def endpoints(
             for one in found
         ]
         terminal.listed(found, headings, rows, names=[one.name for one in found])
+
+
+def _so_far(endpoint: Endpoint) -> str:
+    """What it cost since it was created."""
+    spent = endpoint.spent
+    if spent is None or (not float(spent.instance_hours) and not float(spent.cost)):
+        return ""
+    told = f"{spent.cost} {spent.currency}"
+    if not spent.unpriced_types:
+        return told
+    return _("{cost} without {types}").format(cost=told, types=", ".join(spent.unpriced_types))
 
 
 def _size(revision: Revision) -> str:
@@ -496,6 +515,7 @@ def _show(terminal: Terminal, endpoint: Endpoint) -> None:
             (_("hint"), endpoint.hint or ""),
             (_("instances"), _instances(endpoint)),
             (_("costs"), planning.told(endpoint.cost) if endpoint.cost else ""),
+            (_("cost so far"), _so_far(endpoint)),
             (_("autoscaling"), scaling.told(endpoint.scaling) if endpoint.scaling else ""),
             (_("last call"), at(endpoint.last_call_at)),
             (_("working hours"), f"{endpoint.hours} {endpoint.hours_zone}".strip()),
