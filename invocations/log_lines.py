@@ -20,6 +20,7 @@ from core import aws, errors
 from core.remembered import Remembered
 from core.sentences import phrase
 from endpoints.models import Endpoint
+from invocations import recording
 from invocations.models import Invocation
 from models_catalog.models import Version
 
@@ -127,6 +128,7 @@ def named_by(endpoint: Endpoint, id: str, *, since: datetime) -> tuple[str, date
     """
     rows = Invocation.objects.filter(endpoint=endpoint).only("uid", "created_at")
     found = None
+    recording.recorder().settle()
     if _UID.fullmatch(id):
         found = rows.filter(uid=id).first()
     elif _AWS_ID.fullmatch(id):

@@ -104,6 +104,7 @@ def test_the_notebooks_calls_and_a_worker_that_is_killed(
     assert sum(one["calls"] for one in found["targets"].values()) == 60
     assert sum(sum(one.values()) for one in found["labels"].values()) == 60
     wait_until(lambda: _invocations(stack) == 60, "the metrics", 60)
+    _check_what_containers_tell(stack, endpoint)
 
     made = endpoint.experiments.create(NAME, "digits:*", calls=3000, callers=4, rate=100.0)
     wait_until(lambda: endpoint.experiments.get(made.id).calls > 100, "the first calls", 60)
@@ -116,4 +117,24 @@ def test_the_notebooks_calls_and_a_worker_that_is_killed(
     assert done.failed == 0
     assert done.unknown <= 4, "those that were under way"
     wait_until(lambda: _invocations(stack) >= 60 + done.succeeded, "the metrics", 60)
-    assert _invocations(stack) <= 60 + 3000, "none was made twice"
+    assert _invocations(stack) <= 61 + 3000, "none was made twice"
+
+
+def _check_what_containers_tell(stack: Stack, portal: Any) -> None:
+    """Their page has all calls, and their log the line of a call by the portal."""
+    told = portal.endpoints.metrics(NAME, range="1h").containers
+    assert told.problem is None
+    assert sum(one.calls for one in told.models) == 60
+    assert {one.model for one in told.models} == {"digits"}
+    assert all(one.memory_bytes and one.load_ms and one.loaded_at for one in told.models)
+    picture = stack.local_dir / "demo" / "samples" / "digit-three.jpg"
+    call = portal.invocations.create(NAME, "digits:1", picture)
+
+    def lines() -> list[Any]:
+        return list(portal.endpoints.logs(NAME, request=call.id))
+
+    wait_until(lambda: lines(), "the line of the call", 60)
+    (line,) = lines()
+    assert (line.event, line.request_id) == ("call_answered", call.id)
+    assert line.target_model == "digits_v1.tar.gz"
+    assert [one.id for one in portal.endpoints.logs(NAME, request=call.request_id)] == [line.id]

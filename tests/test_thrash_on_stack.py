@@ -1,0 +1,61 @@
+"""Models that take turns in memory: provoked by a small instance, told in words, and mended."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mme_client
+from tests.stack import Stack
+from tests.test_client_on_stack import shell
+
+pytestmark = pytest.mark.stack
+NAME = "tight"
+SMALL = "ml.c5.large"
+#: Percent of its type's memory that an instance has: of the small one's some 48 MB are for models
+#: of 10 MB, so that a model more or less does not matter.
+PERCENT = "9"
+MODELS = 14
+
+
+@pytest.fixture(scope="module")
+def small(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose instances have a part of their types' memory."""
+    made = Stack(tmp_path_factory.mktemp("small"), demo_models)
+    made.variables |= {"INSTANCE_MEMORY_PERCENT": PERCENT, "INSTANCE_TYPES": f"{SMALL},ml.m5.large"}
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def _thrash(portal: mme_client.Portal) -> Any:
+    """What the portal says after calls in turns."""
+    done = portal.experiments.create(NAME, "zoo/*", calls=200, callers=1, seed=5).wait(timeout=200)
+    assert (done.state, done.succeeded) == ("done", 200)
+    return portal.endpoints.thrash(NAME)
+
+
+def test_the_advice_mends_what_it_tells(
+    small: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    variables = shell(small, tmp_path)
+    with mme_client.Portal(variables["MME_URL"], variables["MME_TOKEN"]) as portal:
+        for copy in portal.models.copy("digits:2", to="zoo/digit_{n}", times=MODELS):
+            copy.wait(timeout=120)
+        portal.endpoints.create(NAME, instance_type=SMALL).wait(timeout=120)
+        found = _thrash(portal)
+        assert found.verdict == "thrash", found
+        assert found.sentences[0].startswith(f"{MODELS} models take turns in memory for "), found
+        better = found.better
+        assert better is not None
+        assert f"{better.instance_type} would hold all" in " ".join(found.sentences)
+
+        size = {"instance_type": better.instance_type, "instance_count": better.instance_count}
+        portal.endpoints.wait_for_change(portal.endpoints.update(NAME, **size), timeout=120)
+        mended = _thrash(portal)
+        assert mended.verdict == "fits", mended
+        assert (mended.measured_share, mended.less) == (0.0, [])
