@@ -197,7 +197,8 @@ class Rig:
         """One endpoint's life. Without a disturbance ``steps`` are counted, else used."""
         self._rounds += 1
         name = f"round{self._rounds}"
-        end = "expire" if self._rounds % 2 else "tear down"
+        # The number of parts and signals is even: by the round alone each would meet one end only.
+        end = "expire" if (self._rounds + (what.step if what else 0)) % 2 else "tear down"
         for operation in (*OPERATIONS[:4], end):
             before = self.events(name)
             self.ask(_ASKED[operation].format(name=name))

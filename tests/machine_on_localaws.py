@@ -199,7 +199,7 @@ class Walk(Rig):
             told = self.tell(f"told({name!r})")
             if told is not None and holds(told):
                 return told
-            time.sleep(0.3)
+            time.sleep(0.2)
         log = self.portal.said("worker")[-4000:]
         raise AssertionError(f"{name} is not {what}: {told}\n{self.done}\n{log}")
 
@@ -245,7 +245,7 @@ class Walk(Rig):
         with contextlib.suppress(ClientError):  # it was deleted outside
             while client.describe_endpoint(EndpointName=name)["EndpointStatus"] != "InService":
                 assert time.monotonic() < deadline, (name, self.done)
-                time.sleep(0.3)
+                time.sleep(0.2)
         before = self.tell(f"told({name!r})")["checked_at"]
         self.tell(f"look({name!r})")
         self._until_told(name, lambda one: one["checked_at"] > before, "looked at")
