@@ -27,7 +27,7 @@ from endpoints.orphans import what
 from endpoints.sagemaker import SageMakerConfig, SageMakerEndpoint, SageMakerModel
 from endpoints.services import note_revision, step_soon
 from endpoints.variants import MOST_VARIANTS, Variants, as_json, with_types
-from models_catalog.models import Version
+from models_catalog.models import Store, Version
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,9 @@ def model_misfits(model: SageMakerModel) -> list[str]:
 
 
 def _known_stores() -> set[tuple[str, str]]:
-    stores = Version.objects.order_by().values_list("bucket", "prefix").distinct()
-    return {*stores, (settings.MODEL_BUCKET, settings.MODEL_PREFIX)}
+    used = Version.objects.order_by().values_list("bucket", "prefix").distinct()
+    added = Store.objects.added().filter(retired_at=None).values_list("bucket", "prefix")
+    return {*used, *added, (settings.MODEL_BUCKET, settings.MODEL_PREFIX)}
 
 
 def _new_row(found: Whole, actor: User | None) -> Endpoint:

@@ -355,6 +355,9 @@ class EndpointIn(Input):
         "", max_length=255, description="In ECR; for admins. Empty: that of the settings."
     )
     options: OptionsIn | None = None
+    store: str = Field(
+        "", max_length=63, description="The name of the store that it serves; empty: the default."
+    )
     owner: str = Field("", max_length=150, description="A user's name; empty: the caller.")
     reason: str = _REASON
 
@@ -571,7 +574,7 @@ def _created_before(request: HttpRequest, attempt: str) -> Any:
     resume=_created_before,
 )  # fmt: skip
 def create(request: HttpRequest, body: EndpointIn) -> Any:
-    """Create an endpoint. It serves all versions that are ready, and those that come later.
+    """Create an endpoint. It serves all versions of its store that are ready, and later ones.
 
     The answer comes at once; its creation takes minutes on AWS. Where the name is taken, in the
     portal or in the AWS account, it is 409 `conflict`.
@@ -589,7 +592,7 @@ def _asked(body: EndpointIn) -> dict[str, Any]:
     given = body.dict(exclude_unset=True)
     names = (
         *("name", "instance_type", "instance_count", "expires_at", "idle_hours", "image"),
-        *("owner", "reason", "warm_aliases"),
+        *("store", "owner", "reason", "warm_aliases"),
     )
     found = {name: given.get(name, preset.get(name, getattr(body, name))) for name in names}
     found["never_ends"] = "expires_at" in given and given["expires_at"] is None

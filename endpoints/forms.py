@@ -27,6 +27,7 @@ from endpoints.options import DeploymentOptions
 from endpoints.policies import LONGEST_WAIT_S, SHARES, USUAL_SHARE, DeploymentPolicy, PolicyKind
 from endpoints.scaling import HIGHEST_TARGET, LONGEST_COOLDOWN_S
 from endpoints.variants import ALONE, HIGHEST_WEIGHT, ProductionVariant, Variants, is_plain
+from models_catalog import stores
 
 
 def _end_date() -> forms.DateTimeField:
@@ -382,6 +383,11 @@ class NewEndpointForm(_WithVariants, OptionsForm):
         ),
     )
 
+    store = forms.ChoiceField(
+        required=False,
+        label=_("Store"),
+        help_text=_("It serves all versions in there. It cannot be on another one later."),
+    )
     expires_at = _end_date()
     idle_hours = _idle_hours()
     warm_aliases = forms.BooleanField(
@@ -406,6 +412,12 @@ class NewEndpointForm(_WithVariants, OptionsForm):
     def __init__(self, *args: object, may_change_image: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **{"chosen": DeploymentOptions(), **kwargs})
         self.fields["image"].disabled = not may_change_image
+        offered = [one for one in stores.offered() if one.region == settings.AWS_REGION]
+        self.fields["store"].choices = [  # type: ignore[attr-defined]
+            (one.name, f"{one.name} – {one.url}") for one in offered
+        ]
+        if len(offered) < 2:  # there is nothing to choose
+            del self.fields["store"]
         choice = self.fields["instance_type"]
         assert isinstance(choice, forms.ChoiceField)
         choice.choices = [(kind, _priced(kind)) for kind in settings.INSTANCE_TYPES]
@@ -424,6 +436,7 @@ class NewEndpointForm(_WithVariants, OptionsForm):
             *("owner", "reason", "warm_aliases"),
         )
         asked = {name: self.cleaned_data[name] for name in names} | {"options": self.options}
+        asked["store"] = self.cleaned_data.get("store", "")
         # An empty field is meant so: what is preset stands in it.
         idle_hours = self.cleaned_data["idle_hours"] or idle_limits.NONE
         return asked | {"idle_hours": idle_hours, "never_ends": asked["expires_at"] is None}

@@ -136,6 +136,7 @@ def plan_creation(
     warm_aliases: bool = False,
     image: str = "",
     options: DeploymentOptions = PRESET,
+    store: str = "",
     owner: str = "",
     reason: str = "",
     actor: User | None,
@@ -154,6 +155,7 @@ def plan_creation(
         idle_hours=idle_hours,
         image=image,
         options=options,
+        store=store,
         owner=owner,
         actor=actor,
     )

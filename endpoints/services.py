@@ -47,6 +47,8 @@ from endpoints.variants import (
     types_of,
     weighed,
 )
+from models_catalog import stores
+from models_catalog.models import Store
 
 MAY_CHANGE_IMAGE = "endpoints.change_image"
 ADVANCE = "endpoints.tasks.advance"
@@ -69,19 +71,21 @@ def create_endpoint(
     warm_aliases: bool = False,
     image: str = "",
     options: DeploymentOptions = PRESET,
+    store: str = "",
     owner: str = "",
     reason: str = "",
     actor: User | None,
 ) -> Endpoint:
     """Record that an endpoint is wanted; the reconciler creates it.
 
-    It serves the portal's store with the image and the role of the settings; without a type, on
-    the first of INSTANCE_TYPES. With ``variants`` type and number are those of each of them. At
-    ``expires_at`` its teardown is requested (expiry.py); None: at what is preset for ``actor``, or
-    with ``never_ends`` at no time. So it is after ``idle_hours`` without a call (idling.py); None:
-    what is preset, 0: never. ``warm_aliases``: once it serves, and after each change, the models
-    that aliases point at are loaded (warm_ups.py). ``owner`` is the name of the user who answers
-    for it; empty: ``actor``. ``image`` is another than that of the settings (images.py).
+    It serves ``store``, by its name, or the default one, with the image and the role of the
+    settings; without a type, on the first of INSTANCE_TYPES. With ``variants`` type and number are
+    those of each of them. At ``expires_at`` its teardown is requested (expiry.py); None: at what is
+    preset for ``actor``, or with ``never_ends`` at no time. So it is after ``idle_hours`` without a
+    call (idling.py); None: what is preset, 0: never. ``warm_aliases``: once it serves, and after
+    each change, the models that aliases point at are loaded (warm_ups.py). ``owner`` is the name of
+    the user who answers for it; empty: ``actor``. ``image`` is another than that of the settings
+    (images.py).
 
     Raises ValidationError, by field, for what the user can put right (its code is CONFLICT where
     the name is taken), and of no field for a setting of the portal that is wrong; an AwsError where
@@ -98,11 +102,13 @@ def create_endpoint(
         idle_hours=idle_hours,
         image=image,
         options=options,
+        store=store,
         owner=owner,
         actor=actor,
     )
     try:
         with transaction.atomic():
+            stores.hold(stores.chosen(store))
             endpoint.save()
             Resource.objects.bulk_create(_resources(endpoint))
             note_revision(endpoint, actor=actor, reason=reason)
@@ -139,6 +145,7 @@ def new_endpoint(
     idle_hours: int | None = None,
     image: str = "",
     options: DeploymentOptions = PRESET,
+    store: str = "",
     owner: str = "",
     actor: User | None,
 ) -> Endpoint:
@@ -157,10 +164,11 @@ def new_endpoint(
     other_image = image not in ("", settings.CONTAINER_IMAGE)
     if other_image and not may_choose(actor):
         raise ChangeNotAllowed(_("Only admins may choose the image. Nothing was created."))
+    place = _store_for(store)
     endpoint = Endpoint(
         name=name,
-        bucket=settings.MODEL_BUCKET,
-        prefix=settings.MODEL_PREFIX,
+        bucket=place.bucket,
+        prefix=place.prefix,
         image=image or settings.CONTAINER_IMAGE,
         role_arn=settings.EXECUTION_ROLE_ARN,
         **_columns(variants),
@@ -181,6 +189,19 @@ def new_endpoint(
     found = images.chosen(image) if other_image else images.preset()
     endpoint.image, endpoint.image_note = found.image, found.note
     return endpoint
+
+
+def _store_for(name: str) -> Store:
+    """The store of this name. Raises ValidationError where no endpoint can be on it."""
+    found = stores.chosen(name)
+    if found.region != settings.AWS_REGION:
+        said = _(
+            "The store %(store)s is in %(region)s, and SageMaker serves only buckets of its own "
+            "region, %(own)s. Choose another store."
+        )
+        told = {"store": found, "region": found.region, "own": settings.AWS_REGION}
+        raise ValidationError({"store": said % told})
+    return found
 
 
 def _columns(parts: Variants) -> dict[str, Any]:

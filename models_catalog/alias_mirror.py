@@ -21,7 +21,7 @@ from core import backoff, clock, errors
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence, phrase
-from models_catalog import s3
+from models_catalog import s3, stores
 from models_catalog.models import Alias, AliasMirror, AliasMove, RegisteredModel, Version
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,11 @@ def mirror(*, mirror_pk: int) -> None:
 
 def clear() -> None:
     """Delete objects of no alias that are a day old: what a restored database does not know."""
-    bucket, limit = settings.MODEL_BUCKET, clock.now() - ORPHANS_KEPT
+    stores.each_bucket(_clear_bucket)
+
+
+def _clear_bucket(bucket: str) -> None:
+    limit = clock.now() - ORPHANS_KEPT
     known = set(AliasMirror.objects.filter(bucket=bucket).values_list("key", flat=True))
     for found in s3.listing(bucket=bucket, prefix=f"{settings.ALIASES_PREFIX}/"):
         if found.key not in known and found.modified < limit and found.key.endswith(".json"):

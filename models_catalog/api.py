@@ -32,6 +32,7 @@ from models_catalog import (
     references,
     retiring,
     services,
+    stores,
     validation_result,
 )
 from models_catalog.archives import too_large
@@ -113,6 +114,7 @@ class ModelOut(Schema):
     best: BestOut | None = Field(
         description="In a list that is sorted by `meta.` or `least.` and a key; else null."
     )
+    store: str = Field(description="The name of the store where its versions go, for good.")
     deletable: bool = Field(description="Whether nothing of it was ever published.")
 
 
@@ -290,6 +292,10 @@ class ComparisonOut(Schema):
     labels: LabelsOut
 
 
+# untranslated: OpenAPI is in English
+_STORE = "Where the versions of a new model go, for good; empty: the default store."
+
+
 class ModelIn(Input):
     """A model to register."""
 
@@ -297,6 +303,7 @@ class ModelIn(Input):
     description: str = Field(
         "", max_length=DESCRIPTION_LENGTH, description="What the model is for, in Markdown."
     )
+    store: str = Field("", max_length=NAME_LENGTH, description=_STORE)
 
 
 class ModelChange(Input):
@@ -336,6 +343,16 @@ class CopyIn(Input):
     times: int = Field(1, ge=1, le=copying.MOST_COPIES)
 
 
+# untranslated: likewise
+_IN_STORE = "The name of the store where they lie; empty: the default one."
+
+
+class ImportParameters(Parameters):
+    """Where to look."""
+
+    store: str = Field("", max_length=NAME_LENGTH, description=_IN_STORE)
+
+
 class ImportIn(Input):
     """What to import."""
 
@@ -344,6 +361,7 @@ class ImportIn(Input):
         max_length=importing.MOST,
         description="Keys below the store's prefix; empty: all that can be imported, 500 at most.",
     )
+    store: str = Field("", max_length=NAME_LENGTH, description=_IN_STORE)
 
 
 class ModelParameters(ListParameters):
@@ -360,6 +378,7 @@ class ModelParameters(ListParameters):
     alias: str = Field("", max_length=NAME_LENGTH, description="Those that have this alias.")
     tag: list[str] = Field([], max_length=20, description="Those that have each of these tags.")
     owner: str = Field("", max_length=150, description="Those of this owner.")
+    store: str = Field("", max_length=NAME_LENGTH, description="Those in the store of this name.")
     called_in_days: int | None = Field(
         None, ge=1, le=3650, description="Those that were called in so many days."
     )
@@ -406,6 +425,7 @@ class PushParameters(Parameters):
         "", description="How the portal packs what is served; empty: as the portal has it set."
     )
     description: str = Field("", max_length=2000, description="Of a model that is new by this.")
+    store: str = Field("", max_length=NAME_LENGTH, description=_STORE)
     meta: list[str] = Field(
         [], description="Metadata, once each: `accuracy=0.93`. What reads as a number is one."
     )
@@ -454,6 +474,8 @@ def list_models(request: HttpRequest, query: Query[ModelParameters]) -> Any:
         rows = rows.with_tag(tag)
     if query.owner:
         rows = rows.owned_by(query.owner)
+    if query.store:
+        rows = rows.in_store(query.store)
     if query.called_in_days is not None:
         rows = rows.called_since(clock.now() - timedelta(days=query.called_in_days))
     if query.never_called:
@@ -480,7 +502,8 @@ def list_models(request: HttpRequest, query: Query[ModelParameters]) -> Any:
 
 def _registered_before(request: HttpRequest, attempt: str) -> HttpResponse | None:
     """The answer of an attempt that registered a model (core/api/idempotency.py)."""
-    found = RegisteredModel.objects.described().filter(pk=made_by(attempt, "model.registered") or 0)
+    made = made_by(attempt, "model.registered") or made_by(attempt, "model.registered_in")
+    found = RegisteredModel.objects.described().filter(pk=made or 0)
     for model in found:
         where = {"Location": f"{request.path}/{model.name}"}
         return answers.of(201, ModelOut, _models_shown([model])[0], headers=where)
@@ -494,7 +517,12 @@ def _registered_before(request: HttpRequest, attempt: str) -> HttpResponse | Non
 )  # fmt: skip
 def create_model(request: HttpRequest, body: ModelIn) -> Any:
     """Register a model without a version. A push registers its model by itself, too."""
-    services.register_model(name=body.name, description=body.description, actor=actor(request))
+    services.register_model(
+        name=body.name,
+        description=body.description,
+        store=stores.chosen(body.store),
+        actor=actor(request),
+    )
     set_header(request, "Location", f"{request.path}/{body.name}")
     return Status(201, _models_shown([_model(body.name)])[0])
 
@@ -646,6 +674,7 @@ def push(request: HttpRequest, name: str, query: Query[PushParameters]) -> Any:
             file_name=query.file_name or f"{name}.tar.gz",
             packing_choice=query.packing,
             digests=digests.given(request),
+            store=query.store,
             actor=actor(request),
         )
     except services.DigestMismatch as mismatch:
@@ -952,8 +981,8 @@ def list_imports(request: HttpRequest, query: Query[ListParameters]) -> Any:
     scope=Scope.UPLOAD, permission=importing.MAY_IMPORT, doing=_IMPORT,
     response={200: FoundListOut}, problems=(502,), counts_as_change=False,
 )  # fmt: skip
-def preview_imports(request: HttpRequest) -> Any:
-    """What lies below the store's prefix and is not registered, as S3 lists it now.
+def preview_imports(request: HttpRequest, query: Query[ImportParameters]) -> Any:
+    """What lies below a store's prefix and is not registered, as S3 lists it now.
 
     Each with what its model would be called, or why it cannot be imported. Nothing is changed.
     """
@@ -961,13 +990,13 @@ def preview_imports(request: HttpRequest) -> Any:
         "items": [
             {
                 "target_model": one.target_model,
-                "uri": f"s3://{settings.MODEL_BUCKET}/{one.key}",
+                "uri": one.uri,
                 "model": None if one.problem else one.name,
                 "size": one.size,
                 "modified_at": one.modified,
                 "problem": one.problem or None,
             }
-            for one in importing.found()
+            for one in importing.found(query.store)
         ]
     }
 
@@ -992,7 +1021,9 @@ def create_imports(request: HttpRequest, body: ImportIn) -> Any:
     `wait`. An archive that is not packed as the portal packs is rejected, with the reason_code
     `rejected.not_canonical`: `repack` makes a canonical copy of it.
     """
-    made = _unless_refused(lambda: importing.start(keys=body.keys, actor=actor(request)))
+    made = _unless_refused(
+        lambda: importing.start(keys=body.keys, store=body.store, actor=actor(request))
+    )
     set_header(request, "Location", request.path)
     return Status(202, _versions_of([version.pk for version in made]))
 
@@ -1118,6 +1149,7 @@ def _model_shown(row: Any, latest: Version | None) -> dict[str, Any]:
         ],
         "last_call_at": row.last_call,
         "best": row.best,
+        "store": row.store_name,
         "deletable": not row.is_published,
     }
 

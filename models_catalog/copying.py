@@ -202,7 +202,9 @@ def _check_free(planned: list[PlannedCopy]) -> None:
 
 
 def _made(planned: PlannedCopy, source: Version, actor: User | None) -> Version:
-    model = services.register_model(name=planned.name, description="", actor=actor)
+    model = services.register_model(
+        name=planned.name, description="", store=source.model.store, actor=actor
+    )
     version = Version(
         model=model,
         number=1,

@@ -21,7 +21,7 @@ from core import backoff, clock, errors
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from models_catalog import importing, s3
-from models_catalog.models import StoreComparison, StrayObject, Version
+from models_catalog.models import Store, StoreComparison, StrayObject, Version
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ _COLUMNS = ("bucket", "key", "number", "etag", "drift", "state", "size", "sha256
 
 @dataclass(frozen=True)
 class _Store:
-    """A store as the subject of events; it has no page."""
+    """A store as the subject of events, where it has no row and so no page."""
 
     name: str
     pk: int = 0
@@ -48,9 +48,10 @@ class _Store:
 
 
 def prepare() -> None:
-    """Have each store compared that versions are in, and the one that uploads go to."""
+    """Have each store compared that versions are in, or that uploads can go to."""
     stores = set(Version.objects.order_by().values_list("bucket", "prefix").distinct())
     stores.add((settings.MODEL_BUCKET, settings.MODEL_PREFIX))
+    stores.update(Store.objects.added().filter(retired_at=None).values_list("bucket", "prefix"))
     known = set(StoreComparison.objects.values_list("bucket", "prefix"))
     for bucket, prefix in stores - known:
         StoreComparison.objects.get_or_create(bucket=bucket, prefix=prefix)
@@ -166,7 +167,8 @@ def _note_strays(row: StoreComparison, listed: list[s3.StoredObject]) -> None:
     rows = StrayObject.objects.filter(bucket=row.bucket, key__startswith=row.below)
     before = set(rows.values_list("key", flat=True))
     appeared, left = sorted(now.keys() - before), sorted(before - now.keys())
-    store = _Store(str(row))
+    known = Store.objects.filter(bucket=row.bucket, prefix=row.prefix).first()
+    store = known or _Store(str(row))
     with transaction.atomic():
         StrayObject.objects.bulk_create(
             StrayObject(bucket=row.bucket, key=key, size=now[key].size) for key in appeared

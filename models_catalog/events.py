@@ -6,6 +6,7 @@ from django.utils.translation import gettext_noop as _
 
 TEMPLATES: Final = {
     "model.registered": _("Registered the model %(name)s."),
+    "model.registered_in": _("Registered the model %(name)s in the store %(store)s."),
     "model.deleted": _(
         "Deleted the model %(name)s, of which nothing was published (rejected versions: "
         "%(versions)s)."

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from models_catalog import copying, metadata, storage
+from models_catalog import copying, metadata, storage, stores
 from models_catalog import tags as tags_of
 from models_catalog.archives import most_bytes, too_large, valid_file_name
 from models_catalog.metadata import Metadata
@@ -242,6 +242,11 @@ class UploadForm(forms.Form):
             "start; automatic stores where compression would save less than 15 %."
         ),
     )
+    store = forms.ChoiceField(
+        required=False,
+        label=_("Store"),
+        help_text=_("Where the model’s versions go. A model cannot be moved later."),
+    )
     archive = forms.FileField(label=_("Archive"), allow_empty_file=False)
 
     def __init__(self, *args: Any, model: RegisteredModel | None = None, **kwargs: Any) -> None:
@@ -249,6 +254,12 @@ class UploadForm(forms.Form):
         self.model = model
         #: What is in the field `meta`, once the form is valid.
         self.fields["packing"].initial = settings.PACKING
+        offered = [] if model is not None else stores.offered()
+        self.fields["store"].choices = [  # type: ignore[attr-defined]
+            (one.name, f"{one.name} – {one.url}") for one in offered
+        ]
+        if len(offered) < 2:  # there is nothing to choose
+            del self.fields["store"]
         if model is not None:
             del self.fields["name"]
             del self.fields["description"]
@@ -286,6 +297,7 @@ class BeginForm(forms.Form):
     note = UploadForm.base_fields["note"]
     meta = forms.CharField(max_length=10_000, required=False)
     packing_choice = UploadForm.base_fields["packing"]
+    store = forms.CharField(max_length=NAME_LENGTH, required=False)
 
     def clean_meta(self) -> list[str]:
         """The lines; uploads.create reads them."""

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.errors import AwsError
 from core.permissions import actor, require_permission
-from models_catalog import importing
+from models_catalog import importing, stores
 from models_catalog.models import StoreComparison, Version
 from models_catalog.refusals import CatalogRefused
 
@@ -26,13 +26,16 @@ may_repack = require_permission(importing.MAY_IMPORT, gettext_noop("upload model
 def import_page(request: HttpRequest) -> HttpResponse:
     """Show what lies in the store and is not registered; have what was chosen validated."""
     problem, status = "", 200
+    offered = stores.offered()
+    asked = request.GET.get("store", "")
+    store = next((one for one in offered if one.name == asked), offered[0])
     if request.method == "POST":
         keys = request.POST.getlist("key")
         if not keys:
             problem, status = _("Choose at least one archive."), 422
         else:
             try:
-                made = importing.start(keys=keys, actor=actor(request))
+                made = importing.start(keys=keys, store=store.name, actor=actor(request))
             except ValidationError as error:
                 problem, status = " ".join(error.messages), 422
             except (CatalogRefused, AwsError) as refused:
@@ -44,10 +47,10 @@ def import_page(request: HttpRequest) -> HttpResponse:
                     len(made),
                 )
                 messages.success(request, said % {"count": len(made)})
-                return redirect("models_catalog:import")
+                return redirect(request.get_full_path())
     found: list[importing.FoundObject] | None = None
     try:
-        found = importing.found()
+        found = importing.found(store.name)
     except AwsError as error:
         problem = problem or str(error)
     context = {
@@ -55,6 +58,8 @@ def import_page(request: HttpRequest) -> HttpResponse:
         "possible": sum(not one.problem for one in found or ()),
         "most": importing.MOST,
         "problem": problem,
+        "stores": offered,
+        "store": store,
         "comparisons": StoreComparison.objects.all()[:SHOWN],
         "drifted": Version.objects.drifted().defer("report").select_related("model")[:SHOWN],
         **_imported(),

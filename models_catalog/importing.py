@@ -23,12 +23,13 @@ from django.utils.translation import gettext as _
 from activity.services import record
 from core import aws, errors
 from core.jobs import enqueue_on_commit
-from models_catalog import s3, services, store_rights
+from models_catalog import s3, services, store_rights, stores
 from models_catalog.archives import ENDING, most_bytes, too_large
 from models_catalog.models import (
     NAME_LENGTH,
     RESERVED_NAMES,
     RegisteredModel,
+    Store,
     Version,
     VersionQuerySet,
     matches_pattern,
@@ -47,11 +48,12 @@ _NOT_OF_NAMES = re.compile(r"[^a-z0-9._-]+")
 
 @dataclass(frozen=True)
 class FoundObject:
-    """An object in the store that no version knows.
+    """An object in a store that no version knows.
 
     ``name``: what its model would be called. ``problem``: why it cannot be imported; empty: it can.
     """
 
+    uri: str
     key: str
     target_model: str
     name: str
@@ -81,12 +83,14 @@ def unknown(objects: Iterable[s3.StoredObject], bucket: str) -> list[s3.StoredOb
     return [found for found in listed if found.key not in keys]
 
 
-def found() -> list[FoundObject]:
-    """What lies in the store and could be imported, by key, and what could not be, with why.
+def found(store: str = "") -> list[FoundObject]:
+    """What lies in a store and could be imported, by key, and what could not be, with why.
 
-    MOST at most. Raises AwsError.
+    MOST at most. ``store``: its name; empty: the default one. Raises AwsError, and ValidationError
+    where there is none.
     """
-    bucket, prefix = settings.MODEL_BUCKET, _prefix()
+    place = stores.chosen(store)
+    bucket, prefix = place.bucket, place.below
     listed = s3.listing(bucket=bucket, prefix=prefix, timeouts=aws.PAGE)
     shown = list(islice(sorted(unknown(listed, bucket), key=lambda one: one.key), MOST))
     rows = Version.objects.filter(bucket=bucket, key__in=[one.key for one in shown])
@@ -108,12 +112,9 @@ def found() -> list[FoundObject]:
             problem = too_large()
         if not problem:
             taken.add(name)
-        items.append(FoundObject(one.key, target, name, one.size, one.modified, problem))
+        uri = f"s3://{bucket}/{one.key}"
+        items.append(FoundObject(uri, one.key, target, name, one.size, one.modified, problem))
     return items
-
-
-def _prefix() -> str:
-    return f"{settings.MODEL_PREFIX}/" if settings.MODEL_PREFIX else ""
 
 
 def _named(target: str, taken: Collection[str]) -> tuple[str, str]:
@@ -135,13 +136,15 @@ def _named(target: str, taken: Collection[str]) -> tuple[str, str]:
     return name, ""
 
 
-def start(*, keys: Collection[str], actor: User | None) -> list[Version]:
+def start(*, keys: Collection[str], store: str = "", actor: User | None) -> list[Version]:
     """Have jobs validate and register what was found; returns the rows, in state `uploaded`.
 
-    ``keys``: below the store's prefix; empty: all that can be imported. All of them or none. Raises
+    ``keys``: below the store's prefix; empty: all that can be imported. All of them or none.
+    ``store``: where they lie, and their models belong; empty: the default one. Raises
     ValidationError by field, CatalogRefused where somebody was faster, and AwsError.
     """
-    there = {one.target_model: one for one in found()}
+    place = stores.chosen(store)
+    there = {one.target_model: one for one in found(store)}
     if keys:
         wanted = [there[key] for key in dict.fromkeys(keys) if key in there]
         missing = [key for key in keys if key not in there]
@@ -156,21 +159,21 @@ def start(*, keys: Collection[str], actor: User | None) -> list[Version]:
         wanted = [one for one in there.values() if not one.problem]
     try:
         with transaction.atomic():
-            return [_begun(one, actor) for one in wanted]
+            return [_begun(one, place, actor) for one in wanted]
     except (ValidationError, IntegrityError):
         said = _("Somebody took a name or a key meanwhile. Nothing was imported; look again.")
         raise CatalogRefused(said) from None
 
 
-def _begun(one: FoundObject, actor: User | None) -> Version:
-    model = services.register_model(name=one.name, description="", actor=actor)
+def _begun(one: FoundObject, place: Store, actor: User | None) -> Version:
+    model = services.register_model(name=one.name, description="", store=place, actor=actor)
     version = Version.objects.create(
         model=model,
         number=1,
         as_found=True,
         created_by=actor,
-        bucket=settings.MODEL_BUCKET,
-        prefix=settings.MODEL_PREFIX,
+        bucket=place.bucket,
+        prefix=place.prefix,
         key=one.key,
         file_name=one.target_model.rpartition("/")[2][-255:],
         size=one.size,

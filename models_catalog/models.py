@@ -216,8 +216,9 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def described(self) -> Self:
         """With what lists and the API say of each, in any number of models by two queries.
 
-        The values of `_facts`; ``latest_pk``, the newest version that is ready; ``is_published``,
-        whether a version is not rejected, so that it cannot be deleted; the aliases.
+        The values of `_facts`; ``store_name``; ``latest_pk``, the newest version that is ready;
+        ``is_published``, whether a version is not rejected, so that it cannot be deleted; the
+        aliases.
         """
         every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
         aliases = models.Prefetch("aliases", Alias.objects.listed())
@@ -225,6 +226,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             self.select_related("created_by", "owner")
             .annotate(
                 **_facts(),
+                store_name=Coalesce("store__name", models.Value(DEFAULT_STORE)),
                 latest_pk=models.Subquery(every.filter(state=Version.State.READY).values("pk")[:1]),
                 is_published=models.Exists(every.exclude(state=Version.State.REJECTED)),
             )
@@ -285,8 +287,15 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             Q(owner__username=username) | Q(owner=None, created_by__username=username)
         )
 
+    def in_store(self, name: str) -> Self:
+        """Those whose versions go to the store of this name."""
+        return self.filter(Q(store=None) if name == DEFAULT_STORE else Q(store__name=name))
+
     def narrowings(self) -> dict[str, list[str]]:
-        """What they can be narrowed to, by one query: each ``tag``, ``owner`` and ``alias``."""
+        """What they can be narrowed to, by one query: each ``tag``, ``owner`` and ``alias``.
+
+        And each ``store`` beside the default one, also where no model is in it.
+        """
 
         def named(kind: str, rows: models.QuerySet[Any], what: Any) -> Any:
             text = models.TextField()
@@ -295,9 +304,11 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 
         aliases = Alias.objects.filter(model__in=self.order_by().values("pk"))
         rows = named("tag", self, "tag_lines").union(
-            named("owner", self, _owner_name()), named("alias", aliases, "name")
+            named("owner", self, _owner_name()),
+            named("alias", aliases, "name"),
+            named("store", Store.objects.added(), "name"),
         )
-        found: dict[str, set[str]] = {"tag": set(), "owner": set(), "alias": set()}
+        found: dict[str, set[str]] = {"tag": set(), "owner": set(), "alias": set(), "store": set()}
         for kind, text in rows:
             found[kind].update(tags_of.unframed(text) if kind == "tag" else [text] if text else [])
         return {kind: sorted(values) for kind, values in found.items()}
@@ -420,6 +431,14 @@ class RegisteredModel(models.Model):
         related_name="+",
         help_text="Who answers for it; none: who made it.",
     )
+    store = models.ForeignKey(
+        Store,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Where its versions go, for good; none: the store of the settings.",
+    )
     tag_lines = models.TextField(
         blank=True, default="", db_default="", help_text="Its tags, as tags.py frames them."
     )
@@ -481,6 +500,14 @@ class RegisteredModel(models.Model):
         if state is None or state == Version.State.READY:
             return None
         return Badge(state, str(Version.State(state).label), spinning=state in Version.UNDER_WAY)
+
+    @property
+    def placed_in(self) -> Store:
+        """The store where its versions go; of the default one what the settings say, and no more.
+
+        By a query where it is another one and was not loaded.
+        """
+        return self.store or Store(name=DEFAULT_STORE).as_set()
 
     @property
     def aliases_said(self) -> str:
@@ -1200,6 +1227,14 @@ class Upload(Leased):
     offset = models.PositiveBigIntegerField(default=0, help_text="Bytes that have arrived.")
     bucket = models.CharField(max_length=63)
 
+    store = models.ForeignKey(
+        Store,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Of the model; none: the store of the settings.",
+    )
     name = models.CharField(max_length=NAME_LENGTH, help_text="Of the model.")
     new = models.BooleanField(
         null=True, blank=True, help_text="Whether the user means a new model."

@@ -19,7 +19,7 @@ from core import backoff, clock, errors
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
-from models_catalog import packing, reasons, s3, temporary, validation
+from models_catalog import packing, reasons, s3, stores, temporary, validation
 from models_catalog.models import LabelFile, Version, VersionQuerySet
 
 log = logging.getLogger(__name__)
@@ -399,7 +399,10 @@ def clear_staging() -> None:
     The first were left by workers that were killed after they wrote the outcome. The second were
     left by uploads that were cut off: the row is written after the object.
     """
-    bucket = settings.MODEL_BUCKET
+    stores.each_bucket(_clear_staging)
+
+
+def _clear_staging(bucket: str) -> None:
     staged = list(s3.listing(bucket=bucket, prefix=f"{settings.STAGING_PREFIX}/"))
     versions = Version.objects.filter(bucket=bucket, staging_key__in=[item.key for item in staged])
     settled = {version.staging_key: version.settled for version in versions.defer("report")}

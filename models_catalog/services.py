@@ -26,12 +26,13 @@ from core.errors import AwsError, Denied, StorageFull, Throttled
 from core.jobs import enqueue_on_commit
 from core.lease import LeaseLost
 from models_catalog import metadata as metadata_of
-from models_catalog import s3, storage
+from models_catalog import s3, storage, stores
 from models_catalog.archives import most_bytes, too_large, valid_file_name
 from models_catalog.metadata import Metadata
 from models_catalog.models import (
     NAME_LENGTH,
     RegisteredModel,
+    Store,
     Version,
     name_taken,
     valid_name,
@@ -43,17 +44,27 @@ log = logging.getLogger(__name__)
 _KEYS_PASSED_OVER = 20
 
 
-def register_model(*, name: str, description: str, actor: User | None) -> RegisteredModel:
-    """Register a model; raises ValidationError where the name is taken or malformed."""
+def register_model(
+    *, name: str, description: str, store: Store | None = None, actor: User | None
+) -> RegisteredModel:
+    """Register a model; raises ValidationError where the name is taken or malformed.
+
+    ``store``: where its versions will go, for good; None: the default one. It is a field of the
+    ValidationError where it is retired.
+    """
     model = RegisteredModel(name=name, description=description, created_by=actor)
     model.full_clean(validate_unique=False)
+    if store is not None:
+        model.store = stores.row_of(store)
     try:
         with transaction.atomic():
+            stores.hold(model.placed_in)
             model.save()
+            told = {"store": model.store.name} if model.store else {}
             record(
-                action="model.registered",
+                action="model.registered_in" if told else "model.registered",
                 subject=model,
-                parameters={"name": name},
+                parameters={"name": name, **told},
                 actor=actor,
                 level=Event.Level.SUCCESS,
             )
@@ -94,12 +105,24 @@ class Planned:
         return asdict(self)
 
 
-def planned(*, names: Sequence[str]) -> list[Planned]:
-    """What uploads under these names would become, one after the other: a name may come twice."""
+def planned(*, names: Sequence[str], store: str = "") -> list[Planned]:
+    """What uploads under these names would become, one after the other: a name may come twice.
+
+    ``store``: that of new models; empty: the default one. Raises ValidationError where there is
+    none.
+    """
     wanted = {name for name in names if "\0" not in name}
     rows = RegisteredModel.objects.filter(name__in=wanted).annotate(last=Max("versions__number"))
-    last = dict(rows.values_list("name", "last"))
-    prefix, used = settings.MODEL_PREFIX, _used_keys(Counter(names), last)
+    found_rows = rows.values_list("name", "last", "store__bucket", "store__prefix")
+    last = {name: number for name, number, _bucket, _prefix in found_rows}
+    new, usual = stores.chosen(store), (settings.MODEL_BUCKET, settings.MODEL_PREFIX)
+    places = {
+        name: usual if bucket is None else (bucket, prefix)
+        for name, _number, bucket, prefix in found_rows
+    }
+    for name in wanted - set(places):
+        places[name] = (new.bucket, new.prefix)
+    used = _used_keys(Counter(names), last, places)
     given: dict[str, int] = {}
     found = []
     for name in names:
@@ -110,7 +133,8 @@ def planned(*, names: Sequence[str]) -> list[Planned]:
                 found.append(Planned(name, problem=" ".join(error.messages)))
                 continue
         number = given.get(name, last.get(name) or 0) + 1
-        while usual_key(name, number, prefix) in used:
+        bucket, prefix = places[name]
+        while (bucket, usual_key(name, number, prefix)) in used:
             number += 1
         taken = name_taken(name) if name in last else ""
         free = free_name(name) if taken or name in given else ""
@@ -119,16 +143,22 @@ def planned(*, names: Sequence[str]) -> list[Planned]:
     return found
 
 
-def _used_keys(names: Counter[str], last: dict[str, int | None]) -> set[str]:
-    """Of the keys that the next versions would have, those that a copy has (next_version)."""
+def _used_keys(
+    names: Counter[str], last: dict[str, int | None], places: dict[str, tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Of the keys that the next versions would have, those that a copy has (next_version).
+
+    Each with its bucket; ``places``: bucket and prefix by name.
+    """
     wanted = [
-        usual_key(name, (last.get(name) or 0) + number, settings.MODEL_PREFIX)
+        usual_key(name, (last.get(name) or 0) + number, places[name][1])
         for name, times in names.items()
         for number in range(1, times + _KEYS_PASSED_OVER)
         if "\0" not in name
     ]
-    rows = Version.objects.filter(bucket=settings.MODEL_BUCKET, key__in=wanted)
-    return set(rows.values_list("key", flat=True))
+    buckets = {bucket for bucket, _prefix in places.values()}
+    rows = Version.objects.filter(bucket__in=buckets, key__in=wanted)
+    return set(rows.values_list("bucket", "key"))
 
 
 def upload_version(
@@ -143,6 +173,7 @@ def upload_version(
     packing_choice: str = "",
     digests: Collection[tuple[str, bytes]] = (),
     metadata: Metadata | None = None,
+    store: str = "",
     size: int | None = None,
     beat: Callable[[], None] | None = None,
     made: Callable[[Version], None] = lambda version: None,
@@ -154,6 +185,8 @@ def upload_version(
     way. ``packing_choice`` is
     one of packing.CHOICES; without it the setting PACKING decides. ``digests``: what the bytes must
     have, each with hashlib's name of the algorithm; DigestMismatch where they have another.
+    ``store``: where a new model goes; empty: the default one. ValidationError of that field where
+    there is none, or the model is in another one.
     ``size``: the bytes of the file, which the quotas must have room for; None: they were asked
     before, when an upload began, or are not asked.
     ``beat`` is called every second while the bytes are staged. ``made`` is called with the version
@@ -167,7 +200,8 @@ def upload_version(
     if size is not None:
         with _as_not_stored():
             storage.check(size, user=actor)
-    bucket = settings.MODEL_BUCKET
+    place = stores.for_upload(model=name, store=store)
+    bucket = place.bucket
     staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}.tar.gz"
     hashed = _Hashed(file, {algorithm for algorithm, _digest in digests})
     try:
@@ -178,12 +212,14 @@ def upload_version(
         hashed.check(digests)
         room = nullcontext() if size is None else storage.room_for(hashed.size, user=actor)
         with _as_not_stored(), transaction.atomic(), room:
-            model = _model_for_upload(name=name, description=description, new=new, actor=actor)
+            model = _model_for_upload(
+                name=name, description=description, new=new, store=place, actor=actor
+            )
             version = next_version(model)
             version.note = note
             version.metadata = metadata or None
             version.created_by = actor
-            version.bucket, version.staging_key = bucket, staging_key
+            version.staging_key = staging_key
             version.file_name = file_name[:255]
             version.size, version.sha256 = hashed.size, hashed.hexdigest()
             version.packing_choice = packing_choice or settings.PACKING
@@ -261,6 +297,7 @@ def push_version(
     digests: Collection[tuple[str, bytes]],
     actor: User | None,
     meta: Collection[str] = (),
+    store: str = "",
 ) -> Version:
     """Take an archive that comes as bytes alone: the next version of ``name``, or a new model.
 
@@ -279,6 +316,7 @@ def push_version(
         packing_choice=packing_choice,
         digests=digests,
         metadata=given,
+        store=store,
         size=size,
     )
 
@@ -354,9 +392,13 @@ def delete_model(
 
 
 def _model_for_upload(
-    *, name: str, description: str, new: bool | None, actor: User | None
+    *, name: str, description: str, new: bool | None, store: Store, actor: User | None
 ) -> RegisteredModel:
-    """The model that an upload is for; locked, so that its next number is given once."""
+    """The model that an upload is for; locked, so that its next number is given once.
+
+    ``store`` is where its archive was staged: ValidationError where the model, which somebody made
+    meanwhile, is in another one.
+    """
     locked = RegisteredModel.objects.select_for_update().filter(name=name)
     model = locked.first()
     if model is None and new is False:
@@ -366,26 +408,28 @@ def _model_for_upload(
         )
     if model is None:
         try:
-            return register_model(name=name, description=description, actor=actor)
+            return register_model(name=name, description=description, store=store, actor=actor)
         except ValidationError:
             model = locked.first()  # another upload may have registered it meanwhile
             if model is None:
                 raise
     if new:
         raise ValidationError({"name": name_taken(name)}, code="unique")
+    stores.check_same(model, store.name)
+    stores.hold(model.placed_in)
     return model
 
 
 def next_version(model: RegisteredModel) -> Version:
-    """The row of a model's next version, with its number and key; not saved."""
+    """The row of a model's next version, with its number, bucket and key; not saved."""
     number = (model.versions.aggregate(last=Max("number"))["last"] or 0) + 1
-    prefix = settings.MODEL_PREFIX
-    rows = Version.objects.filter(bucket=settings.MODEL_BUCKET)
+    bucket, prefix = model.placed_in.bucket, model.placed_in.prefix
+    rows = Version.objects.filter(bucket=bucket)
     # A copy may have a key that looks like this one.
     while rows.filter(key=usual_key(model.name, number, prefix)).exists():
         number += 1
     key = usual_key(model.name, number, prefix)
-    return Version(model=model, number=number, prefix=prefix, key=key)
+    return Version(model=model, number=number, bucket=bucket, prefix=prefix, key=key)
 
 
 def usual_key(name: str, number: int, prefix: str) -> str:

@@ -4,11 +4,12 @@ The sweeps delete it (publication.clear_staging, uploads.clear); where they cann
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from django.conf import settings
 
-from models_catalog import s3
+from models_catalog import s3, stores
 from models_catalog.models import Upload, Version
 from models_catalog.s3 import StoredObject
 
@@ -21,28 +22,51 @@ def prefix() -> str:
 
 
 def unowned(*, before: datetime) -> Iterator[StoredObject]:
-    """Objects that nobody's row names, and that were written before then. Raises an AwsError."""
-    found = list(s3.listing(bucket=settings.MODEL_BUCKET, prefix=prefix()))
-    owned = _owned([one.key for one in found])
-    return (one for one in found if one.modified < before and one.key not in owned)
+    """Objects that nobody's row names, and that were written before then. Raises an AwsError.
+
+    The ``key`` of each is its name for `find` and `delete`: one of another bucket than that of the
+    settings has its whole address.
+    """
+    for bucket in stores.buckets():
+        found = list(s3.listing(bucket=bucket, prefix=prefix()))
+        owned = _owned(bucket, [one.key for one in found])
+        for one in found:
+            if one.modified < before and one.key not in owned:
+                yield replace(one, key=_named(bucket, one.key))
 
 
-def find(key: str) -> StoredObject | None:
+def find(name: str) -> StoredObject | None:
     """One of them; None where it is gone, or a row names it by now. Raises an AwsError."""
-    if not key.startswith(prefix()) or _owned([key]):
+    bucket, key = _place(name)
+    if not key.startswith(prefix()) or _owned(bucket, [key]):
         return None
-    return s3.find(bucket=settings.MODEL_BUCKET, key=key)
+    found = s3.find(bucket=bucket, key=key)
+    return None if found is None else replace(found, key=name)
 
 
-def delete(key: str) -> None:
+def delete(name: str) -> None:
     """Delete an object in staging, and no other; again, it does nothing. Raises an AwsError."""
+    bucket, key = _place(name)
     if key.startswith(prefix()):
-        s3.delete(bucket=settings.MODEL_BUCKET, key=key)
+        s3.delete(bucket=bucket, key=key)
 
 
-def _owned(keys: list[str]) -> set[str]:
+def _named(bucket: str, key: str) -> str:
+    """What an object is called: its key, and in another bucket than the settings' its address."""
+    return key if bucket == settings.MODEL_BUCKET else f"s3://{bucket}/{key}"
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Bucket and key of a name; no key where it is in no bucket of a store."""
+    if not name.startswith("s3://"):
+        return settings.MODEL_BUCKET, name
+    bucket, _slash, key = name.removeprefix("s3://").partition("/")
+    return (bucket, key) if bucket in stores.buckets() else (bucket, "")
+
+
+def _owned(bucket: str, keys: list[str]) -> set[str]:
     """Those that a version, or an upload that still takes bytes, has."""
-    rows = Version.objects.filter(bucket=settings.MODEL_BUCKET, staging_key__in=keys)
+    rows = Version.objects.filter(bucket=bucket, staging_key__in=keys)
     owned = set(rows.values_list("staging_key", flat=True))
     begin = prefix() + _UPLOADS
     uids = {key: key.removeprefix(begin).partition("/")[0] for key in keys if key.startswith(begin)}

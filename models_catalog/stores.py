@@ -5,6 +5,7 @@ has a row only once something of it is kept. Where a store is never changes, as 
 keep their keys; and no store lies within another, so that each version is in one.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -18,11 +19,13 @@ from django.utils.translation import gettext_noop
 from activity.models import Event
 from activity.services import record
 from core import clock
-from core.errors import CONFLICT
+from core.errors import CONFLICT, AwsError
 from models_catalog import store_rights
-from models_catalog.models import DEFAULT_STORE, Store, Version
+from models_catalog.models import DEFAULT_STORE, RegisteredModel, Store, Upload, Version
 from models_catalog.refusals import CatalogRefused
 from models_catalog.store_rights import RightFound
+
+log = logging.getLogger(__name__)
 
 MAY_LOOK, LOOKING = "models_catalog.view_model", gettext_noop("look at the catalog")
 MAY_MANAGE, MANAGING = "models_catalog.manage_stores", gettext_noop("manage stores")
@@ -78,6 +81,91 @@ def get(name: str) -> Store:
         said = _("There is no store %(name)s.") % {"name": name}
         raise CatalogRefused(said, "not-found")
     return found
+
+
+def offered() -> list[Store]:
+    """Those that models and endpoints can be made in: all that are not retired. One query."""
+    return [one for one in listed() if one.retired_at is None]
+
+
+def chosen(name: str) -> Store:
+    """The store for what is made now; empty: the default one.
+
+    Raises ValidationError of the field ``store`` where there is none, or it is retired.
+    """
+    if name in ("", DEFAULT_STORE):
+        return Store(name=DEFAULT_STORE).as_set()
+    try:
+        found = get(name)
+    except CatalogRefused as refused:
+        raise ValidationError({"store": [str(refused)]}) from None
+    _check_open(found)
+    return found
+
+
+def for_upload(*, model: str, store: str) -> Store:
+    """Where an upload for ``model`` goes: where the model is, or for a new one where it is asked.
+
+    Raises ValidationError of the field ``store`` for a store that there is not, that is retired, or
+    that is another than the model's.
+    """
+    found = RegisteredModel.objects.select_related("store").filter(name=model).first()
+    if found is None:
+        return chosen(store)
+    check_same(found, store)
+    _check_open(found.placed_in)
+    return found.placed_in
+
+
+def check_same(model: RegisteredModel, store: str) -> None:
+    """Raise ValidationError where another store is asked for than the model's; empty: none is."""
+    if store and store != model.placed_in.name:
+        said = _(
+            "The model %(model)s is in the store %(store)s, and a model cannot be moved. Leave the "
+            "store out, or give the new model another name."
+        )
+        told = said % {"model": model.name, "store": model.placed_in}
+        raise ValidationError({"store": ValidationError(told, code=CONFLICT)})
+
+
+def hold(store: Store) -> None:
+    """Keep a store from being retired until the transaction ends, as something is put there.
+
+    Raises ValidationError of the field ``store`` where it is retired.
+    """
+    if not store.is_default:
+        _check_open(Store.objects.select_for_update().get(pk=store.pk))
+
+
+def _check_open(store: Store) -> None:
+    if store.retired_at is not None:
+        said = _("The store %(store)s is retired, and takes nothing new. An admin can restore it.")
+        told = ValidationError(said % {"store": store}, code=CONFLICT)
+        raise ValidationError({"store": told})
+
+
+def row_of(store: Store) -> Store | None:
+    """What a foreign key takes for a store: nothing for the default one."""
+    return None if store.is_default else store
+
+
+def buckets() -> list[str]:
+    """Every bucket that a store is in: that of the settings, then the others. One query."""
+    others = Store.objects.added().order_by("bucket").values_list("bucket", flat=True).distinct()
+    return list(dict.fromkeys([settings.MODEL_BUCKET, *others]))
+
+
+def each_bucket(work: Callable[[str], None]) -> None:
+    """Do ``work`` in every bucket, also where it fails in one; then raise the first AwsError."""
+    failed: AwsError | None = None
+    for bucket in buckets():
+        try:
+            work(bucket)
+        except AwsError as problem:
+            log.warning("The bucket %s could not be worked on: %s", bucket, problem)
+            failed = failed or problem
+    if failed is not None:
+        raise failed
 
 
 def add(
@@ -202,6 +290,11 @@ def uses(store: Store) -> Iterator[str]:
     if versions:
         said = _("Versions in it that are not deleted: %(count)s.")
         yield said % {"count": versions}
+    row = row_of(store)
+    uploads = Upload.objects.unfinished().filter(store=row, expires_at__gt=clock.now()).count()
+    if uploads:
+        said = _("Uploads on their way to it: %(count)s.")
+        yield said % {"count": uploads}
     for found in _uses:
         yield from found(store)
 

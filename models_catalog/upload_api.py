@@ -82,7 +82,8 @@ _METADATA = _in_header(
     "Upload-Metadata",
     "`KEY BASE64` each, with commas between: `model` (required), `filename`, `note`, "
     "`description`, `packing`, `meta` (lines of `accuracy=0.93`), `sha256` (of "
-    "the whole, which is compared), `new` (`true`: it is refused where the model exists).",
+    "the whole, which is compared), `new` (`true`: it is refused where the model exists), `store` "
+    "(where a new model goes).",
 )
 # untranslated: likewise
 _OFFSET = _in_header("Upload-Offset", "Where the body begins: what HEAD said.")
@@ -136,6 +137,7 @@ def create(request: HttpRequest) -> Any:
             packing_choice=_packing(told.get("packing", "")),
             meta=told.get("meta", "").splitlines(),
             sha256=_sha256(told.get("sha256", "")),
+            store=told.get("store", ""),
         )
     except services.NotStored as error:
         raise _refusal(error.code, str(error)) from None

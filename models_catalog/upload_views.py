@@ -36,7 +36,11 @@ may_upload = require_permission("models_catalog.add_version", "upload models")
 def plan(request: HttpRequest) -> JsonResponse:
     """Say of each ``name`` what an upload would become, before a byte travels."""
     names = request.POST.getlist("name")[: uploads.MOST_UNFINISHED]
-    return JsonResponse({"plans": [one.document for one in services.planned(names=names)]})
+    try:
+        found = services.planned(names=names, store=request.POST.get("store", ""))
+    except ValidationError as error:
+        return JsonResponse({"errors": error.message_dict}, status=422)
+    return JsonResponse({"plans": [one.document for one in found]})
 
 
 @require_POST
@@ -136,11 +140,14 @@ def _upload(request: HttpRequest, model: RegisteredModel | None) -> HttpResponse
                 file_name=data["archive"].name,
                 new=model is None,
                 packing_choice=data["packing"],
+                store=data.get("store", ""),
                 size=data["archive"].size,
                 actor=actor(request),
             )
         except ValidationError as error:
-            form.add_error("name" if "name" in form.fields else None, error.messages)
+            told = getattr(error, "error_dict", {})
+            field = next((one for one in ("store", "name") if one in form.fields), None)
+            form.add_error("name" if field and "store" not in told else field, error.messages)
         except services.NotStored as error:
             status, problem = CODES[error.code].status, str(error)
         else:

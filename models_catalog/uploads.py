@@ -25,8 +25,15 @@ from core.errors import CONFLICT, AwsError
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
-from models_catalog import s3, services, storage
-from models_catalog.models import RegisteredModel, Stretch, Upload, UploadQuerySet, name_taken
+from models_catalog import s3, services, storage, stores
+from models_catalog.models import (
+    DEFAULT_STORE,
+    RegisteredModel,
+    Stretch,
+    Upload,
+    UploadQuerySet,
+    name_taken,
+)
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +87,13 @@ def create(
     packing_choice: str,
     meta: Collection[str],
     sha256: str = "",
+    store: str = "",
     uid: str = "",
 ) -> Upload:
     """Begin an upload of ``length`` bytes; all that can be refused is refused now.
 
-    ``sha256``: what the whole must have, else no version is made of it. ``uid``: its id, which who
+    ``sha256``: what the whole must have, else no version is made of it. ``store``: where a new
+    model goes; empty: the default one. ``uid``: its id, which who
     asks made up at random: another try, whose answer was lost, gets the same upload.
 
     Raises ValidationError by field, and services.NotStored where it is too large, or a
@@ -100,6 +109,7 @@ def create(
     if new is False and not exists:
         said = gettext("There is no model %(name)s.")
         raise ValidationError({"name": said % {"name": name}})
+    place = stores.for_upload(model=name, store=store)
     now = clock.now()
     if owner.uploads.unfinished().filter(expires_at__gt=now).count() >= MOST_UNFINISHED:
         said = gettext("You have %(count)s unfinished uploads. Finish or cancel some of them.")
@@ -111,7 +121,8 @@ def create(
         length=length,
         created_at=now,
         expires_at=now + KEPT,
-        bucket=settings.MODEL_BUCKET,
+        bucket=place.bucket,
+        store=stores.row_of(place),
         name=name,
         new=new,
         file_name=file_name,
@@ -126,6 +137,7 @@ def create(
     upload.full_clean(validate_unique=False)
     try:
         with transaction.atomic(), storage.room_for(length, user=owner):
+            stores.hold(place)
             upload.save()
     except storage.OverQuota as over:
         raise services.NotStored(str(over), code=storage.OVER) from None
@@ -342,6 +354,7 @@ def finish(*, upload_pk: int) -> None:
             actor=row.owner,
             packing_choice=row.packing_choice,
             metadata=row.metadata,
+            store=DEFAULT_STORE if row.store is None else row.store.name,
             digests=[("sha256", bytes.fromhex(row.sha256))] if row.sha256 else [],
             beat=lease.keep,
             made=lambda version: lease.release(version=version),
@@ -430,7 +443,11 @@ def clear() -> None:
     """Delete uploads that have expired, and staged objects of no upload that still takes bytes."""
     now = clock.now()
     Upload.objects.filter(expires_at__lte=now).delete()
-    bucket, prefix = settings.MODEL_BUCKET, f"{settings.STAGING_PREFIX}/uploads/"
+    stores.each_bucket(_clear_bucket)
+
+
+def _clear_bucket(bucket: str) -> None:
+    prefix = f"{settings.STAGING_PREFIX}/uploads/"
     for found in list(s3.listing(bucket=bucket, prefix=prefix)):
         uid = found.key.removeprefix(prefix).partition("/")[0]
         if not Upload.objects.unfinished().filter(uid=uid).exists():

@@ -35,6 +35,7 @@ from models_catalog import (
 )
 from models_catalog.forms import DeleteVersionForm
 from models_catalog.models import (
+    DEFAULT_STORE,
     IN_PROGRESS,
     NO_VERSION,
     RegisteredModel,
@@ -81,6 +82,13 @@ def model_list(request: HttpRequest) -> HttpResponse:
     best = [Column("best", shown, sort="best_value", numeric=True)] if shown else []
     # Who sorts upwards looks for the smallest: of each model its smallest counts, then.
     least = request.GET.get("sort") == "best"
+    in_store = Choice(
+        "store",
+        _("Any store"),
+        [(name, name) for name in (DEFAULT_STORE, *offered["store"])],
+        narrow=lambda models, name: models.in_store(name),
+        more=True,
+    )
     table = Table(
         request,
         RegisteredModel.objects.listed(),
@@ -137,6 +145,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
                 narrow=lambda models, name: models.owned_by(name),
                 more=True,
             ),
+            *([in_store] if offered["store"] else []),
             Choice(
                 "meta",
                 _("Any metadata"),
@@ -482,7 +491,7 @@ def restore(request: HttpRequest, name: str, number: int) -> HttpResponse:
 
 def _model(name: str) -> RegisteredModel:
     versions = Prefetch("versions", Version.objects.for_lists())
-    rows = RegisteredModel.objects.select_related("owner", "created_by")
+    rows = RegisteredModel.objects.select_related("owner", "created_by", "store")
     return get_object_or_404(rows.prefetch_related(versions), name=name)
 
 

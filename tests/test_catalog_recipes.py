@@ -155,4 +155,5 @@ def test_the_recipes_run_as_they_stand(
     assert "squeezenet_v1.0_10:1" in said["Copy a version"]
     assert "zoo:2  ready" in said["Import what lies in the store"]
     assert "digits:1  deleted" in said["Retire and delete"]
+    assert "digits-of-a:1  ready" in said["Stores"]
     assert '"name":"team-b"' in said["Stores"].replace(" ", "")

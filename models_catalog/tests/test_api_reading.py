@@ -81,6 +81,7 @@ def test_a_model_is_described_by_its_versions(viewer: Client, user_in: Any) -> N
         "aliases": [],
         "last_call_at": None,
         "best": None,
+        "store": "default",
         "deletable": False,
     }
     assert got(viewer, "/models")["items"][0]["name"] == "digits"

@@ -275,8 +275,8 @@ def test_who_is_a_moment_late_is_told(
     put("b.tar.gz")
     found = importing.found
 
-    def late() -> Any:
-        there = found()
+    def late(store: str) -> Any:
+        there = found(store)
         RegisteredModel.objects.create(name="b")
         return there
 

@@ -457,6 +457,7 @@ async function plan() {
   const asked = lines.filter((one) => TO_COME.includes(one.state) && !(one.upload && !one.file) && one.name);
   if (!asked.length) return;
   const body = new URLSearchParams(asked.map((one) => ["name", one.name]));
+  body.append("store", form.elements.store?.value ?? "");
   let plans = [];
   try {
     ({ plans } = await (await session.ask("POST", form.dataset.plan, { body })).json());
@@ -576,6 +577,8 @@ async function isSame(line, file) {
   }
 }
 
+form.elements.store?.addEventListener("change", planSoon);
+
 input.addEventListener("change", () => {
   const files = [...input.files];
   input.value = ""; // the same one can be chosen again
@@ -613,6 +616,7 @@ form.addEventListener("submit", async (event) => {
   const fields = Object.fromEntries(new FormData(form));
   const common = {
     description: fields.description ?? "", note: fields.note, meta: fields.meta, packing_choice: fields.packing,
+    store: fields.store ?? "",
   };
   for (const line of fresh) line.said = ""; // what was entered may be right now
   const wrong = fresh.filter((one) => one.problems.length || !one.name);

@@ -72,6 +72,7 @@ class Endpoints(Noun):
         preset: str = "",
         image: str = "",
         options: Mapping[str, Any] | None = None,
+        store: str = "",
         owner: str = "",
         reason: str = "",
     ) -> Endpoint:
@@ -84,7 +85,8 @@ class Endpoints(Noun):
         ``idle_hours``: it ends after so many hours without a call; 0: never, None: what the portal
         presets. ``warm_aliases``: once it serves, and after each change, the models that aliases
         point at are loaded. ``preset``: ``try`` or ``production`` fills what is left out.
-        ``options``: what else to set, by the names of ``Options``.
+        ``options``: what else to set, by the names of ``Options``. ``store``: which it serves;
+        empty: the default one.
         """
         given = _given(
             instance_type=instance_type,
@@ -96,6 +98,7 @@ class Endpoints(Noun):
             preset=preset,
             image=image,
             options=dict(options or {}),
+            store=store,
             owner=owner,
             reason=reason,
         )
@@ -117,6 +120,7 @@ class Endpoints(Noun):
         preset: str = "",
         image: str = "",
         options: Mapping[str, Any] | None = None,
+        store: str = "",
         owner: str = "",
     ) -> EndpointPlan:
         """What ``create`` would call in AWS, and what it would cost; makes nothing.
@@ -136,6 +140,7 @@ class Endpoints(Noun):
             preset=preset,
             image=image,
             options=dict(options or {}),
+            store=store,
             owner=owner,
         )
         document = {"name": name, **given, **({"expires_at": None} if never_ends else {})}

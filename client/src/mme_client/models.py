@@ -43,6 +43,7 @@ class Models(Noun):
         alias: str = "",
         tags: Sequence[str] = (),
         owner: str = "",
+        store: str = "",
         called_in_days: int | None = None,
         never_called: bool = False,
         sort: str = "",
@@ -62,6 +63,7 @@ class Models(Noun):
             "alias": alias,
             "tag": list(tags),
             "owner": owner,
+            "store": store,
             "called_in_days": called_in_days,
             "never_called": never_called or None,
             "sort": sort,
@@ -73,9 +75,14 @@ class Models(Noun):
         answer = self._transport.call("GET", f"/models/{part(name)}")
         return Model.of(answer.document(), self._portal)
 
-    def create(self, name: str, *, description: str = "") -> Model:
-        """Register a model; ``push`` does it by itself where it is missing."""
+    def create(self, name: str, *, description: str = "", store: str = "") -> Model:
+        """Register a model; ``push`` does it by itself where it is missing.
+
+        ``store``: where its versions go, for good; empty: the default one.
+        """
         document = {"name": name, "description": description}
+        if store:
+            document["store"] = store
         answer = self._transport.call("POST", "/models", document=document)
         return Model.of(answer.document(), self._portal)
 
@@ -124,6 +131,7 @@ class Models(Noun):
         packing: str = "",
         description: str = "",
         metadata: Mapping[str, object] | None = None,
+        store: str = "",
         file_name: str = "",
         progress: Callable[[int, int], None] | None = None,
         kept: str | os.PathLike[str] | None = None,
@@ -135,8 +143,9 @@ class Models(Noun):
         also where this program was killed, for a day.
 
         ``model``: by default the file's name, without ``_v2.tar.gz``. ``progress(sent, of)`` is
-        called with bytes. ``metadata``: what is known of it, ``{"accuracy": 0.93}``. ``.wait()`` of
-        what this gives waits for the validation. Raises RefusedArchive where the portal does not
+        called with bytes. ``metadata``: what is known of it, ``{"accuracy": 0.93}``. ``store``:
+        where a new model goes, for good; empty: the default one. ``.wait()`` of what this gives
+        waits for the validation. Raises RefusedArchive where the portal does not
         take the bytes.
 
         >>> version = portal.models.push("digits_v2.tar.gz", note="more data")
@@ -151,6 +160,8 @@ class Models(Noun):
         body = ArchiveBody.of(path, progress)
         query: dict[str, object] = {"file_name": file_name, "note": note, "packing": packing}
         query["description"] = description
+        if store:
+            query["store"] = store
         query["meta"] = [f"{key}={value}" for key, value in (metadata or {}).items()]
         if body.size > PLAIN_BYTES:
             told = {
@@ -161,6 +172,7 @@ class Models(Noun):
                 "packing": packing,
                 "meta": "\n".join(query["meta"]),  # type: ignore[arg-type]
                 "sha256": body.sha256,
+                "store": store,
             }
             addresses = resuming.Kept(Path(kept)) if kept else None
             try:
@@ -308,17 +320,24 @@ class Models(Noun):
         """The copies of a version."""
         return self._portal.pages(Version, f"{_path(name)}/copies", {})
 
-    def found(self) -> tuple[FoundObject, ...]:
-        """What lies in the store and is not registered: what ``import_found`` would import."""
-        answer = self._transport.call("POST", "/imports/preview")
+    def found(self, *, store: str = "") -> tuple[FoundObject, ...]:
+        """What lies in a store and is not registered: what ``import_found`` would import.
+
+        ``store``: its name; empty: the default one.
+        """
+        query = {"store": store} if store else None
+        answer = self._transport.call("POST", "/imports/preview", query=query)
         return tuple(FoundObject.of(one, self._portal) for one in answer.document()["items"])
 
-    def import_found(self, keys: Sequence[str] = ()) -> tuple[Version, ...]:
-        """Have the portal validate and register what lies in the store; without keys, all of it.
+    def import_found(self, keys: Sequence[str] = (), *, store: str = "") -> tuple[Version, ...]:
+        """Have the portal validate and register what lies in a store; without keys, all of it.
 
         ``.wait()`` of each waits for its validation.
         """
-        answer = self._transport.call("POST", "/imports", document={"keys": list(keys)})
+        document: dict[str, object] = {"keys": list(keys)}
+        if store:
+            document["store"] = store
+        answer = self._transport.call("POST", "/imports", document=document)
         return tuple(Version.of(one, self._portal) for one in answer.document()["items"])
 
     def imported(self) -> Iterator[Version]:

@@ -315,6 +315,7 @@ class Model(Record):
     aliases: list[NamedVersion]
     last_call_at: datetime | None
     best: Best | None
+    store: str
     deletable: bool
 
 

@@ -236,6 +236,17 @@ def status(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) ->
     account.status(json=json, quiet=quiet, timeout=timeout)
 
 
+NewStore = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        metavar="STORE",
+        help=_("Where a new model goes, for good; by default the store of the portal's settings."),
+        show_default=False,
+    ),
+]
+
+
 @_command(
     app, "push", _("Upload an archive as the next version of a model, which is made if need be."),
     "mme push digits_v3.tar.gz --note 'more data' --meta accuracy=0.93 --wait",
@@ -277,6 +288,7 @@ def push(
             show_default=False,
         ),
     ] = None,
+    store: NewStore = "",
     again: Annotated[
         bool, typer.Option("--again", help=_("Also where the portal has these bytes already."))
     ] = False,
@@ -290,8 +302,8 @@ def push(
     from mme_client.cli import archives
 
     archives.push(
-        archive, model=model, note=note, description=description, meta=meta or [], again=again,
-        wait=wait, json=json, quiet=quiet, timeout=timeout,
+        archive, model=model, note=note, description=description, meta=meta or [], store=store,
+        again=again, wait=wait, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 
@@ -377,6 +389,12 @@ def search(
             "--owner", metavar="USER", help=_("Only those of this owner."), show_default=False
         ),
     ] = "",
+    store: Annotated[
+        str,
+        typer.Option(
+            "--store", metavar="STORE", help=_("Only those in this store."), show_default=False
+        ),
+    ] = "",
     called_in: Annotated[
         int | None,
         typer.Option(
@@ -419,9 +437,9 @@ def search(
     from mme_client.cli import archives
 
     archives.models(
-        text, state=state or "", alias=alias, tags=tags or [], owner=owner, called_in=called_in,
-        never_called=never_called, sort=sort or "", best=best, least=least, json=json, quiet=quiet,
-        timeout=timeout,
+        text, state=state or "", alias=alias, tags=tags or [], owner=owner, store=store,
+        called_in=called_in, never_called=never_called, sort=sort or "", best=best, least=least,
+        json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 
@@ -729,6 +747,15 @@ def import_(
             show_default=False,
         ),
     ] = None,
+    store: Annotated[
+        str,
+        typer.Option(
+            "--store",
+            metavar="STORE",
+            help=_("Where they lie; by default the store of the portal's settings."),
+            show_default=False,
+        ),
+    ] = "",
     preview: Annotated[
         bool,
         typer.Option(
@@ -744,8 +771,9 @@ def import_(
     from mme_client.cli import importing
 
     importing.import_(
-        keys or [], preview=preview, wait=wait, json=json, quiet=quiet, timeout=timeout
-    )
+        keys or [], store=store, preview=preview, wait=wait, json=json, quiet=quiet,
+        timeout=timeout,
+    )  # fmt: skip
 
 
 @_command(
@@ -993,6 +1021,15 @@ def deploy(
     security_group: SecurityGroup = None,
     kms_key: KmsKey = None,
     tag: Tag = None,
+    store: Annotated[
+        str,
+        typer.Option(
+            "--store",
+            metavar="STORE",
+            help=_("Which it serves; by default the store of the portal's settings."),
+            show_default=False,
+        ),
+    ] = "",
     owner: Owner = "",
     reason: Reason = "",
     plan: Plan = False,
@@ -1010,8 +1047,8 @@ def deploy(
     serving.deploy(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],
         expires=expires, idle=idle, warm_aliases=warm_aliases,
-        preset=preset.value if preset else "", image=image, options=options, owner=owner,
-        reason=reason, plan=plan, wait=wait, json=json, quiet=quiet,
+        preset=preset.value if preset else "", image=image, options=options, store=store,
+        owner=owner, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet,
         timeout=timeout,
     )  # fmt: skip
 

@@ -34,6 +34,7 @@ def push(
     note: str,
     description: str,
     meta: list[str],
+    store: str,
     again: bool,
     wait: bool,
     json: bool,
@@ -53,7 +54,7 @@ def push(
                 terminal.note(_("These bytes are there already: {name}").format(name=version.name))
             else:
                 version = _pushed(
-                    portal, terminal, path, model, note, description, metadata, file_name
+                    portal, terminal, path, model, note, description, metadata, store, file_name
                 )
             if wait:
                 version = _validated(terminal, version)
@@ -93,6 +94,7 @@ def _pushed(
     note: str,
     description: str,
     metadata: dict[str, str],
+    store: str,
     file_name: str,
 ) -> Version:
     cut = _(
@@ -102,8 +104,8 @@ def _pushed(
     name = file_name or f"{model}.tar.gz"
     with terminal.goes_on(cut), terminal.progress(name) as progress:
         version = portal.models.push(
-            path, model, note=note, description=description, metadata=metadata, file_name=name,
-            progress=progress, kept=uploads_file(),
+            path, model, note=note, description=description, metadata=metadata, store=store,
+            file_name=name, progress=progress, kept=uploads_file(),
         )  # fmt: skip
     terminal.note(
         _("Uploaded as {name} ({size}).").format(name=version.name, size=size(version.size))
@@ -149,6 +151,7 @@ def models(
     alias: str = "",
     tags: Sequence[str] = (),
     owner: str = "",
+    store: str = "",
     called_in: int | None = None,
     never_called: bool = False,
     sort: str = "",
@@ -173,6 +176,7 @@ def models(
                 alias=alias,
                 tags=tags,
                 owner=owner,
+                store=store,
                 called_in_days=called_in,
                 never_called=never_called,
                 sort=sort,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def import_(
     keys: list[str],
     *,
+    store: str,
     preview: bool,
     wait: bool,
     json: bool,
@@ -27,9 +28,9 @@ def import_(
     """Show what could be imported, or have it validated and registered."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if preview:
-            _preview(portal, terminal)
+            _preview(portal, terminal, store)
             return
-        made = portal.models.import_found(keys)
+        made = portal.models.import_found(keys, store=store)
         if not made:
             terminal.note(_("There is nothing to import."))
         tell(terminal, made, wait=wait)
@@ -53,8 +54,8 @@ def repack(name: str, *, wait: bool, json: bool, quiet: bool, timeout: float | N
             terminal.line(f"{version.name}  {state(version)}")
 
 
-def _preview(portal: Portal, terminal: Terminal) -> None:
-    found = portal.models.found()
+def _preview(portal: Portal, terminal: Terminal, store: str) -> None:
+    found = portal.models.found(store=store)
     if terminal.json:
         for one in found:
             terminal.document_line(one.document)

@@ -1287,6 +1287,16 @@ MESSAGES: dict[str, str] = {
     "Offer a retired store again; for admins.": (
         "사용 중지한 저장소를 다시 사용합니다. 관리자용입니다."
     ),
+    "Only those in this store.": "이 저장소에 있는 것만.",
+    "Where they lie; by default the store of the portal's settings.": (
+        "아카이브가 있는 저장소입니다. 기본값은 포털 설정의 저장소입니다."
+    ),
+    "Which it serves; by default the store of the portal's settings.": (
+        "서빙할 저장소입니다. 기본값은 포털 설정의 저장소입니다."
+    ),
+    "Where a new model goes, for good; by default the store of the portal's settings.": (
+        "새 모델이 들어갈 저장소이며 나중에 바꿀 수 없습니다. 기본값은 포털 설정의 저장소입니다."
+    ),
     "encryption": "암호화",
     "as the bucket says": "버킷 설정대로",
     "not tested": "테스트하지 않음",

@@ -35,6 +35,7 @@ def deploy(
     preset: str,
     image: str,
     options: dict[str, Any],
+    store: str,
     owner: str,
     reason: str,
     plan: bool,
@@ -62,6 +63,7 @@ def deploy(
                 preset=preset,
                 image=image,
                 options=options,
+                store=store,
                 owner=owner,
             )
             planning.show(terminal, planned, is_new=True)
@@ -78,6 +80,7 @@ def deploy(
             preset=preset,
             image=image,
             options=options,
+            store=store,
             owner=owner,
             reason=reason,
         )
