@@ -34,6 +34,7 @@ from endpoints.models import (
     MonthSoFar,
     Orphan,
     OrphanLook,
+    PriceLook,
     Resource,
     Revision,
 )
@@ -640,6 +641,16 @@ def _endpoints(count: int, owner: User) -> Endpoint:
             for _n in range(count)
         ],
     }
+    PriceLook.objects.bulk_create(
+        PriceLook(
+            region=f"region-{n}",
+            currency="USD",
+            per_hour={"ml.m5.large": "0.115"},
+            read_at=clock.now(),
+            tried_at=clock.now(),
+        )
+        for n in range(count)
+    )
     MonthSoFar.objects.bulk_create(
         MonthSoFar(until=clock.now() + timedelta(days=1), figures=figures) for _n in range(count)
     )
@@ -693,8 +704,9 @@ def _alarms(count: int, endpoint: Endpoint) -> EndpointAlarm:
 def _orphans(count: int) -> None:
     """``count`` endpoints that nobody owns, of which somebody was told, and so many looks."""
     now, later = timezone.now(), timezone.now() + timedelta(days=1)
+    # Of the future: of some minutes ago a page asks for another one, and some tests take longer.
     OrphanLook.objects.bulk_create(
-        OrphanLook(check_after=later, looked_at=now) for _n in range(count)
+        OrphanLook(check_after=later, looked_at=later) for _n in range(count)
     )
     Orphan.objects.bulk_create(
         Orphan(
