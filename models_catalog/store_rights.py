@@ -187,7 +187,8 @@ class _Trial:
         }
         below, found = f"{self._prefixes[place]}/", None
         try:
-            with aws.translated(phrase("testing %(uri)s", uri=f"s3://{self._bucket}/{below}")):
+            uri = f"s3://{self._bucket}/{below}"
+            with aws.translated(phrase("testing %(uri)s", uri=uri), self._no_bucket):
                 found = ways[right](below)
         except errors.Throttled as problem:
             if (
@@ -199,6 +200,19 @@ class _Trial:
             return RightFound(place, right, RightOutcome.REFUSED, problem.sentence)
         outcome = RightOutcome.UNKNOWN if found else RightOutcome.ALLOWED
         return RightFound(place, right, outcome, found)
+
+    def _no_bucket(self, error: aws.ServiceError) -> errors.AwsError | None:
+        """Where there is no bucket each other call would say the same."""
+        if error.code != "NoSuchBucket":
+            return None
+        self._unreachable = phrase("It was not tried, as there is no such bucket.")
+        return errors.NotFound(
+            phrase(
+                "There is no bucket %(bucket)s, or it is in another partition. Create it, or name "
+                "another one.",
+                bucket=self._bucket,
+            )
+        )
 
     # Each does one thing, and returns why nothing is known of it although nothing was refused.
 

@@ -116,7 +116,11 @@ def test_a_bucket_that_is_not_there_is_refused_and_one_that_does_not_answer_is_u
 ) -> None:
     with pytest.raises(stores.StoreRefused) as refused:
         _add(admin, "no-such-bucket-of-anybody")
-    assert refused.value.found[0].outcome == RightOutcome.REFUSED
+    found = refused.value.found
+    assert found[0].outcome == RightOutcome.REFUSED
+    assert {one.outcome for one in found[1:]} == {RightOutcome.UNKNOWN}
+    (said,) = refused.value.errors  # once, and nothing of the setting for the default store
+    assert said.startswith("Store, List: There is no bucket no-such-bucket-of-anybody, ")
 
     def slow(**_given: Any) -> Any:
         raise ClientError({"Error": {"Code": "SlowDown", "Message": "later"}}, "ListObjectsV2")
@@ -229,7 +233,7 @@ def test_the_pages_add_test_and_retire(client_of: Callable[[str], Client], other
     assert b"STAGING_PREFIX" in refused.content
     refused = client.post(f"{PAGES}new/", {**given, "bucket": "no-such-bucket-of-anybody"})
     assert refused.status_code == 422
-    assert b"There is no such bucket" in refused.content
+    assert b"There is no bucket no-such-bucket-of-anybody" in refused.content
     made = client.post(f"{PAGES}new/", given)
     assert made.url == f"{PAGES}team-a/"
     assert client.post(f"{PAGES}team-a/test/").url == f"{PAGES}team-a/"
