@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
@@ -26,10 +27,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from activity.models import Event
 from core import clock
 from core.errors import CONFLICT
 from endpoints import (
     adopting,
+    alarms,
+    budgets,
+    cloudwatch,
     drift,
     expiry,
     idling,
@@ -42,8 +47,19 @@ from endpoints import (
     services,
     tasks,
 )
+from endpoints.alarm_presets import PRESETS, AlarmKind
 from endpoints.limits import Limits
-from endpoints.models import Endpoint, Orphan, OrphanLook, Resource, Revision
+from endpoints.models import (
+    AlarmWatch,
+    Budget,
+    Endpoint,
+    EndpointAlarm,
+    Orphan,
+    OrphanLook,
+    Resource,
+    Revision,
+    alarm_prefix,
+)
 from endpoints.policies import DeploymentPolicy, PolicyKind
 from endpoints.reconciler import writing
 from endpoints.reconciler.run import LEASE
@@ -112,6 +128,7 @@ _change = st.one_of(
     ),
 )
 _faults = st.lists(st.sampled_from(FAULTS), min_size=2, max_size=8)
+_alarm = st.sampled_from((AlarmKind.ERRORS, AlarmKind.LATENCY))
 _limits = st.builds(Limits, st.integers(1, 2), st.integers(2, 3), st.just(50))
 WISHES: st.SearchStrategy[Wish] = st.one_of(
     st.tuples(st.just("change"), _change),
@@ -131,8 +148,15 @@ WISHES: st.SearchStrategy[Wish] = st.one_of(
     st.tuples(st.just("tear_down_and_keep"), st.integers(0, 3)),
     st.tuples(st.just("undo"), st.booleans()),
     st.tuples(st.just("idle"), st.booleans()),
+    st.tuples(st.just("alarm"), st.tuples(_alarm, st.integers(1, 2))),
+    st.tuples(st.just("alarm"), st.tuples(_alarm, st.integers(1, 2))),
+    st.tuples(st.just("alarm_removed"), _alarm),
+    st.tuples(st.just("budget"), st.none() | st.sampled_from(("0.50", "5", "30"))),
     st.tuples(st.just("check"), st.none()),
 )
+
+
+_record = budgets.record
 
 
 class Machine(RuleBasedStateMachine):
@@ -159,6 +183,11 @@ class Machine(RuleBasedStateMachine):
         self.lost = False
         self.told: dict[int, datetime] = {}  # since when an end is told of, by endpoint
         self.called = False  # by others, as the metrics say
+        self.budget = 0  # how often one was set
+        self.told_of: dict[tuple[int, str], int] = {}  # percent, by budget and month
+        self.events_seen = 0
+        self.killed_telling = False
+        self.patch.setattr(budgets, "record", self._killed_record())
         measured: Any = lambda *_: self.now if self.called else None  # noqa: E731
         self.patch.setattr(last_calls, "measured_since", measured)
         self.patch.setattr(clock, "now", self._tick)
@@ -189,6 +218,15 @@ class Machine(RuleBasedStateMachine):
 
         write.real = real  # type: ignore[attr-defined]
         return write
+
+    def _killed_record(self) -> Callable[..., Any]:
+        def record_and_die(**facts: Any) -> Any:
+            made = _record(**facts)
+            if self.killed_telling:
+                raise Crash("telling of a budget")
+            return made
+
+        return record_and_die
 
     def _living(self, name: str) -> Endpoint | None:
         return Endpoint.objects.filter(name=name, gone_at=None).first()
@@ -263,6 +301,8 @@ class Machine(RuleBasedStateMachine):
             if row.gone_at is not None or (row.settled and not row.failure):
                 break
             self._advance(row.pk, StepPlan())
+            if row.tearing_down:
+                self._watch_alarms(StepPlan())
             self.now += timedelta(seconds=5)
             row = Endpoint.objects.get(pk=row.pk)
         return row
@@ -371,6 +411,29 @@ class Machine(RuleBasedStateMachine):
             idling.set_idle_hours(endpoint=row, idle_hours=None, actor=None)
         return not value
 
+    def _wish_alarm(self, row: Endpoint, value: tuple[str, int]) -> None:
+        """Make one, or have it go off at another number."""
+        kind, threshold = value
+        variant = row.requested.parts[0].name
+        alarms.set_alarm(
+            endpoint=row, kind=kind, variant=variant, threshold=threshold, minutes=5, actor=None
+        )
+
+    def _wish_alarm_removed(self, row: Endpoint, value: str) -> bool:
+        found = EndpointAlarm.objects.filter(endpoint=row, kind=value).first()
+        if found is not None:
+            alarms.remove(alarm=found, actor=None)
+        return found is not None
+
+    def _wish_budget(self, row: Endpoint, value: str | None) -> bool:
+        """Of all endpoints; another amount is told of anew, and so is one that was removed."""
+        before = Budget.objects.first()
+        if value is None:
+            return budgets.remove_budget(actor=None)
+        made = budgets.set_budget(amount=Decimal(value), actor=None)
+        self.budget += before is None or before.amount != made.amount
+        return True
+
     def _wish_check(self, row: Endpoint, value: None) -> None:
         services.check_now(endpoint=row)
         services.look_if_old(endpoint=row)
@@ -463,6 +526,63 @@ class Machine(RuleBasedStateMachine):
             self._sweeps()
             self.now += timedelta(hours=1)
         self._sweeps()
+
+    @rule(killed=st.booleans(), often=st.integers(1, 2))
+    def budgets_are_added_up(self, killed: bool, often: int) -> None:
+        """What is used is told of once, however often this runs and whenever it is killed."""
+        if not Budget.objects.exists():
+            return
+        self.killed_telling = killed
+        with contextlib.suppress(Crash):
+            budgets.sweep()
+        self.killed_telling = False
+        for _ in range(often):
+            budgets.sweep()
+        told = Event.objects.filter(action="budget.reached", pk__gt=self.events_seen)
+        for one in told.order_by("pk"):
+            self.events_seen = one.pk
+            key = self.budget, str(one.parameters["month"])
+            percent = int(one.parameters["percent"])
+            level = max(each for each in budgets.TOLD_AT if each <= percent)
+            assert level > self.told_of.get(key, 0), "told twice of the same part of a budget"
+            self.told_of[key] = level
+            self.taken["told of a budget"] += 1
+        row = Budget.objects.get()
+        key = self.budget, row.told_month
+        assert self.told_of.get(key, 0) == row.told_percent, "noted as told, and not told"
+
+    @rule(
+        fault=st.sampled_from(FAULTS),
+        at=st.integers(1, 4),
+        name=_name,
+        wish=st.none() | WISHES,
+        rounds=st.integers(1, 2),
+    )
+    def alarms_are_watched(
+        self, fault: str, at: int, name: str, wish: Wish | None, rounds: int
+    ) -> None:
+        """The job of alarms looks, and is killed or refused; somebody wishes for more meanwhile."""
+
+        def act(changing: bool) -> None:
+            row = self._living(name)
+            if wish is not None and row is not None:
+                self._fulfil(row, wish)
+
+        # Who works on endpoints has another lease, and may change them meanwhile.
+        self._watch_alarms(StepPlan(fault, at, act, late=True))
+        for _ in range(rounds - 1):
+            self._watch_alarms(StepPlan())
+
+    def _watch_alarms(self, plan: StepPlan) -> None:
+        """One look at the alarms, where there are any, due or not."""
+        if not EndpointAlarm.objects.exists():
+            return
+        alarms.the_watch()
+        AlarmWatch.objects.update(check_after=self.now, leased_until=None)
+        with self.account.step(plan), contextlib.suppress(Crash):
+            alarms.watch()
+        connection.run_on_commit.clear()
+        self.taken["looks at alarms"] += 1
 
     @staticmethod
     def _wanted_pks() -> Sequence[int]:
@@ -589,7 +709,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         name=_name,
-        what=st.sampled_from(("config", "named config", "deleted", "scaled", "deregistered")),
+        what=st.sampled_from(
+            ("config", "named config", "deleted", "scaled", "deregistered", "alarm deleted")
+        ),
         count=st.integers(1, 3),
         decided=st.none() | st.booleans(),
         chance=st.integers(0, 1),
@@ -602,7 +724,10 @@ class Machine(RuleBasedStateMachine):
         if what == "deregistered":
             self.account.targets.pop(name, None)
             self.account.policies.pop(name, None)
-        if not self.account.quiet(name) or what == "deregistered":
+        if what == "alarm deleted":
+            for alarm in [one for one in self.account.alarms if one.startswith(alarm_prefix(name))]:
+                del self.account.alarms[alarm]
+        if not self.account.quiet(name) or what in ("deregistered", "alarm deleted"):
             return
         if what == "deleted":
             del self.account.endpoints[name]
@@ -643,6 +768,15 @@ class Machine(RuleBasedStateMachine):
                 assert config.model_name in self.account.models, f"{name} lost its model"
 
     @invariant()
+    def no_alarm_is_left_behind(self) -> None:
+        if not self.account.alarms or self.lost:
+            return
+        living = Endpoint.objects.filter(gone_at=None).values_list("name", flat=True)
+        prefixes = tuple(alarm_prefix(name) for name in living)
+        left = [name for name in self.account.alarms if not name.startswith(prefixes)]
+        assert not left, f"alarms of what is gone: {left}"
+
+    @invariant()
     def rows_agree(self) -> None:
         self.taken["rules"] += 1
         names = list(Endpoint.objects.filter(gone_at=None).values_list("name", flat=True))
@@ -679,6 +813,8 @@ class Machine(RuleBasedStateMachine):
         for _ in range(120):
             self.now += timedelta(seconds=5)
             self._advance(row.pk, StepPlan())
+            if row.tearing_down:
+                self._watch_alarms(StepPlan())
             row = Endpoint.objects.get(pk=row.pk)
             absent = row.wanted == Endpoint.Wanted.ABSENT
             if row.gone_at is not None or (row.settled and not absent and not row.failure):
@@ -759,12 +895,30 @@ class Machine(RuleBasedStateMachine):
             arn = self.account.endpoints[row.name].arn
             tags = {key: one for key, one in self.account.tags[arn].items() if ":" not in key}
             assert tags == dict(row.chosen.tags)
+        self._has_its_alarms(row)
         assert not row.revisions.filter(state=Revision.State.WANTED).exists()
         if not self._others_had_a_hand():
             begin = f"{row.name}-r"
             configs = {name for name in self.account.configs if name.startswith(begin)}
             models = {name for name in self.account.models if name.startswith(begin)}
             assert (configs, models) == ({config.name}, {config.model_name}), "left behind"
+
+    def _has_its_alarms(self, row: Endpoint) -> None:
+        for _ in range(2):  # the first forgets what AWS had refused
+            self._watch_alarms(StepPlan())
+        wanted = {
+            one.name: cloudwatch.alarm_arguments(
+                PRESETS[one.kind], endpoint=row.name, variant=one.variant,
+                threshold=one.threshold, minutes=one.minutes,
+            )
+            for one in alarms.of_endpoint(row)
+        }  # fmt: skip
+        own = alarm_prefix(row.name)
+        there = {
+            name: one.does for name, one in self.account.alarms.items() if name.startswith(own)
+        }
+        # Those that the database lost go when the endpoint does.
+        assert there == wanted or (self.lost and there.items() >= wanted.items())
 
     def _others_had_a_hand(self) -> bool:
         """Whether something may be left that the portal says it left."""

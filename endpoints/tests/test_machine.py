@@ -25,7 +25,8 @@ DONE = (
     *("created", "change", "roll_back", "scale", "pause", "resume", "hours", "end", "postpone"),
     *("tear_down", "tear down many", "accepted", "put back", "expired", "maintained", "lost"),
     *("adopted", "orphans' steps", "meanwhile", "longer"),
-    *("tear_down_and_keep", "undo", "idle"),
+    *("tear_down_and_keep", "undo", "idle", "alarm", "alarm_removed", "budget"),
+    *("looks at alarms", "told of a budget"),
 )
 
 
