@@ -819,7 +819,7 @@ def test_a_large_upload_is_kept_by_copies_of_its_parts(
 
 @pytest.mark.parametrize("size", [1 << 10, 12 << 20], ids=["at once", "in parts"])
 def test_the_write_itself_is_conditional(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+    db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """Not all servers look at the condition; that it is sent is what S3's own refusal needs."""
     monkeypatch.setattr(s3, "_PART_BYTES", 5 << 20)
