@@ -32,7 +32,7 @@ def demanding(
 
 @pytest.fixture
 def bucket(
-    demanding: tuple[str, str], monkeypatch: pytest.MonkeyPatch, settings: Any
+    db: None, demanding: tuple[str, str], monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> Iterator[str]:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", demanding[1])
     aws.s3.cache_clear()
