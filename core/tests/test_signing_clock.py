@@ -71,7 +71,7 @@ def test_all_requests_that_were_refused_at_the_same_time_are_sent_again() -> Non
 @pytest.mark.usefixtures("_s3")
 @pytest.mark.parametrize("minutes", [3, -3])
 def test_downloads_addresses_begin_by_the_stores_clock(
-    minutes: int, monkeypatch: pytest.MonkeyPatch
+    db: None, minutes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They hold for a minute, so S3 would take one for over that it would not refuse otherwise."""
     monkeypatch.setattr(_Handler, "ahead", timedelta(minutes=minutes))

@@ -295,7 +295,7 @@ def test_it_says_that_objects_which_came_by_other_ways_were_not_validated(
     ("most", "count", "valid"), [(10, 10, True), (10, 11, False), (3, 4, False)]
 )
 def test_the_form_itself_refuses_more_instances_than_the_settings_allow(
-    settings, most, count, valid
+    db, settings, most, count, valid
 ):
     settings.MAX_INSTANCES = most
     form = NewEndpointForm(
