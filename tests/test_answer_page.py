@@ -12,6 +12,7 @@ from django.test import Client
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from core import worker_watch
 from endpoints.models import Endpoint
 from invocations import offered
 from invocations.models import Invocation, LabelledPicture, Picture
@@ -149,7 +150,11 @@ def test_a_flag_is_undone_where_it_was_made(
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_shared_answer_comes_before_the_form(page: Page, call: Invocation, width: int) -> None:
+def test_a_shared_answer_comes_before_the_form(
+    page: Page, call: Invocation, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also below the sentence that no worker is there, which a process of a minute shows."""
+    monkeypatch.setattr(worker_watch.WATCH, "_well_at", float("-inf"))
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(call.get_absolute_url())
     answer, form = (
