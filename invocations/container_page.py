@@ -172,7 +172,7 @@ _SHARED: Shared[int, ContainerFigures] = Shared(keep_s=settings.METRICS_KEEP_S)
 
 
 def figures(endpoint: Endpoint) -> ContainerFigures | None:
-    """What its containers tell now; for all who look within METRICS_KEEP_S, they are asked once.
+    """What its containers tell now; one look serves all who ask within METRICS_KEEP_S.
 
     None of an endpoint that is gone. Takes some seconds at most, and raises nothing of AWS's.
     """

@@ -1,12 +1,14 @@
 """Fixtures of the tests of calls."""
 
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
+from endpoints.models import Endpoint
 from endpoints.tests.conftest import account, advance, endpoint, make_version, serving, settle
 from invocations import pictures_kept, services
+from models_catalog.models import RegisteredModel, Version
 
 __all__ = ["account", "advance", "endpoint", "make_version", "serving", "settle"]
 
@@ -41,3 +43,32 @@ def objects(monkeypatch: pytest.MonkeyPatch) -> Objects:
     fake = Objects()
     monkeypatch.setattr(pictures_kept, "s3", fake)
     return fake
+
+
+@pytest.fixture
+def versions(db: None, settings: Any) -> list[Version]:
+    """Three versions of a model ``digits`` that are ready."""
+    model = RegisteredModel.objects.create(name="digits")
+    return [
+        Version.objects.create(
+            model=model,
+            number=number,
+            key=f"{settings.MODEL_PREFIX}/digits_v{number}.tar.gz",
+            bucket=settings.MODEL_BUCKET,
+            prefix=settings.MODEL_PREFIX,
+            size=1,
+            state=Version.State.READY,
+        )
+        for number in (1, 2, 3)
+    ]
+
+
+@pytest.fixture
+def demo(db: None, settings: Any) -> Endpoint:
+    """An endpoint that is in service, and serves the portal's store."""
+    return Endpoint.objects.create(
+        name="demo",
+        bucket=settings.MODEL_BUCKET,
+        prefix=settings.MODEL_PREFIX,
+        state=Endpoint.State.IN_SERVICE,
+    )

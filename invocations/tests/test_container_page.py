@@ -18,37 +18,10 @@ from endpoints.models import Endpoint
 from invocations import container_page
 from invocations.models import Invocation, VersionHalfDay
 from invocations.tests.container_pages import page
-from models_catalog.models import RegisteredModel, Version
+from models_catalog.models import Version
 
 ClientOf = Callable[[str], Client]
 STARTED = datetime.fromtimestamp(1.768e9, UTC)
-
-
-@pytest.fixture
-def versions(db: None, settings: Any) -> list[Version]:
-    model = RegisteredModel.objects.create(name="digits")
-    return [
-        Version.objects.create(
-            model=model,
-            number=number,
-            key=f"{settings.MODEL_PREFIX}/digits_v{number}.tar.gz",
-            bucket=settings.MODEL_BUCKET,
-            prefix=settings.MODEL_PREFIX,
-            size=1,
-            state=Version.State.READY,
-        )
-        for number in (1, 2, 3)
-    ]
-
-
-@pytest.fixture
-def demo(db: None, settings: Any) -> Endpoint:
-    return Endpoint.objects.create(
-        name="demo",
-        bucket=settings.MODEL_BUCKET,
-        prefix=settings.MODEL_PREFIX,
-        state=Endpoint.State.IN_SERVICE,
-    )
 
 
 @pytest.fixture

@@ -19,36 +19,9 @@ from invocations.cloudwatch import Measured
 from invocations.metrics import metrics_of
 from invocations.models import Invocation
 from invocations.windows import Range, Window
-from models_catalog.models import RegisteredModel, Version
+from models_catalog.models import Version
 
 ClientOf = Callable[[str], Client]
-
-
-@pytest.fixture
-def versions(db: None, settings: Any) -> list[Version]:
-    model = RegisteredModel.objects.create(name="digits")
-    return [
-        Version.objects.create(
-            model=model,
-            number=number,
-            key=f"{settings.MODEL_PREFIX}/digits_v{number}.tar.gz",
-            bucket=settings.MODEL_BUCKET,
-            prefix=settings.MODEL_PREFIX,
-            size=1,
-            state=Version.State.READY,
-        )
-        for number in (1, 2, 3)
-    ]
-
-
-@pytest.fixture
-def demo(db: None, settings: Any) -> Endpoint:
-    return Endpoint.objects.create(
-        name="demo",
-        bucket=settings.MODEL_BUCKET,
-        prefix=settings.MODEL_PREFIX,
-        state=Endpoint.State.IN_SERVICE,
-    )
 
 
 @pytest.fixture
