@@ -194,7 +194,7 @@ def list_prices(request: HttpRequest) -> Any:
         "collected": found.collected,
         "source": found.source,
         "problem": str(found.problem) or None,
-        "items": [{"instance_type": kind, "per_hour": price} for kind, price in found.sorted],
+        "items": [{"instance_type": kind, "per_hour": price} for kind, price in found.by_type],
     }
 
 

@@ -28,6 +28,7 @@ from endpoints.policies import LONGEST_WAIT_S, SHARES, USUAL_SHARE, DeploymentPo
 from endpoints.scaling import HIGHEST_TARGET, LONGEST_COOLDOWN_S
 from endpoints.variants import ALONE, HIGHEST_WEIGHT, ProductionVariant, Variants, is_plain
 from models_catalog import stores
+from models_catalog.forms import offer_stores
 
 
 def _end_date() -> forms.DateTimeField:
@@ -412,12 +413,8 @@ class NewEndpointForm(_WithVariants, OptionsForm):
     def __init__(self, *args: object, may_change_image: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **{"chosen": DeploymentOptions(), **kwargs})
         self.fields["image"].disabled = not may_change_image
-        offered = [one for one in stores.offered() if one.region == settings.AWS_REGION]
-        self.fields["store"].choices = [  # type: ignore[attr-defined]
-            (one.name, f"{one.name} – {one.url}") for one in offered
-        ]
-        if len(offered) < 2:  # there is nothing to choose
-            del self.fields["store"]
+        here = [one for one in stores.offered() if one.region == settings.AWS_REGION]
+        offer_stores(self, here)
         choice = self.fields["instance_type"]
         assert isinstance(choice, forms.ChoiceField)
         choice.choices = [(kind, _priced(kind)) for kind in settings.INSTANCE_TYPES]

@@ -99,7 +99,7 @@ class PriceList:
         return Total(self.sum_of(costs), counted=len(costs), unknown=len(paid) - len(costs))
 
     @property
-    def sorted(self) -> list[tuple[str, str]]:
+    def by_type(self) -> list[tuple[str, str]]:
         """Instance types by name, and their prices without zeros at the end."""
         return [(kind, f"{price.normalize():f}") for kind, price in sorted(self.per_hour.items())]
 

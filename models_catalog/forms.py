@@ -206,6 +206,16 @@ class StoreForm(forms.Form):
     )
 
 
+def offer_stores(form: forms.Form, offered: list[Store]) -> None:
+    """Let a form's field ``store`` choose one of these; where there is no choice, it goes."""
+    if len(offered) < 2:
+        del form.fields["store"]
+        return
+    choice = form.fields["store"]
+    assert isinstance(choice, forms.ChoiceField)
+    choice.choices = [(one.name, f"{one.name} – {one.url}") for one in offered]
+
+
 class UploadForm(forms.Form):
     """An archive with a note; for a new model also its name and description."""
 
@@ -254,12 +264,7 @@ class UploadForm(forms.Form):
         self.model = model
         #: What is in the field `meta`, once the form is valid.
         self.fields["packing"].initial = settings.PACKING
-        offered = [] if model is not None else stores.offered()
-        self.fields["store"].choices = [  # type: ignore[attr-defined]
-            (one.name, f"{one.name} – {one.url}") for one in offered
-        ]
-        if len(offered) < 2:  # there is nothing to choose
-            del self.fields["store"]
+        offer_stores(self, [] if model is not None else stores.offered())
         if model is not None:
             del self.fields["name"]
             del self.fields["description"]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from client.tests.conftest import CLIENT, Ran
-from client.tests.fake_portal import FakePortal, Says, fake_portal, problem
+from client.tests.fake_portal import EXAMPLES, FakePortal, Says, fake_portal, problem
 from mme_client import Portal, RefusedArchive, Rejected
 
 Mme = Callable[..., Ran]
@@ -88,6 +88,19 @@ def test_bytes_that_are_there_are_named_and_not_sent(
     assert mme("push", str(archive), "--quiet").out == "digits:3\n", "a refused one does not count"
     fake.answers = [UPLOADED]
     assert mme("push", str(archive), "--again", "--quiet").out == "digits:3\n"
+
+
+def test_bytes_in_another_store_are_sent_to_the_one_that_is_asked_for(
+    mme: Mme, fake: FakePortal, archive: Path
+) -> None:
+    there = listed(version(model="cat", number=1, state="ready"))
+    cat = EXAMPLES["models_get"]["200"] | {"name": "cat", "store": "default"}
+    fake.answers = [there, Says(document=cat), UPLOADED]
+    ran = mme("push", str(archive), "--store", "team-a", "-q", url=fake.url, token="mme_x")
+    assert (ran.code, ran.out) == (0, "digits:3\n"), ran.err
+    assert "store=team-a" in fake.requests[2].target
+    fake.answers = [there, Says(document=cat | {"store": "team-a"})]
+    assert mme("push", str(archive), "--store", "team-a", "-q").out == "cat:1\n"
 
 
 def test_wait_shows_the_steps_and_ends_with_the_version(

@@ -314,7 +314,6 @@ PAGES_ALONE: dict[str, str] = {
 
 #: Commands of ``mme`` that no operation is named after, and why.
 COMMANDS_ALONE: dict[str, str] = {
-    "alarms of": "the alarms, in the form of before: mme alarms demo --set p99",
     "models": "it is `mme search` without filters",
     "login": "it keeps a token on this machine, and asks me_get whose it is",
 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mme_client.cli.running import WrongUse, running
+from mme_client.cli.running import running
 from mme_client.cli.terminal import Terminal, at, say
 from mme_client.cli.words import _
 
@@ -48,35 +48,6 @@ def send_test(endpoint: str, alarm: str, *, json: bool, quiet: bool, timeout: fl
     """Tell of an alarm as if it went off, and say that it is a test."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         _tell(terminal, portal.alarms.test(endpoint, alarm), _("a test is on its way"))
-
-
-def by_options(
-    endpoint: str,
-    *,
-    put: str,
-    remove: str,
-    test: str,
-    threshold: int | None,
-    minutes: int | None,
-    wait: bool,
-    json: bool,
-    quiet: bool,
-    timeout: float | None,
-) -> None:
-    """The same in the old form, by options in place of commands."""
-    if len([one for one in (put, remove, test) if one]) > 1:
-        raise WrongUse(_("Give one of --set, --test and --remove."))
-    if not put and (threshold is not None or minutes is not None):
-        raise WrongUse(_("--threshold and --minutes go with --set."))
-    how: dict[str, Any] = {"json": json, "quiet": quiet, "timeout": timeout}
-    if put:
-        create(endpoint, put, threshold=threshold, minutes=minutes, wait=wait, **how)
-    elif remove:
-        delete(endpoint, remove, wait=wait, **how)
-    elif test:
-        send_test(endpoint, test, **how)
-    else:
-        listing(endpoint, **how)
 
 
 def _asked(portal: Portal, terminal: Terminal, endpoint: str, asked: Alarm, *, wait: bool) -> None:

@@ -60,18 +60,6 @@ class Group(TyperGroup):
         return list(self.commands)
 
 
-class AlarmsGroup(Group):
-    """``mme alarms demo --set p99``, as it was written once, goes on besides its commands."""
-
-    OLD = "of"
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read what names no command as the name of an endpoint."""
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args = [self.OLD, *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
@@ -111,7 +99,7 @@ calls = typer.Typer(
     "  mme calls repeat 0123456789abcdef0123456789abcdef",
 )
 alarms = typer.Typer(
-    cls=AlarmsGroup,
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"max_content_width": 100},
@@ -1831,32 +1819,6 @@ def alarms_test(
     from mme_client.cli import alarming
 
     alarming.send_test(name, alarm, json=json, quiet=quiet, timeout=timeout)
-
-
-@alarms.command(
-    AlarmsGroup.OLD,
-    cls=Command,
-    hidden=True,
-    epilog=f"\b\n{_EXAMPLE}\n  mme alarms of demo --set p99",
-)
-def alarms_by_options(
-    name: EndpointName,
-    put: Annotated[str, typer.Option("--set")] = "",
-    threshold: Threshold = None,
-    minutes: Minutes = None,
-    test: Annotated[str, typer.Option("--test")] = "",
-    remove: Annotated[str, typer.Option("--remove")] = "",
-    wait: UntilSo = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    timeout: Timeout = None,
-) -> None:
-    from mme_client.cli import alarming
-
-    alarming.by_options(
-        name, put=put, remove=remove, test=test, threshold=threshold, minutes=minutes, wait=wait,
-        json=json, quiet=quiet, timeout=timeout,
-    )  # fmt: skip
 
 
 @_command(

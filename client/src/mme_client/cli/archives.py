@@ -49,7 +49,7 @@ def push(
         if not model:
             raise WrongUse(_("Say which model it is: --model NAME."))
         with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-            version = None if again else _known(portal, model, sha256_of(path))
+            version = None if again else _known(portal, model, sha256_of(path), store)
             if version is not None:
                 terminal.note(_("These bytes are there already: {name}").format(name=version.name))
             else:
@@ -79,9 +79,14 @@ def _file(archive: str) -> Iterator[Path]:
         yield path
 
 
-def _known(portal: Portal, model: str, sha256: str) -> Version | None:
-    """A version of these bytes that the portal has; one of this model before others."""
+def _known(portal: Portal, model: str, sha256: str, store: str) -> Version | None:
+    """A version of these bytes that the portal has; one of this model before others.
+
+    Where a store is asked for, one in another store does not count.
+    """
     found = [one for one in portal.models.find(sha256) if one.state in _THERE]
+    if store:
+        found = [one for one in found if portal.models.get(one.model).store == store]
     found.sort(key=lambda one: (one.model != model, -one.number))
     return found[0] if found else None
 

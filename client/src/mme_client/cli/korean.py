@@ -1094,8 +1094,6 @@ MESSAGES: dict[str, str] = {
     ),
     "The time it looks at.": "확인하는 시간(분).",
     "Send a test to who is told.": "알림을 받는 곳에 테스트를 보냅니다.",
-    "Give one of --set, --test and --remove.": "--set, --test, --remove 중 하나만 지정하세요.",
-    "--threshold and --minutes go with --set.": "--threshold와 --minutes는 --set과 함께 씁니다.",
     "a test is on its way": "테스트를 보냅니다",
     "The portal goes on with the alarm. See: mme alarms list {name}": (
         "포털이 경보를 계속 처리합니다. 참고: mme alarms list {name}"
