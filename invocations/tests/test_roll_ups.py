@@ -14,11 +14,8 @@ from core import clock, remembered
 from endpoints.models import Endpoint
 from invocations import narrowing, own_calls, roll_ups, tasks
 from invocations.models import EndpointHour, Invocation, VersionHalfDay
-from invocations.tests.test_metrics import demo, versions
 from invocations.windows import Range, Window
 from models_catalog.models import Version
-
-__all__ = ["demo", "versions"]
 
 
 def _calls(endpoint: Endpoint, versions: list[Version], *, count: int, seed: int = 5) -> None:
