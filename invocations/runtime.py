@@ -1,12 +1,17 @@
 """InvokeEndpoint, with errors of core.errors."""
 
+import logging
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from core import aws, errors
 from core.sentences import phrase
+
+logger = logging.getLogger(__name__)
 
 MAX_PAYLOAD_BYTES = 6_291_456
 """Largest body of an invocation (BC: sagemaker-runtime, BodyBlob)."""
@@ -56,8 +61,8 @@ def invoke(
         )
     known = partial(_known_error, endpoint_name=endpoint_name, target_model=target_model)
     doing = phrase("calling %(model)s on %(endpoint)s", model=target_model, endpoint=endpoint_name)
-    with aws.translated(doing, known):
-        return aws.invoke_endpoint(
+    with _logged(endpoint_name, target_model) as answered, aws.translated(doing, known):
+        answer = aws.invoke_endpoint(
             endpoint_name=endpoint_name,
             target_model=target_model,
             body=body,
@@ -65,6 +70,30 @@ def invoke(
             accept=accept,
             target_variant=variant,
             custom_attributes=custom_attributes,
+        )
+        answered.append(answer.request_id)
+        return answer
+
+
+@contextmanager
+def _logged(endpoint_name: str, target_model: str) -> Iterator[list[str]]:
+    """Log what comes of a request, by whomever it is made; takes AWS's id of what is answered.
+
+    The line has the id of the portal's request, job or experiment that it belongs to. What is
+    answered is logged for LOG_LEVEL=DEBUG alone: there may be hundreds of them a second.
+    """
+    began, answered = time.perf_counter(), list[str]()
+    outcome, level = "broken off", logging.INFO
+    try:
+        yield answered
+        outcome, level = f"answered, AWS's request id {answered[0]}", logging.DEBUG
+    except errors.AwsError as error:
+        outcome = f"{type(error).__name__}: {error.sentence.english()}"
+        raise
+    finally:
+        lasted_ms = (time.perf_counter() - began) * 1000
+        logger.log(
+            level, "Call of %s on %s, %.0f ms: %s", target_model, endpoint_name, lasted_ms, outcome
         )
 
 

@@ -10,15 +10,21 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Q
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponsePermanentRedirect,
+    QueryDict,
+)
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.body_limits import accepts_body
 from core.errors import AwsError
@@ -418,6 +424,24 @@ def beside_chosen(request: HttpRequest) -> HttpResponse:
         said = _("At most %(most)s calls are shown side by side; these are the first.")
         messages.info(request, said % {"most": beside.MOST})
     return redirect("invocations:side", "-".join(str(pk) for pk in pks[: beside.MOST]))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_invoke
+def moved(
+    request: HttpRequest, pk: int | None = None, calls: str = "", part: str = ""
+) -> HttpResponse:
+    """Lead from where calls were to where they are: /invoke/12/ to /calls/12/; forms too."""
+    texts = [str(pk)] if pk is not None else calls.split("-") if calls else []
+    named = [_number(one) or 0 for one in texts]
+    if named and not Invocation.objects.filter(pk__in=named[: beside.MOST]).exists():
+        raise Http404(_("There are no such calls."))
+    before = reverse("invocations:page")
+    rest = request.get_full_path().removeprefix(before).removeprefix("calls/")
+    now = reverse("invocations:calls") + rest
+    if part:
+        resolve(now.partition("?")[0])  # 404 where a call has no such page
+    return HttpResponsePermanentRedirect(now, preserve_request=True)
 
 
 @require_POST

@@ -26,7 +26,7 @@ urlpatterns = [
     path("models/", include("models_catalog.urls")),
     path("endpoints/", include("endpoints.urls")),
     path("endpoints/", include("invocations.capacity_urls")),
-    path("invoke/", include("invocations.urls")),
+    path("", include("invocations.urls")),
     path("status/", views.status, name="status"),
     path("glossary/", views.glossary_page, name="glossary"),
     path("first-steps/hide/", views.hide_first_steps, name="hide-first-steps"),

@@ -209,7 +209,7 @@ def call_side_by_side(page: Any) -> str:
     page.locator("details:has(#others) > summary").click()
     page.locator("#others").fill("digits:1, shapes:1")
     page.locator("main button:has(img)").nth(2).click()
-    link = page.locator("#answer a[href*='/invoke/side/']").first
+    link = page.locator("#answer a[href*='/calls/side/']").first
     link.wait_for()
     path = link.evaluate("(one) => one.pathname")
     page.goto(path)
@@ -242,7 +242,7 @@ def _wait_until_still(page: Any) -> None:
 def _answers(page: Any) -> list[str]:
     """Addresses of calls that a page links to."""
     links = page.eval_on_selector_all("a[href]", "all => all.map((one) => one.pathname)")
-    return [path for path in links if re.fullmatch(r"/invoke/\d+/", path)]
+    return [path for path in links if re.fullmatch(r"/calls/\d+/", path)]
 
 
 def sheet(shots: list[tuple[str, Image.Image]], width: int, to: Path) -> None:

@@ -28,7 +28,7 @@ def test_there_are_no_other_pictures_than_those() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/invoke/comparisons/0/csv/", "/invoke/experiments/0/json/", "/invoke/7/picture/"]
+    "path", ["/invoke/comparisons/0/csv/", "/invoke/experiments/0/json/", "/calls/7/picture/"]
 )
 def test_what_is_a_file_is_not_taken_for_a_page(path: str) -> None:
     assert LEFT_OUT.search(path)

@@ -204,7 +204,7 @@ def test_a_long_failure_leaves_room_for_all_columns_of_calls(
     context.set_extra_http_headers({"Accept-Language": language})
     page = context.new_page()
     page.set_viewport_size({"width": 1280, "height": 800})
-    for path in ("/", "/invoke/", "/invoke/calls/", endpoint.get_absolute_url()):
+    for path in ("/", "/invoke/", "/calls/", endpoint.get_absolute_url()):
         page.goto(path)
         first = page.locator("table.calls tbody tr").first
         expect(first, path).to_contain_text(said[:35])

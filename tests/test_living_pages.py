@@ -97,7 +97,7 @@ def _loading(text: str) -> None:
         ("/endpoints/{endpoint}/", "#live [data-copy=demo-r1]", _hint),
         ("/models/digits/v1/", "#version .crumbs a[href='/models/digits/']", _step),
         ("/models/digits/", "#versions td a", _note),
-        ("/invoke/{call}/", "#answer a >> nth=1", _loading),
+        ("/calls/{call}/", "#answer a >> nth=1", _loading),
     ],
 )
 def test_the_keyboard_stays_where_it_was(
@@ -125,7 +125,7 @@ def test_the_keyboard_stays_where_it_was(
 def test_what_is_new_is_announced_once_and_the_seconds_are_not(
     page: Page, call: Invocation
 ) -> None:
-    page.goto(f"/invoke/{call.pk}/")
+    page.goto(f"/calls/{call.pk}/")
     # Not the banner, which is there once Redis has been away for some seconds.
     status = page.locator("[role=status].visually-hidden")
     seconds = page.locator("#answer [data-since]")

@@ -186,7 +186,7 @@ def test_no_page_breaks_the_policy(
         *("/models/empty/", "/models/digits/v1/", "/models/digits/v2/", "/models/digits/v3/"),
         *("/endpoints/", "/endpoints/new/", f"/endpoints/{ids['demo']}/"),
         *(f"/endpoints/{ids['coming']}/", f"/endpoints/{ids['gone']}/"),
-        *(f"/endpoints/{ids['demo']}/teardown/", "/invoke/", f"/invoke/{filled.pk}/"),
+        *(f"/endpoints/{ids['demo']}/teardown/", "/invoke/", f"/calls/{filled.pk}/"),
         *("/activity/", "/password/", "/status/", "/nope/"),
     ]
     admins = [
@@ -269,7 +269,7 @@ def test_bars_are_as_long_as_what_they_show(
 
     with _opened(browser, live_server.url, viewer, java_script_enabled=scripts) as context:
         page = context.new_page()
-        page.goto(f"/invoke/{filled.pk}/")
+        page.goto(f"/calls/{filled.pk}/")
         # The first label is the headline, without a bar.
         assert shares(page, ".bars .bar > svg", ".bars .bar") == [0.2]
         assert shares(page, ".split > svg", ".split") == [0.5, 0.2, 0.2]

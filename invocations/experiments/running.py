@@ -367,6 +367,7 @@ class Callers:
                 return
             call = sending.send(
                 number,
+                named=f"{self._experiment.uid}.{number}",
                 endpoint_name=self._experiment.endpoint.name,
                 target_model=self._targets[target].target_model,
                 given=payloads[self._draw.pictures[number] % len(payloads)],

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from core import clock, errors
+from core import clock, errors, request_id
 from invocations import answers, labelled, payload, pictures_kept, runtime, samples, services
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.tally import MadeCall
@@ -182,6 +182,7 @@ def _not_taken(problem: errors.Throttled) -> bool:
 def send(
     number: int,
     *,
+    named: str,
     endpoint_name: str,
     target_model: str,
     given: Payload,
@@ -193,7 +194,8 @@ def send(
     """Make a call, and wait for its end; what goes wrong is an error of it.
 
     A call that SageMaker did not take, as the model is being loaded or as it throttles, is tried
-    again, as by the page (invocations/services.py). ``planned``: the moment of ``now()`` from which
+    again, as by the page (invocations/services.py). ``named``: its id in the log lines of the
+    portal and of the container. ``planned``: the moment of ``now()`` from which
     its latency counts; ``began``: that of the experiment. ``pause`` waits, and says whether to go
     on.
     """
@@ -204,12 +206,14 @@ def send(
     sent = now()
     while True:
         try:
-            answer = runtime.invoke(
-                endpoint_name=endpoint_name,
-                target_model=target_model,
-                body=given.data,
-                content_type=given.content_type,
-            )
+            with request_id.bound(named):
+                answer = runtime.invoke(
+                    endpoint_name=endpoint_name,
+                    target_model=target_model,
+                    body=given.data,
+                    content_type=given.content_type,
+                    custom_attributes=runtime.named(named),
+                )
             found = answers.predictions(answer.body)
             cold = True if waited else answers.timings(answer.custom_attributes)[0]
             if found:

@@ -69,8 +69,8 @@ def test_all_calls_are_filtered_by_the_address(
     }
 
     def shown(query: str) -> set[str]:
-        page = _page(client, f"/invoke/calls/?{query}")
-        return {name for name, row in rows.items() if f'href="/invoke/{row.pk}/"' in page}
+        page = _page(client, f"/calls/?{query}")
+        return {name for name, row in rows.items() if f'href="/calls/{row.pk}/"' in page}
 
     assert shown("") == set(rows)
     assert shown("cold=1") == {"cold"}
@@ -82,7 +82,7 @@ def test_all_calls_are_filtered_by_the_address(
     assert shown("model=digits%40live") == {"alias"}
     assert shown("slow=1000") == {"slow"}
     assert shown("label=tabby") == {"cat"}
-    mine = re.search(r'href="/invoke/calls/\?(by=\d+)"', _page(client, "/invoke/calls/"))
+    mine = re.search(r'href="/calls/\?(by=\d+)"', _page(client, "/calls/"))
     assert mine is not None
     assert shown(mine[1]) == {"mine"}
     assert shown("day=2001-01-01") == set()
@@ -95,12 +95,30 @@ def test_calls_are_repeated_and_put_side_by_side_from_the_list(
     client = client_of("viewer")
     kept, other = call(picture_sha256="a" * 64), call(picture_sha256="b" * 64)
     Picture.objects.create(sha256="a" * 64, name="three.png", data=b"1", thumbnail=b"2")
-    page = _page(client, "/invoke/calls/")
+    page = _page(client, "/calls/")
     assert page.count(f'name="again" value="{"a" * 64}"') == 1
     assert "b" * 64 not in page  # its picture is no longer kept
-    answer = client.get(f"/invoke/side/?pk={kept.pk}&pk={other.pk}&pk=nonsense")
-    assert answer.headers["Location"] == f"/invoke/side/{kept.pk}-{other.pk}/"
-    assert client.get("/invoke/side/").headers["Location"] == "/invoke/calls/"
+    answer = client.get(f"/calls/side/?pk={kept.pk}&pk={other.pk}&pk=nonsense")
+    assert answer.headers["Location"] == f"/calls/side/{kept.pk}-{other.pk}/"
+    assert client.get("/calls/side/").headers["Location"] == "/calls/"
+
+
+def test_the_addresses_that_calls_had_before_lead_to_where_they_are(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    client, made = client_of("viewer"), call()
+    for old, new in (
+        ("/invoke/calls/?cold=1&page=2", "/calls/?cold=1&page=2"),
+        (f"/invoke/{made.pk}/", f"/calls/{made.pk}/"),
+        (f"/invoke/{made.pk}/thumbnail/", f"/calls/{made.pk}/thumbnail/"),
+        (f"/invoke/side/?pk={made.pk}", f"/calls/side/?pk={made.pk}"),
+        (f"/invoke/side/{made.pk}/", f"/calls/side/{made.pk}/"),
+    ):
+        answer = client.get(old)
+        assert (answer.status_code, answer.headers["Location"]) == (308, new)
+        assert client.get(old, follow=True).status_code == 200
+    # A page that was open during an upgrade sends its form there, too.
+    assert client.post(f"/invoke/{made.pk}/forget/", follow=True).status_code == 200
 
 
 def test_fifty_calls_a_page_for_as_many_queries(
@@ -110,7 +128,7 @@ def test_fifty_calls_a_page_for_as_many_queries(
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            _page(client, "/invoke/calls/")
+            _page(client, "/calls/")
         return len(captured)
 
     call()
@@ -118,8 +136,8 @@ def test_fifty_calls_a_page_for_as_many_queries(
     for _ in range(55):
         call()
     assert queries() == few <= 12
-    assert _page(client, "/invoke/calls/").count("/thumbnail/") == 50
-    assert _page(client, "/invoke/calls/?page=2").count("/thumbnail/") == 6
+    assert _page(client, "/calls/").count("/thumbnail/") == 50
+    assert _page(client, "/calls/?page=2").count("/thumbnail/") == 6
 
 
 def test_the_answer_leads_and_labels_of_nothing_have_no_bar(

@@ -17,7 +17,7 @@ from django.test import Client
 from PIL import Image
 
 from accounts import tokens
-from core import clock, errors
+from core import clock, errors, request_id
 from core.sentences import phrase
 from endpoints.models import Endpoint
 from invocations import runtime, services
@@ -43,6 +43,7 @@ class Runtime:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.named: list[tuple[str, str]] = []
         self.answers: list[Any] = []
         self.warm: set[str] = set()
         self.lock = threading.Lock()
@@ -52,6 +53,7 @@ class Runtime:
         target = call["target_model"]
         with self.lock:
             self.asked.append(target)
+            self.named.append((request_id.current(), call["custom_attributes"]))
             number = len(self.asked)
             said = self.answers.pop(0) if self.answers else None
             cold = target not in self.warm
@@ -143,6 +145,9 @@ def test_the_calls_are_made_once_each_and_everything_is_counted(
     assert sum(bar[2] for bar in result["bars"]) == 3
     assert sum(bar[3] for bar in result["bars"]) == 27
     assert not list(Path(call_log.settings.JOURNAL_DIR).glob("experiment-*"))
+    # Their lines in the logs of the portal and of the container name the experiment.
+    ids = {f"{experiment.uid}.{number}" for number in range(30)}
+    assert set(sagemaker.named) == {(id, f"request_id={id}") for id in ids}
 
 
 def test_of_each_target_the_first_and_the_last_call_are_in_the_list_of_calls(

@@ -66,7 +66,7 @@ def test_own_calls_forget_and_the_answers_stay(
     client = client_of("viewer")
     me = User.objects.get(username="viewer-user")
     calls = [make_call(created_by=me), make_call(created_by=me)]
-    answer = client.post(f"/invoke/{calls[0].pk}/forget/", follow=True)
+    answer = client.post(f"/calls/{calls[0].pk}/forget/", follow=True)
     assert "The picture is forgotten. The answers stay." in answer.content.decode()
     assert "The picture is forgotten" in answer.content.decode()
     assert [_names(call) for call in calls] == [("", "", b"")] * 2
@@ -76,7 +76,7 @@ def test_own_calls_forget_and_the_answers_stay(
     told = Event.objects.get(action="endpoint.picture_forgotten")
     assert (told.actor, told.parameters["calls"]) == (me, 2)
     # Once more changes nothing, and is not told again.
-    assert client.post(f"/invoke/{calls[0].pk}/forget/").status_code == 302
+    assert client.post(f"/calls/{calls[0].pk}/forget/").status_code == 302
     assert Event.objects.filter(action="endpoint.picture_forgotten").count() == 1
 
 

@@ -68,7 +68,7 @@ def test_an_endpoints_page_shows_its_latest_calls(
     called(state=Invocation.State.FAILED, predictions=[], error="It failed.", cold=None)
     page = _page(client_of("viewer"), serving.get_absolute_url())
     assert "of-another-endpoint.png" not in page
-    assert f'src="/invoke/{calls[-1].pk}/thumbnail/"' in page
+    assert f'src="/calls/{calls[-1].pk}/thumbnail/"' in page
     assert f'href="{calls[-1].get_absolute_url()}">3</a>' in page
     for shown in ("75.0 %", "digits v1", "12 ms", "cold", "It failed."):
         assert shown in page

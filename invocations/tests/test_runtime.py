@@ -1,6 +1,7 @@
 """InvokeEndpoint: what goes over the wire, and each error as one of the portal."""
 
 import json
+import re
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
@@ -194,3 +195,22 @@ def test_sagemakers_id_of_a_request_that_failed_is_known(stub):
         runtime.invoke(**CALL)
     assert services._request_id(raised.value) == "r-failed"
     assert services._request_id(errors.Throttled("AWS did not answer.")) == ""
+
+
+def test_each_call_has_a_line_with_its_target_its_endpoint_and_what_came_of_it(stub, caplog):
+    caplog.set_level("DEBUG", logger="invocations.runtime")
+    stub.answered = {"x-amzn-RequestId": "r-1"}
+    runtime.invoke(**CALL)
+    fail(stub, "ModelError", 424, "It failed.", OriginalStatusCode=500, OriginalMessage="no memory")
+    with pytest.raises(errors.ModelFailed):
+        runtime.invoke(**CALL)
+    said = [
+        (line.levelname, re.sub(r"\d+ ms", "9 ms", line.getMessage()))
+        for line in caplog.records
+        if line.name == "invocations.runtime"
+    ]
+    begins = "Call of digits_v1.tar.gz on demo, 9 ms: "
+    assert said == [
+        ("DEBUG", begins + "answered, AWS's request id r-1"),
+        ("INFO", begins + "ModelFailed: no memory"),
+    ]

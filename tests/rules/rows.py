@@ -181,8 +181,9 @@ class Rows:
                 return {"name": self.sample}
             case ["invoke", "experiments", *_]:
                 return {"uid": self.experiment.uid}
-            case ["invoke", *_]:
+            case ["invoke" | "calls", *_]:
                 return {
+                    "part": "thumbnail",
                     "pk": self.invocation.pk,
                     "calls": f"{self.invocation.pk}-{self.invocation.pk - 1}",
                     "sha256": self.picture.sha256,

@@ -359,7 +359,7 @@ def _one_of_each_state() -> list[str]:
         for cold in (True, False):
             call = Invocation.objects.filter(state=state, cold=cold).order_by("-pk").first()
             assert call is not None, f"Let _variety make a call that is {state}, cold: {cold}."
-            paths.append(f"/invoke/{call.pk}/")
+            paths.append(f"/calls/{call.pk}/")
     return paths
 
 
