@@ -17,7 +17,7 @@ from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
-from core import clock, errors, ui
+from core import clock, errors, ui, where
 from core.permissions import actor, require_permission
 from core.ui import Tab
 from endpoints import (
@@ -34,6 +34,7 @@ from endpoints import (
     prices,
     scaling,
     services,
+    spending,
     tables,
 )
 from endpoints.forms import (
@@ -307,6 +308,8 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         context |= {"latest": True, "events": events[:LATEST_EVENTS]}
         context |= {"cost": known.of(endpoint), "estimate": known.estimate}
         context["scaled_cost"] = known.of_limits(endpoint)
+        context |= {"spent": spending.so_far([endpoint])[endpoint.pk], "currency": known.currency}
+        context["is_local"] = where.is_local()
         rows = endpoint.requested.variants
         if len(rows) > 1 and endpoint.serving:
             context["weights"] = WeightsForm(variants=rows)

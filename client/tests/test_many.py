@@ -215,6 +215,7 @@ def test_one_version_by_its_place_has_a_table_too(
         (("--models", "a", "-", "-"), "Standard input can be one picture"),
         (("--models", "a", "7.jpg", "--truth", "short.csv"), "short.csv, line 2"),
         (("--models", "a", "7.jpg", "--truth", "two.csv"), "7.jpg has two labels"),
+        (("--models", "a", "7.jpg", "--truth", "no.csv"), "no.csv: There is no such file"),
     ],
 )
 def test_wrong_use_is_said_before_anything_is_sent(

@@ -1,5 +1,6 @@
 """The list of endpoints: its columns, its filters, and its order."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -196,6 +197,28 @@ def test_what_each_cost_so_far_is_beside_its_cost(
         "a": ("23.00", "220.0"), "b": ("23.00", "200.0"), "c": ("0.00", "0.0"),
         "d": ("0.00", "20.0"),
     }  # fmt: skip
+
+
+def test_the_page_of_an_endpoint_says_what_it_cost_so_far(
+    some: dict[str, Endpoint], client_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind, hours in (("ml.m5.large", 100), ("ml.new.type", 10)):
+        begun = clock.now() - timedelta(hours=hours)
+        InstanceRun.objects.create(
+            endpoint=some["a"], variant="AllTraffic", instance_type=kind, instance_count=2,
+            begun_at=begun, ended_at=clock.now(),
+        )  # fmt: skip
+    client = client_of("viewer")
+
+    def said(name: str) -> str:
+        page = client.get(some[name].get_absolute_url()).content.decode()
+        after = page.partition("<dt>Cost so far</dt>")[2].partition("</div>")[0]
+        return " ".join(re.sub(r"<[^>]+>", " ", after).split())
+
+    assert said("a") == "23.00 USD estimate without ml.new.type"
+    assert said("b") == "0.00 USD estimate"
+    monkeypatch.setattr("core.where.is_local", lambda: True)
+    assert said("a") == "23.00 USD would cost on AWS without ml.new.type"
 
 
 def test_the_total_is_of_all_pages(db: None, client_of: Any) -> None:

@@ -686,6 +686,9 @@ MESSAGES: dict[str, str] = {
     ),
     "--models takes at most {most} versions.": "--models로 지정할 수 있는 최대 버전 수: {most}",
     "Named twice: {names}": "두 번 지정했습니다: {names}",
+    "{file}: {why} --truth takes a CSV file, or the word folder.": (
+        "{file}: {why} --truth에는 CSV 파일 또는 folder라는 단어를 지정합니다."
+    ),
     "{file}, line {line}: a line has a name and a label.": (
         "{file}, {line}행: 각 행에는 이름과 레이블이 있어야 합니다."
     ),

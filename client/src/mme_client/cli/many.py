@@ -331,13 +331,16 @@ def _together(
 
 
 def _labels(path: Path) -> dict[str, str]:
-    """The right labels of a CSV file by name. Raises WrongUse, and OSError."""
+    """The right labels of a CSV file by name. Raises WrongUse."""
     found: dict[str, str] = {}
     at = (0, 1)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise WrongUse(_("{file} is no text in UTF-8.").format(file=path)) from None
+    except OSError as error:
+        said = _("{file}: {why} --truth takes a CSV file, or the word folder.")
+        raise WrongUse(said.format(file=path, why=reasons.of_file(error))) from None
     for number, row in enumerate(csv_files.reader(io.StringIO(text, newline="")), start=1):
         cells = [cell.strip() for cell in row]
         if not any(cells):
