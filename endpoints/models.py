@@ -129,6 +129,11 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
             return self.filter(old_status__in=old_words([state]))
         return self.exclude(old_status__in=old_words(Endpoint.State.values))
 
+    def with_time(self) -> Self:
+        """With the time at which they are read, by the database's clock."""
+        now: dict[str, Any] = {"read_at": Now()}
+        return self.annotate(**now)
+
     def whole(self) -> Self:
         """With all that one answer of the API says of them."""
         told = self.select_related("created_by", "owner").annotate(**last_calls.columns())
@@ -452,6 +457,8 @@ class Endpoint(OldStatus, Leased):
     image_note = ""
     #: When it was called last, where a query was annotated with it (last_calls.py).
     last_call_at: datetime | None = None
+    #: When it was read, where a query was annotated with it (with_time()).
+    read_at: datetime | None = None
 
     class Meta:
         ordering = ["-id"]
@@ -1458,12 +1465,13 @@ class InstanceRunQuerySet(models.QuerySet["InstanceRun"]):
         """What ran at some moment between two times."""
         return self.filter(Q(ended_at=None) | Q(ended_at__gt=begin), begun_at__lt=end)
 
-    def lasted(self, until: datetime) -> Iterable[Mapping[str, Any]]:
-        """How long so many instances of a type ran for each endpoint, until then at most.
+    def lasted(self, until: datetime | None = None) -> Iterable[Mapping[str, Any]]:
+        """How long so many instances of a type ran for each endpoint, until then at most, or now.
 
         Each has endpoint_id, instance_type, instance_count and length.
         """
-        end = Coalesce("ended_at", Value(until, output_field=models.DateTimeField()))
+        moment = Value(until, output_field=models.DateTimeField()) if until else Now()
+        end = Coalesce("ended_at", moment)
         length = models.Sum(end - models.F("begun_at"), output_field=models.DurationField())
         sizes = self.order_by().values("endpoint_id", "instance_type", "instance_count")
         found: Iterable[Mapping[str, Any]] = sizes.annotate(length=length)

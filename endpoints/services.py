@@ -860,18 +860,18 @@ def check_now(*, endpoint: Endpoint) -> None:
     enqueue_on_commit(ADVANCE, endpoint.pk)
 
 
-def look_if_old(*, endpoint: Endpoint) -> bool:
+def look_if_old(*, endpoint: Endpoint, now: datetime | None = None) -> bool:
     """Queue a look at an endpoint that nobody has looked at for STALE; True where one is queued.
 
     So a page that is opened shows what AWS says, also of a settled endpoint: else it is looked at
     once a minute. It is queued once, however many people open the page. One that stopped, or that
-    waits after errors, is retried in its own time.
+    waits after errors, is retried in its own time. ``now``: by the database's clock.
     """
     if not endpoint.settled or endpoint.gone_at is not None:
         return False
     if endpoint.failure or endpoint.attempts:
         return False
-    now = clock.now()
+    now = now or clock.now()
     if endpoint.checked_at is None or endpoint.checked_at > now - STALE:
         return False
     rows = Endpoint.objects.filter(pk=endpoint.pk, gone_at=None, check_after__gt=now)

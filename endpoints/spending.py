@@ -165,7 +165,7 @@ class _Piece:
 def so_far(endpoints: Iterable[Endpoint], now: datetime | None = None) -> dict[int, Spent]:
     """What each endpoint cost since it was created, by its primary key; one query."""
     known, found = prices.known(), {one.pk: Spent() for one in endpoints}
-    for run in InstanceRun.objects.filter(endpoint__in=found).lasted(now or clock.now()):
+    for run in InstanceRun.objects.filter(endpoint__in=found).lasted(now):
         found[run["endpoint_id"]].count(
             run["instance_type"],
             run["instance_count"],

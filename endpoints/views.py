@@ -244,10 +244,10 @@ def history(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _page(request: HttpRequest, pk: int, part: _Part) -> HttpResponse:
-    endpoint = get_object_or_404(Endpoint, pk=pk)
+    endpoint = get_object_or_404(Endpoint.objects.with_time(), pk=pk)
     query = request.GET.copy()
     query["tab"] = part.name
-    looking = services.look_if_old(endpoint=endpoint)
+    looking = services.look_if_old(endpoint=endpoint, now=endpoint.read_at)
     if looking:
         query["looks"] = str(LOOKS_AWAITED)
         query["seen"] = _seen(endpoint)
