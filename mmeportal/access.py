@@ -161,7 +161,7 @@ ACCESS: dict[str, Access] = {
     "endpoints:models": Access(VIEWER),
     "endpoints:use": Access(VIEWER),
     "endpoints:metrics": Access(
-        VIEWER, queries=15, why="the head of the tabs, and calls, versions and changes"
+        VIEWER, queries=14, why="the head of the tabs, and calls, versions and changes"
     ),
     "endpoints:logs": Access(VIEWER),
     "endpoints:alarms": Access(VIEWER),
