@@ -47,7 +47,7 @@ fuzz-api: ## requests of every kind to every operation of the API, for long; ARG
 machine: ## wishes, faults and kills of endpoints, for long; ARGS="--steps 200000 --seed 7"
 	@$(STACK) run -m endpoints.tests.long_machine $(ARGS)
 
-kill-matrix: ## each part killed and stopped at each step, for an hour or more; ARGS="--only worker:SIGKILL --minutes 20"
+kill-matrix: ## each part killed and stopped at each step, for an hour or more; ARGS="--catalog", ARGS="--only worker:SIGKILL --minutes 20"
 	@$(STACK) run -m tests.kill_matrix $(ARGS)
 
 lint: ## ruff, mypy, templates, imports, dead names, migrations

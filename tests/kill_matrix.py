@@ -2,7 +2,7 @@
 
 `make kill-matrix` runs all of it (about an hour), or what ``--only worker:SIGKILL`` and
 ``--minutes`` allow, and writes what really ran into docs/reliability.md; tests/test_kill_matrix.py
-runs a sample.
+runs a sample. With ``--catalog`` the operations are those of tests/kill_catalog.py.
 
 An endpoint is created, changed, returned to its first revision, scaled, and torn down or let
 expire; a round disturbs each of these at the same step: when so many events were told of it. How
@@ -14,31 +14,26 @@ import argparse
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings_test")
 
+from tests import kill_catalog
+from tests.killing import SHORT, Matrix, Outcome, Parts, ended, played
 from tests.servers import free_port
-from tests.small_portal import ROOT, SmallPortal, small_portal
+from tests.small_portal import SmallPortal, small_portal
 
 PARTS = ("worker", "beat", "web", "redis", "localaws")
 SIGNALS = (signal.SIGKILL, signal.SIGSTOP)
 OPERATIONS = ("create", "update", "roll back", "scale", "tear down", "expire")
 TYPES = ("ml.m5.large", "ml.m5.xlarge")
-#: A lease lasts 3 s more than both timeouts together; a worker that is stopped outlasts it.
-SHORT = {"AWS_CONNECT_TIMEOUT_S": "1", "AWS_READ_TIMEOUT_S": "1", "AWS_CALLS_PER_SECOND": "100"}
-STOPPED_S = {"worker": 7.0}
-_STOPPED_S = 3.0
 SECONDS = 120
-_BEGIN, _END = "<!-- kill matrix -->", "<!-- end of the kill matrix -->"
 
 _PERSON = """
 import sys, traceback
@@ -89,78 +84,23 @@ class Disturbance:
     step: int
 
 
-@dataclass
-class Outcome:
-    """What became of the operations that were disturbed: how many, and what failed."""
-
-    cases: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-
-
-class Rig:
-    """A small portal with all its parts, each of which can be killed, stopped and started.
-
-    ``script`` is what people do: a program that does what each line of its input says.
-    """
+class Rig(Parts):
+    """A small portal with all its parts, each of which can be killed, stopped and started."""
 
     script = _PERSON
 
     def __init__(self, portal: SmallPortal, aws: Any, parts: contextlib.ExitStack) -> None:
-        self.portal, self.aws, self._stack = portal, aws, parts
-        self._running: dict[str, tuple[contextlib.ExitStack, subprocess.Popen[bytes]]] = {}
+        super().__init__(portal, ("redis", "worker", "beat", "web"), {"localaws": aws}, parts)
+        self.aws = aws
         self._client = aws.client("sagemaker")
         self._rounds = 0
-        for part in ("redis", "worker", "beat", "web"):
-            self.start(part)
-        self._person = self._stack.enter_context(self._a_person())
-
-    @contextlib.contextmanager
-    def _a_person(self) -> Iterator["subprocess.Popen[str]"]:
-        command = [sys.executable, "manage.py", "shell", "--no-imports", "--command", self.script]
-        with (
-            (self.portal.folder / "person.log").open("wb") as log,
-            subprocess.Popen(
-                command, cwd=ROOT, env=self.portal.environment, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-            ) as process,
-        ):  # fmt: skip
-            try:
-                yield process
-            finally:
-                process.kill()
-
-    def start(self, part: str) -> None:
-        kept = contextlib.ExitStack()
-        self._stack.callback(kept.close)
-        program = self.portal.redis() if part == "redis" else self.portal.program(part)
-        self._running[part] = kept, kept.enter_context(program)
-
-    def ask(self, line: str) -> None:
-        assert self._person.stdin is not None
-        assert self._person.stdout is not None
-        self._person.stdin.write(line + "\n")
-        self._person.stdin.flush()
-        said = self._person.stdout.readline().strip()
-        assert said == "done", (self.portal.folder / "person.log").read_text()[-2000:]
 
     def disturb(self, what: Disturbance) -> None:
         """Kill a part and start it again; or stop it for some seconds, beside another worker."""
-        process = self.aws.process if what.part == "localaws" else self._running[what.part][1]
         if what.number == signal.SIGSTOP:
-            process.send_signal(signal.SIGSTOP)
-            with contextlib.ExitStack() as beside:
-                if what.part == "worker":
-                    beside.enter_context(self.portal.program("worker"))
-                time.sleep(STOPPED_S.get(what.part, _STOPPED_S))
-                process.send_signal(signal.SIGCONT)
+            self.stop_for_a_while(what.part)
             return
-        if what.part == "localaws":
-            self.aws.kill()
-            self.aws.start()
-            return
-        process.send_signal(signal.SIGKILL)
-        process.wait(30)
-        self._running[what.part][0].close()
+        self.kill(what.part)
         self.start(what.part)
 
     def events(self, name: str) -> int:
@@ -251,63 +191,40 @@ def all_of(steps: dict[str, int]) -> Iterator[Disturbance]:
                 yield Disturbance(part, number, step)
 
 
-def table(outcome: Outcome, steps: dict[str, int], rounds: int, whole: int) -> str:
-    """What ran, in Markdown."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True,
-        check=True,
-    ).stdout.strip()  # fmt: skip
-    day = time.strftime("%Y-%m-%d", time.gmtime())
-    lines = [
-        f"On {day}, commit {commit}: {rounds} of {whole} rounds, {outcome.cases.total()} disturbed "
-        f"operations. {len(outcome.failures)} did not come to their end, or left something.",
-        "",
-        "| operation | steps | "
-        + " | ".join(f"{p} {n.name}" for p in PARTS for n in SIGNALS)
-        + " |",
-        "|---|---:|" + "---:|" * (len(PARTS) * len(SIGNALS)),
-    ]
-    for operation in OPERATIONS:
-        counts = [str(outcome.cases[operation, p, n.name]) for p in PARTS for n in SIGNALS]
-        lines.append(f"| {operation} | {steps.get(operation, 0)} | " + " | ".join(counts) + " |")
-    return "\n".join(lines)
-
-
-def write(text: str) -> None:
-    """Put the table into docs/reliability.md."""
-    page = ROOT / "docs" / "reliability.md"
-    before, _, rest = page.read_text().partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    page.write_text(f"{before}{_BEGIN}\n\n{text}\n\n{_END}{after}")
+def _columns() -> list[tuple[str, str]]:
+    return [(part, number.name) for part in PARTS for number in SIGNALS]
 
 
 def main() -> int:
     """Run it; 1 where an operation failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--catalog", action="store_true", help="the operations of the catalog")
     parser.add_argument("--only", action="append", help="as worker:SIGKILL; may be given again")
     parser.add_argument("--minutes", type=float, default=180, help="no round begins after these")
     parser.add_argument("--no-table", action="store_true", help="leave docs/reliability.md alone")
     wanted = parser.parse_args()
-    deadline = time.monotonic() + 60 * wanted.minutes
-    outcome, steps, rounds = Outcome(), dict[str, int](), 0
-    with tempfile.TemporaryDirectory() as folder, rig(Path(folder) / "portal") as made:
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder) / "portal"
+        return kill_catalog.run(wanted, where) if wanted.catalog else run(wanted, where)
+
+
+def run(wanted: argparse.Namespace, folder: Path) -> int:
+    """Run what is wanted of it; 1 where an operation failed."""
+    outcome, steps = Outcome(), dict[str, int]()
+    with rig(folder) as made:
         for _ in range(2):  # one that is torn down, one that expires
             made.round(None, steps, outcome)
         assert not outcome.failures, outcome.failures
         whole = list(all_of(steps))
-        for what in whole:
-            if wanted.only and f"{what.part}:{what.number.name}" not in wanted.only:
-                continue
-            if time.monotonic() > deadline:
-                break
-            made.round(what, steps, outcome)
-            rounds += 1
-            print(f"{rounds}: {what}; {len(outcome.failures)} failed", flush=True)
-    text = table(outcome, steps, rounds, len(whole))
-    print(text, *outcome.failures, sep="\n")
-    if not wanted.no_table:
-        write(text)
-    return 1 if outcome.failures else 0
+        rounds = played(
+            wanted,
+            whole,
+            lambda what: (what.part, what.number.name),
+            lambda what: made.round(what, steps, outcome),
+            outcome,
+        )
+    matrix = Matrix("kill matrix", OPERATIONS, steps, _columns(), rounds, len(whole))
+    return ended(wanted, matrix, outcome)
 
 
 if __name__ == "__main__":

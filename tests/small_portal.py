@@ -11,11 +11,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import boto3
 from django.conf import settings
 
 from localaws.tests import servers as localaws
@@ -34,8 +33,9 @@ class SmallPortal:
         self.redis_port = free_port()
         self.database = folder / "db.sqlite3"
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
-        #: Its localaws, which may be killed and started again.
+        #: Its localaws and its S3, which may be killed and started again.
         self.aws: localaws.LocalAwsProcess
+        self.s3: localaws.S3Server
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("AWS_")
         } | {
@@ -137,26 +137,23 @@ class SmallPortal:
 
 
 @contextlib.contextmanager
-def small_portal(folder: Path, *, container: str = localaws.TINY) -> Iterator[SmallPortal]:
+def small_portal(
+    folder: Path, *, container: str = localaws.TINY, s3_options: Sequence[str] = ()
+) -> Iterator[SmallPortal]:
     """A portal with an empty store and account; nothing of its own runs yet.
 
-    ``container``: the command of what localaws hosts.
+    ``container``: the command of what localaws hosts. ``s3_options``: of its S3 server.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with localaws.s3_server(folder / "objects") as s3_address:
-        aws = localaws.LocalAwsProcess(folder / "localaws", s3_address, container=container)
+    s3 = localaws.S3Server(folder / "objects", *s3_options)
+    try:
+        s3.start()
+        aws = localaws.LocalAwsProcess(folder / "localaws", s3.url, container=container)
         try:
             aws.start()
-            made = SmallPortal(folder, aws.url, s3_address)
-            made.aws = aws
-            client: Any = boto3.client(
-                "s3",
-                endpoint_url=s3_address,
-                region_name=localaws.REGION,
-                aws_access_key_id=localaws.KEY,
-                aws_secret_access_key=localaws.SECRET,
-            )
-            client.create_bucket(
+            made = SmallPortal(folder, aws.url, s3.url)
+            made.aws, made.s3 = aws, s3
+            aws.client("s3").create_bucket(
                 Bucket=BUCKET,
                 CreateBucketConfiguration={"LocationConstraint": localaws.REGION},
             )
@@ -164,3 +161,5 @@ def small_portal(folder: Path, *, container: str = localaws.TINY) -> Iterator[Sm
             yield made
         finally:
             aws.stop()
+    finally:
+        s3.stop()

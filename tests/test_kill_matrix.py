@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kill_matrix import OPERATIONS, Disturbance, Outcome, all_of, rig
+from tests.kill_matrix import OPERATIONS, Disturbance, all_of, rig
+from tests.killing import Outcome
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(900)]
 SAMPLE = (Disturbance("worker", signal.SIGKILL, 2), Disturbance("localaws", signal.SIGKILL, 1))

@@ -18,7 +18,7 @@ ALLOWED = {
     "localaws/tests/chaos.py::_kill": "the soak kills at random times",
     "localaws/tests/tiny_container.py::load": "a container that takes long to load a model",
     "localaws/tests/tiny_container.py::invoke": "a container that takes long to answer",
-    "tests/kill_matrix.py::disturb": "a part is stopped for longer than a lease lasts",
+    "tests/killing.py::stop_for_a_while": "a part is stopped for longer than a lease lasts",
     "tests/test_worker_killed.py::_wait": "the pause of a loop with a deadline, by its caller",
 }
 
