@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import random
 import signal
 import socket
 import sqlite3
@@ -321,11 +322,8 @@ class Catalog(Parts):
     def _point(self, name: str, number: int) -> None:
         self.client.aliases.put(f"base@{name}", number)
 
-    def _move(self, name: str) -> None:
-        self._point(name, 3 - self.expected.aliases["base", name])
-
-    def _moved(self, name: str) -> None:
-        self.expected.aliases["base", name] = 3 - self.expected.aliases.get(("base", name), 2)
+    def _pointed(self, name: str, number: int) -> None:
+        self.expected.aliases["base", name] = number
 
     def _remove(self, name: str) -> None:
         self.client.aliases.delete(f"base@{name}")
@@ -336,12 +334,13 @@ class Catalog(Parts):
     def _act(self, act: str, name: str) -> tuple[Callable[[], object], Callable[[], object]]:
         """How it is asked for, and what is expected then."""
         models, oldest = self.client.models, self._oldest()
+        other = 3 - self.expected.aliases.get(("base", name), 2)
         return {
             PUSH: (lambda: self._push(name), lambda: self._after_push(name)),
             "import": (lambda: self._import(name), lambda: self._ready(name)),
             "copy": (lambda: self._copy(name), lambda: self._ready(name)),
-            "make alias": (lambda: self._point(name, 1), lambda: self._moved(name)),
-            "move alias": (lambda: self._move(name), lambda: self._moved(name)),
+            "make alias": (lambda: self._point(name, other), lambda: self._pointed(name, other)),
+            "move alias": (lambda: self._point(name, other), lambda: self._pointed(name, other)),
             "remove alias": (
                 lambda: self._remove(name),
                 lambda: self.expected.aliases.pop(("base", name)),
@@ -640,12 +639,16 @@ def rig(folder: Path) -> Iterator[Catalog]:
         yield Catalog(portal, gate, parts)
 
 
-def all_of(found: dict[str, list[str]]) -> Iterator[Kill]:
-    """Every moment of every operation with every part; of each operation the first moment first."""
-    for number in range(max(map(len, found.values()))):
-        for act, moments in found.items():
-            for part in PARTS if number < len(moments) else ():
-                yield Kill(act, moments[number], part)
+def all_of(found: dict[str, list[str]]) -> list[Kill]:
+    """Every moment of every operation with every part; mixed, so that any number is a sample."""
+    rounds = [
+        Kill(act, moment, part)
+        for act, moments in found.items()
+        for moment in moments
+        for part in PARTS
+    ]
+    random.Random(1).shuffle(rounds)
+    return rounds
 
 
 def run(wanted: argparse.Namespace, folder: Path) -> int:
@@ -653,7 +656,7 @@ def run(wanted: argparse.Namespace, folder: Path) -> int:
     outcome = Outcome()
     with rig(folder) as made:
         found = {act: made.moments(act) for act in ACTS}
-        whole = list(all_of(found))
+        whole = all_of(found)
 
         def operation(what: Kill) -> str:
             return phase(what.act, what.moment, found[what.act])

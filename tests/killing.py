@@ -168,7 +168,7 @@ def played(
 ) -> int:
     """Play the rounds that ``wanted`` allows, within its minutes; how many."""
     deadline = time.monotonic() + 60 * wanted.minutes
-    count = 0
+    count = failed = 0
     for what in rounds:
         if wanted.only and ":".join(column(what)) not in wanted.only:
             continue
@@ -176,7 +176,8 @@ def played(
             break
         play(what)
         count += 1
-        print(f"{count}: {what}; {len(outcome.failures)} failed", flush=True)
+        new, failed = outcome.failures[failed:], len(outcome.failures)
+        print(f"{count}: {what}; {failed} failed", *new, sep="\n", flush=True)
     return count
 
 
