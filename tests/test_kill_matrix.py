@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(900)]
 SAMPLE = (Disturbance("worker", signal.SIGKILL, 2), Disturbance("localaws", signal.SIGKILL, 1))
 OF_CATALOG = (
     Kill("copy", "after copy store", "s3"),
-    Kill(PUSH, "after PUT staging", "web"),
     Kill(PUSH, "after PUT store", "worker"),
 )
 
