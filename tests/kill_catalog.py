@@ -54,8 +54,9 @@ ACTS = (PUSH, *OPERATIONS[3:])
 ASKED = "asked"
 _PUSHED = "pushed"
 SECONDS = 90
-#: After so long without anything under way nothing more is waited for.
-_QUIET_S, _SWEPT_S = 1.0, 0.5
+#: After so long without anything under way no moment is looked for, or a certain one waited for.
+_QUIET_S, _NEVER_S = 1.5, 20
+_SWEPT_S = 0.5
 _CHANGING = ("PUT", "POST", "DELETE")
 _TOKEN = "token"
 
@@ -448,6 +449,8 @@ class Catalog(Parts):
         working = threading.Thread(target=work)
         working.start()
         came, calls, quiet_since = [ASKED], 0, 0.0
+        killed = False
+        longest = _QUIET_S if what is None else _NEVER_S
         while True:
             new, calls = self.gate.told[calls:], len(self.gate.told)
             came += new
@@ -456,10 +459,11 @@ class Catalog(Parts):
                 came.append(row)
             if what is not None and (self.gate.reached.is_set() or what.moment in (ASKED, row)):
                 self._kill(what)
+                killed = True
                 break
             busy = working.is_alive() or self._all(_STUCK)
             quiet_since = 0.0 if busy else quiet_since or time.monotonic()
-            if quiet_since and time.monotonic() - quiet_since > _QUIET_S:
+            if quiet_since and time.monotonic() - quiet_since > longest:
                 break
             time.sleep(0.002)
         self.gate.go_on(answered=True)
@@ -467,7 +471,7 @@ class Catalog(Parts):
         self._swept_until(lambda: not working.is_alive(), "an answer")
         assert not failed, f"the answer is {failed[0]!r}"
         self._until_right()
-        return came if what is None or not quiet_since else None
+        return came if what is None or killed else None
 
     def _kill(self, what: Kill) -> None:
         self.kill(what.part)
