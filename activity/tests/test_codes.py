@@ -71,6 +71,7 @@ def test_a_code_has_one_template() -> None:
         codes.register({"user.made": "Something else."})
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_events_of_a_database_from_before_parameters_keep_their_sentences() -> None:
     executor = MigrationExecutor(connection)

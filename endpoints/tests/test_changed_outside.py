@@ -82,6 +82,7 @@ def test_a_teardown_removes_both_configs(
     assert {r.state for r in endpoint.resources.all()} == {Resource.State.GONE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at", range(20))
 def test_a_crash_at_any_call_of_the_teardown_leaves_no_config(
@@ -171,6 +172,7 @@ def test_the_portals_own_model_stays_where_another_endpoint_uses_it(
     assert _sentences(endpoint).count(told) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", ["demo-r1", "their-config"])
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at", range(15))

@@ -335,6 +335,7 @@ def test_a_teardown_in_the_middle_leaves_nothing(
         assert account.empty, f"after {steps} steps"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("outcome", ["", "It does not start."])
 @pytest.mark.parametrize("at", range(26))

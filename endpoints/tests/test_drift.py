@@ -113,6 +113,7 @@ def test_it_is_put_back_by_a_change_to_what_was_wanted(
         drift.put_back(endpoint=endpoint, actor=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at", range(12))
 @pytest.mark.parametrize("accepted", [False, True])

@@ -71,6 +71,7 @@ def read_as_before(table: str, pk: int) -> str:
     return str(status)
 
 
+@pytest.mark.slow
 def test_rows_of_the_release_before_are_migrated(before: Any) -> None:
     old_endpoint = before.get_model("endpoints", "Endpoint")
     old_resource = before.get_model("endpoints", "Resource")
@@ -96,6 +97,7 @@ def test_the_release_before_reads_the_words_that_it_knows(
     assert {old_word(*new) for new in ENDPOINTS.values()} == set(ENDPOINTS)
 
 
+@pytest.mark.slow
 def test_the_release_before_can_insert_rows(before: Any) -> None:
     """Its INSERT names no new column, once they are there."""
     old_endpoint = before.get_model("endpoints", "Endpoint")

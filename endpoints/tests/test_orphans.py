@@ -159,6 +159,7 @@ def test_all_is_deleted_the_endpoint_first(account: Account, look: Any) -> None:
     assert _found() == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at", range(26))
 def test_a_crash_at_any_call_leaves_nothing(

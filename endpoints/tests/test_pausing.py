@@ -76,6 +76,7 @@ def test_it_is_paused_and_made_again_under_its_name(
     assert account.empty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at_call", range(12))
 @pytest.mark.parametrize("wish", ["pause", "resume", "both", "teardown"])

@@ -297,6 +297,7 @@ def test_a_plan_shows_the_calls_and_what_it_may_cost(scaled: Endpoint, account: 
     assert Endpoint.objects.get(pk=scaled.pk).limits == LIMITS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at", range(9))
 def test_a_crash_at_any_call_of_switching_on(
@@ -310,6 +311,7 @@ def test_a_crash_at_any_call_of_switching_on(
     assert len(told(endpoint)) in (2, 3)  # with what it did at once, where that was seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at", range(14))
 def test_a_crash_at_any_call_of_a_change_or_a_teardown_of_what_is_scaled(
@@ -326,6 +328,7 @@ def test_a_crash_at_any_call_of_a_change_or_a_teardown_of_what_is_scaled(
     assert account.empty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at", range(8))
 def test_a_crash_at_any_call_of_a_change_of_the_count_alone(

@@ -93,6 +93,7 @@ def test_those_of_earlier_revisions_go(serving: Endpoint, account: Account, sett
     assert set(account.models) == {"demo-r1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at", range(8))
 def test_a_crash_at_any_call_leaves_what_was_asked_for(

@@ -156,6 +156,7 @@ def test_a_lost_endpoint_is_made_again_with_its_weights(
     assert endpoint.running.variants == (LARGE, replace(SMALL, weight=3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("acted", [True, False])
 @pytest.mark.parametrize("at", range(6))
 def test_a_crash_at_any_call_of_a_move_of_weights(

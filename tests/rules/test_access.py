@@ -129,6 +129,7 @@ def test_nothing_is_changed_without_a_csrf_token(site: Site) -> None:
     assert not wrong, _report(wrong, "Leave these to Django's CSRF check, or call csrf_protect.")
 
 
+@pytest.mark.slow
 def test_what_is_ones_own_is_not_shown_to_another_user(site: Site) -> None:
     wrong = []
     for address, access, url in _all(site):
@@ -161,6 +162,7 @@ def _strange(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield arguments | {name: strange}
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_answered_with_404(site: Site) -> None:
     wrong, seen = [], 0
     for address in addresses():

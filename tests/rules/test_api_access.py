@@ -145,6 +145,7 @@ def test_every_operation_lets_in_whom_its_scope_and_permission_say(
     assert not wrong, _report(wrong, "Mend these operations, or their scope and permission:")
 
 
+@pytest.mark.slow
 def test_a_token_that_has_ended_opens_nothing(site: Site, callers: Callers) -> None:
     wrong = []
     for subject in subjects():
@@ -160,6 +161,7 @@ def test_a_token_that_has_ended_opens_nothing(site: Site, callers: Callers) -> N
     assert not wrong, _report(wrong, "Call core.api.operations.check first in these:")
 
 
+@pytest.mark.slow
 def test_a_session_changes_nothing_without_its_csrf_token(site: Site, callers: Callers) -> None:
     wrong, seen = [], 0
     for subject in subjects():
@@ -237,6 +239,7 @@ def _let_in(callers: Callers) -> Iterator[tuple[str, str]]:
     yield ADMIN, callers.tokens[f"{ADMIN}'s token to all"]
 
 
+@pytest.mark.slow
 def test_odd_bodies_get_documented_answers(site: Site, callers: Callers) -> None:
     wrong = []
     for subject in subjects():
@@ -258,6 +261,7 @@ def test_odd_bodies_get_documented_answers(site: Site, callers: Callers) -> None
     assert not wrong, _report(wrong, "Document these answers, or refuse with a documented one:")
 
 
+@pytest.mark.slow
 def test_another_method_is_refused_with_a_problem(site: Site, callers: Callers) -> None:
     taken: dict[str, set[str]] = {}
     for subject in subjects():
@@ -279,6 +283,7 @@ def test_another_method_is_refused_with_a_problem(site: Site, callers: Callers) 
     assert not wrong, _report(wrong, "Below /api/ a method that is not taken is 405:")
 
 
+@pytest.mark.slow
 def test_odd_paths_get_problems_and_never_html(site: Site, callers: Callers) -> None:
     wrong = []
     for path in PATHS:
@@ -295,6 +300,7 @@ def test_odd_paths_get_problems_and_never_html(site: Site, callers: Callers) -> 
     assert not wrong, _report(wrong, "core/api/middleware.py turns refusals into problems:")
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_404(site: Site, callers: Callers) -> None:
     wrong, seen = [], 0
     bearer = callers.tokens[f"{ADMIN}'s token to all"]

@@ -67,6 +67,7 @@ def _all_of(subject: Subject) -> str:
     return "?limit=200" if "limit" in names else ""
 
 
+@pytest.mark.slow
 def test_a_get_needs_as_many_queries_for_60_rows_as_for_one(admin: User, tmp_path: Path) -> None:
     one, many = _queries(1, admin, tmp_path), _queries(MANY, admin, tmp_path)
     wrong = [

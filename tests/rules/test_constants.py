@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = (
     *(
@@ -85,6 +87,7 @@ def test_no_constant_is_written_twice() -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_is_written_in_two_parts_is_equal() -> None:
     for name, parts in EQUAL.items():
         values: dict[Any, set[str]] = defaultdict(set)

@@ -57,8 +57,9 @@ DOWNLOADS = {
     "invocations:test-set-download",
     "invocations:test-picture",
 }
-#: Addresses of one pattern look alike; so many of each that links lead to are looked at.
-MOST_OF_A_PATTERN = 4
+#: Addresses of one pattern look alike; so many of each that links lead to are looked at. Endpoints,
+#: versions and calls are looked at in each state besides.
+MOST_OF_A_PATTERN = 2
 #: Rows of each kind in the full portal: more than any list that is cut off shows.
 ROWS = 12
 #: Where a page tells what is wrong with what was sent.

@@ -105,6 +105,7 @@ def _pages(samples: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_page_is_light(pages: dict[str, str]) -> None:
     assert len(pages) > 12
     weights = {}

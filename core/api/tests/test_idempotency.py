@@ -75,6 +75,7 @@ def _moved(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
     monkeypatch.setattr(clock, "now", lambda *a: now(*a) + by)
 
 
+@pytest.mark.slow
 def test_an_answer_counts_for_a_day_and_is_then_swept(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

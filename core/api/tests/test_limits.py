@@ -202,6 +202,7 @@ def test_a_redis_that_hangs_delays_one_call_and_limits_none(
     assert len([line for line in caplog.messages if "are not limited" in line]) == 1
 
 
+@pytest.mark.slow
 def test_without_redis_calls_are_answered(db: None, settings: Any) -> None:
     settings.API_ANONYMOUS_PER_SECOND = 1
     answers = [Client().get("/api/v1/openapi.json") for _ in range(3)]
