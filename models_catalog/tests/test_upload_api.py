@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from core import clock
 from core.errors import AwsError
 from models_catalog import s3, uploads
 from models_catalog.models import RegisteredModel, Upload, Version
+from tests.together import together
 
 OCTETS = "application/offset+octet-stream"
 URL = "/api/v1/uploads/"
@@ -294,6 +296,30 @@ def test_a_name_that_was_taken_meanwhile_is_said_and_nothing_is_kept(
     assert "There is a model digits already" in caller.client.get(url).json()["problem"]
     assert keys() == set()
     assert Version.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("new", ["true", ""])
+def test_of_two_who_upload_one_new_name_at_once_each_gets_a_true_answer(
+    store: str, user_in: Callable[..., User], keys: Any, new: str
+) -> None:
+    """Who means a new model is refused where the other was faster; who does not is version 2."""
+    callers = [Caller(user_in(role)) for role in ("operator", "admin")]
+    urls = [caller.address(new=new, note=caller.user.username) for caller in callers]
+    works = [partial(one.send, url, BYTES, 0) for one, url in zip(callers, urls, strict=True)]
+    answers = together(works)
+    versions = {one.note: one for one in Version.objects.all()}
+    for caller, url, answer in zip(callers, urls, answers, strict=True):
+        told, mine = caller.client.get(url).json(), versions.get(caller.user.username)
+        if mine is None:
+            assert answer.status_code == 422
+            assert "There is a model digits already" in told["problem"]
+        else:
+            where = f"/api/v1/models/digits/versions/{mine.number}"
+            assert (answer.status_code, answer.headers["Location"]) == (204, where)
+            assert told["made"] == {"model": "digits", "number": mine.number}
+    assert sorted(one.number for one in versions.values()) == ([1] if new else [1, 2])
+    assert keys() == {one.staging_key for one in versions.values()}
 
 
 def test_a_whole_with_another_sha256_makes_nothing(caller: Caller, keys: Any) -> None:
