@@ -52,7 +52,7 @@ OPERATIONS = (
 PUSH = "push"
 ACTS = (PUSH, *OPERATIONS[3:])
 ASKED = "asked"
-_PUSHED = "pushed"
+_PUSHED, _MOVED = "pushed", "moved"
 SECONDS = 90
 #: After so long without anything under way no moment is looked for, or a certain one waited for.
 _QUIET_S, _NEVER_S = 1.5, 20
@@ -277,20 +277,21 @@ class Catalog(Parts):
         self._rounds = 0
         self._known: set[str] = set()
         self._digests: dict[tuple[str, str, Any], str] = {}
-        self._archives = []
-        for answer in (0, 1):
-            path = portal.folder / f"base_v{answer + 1}.tar.gz"
-            constant_archive(path, labels=["one", "other"], answer=answer, name="base")
-            self._archives.append(path)
-            self._tried(lambda path=path: self.client.models.push(path, "base"))
-            self.expected.versions["base", answer + 1] = "ready"
-            self._until_right()
-        self.plainly("make alias", "moved")
+        self._next_of_base()
+
+    def _next_of_base(self) -> None:
+        """Upload the next version of the model that copies and aliases are of."""
+        number = sum(model == "base" for model, _number in self.expected.versions) + 1
+        path = self.portal.folder / f"base_v{number}.tar.gz"
+        constant_archive(path, labels=["one", "other"], answer=number - 1, name="base")
+        self._tried(lambda: self.client.models.push(path, "base"))
+        self.expected.versions["base", number] = "ready"
+        self._until_right()
 
     # What a person asks for, and what must come of it. Each may be asked again.
 
     def _push(self, name: str) -> None:
-        path, kept = self._archives[0], self.portal.folder / f"{name}.kept"
+        path, kept = self.portal.folder / "base_v1.tar.gz", self.portal.folder / f"{name}.kept"
         first = self.portal.folder / f"{name}.tar.gz"
         if not first.exists():
             first.hardlink_to(path)
@@ -373,7 +374,10 @@ class Catalog(Parts):
         if act == "import":
             self._lay(name)
         elif act == "move alias":
-            return "moved"
+            if ("base", _MOVED) not in self.expected.aliases:
+                self._next_of_base()
+                self.plainly("make alias", _MOVED)
+            return _MOVED
         elif act == "remove alias":
             self.plainly("make alias", name)
         elif act == "retire":

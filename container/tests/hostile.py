@@ -36,6 +36,8 @@ NUMBERS = {  # x86_64, aarch64
     "perf_event_open": (298, 241), "userfaultfd": (323, 282), "memfd_create": (319, 279),
     "open_by_handle_at": (304, 265), "execve": (59, 221), "tgkill": (234, 131),
     "kcmp": (312, 272), "shmget": (29, 194), "mq_open": (180, 180), "seccomp": (317, 277),
+    "process_vm_writev": (311, 271), "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424),
+    "clone3": (435, 435), "execveat": (322, 281), "memfd_secret": (447, 447),
 }  # fmt: skip
 REFUSED = {errno.ENOSYS, errno.EPERM, errno.EACCES}
 
@@ -299,6 +301,16 @@ def ways_out(about: dict) -> dict[str, str]:
             "a file by its handle": call("open_by_handle_at", -1, null, 0),
             "a process by its descriptor": call("pidfd_open", os.getpid(), 0),
             "signal a thread": call("tgkill", victim, victim, 0),
+            "signal its parent": attempt(lambda: os.kill(os.getppid(), signal.SIGTERM)),
+            "signal whoever it can": attempt(lambda: os.kill(-1, signal.SIGTERM)),
+            "signal by a descriptor": call("pidfd_send_signal", 0, signal.SIGTERM, null, 0),
+            "take a descriptor of its parent": call("pidfd_getfd", 0, 0, 0),
+            "write another process's memory": call(
+                "process_vm_writev", victim, local, 1, remote, 1, 0
+            ),
+            "a process by the newer call": call("clone3", null, 0),
+            "start a program by its descriptor": call("execveat", 0, b"", null, null, 0x1000),
+            "memory that nobody sees": call("memfd_secret", 0),
             "compare processes": call("kcmp", victim, victim, 0, 0, 0),
             "shared memory": call("shmget", 0, 4096, 0o1600),
             "a netlink socket": attempt(lambda: socket.socket(socket.AF_NETLINK)),
