@@ -79,6 +79,8 @@ _THROTTLED = {
     "RequestAbortedException",
     # Of Application Auto Scaling, ECR, Service Quotas and IAM, which is 500.
     "InternalServiceException",
+    "InternalErrorException",  # of its price list
+    "InternalDependencyException",  # of SageMaker's runtime
     "ServerException",
     "ServiceException",
     "ServiceFailure",
@@ -94,7 +96,26 @@ _THROTTLED = {
 _FULL = {"XMinioStorageFull", "StorageFull", "QuotaExceeded"}
 # Replaces a server's text, which only repeats the code.
 _SAID = {"NoSuchUpload": phrase("The store gave the upload up, as one does whose disk is full.")}
-_NOT_FOUND = {"404", "NoSuchKey", "NotFound", "ResourceNotFound"}
+_NOT_FOUND = {
+    *("404", "NoSuchKey", "NotFound", "ResourceNotFound"),
+    # Of CloudWatch Logs, ECR, Service Quotas and its price list, all with 400.
+    *("ResourceNotFoundException", "RepositoryNotFoundException", "ImageNotFoundException"),
+    *("NoSuchResourceException", "NotFoundException"),
+}
+# What a service does not know that has all operations that the portal calls.
+_OF_ANOTHER = {"UnknownOperationException", "UnknownOperation"}
+# Of CloudWatch Logs and CloudWatch: something else changes it.
+_BUSY = {"OperationAbortedException", "ResourceConflict"}
+_TOO_MANY = re.compile(r"Throttl|TooManyRequests|RequestLimitExceeded|SlowDown")
+# What an error means, before AWS's own words; those that somebody must mend have more of it
+# (aws_refusals.py).
+_TOO_MANY_CALLS = phrase("AWS takes no more calls for the moment.")
+_ITS_FAULT = phrase("AWS could not do it just now; the fault is on its side.")
+_CAUSES: dict[type[errors.AwsError], Sentence] = {
+    errors.NotFound: phrase("AWS does not have it."),
+    errors.Busy: phrase("AWS is changing it at the moment."),
+    errors.Invalid: phrase("AWS does not take the request as it is."),
+}
 # boto3 found no credentials, or could not fetch them.
 _NO_CREDENTIALS = (
     NoCredentialsError,
@@ -772,6 +793,18 @@ def told(text: Sentence | str, code: str, doing: Sentence | str) -> Sentence:
     return phrase("%(text)s (%(code)s, while %(doing)s)", text=text, code=code, doing=doing)
 
 
+def known_error(
+    kind: type[errors.AwsError], error: ServiceError, doing: Sentence | str
+) -> errors.AwsError:
+    """An error of this kind, which says what it means, and what AWS said."""
+    cause = _CAUSES.get(kind)
+    if kind is errors.Throttled:
+        cause = _TOO_MANY_CALLS if _TOO_MANY.search(error.code) else _ITS_FAULT
+    said = told(_SAID.get(error.code, error.message or error.code), error.code, doing)
+    plain = cause is None or error.code in _SAID
+    return kind(said if plain or cause is None else cause + said)
+
+
 def not_of_it(error: ServiceError, doing: Sentence | str) -> errors.AwsError | None:
     """The error where something else than the service answered, by HTTP's 404; None: it did.
 
@@ -781,6 +814,10 @@ def not_of_it(error: ServiceError, doing: Sentence | str) -> errors.AwsError | N
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if status != HTTPStatus.NOT_FOUND:
         return None
+    return _of_another(error, doing)
+
+
+def _of_another(error: ServiceError, doing: Sentence | str) -> errors.AwsError:
     said = phrase(
         "Something else than AWS answered while %(doing)s, by HTTP 404. See that the address of "
         "the service is right, and what stands between the portal and it. It says: %(text)s",
@@ -800,7 +837,7 @@ def from_client_error(error: ClientError, doing: Sentence | str) -> errors.AwsEr
     if code in _FULL or status == 507:
         return errors.StorageFull(text)
     if code in _THROTTLED or status in {408, 429, 500, 502, 503, 504}:
-        return errors.Throttled(text)
+        return known_error(errors.Throttled, _service_error(error), doing)
     if code in aws_refusals.QUOTA_CODES:
         quota = aws_refusals.QUOTA
         said = quota.what + quota.todo + phrase("AWS says: %(text)s", text=text)
@@ -808,8 +845,12 @@ def from_client_error(error: ClientError, doing: Sentence | str) -> errors.AwsEr
     refusal = aws_refusals.recognised(code, message, error.operation_name, status)
     if refusal is not None:
         return _refused(refusal, text)
+    if code in _OF_ANOTHER:
+        return _of_another(_service_error(error), doing)
     if code in _NOT_FOUND or status == 404:
-        return errors.NotFound(text)
+        return known_error(errors.NotFound, _service_error(error), doing)
+    if code in _BUSY:
+        return known_error(errors.Busy, _service_error(error), doing)
     if code in _EXISTS or status == 412:
         return errors.AlreadyExists(text)
-    return errors.Invalid(text)
+    return known_error(errors.Invalid, _service_error(error), doing)

@@ -137,6 +137,13 @@ _NO_ALARMS = AwsRefusal(
         "autoscaling, and see that AWS's own role for autoscaling was not changed."
     ),
 )
+_ARCHIVED = AwsRefusal(
+    phrase("The object is in an archive class of S3, from which it cannot be read at once."),
+    phrase(
+        "Restore it in S3 first, and take the store out of the lifecycle rule that archives it. "
+        "Nothing was changed."
+    ),
+)
 QUOTA = AwsRefusal(
     phrase("A quota of the AWS account is reached."),
     phrase(
@@ -144,8 +151,10 @@ QUOTA = AwsRefusal(
         "the quota (Service Quotas)."
     ),
 )
-QUOTA_CODES = {"ResourceLimitExceeded", "LimitExceededException"}
-"""Codes of SageMaker and of Application Auto Scaling for it."""
+QUOTA_CODES = {
+    *("ResourceLimitExceeded", "LimitExceededException", "LimitExceeded", "LimitExceededFault"),
+}
+"""Codes of SageMaker, of Application Auto Scaling and of CloudWatch for it."""
 
 _ACCOUNT_OWNER = phrase("whoever manages the AWS account")
 _EXPLICIT = {
@@ -296,6 +305,7 @@ _CODES: dict[str, AwsRefusal | Callable[[str, str], AwsRefusal]] = {
     ),
     "FailedResourceAccessException": _NO_ALARMS,
     "NoSuchBucket": _NO_BUCKET,
+    **dict.fromkeys(["InvalidObjectState", "ObjectNotInActiveTierError"], _ARCHIVED),
     **dict.fromkeys(
         [
             *("PermanentRedirect", "AuthorizationHeaderMalformed", "301", "TemporaryRedirect"),

@@ -67,7 +67,7 @@ def _translated(doing: Sentence) -> AbstractContextManager[None]:
         kind = _CODES.get(error.code)
         if kind is None:
             return aws.not_of_it(error, doing)
-        return kind(aws.told(error.message, error.code, doing))
+        return aws.known_error(kind, error, doing)
 
     return aws.translated(doing, first)
 

@@ -34,9 +34,7 @@ class ListedAlarm:
 def _translated(doing: Sentence) -> Any:
     def first(error: aws.ServiceError) -> errors.AwsError | None:
         if error.code in _MISSING:
-            return errors.NotFound(aws.told(error.message, error.code, doing))
-        if error.code in ("LimitExceeded", "LimitExceededFault"):
-            return errors.Invalid(aws.told(error.message, error.code, doing))
+            return aws.known_error(errors.NotFound, error, doing)
         return None
 
     return aws.translated(doing, first)

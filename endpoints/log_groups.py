@@ -29,7 +29,7 @@ class LogGroup:
 def _translated(doing: Sentence) -> AbstractContextManager[None]:
     def first(error: aws.ServiceError) -> errors.AwsError | None:
         kind = _CODES.get(error.code)
-        return kind(aws.told(error.message, error.code, doing)) if kind else None
+        return aws.known_error(kind, error, doing) if kind else None
 
     return aws.translated(doing, first)
 

@@ -176,7 +176,7 @@ def _translated(doing: Sentence) -> AbstractContextManager[None]:
             kind = next((kind for words, kind in _SENTENCES if words.search(error.message)), None)
         if kind is None:
             return aws.not_of_it(error, doing)
-        return kind(aws.told(error.message, error.code, doing))
+        return aws.known_error(kind, error, doing)
 
     return aws.translated(doing, first)
 
