@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from endpoints import idle_limits, options, prices
+from endpoints import idle_limits, instance_memory, options, prices
 from endpoints.alarm_presets import LONGEST_MINUTES, AlarmKind
 from endpoints.limits import COOLDOWN_S, Limits
 from endpoints.models import (
@@ -556,12 +556,18 @@ class ChangeForm(NewEndpointForm):
 
 
 def _priced(instance_type: str) -> str:
-    """The type with what one instance of it costs, where that is known."""
+    """The type with its vCPUs, its memory and what one instance costs, as far as they are known."""
+    told: dict[str, Any] = {"type": instance_type}
+    cpus, memory = instance_memory.vcpus(instance_type), instance_memory.memory_mb(instance_type)
+    said = instance_type
+    if cpus is not None and memory is not None:
+        told |= {"cpus": cpus, "memory": f"{memory / 1024:.3g}"}
+        said = gettext("%(type)s: %(cpus)s vCPUs, %(memory)s GiB") % told
     cost = prices.known().cost(instance_type, 1)
     if cost is None:
-        return instance_type
-    told = {"type": instance_type, "price": cost.hourly, "currency": cost.currency}
-    return gettext("%(type)s, about %(price)s %(currency)s an hour") % told
+        return said
+    told |= {"said": said, "price": cost.hourly, "currency": cost.currency}
+    return gettext("%(said)s, about %(price)s %(currency)s an hour") % told
 
 
 class HoursForm(forms.Form):

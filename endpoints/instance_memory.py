@@ -1,4 +1,6 @@
-"""How much memory instance types have, and what of it is left for models."""
+"""How much memory and how many vCPUs instance types have, and what is left for models."""
+
+import re
 
 from django.conf import settings
 
@@ -25,6 +27,9 @@ MEMORY_GIB: dict[str, float] = {
     "ml.g4dn.xlarge": 16, "ml.g4dn.2xlarge": 32, "ml.g5.xlarge": 16, "ml.g5.2xlarge": 32,
 }  # fmt: skip
 
+# Of all these types: a medium and a large have 2 vCPUs, an xlarge 4, and an Nxlarge N times 4.
+_SIZE = re.compile(r"\.(?:(?P<small>medium|large)|(?P<times>\d*)xlarge)$")
+
 #: What the container takes itself: its server, the model host, and the reserve for requests that
 #: it refuses a model for (container/memory.py). As measured (tests/test_room_of_models.py).
 KEPT_MB = 320
@@ -34,6 +39,14 @@ def memory_mb(instance_type: str) -> float | None:
     """What a container of such an instance may take, in MiB; None where the type is not known."""
     gib = MEMORY_GIB.get(instance_type)
     return None if gib is None else gib * 1024 * settings.INSTANCE_MEMORY_PERCENT / 100
+
+
+def vcpus(instance_type: str) -> int | None:
+    """How many vCPUs such an instance has; None where the type is not known."""
+    size = _SIZE.search(instance_type) if instance_type in MEMORY_GIB else None
+    if size is None:
+        return None
+    return 2 if size["small"] else 4 * int(size["times"] or 1)
 
 
 def model_mb(measured: float) -> float:

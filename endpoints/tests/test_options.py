@@ -236,6 +236,20 @@ def test_the_form_keeps_the_rest_under_more_options(
     assert "OMP_NUM_THREADS=2" in page
 
 
+def test_types_are_offered_with_their_vcpus_memory_and_price(
+    client_of: Callable[[str], Client], settings: Any
+) -> None:
+    settings.INSTANCE_TYPES = ["ml.m5.large", "ml.c5.9xlarge", "ml.g4dn.xlarge", "ml.new.type"]
+    page = client_of("admin").get("/endpoints/new/").content.decode()
+    for said in (
+        ">ml.m5.large: 2 vCPUs, 8 GiB, about 0.115 USD an hour<",
+        ">ml.c5.9xlarge: 36 vCPUs, 72 GiB",
+        ">ml.g4dn.xlarge: 4 vCPUs, 16 GiB",
+        ">ml.new.type<",
+    ):
+        assert said in page, said
+
+
 def test_presets_fill_the_form_and_the_api(
     client_of: Callable[[str], Client], api: Api, account: Account
 ) -> None:

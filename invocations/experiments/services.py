@@ -1,6 +1,7 @@
 """Begin, stop and name experiments, and say before what one would do."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,8 +16,10 @@ from django.utils.translation import gettext as _
 from activity.services import record
 from core import clock, spreadsheet, waiting
 from core.jobs import enqueue_on_commit
+from endpoints import instance_memory
 from endpoints.models import Endpoint
 from invocations import services
+from invocations.capacity import cache_simulation
 from invocations.experiments import drawing, recorded_day, sending, tally, targets
 from invocations.experiments.recorded_day import Recorded
 from invocations.experiments.refused import ExperimentRefused
@@ -116,24 +119,61 @@ def plan(*, wanted: Wanted, endpoint: Endpoint, actor: User) -> ExperimentPlan:
         )
     }
     expected = []
-    busy_ms = 0.0
     memory: list[float] = []
+    warm_ms, cold_ms = [], []
     for share, target in zip(shares, found, strict=True):
         warm, load, mb = measured.get(target.version, (None, None, None))
         calls = share * checked.calls
-        busy_ms += calls * ((_UNTOLD_MS if warm is None else warm) + _AROUND_MS)
-        busy_ms += min(1.0, calls) * (load or 0.0)
+        warm_ms.append((_UNTOLD_MS if warm is None else warm) + _AROUND_MS)
+        cold_ms.append(load or 0.0)
         if mb is not None:
             memory.append(mb)
         expected.append(Expected(target, share, round(calls, 1), mb))
-    callers = checked.callers or 1
-    seconds = busy_ms / 1000 / min(callers, checked.calls)
+    drawn = drawing.drawn(
+        checked.draw, seed=checked.seed or 0, calls=checked.calls, targets=len(found),
+        recorded=all_of_it.recorded,
+    ).targets  # fmt: skip
+    sizes = [one.memory_mb for one in expected]
+    busy_ms = sum(warm_ms[target] for target in drawn)
+    busy_ms += sum(cold_ms[target] * n for target, n in _loads(endpoint, drawn, sizes).items())
+    seconds = busy_ms / 1000 / _at_once(endpoint, checked.callers or 1, checked.calls)
     if checked.rate is not None:
         seconds = max(seconds, checked.calls / checked.rate)
     served = Version.objects.ready().filter(bucket=endpoint.bucket, prefix=endpoint.prefix)
     others = served.exclude(pk__in=[one.version for one in found]).aggregate(count=Count("pk"))
     whole = sum(memory) if len(memory) == len(found) else None
     return ExperimentPlan(checked, endpoint, expected, seconds, whole, others["count"])
+
+
+def _at_once(endpoint: Endpoint, callers: int, calls: int) -> int:
+    """How many calls are worked on at a time: one by each vCPU, where that is known.
+
+    A call that waits for a vCPU lasts longer, so more callers than these make no call sooner.
+    """
+    parts = endpoint.running.parts
+    cpus = [instance_memory.vcpus(one.instance_type) for one in parts]
+    found = min(callers, calls)
+    if None in cpus:
+        return found
+    of_all = sum((one or 0) * part.instance_count for one, part in zip(cpus, parts, strict=True))
+    return min(found, max(1, of_all))
+
+
+def _loads(endpoint: Endpoint, drawn: Sequence[int], sizes: Sequence[float | None]) -> Counter[int]:
+    """How often each target is loaded: more than once where they take turns in memory.
+
+    Where the memory of the instance, or of a model, is not known: once.
+    """
+    once = Counter(set(drawn))
+    parts = endpoint.running.parts
+    room = instance_memory.room_mb(parts[0].instance_type) if len(parts) == 1 else None
+    known = {key: instance_memory.model_mb(mb) for key, mb in enumerate(sizes) if mb is not None}
+    if room is None or len(known) < len(sizes) or not parts[0].instance_count:
+        return once
+    met = cache_simulation.simulate(
+        drawn, sizes=known, room=room, instances=parts[0].instance_count
+    )
+    return once + Counter({key: one.again for key, one in met.models.items()})
 
 
 def _number(value: Any) -> float | None:

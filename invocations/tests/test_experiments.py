@@ -673,6 +673,30 @@ def test_the_plan_says_how_many_calls_each_target_gets(
     assert not Experiment.objects.exists()
 
 
+def test_the_plan_reckons_with_the_vcpus_and_with_models_that_take_turns_in_memory(
+    three: list[Version], operator: User
+) -> None:
+    # 2 vCPUs, and room for two of these models.
+    Endpoint.objects.update(instance_type="ml.c5.large", instance_count=1)
+    for version in three:
+        version.report = {"warm_ms": 15.0, "load_ms": 100.0, "memory_mb": 1500}
+        version.save()
+    endpoint = Endpoint.objects.get()
+    wanted = Wanted(models="digits:*", calls=120, callers=8, seed=3)
+    plan = experiments.plan(wanted=wanted, endpoint=endpoint, actor=operator)
+    held: list[int] = []
+    loads = 0
+    for target in drawing.drawn("uniform", seed=3, calls=120, targets=3).targets:
+        if target in held:
+            held.remove(target)
+        else:
+            loads += 1
+            del held[:-1]
+        held.append(target)
+    assert loads > 30
+    assert plan.seconds == pytest.approx((120 * 20 + loads * 100) / 1000 / 2)
+
+
 def test_the_sweep_takes_up_what_is_due_and_a_process_is_started_unless_too_many_run(
     three: list[Version], operator: User, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
