@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from endpoints import instance_memory
 from endpoints.prices import Cost, PriceList
-from invocations.capacity import cache_simulation
+from invocations import cache_simulation
 
 Model = TypeVar("Model", bound=Hashable)
 

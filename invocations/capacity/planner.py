@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from endpoints import prices
 from endpoints.models import Endpoint
 from endpoints.prices import PriceList
-from invocations.capacity import cache_simulation, choices, traffic
+from invocations import cache_simulation
+from invocations.capacity import choices, traffic
 from invocations.capacity.choices import InstanceChoice
 from invocations.capacity.thrash import FEWEST_CALLS, with_average
 from invocations.experiments import drawing, targets

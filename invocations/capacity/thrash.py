@@ -18,7 +18,8 @@ from core.templatetags.portal import ms
 from endpoints import instance_memory, prices
 from endpoints.models import Endpoint
 from endpoints.prices import Cost, PriceList
-from invocations.capacity import cache_simulation, choices, traffic
+from invocations import cache_simulation
+from invocations.capacity import choices, traffic
 from invocations.capacity.choices import InstanceChoice
 from invocations.capacity.traffic import Traffic
 from models_catalog.models import Version

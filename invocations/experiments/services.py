@@ -18,8 +18,7 @@ from core import clock, spreadsheet, waiting
 from core.jobs import enqueue_on_commit
 from endpoints import instance_memory
 from endpoints.models import Endpoint
-from invocations import services
-from invocations.capacity import cache_simulation
+from invocations import cache_simulation, services
 from invocations.experiments import drawing, recorded_day, sending, tally, targets
 from invocations.experiments.recorded_day import Recorded
 from invocations.experiments.refused import ExperimentRefused

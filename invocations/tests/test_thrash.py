@@ -14,7 +14,8 @@ from accounts import tokens
 from core import clock
 from endpoints import instance_memory
 from endpoints.models import Endpoint, Revision
-from invocations.capacity import cache_simulation, thrash
+from invocations import cache_simulation
+from invocations.capacity import thrash
 from invocations.capacity.thrash import Verdict
 from invocations.experiments import tally
 from invocations.experiments.tally import MadeCall, TargetTally

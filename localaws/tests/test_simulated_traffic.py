@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from invocations.capacity import cache_simulation
+from invocations import cache_simulation
 from localaws.tests.conftest import Hosting
 
 MODELS = 20
