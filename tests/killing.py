@@ -32,6 +32,8 @@ class Outcome:
 
     cases: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    #: Steps that passed before they were seen, so that nothing was disturbed.
+    missed: list[str] = field(default_factory=list)
 
 
 class Parts:
@@ -136,10 +138,11 @@ class Matrix:
             check=True,
         ).stdout.strip()  # fmt: skip
         day = time.strftime("%Y-%m-%d", time.gmtime())
+        missed = f" {len(outcome.missed)} steps passed unseen." if outcome.missed else ""
         lines = [
             f"On {day}, commit {commit}: {self.rounds} of {self.whole} rounds, "
             f"{outcome.cases.total()} disturbed operations. {len(outcome.failures)} did not come "
-            "to their end, or left something.",
+            f"to their end, or left something.{missed}",
             "",
             "| operation | steps | " + " | ".join(f"{p} {n}" for p, n in self.columns) + " |",
             "|---|---:|" + "---:|" * len(self.columns),
@@ -183,7 +186,7 @@ def played(
 
 def ended(wanted: argparse.Namespace, matrix: Matrix, outcome: Outcome) -> int:
     """Say what came of it, in docs/reliability.md too; 1 where an operation failed."""
-    print(matrix.table(outcome), *outcome.failures, sep="\n")
+    print(matrix.table(outcome), *outcome.failures, *outcome.missed, sep="\n")
     if not wanted.no_table:
         matrix.write(outcome)
     return 1 if outcome.failures else 0
