@@ -16,8 +16,9 @@ class AccountsConfig(AppConfig):
         """Make the event codes known, and users and the log-in as what events are about."""
         from django.contrib.auth.models import User
 
+        from accounts import groups
         from accounts.events import TEMPLATES, user_page
-        from accounts.models import Token
+        from accounts.models import PeopleGroup, Token
         from accounts.people import found
         from activity import redaction
 
@@ -30,5 +31,12 @@ class AccountsConfig(AppConfig):
         see, doing = "auth.view_user", "see users"
         subjects.register(
             "user", User, url=user_page, permission=see, doing=doing, label=_("People")
+        )
+        subjects.register(
+            PeopleGroup.activity_kind,
+            PeopleGroup,
+            permission=groups.MAY_MANAGE,
+            doing=groups.MANAGING,
+            label=_("Groups"),
         )
         subjects.register("login", None, permission=see, doing=doing, label=_("Log-ins"))

@@ -34,6 +34,10 @@ TEMPLATES: Final = {
     "login.tokens_paused": _(
         "Paused wrong tokens from %(address)s for %(minutes)s minutes: %(failures)s failures."
     ),
+    "group.made": _("Made the group %(group)s."),
+    "group.joined": _("Put %(people)s into the group %(group)s."),
+    "group.left": _("Took %(people)s out of the group %(group)s."),
+    "group.deleted": _("Deleted the group %(group)s."),
     "login.failed": _("A log-in of %(name)s from %(address)s failed."),
     "login.failed_unknown": _("A log-in with an unknown name (%(name)s) from %(address)s failed."),
     "login.locked": _(

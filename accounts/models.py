@@ -4,8 +4,21 @@ import secrets
 from datetime import datetime
 
 from django.conf import settings
+from django.core.validators import RegexValidator
 from django.db import models
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+
+from core import clock
+
+GROUP_NAME_LENGTH = 63
+group_name = RegexValidator(
+    r"^[a-z0-9](?:[a-z0-9._\-]{0,61}[a-z0-9])?\Z",
+    _(
+        "Use 1 to 63 small letters, digits, dots, hyphens and underscores; begin and end with a "
+        "letter or digit."
+    ),
+)
 
 
 class Preferences(models.Model):
@@ -132,3 +145,35 @@ class Token(models.Model):
         if self.revoked_at is not None:
             return self.State.REVOKED
         return self.State.VALID if now < self.expires_at else self.State.EXPIRED
+
+
+class PeopleGroup(models.Model):
+    """People who are named together, as where a store says who may see it.
+
+    It gives nobody a right: what somebody may do at all is the role's (accounts/roles.py).
+    """
+
+    name = models.CharField(
+        _("Name"), max_length=GROUP_NAME_LENGTH, unique=True, validators=[group_name]
+    )
+    created_at = models.DateTimeField(default=clock.now)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, blank=True, related_name="people_groups"
+    )
+
+    activity_kind = "group"
+
+    class Meta:
+        ordering = ["name"]
+        default_permissions = ()
+        permissions = [("manage_groups", _("Can make groups, and put people in"))]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """The group's page."""
+        return reverse("accounts:group", args=[self.name])

@@ -18,6 +18,7 @@ _OWN: dict[str, list[str]] = {
         "auth.add_user",
         "auth.change_user",
         "auth.view_group",
+        "accounts.manage_groups",
         "activity.redact_event",
     ],
 }

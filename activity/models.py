@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from activity import codes, subjects
 from core import attempt, clock, request_id
+from core.guarded import GuardedManager
 
 
 class Reader(Protocol):
@@ -21,6 +22,14 @@ class Reader(Protocol):
 
 class EventQuerySet(models.QuerySet["Event"]):
     """The queries that pages make of the log."""
+
+    def without(self, hidden: Any) -> Self:
+        """Leave events about hidden rows out; those about rows that are gone, too."""
+        rows = self
+        for name, model in subjects.guarded():
+            seen = model._default_manager.filter(pk=models.OuterRef("subject_id"))
+            rows = rows.exclude(models.Q(subject_kind=name) & ~models.Exists(seen))
+        return rows
 
     def newest(self) -> Self:
         """All events, newest first."""
@@ -95,7 +104,7 @@ class Event(models.Model):
         help_text="The repeatable change that recorded it (core/attempt.py).",
     )
 
-    objects = EventQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(EventQuerySet)()
 
     class Meta:
         indexes = [

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db.models import Model
 
+from core.guarded import GuardedManager
+
 
 def _own_page(found: Any) -> str:
     return str(found.get_absolute_url())
@@ -57,6 +59,15 @@ def kind(name: str) -> Kind | None:
 def hidden_from(has_perm: Callable[[str], bool]) -> list[str]:
     """The kinds that somebody may not read events about."""
     return [name for name, k in _kinds.items() if k.permission and not has_perm(k.permission)]
+
+
+def guarded() -> list[tuple[str, type[Model]]]:
+    """The kinds of which not everybody may see each row (core/guarded.py), with their models."""
+    return [
+        (name, k.model)
+        for name, k in _kinds.items()
+        if k.model is not None and isinstance(k.model._default_manager, GuardedManager)
+    ]
 
 
 def labels(has_perm: Callable[[str], bool]) -> list[tuple[str, Any]]:

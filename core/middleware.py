@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import resolve_url
 
-from core import request_id
+from core import guarded, request_id
 
 # Everything is a file of our own: no script or style stands in a page. `blob:` is the preview of a
 # picture that was chosen. Django 6 has a middleware for this; 5.2 does not.
@@ -81,6 +81,21 @@ class NoStoreMiddleware:
         if request.method == "POST" and match is not None and match.url_name == "logout":
             response.headers["Clear-Site-Data"] = '"cache"'
         return response
+
+
+class ReaderMiddleware:
+    """Lets the querysets of guarded models know who reads (core/guarded.py).
+
+    Stands after what finds the user of a request, by session or by token.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Read for the user of this request from here on."""
+        guarded.bind(request)
+        return self.get_response(request)
 
 
 class LoginForHtmxMiddleware:

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
+from core import guarded
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -17,30 +19,33 @@ ALL: list["Remembered[Any, Any]"] = []
 class Remembered(Generic[K, V]):
     """Values by key, for all threads of the process; who gets one must not change it.
 
-    What is not found is not remembered: it is there as soon as somebody has made it.
+    What is not found is not remembered: it is there as soon as somebody has made it. From whom
+    other rows are hidden (core/guarded.py) gets other values, unless they are the same ``for_all``.
     """
 
-    def __init__(self, *, keep_s: float = KEEP_S, most: int = 1024) -> None:
+    def __init__(self, *, keep_s: float = KEEP_S, most: int = 1024, for_all: bool = False) -> None:
         self._keep_s = keep_s
+        self._for_all = for_all
         self._most = most
         self._lock = threading.Lock()
-        self._kept: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Hashable, K], tuple[float, V]] = OrderedDict()
         ALL.append(self)
 
     def get(self, key: K, find: Callable[[], V | None]) -> V | None:
         """The value of ``key``: as it was found within the last second, else as ``find`` says."""
+        mine = (None if self._for_all else guarded.hidden(), key)
         with self._lock:
-            kept = self._kept.get(key)
+            kept = self._kept.get(mine)
         if kept is not None and time.monotonic() < kept[0]:
             return kept[1]
         until = time.monotonic() + self._keep_s  # from before it is looked up
         found = find()
         with self._lock:
             if found is None:
-                self._kept.pop(key, None)
+                self._kept.pop(mine, None)
             else:
-                self._kept[key] = until, found
-                self._kept.move_to_end(key)
+                self._kept[mine] = until, found
+                self._kept.move_to_end(mine)
                 while len(self._kept) > self._most:
                     self._kept.popitem(last=False)
         return found

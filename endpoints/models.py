@@ -15,6 +15,7 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from core.badges import Badge
+from core.guarded import GuardedManager
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence, phrase
 from endpoints import last_calls, policies, variants
@@ -25,6 +26,7 @@ from endpoints.options import DeploymentOptions
 from endpoints.policies import DeploymentPolicy
 from endpoints.variants import ProductionVariant, Variants
 from endpoints.working_hours import WorkingHours
+from models_catalog.hidden import Hidden
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
 valid_endpoint_name = RegexValidator(
@@ -93,6 +95,10 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
     OldStatusQuerySet["Endpoint"], LeaseQuerySet["Endpoint"]
 ):
     """Queries on endpoints, for pages and jobs."""
+
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those that serve hidden stores out."""
+        return self.exclude(hidden.of_place())
 
     def shown(self) -> Self:
         """Endpoints that are not gone, newest first, with their resources."""
@@ -450,7 +456,7 @@ class Endpoint(OldStatus, Leased):
     checked_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
 
-    objects = EndpointQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(EndpointQuerySet)()
     activity_kind = "endpoint"
 
     #: What was done to the image that was asked for just now (images.py); unsaved.

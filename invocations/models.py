@@ -16,9 +16,13 @@ from django.utils.translation import gettext_lazy as _
 
 from core import clock
 from core.badges import Badge
+from core.guarded import GuardedManager
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence, phrase
+from endpoints.models import Endpoint
 from endpoints.variants import ALONE
+from models_catalog.hidden import Hidden
+from models_catalog.models import RegisteredModel
 from models_catalog.validation_result import LEAST_SHOWN
 
 LABEL_LENGTH = 200
@@ -79,8 +83,16 @@ def new_uid() -> str:
     return uuid4().hex
 
 
+def _hidden_endpoints(hidden: Hidden) -> "models.QuerySet[Endpoint]":
+    return Endpoint._base_manager.filter(hidden.of_place())
+
+
 class InvocationQuerySet(LeaseQuerySet["Invocation"]):
     """The questions that pages and jobs ask of the invocations."""
+
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those on endpoints that serve hidden stores out."""
+        return self.exclude(endpoint__in=_hidden_endpoints(hidden))
 
     def traffic(self) -> Self:
         """Those that were made for their answer, and not to load a model."""
@@ -232,7 +244,7 @@ class Invocation(Leased):
     request_id = models.CharField(max_length=64, blank=True, help_text="x-amzn-RequestId.")
     variant = models.CharField(max_length=63, blank=True)
 
-    objects = InvocationQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(InvocationQuerySet)()
 
     class Meta:
         db_table = "endpoints_invocation"
@@ -400,6 +412,11 @@ class Span:
 class LabelledPictureQuerySet(models.QuerySet["LabelledPicture"]):
     """The questions that pages ask of the test sets."""
 
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those of models in hidden stores out."""
+        hidden_models = RegisteredModel._base_manager.filter(hidden.of_store("store"))
+        return self.exclude(model__in=hidden_models)
+
     def listed(self) -> Self:
         """With what a line of a list names, without the pictures."""
         return self.select_related("version__model").defer(
@@ -441,7 +458,7 @@ class LabelledPicture(models.Model):
     bucket = models.CharField(max_length=63, blank=True)
     key = models.CharField(max_length=1024, blank=True)
 
-    objects = LabelledPictureQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(LabelledPictureQuerySet)()
 
     class Meta:
         ordering = ["-id"]
@@ -457,6 +474,10 @@ class LabelledPicture(models.Model):
 
 class AnswerComparisonQuerySet(LeaseQuerySet["AnswerComparison"]):
     """The questions that pages and jobs ask of the comparisons of answers."""
+
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those on endpoints that serve hidden stores out."""
+        return self.exclude(endpoint__in=_hidden_endpoints(hidden))
 
     def listed(self) -> Self:
         """With what a line of a list names."""
@@ -511,7 +532,7 @@ class AnswerComparison(Leased):
     )
     attempts = models.PositiveIntegerField(default=0, help_text="At the picture that is next.")
 
-    objects = AnswerComparisonQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(AnswerComparisonQuerySet)()
 
     class Meta:
         ordering = ["-id"]
@@ -600,6 +621,10 @@ class ComparedPicture(models.Model):
 class ExperimentQuerySet(LeaseQuerySet["Experiment"]):
     """The questions that pages and jobs ask of the experiments."""
 
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those on endpoints that serve hidden stores out."""
+        return self.exclude(endpoint__in=_hidden_endpoints(hidden))
+
     def listed(self) -> Self:
         """With what a line of a list names, without what the job alone reads."""
         return self.select_related("endpoint", "created_by").defer("progress")
@@ -684,7 +709,7 @@ class Experiment(Leased):
         default=dict, help_text="What came of it so far (experiments/tally.py)."
     )
 
-    objects = ExperimentQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(ExperimentQuerySet)()
 
     class Meta:
         ordering = ["-id"]
@@ -727,6 +752,10 @@ class Experiment(Leased):
 
 class WarmingQuerySet(LeaseQuerySet["Warming"]):
     """The questions that pages and jobs ask of the warmings."""
+
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those on endpoints that serve hidden stores out."""
+        return self.exclude(endpoint__in=_hidden_endpoints(hidden))
 
     def listed(self) -> Self:
         """With what a line of a list names."""
@@ -783,7 +812,7 @@ class Warming(Leased):
     finished_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0, help_text="At the target that is next.")
 
-    objects = WarmingQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(WarmingQuerySet)()
 
     class Meta:
         ordering = ["-id"]

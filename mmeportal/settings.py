@@ -96,6 +96,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.token_auth.TokenMiddleware",
+    "core.middleware.ReaderMiddleware",
     "accounts.preferences.PreferencesMiddleware",
     "core.login_required.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

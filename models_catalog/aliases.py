@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop
 from activity.models import Event
 from activity.services import record
 from core.permissions import not_permitted
-from models_catalog import alias_mirror
+from models_catalog import alias_mirror, secrecy
 from models_catalog.models import (
     Alias,
     AliasMove,
@@ -69,7 +69,7 @@ def move(
     """
     _check_rights(name, actor)
     with transaction.atomic():
-        row = _locked(model)
+        row = _locked(model, actor)
         current = _current(row, name)
         if current is None:
             _check_name(name)
@@ -94,7 +94,7 @@ def roll_back(
     """
     _check_rights(name, actor)
     with transaction.atomic():
-        row = _locked(model)
+        row = _locked(model, actor)
         current = _existing(row, name)
         _check_seen(row, name, current, expected)
         target = current.move.back_to
@@ -113,7 +113,7 @@ def remove(
     """Delete the alias; its history stays. Raises AliasRefused, and NotPermitted."""
     _check_rights(name, actor)
     with transaction.atomic():
-        row = _locked(model)
+        row = _locked(model, actor)
         current = _existing(row, name)
         _check_seen(row, name, current, expected)
         return _delete(row, current, _checked_reason(name, reason), actor)
@@ -126,7 +126,7 @@ def undo(*, model: str, name: str, revision: int, actor: User | None) -> Alias |
     """
     _check_rights(name, actor)
     with transaction.atomic():
-        row = _locked(model)
+        row = _locked(model, actor)
         last = history(row, name).first()
         if last is None or last.pk != revision:
             raise _moved_meanwhile(row, name, _current(row, name))
@@ -150,8 +150,10 @@ def get(*, model: str, name: str) -> Alias:
     return _existing(model_of(model), name)
 
 
-def _locked(model: str) -> RegisteredModel:
-    return _model(RegisteredModel.objects.select_for_update(), model)
+def _locked(model: str, actor: User | None) -> RegisteredModel:
+    row = _model(RegisteredModel.objects.select_for_update(), model)
+    secrecy.check_may_write(row.placed_in, actor)
+    return row
 
 
 def _model(rows: QuerySet[RegisteredModel], name: str) -> RegisteredModel:

@@ -15,9 +15,9 @@ class ModelsCatalogConfig(AppConfig):
 
     def ready(self) -> None:
         """Register events, subjects, panels, rights of the roles, the store's check and clock."""
-        from accounts import roles
-        from core import prometheus_page
-        from models_catalog import finding, gauges, panels, reasons, redactions, told
+        from accounts import groups, roles
+        from core import guarded, prometheus_page
+        from models_catalog import finding, gauges, panels, reasons, redactions, secrecy, told
         from models_catalog.events import TEMPLATES
         from models_catalog.models import RegisteredModel, Store, Version
         from models_catalog.ready_checks import probe_store, time_of_store
@@ -28,6 +28,8 @@ class ModelsCatalogConfig(AppConfig):
         )
         subjects.register(Version.activity_kind, Version, label=gettext_lazy("Versions"))
         subjects.register(Store.activity_kind, Store, label=gettext_lazy("Stores"))
+        guarded.register(secrecy.hidden_from)
+        groups.register_change(secrecy.forget)
         panels.register_all()
         reasons.register()
         told.register()

@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 from activity.models import Event
 from activity.services import record
 from core.attention import SHOWN, Item, ItemGroup
+from models_catalog import secrecy
 from models_catalog.importing import MAY_IMPORT
 from models_catalog.models import StrayObject, Version, VersionQuerySet
 
@@ -48,6 +49,7 @@ def needing_somebody() -> VersionQuerySet:
 
 def restore(*, version: Version, actor: User | None) -> None:
     """Undo a dismissal: the version is on Today again, for everybody; idempotent."""
+    secrecy.check_may_write(version.model.placed_in, actor)
     about = Event.objects.about(Version.activity_kind, version.pk)
     last = about.filter(action__in=[DISMISSED, RESTORED]).first()
     if last is not None and last.action == DISMISSED:
@@ -57,6 +59,7 @@ def restore(*, version: Version, actor: User | None) -> None:
 
 def dismiss(*, version: Version, actor: User | None) -> None:
     """Take a rejected version off Today, for everybody; idempotent."""
+    secrecy.check_may_write(version.model.placed_in, actor)
     if needing_somebody().filter(pk=version.pk).exists():
         record(
             action=DISMISSED,

@@ -19,11 +19,11 @@ from django.utils.translation import gettext as _
 
 from activity.models import Event
 from activity.services import record
-from core import aws, clock, errors
+from core import aws, clock, errors, guarded
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
-from models_catalog import publication, s3, services, storage
+from models_catalog import publication, s3, secrecy, services, storage
 from models_catalog.archives import ENDING
 from models_catalog.models import RegisteredModel, Version, VersionQuerySet, valid_name
 from models_catalog.refusals import CatalogRefused, version_of
@@ -65,7 +65,9 @@ def plan(*, source: Version, to: str, times: int) -> list[PlannedCopy]:
     prefix = f"{source.prefix}/" if source.prefix else ""
     names = {target: target.rpartition("/")[2].removesuffix(ENDING) for target in targets}
     keys = [prefix + target for target in targets]
-    models = set(RegisteredModel.objects.filter(name__in=names.values()).values_list("name"))
+    with guarded.as_portal():  # names are unique in all stores
+        taken = RegisteredModel.objects.filter(name__in=names.values())
+    models = set(taken.values_list("name"))
     rows = Version.objects.filter(bucket=source.bucket, key__in=keys).select_related("model")
     versions = {row.key: row for row in rows.defer("report")}
     objects = _objects(source.bucket, prefix + to.partition(PLACE)[0])
@@ -151,8 +153,9 @@ def _objects(bucket: str, prefix: str) -> set[str]:
 def _usual(targets: list[str]) -> dict[str, str]:
     """Of the keys that a later version of a model would get: that model."""
     found = {target: match["model"] for target in targets if (match := _USUAL.fullmatch(target))}
-    rows = RegisteredModel.objects.filter(name__in=found.values()).values_list("name", flat=True)
-    there = set(rows)
+    with guarded.as_portal():
+        rows = RegisteredModel.objects.filter(name__in=found.values())
+    there = set(rows.values_list("name", flat=True))
     return {target: name for target, name in found.items() if name in there}
 
 
@@ -172,6 +175,7 @@ def start(
     CatalogRefused, which says what is in the way.
     """
     source = version_of(model, number)
+    secrecy.check_may_write(source.model.placed_in, actor)
     check(source)
     planned = plan(source=source, to=to, times=times)
     _check_free(planned)

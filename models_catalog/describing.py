@@ -17,6 +17,7 @@ from activity.codes import LONG
 from activity.services import record
 from core.permissions import not_permitted
 from models_catalog import metadata as metadata_of
+from models_catalog import secrecy
 from models_catalog import tags as tags_of
 from models_catalog.metadata import Changes
 from models_catalog.models import DESCRIPTION_LENGTH, RegisteredModel, Version
@@ -49,6 +50,7 @@ def describe_model(
         # The row alone is locked: people are not.
         locked = RegisteredModel.objects.select_for_update(of=("self",))
         model = locked.select_related("owner", "created_by").get(name=name)
+        secrecy.check_may_write(model.placed_in, actor)
         check(model)
         _make(
             {
@@ -157,6 +159,7 @@ def describe_version(
     with transaction.atomic():
         locked = Version.objects.select_for_update(of=("self",)).defer("report")
         version = locked.select_related("model").get(model__name=name, number=number)
+        secrecy.check_may_write(version.model.placed_in, actor)
         check(version)
         _make(
             {

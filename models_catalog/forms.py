@@ -24,6 +24,7 @@ from models_catalog.models import (
     name_taken,
     valid_name,
 )
+from models_catalog.services import is_taken
 
 _TYPED = {"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}
 
@@ -272,7 +273,7 @@ class UploadForm(forms.Form):
     def clean_name(self) -> str:
         """Refuse a name that is taken: a new version is uploaded on the model's own page."""
         name: str = self.cleaned_data["name"]
-        if RegisteredModel.objects.filter(name=name).exists():
+        if is_taken(name):
             raise forms.ValidationError(name_taken(name))
         return name
 

@@ -21,9 +21,9 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from activity.services import record
-from core import aws, errors
+from core import aws, errors, guarded
 from core.jobs import enqueue_on_commit
-from models_catalog import s3, services, store_rights, stores
+from models_catalog import s3, secrecy, services, store_rights, stores
 from models_catalog.archives import ENDING, most_bytes, too_large
 from models_catalog.models import (
     NAME_LENGTH,
@@ -68,7 +68,8 @@ def known(bucket: str) -> VersionQuerySet:
     An object that was refused as it was found stays, and is known by its row.
     """
     gone = Q(state=State.DELETED) | Q(state=State.REJECTED, as_found=False)
-    return Version.objects.filter(bucket=bucket).exclude(gone)
+    with guarded.as_portal():
+        return Version.objects.filter(bucket=bucket).exclude(gone)
 
 
 def unknown(objects: Iterable[s3.StoredObject], bucket: str) -> list[s3.StoredObject]:
@@ -95,7 +96,9 @@ def found(store: str = "") -> list[FoundObject]:
     shown = list(islice(sorted(unknown(listed, bucket), key=lambda one: one.key), MOST))
     rows = Version.objects.filter(bucket=bucket, key__in=[one.key for one in shown])
     stored = {row.key: row for row in rows.defer("report").select_related("model")}
-    taken = {*RESERVED_NAMES, *RegisteredModel.objects.values_list("name", flat=True)}
+    with guarded.as_portal():  # names are unique in all stores
+        names = RegisteredModel.objects.values_list("name", flat=True)
+    taken = {*RESERVED_NAMES, *names}
     items = []
     for one in shown:
         target = one.key.removeprefix(prefix)
@@ -144,6 +147,7 @@ def start(*, keys: Collection[str], store: str = "", actor: User | None) -> list
     ValidationError by field, CatalogRefused where somebody was faster, and AwsError.
     """
     place = stores.chosen(store)
+    secrecy.check_may_write(place, actor)
     there = {one.target_model: one for one in found(store)}
     if keys:
         wanted = [there[key] for key in dict.fromkeys(keys) if key in there]
@@ -209,6 +213,7 @@ def repack(
     AwsError where S3 does not copy it.
     """
     source = version_of(model, number)
+    secrecy.check_may_write(source.model.placed_in, actor)
     check(source)
     if not repackable(source):
         said = _(

@@ -21,9 +21,11 @@ from django.utils.translation import gettext_lazy as _
 from core import clock, markdown
 from core.aws import OF_SETTINGS, BucketFacts
 from core.badges import Badge
+from core.guarded import GuardedManager
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence
 from models_catalog import tags as tags_of
+from models_catalog.hidden import Hidden
 from models_catalog.measured import NumberOf
 from models_catalog.metadata import Plain
 from models_catalog.noted import Noted
@@ -103,6 +105,10 @@ DEFAULT_STORE = "default"
 class StoreQuerySet(models.QuerySet["Store"]):
     """The questions that are asked of the stores; the default one may have no row."""
 
+    def without(self, hidden: Hidden) -> Self:
+        """Leave the hidden ones out."""
+        return self.exclude(pk__in=hidden.stores)
+
     def added(self) -> Self:
         """Those that somebody added, by name."""
         return self.exclude(name=DEFAULT_STORE).order_by("name")
@@ -116,7 +122,8 @@ class StoreQuerySet(models.QuerySet["Store"]):
         """Region and encryption of a bucket: all stores in it have the same ones."""
         if bucket == settings.MODEL_BUCKET:
             return OF_SETTINGS
-        found = self.filter(bucket=bucket).values_list("region", "encryption", "kms_key_id").first()
+        rows = Store._base_manager.filter(bucket=bucket)
+        found = rows.values_list("region", "encryption", "kms_key_id").first()
         return OF_SETTINGS if found is None else BucketFacts(*found)
 
 
@@ -152,7 +159,7 @@ class Store(models.Model):
     tested_at = models.DateTimeField(null=True)
     rights = models.JSONField(default=list, help_text="What the test found (store_rights.py).")
 
-    objects = StoreQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(StoreQuerySet)()
     activity_kind = "store"
 
     class Meta:
@@ -195,8 +202,34 @@ class Store(models.Model):
         return self
 
 
+class StoreGroup(models.Model):
+    """A group that may see what is in a store, and with ``may_write`` change it; see secrecy.py."""
+
+    store = models.ForeignKey(Store, on_delete=models.CASCADE, related_name="named_groups")
+    group = models.ForeignKey("accounts.PeopleGroup", on_delete=models.PROTECT, related_name="+")
+    may_write = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        ordering = ["group__name"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["store", "group"], name="one_line_a_group_of_a_store"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.store_id}: {self.group_id}"
+
+
+def _hidden_models(hidden: Hidden) -> "models.QuerySet[RegisteredModel]":
+    return RegisteredModel._base_manager.filter(hidden.of_store("store"))
+
+
 class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     """The questions that pages ask of the catalog."""
+
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those of hidden stores out."""
+        return self.exclude(hidden.of_store("store"))
 
     def newest_first(self) -> Self:
         """Those with the newest upload first."""
@@ -446,7 +479,7 @@ class RegisteredModel(models.Model):
     #: What a list that is sorted by metadata says of it: the key's number, and its version.
     best: Any = None
 
-    objects = RegisteredModelQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(RegisteredModelQuerySet)()
     activity_kind = "model"
 
     class Meta:
@@ -578,6 +611,10 @@ SANDBOX_PARTS = ("files", "network", "processes", "limits")
 
 class VersionQuerySet(LeaseQuerySet["Version"]):
     """The questions that pages and jobs ask of the versions."""
+
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those of hidden stores out."""
+        return self.exclude(model__in=_hidden_models(hidden))
 
     def for_lists(self) -> Self:
         """Newest first, with who uploaded them, without the reports."""
@@ -823,7 +860,7 @@ class Version(Leased):
     parameters = models.PositiveBigIntegerField(null=True, blank=True)
     input_shape = models.CharField(max_length=200, blank=True, help_text="data: 1 × 3 × 224 × 224")
 
-    objects = VersionQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(VersionQuerySet)()
     activity_kind = "version"
 
     class Meta:
@@ -1016,6 +1053,10 @@ class Version(Leased):
 class AliasMoveQuerySet(models.QuerySet["AliasMove"]):
     """The questions that pages ask of the history of aliases."""
 
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those of hidden stores out."""
+        return self.exclude(model__in=_hidden_models(hidden))
+
     def listed(self) -> Self:
         """The latest first, with the versions and people that a line names."""
         return (
@@ -1069,7 +1110,7 @@ class AliasMove(models.Model):
     by_name = models.CharField(max_length=150, blank=True, help_text="Stays when they are deleted.")
     reason = models.CharField(max_length=500, blank=True)
 
-    objects = AliasMoveQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(AliasMoveQuerySet)()
 
     class Meta:
         ordering = ["-pk"]
@@ -1087,6 +1128,10 @@ class AliasMove(models.Model):
 
 class AliasQuerySet(models.QuerySet["Alias"]):
     """The questions that pages ask of the aliases."""
+
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those of hidden stores out."""
+        return self.exclude(model__in=_hidden_models(hidden))
 
     def listed(self) -> Self:
         """`live` first, then by name; with version and move, without reports."""
@@ -1113,7 +1158,7 @@ class Alias(models.Model):
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="aliases")
     move = models.ForeignKey(AliasMove, on_delete=models.PROTECT, related_name="+")
 
-    objects = AliasQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(AliasQuerySet)()
 
     class Meta:
         ordering = ["model", "name"]
@@ -1197,6 +1242,10 @@ def _upload_id() -> str:
 class UploadQuerySet(LeaseQuerySet["Upload"]):
     """The questions that the API and jobs ask of uploads."""
 
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those to hidden stores out: somebody is in its groups no more."""
+        return self.exclude(hidden.of_store("store"))
+
     def unfinished(self) -> Self:
         """Those of which no version was made yet."""
         return self.filter(version=None, problem__isnull=True)
@@ -1258,7 +1307,7 @@ class Upload(Leased):
         null=True, blank=True, help_text="Why no version was made, as a sentence."
     )
 
-    objects = UploadQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(UploadQuerySet)()
 
     class Meta:
         default_permissions = ()
@@ -1299,6 +1348,10 @@ class Stretch(models.Model):
 class StoreComparisonQuerySet(LeaseQuerySet["StoreComparison"]):
     """The questions that jobs ask of comparisons."""
 
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those of hidden stores out."""
+        return self.exclude(hidden.of_place())
+
     def unfinished(self) -> Self:
         """All: each store is compared every night."""
         return self.all()
@@ -1314,7 +1367,7 @@ class StoreComparison(Leased):
     problem = models.TextField(blank=True, help_text="Why it could not be compared, in English.")
     problem_code = models.JSONField(null=True, help_text="The same, for each language.")
 
-    objects = StoreComparisonQuerySet.as_manager()
+    objects = GuardedManager.from_queryset(StoreComparisonQuerySet)()
 
     class Meta:
         ordering = ["pk"]
@@ -1337,6 +1390,14 @@ class StoreComparison(Leased):
         return Sentence.from_json(self.problem_code, self.problem) if self.problem else None
 
 
+class StrayObjectQuerySet(models.QuerySet["StrayObject"]):
+    """The questions that are asked of strays."""
+
+    def without(self, hidden: Hidden) -> Self:
+        """Leave those in hidden stores out."""
+        return self.exclude(hidden.of_key())
+
+
 class StrayObject(models.Model):
     """An object in a store that no version knows, as the last comparison saw it."""
 
@@ -1344,6 +1405,8 @@ class StrayObject(models.Model):
     key = models.CharField(max_length=1024)
     size = models.PositiveBigIntegerField()
     seen_at = models.DateTimeField(default=clock.now, db_index=True, help_text="First.")
+
+    objects = GuardedManager.from_queryset(StrayObjectQuerySet)()
 
     class Meta:
         ordering = ["pk"]

@@ -22,7 +22,7 @@ from activity.services import record
 from core import backoff, clock, errors
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
-from models_catalog import s3
+from models_catalog import s3, secrecy
 from models_catalog.models import Alias, RegisteredModel, Version, VersionQuerySet
 from models_catalog.refusals import CatalogRefused, version_of
 
@@ -84,7 +84,7 @@ def retire(
     Raises CatalogRefused: it is not ready, an alias points at it, or there is no such version.
     """
     with transaction.atomic():
-        version = _locked(model, number, check)
+        version = _locked(model, number, actor, check)
         if version.state == State.RETIRED:
             return version, False
         if version.state != State.READY:
@@ -103,7 +103,7 @@ def restore(
     Raises CatalogRefused: it is not retired, or there is no such version.
     """
     with transaction.atomic():
-        version = _locked(model, number, check)
+        version = _locked(model, number, actor, check)
         if version.state == State.READY:
             return version, False
         if version.state != State.RETIRED:
@@ -122,7 +122,7 @@ def delete(
     points at it, copies of it are being made, or there is no such version.
     """
     with transaction.atomic():
-        version = _locked(model, number, check)
+        version = _locked(model, number, actor, check)
         if version.state in (State.DELETING, State.DELETED):
             return version, False
         if version.state not in (State.READY, State.RETIRED):
@@ -137,10 +137,13 @@ def delete(
     return version, True
 
 
-def _locked(model: str, number: int, check: Callable[[Version], None] | None) -> Version:
+def _locked(
+    model: str, number: int, actor: User | None, check: Callable[[Version], None] | None
+) -> Version:
     row = RegisteredModel.objects.select_for_update().filter(name=model).first()
     if row is None:
         raise CatalogRefused(_("There is no model %(name)s.") % {"name": model}, "not-found")
+    secrecy.check_may_write(row.placed_in, actor)
     version = version_of(model, number)
     version.model = row
     if check is not None:

@@ -21,12 +21,12 @@ from django.utils.translation import gettext
 
 from activity.models import Event
 from activity.services import record
-from core import waiting
+from core import guarded, waiting
 from core.errors import AwsError, Denied, StorageFull, Throttled
 from core.jobs import enqueue_on_commit
 from core.lease import LeaseLost
 from models_catalog import metadata as metadata_of
-from models_catalog import s3, storage, stores
+from models_catalog import s3, secrecy, storage, stores
 from models_catalog.archives import most_bytes, too_large, valid_file_name
 from models_catalog.metadata import Metadata
 from models_catalog.models import (
@@ -56,6 +56,7 @@ def register_model(
     model.full_clean(validate_unique=False)
     if store is not None:
         model.store = stores.row_of(store)
+    secrecy.check_may_write(model.placed_in, actor)
     try:
         with transaction.atomic():
             stores.hold(model.placed_in)
@@ -69,12 +70,19 @@ def register_model(
                 level=Event.Level.SUCCESS,
             )
     except IntegrityError:
-        if RegisteredModel.objects.filter(name=name).exists():
+        if is_taken(name):
             raise ValidationError({"name": name_taken(name)}, code="unique") from None
         raise
     return model
 
 
+@guarded.as_portal()
+def is_taken(name: str) -> bool:
+    """Whether a model has the name, also one that who asks may not see: names are unique."""
+    return "\0" not in name and RegisteredModel.objects.filter(name=name).exists()
+
+
+@guarded.as_portal()
 def free_name(name: str) -> str:
     """A name like this one that no model has: ``digits-2``. Empty where 99 are taken."""
     # One that was cut off may end in what no name ends in.
@@ -123,6 +131,11 @@ def planned(*, names: Sequence[str], store: str = "") -> list[Planned]:
     for name in wanted - set(places):
         places[name] = (new.bucket, new.prefix)
     used = _used_keys(Counter(names), last, places)
+    hidden: set[str] = set()
+    if guarded.hidden() is not None:
+        with guarded.as_portal():
+            others = RegisteredModel.objects.filter(name__in=wanted - set(last))
+        hidden.update(others.values_list("name", flat=True))
     given: dict[str, int] = {}
     found = []
     for name in names:
@@ -136,7 +149,7 @@ def planned(*, names: Sequence[str], store: str = "") -> list[Planned]:
         bucket, prefix = places[name]
         while (bucket, usual_key(name, number, prefix)) in used:
             number += 1
-        taken = name_taken(name) if name in last else ""
+        taken = name_taken(name) if name in last or name in hidden else ""
         free = free_name(name) if taken or name in given else ""
         found.append(Planned(name, number, usual_key(name, number, prefix), taken, free))
         given[name] = number
@@ -157,7 +170,8 @@ def _used_keys(
         if "\0" not in name
     ]
     buckets = {bucket for bucket, _prefix in places.values()}
-    rows = Version.objects.filter(bucket__in=buckets, key__in=wanted)
+    with guarded.as_portal():
+        rows = Version.objects.filter(bucket__in=buckets, key__in=wanted)
     return set(rows.values_list("bucket", "key"))
 
 
@@ -200,7 +214,7 @@ def upload_version(
     if size is not None:
         with _as_not_stored():
             storage.check(size, user=actor)
-    place = stores.for_upload(model=name, store=store)
+    place = stores.for_upload(model=name, store=store, actor=actor)
     bucket = place.bucket
     staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}.tar.gz"
     hashed = _Hashed(file, {algorithm for algorithm, _digest in digests})
@@ -350,7 +364,7 @@ def checked_for_push(*, name: str, file_name: str, size: int, meta: Collection[s
 
 def _name_for_upload(name: str) -> None:
     """Raise ValidationError where no model has the name, and none can have it."""
-    if not RegisteredModel.objects.filter(name=name).exists():
+    if not is_taken(name):
         valid_name(name)
 
 
@@ -370,6 +384,7 @@ def delete_model(
     with transaction.atomic():
         # Locked, so that no upload makes a version of it meanwhile.
         model = RegisteredModel.objects.select_for_update().get(name=name)
+        secrecy.check_may_write(model.placed_in, actor)
         check()
         versions = list(model.versions.defer("report"))
         if any(version.state != Version.State.REJECTED for version in versions):
@@ -415,6 +430,7 @@ def _model_for_upload(
                 raise
     if new:
         raise ValidationError({"name": name_taken(name)}, code="unique")
+    secrecy.check_may_write(model.placed_in, actor)
     stores.check_same(model, store.name)
     stores.hold(model.placed_in)
     return model
@@ -424,7 +440,8 @@ def next_version(model: RegisteredModel) -> Version:
     """The row of a model's next version, with its number, bucket and key; not saved."""
     number = (model.versions.aggregate(last=Max("number"))["last"] or 0) + 1
     bucket, prefix = model.placed_in.bucket, model.placed_in.prefix
-    rows = Version.objects.filter(bucket=bucket)
+    with guarded.as_portal():
+        rows = Version.objects.filter(bucket=bucket)
     # A copy may have a key that looks like this one.
     while rows.filter(key=usual_key(model.name, number, prefix)).exists():
         number += 1

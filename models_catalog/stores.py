@@ -18,9 +18,9 @@ from django.utils.translation import gettext_noop
 
 from activity.models import Event
 from activity.services import record
-from core import clock
+from core import clock, guarded
 from core.errors import CONFLICT, AwsError
-from models_catalog import store_rights
+from models_catalog import secrecy, store_rights
 from models_catalog.models import DEFAULT_STORE, RegisteredModel, Store, Upload, Version
 from models_catalog.refusals import CatalogRefused
 from models_catalog.store_rights import RightFound
@@ -66,15 +66,17 @@ def register_uses(found: Callable[[Store], Iterable[str]]) -> None:
 
 
 def listed() -> list[Store]:
-    """All stores: the default one, then those that were added, by name. One query."""
+    """All that who asks may see: the default one, then the added ones by name. One query."""
     rows = {store.name: store for store in Store.objects.order_by("name")}
+    if secrecy.hides_default():
+        return list(rows.values())
     default = rows.pop(DEFAULT_STORE, None) or Store(name=DEFAULT_STORE)
     return [default.as_set(), *rows.values()]
 
 
 def get(name: str) -> Store:
-    """One store. Raises CatalogRefused where there is none of that name."""
-    if name == DEFAULT_STORE:
+    """One store. Raises CatalogRefused where who asks may see none of that name."""
+    if name == DEFAULT_STORE and not secrecy.hides_default():
         return Store.objects.default()
     found = None if "\0" in name else Store.objects.filter(name=name).first()
     if found is None:
@@ -93,28 +95,29 @@ def chosen(name: str) -> Store:
 
     Raises ValidationError of the field ``store`` where there is none, or it is retired.
     """
-    if name in ("", DEFAULT_STORE):
+    if name in ("", DEFAULT_STORE) and not secrecy.hides_default():
         return Store(name=DEFAULT_STORE).as_set()
     try:
-        found = get(name)
+        found = get(name or DEFAULT_STORE)
     except CatalogRefused as refused:
         raise ValidationError({"store": [str(refused)]}) from None
     _check_open(found)
     return found
 
 
-def for_upload(*, model: str, store: str) -> Store:
+def for_upload(*, model: str, store: str, actor: User | None) -> Store:
     """Where an upload for ``model`` goes: where the model is, or for a new one where it is asked.
 
     Raises ValidationError of the field ``store`` for a store that there is not, that is retired, or
-    that is another than the model's.
+    that is another than the model's; NotPermitted where ``actor`` may not write there.
     """
     found = RegisteredModel.objects.select_related("store").filter(name=model).first()
-    if found is None:
-        return chosen(store)
-    check_same(found, store)
-    _check_open(found.placed_in)
-    return found.placed_in
+    place = chosen(store) if found is None else found.placed_in
+    secrecy.check_may_write(place, actor)
+    if found is not None:
+        check_same(found, store)
+        _check_open(place)
+    return place
 
 
 def check_same(model: RegisteredModel, store: str) -> None:
@@ -151,7 +154,9 @@ def row_of(store: Store) -> Store | None:
 
 def buckets() -> list[str]:
     """Every bucket that a store is in: that of the settings, then the others. One query."""
-    others = Store.objects.added().order_by("bucket").values_list("bucket", flat=True).distinct()
+    with guarded.as_portal():
+        added = Store.objects.added()
+    others = added.order_by("bucket").values_list("bucket", flat=True).distinct()
     return list(dict.fromkeys([settings.MODEL_BUCKET, *others]))
 
 

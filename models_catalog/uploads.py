@@ -24,6 +24,7 @@ from core import clock, waiting
 from core.errors import CONFLICT, AwsError
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
+from core.permissions import NotPermitted
 from core.sentences import Sentence
 from models_catalog import s3, services, storage, stores
 from models_catalog.models import (
@@ -104,12 +105,12 @@ def create(
         return found
     metadata = services.checked_for_push(name=name, file_name=file_name, size=length, meta=meta)
     exists = RegisteredModel.objects.filter(name=name).exists()
-    if new and exists:
+    if new is not False and (new or not exists) and services.is_taken(name):
         raise ValidationError({"name": name_taken(name)}, code="unique")
     if new is False and not exists:
         said = gettext("There is no model %(name)s.")
         raise ValidationError({"name": said % {"name": name}})
-    place = stores.for_upload(model=name, store=store)
+    place = stores.for_upload(model=name, store=store, actor=owner)
     now = clock.now()
     if owner.uploads.unfinished().filter(expires_at__gt=now).count() >= MOST_UNFINISHED:
         said = gettext("You have %(count)s unfinished uploads. Finish or cancel some of them.")
@@ -333,7 +334,7 @@ def _finish_soon(upload: Upload) -> None:
 def finish(*, upload_pk: int) -> None:
     """Make a version of an upload whose last byte has arrived; nothing where it was made before.
 
-    Raises what services.upload_version raises. Of these ValidationError and DigestMismatch are
+    Raises what services.upload_version raises. ValidationError, NotPermitted and DigestMismatch are
     final, and written to the row; after others the sweep tries again, until the upload expires.
     """
     row = Upload.objects.claim(upload_pk, lease=LEASE)
@@ -361,7 +362,7 @@ def finish(*, upload_pk: int) -> None:
         )
     except LeaseLost:
         return
-    except (ValidationError, services.DigestMismatch) as error:
+    except (ValidationError, NotPermitted, services.DigestMismatch) as error:
         said = error.messages if isinstance(error, ValidationError) else [str(error)]
         lease.release(problem=Sentence.verbatim(" ".join(said)).as_json())
         _clear(row)
@@ -376,7 +377,7 @@ def finish_by_worker(*, upload_pk: int) -> None:
     """What `finish` does, for a job: who uploads reads in the row what could not be done."""
     try:
         finish(upload_pk=upload_pk)
-    except (ValidationError, services.NotStored, services.DigestMismatch) as problem:
+    except (ValidationError, NotPermitted, services.NotStored, services.DigestMismatch) as problem:
         log.warning("No version was made of an upload: %s", problem)
 
 

@@ -396,7 +396,7 @@ def check_name(request: HttpRequest) -> HttpResponse:
             valid_name(name)
     except ValidationError as error:
         problem = " ".join(error.messages)
-    if not problem and RegisteredModel.objects.filter(name=name).exists():
+    if not problem and services.is_taken(name):
         problem, free = name_taken(name), services.free_name(name)
     context = {"problem": problem, "name": name, "free": free}
     return render(request, "models_catalog/_name_problem.html", context)

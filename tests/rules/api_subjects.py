@@ -84,6 +84,8 @@ def _known(path: str, rows: Rows) -> dict[str, Any]:
             return {"name": rows.endpoint.name, "id": rows.warming.uid, "alarm": alarm}
         case ["storage", *_]:
             return {"name": rows.person.username}
+        case ["groups", *_]:
+            return {"name": "group-0"}
         case ["stores", *_]:
             return {"name": "store-0"}
         case ["orphans", *_]:

@@ -19,7 +19,7 @@ from django.db.models import Model as AnyModel
 from django.utils import timezone
 from PIL import Image
 
-from accounts.models import PasswordLink, Preferences, Token
+from accounts.models import PasswordLink, PeopleGroup, Preferences, Token
 from activity import sealing
 from activity.models import Event
 from core import clock
@@ -62,6 +62,7 @@ from models_catalog.models import (
     StorageQuota,
     Store,
     StoreComparison,
+    StoreGroup,
     StrayObject,
     Stretch,
     Upload,
@@ -165,6 +166,8 @@ class Rows:
                 return version | {"alias": "live", "revision": first.pk}
             case ["problems", *_]:
                 return {"code": "not-found"}
+            case ["people", "groups", *_]:
+                return {"name": "group-0"}
             case ["people", *_]:
                 return {"pk": self.person.pk, "id": self.token_of_person.pk}
             case ["webhooks", *_]:
@@ -279,6 +282,7 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
     _aliases(versions[:count], owner)
     uploads = _uploads(count, owner)
     _stores(count)
+    _groups(count, people)
     endpoint = _endpoints(count, owner)
     _orphans(count)
     webhook = _webhooks(count, owner)
@@ -529,6 +533,17 @@ def _stores(count: int) -> None:
         )
         StoreComparison.objects.create(bucket=f"store-{n}", compared_at=timezone.now())
         StrayObject.objects.create(bucket=settings.MODEL_BUCKET, key=f"models/stray-{n}", size=1)
+
+
+def _groups(count: int, people: list[User]) -> None:
+    """As many groups, each of everybody; each is named by a store of its own."""
+    for n in range(count):
+        group = PeopleGroup.objects.create(name=f"group-{n}")
+        group.members.set(people)
+        store = Store.objects.create(
+            name=f"closed-{n}", bucket=f"closed-{n}", prefix="models", region=settings.AWS_REGION
+        )
+        StoreGroup.objects.create(store=store, group=group, may_write=True)
 
 
 def _webhooks(count: int, owner: User) -> Webhook:
