@@ -19,8 +19,6 @@ from activity.services import record
 from core.errors import CONFLICT
 
 MAY_MANAGE, MANAGING = "accounts.manage_groups", gettext_noop("manage groups")
-#: An address of the pages.
-RESERVED = {"new"}
 #: Most names that one event tells; it says how many more there were.
 _TOLD = 20
 
@@ -53,9 +51,6 @@ def make(*, name: str, actor: User | None) -> PeopleGroup:
     """Make a group with nobody in it. Raises ValidationError; its code is CONFLICT if taken."""
     group = PeopleGroup(name=name.strip(), created_by=actor)
     group.clean_fields(exclude={"created_by"})
-    if group.name in RESERVED:
-        said = _("The name %(name)s is reserved; choose another one.") % {"name": group.name}
-        raise ValidationError({"name": said})
     try:
         with transaction.atomic():
             group.save()

@@ -2,12 +2,17 @@
 
 from django.urls import path
 
-from accounts import people, token_pages
+from accounts import group_pages, people, token_pages
 
 app_name = "accounts"
 urlpatterns = [
     path("people/", people.people, name="people"),
     path("people/invite/", people.invite, name="invite"),
+    path("people/groups/", group_pages.group_list, name="groups"),
+    path("people/groups/<str:name>/", group_pages.group, name="group"),
+    path("people/groups/<str:name>/join/", group_pages.join, name="join-group"),
+    path("people/groups/<str:name>/leave/", group_pages.leave, name="leave-group"),
+    path("people/groups/<str:name>/delete/", group_pages.delete, name="delete-group"),
     path("people/<int:pk>/", people.person, name="person"),
     path("people/<int:pk>/details/", people.set_details, name="details"),
     path("people/<int:pk>/withdraw/", people.withdraw, name="withdraw"),

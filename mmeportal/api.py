@@ -15,6 +15,7 @@ from ninja import NinjaAPI, Router
 from ninja.openapi.schema import OpenAPISchema
 
 from accounts import api as accounts_api
+from accounts import group_api
 from activity import api as activity_api
 from activity import redaction_api
 from core.api import operations, problems
@@ -132,6 +133,7 @@ def routers() -> list[Router]:
     return [
         site_api.router,
         accounts_api.router,
+        group_api.router,
         models_api.router,
         upload_api.router,
         storage_api.router,

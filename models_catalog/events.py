@@ -68,6 +68,10 @@ TEMPLATES: Final = {
     "store.tested_refused": _(
         "Tested the store %(store)s: the portal may not do all that was tried. Refused: %(rights)s."
     ),
+    "store.groups": _(
+        "Only these groups see the store %(store)s: %(groups)s. Those that write: %(writers)s."
+    ),
+    "store.opened": _("Opened the store %(store)s to everybody."),
     "store.retired": _("Retired the store %(store)s."),
     "store.restored": _("Restored the store %(store)s."),
     "version.rejected": _("Rejected %(version)s: %(reason)s"),

@@ -7,7 +7,7 @@ so two that begin at once do not share one rest of a quota.
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -86,14 +86,15 @@ class Overview:
     largest: list[ModelUsage]
 
 
-def _stored() -> VersionQuerySet:
+def _stored(*, seen: bool = False) -> VersionQuerySet:
     """The versions that take up room, with ``taken``, in bytes: what is served, and its original.
 
-    One that is being validated or copied counts with the size of what was uploaded.
+    One that is being validated or copied counts with the size of what was uploaded. What is hidden
+    from who asks takes up room, too; ``seen`` leaves it out, where things are named.
     """
     whole = BigIntegerField()
     original = Case(When(original_key="", then=Value(0)), default=F("size"), output_field=whole)
-    with guarded.as_portal():  # what is hidden from who asks takes up room, too
+    with nullcontext() if seen else guarded.as_portal():
         rows = Version.objects.exclude(state__in=_NOT_STORED)
     return rows.annotate(taken=Coalesce("published_size", "size", output_field=whole) + original)
 
@@ -133,7 +134,7 @@ def of_user(user: User) -> Usage:
 def overview(*, user: User) -> Overview:
     """What takes up the store, as ``user`` sees it."""
     largest = (
-        _stored()
+        _stored(seen=True)
         .order_by()
         .values(of=F("model__name"))
         .annotate(used=Sum("taken"), count=Count("pk"))

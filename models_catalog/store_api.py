@@ -36,6 +36,28 @@ class StoreRightOut(Schema):
     sentence: str = Field(description="What was said of it, with AWS's own words.")
 
 
+class StoreGroupOut(Schema):
+    """A group that a store names."""
+
+    name: str
+    may_write: bool = Field(description="Its members may push, copy, import, move aliases, retire.")
+
+
+class StoreGroupIn(Input):
+    """A group that a store is to name."""
+
+    name: str = Field(min_length=1, max_length=NAME_LENGTH)
+    may_write: bool = False
+
+
+class StoreGroupsIn(Input):
+    """The groups that a store is to name."""
+
+    groups: list[StoreGroupIn] = Field(
+        max_length=100, description="All of them; empty: the store is open to everybody."
+    )
+
+
 class StoreOut(Schema):
     """A store: SageMaker's ModelDataUrl."""
 
@@ -49,6 +71,9 @@ class StoreOut(Schema):
     retired_at: datetime | None
     tested_at: datetime | None = Field(description="null: it was never tested.")
     rights: list[StoreRightOut] = Field(description="What the last test found.")
+    groups: list[StoreGroupOut] = Field(
+        description="Only their members, and who manages stores, see what is in it; empty: all do."
+    )
     uses: list[str] | None = Field(
         description="What is in it and on it, a sentence each; empty: it can be retired. null in "
         "lists."
@@ -86,6 +111,9 @@ def _out(store: Store, *, uses: list[str] | None) -> dict[str, Any]:
                 "sentence": str(one.said or ""),
             }
             for one in store_rights.known(store)
+        ],
+        "groups": [
+            {"name": one.name, "may_write": one.may_write} for one in stores.groups_of(store)
         ],
         "uses": uses,
     }
@@ -141,6 +169,21 @@ def get(request: HttpRequest, name: str) -> Any:
     """One store, with what is in it and on it."""
     with _problems():
         return _shown(stores.get(name))
+
+
+@operation(
+    router, "PUT", "/stores/{name}/groups", id="stores_groups", scope=Scope.ADMIN,
+    permission=stores.MAY_MANAGE, doing=stores.MANAGING, response={200: StoreOut},
+)  # fmt: skip
+def put_groups(request: HttpRequest, name: str, body: StoreGroupsIn) -> Any:
+    """Have a store name exactly these groups; a repetition changes nothing.
+
+    Who is in none of them, and does not manage stores, sees nothing of the store within a second:
+    no model, version, endpoint or call.
+    """
+    wanted = [stores.NamedGroup(one.name, one.may_write) for one in body.groups]
+    with _problems():
+        return _shown(stores.set_groups(name=name, groups=wanted, actor=actor(request)))
 
 
 @operation(

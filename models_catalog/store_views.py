@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts import groups
 from core.badges import Badge
 from core.permissions import actor, require_permission
 from models_catalog import store_rights, stores
@@ -66,9 +67,42 @@ def store_page(request: HttpRequest, name: str) -> HttpResponse:
         "badge": badge(store),
         "rights": _shown(store_rights.known(store)),
         "uses": list(stores.uses(store)),
+        "named": stores.groups_of(store),
+        "choices": _choices(request, store),
         "elsewhere": store.region != settings.AWS_REGION,
     }
     return render(request, "models_catalog/store.html", context)
+
+
+#: What a group may do on a store, as the page's form says it.
+NOTHING, SEES, WRITES = ("nothing", "sees", "writes")
+
+
+def _choices(request: HttpRequest, store: Store) -> list[dict[str, str]]:
+    """Each group, and what it may do on the store; nobody but who manages stores chooses."""
+    if not request.user.has_perm(stores.MAY_MANAGE):
+        return []
+    named = {one.name: WRITES if one.may_write else SEES for one in stores.groups_of(store)}
+    return [{"name": one.name, "may": named.get(one.name, NOTHING)} for one in groups.listed()]
+
+
+@require_POST
+@may_manage
+def set_groups(request: HttpRequest, name: str) -> HttpResponse:
+    """Have a store name the groups of the form."""
+    store = _found(name)
+    wanted = [
+        stores.NamedGroup(key.removeprefix("group-"), value == WRITES)
+        for key, value in request.POST.items()
+        if key.startswith("group-") and value in (SEES, WRITES)
+    ]
+    try:
+        stores.set_groups(name=store.name, groups=wanted, actor=actor(request))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    else:
+        messages.success(request, _("Who may see the store is kept: %(name)s.") % {"name": store})
+    return redirect(store)
 
 
 def _shown(found: list[RightFound]) -> list[dict[str, Any]]:

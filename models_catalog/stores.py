@@ -6,7 +6,8 @@ keep their keys; and no store lies within another, so that each version is in on
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -16,12 +17,13 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from accounts.models import PeopleGroup
 from activity.models import Event
 from activity.services import record
 from core import clock, guarded
 from core.errors import CONFLICT, AwsError
 from models_catalog import secrecy, store_rights
-from models_catalog.models import DEFAULT_STORE, RegisteredModel, Store, Upload, Version
+from models_catalog.models import DEFAULT_STORE, RegisteredModel, Store, StoreGroup, Upload, Version
 from models_catalog.refusals import CatalogRefused
 from models_catalog.store_rights import RightFound
 
@@ -31,6 +33,8 @@ MAY_LOOK, LOOKING = "models_catalog.view_model", gettext_noop("look at the catal
 MAY_MANAGE, MANAGING = "models_catalog.manage_stores", gettext_noop("manage stores")
 #: Each is compared each night, and is a line of every select.
 MOST = 100
+#: Most groups that an event names.
+_TOLD = 20
 #: An address of the pages, and words that would be taken for other ones.
 RESERVED = {"new", "all", DEFAULT_STORE}
 _NOT_THERE = (Version.State.REJECTED, Version.State.DELETED)
@@ -66,8 +70,9 @@ def register_uses(found: Callable[[Store], Iterable[str]]) -> None:
 
 
 def listed() -> list[Store]:
-    """All that who asks may see: the default one, then the added ones by name. One query."""
-    rows = {store.name: store for store in Store.objects.order_by("name")}
+    """All that who asks may see: the default one, then the added ones by name."""
+    found = Store.objects.order_by("name").prefetch_related("named_groups__group")
+    rows = {store.name: store for store in found}
     if secrecy.hides_default():
         return list(rows.values())
     default = rows.pop(DEFAULT_STORE, None) or Store(name=DEFAULT_STORE)
@@ -86,7 +91,7 @@ def get(name: str) -> Store:
 
 
 def offered() -> list[Store]:
-    """Those that models and endpoints can be made in: all that are not retired. One query."""
+    """Those that models and endpoints can be made in: all that are not retired."""
     return [one for one in listed() if one.retired_at is None]
 
 
@@ -286,6 +291,69 @@ def restore(
                 actor=actor,
             )
     return store
+
+
+@dataclass(frozen=True)
+class NamedGroup:
+    """A group that a store names: its members see what is in it, and may write it or not."""
+
+    name: str
+    may_write: bool
+
+
+def groups_of(store: Store) -> list[NamedGroup]:
+    """The groups that a store names, by name; none: it is open to everybody."""
+    if store.pk is None:
+        return []
+    rows = store.named_groups.all()
+    return sorted((NamedGroup(one.group.name, one.may_write) for one in rows), key=_by_name)
+
+
+def _by_name(group: NamedGroup) -> str:
+    return group.name
+
+
+def set_groups(*, name: str, groups: Collection[NamedGroup], actor: User | None) -> Store:
+    """Have a store name exactly these groups; none: it is open to everybody. Idempotent.
+
+    Raises CatalogRefused where there is no such store, and ValidationError of ``groups`` where
+    there is no such group.
+    """
+    wanted = {one.name: one.may_write for one in groups}
+    with transaction.atomic():
+        store = _locked(name)
+        found = {row.name: row for row in PeopleGroup.objects.filter(name__in=wanted)}
+        if missing := sorted(set(wanted) - set(found)):
+            said = _("There is no group %(name)s. Nothing was changed.") % {"name": missing[0]}
+            raise ValidationError({"groups": said})
+        rows = StoreGroup.objects.filter(store=store).select_related("group")
+        before = {row.group.name: row.may_write for row in rows}
+        if wanted != before:
+            rows.exclude(group__name__in=wanted).delete()
+            for group, writes in wanted.items():
+                StoreGroup.objects.update_or_create(
+                    store=store, group=found[group], defaults={"may_write": writes}
+                )
+            told = {"store": store.name}
+            if wanted:
+                told["groups"] = _some(wanted)
+                told["writers"] = _some(group for group, writes in wanted.items() if writes) or "–"
+            record(
+                action="store.groups" if wanted else "store.opened",
+                subject=store,
+                parameters=told,
+                actor=actor,
+                level=Event.Level.INFO if wanted else Event.Level.WARNING,
+            )
+            transaction.on_commit(secrecy.forget)
+    return store
+
+
+def _some(names: Iterable[str]) -> str:
+    """Names as an event has room for."""
+    found = sorted(names)
+    told = ", ".join(found[:_TOLD])
+    return told if len(found) <= _TOLD else f"{told} (+{len(found) - _TOLD})"
 
 
 def uses(store: Store) -> Iterator[str]:

@@ -46,6 +46,7 @@ urlpatterns = [
     path("new/stores/new/", store_views.new_store, name="new-store"),
     path("new/stores/<model_name:name>/", store_views.store_page, name="store"),
     path("new/stores/<model_name:name>/test/", store_views.test, name="store-test"),
+    path("new/stores/<model_name:name>/groups/", store_views.set_groups, name="store-groups"),
     path("new/stores/<model_name:name>/retire/", store_views.retire, name="store-retire"),
     path("new/stores/<model_name:name>/restore/", store_views.restore, name="store-restore"),
     path("new/try/<str:kind>/", views.try_archive, name="try"),

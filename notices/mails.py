@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from accounts.preferences import of_user
 from activity.models import Event
-from core import languages
+from core import guarded, languages
 from core.sentences import phrase
 from notices import kinds, payload
 from notices.kinds import Concern, NewsKind
@@ -79,13 +79,21 @@ def readers(event: Event, kind: NewsKind, concern: Concern) -> list[int]:
     if not is_possible():
         return []
     rows = MailChoice.objects.filter(user__is_active=True).exclude(user__email="")
+    rows = rows.select_related("user")
     return [
         row.user_id
         for row in rows
         if kind.name in row.kinds
         and row.user_id != event.actor_id
         and (not row.only_own or row.user_id in concern.people)
+        and _may_see(row.user, event)
     ]
+
+
+def _may_see(person: User, event: Event) -> bool:
+    """Whether what the event is about is not hidden from somebody (core/guarded.py)."""
+    with guarded.reading_as(person):
+        return guarded.hidden() is None or Event.objects.filter(pk=event.pk).exists()
 
 
 def send(row: Delivery, person: User) -> Answer:
@@ -94,7 +102,7 @@ def send(row: Delivery, person: User) -> Answer:
     kind = kinds.of_event(row.event.action)
     if not person.is_active or not person.email or not is_possible():
         return Answer(0, problem=phrase("There is no mail address or server now."), final=True)
-    if kind is None or not person.has_perm(kind.permission):
+    if kind is None or not person.has_perm(kind.permission) or not _may_see(person, row.event):
         return Answer(0, problem=phrase("The person may not see it any more."), final=True)
     problem, final = None, False
     try:

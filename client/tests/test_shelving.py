@@ -17,6 +17,7 @@ TEAM_A = {
     "name": "team-a", "url": "s3://team-a-models/mme/", "bucket": "team-a-models",
     "prefix": "mme", "region": "eu-west-1", "encryption": "sse-kms", "kms_key_id": "",
     "retired_at": None, "tested_at": "2026-11-28T10:00:00Z", "rights": [DENIED],
+    "groups": [{"name": "team-a", "may_write": True}, {"name": "analysts", "may_write": False}],
     "uses": ["Versions in it that are not deleted: 2."],
 }  # fmt: skip
 
@@ -62,6 +63,28 @@ def test_it_retires_and_restores(mme: Mme, fake: FakePortal, command: str) -> No
     assert mme("stores", command, "team-a", url=fake.url, token="t").code == 0
     [asked] = fake.requests
     assert (asked.method, asked.target) == ("POST", f"/api/v1/stores/team-a/{command}")
+
+
+def test_it_says_which_groups_see_a_store(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(document=TEAM_A), Says(document=TEAM_A | {"groups": []})]
+    ran = mme(
+        "stores", "groups", "team-a", "--writes", "team-a", "--sees", "analysts",
+        url=fake.url, token="t",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "team-a (writes), analysts" in ran.out
+    ran = mme("stores", "groups", "team-a", "--everybody", url=fake.url, token="t")
+    assert "everybody" in ran.out
+    named, opened = fake.requests
+    assert (named.method, named.target) == ("PUT", "/api/v1/stores/team-a/groups")
+    assert json.loads(named.body) == {"groups": TEAM_A["groups"]}
+    assert json.loads(opened.body) == {"groups": []}
+
+
+def test_it_opens_no_store_to_everybody_unasked(mme: Mme, fake: FakePortal) -> None:
+    for options in ((), ("--sees", "a", "--everybody")):
+        assert mme("stores", "groups", "team-a", *options, url=fake.url, token="t").code == 2
+    assert not fake.requests
 
 
 def test_an_address_that_is_none_is_wrong_use(mme: Mme, fake: FakePortal) -> None:

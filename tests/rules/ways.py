@@ -266,6 +266,16 @@ WAYS: dict[str, Ways] = {
     "stores_list": Ways("stores", "models_catalog:stores", "catalog.md#Stores"),
     "stores_create": Ways("stores add", "models_catalog:new-store", "catalog.md#Stores"),
     "stores_get": Ways("stores show", "models_catalog:store", "catalog.md#Stores"),
+    "stores_groups": Ways(
+        "stores groups", "models_catalog:store-groups", "catalog.md#Who may see a store"
+    ),
+    "groups_list": Ways("groups", "accounts:groups", "catalog.md#Who may see a store"),
+    "groups_create": Ways("groups make", "accounts:groups", "catalog.md#Who may see a store"),
+    "groups_get": Ways("groups show", "accounts:group", "catalog.md#Who may see a store"),
+    "groups_change": Ways("groups put", "accounts:join-group", "catalog.md#Who may see a store"),
+    "groups_delete": Ways(
+        "groups delete", "accounts:delete-group", "catalog.md#Who may see a store"
+    ),
     "stores_test": Ways("stores test", "models_catalog:store-test", "catalog.md#Stores"),
     "stores_retire": Ways("stores retire", "models_catalog:store-retire", "catalog.md#Stores"),
     "stores_restore": Ways("stores restore", "models_catalog:store-restore", "catalog.md#Stores"),
@@ -298,6 +308,7 @@ PAGES_ALONE: dict[str, str] = {
     "accounts:superuser": "people are managed by people",
     "accounts:withdraw": "people are managed by people",
     "accounts:unlock": "people are managed by people",
+    "accounts:leave-group": "groups_change takes `leave`",
     "accounts:welcome": "people are managed by people",
     "accounts:revoke-token-of-person": "tokens_revoke takes ?person=",
     "models_catalog:alias-undo": "it is the Undo of a button; aliases_put moves it back",

@@ -14,6 +14,7 @@ from mme_client.costs import Costs
 from mme_client.endpoints import Endpoints
 from mme_client.events import Events
 from mme_client.experiments import Experiments
+from mme_client.groups import Groups
 from mme_client.mails import Mails
 from mme_client.models import Models
 from mme_client.orphans import Orphans
@@ -89,6 +90,7 @@ class Portal:
         self.uploads = Uploads(self)
         self.storage = Storage(self)
         self.stores = Stores(self)
+        self.groups = Groups(self)
         self.redactions = Redactions(self)
 
     def __enter__(self) -> Self:

@@ -540,8 +540,27 @@ class StoreRight(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoreGroup(Record):
+    """A group that a store names: its members see what is in it, and may write it or not."""
+
+    name: str
+    may_write: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeopleGroup(Record):
+    """People who are named together; ``members`` are user names."""
+
+    name: str
+    members: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Store(Record):
-    """A bucket and a prefix; ``uses``: what is in it and on it, None where it came in a list."""
+    """A bucket and a prefix; ``uses``: what is in it and on it, None where it came in a list.
+
+    ``groups``: those whose members alone see it; none: everybody does.
+    """
 
     name: str
     url: str
@@ -553,6 +572,7 @@ class Store(Record):
     retired_at: datetime | None
     tested_at: datetime | None
     rights: list[StoreRight]
+    groups: list[StoreGroup]
     uses: list[str] | None
 
 

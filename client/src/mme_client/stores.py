@@ -8,7 +8,7 @@ from mme_client.noun import Noun, part
 from mme_client.records import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 
 class Stores(Noun):
@@ -48,6 +48,18 @@ class Stores(Noun):
     def test(self, name: str) -> Store:
         """Have the portal try again what it may do there, right by right."""
         return self._made(self._transport.call("POST", f"/stores/{part(name)}/test"))
+
+    def set_groups(
+        self, name: str, *, sees: Collection[str] = (), writes: Collection[str] = ()
+    ) -> Store:
+        """Have it name exactly these groups; without any it is open to everybody.
+
+        Who writes sees, too. Others see nothing of what is in it.
+        """
+        groups = [{"name": group, "may_write": True} for group in writes]
+        groups += [{"name": group, "may_write": False} for group in sees if group not in writes]
+        path = f"/stores/{part(name)}/groups"
+        return self._made(self._transport.call("PUT", path, document={"groups": groups}))
 
     def retire(self, name: str) -> Store:
         """Offer an empty store no more."""

@@ -123,6 +123,14 @@ stores = typer.Typer(
     help=_("The stores, where published archives lie: list, add, test, retire them."),
     epilog=f"\b\n{_EXAMPLE}\n  mme stores\n  mme stores test default",
 )
+groups = typer.Typer(
+    cls=Group,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
+    help=_("Groups of people, whom a store is shown to: list, make, fill, delete; for admins."),
+    epilog=f"\b\n{_EXAMPLE}\n  mme groups\n  mme groups put team-a ann bob",
+)
 tokens = typer.Typer(
     cls=Group,
     no_args_is_help=True,
@@ -2605,6 +2613,43 @@ def stores_test(
 
 
 @_command(
+    stores, "groups", _("Say which groups see a store, and which write to it; for admins."),
+    "mme stores groups team-a --writes team-a --sees analysts",
+    "mme stores groups team-a --everybody",
+)  # fmt: skip
+def stores_groups(
+    store: StoreName,
+    sees: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sees", metavar="GROUP", help=_("It sees what is in it; several."), show_default=False
+        ),
+    ] = None,
+    writes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--writes",
+            metavar="GROUP",
+            help=_("It sees it, and may change it; several."),
+            show_default=False,
+        ),
+    ] = None,
+    everybody: Annotated[
+        bool, typer.Option("--everybody", help=_("No group: it is open to everybody."))
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import shelving
+
+    shelving.set_groups(
+        store, sees=sees or (), writes=writes or (), everybody=everybody,
+        json=json, quiet=quiet, timeout=timeout,
+    )  # fmt: skip
+
+
+@_command(
     stores, "retire", _("Offer an empty store no more; for admins."),
     "mme stores retire team-a",
 )  # fmt: skip
@@ -2626,6 +2671,75 @@ def stores_restore(
     from mme_client.cli import shelving
 
     shelving.retire(store, undo=True, json=json, quiet=quiet, timeout=timeout)
+
+
+app.add_typer(groups, name="groups")
+
+GroupName = Annotated[str, typer.Argument(metavar="GROUP", help=_("The group's name."))]
+People = Annotated[list[str], typer.Argument(metavar="PERSON...", help=_("User names."))]
+
+
+@groups.callback()
+def groups_list(
+    ctx: typer.Context, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    if ctx.invoked_subcommand is None:
+        from mme_client.cli import grouping
+
+        grouping.list_all(json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(groups, "show", _("One group, with its people."), "mme groups show team-a")
+def groups_show(
+    group: GroupName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import grouping
+
+    grouping.show(group, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(groups, "make", _("Make a group, with nobody in it."), "mme groups make team-a")
+def groups_make(
+    group: GroupName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import grouping
+
+    grouping.make(group, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(groups, "put", _("Put people into a group."), "mme groups put team-a ann bob")
+def groups_put(
+    group: GroupName,
+    people: People,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import grouping
+
+    grouping.change(group, join=people, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(groups, "take", _("Take people out of a group."), "mme groups take team-a bob")
+def groups_take(
+    group: GroupName,
+    people: People,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import grouping
+
+    grouping.change(group, leave=people, json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(groups, "delete", _("Delete a group that no store names."), "mme groups delete team-a")
+def groups_delete(
+    group: GroupName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+) -> None:
+    from mme_client.cli import grouping
+
+    grouping.delete(group, json=json, quiet=quiet, timeout=timeout)
 
 
 app.add_typer(webhooks, name="webhook")

@@ -1310,4 +1310,29 @@ MESSAGES: dict[str, str] = {
     "permission": "권한",
     "result": "결과",
     "what was said": "응답 내용",
+    "seen by": "볼 수 있는 사람",
+    "everybody": "모든 사람",
+    "people": "사람",
+    "{name} (writes)": "{name}(쓰기)",
+    "Name groups with --sees and --writes, or say --everybody.": (
+        "--sees, --writes로 그룹을 지정하거나 --everybody를 쓰세요."
+    ),
+    "Groups of people, whom a store is shown to: list, make, fill, delete; for admins.": (
+        "저장소를 볼 사람들의 그룹: 목록, 만들기, 사람 넣기, 삭제. 관리자용입니다."
+    ),
+    "The group's name.": "그룹의 이름입니다.",
+    "User names.": "사용자 이름입니다.",
+    "One group, with its people.": "그룹 하나와 그 사람들.",
+    "Make a group, with nobody in it.": "아무도 없는 그룹을 만듭니다.",
+    "Put people into a group.": "그룹에 사람을 넣습니다.",
+    "Take people out of a group.": "그룹에서 사람을 뺍니다.",
+    "Delete a group that no store names.": "어느 저장소도 지정하지 않은 그룹을 삭제합니다.",
+    "Say which groups see a store, and which write to it; for admins.": (
+        "어느 그룹이 저장소를 보고 쓸 수 있는지 정합니다. 관리자용입니다."
+    ),
+    "It sees what is in it; several.": "저장소의 내용을 봅니다. 여러 번 쓸 수 있습니다.",
+    "It sees it, and may change it; several.": (
+        "저장소의 내용을 보고 변경합니다. 여러 번 쓸 수 있습니다."
+    ),
+    "No group: it is open to everybody.": "그룹 없음: 모든 사람에게 열려 있습니다.",
 }

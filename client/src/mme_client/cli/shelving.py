@@ -12,6 +12,8 @@ from mme_client.cli.terminal import Terminal, at
 from mme_client.cli.words import _
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mme_client.records import Store
 
 _URL = re.compile(r"s3://([^/]+)/(.+?)/?")
@@ -78,6 +80,32 @@ def test(name: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
             raise SomeFailed(exits.Exit.FAILED)
 
 
+def set_groups(
+    name: str,
+    *,
+    sees: Sequence[str],
+    writes: Sequence[str],
+    everybody: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """Have a store name groups, or none."""
+    if everybody == bool(sees or writes):
+        raise WrongUse(_("Name groups with --sees and --writes, or say --everybody."))
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        found = portal.stores.set_groups(name, sees=sees, writes=writes)
+        _told(terminal, found, json=json, quiet=quiet)
+
+
+def _groups(store: Store) -> str:
+    named = [
+        _("{name} (writes)").format(name=one.name) if one.may_write else one.name
+        for one in store.groups
+    ]
+    return ", ".join(named) or _("everybody")
+
+
 def retire(name: str, *, undo: bool, json: bool, quiet: bool, timeout: float | None) -> None:
     """Retire an empty store, or restore it."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
@@ -102,6 +130,7 @@ def _told(terminal: Terminal, store: Store, *, json: bool, quiet: bool) -> None:
             (_("address"), store.url),
             (_("region"), store.region),
             (_("encryption"), " ".join(filter(None, [_encryption(store), store.kms_key_id]))),
+            (_("seen by"), _groups(store)),
             (_("state"), _state(store)),
             (_("tested"), at(store.tested_at)),
         ]
