@@ -131,7 +131,7 @@ ACCESS: dict[str, Access] = {
     "models_catalog:storage": Access(VIEWER),
     "models_catalog:storage-quota": Access(ADMIN, get=(), post=(422,)),
     "models_catalog:stores": Access(VIEWER),
-    "models_catalog:store-groups": Access(ADMIN, get=(), post=(302,)),
+    "models_catalog:store-groups": Access(ADMIN, post=(302,)),
     "models_catalog:new-store": Access(ADMIN, post=(422,)),
     "models_catalog:store": Access(VIEWER),
     "models_catalog:store-test": Access(ADMIN, get=(), post=(302,)),
@@ -251,6 +251,7 @@ ACCESS: dict[str, Access] = {
     "activity:export": Access(VIEWER),
     "activity:subject": Access(VIEWER, get=(302,)),
     "activity:subject kind=user": Access(ADMIN, get=(302,)),
+    "activity:subject kind=group": Access(ADMIN, get=(302,)),
     "activity:subject kind=webhook": Access(ADMIN, get=(302,)),
     # --- Django's admin, for superusers: its pages take a POST for a GET where nothing is saved
     "admin:index": _admin(SUPERUSER, post=(200,)),

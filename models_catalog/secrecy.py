@@ -17,7 +17,7 @@ from core import guarded
 from core.permissions import NotPermitted
 from core.remembered import Remembered
 from models_catalog.hidden import Hidden
-from models_catalog.models import Store, StoreGroup
+from models_catalog.models import DEFAULT_STORE, Store, StoreGroup
 
 MANAGES = "models_catalog.manage_stores"
 WRITES = "models_catalog.change_version"
@@ -36,7 +36,7 @@ class _Named:
 
 @dataclass(frozen=True)
 class _Stores:
-    """All that name groups, and the places of all that were added."""
+    """All that name groups; where the default one does, the places of all that were added."""
 
     named: tuple[_Named, ...]
     added: tuple[tuple[str, str], ...]
@@ -111,27 +111,19 @@ def _known() -> _Stores:
 
 
 def _read() -> _Stores:
-    rows = StoreGroup.objects.values_list("store", "group", "may_write")
-    readers: dict[int, set[int]] = {}
-    writers: dict[int, set[int]] = {}
-    for store, group, writes in rows:
-        readers.setdefault(store, set()).add(group)
-        if writes:
-            writers.setdefault(store, set()).add(group)
-    if not readers:
-        return _Stores((), ())
-    stores = [one.as_set() for one in Store._base_manager.all()]
-    return _Stores(
-        tuple(
-            _Named(
-                one.pk,
-                one.is_default,
-                (one.bucket, one.prefix),
-                frozenset(readers[one.pk]),
-                frozenset(writers.get(one.pk, ())),
-            )
-            for one in stores
-            if one.pk in readers
-        ),
-        tuple((one.bucket, one.prefix) for one in stores if not one.is_default),
+    rows = list(StoreGroup.objects.select_related("store"))
+    stores = {row.store_id: row.store.as_set() for row in rows}
+    named = tuple(
+        _Named(
+            pk,
+            store.is_default,
+            (store.bucket, store.prefix),
+            frozenset(row.group_id for row in rows if row.store_id == pk),
+            frozenset(row.group_id for row in rows if row.store_id == pk and row.may_write),
+        )
+        for pk, store in stores.items()
     )
+    if not any(one.default for one in named):
+        return _Stores(named, ())
+    added = Store._base_manager.exclude(name=DEFAULT_STORE).values_list("bucket", "prefix")
+    return _Stores(named, tuple(added))

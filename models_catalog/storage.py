@@ -23,7 +23,15 @@ from django.utils.translation import gettext_noop
 from accounts.events import Person as PersonSubject
 from activity.services import record
 from core import clock, guarded
-from models_catalog.models import StorageQuota, Upload, UploadQuerySet, Version, VersionQuerySet
+from models_catalog.models import (
+    DEFAULT_STORE,
+    StorageQuota,
+    Store,
+    Upload,
+    UploadQuerySet,
+    Version,
+    VersionQuerySet,
+)
 
 MAY_LOOK, LOOKING = "models_catalog.view_model", gettext_noop("look at the catalog")
 MAY_SET, SETTING = "models_catalog.set_quota", gettext_noop("set quotas")
@@ -186,14 +194,23 @@ def _people() -> list[PersonUsage]:
 def room_for(size: int, *, user: User | None) -> Iterator[None]:
     """Within it, ``size`` bytes more may be noted; raises OverQuota where they pass a quota.
 
-    It is a transaction, in which two uploads of one person wait for each other. Two people who
-    fill the last rest of the store's quota in the same moment may pass it, each by one archive.
+    It is a transaction, in which two uploads of one person wait for each other, and with a quota of
+    the store those of any two people: the second counts what the first has noted.
     """
     with transaction.atomic():
         if user is not None:
             User.objects.select_for_update().get(pk=user.pk)
+        if settings.STORE_QUOTA_GB:
+            _wait_for_others()
         check(size, user=user)
         yield
+
+
+@guarded.as_portal()
+def _wait_for_others() -> None:
+    """Hold the row of the default store until the transaction ends; the quota is of all stores."""
+    Store.objects.get_or_create(name=DEFAULT_STORE, defaults={"bucket": "", "region": ""})
+    Store.objects.select_for_update().get(name=DEFAULT_STORE)
 
 
 def check(size: int, *, user: User | None) -> None:

@@ -68,29 +68,27 @@ def store_page(request: HttpRequest, name: str) -> HttpResponse:
         "rights": _shown(store_rights.known(store)),
         "uses": list(stores.uses(store)),
         "named": stores.groups_of(store),
-        "choices": _choices(request, store),
         "elsewhere": store.region != settings.AWS_REGION,
     }
     return render(request, "models_catalog/store.html", context)
 
 
 #: What a group may do on a store, as the page's form says it.
-NOTHING, SEES, WRITES = ("nothing", "sees", "writes")
+SEES, WRITES = ("sees", "writes")
 
 
-def _choices(request: HttpRequest, store: Store) -> list[dict[str, str]]:
-    """Each group, and what it may do on the store; nobody but who manages stores chooses."""
-    if not request.user.has_perm(stores.MAY_MANAGE):
-        return []
-    named = {one.name: WRITES if one.may_write else SEES for one in stores.groups_of(store)}
-    return [{"name": one.name, "may": named.get(one.name, NOTHING)} for one in groups.listed()]
-
-
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @may_manage
 def set_groups(request: HttpRequest, name: str) -> HttpResponse:
-    """Have a store name the groups of the form."""
+    """Choose the groups that a store names."""
     store = _found(name)
+    if request.method != "POST":
+        named = {one.name: WRITES if one.may_write else SEES for one in stores.groups_of(store)}
+        choices = [
+            {"name": one.name, "may": named.get(one.name, "nothing")} for one in groups.listed()
+        ]
+        context = {"store": store, "choices": choices}
+        return render(request, "models_catalog/store_groups.html", context)
     wanted = [
         stores.NamedGroup(key.removeprefix("group-"), value == WRITES)
         for key, value in request.POST.items()

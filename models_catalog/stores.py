@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -305,6 +306,7 @@ def groups_of(store: Store) -> list[NamedGroup]:
     """The groups that a store names, by name; none: it is open to everybody."""
     if store.pk is None:
         return []
+    prefetch_related_objects([store], "named_groups__group")
     rows = store.named_groups.all()
     return sorted((NamedGroup(one.group.name, one.may_write) for one in rows), key=_by_name)
 

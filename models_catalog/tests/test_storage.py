@@ -1,7 +1,9 @@
 """What the archives take up, and what a quota refuses: by services, the page and the API."""
 
 import base64
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 
 from accounts import tokens
@@ -256,3 +259,43 @@ def test_the_api_refuses_an_upload_that_would_pass_the_quota(anna: User, setting
     assert answer.status_code == 507
     assert answer.json()["type"].endswith("/over-quota")
     assert not Upload.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_people_who_fill_the_last_rest_one_alone_passes(
+    user_in: Callable[[str], User], settings: Any
+) -> None:
+    settings.STORE_QUOTA_GB = 1  # of 100 bytes
+    people = [user_in("operator"), user_in("admin")]
+    begin = threading.Barrier(2)
+
+    def fill(person: User) -> bool:
+        try:
+            begin.wait(30)
+            with storage.room_for(60, user=person):
+                Upload.objects.create(
+                    owner=person, expires_at=clock.now() + timedelta(hours=1), length=60,
+                    bucket="b", name=f"of-{person.pk}", file_name="a.tar.gz",
+                )  # fmt: skip
+        except storage.OverQuota:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(fill, people)) == [False, True]
+    assert storage.store().used == 60
+
+
+def test_the_row_that_both_wait_for_is_locked_before_anything_is_counted(
+    anna: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SQLite has one writer at a time anyway; PostgreSQL waits at this row.
+    settings.STORE_QUOTA_GB = 1
+    done: list[str] = []
+    lock, count = storage._wait_for_others, storage.store
+    monkeypatch.setattr(storage, "_wait_for_others", lambda: (done.append("lock"), lock()))
+    monkeypatch.setattr(storage, "store", lambda: (done.append("count"), count())[1])
+    with storage.room_for(10, user=anna):
+        assert done == ["lock", "count"]

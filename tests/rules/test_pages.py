@@ -412,6 +412,7 @@ def test_pages_of_who_is_not_logged_in(browser: Browser, live_server: Any, db: N
 
 #: Forms that may be sent empty, by the route of their page, and why.
 MAY_BE_EMPTY = {
+    "models/new/stores/<model_name:name>/groups/": "no group opens the store to everybody",
     "models/<model_name:name>/describe/": "an empty description is none",
     "models/<model_name:name>/v<int:number>/describe/": "an empty note is none",
     "endpoints/cost/budget/": "no amount is no budget",

@@ -331,5 +331,6 @@ PAGES_ALONE: dict[str, str] = {
 #: Commands of ``mme`` that no operation is named after, and why.
 COMMANDS_ALONE: dict[str, str] = {
     "models": "it is `mme search` without filters",
+    "groups take": "groups_change with `leave`",
     "login": "it keeps a token on this machine, and asks me_get whose it is",
 }
