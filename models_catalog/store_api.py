@@ -138,7 +138,10 @@ def _problems() -> Iterator[None]:
 def list_stores(request: HttpRequest, query: Query[ListParameters]) -> Any:
     """The stores: the default one first, then by name."""
     found = page_of(
-        request, stores.listed(), query, key=lambda one: ["" if one.is_default else one.name]
+        request,
+        stores.with_groups(stores.listed()),
+        query,
+        key=lambda one: ["" if one.is_default else one.name],
     )
     return {**found, "items": [_out(one, uses=None) for one in found["items"]]}
 
