@@ -1311,6 +1311,7 @@ MESSAGES: dict[str, str] = {
     "result": "결과",
     "what was said": "응답 내용",
     "seen by": "볼 수 있는 사람",
+    "Deleted: {name}": "삭제됨: {name}",
     "everybody": "모든 사람",
     "people": "사람",
     "{name} (writes)": "{name}(쓰기)",
