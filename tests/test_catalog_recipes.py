@@ -147,7 +147,7 @@ def test_the_recipes_run_as_they_stand(
             block = block.replace(written, done)
         if UPLOAD in block:
             block = block.replace(UPLOAD, _unfinished(run))
-        said[heading] = run(block)
+        said[heading] = said.get(heading, "") + run(block)
     own_pictures = said["Many pictures of your own"]
     assert "Right, digits:2: 2 of 2" in own_pictures
     table = (tmp_path / "answers.csv").read_text()
