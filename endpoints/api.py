@@ -41,6 +41,7 @@ from endpoints.models import Endpoint, Resource, Revision, Running
 from endpoints.options import (
     LEAST_TIMEOUT_S,
     MOST_GROUPS,
+    MOST_PERCENT,
     MOST_SUBNETS,
     MOST_TIMEOUT_S,
     MOST_VOLUME_GB,
@@ -163,6 +164,9 @@ class OptionsOut(Schema):
     subnets: list[str]
     security_groups: list[str]
     kms_key: str = Field(description="It encrypts the volume.")
+    capture_percent: int | None = Field(
+        description="So many calls of a hundred are kept in S3, with their answers; null: none."
+    )
     tags: dict[str, str] = Field(description="Besides the portal's own.")
 
 
@@ -304,6 +308,9 @@ class OptionsIn(Input):
     subnets: list[str] | None = Field(None, max_length=MOST_SUBNETS)
     security_groups: list[str] | None = Field(None, max_length=MOST_GROUPS)
     kms_key: str | None = Field(None, max_length=2048)
+    capture_percent: int | None = Field(
+        None, ge=1, le=MOST_PERCENT, description="Keep so many calls of a hundred in S3."
+    )
     tags: dict[str, str | None] | None = Field(
         None, description="Besides the portal's own. In a change as `environment`."
     )

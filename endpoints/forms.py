@@ -265,7 +265,7 @@ class OptionsForm(forms.Form):
 
     MORE = (
         *("model_cache", "environment", "startup_timeout_s", "download_timeout_s", "volume_gb"),
-        *("subnets", "security_groups", "kms_key", "tags", "owner"),
+        *("subnets", "security_groups", "kms_key", "capture_percent", "tags", "owner"),
     )
     model_cache = forms.ChoiceField(
         label=_("Model cache"),
@@ -309,6 +309,15 @@ class OptionsForm(forms.Form):
         required=False,
         max_length=2048,
         help_text=_("It encrypts the volume. An id, an ARN or an alias."),
+    )
+    capture_percent = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=options.MOST_PERCENT,
+        label=_("Data capture, in percent of the calls"),
+        help_text=_(
+            "SageMaker keeps what these calls sent and what was answered, in S3. Empty: none."
+        ),
     )
     tags = Pairs(
         label=_("Tags"),

@@ -16,6 +16,8 @@ from endpoints import container_environment
 LEAST_TIMEOUT_S, MOST_TIMEOUT_S = 60, 3600
 #: BC: VolumeSizeInGB.
 MOST_VOLUME_GB = 512
+#: BC: SamplingPercentage; 0 is none.
+MOST_PERCENT = 100
 #: BC: VpcConfig.
 MOST_SUBNETS, MOST_GROUPS = 16, 5
 #: AWS takes 50 of a resource; two are the portal's (sagemaker.py).
@@ -39,6 +41,7 @@ LABELS = {
     "subnets": gettext_lazy("Subnets"),
     "security_groups": gettext_lazy("Security groups"),
     "kms_key": gettext_lazy("KMS key"),
+    "capture_percent": gettext_lazy("Data capture"),
     "tags": gettext_lazy("Tags"),
 }
 
@@ -46,6 +49,8 @@ LABELS = {
 @dataclass(frozen=True)
 class DeploymentOptions:
     """Times are in seconds, the volume in GB. What is None or empty is as AWS presets it.
+
+    ``capture_percent``: so many calls of a hundred are kept in S3 (sagemaker.py); None: none.
 
     A row keeps what is not preset as JSON; ``of`` reads that.
     """
@@ -58,6 +63,7 @@ class DeploymentOptions:
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
     kms_key: str = ""
+    capture_percent: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -120,6 +126,7 @@ class DeploymentOptions:
             download_timeout_s=self.download_timeout_s,
             volume_gb=self.volume_gb,
             kms_key=self.kms_key,
+            capture_percent=self.capture_percent,
         )
 
     def said(self) -> dict[str, str]:
@@ -134,6 +141,7 @@ class DeploymentOptions:
             "subnets": ", ".join(self.subnets) or "–",
             "security_groups": ", ".join(self.security_groups) or "–",
             "kms_key": self.kms_key or "–",
+            "capture_percent": f"{self.capture_percent} %" if self.capture_percent else _("off"),
             "tags": _pairs(self.tags),
         }
 
@@ -181,6 +189,8 @@ def check(options: DeploymentOptions, *, instance_type: str) -> None:
         elif has_own_disk(instance_type):
             said = _("%(type)s has a disk of its own and takes no volume. Leave this empty.")
             wrong["volume_gb"] = [said % {"type": instance_type}]
+    if options.capture_percent is not None and not 1 <= options.capture_percent <= MOST_PERCENT:
+        wrong["capture_percent"] = [_within(1, MOST_PERCENT)]
     wrong |= _vpc_problems(options)
     if options.kms_key and not _KEY.fullmatch(options.kms_key):
         said = _("Give the id, the ARN or the alias of a KMS key, as alias/endpoints.")

@@ -272,11 +272,12 @@ def config_call(
     tags: Mapping[str, str],
     variants: Variants = (),
     options: DeploymentOptions = PRESET,
+    bucket: str = "",
 ) -> Call:
     """The call that creates an endpoint configuration.
 
     Without ``variants`` it has one of this type and count, named ``ALONE``. The options are those
-    of each variant.
+    of each variant. ``bucket``: that of the store, for calls that are captured.
     """
     rows = [
         {
@@ -292,7 +293,27 @@ def config_call(
     arguments: dict[str, Any] = {"EndpointConfigName": name, "ProductionVariants": rows}
     if options.kms_key:
         arguments["KmsKeyId"] = options.kms_key
+    if options.capture_percent:
+        arguments["DataCaptureConfig"] = _capture(options.capture_percent, bucket)
     return Call("create_endpoint_config", {**arguments, "Tags": _tags(tags)})
+
+
+def _capture(percent: int, bucket: str) -> dict[str, Any]:
+    """BC: DataCaptureConfig. It lies beside the store, where no TargetModel reaches."""
+    return {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": percent,
+        "DestinationS3Uri": f"s3://{bucket}/{settings.CAPTURES_PREFIX}",
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+    }
+
+
+def _captured(answer: Mapping[str, Any]) -> int | None:
+    """The percentage of a config's DataCaptureConfig; None: none, or it is not the portal's."""
+    given = answer.get("DataCaptureConfig") or {}
+    bucket = given.get("DestinationS3Uri", "").removeprefix("s3://").partition("/")[0]
+    percent = given.get("InitialSamplingPercentage", 0)
+    return percent if percent and given == _capture(percent, bucket) else None
 
 
 def _variant_options(options: DeploymentOptions) -> dict[str, int]:
@@ -309,6 +330,7 @@ def create_config(
     tags: Mapping[str, str],
     variants: Variants = (),
     options: DeploymentOptions = PRESET,
+    bucket: str = "",
 ) -> str:
     """Make the `config_call`; returns the configuration's ARN.
 
@@ -322,6 +344,7 @@ def create_config(
         tags=tags,
         variants=variants,
         options=options,
+        bucket=bucket,
     )
     with _translated(phrase("creating the endpoint config %(name)s", name=name)):
         arn: str = call.make()["EndpointConfigArn"]
@@ -500,7 +523,8 @@ def _model_options(answer: Mapping[str, Any], container: Mapping[str, Any]) -> D
 
 def _config_options(answer: Mapping[str, Any], variant: Mapping[str, Any]) -> DeploymentOptions:
     found = {name: variant.get(member) for name, member in _VARIANT_OPTIONS.items()}
-    return DeploymentOptions.of({**found, "kms_key": answer.get("KmsKeyId") or ""})
+    more = {"kms_key": answer.get("KmsKeyId") or "", "capture_percent": _captured(answer)}
+    return DeploymentOptions.of({**found, **more})
 
 
 # What an answer has that the portal knows, or that says nothing of how it serves.
@@ -531,6 +555,8 @@ def _extras(answer: Mapping[str, Any], known: set[str]) -> tuple[str, ...]:
     metrics = answer.get("MetricsConfig")
     if isinstance(metrics, Mapping) and metrics.items() <= _PRESET_METRICS.items():
         given.discard("MetricsConfig")
+    if _captured(answer) or (answer.get("DataCaptureConfig") or {}).get("EnableCapture") is False:
+        given.discard("DataCaptureConfig")
     return tuple(sorted(given - known - {"ResponseMetadata", "DeploymentRecommendation"}))
 
 

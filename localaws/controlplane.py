@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import container_environment, quotas, rules, scaling, shapes
+from . import container_environment, data_capture, quotas, rules, scaling, shapes
 from .alarms import Alarms
 from .aws_errors import AwsError, unknown_operation, validation_exception
 from .deployments import rollout
@@ -211,7 +211,7 @@ class ControlPlane:
             "LastModifiedTime": endpoint.modified,
             "LastDeploymentConfig": endpoint.body.get("deployment"),
             "PendingDeploymentSummary": pending_deployment(endpoint),
-            **endpoint.body.get("settings", {}),
+            **_settings_told(endpoint),
         }
 
     def ListEndpoints(self, request: Members) -> Members:
@@ -465,7 +465,26 @@ class ControlPlane:
 
 def _settings_of(config: Resource) -> Members:
     """What DescribeEndpoint says of an endpoint's configuration besides its variants."""
-    return {name: config.body.get(name) for name in ("MetricsConfig", "CrossRegionTrafficConfig")}
+    names = ("MetricsConfig", "CrossRegionTrafficConfig", "DataCaptureConfig")
+    return {name: config.body.get(name) for name in names}
+
+
+def _settings_told(endpoint: Resource) -> Members:
+    """The same as DescribeEndpoint has it (API: DataCaptureConfigSummary)."""
+    settings: Members = endpoint.body.get("settings", {})
+    capture = settings.get("DataCaptureConfig")
+    if not capture:
+        return settings
+    on = data_capture.is_on(capture)
+    return settings | {
+        "DataCaptureConfig": {
+            "EnableCapture": on,
+            "CaptureStatus": "Started" if on else "Stopped",
+            "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
+            "DestinationS3Uri": capture["DestinationS3Uri"],
+            "KmsKeyId": capture.get("KmsKeyId", ""),
+        }
+    }
 
 
 def _retain(wanted: list[Members], current: list[Members], excluded: set[str]) -> None:

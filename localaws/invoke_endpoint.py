@@ -4,6 +4,7 @@ Texts and statuses are in docs/localaws.md, section "Errors", with their sources
 """
 
 import contextlib
+import datetime
 import logging
 import threading
 import time
@@ -25,6 +26,7 @@ from .aws_errors import (
 from .cache import ModelReference
 from .cached_model import ModelLoadError, ModelNotReady
 from .container_client import ContainerGone, ContainerResponse, ContainerTimeout
+from .data_capture import Captured, DataCapture
 from .fetch import FetchError
 from .fleet import Fleet, NoInstance, RunningEndpoint, ServingInstance, Variant
 from .naming import relative
@@ -72,10 +74,13 @@ class InvokeResponse:
 class InvocationHandler:
     """Handles invocations; thread-safe."""
 
-    def __init__(self, options: Options, store: ResourceStore, fleet: Fleet) -> None:
+    def __init__(
+        self, options: Options, store: ResourceStore, fleet: Fleet, captures: DataCapture
+    ) -> None:
         self._options = options
         self._store = store
         self._fleet = fleet
+        self._captures = captures
         self._slots = threading.BoundedSemaphore(options.invocation_slots)
 
     def invoke(self, call: InvokeRequest) -> InvokeResponse:
@@ -202,7 +207,29 @@ class InvocationHandler:
         if attributes is not None:
             headers[_CUSTOM_ATTRIBUTES] = attributes
         content_type = answer.headers.get("Content-Type") or "application/octet-stream"
+        self._capture(call, variant, answer.body, content_type)
         return InvokeResponse(answer.body, content_type, headers)
+
+    def _capture(self, call: InvokeRequest, variant: Variant, body: bytes, kind: str) -> None:
+        row = self._store.get("endpoint", call.endpoint)
+        settings = row.body.get("settings", {}).get("DataCaptureConfig") if row else None
+        if not settings:
+            return
+        self._captures.offer(
+            settings,
+            Captured(
+                endpoint=call.endpoint,
+                variant=variant.name,
+                event_id=call.request_id,
+                at=datetime.datetime.now(datetime.UTC),
+                sent=call.body,
+                sent_type=call.content_type,
+                got=body,
+                got_type=kind,
+                custom_attributes=call.custom_attributes,
+                inference_id=call.inference_id,
+            ),
+        )
 
     def model_error(
         self,

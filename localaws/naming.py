@@ -67,3 +67,12 @@ def parse_model_data_url(url: str, *, is_prefix: bool = True) -> S3Prefix:
     if is_prefix and key and not key.endswith("/"):
         key += "/"
     return S3Prefix(match["bucket"], key)
+
+
+def parse_s3_uri(uri: str) -> S3Prefix:
+    """Bucket and prefix of ``s3://bucket/prefix``; raises ValidationException."""
+    match = _S3_URI.fullmatch(uri)
+    if match is None:
+        raise validation_exception(f"Could not parse '{uri}': give s3://bucket/prefix.")
+    key = match["key"] or ""
+    return S3Prefix(match["bucket"], f"{key}/" if key and not key.endswith("/") else key)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .aws_errors import validation_exception
+from .naming import parse_s3_uri
 
 Members = Mapping[str, Any]
 
@@ -132,6 +133,10 @@ def check_config(request: Members) -> None:
         if request.get(member):
             raise _not_offered(member)
     _check_frequency(request.get("MetricsConfig") or {})
+    if capture := request.get("DataCaptureConfig"):
+        parse_s3_uri(capture["DestinationS3Uri"])
+        if capture.get("CaptureContentTypeHeader"):
+            raise _not_offered("CaptureContentTypeHeader (captured data is base64)")
     for variant in request["ProductionVariants"]:
         _check_variant(variant)
 

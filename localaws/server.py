@@ -21,6 +21,7 @@ from .alarms import Alarms
 from .aws_errors import AwsError, internal_failure, unknown_operation, validation_error
 from .clock import Clock
 from .controlplane import ControlPlane
+from .data_capture import DataCapture
 from .faults import Fault, FaultPlan
 from .fetch import s3_client
 from .fleet import Fleet
@@ -86,7 +87,8 @@ class LocalAws:
         self.alarms = Alarms(options, self.telemetry, self.clock, self.store)
         self.lifecycle = Lifecycle(options, self.store, self.fleet, self.alarms, self.clock)
         self.control_plane = ControlPlane(options, self.store, self.lifecycle, s3, self.alarms)
-        self.runtime = InvocationHandler(options, self.store, self.fleet)
+        self.captures = DataCapture(s3)
+        self.runtime = InvocationHandler(options, self.store, self.fleet, self.captures)
         self.scaling = Autoscaling(options, self.store, self.clock, self.control_plane.set_count)
         self.evaluator = Evaluator(
             self.store, self.scaling, self.telemetry, self.clock, self.alarms
@@ -126,6 +128,7 @@ class LocalAws:
         self.evaluator.stop()
         self.lifecycle.stop()
         self.fleet.stop()
+        self.captures.stop()
 
     def stop(self) -> None:
         """Stop everything; may be called after :meth:`end_instances`."""

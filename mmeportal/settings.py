@@ -366,6 +366,7 @@ ORIGINALS_PREFIX = env_str("ORIGINALS_PREFIX", "originals").strip("/")
 TEST_SETS_PREFIX = env_str("TEST_SETS_PREFIX", "test-sets").strip("/")
 ALIASES_PREFIX = env_str("ALIASES_PREFIX", "aliases").strip("/")
 PICTURES_PREFIX = env_str("PICTURES_PREFIX", "pictures").strip("/")
+CAPTURES_PREFIX = env_str("CAPTURES_PREFIX", "captures").strip("/")
 # SageMaker serves whatever lies below the store's prefix, so nothing else may lie there.
 require_disjoint(
     {
@@ -375,6 +376,7 @@ require_disjoint(
         "TEST_SETS_PREFIX": TEST_SETS_PREFIX,
         "ALIASES_PREFIX": ALIASES_PREFIX,
         "PICTURES_PREFIX": PICTURES_PREFIX,
+        "CAPTURES_PREFIX": CAPTURES_PREFIX,
     }
 )
 # Aliases that take a reason, and a token with the scope `operate`.

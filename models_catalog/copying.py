@@ -137,6 +137,7 @@ def _wrong(to: str, times: int) -> str:
         settings.TEST_SETS_PREFIX,
         settings.ALIASES_PREFIX,
         settings.PICTURES_PREFIX,
+        settings.CAPTURES_PREFIX,
     )
     # Of a store without a prefix alone could such a key be the portal's own.
     for other in others:

@@ -449,7 +449,7 @@ def _check_free(store: Store) -> None:
 
 _KEPT_FOR_OTHERS = (
     *("STAGING_PREFIX", "ORIGINALS_PREFIX", "TEST_SETS_PREFIX", "ALIASES_PREFIX"),
-    "PICTURES_PREFIX",
+    *("PICTURES_PREFIX", "CAPTURES_PREFIX"),
 )
 
 

@@ -157,6 +157,7 @@ class ConfigKind(ResourceKind):
             "tags": _tags(endpoint),
             **({"variants": said.variants} if said.variants else {}),
             "options": endpoint.chosen,
+            **({"bucket": endpoint.bucket} if endpoint.chosen.capture_percent else {}),
         }
 
     def delete(self, name: str) -> None:

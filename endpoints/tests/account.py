@@ -273,6 +273,7 @@ class Account:
         tags: Mapping[str, str],
         variants: Variants = (),
         options: DeploymentOptions = PRESET,
+        bucket: str = "",
     ) -> str:
         if name in self.configs:
             raise errors.AlreadyExists(name)

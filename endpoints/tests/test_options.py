@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.session import get_session
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.test import Client
@@ -31,6 +32,7 @@ WHOLE = DeploymentOptions(
     subnets=("subnet-0a1b2c3d",),
     security_groups=("sg-0a1b2c3d",),
     kms_key="alias/endpoints",
+    capture_percent=20,
     tags={"team": "vision"},
 )
 
@@ -61,6 +63,8 @@ def test_ranges_are_those_of_sagemaker() -> None:
     assert variant["VolumeSizeInGB"].metadata["max"] == options.MOST_VOLUME_GB
     vpc = model.shape_for("VpcConfig").members
     assert vpc["Subnets"].metadata["max"] == options.MOST_SUBNETS
+    share = model.shape_for("DataCaptureConfig").members["InitialSamplingPercentage"]
+    assert share.metadata["max"] == options.MOST_PERCENT
     assert vpc["SecurityGroupIds"].metadata["max"] == options.MOST_GROUPS
     key, value = model.shape_for("TagKey").metadata, model.shape_for("TagValue").metadata
     assert (key["max"], value["max"]) == (options.MOST_TAG_KEY, options.MOST_TAG_VALUE)
@@ -82,6 +86,7 @@ def test_ranges_are_those_of_sagemaker() -> None:
         ({"startup_timeout_s": 59}, "startup_timeout_s", "from 60 to 3600"),
         ({"download_timeout_s": 3601}, "download_timeout_s", "from 60 to 3600"),
         ({"volume_gb": 513}, "volume_gb", "from 1 to 512"),
+        ({"capture_percent": 101}, "capture_percent", "from 1 to 100"),
         ({"subnets": ["subnet-0a1b2c3d"]}, "security_groups", "subnets and security groups"),
         ({"subnets": ["net"], "security_groups": ["sg-0a1b2c3d"]}, "subnets", "net is no such id"),
         ({"kms_key": "a key"}, "kms_key", "the alias of a KMS key"),
@@ -129,6 +134,9 @@ def test_a_new_endpoint_has_all_that_was_chosen(
     assert model["VpcConfig"] == vpc
     assert {"Key": "team", "Value": "vision"} in model["Tags"]
     assert config["KmsKeyId"] == "alias/endpoints"
+    capture = config["DataCaptureConfig"]
+    assert capture["DestinationS3Uri"] == f"s3://{django_settings.MODEL_BUCKET}/captures"
+    assert capture["InitialSamplingPercentage"] == 20
     (variant,) = config["ProductionVariants"]
     assert variant["VolumeSizeInGB"] == 50
     assert variant["ContainerStartupHealthCheckTimeoutInSeconds"] == 600
@@ -149,6 +157,7 @@ def test_a_new_endpoint_has_all_that_was_chosen(
         ({"environment": {"OMP_NUM_THREADS": None}}, ["+model demo-r2", "+config demo-r2"]),
         ({"model_cache": True}, ["+model demo-r2", "+config demo-r2"]),
         ({"volume_gb": None}, ["+config demo-r2"]),
+        ({"capture_percent": None}, ["+config demo-r2"]),
         ({"kms_key": None, "startup_timeout_s": 60}, ["+config demo-r2"]),
         ({"tags": {"team": None, "cost": "7"}}, ["~tags demo"]),
         ({"tags": {"team": "vision"}}, []),

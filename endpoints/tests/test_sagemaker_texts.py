@@ -168,6 +168,39 @@ def test_a_config_has_one_variant(stub):
     )
 
 
+@pytest.mark.parametrize(
+    ("more", "percent", "extras"),
+    [
+        ({}, 20, ()),
+        ({"EnableCapture": False}, None, ()),
+        ({"DestinationS3Uri": "s3://b/elsewhere"}, None, ("DataCaptureConfig",)),
+        ({"CaptureOptions": [{"CaptureMode": "Input"}]}, None, ("DataCaptureConfig",)),
+        ({"KmsKeyId": "a-key"}, None, ("DataCaptureConfig",)),
+    ],
+)
+def test_the_portals_own_data_capture_is_known_and_other_is_told(stub, more, percent, extras):
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 20,
+        "DestinationS3Uri": "s3://b/captures",
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+    }
+    stub.add_response(
+        "describe_endpoint_config",
+        {
+            "EndpointConfigName": "demo-r1",
+            "EndpointConfigArn": f"{ARN}:endpoint-config/demo-r1",
+            "ProductionVariants": [{"VariantName": "AllTraffic", "InitialInstanceCount": 1}],
+            "DataCaptureConfig": capture | more,
+            "CreationTime": datetime(2026, 1, 1, tzinfo=UTC),
+        },
+        {"EndpointConfigName": "demo-r1"},
+    )
+    found = sagemaker.describe_config("demo-r1")
+    assert found.options.capture_percent == percent
+    assert found.extras == extras
+
+
 def test_a_failed_endpoint_tells_its_reason(stub):
     stub.add_response(
         "describe_endpoint",

@@ -84,14 +84,16 @@ class Hosting:
         if wait:
             assert self.settled(name)["EndpointStatus"] == "InService"
 
-    def create_config(self, name: str, *, model: str, count: int = 1) -> None:
+    def create_config(self, name: str, *, model: str, count: int = 1, **more: Any) -> None:
         variant = {
             "VariantName": "AllTraffic",
             "ModelName": model,
             "InstanceType": "ml.m5.xlarge",
             "InitialInstanceCount": count,
         }
-        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        self.sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[variant], **more
+        )
 
     def settled(self, name: str) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:

@@ -205,10 +205,26 @@ def test_what_a_variant_may_not_have(more, sentence):
     assert sentence in refusal(rules.check_config, config(ProductionVariants=[variant(**more)]))
 
 
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"DestinationS3Uri": "https://example.com/x"}, "give s3://bucket/prefix"),
+        ({"CaptureContentTypeHeader": {"JsonContentTypes": ["a/b"]}}, "localaws does not offer"),
+    ],
+)
+def test_what_data_capture_may_not_have(more, sentence):
+    given = {
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": "s3://b/captures",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+    }
+    rules.check_config(config(DataCaptureConfig=given))
+    assert sentence in refusal(rules.check_config, config(DataCaptureConfig=given | more))
+
+
 def test_what_has_no_effect_is_taken():
     rules.check_config(
         config(
-            DataCaptureConfig={"EnableCapture": True},
             MetricsConfig={"MetricPublishFrequencyInSeconds": 30},
             ProductionVariants=[
                 variant(

@@ -630,6 +630,7 @@ class Options(Record):
     subnets: list[str]
     security_groups: list[str]
     kms_key: str
+    capture_percent: int | None
     tags: dict[str, str]
 
 

@@ -938,6 +938,17 @@ KmsKey = Annotated[
         show_default=False,
     ),
 ]
+Capture = Annotated[
+    int | None,
+    typer.Option(
+        "--capture",
+        metavar="PERCENT",
+        min=0,
+        max=100,
+        help=_("Keep so many calls of a hundred in S3, with their answers; 0: none."),
+        show_default=False,
+    ),
+]
 Tag = Annotated[
     list[str] | None,
     typer.Option(
@@ -1016,6 +1027,7 @@ def deploy(
     subnet: Subnet = None,
     security_group: SecurityGroup = None,
     kms_key: KmsKey = None,
+    capture: Capture = None,
     tag: Tag = None,
     store: Annotated[
         str,
@@ -1038,7 +1050,8 @@ def deploy(
 
     options = choosing.options(
         cache=cache, env=env, startup_timeout=startup_timeout, download_timeout=download_timeout,
-        volume=volume, subnet=subnet, security_group=security_group, kms_key=kms_key, tag=tag,
+        volume=volume, subnet=subnet, security_group=security_group, kms_key=kms_key,
+        capture=capture, tag=tag,
     )  # fmt: skip
     serving.deploy(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],
@@ -1299,6 +1312,7 @@ def endpoint_update(
     subnet: Subnet = None,
     security_group: SecurityGroup = None,
     kms_key: KmsKey = None,
+    capture: Capture = None,
     tag: Tag = None,
     owner: Owner = "",
     policy: Annotated[
@@ -1330,7 +1344,8 @@ def endpoint_update(
 
     options = choosing.options(
         cache=cache, env=env, startup_timeout=startup_timeout, download_timeout=download_timeout,
-        volume=volume, subnet=subnet, security_group=security_group, kms_key=kms_key, tag=tag,
+        volume=volume, subnet=subnet, security_group=security_group, kms_key=kms_key,
+        capture=capture, tag=tag,
     )  # fmt: skip
     serving.update(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],

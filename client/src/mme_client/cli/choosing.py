@@ -23,6 +23,7 @@ def options(
     subnet: Sequence[str] | None,
     security_group: Sequence[str] | None,
     kms_key: str | None,
+    capture: int | None,
     tag: Sequence[str] | None,
 ) -> dict[str, Any]:
     """What was named, as the API takes it; 0 and an empty text are AWS's preset, so null."""
@@ -31,6 +32,7 @@ def options(
         "startup_timeout_s": startup_timeout,
         "download_timeout_s": download_timeout,
         "volume_gb": volume,
+        "capture_percent": capture,
     }
     given |= {name: value or None for name, value in numbers.items() if value is not None}
     if kms_key is not None:
@@ -64,6 +66,7 @@ def told(options: Options) -> list[tuple[str, str]]:
         (_("subnets"), ", ".join(options.subnets)),
         (_("security groups"), ", ".join(options.security_groups)),
         (_("KMS key"), options.kms_key),
+        (_("data capture"), f"{options.capture_percent} %" if options.capture_percent else ""),
         (_("tags"), _pairs(options.tags)),
     ]
 

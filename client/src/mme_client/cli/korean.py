@@ -1178,6 +1178,10 @@ MESSAGES: dict[str, str] = {
         "볼륨을 암호화합니다. ID, ARN 또는 별칭이고, 비우면 없습니다."
     ),
     "KMS key": "KMS 키",
+    "Keep so many calls of a hundred in S3, with their answers; 0: none.": (
+        "호출 100건 중 몇 건을 응답과 함께 S3에 보관할지입니다. 0은 보관하지 않습니다."
+    ),
+    "data capture": "데이터 캡처",
     "Say what to change: --type, --count, --variant, --image, or another option.": (
         "무엇을 변경할지 지정하세요. --type, --count, --variant, --image 또는 다른 옵션입니다."
     ),
