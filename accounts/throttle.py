@@ -38,7 +38,7 @@ from accounts.addresses import UNKNOWN, client_address, throttled_as
 from accounts.events import Login, Person
 from activity.models import Event
 from activity.services import record
-from core import clock
+from core import clock, guarded
 
 log = logging.getLogger(__name__)
 
@@ -265,9 +265,11 @@ def _record_limited(
     code: str, subject: Person | Login, parameters: dict[str, Any], level: str
 ) -> None:
     # Limited by level, so that many failures do not hide that log-ins were paused.
-    count = Event.objects.filter(
-        at__gt=clock.now() - cool_off(), action__startswith="login.", level=level
-    ).count()
+    with guarded.as_portal():  # nobody is logged in yet, and nothing is shown
+        events = Event.objects.filter(
+            at__gt=clock.now() - cool_off(), action__startswith="login.", level=level
+        )
+    count = events.count()
     if count < MAX_EVENTS:
         record(action=code, subject=subject, parameters=parameters, level=level)
     elif count == MAX_EVENTS:
