@@ -110,9 +110,14 @@ def _journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _calls_of_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Rows of calls are written at once, by the thread of the test; nothing is remembered."""
     from invocations import pictures_kept, recording
+    from models_catalog import secrecy
 
     for each in remembered.ALL:
         each.clear()
+    # No store names groups until a test says so (secrecy.forget): else whoever counts queries would
+    # count that one once a second.
+    monkeypatch.setattr(secrecy._stores, "_keep_s", 3600)
+    secrecy._stores.get("", secrecy.nothing_named)
     made: list[recording.Recorder] = []
 
     def recorder() -> recording.Recorder:

@@ -107,7 +107,12 @@ def _groups_of(user: Any) -> frozenset[int]:
 
 
 def _known() -> _Stores:
-    return _stores.get("", _read) or _Stores((), ())
+    return _stores.get("", _read) or nothing_named()
+
+
+def nothing_named() -> _Stores:
+    """What is known where no store names groups."""
+    return _Stores((), ())
 
 
 def _read() -> _Stores:

@@ -14,7 +14,6 @@ from accounts import roles, token_auth, tokens
 from core import aws
 from core.api.caller import Scope
 from mmeportal.access import QUERIES
-from models_catalog import secrecy
 from tests.rules import rows
 from tests.rules.api_subjects import Subject, subjects
 
@@ -34,7 +33,6 @@ def admin(
 ) -> User:
     """Who owns all rows."""
     monkeypatch.setattr(aws, "logs", _NoLines)
-    monkeypatch.setattr(secrecy._stores, "_keep_s", 3600)  # however slow the machine is
     settings.SAMPLES_DIR = str(tmp_path)
     user: User = user_in(roles.ADMIN)
     return user

@@ -16,7 +16,6 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import roles
 from mmeportal.access import ACCESS, QUERIES
-from models_catalog import secrecy
 from tests.rules import rows
 from tests.rules.subjects import addresses
 
@@ -31,12 +30,9 @@ QUESTIONS = {
 
 
 @pytest.fixture
-def pages(
-    db: None, tmp_path: Path, settings: Any, user_in: Any, monkeypatch: pytest.MonkeyPatch
-) -> "Pages":
+def pages(db: None, tmp_path: Path, settings: Any, user_in: Any) -> "Pages":
     """The pages as an admin sees them; Django's admin as a superuser does."""
     settings.SAMPLES_DIR = str(tmp_path)
-    monkeypatch.setattr(secrecy._stores, "_keep_s", 3600)  # however slow the machine is
     return Pages(user_in(roles.ADMIN), user_in("superuser"), tmp_path)
 
 
