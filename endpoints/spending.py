@@ -360,13 +360,15 @@ def _name(key: str | date) -> str:
 
 
 def _sorted(lines: list[SpendingLine], grouping: Grouping) -> list[SpendingLine]:
-    """Days in their order; else what was forgotten first, the longest idle before; then by cost."""
+    """Days in their order; else what was forgotten first, the longest idle before; then by cost.
+
+    What is shown as the same cost is sorted by name.
+    """
     if grouping == Grouping.DAY:
         return lines
 
     def rank(line: SpendingLine) -> Any:
         idle = line.idle if line.forgotten and line.idle is not None else timedelta(0)
-        spent = line.spent
-        return -idle, -(spent.cost + spent.expected), line.name
+        return -idle, -line.spent.forecast, line.name
 
     return sorted(lines, key=rank)

@@ -6,9 +6,10 @@ so two that begin at once do not share one rest of a quota.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -85,11 +86,21 @@ class ModelUsage:
 
 
 @dataclass(frozen=True)
+class StoreUsage:
+    """What the versions of one store take up, in bytes."""
+
+    name: str
+    versions: int
+    used: int
+
+
+@dataclass(frozen=True)
 class Overview:
-    """All together, one's own, by person (the most first), and the largest models."""
+    """All together, one's own, by store and by person (the most first), and the largest models."""
 
     store: Usage
     mine: Usage
+    stores: list[StoreUsage]
     people: list[PersonUsage]
     largest: list[ModelUsage]
 
@@ -141,13 +152,7 @@ def of_user(user: User) -> Usage:
 
 def overview(*, user: User) -> Overview:
     """What takes up the store, as ``user`` sees it."""
-    largest = (
-        _stored(seen=True)
-        .order_by()
-        .values(of=F("model__name"))
-        .annotate(used=Sum("taken"), count=Count("pk"))
-        .order_by("-used", "of")
-    )
+    models = list(_by_model())
     people = _people()
     # Who is not among them has nothing, and no quota of their own.
     nothing = Usage(0, _bytes(settings.USER_QUOTA_GB))
@@ -155,9 +160,32 @@ def overview(*, user: User) -> Overview:
     return Overview(
         store=store(),
         mine=next(mine, nothing),
+        stores=_by_store(models),
         people=people,
-        largest=[ModelUsage(row["of"], row["count"], row["used"]) for row in largest[:LARGEST]],
+        largest=[ModelUsage(row["of"], row["count"], row["used"]) for row in models[:LARGEST]],
     )
+
+
+def _by_model() -> Iterable[Mapping[str, Any]]:
+    """The models that who asks may see, the most bytes first: of, place, used, count."""
+    return (
+        _stored(seen=True)
+        .order_by()
+        .values(of=F("model__name"), place=Coalesce("model__store__name", Value(DEFAULT_STORE)))
+        .annotate(used=Sum("taken"), count=Count("pk"))
+        .order_by("-used", "of")
+    )
+
+
+def _by_store(models: Iterable[Mapping[str, Any]]) -> list[StoreUsage]:
+    """The stores of the rows of `_by_model`, the most bytes first."""
+    used: Counter[str] = Counter()
+    versions: Counter[str] = Counter()
+    for row in models:
+        used[row["place"]] += row["used"]
+        versions[row["place"]] += row["count"]
+    found = [StoreUsage(name, versions[name], used[name]) for name in used]
+    return sorted(found, key=lambda one: (-one.used, one.name))
 
 
 def _people() -> list[PersonUsage]:

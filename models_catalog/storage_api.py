@@ -45,11 +45,20 @@ class ModelUsageOut(Schema):
     used: int = Field(description="Bytes.")
 
 
+class StoreUsageOut(Schema):
+    """What the versions of one store take up."""
+
+    name: str
+    versions: int
+    used: int = Field(description="Bytes.")
+
+
 class StorageOut(Schema):
     """What takes up the store."""
 
     store: UsageOut
     mine: UsageOut
+    stores: list[StoreUsageOut] = Field(description="Those with versions; the most bytes first.")
     people: list[PersonUsageOut] = Field(description="The most bytes first.")
     largest: list[ModelUsageOut] = Field(description="The ten largest models.")
 
@@ -69,7 +78,7 @@ class QuotaIn(Input):
     permission=storage.MAY_LOOK, doing=storage.LOOKING, response={200: StorageOut},
 )  # fmt: skip
 def get(request: HttpRequest) -> Any:
-    """What the archives take up: in all, by person, by model; and the quotas.
+    """What the archives take up: in all, by store, by person, by model; and the quotas.
 
     An archive that would pass a quota is refused with `over-quota` before it is stored.
     """
@@ -77,6 +86,7 @@ def get(request: HttpRequest) -> Any:
     return {
         "store": _usage(found.store),
         "mine": _usage(found.mine),
+        "stores": found.stores,
         "people": [_person(one) for one in found.people],
         "largest": found.largest,
     }

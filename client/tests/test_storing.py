@@ -14,6 +14,10 @@ ANNA = {"name": "anna", "versions": 2, "used": 3 * GB, "quota": 20 * GB, "own_qu
 FOUND = {
     "store": {"used": 5 * GB, "quota": None},
     "mine": {"used": 0, "quota": 20 * GB},
+    "stores": [
+        {"name": "default", "versions": 2, "used": 3 * GB},
+        {"name": "team-a", "versions": 1, "used": 2 * GB},
+    ],
     "people": [ANNA],
     "largest": [{"name": "digits", "versions": 2, "used": 3 * GB}],
 }
@@ -27,6 +31,9 @@ def test_it_says_who_takes_up_how_much(mme: Mme, fake: FakePortal) -> None:
     assert lines == [
         ["all", "archives", "5.0", "GB", "/", "no", "limit"],
         ["your", "own", "0", "bytes", "/", "20.0", "GB"],
+        ["store", "versions", "taken", "up"],
+        ["default", "2", "3.0", "GB"],
+        ["team-a", "1", "2.0", "GB"],
         ["person", "versions", "taken", "up", "quota"],
         ["anna", "2", "3.0", "GB", "20.0", "GB"],
         ["model", "versions", "taken", "up"],

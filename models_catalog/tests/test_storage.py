@@ -16,10 +16,18 @@ from django.db import connection
 from django.test import Client
 
 from accounts import tokens
+from accounts.models import PeopleGroup
 from activity.models import Event
 from core import clock
-from models_catalog import copying, s3, services, storage, uploads
-from models_catalog.models import StorageQuota, Upload, Version
+from models_catalog import copying, s3, secrecy, services, storage, uploads
+from models_catalog.models import (
+    RegisteredModel,
+    StorageQuota,
+    Store,
+    StoreGroup,
+    Upload,
+    Version,
+)
 from models_catalog.refusals import CatalogRefused
 from models_catalog.tests.test_aliases import make_model
 
@@ -217,6 +225,25 @@ def test_the_form_of_the_page_refuses_what_would_pass_the_quota(
     assert not Version.objects.exists()
 
 
+def test_what_is_in_each_store_is_said_to_who_may_see_it(
+    anna: User, client_of: Callable[[str], Client]
+) -> None:
+    _version("digits", anna)
+    place = Store.objects.create(name="team-a", bucket="a", prefix="m", region="ap-northeast-2")
+    version = _version("cats", anna, published_size=10)
+    RegisteredModel.objects.filter(pk=version.model_id).update(store=place)
+    assert [(one.name, one.versions) for one in storage.overview(user=anna).stores] == [
+        ("default", 1),
+        ("team-a", 1),
+    ]
+    client = client_of("viewer")
+    assert "?store=team-a" in client.get("/models/new/storage/").content.decode()
+    group = PeopleGroup.objects.create(name="others")
+    StoreGroup.objects.create(store=place, group=group)
+    secrecy.forget()
+    assert "team-a" not in client.get("/models/new/storage/").content.decode()
+
+
 def _client(user: User, *scopes: str) -> Client:
     secret = tokens.make(user=user, name="t", scopes=scopes)[1]
     return Client(headers={"Authorization": f"Bearer {secret}"})
@@ -231,6 +258,7 @@ def test_the_api_says_what_is_taken_up_and_sets_quotas(
     assert found["store"] == {"used": 70, "quota": None}
     assert found["mine"] == {"used": 70, "quota": None}
     assert found["largest"] == [{"name": "digits", "versions": 1, "used": 70}]
+    assert found["stores"] == [{"name": "default", "versions": 1, "used": 70}]
     admin = _client(user_in("admin"), "read", "admin")
 
     def put(of: str, gigabytes: Any) -> Any:

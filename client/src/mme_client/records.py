@@ -516,11 +516,21 @@ class ModelUsage(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoreUsage(Record):
+    """What the versions of one store take up, in bytes."""
+
+    name: str
+    versions: int
+    used: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StorageUsage(Record):
-    """What takes up the store: in all, one's own, by person, and the largest models."""
+    """What takes up the stores: in all, one's own, by store, by person, and the largest models."""
 
     store: Usage
     mine: Usage
+    stores: list[StoreUsage]
     people: list[PersonUsage]
     largest: list[ModelUsage]
 

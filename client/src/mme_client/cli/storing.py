@@ -66,6 +66,10 @@ def _overview(terminal: Terminal, found: StorageUsage, *, json: bool, quiet: boo
             (_("your own"), f"{size(found.mine.used)} / {_quota(found.mine.quota)}"),
         ]
     )
+    if len(found.stores) > 1:
+        terminal.line()
+        by_store = [(one.name, str(one.versions), size(one.used)) for one in found.stores]
+        terminal.table((_("store"), _("versions"), _("taken up")), by_store)
     if found.people:
         terminal.line()
         headings = (_("person"), _("versions"), _("taken up"), _("quota"))
