@@ -37,9 +37,17 @@ def listed() -> QuerySet[PeopleGroup]:
 
 def get(name: str) -> PeopleGroup:
     """One group. Raises PeopleGroup.DoesNotExist."""
+    return _named_so(PeopleGroup.objects.all(), name)
+
+
+def _locked(name: str) -> PeopleGroup:
+    return _named_so(PeopleGroup.objects.select_for_update(), name)
+
+
+def _named_so(rows: QuerySet[PeopleGroup], name: str) -> PeopleGroup:
     if "\0" in name:  # PostgreSQL has no such text
         raise PeopleGroup.DoesNotExist
-    return PeopleGroup.objects.get(name=name)
+    return rows.get(name=name)
 
 
 def members(group: PeopleGroup) -> list[str]:
@@ -69,8 +77,7 @@ def change(
     Raises PeopleGroup.DoesNotExist, and ValidationError of ``people`` where there is no such user.
     """
     with transaction.atomic():
-        get(name)
-        group = PeopleGroup.objects.select_for_update().get(name=name)
+        group = _locked(name)
         inside = set(members(group))
         joined = sorted(set(join) - inside)
         left = sorted(set(leave) & inside - set(join))
@@ -92,8 +99,7 @@ def delete(*, name: str, actor: User | None) -> None:
     """Delete a group. Raises PeopleGroup.DoesNotExist, and NotAllowed where something names it."""
     try:
         with transaction.atomic():
-            get(name)
-            group = PeopleGroup.objects.select_for_update().get(name=name)
+            group = _locked(name)
             _record("group.deleted", group, actor)
             group.delete()
     except ProtectedError:

@@ -52,9 +52,9 @@ class Captured:
         return len(self.sent) + len(self.got)
 
 
-def is_on(settings: Mapping[str, Any] | None) -> bool:
-    """Whether calls are captured: unless it is said (API: DataCaptureConfig), they are."""
-    return bool(settings) and (settings or {}).get("EnableCapture") is not False
+def is_on(settings: Mapping[str, Any]) -> bool:
+    """Whether a DataCaptureConfig captures calls: where it does not say, it does."""
+    return settings.get("EnableCapture") is not False
 
 
 class DataCapture:
@@ -69,9 +69,9 @@ class DataCapture:
         self._ending = False
         self._thread: threading.Thread | None = None
 
-    def offer(self, settings: Mapping[str, Any] | None, call: Captured) -> None:
+    def offer(self, settings: Mapping[str, Any], call: Captured) -> None:
         """Take a call, if ``settings`` (DataCaptureConfig) say so of it. Never waits or raises."""
-        if not is_on(settings) or settings is None:
+        if not is_on(settings):
             return
         if secrets.randbelow(100) >= settings["InitialSamplingPercentage"]:
             return

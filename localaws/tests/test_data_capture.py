@@ -112,7 +112,7 @@ def test_what_s3_is_too_slow_for_is_left_out_and_nothing_waits(monkeypatch):
 def test_a_share_of_none_and_an_s3_that_refuses(caplog):
     bucket = _Bucket()
     captures = data_capture.DataCapture(bucket)
-    captures.offer(None, _call())
+    captures.offer(_settings("b", EnableCapture=False), _call())
     captures.offer(_settings("b", InitialSamplingPercentage=0), _call())
     bucket.refuses = True
     captures.offer(_settings("b", CaptureOptions=[{"CaptureMode": "InputAndOutput"}]), _call())
