@@ -1,0 +1,80 @@
+"""Groups of people: made, filled, emptied and deleted, by the API and by the pages."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.test import Client
+
+from accounts import groups, tokens
+from accounts.models import PeopleGroup
+from activity.models import Event
+from models_catalog.models import Store, StoreGroup
+
+API = "/api/v1/groups"
+PAGE = "/people/groups/"
+
+
+@pytest.fixture
+def ann(user_in: Callable[[str], User]) -> str:
+    return user_in("viewer").get_username()
+
+
+def _told() -> list[str]:
+    return list(Event.objects.filter(action__startswith="group.").values_list("action", flat=True))
+
+
+def test_a_group_by_the_api(ann: str, user_in: Callable[[str], User]) -> None:
+    secret = tokens.make(user=user_in("admin"), name="t", scopes=("read", "admin"))[1]
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+
+    def send(method: str, path: str, body: Any = None) -> Any:
+        return getattr(client, method)(f"{API}{path}", body, content_type="application/json")
+
+    assert send("post", "", {"name": "team-a"}).status_code == 201
+    assert send("post", "", {"name": "team-a"}).status_code == 409
+    assert send("post", "", {"name": "Not A Name"}).status_code == 422
+    for _time in range(2):  # idempotent
+        assert send("patch", "/team-a", {"join": [ann]}).json()["members"] == [ann]
+    refused = send("patch", "/team-a", {"join": ["nobody"], "leave": [ann]})
+    assert refused.status_code == 422
+    assert "There is no user nobody. Nothing was changed." in refused.content.decode()
+    assert client.get(API).json()["items"] == [{"name": "team-a", "members": [ann]}]
+    assert send("patch", "/team-a", {"leave": [ann]}).json()["members"] == []
+    assert send("delete", "/team-a").status_code == 204
+    assert send("delete", "/team-a").status_code == 404
+    assert sorted(_told()) == ["group.deleted", "group.joined", "group.left", "group.made"]
+
+
+def test_a_group_that_a_store_names_is_not_deleted(
+    db: None, client_of: Callable[[str], Client]
+) -> None:
+    group = groups.make(name="team-a", actor=None)
+    store = Store.objects.create(name="a", bucket="a", prefix="m", region="ap-northeast-2")
+    StoreGroup.objects.create(store=store, group=group)
+    answer = client_of("admin").post(f"{PAGE}team-a/delete/", follow=True)
+    assert "A store names the group team-a" in answer.content.decode()
+    assert PeopleGroup.objects.exists()
+    assert "group.deleted" not in _told()
+
+
+def test_a_group_by_the_pages(ann: str, client_of: Callable[[str], Client]) -> None:
+    client = client_of("admin")
+    assert client.post(PAGE, {"name": "team-a"}).status_code == 302
+    assert client.post(PAGE, {"name": "team-a"}).status_code == 422
+    assert client.post(f"{PAGE}team-a/join/", {"join": "nobody"}).status_code == 422
+    assert client.post(f"{PAGE}team-a/join/", {"join": ann}).status_code == 302
+    assert ann in client.get(f"{PAGE}team-a/").content.decode()
+    client.post(f"{PAGE}team-a/leave/", {"leave": ann})
+    assert groups.members(groups.get("team-a")) == []
+    client.post(f"{PAGE}team-a/delete/")
+    assert client.get(f"{PAGE}team-a/").status_code == 404
+
+
+def test_a_name_that_no_group_can_have(db: None) -> None:
+    with pytest.raises(ValidationError):
+        groups.make(name="a b", actor=None)
+    with pytest.raises(PeopleGroup.DoesNotExist):
+        groups.get("\0")
