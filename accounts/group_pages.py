@@ -1,5 +1,7 @@
 """The pages of groups: which there are, make one, put people in and take them out, delete one."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django import forms
@@ -45,11 +47,17 @@ class MemberForm(forms.Form):
     )
 
 
-def _found(name: str) -> PeopleGroup:
-    try:
-        return groups.get(name)
-    except PeopleGroup.DoesNotExist:
-        raise Http404(_("There is no group %(name)s.") % {"name": name}) from None
+def _there(view: Callable[[HttpRequest, str], HttpResponse]) -> Callable[..., HttpResponse]:
+    """404 where there is no group of that name, or none any more: others delete groups, too."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, name: str) -> HttpResponse:
+        try:
+            return view(request, name)
+        except PeopleGroup.DoesNotExist:
+            raise Http404(_("There is no group %(name)s.") % {"name": name}) from None
+
+    return answered
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -72,9 +80,10 @@ def group_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @_may_manage
+@_there
 def group(request: HttpRequest, name: str) -> HttpResponse:
     """One group, with its people."""
-    return _page(request, _found(name), MemberForm())
+    return _page(request, groups.get(name), MemberForm())
 
 
 def _page(
@@ -94,9 +103,10 @@ def _page(
 
 @require_POST
 @_may_manage
+@_there
 def join(request: HttpRequest, name: str) -> HttpResponse:
     """Put somebody into a group."""
-    group, form = _found(name), MemberForm(request.POST)
+    group, form = groups.get(name), MemberForm(request.POST)
     if form.is_valid():
         person = form.cleaned_data["join"]
         try:
@@ -112,9 +122,10 @@ def join(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_POST
 @_may_manage
+@_there
 def leave(request: HttpRequest, name: str) -> HttpResponse:
     """Take somebody out of a group."""
-    group, person = _found(name), request.POST.get("leave", "")
+    group, person = groups.get(name), request.POST.get("leave", "")
     if person:
         groups.change(name=name, leave=[person], actor=actor(request))
         said = _("%(person)s is in the group no more.")
@@ -124,9 +135,10 @@ def leave(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_POST
 @_may_manage
+@_there
 def delete(request: HttpRequest, name: str) -> HttpResponse:
     """Delete a group that no store names."""
-    group = _found(name)
+    group = groups.get(name)
     try:
         groups.delete(name=name, actor=actor(request))
     except NotAllowed as refused:

@@ -40,6 +40,11 @@ def get(name: str) -> PeopleGroup:
     return _named_so(PeopleGroup.objects.all(), name)
 
 
+def locked(names: Collection[str]) -> QuerySet[PeopleGroup]:
+    """Groups that nobody deletes within the transaction."""
+    return PeopleGroup.objects.select_for_update(no_key=True).filter(name__in=names).order_by("pk")
+
+
 def _locked(name: str) -> PeopleGroup:
     return _named_so(PeopleGroup.objects.select_for_update(), name)
 
@@ -81,7 +86,9 @@ def change(
         inside = set(members(group))
         joined = sorted(set(join) - inside)
         left = sorted(set(leave) & inside - set(join))
-        found = {user.username: user for user in User.objects.filter(username__in=joined)}
+        # Nobody deletes them meanwhile.
+        rows = User.objects.select_for_update(no_key=True).filter(username__in=joined)
+        found = {user.username: user for user in rows.order_by("pk")}
         if unknown := [one for one in joined if one not in found]:
             said = _("There is no user %(name)s. Nothing was changed.") % {"name": unknown[0]}
             raise ValidationError({"people": said})

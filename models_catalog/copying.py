@@ -2,7 +2,8 @@
 
 Each copy is version 1 of a new model. Its row is written first, in state `copying`, and its key is
 its own by that; a job has S3 copy the object, compares checksums, and makes it ready. So no row is
-`ready` without its object, and no object is without a row. Each step may be cut off and run again.
+`ready` without its object, and no object is without a row. Each step may be cut off and run again:
+S3 writes a mark of the row with the object, so that a later attempt knows what an earlier one made.
 """
 
 import logging
@@ -36,6 +37,7 @@ MOST_COPIES = 100
 PATTERN_LENGTH = 500
 PLACE = "{n}"
 State = Version.State
+_NOT_STORED = (State.REJECTED, State.DELETED)
 _PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _USUAL = re.compile(rf"(?P<model>.+)_v(?P<number>[0-9]+){re.escape(ENDING)}")
 
@@ -250,7 +252,8 @@ def resume() -> None:
 def copy(*, version_pk: int) -> None:
     """Have S3 copy the archive of one version in state `copying`; idempotent.
 
-    Where a worker was killed, what it copied is at the key already: it is compared, and taken.
+    Where a worker was killed, what it copied is at the key already: it is compared, and taken, or
+    deleted where it differs and has the mark of this row.
     """
     rows = _to_copy()
     version = rows.select_related("model", "copied_from__model").claim(version_pk, lease=LEASE)
@@ -266,6 +269,33 @@ def copy(*, version_pk: int) -> None:
             _try_later(version, lease, problem)
     except LeaseLost:
         log.warning("Another worker has taken over the copy %s.", version)
+        _clear(version)
+
+
+def _mark(version: Version) -> str:
+    """What is written with the object of this row, and with no other one."""
+    return f"{version.pk}-{version.created_at.isoformat()}"
+
+
+def _is_own(version: Version) -> bool:
+    """Whether an attempt of this row wrote the object at its key. Raises AwsError."""
+    return s3.opened(bucket=version.bucket, key=version.key).mark == _mark(version)
+
+
+def _discard(version: Version) -> None:
+    """Delete what an attempt has copied, if it did, and nothing else. Raises AwsError."""
+    if s3.exists(bucket=version.bucket, key=version.key) and _is_own(version):
+        s3.delete(bucket=version.bucket, key=version.key)
+
+
+def _clear(version: Version) -> None:
+    """After another worker took over: leave nothing where it has found that nothing is served."""
+    if Version.objects.filter(pk=version.pk).exclude(state__in=_NOT_STORED).exists():
+        return
+    try:
+        _discard(version)
+    except errors.AwsError as problem:
+        log.warning("It is not known whether %s is left behind: %s", version.uri, problem)
 
 
 def _copy(version: Version, source: Version, lease: Lease[Version]) -> None:
@@ -277,6 +307,7 @@ def _copy(version: Version, source: Version, lease: Lease[Version]) -> None:
             source_key=source.key,
             size=source.served_size,
             key=version.key,
+            mark=_mark(version),
             beat=lease.keep,
         )
     except errors.AlreadyExists:
@@ -288,7 +319,7 @@ def _copy(version: Version, source: Version, lease: Lease[Version]) -> None:
     if not digest:
         digest = publication.stored_sha256(version, lease.keep)
     if digest != source.current_sha256:
-        if not made:
+        if not made and not _is_own(version):
             reason = Sentence("rejected.copy_key_taken", uri=version.uri)
             raise publication.VersionRejected(reason)
         s3.delete(bucket=version.bucket, key=version.key)  # nobody has validated these bytes
@@ -323,6 +354,11 @@ def _copy(version: Version, source: Version, lease: Lease[Version]) -> None:
 def _try_later(version: Version, lease: Lease[Version], problem: errors.AwsError) -> None:
     log.warning("The copy %s could not be made: %s", version, problem)
     if version.attempts >= publication.MAX_ATTEMPTS and not isinstance(problem, errors.Throttled):
+        try:
+            _discard(version)
+        except errors.AwsError as unknown:  # it waits until S3 says whether something is there
+            publication.pause(version, lease, Sentence("copy.again", problem=unknown.sentence))
+            return
         reason = Sentence(
             "rejected.copy_gave_up", attempts=version.attempts, problem=problem.sentence
         )

@@ -243,7 +243,10 @@ def repack(
                 actor=actor,
             )
             enqueue_on_commit("models_catalog.tasks.check", version.pk)
-    except (DatabaseError, RegisteredModel.DoesNotExist):
+    except (DatabaseError, RegisteredModel.DoesNotExist) as failed:
         s3.delete(bucket=source.bucket, key=staging_key)  # no row names it
-        raise
+        if isinstance(failed, DatabaseError):
+            raise
+        said = _("There is no model %(name)s.") % {"name": model}
+        raise CatalogRefused(said, "not-found") from None
     return version

@@ -242,6 +242,23 @@ def _publish(version: Version, archive: Path, lease: Lease[Version]) -> None:
             raise VersionRejected(Sentence("rejected.key_taken", uri=version.uri)) from None
 
 
+def _original_key(version: Version) -> str:
+    """Where the bytes of a version as uploaded are kept, if they are."""
+    # With the SHA-256, so that other bytes get another key, even after the database was lost.
+    return f"{settings.ORIGINALS_PREFIX}/{version.original_stem}.tar.gz"
+
+
+def _is_original_kept(version: Version) -> bool:
+    """Whether an attempt has kept them whose answer was lost; False where S3 does not say it."""
+    if not settings.KEEP_ORIGINALS or version.as_found:
+        return False
+    try:
+        found = s3.opened(bucket=version.bucket, key=_original_key(version))
+    except errors.AwsError:
+        return False
+    return found.size == version.size
+
+
 def _keep_original(version: Version, lease: Lease[Version]) -> Sentence | None:
     """Copy the bytes as uploaded to where they are kept; return why not.
 
@@ -250,8 +267,7 @@ def _keep_original(version: Version, lease: Lease[Version]) -> Sentence | None:
     """
     if not settings.KEEP_ORIGINALS or version.as_found:
         return None
-    # With the SHA-256, so that other bytes get another key, even after the database was lost.
-    key = f"{settings.ORIGINALS_PREFIX}/{version.original_stem}.tar.gz"
+    key = _original_key(version)
     for prefix in Version.objects.filter(bucket=version.bucket).values_list("prefix").distinct():
         if not prefix[0] or key.startswith(f"{prefix[0]}/"):
             store = prefix[0] or version.bucket
@@ -261,10 +277,12 @@ def _keep_original(version: Version, lease: Lease[Version]) -> Sentence | None:
     except errors.Throttled as problem:
         if version.attempts < MAX_ATTEMPTS:
             raise
-        return problem.sentence
+        if not _is_original_kept(version):
+            return problem.sentence
     except errors.AwsError as problem:
-        log.error("The bytes of %s as uploaded could not be kept: %s", version, problem)
-        return problem.sentence
+        if not _is_original_kept(version):
+            log.error("The bytes of %s as uploaded could not be kept: %s", version, problem)
+            return problem.sentence
     version.original_key = key
     return None
 
@@ -381,7 +399,10 @@ def _give_up(version: Version, lease: Lease[Version], problem: Exception | None)
         return
     why = _said(problem) if problem else Sentence("validation.worker_ended")
     if published:
-        _settle(version, lease, problem=why)
+        kept = _is_original_kept(version)
+        if kept:
+            version.original_key = _original_key(version)
+        _settle(version, lease, problem=None if kept else why)
         return
     reason = Sentence("rejected.gave_up", attempts=MAX_ATTEMPTS, problem=why)
     reject(version, lease, reason=reason)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
+_MARK = "mme-copy"
 _PART_BYTES = 16 << 20
 _MOST_PARTS = 10_000  # S3 User Guide, "Amazon S3 multipart upload limits"
 _ADDRESS_S = 60
@@ -181,12 +182,14 @@ def copy(*, bucket: str, source_key: str, key: str, beat: Callable[[], None]) ->
     _beating(work, beat)
 
 
-def copy_new(*, bucket: str, source_key: str, size: int, key: str, beat: Callable[[], None]) -> str:
+def copy_new(
+    *, bucket: str, source_key: str, size: int, key: str, mark: str, beat: Callable[[], None]
+) -> str:
     """Copy an object of ``size`` bytes on S3's side to a key where nothing is yet.
 
-    Gives the SHA-256 of the copy, in hex; empty where S3 did not say it. Raises AlreadyExists, and
-    NotFound where there is no source. ``beat`` as that of `copy`. S3 refuses the write itself, as
-    in `publish`.
+    ``mark``, of ASCII letters, is written with it, and `opened` gives it. Gives the SHA-256 of the
+    copy, in hex; empty where S3 did not say it. Raises AlreadyExists, and NotFound where there is
+    no source. ``beat`` as that of `copy`. S3 refuses the write itself, as in `publish`.
     """
     if exists(bucket=bucket, key=key):
         raise AlreadyExists(
@@ -204,20 +207,44 @@ def copy_new(*, bucket: str, source_key: str, size: int, key: str, beat: Callabl
                     Key=key,
                     CopySource=source,
                     ChecksumAlgorithm="SHA256",
+                    MetadataDirective="REPLACE",
+                    Metadata={_MARK: mark},
                     IfNoneMatch="*",
                 )
                 said = answer["CopyObjectResult"].get("ChecksumSHA256", "")
             else:
-                _copy_in_parts(client, bucket, key, source, size)
+                _copy_in_parts(client, bucket, key, source, size, mark)
 
     _beating(work, beat)
     return base64.b64decode(said).hex()
 
 
+@dataclass(frozen=True)
+class OpenedObject:
+    """What S3 says of an object whose bytes are asked for: how many, and the mark of `copy_new`.
+
+    ``mark`` is empty where something else wrote it.
+    """
+
+    size: int
+    mark: str
+
+
+def opened(*, bucket: str, key: str) -> OpenedObject:
+    """Ask for an object and read nothing of it: for that a role needs no right to list its folder.
+
+    Raises NotFound, or Denied where the role may not list it.
+    """
+    with aws.translated(phrase("reading %(uri)s", uri=f"s3://{bucket}/{key}")):
+        answer = _client(bucket).get_object(Bucket=bucket, Key=key)
+        answer["Body"].close()
+        return OpenedObject(answer["ContentLength"], answer["Metadata"].get(_MARK, ""))
+
+
 def _copy_in_parts(
-    client: "S3Client", bucket: str, key: str, source: "CopySourceTypeDef", size: int
+    client: "S3Client", bucket: str, key: str, source: "CopySourceTypeDef", size: int, mark: str
 ) -> None:
-    started = client.create_multipart_upload(Bucket=bucket, Key=key)
+    started = client.create_multipart_upload(Bucket=bucket, Key=key, Metadata={_MARK: mark})
     upload_id, part_bytes = started["UploadId"], aws.COPY.multipart_chunksize
     try:
         parts: list[CompletedPartTypeDef] = []

@@ -18,7 +18,7 @@ from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from accounts.models import PeopleGroup
+from accounts import groups as people_groups
 from activity.models import Event
 from activity.services import record
 from core import clock, guarded
@@ -329,7 +329,7 @@ def set_groups(*, name: str, groups: Collection[NamedGroup], actor: User | None)
     wanted = {one.name: one.may_write for one in groups}
     with transaction.atomic():
         store = _locked(name)
-        found = {row.name: row for row in PeopleGroup.objects.filter(name__in=wanted)}
+        found = {row.name: row for row in people_groups.locked(wanted)}
         if missing := sorted(set(wanted) - set(found)):
             said = _("There is no group %(name)s. Nothing was changed.") % {"name": missing[0]}
             raise ValidationError({"groups": said})

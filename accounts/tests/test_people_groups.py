@@ -78,3 +78,25 @@ def test_a_name_that_no_group_can_have(db: None) -> None:
         groups.make(name="a b", actor=None)
     with pytest.raises(PeopleGroup.DoesNotExist):
         groups.get("\0")
+
+
+@pytest.mark.parametrize("path", ["", "join/", "leave/", "delete/"])
+def test_a_group_that_another_admin_deletes_meanwhile_is_not_there(
+    ann: str, client_of: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    groups.make(name="team-a", actor=None)
+    get = groups.get
+
+    def found(name: str) -> PeopleGroup:
+        group = get(name)
+        PeopleGroup.objects.all().delete()
+        return group
+
+    client = client_of("admin")
+    if path:
+        monkeypatch.setattr(groups, "get", found)
+        answer = client.post(f"{PAGE}team-a/{path}", {"join": ann, "leave": ann})
+    else:
+        PeopleGroup.objects.all().delete()
+        answer = client.get(f"{PAGE}team-a/")
+    assert answer.status_code == 404

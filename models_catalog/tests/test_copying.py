@@ -18,6 +18,7 @@ from models_catalog.refusals import CatalogRefused
 from models_catalog.tests.test_aliases import make_model, point
 
 BYTES = b"the archive" * 1000
+OTHER = b"another one" * 1000
 SHA256 = hashlib.sha256(BYTES).hexdigest()
 TO = "demo-subfolder/squeezenet_v1.0_{n}"
 PAGE = "/models/squeezenet/v1/copy/"
@@ -313,6 +314,89 @@ def test_a_source_that_is_another_object_by_now_is_not_served(source: Version) -
     made.refresh_from_db()
     assert (made.state, made.published_sha256) == ("rejected", "")
     assert "its SHA-256 differs" in str(made.said)
+    assert _keys(source.bucket) == [source.key]
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("before", ["delete", "stored_sha256"])
+def test_a_copy_that_differs_is_deleted_though_its_worker_was_killed(
+    source: Version, monkeypatch: pytest.MonkeyPatch, before: str, in_parts: bool
+) -> None:
+    """The next attempt knows by the mark that the object is its own."""
+    from boto3.s3.transfer import TransferConfig
+
+    from core import aws
+
+    if in_parts:
+        monkeypatch.setattr(aws, "COPY", TransferConfig(multipart_threshold=1))
+    found = s3.read(bucket=source.bucket, key=source.key)
+    s3.replace(bucket=source.bucket, key=source.key, data=OTHER, found=found)
+    (made,) = _start(times=1)
+
+    def kill(*_: Any, **__: Any) -> None:
+        raise _Killed
+
+    copy_new = s3.copy_new
+    with monkeypatch.context() as patch:
+        if before == "delete":
+            patch.setattr(s3, "delete", kill)
+        else:  # S3 did not say the checksum
+            patch.setattr(s3, "copy_new", lambda **what: copy_new(**what) and "")
+            patch.setattr(publication, "stored_sha256", kill)
+        with pytest.raises(_Killed):
+            copying.copy(version_pk=made.pk)
+    assert _object(made) == OTHER
+    Version.objects.filter(pk=made.pk).update(leased_until=clock.now(), check_after=clock.now())
+    _copy_all()
+    made.refresh_from_db()
+    assert made.state == "rejected"
+    assert "its SHA-256 differs" in str(made.said)
+    assert _keys(source.bucket) == [source.key]
+
+
+def test_after_the_last_attempt_nothing_of_a_copy_is_left(
+    source: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = _start()
+    # Of one S3 copies the object, and its answer is lost; at the other's key lies a stranger's.
+    s3.replace(bucket=two.bucket, key=two.key, data=b"other", found=None)
+    copy_new = s3.copy_new
+
+    def lost(**what: Any) -> str:
+        if what["key"] == one.key:
+            copy_new(**what)
+        raise errors.Busy("S3 does not answer.")
+
+    monkeypatch.setattr(s3, "copy_new", lost)
+    Version.objects.filter(state="copying").update(attempts=19)
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "opened", lambda **_: lost(key=""))
+        _copy_all()
+    one.refresh_from_db()
+    assert one.state == "copying", "it waits until S3 says whether something is there"
+    Version.objects.filter(state="copying").update(check_after=clock.now())
+    monkeypatch.setattr(s3, "copy_new", lambda **_: lost(key=""))
+    _copy_all()
+    one.refresh_from_db()
+    assert one.state == "rejected"
+    assert _keys(source.bucket) == [two.key, source.key]
+
+
+def test_a_worker_that_was_stopped_leaves_nothing_where_another_one_refused_the_copy(
+    source: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (made,) = _start(times=1)
+    copy_new = s3.copy_new
+
+    def late(**what: Any) -> str:
+        """Meanwhile another worker has taken over, and refused it; then S3 copies."""
+        Version.objects.filter(pk=made.pk).update(state="rejected", leased_until=None)
+        return copy_new(**what)
+
+    monkeypatch.setattr(s3, "copy_new", late)
+    copying.copy(version_pk=made.pk)
+    made.refresh_from_db()
+    assert made.state == "rejected"
     assert _keys(source.bucket) == [source.key]
 
 

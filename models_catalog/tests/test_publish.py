@@ -642,6 +642,56 @@ def test_a_store_that_does_not_allow_originals_does_not_hold_a_version_back(
     assert "could not be kept: no right to s3:PutObject" in event.sentence
 
 
+@pytest.mark.parametrize("answer", [errors.Denied("no answer"), errors.Throttled("no answer")])
+def test_an_original_that_was_kept_has_its_row_though_the_answer_was_lost(
+    archives: Path,
+    upload: Upload,
+    keys: Keys,
+    quick_validation: None,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: errors.AwsError,
+) -> None:
+    copy = s3.copy
+
+    def lost(**what: Any) -> None:
+        copy(**what)
+        raise answer
+
+    monkeypatch.setattr(s3, "copy", lost)
+    version = upload(_archive(archives))
+    Version.objects.update(attempts=publication.MAX_ATTEMPTS - 1)
+    version = _published(version)
+    assert keys() == {version.key, version.original_key}
+    event = Event.objects.about("version", version.pk).first()
+    assert event is not None
+    assert event.level == "success"
+
+
+def test_an_original_that_each_killed_worker_kept_has_its_row(
+    archives: Path,
+    upload: Upload,
+    keys: Keys,
+    quick_validation: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    copy = s3.copy
+
+    def killed(**what: Any) -> None:
+        copy(**what)
+        raise _Killed
+
+    version = upload(_archive(archives))
+    Version.objects.update(attempts=publication.MAX_ATTEMPTS - 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "copy", killed)
+        with pytest.raises(_Killed):
+            publication.check_version(version_pk=version.pk)
+    _renewable(version)
+    version = _published(version)
+    publication.clear_staging()
+    assert keys() == {version.key, version.original_key}
+
+
 def test_what_aws_refuses_a_validation_is_told_in_whole(
     archives: Path, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
