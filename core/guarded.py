@@ -86,6 +86,12 @@ def hidden() -> Any:
     return None if reader is None or not _find else reader.hidden()
 
 
+def hidden_parts() -> frozenset[str]:
+    """A word for each part of what is hidden from who reads now, which stays the same for good."""
+    found = hidden()
+    return frozenset() if found is None else found.parts
+
+
 class GuardedManager(models.Manager[Row]):
     """Gives the rows that who reads may see.
 

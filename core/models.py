@@ -25,6 +25,9 @@ class RepeatableCall(models.Model):
     status = models.PositiveSmallIntegerField(null=True)
     headers = models.JSONField(default=list)
     body = models.BinaryField(default=b"")
+    hidden = models.JSONField(
+        null=True, help_text="What was hidden from the user then (core/guarded.py); none: nothing."
+    )
 
     class Meta:
         default_permissions = ()

@@ -158,9 +158,9 @@ def _started_before(request: HttpRequest, attempt: str) -> HttpResponse | None:
     """The answer of an attempt that started one (core/api/idempotency.py)."""
     pk = made_by(attempt, side_by_side.REQUESTED)
     pk = pk or made_by(attempt, side_by_side.REQUESTED_OF_ONE)
-    if pk is None:
+    comparison = AnswerComparison.objects.listed().filter(pk=pk or 0).first()
+    if comparison is None:  # none was started, or it was deleted or is hidden by now
         return None
-    comparison = AnswerComparison.objects.listed().get(pk=pk)
     where = {"Location": _path(request, comparison)}
     return answers.of(202, AnswersOut, _shown(comparison), headers=where)
 

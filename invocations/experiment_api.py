@@ -203,9 +203,9 @@ class ExperimentEndParameters(Parameters):
 def _begun_before(request: HttpRequest, attempt: str) -> HttpResponse | None:
     """The answer of an attempt that began one (core/api/idempotency.py)."""
     pk = made_by(attempt, "experiment.requested")
-    if pk is None:
+    experiment = Experiment.objects.listed().filter(pk=pk or 0).first()
+    if experiment is None:  # none was begun, or it was deleted or is hidden by now
         return None
-    experiment = Experiment.objects.listed().get(pk=pk)
     where = {"Location": f"{request.path.rstrip('/')}/{experiment.uid}"}
     return answers.of(202, ExperimentOut, document.whole(experiment), headers=where)
 

@@ -18,6 +18,12 @@ class Hidden:
     default: bool = False
     added: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def parts(self) -> frozenset[str]:
+        """A word for each: `core.guarded.hidden_parts`."""
+        found = {f"store {pk}" for pk in self.stores}
+        return frozenset(found | {"default"} if self.default else found)
+
     def of_store(self, field: str) -> Q:
         """Rows whose foreign key to a store is of a hidden one; none stands for the default one."""
         found = Q(**{f"{field}__in": self.stores})

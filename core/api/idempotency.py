@@ -19,6 +19,9 @@ How it works:
   works (core/attempt.py). activity.services.record stores it with each event, in the transaction
   that makes the row which the event is about. So activity.attempts.made_by(attempt, action) finds
   the row's id, or there is no such row. Without ``resume``, or where it finds nothing, it runs.
+- The rights of role and token are checked before. Where more is hidden from the user by now
+  (core/guarded.py) than when the answer was kept, it is not given again: ``resume`` tells what may
+  still be seen of it, and without that it is 404.
 - An answer that shows a secret is never stored. Its repetition is 409 ``secret-shown-once``.
 
 A process that is stopped (SIGSTOP) for longer than its lease and then goes on runs beside the one
@@ -44,7 +47,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from core import attempt, clock
+from core import attempt, clock, guarded
 from core.api.caller import Caller
 from core.api.problems import Problem
 from core.models import RepeatableCall
@@ -85,8 +88,8 @@ def run(
 ) -> HttpResponseBase:
     """The answer of ``call``, or of the first request with the same key.
 
-    Raises Problem: bad-key, key-reused, repeat-in-progress, secret-shown-once; and what ``call``
-    raises, after which a repetition runs.
+    Raises Problem: bad-key, key-reused, repeat-in-progress, secret-shown-once, not-found; and what
+    ``call`` raises, after which a repetition runs.
     """
     key = request.headers.get(HEADER)
     if key is None or caller is None:
@@ -95,7 +98,9 @@ def run(
         raise Problem("bad-key")
     row, new = _claimed(caller.user.pk, operation_id, key, fingerprint(request), secret=secret)
     if row.status is not None:
-        return _replayed(row)
+        if guarded.hidden_parts() <= frozenset(row.hidden or ()):
+            return _replayed(row)
+        return _seen_still(request, row, resume)
     with _lease_kept(row):
         return _answered(request, row, None if new else resume, call, secret=secret)
 
@@ -306,6 +311,7 @@ def _keep(row: RepeatableCall, answer: HttpResponseBase, *, without_body: bool) 
     """Store the answer; False where the database did not take it, so that the lease runs out."""
     headers = [[name, value] for name, value in answer.items() if name.lower() not in _NOT_KEPT]
     changes: dict[str, Any] = {"status": answer.status_code, "headers": [], "body": b""}
+    changes["hidden"] = sorted(guarded.hidden_parts())
     if not without_body:
         changes |= {"headers": headers, "body": getattr(answer, "content", b"")}
     try:
@@ -336,6 +342,23 @@ def _replayed(row: RepeatableCall) -> HttpResponse:
     del answer.headers["Content-Type"]
     for name, value in row.headers:
         answer.headers[name] = value
+    answer.headers[REPLAYED] = "true"
+    return answer
+
+
+def _seen_still(
+    request: HttpRequest, row: RepeatableCall, resume: Resume | None
+) -> HttpResponseBase:
+    """What the user may see now of what was made. Raises Problem where that is nothing."""
+    answer = resume(request, row.pk) if resume is not None else None
+    if answer is None:
+        raise Problem(
+            "not-found",
+            _(
+                "This was answered before, and you may see less since then. The answer is not "
+                "given again, and nothing was done again."
+            ),
+        )
     answer.headers[REPLAYED] = "true"
     return answer
 
