@@ -107,7 +107,8 @@ def torn_down(request: HttpRequest) -> HttpResponse:
 def new_endpoint(request: HttpRequest) -> HttpResponse:
     """Request an endpoint; the button "Show the plan" shows what that would do.
 
-    ``?preset=`` names what it is for; ``?instance_type=`` and ``?instance_count=`` preset these.
+    ``?preset=`` names what it is for; ``?instance_type=``, ``?instance_count=`` and ``?store=``
+    preset these.
     """
     preset = presets.values(request.GET.get("preset", ""))
     user = actor(request)
@@ -120,6 +121,7 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
             "owner": user.get_username(),
             **preset,
             **presets.of_instances(request.GET),
+            "store": request.GET.get("store", ""),
         },
         may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
     )
@@ -390,6 +392,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             "image": facts.image,
             "owner": owner.get_username() if owner else "",
             **presets.of_instances(request.GET),
+            "store": request.GET.get("store", ""),
         },
         may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
         alarms=[one for one in alarms.of_endpoint(endpoint) if not one.removing],

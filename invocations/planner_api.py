@@ -18,6 +18,7 @@ from invocations.capacity import planner
 from invocations.capacity.planner import CapacityPlan, CapacityRefused, WantedCapacity
 from invocations.experiments import targets
 from invocations.thrash_api import InstanceChoiceOut, shown_choice
+from models_catalog.models import NAME_LENGTH
 
 router = Router(tags=["endpoints"])
 
@@ -32,6 +33,11 @@ class CapacityParameters(Parameters):
         max_length=targets.MAX_LENGTH,
         description="`*` (all ready versions of the store), `digits:*`, `digits:1`, `digits@live`, "
         "or several with commas between; what is named first is called most.",
+    )
+    store: str = Field(
+        "",
+        max_length=NAME_LENGTH,
+        description="Where they are; by default the store of `like`, or else of the settings.",
     )
     calls_per_hour: float = Field(600.0, description="More than 0.")
     draw: str = Field("zipf:1.1", max_length=20, description="`uniform`, or `zipf:1.1`.")
@@ -98,6 +104,7 @@ def plan_capacity(request: HttpRequest, query: Query[CapacityParameters]) -> Any
             raise Problem("not-found", said)
     wanted = WantedCapacity(
         models=query.models,
+        store=query.store,
         calls_per_hour=query.calls_per_hour,
         draw=query.draw,
         like=like,

@@ -20,6 +20,7 @@ from core.permissions import require_permission
 from endpoints.models import Endpoint
 from endpoints.panels import MAY_LOOK
 from invocations.capacity import planner
+from invocations.capacity.choices import InstanceChoice
 from invocations.capacity.planner import (
     MOST_INSTANCES,
     CapacityPlan,
@@ -28,6 +29,8 @@ from invocations.capacity.planner import (
 )
 from invocations.experiments import targets
 from invocations.thrash_views import MAY_CHANGE
+from models_catalog import stores
+from models_catalog.forms import offer_stores
 
 _TEXT = {"autocomplete": "off", "spellcheck": "false"}
 
@@ -35,6 +38,11 @@ _TEXT = {"autocomplete": "off", "spellcheck": "false"}
 class PlannerForm(forms.Form):
     """What is to be served, and how it is called."""
 
+    store = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Store"),
+        help_text=gettext_lazy("Where the models are that the endpoint is to serve."),
+    )
     models = forms.CharField(
         label=gettext_lazy("Models"),
         max_length=targets.MAX_LENGTH,
@@ -73,6 +81,7 @@ class PlannerForm(forms.Form):
 
     def __init__(self, *args: Any, endpoints: QuerySet[Endpoint], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        offer_stores(self, stores.offered())
         self.fields["like"] = forms.ModelChoiceField(
             endpoints,
             label=_("Draw as recorded"),
@@ -89,6 +98,7 @@ class PlannerForm(forms.Form):
         told = self.cleaned_data
         return WantedCapacity(
             models=told["models"],
+            store=told.get("store", ""),
             calls_per_hour=told["calls_per_hour"],
             draw=told["draw"],
             like=told["like"],
@@ -102,6 +112,7 @@ _FIELDS = {
     "cold_share": "percent",
     "most_instances": "instances",
     "models": "models",
+    "store": "store",
     "draw": "draw",
     "like": "like",
 }
@@ -113,7 +124,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """The form; with answers in the address, the plan, so that a link shows the same."""
     living = Endpoint.objects.filter(gone_at=None).order_by("name")
     asked = "models" in request.GET
-    initial = {name: request.GET[name] for name in ("like",) if name in request.GET}
+    initial = {name: request.GET[name] for name in ("like", "store") if name in request.GET}
     form = PlannerForm(request.GET if asked else None, initial=initial, endpoints=living)
     plan = None
     if asked and form.is_valid():
@@ -158,7 +169,7 @@ def _rows(request: HttpRequest, plan: CapacityPlan) -> list[dict[str, Any]]:
             "percent": 100 * one.choice.cold_share,
             "cold_per_hour": plan.cold_per_hour(one.choice),
             "busy": 100 * one.busy_share,
-            "href": _create(one.choice.instance_type, one.choice.instance_count)
+            "href": _create(one.choice, plan.wanted.store)
             if may_create and one.recommended
             else "",
         }
@@ -166,6 +177,11 @@ def _rows(request: HttpRequest, plan: CapacityPlan) -> list[dict[str, Any]]:
     ]
 
 
-def _create(kind: str, number: int) -> str:
-    query = urlencode({"instance_type": kind, "instance_count": number})
-    return f"{reverse('endpoints:new')}?{query}"
+def _create(choice: InstanceChoice, store: str) -> str:
+    asked: dict[str, str | int] = {
+        "instance_type": choice.instance_type,
+        "instance_count": choice.instance_count,
+    }
+    if store:
+        asked["store"] = store
+    return f"{reverse('endpoints:new')}?{urlencode(asked)}"

@@ -208,8 +208,8 @@ class StoreForm(forms.Form):
 
 
 def offer_stores(form: forms.Form, offered: list[Store]) -> None:
-    """Let a form's field ``store`` choose one of these; where there is no choice, it goes."""
-    if len(offered) < 2:
+    """Let a form's field ``store`` choose one of these; where that is the default one, it goes."""
+    if len(offered) < 2 and all(one.is_default for one in offered):
         del form.fields["store"]
         return
     choice = form.fields["store"]

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
@@ -27,6 +27,9 @@ def import_page(request: HttpRequest) -> HttpResponse:
     """Show what lies in the store and is not registered; have what was chosen validated."""
     problem, status = "", 200
     offered = stores.offered()
+    if not offered:
+        said = _("You may see no store. An admin can put you into a group that sees one.")
+        raise Http404(said)
     asked = request.GET.get("store", "")
     store = next((one for one in offered if one.name == asked), offered[0])
     if request.method == "POST":

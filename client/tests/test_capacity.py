@@ -36,10 +36,13 @@ CAPACITY = EXAMPLES["capacity_plan"]["200"] | {"choices": [CHOICE, XLARGE]}
 
 def test_a_plan_has_a_line_for_each_choice(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [Says(document=CAPACITY), Says(document=CAPACITY)]
-    ran = mme("plan-capacity", "digits:*", "--percent", "2", url=fake.url, token="t")
+    ran = mme(
+        "plan-capacity", "digits:*", "--percent", "2", "--store", "far", url=fake.url, token="t"
+    )
     assert ran.code == 0
     asked = parse_qs(fake.requests[0].target.partition("?")[2])
     assert asked["models"] == ["digits:*"]
+    assert asked["store"] == ["far"]
     assert asked["cold_share"] == ["0.02"]
     (large,) = (line.split() for line in ran.out.splitlines() if "ml.m5.large" in line)
     assert large == ["1", "×", "ml.m5.large", "0.115", "USD", "12.3", "%", "74", "2", "%"]

@@ -8,6 +8,7 @@ from decimal import Decimal
 from statistics import fmean
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db.models import F
 from django.utils.translation import gettext as _
 
@@ -21,6 +22,7 @@ from invocations.capacity.thrash import FEWEST_CALLS, with_average
 from invocations.experiments import drawing, targets
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.targets import CallTarget
+from models_catalog import stores
 from models_catalog.models import Version
 
 SIMULATED_CALLS = 4000
@@ -48,11 +50,13 @@ class CapacityRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class WantedCapacity:
-    """What is to be served. ``like``: the endpoint whose calls lately say how they are drawn, in
+    """What is to be served. ``store``: where the models are, by its name; empty: that of ``like``,
+    or else the default one. ``like``: the endpoint whose calls lately say how they are drawn, in
     place of ``draw``; None: no endpoint. ``cold_share``: the most that is wanted, of 1.
     """
 
     models: str
+    store: str = ""
     calls_per_hour: float = 100.0
     draw: str = "zipf:1.1"
     like: Endpoint | None = None
@@ -134,11 +138,8 @@ class _Measured:
 def plan(wanted: WantedCapacity) -> CapacityPlan:
     """What instances of each type would do. Raises CapacityRefused."""
     _check(wanted)
-    store = wanted.like or Endpoint(
-        name=_("in the store"), bucket=settings.MODEL_BUCKET, prefix=settings.MODEL_PREFIX
-    )
     try:
-        found = targets.resolve(wanted.models, store)
+        found = targets.resolve(wanted.models, _served(wanted))
     except ExperimentRefused as refused:
         raise CapacityRefused(str(refused), refused.code, "models") from None
     pks = [one.version for one in found]
@@ -187,6 +188,27 @@ def plan(wanted: WantedCapacity) -> CapacityPlan:
         choices=rows,
         prices=list_of_prices,
     )
+
+
+def _served(wanted: WantedCapacity) -> Endpoint:
+    """An endpoint on the store that the models are in: that of ``like``, or one that is not made.
+
+    Raises CapacityRefused.
+    """
+    if wanted.like is not None and not wanted.store:
+        return wanted.like
+    try:
+        store = stores.chosen(wanted.store)
+    except ValidationError as refused:
+        raise CapacityRefused(" ".join(refused.messages), "invalid", "store") from None
+    place = {"bucket": store.bucket, "prefix": store.prefix}
+    if wanted.like is None:
+        return Endpoint(name=store.name, **place)
+    if (wanted.like.bucket, wanted.like.prefix) != (store.bucket, store.prefix):
+        said = _("The endpoint %(endpoint)s serves another store than %(store)s.")
+        told = {"endpoint": wanted.like.name, "store": store.name}
+        raise CapacityRefused(said % told, "invalid", "like")
+    return wanted.like
 
 
 def processors(instance_type: str) -> int:

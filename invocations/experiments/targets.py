@@ -82,6 +82,10 @@ def _versions(part: str, endpoint: Endpoint) -> Iterator[Version]:
     for version in named:
         count += 1
         yield version
+    if not count and endpoint.pk is None:  # it is planned
+        said = _("The store %(store)s has no ready version %(name)s. Nothing was called.")
+        told = {"store": endpoint.name, "name": part}
+        raise ExperimentRefused(said % told, "not-found")
     if not count:
         said = _(
             "No version that the endpoint %(endpoint)s serves is %(name)s. Nothing was called."

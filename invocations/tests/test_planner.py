@@ -8,13 +8,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from accounts import tokens
+from accounts import groups, tokens
 from endpoints import instance_memory
 from endpoints.models import Endpoint
 from invocations.capacity import planner, thrash
 from invocations.capacity.planner import CapacityRefused, WantedCapacity
 from invocations.tests.test_thrash import LARGE, XLARGE, call, demo, versions
-from models_catalog.models import Version
+from models_catalog import secrecy
+from models_catalog.models import RegisteredModel, Store, StoreGroup, Version
 
 __all__ = ["demo", "versions"]
 ClientOf = Callable[[str], Client]
@@ -93,6 +94,55 @@ def test_what_cannot_be_planned_is_said(wanted: dict[str, Any], field: str) -> N
     with pytest.raises(CapacityRefused) as refused:
         planner.plan(WantedCapacity(**({"models": "*", "most_instances": 1} | wanted)))
     assert refused.value.field == field
+
+
+def _store(name: str, **what: Any) -> Store:
+    what = {"bucket": "other", "prefix": "m", "region": "ap-northeast-2"} | what
+    return Store.objects.create(name=name, **what)
+
+
+@pytest.mark.usefixtures("versions")
+def test_models_of_another_store_are_planned_for(client_of: ClientOf, demo: Endpoint) -> None:
+    model = RegisteredModel.objects.create(name="far", store=_store("far"))
+    Version.objects.create(
+        model=model, number=1, bucket="other", prefix="m", key="m/far.tar.gz", size=1,
+        state=Version.State.READY, report={"ok": True, "memory_mb": 10},
+    )  # fmt: skip
+    found = planner.plan(WantedCapacity(models="*", store="far", most_instances=1))
+    assert [one.target.name for one in found.models] == ["far:1"]
+    for wanted, field in (
+        (WantedCapacity(models="*", store="none", most_instances=1), "store"),
+        (WantedCapacity(models="m1:*", store="far", most_instances=1), "models"),
+        (WantedCapacity(models="*", store="far", like=demo, most_instances=1), "like"),
+    ):
+        with pytest.raises(CapacityRefused) as refused:
+            planner.plan(wanted)
+        assert refused.value.field == field
+    client = client_of("operator")
+    page = client.get(PAGE).content.decode()
+    assert '<option value="far">far – s3://other/m/</option>' in page
+    page = client.get(
+        f"{PAGE}?store=far&models=*&calls_per_hour=60&draw=uniform&percent=1&instances=1"
+    ).content.decode()
+    href = "/endpoints/new/?instance_type=ml.m5.large&amp;instance_count=1&amp;store=far"
+    assert href in page
+    new = client.get(href.replace("&amp;", "&")).content.decode()
+    assert '<option value="far" selected>' in new
+
+
+def test_who_sees_one_store_alone_plans_for_that(user_in: Callable[[str], User]) -> None:
+    """The default one is hidden from them."""
+    default = Store.objects.create(name="default", bucket="", region="")
+    StoreGroup.objects.create(store=default, group=groups.make(name="team-a", actor=None))
+    secrecy.forget()
+    client = Client()
+    client.force_login(user_in("operator"))
+    assert client.get("/models/new/import/").status_code == 404
+    assert client.get(PAGE).status_code == 200
+    _store("far")
+    page = client.get(PAGE).content.decode()
+    assert '<option value="far">' in page
+    assert "default" not in page[page.index('name="store"') :].partition("</select>")[0]
 
 
 def test_too_few_recorded_calls_are_none(demo: Endpoint, versions: list[Version]) -> None:

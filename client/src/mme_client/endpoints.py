@@ -456,6 +456,7 @@ class Endpoints(Noun):
         self,
         models: str = "*",
         *,
+        store: str = "",
         calls_per_hour: float = 600.0,
         draw: str = "zipf:1.1",
         like: str = "",
@@ -464,15 +465,16 @@ class Endpoints(Noun):
     ) -> Capacity:
         """Which instances would hold models under calls, at which cost; makes nothing.
 
-        ``models``: as experiments name them. ``like``: an endpoint whose calls lately say how they
-        are drawn, in place of ``draw``. ``cold_share``: so many calls, of 1, may wait.
+        ``models``: as experiments name them. ``store``: where they are; by default the store of
+        ``like``, or else of the portal's settings. ``like``: an endpoint whose calls lately say how
+        they are drawn, in place of ``draw``. ``cold_share``: so many calls, of 1, may wait.
 
         >>> plan = portal.endpoints.plan_capacity("digits:*", calls_per_hour=60)
         >>> plan.choices[0].holds_all
         True
         """
         query = _given(
-            models=models, calls_per_hour=calls_per_hour, draw=draw, like=like,
+            models=models, store=store, calls_per_hour=calls_per_hour, draw=draw, like=like,
             cold_share=cold_share, most_instances=most_instances,
         )  # fmt: skip
         answer = self._transport.call("GET", "/capacity", query=query)

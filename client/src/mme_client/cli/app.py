@@ -1197,6 +1197,15 @@ def plan_capacity(
             help=_("*, digits:*, digits:1, digits@live; commas between."),
         ),
     ] = "*",
+    store: Annotated[
+        str,
+        typer.Option(
+            "--store",
+            metavar="STORE",
+            help=_("Where they lie; by default the store of the portal's settings."),
+            show_default=False,
+        ),
+    ] = "",
     calls_per_hour: Annotated[
         float, typer.Option("--calls-per-hour", metavar="N", help=_("How many calls an hour."))
     ] = 600.0,
@@ -1231,6 +1240,7 @@ def plan_capacity(
 
     capacity.plan(
         models,
+        store=store,
         calls_per_hour=calls_per_hour,
         draw=draw,
         like=like,

@@ -49,6 +49,7 @@ def _show(terminal: Terminal, found: Thrash) -> None:
 def plan(
     models: str,
     *,
+    store: str,
     calls_per_hour: float,
     draw: str,
     like: str,
@@ -62,6 +63,7 @@ def plan(
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = portal.endpoints.plan_capacity(
             models,
+            store=store,
             calls_per_hour=calls_per_hour,
             draw=draw,
             like=like,
