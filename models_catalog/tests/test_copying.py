@@ -358,7 +358,7 @@ def test_after_the_last_attempt_nothing_of_a_copy_is_left(
     source: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = _start()
-    # Of one S3 copies the object, and its answer is lost; at the other's key lies a stranger's.
+    # Of one S3 copies the object, and its answer is lost; at the other's key lies somebody else's.
     s3.replace(bucket=two.bucket, key=two.key, data=b"other", found=None)
     copy_new = s3.copy_new
 
