@@ -174,6 +174,129 @@ def test_no_page_and_no_operation_tells_outsiders_of_a_hidden_store(site: Site) 
     assert len(_told(site, VIEWER)) > 60
 
 
+#: A model and an endpoint, their store, and what is called as they are and is not there.
+_MODEL, _SERVES, _STORE = f"{SECRET}-0", f"{SECRET}-serves", "STORE"
+_MISSING, _NO_STORE = "hushsuch", "no-such-store"
+_ID = re.compile(r"(?<=[/ ])[0-9a-f]{16,}\b")
+#: Valid bodies of operations, which name what is hidden where they can. By the operation's id.
+_BODIES: dict[str, list[dict[str, Any]]] = {
+    "models_create": [{"name": "fresh", "store": _STORE}],
+    "models_describe": [{"add_tags": ["vision"], "description": "x", "owner": f"{OTHER}-visitor"}],
+    "versions_describe": [{"note": "x", "metadata": {"accuracy": 0.9}}],
+    "copies_create": [{"to": "copy_{n}", "times": 2}],
+    "copies_preview": [{"to": "copy_{n}", "times": 2}],
+    "imports_create": [{"store": _STORE}, {"store": _STORE, "keys": [f"{_MODEL}_v1.tar.gz"]}],
+    "aliases_put": [{"number": 1, "reason": "x"}],
+    "aliases_rollback": [{"reason": "x"}],
+    "stores_groups": [{"groups": [{"name": "see"}]}],
+    "endpoints_create": [{"name": "fresh", "store": _STORE}],
+    "endpoints_preview": [{"name": "fresh", "store": _STORE}],
+    "endpoints_update": [{"instance_count": 2}],
+    "endpoints_preview_change": [{"instance_count": 2}, {"back_to": 1}],
+    "endpoints_rollback": [{"revision": 1}],
+    "endpoints_weigh": [{"weights": {"AllTraffic": 1}}],
+    "endpoints_set_hours": [{"hours": "mon-fri 09:00-18:00"}],
+    "endpoints_accept": [{"reason": "x"}],
+    "endpoints_put_back": [{"reason": "x"}],
+    "endpoints_expire": [{"expires_at": "2099-01-01T00:00:00Z"}],
+    "endpoints_set_idle": [{"idle_hours": 2}],
+    "endpoints_scale": [{"min_instances": 1, "max_instances": 2, "calls_per_minute": 60}],
+    "endpoints_preview_scaling": [{"min_instances": 1, "max_instances": 2, "calls_per_minute": 60}],
+    "endpoints_teardown": [{"name": _SERVES}],
+    "endpoints_preview_teardown": [{"keep_config": True}],
+    "alarms_put": [{"threshold": 900, "minutes": 5}],
+    "warmings_create": [{"models": f"{_MODEL}:*"}],
+    "warmth_put": [{"models": f"{_MODEL}:1", "every_minutes": 60}],
+    "comparisons_create": [
+        {"one": f"{_MODEL}:1", "other": f"{_MODEL}:2", "endpoint": _SERVES, "samples": True}
+    ],
+    "experiments_create": [{"endpoint": _SERVES, "models": f"{_MODEL}:*", "calls": 10}],
+    "experiments_preview": [{"endpoint": _SERVES, "models": f"{_MODEL}:*", "calls": 10}],
+    "experiments_rename": [{"name": "x"}],
+    "webhooks_create": [
+        {"url": "https://ci.example.com/hook", "kinds": ["version.ready"], "models": [_MODEL]}
+    ],
+    "webhooks_change": [{"models": [_MODEL]}],
+}
+#: Those that name neither models, versions, stores nor endpoints. What is blotted out is so
+#: everywhere: whoever may do that is told of how many rows, and of none of them.
+_OF_NO_STORE = {
+    *("tokens_create", "groups_create", "groups_change", "quotas_put", "stores_create"),
+    *("budgets_put", "redactions_plan", "redactions_create", "webhooks_rotate", "mails_put"),
+}
+#: Parameters of what reads.
+_QUERIES = {
+    "versions_compare": [f"other={_MODEL}:1"],
+    "models_list": [f"store={_STORE}"],
+    "invocations_list": [f"endpoint={_SERVES}", f"model={_MODEL}"],
+    "experiments_list": [f"endpoint={_SERVES}"],
+    "capacity_plan": [f"store={_STORE}", f"like={_SERVES}", f"models={_MODEL}:*"],
+    "endpoints_logs": [f"model={_MODEL}:1"],
+}
+#: A name that is taken is refused, also where what has it is hidden.
+_NAMES_ARE_TAKEN = {"versions_push", "uploads_create"}
+
+
+def _filled(site: Site) -> Iterator[tuple[str, str, str, bytes]]:
+    """Each operation with what it takes: its id, method, address, and body."""
+    for subject in subjects():
+        name, url = subject.rules.id, subject.url(site.rows)
+        if name in _NAMES_ARE_TAKEN:
+            continue
+        takes = "application/json" in subject.documented.get("requestBody", {}).get("content", {})
+        if takes and name not in _OF_NO_STORE:
+            assert name in _BODIES, f"Say in _BODIES with what body {name} is to be asked."
+        for query in ["", *(f"?{one}" for one in _QUERIES.get(name, ()))]:
+            for body in _BODIES.get(name, [{}]):
+                yield name, subject.method, url + query, json.dumps(body).encode()
+
+
+def _nobodys(text: str) -> str:
+    """The same of what is not there at all; ids are of the form that they have."""
+    path, question, rest = text.partition("?")
+    path = _ID.sub(lambda found: "0" * len(found[0]), path)
+    return (path + question + rest).replace(SECRET, _MISSING).replace(_STORE, _NO_STORE)
+
+
+def test_what_is_hidden_is_answered_as_what_is_not_there(site: Site) -> None:
+    """To whoever has every right but to see it, with bodies that would do something."""
+    store = StoreGroup.objects.filter(group__name="see").select_related("store").get().store.name
+    _outsider().groups.set(Group.objects.filter(name=ADMIN))
+    Group.objects.get(name=ADMIN).permissions.remove(
+        *Permission.objects.filter(codename=secrecy.MANAGES.partition(".")[2])
+    )
+    differ, asked = {}, 0
+    for name, method, url, body in _filled(site):
+        if not (SECRET.encode() in body or _STORE.encode() in body or _nobodys(url) != url):
+            continue
+        told = []
+        for address, sent in ((url, body), (_nobodys(url), _nobodys(body.decode()).encode())):
+            content = None if method in SAFE else (JSON[0], sent.replace(b"STORE", store.encode()))
+            answer, written = site.ask(
+                OTHER, method, address.replace(_STORE, store), token=True, content=content
+            )
+            told.append((answer.status_code, _of_nobody(_body_alone(answer), store), bool(written)))
+        asked += 1
+        if told[0] != told[1]:
+            differ[f"{name} {url}"] = told
+    assert asked > 80
+    assert not differ, "\n".join(f"{name}: {told}" for name, told in differ.items())
+
+
+def _body_alone(answer: Any) -> str:
+    content = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    said: str = content.decode(errors="replace")
+    return said
+
+
+def _of_nobody(said: str, store: str) -> str:
+    """An answer without what differs from request to request, and without the names asked for."""
+    said = said.replace(SECRET, _MISSING)
+    said = re.sub(rf"\b({store}|{_NO_STORE})\b", _STORE, said)
+    said = _ID.sub("ID", said)
+    return re.sub(r'"(id|instance|created_at|secret|looked_at)": "[^"]*"', "", said)
+
+
 _WRITES: list[tuple[str, str, Any]] = [
     ("PATCH", f"/models/{SECRET}-0", {"description": "x"}),
     ("PATCH", f"/models/{SECRET}-0/versions/1", {"note": "x"}),
